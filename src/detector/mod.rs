@@ -1,0 +1,1 @@
+//! detector: being built.

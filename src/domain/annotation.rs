@@ -1,0 +1,67 @@
+//! Ground truth: the shape of an annotated face and where it came from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::geometry::{BoundingBox, Ellipse};
+
+/// A face as it was annotated. Ellipses stay ellipses; their box is derived.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FaceShape {
+    Rectangle(BoundingBox),
+    Ellipse(Ellipse),
+}
+
+impl FaceShape {
+    /// The box that the detector learns: the rectangle itself, or the tight box of the ellipse.
+    pub fn bounding_box(&self) -> BoundingBox {
+        match self {
+            Self::Rectangle(b) => *b,
+            Self::Ellipse(e) => e.bounding_box(),
+        }
+    }
+
+    pub fn ellipse(&self) -> Option<Ellipse> {
+        match self {
+            Self::Rectangle(_) => None,
+            Self::Ellipse(e) => Some(*e),
+        }
+    }
+}
+
+/// Where a ground truth came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnnotationSource {
+    /// From the dataset's own files.
+    Imported,
+    /// A candidate that an annotator found to be a face which the annotation lacks.
+    Promoted,
+    /// Corrected by hand.
+    Edited,
+}
+
+impl AnnotationSource {
+    pub const ALL: [Self; 3] = [Self::Imported, Self::Promoted, Self::Edited];
+
+    /// The word stored in the database and in exports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Imported => "imported",
+            Self::Promoted => "promoted",
+            Self::Edited => "edited",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == word)
+    }
+}
+
+/// One ground truth of an image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Annotation {
+    pub shape: FaceShape,
+    pub source: AnnotationSource,
+    /// Not to be learnt nor counted (WIDER FACE's `invalid`, COCO's `iscrowd`, Pascal VOC's `difficult`).
+    pub ignored: bool,
+}

@@ -1,0 +1,29 @@
+//! Row ids as types, so that an image cannot be passed for a candidate. They are local to one project; what is global is the
+//! UUID that the store keeps beside each.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! row_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub struct $name(pub i64);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+row_id!(/// A dataset that was imported into the project.
+    DatasetId);
+row_id!(/// A photograph.
+    ImageId);
+row_id!(/// An annotated face.
+    GroundTruthId);
+row_id!(/// A training round.
+    RoundId);
+row_id!(/// A mined false positive.
+    CandidateId);

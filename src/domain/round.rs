@@ -1,0 +1,72 @@
+//! A training round: train -> detect on the training images -> mine -> review.
+
+use serde::{Deserialize, Serialize};
+
+use super::RoundId;
+
+/// Which false positives of earlier rounds a round trains with as hard negatives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HardNegativeSource {
+    /// None: the baseline of the same length.
+    None,
+    /// Every candidate that nobody rejected (the paper's).
+    Unreviewed,
+    /// Those that an annotator confirmed.
+    #[default]
+    Confirmed,
+}
+
+/// Where the weights of round n+1 start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoundInit {
+    /// From the pretrained backbone (the paper's).
+    #[default]
+    Backbone,
+    /// From the last round's checkpoint.
+    Previous,
+}
+
+/// How far a round has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoundState {
+    Running,
+    Stopped,
+    Failed,
+    Trained,
+    Mined,
+}
+
+impl RoundState {
+    pub const ALL: [Self; 5] = [Self::Running, Self::Stopped, Self::Failed, Self::Trained, Self::Mined];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+            Self::Trained => "trained",
+            Self::Mined => "mined",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == word)
+    }
+}
+
+/// One round of the project.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoundRecord {
+    pub id: RoundId,
+    /// 1, 2, 3 ... in the order in which rounds were started.
+    pub number: u32,
+    pub state: RoundState,
+    /// The round's settings as TOML text (`round.toml`), kept with the round.
+    pub config_toml: String,
+    /// Milliseconds since the Unix epoch.
+    pub started_ms: i64,
+    pub finished_ms: Option<i64>,
+}

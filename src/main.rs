@@ -1,0 +1,3 @@
+//! The thin binary: arguments in, exit code out. Knows nothing but the CLI.
+
+fn main() {}
