@@ -1,1 +1,4 @@
 //! detector: being built.
+
+#[cfg(feature = "torch")]
+pub mod ops;
