@@ -4,6 +4,8 @@
 mod config;
 mod error;
 mod network_image;
+#[cfg(feature = "torch")]
+pub mod ops;
 mod sampler_config;
 mod training_sample;
 
