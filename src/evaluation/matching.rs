@@ -52,7 +52,11 @@ pub fn match_image(image: &EvaluatedImage, matching: Matching) -> ImageOutcome {
 }
 
 /// `match_image` that reduces problems of at least `reduce_from` touching detections; for tests of the reduction.
-pub(crate) fn match_image_reducing_from(image: &EvaluatedImage, matching: Matching, reduce_from: usize) -> ImageOutcome {
+pub(crate) fn match_image_reducing_from(
+    image: &EvaluatedImage,
+    matching: Matching,
+    reduce_from: usize,
+) -> ImageOutcome {
     let faces = image.faces.len() as u64;
     if image.detections.is_empty() {
         let step = Step { threshold: NO_DETECTIONS, true_positives: 0, false_positives: 0, continuous: 0.0 };
