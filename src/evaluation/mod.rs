@@ -3,6 +3,7 @@
 //! precision for other datasets. Pure: must not know pixels' colours, tensors, the database or the window.
 
 mod ellipse_painter;
+pub mod fddb_text;
 mod matching;
 mod official_assignment;
 mod optimal_assignment;
