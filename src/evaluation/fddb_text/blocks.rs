@@ -84,7 +84,8 @@ fn read_blocks<T>(
 ) -> Result<Vec<Block<T>>, FddbTextError> {
     let path: Arc<Path> = path.into();
     let at = |line: usize| Place { path: path.clone(), line };
-    let text = text.trim_end_matches(['\n', '\r', ' ', '\t']);
+    // A file may end in blank lines and in DOS's end-of-file mark (Ctrl-Z), as pyface's does.
+    let text = text.trim_end_matches(['\n', '\r', ' ', '\t', '\u{1a}']);
     let mut lines = text.split('\n').enumerate().map(|(k, line)| (k + 1, line));
     let mut blocks = Vec::new();
     if text.is_empty() {
