@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use crate::domain::Annotation;
 
 /// One photograph of a dataset, with the faces that its annotation lists.
@@ -57,7 +59,7 @@ pub(super) struct LeftOut {
 }
 
 /// What was found, and what was left out and why.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ImportSummary {
     pub images: usize,
     pub faces: usize,
