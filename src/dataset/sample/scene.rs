@@ -9,7 +9,7 @@ use super::decoys::{self, Decoy, DecoyKind};
 use super::paint::{Canvas, Noise, rgb, scaled};
 use super::person::{Front, Light, Person};
 use super::rng::Draws;
-use super::shapes::{Bounds, Frame, Shape};
+use super::shapes::{Bounds, Frame};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// A face of which less can be seen would be no fair ground truth: the scene is drawn anew.
@@ -125,10 +125,10 @@ impl Composition {
     fn visible_decoys(&self, canvas: &Canvas, config: &SampleConfig) -> Vec<Decoy> {
         let (width, height) = (f64::from(config.width), f64::from(config.height));
         let one = |(owner, (kind, frame)): (u8, &(DecoyKind, Frame))| {
-            let core = frame.ellipse(0.0, 0.0, 0.6, 0.75);
+            let core = frame.ellipse(0.0, 0.0, 0.7 * kind.half_width(), 0.75);
             let seen = canvas.count_owned(&core, owner) as f64;
-            let area = std::f64::consts::PI * 0.45 * f64::from(frame.unit).powi(2);
-            let Bounds(x1, y1, x2, y2) = frame.rect(0.0, 0.0, 0.85, 1.0, 0.0).bounds();
+            let area = std::f64::consts::PI * 0.75 * 0.7 * f64::from(kind.half_width()) * f64::from(frame.unit).powi(2);
+            let Bounds(x1, y1, x2, y2) = frame.ellipse(0.0, 0.0, kind.half_width(), 1.0).tight_bounds();
             let bbox = BoundingBox::new(x1.into(), y1.into(), x2.into(), y2.into()).clipped(width, height);
             (seen >= LEAST_VISIBLE_DECOY * area).then_some(Decoy { kind: *kind, bbox })
         };

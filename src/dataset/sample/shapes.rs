@@ -83,12 +83,22 @@ impl Frame {
     }
 }
 
+/// An ellipse, or an egg.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Oval {
     frame: Frame,
     ru: f32,
     rv: f32,
     taper: f32,
+}
+
+impl Oval {
+    /// The bounds of an ellipse without taper, exactly.
+    pub fn tight_bounds(&self) -> Bounds {
+        let Frame { x, y, sin, cos, .. } = self.frame;
+        let (w, h) = ((self.ru * cos).hypot(self.rv * sin), (self.ru * sin).hypot(self.rv * cos));
+        Bounds(x - w, y - h, x + w, y + h)
+    }
 }
 
 impl Shape for Oval {

@@ -105,7 +105,19 @@ impl DecoyKind {
         }
     }
 
-    /// Middle of the smallest and largest, half height in pixels.
+    /// Half width for a half height of 1.
+    pub(super) fn half_width(self) -> f32 {
+        match self {
+            Self::Car => 1.4,
+            Self::Pumpkin => 1.1,
+            Self::Clock | Self::Plate | Self::Ball | Self::Button | Self::Moon | Self::Teddy => 1.0,
+            Self::Socket => 0.92,
+            Self::TrafficLight => 0.42,
+            Self::Balloon | Self::Egg | Self::Mask | Self::Doll | Self::BackOfHead | Self::Speaker => 0.78,
+        }
+    }
+
+    /// Half heights of the smallest and the largest, in pixels.
     pub(super) fn sizes(self) -> (f32, f32) {
         match self {
             Self::Car => (16.0, 34.0),

@@ -15,8 +15,16 @@ impl Person {
             let folds = 0.85 + 0.22 * noise.rough(u * 2.0 + 9.0, v * 1.2) + side * u * 0.12;
             (scaled(self.cloth_at(u, v), folds * 0.92), 1.0)
         };
-        canvas.fill(&f.rect(0.0, 4.6, wide, 3.3, 1.0), 1.0, cloth);
-        canvas.fill(&f.ellipse(0.0, 2.1, wide * 0.8, 0.85), 1.0, cloth);
+        self.paint_legs(canvas, &f, wide);
+        canvas.fill(&f.rect(0.0, 4.1, wide * 0.86, 2.8, 0.7), 1.0, cloth);
+        for arm in [-1.0, 1.0] {
+            let points = [(arm * wide * 0.84, 2.05), (arm * wide * 1.0, 3.9), (arm * wide * 0.96, 5.9)];
+            canvas.flat(&f.ellipse(arm * wide * 0.95, 6.35, 0.3, 0.42), scaled(self.skin, 0.85));
+            let sleeve = f.stroke(&points, 0.5, 0.34);
+            canvas.glaze(&f.stroke(&points, 0.6, 0.42), f.unit * 0.2, BLACK, 0.35);
+            canvas.fill(&sleeve, 1.0, cloth);
+        }
+        canvas.fill(&f.ellipse(0.0, 2.05, wide * 0.82, 0.82), 1.0, cloth);
         let neck = f.stroke(&[(neck_x, neck_y), (0.0, 1.35)], self.aspect * 0.52, self.aspect * 0.62);
         canvas.fill(&neck, 1.0, |x, y| {
             let (u, v) = f.local(x, y);
@@ -25,6 +33,16 @@ impl Person {
         });
         let collar = f.bow((-self.aspect * 0.75, 1.32), (0.0, 1.85), (self.aspect * 0.75, 1.32), 0.07, 0.07);
         canvas.flat(&collar, scaled(self.cloth[0], 0.7));
+    }
+
+    /// Trousers down to the shoes; most people stand so near that they are cut off above.
+    fn paint_legs(&self, canvas: &mut Canvas, f: &Frame, wide: f32) {
+        let trousers = scaled(mix(self.cloth[1], rgb(0x23283a), 0.7), 0.9);
+        for side in [-1.0, 1.0] {
+            let points = [(side * wide * 0.42, 6.4), (side * wide * 0.44, 10.0), (side * wide * 0.46, 13.2)];
+            canvas.flat(&f.ellipse(side * wide * 0.55, 13.4, 0.62, 0.3), rgb(0x1c1a1a));
+            canvas.flat(&f.stroke(&points, 0.72, 0.5), scaled(trousers, 1.0 + 0.12 * side * self.light.direction.0));
+        }
     }
 
     fn cloth_at(&self, u: f32, v: f32) -> Colour {
