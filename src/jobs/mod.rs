@@ -4,12 +4,16 @@
 mod byte_cache;
 mod clerk;
 mod pictures;
+mod reader;
 mod work;
+mod writer;
 
 pub use byte_cache::ByteCache;
 pub use clerk::{Answer, Clerk, Ticket};
 pub use pictures::{Decode, Picture, PictureKey, PicturePool, PictureRequest, Pixels};
+pub use reader::{ImageDetail, Overview, ProjectReader, ReadReply, ReadRequest, start_reader};
 pub use work::{Job, JobBoard, JobError, JobKind, JobNews, Outcome, Work};
+pub use writer::{VerdictWriter, WriteRequest, Written, start_writer};
 
 use std::sync::Arc;
 
