@@ -2,3 +2,4 @@
 
 #[cfg(feature = "torch")]
 pub mod ops;
+pub mod weights;
