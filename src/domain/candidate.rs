@@ -5,6 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::{CandidateId, ImageId, RoundId, Verdict};
 use crate::geometry::BoundingBox;
 
+/// A detection with this maximum IoU, or more, holds a face and is no candidate.
+pub const CANDIDATE_MAX_IOU: f64 = 0.5;
+
+/// Up to this maximum IoU a false positive is background, above it a badly placed face (TIDE's `t_b`).
+pub const BACKGROUND_MAX_IOU: f64 = 0.1;
+
 /// The kind of a false positive, after TIDE (Bolya et al. 2020).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -19,6 +25,18 @@ pub enum FalsePositiveKind {
 
 impl FalsePositiveKind {
     pub const ALL: [Self; 3] = [Self::Background, Self::Localisation, Self::Duplicate];
+
+    /// The kind of a false positive whose largest IoU with the ground truth of its image is `max_iou`. At 0.5 and above the face
+    /// already has its detection (or was promoted since), which makes this one a duplicate.
+    pub fn from_max_iou(max_iou: f64) -> Self {
+        if max_iou <= BACKGROUND_MAX_IOU {
+            Self::Background
+        } else if max_iou < CANDIDATE_MAX_IOU {
+            Self::Localisation
+        } else {
+            Self::Duplicate
+        }
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {

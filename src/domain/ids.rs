@@ -27,3 +27,5 @@ row_id!(/// A training round.
     RoundId);
 row_id!(/// A mined false positive.
     CandidateId);
+row_id!(/// A group of near-duplicate candidates.
+    GroupId);

@@ -11,9 +11,9 @@ mod round;
 mod verdict;
 
 pub use annotation::{Annotation, AnnotationSource, FaceShape};
-pub use candidate::{Candidate, FalsePositiveKind};
+pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePositiveKind};
 pub use detection::Detection;
-pub use ids::{CandidateId, DatasetId, GroundTruthId, ImageId, RoundId};
+pub use ids::{CandidateId, DatasetId, GroundTruthId, GroupId, ImageId, RoundId};
 pub use image::ImageRecord;
 pub use observer::{Cancel, Progress};
 pub use round::{HardNegativeSource, RoundInit, RoundRecord, RoundState};

@@ -1,1 +1,22 @@
-//! evaluation: being built.
+//! FDDB's evaluation, equal to the official program byte by byte (`fddb_spec.md` describes that program): regions as pixel sets,
+//! the official assignment, discrete and continuous ROC, the text formats, published curves, figures, and COCO's average
+//! precision for other datasets. Pure: must not know pixels' colours, tensors, the database or the window.
+
+mod ellipse_painter;
+mod matching;
+mod official_assignment;
+mod optimal_assignment;
+mod overlap;
+mod percent_g;
+mod pixel_set;
+mod polygon_fill;
+mod region;
+mod roc;
+mod row_tops;
+
+pub use matching::{ImageOutcome, Matching, NO_DETECTIONS, Step, match_image};
+pub use overlap::pair_without_pixels;
+pub use percent_g::percent_g;
+pub use pixel_set::PixelSet;
+pub use region::{EvaluatedImage, Region, ScoredRegion};
+pub use roc::{RocCurve, RocPoint, match_images, merge, roc};

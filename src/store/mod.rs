@@ -1,1 +1,44 @@
-//! store: being built.
+//! The project's memory: one SQLite file. The only room that knows rusqlite; must not know datasets' formats, detectors, training
+//! or the window.
+//!
+//! Invariant: the verdict log is only ever appended to; everything else about a verdict (what stands, what a candidate shows, which
+//! faces were promoted) follows from it and is kept up to date by the transaction that appends.
+//! Invariant: a [`Store`] is one connection and belongs to one thread at a time. Each writing method is one transaction.
+
+mod annotators;
+mod backup;
+mod candidates;
+mod columns;
+mod connection;
+mod curves;
+mod datasets;
+mod detections;
+mod error;
+mod gestures;
+mod ground_truth;
+mod groups;
+mod hard_negatives;
+mod history;
+mod images;
+mod metrics;
+mod migrations;
+mod query;
+mod queue;
+mod queue_index;
+mod rounds;
+mod standing;
+mod verdicts;
+
+pub use backup::BackupFile;
+pub use candidates::{CandidateRow, NewCandidate};
+pub use connection::Store;
+pub use curves::CurveRow;
+pub use datasets::{Dataset, ImportCounts, NewDataset, NewImage};
+pub use error::StoreError;
+pub use gestures::{Gesture, GestureAction};
+pub use hard_negatives::HardNegative;
+pub use history::{HistoryEntry, HistoryQuery};
+pub use metrics::Metric;
+pub use query::{CandidateQuery, Cursor, Interval, Page, Sort, VerdictFilter};
+pub use queue::{Neighbour, ReviewProgress};
+pub use verdicts::VerdictCounts;

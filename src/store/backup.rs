@@ -1,0 +1,111 @@
+//! Rolling backups through SQLite's backup API, in the folder `backups` beside the database. Must not know any table.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::connection::check;
+use super::{Store, StoreError};
+
+/// Copies kept of each kind before the oldest goes.
+const KEPT: usize = 10;
+const ROLLING: &str = "rolling";
+const MIGRATION: &str = "before-migration";
+
+/// A copy of the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupFile {
+    pub path: PathBuf,
+    /// Counts up over all copies of a project: order does not depend on the clock.
+    pub number: u64,
+}
+
+impl Store {
+    /// Writes a checked copy of the database as it is now and drops the oldest of more than ten.
+    pub fn back_up(&self) -> Result<PathBuf, StoreError> {
+        self.back_up_as(ROLLING)
+    }
+
+    /// [`Store::back_up`] if the newest copy is older than `interval` or there is none; `None` when nothing was due.
+    pub fn back_up_if_due(&self, interval: Duration) -> Result<Option<PathBuf>, StoreError> {
+        let newest = self.backups().pop().and_then(|b| std::fs::metadata(b.path).ok()?.modified().ok());
+        let fresh = newest.is_some_and(|time| time.elapsed().is_ok_and(|age| age < interval));
+        if fresh { Ok(None) } else { self.back_up().map(Some) }
+    }
+
+    /// All copies, oldest first.
+    pub fn backups(&self) -> Vec<BackupFile> {
+        list(&self.path)
+    }
+
+    pub(super) fn back_up_before_migration(&self) -> Result<PathBuf, StoreError> {
+        self.back_up_as(MIGRATION)
+    }
+
+    fn back_up_as(&self, kind: &str) -> Result<PathBuf, StoreError> {
+        let folder = folder(&self.path);
+        std::fs::create_dir_all(&folder).map_err(|source| StoreError::Io { path: folder.clone(), source })?;
+        let number = list(&self.path).last().map_or(0, |b| b.number) + 1;
+        let target = folder.join(format!("{number:06}-{kind}.db"));
+        let unfinished = folder.join(format!("{number:06}-{kind}.part"));
+        let copied = self.copy_to(&unfinished).map_err(|e| e.at(&unfinished)).and_then(|()| {
+            std::fs::rename(&unfinished, &target).map_err(|source| StoreError::Io { path: target.clone(), source })
+        });
+        if let Err(error) = copied {
+            // The copy is of no use; that it cannot be removed either changes nothing for the caller.
+            let _ = std::fs::remove_file(&unfinished);
+            return Err(error);
+        }
+        self.drop_oldest(kind);
+        Ok(target)
+    }
+
+    fn copy_to(&self, target: &Path) -> Result<(), StoreError> {
+        let mut copy = Connection::open(target)?;
+        {
+            let backup = rusqlite::backup::Backup::new(&self.connection, &mut copy)?;
+            backup.run_to_completion(i32::MAX, Duration::from_millis(20), None)?;
+        }
+        // A copy has no writers: without WAL it is one file, complete in itself.
+        copy.pragma_update(None, "journal_mode", "DELETE")?;
+        check(&copy)?;
+        copy.close().map_err(|(_, e)| e.into())
+    }
+
+    fn drop_oldest(&self, kind: &str) {
+        let suffix = format!("-{kind}.db");
+        let of_kind: Vec<BackupFile> =
+            list(&self.path).into_iter().filter(|b| b.path.to_string_lossy().ends_with(&suffix)).collect();
+        for old in of_kind.iter().rev().skip(KEPT) {
+            // One backup too many is harmless.
+            let _ = std::fs::remove_file(&old.path);
+        }
+    }
+}
+
+/// The newest backup that passes SQLite's check.
+pub(super) fn newest_good(database: &Path) -> Option<PathBuf> {
+    list(database).into_iter().rev().map(|b| b.path).find(|path| {
+        let opened = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        opened.is_ok_and(|connection| check(&connection).is_ok())
+    })
+}
+
+fn folder(database: &Path) -> PathBuf {
+    database.with_file_name("backups")
+}
+
+fn list(database: &Path) -> Vec<BackupFile> {
+    let Ok(entries) = std::fs::read_dir(folder(database)) else { return Vec::new() };
+    let mut found: Vec<BackupFile> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let name = path.file_name()?.to_str()?;
+            let number = name.strip_suffix(".db")?.split_once('-')?.0.parse().ok()?;
+            Some(BackupFile { path, number })
+        })
+        .collect();
+    found.sort_by_key(|b| b.number);
+    found
+}

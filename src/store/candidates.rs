@@ -1,0 +1,150 @@
+//! Mined candidates. Must not know how they were mined, nor decide what a verdict does to them (`standing.rs`).
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::columns::{bounding_box, optional_word, word};
+use super::connection::new_uid;
+use super::{Store, StoreError, queue_index};
+use crate::domain::{Candidate, CandidateId, FalsePositiveKind, GroupId, ImageId, RoundId};
+use crate::geometry::BoundingBox;
+
+/// A candidate as mining hands it over.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NewCandidate {
+    pub image: ImageId,
+    pub bbox: BoundingBox,
+    pub score: f32,
+    /// Largest IoU with a ground truth of the image, 0 without faces.
+    pub max_iou: f64,
+    pub kind: FalsePositiveKind,
+}
+
+/// A candidate with what a list shows beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CandidateRow {
+    pub candidate: Candidate,
+    pub round_number: u32,
+    pub image_name: String,
+    pub fold: Option<u8>,
+    pub group: Option<GroupId>,
+    /// Candidates in its group, itself among them; 1 without a group.
+    pub group_size: u32,
+}
+
+impl Store {
+    /// Makes the candidates of a round equal to `new`, in one transaction. One with the same image and box keeps its id and
+    /// verdicts; one that is gone stays as long as the log holds a verdict on it.
+    pub fn replace_candidates(&mut self, round: RoundId, new: &[NewCandidate]) -> Result<(), StoreError> {
+        self.write(|tx| {
+            let mut stored = stored_boxes(tx, round)?;
+            let mut kept = HashSet::new();
+            for candidate in new {
+                refuse_non_numbers(candidate)?;
+                match stored.remove(&Place::of(candidate.image, &candidate.bbox)) {
+                    Some(id) => {
+                        update(tx, id, candidate)?;
+                        kept.insert(id);
+                    }
+                    None => insert(tx, round, candidate)?,
+                }
+            }
+            let delete = "DELETE FROM candidates WHERE id = ?1
+                          AND NOT EXISTS (SELECT 1 FROM verdicts WHERE candidate_id = ?1)";
+            for gone in stored.into_values() {
+                tx.prepare_cached(delete)?.execute([gone])?;
+            }
+            queue_index::mark_changed(tx)
+        })
+    }
+
+    pub fn candidate(&self, candidate: CandidateId) -> Result<Candidate, StoreError> {
+        self.candidate_row(candidate).map(|row| row.candidate)
+    }
+
+    pub fn candidate_row(&self, candidate: CandidateId) -> Result<CandidateRow, StoreError> {
+        self.read(|c| row_by_id(c, candidate)?.ok_or_else(|| StoreError::missing("candidate", candidate)))
+    }
+
+    /// All candidates of an image, of every round and verdict, by round, highest score first.
+    pub fn candidates_of_image(&self, image: ImageId) -> Result<Vec<Candidate>, StoreError> {
+        self.read(|c| {
+            let sql = "SELECT id, round_id, image_id, x1, y1, x2, y2, score, max_iou, kind, verdict FROM candidates
+                       WHERE image_id = ?1 ORDER BY round_id, score DESC, id";
+            Ok(c.prepare_cached(sql)?.query_map([image.0], from_row)?.collect::<Result<_, _>>()?)
+        })
+    }
+}
+
+pub(super) fn row_by_id(c: &Connection, candidate: CandidateId) -> Result<Option<CandidateRow>, StoreError> {
+    let sql = "SELECT c.id, c.round_id, c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.max_iou, c.kind, c.verdict,
+                      r.number, i.name, i.fold, c.group_id,
+                      (SELECT count(*) FROM candidates g WHERE g.group_id = c.group_id)
+               FROM candidates c JOIN rounds r ON r.id = c.round_id JOIN images i ON i.id = c.image_id
+               WHERE c.id = ?1";
+    let read = |r: &Row<'_>| {
+        Ok(CandidateRow {
+            candidate: from_row(r)?,
+            round_number: r.get(11)?,
+            image_name: r.get(12)?,
+            fold: r.get(13)?,
+            group: r.get::<_, Option<i64>>(14)?.map(GroupId),
+            group_size: r.get::<_, u32>(15)?.max(1),
+        })
+    };
+    Ok(c.prepare_cached(sql)?.query_row([candidate.0], read).optional()?)
+}
+
+/// Where a candidate lies, exactly: a deterministic detector finds the same boxes again.
+#[derive(PartialEq, Eq, Hash)]
+struct Place(i64, [u64; 4]);
+
+impl Place {
+    fn of(image: ImageId, b: &BoundingBox) -> Self {
+        // Adding zero makes -0.0 and 0.0 the same place.
+        Self(image.0, [b.x1, b.y1, b.x2, b.y2].map(|v| (v + 0.0).to_bits()))
+    }
+}
+
+fn stored_boxes(tx: &Transaction<'_>, round: RoundId) -> Result<HashMap<Place, i64>, StoreError> {
+    let mut statement = tx.prepare("SELECT id, image_id, x1, y1, x2, y2 FROM candidates WHERE round_id = ?1")?;
+    let rows =
+        statement.query_map([round.0], |r| Ok((Place::of(ImageId(r.get(1)?), &bounding_box(r, 2)?), r.get(0)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn update(tx: &Transaction<'_>, id: i64, new: &NewCandidate) -> Result<(), StoreError> {
+    let sql = "UPDATE candidates SET score = ?2, max_iou = ?3, kind = ?4 WHERE id = ?1";
+    tx.prepare_cached(sql)?.execute(params![id, new.score, new.max_iou, new.kind.as_str()])?;
+    Ok(())
+}
+
+fn insert(tx: &Transaction<'_>, round: RoundId, new: &NewCandidate) -> Result<(), StoreError> {
+    let sql = "INSERT INTO candidates (uid, round_id, image_id, x1, y1, x2, y2, score, max_iou, kind)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let (b, kind) = (new.bbox, new.kind.as_str());
+    let values = params![new_uid(), round.0, new.image.0, b.x1, b.y1, b.x2, b.y2, new.score, new.max_iou, kind];
+    tx.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+fn refuse_non_numbers(new: &NewCandidate) -> Result<(), StoreError> {
+    if new.bbox.is_finite() && new.score.is_finite() && new.max_iou.is_finite() {
+        return Ok(());
+    }
+    Err(StoreError::Invalid(format!("a candidate on image {} has a box, score or IoU that is not a number", new.image)))
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Candidate> {
+    Ok(Candidate {
+        id: CandidateId(row.get(0)?),
+        round: RoundId(row.get(1)?),
+        image: ImageId(row.get(2)?),
+        bbox: bounding_box(row, 3)?,
+        score: row.get(7)?,
+        max_iou: row.get(8)?,
+        kind: word(row, 9)?,
+        verdict: optional_word(row, 10)?,
+    })
+}

@@ -1,0 +1,72 @@
+//! How the domain's values stand in columns: words, boxes, shapes. Must not know which table they stand in.
+
+use rusqlite::types::Type;
+use rusqlite::{Row, RowIndex};
+
+use crate::domain::{Annotation, AnnotationSource, FaceShape, FalsePositiveKind, RoundState, Verdict};
+use crate::geometry::{BoundingBox, Ellipse};
+
+/// A value that is stored as a word.
+pub(super) trait Word: Sized {
+    fn from_word(word: &str) -> Option<Self>;
+}
+
+macro_rules! word {
+    ($($name:ty),*) => {
+        $(impl Word for $name {
+            fn from_word(word: &str) -> Option<Self> {
+                Self::parse(word)
+            }
+        })*
+    };
+}
+word!(AnnotationSource, FalsePositiveKind, RoundState, Verdict);
+
+/// Reads a word; one that this version does not know is an error that names it.
+pub(super) fn word<T: Word>(row: &Row<'_>, index: impl RowIndex + Copy) -> rusqlite::Result<T> {
+    let text: String = row.get(index)?;
+    T::from_word(&text).ok_or_else(|| unknown(&text))
+}
+
+pub(super) fn optional_word<T: Word>(row: &Row<'_>, index: impl RowIndex + Copy) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(index)?;
+    text.map(|t| T::from_word(&t).ok_or_else(|| unknown(&t))).transpose()
+}
+
+/// Four columns from `first` on: x1, y1, x2, y2.
+pub(super) fn bounding_box(row: &Row<'_>, first: usize) -> rusqlite::Result<BoundingBox> {
+    Ok(BoundingBox::new(row.get(first)?, row.get(first + 1)?, row.get(first + 2)?, row.get(first + 3)?))
+}
+
+/// A shape as columns: its word and a, b, c, d, e.
+pub(super) fn shape_columns(shape: &FaceShape) -> (&'static str, [f64; 4], Option<f64>) {
+    match shape {
+        FaceShape::Rectangle(r) => ("rectangle", [r.x1, r.y1, r.x2, r.y2], None),
+        FaceShape::Ellipse(e) => ("ellipse", [e.ra, e.rb, e.theta, e.cx], Some(e.cy)),
+    }
+}
+
+/// Six columns from `first` on: shape, a, b, c, d, e; `None` where the first is NULL.
+pub(super) fn optional_shape(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<FaceShape>> {
+    let word: Option<String> = row.get(first)?;
+    let number = |k: usize| row.get::<_, f64>(first + k);
+    match word.as_deref() {
+        None => Ok(None),
+        Some("rectangle") => Ok(Some(FaceShape::Rectangle(bounding_box(row, first + 1)?))),
+        Some("ellipse") => {
+            let ellipse = Ellipse::new(number(1)?, number(2)?, number(3)?, number(4)?, number(5)?);
+            Ok(Some(FaceShape::Ellipse(ellipse)))
+        }
+        Some(other) => Err(unknown(other)),
+    }
+}
+
+/// Eight columns from `first` on: shape, a, b, c, d, e, source, ignored.
+pub(super) fn annotation(row: &Row<'_>, first: usize) -> rusqlite::Result<Annotation> {
+    let shape = optional_shape(row, first)?.ok_or_else(|| unknown("NULL"))?;
+    Ok(Annotation { shape, source: word(row, first + 6)?, ignored: row.get(first + 7)? })
+}
+
+fn unknown(word: &str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Text, format!("unknown word `{word}` in the database").into())
+}

@@ -1,0 +1,72 @@
+//! What a round's checkpoint found on each image. Must not know which of it becomes a candidate.
+
+use rusqlite::{Row, Transaction, params};
+
+use super::columns::bounding_box;
+use super::{Store, StoreError};
+use crate::domain::{Detection, ImageId, RoundId};
+use crate::geometry::Ellipse;
+
+impl Store {
+    /// Replaces the detections of a round on the images given, in one transaction; other images keep theirs, so that a long run can
+    /// come in parts.
+    pub fn replace_detections(
+        &mut self,
+        round: RoundId,
+        detections: &[(ImageId, Vec<Detection>)],
+    ) -> Result<(), StoreError> {
+        self.write(|tx| {
+            let delete = "DELETE FROM detections WHERE round_id = ?1 AND image_id = ?2";
+            for (image, found) in detections {
+                tx.prepare_cached(delete)?.execute([round.0, image.0])?;
+                insert(tx, round, *image, found)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// By score, highest first.
+    pub fn detections(&self, round: RoundId, image: ImageId) -> Result<Vec<Detection>, StoreError> {
+        self.read(|c| {
+            let sql = "SELECT x1, y1, x2, y2, ra, rb, theta, cx, cy, score FROM detections
+                       WHERE round_id = ?1 AND image_id = ?2 ORDER BY score DESC, id";
+            let mut statement = c.prepare_cached(sql)?;
+            Ok(statement.query_map([round.0, image.0], from_row)?.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// How many detections a round has on all images.
+    pub fn count_detections(&self, round: RoundId) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM detections WHERE round_id = ?1";
+        self.read(|c| Ok(c.query_row(sql, [round.0], |r| r.get::<_, i64>(0))? as u64))
+    }
+}
+
+fn insert(tx: &Transaction<'_>, round: RoundId, image: ImageId, found: &[Detection]) -> Result<(), StoreError> {
+    let sql = "INSERT INTO detections (round_id, image_id, x1, y1, x2, y2, ra, rb, theta, cx, cy, score)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    let mut statement = tx.prepare_cached(sql)?;
+    for d in found {
+        if !(d.bbox.is_finite() && d.score.is_finite()) {
+            let text = format!("a detection on image {image} has a box or score that is not a number");
+            return Err(StoreError::Invalid(text));
+        }
+        let b = d.bbox;
+        let e = d.ellipse.map(|e| [e.ra, e.rb, e.theta, e.cx, e.cy]);
+        let k = |index: usize| e.map(|values| values[index]);
+        let ellipse = (k(0), k(1), k(2), k(3), k(4));
+        statement.execute(params![
+            round.0, image.0, b.x1, b.y1, b.x2, b.y2, ellipse.0, ellipse.1, ellipse.2, ellipse.3, ellipse.4, d.score
+        ])?;
+    }
+    Ok(())
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<Detection> {
+    let ra: Option<f64> = row.get(4)?;
+    let ellipse = match ra {
+        None => None,
+        Some(ra) => Some(Ellipse::new(ra, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?)),
+    };
+    Ok(Detection { bbox: bounding_box(row, 0)?, ellipse, score: row.get(9)? })
+}

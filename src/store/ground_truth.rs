@@ -1,0 +1,95 @@
+//! Annotated faces. Must not know where annotation files come from; promoted faces follow from the verdicts (`standing.rs`).
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Transaction, params};
+
+use super::columns::{annotation, shape_columns};
+use super::connection::new_uid;
+use super::{Store, StoreError};
+use crate::domain::{Annotation, AnnotationSource, CandidateId, FaceShape, GroundTruthId, ImageId};
+use crate::geometry::BoundingBox;
+
+const COLUMNS: &str = "shape, a, b, c, d, e, source, ignored";
+
+impl Store {
+    /// The faces of an image, promoted ones among them, in the order in which they came.
+    pub fn ground_truth(&self, image: ImageId) -> Result<Vec<(GroundTruthId, Annotation)>, StoreError> {
+        self.read(|c| {
+            let sql = format!("SELECT id, {COLUMNS} FROM ground_truth WHERE image_id = ?1 ORDER BY id");
+            let mut statement = c.prepare_cached(&sql)?;
+            let rows = statement.query_map([image.0], |r| Ok((GroundTruthId(r.get(0)?), annotation(r, 1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The faces of all images; an image without faces has no entry.
+    pub fn all_ground_truth(&self) -> Result<HashMap<ImageId, Vec<Annotation>>, StoreError> {
+        self.read(|c| {
+            let mut statement = c.prepare(&format!("SELECT image_id, {COLUMNS} FROM ground_truth ORDER BY id"))?;
+            let mut faces: HashMap<ImageId, Vec<Annotation>> = HashMap::new();
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                faces.entry(ImageId(row.get(0)?)).or_default().push(annotation(row, 1)?);
+            }
+            Ok(faces)
+        })
+    }
+}
+
+/// Makes the image's faces from the dataset equal to `faces`; promoted ones stay. Says whether anything changed.
+pub(super) fn replace_imported(tx: &Transaction<'_>, image: ImageId, faces: &[Annotation]) -> Result<bool, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM ground_truth WHERE image_id = ?1 AND source = 'imported' ORDER BY id");
+    let stored: Vec<Annotation> =
+        tx.prepare_cached(&sql)?.query_map([image.0], |r| annotation(r, 0))?.collect::<Result<_, _>>()?;
+    let wanted: Vec<Annotation> =
+        faces.iter().map(|face| Annotation { source: AnnotationSource::Imported, ..*face }).collect();
+    if stored == wanted {
+        return Ok(false);
+    }
+    tx.execute("DELETE FROM ground_truth WHERE image_id = ?1 AND source = 'imported'", [image.0])?;
+    for face in &wanted {
+        insert(tx, image, face, None)?;
+    }
+    Ok(true)
+}
+
+/// Makes the face that was promoted from `candidate` equal to `shape`, or takes it away.
+pub(super) fn set_promoted(
+    tx: &Transaction<'_>,
+    image: ImageId,
+    candidate: CandidateId,
+    shape: Option<FaceShape>,
+) -> Result<(), StoreError> {
+    tx.prepare_cached("DELETE FROM ground_truth WHERE candidate_id = ?1")?.execute([candidate.0])?;
+    if let Some(shape) = shape {
+        let face = Annotation { shape, source: AnnotationSource::Promoted, ignored: false };
+        insert(tx, image, &face, Some(candidate))?;
+    }
+    Ok(())
+}
+
+/// The boxes of an image's faces, each with the candidate that it was promoted from.
+pub(super) fn boxes(c: &Connection, image: ImageId) -> Result<Vec<(BoundingBox, Option<CandidateId>)>, StoreError> {
+    let sql = format!("SELECT {COLUMNS}, candidate_id FROM ground_truth WHERE image_id = ?1");
+    let mut statement = c.prepare_cached(&sql)?;
+    let rows = statement.query_map([image.0], |r| {
+        Ok((annotation(r, 0)?.shape.bounding_box(), r.get::<_, Option<i64>>(8)?.map(CandidateId)))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn insert(
+    tx: &Transaction<'_>,
+    image: ImageId,
+    face: &Annotation,
+    candidate: Option<CandidateId>,
+) -> Result<(), StoreError> {
+    let (word, [a, b, c, d], e) = shape_columns(&face.shape);
+    let sql = "INSERT INTO ground_truth (uid, image_id, shape, a, b, c, d, e, source, ignored, candidate_id)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    let source = face.source.as_str();
+    let values = params![new_uid(), image.0, word, a, b, c, d, e, source, face.ignored, candidate.map(|c| c.0)];
+    tx.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}

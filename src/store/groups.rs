@@ -1,0 +1,53 @@
+//! Groups of near-duplicate candidates. Must not know how they were found to be alike.
+
+use rusqlite::params;
+
+use super::connection::new_uid;
+use super::{Store, StoreError, queue_index};
+use crate::domain::{CandidateId, GroupId, ImageId};
+use crate::geometry::BoundingBox;
+
+impl Store {
+    /// Makes these the groups of the project, in one transaction. A candidate belongs to one group at most; groups of one are left
+    /// out.
+    pub fn set_groups(&mut self, groups: &[Vec<CandidateId>]) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.execute("UPDATE candidates SET group_id = NULL WHERE group_id IS NOT NULL", [])?;
+            tx.execute("DELETE FROM groups", [])?;
+            for members in groups.iter().filter(|members| 1 < members.len()) {
+                tx.prepare_cached("INSERT INTO groups (uid) VALUES (?1)")?.execute([new_uid()])?;
+                let group = tx.last_insert_rowid();
+                for member in members {
+                    let sql = "UPDATE candidates SET group_id = ?2 WHERE id = ?1 AND group_id IS NULL";
+                    if tx.prepare_cached(sql)?.execute(params![member.0, group])? == 0 {
+                        let text = format!("candidate {member} is not in this project, or in two groups");
+                        return Err(StoreError::Invalid(text));
+                    }
+                }
+            }
+            queue_index::mark_changed(tx)
+        })
+    }
+
+    /// The candidates of a group, highest score first.
+    pub fn group_members(&self, group: GroupId) -> Result<Vec<CandidateId>, StoreError> {
+        self.read(|c| {
+            let sql = "SELECT id FROM candidates WHERE group_id = ?1 ORDER BY score DESC, id";
+            let mut statement = c.prepare_cached(sql)?;
+            Ok(statement.query_map([group.0], |r| r.get(0).map(CandidateId))?.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Every candidate of every round with its image, box and score, by image, highest score first: what grouping works on.
+    pub fn candidate_boxes(&self) -> Result<Vec<(CandidateId, ImageId, BoundingBox, f32)>, StoreError> {
+        self.read(|c| {
+            let sql = "SELECT id, image_id, x1, y1, x2, y2, score FROM candidates ORDER BY image_id, score DESC, id";
+            let mut statement = c.prepare(sql)?;
+            let rows = statement.query_map([], |r| {
+                let bbox = BoundingBox::new(r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?);
+                Ok((CandidateId(r.get(0)?), ImageId(r.get(1)?), bbox, r.get(6)?))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+}

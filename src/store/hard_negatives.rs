@@ -1,0 +1,70 @@
+//! What the next round trains with: hard negatives and ignored regions. Must not know how a round uses them.
+
+use std::collections::HashMap;
+
+use rusqlite::params;
+
+use super::columns::bounding_box;
+use super::{Store, StoreError};
+use crate::domain::{HardNegativeSource, ImageId};
+use crate::geometry::BoundingBox;
+
+/// A box of background that the detector took for a face.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct HardNegative {
+    pub bbox: BoundingBox,
+    /// The detector's score in the round that it was mined in.
+    pub score: f32,
+}
+
+/// Nobody's standing verdict forbids training on the candidate as background: where annotators disagree, it is left alone.
+const UNDISPUTED: &str = "c.kind <> 'duplicate' AND NOT EXISTS (
+    SELECT 1 FROM standing_verdicts s WHERE s.candidate_id = c.id AND s.verdict IN ('rejected', 'missed_face'))";
+
+impl Store {
+    /// The hard negatives of the rounds with a number below `rounds_before`, highest score first. `Confirmed`: the newest decision
+    /// confirms it; `Unreviewed`: every candidate, whatever it lacks in review. Neither holds one that an annotator's standing
+    /// verdict rejects or calls a missed face, nor one that lies on a face that was promoted since.
+    pub fn hard_negatives(
+        &self,
+        source: HardNegativeSource,
+        rounds_before: u32,
+    ) -> Result<HashMap<ImageId, Vec<HardNegative>>, StoreError> {
+        let wanted = match source {
+            HardNegativeSource::None => return Ok(HashMap::new()),
+            HardNegativeSource::Confirmed => "c.verdict = 'confirmed'",
+            HardNegativeSource::Unreviewed => "TRUE",
+        };
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2, c.score FROM candidates c
+                 JOIN rounds r ON r.id = c.round_id
+                 WHERE r.number < ?1 AND {wanted} AND {UNDISPUTED} ORDER BY c.score DESC, c.id"
+            );
+            let mut statement = connection.prepare(&sql)?;
+            let mut rows = statement.query(params![rounds_before])?;
+            let mut found: HashMap<ImageId, Vec<HardNegative>> = HashMap::new();
+            while let Some(row) = rows.next()? {
+                let negative = HardNegative { bbox: bounding_box(row, 1)?, score: row.get(5)? };
+                found.entry(ImageId(row.get(0)?)).or_default().push(negative);
+            }
+            Ok(found)
+        })
+    }
+
+    /// Regions that are neither foreground nor background from now on: what an annotator's standing verdict rejects, of all rounds.
+    pub fn rejected_regions(&self) -> Result<HashMap<ImageId, Vec<BoundingBox>>, StoreError> {
+        self.read(|connection| {
+            let sql = "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2 FROM candidates c
+                       WHERE c.id IN (SELECT candidate_id FROM standing_verdicts WHERE verdict = 'rejected')
+                       AND c.kind <> 'duplicate' AND c.verdict <> 'missed_face' ORDER BY c.id";
+            let mut statement = connection.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            let mut found: HashMap<ImageId, Vec<BoundingBox>> = HashMap::new();
+            while let Some(row) = rows.next()? {
+                found.entry(ImageId(row.get(0)?)).or_default().push(bounding_box(row, 1)?);
+            }
+            Ok(found)
+        })
+    }
+}

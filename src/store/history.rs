@@ -1,0 +1,91 @@
+//! Who decided what and when, from the verdict log. Must not change it.
+
+use rusqlite::{Connection, Row, params};
+
+use super::columns::optional_word;
+use super::gestures::GestureAction;
+use super::{Store, StoreError};
+use crate::domain::{CandidateId, ImageId, Verdict, VerdictRecord};
+
+/// Which part of the log to read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HistoryQuery {
+    pub annotator: Option<String>,
+    pub verdict: Option<Verdict>,
+    /// Part of the image's name, case ignored; empty for all.
+    pub image_name: String,
+    /// Only entries older than this one: the `seq` of the last entry of the page before.
+    pub before: Option<i64>,
+}
+
+/// One row of the log, with what a list shows beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryEntry {
+    /// Place in the log: larger is later.
+    pub seq: i64,
+    /// Rows of one gesture were decided with one stroke.
+    pub gesture: i64,
+    pub action: GestureAction,
+    pub record: VerdictRecord,
+    pub reason: Option<String>,
+    pub image: ImageId,
+    pub image_name: String,
+}
+
+const SELECT: &str = "SELECT v.seq, v.gesture_id, g.action, v.candidate_id, a.name, v.verdict, v.time_ms, v.reason,
+                             i.id, i.name
+                      FROM verdicts v JOIN gestures g ON g.id = v.gesture_id JOIN annotators a ON a.id = v.annotator_id
+                      JOIN candidates c ON c.id = v.candidate_id JOIN images i ON i.id = c.image_id";
+
+impl Store {
+    /// The newest `limit` entries of the log that the query asks for, newest first.
+    pub fn history(&self, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryEntry>, StoreError> {
+        self.read(|c| {
+            let sql = format!(
+                "{SELECT} WHERE (?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR v.verdict = ?2)
+                 AND (?3 = '' OR instr(lower(i.name), ?3)) AND v.seq < ?4 ORDER BY v.seq DESC LIMIT ?5"
+            );
+            let verdict = query.verdict.map(Verdict::as_str);
+            let name = query.image_name.to_ascii_lowercase();
+            let before = query.before.unwrap_or(i64::MAX);
+            entries(c, &sql, params![query.annotator, verdict, name, before, limit as i64])
+        })
+    }
+
+    /// Everything that was ever decided on a candidate, oldest first.
+    pub fn candidate_history(&self, candidate: CandidateId) -> Result<Vec<HistoryEntry>, StoreError> {
+        let sql = format!("{SELECT} WHERE v.candidate_id = ?1 ORDER BY v.seq");
+        self.read(|c| entries(c, &sql, params![candidate.0]))
+    }
+
+    /// What each annotator holds on a candidate now, in the order of the annotators' first verdicts.
+    pub fn standing_verdicts(&self, candidate: CandidateId) -> Result<Vec<VerdictRecord>, StoreError> {
+        let sql = format!(
+            "{SELECT} WHERE v.seq IN (SELECT seq FROM standing_verdicts WHERE candidate_id = ?1) ORDER BY v.annotator_id"
+        );
+        let found = self.read(|c| entries(c, &sql, params![candidate.0]))?;
+        Ok(found.into_iter().map(|entry| entry.record).collect())
+    }
+}
+
+fn entries(c: &Connection, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<HistoryEntry>, StoreError> {
+    Ok(c.prepare_cached(sql)?.query_map(values, from_row)?.collect::<Result<_, _>>()?)
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
+    Ok(HistoryEntry {
+        seq: row.get(0)?,
+        gesture: row.get(1)?,
+        // The column's CHECK allows no other word.
+        action: GestureAction::parse(&row.get::<_, String>(2)?).unwrap_or(GestureAction::Decide),
+        record: VerdictRecord {
+            candidate: CandidateId(row.get(3)?),
+            annotator: row.get(4)?,
+            verdict: optional_word(row, 5)?,
+            time_ms: row.get(6)?,
+        },
+        reason: row.get(7)?,
+        image: ImageId(row.get(8)?),
+        image_name: row.get(9)?,
+    })
+}

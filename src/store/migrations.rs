@@ -1,0 +1,84 @@
+//! Numbered changes of the database's format, append-only: a released file in `migrations/` never changes. Must not know what the
+//! tables are for.
+
+use std::path::Path;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::{Store, StoreError};
+
+/// Number n brings `PRAGMA user_version` from n-1 to n.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_project.sql")];
+
+/// Brings the database to the newest format. A backup is written before the first change; all changes are one transaction.
+pub(super) fn migrate(store: &Store) -> Result<(), StoreError> {
+    migrate_with(store, MIGRATIONS)
+}
+
+pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let found = version(connection).map_err(|e| e.at(path))?;
+    let known = MIGRATIONS.len() as i64;
+    if known < found {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known });
+    }
+    Ok(())
+}
+
+fn migrate_with(store: &Store, migrations: &[&str]) -> Result<(), StoreError> {
+    let found = version(&store.connection)?;
+    if found == migrations.len() as i64 {
+        return Ok(());
+    }
+    if 0 < found {
+        store.back_up_before_migration()?;
+    }
+    let transaction = Transaction::new_unchecked(&store.connection, TransactionBehavior::Immediate)?;
+    // Another program may have migrated while this one waited for the lock.
+    let done = version(&transaction)?;
+    for (number, sql) in (1..).zip(migrations).filter(|(number, _)| done < *number) {
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", number)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |r| r.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::backup;
+
+    #[test]
+    fn a_migration_backs_up_first_and_a_failing_one_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("quarry.db");
+        let store = Store::create(&path).unwrap();
+        let next = ["", "CREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT;"];
+        let broken = ["", next[1], "CREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT;"];
+
+        assert!(migrate_with(&store, &broken).is_err());
+        assert_eq!(version(&store.connection).unwrap(), 1);
+        assert!(store.connection.prepare("SELECT * FROM extra").is_err(), "half a migration stayed");
+
+        migrate_with(&store, &next).unwrap();
+        assert_eq!(version(&store.connection).unwrap(), 2);
+        let saved = backup::newest_good(&path).expect("a backup from before the migration");
+        let old = Connection::open(saved).unwrap();
+        assert_eq!(version(&old).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_newer_project_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("quarry.db");
+        Store::create(&path).unwrap().connection.pragma_update(None, "user_version", 99).unwrap();
+        for opened in [Store::open(&path), Store::open_read_only(&path)] {
+            let message = opened.err().expect("refused").to_string();
+            assert!(message.contains("newer version") && message.contains("quarry.db"), "{message}");
+        }
+    }
+}

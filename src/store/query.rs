@@ -1,0 +1,123 @@
+//! What a list of candidates is asked for: filters, order, page. Plain values; must not know how they are answered.
+
+use super::CandidateRow;
+use crate::domain::{CandidateId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
+
+/// A filter and an order over all candidates of the project. The default is the review queue: undecided, highest score first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CandidateQuery {
+    pub round: Option<RoundId>,
+    pub fold: Option<u8>,
+    pub kind: Option<FalsePositiveKind>,
+    pub verdict: VerdictFilter,
+    pub score: Interval,
+    /// Largest IoU with a ground truth of the image.
+    pub iou: Interval,
+    /// Square root of the box's area, in pixels of the image.
+    pub size: Interval,
+    /// Part of the image's name, case ignored; empty for all.
+    pub image_name: String,
+    pub image: Option<ImageId>,
+    pub group: Option<GroupId>,
+    /// Verdicts are this annotator's; `None`: those that count over all annotators.
+    pub annotator: Option<String>,
+    pub sort: Sort,
+    pub descending: bool,
+}
+
+/// Which verdicts a query lets through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum VerdictFilter {
+    Any,
+    /// No verdict yet, not even skipped.
+    #[default]
+    Undecided,
+    /// Any verdict.
+    Decided,
+    Is(Verdict),
+    /// Annotators hold different decisions (a skip is none).
+    Disputed,
+}
+
+/// Both ends belong to it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    pub from: f64,
+    pub to: f64,
+}
+
+/// What candidates are ordered by; equal ones by id, ascending.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Sort {
+    #[default]
+    Score,
+    Iou,
+    Size,
+    /// Order of import.
+    Image,
+    Round,
+    /// Expected gain: the score shared by the candidates of its group, so that high scores of rare kind come first.
+    Expected,
+    /// Group by group, candidates without one last when ascending.
+    Group,
+    /// A fixed shuffle: the first n are a random sample of all.
+    Random,
+}
+
+impl Sort {
+    pub const ALL: [Self; 8] =
+        [Self::Score, Self::Iou, Self::Size, Self::Image, Self::Round, Self::Expected, Self::Group, Self::Random];
+}
+
+/// Where a page ended: the sort key and id of its last candidate. It stays right when candidates before it come or go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cursor {
+    pub(super) key: f64,
+    pub(super) id: CandidateId,
+}
+
+/// Candidates in the query's order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Page {
+    pub rows: Vec<CandidateRow>,
+    /// Where the next page starts; `None` after the last.
+    pub next: Option<Cursor>,
+}
+
+impl Interval {
+    pub const ALL: Self = Self { from: f64::NEG_INFINITY, to: f64::INFINITY };
+
+    pub fn new(from: f64, to: f64) -> Self {
+        Self { from, to }
+    }
+
+    pub fn contains(&self, value: f64) -> bool {
+        self.from <= value && value <= self.to
+    }
+}
+
+impl Default for Interval {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+impl Default for CandidateQuery {
+    fn default() -> Self {
+        Self {
+            round: None,
+            fold: None,
+            kind: None,
+            verdict: VerdictFilter::Undecided,
+            score: Interval::ALL,
+            iou: Interval::ALL,
+            size: Interval::ALL,
+            image_name: String::new(),
+            image: None,
+            group: None,
+            annotator: None,
+            sort: Sort::Score,
+            descending: true,
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The candidates' filterable columns in memory, 48 bytes each, read once and kept in step with the database. Must not answer a
+//! query (`queue.rs`), nor be trusted with anything that is not in the database.
+//!
+//! Why not an SQL index for each filter and sort: the screen combines ten filters freely with eight sorts. Covering indexes for
+//! those cost every verdict a dozen B-tree pages, and an unlucky combination still walks a million entries (over 100 ms). One scan
+//! of these columns answers every combination, counts included, in some ten milliseconds, and a verdict changes one row here.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+
+use super::StoreError;
+use crate::domain::{FalsePositiveKind, Verdict};
+
+/// Marks that candidates, images, rounds or groups changed other than by a verdict.
+pub(super) fn mark_changed(c: &Connection) -> Result<(), StoreError> {
+    c.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'", [])?;
+    Ok(())
+}
+
+/// A candidate as filters and sorts see it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub id: i64,
+    pub max_iou: f64,
+    pub size: f64,
+    pub group: u32,
+    pub score: f32,
+    /// Place in [`QueueIndex::images`].
+    pub image: u32,
+    pub round: u32,
+    pub kind: FalsePositiveKind,
+    pub verdict: Option<Verdict>,
+}
+
+pub(super) struct IndexedImage {
+    pub id: i64,
+    /// In lower case.
+    pub name: Box<str>,
+    pub fold: Option<u8>,
+}
+
+pub(super) struct QueueIndex {
+    /// By id.
+    pub entries: Vec<Entry>,
+    /// By id.
+    pub images: Vec<IndexedImage>,
+    /// Round number by id.
+    pub rounds: HashMap<u32, u32>,
+    /// Members by group id.
+    pub group_sizes: HashMap<u32, u32>,
+    /// By annotator, parallel to `entries`; read when first asked for.
+    own_verdicts: HashMap<i64, Vec<Option<Verdict>>>,
+    /// Candidates on which annotators differ; read when first asked for.
+    disputed: Option<HashSet<i64>>,
+    generation: i64,
+    last_seq: i64,
+    data_version: i64,
+}
+
+const ENTRY: &str =
+    "SELECT id, round_id, image_id, group_id, score, max_iou, x1, y1, x2, y2, kind, verdict FROM candidates";
+const DISPUTED: &str = "SELECT candidate_id FROM standing_verdicts WHERE verdict <> 'skipped'";
+
+impl QueueIndex {
+    pub fn load(c: &Connection) -> Result<Self, StoreError> {
+        // Read before the rows: a change in between is then seen again, never missed.
+        let (generation, last_seq, data_version) = (generation(c)?, last_seq(c)?, data_version(c)?);
+        let images = load_images(c)?;
+        let mut entries = Vec::new();
+        let mut group_sizes: HashMap<u32, u32> = HashMap::new();
+        let mut statement = c.prepare(&format!("{ENTRY} ORDER BY id"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let entry = entry(row, &images)?;
+            if entry.group != 0 {
+                *group_sizes.entry(entry.group).or_default() += 1;
+            }
+            entries.push(entry);
+        }
+        let mut statement = c.prepare("SELECT id, number FROM rounds")?;
+        let rounds = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
+        let (own_verdicts, disputed) = (HashMap::new(), None);
+        Ok(Self { entries, images, rounds, group_sizes, own_verdicts, disputed, generation, last_seq, data_version })
+    }
+
+    /// Brings the columns up to date with what this and other connections committed. `written`: this connection wrote since.
+    pub fn sync(&mut self, c: &Connection, written: bool) -> Result<(), StoreError> {
+        let seen = data_version(c)?;
+        if !written && seen == self.data_version {
+            return Ok(());
+        }
+        if generation(c)? != self.generation {
+            *self = Self::load(c)?;
+            return Ok(());
+        }
+        let newest = last_seq(c)?;
+        self.refresh_since(c)?;
+        self.last_seq = newest;
+        self.data_version = seen;
+        Ok(())
+    }
+
+    pub fn position(&self, candidate: i64) -> Option<usize> {
+        self.entries.binary_search_by_key(&candidate, |e| e.id).ok()
+    }
+
+    /// What one annotator holds, parallel to `entries`.
+    pub fn read_own_verdicts(&mut self, c: &Connection, annotator: i64) -> Result<(), StoreError> {
+        if self.own_verdicts.contains_key(&annotator) {
+            return Ok(());
+        }
+        let mut own = vec![None; self.entries.len()];
+        let mut statement = c.prepare("SELECT candidate_id, verdict FROM standing_verdicts WHERE annotator_id = ?1")?;
+        let mut rows = statement.query([annotator])?;
+        while let Some(row) = rows.next()? {
+            if let Some(at) = self.position(row.get(0)?) {
+                own[at] = verdict(row.get_ref(1)?);
+            }
+        }
+        self.own_verdicts.insert(annotator, own);
+        Ok(())
+    }
+
+    pub fn own_verdicts(&self, annotator: i64) -> Option<&[Option<Verdict>]> {
+        self.own_verdicts.get(&annotator).map(Vec::as_slice)
+    }
+
+    pub fn read_disputed(&mut self, c: &Connection) -> Result<(), StoreError> {
+        if self.disputed.is_none() {
+            let sql = format!("{DISPUTED} GROUP BY candidate_id HAVING 1 < count(DISTINCT verdict)");
+            let mut statement = c.prepare(&sql)?;
+            self.disputed = Some(statement.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?);
+        }
+        Ok(())
+    }
+
+    pub fn is_disputed(&self, candidate: i64) -> bool {
+        self.disputed.as_ref().is_some_and(|set| set.contains(&candidate))
+    }
+
+    /// Reads again what verdicts after `last_seq` touched: their candidates, and the whole image where a face came or went.
+    fn refresh_since(&mut self, c: &Connection) -> Result<(), StoreError> {
+        let touched = "SELECT v.candidate_id FROM verdicts v WHERE v.seq > ?1
+            UNION SELECT other.id FROM verdicts v LEFT JOIN verdicts before ON before.seq = v.replaces
+            JOIN candidates c ON c.id = v.candidate_id JOIN candidates other ON other.image_id = c.image_id
+            WHERE v.seq > ?1 AND 'missed_face' IN (v.verdict, before.verdict)";
+        let mut statement = c.prepare_cached(touched)?;
+        let ids: Vec<i64> = statement.query_map([self.last_seq], |r| r.get(0))?.collect::<Result<_, _>>()?;
+        let mut entries = c.prepare_cached(&format!("{ENTRY} WHERE id = ?1"))?;
+        for id in ids {
+            let Some(at) = self.position(id) else { continue };
+            self.entries[at] = entries.query_row([id], |r| entry(r, &self.images))?;
+            self.refresh_annotators(c, id, at)?;
+        }
+        Ok(())
+    }
+
+    fn refresh_annotators(&mut self, c: &Connection, id: i64, at: usize) -> Result<(), StoreError> {
+        for (annotator, own) in &mut self.own_verdicts {
+            let sql = "SELECT (SELECT verdict FROM standing_verdicts WHERE candidate_id = ?1 AND annotator_id = ?2)";
+            own[at] = c.prepare_cached(sql)?.query_row([id, *annotator], |r| Ok(verdict(r.get_ref(0)?)))?;
+        }
+        if let Some(disputed) = &mut self.disputed {
+            let sql =
+                format!("{DISPUTED} AND candidate_id = ?1 GROUP BY candidate_id HAVING 1 < count(DISTINCT verdict)");
+            if c.prepare_cached(&sql)?.exists([id])? {
+                disputed.insert(id)
+            } else {
+                disputed.remove(&id)
+            };
+        }
+        Ok(())
+    }
+}
+
+fn load_images(c: &Connection) -> Result<Vec<IndexedImage>, StoreError> {
+    let mut statement = c.prepare("SELECT id, name, fold FROM images ORDER BY id")?;
+    let rows = statement.query_map([], |r| {
+        let name: String = r.get(1)?;
+        Ok(IndexedImage { id: r.get(0)?, name: name.to_lowercase().into(), fold: r.get(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn entry(row: &Row<'_>, images: &[IndexedImage]) -> rusqlite::Result<Entry> {
+    let image: i64 = row.get(2)?;
+    let box_side =
+        |from: usize, to: usize| -> rusqlite::Result<f64> { Ok(row.get::<_, f64>(to)? - row.get::<_, f64>(from)?) };
+    Ok(Entry {
+        id: row.get(0)?,
+        round: row.get(1)?,
+        // Foreign keys hold: the image of every candidate is there.
+        image: images.binary_search_by_key(&image, |i| i.id).unwrap_or(0) as u32,
+        group: row.get::<_, Option<u32>>(3)?.unwrap_or(0),
+        score: row.get(4)?,
+        max_iou: row.get(5)?,
+        size: (box_side(6, 8)? * box_side(7, 9)?).sqrt(),
+        kind: kind(row.get_ref(10)?),
+        verdict: verdict(row.get_ref(11)?),
+    })
+}
+
+/// The column's CHECK allows no other word; this runs a million times, so it looks at the first letter alone.
+fn kind(value: ValueRef<'_>) -> FalsePositiveKind {
+    match value {
+        ValueRef::Text([b'b', ..]) => FalsePositiveKind::Background,
+        ValueRef::Text([b'l', ..]) => FalsePositiveKind::Localisation,
+        _ => FalsePositiveKind::Duplicate,
+    }
+}
+
+fn verdict(value: ValueRef<'_>) -> Option<Verdict> {
+    match value {
+        ValueRef::Text([b'c', ..]) => Some(Verdict::Confirmed),
+        ValueRef::Text([b'r', ..]) => Some(Verdict::Rejected),
+        ValueRef::Text([b'm', ..]) => Some(Verdict::MissedFace),
+        ValueRef::Text([b's', ..]) => Some(Verdict::Skipped),
+        _ => None,
+    }
+}
+
+fn generation(c: &Connection) -> Result<i64, StoreError> {
+    Ok(c.prepare_cached("SELECT value FROM meta WHERE key = 'generation'")?.query_row([], |r| r.get(0))?)
+}
+
+fn last_seq(c: &Connection) -> Result<i64, StoreError> {
+    Ok(c.prepare_cached("SELECT coalesce(max(seq), 0) FROM verdicts")?.query_row([], |r| r.get(0))?)
+}
+
+/// Changes when another connection commits.
+fn data_version(c: &Connection) -> Result<i64, StoreError> {
+    Ok(c.prepare_cached("PRAGMA data_version")?.query_row([], |r| r.get(0))?)
+}

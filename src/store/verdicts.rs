@@ -1,0 +1,240 @@
+//! The verdict log: deciding, undoing, redoing. Every call is one gesture and one transaction, on the disk when it returns. Must not
+//! know keys or screens.
+
+use std::collections::HashSet;
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::columns::{optional_shape, optional_word, shape_columns};
+use super::connection::new_uid;
+use super::gestures::{self, Gesture, GestureAction, Written};
+use super::{Store, StoreError, annotators, standing};
+use crate::domain::{CandidateId, FaceShape, RoundId, Verdict};
+
+/// How the candidates of a round, or of the project, stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct VerdictCounts {
+    /// Waiting: no verdict, and no face found where they lie.
+    pub undecided: u64,
+    pub confirmed: u64,
+    pub rejected: u64,
+    pub missed_face: u64,
+    pub skipped: u64,
+}
+
+/// What an annotator holds on a candidate.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Decision {
+    /// `None`: takes back what stood.
+    pub verdict: Option<Verdict>,
+    pub reason: Option<String>,
+    /// Of a missed face: the annotator's own shape; `None` is the ellipse in the candidate's box.
+    pub shape: Option<FaceShape>,
+}
+
+impl Store {
+    /// Decides on candidates as one gesture. A missed face becomes ground truth, as the ellipse that its box holds. Order is the
+    /// order of the calls, whatever `time_ms` (milliseconds since the Unix epoch) says.
+    pub fn record_verdicts(
+        &mut self,
+        candidates: &[CandidateId],
+        annotator: &str,
+        verdict: Verdict,
+        reason: Option<&str>,
+        time_ms: i64,
+    ) -> Result<Gesture, StoreError> {
+        let decision = Decision { verdict: Some(verdict), reason: reason.map(str::to_owned), shape: None };
+        self.decide(candidates, annotator, verdict, &decision, time_ms)
+    }
+
+    /// Decides that a candidate is a face which the annotation lacks, of the shape that the annotator drew.
+    pub fn record_missed_face(
+        &mut self,
+        candidate: CandidateId,
+        annotator: &str,
+        shape: FaceShape,
+        reason: Option<&str>,
+        time_ms: i64,
+    ) -> Result<Gesture, StoreError> {
+        let b = shape.bounding_box();
+        if !b.is_finite() || b.area() <= 0.0 {
+            return Err(StoreError::Invalid("a face needs a shape with some area".to_owned()));
+        }
+        let verdict = Verdict::MissedFace;
+        let decision = Decision { verdict: Some(verdict), reason: reason.map(str::to_owned), shape: Some(shape) };
+        self.decide(&[candidate], annotator, verdict, &decision, time_ms)
+    }
+
+    /// Takes back the annotator's last decision that still stands: what stood before it is appended again. `None` when there is
+    /// nothing left to undo. There is no limit, and closing the project changes nothing.
+    pub fn undo(&mut self, annotator: &str, time_ms: i64) -> Result<Option<Gesture>, StoreError> {
+        self.write(|tx| {
+            let Some(id) = annotators::find(tx, annotator)? else { return Ok(None) };
+            let stacks = gestures::stacks(tx, id)?;
+            let Some(decision) = stacks.undo else { return Ok(None) };
+            let links = (Some(decision), stacks.redo.map(|r| r.undo));
+            let gesture = gestures::append(tx, id, GestureAction::Undo, links, time_ms)?;
+            let given = rows_of(tx, decision)?;
+            let mut before = Vec::with_capacity(given.len());
+            for row in &given {
+                before.push((row.candidate, row.replaces.map_or(Ok(Decision::default()), |seq| read(tx, seq))?));
+            }
+            let candidates = append_all(tx, gesture, before)?;
+            Ok(Some(described(gesture, GestureAction::Undo, annotator, &given, candidates)))
+        })
+    }
+
+    /// Gives again what the last undo took back. `None` when nothing was undone since the last decision.
+    pub fn redo(&mut self, annotator: &str, time_ms: i64) -> Result<Option<Gesture>, StoreError> {
+        self.write(|tx| {
+            let Some(id) = annotators::find(tx, annotator)? else { return Ok(None) };
+            let Some(undone) = gestures::stacks(tx, id)?.redo else { return Ok(None) };
+            let links = (Some(undone.undo), None);
+            let gesture = gestures::append(tx, id, GestureAction::Redo, links, time_ms)?;
+            let given = rows_of(tx, undone.decision)?;
+            let again: Vec<_> = given.iter().map(|row| (row.candidate, row.decision.clone())).collect();
+            let candidates = append_all(tx, gesture, again)?;
+            Ok(Some(described(gesture, GestureAction::Redo, annotator, &given, candidates)))
+        })
+    }
+
+    /// Of one round, or of all. Candidates that were found to lie on a face since (kind duplicate) and have no verdict do not count.
+    pub fn verdict_counts(&self, round: Option<RoundId>) -> Result<VerdictCounts, StoreError> {
+        self.read(|c| {
+            let sql = "SELECT verdict, count(*) FROM candidates
+                       WHERE (?1 IS NULL OR round_id = ?1) AND (verdict IS NOT NULL OR kind <> 'duplicate')
+                       GROUP BY verdict";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut rows = statement.query([round.map(|r| r.0)])?;
+            let mut counts = VerdictCounts::default();
+            while let Some(row) = rows.next()? {
+                let count = row.get::<_, i64>(1)? as u64;
+                match optional_word(row, 0)? {
+                    None => counts.undecided = count,
+                    Some(Verdict::Confirmed) => counts.confirmed = count,
+                    Some(Verdict::Rejected) => counts.rejected = count,
+                    Some(Verdict::MissedFace) => counts.missed_face = count,
+                    Some(Verdict::Skipped) => counts.skipped = count,
+                }
+            }
+            Ok(counts)
+        })
+    }
+
+    fn decide(
+        &mut self,
+        candidates: &[CandidateId],
+        annotator: &str,
+        verdict: Verdict,
+        decision: &Decision,
+        time_ms: i64,
+    ) -> Result<Gesture, StoreError> {
+        if candidates.is_empty() {
+            return Err(StoreError::Invalid("a verdict needs a candidate".to_owned()));
+        }
+        let mut seen = HashSet::new();
+        let once = candidates.iter().copied().filter(|c| seen.insert(*c));
+        let decisions: Vec<_> = once.map(|candidate| (candidate, decision.clone())).collect();
+        self.write(|tx| {
+            let id = annotators::find_or_insert(tx, annotator)?;
+            let parent = gestures::stacks(tx, id)?.undo;
+            let gesture = gestures::append(tx, id, GestureAction::Decide, (None, parent), time_ms)?;
+            let candidates = append_all(tx, gesture, decisions)?;
+            let annotator = annotator.to_owned();
+            let action = GestureAction::Decide;
+            Ok(Gesture { id: gesture.id, action, annotator, verdict, candidates, time_ms })
+        })
+    }
+}
+
+/// A row of the log as undo and redo need it.
+struct LogRow {
+    candidate: CandidateId,
+    decision: Decision,
+    replaces: Option<i64>,
+}
+
+/// Appends the rows of one gesture and carries out what follows from them.
+fn append_all(
+    tx: &Transaction<'_>,
+    gesture: Written,
+    decisions: Vec<(CandidateId, Decision)>,
+) -> Result<Vec<CandidateId>, StoreError> {
+    let sql = "INSERT INTO verdicts
+               (uid, gesture_id, candidate_id, annotator_id, verdict, reason, shape, a, b, c, d, e, replaces, tick, time_ms)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    let mut candidates = Vec::with_capacity(decisions.len());
+    for (candidate, decision) in decisions {
+        exists(tx, candidate)?;
+        let replaces = standing::seq(tx, candidate, gesture.annotator)?;
+        let shape = decision.shape.as_ref().map(shape_columns);
+        let k = |index: usize| shape.map(|s| s.1[index]);
+        tx.prepare_cached(sql)?.execute(params![
+            new_uid(),
+            gesture.id,
+            candidate.0,
+            gesture.annotator,
+            decision.verdict.map(Verdict::as_str),
+            decision.reason,
+            shape.map(|s| s.0),
+            k(0),
+            k(1),
+            k(2),
+            k(3),
+            shape.and_then(|s| s.2),
+            replaces,
+            gesture.tick,
+            gesture.time_ms,
+        ])?;
+        let seq = tx.last_insert_rowid();
+        standing::set(tx, candidate, gesture.annotator, seq, gesture.tick, decision.verdict)?;
+        candidates.push(candidate);
+    }
+    standing::settle(tx, &candidates)?;
+    Ok(candidates)
+}
+
+/// The verdict of row `seq` of the log.
+pub(super) fn read(tx: &Transaction<'_>, seq: i64) -> Result<Decision, StoreError> {
+    let sql = "SELECT verdict, reason, shape, a, b, c, d, e FROM verdicts WHERE seq = ?1";
+    Ok(tx.prepare_cached(sql)?.query_row([seq], |r| decision(r, 0))?)
+}
+
+fn rows_of(tx: &Transaction<'_>, gesture: i64) -> Result<Vec<LogRow>, StoreError> {
+    let sql = "SELECT candidate_id, replaces, verdict, reason, shape, a, b, c, d, e FROM verdicts
+               WHERE gesture_id = ?1 ORDER BY seq";
+    let mut statement = tx.prepare_cached(sql)?;
+    let rows = statement.query_map([gesture], |r| {
+        Ok(LogRow { candidate: CandidateId(r.get(0)?), replaces: r.get(1)?, decision: decision(r, 2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Eight columns from `first` on: verdict, reason, shape, a, b, c, d, e.
+fn decision(row: &Row<'_>, first: usize) -> rusqlite::Result<Decision> {
+    Ok(Decision {
+        verdict: optional_word(row, first)?,
+        reason: row.get(first + 1)?,
+        shape: optional_shape(row, first + 2)?,
+    })
+}
+
+fn described(
+    gesture: Written,
+    action: GestureAction,
+    annotator: &str,
+    given: &[LogRow],
+    candidates: Vec<CandidateId>,
+) -> Gesture {
+    // A decision has at least one row, and each of them a verdict.
+    let verdict = given.iter().find_map(|row| row.decision.verdict).unwrap_or(Verdict::Skipped);
+    let annotator = annotator.to_owned();
+    Gesture { id: gesture.id, action, annotator, verdict, candidates, time_ms: gesture.time_ms }
+}
+
+/// An id that the project does not have is an error that names it.
+fn exists(tx: &Transaction<'_>, candidate: CandidateId) -> Result<(), StoreError> {
+    let mut statement = tx.prepare_cached("SELECT 1 FROM candidates WHERE id = ?1")?;
+    let found: Option<i64> = statement.query_row([candidate.0], |r| r.get(0)).optional()?;
+    found.map(|_| ()).ok_or_else(|| StoreError::missing("candidate", candidate))
+}
