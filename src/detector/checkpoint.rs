@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::model::guarded;
 use super::parameters::is_finite;
+use super::weights::Manifest;
 use super::{Detector, DetectorConfig, DetectorError};
 
 /// The metadata key that holds the settings as JSON.
@@ -122,6 +123,7 @@ fn convolution_of(norm: &str) -> Option<String> {
 pub(super) fn read(path: &Path) -> Result<(HashMap<String, Tensor>, HashMap<String, String>), DetectorError> {
     const ADVICE: &str = "give a safetensors file that is complete";
     let bytes = std::fs::read(path).map_err(|e| DetectorError::file(path, e, "check the path"))?;
+    Manifest::check(path, &bytes).map_err(|e| DetectorError::Weights(Box::new(e)))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| DetectorError::file(path, e, ADVICE))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| DetectorError::file(path, e, ADVICE))?;
     let mut tensors = HashMap::new();
