@@ -1,1 +1,14 @@
-//! mining: being built.
+//! Detections + ground truth -> ranked, grouped candidates, and the statistics of their review. Pure: knows neither files, the
+//! database nor the detector.
+
+mod agreement;
+mod classify;
+mod estimate;
+mod group;
+mod mine;
+
+pub use agreement::{Agreement, cohens_kappa};
+pub use classify::{DetectionClass, classify};
+pub use estimate::{Proportion, wilson_interval};
+pub use group::group_boxes;
+pub use mine::{MinedCandidate, MiningConfig, mine_image};

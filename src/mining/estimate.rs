@@ -1,0 +1,62 @@
+//! A share estimated from a sample, with its confidence interval. Must not know what is counted.
+
+/// A share and the interval that holds the true one with the confidence asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Proportion {
+    /// Share in the sample; NaN for an empty sample.
+    pub estimate: f64,
+    pub low: f64,
+    pub high: f64,
+    pub sample: u64,
+}
+
+/// The z of a two-sided 95 % interval.
+const Z_95: f64 = 1.959_963_984_540_054;
+
+/// Wilson's score interval (1927), 95 %, of `successes` in a random sample of `sample` out of a `population`. The finite population
+/// correction narrows it as the sample nears the whole, of which nothing is left to guess. An empty sample says 0..1.
+pub fn wilson_interval(successes: u64, sample: u64, population: u64) -> Proportion {
+    if sample == 0 {
+        return Proportion { estimate: f64::NAN, low: 0.0, high: 1.0, sample };
+    }
+    let (n, k) = (sample as f64, successes as f64);
+    let estimate = k / n;
+    let whole = population as f64;
+    if population <= sample {
+        return Proportion { estimate, low: estimate, high: estimate, sample };
+    }
+    // The correction acts as a sample that is larger by this factor (Cochran, Sampling Techniques, 1977).
+    let n = n * (whole - 1.0) / (whole - n);
+    let z2 = Z_95 * Z_95;
+    let centre = (estimate + z2 / (2.0 * n)) / (1.0 + z2 / n);
+    let half = Z_95 / (1.0 + z2 / n) * (estimate * (1.0 - estimate) / n + z2 / (4.0 * n * n)).sqrt();
+    Proportion { estimate, low: (centre - half).max(0.0), high: (centre + half).min(1.0), sample }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wilson_of_known_samples() {
+        let check = |k, n, low: f64, high: f64| {
+            let p = wilson_interval(k, n, u64::MAX);
+            assert!((p.low - low).abs() < 5e-4 && (p.high - high).abs() < 5e-4, "{k}/{n}: {p:?}");
+        };
+        // Newcombe (1998), Statistics in Medicine 17, table I, method 3.
+        check(81, 263, 0.2553, 0.3662);
+        check(15, 148, 0.0624, 0.1605);
+        check(0, 20, 0.0, 0.1611);
+        check(1, 29, 0.0061, 0.1718);
+    }
+
+    #[test]
+    fn a_sample_of_all_leaves_no_doubt_and_none_leaves_all() {
+        let all = wilson_interval(30, 40, 40);
+        assert_eq!((all.low, all.high), (0.75, 0.75));
+        let none = wilson_interval(0, 0, 40);
+        assert_eq!((none.low, none.high), (0.0, 1.0));
+        let most = wilson_interval(27, 36, 40);
+        assert!(most.high - most.low < 0.12, "{most:?}");
+    }
+}

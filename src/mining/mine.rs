@@ -1,0 +1,51 @@
+//! Which detections of an image are candidates, and in which order. Must not know other images or rounds.
+
+use super::{DetectionClass, classify};
+use crate::domain::{Annotation, BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Detection, FalsePositiveKind};
+use crate::geometry::BoundingBox;
+
+/// The numbers of mining; the defaults are the paper's and TIDE's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MiningConfig {
+    /// A detection with this IoU to a ground truth, or more, holds a face and is no candidate.
+    pub max_iou: f64,
+    /// Up to this IoU a candidate is background, above it a badly placed face.
+    pub background_iou: f64,
+    /// Detections below this score are not mined.
+    pub min_score: f32,
+}
+
+/// A false positive of an image, ready to be reviewed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MinedCandidate {
+    pub bbox: BoundingBox,
+    pub score: f32,
+    /// Largest IoU with a ground truth of the image, 0 without faces.
+    pub max_iou: f64,
+    /// Never `Duplicate`: a second detection of a face is no hard negative.
+    pub kind: FalsePositiveKind,
+}
+
+impl Default for MiningConfig {
+    fn default() -> Self {
+        Self { max_iou: CANDIDATE_MAX_IOU, background_iou: BACKGROUND_MAX_IOU, min_score: 0.05 }
+    }
+}
+
+/// The candidates of an image: every detection whose largest IoU with all its ground truth is below `config.max_iou`, highest score
+/// first (the first listed among equals). Boxes without area or with numbers that are none are left out, and so is what lies on
+/// ground truth marked as ignored. Without ground truth every detection is a candidate.
+pub fn mine_image(detections: &[Detection], ground_truth: &[Annotation], config: &MiningConfig) -> Vec<MinedCandidate> {
+    let sound = |d: &&Detection| d.bbox.is_finite() && 0.0 < d.bbox.area() && config.min_score <= d.score;
+    let detections: Vec<Detection> = detections.iter().filter(sound).copied().collect();
+    let classes = classify(&detections, ground_truth, config);
+    let candidates = detections.iter().zip(classes).filter_map(|(d, class)| match class {
+        DetectionClass::FalsePositive { kind, max_iou } if kind != FalsePositiveKind::Duplicate => {
+            Some(MinedCandidate { bbox: d.bbox, score: d.score, max_iou, kind })
+        }
+        _ => None,
+    });
+    let mut ranked: Vec<MinedCandidate> = candidates.collect();
+    ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
+    ranked
+}
