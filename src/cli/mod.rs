@@ -147,3 +147,7 @@ mod tests {
         }
     }
 }
+//! cli: being built.
+
+/// `quarry evaluate`.
+pub mod evaluate;

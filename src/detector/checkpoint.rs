@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::model::guarded;
 use super::parameters::is_finite;
+use super::weights::Manifest;
 use super::{Detector, DetectorConfig, DetectorError};
 
 /// The metadata key that holds the settings as JSON.
@@ -124,6 +125,7 @@ type Contents = (HashMap<String, Tensor>, HashMap<String, String>);
 fn read(path: &Path) -> Result<Contents, DetectorError> {
     const ADVICE: &str = "give a safetensors file that is complete";
     let bytes = std::fs::read(path).map_err(|e| DetectorError::file(path, e, "check the path"))?;
+    Manifest::check(path, &bytes).map_err(|e| DetectorError::Weights(Box::new(e)))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| DetectorError::file(path, e, ADVICE))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| DetectorError::file(path, e, ADVICE))?;
     let mut tensors = HashMap::new();

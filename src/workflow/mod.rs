@@ -26,3 +26,7 @@ pub use project::{Project, write_atomically};
 
 /// What every use case takes to tell how far it is.
 pub type Observer<'a> = dyn FnMut(WorkEvent) + 'a;
+//! workflow: being built.
+
+/// Detection files on FDDB: curves, figures, a summary.
+pub mod evaluate;
