@@ -12,7 +12,7 @@ mod console;
 mod demo;
 #[cfg(feature = "torch")]
 mod detect;
-// mod evaluate;
+mod evaluate;
 mod import;
 #[cfg(feature = "torch")]
 mod mine;
@@ -20,6 +20,8 @@ mod new;
 mod status;
 #[cfg(feature = "torch")]
 mod train;
+#[cfg(feature = "torch")]
+mod weights;
 
 /// Hard negative mining for face detectors: train, mine false positives, review them, retrain, watch the ROC curves.
 ///
@@ -56,8 +58,11 @@ enum Command {
     /// Collect a round's false positives on its training images
     #[cfg(feature = "torch")]
     Mine(mine::MineArgs),
-    // Compare detections with ground truth
-    // Evaluate(evaluate::EvaluateArgs),
+    /// Compare detections with ground truth
+    Evaluate(evaluate::EvaluateArgs),
+    /// Import, export and list weight files
+    #[cfg(feature = "torch")]
+    Weights(weights::WeightsArgs),
     /// What a project holds and how far it is
     Status(status::StatusArgs),
 }
@@ -116,8 +121,10 @@ fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
         Some(Command::Detect(args)) => detect::run(&args, context),
         #[cfg(feature = "torch")]
         Some(Command::Mine(args)) => mine::run(&args, context),
-        // Some(Command::Evaluate(args)) => evaluate::run(&args, context.json),
+        Some(Command::Evaluate(args)) => evaluate::run(&args, context.json),
         Some(Command::Status(args)) => status::run(&args, context),
+        #[cfg(feature = "torch")]
+        Some(Command::Weights(args)) => weights::run(&args, context.json),
         None => open_app(context),
     }
 }
@@ -147,7 +154,3 @@ mod tests {
         }
     }
 }
-//! cli: being built.
-
-/// `quarry evaluate`.
-pub mod evaluate;

@@ -8,6 +8,7 @@ pub mod demo;
 #[cfg(feature = "torch")]
 pub mod detect;
 mod error;
+pub mod evaluate;
 mod event;
 #[cfg(feature = "torch")]
 mod held_out;
@@ -19,6 +20,8 @@ pub mod auto_review;
 pub mod status;
 #[cfg(feature = "torch")]
 pub mod train;
+#[cfg(feature = "torch")]
+pub mod weights;
 
 pub use error::WorkflowError;
 pub use event::WorkEvent;
@@ -26,7 +29,3 @@ pub use project::{Project, write_atomically};
 
 /// What every use case takes to tell how far it is.
 pub type Observer<'a> = dyn FnMut(WorkEvent) + 'a;
-//! workflow: being built.
-
-/// Detection files on FDDB: curves, figures, a summary.
-pub mod evaluate;
