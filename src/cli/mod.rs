@@ -20,6 +20,8 @@ mod new;
 mod status;
 #[cfg(feature = "torch")]
 mod train;
+#[cfg(feature = "torch")]
+mod weights;
 
 /// Hard negative mining for face detectors: train, mine false positives, review them, retrain, watch the ROC curves.
 ///
@@ -58,6 +60,9 @@ enum Command {
     Mine(mine::MineArgs),
     /// Compare detections with ground truth
     Evaluate(evaluate::EvaluateArgs),
+    /// Import, export and list weight files
+    #[cfg(feature = "torch")]
+    Weights(weights::WeightsArgs),
     /// What a project holds and how far it is
     Status(status::StatusArgs),
 }
@@ -118,6 +123,8 @@ fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
         Some(Command::Mine(args)) => mine::run(&args, context),
         Some(Command::Evaluate(args)) => evaluate::run(&args, context),
         Some(Command::Status(args)) => status::run(&args, context),
+        #[cfg(feature = "torch")]
+        Some(Command::Weights(args)) => weights::run(&args, context.json),
         None => open_app(context),
     }
 }

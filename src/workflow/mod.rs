@@ -20,6 +20,8 @@ pub mod auto_review;
 pub mod status;
 #[cfg(feature = "torch")]
 pub mod train;
+#[cfg(feature = "torch")]
+pub mod weights;
 
 pub use error::WorkflowError;
 pub use event::WorkEvent;
