@@ -121,7 +121,7 @@ fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
         Some(Command::Detect(args)) => detect::run(&args, context),
         #[cfg(feature = "torch")]
         Some(Command::Mine(args)) => mine::run(&args, context),
-        Some(Command::Evaluate(args)) => evaluate::run(&args, context.json),
+        Some(Command::Evaluate(args)) => evaluate::run(&args, context),
         Some(Command::Status(args)) => status::run(&args, context),
         #[cfg(feature = "torch")]
         Some(Command::Weights(args)) => weights::run(&args, context.json),
