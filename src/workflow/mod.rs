@@ -1,1 +1,3 @@
 //! workflow: being built.
+
+pub mod verdicts;
