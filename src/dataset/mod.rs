@@ -1,1 +1,16 @@
-//! dataset: being built.
+//! Datasets on disk -> domain: FDDB, plain folders, the built-in sample, and the decoding of photographs. Reads the user's files and
+//! never writes to them. Must not know the database, the detector nor the window.
+
+mod decode;
+mod error;
+pub mod fddb;
+mod folder;
+mod imported;
+mod photographs;
+pub mod sample;
+
+pub use decode::{PhotographHeader, decode_rgb, decode_rgb_bytes, read_header};
+pub use error::DatasetError;
+pub use fddb::read_fddb;
+pub use folder::read_folder;
+pub use imported::{ImportSummary, ImportedDataset, ImportedImage};

@@ -1,1 +1,63 @@
-//! detector: being built.
+//! Faster R-CNN on libtorch: backbones, RPN, RoI heads, losses, detection, checkpoints. Everything runs on a `Device` that is
+//! handed in. Must not know datasets, the database, optimisers or the window.
+//!
+//! From top to bottom: [`Detector`] runs transform -> backbone (ResNet or VGG, pyramid) -> RPN -> RoI heads -> postprocessing.
+
+mod config;
+mod ellipse_coder;
+mod error;
+mod network_image;
+mod sampler_config;
+mod sampling;
+mod training_sample;
+pub mod weights;
+
+#[cfg(feature = "torch")]
+mod backbone;
+#[cfg(feature = "torch")]
+mod checkpoint;
+#[cfg(feature = "torch")]
+mod device;
+#[cfg(feature = "torch")]
+mod layers;
+#[cfg(feature = "torch")]
+mod model;
+#[cfg(feature = "torch")]
+pub mod ops;
+#[cfg(feature = "torch")]
+mod parameters;
+#[cfg(feature = "torch")]
+mod postprocess;
+#[cfg(feature = "torch")]
+mod pyramid;
+#[cfg(feature = "torch")]
+mod resnet;
+#[cfg(feature = "torch")]
+mod roi_head;
+#[cfg(feature = "torch")]
+mod roi_loss;
+#[cfg(feature = "torch")]
+mod rpn;
+#[cfg(feature = "torch")]
+mod rpn_loss;
+#[cfg(feature = "torch")]
+mod transform;
+#[cfg(feature = "torch")]
+mod truth;
+#[cfg(feature = "torch")]
+mod vgg;
+
+pub use config::{
+    Anchors, Architecture, BackboneFlavour, DetectionConfig, DetectorConfig, RoiHeadConfig, RpnConfig, RpnLimits,
+};
+pub use error::DetectorError;
+pub use network_image::NetworkImage;
+pub use sampler_config::{SamplerConfig, SamplerCounts, SamplerKind};
+pub use training_sample::TrainingSample;
+
+#[cfg(feature = "torch")]
+pub use {
+    device::choose_device,
+    model::{Detector, LossReport},
+    postprocess::LabelledDetection,
+};

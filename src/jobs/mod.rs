@@ -1,1 +1,27 @@
-//! jobs: being built.
+//! Long work for the app: named threads, bounded queues, wakers. The only threads of the app live here. Must not know egui: a worker
+//! gets a [`Waker`] and calls it last, with no lock held.
+
+mod byte_cache;
+mod clerk;
+mod pictures;
+mod reader;
+mod work;
+mod writer;
+
+pub use byte_cache::ByteCache;
+pub use clerk::{Answer, Clerk, Ticket};
+pub use pictures::{Decode, Picture, PictureKey, PicturePool, PictureRequest, Pixels};
+pub use reader::{ImageDetail, Overview, ProjectReader, ReadReply, ReadRequest, start_reader};
+pub use work::{Job, JobBoard, JobError, JobKind, JobNews, Outcome, Work};
+pub use writer::{VerdictWriter, WriteRequest, Written, start_writer};
+
+use std::sync::Arc;
+
+/// Asks the window for another frame. Cheap, callable from any thread.
+pub type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// Turns the payload of a panic into the sentence that it carried.
+fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

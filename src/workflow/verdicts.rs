@@ -1,23 +1,13 @@
 //! The use cases around verdicts: bringing copies of a project together, agreement, estimates. Must not know keys or screens.
 
 use std::io::{BufRead, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
+use super::WorkflowError;
 use crate::mining::{Agreement, Proportion, cohens_kappa, wilson_interval};
-use crate::store::{CandidateQuery, MergeReport, Store, StoreError, VerdictLine};
-
-/// What can go wrong with a file of verdicts.
-#[derive(Debug, thiserror::Error)]
-pub enum VerdictsError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
-    #[error("{}:{line}: {source}; nothing was merged", path.display())]
-    Line { path: PathBuf, line: usize, source: serde_json::Error },
-}
+use crate::store::{CandidateQuery, MergeReport, Store, VerdictLine};
 
 /// Agreement of two annotators.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -30,8 +20,8 @@ pub struct PairAgreement {
 }
 
 /// Writes the verdict log as JSON lines; the number of rows. The file appears whole or not at all.
-pub fn export(store: &Store, file: &Path) -> Result<u64, VerdictsError> {
-    let failed = |source| VerdictsError::Io { path: file.to_owned(), source };
+pub fn export(store: &Store, file: &Path) -> Result<u64, WorkflowError> {
+    let failed = |source| WorkflowError::io(file, "Choose a place that you may write to.")(source);
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut out = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     let mut buffered = std::io::BufWriter::new(out.as_file_mut());
@@ -46,12 +36,12 @@ pub fn export(store: &Store, file: &Path) -> Result<u64, VerdictsError> {
 }
 
 /// Merges a file that [`export`] wrote; all of it or, after an error, nothing.
-pub fn merge(store: &mut Store, file: &Path) -> Result<MergeReport, VerdictsError> {
+pub fn merge(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowError> {
     Ok(store.merge_verdicts(&read(file)?)?)
 }
 
 /// Cohen's kappa of every two annotators that both decided on something.
-pub fn agreement(store: &Store) -> Result<Vec<PairAgreement>, VerdictsError> {
+pub fn agreement(store: &Store) -> Result<Vec<PairAgreement>, WorkflowError> {
     let names = store.annotators()?;
     let mut pairs = Vec::new();
     for (k, first) in names.iter().enumerate() {
@@ -67,20 +57,23 @@ pub fn agreement(store: &Store) -> Result<Vec<PairAgreement>, VerdictsError> {
 
 /// The share of hard negatives among all candidates of a query, from those reviewed in random order (`Sort::Random`) so far, with
 /// its 95 % interval. A skipped candidate counts as none.
-pub fn precision(store: &Store, query: &CandidateQuery) -> Result<Proportion, VerdictsError> {
+pub fn precision(store: &Store, query: &CandidateQuery) -> Result<Proportion, WorkflowError> {
     let sample = store.random_sample(query)?;
     Ok(wilson_interval(sample.confirmed, sample.sampled, sample.population))
 }
 
-fn read(file: &Path) -> Result<Vec<VerdictLine>, VerdictsError> {
-    let failed = |source| VerdictsError::Io { path: file.to_owned(), source };
+fn read(file: &Path) -> Result<Vec<VerdictLine>, WorkflowError> {
+    let failed = |source| WorkflowError::io(file, "Check the path; nothing was merged.")(source);
     let reader = std::io::BufReader::new(std::fs::File::open(file).map_err(failed)?);
     let mut lines = Vec::new();
     for (k, text) in reader.lines().enumerate() {
         let text = text.map_err(failed)?;
         if !text.trim().is_empty() {
-            let parsed = serde_json::from_str(&text);
-            lines.push(parsed.map_err(|source| VerdictsError::Line { path: file.to_owned(), line: k + 1, source })?);
+            let refused = |error| WorkflowError::BadFile {
+                path: file.to_owned(),
+                reason: format!("line {}: {error}. Nothing was merged; export the verdicts again.", k + 1),
+            };
+            lines.push(serde_json::from_str(&text).map_err(refused)?);
         }
     }
     Ok(lines)

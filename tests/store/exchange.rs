@@ -88,7 +88,7 @@ fn a_broken_line_is_named_and_nothing_is_merged() {
     let cut = text.lines().take(2).collect::<Vec<_>>().join("\n") + "\n{\"format\":1,";
     std::fs::write(&file, cut).unwrap();
     let message = merge(&mut other.store, &file).unwrap_err().to_string();
-    assert!(message.contains("v.jsonl:3:") && message.contains("nothing was merged"), "{message}");
+    assert!(message.contains("v.jsonl: line 3:") && message.contains("Nothing was merged"), "{message}");
     std::fs::write(&file, text.replace("\"format\":1", "\"format\":2")).unwrap();
     assert!(merge(&mut other.store, &file).unwrap_err().to_string().contains("update Quarry"));
     assert_eq!(other.store.verdict_counts(None).unwrap().undecided, 6);

@@ -1,0 +1,32 @@
+# Two commands for a fresh machine: `make run` and `make test`. Everything they need they set up themselves.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+CARGO ?= cargo
+
+.PHONY: help setup run test check bench bench-torchvision
+
+help: ## say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
+
+setup: ## system packages, libtorch, the pretrained backbone; nothing is repeated
+	@scripts/setup.sh
+
+run: setup ## open the app on the built-in sample (without a display: the same job headless)
+	@scripts/run.sh
+
+test: setup ## build and run every test
+	@scripts/test.sh
+
+check: setup ## what CI runs, fast checks first: format, clippy, docs, tests
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --all-targets -- -D warnings
+	$(CARGO) clippy --all-targets --no-default-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps
+	@scripts/test.sh
+
+bench: setup ## criterion benchmarks
+	$(CARGO) bench
+
+bench-torchvision: setup ## Quarry and torchvision in turn, on the same image
+	@scripts/bench_torchvision.sh
+

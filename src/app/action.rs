@@ -1,0 +1,145 @@
+//! Everything a user can do by key, as one enum with its text, tooltip and default shortcut. Must not know what an action does.
+
+use egui::{Key, KeyboardShortcut, Modifiers};
+
+/// Where an action's keys are read. Two actions may share keys only in scopes that are never open together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// On every screen.
+    Everywhere,
+    /// On the review screen.
+    Review,
+    /// While a missed face is being adjusted.
+    Adjust,
+}
+
+impl Scope {
+    /// Whether both can be open at once.
+    pub fn meets(self, other: Self) -> bool {
+        self == other || self == Self::Everywhere || other == Self::Everywhere
+    }
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Everywhere => "Everywhere",
+            Self::Review => "Review",
+            Self::Adjust => "Adjusting a missed face",
+        }
+    }
+}
+
+macro_rules! actions {
+    ($($name:ident: $scope:ident, $word:literal, $text:literal, $tooltip:literal, $shortcut:expr;)*) => {
+        /// A thing that a user does.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action { $($name,)* }
+
+        impl Action {
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            pub fn scope(self) -> Scope {
+                match self { $(Self::$name => Scope::$scope,)* }
+            }
+
+            /// The name in `keys.toml`.
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            pub fn tooltip(self) -> &'static str {
+                match self { $(Self::$name => $tooltip,)* }
+            }
+
+            pub fn default_shortcuts(self) -> Vec<KeyboardShortcut> {
+                match self { $(Self::$name => $shortcut.to_vec(),)* }
+            }
+        }
+    };
+}
+
+const fn plain(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::NONE, key)
+}
+
+const fn shift(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::SHIFT, key)
+}
+
+const fn ctrl(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::COMMAND, key)
+}
+
+const fn ctrl_shift(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), key)
+}
+
+actions! {
+    ShowProject: Everywhere, "show_project", "Project", "Open a project, bring photographs in", [ctrl(Key::Num1)];
+    ShowReview: Everywhere, "show_review", "Review", "Decide on the mined candidates", [ctrl(Key::Num2)];
+    ShowTrain: Everywhere, "show_train", "Train", "Start a round and watch it", [ctrl(Key::Num3)];
+    ShowCurves: Everywhere, "show_curves", "Curves", "Compare the rounds' ROC curves", [ctrl(Key::Num4)];
+    ShowKeys: Everywhere, "show_keys", "All keys", "Show every key", [plain(Key::Questionmark), plain(Key::F1)];
+    OpenProject: Everywhere, "open_project", "Open project…", "Choose a project folder", [ctrl(Key::O)];
+
+    Confirm: Review, "confirm", "Hard negative", "Confirm: not a face. The next round trains on it as background", [plain(Key::A)];
+    Reject: Review, "reject", "Reject", "Not to be trained on: a drawn face, a reflection, a doubtful one", [plain(Key::X)];
+    MissedFace: Review, "missed_face", "Missed face", "A real face which the annotation lacks: adjust its ellipse, then Enter", [plain(Key::F)];
+    Skip: Review, "skip", "Skip", "Leave it undecided and go on", [plain(Key::Space)];
+    Undo: Review, "undo", "Undo", "Take back the last decision, also after a restart", [plain(Key::Backspace), ctrl(Key::Z)];
+    Redo: Review, "redo", "Redo", "Decide again what was taken back", [ctrl_shift(Key::Z), ctrl(Key::Y)];
+    Previous: Review, "previous", "Previous", "The candidate before", [plain(Key::ArrowLeft)];
+    Next: Review, "next", "Next", "The candidate after", [plain(Key::ArrowRight)];
+    RowUp: Review, "row_up", "Row up", "In the grid: the row above", [plain(Key::ArrowUp)];
+    RowDown: Review, "row_down", "Row down", "In the grid: the row below", [plain(Key::ArrowDown)];
+    NextUndecided: Review, "next_undecided", "Next undecided", "The next candidate without a verdict", [plain(Key::Tab)];
+    Zoom: Review, "zoom", "Zoom", "See the crop closer", [plain(Key::Z)];
+    Grid: Review, "grid", "Grid", "Many crops at once: select several, decide in one stroke", [plain(Key::G)];
+    Overlays: Review, "overlays", "Boxes", "Ground truth and other detections on or off", [plain(Key::B)];
+    Filter: Review, "filter", "Filter", "Choose which candidates are shown", [plain(Key::Slash)];
+    SelectAll: Review, "select_all", "Select all", "In the grid: select every candidate shown", [ctrl(Key::A)];
+    SelectMore: Review, "select_more", "Select", "In the grid: add or remove this candidate", [plain(Key::S)];
+    Reason1: Review, "reason_1", "Reason 1", "Confirm with reason 1", [plain(Key::Num1)];
+    Reason2: Review, "reason_2", "Reason 2", "Confirm with reason 2", [plain(Key::Num2)];
+    Reason3: Review, "reason_3", "Reason 3", "Confirm with reason 3", [plain(Key::Num3)];
+    Reason4: Review, "reason_4", "Reason 4", "Confirm with reason 4", [plain(Key::Num4)];
+    Reason5: Review, "reason_5", "Reason 5", "Confirm with reason 5", [plain(Key::Num5)];
+    Reason6: Review, "reason_6", "Reason 6", "Confirm with reason 6", [plain(Key::Num6)];
+    Reason7: Review, "reason_7", "Reason 7", "Confirm with reason 7", [plain(Key::Num7)];
+    Reason8: Review, "reason_8", "Reason 8", "Confirm with reason 8", [plain(Key::Num8)];
+    Reason9: Review, "reason_9", "Reason 9", "Confirm with reason 9", [plain(Key::Num9)];
+
+    Commit: Adjust, "commit_face", "Write face", "Write the ellipse as ground truth", [plain(Key::Enter)];
+    Cancel: Adjust, "cancel_face", "Cancel", "Leave everything as it was", [plain(Key::Escape)];
+    MoveLeft: Adjust, "move_left", "Move left", "Move the ellipse", [plain(Key::ArrowLeft)];
+    MoveRight: Adjust, "move_right", "Move right", "Move the ellipse", [plain(Key::ArrowRight)];
+    MoveUp: Adjust, "move_up", "Move up", "Move the ellipse", [plain(Key::ArrowUp)];
+    MoveDown: Adjust, "move_down", "Move down", "Move the ellipse", [plain(Key::ArrowDown)];
+    Narrower: Adjust, "narrower", "Narrower", "Make the ellipse narrower", [shift(Key::ArrowLeft)];
+    Wider: Adjust, "wider", "Wider", "Make the ellipse wider", [shift(Key::ArrowRight)];
+    Taller: Adjust, "taller", "Taller", "Make the ellipse taller", [shift(Key::ArrowUp)];
+    Shorter: Adjust, "shorter", "Shorter", "Make the ellipse shorter", [shift(Key::ArrowDown)];
+    TurnLeft: Adjust, "turn_left", "Turn left", "Turn the ellipse", [plain(Key::Q)];
+    TurnRight: Adjust, "turn_right", "Turn right", "Turn the ellipse", [plain(Key::E)];
+}
+
+impl Action {
+    /// The reason (1..=9) that this action gives, if it is one of those.
+    pub fn reason(self) -> Option<u8> {
+        const REASONS: [Action; 9] = [
+            Action::Reason1,
+            Action::Reason2,
+            Action::Reason3,
+            Action::Reason4,
+            Action::Reason5,
+            Action::Reason6,
+            Action::Reason7,
+            Action::Reason8,
+            Action::Reason9,
+        ];
+        REASONS.iter().position(|a| *a == self).map(|i| i as u8 + 1)
+    }
+}

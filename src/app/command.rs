@@ -1,0 +1,62 @@
+//! What a screen asks for. Screens push commands; `apply.rs` alone carries them out.
+
+use std::path::PathBuf;
+
+use super::action::Action;
+use super::views::curves::CurvesCommand;
+use super::views::review::ReviewCommand;
+use super::views::train::TrainCommand;
+
+/// The screens, in the order of the top bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Screen {
+    #[default]
+    Project,
+    Review,
+    Train,
+    Curves,
+}
+
+impl Screen {
+    pub const ALL: [(Self, Action); 4] = [
+        (Self::Project, Action::ShowProject),
+        (Self::Review, Action::ShowReview),
+        (Self::Train, Action::ShowTrain),
+        (Self::Curves, Action::ShowCurves),
+    ];
+}
+
+/// What a folder is chosen for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FolderPurpose {
+    Open,
+    New,
+    ImportFddb,
+    ImportFolder,
+    Sample,
+}
+
+/// The kinds of photographs that the window brings in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImportKind {
+    Fddb,
+    Folder,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    Do(Action),
+    Show(Screen),
+    ChooseFolder(FolderPurpose),
+    Open(PathBuf),
+    New(PathBuf),
+    Sample(PathBuf),
+    Import(ImportKind, PathBuf),
+    ForgetRecent(PathBuf),
+    SetAnnotator(String),
+    StopJobs,
+    CloseKeys,
+    Review(ReviewCommand),
+    Train(TrainCommand),
+    Curves(CurvesCommand),
+}

@@ -1,0 +1,233 @@
+//! Which key does what: the defaults, changed by `keys.toml`. Conflicts are refused. Must not know screens.
+//!
+//! ```toml
+//! confirm = "Enter"
+//! undo = ["Backspace", "Ctrl+Z"]
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use egui::{Key, KeyboardShortcut, Modifiers};
+
+use super::action::{Action, Scope};
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum KeymapError {
+    #[error("{file}: {message}")]
+    Syntax { file: PathBuf, message: String },
+    #[error("{file}: no action is called `{word}`. Did you mean `{nearest}`?")]
+    UnknownAction { file: PathBuf, word: String, nearest: &'static str },
+    #[error("{file}: `{action}` wants a key like \"Ctrl+Z\", \"Shift+A\" or \"Space\", but found `{found}`")]
+    UnknownKey { file: PathBuf, action: &'static str, found: String },
+    #[error("{file}: `{keys}` is given to both `{first}` and `{second}`. Give one of them another key")]
+    Conflict { file: PathBuf, keys: String, first: &'static str, second: &'static str },
+}
+
+/// The keys of every action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keymap {
+    bindings: Vec<(Action, Vec<KeyboardShortcut>)>,
+}
+
+impl Default for Keymap {
+    fn default() -> Self {
+        Self { bindings: Action::ALL.iter().map(|action| (*action, action.default_shortcuts())).collect() }
+    }
+}
+
+impl Keymap {
+    /// The defaults with the changes of `keys.toml`; the defaults alone when `file` does not exist.
+    pub fn load(file: &Path) -> Result<Self, KeymapError> {
+        match std::fs::read_to_string(file) {
+            Ok(text) => Self::parse(&text, file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(KeymapError::Syntax { file: file.to_owned(), message: error.to_string() }),
+        }
+    }
+
+    pub fn parse(text: &str, file: &Path) -> Result<Self, KeymapError> {
+        let syntax = |error: toml::de::Error| KeymapError::Syntax { file: file.to_owned(), message: error.to_string() };
+        let table: toml::Table = text.parse().map_err(syntax)?;
+        let mut keymap = Self::default();
+        for (word, value) in &table {
+            let action = action_called(word, file)?;
+            keymap.set(action, shortcuts(action, value, file)?);
+        }
+        match keymap.conflict() {
+            None => Ok(keymap),
+            Some((keys, first, second)) => Err(KeymapError::Conflict {
+                file: file.to_owned(),
+                keys: shortcut_text(&keys),
+                first: first.word(),
+                second: second.word(),
+            }),
+        }
+    }
+
+    fn set(&mut self, action: Action, shortcuts: Vec<KeyboardShortcut>) {
+        if let Some(binding) = self.bindings.iter_mut().find(|(a, _)| *a == action) {
+            binding.1 = shortcuts;
+        }
+    }
+
+    pub fn shortcuts(&self, action: Action) -> &[KeyboardShortcut] {
+        self.bindings.iter().find(|(a, _)| *a == action).map_or(&[], |(_, shortcuts)| shortcuts)
+    }
+
+    /// The first key of an action as text, `""` when it has none.
+    pub fn text(&self, action: Action) -> String {
+        self.shortcuts(action).first().map(shortcut_text).unwrap_or_default()
+    }
+
+    /// All keys of an action as text.
+    pub fn full_text(&self, action: Action) -> String {
+        self.shortcuts(action).iter().map(shortcut_text).collect::<Vec<_>>().join("  or  ")
+    }
+
+    /// The action that these keys mean while `scope` is open.
+    pub fn action(&self, modifiers: Modifiers, key: Key, scope: Scope) -> Option<Action> {
+        let pressed = pressed_shortcut(modifiers, key);
+        let is_open = |action: Action| action.scope() == Scope::Everywhere || action.scope() == scope;
+        let open = self.bindings.iter().filter(|(action, _)| is_open(*action));
+        open.filter(|(_, shortcuts)| shortcuts.contains(&pressed)).map(|(action, _)| *action).next()
+    }
+
+    /// The first two actions that want the same keys at the same time.
+    fn conflict(&self) -> Option<(KeyboardShortcut, Action, Action)> {
+        for (index, (first, keys)) in self.bindings.iter().enumerate() {
+            for (second, other_keys) in &self.bindings[index + 1..] {
+                let shared = keys.iter().find(|k| other_keys.contains(k));
+                if let Some(shared) = shared.filter(|_| first.scope().meets(second.scope())) {
+                    return Some((*shared, *first, *second));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Keys in one spelling: Ctrl is `COMMAND` (on a Mac the Command key), and Shift is dropped where it is part of the character.
+fn pressed_shortcut(modifiers: Modifiers, key: Key) -> KeyboardShortcut {
+    let mut plain = Modifiers::NONE;
+    plain.alt = modifiers.alt;
+    plain.shift = modifiers.shift && key != Key::Questionmark;
+    plain.command = modifiers.command || modifiers.ctrl;
+    KeyboardShortcut::new(plain, key)
+}
+
+/// Keys as they are written on a button, e.g. `Ctrl+Shift+Z`.
+pub fn shortcut_text(shortcut: &KeyboardShortcut) -> String {
+    let modifiers = shortcut.modifiers;
+    let parts = [(modifiers.command, "Ctrl"), (modifiers.alt, "Alt"), (modifiers.shift, "Shift")];
+    let mut text: String = parts.iter().filter(|(on, _)| *on).map(|(_, name)| format!("{name}+")).collect();
+    text.push_str(match shortcut.logical_key {
+        Key::ArrowLeft => "Left",
+        Key::ArrowRight => "Right",
+        Key::ArrowUp => "Up",
+        Key::ArrowDown => "Down",
+        Key::Escape => "Esc",
+        Key::Slash => "/",
+        Key::Questionmark => "?",
+        key => key.name(),
+    });
+    text
+}
+
+fn parse_shortcut(text: &str) -> Option<KeyboardShortcut> {
+    let mut parts: Vec<&str> = text.split('+').map(str::trim).collect();
+    let key_name = parts.pop()?;
+    let key = match key_name {
+        "Esc" => Key::Escape,
+        name => Key::from_name(name)?,
+    };
+    let mut modifiers = Modifiers::NONE;
+    for part in parts {
+        match part.to_lowercase().as_str() {
+            "ctrl" | "cmd" | "command" => modifiers.command = true,
+            "shift" => modifiers.shift = true,
+            "alt" => modifiers.alt = true,
+            _ => return None,
+        }
+    }
+    Some(KeyboardShortcut::new(modifiers, key))
+}
+
+fn action_called(word: &str, file: &Path) -> Result<Action, KeymapError> {
+    if let Some(action) = Action::ALL.iter().find(|action| action.word() == word) {
+        return Ok(*action);
+    }
+    let similarity = |action: &&Action| strsim::jaro_winkler(word, action.word());
+    let nearest = Action::ALL.iter().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+    let nearest = nearest.map_or("confirm", |action| action.word());
+    Err(KeymapError::UnknownAction { file: file.to_owned(), word: word.to_owned(), nearest })
+}
+
+fn shortcuts(action: Action, value: &toml::Value, file: &Path) -> Result<Vec<KeyboardShortcut>, KeymapError> {
+    let unknown = |found: &toml::Value| KeymapError::UnknownKey {
+        file: file.to_owned(),
+        action: action.word(),
+        found: found.to_string(),
+    };
+    let one = |value: &toml::Value| value.as_str().and_then(parse_shortcut).ok_or_else(|| unknown(value));
+    match value {
+        toml::Value::Array(values) => values.iter().map(one).collect(),
+        value => Ok(vec![one(value)?]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Keymap, String> {
+        Keymap::parse(text, Path::new("keys.toml")).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn no_default_shortcut_is_used_twice() {
+        assert_eq!(Keymap::default().conflict(), None);
+    }
+
+    #[test]
+    fn every_action_has_a_key_and_texts_and_words_are_unique() {
+        for (index, action) in Action::ALL.iter().enumerate() {
+            assert!(!action.default_shortcuts().is_empty(), "{action:?}");
+            assert!(!action.text().is_empty() && !action.tooltip().is_empty());
+            assert!(Action::ALL[index + 1..].iter().all(|other| other.word() != action.word()), "{action:?}");
+        }
+    }
+
+    #[test]
+    fn every_shortcut_can_be_written_and_read_back() {
+        for action in Action::ALL {
+            for shortcut in action.default_shortcuts() {
+                assert_eq!(parse_shortcut(&shortcut_text(&shortcut)), Some(shortcut), "{action:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_move_and_conflicts_are_refused() {
+        let moved = parse("confirm = \"Enter\"\nundo = [\"U\", \"Ctrl+U\"]").unwrap();
+        assert_eq!(moved.action(Modifiers::NONE, Key::Enter, Scope::Review), Some(Action::Confirm));
+        assert_eq!(moved.action(Modifiers::NONE, Key::A, Scope::Review), None);
+        assert_eq!(moved.action(Modifiers::CTRL, Key::U, Scope::Review), Some(Action::Undo));
+        assert_eq!(
+            parse("confirm = \"X\"").unwrap_err(),
+            "keys.toml: `X` is given to both `confirm` and `reject`. Give one of them another key"
+        );
+        assert!(parse("confrim = \"Y\"").unwrap_err().contains("Did you mean `confirm`?"));
+        assert!(parse("confirm = \"Hyper+Y\"").unwrap_err().contains("but found `\"Hyper+Y\"`"));
+        assert!(parse("confirm = ").unwrap_err().starts_with("keys.toml: "));
+    }
+
+    #[test]
+    fn the_same_key_means_another_thing_in_another_scope() {
+        let keymap = Keymap::default();
+        assert_eq!(keymap.action(Modifiers::NONE, Key::ArrowLeft, Scope::Review), Some(Action::Previous));
+        assert_eq!(keymap.action(Modifiers::NONE, Key::ArrowLeft, Scope::Adjust), Some(Action::MoveLeft));
+        assert_eq!(keymap.action(Modifiers::NONE, Key::ArrowLeft, Scope::Everywhere), None);
+        assert_eq!(keymap.action(Modifiers::CTRL, Key::Z, Scope::Review), Some(Action::Undo));
+        assert_eq!(keymap.action(Modifiers::SHIFT, Key::Questionmark, Scope::Review), Some(Action::ShowKeys));
+    }
+}

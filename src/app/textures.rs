@@ -1,0 +1,96 @@
+//! Pictures as textures, within a budget of bytes, evicted by last use; and the list of what this frame would like to show next.
+//! Must not know which screen asks.
+
+use std::collections::HashMap;
+
+use egui::{ColorImage, Context, TextureHandle, TextureId, TextureOptions};
+
+use crate::geometry::BoundingBox;
+use crate::jobs::{ByteCache, Picture, PictureKey, PicturePool, PictureRequest, Pixels};
+
+/// Bytes of textures that are kept.
+const TEXTURE_BUDGET: usize = 256 << 20;
+
+struct Loaded {
+    texture: TextureHandle,
+    covers: BoundingBox,
+}
+
+/// What there is to show for a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shown {
+    Ready { texture: TextureId, covers: BoundingBox },
+    /// It is on its way.
+    Waiting,
+    /// The file cannot be read, and why.
+    Failed(String),
+}
+
+pub struct Textures {
+    loaded: ByteCache<PictureKey, Loaded>,
+    failed: HashMap<PictureKey, String>,
+    wishes: Vec<PictureRequest>,
+    asked: Vec<PictureKey>,
+}
+
+impl Default for Textures {
+    fn default() -> Self {
+        Self {
+            loaded: ByteCache::new(TEXTURE_BUDGET),
+            failed: HashMap::new(),
+            wishes: Vec::new(),
+            asked: Vec::new(),
+        }
+    }
+}
+
+impl Textures {
+    /// The picture if it is there; otherwise it is asked for, in the order of the calls of this frame.
+    pub fn show(&mut self, request: PictureRequest) -> Shown {
+        if let Some(loaded) = self.loaded.get(&request.key) {
+            return Shown::Ready { texture: loaded.texture.id(), covers: loaded.covers };
+        }
+        if let Some(reason) = self.failed.get(&request.key) {
+            return Shown::Failed(reason.clone());
+        }
+        self.wishes.push(request);
+        Shown::Waiting
+    }
+
+    /// Asks for a picture that will be shown soon.
+    pub fn prefetch(&mut self, request: PictureRequest) {
+        self.show(request);
+    }
+
+    /// Takes finished pictures in.
+    pub fn accept(&mut self, ctx: &Context, picture: Picture) {
+        match picture.result {
+            Ok(pixels) => self.load(ctx, picture.key, &pixels),
+            Err(reason) => {
+                self.failed.insert(picture.key, reason);
+            }
+        }
+    }
+
+    fn load(&mut self, ctx: &Context, key: PictureKey, pixels: &Pixels) {
+        let size = [pixels.width as usize, pixels.height as usize];
+        let image = ColorImage::from_rgb(size, &pixels.rgb);
+        let texture = ctx.load_texture(format!("{key:?}"), image, TextureOptions::LINEAR);
+        self.loaded.insert(key, Loaded { texture, covers: pixels.covers }, size[0] * size[1] * 4);
+    }
+
+    /// Hands this frame's wishes to the pool, when they changed.
+    pub fn send_wishes(&mut self, pool: &PicturePool) {
+        let wishes = std::mem::take(&mut self.wishes);
+        let keys: Vec<PictureKey> = wishes.iter().map(|w| w.key).collect();
+        if keys != self.asked {
+            pool.want(wishes);
+            self.asked = keys;
+        }
+    }
+
+    /// Forgets everything: another project was opened.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}

@@ -1,0 +1,161 @@
+//! One ROC plot: lines by round (colour) and output (style), a readout under the pointer, a click that filters the review.
+
+use egui::{Color32, FontId, Painter, Pos2, Rect, RichText, Shape, Stroke, Ui, pos2, vec2};
+use egui_plot::{GridInput, GridMark, Line, LineStyle, Plot, PlotPoint, PlotPoints, PlotTransform};
+
+use super::{CurveKey, CurvesCommand, CurvesView, DrawnLine, Reading, Score};
+use crate::app::theme;
+
+/// How near the pointer must be to a point, in points of the screen.
+const REACH: f32 = 28.0;
+/// On a logarithmic axis, no false positive stands here.
+const NONE_AT: f64 = 0.5;
+
+pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height: f32) {
+    theme::card().show(ui, |ui| {
+        ui.take_available_width();
+        let title = match score {
+            Score::Discrete => "Discrete score",
+            Score::Continuous => "Continuous score",
+        };
+        ui.label(RichText::new(title).strong().color(theme::STRONG));
+        let log = view.model.log_x;
+        let x_max = x_of(view.model.x_max as f64, log);
+        let plot = Plot::new(title)
+            .height((height - 2.0 * f32::from(theme::CARD_MARGIN) - 30.0).max(120.0))
+            .default_x_bounds(x_of(0.0, log), x_max)
+            .default_y_bounds(0.0, 1.0)
+            .x_axis_label("false positives")
+            .y_axis_label("true positive rate")
+            .x_axis_formatter(move |mark, _| x_text(mark.value, log))
+            .label_formatter(|_| None)
+            .allow_scroll(false)
+            .allow_drag(false)
+            .show_background(false)
+            .show_crosshair(false);
+        let plot = if log { plot.x_grid_spacer(log_marks) } else { plot };
+        let shown = plot.show(ui, |plot| {
+            plot.set_plot_bounds_x(x_of(0.0, log)..=x_max);
+            plot.set_plot_bounds_y(0.0..=1.0);
+            for published in view.model.published.iter().filter(|p| p.shown) {
+                let points = if score == Score::Discrete { &published.discrete } else { &published.continuous };
+                let points: Vec<[f64; 2]> = points.iter().map(|(fp, rate)| [x_of(*fp, log), *rate]).collect();
+                let line = Line::new(published.name.clone(), PlotPoints::new(points));
+                plot.line(line.color(theme::faded(theme::WEAK, 0.6)).width(1.2).allow_hover(false));
+            }
+            for line in view.model.lines(score) {
+                if line.age == 0 || view.model.earlier_shown {
+                    plot.line(drawn(line, log));
+                }
+            }
+        });
+        let pointer = shown.response.hover_pos();
+        let reading = pointer.and_then(|pointer| nearest(view, score, &shown.transform, pointer));
+        if let Some((line, reading)) = reading {
+            readout(ui, &shown.transform, &line, &reading, log, shown.response.rect);
+            if shown.response.clicked() {
+                view.push(CurvesCommand::ReviewFrom(reading.threshold));
+            }
+        }
+    });
+}
+
+/// The place of a number of false positives on the axis.
+fn x_of(false_positives: f64, log: bool) -> f64 {
+    if log { false_positives.max(NONE_AT).log10() } else { false_positives }
+}
+
+fn x_text(value: f64, log: bool) -> String {
+    let count = if log { 10f64.powf(value) } else { value };
+    if count < 0.75 { "0".to_owned() } else { format!("{count:.0}") }
+}
+
+fn log_marks(input: GridInput) -> Vec<GridMark> {
+    let (low, high) = input.bounds;
+    let mut marks = vec![GridMark { value: NONE_AT.log10(), step_size: 1.0 }];
+    for decade in low.floor() as i32..=high.ceil() as i32 {
+        for digit in 1..10 {
+            let value = f64::from(decade) + f64::from(digit).log10();
+            let step_size = if digit == 1 { 1.0 } else { 0.1 };
+            if 0.0 <= value && value <= high {
+                marks.push(GridMark { value, step_size });
+            }
+        }
+    }
+    marks
+}
+
+fn color(key: &CurveKey) -> Color32 {
+    theme::series(key.round.saturating_sub(1) as usize)
+}
+
+fn is_dashed(key: &CurveKey) -> bool {
+    key.label != "rectangle"
+}
+
+fn drawn(line: &DrawnLine, log: bool) -> Line<'static> {
+    let points: Vec<[f64; 2]> =
+        line.points.iter().map(|point| [x_of(point.false_positives as f64, log), point.rate]).collect();
+    let strength = if line.age == 0 { 1.0 } else { (0.45 / line.age as f32).max(0.1) };
+    let style = if is_dashed(&line.key) { LineStyle::Dashed { length: 8.0 } } else { LineStyle::Solid };
+    Line::new(format!("{} {}", line.key.text(), line.step), PlotPoints::new(points))
+        .color(theme::faded(color(&line.key), strength))
+        .width(if line.age == 0 { 2.2 } else { 1.2 })
+        .style(style)
+        .allow_hover(false)
+}
+
+/// The line's look beside its name.
+pub(super) fn paint_sample(painter: &Painter, rect: Rect, key: &CurveKey) {
+    let ends = [rect.left_center(), rect.right_center()];
+    let stroke = Stroke::new(2.4, color(key));
+    if is_dashed(key) {
+        painter.extend(Shape::dashed_line(&ends, stroke, 7.0, 4.0));
+    } else {
+        painter.line_segment(ends, stroke);
+    }
+}
+
+fn nearest(view: &CurvesView<'_>, score: Score, transform: &PlotTransform, pointer: Pos2) -> Option<(DrawnLine, Reading)> {
+    let log = view.model.log_x;
+    let distance = |reading: &Reading| position(transform, reading, log).distance(pointer);
+    view.model.nearest(score, distance, REACH).map(|(line, reading)| (line.clone(), reading))
+}
+
+fn position(transform: &PlotTransform, reading: &Reading, log: bool) -> Pos2 {
+    transform.position_from_point(&PlotPoint::new(x_of(reading.false_positives as f64, log), reading.rate))
+}
+
+fn readout(ui: &Ui, transform: &PlotTransform, line: &DrawnLine, reading: &Reading, log: bool, frame: Rect) {
+    let at = position(transform, reading, log);
+    let painter = ui.painter().with_clip_rect(frame);
+    painter.circle(at, 5.0, color(&line.key), Stroke::new(1.5, theme::STRONG));
+    let text = format!(
+        "{}\n{} false positives\nrate {:.4}\nscore from {:.3}\nClick to review from this score",
+        line.key.text(),
+        reading.false_positives,
+        reading.rate,
+        reading.threshold
+    );
+    let galley = painter.layout_no_wrap(text, FontId::proportional(12.5), theme::TEXT);
+    let size = galley.size() + vec2(16.0, 12.0);
+    let x = if at.x + size.x + 14.0 < frame.right() { at.x + 12.0 } else { at.x - size.x - 12.0 };
+    let y = (at.y + 10.0).min(frame.bottom() - size.y - 4.0);
+    let rect = Rect::from_min_size(pos2(x, y), size);
+    painter.rect(rect, 6.0, theme::CARD, Stroke::new(1.0, theme::BORDER), egui::StrokeKind::Inside);
+    painter.galley(rect.min + vec2(8.0, 6.0), galley, theme::TEXT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logarithmic_axis_has_room_for_none() {
+        assert_eq!((x_text(x_of(0.0, true), true), x_text(x_of(100.0, true), true)), ("0".to_owned(), "100".to_owned()));
+        assert_eq!(x_text(x_of(250.0, false), false), "250");
+        let marks = log_marks(GridInput { bounds: (NONE_AT.log10(), 3.3), base_step_size: 0.01 });
+        let tens = marks.iter().filter(|mark| mark.step_size == 1.0).count();
+        assert_eq!(tens, 5, "0, 1, 10, 100, 1000");
+    }
+}

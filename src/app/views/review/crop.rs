@@ -1,0 +1,53 @@
+//! The candidate's crop with context, large. Must not know the whole photograph.
+
+use egui::{Align2, Rect, Sense, Ui};
+
+use super::ReviewView;
+use super::filter::verdict_text;
+use crate::app::theme;
+use crate::app::widgets::canvas::{self, Overlay};
+use crate::domain::FaceShape;
+use crate::geometry::BoundingBox;
+use crate::jobs::{ImageDetail, PictureKey, PictureRequest};
+use crate::store::CandidateRow;
+
+/// Pixels of the largest crop.
+const CROP_SIDE: u32 = 640;
+/// Times the box's longer side that are shown around it, and when zoomed in.
+const CONTEXT: f64 = 2.0;
+const CONTEXT_ZOOMED: f64 = 1.15;
+
+pub(super) fn request(row: &CandidateRow, detail: &ImageDetail) -> PictureRequest {
+    PictureRequest {
+        key: PictureKey::Crop { candidate: row.candidate.id, side: CROP_SIDE },
+        image: row.candidate.image,
+        path: detail.path.clone(),
+        region: Some(canvas::context_region(&row.candidate.bbox, CONTEXT)),
+    }
+}
+
+pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
+    let Some(row) = view.model.current().cloned() else { return };
+    let response = ui.interact(rect, ui.id().with("crop"), Sense::hover());
+    let label = format!("Crop of candidate {}", row.candidate.id);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Image, true, &label));
+    let factor = if view.model.zoomed { CONTEXT_ZOOMED } else { CONTEXT };
+    let fit = canvas::fit_region(&canvas::context_region(&row.candidate.bbox, factor), rect);
+    let detail = view.details.get(&row);
+    let shown = detail.map(|detail| view.textures.show(request(&row, detail)));
+    let painter = ui.painter();
+    canvas::paint_picture(painter, rect, &fit, shown.as_ref().unwrap_or(&crate::app::textures::Shown::Waiting));
+    if !view.model.overlays_hidden {
+        canvas::paint_overlay(painter, rect, &fit, &candidate_overlay(&row.candidate.bbox, None));
+    }
+    let verdict = row.candidate.verdict;
+    canvas::paint_frame(painter, rect, verdict.map_or(theme::BORDER, |_| theme::verdict(verdict)), 1.5);
+    if let Some(given) = verdict {
+        let corner = rect.right_top() + egui::vec2(-10.0, 10.0);
+        canvas::paint_tag(painter, corner, Align2::RIGHT_TOP, verdict_text(given), theme::verdict(verdict));
+    }
+}
+
+pub(super) fn candidate_overlay(bbox: &BoundingBox, label: Option<String>) -> Overlay {
+    Overlay { shape: FaceShape::Rectangle(*bbox), color: theme::CANDIDATE, width: 2.0, dashed: false, label }
+}

@@ -1,0 +1,105 @@
+//! Many crops at once. Only the visible rows are laid out, asked for and painted.
+
+use egui::{Align2, Modifiers, Rect, ScrollArea, Sense, Ui, pos2, vec2};
+
+use super::filter::verdict_text;
+use super::{ReviewCommand, ReviewView};
+use crate::app::textures::Shown;
+use crate::app::theme;
+use crate::app::widgets::canvas;
+use crate::jobs::{PictureKey, PictureRequest};
+
+/// Points of a cell's side, and the space between two.
+const CELL: f32 = 148.0;
+const CELL_GAP: f32 = 8.0;
+/// Pixels of a thumbnail.
+const THUMBNAIL_SIDE: u32 = 160;
+const CONTEXT: f64 = 1.6;
+
+pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
+    let pitch = CELL + CELL_GAP;
+    let columns = ((ui.available_width() - 14.0) / pitch).floor().max(1.0) as usize;
+    let count = view.model.rows().len();
+    view.push(ReviewCommand::Columns(columns));
+    let position = view.model.position();
+    let current_row = position / columns;
+    let id = ui.id().with("grid row");
+    let moved = ui.data(|data| data.get_temp::<usize>(id)) != Some(current_row);
+    ui.data_mut(|data| data.insert_temp(id, current_row));
+    ScrollArea::vertical().auto_shrink(false).show_viewport(ui, |ui, viewport| {
+        let total_rows = count.div_ceil(columns);
+        ui.set_height(total_rows as f32 * pitch);
+        let origin = ui.min_rect().min;
+        if moved {
+            let top = origin.y + current_row as f32 * pitch;
+            ui.scroll_to_rect(Rect::from_min_size(pos2(origin.x, top), vec2(CELL, CELL)), None);
+        }
+        let first = (viewport.min.y / pitch).floor().max(0.0) as usize;
+        let last = ((viewport.max.y / pitch).ceil() as usize).min(total_rows);
+        for row in first..last {
+            for column in 0..columns {
+                let index = row * columns + column;
+                if index < count {
+                    let min = origin + vec2(column as f32 * pitch, row as f32 * pitch);
+                    cell(ui, view, index, Rect::from_min_size(min, vec2(CELL, CELL)));
+                }
+            }
+        }
+        view.push(ReviewCommand::Visible(last * columns));
+    });
+}
+
+fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
+    let row = &view.model.rows()[index];
+    let candidate = row.candidate.clone();
+    let response = ui.interact(rect, ui.id().with(candidate.id), Sense::click());
+    let label = format!("Candidate {}", candidate.id);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Button, true, &label));
+    let region = canvas::context_region(&candidate.bbox, CONTEXT);
+    let fit = canvas::fit_region(&region, rect);
+    let shown = match view.details.path_of(row) {
+        Some(path) => view.textures.show(PictureRequest {
+            key: PictureKey::Crop { candidate: candidate.id, side: THUMBNAIL_SIDE },
+            image: candidate.image,
+            path,
+            region: Some(region),
+        }),
+        None => Shown::Waiting,
+    };
+    let painter = ui.painter();
+    canvas::paint_picture(painter, rect, &fit, &shown);
+    let score = format!("{:.2}", candidate.score);
+    canvas::paint_tag(painter, rect.left_top() + vec2(6.0, 6.0), Align2::LEFT_TOP, &score, theme::faded(theme::TEXT, 0.85));
+    if let Some(verdict) = candidate.verdict {
+        let corner = rect.left_bottom() + vec2(6.0, -6.0);
+        let color = theme::verdict(candidate.verdict);
+        canvas::paint_tag(painter, corner, Align2::LEFT_BOTTOM, verdict_text(verdict), color);
+    }
+    let selected = view.model.is_selected(index);
+    if selected {
+        painter.rect_filled(rect, f32::from(theme::CARD_RADIUS), theme::faded(theme::ACCENT, 0.25));
+    }
+    let current = index == view.model.position();
+    let (color, width) = match (current, selected) {
+        (true, _) => (theme::CANDIDATE, 2.5),
+        (false, true) => (theme::ACCENT, 2.5),
+        (false, false) => (theme::BORDER, 1.0),
+    };
+    canvas::paint_frame(painter, rect, color, width);
+    if response.double_clicked() {
+        view.push(ReviewCommand::Open(index));
+    } else if response.clicked() {
+        let modifiers = ui.input(|i| i.modifiers);
+        view.push(clicked(index, modifiers));
+    }
+}
+
+fn clicked(index: usize, modifiers: Modifiers) -> ReviewCommand {
+    if modifiers.shift {
+        ReviewCommand::SelectTo(index)
+    } else if modifiers.command {
+        ReviewCommand::ToggleSelected(index)
+    } else {
+        ReviewCommand::GoTo(index)
+    }
+}

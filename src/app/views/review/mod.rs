@@ -1,0 +1,225 @@
+//! The review screen: one candidate at a time, or a grid of many. Shows the model and pushes commands; decides nothing.
+
+mod adjust;
+mod crop;
+mod filter;
+mod filter_bar;
+mod grid;
+mod info;
+mod model;
+mod pace;
+mod photo;
+
+pub use adjust::{Handle, Nudge, nudge};
+pub use filter::{Condition, Order, ReviewFilter, ShownVerdicts, kind_text, verdict_text};
+pub use model::{Adjusting, Decision, Layout, REASONS, ReviewModel, Saved};
+
+use egui::{Align, Frame, Margin, Panel, RichText, Ui, UiBuilder};
+
+use super::super::action::Action;
+use super::super::command::Command;
+use super::super::keymap::Keymap;
+use super::super::session::Details;
+use super::super::textures::Textures;
+use super::super::theme;
+use super::super::widgets::key_button::{key_button, key_button_colored};
+use crate::domain::Verdict;
+
+/// What the review's commands are.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReviewCommand {
+    SetFilter(ReviewFilter),
+    CloseFilter,
+    GoTo(usize),
+    ToggleSelected(usize),
+    SelectTo(usize),
+    Open(usize),
+    Adjust(crate::geometry::Ellipse),
+    DismissFailure,
+    /// The grid shows rows up to here.
+    Visible(usize),
+    /// Columns of the grid, for the arrow keys.
+    Columns(usize),
+}
+
+/// Everything that the screen shows.
+pub struct ReviewView<'a> {
+    pub model: &'a ReviewModel<Action>,
+    pub details: &'a Details,
+    pub keymap: &'a Keymap,
+    pub textures: &'a mut Textures,
+    pub commands: &'a mut Vec<Command>,
+}
+
+impl ReviewView<'_> {
+    pub fn show(&mut self, ui: &mut Ui) {
+        Panel::bottom("review_actions").frame(theme::bar()).show_separator_line(true).show(ui, |ui| self.actions(ui));
+        let frame = Frame::new().fill(theme::BACKGROUND).inner_margin(Margin { left: 16, right: 16, top: 10, bottom: 12 });
+        egui::CentralPanel::default().frame(frame).show(ui, |ui| {
+            self.failure(ui);
+            filter_bar::show(ui, self);
+            ui.add_space(4.0);
+            if self.model.rows().is_empty() {
+                self.nothing(ui);
+            } else if self.model.layout == Layout::Grid {
+                grid::show(ui, self);
+            } else {
+                self.queue(ui);
+            }
+        });
+    }
+
+    fn push(&mut self, command: ReviewCommand) {
+        self.commands.push(Command::Review(command));
+    }
+
+    fn failure(&mut self, ui: &mut Ui) {
+        let Some(reason) = self.model.failure.clone() else { return };
+        let frame = theme::card().stroke(egui::Stroke::new(1.5, theme::ERROR));
+        frame.show(ui, |ui| {
+            ui.horizontal(|ui| {
+                ui.label(RichText::new("Not saved").strong().color(theme::ERROR));
+                ui.label(format!("{reason}. The decision was taken back and the queue stopped here."));
+                if ui.button("Go on").clicked() {
+                    self.push(ReviewCommand::DismissFailure);
+                }
+            });
+        });
+        ui.add_space(6.0);
+    }
+
+    fn nothing(&mut self, ui: &mut Ui) {
+        ui.add_space(ui.available_height() * 0.3);
+        ui.vertical_centered(|ui| {
+            let (title, hint) = match self.model.total {
+                None => ("Looking for candidates…", "One moment."),
+                Some(_) if self.model.counts.undecided == 0 && 0 < self.model.counts_total() => {
+                    ("All decided", "Start the next round on the Train screen, or change the filter to look again.")
+                }
+                Some(_) if self.model.counts_total() == 0 => {
+                    ("No candidates yet", "Train a round; its false positives come here.")
+                }
+                Some(_) => ("Nothing passes the filter", "Take a chip away, or press / to change the filter."),
+            };
+            ui.label(RichText::new(title).size(theme::BIG_NUMBER).color(theme::STRONG));
+            ui.label(RichText::new(hint).color(theme::WEAK));
+        });
+    }
+
+    /// Crop and facts on the left, the whole photograph on the right.
+    fn queue(&mut self, ui: &mut Ui) {
+        let rect = ui.available_rect_before_wrap();
+        let info_height = 150.0;
+        let crop_side = (rect.width() * 0.46).min(rect.height() - info_height - theme::GAP).max(120.0);
+        let crop_width = if self.model.zoomed { (rect.width() * 0.62).max(crop_side) } else { crop_side };
+        let left = egui::Rect::from_min_size(rect.min, egui::vec2(crop_width, rect.height()));
+        let mut right = rect;
+        right.min.x = left.max.x + theme::GAP;
+        ui.scope_builder(UiBuilder::new().max_rect(left), |ui| {
+            let mut crop_rect = left;
+            crop_rect.max.y -= info_height + theme::GAP;
+            crop::show(ui, self, crop_rect);
+            let info_rect = egui::Rect::from_min_max(egui::pos2(left.min.x, crop_rect.max.y + theme::GAP), left.max);
+            ui.scope_builder(UiBuilder::new().max_rect(info_rect), |ui| info::show(ui, self));
+        });
+        photo::show(ui, self, right);
+        ui.allocate_rect(rect, egui::Sense::hover());
+        self.decode_ahead();
+    }
+
+    /// Asks for the pictures of the next candidates, so that they are there when the key comes.
+    fn decode_ahead(&mut self) {
+        for row in self.model.upcoming(8) {
+            if let Some(detail) = self.details.get(row) {
+                self.textures.prefetch(crop::request(row, detail));
+                self.textures.prefetch(photo::request(row, detail));
+            }
+        }
+    }
+
+    fn actions(&mut self, ui: &mut Ui) {
+        if self.model.adjusting.is_some() {
+            return self.adjust_actions(ui);
+        }
+        ui.add_space(2.0);
+        ui.horizontal(|ui| {
+            let large = [
+                (Action::Confirm, Some(Verdict::Confirmed)),
+                (Action::Reject, Some(Verdict::Rejected)),
+                (Action::MissedFace, Some(Verdict::MissedFace)),
+                (Action::Skip, None),
+            ];
+            for (action, verdict) in large {
+                let color = verdict.map(|v| theme::verdict(Some(v)));
+                if key_button_colored(ui, self.keymap, action, color, true).clicked() {
+                    self.commands.push(Command::Do(action));
+                }
+            }
+            ui.add_space(theme::GAP);
+            for action in [Action::Undo, Action::Redo] {
+                self.small(ui, action);
+            }
+            ui.with_layout(egui::Layout::right_to_left(Align::Center), |ui| self.progress(ui));
+        });
+        ui.horizontal(|ui| {
+            use Action as A;
+            for action in [A::Previous, A::Next, A::NextUndecided, A::Zoom, A::Grid, A::Overlays, A::Filter, A::ShowKeys] {
+                self.small(ui, action);
+            }
+        });
+    }
+
+    fn small(&mut self, ui: &mut Ui, action: Action) {
+        if key_button(ui, self.keymap, action).clicked() {
+            self.commands.push(Command::Do(action));
+        }
+    }
+
+    fn adjust_actions(&mut self, ui: &mut Ui) {
+        ui.add_space(2.0);
+        ui.horizontal(|ui| {
+            for action in [Action::Commit, Action::Cancel] {
+                if key_button_colored(ui, self.keymap, action, None, true).clicked() {
+                    self.commands.push(Command::Do(action));
+                }
+            }
+            ui.add_space(theme::GAP);
+            let hint = "Drag the handles, or: arrows move, Shift+arrows stretch, Q and E turn.";
+            ui.label(RichText::new(hint).color(theme::WEAK));
+        });
+        ui.horizontal(|ui| {
+            use Action as A;
+            for action in [A::Narrower, A::Wider, A::Taller, A::Shorter, A::TurnLeft, A::TurnRight] {
+                self.small(ui, action);
+            }
+        });
+    }
+
+    fn progress(&mut self, ui: &mut Ui) {
+        let counts = &self.model.counts;
+        let (done, left) = (self.model.counts_total() - counts.undecided, counts.undecided);
+        let mut pace = String::new();
+        if let Some(rate) = self.model.pace.per_minute() {
+            pace = format!("{rate:.0} a minute");
+            if let Some(minutes) = self.model.pace.minutes_left(left) {
+                pace.push_str(&format!("  ·  {} left", minutes_text(minutes)));
+            }
+        }
+        ui.vertical(|ui| {
+            ui.with_layout(egui::Layout::top_down(Align::Max), |ui| {
+                ui.label(RichText::new(format!("{done} decided  ·  {left} left")).color(theme::STRONG));
+                let saving = if self.model.is_saving() { "Saving…" } else { pace.as_str() };
+                ui.label(RichText::new(saving).small().color(theme::WEAK));
+            });
+        });
+        let share = done as f32 / (done + left).max(1) as f32;
+        let bar = egui::ProgressBar::new(share).desired_width(140.0).desired_height(6.0).fill(theme::GOOD);
+        ui.add(bar);
+    }
+}
+
+/// A time span in words, e.g. `3 min` or `1 h 20 min`.
+pub fn minutes_text(minutes: f64) -> String {
+    let whole = minutes.ceil().max(1.0) as u64;
+    if whole < 60 { format!("{whole} min") } else { format!("{} h {} min", whole / 60, whole % 60) }
+}

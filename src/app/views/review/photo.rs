@@ -1,0 +1,148 @@
+//! The whole photograph with the candidate, ground truth and other detections; and the ellipse of a missed face with its handles.
+
+use egui::{Color32, CursorIcon, Rect, Sense, Stroke, Ui, vec2};
+
+use super::crop::candidate_overlay;
+use super::{Handle, ReviewCommand, ReviewView};
+use crate::app::command::Command;
+use crate::app::textures::Shown;
+use crate::app::theme;
+use crate::app::widgets::canvas::{self, Overlay, ScreenFit};
+use crate::domain::{AnnotationSource, FaceShape};
+use crate::geometry::{BoundingBox, Ellipse};
+use crate::jobs::{ImageDetail, PictureKey, PictureRequest};
+use crate::store::CandidateRow;
+
+/// Two boxes that overlap more than this are the same detection.
+const SAME_BOX_IOU: f64 = 0.98;
+const HANDLE_RADIUS: f32 = 6.0;
+
+pub(super) fn request(row: &CandidateRow, detail: &ImageDetail) -> PictureRequest {
+    let image = row.candidate.image;
+    PictureRequest { key: PictureKey::Whole(image), image, path: detail.path.clone(), region: None }
+}
+
+pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
+    let Some(row) = view.model.current().cloned() else { return };
+    let label = format!("Image {}", row.image_name);
+    let response = ui.interact(rect, ui.id().with("photo"), Sense::hover());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Image, true, &label));
+    let Some(detail) = view.details.get(&row) else {
+        let fit = canvas::fit_region(&row.candidate.bbox, rect);
+        return canvas::paint_picture(ui.painter(), rect, &fit, &Shown::Waiting);
+    };
+    let region = shown_region(view, &row, detail);
+    let fit = canvas::fit_region(&region, rect.shrink(6.0));
+    let shown = view.textures.show(request(&row, detail));
+    canvas::paint_picture(ui.painter(), rect, &fit, &shown);
+    if !view.model.overlays_hidden || view.model.adjusting.is_some() {
+        for overlay in overlays(&row, detail) {
+            canvas::paint_overlay(ui.painter(), rect, &fit, &overlay);
+        }
+        legend(ui, rect, detail);
+    }
+    canvas::paint_frame(ui.painter(), rect, theme::BORDER, 1.0);
+    if let Some(adjusting) = &view.model.adjusting {
+        let ellipse = adjusting.ellipse;
+        if let Some(dragged) = handles(ui, rect, &fit, &ellipse) {
+            view.commands.push(Command::Review(ReviewCommand::Adjust(dragged)));
+        }
+    }
+}
+
+/// The whole image; while adjusting a face only its surroundings, so that the handles are easy to grasp.
+fn shown_region(view: &ReviewView<'_>, row: &CandidateRow, detail: &ImageDetail) -> BoundingBox {
+    let whole = BoundingBox::new(0.0, 0.0, f64::from(detail.record.width), f64::from(detail.record.height));
+    match view.model.adjusting {
+        Some(_) => {
+            let near = canvas::context_region(&row.candidate.bbox, 3.0);
+            near.clipped(whole.x2, whole.y2)
+        }
+        None => whole,
+    }
+}
+
+fn overlays(row: &CandidateRow, detail: &ImageDetail) -> Vec<Overlay> {
+    let mut overlays = Vec::new();
+    for detection in detail.detections.iter().filter(|d| d.bbox.iou(&row.candidate.bbox) < SAME_BOX_IOU) {
+        overlays.push(Overlay {
+            shape: FaceShape::Rectangle(detection.bbox),
+            color: theme::faded(theme::DETECTION, 0.8),
+            width: 1.0,
+            dashed: true,
+            label: None,
+        });
+    }
+    for face in &detail.ground_truth {
+        overlays.push(Overlay {
+            shape: face.shape,
+            color: theme::ground_truth(face.source),
+            width: 1.8,
+            dashed: false,
+            label: None,
+        });
+    }
+    overlays.push(candidate_overlay(&row.candidate.bbox, Some(format!("{:.2}", row.candidate.score))));
+    overlays
+}
+
+fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail) {
+    let mut entries = vec![("candidate", theme::CANDIDATE)];
+    let has = |source| detail.ground_truth.iter().any(|face| face.source == source);
+    if has(AnnotationSource::Imported) {
+        entries.push(("ground truth", theme::ground_truth(AnnotationSource::Imported)));
+    }
+    if has(AnnotationSource::Promoted) {
+        entries.push(("promoted face", theme::ground_truth(AnnotationSource::Promoted)));
+    }
+    if 1 < detail.detections.len() {
+        entries.push(("other detections", theme::DETECTION));
+    }
+    let painter = ui.painter().with_clip_rect(rect);
+    let galleys: Vec<_> = entries
+        .into_iter()
+        .map(|(text, color)| {
+            (painter.layout_no_wrap(text.to_owned(), egui::FontId::proportional(12.0), theme::TEXT), color)
+        })
+        .collect();
+    let width: f32 = galleys.iter().map(|(galley, _)| galley.size().x + 28.0).sum();
+    let origin = rect.left_bottom() + vec2(8.0, -30.0);
+    painter.rect_filled(Rect::from_min_size(origin, vec2(width + 6.0, 22.0)), 5.0, theme::faded(theme::CANVAS, 0.8));
+    let mut x = origin.x + 8.0;
+    for (galley, color) in galleys {
+        painter.rect_filled(Rect::from_min_size(egui::pos2(x, origin.y + 9.0), vec2(12.0, 4.0)), 2.0, color);
+        x += 17.0;
+        let size = galley.size();
+        painter.galley(egui::pos2(x, origin.y + 3.0), galley, theme::TEXT);
+        x += size.x + 11.0;
+    }
+}
+
+/// Paints the ellipse and its handles; returns the ellipse after a drag.
+fn handles(ui: &Ui, rect: Rect, fit: &ScreenFit, ellipse: &Ellipse) -> Option<Ellipse> {
+    let outline = Overlay {
+        shape: FaceShape::Ellipse(*ellipse),
+        color: theme::WARNING,
+        width: 2.5,
+        dashed: false,
+        label: Some("missed face".to_owned()),
+    };
+    canvas::paint_overlay(ui.painter(), rect, fit, &outline);
+    let mut dragged = None;
+    // The last one painted lies on top: the centre comes first.
+    for handle in Handle::ALL.into_iter().rev() {
+        let (x, y) = handle.position(ellipse);
+        let center = canvas::screen_pos(fit, x, y);
+        let grip = Rect::from_center_size(center, vec2(4.0, 4.0) * HANDLE_RADIUS);
+        let response = ui.interact(grip, ui.id().with(("handle", handle)), Sense::drag());
+        let response = response.on_hover_cursor(CursorIcon::Grab);
+        let fill = if response.hovered() || response.dragged() { theme::STRONG } else { theme::WARNING };
+        ui.painter().circle(center, HANDLE_RADIUS, fill, Stroke::new(1.5, Color32::BLACK));
+        if response.dragged() && response.drag_delta() != egui::Vec2::ZERO {
+            let to = center + response.drag_delta();
+            let (x, y) = fit.inverse().point(f64::from(to.x), f64::from(to.y));
+            dragged = Some(handle.drag(ellipse, x, y));
+        }
+    }
+    dragged
+}

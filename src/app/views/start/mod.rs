@@ -1,0 +1,184 @@
+//! The project screen: open or make a project, bring photographs in, see what there is and what to do next.
+
+mod overview;
+
+use egui::{Button, RichText, TextEdit, Ui, UiBuilder, vec2};
+
+use super::super::command::{Command, FolderPurpose, ImportKind};
+use super::super::options::Options;
+use super::super::theme;
+use crate::jobs::Overview;
+
+/// The open project as this screen shows it.
+pub struct OpenProject<'a> {
+    pub name: String,
+    pub dir: &'a std::path::Path,
+    pub overview: &'a Overview,
+    pub busy: bool,
+}
+
+/// Texts that are being typed.
+#[derive(Debug, Default)]
+pub struct StartModel {
+    pub path: String,
+    pub import_path: String,
+    pub annotator: String,
+}
+
+pub struct StartView<'a> {
+    pub model: &'a mut StartModel,
+    pub options: &'a Options,
+    pub project: Option<OpenProject<'a>>,
+    pub commands: &'a mut Vec<Command>,
+}
+
+impl StartView<'_> {
+    pub fn show(&mut self, ui: &mut Ui) {
+        egui::CentralPanel::default().frame(theme::screen()).show(ui, |ui| {
+            egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                let width = ui.available_width().min(1080.0);
+                let left = (ui.available_width() - width) / 2.0;
+                let mut rect = ui.available_rect_before_wrap();
+                rect.min.x += left;
+                rect.set_width(width);
+                ui.scope_builder(UiBuilder::new().max_rect(rect), |ui| self.content(ui));
+            });
+        });
+    }
+
+    fn content(&mut self, ui: &mut Ui) {
+        ui.add_space(18.0);
+        match self.project.take() {
+            Some(project) => {
+                overview::show(ui, &project, self.commands);
+                ui.add_space(theme::GAP * 1.5);
+                ui.columns(2, |columns| {
+                    self.import(&mut columns[0], project.busy);
+                    self.open(&mut columns[1]);
+                });
+            }
+            None => {
+                self.welcome(ui);
+                ui.columns(2, |columns| {
+                    self.open(&mut columns[0]);
+                    self.sample(&mut columns[1]);
+                });
+            }
+        }
+    }
+
+    fn welcome(&self, ui: &mut Ui) {
+        ui.add_space(28.0);
+        ui.label(RichText::new("Quarry").size(34.0).strong().color(theme::STRONG));
+        let line = "Train a face detector, review its false positives, retrain, watch the ROC curves move.";
+        ui.label(RichText::new(line).size(16.0).color(theme::WEAK));
+        ui.add_space(26.0);
+    }
+
+    fn open(&mut self, ui: &mut Ui) {
+        card(ui, "Projects", |ui| {
+            if self.options.recent.is_empty() {
+                ui.label(RichText::new("A project is a folder. Choose an empty one for a new project.").color(theme::WEAK));
+            }
+            for path in &self.options.recent {
+                let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+                ui.horizontal(|ui| {
+                    let button = Button::new(RichText::new(name).color(theme::ACCENT)).frame(false);
+                    if ui.add(button).on_hover_text("Open this project").clicked() {
+                        self.commands.push(Command::Open(path.clone()));
+                    }
+                    let folder = path.parent().unwrap_or(path).display().to_string();
+                    ui.add(egui::Label::new(RichText::new(folder).small().color(theme::WEAK)).truncate());
+                });
+            }
+            ui.add_space(6.0);
+            path_field(ui, "Project folder", &mut self.model.path);
+            ui.horizontal(|ui| {
+                let path = std::path::PathBuf::from(self.model.path.trim());
+                let typed = !self.model.path.trim().is_empty();
+                if ui.add_enabled(typed, Button::new("Open")).clicked() {
+                    self.commands.push(Command::Open(path.clone()));
+                }
+                if ui.add_enabled(typed, Button::new("Make new")).clicked() {
+                    self.commands.push(Command::New(path));
+                }
+                if ui.button("Browse…").clicked() {
+                    self.commands.push(Command::ChooseFolder(FolderPurpose::Open));
+                }
+                if ui.button("New project…").clicked() {
+                    self.commands.push(Command::ChooseFolder(FolderPurpose::New));
+                }
+            });
+            ui.add_space(6.0);
+            ui.horizontal(|ui| {
+                ui.label(RichText::new("Annotator").color(theme::WEAK));
+                let edit = TextEdit::singleline(&mut self.model.annotator).desired_width(160.0);
+                if ui.add(edit).on_hover_text("Whose verdicts these are").lost_focus() {
+                    self.commands.push(Command::SetAnnotator(self.model.annotator.trim().to_owned()));
+                }
+            });
+        });
+    }
+
+    fn sample(&mut self, ui: &mut Ui) {
+        card(ui, "Try it with the built-in sample", |ui| {
+            let text = "Some 240 drawn scenes with faces and decoys. A small detector learns them in minutes on the processor; \
+                        then its false positives wait for your verdicts.";
+            ui.label(RichText::new(text).color(theme::WEAK));
+            ui.add_space(6.0);
+            let button = Button::new(RichText::new("Start with the sample…").strong()).min_size(vec2(190.0, 34.0));
+            if ui.add(button).clicked() {
+                self.commands.push(sample_command(&self.model.path));
+            }
+            ui.label(RichText::new("It makes a project in the folder named on the left, or asks for one.").small().color(theme::WEAK));
+        });
+    }
+
+    fn import(&mut self, ui: &mut Ui, busy: bool) {
+        card(ui, "Bring photographs in", |ui| {
+            let text = "FDDB as it ships (FDDB-folds and originalPics), or any folder of photographs without faces to mine from. \
+                        Your files are only read.";
+            ui.label(RichText::new(text).color(theme::WEAK));
+            path_field(ui, "Folder to import", &mut self.model.import_path);
+            ui.horizontal(|ui| {
+                let typed = !self.model.import_path.trim().is_empty();
+                let kinds = [
+                    (ImportKind::Fddb, "Import FDDB…", FolderPurpose::ImportFddb),
+                    (ImportKind::Folder, "Import background folder…", FolderPurpose::ImportFolder),
+                ];
+                for (kind, text, purpose) in kinds {
+                    if ui.add_enabled(!busy, Button::new(text)).clicked() {
+                        let path = std::path::PathBuf::from(self.model.import_path.trim());
+                        self.commands.push(if typed {
+                            Command::Import(kind, path)
+                        } else {
+                            Command::ChooseFolder(purpose)
+                        });
+                    }
+                }
+            });
+        });
+    }
+}
+
+fn sample_command(path: &str) -> Command {
+    match path.trim() {
+        "" => Command::ChooseFolder(FolderPurpose::Sample),
+        path => Command::Sample(path.into()),
+    }
+}
+
+fn path_field(ui: &mut Ui, hint: &'static str, path: &mut String) {
+    let response = ui.add(TextEdit::singleline(path).desired_width(f32::INFINITY).hint_text(hint));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::TextEdit, true, hint));
+}
+
+/// A card with a title, as wide as its column.
+pub(super) fn card(ui: &mut Ui, title: &str, content: impl FnOnce(&mut Ui)) {
+    theme::card().show(ui, |ui| {
+        ui.take_available_width();
+        ui.label(RichText::new(title).size(16.0).strong().color(theme::STRONG));
+        ui.add_space(4.0);
+        content(ui);
+    });
+}

@@ -1,0 +1,97 @@
+//! The open project at a glance, and the next step.
+
+use egui::{Button, RichText, Ui, vec2};
+
+use super::OpenProject;
+use crate::app::command::{Command, Screen};
+use crate::app::theme;
+use crate::jobs::Overview;
+
+pub(super) fn show(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>) {
+    ui.label(RichText::new(&project.name).size(28.0).strong().color(theme::STRONG));
+    ui.label(RichText::new(project.dir.display().to_string()).small().color(theme::WEAK));
+    ui.add_space(theme::GAP);
+    let overview = project.overview;
+    let counts = &overview.counts;
+    let decided = counts.confirmed + counts.rejected + counts.missed_face + counts.skipped;
+    let tiles = [
+        ("Photographs", overview.images.to_string(), folds_text(overview)),
+        ("Faces", overview.faces.to_string(), format!("{} promoted", counts.missed_face)),
+        ("Rounds", overview.rounds.len().to_string(), last_round_text(overview)),
+        ("To review", counts.undecided.to_string(), format!("{decided} decided")),
+        ("Hard negatives", counts.confirmed.to_string(), format!("{} rejected", counts.rejected)),
+    ];
+    ui.columns(tiles.len(), |columns| {
+        for (ui, (name, value, note)) in columns.iter_mut().zip(&tiles) {
+            tile(ui, name, value, note);
+        }
+    });
+    ui.add_space(theme::GAP);
+    next_step(ui, overview, project.busy, commands);
+    if !overview.datasets.is_empty() {
+        ui.add_space(theme::GAP);
+        datasets(ui, overview);
+    }
+}
+
+fn tile(ui: &mut Ui, name: &str, value: &str, note: &str) {
+    theme::card().show(ui, |ui| {
+        ui.take_available_width();
+        ui.spacing_mut().item_spacing.y = 2.0;
+        ui.label(RichText::new(name).small().color(theme::WEAK));
+        ui.label(RichText::new(value).size(theme::BIG_NUMBER).strong().color(theme::STRONG));
+        ui.add(egui::Label::new(RichText::new(note).small().color(theme::WEAK)).truncate());
+    });
+}
+
+fn folds_text(overview: &Overview) -> String {
+    match overview.folds.len() {
+        0 => "no folds".to_owned(),
+        count => format!("{count} folds"),
+    }
+}
+
+fn last_round_text(overview: &Overview) -> String {
+    overview.rounds.last().map_or("none yet".to_owned(), |round| format!("last one {}", round.state.as_str()))
+}
+
+/// One sentence and one button: what to do now.
+fn next_step(ui: &mut Ui, overview: &Overview, busy: bool, commands: &mut Vec<Command>) {
+    let (text, button, screen) = if overview.images == 0 {
+        ("Next: bring photographs in, below.".to_owned(), None, Screen::Project)
+    } else if busy {
+        ("A job is running; the bar above shows how far it is.".to_owned(), Some("See the training"), Screen::Train)
+    } else if 0 < overview.counts.undecided {
+        let text = format!("Next: decide on {} candidates.", overview.counts.undecided);
+        (text, Some("Review"), Screen::Review)
+    } else if overview.rounds.is_empty() {
+        ("Next: train the first round.".to_owned(), Some("Set up round 1"), Screen::Train)
+    } else {
+        let text = format!("Next: train round {} with the hard negatives.", overview.rounds.len() + 1);
+        (text, Some("Set up the round"), Screen::Train)
+    };
+    ui.horizontal(|ui| {
+        if let Some(button) = button {
+            let button = Button::new(RichText::new(button).strong().color(theme::STRONG)).fill(theme::ACCENT_DEEP);
+            if ui.add(button.min_size(vec2(120.0, 34.0))).clicked() {
+                commands.push(Command::Show(screen));
+            }
+        }
+        ui.label(RichText::new(text).size(15.0));
+    });
+}
+
+fn datasets(ui: &mut Ui, overview: &Overview) {
+    theme::card().show(ui, |ui| {
+        ui.take_available_width();
+        ui.label(RichText::new("Datasets").size(16.0).strong().color(theme::STRONG));
+        for dataset in &overview.datasets {
+            ui.horizontal(|ui| {
+                ui.label(RichText::new(&dataset.name).color(theme::STRONG));
+                ui.label(RichText::new(&dataset.kind).small().color(theme::ACCENT));
+                let root = RichText::new(dataset.root.display().to_string()).small().color(theme::WEAK);
+                ui.add(egui::Label::new(root).truncate());
+            });
+        }
+    });
+}

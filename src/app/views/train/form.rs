@@ -1,0 +1,178 @@
+//! The next round's settings as a form, with the file behind it.
+
+use egui::{Button, ComboBox, DragValue, Grid, RichText, TextEdit, Ui, vec2};
+
+use super::model::Form;
+use super::{TrainCommand, TrainView};
+use crate::app::theme;
+use crate::app::views::review::minutes_text;
+use crate::app::views::start::card;
+use crate::domain::{HardNegativeSource, RoundInit};
+use crate::training::{PRESETS, RoundConfig, meaning};
+
+pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
+    let mut form = view.model.form.clone();
+    let mut changed = false;
+    let title = format!("Round {}", view.model.next_round());
+    card(ui, &title, |ui| {
+        match &mut form.file {
+            None => changed |= fields(ui, &mut form),
+            Some(text) => {
+                let edit = TextEdit::multiline(text).code_editor().desired_rows(24).desired_width(f32::INFINITY);
+                changed |= ui.add(edit).changed();
+            }
+        }
+        ui.add_space(4.0);
+        changed |= ui.checkbox(&mut form.mine_after, "Mine its false positives when it is trained").changed();
+        changed |= file_button(ui, &mut form);
+    });
+    if changed {
+        view.push(TrainCommand::SetForm(Box::new(form)));
+    }
+    ui.add_space(theme::GAP);
+    buttons(ui, view);
+}
+
+fn fields(ui: &mut Ui, form: &mut Form) -> bool {
+    let before = (form.config.clone(), form.test_folds.clone());
+    Grid::new("settings").num_columns(2).spacing(vec2(14.0, 9.0)).show(ui, |ui| {
+        preset(ui, form);
+        let config = &mut form.config;
+        row(ui, "Hard negatives", "hard_negatives", |ui| {
+            let text = |source| match source {
+                HardNegativeSource::None => "None",
+                HardNegativeSource::Unreviewed => "All nobody rejected",
+                HardNegativeSource::Confirmed => "Confirmed",
+            };
+            let all = [HardNegativeSource::Confirmed, HardNegativeSource::Unreviewed, HardNegativeSource::None];
+            choose(ui, "hard_negatives", &mut config.hard_negatives, &all, text);
+        });
+        row(ui, "Start from", "init", |ui| {
+            let text = |init| match init {
+                RoundInit::Backbone => "Pretrained backbone",
+                RoundInit::Previous => "Last round's weights",
+            };
+            choose(ui, "init", &mut config.init, &[RoundInit::Backbone, RoundInit::Previous], text);
+        });
+        row(ui, "Test folds", "test_folds", |ui| {
+            ui.add(TextEdit::singleline(&mut form.test_folds).desired_width(160.0).hint_text("8  or  9, 10"));
+        });
+        row(ui, "Iterations", "iterations", |ui| {
+            ui.add(DragValue::new(&mut config.iterations).range(1..=10_000_000).speed(10));
+        });
+        row(ui, "Learning rate", "base_lr", |ui| {
+            ui.add(DragValue::new(&mut config.base_lr).range(1e-7..=1.0).speed(0.0001).max_decimals(7));
+        });
+        row(ui, "Images a step", "batch_images", |ui| {
+            ui.add(DragValue::new(&mut config.batch_images).range(1..=64).speed(0.05));
+        });
+        row(ui, "Test every", "evaluate_every", |ui| {
+            ui.add(DragValue::new(&mut config.evaluate_every).range(0..=1_000_000).speed(5).suffix(" steps"));
+        });
+        row(ui, "Checkpoint every", "checkpoint_every", |ui| {
+            ui.add(DragValue::new(&mut config.checkpoint_every).range(0..=1_000_000).speed(5).suffix(" steps"));
+        });
+        row(ui, "Seed", "seed", |ui| {
+            ui.add(DragValue::new(&mut config.seed).speed(0.05));
+        });
+        row(ui, "Device", "device", |ui| {
+            ui.add(TextEdit::singleline(&mut config.device).desired_width(160.0).hint_text("auto, cpu or cuda:0"));
+        });
+    });
+    before != (form.config.clone(), form.test_folds.clone())
+}
+
+fn preset(ui: &mut Ui, form: &mut Form) {
+    row(ui, "Preset", "preset", |ui| {
+        ComboBox::from_id_salt("preset").selected_text(form.config.preset.clone()).show_ui(ui, |ui| {
+            for (name, what_for) in PRESETS {
+                let chosen = form.config.preset == *name;
+                if ui.selectable_label(chosen, *name).on_hover_text(*what_for).clicked()
+                    && let Ok(config) = RoundConfig::preset(name)
+                {
+                    let (test_folds, mine_after) = (form.test_folds.clone(), form.mine_after);
+                    let hard_negatives = form.config.hard_negatives;
+                    let mut fresh = Form::of(RoundConfig { hard_negatives, ..config });
+                    (fresh.test_folds, fresh.mine_after) = (test_folds, mine_after);
+                    *form = fresh;
+                }
+            }
+        });
+    });
+}
+
+fn row(ui: &mut Ui, name: &'static str, key: &str, value: impl FnOnce(&mut Ui)) {
+    let label = ui.label(RichText::new(name).color(theme::WEAK));
+    if let Some(meaning) = meaning(key) {
+        label.on_hover_text(format!("{key}\n{meaning}"));
+    }
+    value(ui);
+    ui.end_row();
+}
+
+fn choose<T: PartialEq + Copy>(ui: &mut Ui, id: &str, value: &mut T, all: &[T], text: impl Fn(T) -> &'static str) {
+    ComboBox::from_id_salt(id).selected_text(text(*value)).width(180.0).show_ui(ui, |ui| {
+        for one in all {
+            ui.selectable_value(value, *one, text(*one));
+        }
+    });
+}
+
+/// Switches between the form and the file. Going back to the form needs a file without errors.
+fn file_button(ui: &mut Ui, form: &mut Form) -> bool {
+    let text = if form.file.is_some() { "Back to the form" } else { "Edit as round.toml" };
+    let clicked = ui.add(Button::new(RichText::new(text).small()).frame(false)).clicked();
+    if !clicked {
+        return false;
+    }
+    let finished = form.finished();
+    match (&form.file, finished) {
+        (None, Ok(config)) => form.file = Some(config.to_toml()),
+        (None, Err(_)) => form.file = Some(form.config.to_toml()),
+        (Some(_), Ok(config)) => *form = Form { mine_after: form.mine_after, ..Form::of(config) },
+        (Some(_), Err(_)) => return false,
+    }
+    true
+}
+
+fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
+    let finished = view.model.form.finished();
+    if view.is_running {
+        let text = if view.is_stopping { "Stopping after this step…" } else { "Stop" };
+        let button = Button::new(RichText::new(text).strong()).min_size(vec2(ui.available_width(), 38.0));
+        if ui.add_enabled(!view.is_stopping, button).clicked() {
+            view.push(TrainCommand::Stop);
+        }
+        ui.label(RichText::new("A checkpoint is written; Resume goes on from it.").small().color(theme::WEAK));
+        return;
+    }
+    let ready = view.has_project && 0 < view.images && finished.is_ok();
+    let text = format!("Start round {}", view.model.next_round());
+    let start = Button::new(RichText::new(&text).strong().color(theme::STRONG)).fill(theme::ACCENT_DEEP);
+    if ui.add_enabled(ready, start.min_size(vec2(ui.available_width(), 38.0))).clicked() {
+        view.push(TrainCommand::Start);
+    }
+    ui.horizontal(|ui| {
+        if let Some(round) = view.model.resumable()
+            && ui.button(format!("Resume round {round}")).clicked()
+        {
+            view.push(TrainCommand::Resume);
+        }
+        if let Some(round) = view.model.minable()
+            && ui.button(format!("Mine round {round}")).clicked()
+        {
+            view.push(TrainCommand::Mine);
+        }
+    });
+    let note = match (&finished, view.model.estimated_minutes()) {
+        _ if !view.has_project => ("Open a project first.".to_owned(), theme::WEAK),
+        _ if view.images == 0 => ("Bring photographs in first, on the Project screen.".to_owned(), theme::WEAK),
+        (Err(reason), _) => (reason.clone(), theme::ERROR),
+        (Ok(_), Some(minutes)) => (format!("About {} at the last round's speed.", minutes_text(minutes)), theme::WEAK),
+        (Ok(config), None) => {
+            let about = PRESETS.iter().find(|(name, _)| *name == config.preset).map_or("", |(_, about)| about);
+            (about.to_owned(), theme::WEAK)
+        }
+    };
+    ui.label(RichText::new(note.0).small().color(note.1));
+}

@@ -1,0 +1,187 @@
+//! The training screen: settings on the left; the running round, its losses, log and history on the right. Starts nothing itself.
+
+mod form;
+mod losses;
+mod model;
+mod series;
+
+pub use model::{Form, LogLine, TrainModel};
+pub use series::Series;
+
+use egui::{Panel, ProgressBar, RichText, ScrollArea, Ui};
+
+use super::super::command::Command;
+use super::super::theme;
+use super::review::minutes_text;
+use super::start::card;
+use crate::domain::{Progress, RoundRecord, RoundState};
+
+#[derive(Debug, Clone)]
+pub enum TrainCommand {
+    SetForm(Box<Form>),
+    Start,
+    Resume,
+    Mine,
+    Stop,
+    OpenRound(Option<u32>),
+}
+
+impl PartialEq for TrainCommand {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::SetForm(a), Self::SetForm(b)) => a.config == b.config && a.test_folds == b.test_folds && a.file == b.file,
+            (Self::OpenRound(a), Self::OpenRound(b)) => a == b,
+            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+        }
+    }
+}
+
+pub struct TrainView<'a> {
+    pub model: &'a TrainModel,
+    /// The round job's progress, while it runs.
+    pub progress: Option<Progress>,
+    pub is_running: bool,
+    pub is_stopping: bool,
+    pub has_project: bool,
+    pub images: u64,
+    pub commands: &'a mut Vec<Command>,
+}
+
+impl TrainView<'_> {
+    pub fn show(&mut self, ui: &mut Ui) {
+        let side = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin { left: 16, right: 8, top: 16, bottom: 16 });
+        Panel::left("settings").frame(side).resizable(false).exact_size(390.0).show_separator_line(false).show(ui, |ui| {
+            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| form::show(ui, self));
+        });
+        let main = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin { left: 8, right: 16, top: 16, bottom: 16 });
+        egui::CentralPanel::default().frame(main).show(ui, |ui| {
+            self.run(ui);
+            ui.add_space(theme::GAP);
+            let bottom = 210.0_f32.min(ui.available_height() * 0.4);
+            let height = ui.available_height() - bottom - theme::GAP;
+            losses::show(ui, self.model, height);
+            ui.add_space(theme::GAP);
+            ui.columns(2, |columns| {
+                self.log(&mut columns[0]);
+                self.history(&mut columns[1]);
+            });
+        });
+    }
+
+    fn push(&mut self, command: TrainCommand) {
+        self.commands.push(Command::Train(command));
+    }
+
+    fn run(&mut self, ui: &mut Ui) {
+        let title = match (self.is_running, self.model.run.as_ref().and_then(|run| run.round)) {
+            (true, Some(round)) => format!("Round {round} is running"),
+            (true, None) => "Getting ready".to_owned(),
+            (false, Some(round)) => format!("Round {round}"),
+            (false, None) => "No round is running".to_owned(),
+        };
+        card(ui, &title, |ui| {
+            let Some(run) = &self.model.run else {
+                ui.label(RichText::new("Losses, learning rate and the log appear here.").color(theme::WEAK));
+                return;
+            };
+            let steps_left = run.share().is_none_or(|share| share < 1.0);
+            let (share, text) = match (&self.progress, run.share()) {
+                (Some(p), share) if self.is_running && (share.is_none() || !steps_left || run.phase.is_some()) => {
+                    let share = if p.total == 0 { 0.0 } else { p.done as f32 / p.total as f32 };
+                    (share, format!("{}  {} of {}", p.what, p.done, p.total))
+                }
+                (_, Some(share)) => (share, step_text(run)),
+                (_, None) => (0.0, String::new()),
+            };
+            ui.add(ProgressBar::new(share).desired_height(10.0).fill(theme::ACCENT));
+            ui.horizontal(|ui| {
+                ui.label(RichText::new(text).color(theme::STRONG));
+                if let Some(phase) = &run.phase {
+                    ui.label(RichText::new(phase).color(theme::WEAK));
+                }
+            });
+            if let Some(last) = &run.last {
+                facts(ui, last);
+            }
+        });
+    }
+
+    fn log(&self, ui: &mut Ui) {
+        card(ui, "Log", |ui| {
+            ui.set_min_height(120.0);
+            ScrollArea::vertical().id_salt("log").auto_shrink(false).stick_to_bottom(true).show(ui, |ui| {
+                for line in &self.model.log {
+                    let color = if line.is_warning { theme::WARNING } else { theme::TEXT };
+                    ui.label(RichText::new(&line.text).small().color(color));
+                }
+            });
+        });
+    }
+
+    fn history(&mut self, ui: &mut Ui) {
+        card(ui, "Rounds", |ui| {
+            ui.set_min_height(120.0);
+            ScrollArea::vertical().id_salt("history").auto_shrink(false).show(ui, |ui| {
+                if self.model.rounds.is_empty() {
+                    ui.label(RichText::new("None yet.").color(theme::WEAK));
+                }
+                for round in self.model.rounds.iter().rev() {
+                    self.round(ui, round);
+                }
+            });
+        });
+    }
+
+    fn round(&mut self, ui: &mut Ui, round: &RoundRecord) {
+        let opened = self.model.opened == Some(round.number);
+        ui.horizontal(|ui| {
+            if ui.selectable_label(opened, format!("Round {}", round.number)).clicked() {
+                self.push(TrainCommand::OpenRound((!opened).then_some(round.number)));
+            }
+            ui.label(RichText::new(round.state.as_str()).small().color(state_color(round.state)));
+            if let Some(finished) = round.finished_ms {
+                let minutes = (finished - round.started_ms) as f64 / 60_000.0;
+                ui.label(RichText::new(minutes_text(minutes)).small().color(theme::WEAK));
+            }
+        });
+        if opened {
+            let differences = self.model.differences(round.number);
+            let text = if differences.is_empty() { round.config_toml.clone() } else { differences.join("\n") };
+            ui.label(RichText::new(text).monospace().small().color(theme::WEAK));
+        }
+    }
+}
+
+fn step_text(run: &model::Run) -> String {
+    let (Some(start), Some(last)) = (&run.start, &run.last) else { return "The first step is coming".to_owned() };
+    let left = if 0.0 < last.eta_s { format!("  ·  {} left", minutes_text(last.eta_s / 60.0)) } else { String::new() };
+    format!("Step {} of {}{left}", last.step, start.iterations)
+}
+
+fn facts(ui: &mut Ui, last: &crate::training::StepReport) {
+    let facts = [
+        ("Loss", format!("{:.3}", last.total)),
+        ("Learning rate", format!("{:.2e}", last.lr)),
+        ("Gradient norm", format!("{:.2}", last.grad_norm)),
+        ("Images a second", format!("{:.2}", last.images_per_s)),
+    ];
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 26.0;
+        for (name, value) in facts {
+            ui.vertical(|ui| {
+                ui.spacing_mut().item_spacing.y = 1.0;
+                ui.label(RichText::new(name).small().color(theme::WEAK));
+                ui.label(RichText::new(value).color(theme::STRONG));
+            });
+        }
+    });
+}
+
+fn state_color(state: RoundState) -> egui::Color32 {
+    match state {
+        RoundState::Running => theme::ACCENT,
+        RoundState::Stopped => theme::WARNING,
+        RoundState::Failed => theme::ERROR,
+        RoundState::Trained | RoundState::Mined => theme::GOOD,
+    }
+}

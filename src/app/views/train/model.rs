@@ -1,0 +1,310 @@
+//! The training screen's state: the next round's settings, the running round, the log, the rounds so far. Knows neither egui nor tch.
+
+use std::collections::VecDeque;
+
+use super::series::Series;
+use crate::domain::{HardNegativeSource, RoundRecord, RoundState};
+use crate::training::{Losses, Outcome, RoundConfig, RoundStart, StepReport, TrainEvent};
+
+/// Lines of the log that are kept.
+const LOG_MAX: usize = 500;
+
+/// A line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    pub text: String,
+    pub is_warning: bool,
+}
+
+/// A round while it runs and after.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    pub round: Option<u32>,
+    pub start: Option<RoundStart>,
+    pub last: Option<StepReport>,
+    pub total: Series,
+    pub losses: [Series; 5],
+    pub lr: Series,
+    /// What happens beside the steps, e.g. an evaluation.
+    pub phase: Option<String>,
+}
+
+impl Run {
+    /// Share of the steps that are done, 0..=1.
+    pub fn share(&self) -> Option<f32> {
+        let iterations = self.start.as_ref()?.iterations.max(1);
+        let done = self.last.as_ref().map_or_else(|| self.start.as_ref().map_or(0, |s| s.step), |last| last.step);
+        Some(done as f32 / iterations as f32)
+    }
+}
+
+/// The settings as they are typed.
+#[derive(Debug, Clone)]
+pub struct Form {
+    pub config: RoundConfig,
+    /// Folds as text, e.g. `8` or `9, 10`.
+    pub test_folds: String,
+    /// `round.toml` when it is edited as a file.
+    pub file: Option<String>,
+    pub mine_after: bool,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self::of(RoundConfig::preset("cpu").unwrap_or_default())
+    }
+}
+
+impl Form {
+    pub fn of(config: RoundConfig) -> Self {
+        let test_folds = config.test_folds.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+        Self { config, test_folds, file: None, mine_after: true }
+    }
+
+    /// The settings to start with, or what is wrong with them.
+    pub fn finished(&self) -> Result<RoundConfig, String> {
+        let mut config = match &self.file {
+            Some(text) => return RoundConfig::from_toml(text, "round.toml").map_err(|e| e.to_string()),
+            None => self.config.clone(),
+        };
+        config.test_folds = parse_folds(&self.test_folds)?;
+        config.check().map_err(|e| e.to_string())?;
+        Ok(config)
+    }
+}
+
+/// Folds as a user writes them: numbers between commas or spaces, ranges with a dash.
+pub fn parse_folds(text: &str) -> Result<Vec<u8>, String> {
+    let bad = |part: &str| format!("`{part}` is no fold: write numbers like 8, or 9, 10, or 1-3");
+    let number = |part: &str| part.trim().parse::<u8>().ok().filter(|n| 0 < *n).ok_or_else(|| bad(part));
+    let mut folds = Vec::new();
+    for part in text.split([',', ' ', ';']).filter(|part| !part.trim().is_empty()) {
+        match part.split_once('-') {
+            Some((from, to)) => folds.extend(number(from)?..=number(to)?),
+            None => folds.push(number(part)?),
+        }
+    }
+    folds.sort_unstable();
+    folds.dedup();
+    Ok(folds)
+}
+
+#[derive(Debug, Default)]
+pub struct TrainModel {
+    pub form: Form,
+    pub run: Option<Run>,
+    pub log: VecDeque<LogLine>,
+    pub rounds: Vec<RoundRecord>,
+    /// The round that the history shows in full.
+    pub opened: Option<u32>,
+    seconds_per_step: Option<f64>,
+}
+
+impl TrainModel {
+    /// The next round's number.
+    pub fn next_round(&self) -> u32 {
+        self.rounds.last().map_or(1, |round| round.number + 1)
+    }
+
+    /// The newest round, when it was not trained to its end.
+    pub fn resumable(&self) -> Option<u32> {
+        let open = |state| matches!(state, RoundState::Running | RoundState::Stopped | RoundState::Failed);
+        self.rounds.last().filter(|round| open(round.state)).map(|round| round.number)
+    }
+
+    /// The newest round, when its false positives were not mined yet.
+    pub fn minable(&self) -> Option<u32> {
+        self.rounds.last().filter(|round| round.state == RoundState::Trained).map(|round| round.number)
+    }
+
+    /// The rounds were read anew. The first time, the form takes over what the last round was trained with.
+    pub fn set_rounds(&mut self, rounds: Vec<RoundRecord>) {
+        let newest = rounds.last().map(|round| round.number);
+        let is_new = newest != self.rounds.last().map(|round| round.number);
+        self.rounds = rounds;
+        if !is_new {
+            return;
+        }
+        let config = self.rounds.last().and_then(|round| RoundConfig::from_toml(&round.config_toml, "round.toml").ok());
+        if let Some(mut config) = config {
+            config.hard_negatives = HardNegativeSource::Confirmed;
+            let mine_after = self.form.mine_after;
+            self.form = Form { mine_after, ..Form::of(config) };
+        }
+    }
+
+    /// In which settings a round differs from the one before it, one line each.
+    pub fn differences(&self, number: u32) -> Vec<String> {
+        let config = |n: u32| {
+            let round = self.rounds.iter().find(|round| round.number == n)?;
+            RoundConfig::from_toml(&round.config_toml, "round.toml").ok()
+        };
+        match (number.checked_sub(1).and_then(config), config(number)) {
+            (Some(before), Some(after)) => {
+                let line = |d: crate::training::Difference| format!("{}: {} → {}", d.key, d.before, d.after);
+                before.differences(&after).into_iter().map(line).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Minutes that the round of the form will take, from the speed of the last one.
+    pub fn estimated_minutes(&self) -> Option<f64> {
+        self.seconds_per_step.map(|seconds| seconds * self.form.config.iterations as f64 / 60.0)
+    }
+
+    /// A job begins.
+    pub fn begin(&mut self) {
+        self.run = Some(Run::default());
+    }
+
+    pub fn say(&mut self, text: impl Into<String>, is_warning: bool) {
+        self.log.push_back(LogLine { text: text.into(), is_warning });
+        if LOG_MAX < self.log.len() {
+            self.log.pop_front();
+        }
+    }
+
+    pub fn round_started(&mut self, round: u32) {
+        self.run.get_or_insert_default().round = Some(round);
+        self.say(format!("Round {round}"), false);
+    }
+
+    /// One fact of the running round.
+    pub fn train_event(&mut self, event: TrainEvent) {
+        let run = self.run.get_or_insert_default();
+        match event {
+            TrainEvent::Started(start) => {
+                let text = format!(
+                    "Training on {} images with {} faces and {} hard negatives, on {}",
+                    start.images, start.faces, start.hard_negatives, start.device
+                );
+                run.start = Some(start);
+                self.say(text, false);
+            }
+            TrainEvent::Step(report) => {
+                run.phase = None;
+                self.step(report);
+            }
+            TrainEvent::Warning(text) => self.say(text, true),
+            TrainEvent::Checkpoint { step, .. } => self.say(format!("Checkpoint at step {step}"), false),
+            TrainEvent::Evaluating { step } => {
+                run.phase = Some(format!("Testing on the held-out fold at step {step}"));
+            }
+            TrainEvent::Evaluated { step, score } => {
+                run.phase = None;
+                let score = score.map_or(String::new(), |score| format!(": {score:.4}"));
+                self.say(format!("Tested at step {step}{score}"), false);
+            }
+            TrainEvent::Finished { outcome } => {
+                run.phase = None;
+                match outcome {
+                    Outcome::Done => self.say("Training done", false),
+                    Outcome::Cancelled => self.say("Training stopped", true),
+                    Outcome::Failed(reason) => self.say(reason, true),
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, report: StepReport) {
+        let Some(run) = &mut self.run else { return };
+        let step = report.step as f64;
+        run.total.push(step, report.total);
+        for (series, value) in run.losses.iter_mut().zip(report.losses.values()) {
+            series.push(step, value);
+        }
+        run.lr.push(step, report.lr);
+        if let Some(start) = &run.start {
+            let left = start.iterations.saturating_sub(report.step);
+            if 0 < left && 0.0 < report.eta_s {
+                self.seconds_per_step = Some(report.eta_s / left as f64);
+            }
+        }
+        run.last = Some(report);
+    }
+
+    /// Loss names with their lines; those that are always 0 (no ellipse head) are left out.
+    pub fn loss_lines(&self) -> Vec<(&'static str, &Series)> {
+        let Some(run) = &self.run else { return Vec::new() };
+        let parts = Losses::NAMES.into_iter().zip(&run.losses);
+        parts.filter(|(_, series)| series.points().iter().any(|point| point[1] != 0.0)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folds_are_read_as_people_write_them() {
+        let check = |text: &str, expected: &[u8]| assert_eq!(parse_folds(text).unwrap(), expected, "{text}");
+        check("8", &[8]);
+        check(" 9,10 ", &[9, 10]);
+        check("10 9; 9", &[9, 10]);
+        check("1-3, 7", &[1, 2, 3, 7]);
+        check("", &[]);
+        for bad in ["eight", "0", "1-", "300"] {
+            assert!(parse_folds(bad).unwrap_err().contains("is no fold"), "{bad}");
+        }
+    }
+
+    fn step(step: u64, total: f64) -> TrainEvent {
+        TrainEvent::Step(StepReport { step, total, eta_s: 90.0, ..StepReport::default() })
+    }
+
+    fn start() -> TrainEvent {
+        let device = "cpu".to_owned();
+        let start = RoundStart {
+            step: 0,
+            iterations: 100,
+            images: 10,
+            faces: 12,
+            hard_negatives: 3,
+            ignored: 0,
+            trainable: 1,
+            device,
+        };
+        TrainEvent::Started(start)
+    }
+
+    #[test]
+    fn a_run_grows_with_its_events_and_gives_an_estimate() {
+        let mut model = TrainModel::default();
+        model.begin();
+        model.round_started(2);
+        model.train_event(start());
+        assert_eq!(model.run.as_ref().unwrap().share(), Some(0.0));
+        for n in 1..=10 {
+            model.train_event(step(n, 1.0 / n as f64));
+        }
+        let run = model.run.as_ref().unwrap();
+        assert_eq!((run.round, run.share(), run.total.points().len()), (Some(2), Some(0.1), 10));
+        model.form.config.iterations = 600;
+        assert!((model.estimated_minutes().unwrap() - 10.0).abs() < 1e-9);
+        assert!(model.loss_lines().is_empty(), "losses that stay 0 are no lines");
+        model.train_event(TrainEvent::Finished { outcome: Outcome::Failed("Disk full".to_owned()) });
+        assert_eq!(model.log.back().unwrap(), &LogLine { text: "Disk full".to_owned(), is_warning: true });
+    }
+
+    fn round(number: u32, state: RoundState, config: &RoundConfig) -> RoundRecord {
+        let id = crate::domain::RoundId(i64::from(number));
+        RoundRecord { id, number, state, config_toml: config.to_toml(), started_ms: 0, finished_ms: None }
+    }
+
+    #[test]
+    fn the_form_follows_the_last_round_and_shows_differences() {
+        let mut model = TrainModel::default();
+        let first = RoundConfig { seed: 7, hard_negatives: HardNegativeSource::None, ..RoundConfig::preset("cpu").unwrap() };
+        model.set_rounds(vec![round(1, RoundState::Trained, &first)]);
+        assert_eq!((model.form.config.seed, model.next_round(), model.minable()), (7, 2, Some(1)));
+        assert_eq!(model.form.config.hard_negatives, HardNegativeSource::Confirmed);
+        let second = model.form.finished().unwrap();
+        model.set_rounds(vec![round(1, RoundState::Mined, &first), round(2, RoundState::Stopped, &second)]);
+        assert_eq!((model.resumable(), model.minable()), (Some(2), None));
+        assert_eq!(model.differences(2).len(), 1);
+        assert!(model.differences(2)[0].starts_with("hard_negatives"), "{:?}", model.differences(2));
+        model.form.test_folds = "no".to_owned();
+        assert!(model.form.finished().is_err());
+    }
+}

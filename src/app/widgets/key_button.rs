@@ -1,0 +1,38 @@
+//! A button that shows its key. Must not know what the action does.
+
+use egui::{Button, Color32, Response, RichText, Ui, Vec2};
+
+use crate::app::action::Action;
+use crate::app::keymap::Keymap;
+use crate::app::theme;
+
+/// The button of an action: its text, its key in a weaker tone, its tooltip.
+pub fn key_button(ui: &mut Ui, keymap: &Keymap, action: Action) -> Response {
+    key_button_colored(ui, keymap, action, None, false)
+}
+
+/// As [`key_button`], with a coloured text for verdicts, and `large` for those pressed most.
+pub fn key_button_colored(
+    ui: &mut Ui,
+    keymap: &Keymap,
+    action: Action,
+    color: Option<Color32>,
+    large: bool,
+) -> Response {
+    let mut text = RichText::new(action.text());
+    if let Some(color) = color {
+        text = text.color(color);
+    }
+    let mut key = RichText::new(keymap.text(action)).monospace().color(theme::WEAK);
+    if large {
+        text = text.size(15.0).strong();
+        key = key.size(14.0);
+    }
+    let mut button = Button::new(text).right_text(key);
+    if large {
+        button = button.min_size(Vec2::new(150.0, 40.0));
+    }
+    let response = ui.add(button).on_hover_text(action.tooltip());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Button, ui.is_enabled(), action.text()));
+    response
+}

@@ -1,0 +1,4 @@
+//! Painted things that several screens use. Must not know the project.
+
+pub mod canvas;
+pub mod key_button;

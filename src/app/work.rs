@@ -1,0 +1,81 @@
+//! The use cases as jobs: each closes over its settings and ends with one sentence for the user. The only place of the window that
+//! calls what trains or detects.
+
+use std::path::PathBuf;
+
+use super::command::ImportKind;
+use crate::domain::Progress;
+use crate::jobs::Work;
+use crate::training::RoundConfig;
+use crate::workflow::{self, ImportFormat, Project, WorkEvent};
+
+/// Progress replaces what was there before; all other events are kept in order.
+pub fn progress_of(event: &WorkEvent) -> Option<Progress> {
+    match event {
+        WorkEvent::Progress(progress) => Some(progress.clone()),
+        _ => None,
+    }
+}
+
+pub fn import(project: Project, kind: ImportKind, path: PathBuf) -> Work<WorkEvent> {
+    Box::new(move |tell, cancel| {
+        let format = match kind {
+            ImportKind::Fddb => ImportFormat::Fddb,
+            ImportKind::Folder => ImportFormat::Folder,
+        };
+        let summary = workflow::import(&project, format, &path, false, tell, cancel).map_err(|e| e.to_string())?;
+        Ok(format!("{} photographs with {} faces are in", summary.images, summary.faces))
+    })
+}
+
+/// Trains a round (or goes on with the unfinished one) and mines it.
+#[cfg(feature = "torch")]
+pub fn train(project: Project, config: Box<RoundConfig>, resume: bool, mine_after: bool) -> Work<WorkEvent> {
+    Box::new(move |tell, cancel| {
+        let trained = workflow::train(&project, &config, resume, tell, cancel).map_err(|e| e.to_string())?;
+        if trained.stopped {
+            return Ok(format!("Round {} stopped at step {}. Resume goes on from there", trained.round, trained.steps));
+        }
+        if !mine_after {
+            return Ok(format!("Round {} is trained", trained.round));
+        }
+        let mined = workflow::mine(&project, Some(trained.round), tell, cancel).map_err(|e| e.to_string())?;
+        Ok(format!("Round {} is trained: {} candidates wait for review", mined.round, mined.candidates))
+    })
+}
+
+/// Mines a round that was trained.
+#[cfg(feature = "torch")]
+pub fn mine(project: Project, round: Option<u32>) -> Work<WorkEvent> {
+    Box::new(move |tell, cancel| {
+        let mined = workflow::mine(&project, round, tell, cancel).map_err(|e| e.to_string())?;
+        Ok(format!("Round {}: {} candidates wait for review", mined.round, mined.candidates))
+    })
+}
+
+/// Round 1 of the built-in sample and its candidates.
+#[cfg(feature = "torch")]
+pub fn demo(project: Project) -> Work<WorkEvent> {
+    Box::new(move |tell, cancel| {
+        let candidates = workflow::demo::first_round(&project, tell, cancel).map_err(|e| e.to_string())?;
+        Ok(format!("{candidates} candidates of the sample wait for review"))
+    })
+}
+
+#[cfg(not(feature = "torch"))]
+const NO_TORCH: &str = "this quarry was built without libtorch (feature `torch`), so it cannot train or detect";
+
+#[cfg(not(feature = "torch"))]
+pub fn train(_: Project, _: Box<RoundConfig>, _: bool, _: bool) -> Work<WorkEvent> {
+    Box::new(|_, _| Err(NO_TORCH.to_owned()))
+}
+
+#[cfg(not(feature = "torch"))]
+pub fn mine(_: Project, _: Option<u32>) -> Work<WorkEvent> {
+    Box::new(|_, _| Err(NO_TORCH.to_owned()))
+}
+
+#[cfg(not(feature = "torch"))]
+pub fn demo(_: Project) -> Work<WorkEvent> {
+    Box::new(|_, _| Err(NO_TORCH.to_owned()))
+}

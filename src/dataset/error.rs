@@ -1,0 +1,42 @@
+//! What can go wrong while a dataset is read or the sample is written. Every message names the file, the line where there is one, and
+//! what to do. Must not know who shows it.
+
+use std::path::{Path, PathBuf};
+
+/// Errors of this room.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// A file or folder could not be read or written; the operating system's reason is at the end.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("{} does not exist or is not a folder: {hint}", path.display())]
+    NotAFolder { path: PathBuf, hint: &'static str },
+    /// A line of an annotation file is wrong; lines count from 1.
+    #[error("{}:{line}: {problem}", path.display())]
+    Line { path: PathBuf, line: usize, problem: String },
+    /// The files of a dataset do not fit together.
+    #[error("{}: {problem}", path.display())]
+    Layout { path: PathBuf, problem: String },
+    #[error("cannot decode {}: {problem}", path.display())]
+    Undecodable { path: PathBuf, problem: String },
+    #[error("cancelled")]
+    Cancelled,
+}
+
+impl DatasetError {
+    pub(super) fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(std::io::Error) -> Self + use<'a> {
+        move |source| Self::Io { action, path: path.to_path_buf(), source }
+    }
+
+    pub(super) fn line(path: &Path, line: usize, problem: impl Into<String>) -> Self {
+        Self::Line { path: path.to_path_buf(), line, problem: problem.into() }
+    }
+
+    pub(super) fn layout(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Layout { path: path.to_path_buf(), problem: problem.into() }
+    }
+
+    pub(super) fn undecodable(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Undecodable { path: path.to_path_buf(), problem: problem.into() }
+    }
+}

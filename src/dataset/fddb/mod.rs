@@ -1,0 +1,181 @@
+//! FDDB as it ships: `FDDB-folds/FDDB-fold-NN.txt`, `FDDB-folds/FDDB-fold-NN-ellipseList.txt` and `originalPics/NAME.jpg` (Jain and
+//! Learned-Miller, UM-CS-2010-009). Ellipses are kept as ellipses. Must not know how they are scored.
+
+mod lists;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+pub use lists::{AnnotatedName, ListedName, parse_ellipse_list, parse_name_list};
+
+use super::folder::absolute_folder;
+use super::imported::LeftOut;
+use super::photographs::{SeenContent, probe_all};
+use super::{DatasetError, ImportedDataset, ImportedImage};
+use crate::domain::{Annotation, AnnotationSource, Cancel, FaceShape, Progress};
+
+/// The folder of the lists.
+pub const FOLDS_FOLDER: &str = "FDDB-folds";
+/// The folder of the pictures.
+pub const PICTURES_FOLDER: &str = "originalPics";
+/// FDDB has ten folds, numbered from 1.
+const FOLDS: std::ops::RangeInclusive<u8> = 1..=10;
+
+/// Reads the dataset below `dir` in the order of its lists, fold by fold. Pictures that are missing or unreadable are left out and told
+/// in the summary; two pictures with the same bytes are both kept, as FDDB counts both, and told.
+///
+/// Fails when a folder or list is missing, when lists contradict each other or themselves (with file and line), when no picture at all
+/// is there, and when `cancel` is set.
+pub fn read_fddb(
+    dir: &Path,
+    progress: &mut dyn FnMut(Progress),
+    cancel: &Cancel,
+) -> Result<ImportedDataset, DatasetError> {
+    let root = absolute_folder(dir, "name the folder that holds FDDB-folds/ and originalPics/")?;
+    let entries = read_lists(&root)?;
+    require_pictures_folder(&root)?;
+    let mut left_out = LeftOut::default();
+    let (present, absent): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|e| root.join(&e.path).is_file());
+    report_missing(&root, present.len(), &absent, &mut left_out)?;
+    let paths: Vec<&Path> = present.iter().map(|entry| entry.path.as_path()).collect();
+    let probes = probe_all(&root, &paths, progress, cancel)?;
+    let mut seen = SeenContent::default();
+    let mut images = Vec::with_capacity(probes.len());
+    for (entry, probe) in present.into_iter().zip(probes) {
+        let probe = match probe {
+            Ok(probe) => probe,
+            Err(error) => {
+                left_out.unreadable.push((entry.name, error.to_string()));
+                continue;
+            }
+        };
+        if let Some(earlier) = seen.earlier(&probe.content_hash, &entry.name) {
+            left_out.duplicates.push((entry.name.clone(), earlier));
+        }
+        images.push(ImportedImage {
+            name: entry.name,
+            path: entry.path,
+            content_hash: probe.content_hash,
+            width: probe.width,
+            height: probe.height,
+            fold: Some(entry.fold),
+            faces: entry.faces,
+        });
+    }
+    Ok(ImportedDataset::new("fddb", root, images, left_out))
+}
+
+/// One picture that the lists name.
+struct Entry {
+    name: String,
+    path: PathBuf,
+    fold: u8,
+    faces: Vec<Annotation>,
+}
+
+fn read_lists(root: &Path) -> Result<Vec<Entry>, DatasetError> {
+    let folder = root.join(FOLDS_FOLDER);
+    if !folder.is_dir() {
+        return Err(DatasetError::layout(
+            root,
+            format!(
+                "no {FOLDS_FOLDER}/ in it: name the folder that holds {FOLDS_FOLDER}/ and {PICTURES_FOLDER}/ as FDDB ships them"
+            ),
+        ));
+    }
+    let mut entries = Vec::new();
+    let mut first_listed = HashMap::new();
+    for fold in FOLDS {
+        let names = folder.join(format!("FDDB-fold-{fold:02}.txt"));
+        let ellipses = folder.join(format!("FDDB-fold-{fold:02}-ellipseList.txt"));
+        match (names.is_file(), ellipses.is_file()) {
+            (false, false) => {}
+            (true, true) => entries.extend(read_fold(fold, &names, &ellipses, &mut first_listed)?),
+            (there, _) => {
+                let (there, missing) = if there { (&names, &ellipses) } else { (&ellipses, &names) };
+                return Err(DatasetError::layout(
+                    missing,
+                    format!(
+                        "the list is missing while {} is there: put it beside the other or take both away",
+                        there.display()
+                    ),
+                ));
+            }
+        }
+    }
+    if entries.is_empty() {
+        return Err(DatasetError::layout(&folder, "no FDDB-fold-NN.txt (NN from 01 to 10) in it, or all are empty"));
+    }
+    Ok(entries)
+}
+
+/// File and line where a name was first listed.
+type FirstListed = HashMap<String, (PathBuf, usize)>;
+
+fn read_fold(fold: u8, names: &Path, ellipses: &Path, first: &mut FirstListed) -> Result<Vec<Entry>, DatasetError> {
+    let listed = parse_name_list(names, &read_bytes(names)?)?;
+    let mut annotated: HashMap<String, AnnotatedName> = HashMap::new();
+    for entry in parse_ellipse_list(ellipses, &read_bytes(ellipses)?)? {
+        annotated.insert(entry.name.clone(), entry);
+    }
+    let mut entries = Vec::with_capacity(listed.len());
+    for ListedName { name, line } in listed {
+        if let Some((path, earlier)) = first.insert(name.clone(), (names.to_path_buf(), line)) {
+            let problem =
+                format!("'{name}' is listed twice, first at {}:{earlier}: take one of them away", path.display());
+            return Err(DatasetError::line(names, line, problem));
+        }
+        let Some(found) = annotated.remove(&name) else {
+            let problem =
+                format!("'{name}' has no entry in {}: add it (with 0 faces if it has none)", ellipses.display());
+            return Err(DatasetError::line(names, line, problem));
+        };
+        let face = |e| Annotation { shape: FaceShape::Ellipse(e), source: AnnotationSource::Imported, ignored: false };
+        let path = Path::new(PICTURES_FOLDER).join(format!("{name}.jpg"));
+        entries.push(Entry { name, path, fold, faces: found.ellipses.into_iter().map(face).collect() });
+    }
+    if let Some(extra) = annotated.into_values().min_by_key(|extra| extra.line) {
+        let problem =
+            format!("'{}' is not listed in {}: add it there or take it away here", extra.name, names.display());
+        return Err(DatasetError::line(ellipses, extra.line, problem));
+    }
+    Ok(entries)
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, DatasetError> {
+    std::fs::read(path).map_err(DatasetError::io("read", path))
+}
+
+fn require_pictures_folder(root: &Path) -> Result<(), DatasetError> {
+    if root.join(PICTURES_FOLDER).is_dir() {
+        return Ok(());
+    }
+    let problem =
+        format!("{FOLDS_FOLDER}/ is there but no {PICTURES_FOLDER}/: unpack FDDB's pictures beside the lists");
+    Err(DatasetError::layout(root, problem))
+}
+
+fn report_missing(root: &Path, present: usize, absent: &[Entry], left_out: &mut LeftOut) -> Result<(), DatasetError> {
+    let Some(first) = absent.first() else { return Ok(()) };
+    let listed = present + absent.len();
+    if present == 0 {
+        let problem = format!(
+            "none of the {listed} listed pictures is there, the first is {}: unpack FDDB's pictures into it",
+            first.path.display()
+        );
+        return Err(DatasetError::layout(&root.join(PICTURES_FOLDER), problem));
+    }
+    let mut folds: BTreeMap<u8, usize> = BTreeMap::new();
+    for entry in absent {
+        *folds.entry(entry.fold).or_insert(0) += 1;
+    }
+    let folds: Vec<String> = folds.iter().map(|(fold, count)| format!("{count} of fold {fold}")).collect();
+    left_out.warnings.push(format!(
+        "{} of {listed} listed pictures are missing and were left out: {}; the first is {}.",
+        absent.len(),
+        folds.join(", "),
+        first.path.display()
+    ));
+    left_out.missing = absent.iter().map(|entry| entry.name.clone()).collect();
+    Ok(())
+}

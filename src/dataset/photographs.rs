@@ -1,0 +1,62 @@
+//! Reads many photographs at once: hash and size of each, in parallel, with progress and cancellation. Must not know where the list
+//! of photographs came from.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::{DatasetError, read_header};
+use crate::domain::{Cancel, Progress};
+
+/// Photographs between two looks at `cancel`.
+const BATCH: usize = 64;
+
+/// Of one photograph, what an import keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Probe {
+    pub content_hash: String,
+    pub width: u32,
+    pub height: u32,
+}
+
+/// Hash and size of `root/path` for every path, in the same order. A photograph that cannot be read is an `Err` in its place and does
+/// not stop the others.
+pub(super) fn probe_all(
+    root: &Path,
+    paths: &[&Path],
+    progress: &mut dyn FnMut(Progress),
+    cancel: &Cancel,
+) -> Result<Vec<Result<Probe, DatasetError>>, DatasetError> {
+    let total = paths.len() as u64;
+    let mut probes = Vec::with_capacity(paths.len());
+    for batch in paths.chunks(BATCH) {
+        if cancel.is_cancelled() {
+            return Err(DatasetError::Cancelled);
+        }
+        probes.par_extend(batch.par_iter().map(|path| probe(&root.join(path))));
+        progress(Progress { what: "Reading photographs".into(), done: probes.len() as u64, total });
+    }
+    Ok(probes)
+}
+
+fn probe(path: &Path) -> Result<Probe, DatasetError> {
+    let bytes = std::fs::read(path).map_err(DatasetError::io("read", path))?;
+    let header = read_header(&bytes, path)?;
+    Ok(Probe { content_hash: blake3::hash(&bytes).to_hex().to_string(), width: header.width, height: header.height })
+}
+
+/// Remembers the first name of each content.
+#[derive(Default)]
+pub(super) struct SeenContent(HashMap<String, String>);
+
+impl SeenContent {
+    /// The name that had these bytes before, if any; otherwise `name` is remembered for them.
+    pub fn earlier(&mut self, content_hash: &str, name: &str) -> Option<String> {
+        if let Some(earlier) = self.0.get(content_hash) {
+            return Some(earlier.clone());
+        }
+        self.0.insert(content_hash.to_owned(), name.to_owned());
+        None
+    }
+}

@@ -1,0 +1,184 @@
+//! Checkpoints: safetensors with the detector's settings in their metadata, written atomically. Must not know optimisers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use tch::{Device, Kind, Tensor};
+
+use super::model::guarded;
+use super::parameters::is_finite;
+use super::weights::Manifest;
+use super::{Detector, DetectorConfig, DetectorError};
+
+/// The metadata key that holds the settings as JSON.
+const CONFIG_KEY: &str = "quarry.detector";
+/// The metadata key of a backbone file that tells its flavour.
+const FLAVOUR_KEY: &str = "quarry.flavour";
+
+impl Detector {
+    /// Writes all tensors and the settings to a file beside `path`, flushes it to the disk, and renames it to `path`.
+    pub fn save(&self, path: &Path) -> Result<(), DetectorError> {
+        let state = self.state();
+        if let Some((name, _)) = state.iter().find(|(_, tensor)| !is_finite(tensor)) {
+            return Err(DetectorError::NotFinite { name: name.clone() });
+        }
+        let config = serde_json::to_string(self.config()).map_err(|e| DetectorError::file(path, e, "report this"))?;
+        let bytes = guarded("reading the weights", || serialize(&state, config, path))?;
+        write_atomically(path, &bytes)
+    }
+
+    /// Reads a checkpoint with its own settings.
+    pub fn load(path: &Path, device: Device) -> Result<Self, DetectorError> {
+        let (state, metadata) = read(path)?;
+        let json = metadata.get(CONFIG_KEY).ok_or_else(|| {
+            let advice = "import weights of other programs with `quarry weights import`";
+            DetectorError::file(path, "this is not a checkpoint of Quarry (no settings inside)", advice)
+        })?;
+        let config: DetectorConfig = serde_json::from_str(json).map_err(|e| {
+            DetectorError::file(path, format!("its settings cannot be read: {e}"), "use the Quarry that wrote it")
+        })?;
+        Self::from_state(&config, device, state)
+    }
+
+    /// As [`Detector::load`], but refuses a checkpoint of another architecture than expected.
+    pub fn load_as(path: &Path, expected: &DetectorConfig, device: Device) -> Result<Self, DetectorError> {
+        let detector = Self::load(path, device)?;
+        let (found, wanted) = (detector.config().architecture, expected.architecture);
+        if found != wanted {
+            return Err(DetectorError::WrongArchitecture { expected: wanted.to_string(), found: found.to_string() });
+        }
+        Ok(detector)
+    }
+
+    /// Takes the backbone's weights from a file of a classification network (torchvision's names, with or without
+    /// `backbone.body.`): conv1 to conv5_x, or VGG16's convolutions with fc6 and fc7. The file's flavour becomes the detector's.
+    pub fn load_backbone(&mut self, path: &Path) -> Result<(), DetectorError> {
+        let (tensors, metadata) = read(path)?;
+        let mut config = self.config().clone();
+        if let Some(word) = metadata.get(FLAVOUR_KEY) {
+            config.flavour = serde_json::from_value(serde_json::Value::String(word.clone())).map_err(|_| {
+                DetectorError::file(path, format!("unknown flavour {word}"), "import the weights again")
+            })?;
+        }
+        let mut state: HashMap<String, Tensor> = self.state().into_iter().collect();
+        let mut wanted: Vec<&String> = state.keys().filter(|name| backbone_name(name).is_some()).collect();
+        wanted.sort();
+        let found: Vec<(String, Tensor)> = wanted
+            .iter()
+            .filter_map(|name| Some(((*name).clone(), find(&tensors, &backbone_name(name)?, &state[*name])?)))
+            .collect();
+        let missing: Vec<String> =
+            wanted.iter().filter(|n| !found.iter().any(|f| &f.0 == **n)).map(|n| (*n).clone()).collect();
+        if let Some(first) = missing.first() {
+            let architecture = format!("the backbone of {}", config.architecture);
+            return Err(DetectorError::MissingTensors { architecture, count: missing.len(), first: first.clone() });
+        }
+        state.extend(found);
+        *self = Self::from_state(&config, self.device(), state)?;
+        Ok(())
+    }
+}
+
+/// The name in a classification network's state dict of a detector's tensor; `None` if it belongs to the detector alone.
+fn backbone_name(name: &str) -> Option<String> {
+    if let Some(rest) = name.strip_prefix("backbone.body.") {
+        return Some(rest.to_owned());
+    }
+    if let Some(rest) = name.strip_prefix("backbone.features.") {
+        return Some(format!("features.{rest}"));
+    }
+    let head = name.strip_prefix("roi_heads.box_head.")?;
+    head.starts_with("layer4.").then(|| head.to_owned())
+}
+
+/// The tensor of this name, or what a convolution with a bias of its own (folded batch norm) has in its place.
+fn find(tensors: &HashMap<String, Tensor>, name: &str, like: &Tensor) -> Option<Tensor> {
+    let spelt = |name: &str| tensors.get(name).or_else(|| tensors.get(&format!("backbone.body.{name}")));
+    if let Some(tensor) = spelt(name) {
+        return Some(tensor.shallow_clone());
+    }
+    let (norm, part) = name.rsplit_once('.')?;
+    let folded = spelt(&format!("{}.bias", convolution_of(norm)?))?;
+    match part {
+        "bias" => Some(folded.shallow_clone()),
+        "weight" | "running_var" => Some(like.ones_like()),
+        "running_mean" => Some(like.zeros_like()),
+        _ => None,
+    }
+}
+
+/// The convolution that a batch norm follows: `layer1.0.bn2` -> `layer1.0.conv2`, `layer1.0.downsample.1` -> `.. .0`.
+fn convolution_of(norm: &str) -> Option<String> {
+    if let Some(shortcut) = norm.strip_suffix("downsample.1") {
+        return Some(format!("{shortcut}downsample.0"));
+    }
+    let at = norm.rfind("bn")?;
+    Some(format!("{}conv{}", &norm[..at], &norm[at + 2..]))
+}
+
+/// The tensors of a file, on the CPU, and its metadata.
+type Contents = (HashMap<String, Tensor>, HashMap<String, String>);
+
+fn read(path: &Path) -> Result<Contents, DetectorError> {
+    const ADVICE: &str = "give a safetensors file that is complete";
+    let bytes = std::fs::read(path).map_err(|e| DetectorError::file(path, e, "check the path"))?;
+    Manifest::check(path, &bytes).map_err(|e| DetectorError::Weights(Box::new(e)))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| DetectorError::file(path, e, ADVICE))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| DetectorError::file(path, e, ADVICE))?;
+    let mut tensors = HashMap::new();
+    for (name, view) in file.tensors() {
+        let kind = kind(view.dtype()).ok_or_else(|| {
+            DetectorError::file(path, format!("tensor {name} holds {:?}", view.dtype()), "save it as 32-bit floats")
+        })?;
+        let shape: Vec<i64> = view.shape().iter().map(|&s| s as i64).collect();
+        let tensor = Tensor::f_from_data_size(view.data(), &shape, kind);
+        tensors.insert(name, tensor.map_err(DetectorError::torch("reading a tensor"))?);
+    }
+    Ok((tensors, header.metadata().clone().unwrap_or_default()))
+}
+
+fn kind(dtype: Dtype) -> Option<Kind> {
+    match dtype {
+        Dtype::F32 => Some(Kind::Float),
+        Dtype::F64 => Some(Kind::Double),
+        Dtype::F16 => Some(Kind::Half),
+        Dtype::BF16 => Some(Kind::BFloat16),
+        Dtype::I64 => Some(Kind::Int64),
+        _ => None,
+    }
+}
+
+fn serialize(state: &[(String, Tensor)], config: String, path: &Path) -> Result<Vec<u8>, DetectorError> {
+    let bytes: Vec<Vec<u8>> = state.iter().map(|(_, tensor)| bytes_of(tensor)).collect();
+    let mut views = BTreeMap::new();
+    for ((name, tensor), bytes) in state.iter().zip(&bytes) {
+        let shape = tensor.size().iter().map(|&s| s as usize).collect();
+        let view = TensorView::new(Dtype::F32, shape, bytes);
+        views.insert(name.clone(), view.map_err(|e| DetectorError::file(path, e, "report this"))?);
+    }
+    let metadata = HashMap::from([(CONFIG_KEY.to_owned(), config)]);
+    safetensors::serialize(views, Some(metadata)).map_err(|e| DetectorError::file(path, e, "report this"))
+}
+
+fn bytes_of(tensor: &Tensor) -> Vec<u8> {
+    let tensor = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
+    let mut bytes = vec![0_u8; tensor.numel() * size_of::<f32>()];
+    // Invariant: the buffer has the tensor's size, so the copy cannot fail.
+    tensor.copy_data_u8(&mut bytes, tensor.numel());
+    bytes
+}
+
+/// Whoever reads `path` sees the old file or the new one, whole, also after a power cut.
+fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), DetectorError> {
+    const ADVICE: &str = "make room on the disk or choose another folder";
+    let failed = |e: std::io::Error| DetectorError::file(path, e, ADVICE);
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(path).map_err(|e| failed(e.error))?;
+    File::open(folder).and_then(|f| f.sync_all()).map_err(failed)
+}

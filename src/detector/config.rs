@@ -1,0 +1,336 @@
+//! The settings of a detector and the presets. Torch-free, so that forms and round files can be read without libtorch. Must not
+//! know how the network is built from them.
+
+use serde::{Deserialize, Serialize};
+
+use super::DetectorError;
+
+/// Which network: the paper's, torchvision's, or a smaller one for CPUs and tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Architecture {
+    /// The paper's: conv1-conv4 shared (stride 16), RoI features 14x14 through conv5.
+    #[serde(rename = "resnet50-c4")]
+    ResNet50C4,
+    /// The paper's baseline: 13 convolutions (stride 16), RoI features 7x7 through fc6 and fc7.
+    #[serde(rename = "vgg16")]
+    Vgg16,
+    /// torchvision's `fasterrcnn_resnet50_fpn`: strides 4 to 64.
+    #[serde(rename = "resnet50-fpn")]
+    ResNet50Fpn,
+    /// Half the channels of resnet50-c4.
+    #[serde(rename = "resnet50-half-c4")]
+    ResNet50HalfC4,
+    /// Half the channels of resnet50-fpn: the CPU preset.
+    #[serde(rename = "resnet50-half-fpn")]
+    ResNet50HalfFpn,
+    /// For tests and the sample.
+    #[serde(rename = "resnet18-fpn")]
+    ResNet18Fpn,
+}
+
+impl Architecture {
+    pub const ALL: [Self; 6] = [
+        Self::ResNet50C4,
+        Self::Vgg16,
+        Self::ResNet50Fpn,
+        Self::ResNet50HalfC4,
+        Self::ResNet50HalfFpn,
+        Self::ResNet18Fpn,
+    ];
+
+    /// The preset's name in round files, checkpoints and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ResNet50C4 => "resnet50-c4",
+            Self::Vgg16 => "vgg16",
+            Self::ResNet50Fpn => "resnet50-fpn",
+            Self::ResNet50HalfC4 => "resnet50-half-c4",
+            Self::ResNet50HalfFpn => "resnet50-half-fpn",
+            Self::ResNet18Fpn => "resnet18-fpn",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|a| a.as_str() == word)
+    }
+
+    /// Feature maps with anchors: five in a pyramid (strides 4 to 64), else one (stride 16).
+    pub fn levels(self) -> usize {
+        if self.has_pyramid() { 5 } else { 1 }
+    }
+
+    pub fn has_pyramid(self) -> bool {
+        matches!(self, Self::ResNet50Fpn | Self::ResNet50HalfFpn | Self::ResNet18Fpn)
+    }
+}
+
+impl std::fmt::Display for Architecture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Where a ResNet puts its strides and what it expects of pixels. Part of the checkpoint: weights of one are wrong in the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackboneFlavour {
+    /// Stride in the 3x3 convolution; RGB in 0..=1 by ImageNet's mean and deviation; pooling padded on all sides.
+    Torchvision,
+    /// Stride in the first 1x1 of a stage and its shortcut; BGR 0..=255 minus (104, 117, 123); ceil-mode pooling.
+    Caffe,
+}
+
+/// Anchor boxes: sizes (square roots of areas, network pixels) of each level, and ratios height / width for all levels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchors {
+    pub sizes: Vec<Vec<f64>>,
+    pub ratios: Vec<f64>,
+}
+
+/// How many proposals the RPN keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RpnLimits {
+    /// Best-scored anchors of each level that enter NMS.
+    pub pre_nms: usize,
+    /// Proposals of an image after NMS.
+    pub post_nms: usize,
+}
+
+/// The region proposal network (Ren et al. 2015; torchvision's semantics).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RpnConfig {
+    pub train: RpnLimits,
+    pub test: RpnLimits,
+    pub nms_iou: f64,
+    /// Proposals with a shorter side (network pixels) are dropped.
+    pub min_size: f64,
+}
+
+/// The second stage.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoiHeadConfig {
+    /// Cells of a pooled RoI along each side.
+    pub resolution: i64,
+    /// RoIAlign's sampling points along each side of a cell.
+    pub sampling_ratio: i64,
+    /// Width of the two fully connected layers; unused in C4.
+    pub hidden: i64,
+    /// Dropout after each fully connected layer while training (VGG16's 0.5).
+    pub dropout: f64,
+}
+
+/// What a detection run keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetectionConfig {
+    pub score_threshold: f64,
+    pub nms_iou: f64,
+    /// Best detections kept of an image.
+    pub max_detections: usize,
+}
+
+/// Everything that defines a detector except its weights. Stored in each checkpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetectorConfig {
+    pub architecture: Architecture,
+    pub flavour: BackboneFlavour,
+    /// Classes with background, so 2 for faces.
+    pub num_classes: i64,
+    /// Pixels of the shorter side that the network sees (600 in the paper).
+    pub shorter_side: u32,
+    /// The longer side never exceeds this.
+    pub longer_side_cap: u32,
+    /// Stages of the backbone that do not learn, counted from conv1: 0 none, 2 conv1 and conv2_x (the usual), 5 all.
+    pub frozen_stages: u8,
+    /// Added to a variance before its root; 0 in torchvision's COCO_V1 weights.
+    pub batch_norm_eps: f64,
+    /// Channels of the pyramid's maps; unused without a pyramid.
+    pub pyramid_channels: i64,
+    pub anchors: Anchors,
+    pub rpn: RpnConfig,
+    pub roi: RoiHeadConfig,
+    pub detection: DetectionConfig,
+    /// Regress the face's ellipse too (trained where the ground truth is one).
+    pub ellipse_head: bool,
+}
+
+/// FDDB's ellipse boxes have a median height / width of 1.49.
+const FACE_RATIOS: [f64; 3] = [1.0, 1.5, 2.0];
+const TORCHVISION_EPS: f64 = 1e-5;
+
+impl DetectorConfig {
+    /// The settings that go with a name of [`Architecture`]: the paper's for faces, or what suits a CPU.
+    pub fn preset(name: &str) -> Result<Self, DetectorError> {
+        let architecture = Architecture::parse(name).ok_or_else(|| DetectorError::UnknownPreset {
+            word: name.to_owned(),
+            known: Architecture::ALL.map(Architecture::as_str).join(", "),
+        })?;
+        Ok(Self::of(architecture))
+    }
+
+    /// The preset of an architecture.
+    pub fn of(architecture: Architecture) -> Self {
+        match architecture {
+            Architecture::ResNet50C4 => paper(architecture, RoiHeadConfig { resolution: 14, hidden: 0, ..ROI }),
+            Architecture::Vgg16 => paper(architecture, RoiHeadConfig { hidden: 4096, dropout: 0.5, ..ROI }),
+            Architecture::ResNet50Fpn => Self {
+                anchors: pyramid_anchors([32.0, 64.0, 128.0, 256.0, 512.0], &FACE_RATIOS),
+                rpn: rpn((2000, 2000), (1000, 1000)),
+                ..paper(architecture, ROI)
+            },
+            Architecture::ResNet50HalfC4 => Self {
+                anchors: Anchors { sizes: vec![vec![16.0, 32.0, 64.0, 128.0, 256.0]], ratios: FACE_RATIOS.to_vec() },
+                rpn: rpn((2000, 1000), (1000, 300)),
+                ..small(architecture, RoiHeadConfig { resolution: 14, hidden: 0, ..ROI })
+            },
+            Architecture::ResNet50HalfFpn => small(architecture, ROI),
+            Architecture::ResNet18Fpn => Self {
+                flavour: BackboneFlavour::Torchvision,
+                frozen_stages: 0,
+                pyramid_channels: 64,
+                batch_norm_eps: TORCHVISION_EPS,
+                rpn: rpn((500, 300), (300, 150)),
+                ..small(architecture, RoiHeadConfig { hidden: 256, ..ROI })
+            },
+        }
+    }
+
+    /// torchvision's `fasterrcnn_resnet50_fpn(weights=COCO_V1)`: its anchors, sizes, 91 classes and batch norm eps.
+    pub fn torchvision_coco() -> Self {
+        Self {
+            num_classes: 91,
+            shorter_side: 800,
+            longer_side_cap: 1333,
+            batch_norm_eps: 0.0,
+            anchors: pyramid_anchors([32.0, 64.0, 128.0, 256.0, 512.0], &[0.5, 1.0, 2.0]),
+            ..Self::of(Architecture::ResNet50Fpn)
+        }
+    }
+
+    /// Refuses settings that contradict each other or the architecture, naming the key.
+    pub fn validate(&self) -> Result<(), DetectorError> {
+        let refuse =
+            |key, value: String, rule: &str| Err(DetectorError::InvalidConfig { key, value, rule: rule.to_owned() });
+        if self.num_classes < 2 {
+            return refuse("num_classes", self.num_classes.to_string(), "background and faces make at least 2");
+        }
+        if self.shorter_side < 16 || self.longer_side_cap < self.shorter_side {
+            let value = format!("{} (cap {})", self.shorter_side, self.longer_side_cap);
+            return refuse("shorter_side", value, "it must be at least 16 and at most longer_side_cap");
+        }
+        if self.frozen_stages > 5 {
+            return refuse("frozen_stages", self.frozen_stages.to_string(), "there are 5 stages");
+        }
+        if self.anchors.sizes.len() != self.architecture.levels() {
+            let rule = format!("{} has {} feature levels", self.architecture, self.architecture.levels());
+            return refuse("anchors.sizes", format!("{} lists", self.anchors.sizes.len()), &rule);
+        }
+        let per_level = self.anchors.sizes[0].len();
+        let even = self.anchors.sizes.iter().all(|s| s.len() == per_level && s.iter().all(|&v| v > 0.0));
+        if per_level == 0 || !even {
+            return refuse(
+                "anchors.sizes",
+                format!("{:?}", self.anchors.sizes),
+                "levels need equally many positive sizes",
+            );
+        }
+        if self.anchors.ratios.is_empty() || self.anchors.ratios.iter().any(|&r| r <= 0.0) {
+            return refuse(
+                "anchors.ratios",
+                format!("{:?}", self.anchors.ratios),
+                "at least one positive ratio is needed",
+            );
+        }
+        if self.roi.resolution < 1 || !(0.0..1.0).contains(&self.roi.dropout) {
+            return refuse("roi", format!("{:?}", self.roi), "resolution is at least 1 and dropout in 0..1");
+        }
+        if self.architecture.has_pyramid() && self.pyramid_channels < 1 {
+            return refuse("pyramid_channels", self.pyramid_channels.to_string(), "a pyramid needs channels");
+        }
+        Ok(())
+    }
+}
+
+const ROI: RoiHeadConfig = RoiHeadConfig { resolution: 7, sampling_ratio: 2, hidden: 1024, dropout: 0.0 };
+
+/// Shorter side 600, the anchors of Faster R-CNN with two smaller sizes for faces.
+fn paper(architecture: Architecture, roi: RoiHeadConfig) -> DetectorConfig {
+    DetectorConfig {
+        architecture,
+        flavour: BackboneFlavour::Torchvision,
+        num_classes: 2,
+        shorter_side: 600,
+        longer_side_cap: 1000,
+        frozen_stages: 2,
+        batch_norm_eps: TORCHVISION_EPS,
+        pyramid_channels: 256,
+        anchors: Anchors { sizes: vec![vec![32.0, 64.0, 128.0, 256.0, 512.0]], ratios: FACE_RATIOS.to_vec() },
+        rpn: rpn((12_000, 2000), (6000, 300)),
+        roi,
+        detection: DetectionConfig { score_threshold: 0.05, nms_iou: 0.5, max_detections: 100 },
+        ellipse_head: true,
+    }
+}
+
+/// Shorter side 300 and fewer proposals: for two cores. Flavour and batch norm are those of the half-width weights.
+fn small(architecture: Architecture, roi: RoiHeadConfig) -> DetectorConfig {
+    DetectorConfig {
+        flavour: BackboneFlavour::Caffe,
+        batch_norm_eps: 0.0,
+        shorter_side: 300,
+        longer_side_cap: 500,
+        pyramid_channels: 128,
+        anchors: pyramid_anchors([16.0, 32.0, 64.0, 128.0, 256.0], &FACE_RATIOS),
+        rpn: rpn((1000, 1000), (500, 300)),
+        ..paper(architecture, roi)
+    }
+}
+
+fn pyramid_anchors(sizes: [f64; 5], ratios: &[f64]) -> Anchors {
+    Anchors { sizes: sizes.map(|s| vec![s]).to_vec(), ratios: ratios.to_vec() }
+}
+
+fn rpn(train: (usize, usize), test: (usize, usize)) -> RpnConfig {
+    let limits = |(pre_nms, post_nms)| RpnLimits { pre_nms, post_nms };
+    RpnConfig { train: limits(train), test: limits(test), nms_iou: 0.7, min_size: 1e-3 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_is_valid_and_survives_json() {
+        for architecture in Architecture::ALL {
+            let config = DetectorConfig::preset(architecture.as_str()).unwrap();
+            config.validate().unwrap();
+            let json = serde_json::to_string(&config).unwrap();
+            assert!(json.contains(architecture.as_str()), "{json}");
+            assert_eq!(serde_json::from_str::<DetectorConfig>(&json).unwrap(), config);
+        }
+        DetectorConfig::torchvision_coco().validate().unwrap();
+    }
+
+    #[test]
+    fn bad_settings_are_named() {
+        let check = |change: fn(&mut DetectorConfig), expected: &str| {
+            let mut config = DetectorConfig::of(Architecture::ResNet18Fpn);
+            change(&mut config);
+            let message = config.validate().unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        };
+        check(|c| c.num_classes = 1, "num_classes");
+        check(|c| c.frozen_stages = 6, "frozen_stages");
+        check(|c| c.longer_side_cap = 20, "longer_side_cap");
+        check(|c| c.anchors.sizes.truncate(2), "5 feature levels");
+        check(|c| c.anchors.sizes[1].clear(), "anchors.sizes");
+        check(|c| c.anchors.ratios.clear(), "anchors.ratios");
+        let message = DetectorConfig::preset("resnet51").unwrap_err().to_string();
+        assert!(message.contains("resnet50-half-fpn"), "{message}");
+    }
+}

@@ -1,0 +1,124 @@
+//! Convolutions and linear layers with their parameters. Must not know which network they are part of.
+//!
+//! Shapes: images `[B, C, H, W]`, channels-last in memory wherever they come from [`super::transform`].
+
+use tch::Tensor;
+
+use super::ops::BatchNorm;
+use super::parameters::{Builder, Init};
+
+/// A convolution with what follows it linearly: a bias, or a frozen batch norm folded into weight and bias.
+#[derive(Debug)]
+pub(super) struct Convolution {
+    weight: Tensor,
+    /// Batch norm's factor `[C, 1, 1, 1]`, multiplied into a weight that learns at each step; a frozen weight has it inside.
+    scale: Option<Tensor>,
+    bias: Tensor,
+    stride: i64,
+    padding: i64,
+}
+
+/// Shape of a convolution.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ConvolutionShape {
+    pub from: i64,
+    pub to: i64,
+    pub kernel: i64,
+    pub stride: i64,
+}
+
+impl ConvolutionShape {
+    fn weight(self) -> [i64; 4] {
+        [self.to, self.from, self.kernel, self.kernel]
+    }
+}
+
+impl Convolution {
+    /// `<name>.weight` and `<name>.bias`, which starts at 0.
+    pub fn with_bias(b: &mut Builder, name: &str, shape: ConvolutionShape, init: Init, frozen: bool) -> Self {
+        Self {
+            weight: b.weight(&format!("{name}.weight"), &shape.weight(), init, frozen),
+            scale: None,
+            bias: b.weight(&format!("{name}.bias"), &[shape.to], Init::Constant(0.0), frozen),
+            stride: shape.stride,
+            padding: shape.kernel / 2,
+        }
+    }
+
+    /// `<name>.weight` and the four vectors of the frozen batch norm `<norm>.*`, whose factor starts at `gain`.
+    pub fn with_norm(
+        b: &mut Builder,
+        names: (&str, &str),
+        shape: ConvolutionShape,
+        norm: NormStart,
+        frozen: bool,
+    ) -> Self {
+        let (name, norm_name) = names;
+        let weight = b.weight(&format!("{name}.weight"), &shape.weight(), Init::FanOut, frozen);
+        let mut vector = |part: &str, start: f64| b.buffer(&format!("{norm_name}.{part}"), &[shape.to], start);
+        let norm = BatchNorm {
+            weight: vector("weight", norm.gain),
+            bias: vector("bias", 0.0),
+            running_mean: vector("running_mean", 0.0),
+            running_var: vector("running_var", 1.0),
+            eps: norm.eps,
+        };
+        let (scale, bias) = norm.scale_and_shift();
+        let scale = scale.reshape([-1, 1, 1, 1]);
+        let (weight, scale) = if frozen { (channels_last(&(weight * scale)), None) } else { (weight, Some(scale)) };
+        Self { weight, scale, bias, stride: shape.stride, padding: shape.kernel / 2 }
+    }
+
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let convolve = |weight: &Tensor| x.conv2d(weight, Some(&self.bias), self.stride, self.padding, 1, 1);
+        match &self.scale {
+            Some(scale) => convolve(&(&self.weight * scale)),
+            None => convolve(&self.weight),
+        }
+    }
+
+    pub fn forward_relu(&self, x: &Tensor) -> Tensor {
+        self.forward(x).relu_()
+    }
+
+    /// Weight and bias, for those who join several convolutions into one.
+    pub fn tensors(&self) -> (&Tensor, &Tensor) {
+        (&self.weight, &self.bias)
+    }
+}
+
+/// A new batch norm: its factor and its epsilon.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NormStart {
+    pub gain: f64,
+    pub eps: f64,
+}
+
+/// `<name>.weight` `[to, from]` and `<name>.bias` `[to]`.
+#[derive(Debug)]
+pub(super) struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    /// The bias starts at 0.
+    pub fn new(b: &mut Builder, name: &str, from: i64, to: i64, init: Init) -> Self {
+        Self::with_bias(b, name, (from, to), init, Init::Constant(0.0))
+    }
+
+    pub fn with_bias(b: &mut Builder, name: &str, (from, to): (i64, i64), init: Init, bias: Init) -> Self {
+        let weight = b.weight(&format!("{name}.weight"), &[to, from], init, false);
+        let bias = b.weight(&format!("{name}.bias"), &[to], bias, false);
+        Self { weight, bias }
+    }
+
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.weight, Some(&self.bias))
+    }
+}
+
+/// The same values with the channel as the fastest axis, which the CPU's convolutions like best.
+pub(super) fn channels_last(x: &Tensor) -> Tensor {
+    x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
+}

@@ -1,0 +1,227 @@
+//! The detector as a whole: transform, backbone, RPN, RoI heads, postprocessing, top to bottom. Must not know optimisers, files of
+//! images or rounds.
+//!
+//! Shapes: B images `[B, 3, H, W]`; everything else stands in the file of its stage.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use image::RgbImage;
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Tensor};
+
+use super::backbone::Backbone;
+use super::config::DetectionConfig;
+use super::parameters::{Builder, Parameter, Source};
+use super::postprocess::{self, LabelledDetection};
+use super::roi_head::RoiHead;
+use super::roi_loss::{Candidates, RoiBatch};
+use super::rpn::Rpn;
+use super::rpn_loss::rpn_loss;
+use super::sampler_config::SamplerKind;
+use super::sampling::Draw;
+use super::transform;
+use super::truth::Truth;
+use super::{DetectorConfig, DetectorError, NetworkImage, SamplerConfig, SamplerCounts, TrainingSample};
+use crate::domain::Detection;
+
+/// A Faster R-CNN with its weights on a device.
+///
+/// Weights that learn are changed in place through [`Detector::trainable`]; all others never change.
+#[derive(Debug)]
+pub struct Detector {
+    config: DetectorConfig,
+    device: Device,
+    parameters: Vec<Parameter>,
+    backbone: Backbone,
+    rpn: Rpn,
+    roi: RoiHead,
+}
+
+/// The losses of a step by torchvision's names (scalars with gradient), their sum, and what the samplers drew.
+#[derive(Debug)]
+pub struct LossReport {
+    pub loss_classifier: Tensor,
+    pub loss_box_reg: Tensor,
+    pub loss_objectness: Tensor,
+    pub loss_rpn_box_reg: Tensor,
+    /// 0 without an ellipse head or an ellipse in the batch.
+    pub loss_ellipse: Tensor,
+    pub total: Tensor,
+    pub counts: SamplerCounts,
+}
+
+impl Detector {
+    /// New weights. The same seed gives the same weights on every device.
+    pub fn new(config: &DetectorConfig, device: Device, seed: u64) -> Result<Self, DetectorError> {
+        Self::build(config, device, Source::Seed(seed))
+    }
+
+    /// Weights from a state dict with exactly this architecture's names and shapes (see [`Detector::state`]).
+    pub fn from_state(
+        config: &DetectorConfig,
+        device: Device,
+        state: HashMap<String, Tensor>,
+    ) -> Result<Self, DetectorError> {
+        Self::build(config, device, Source::State(state))
+    }
+
+    fn build(config: &DetectorConfig, device: Device, source: Source) -> Result<Self, DetectorError> {
+        config.validate()?;
+        guarded("building the network", || {
+            tch::no_grad(|| {
+                let mut builder = Builder::new(source, device);
+                let backbone = Backbone::new(&mut builder, config);
+                let rpn = Rpn::new(&mut builder, config, backbone.channels());
+                let roi = RoiHead::new(&mut builder, config, backbone.channels());
+                let parameters = builder.finish(config.architecture.as_str())?;
+                Ok(Self { config: config.clone(), device, parameters, backbone, rpn, roi })
+            })
+        })
+    }
+
+    pub fn config(&self) -> &DetectorConfig {
+        &self.config
+    }
+
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// What detection keeps from now on.
+    pub fn set_detection(&mut self, detection: DetectionConfig) {
+        self.config.detection = detection;
+    }
+
+    /// The tensors that learn, by name, sharing memory with the detector.
+    pub fn trainable(&self) -> Vec<(String, Tensor)> {
+        let learns = self.parameters.iter().filter(|p| p.trainable);
+        learns.map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect()
+    }
+
+    /// All tensors of the state dict by torchvision's names, sharing memory with the detector.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        self.parameters.iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect()
+    }
+
+    /// One step's losses. All chance comes from `rng`. Pictures without faces are all background.
+    pub fn losses(
+        &self,
+        batch: &[TrainingSample],
+        sampler: &SamplerConfig,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<LossReport, DetectorError> {
+        guarded("computing the losses", || self.losses_unguarded(batch, sampler, rng))
+    }
+
+    fn losses_unguarded(
+        &self,
+        batch: &[TrainingSample],
+        sampler: &SamplerConfig,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<LossReport, DetectorError> {
+        let images: Vec<&NetworkImage> = batch.iter().map(|s| &s.image).collect();
+        let truths: Vec<Truth> = batch.iter().map(Truth::of).collect();
+        let mut counts = SamplerCounts::default();
+
+        let x = transform::batch(&images, self.config.flavour, self.device)?;
+        let padded = (x.size()[2], x.size()[3]);
+        let maps = self.backbone.forward(&x);
+        let rpn = self.rpn.forward(&maps, padded);
+        let (loss_objectness, loss_rpn_box_reg) = rpn_loss(&rpn, &truths, sampler, &mut counts, rng);
+
+        let proposals = self.rpn.proposals(&rpn, &sizes(&images), self.config.rpn.train);
+        let candidates: Vec<Candidates> =
+            proposals.iter().zip(&truths).map(|(p, truth)| Candidates::new(p, truth, sampler)).collect();
+        let drawn = match sampler.kind {
+            SamplerKind::Random => candidates.iter().map(|c| c.draw(sampler, rng)).collect(),
+            SamplerKind::Ohem => self.hardest(&maps, padded, &candidates, &truths, sampler),
+        };
+        candidates.iter().zip(&drawn).for_each(|(c, d)| c.count(d, &mut counts));
+        let rois = roi_batch(&candidates, &truths, &drawn, self.device);
+        let output = self.roi.forward(&maps, &rois.rois, padded, Some(rng));
+        let (loss_classifier, loss_box_reg, loss_ellipse) = rois.losses(&output);
+
+        let total = &loss_classifier + &loss_box_reg + &loss_objectness + &loss_rpn_box_reg + &loss_ellipse;
+        Ok(LossReport { loss_classifier, loss_box_reg, loss_objectness, loss_rpn_box_reg, loss_ellipse, total, counts })
+    }
+
+    /// OHEM: every candidate's loss without gradient, then the hardest of each image.
+    fn hardest(
+        &self,
+        maps: &[Tensor],
+        padded: (i64, i64),
+        candidates: &[Candidates],
+        truths: &[Truth],
+        sampler: &SamplerConfig,
+    ) -> Vec<Draw> {
+        let all: Vec<Draw> = candidates.iter().map(Candidates::all).collect();
+        let losses = tch::no_grad(|| {
+            let rois = roi_batch(candidates, truths, &all, self.device);
+            rois.loss_of_each(&self.roi.forward(maps, &rois.rois, padded, None))
+        });
+        let of_image = candidates.iter().zip(&all).zip(&losses);
+        of_image.map(|((c, all), losses)| c.hardest(all, losses, sampler)).collect()
+    }
+
+    /// Faces in a photograph, in its own pixels, best first.
+    pub fn detect(&self, image: &RgbImage) -> Result<Vec<Detection>, DetectorError> {
+        let prepared = NetworkImage::prepare(image, &self.config)?;
+        let found = self.detect_prepared(&[&prepared])?;
+        Ok(found.into_iter().flatten().map(|d| d.detection).collect())
+    }
+
+    /// Detections of each prepared picture, in pixels of its photograph, best first. Pictures of one batch are padded to the
+    /// largest.
+    pub fn detect_prepared(&self, images: &[&NetworkImage]) -> Result<Vec<Vec<LabelledDetection>>, DetectorError> {
+        guarded("detecting", || tch::no_grad(|| self.detect_unguarded(images)))
+    }
+
+    /// What the backbone's stages (conv2_x onwards, `[1, C, H, W]` each) see in a prepared picture, to compare or inspect weights.
+    pub fn stage_features(&self, image: &NetworkImage) -> Result<Vec<Tensor>, DetectorError> {
+        guarded("computing features", || {
+            let x = transform::batch(&[image], self.config.flavour, self.device)?;
+            Ok(tch::no_grad(|| self.backbone.stages(&x)))
+        })
+    }
+
+    fn detect_unguarded(&self, images: &[&NetworkImage]) -> Result<Vec<Vec<LabelledDetection>>, DetectorError> {
+        let x = transform::batch(images, self.config.flavour, self.device)?;
+        let padded = (x.size()[2], x.size()[3]);
+        let maps = self.backbone.forward(&x);
+        let rpn = self.rpn.forward(&maps, padded);
+        let proposals = self.rpn.proposals(&rpn, &sizes(images), self.config.rpn.test);
+        let output = self.roi.forward(&maps, &proposals, padded, None);
+        let mut start = 0;
+        let mut of_image = |(proposals, image): (&Tensor, &&NetworkImage)| {
+            let count = proposals.size()[0];
+            let own = output.rows(start, count);
+            start += count;
+            postprocess::detections(&own, proposals, image, &self.config.detection)
+        };
+        Ok(proposals.iter().zip(images).map(&mut of_image).collect())
+    }
+}
+
+fn sizes(images: &[&NetworkImage]) -> Vec<(u32, u32)> {
+    images.iter().map(|i| (i.width, i.height)).collect()
+}
+
+fn roi_batch(candidates: &[Candidates], truths: &[Truth], drawn: &[Draw], device: Device) -> RoiBatch {
+    let parts: Vec<(&Candidates, &Truth, &Draw)> =
+        candidates.iter().zip(truths).zip(drawn).map(|((c, t), d)| (c, t, d)).collect();
+    RoiBatch::new(&parts, device)
+}
+
+/// libtorch reports trouble (out of memory, a device gone) as panics; here they become errors.
+pub(super) fn guarded<T>(
+    during: &'static str,
+    f: impl FnOnce() -> Result<T, DetectorError>,
+) -> Result<T, DetectorError> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        let text = text.unwrap_or("an unknown panic");
+        let message = text.split("\\nException raised").next().unwrap_or(text).to_owned();
+        Err(DetectorError::Torch { during, message })
+    })
+}

@@ -1,0 +1,140 @@
+//! A photograph resized for the network, as torchvision's transform does it. Torch-free and `Send`, so that workers can prepare
+//! it. Must not know files, batches or colour statistics.
+
+use image::RgbImage;
+
+use super::{DetectorConfig, DetectorError};
+use crate::geometry::{Fit, ImagePx, NetworkPx};
+
+/// A resized picture. `fit` leads from the photograph's pixels to these; its inverse is exact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetworkImage {
+    pub width: u32,
+    pub height: u32,
+    /// Red, green, blue (0..=255, not rounded, so that torchvision's numbers are met), row by row.
+    pub pixels: Vec<f32>,
+    pub fit: Fit<ImagePx, NetworkPx>,
+}
+
+impl NetworkImage {
+    /// Resizes bilinearly (no antialiasing, half-pixel centres, as torchvision) to the config's shorter side and cap.
+    pub fn prepare(image: &RgbImage, config: &DetectorConfig) -> Result<Self, DetectorError> {
+        let (width, height) = image.dimensions();
+        if width == 0 || height == 0 {
+            return Err(DetectorError::EmptyImage { width, height });
+        }
+        let (new_width, new_height) = network_size(width, height, config);
+        let fit =
+            Fit::new(f64::from(new_width) / f64::from(width), f64::from(new_height) / f64::from(height), 0.0, 0.0);
+        let columns = taps(width, new_width);
+        let rows = taps(height, new_height);
+        let pixels = resize(image, &columns, &rows);
+        Ok(Self { width: new_width, height: new_height, pixels, fit })
+    }
+
+    /// Mirrored left to right. `fit` stays that of the picture before mirroring.
+    #[must_use]
+    pub fn flipped(&self) -> Self {
+        let mut pixels = Vec::with_capacity(self.pixels.len());
+        for row in self.pixels.chunks_exact(self.width as usize * 3) {
+            for pixel in row.chunks_exact(3).rev() {
+                pixels.extend_from_slice(pixel);
+            }
+        }
+        Self { pixels, ..*self }
+    }
+}
+
+/// Width and height that the network sees: torchvision's `min(shorter / min, cap / max)`, sides rounded down, at least 1.
+fn network_size(width: u32, height: u32, config: &DetectorConfig) -> (u32, u32) {
+    let shorter = f64::from(width.min(height));
+    let longer = f64::from(width.max(height));
+    let scale = (f64::from(config.shorter_side) / shorter).min(f64::from(config.longer_side_cap) / longer);
+    let side = |v: u32| ((f64::from(v) * scale).floor() as u32).max(1);
+    (side(width), side(height))
+}
+
+/// The two source positions of a target position and the share of the second.
+struct Tap {
+    first: usize,
+    second: usize,
+    share: f32,
+}
+
+fn taps(from: u32, to: u32) -> Vec<Tap> {
+    let scale = from as f32 / to as f32;
+    let last = from as usize - 1;
+    let tap = |k: u32| {
+        let source = ((k as f32 + 0.5) * scale - 0.5).max(0.0);
+        let first = (source as usize).min(last);
+        Tap { first, second: (first + 1).min(last), share: source - first as f32 }
+    };
+    (0..to).map(tap).collect()
+}
+
+fn resize(image: &RgbImage, columns: &[Tap], rows: &[Tap]) -> Vec<f32> {
+    let stride = image.width() as usize * 3;
+    let bytes = image.as_raw();
+    let mut out = Vec::with_capacity(columns.len() * rows.len() * 3);
+    for row in rows {
+        let upper = &bytes[row.first * stride..(row.first + 1) * stride];
+        let lower = &bytes[row.second * stride..(row.second + 1) * stride];
+        for column in columns {
+            for channel in 0..3 {
+                let (a, b) = (column.first * 3 + channel, column.second * 3 + channel);
+                let above = mix(f32::from(upper[a]), f32::from(upper[b]), column.share);
+                let below = mix(f32::from(lower[a]), f32::from(lower[b]), column.share);
+                out.push(mix(above, below, row.share));
+            }
+        }
+    }
+    out
+}
+
+fn mix(first: f32, second: f32, share: f32) -> f32 {
+    (1.0 - share) * first + share * second
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detector::Architecture;
+
+    fn config(shorter: u32, cap: u32) -> DetectorConfig {
+        let mut config = DetectorConfig::of(Architecture::ResNet18Fpn);
+        (config.shorter_side, config.longer_side_cap) = (shorter, cap);
+        config
+    }
+
+    #[test]
+    fn sizes_keep_the_shorter_side_or_the_cap() {
+        let check = |size: (u32, u32), expected: (u32, u32)| {
+            assert_eq!(network_size(size.0, size.1, &config(300, 500)), expected, "{size:?}");
+        };
+        check((450, 300), (450, 300));
+        check((400, 600), (300, 450));
+        check((1000, 100), (500, 50));
+        check((4000, 1), (500, 1));
+        check((1, 1), (300, 300));
+    }
+
+    #[test]
+    fn enlarging_two_pixels_gives_torchs_numbers() {
+        // torch.nn.functional.interpolate([[0, 100]], size=(1, 4), mode="bilinear") is [0, 25, 75, 100].
+        let image = RgbImage::from_fn(2, 1, |x, _| image::Rgb([x as u8 * 100; 3]));
+        let out = resize(&image, &taps(2, 4), &taps(1, 1));
+        let red: Vec<f32> = out.chunks_exact(3).map(|p| p[0]).collect();
+        assert_eq!(red, [0.0, 25.0, 75.0, 100.0]);
+    }
+
+    #[test]
+    fn flipping_twice_changes_nothing_and_empty_pictures_are_refused() {
+        let image = RgbImage::from_fn(40, 30, |x, y| image::Rgb([x as u8, y as u8, 7]));
+        let prepared = NetworkImage::prepare(&image, &config(60, 90)).unwrap();
+        assert_eq!((prepared.width, prepared.height), (80, 60));
+        assert_ne!(prepared.flipped(), prepared);
+        assert_eq!(prepared.flipped().flipped(), prepared);
+        let error = NetworkImage::prepare(&RgbImage::new(0, 5), &config(60, 90)).unwrap_err();
+        assert!(error.to_string().contains("0 x 5"), "{error}");
+    }
+}

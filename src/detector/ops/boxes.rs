@@ -1,0 +1,52 @@
+//! Box arithmetic on tensors. Must not know scores, classes or what the boxes are for.
+//!
+//! Shapes: N, M boxes of `x1, y1, x2, y2` in pixels of the network's image; any float kind, any device.
+
+use tch::{IndexOp, Tensor};
+
+/// Areas `[N]` of boxes `[N, 4]`.
+pub fn area(boxes: &Tensor) -> Tensor {
+    assert_boxes(boxes);
+    (boxes.i((.., 2)) - boxes.i((.., 0))) * (boxes.i((.., 3)) - boxes.i((.., 1)))
+}
+
+/// Intersection over union `[N, M]` of every box of `a` `[N, 4]` with every box of `b` `[M, 4]` (torchvision `box_iou`).
+/// A pair of empty boxes has an undefined IoU in torchvision; here it is 0, so that a NaN never reaches the matcher.
+pub fn iou(a: &Tensor, b: &Tensor) -> Tensor {
+    let intersection = intersection(a, b);
+    let union = area(a).unsqueeze(1) + area(b).unsqueeze(0) - &intersection;
+    (intersection / union).nan_to_num(0.0, 0.0, 0.0)
+}
+
+/// The share `[N, M]` of each box of `a` that lies inside each box of `b`; 0 for empty boxes.
+pub fn share_inside(a: &Tensor, b: &Tensor) -> Tensor {
+    (intersection(a, b) / area(a).unsqueeze(1)).nan_to_num(0.0, 0.0, 0.0)
+}
+
+/// Boxes `[N, 4]` cut to `0..=width`, `0..=height` (torchvision `clip_boxes_to_image`).
+pub fn clip(boxes: &Tensor, width: f64, height: f64) -> Tensor {
+    assert_boxes(boxes);
+    let limit = Tensor::from_slice(&[width, height, width, height]).to_kind(boxes.kind()).to_device(boxes.device());
+    boxes.clamp_min(0.0).minimum(&limit)
+}
+
+/// Indices `[K]` (i64, ascending) of the boxes `[N, 4]` with both sides at least `min_size` (torchvision `remove_small_boxes`).
+pub fn keep_large(boxes: &Tensor, min_size: f64) -> Tensor {
+    assert_boxes(boxes);
+    let width = boxes.i((.., 2)) - boxes.i((.., 0));
+    let height = boxes.i((.., 3)) - boxes.i((.., 1));
+    width.ge(min_size).logical_and(&height.ge(min_size)).nonzero().squeeze_dim(1)
+}
+
+fn intersection(a: &Tensor, b: &Tensor) -> Tensor {
+    assert_boxes(a);
+    assert_boxes(b);
+    let upper_left = a.unsqueeze(1).i((.., .., 0..2)).maximum(&b.i((.., 0..2)));
+    let lower_right = a.unsqueeze(1).i((.., .., 2..4)).minimum(&b.i((.., 2..4)));
+    let sides = (lower_right - upper_left).clamp_min(0.0);
+    sides.i((.., .., 0)) * sides.i((.., .., 1))
+}
+
+fn assert_boxes(boxes: &Tensor) {
+    assert!(matches!(boxes.size()[..], [_, 4]), "boxes have shape [N, 4], got {:?}", boxes.size());
+}

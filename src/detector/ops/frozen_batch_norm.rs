@@ -1,0 +1,36 @@
+//! Batch norm whose statistics never change, equal to torchvision's `FrozenBatchNorm2d`. Must not know which layer it follows.
+//!
+//! Shapes: images `[B, C, H, W]`, parameters `[C]`.
+
+use tch::Tensor;
+
+/// The four stored vectors `[C]` and the epsilon (torchvision's COCO weights were trained with 0, new models use 1e-5).
+#[derive(Debug)]
+pub struct BatchNorm {
+    pub weight: Tensor,
+    pub bias: Tensor,
+    pub running_mean: Tensor,
+    pub running_var: Tensor,
+    pub eps: f64,
+}
+
+impl BatchNorm {
+    /// The same map as one factor and one summand `[C]` each: `x * scale + shift`.
+    pub fn scale_and_shift(&self) -> (Tensor, Tensor) {
+        let scale = &self.weight * (&self.running_var + self.eps).rsqrt();
+        let shift = &self.bias - &self.running_mean * &scale;
+        (scale, shift)
+    }
+
+    /// Weight `[C, I, kh, kw]` and bias `[C]` of the one convolution that equals `convolution` followed by this norm.
+    pub fn fold_into(&self, convolution: &Tensor) -> (Tensor, Tensor) {
+        let (scale, shift) = self.scale_and_shift();
+        (convolution * scale.reshape([-1, 1, 1, 1]), shift)
+    }
+}
+
+/// `x` `[B, C, H, W]` normalised with the stored statistics.
+pub fn frozen_batch_norm(x: &Tensor, norm: &BatchNorm) -> Tensor {
+    let (scale, shift) = norm.scale_and_shift();
+    x * scale.reshape([1, -1, 1, 1]) + shift.reshape([1, -1, 1, 1])
+}

@@ -1,0 +1,36 @@
+//! The box head's losses, equal to torchvision's `fastrcnn_loss`. Must not know how the boxes were sampled.
+//!
+//! Shapes: N sampled boxes, K classes (class 0 is background).
+
+use tch::{Kind, Reduction, Tensor};
+
+/// Where the smooth L1 loss turns from square to linear.
+pub const SMOOTH_L1_BETA: f64 = 1.0 / 9.0;
+
+/// `(classifier, box)` losses, both scalars: cross entropy of `logits` `[N, K]` with `labels` `[N]` (i64), and smooth L1 of the
+/// `regression` `[N, K * 4]` of each foreground box's own class with `targets` `[N, 4]`, divided by N. N = 0 gives zeros, no NaN.
+pub fn fast_rcnn_loss(logits: &Tensor, regression: &Tensor, labels: &Tensor, targets: &Tensor) -> (Tensor, Tensor) {
+    let [n, k] = logits.size()[..] else { panic!("logits have shape [N, K], got {:?}", logits.size()) };
+    assert!(
+        labels.size() == [n] && targets.size() == [n, 4],
+        "{:?} labels, {:?} targets",
+        labels.size(),
+        targets.size()
+    );
+    if n == 0 {
+        return (logits.sum(Kind::Float), regression.sum(Kind::Float));
+    }
+    let classifier = logits.to_kind(Kind::Float).cross_entropy_loss(labels, None::<Tensor>, Reduction::Mean, -100, 0.0);
+    let foreground = labels.gt(0).nonzero().squeeze_dim(1);
+    let classes = labels.index_select(0, &foreground);
+    let per_box = regression.size()[1] / 4;
+    assert!(
+        regression.size() == [n, per_box * 4] && (per_box == k || per_box == 1),
+        "four codes for each class or for one"
+    );
+    let rows = regression.reshape([n * per_box, 4]);
+    let own = rows.index_select(0, &(&foreground * per_box + classes.clamp_max(per_box - 1)));
+    let wanted = targets.index_select(0, &foreground);
+    let boxes = own.to_kind(Kind::Float).smooth_l1_loss(&wanted, Reduction::Sum, SMOOTH_L1_BETA) / n as f64;
+    (classifier, boxes)
+}

@@ -1,0 +1,40 @@
+//! Which ground truth an anchor or proposal belongs to, equal to torchvision's `Matcher`. Must not know boxes, only overlaps.
+//!
+//! Shapes: G ground truths, N anchors or proposals; overlaps `[G, N]`, matches `[N]` (i64).
+
+use tch::{Kind, Tensor};
+
+/// The best overlap lies below the low threshold: background.
+pub const BELOW_LOW: i64 = -1;
+/// The best overlap lies between the thresholds: neither foreground nor background.
+pub const BETWEEN: i64 = -2;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Matcher {
+    /// From this IoU on a match counts as foreground.
+    pub high: f64,
+    /// Below this IoU it counts as background.
+    pub low: f64,
+    /// Each ground truth also gets the anchors that overlap it most (all of equals), however little that is.
+    pub allow_low_quality: bool,
+}
+
+impl Matcher {
+    /// Index of the ground truth for each of N, or [`BELOW_LOW`], or [`BETWEEN`]. Without ground truth all are [`BELOW_LOW`].
+    pub fn matches(&self, iou: &Tensor) -> Tensor {
+        let [g, n] = iou.size()[..] else { panic!("overlaps have shape [G, N], got {:?}", iou.size()) };
+        if g == 0 || n == 0 {
+            return Tensor::full([n], BELOW_LOW, (Kind::Int64, iou.device()));
+        }
+        let (best_overlap, best) = iou.max_dim(0, false);
+        let matches = best
+            .masked_fill(&best_overlap.lt(self.low), BELOW_LOW)
+            .masked_fill(&best_overlap.ge(self.low).logical_and(&best_overlap.lt(self.high)), BETWEEN);
+        if !self.allow_low_quality {
+            return matches;
+        }
+        let best_of_truth = iou.amax([1_i64], true);
+        let rescued = iou.eq_tensor(&best_of_truth).any_dim(0, false);
+        best.where_self(&rescued, &matches)
+    }
+}

@@ -1,0 +1,13 @@
+//! The operators that libtorch lacks and torchvision has: overlap, NMS, RoIAlign, anchors, box coder, matcher, losses, frozen
+//! batch norm, equal to torchvision 0.28 number by number. Must not know which network calls them, nor where weights come from.
+
+pub mod anchors;
+pub mod box_coder;
+pub mod boxes;
+mod frozen_batch_norm;
+pub mod losses;
+pub mod matcher;
+pub mod nms;
+pub mod roi_align;
+
+pub use frozen_batch_norm::{BatchNorm, frozen_batch_norm};

@@ -1,0 +1,260 @@
+//! RoIAlign: features of each box on a fixed grid, equal to torchvision's, differentiable in the feature map on every device.
+//! Must not know who proposed the boxes.
+//!
+//! Shapes: B images, C channels, H, W cells of a feature map; N boxes; `oh`, `ow` bins of a box.
+//!
+//! A feature map is a table of H * W rows of C numbers (channels-last memory, so this is a view); a bin is a weighted sum of a few
+//! rows. That is libtorch's `embedding_bag`, one call over all boxes, images and levels, with its own gradient on CPU and CUDA,
+//! and no copy of a feature map for each box. Bilinear weights are separable, so a bin's rows and columns are worked out apart and
+//! samples that fall into the same cell are merged.
+
+use tch::{Kind, Tensor};
+
+/// `embedding_bag`'s mode "sum".
+const SUM: i64 = 0;
+
+/// How the grid is laid over a box.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Grid {
+    /// Bins (rows, columns).
+    pub out: (i64, i64),
+    /// Samples a bin along each axis; 0 or less: as many as the bin has cells.
+    pub sampling_ratio: i64,
+    /// Half a cell is taken off, so that a cell's value stands at its centre.
+    pub aligned: bool,
+}
+
+/// Which pyramid level a box is read from (feature pyramid networks, equation 1).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Canonical {
+    /// A box with this square root of its area ..
+    pub size: f64,
+    /// .. is read from the level with stride 2 to this power.
+    pub level: f64,
+}
+
+impl Default for Canonical {
+    fn default() -> Self {
+        Self { size: 224.0, level: 4.0 }
+    }
+}
+
+/// Features `[N, C, oh, ow]` of `rois` `[N, 5]` (image index, x1, y1, x2, y2 in pixels; no gradient flows into them) on
+/// `feature` `[B, C, H, W]`, whose cells are `1 / spatial_scale` pixels apart.
+pub fn roi_align(
+    feature: &Tensor,
+    rois: &Tensor,
+    out: (i64, i64),
+    spatial_scale: f64,
+    sampling_ratio: i64,
+    aligned: bool,
+) -> Tensor {
+    let [b, _, h, w] = feature.size()[..] else { panic!("features have shape [B, C, H, W], got {:?}", feature.size()) };
+    assert!(matches!(rois.size()[..], [_, 5]), "rois have shape [N, 5], got {:?}", rois.size());
+    let mut lookup = Lookup::new(Grid { out, sampling_ratio, aligned });
+    for roi in floats(rois).chunks_exact(5) {
+        assert!(0.0 <= roi[0] && roi[0] < b as f32, "box of image {} in a batch of {b}", roi[0]);
+        let map = Map { first_row: roi[0] as i64 * h * w, height: h, width: w, scale: spatial_scale as f32 };
+        lookup.push_box(&map, [roi[1], roi[2], roi[3], roi[4]]);
+    }
+    lookup.gather(&table(feature))
+}
+
+/// Features `[N, C, oh, ow]` of all boxes of all images (one `[N_b, 4]` each, pixels), each read from the level of its size
+/// (torchvision `MultiScaleRoIAlign`, not aligned). `features` are the levels, finest first; `image` is the largest (height,
+/// width) of the batch before padding, from which the strides follow as in torchvision.
+pub fn multiscale_roi_align(
+    features: &[&Tensor],
+    boxes: &[Tensor],
+    image: (i64, i64),
+    out: (i64, i64),
+    sampling_ratio: i64,
+    canonical: Canonical,
+) -> Tensor {
+    assert!(!features.is_empty(), "at least one feature level");
+    let scales: Vec<f64> = features.iter().map(|f| spatial_scale(f, image)).collect();
+    let boxes: Vec<Vec<f32>> = boxes.iter().map(floats).collect();
+    let levels: Vec<Vec<usize>> =
+        boxes.iter().map(|b| b.chunks_exact(4).map(|c| level(c, &scales, canonical)).collect()).collect();
+    let (table, first_rows) = joined_table(features, &levels);
+    let mut lookup = Lookup::new(Grid { out, sampling_ratio, aligned: false });
+    for (image, (boxes, levels)) in boxes.iter().zip(&levels).enumerate() {
+        for (corners, &k) in boxes.chunks_exact(4).zip(levels) {
+            let (height, width) = (features[k].size()[2], features[k].size()[3]);
+            let first_row = first_rows[k] + image as i64 * height * width;
+            let map = Map { first_row, height, width, scale: scales[k] as f32 };
+            lookup.push_box(&map, [corners[0], corners[1], corners[2], corners[3]]);
+        }
+    }
+    lookup.gather(&table)
+}
+
+/// The power of two nearest to cells / pixels.
+fn spatial_scale(feature: &Tensor, image: (i64, i64)) -> f64 {
+    let approximate = feature.size()[2] as f32 / image.0 as f32;
+    f64::from(approximate).log2().round_ties_even().exp2()
+}
+
+/// Index of the level that the box `corners` is read from.
+fn level(corners: &[f32], scales: &[f64], canonical: Canonical) -> usize {
+    let (finest, coarsest) = (-scales[0].log2(), -scales[scales.len() - 1].log2());
+    let size = ((corners[2] - corners[0]) * (corners[3] - corners[1])).sqrt();
+    let target = (canonical.level as f32 + (size / canonical.size as f32).log2() + 1e-6).floor();
+    // A box without area (log2 = -inf) goes to the finest level, a NaN as well.
+    (f64::from(target).max(finest).min(coarsest) - finest) as usize
+}
+
+/// The rows of all levels that some box is read from, one below the other, and each level's first row.
+fn joined_table(features: &[&Tensor], levels: &[Vec<usize>]) -> (Tensor, Vec<i64>) {
+    let used = |k: usize| levels.iter().flatten().any(|&l| l == k);
+    let mut tables = Vec::new();
+    let mut first_rows = vec![0; features.len()];
+    let mut rows = 0;
+    for (k, feature) in features.iter().enumerate().filter(|&(k, _)| used(k)) {
+        first_rows[k] = rows;
+        tables.push(table(feature));
+        rows += tables[tables.len() - 1].size()[0];
+    }
+    match tables.len() {
+        0 => (table(features[0]), first_rows),
+        1 => (tables.remove(0), first_rows),
+        _ => (Tensor::cat(&tables, 0), first_rows),
+    }
+}
+
+/// `feature` `[B, C, H, W]` as `[B * H * W, C]`, in f32 at least: a view where the memory is channels-last.
+fn table(feature: &Tensor) -> Tensor {
+    let channels = feature.size()[1];
+    let feature = match feature.kind() {
+        Kind::Half | Kind::BFloat16 => feature.to_kind(Kind::Float),
+        _ => feature.shallow_clone(),
+    };
+    feature.permute([0, 2, 3, 1]).reshape([-1, channels])
+}
+
+/// One image of one level inside the table.
+struct Map {
+    first_row: i64,
+    height: i64,
+    width: i64,
+    scale: f32,
+}
+
+/// The weighted rows of every bin so far: a bin's rows are `rows[starts[bin]..starts[bin + 1]]`.
+struct Lookup {
+    grid: Grid,
+    rows: Vec<i32>,
+    weights: Vec<f32>,
+    starts: Vec<i32>,
+    /// Scratch of one box: cells and weights of each bin along y and along x.
+    vertical: Axis,
+    horizontal: Axis,
+}
+
+impl Lookup {
+    fn new(grid: Grid) -> Self {
+        let (vertical, horizontal) = (Axis::default(), Axis::default());
+        Self { grid, rows: Vec::new(), weights: Vec::new(), starts: vec![0], vertical, horizontal }
+    }
+
+    fn push_box(&mut self, map: &Map, [x1, y1, x2, y2]: [f32; 4]) {
+        let Grid { out: (oh, ow), sampling_ratio, aligned } = self.grid;
+        self.vertical.lay(y1 * map.scale, y2 * map.scale, map.height, oh, sampling_ratio, aligned);
+        self.horizontal.lay(x1 * map.scale, x2 * map.scale, map.width, ow, sampling_ratio, aligned);
+        for row in 0..oh as usize {
+            for column in 0..ow as usize {
+                for &(y, wy) in self.vertical.bin(row) {
+                    let start = map.first_row + y * map.width;
+                    for &(x, wx) in self.horizontal.bin(column) {
+                        self.rows.push((start + x) as i32);
+                        self.weights.push(wy * wx);
+                    }
+                }
+                self.starts.push(self.rows.len() as i32);
+            }
+        }
+    }
+
+    /// `[N, C, oh, ow]` (channels-last memory) from the table `[rows, C]`.
+    fn gather(&self, table: &Tensor) -> Tensor {
+        let (oh, ow) = self.grid.out;
+        let channels = table.size()[1];
+        let boxes = (self.starts.len() as i64 - 1) / (oh * ow).max(1);
+        if self.rows.is_empty() {
+            // No box, or none that touches its map. The sum over nothing keeps the graph whole.
+            return table.narrow(0, 0, 0).sum(table.kind())
+                + Tensor::zeros([boxes, channels, oh, ow], (table.kind(), table.device()));
+        }
+        let device = table.device();
+        let rows = Tensor::from_slice(&self.rows).to_device(device);
+        let starts = Tensor::from_slice(&self.starts).to_device(device);
+        let weights = Tensor::from_slice(&self.weights).to_kind(table.kind()).to_device(device);
+        let (bins, ..) = Tensor::embedding_bag(table, &rows, &starts, false, SUM, false, Some(&weights), true);
+        bins.reshape([boxes, oh, ow, channels]).permute([0, 3, 1, 2])
+    }
+}
+
+/// The cells, with their weights, that each bin of one axis reads.
+#[derive(Default)]
+struct Axis {
+    cells: Vec<(i64, f32)>,
+    starts: Vec<usize>,
+}
+
+impl Axis {
+    /// Lays `bins` bins over `start..end` (in cells) of an axis of `size` cells.
+    fn lay(&mut self, start: f32, end: f32, size: i64, bins: i64, sampling_ratio: i64, aligned: bool) {
+        self.cells.clear();
+        self.starts.clear();
+        self.starts.push(0);
+        let offset = if aligned { 0.5 } else { 0.0 };
+        let start = start - offset;
+        let length = end - offset - start;
+        let length = if aligned { length } else { length.max(1.0) };
+        let bin_size = length / bins as f32;
+        let samples = if sampling_ratio > 0 { sampling_ratio } else { bin_size.ceil() as i64 };
+        for bin in 0..bins {
+            for sample in 0..samples {
+                let along = (sample as f32 + 0.5) * bin_size / samples as f32;
+                self.sample(start + bin as f32 * bin_size + along, size, 1.0 / samples as f32);
+            }
+            self.starts.push(self.cells.len());
+        }
+    }
+
+    /// One sample: the two cells around `position`. Outside by more than a cell (or NaN) it counts as 0.
+    fn sample(&mut self, position: f32, size: i64, weight: f32) {
+        if !(-1.0..=size as f32).contains(&position) {
+            return;
+        }
+        let position = position.max(0.0);
+        let low = position as i64;
+        if size - 1 <= low {
+            return self.add(size - 1, weight);
+        }
+        let share = position - low as f32;
+        self.add(low, (1.0 - share) * weight);
+        self.add(low + 1, share * weight);
+    }
+
+    /// Samples come in ascending order, so an equal cell of the same bin is one of the last two.
+    fn add(&mut self, cell: i64, weight: f32) {
+        let from = self.starts[self.starts.len() - 1];
+        match self.cells[from..].iter_mut().rev().take(2).find(|c| c.0 == cell) {
+            Some(known) => known.1 += weight,
+            None => self.cells.push((cell, weight)),
+        }
+    }
+
+    fn bin(&self, index: usize) -> &[(i64, f32)] {
+        &self.cells[self.starts[index]..self.starts[index + 1]]
+    }
+}
+
+/// Invariant: the copy has as many places as the tensor has values, so it cannot fail.
+fn floats(values: &Tensor) -> Vec<f32> {
+    let values = values.detach().to_kind(Kind::Float).contiguous();
+    let mut out = vec![0.0; values.numel()];
+    values.copy_data(&mut out, values.numel());
+    out
+}

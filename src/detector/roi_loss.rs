@@ -1,0 +1,177 @@
+//! What the second stage learns from: the mini-batch of RoIs, at random with hard negatives always in it or the hardest by their
+//! loss (OHEM), and three losses. Must not know the RPN.
+//!
+//! Shapes: candidates of an image `[N, 4]` on the CPU: proposals, faces, hard negatives; R RoIs drawn over the batch.
+
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Kind, Reduction, Tensor};
+
+use super::ellipse_coder::{self, CODES};
+use super::ops::box_coder::BoxCoder;
+use super::ops::losses::{SMOOTH_L1_BETA, fast_rcnn_loss};
+use super::ops::nms;
+use super::roi_head::RoiOutput;
+use super::sampler_config::SamplerKind;
+use super::sampling::{Draw, Role, draw};
+use super::truth::{Truth, bounding_boxes, floats, index_tensor};
+use super::{SamplerConfig, SamplerCounts};
+
+/// The class of faces; 0 is background.
+const FACE: i64 = 1;
+/// OHEM leaves out RoIs that overlap one of higher loss by more than this (Shrivastava et al. 2016, section 4).
+const OHEM_NMS_IOU: f64 = 0.7;
+
+/// All that could be drawn from one image.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    pub boxes: Tensor,
+    pub roles: Vec<Role>,
+    /// The best face of each.
+    pub faces: Vec<usize>,
+    /// Hard negatives in order of priority.
+    forced: Vec<usize>,
+    ignored: u32,
+}
+
+impl Candidates {
+    pub fn new(proposals: &Tensor, truth: &Truth, config: &SamplerConfig) -> Self {
+        let first_forced = proposals.size()[0] as usize + truth.faces.len();
+        let boxes = Tensor::cat(&[proposals, &truth.face_boxes, &truth.hard_negatives], 0);
+        let best = truth.best_faces(&boxes);
+        let ignored = truth.ignores(&boxes);
+        let lowest = match config.kind {
+            SamplerKind::Random if !truth.faces.is_empty() => config.bg_iou.0,
+            // Without faces all is background, and OHEM finds the hard ones by itself.
+            SamplerKind::Random | SamplerKind::Ohem => 0.0,
+        };
+        let role = |(&(_, overlap), &ignored): (&(usize, f32), &bool)| match f64::from(overlap) {
+            _ if ignored => Role::Neither,
+            overlap if config.fg_iou <= overlap && !truth.faces.is_empty() => Role::Foreground,
+            overlap if lowest <= overlap && overlap < config.bg_iou.1 => Role::Background,
+            _ => Role::Neither,
+        };
+        let roles: Vec<Role> = best.iter().zip(&ignored).map(role).collect();
+        Self {
+            forced: (first_forced..roles.len()).filter(|&k| !ignored[k]).collect(),
+            ignored: ignored.iter().filter(|&&v| v).count() as u32,
+            faces: best.into_iter().map(|(face, _)| face).collect(),
+            boxes,
+            roles,
+        }
+    }
+
+    pub fn draw(&self, config: &SamplerConfig, rng: &mut ChaCha8Rng) -> Draw {
+        draw(&self.roles, &self.forced, config.roi_quota(), rng)
+    }
+
+    /// Every candidate with a role.
+    pub fn all(&self) -> Draw {
+        let with = |role| (0..self.roles.len()).filter(|&k| self.roles[k] == role).collect();
+        Draw { foreground: with(Role::Foreground), background: with(Role::Background), forced: 0 }
+    }
+
+    /// Of `all`, whose losses these are in its order, the hardest that do not overlap each other.
+    pub fn hardest(&self, all: &Draw, losses: &[f32], config: &SamplerConfig) -> Draw {
+        let order = [&all.foreground[..], &all.background[..]].concat();
+        let boxes = self.boxes.index_select(0, &index_tensor(&order));
+        let kept = nms::nms_limited(&boxes, &Tensor::from_slice(losses), OHEM_NMS_IOU, config.batch_per_image);
+        let chosen: Vec<usize> = super::truth::indices(&kept).into_iter().map(|k| order[k]).collect();
+        let of = |role| chosen.iter().copied().filter(|&k| self.roles[k] == role).collect();
+        Draw { foreground: of(Role::Foreground), background: of(Role::Background), forced: 0 }
+    }
+
+    pub fn count(&self, drawn: &Draw, counts: &mut SamplerCounts) {
+        counts.foreground += drawn.foreground.len() as u32;
+        counts.background += drawn.background.len() as u32;
+        counts.forced += drawn.forced as u32;
+        counts.ignored += self.ignored;
+    }
+}
+
+/// The drawn RoIs of a batch with what they should become.
+#[derive(Debug)]
+pub(super) struct RoiBatch {
+    /// `[R_b, 4]` of each image, on the CPU.
+    pub rois: Vec<Tensor>,
+    /// `[R]`.
+    labels: Tensor,
+    /// `[R, 4]`, zeros for background.
+    codes: Tensor,
+    /// Rows of RoIs whose face is an ellipse, and `[E, 6]` their codes.
+    ellipse_rows: Vec<usize>,
+    ellipse_codes: Vec<f32>,
+}
+
+impl RoiBatch {
+    pub fn new(parts: &[(&Candidates, &Truth, &Draw)], device: Device) -> Self {
+        let (mut rois, mut codes, mut labels) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ellipse_rows, mut ellipse_codes) = (Vec::new(), Vec::new());
+        for &(candidates, truth, drawn) in parts {
+            let foreground = candidates.boxes.index_select(0, &index_tensor(&drawn.foreground));
+            let faces: Vec<usize> = drawn.foreground.iter().map(|&k| candidates.faces[k]).collect();
+            for (k, (roi, &face)) in bounding_boxes(&foreground).iter().zip(&faces).enumerate() {
+                let code = truth.ellipses[face].as_ref().and_then(|e| ellipse_coder::encode(e, roi));
+                if let Some(code) = code {
+                    ellipse_rows.push(labels.len() + k);
+                    ellipse_codes.extend(code.map(|v| v as f32));
+                }
+            }
+            labels.extend(std::iter::repeat_n(FACE, faces.len()));
+            labels.extend(std::iter::repeat_n(0, drawn.background.len()));
+            if !faces.is_empty() {
+                codes.push(BoxCoder::ROI.encode(&truth.faces_at(&faces), &foreground));
+            }
+            codes.push(Tensor::zeros([drawn.background.len() as i64, 4], (Kind::Float, Device::Cpu)));
+            let background = candidates.boxes.index_select(0, &index_tensor(&drawn.background));
+            rois.push(Tensor::cat(&[foreground, background], 0));
+        }
+        Self {
+            rois,
+            labels: Tensor::from_slice(&labels).to_device(device),
+            codes: Tensor::cat(&codes, 0).to_device(device),
+            ellipse_rows,
+            ellipse_codes,
+        }
+    }
+
+    /// `(classifier, box, ellipse)` losses; torchvision's first two, the third as the second.
+    pub fn losses(&self, output: &RoiOutput) -> (Tensor, Tensor, Tensor) {
+        let (classifier, boxes) = fast_rcnn_loss(&output.logits, &output.codes, &self.labels, &self.codes);
+        (classifier, boxes, self.ellipse_loss(output))
+    }
+
+    fn ellipse_loss(&self, output: &RoiOutput) -> Tensor {
+        let Some(found) = &output.ellipses else {
+            return Tensor::zeros([], (Kind::Float, output.logits.device()));
+        };
+        if self.ellipse_rows.is_empty() {
+            return found.sum(Kind::Float) * 0.0;
+        }
+        let wanted = Tensor::from_slice(&self.ellipse_codes).reshape([-1, CODES as i64]).to_device(found.device());
+        let found = found.index_select(0, &index_tensor(&self.ellipse_rows).to_device(found.device()));
+        found.smooth_l1_loss(&wanted, Reduction::Sum, SMOOTH_L1_BETA) / self.labels.size()[0] as f64
+    }
+
+    /// Classification and box loss of each RoI alone, image after image.
+    pub fn loss_of_each(&self, output: &RoiOutput) -> Vec<Vec<f32>> {
+        let n = self.labels.size()[0];
+        if n == 0 {
+            return self.rois.iter().map(|_| Vec::new()).collect();
+        }
+        let classifier = output.logits.cross_entropy_loss(&self.labels, None::<Tensor>, Reduction::None, -100, 0.0);
+        let own = output.codes.reshape([n, -1, 4]).select(1, FACE);
+        let boxes = own.smooth_l1_loss(&self.codes, Reduction::None, SMOOTH_L1_BETA).sum_dim_intlist(
+            [1_i64].as_slice(),
+            false,
+            Kind::Float,
+        );
+        let losses = floats(&(classifier + boxes * self.labels.gt(0)));
+        let mut rest = losses.as_slice();
+        let mut of_image = |rois: &Tensor| {
+            let (own, others) = rest.split_at(rois.size()[0] as usize);
+            rest = others;
+            own.to_vec()
+        };
+        self.rois.iter().map(&mut of_image).collect()
+    }
+}

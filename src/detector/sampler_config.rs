@@ -1,0 +1,85 @@
+//! How mini-batches of anchors and RoIs are drawn, and what was drawn. Torch-free. Must not know the drawing itself.
+
+use serde::{Deserialize, Serialize};
+
+/// How RoIs of a mini-batch are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SamplerKind {
+    /// Fast R-CNN's: at random, with hard negatives always selected.
+    #[default]
+    Random,
+    /// Shrivastava et al. 2016: those with the highest loss, after NMS with IoU 0.7.
+    Ohem,
+}
+
+/// Defaults are the paper's (Fast R-CNN's for RoIs, Faster R-CNN's for anchors).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplerConfig {
+    pub kind: SamplerKind,
+    /// RoIs of each image in a mini-batch.
+    pub batch_per_image: usize,
+    /// Share of foreground RoIs at most: 0.25 is background:foreground 3:1.
+    pub positive_fraction: f64,
+    /// A RoI with at least this IoU with a face is foreground.
+    pub fg_iou: f64,
+    /// A RoI is background if its largest IoU is at least the first and below the second. In a picture without faces, and
+    /// for hard negatives, the first does not count.
+    pub bg_iou: (f64, f64),
+    /// Anchors of each image in the RPN's mini-batch.
+    pub rpn_batch_per_image: usize,
+    pub rpn_positive_fraction: f64,
+    /// An anchor with at least this IoU is foreground; so are the best anchors of each face.
+    pub rpn_fg_iou: f64,
+    /// An anchor below this IoU is background.
+    pub rpn_bg_iou: f64,
+}
+
+impl Default for SamplerConfig {
+    fn default() -> Self {
+        Self {
+            kind: SamplerKind::Random,
+            batch_per_image: 128,
+            positive_fraction: 0.25,
+            fg_iou: 0.5,
+            bg_iou: (0.1, 0.5),
+            rpn_batch_per_image: 256,
+            rpn_positive_fraction: 0.5,
+            rpn_fg_iou: 0.7,
+            rpn_bg_iou: 0.3,
+        }
+    }
+}
+
+/// What a step's mini-batches held, summed over its images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SamplerCounts {
+    pub foreground: u32,
+    /// All background RoIs, with the forced ones.
+    pub background: u32,
+    /// Hard negatives selected as background RoIs.
+    pub forced: u32,
+    /// Proposals left out for lying on an ignored region.
+    pub ignored: u32,
+    pub rpn_foreground: u32,
+    /// All background anchors, with the forced ones.
+    pub rpn_background: u32,
+    /// Background anchors on a hard negative.
+    pub rpn_forced: u32,
+    /// Anchors left out for lying on an ignored region.
+    pub rpn_ignored: u32,
+}
+
+impl std::ops::AddAssign for SamplerCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.foreground += other.foreground;
+        self.background += other.background;
+        self.forced += other.forced;
+        self.ignored += other.ignored;
+        self.rpn_foreground += other.rpn_foreground;
+        self.rpn_background += other.rpn_background;
+        self.rpn_forced += other.rpn_forced;
+        self.rpn_ignored += other.rpn_ignored;
+    }
+}

@@ -1,0 +1,146 @@
+//! Draws the mini-batches of anchors and RoIs: the paper's procedure with hard negatives. Torch-free; all chance comes from the
+//! generator that is handed in. Must not know boxes, only what each overlaps.
+//!
+//! Invariant: an index is drawn at most once, what is ignored never.
+
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::SamplerConfig;
+
+/// What an anchor or RoI is for training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Foreground,
+    Background,
+    /// Between the thresholds, or on an ignored region.
+    Neither,
+}
+
+/// The chosen indices. Forced ones are the first of the background.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Draw {
+    pub foreground: Vec<usize>,
+    pub background: Vec<usize>,
+    pub forced: usize,
+}
+
+/// How many of what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Quota {
+    pub batch: usize,
+    pub positive_fraction: f64,
+}
+
+impl SamplerConfig {
+    pub(super) fn roi_quota(&self) -> Quota {
+        Quota { batch: self.batch_per_image, positive_fraction: self.positive_fraction }
+    }
+
+    pub(super) fn rpn_quota(&self) -> Quota {
+        Quota { batch: self.rpn_batch_per_image, positive_fraction: self.rpn_positive_fraction }
+    }
+}
+
+/// Foreground at random up to its share; the rest is background: `forced` in their order, as far as there is room, then others
+/// at random. A forced index need not have the role of background, but an index with the role of foreground is never forced.
+pub(super) fn draw(roles: &[Role], forced: &[usize], quota: Quota, rng: &mut ChaCha8Rng) -> Draw {
+    let with = |role| (0..roles.len()).filter(|&k| roles[k] == role).collect::<Vec<_>>();
+    let most = (quota.batch as f64 * quota.positive_fraction) as usize;
+    let foreground = choose(with(Role::Foreground), most, rng);
+    let room = quota.batch.saturating_sub(foreground.len());
+    let mut taken = vec![false; roles.len()];
+    let mut background = Vec::with_capacity(room);
+    for &k in forced {
+        if background.len() < room && !taken[k] && roles[k] != Role::Foreground {
+            taken[k] = true;
+            background.push(k);
+        }
+    }
+    let forced = background.len();
+    let others = with(Role::Background).into_iter().filter(|&k| !taken[k]).collect();
+    background.extend(choose(others, room - forced, rng));
+    Draw { foreground, background, forced }
+}
+
+/// `count` of `from` (all, if there are no more) at random, in ascending order.
+fn choose(mut from: Vec<usize>, count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    if from.len() <= count {
+        return from;
+    }
+    let (chosen, _) = from.partial_shuffle(rng, count);
+    chosen.sort_unstable();
+    chosen.to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+
+    use super::*;
+    use Role::{Background, Foreground, Neither};
+
+    fn rng() -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(7)
+    }
+
+    const PAPER: Quota = Quota { batch: 128, positive_fraction: 0.25 };
+
+    #[test]
+    fn the_ratio_is_three_to_one_when_there_is_enough_of_both() {
+        let roles = [vec![Foreground; 100], vec![Background; 900]].concat();
+        let drawn = draw(&roles, &[], PAPER, &mut rng());
+        assert_eq!((drawn.foreground.len(), drawn.background.len(), drawn.forced), (32, 96, 0));
+        let forced: Vec<usize> = (200..220).collect();
+        let drawn = draw(&roles, &forced, PAPER, &mut rng());
+        assert_eq!((drawn.foreground.len(), drawn.background.len(), drawn.forced), (32, 96, 20));
+        assert_eq!(drawn.background[..20], forced);
+    }
+
+    #[test]
+    fn a_picture_without_faces_is_all_background() {
+        let drawn = draw(&[Background; 300], &[299], PAPER, &mut rng());
+        assert_eq!((drawn.foreground.len(), drawn.background.len(), drawn.background[0]), (0, 128, 299));
+        assert_eq!(draw(&[], &[], PAPER, &mut rng()), Draw::default());
+        assert_eq!(draw(&[Neither; 9], &[], PAPER, &mut rng()), Draw::default());
+    }
+
+    #[test]
+    fn more_hard_negatives_than_room_keep_the_first() {
+        let roles = [vec![Foreground; 40], vec![Background; 200]].concat();
+        let forced: Vec<usize> = (100..240).collect();
+        let drawn = draw(&roles, &forced, PAPER, &mut rng());
+        assert_eq!(drawn.background, forced[..96]);
+        assert_eq!(drawn.foreground.len(), 32);
+    }
+
+    #[test]
+    fn the_same_generator_draws_the_same() {
+        let roles = [vec![Foreground; 100], vec![Background; 900]].concat();
+        let (mut a, mut b) = (rng(), rng());
+        assert_eq!(draw(&roles, &[500], PAPER, &mut a), draw(&roles, &[500], PAPER, &mut b));
+        assert_ne!(draw(&roles, &[500], PAPER, &mut a), draw(&roles, &[500], PAPER, &mut rng()));
+    }
+
+    fn role() -> impl Strategy<Value = Role> {
+        prop_oneof![Just(Foreground), Just(Background), Just(Neither)]
+    }
+
+    proptest! {
+        #[test]
+        fn draws_keep_their_promises(roles in prop::collection::vec(role(), 0..400), picks in prop::collection::vec(0usize..400, 0..60), seed: u64) {
+            let forced: Vec<usize> = picks.into_iter().filter(|&k| k < roles.len()).collect();
+            let drawn = draw(&roles, &forced, PAPER, &mut ChaCha8Rng::seed_from_u64(seed));
+            prop_assert!(drawn.foreground.len() <= 32 && drawn.foreground.len() + drawn.background.len() <= 128);
+            prop_assert!(drawn.foreground.iter().all(|&k| roles[k] == Foreground));
+            prop_assert!(drawn.background[drawn.forced..].iter().all(|&k| roles[k] == Background));
+            prop_assert!(drawn.background[..drawn.forced].iter().all(|k| forced.contains(k) && roles[*k] != Foreground));
+            let mut all = [drawn.foreground, drawn.background].concat();
+            let count = all.len();
+            all.sort_unstable();
+            all.dedup();
+            prop_assert_eq!(all.len(), count);
+        }
+    }
+}

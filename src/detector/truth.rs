@@ -1,0 +1,122 @@
+//! What a picture teaches, as tensors on the CPU: boxes of faces, hard negatives and ignored regions. Must not know who samples.
+//!
+//! Shapes: G faces, M hard negatives, I ignored regions: boxes `[.., 4]` (f32, network pixels). Box work stays on the CPU.
+
+use tch::{Device, IndexOp, Kind, Tensor};
+
+use super::TrainingSample;
+use super::ops::boxes;
+use crate::geometry::{BoundingBox, Ellipse, NetworkPx};
+
+/// A region counts as ignored if it overlaps an ignored one by this IoU ..
+const IGNORED_IOU: f64 = 0.5;
+/// .. or lies inside with this share of its area.
+const IGNORED_SHARE: f64 = 0.8;
+/// Boxes with a shorter side (network pixels) teach nothing.
+const MIN_SIDE: f64 = 1e-2;
+
+#[derive(Debug)]
+pub(super) struct Truth {
+    pub faces: Vec<BoundingBox<NetworkPx>>,
+    pub ellipses: Vec<Option<Ellipse<NetworkPx>>>,
+    /// `[G, 4]`.
+    pub face_boxes: Tensor,
+    /// `[M, 4]` in order of priority.
+    pub hard_negatives: Tensor,
+    /// `[I, 4]`.
+    pub ignored: Tensor,
+}
+
+impl Truth {
+    /// Degenerate boxes (no area, NaN) are left out.
+    pub fn of(sample: &TrainingSample) -> Self {
+        let kept = sample.faces.iter().enumerate().filter(|(_, b)| has_area(b));
+        let (faces, ellipses): (Vec<_>, Vec<_>) =
+            kept.map(|(k, b)| (*b, sample.ellipses.get(k).copied().flatten())).unzip();
+        Self {
+            face_boxes: tensor(&faces),
+            faces,
+            ellipses,
+            hard_negatives: tensor(&sample.hard_negatives),
+            ignored: tensor(&sample.ignored),
+        }
+    }
+
+    /// For each of `candidates` `[N, 4]` whether it lies on an ignored region.
+    pub fn ignores(&self, candidates: &Tensor) -> Vec<bool> {
+        let n = candidates.size()[0] as usize;
+        if self.ignored.size()[0] == 0 || n == 0 {
+            return vec![false; n];
+        }
+        let overlaps = boxes::iou(candidates, &self.ignored).ge(IGNORED_IOU);
+        let inside = boxes::share_inside(candidates, &self.ignored).ge(IGNORED_SHARE);
+        let any = overlaps.logical_or(&inside).any_dim(1, false).to_kind(Kind::Uint8);
+        let mut out = vec![0_u8; n];
+        any.copy_data(&mut out, n);
+        out.into_iter().map(|v| v != 0).collect()
+    }
+
+    /// For each of `candidates` `[N, 4]` the best face and its IoU; `(0, 0.0)` without faces.
+    pub fn best_faces(&self, candidates: &Tensor) -> Vec<(usize, f32)> {
+        let n = candidates.size()[0];
+        if self.faces.is_empty() || n == 0 {
+            return vec![(0, 0.0); n as usize];
+        }
+        let (overlap, face) = boxes::iou(&self.face_boxes, candidates).max_dim(0, false);
+        indices(&face).into_iter().zip(floats(&overlap)).collect()
+    }
+
+    /// The faces `[K, 4]` at these indices.
+    pub fn faces_at(&self, at: &[usize]) -> Tensor {
+        self.face_boxes.index_select(0, &index_tensor(at))
+    }
+}
+
+/// Boxes with area as `[N, 4]` (f32); `[0, 4]` for none.
+fn tensor(boxes: &[BoundingBox<NetworkPx>]) -> Tensor {
+    let values: Vec<f32> = boxes
+        .iter()
+        .filter(|b| has_area(b))
+        .flat_map(|b| [b.x1 as f32, b.y1 as f32, b.x2 as f32, b.y2 as f32])
+        .collect();
+    Tensor::from_slice(&values).reshape([values.len() as i64 / 4, 4])
+}
+
+fn has_area(b: &BoundingBox<NetworkPx>) -> bool {
+    b.is_finite() && MIN_SIDE <= b.width() && MIN_SIDE <= b.height()
+}
+
+pub(super) fn index_tensor(indices: &[usize]) -> Tensor {
+    Tensor::from_slice(&indices.iter().map(|&k| k as i64).collect::<Vec<_>>())
+}
+
+/// Invariant: the copy has as many places as the tensor has values, so it cannot fail.
+pub(super) fn indices(values: &Tensor) -> Vec<usize> {
+    let values = values.to_device(Device::Cpu).to_kind(Kind::Int64).contiguous();
+    let mut out = vec![0_i64; values.numel()];
+    values.copy_data(&mut out, values.numel());
+    out.into_iter().map(|v| v as usize).collect()
+}
+
+/// Invariant: as for [`indices`].
+pub(super) fn floats(values: &Tensor) -> Vec<f32> {
+    let values = values.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
+    let mut out = vec![0.0; values.numel()];
+    values.copy_data(&mut out, values.numel());
+    out
+}
+
+/// Boxes `[N, 4]` as plain values.
+pub(super) fn bounding_boxes(boxes: &Tensor) -> Vec<BoundingBox<NetworkPx>> {
+    floats(boxes).chunks_exact(4).map(|c| corners([c[0], c[1], c[2], c[3]])).collect()
+}
+
+pub(super) fn corners(c: [f32; 4]) -> BoundingBox<NetworkPx> {
+    let [x1, y1, x2, y2] = c.map(f64::from);
+    BoundingBox::new(x1, y1, x2, y2)
+}
+
+/// Rows of `[N, 4]` whose numbers are all finite.
+pub(super) fn finite_rows(boxes: &Tensor) -> Tensor {
+    boxes.isfinite().all_dim(1, false).nonzero().i((.., 0))
+}

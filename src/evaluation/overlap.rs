@@ -1,0 +1,47 @@
+//! The overlaps of one image: which detection touches which face, and by how much. Must not know scores' order nor matching.
+
+use super::pixel_set::PixelSet;
+use super::region::{EvaluatedImage, Region};
+
+/// A detection that overlaps at least one face.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct TouchingDetection {
+    pub score: f64,
+    /// `(face, IoU)`, faces ascending, IoU > 0.
+    pub faces: Vec<(u32, f64)>,
+    /// The largest IoU of `faces`.
+    pub best: f64,
+}
+
+/// The detections of an image that touch faces, in the detector's order.
+pub(crate) fn touching_detections(image: &EvaluatedImage) -> Vec<TouchingDetection> {
+    if image.faces.is_empty() || image.detections.is_empty() {
+        return Vec::new();
+    }
+    let paint = |region| PixelSet::paint(region, image.width, image.height);
+    let faces: Vec<PixelSet> = image.faces.iter().map(paint).collect();
+    let touching = image.detections.iter().filter_map(|detection| {
+        let pixels = paint(&detection.region);
+        let overlaps = faces.iter().map(|face| face.iou(&pixels)).enumerate();
+        let touched: Vec<(u32, f64)> = overlaps.filter(|o| 0.0 < o.1).map(|(k, iou)| (k as u32, iou)).collect();
+        let best = touched.iter().map(|o| o.1).fold(0.0, f64::max);
+        (!touched.is_empty()).then_some(TouchingDetection { score: detection.score, faces: touched, best })
+    });
+    touching.collect()
+}
+
+/// A face and a detection of `image` that both have no pixel inside it: the official program divides 0 by 0 there and never
+/// ends. `(face, detection)` by their place; the evaluation counts such a pair as no overlap.
+pub fn pair_without_pixels(image: &EvaluatedImage) -> Option<(usize, usize)> {
+    let empty = |region: &Region| PixelSet::paint(region, image.width, image.height).area() == 0;
+    // Painting every face only for this would cost as much as the evaluation: those with their centre inside have pixels.
+    let inside = |region: &Region| match *region {
+        Region::Ellipse { cx, cy, .. } => {
+            0.0 <= cx && 0.0 <= cy && cx <= f64::from(image.width) - 1.0 && cy <= f64::from(image.height) - 1.0
+        }
+        Region::Rectangle { .. } => false,
+    };
+    let face = image.faces.iter().position(|face| !inside(face) && empty(face))?;
+    let detection = image.detections.iter().position(|d| empty(&d.region))?;
+    Some((face, detection))
+}

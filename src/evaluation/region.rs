@@ -1,0 +1,61 @@
+//! What is compared: faces and detections as regions of one image. Must not know files, nor how regions become pixels.
+
+use crate::domain::{Detection, FaceShape};
+use crate::geometry::{BoundingBox, Ellipse};
+
+/// A face or a detection, in pixels of its image, with the numbers as the text files give them: nothing is rounded or put in
+/// order, because the official program rounds in its own way (`fddb_spec.md`, section 4).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Region {
+    /// Left upper corner and size; negative sizes are drawn from the other corner.
+    Rectangle { x: f64, y: f64, w: f64, h: f64 },
+    /// Half axes in pixels, angle of the `ra` axis in radians, centre.
+    Ellipse { ra: f64, rb: f64, theta: f64, cx: f64, cy: f64 },
+}
+
+impl From<BoundingBox> for Region {
+    fn from(b: BoundingBox) -> Self {
+        Self::Rectangle { x: b.x1, y: b.y1, w: b.width(), h: b.height() }
+    }
+}
+
+impl From<Ellipse> for Region {
+    fn from(e: Ellipse) -> Self {
+        Self::Ellipse { ra: e.ra, rb: e.rb, theta: e.theta, cx: e.cx, cy: e.cy }
+    }
+}
+
+impl From<&FaceShape> for Region {
+    fn from(shape: &FaceShape) -> Self {
+        match *shape {
+            FaceShape::Rectangle(b) => b.into(),
+            FaceShape::Ellipse(e) => e.into(),
+        }
+    }
+}
+
+/// A detection with its score (finite; larger is surer).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ScoredRegion {
+    pub region: Region,
+    pub score: f64,
+}
+
+impl From<&Detection> for ScoredRegion {
+    /// The ellipse where the detector regressed one, the box otherwise.
+    fn from(d: &Detection) -> Self {
+        Self { region: d.ellipse.map_or_else(|| d.bbox.into(), Region::from), score: f64::from(d.score) }
+    }
+}
+
+/// One image with everything that its evaluation needs: size, faces, detections. Pixels are never needed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvaluatedImage {
+    /// The dataset's own name of the image, e.g. `2002/08/11/big/img_591`.
+    pub name: String,
+    pub width: u32,
+    pub height: u32,
+    pub faces: Vec<Region>,
+    /// In the detector's order, which decides between equal overlaps.
+    pub detections: Vec<ScoredRegion>,
+}

@@ -1,0 +1,183 @@
+//! Over all images: one ROC point per distinct score, sums in list order to the last bit, the official files' text
+//! (`fddb_spec.md`, sections 8 and 9). Must not know how an image is matched.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::matching::{ImageOutcome, Matching, match_image};
+use super::percent_g::push_percent_g;
+use super::region::EvaluatedImage;
+
+/// All images with every detection of score >= `threshold` kept.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct RocPoint {
+    pub threshold: f64,
+    pub false_positives: u64,
+    /// Matches with IoU > 0.5.
+    pub discrete: f64,
+    /// Sum of IoU over all matches.
+    pub continuous: f64,
+}
+
+/// An FDDB curve in counts.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RocCurve {
+    /// Annotated faces of all images: what rates are relative to.
+    pub faces: u64,
+    /// Ascending thresholds: most false positives first.
+    pub points: Vec<RocPoint>,
+}
+
+/// The curve of `images`, which are evaluated in parallel and summed in the given order.
+pub fn roc(images: &[EvaluatedImage], matching: Matching) -> RocCurve {
+    merge(&match_images(images, matching))
+}
+
+/// Matches every image; the outcomes can be merged into the pooled curve and into each fold's.
+pub fn match_images(images: &[EvaluatedImage], matching: Matching) -> Vec<ImageOutcome> {
+    images.par_iter().map(|image| match_image(image, matching)).collect()
+}
+
+/// Sums outcomes in their order into one curve.
+pub fn merge<'a>(outcomes: impl IntoIterator<Item = &'a ImageOutcome>) -> RocCurve {
+    let outcomes: Vec<&ImageOutcome> = outcomes.into_iter().collect();
+    let thresholds = distinct_thresholds(&outcomes);
+    let runs: Vec<Vec<Run>> = outcomes.par_iter().map(|outcome| runs(outcome, &thresholds)).collect();
+    let (discrete, false_positives) = sum_counts(&runs, thresholds.len());
+    let continuous = sum_continuous(&runs, thresholds.len());
+    let counts = discrete.iter().zip(false_positives).zip(continuous);
+    let points = thresholds.iter().zip(counts).map(|(&threshold, ((&discrete, false_positives), continuous))| RocPoint {
+        threshold,
+        false_positives,
+        discrete: discrete as f64,
+        continuous,
+    });
+    RocCurve { faces: outcomes.iter().map(|o| o.faces).sum(), points: points.collect() }
+}
+
+fn distinct_thresholds(outcomes: &[&ImageOutcome]) -> Vec<f64> {
+    let mut thresholds: Vec<f64> = outcomes.iter().flat_map(|o| o.steps.iter().map(|s| s.threshold)).collect();
+    thresholds.par_sort_unstable_by(f64::total_cmp);
+    thresholds.dedup();
+    thresholds
+}
+
+/// Rows `start..end` in which an image contributes the same numbers.
+struct Run {
+    start: usize,
+    end: usize,
+    true_positives: u64,
+    false_positives: u64,
+    continuous: f64,
+}
+
+/// An image contributes to row t its step at the smallest own threshold >= t.
+fn runs(outcome: &ImageOutcome, thresholds: &[f64]) -> Vec<Run> {
+    let mut start = 0;
+    let each = outcome.steps.iter().map(|step| {
+        let end = start + thresholds[start..].partition_point(|&t| t <= step.threshold);
+        let run = Run {
+            start,
+            end,
+            true_positives: step.true_positives,
+            false_positives: step.false_positives,
+            continuous: step.continuous,
+        };
+        start = end;
+        run
+    });
+    each.collect()
+}
+
+/// True and false positives of each row, by sums of differences (whole numbers: their order does not matter).
+fn sum_counts(runs: &[Vec<Run>], rows: usize) -> (Vec<u64>, Vec<u64>) {
+    let (mut discrete, mut false_positives) = (vec![0_u64; rows + 1], vec![0_u64; rows + 1]);
+    for run in runs.iter().flatten() {
+        for (sums, count) in
+            [(&mut discrete, run.true_positives), (&mut false_positives, run.false_positives)]
+        {
+            sums[run.start] = sums[run.start].wrapping_add(count);
+            sums[run.end] = sums[run.end].wrapping_sub(count);
+        }
+    }
+    for sums in [&mut discrete, &mut false_positives] {
+        let mut running = 0_u64;
+        for value in sums.iter_mut() {
+            running = running.wrapping_add(*value);
+            *value = running;
+        }
+        sums.pop();
+    }
+    (discrete, false_positives)
+}
+
+/// Rows summed at once: their sums stay in the fastest cache.
+const ROWS_AT_ONCE: usize = 2048;
+
+/// `((image 1 + image 2) + image 3) + ...` in each row, in f64 and in list order: the official program's bits.
+fn sum_continuous(runs: &[Vec<Run>], rows: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; rows];
+    sums.par_chunks_mut(ROWS_AT_ONCE).enumerate().for_each(|(block, sums)| {
+        let (first, end) = (block * ROWS_AT_ONCE, block * ROWS_AT_ONCE + sums.len());
+        for image in runs {
+            let from = image.partition_point(|run| run.end <= first);
+            for run in image[from..].iter().take_while(|run| run.start < end) {
+                // Adding 0 changes nothing, and images without a match are many.
+                if run.continuous != 0.0 {
+                    let (a, b) = (run.start.max(first) - first, run.end.min(end) - first);
+                    sums[a..b].iter_mut().for_each(|sum| *sum += run.continuous);
+                }
+            }
+        }
+    });
+    sums
+}
+
+impl RocCurve {
+    /// Rate of a count; 0 without faces.
+    fn rate(&self, count: f64) -> f64 {
+        if self.faces == 0 { 0.0 } else { count / self.faces as f64 }
+    }
+
+    /// Discrete true positive rate at the last point with at most `fp` false positives; a curve that ends earlier keeps its
+    /// last value, one that starts later has 0.
+    pub fn discrete_tpr_at(&self, fp: u64) -> f64 {
+        self.rate(self.point_at(fp).map_or(0.0, |p| p.discrete))
+    }
+
+    /// Continuous true positive rate, as `discrete_tpr_at`.
+    pub fn continuous_tpr_at(&self, fp: u64) -> f64 {
+        self.rate(self.point_at(fp).map_or(0.0, |p| p.continuous))
+    }
+
+    /// The point with the lowest threshold that has at most `fp` false positives.
+    pub fn point_at(&self, fp: u64) -> Option<&RocPoint> {
+        self.points.iter().find(|p| p.false_positives <= fp)
+    }
+
+    /// `DiscROC.txt` as the official program writes it: rate, false positives, threshold.
+    pub fn disc_text(&self) -> String {
+        self.text(|p| p.discrete, true)
+    }
+
+    /// `ContROC.txt` as the official program writes it: rate, false positives.
+    pub fn cont_text(&self) -> String {
+        self.text(|p| p.continuous, false)
+    }
+
+    fn text(&self, count: fn(&RocPoint) -> f64, with_threshold: bool) -> String {
+        let mut out = String::with_capacity(self.points.len() * 24);
+        for point in &self.points {
+            push_percent_g(&mut out, self.rate(count(point)));
+            out.push(' ');
+            // Without faces the official program forgets the false positives too.
+            push_percent_g(&mut out, if self.faces == 0 { 0.0 } else { point.false_positives as f64 });
+            if with_threshold {
+                out.push(' ');
+                push_percent_g(&mut out, point.threshold);
+            }
+            out.push('\n');
+        }
+        out
+    }
+}

@@ -1,0 +1,174 @@
+//! A thread that owns something which must not cross threads (a database connection) and answers requests in order. Must not know
+//! what it owns nor what is asked.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::{Waker, panic_message};
+
+/// The number of a request, rising by one.
+pub type Ticket = u64;
+
+/// The reply to the request with this ticket. Every request gets exactly one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer<A> {
+    pub ticket: Ticket,
+    pub result: Result<A, String>,
+}
+
+/// The handle of the thread. Dropping it lets the requests that were made finish, then joins: a verdict that was asked for is written.
+pub struct Clerk<Q, A> {
+    requests: Option<Sender<(Ticket, Q)>>,
+    answers: Receiver<Answer<A>>,
+    returned: VecDeque<Answer<A>>,
+    next: Ticket,
+    open: usize,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<Q: Send + 'static, A: Send + 'static> Clerk<Q, A> {
+    /// Starts the thread. `open` runs on it and makes what it owns; when that fails every request is answered with its error.
+    pub fn start<S, Open, Serve>(name: &str, open: Open, serve: Serve, waker: Waker) -> std::io::Result<Self>
+    where
+        Open: FnOnce() -> Result<S, String> + Send + 'static,
+        Serve: FnMut(&mut S, Q) -> Result<A, String> + Send + 'static,
+    {
+        let (requests, inbox) = unbounded();
+        let (outbox, answers) = unbounded();
+        let run = move || serve_all(open, serve, &inbox, &outbox, &waker);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
+        Ok(Self {
+            requests: Some(requests),
+            answers,
+            returned: VecDeque::new(),
+            next: 0,
+            open: 0,
+            thread: Some(thread),
+        })
+    }
+
+    /// Puts a request in line.
+    pub fn ask(&mut self, request: Q) -> Ticket {
+        let ticket = self.next;
+        self.next += 1;
+        self.open += 1;
+        let sent = self.requests.as_ref().is_some_and(|requests| requests.send((ticket, request)).is_ok());
+        if !sent {
+            self.returned.push_back(Answer { ticket, result: Err("its thread has ended".to_owned()) });
+        }
+        ticket
+    }
+
+    /// The next answer, if one waits.
+    pub fn poll(&mut self) -> Option<Answer<A>> {
+        let answer = self.answers.try_recv().ok().or_else(|| self.returned.pop_front())?;
+        self.open -= 1;
+        Some(answer)
+    }
+
+    /// How many requests have no answer yet.
+    pub fn open_requests(&self) -> usize {
+        self.open
+    }
+}
+
+fn serve_all<S, Q, A>(
+    open: impl FnOnce() -> Result<S, String>,
+    mut serve: impl FnMut(&mut S, Q) -> Result<A, String>,
+    inbox: &Receiver<(Ticket, Q)>,
+    outbox: &Sender<Answer<A>>,
+    waker: &Waker,
+) {
+    let mut owned = open();
+    while let Ok((ticket, request)) = inbox.recv() {
+        let result = match &mut owned {
+            Ok(state) => catch_unwind(AssertUnwindSafe(|| serve(state, request)))
+                .unwrap_or_else(|payload| Err(format!("the program broke off: {}", panic_message(&*payload)))),
+            Err(reason) => Err(reason.clone()),
+        };
+        // Nobody listens once the handle is dropped; the request itself was still served.
+        let _ = outbox.send(Answer { ticket, result });
+        waker();
+    }
+}
+
+impl<Q, A> Drop for Clerk<Q, A> {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn wait<A>(clerk: &mut Clerk<u32, A>) -> Answer<A>
+    where
+        A: Send + 'static,
+    {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            if let Some(answer) = clerk.poll() {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "no answer");
+        }
+    }
+
+    #[test]
+    fn answers_come_in_order_and_a_panic_becomes_one() {
+        let serve = |sum: &mut u32, n: u32| {
+            assert!(n != 13, "unlucky");
+            *sum += n;
+            Ok(*sum)
+        };
+        let mut clerk = Clerk::start("test", || Ok(100), serve, Arc::new(|| {})).unwrap();
+        for n in [1, 13, 2] {
+            clerk.ask(n);
+        }
+        assert_eq!(wait(&mut clerk), Answer { ticket: 0, result: Ok(101) });
+        let broken = wait(&mut clerk).result.unwrap_err();
+        assert!(broken.contains("unlucky"), "{broken}");
+        assert_eq!(wait(&mut clerk), Answer { ticket: 2, result: Ok(103) });
+        assert_eq!(clerk.open_requests(), 0);
+    }
+
+    #[test]
+    fn what_cannot_be_opened_answers_with_its_reason() {
+        let open = || Err::<(), _>("quarry.db is held by another program".to_owned());
+        let mut clerk = Clerk::start("test", open, |(), _: u32| Ok(()), Arc::new(|| {})).unwrap();
+        clerk.ask(1);
+        assert_eq!(wait(&mut clerk).result.unwrap_err(), "quarry.db is held by another program");
+    }
+
+    #[test]
+    fn dropping_finishes_what_was_asked() {
+        let written = Arc::new(AtomicU32::new(0));
+        let log = Arc::clone(&written);
+        let gate = Arc::new(Mutex::new(()));
+        let serve_gate = Arc::clone(&gate);
+        let closed = gate.lock().unwrap();
+        let serve = move |(): &mut (), n: u32| {
+            let _open = serve_gate.lock();
+            log.fetch_add(n, Ordering::SeqCst);
+            Ok(())
+        };
+        let mut clerk = Clerk::start("test", || Ok(()), serve, Arc::new(|| {})).unwrap();
+        for n in 1..=4 {
+            clerk.ask(n);
+        }
+        drop(closed);
+        drop(clerk);
+        assert_eq!(written.load(Ordering::SeqCst), 10);
+    }
+}

@@ -1,0 +1,106 @@
+//! The thread that reads the project for the screens. Must not write.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use super::{Clerk, Waker};
+use crate::domain::{Annotation, Detection, ImageId, ImageRecord, RoundId, RoundRecord};
+use crate::store::{CandidateQuery, Cursor, CurveRow, Dataset, Metric, Page, Store, StoreError, VerdictCounts};
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReadRequest {
+    Overview,
+    Page { query: Box<CandidateQuery>, after: Option<Cursor>, limit: usize },
+    Count { query: Box<CandidateQuery> },
+    Image { image: ImageId, round: RoundId },
+    Curves,
+    Metrics { round: RoundId },
+}
+
+/// The project at a glance.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overview {
+    pub datasets: Vec<Dataset>,
+    pub images: u64,
+    pub faces: u64,
+    /// Images of each fold.
+    pub folds: Vec<(u8, u64)>,
+    pub rounds: Vec<RoundRecord>,
+    pub counts: VerdictCounts,
+    /// Where each photograph lies.
+    pub paths: HashMap<ImageId, PathBuf>,
+}
+
+/// What is drawn over an image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageDetail {
+    pub record: ImageRecord,
+    pub path: PathBuf,
+    pub ground_truth: Vec<Annotation>,
+    pub detections: Vec<Detection>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReadReply {
+    Overview(Box<Overview>),
+    Page(Page),
+    Count(u64),
+    Image(Box<ImageDetail>),
+    Curves(Vec<(RoundRecord, Vec<CurveRow>)>),
+    Metrics(RoundId, Vec<Metric>),
+}
+
+pub type ProjectReader = Clerk<ReadRequest, ReadReply>;
+
+/// Opens `database` for reading on a thread of its own.
+pub fn start_reader(database: PathBuf, waker: Waker) -> std::io::Result<ProjectReader> {
+    let open = move || Store::open_read_only(&database).map_err(|e| e.to_string());
+    Clerk::start("Project reader", open, |store, request| read(store, request).map_err(|e| e.to_string()), waker)
+}
+
+fn read(store: &mut Store, request: ReadRequest) -> Result<ReadReply, StoreError> {
+    Ok(match request {
+        ReadRequest::Overview => ReadReply::Overview(Box::new(overview(store)?)),
+        ReadRequest::Page { query, after, limit } => {
+            ReadReply::Page(store.candidates_page(&query, after.as_ref(), limit)?)
+        }
+        ReadRequest::Count { query } => ReadReply::Count(store.count_candidates(&query)?),
+        ReadRequest::Image { image, round } => ReadReply::Image(Box::new(ImageDetail {
+            record: store.image(image)?,
+            path: store.image_file(image)?,
+            ground_truth: store.ground_truth(image)?.into_iter().map(|(_, annotation)| annotation).collect(),
+            detections: store.detections(round, image)?,
+        })),
+        ReadRequest::Curves => {
+            let mut curves = Vec::new();
+            for round in store.rounds()? {
+                let rows = store.curves(round.id)?;
+                curves.push((round, rows));
+            }
+            ReadReply::Curves(curves)
+        }
+        ReadRequest::Metrics { round } => ReadReply::Metrics(round, store.metrics(round)?),
+    })
+}
+
+fn overview(store: &Store) -> Result<Overview, StoreError> {
+    let images = store.images()?;
+    let faces = store.all_ground_truth()?.values().map(|faces| faces.len() as u64).sum();
+    let mut folds = BTreeMap::new();
+    for fold in images.iter().filter_map(|image| image.fold) {
+        *folds.entry(fold).or_insert(0) += 1;
+    }
+    let datasets = store.datasets()?;
+    let roots: HashMap<_, _> = datasets.iter().map(|d| (d.id, d.root.clone())).collect();
+    let path = |image: &ImageRecord| roots.get(&image.dataset).map(|root| (image.id, root.join(&image.path)));
+    let paths = images.iter().filter_map(path).collect();
+    Ok(Overview {
+        datasets,
+        paths,
+        images: images.len() as u64,
+        faces,
+        folds: folds.into_iter().collect(),
+        rounds: store.rounds()?,
+        counts: store.verdict_counts(None)?,
+    })
+}

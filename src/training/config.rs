@@ -1,0 +1,183 @@
+//! The settings of one round: what stands in `round.toml`. Every number of the paper is here, with the paper's value as the
+//! default. Knows neither tensors nor the project; `config_text` reads and writes it, `presets` holds the ready-made ones.
+
+use serde::{Deserialize, Serialize};
+
+use super::overlay::{ConfigError, KeyLines};
+use super::schedule::{Schedule, ScheduleKind};
+use crate::detector::{DetectorConfig, SamplerConfig};
+use crate::domain::{HardNegativeSource, RoundInit};
+
+/// One round's settings. What each key means is written in [`super::config_text::DOCUMENTED`], once, for the file and the form.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoundConfig {
+    pub preset: String,
+    pub seed: u64,
+    pub device: String,
+
+    pub test_folds: Vec<u8>,
+    pub train_folds: Vec<u8>,
+    pub hard_negatives: HardNegativeSource,
+    pub init: RoundInit,
+    pub flip: f64,
+
+    pub iterations: u64,
+    pub batch_images: u32,
+    pub accumulate: u32,
+
+    pub base_lr: f64,
+    pub schedule: ScheduleKind,
+    pub milestones: Vec<f64>,
+    pub lr_factor: f64,
+    pub warmup: f64,
+    pub warmup_factor: f64,
+    pub momentum: f64,
+    pub weight_decay: f64,
+    pub bias_lr_factor: f64,
+    pub bias_weight_decay: bool,
+    pub clip_norm: f64,
+    pub max_loss: f64,
+
+    pub evaluate_every: u64,
+    pub checkpoint_every: u64,
+    pub keep_every: u64,
+    pub workers: u32,
+    pub prefetch: u32,
+
+    pub detector: DetectorConfig,
+    pub sampler: SamplerConfig,
+}
+
+impl Default for RoundConfig {
+    /// The paper's.
+    fn default() -> Self {
+        super::presets::paper()
+    }
+}
+
+impl RoundConfig {
+    /// The learning rate of each step.
+    pub fn lr_schedule(&self) -> Schedule {
+        let at = |fraction: f64| (fraction * self.iterations as f64).round() as u64;
+        Schedule {
+            kind: self.schedule,
+            base_lr: self.base_lr,
+            iterations: self.iterations,
+            milestones: self.milestones.iter().map(|&fraction| at(fraction)).collect(),
+            factor: self.lr_factor,
+            warmup: at(self.warmup),
+            warmup_factor: self.warmup_factor,
+        }
+    }
+
+    /// Images that one step of the optimiser sees.
+    pub fn images_per_step(&self) -> u64 {
+        u64::from(self.batch_images) * u64::from(self.accumulate)
+    }
+
+    /// Whether the round trains on images of this fold; images without a fold (background sets) always take part.
+    pub fn trains_on(&self, fold: Option<u8>) -> bool {
+        let Some(fold) = fold else { return true };
+        !self.test_folds.contains(&fold) && (self.train_folds.is_empty() || self.train_folds.contains(&fold))
+    }
+
+    /// Whether the round is tested on images of this fold.
+    pub fn tests_on(&self, fold: Option<u8>) -> bool {
+        fold.is_some_and(|fold| self.test_folds.contains(&fold))
+    }
+
+    /// What contradicts itself or makes no sense, whoever set it.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.check_with(&KeyLines::named("round.toml"))
+    }
+
+    pub(super) fn check_with(&self, lines: &KeyLines) -> Result<(), ConfigError> {
+        self.check_data(lines)?;
+        self.check_schedule(lines)?;
+        self.check_optimiser(lines)?;
+        self.check_sampler(lines)?;
+        self.detector.validate().map_err(|error| lines.error("detector", error.to_string()))
+    }
+
+    fn check_data(&self, lines: &KeyLines) -> Result<(), ConfigError> {
+        if let Some(both) = self.train_folds.iter().find(|fold| self.test_folds.contains(fold)) {
+            let message = format!("fold {both} is in `test_folds` too; a fold is either trained on or tested on");
+            return Err(lines.error("train_folds", message));
+        }
+        if self.test_folds.contains(&0) {
+            return Err(lines.error("test_folds", "folds are counted from 1"));
+        }
+        if self.train_folds.contains(&0) {
+            return Err(lines.error("train_folds", "folds are counted from 1"));
+        }
+        within(lines, "flip", self.flip, 0.0, 1.0)
+    }
+
+    fn check_schedule(&self, lines: &KeyLines) -> Result<(), ConfigError> {
+        at_least_one(lines, "iterations", self.iterations)?;
+        at_least_one(lines, "batch_images", u64::from(self.batch_images))?;
+        at_least_one(lines, "accumulate", u64::from(self.accumulate))?;
+        at_least_one(lines, "workers", u64::from(self.workers))?;
+        at_least_one(lines, "prefetch", u64::from(self.prefetch))?;
+        within(lines, "warmup", self.warmup, 0.0, 1.0)?;
+        within(lines, "warmup_factor", self.warmup_factor, 0.0, 1.0)?;
+        within(lines, "lr_factor", self.lr_factor, 0.0, 1.0)?;
+        for &milestone in &self.milestones {
+            within(lines, "milestones", milestone, 0.0, 1.0)?;
+        }
+        if !self.milestones.is_sorted() {
+            return Err(lines.error("milestones", "the fractions must ascend"));
+        }
+        if self.schedule == ScheduleKind::Step && self.milestones.first().is_some_and(|&first| first < self.warmup) {
+            return Err(lines.error("warmup", "the warm-up lasts beyond the first of the `milestones`"));
+        }
+        if self.schedule != ScheduleKind::Step && lines.contains("milestones") && !self.milestones.is_empty() {
+            return Err(lines.error("milestones", "only `schedule = \"step\"` has milestones"));
+        }
+        Ok(())
+    }
+
+    fn check_optimiser(&self, lines: &KeyLines) -> Result<(), ConfigError> {
+        if !(self.base_lr > 0.0 && self.base_lr.is_finite()) {
+            return Err(lines.error("base_lr", format!("{} is not above 0", self.base_lr)));
+        }
+        if !(0.0..1.0).contains(&self.momentum) {
+            return Err(lines.error("momentum", format!("{} is not in 0 up to below 1", self.momentum)));
+        }
+        within(lines, "weight_decay", self.weight_decay, 0.0, 1.0)?;
+        within(lines, "bias_lr_factor", self.bias_lr_factor, 0.0, 100.0)?;
+        within(lines, "clip_norm", self.clip_norm, 0.0, f64::MAX)?;
+        if self.max_loss <= 0.0 || self.max_loss.is_nan() {
+            return Err(lines.error("max_loss", "a loss is always above 0: every step would stop the round"));
+        }
+        Ok(())
+    }
+
+    fn check_sampler(&self, lines: &KeyLines) -> Result<(), ConfigError> {
+        let sampler = &self.sampler;
+        within(lines, "sampler.positive_fraction", sampler.positive_fraction, 0.0, 1.0)?;
+        within(lines, "sampler.fg_iou", sampler.fg_iou, 0.0, 1.0)?;
+        let (low, high) = sampler.bg_iou;
+        if low > high || low < 0.0 {
+            return Err(lines.error("sampler.bg_iou", format!("[{low}, {high}] is not an interval of IoU")));
+        }
+        if sampler.fg_iou < high {
+            let message = format!("its upper end {high} is above `fg_iou` ({}): a RoI would be both", sampler.fg_iou);
+            return Err(lines.error("sampler.bg_iou", message));
+        }
+        Ok(())
+    }
+}
+
+fn within(lines: &KeyLines, key: &str, value: f64, low: f64, high: f64) -> Result<(), ConfigError> {
+    if (low..=high).contains(&value) {
+        return Ok(());
+    }
+    let range = if high == f64::MAX { format!("at least {low}") } else { format!("within {low} and {high}") };
+    Err(lines.error(key, format!("{value} is not {range}")))
+}
+
+fn at_least_one(lines: &KeyLines, key: &str, value: u64) -> Result<(), ConfigError> {
+    if value == 0 { Err(lines.error(key, "must be at least 1")) } else { Ok(()) }
+}

@@ -1,0 +1,168 @@
+//! `round.toml`: the settings as text, read with errors that name the line and written with a comment on every key. Must not know
+//! what a round does with them.
+
+use serde::de::DeserializeOwned;
+use toml::{Table, Value};
+
+use super::config::RoundConfig;
+use super::overlay::{self, ConfigError, KeyLines};
+use crate::detector::DetectorConfig;
+
+/// Every key of the top of `round.toml` in its written order, with what it means.
+pub const DOCUMENTED: &[(&str, &str)] = &[
+    ("preset", "The settings that everything not written here comes from: paper, quick, overnight, cpu, sample."),
+    ("seed", "All randomness of the round: order, flips, samples, fresh weights."),
+    ("device", "auto, cpu or cuda:0."),
+    ("test_folds", "Folds that are not trained on and that the round is tested on."),
+    ("train_folds", "Folds to train on; empty: all but the test folds. Images without a fold always take part."),
+    (
+        "hard_negatives",
+        "Of earlier rounds: none, unreviewed (the paper's: all that nobody rejected) or confirmed (by an annotator).",
+    ),
+    ("init", "Where the weights start: backbone (the paper's: the pretrained one) or previous (the last round's)."),
+    ("flip", "Chance that an image is mirrored."),
+    (
+        "iterations",
+        "Steps of the optimiser. Milestones and warm-up are fractions of it: this one number stretches everything.",
+    ),
+    ("batch_images", "Images in a mini-batch."),
+    ("accumulate", "Mini-batches whose gradients are averaged for one step."),
+    ("base_lr", "Learning rate of SGD before the first milestone."),
+    ("schedule", "step (the paper's), cosine or constant."),
+    ("milestones", "Where the rate drops, as fractions of the iterations (the paper's: after 50k of 70k)."),
+    ("lr_factor", "What a milestone multiplies the rate by; what is left of it at the end of a cosine."),
+    ("warmup", "Length of the linear warm-up as a fraction of the iterations; 0: none."),
+    ("warmup_factor", "Fraction of the rate at the first step of the warm-up."),
+    ("momentum", "Momentum of SGD."),
+    ("weight_decay", "L2 penalty on the weights."),
+    ("bias_lr_factor", "Biases and norms learn this much faster (Caffe: 2, torchvision: 1)."),
+    ("bias_weight_decay", "Whether biases and norms are decayed too (Caffe: false, torchvision: true)."),
+    ("clip_norm", "Largest L2 norm of all gradients together; 0: not clipped."),
+    ("max_loss", "A total loss above this stops the round: it has exploded."),
+    ("evaluate_every", "Steps between two tests on the test folds; 0: only at the end."),
+    ("checkpoint_every", "Steps between two checkpoints; 0: only at the end and when stopped."),
+    ("keep_every", "Each k-th of these checkpoints is kept; 0: only the last and the best."),
+    ("workers", "Threads that decode and resize."),
+    ("prefetch", "Images held ready ahead of the step."),
+];
+
+/// A setting in which two rounds differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The full key, e.g. `sampler.fg_iou`.
+    pub key: String,
+    /// Both values as TOML; empty where a config lacks the key.
+    pub before: String,
+    pub after: String,
+}
+
+impl RoundConfig {
+    /// Reads `round.toml`. What the text leaves out comes from its `preset` (the paper's when it names none); naming another
+    /// `detector.architecture` than the round preset's resets the whole `[detector]` table to that one first. `file` is for messages.
+    pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let (over, lines) = overlay::parse(text, file)?;
+        let mut base = to_table(&base_config(&over, &lines)?);
+        check_leaves(&base, &over, &lines)?;
+        overlay::lay_over(&mut base, over, &lines)?;
+        let config: Self = from_table(base).map_err(|message| lines.error("round.toml", message))?;
+        config.check_with(&lines)?;
+        Ok(config)
+    }
+
+    /// The whole config as a commented file that `from_toml` reads back to the same value.
+    pub fn to_toml(&self) -> String {
+        let table = to_table(self);
+        let mut text = String::from("# Quarry round settings. Keys left out come from the preset.\n");
+        for (key, meaning) in DOCUMENTED {
+            if let Some(value) = table.get(*key) {
+                text.push_str(&format!("\n# {meaning}\n{key} = {value}\n"));
+            }
+        }
+        let sections: Table = table.into_iter().filter(|(_, value)| value.is_table()).collect();
+        text.push('\n');
+        text.push_str(&sections.to_string());
+        text
+    }
+
+    /// The settings in which `other` differs from this one, by key.
+    pub fn differences(&self, other: &Self) -> Vec<Difference> {
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        flatten("", to_table(self), &mut before);
+        flatten("", to_table(other), &mut after);
+        let value_in = |list: &[(String, String)], key: &str| {
+            list.iter().find(|(k, _)| k == key).map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let mut keys: Vec<String> = before.iter().chain(&after).map(|(key, _)| key.clone()).collect();
+        keys.sort();
+        keys.dedup();
+        keys.into_iter()
+            .map(|key| Difference { before: value_in(&before, &key), after: value_in(&after, &key), key })
+            .filter(|difference| difference.before != difference.after)
+            .collect()
+    }
+}
+
+/// What a top-level key of `round.toml` means; the form's tooltip.
+pub fn meaning(key: &str) -> Option<&'static str> {
+    DOCUMENTED.iter().find(|(name, _)| *name == key).map(|(_, meaning)| *meaning)
+}
+
+/// The config that `over` is laid on: its round preset, with its detector preset where it names another.
+fn base_config(over: &Table, lines: &KeyLines) -> Result<RoundConfig, ConfigError> {
+    let mut config = match over.get("preset") {
+        Some(Value::String(name)) => {
+            RoundConfig::preset(name).map_err(|error| lines.error("preset", error.to_string()))?
+        }
+        _ => RoundConfig::default(),
+    };
+    let named = over.get("detector").and_then(|detector| detector.get("architecture")).and_then(Value::as_str);
+    if let Some(name) = named.filter(|name| *name != config.detector.architecture.as_str()) {
+        config.detector =
+            DetectorConfig::preset(name).map_err(|error| lines.error("detector.architecture", error.to_string()))?;
+    }
+    Ok(config)
+}
+
+/// Tries every value on its own, so that one which doesn't parse (an unknown word, a negative count) is named with its line.
+fn check_leaves(base: &Table, over: &Table, lines: &KeyLines) -> Result<(), ConfigError> {
+    let mut leaves = Vec::new();
+    leaves_of(&mut Vec::new(), over, &mut leaves);
+    for (path, value) in leaves {
+        let nested = path.iter().rev().fold(value, |inner, key| Value::Table(Table::from_iter([(key.clone(), inner)])));
+        let Value::Table(single) = nested else { continue };
+        let mut trial = base.clone();
+        overlay::lay_over(&mut trial, single, lines)?;
+        from_table::<RoundConfig>(trial).map_err(|message| lines.error(&path.join("."), message))?;
+    }
+    Ok(())
+}
+
+fn leaves_of(path: &mut Vec<String>, table: &Table, leaves: &mut Vec<(Vec<String>, Value)>) {
+    for (key, value) in table {
+        path.push(key.clone());
+        match value {
+            Value::Table(inner) if !inner.is_empty() => leaves_of(path, inner, leaves),
+            value => leaves.push((path.clone(), value.clone())),
+        }
+        path.pop();
+    }
+}
+
+fn flatten(path: &str, table: Table, flat: &mut Vec<(String, String)>) {
+    for (key, value) in table {
+        let full = if path.is_empty() { key } else { format!("{path}.{key}") };
+        match value {
+            Value::Table(inner) => flatten(&full, inner, flat),
+            value => flat.push((full, value.to_string())),
+        }
+    }
+}
+
+fn to_table(config: &RoundConfig) -> Table {
+    #[expect(clippy::expect_used, reason = "a struct of numbers, words and lists is always a TOML table")]
+    Table::try_from(config).expect("round settings are a TOML table")
+}
+
+fn from_table<T: DeserializeOwned>(table: Table) -> Result<T, String> {
+    T::deserialize(Value::Table(table)).map_err(|error: toml::de::Error| error.message().to_owned())
+}

@@ -1,0 +1,146 @@
+//! What a round says while it runs. Plain facts: no tensor, nothing of the window.
+//!
+//! The written order: `Started` once (not when the round fails before its first step), then `Step`, `Warning`, `Checkpoint` and
+//! `Evaluating`/`Evaluated` in the order in which they happen, then `Finished` exactly once and last: after success, cancel, error
+//! and panic alike.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+/// One fact of a running round.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TrainEvent {
+    Started(RoundStart),
+    Step(StepReport),
+    /// Something to know that doesn't stop the round, e.g. an unreadable photograph.
+    Warning(String),
+    /// A checkpoint is complete on disk; `path` is its folder.
+    Checkpoint {
+        step: u64,
+        path: PathBuf,
+    },
+    /// `RoundHooks::evaluate` is about to be called.
+    Evaluating {
+        step: u64,
+    },
+    /// It came back; `score` is its figure of merit, larger is better.
+    Evaluated {
+        step: u64,
+        score: Option<f64>,
+    },
+    Finished {
+        outcome: Outcome,
+    },
+}
+
+/// What a round sets out to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoundStart {
+    /// Steps already done by an earlier sitting.
+    pub step: u64,
+    pub iterations: u64,
+    pub images: u64,
+    pub faces: u64,
+    pub hard_negatives: u64,
+    pub ignored: u64,
+    /// Numbers that the round trains.
+    pub trainable: u64,
+    pub device: String,
+}
+
+/// One step of the optimiser. Losses carry torchvision's names and are means over the step's mini-batches.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StepReport {
+    /// Steps done, this one included.
+    pub step: u64,
+    pub total: f64,
+    pub losses: Losses,
+    pub lr: f64,
+    /// L2 norm of all gradients before clipping.
+    pub grad_norm: f64,
+    pub images_per_s: f64,
+    /// Seconds to the end, from the median of recent steps.
+    pub eta_s: f64,
+    pub seconds: f64,
+    /// Of them, seconds spent waiting for the loader.
+    pub loader_wait_s: f64,
+}
+
+/// The parts of the loss.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Losses {
+    pub classifier: f64,
+    pub box_reg: f64,
+    pub objectness: f64,
+    pub rpn_box_reg: f64,
+    /// 0 without an ellipse head.
+    pub ellipse: f64,
+}
+
+impl Losses {
+    /// torchvision's names, in the order of `values`.
+    pub const NAMES: [&'static str; 5] =
+        ["loss_classifier", "loss_box_reg", "loss_objectness", "loss_rpn_box_reg", "loss_ellipse"];
+
+    pub fn values(&self) -> [f64; 5] {
+        [self.classifier, self.box_reg, self.objectness, self.rpn_box_reg, self.ellipse]
+    }
+}
+
+/// How a round ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    Cancelled,
+    /// What went wrong and what to do.
+    Failed(String),
+}
+
+/// Step times of the last while; their median is not upset by an evaluation or a checkpoint in between.
+#[derive(Debug, Clone, Default)]
+pub struct StepClock {
+    recent: VecDeque<f64>,
+}
+
+impl StepClock {
+    /// Steps that count as recent.
+    const RECENT: usize = 51;
+
+    pub fn record(&mut self, seconds: f64) {
+        if self.recent.len() == Self::RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(seconds);
+    }
+
+    /// The median of the recent steps in seconds, 0 before the first.
+    pub fn median(&self) -> f64 {
+        let mut sorted: Vec<f64> = self.recent.iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    /// Seconds that `steps` more steps will take.
+    pub fn eta(&self, steps: u64) -> f64 {
+        self.median() * steps as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn eta_follows_the_median_of_recent_steps() {
+        let mut clock = StepClock::default();
+        assert_eq!(clock.eta(10), 0.0);
+        for seconds in [2.0, 2.0, 90.0] {
+            clock.record(seconds);
+        }
+        assert_eq!(clock.eta(10), 20.0);
+        for _ in 0..StepClock::RECENT {
+            clock.record(1.0);
+        }
+        assert_eq!(clock.eta(3), 3.0, "old steps are forgotten");
+    }
+}

@@ -1,0 +1,134 @@
+//! Lays a TOML text over a table of defaults: a key that the defaults lack is an error that names its line and the nearest known
+//! key. Must not know what the keys mean.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
+
+/// What is wrong with a settings file; every message names the file and, where there is one, the line.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+pub enum ConfigError {
+    #[error("{file}:{line}: not valid TOML: {message}")]
+    Syntax { file: String, line: usize, message: String },
+    #[error("{file}:{line}: unknown key `{key}`{}", nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    UnknownKey { file: String, line: usize, key: String, nearest: Option<String> },
+    #[error("{file}:{line}: `{key}`: {message}")]
+    Value { file: String, line: usize, key: String, message: String },
+    #[error("there is no preset `{name}`{}; the presets are {}", nearest.as_ref().map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default(), known.join(", "))]
+    Preset { name: String, nearest: Option<String>, known: Vec<String> },
+}
+
+/// The lines at which the keys of a text stand, by full path (`sampler.fg_iou`).
+#[derive(Debug, Clone, Default)]
+pub(super) struct KeyLines {
+    file: String,
+    lines: HashMap<String, usize>,
+}
+
+impl KeyLines {
+    pub(super) fn named(file: &str) -> Self {
+        Self { file: file.to_owned(), lines: HashMap::new() }
+    }
+
+    pub(super) fn contains(&self, key: &str) -> bool {
+        self.lines.contains_key(key)
+    }
+
+    /// An error about `key`, placed where the text sets it, or at the first line where it leaves it to the defaults.
+    pub(super) fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
+        let line = self.lines.get(key).copied().unwrap_or(1);
+        ConfigError::Value { file: self.file.clone(), line, key: key.to_owned(), message: message.into() }
+    }
+}
+
+/// Parses `text` and says at which line each of its keys stands.
+pub(super) fn parse(text: &str, file: &str) -> Result<(Table, KeyLines), ConfigError> {
+    let syntax = |error: &toml::de::Error| ConfigError::Syntax {
+        file: file.to_owned(),
+        line: error.span().map_or(1, |span| line_at(text, span.start)),
+        message: error.message().to_owned(),
+    };
+    let spanned = DeTable::parse(text).map_err(|e| syntax(&e))?;
+    let table: Table = toml::from_str(text).map_err(|e| syntax(&e))?;
+    let mut lines = KeyLines::named(file);
+    collect_lines(text, spanned.get_ref(), "", &mut lines.lines);
+    Ok((table, lines))
+}
+
+/// Writes every value of `over` into `base`. Keys must exist in `base` and keep its type; whole numbers do for fractions.
+pub(super) fn lay_over(base: &mut Table, over: Table, lines: &KeyLines) -> Result<(), ConfigError> {
+    lay_table(base, over, "", lines)
+}
+
+/// The word of `known` most like `word`, when any is like it at all.
+pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let scored = known.map(|candidate| (strsim::jaro_winkler(word, candidate), candidate));
+    let (likeness, candidate) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (likeness > 0.6).then(|| candidate.to_owned())
+}
+
+fn lay_table(base: &mut Table, over: Table, path: &str, lines: &KeyLines) -> Result<(), ConfigError> {
+    for (key, value) in over {
+        let full = joined(path, &key);
+        let Some(slot) = base.get_mut(&key) else {
+            return Err(ConfigError::UnknownKey {
+                file: lines.file.clone(),
+                line: lines.lines.get(&full).copied().unwrap_or(1),
+                nearest: nearest(&key, base.keys().map(String::as_str)).map(|n| joined(path, &n)),
+                key: full,
+            });
+        };
+        match (slot, value) {
+            (Value::Table(inner), Value::Table(value)) => lay_table(inner, value, &full, lines)?,
+            (slot, value) => {
+                let found = value.type_str();
+                let wanted = slot.type_str();
+                *slot = fitted(slot, value).ok_or_else(|| {
+                    lines.error(&full, format!("expected {}, found {}", article(wanted), article(found)))
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `value` in the type of `slot`, or `None`.
+fn fitted(slot: &Value, value: Value) -> Option<Value> {
+    match (slot, value) {
+        (Value::Float(_), Value::Integer(whole)) => Some(Value::Float(whole as f64)),
+        (Value::Array(old), Value::Array(new)) => {
+            let like_old = |item: Value| match old.first() {
+                Some(first) => fitted(first, item),
+                None => Some(item),
+            };
+            new.into_iter().map(like_old).collect::<Option<Vec<_>>>().map(Value::Array)
+        }
+        (slot, value) if slot.same_type(&value) => Some(value),
+        _ => None,
+    }
+}
+
+fn collect_lines(text: &str, table: &DeTable<'_>, path: &str, lines: &mut HashMap<String, usize>) {
+    for (key, value) in table {
+        let full = joined(path, key.get_ref());
+        lines.insert(full.clone(), line_at(text, key.span().start));
+        if let DeValue::Table(inner) = Spanned::get_ref(value) {
+            collect_lines(text, inner, &full, lines);
+        }
+    }
+}
+
+fn joined(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
+}
+
+fn article(kind: &str) -> String {
+    let an = kind.starts_with(['a', 'e', 'i', 'o', 'u']);
+    format!("{} {kind}", if an { "an" } else { "a" })
+}

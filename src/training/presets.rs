@@ -1,0 +1,118 @@
+//! Ready-made settings of a round. Only numbers: what they mean is written in `config_text`.
+
+use super::config::RoundConfig;
+use super::overlay::{self, ConfigError};
+use super::schedule::ScheduleKind;
+use crate::detector::{Architecture, DetectorConfig, SamplerConfig};
+use crate::domain::{HardNegativeSource, RoundInit};
+
+/// A preset's name with what it is for.
+pub const PRESETS: &[(&str, &str)] = &[
+    ("paper", "The paper's run: ResNet-50, shorter side 600, 70 000 steps. For a GPU"),
+    ("quick", "A first look in about ten minutes on two CPU cores"),
+    ("overnight", "One night on two CPU cores, under an hour on a GPU"),
+    ("cpu", "The half-width detector at shorter side 300, about twenty minutes on two CPU cores"),
+    ("sample", "For the built-in sample, about two minutes on two CPU cores"),
+];
+
+impl RoundConfig {
+    /// The settings of one of [`PRESETS`].
+    pub fn preset(name: &str) -> Result<Self, ConfigError> {
+        let config = match name {
+            "paper" => paper(),
+            "quick" => quick(),
+            "overnight" => overnight(),
+            "cpu" => cpu(),
+            "sample" => sample(),
+            _ => {
+                let names = || PRESETS.iter().map(|(name, _)| *name);
+                return Err(ConfigError::Preset {
+                    name: name.to_owned(),
+                    nearest: overlay::nearest(name, names()),
+                    known: names().map(str::to_owned).collect(),
+                });
+            }
+        };
+        Ok(config)
+    }
+}
+
+/// SGD at 0.001 for 50k steps, then 0.0001 for 20k; flips; one image a step as in py-faster-rcnn.
+pub(super) fn paper() -> RoundConfig {
+    RoundConfig {
+        preset: "paper".to_owned(),
+        seed: 1,
+        device: "auto".to_owned(),
+        test_folds: vec![10],
+        train_folds: Vec::new(),
+        hard_negatives: HardNegativeSource::Confirmed,
+        init: RoundInit::Backbone,
+        flip: 0.5,
+        iterations: 70_000,
+        batch_images: 1,
+        accumulate: 1,
+        base_lr: 0.001,
+        schedule: ScheduleKind::Step,
+        milestones: vec![5.0 / 7.0],
+        lr_factor: 0.1,
+        warmup: 0.0,
+        warmup_factor: 0.1,
+        momentum: 0.9,
+        weight_decay: 0.0005,
+        bias_lr_factor: 1.0,
+        bias_weight_decay: true,
+        clip_norm: 0.0,
+        max_loss: 1000.0,
+        evaluate_every: 10_000,
+        checkpoint_every: 1000,
+        keep_every: 10,
+        workers: 2,
+        prefetch: 8,
+        detector: DetectorConfig::of(Architecture::ResNet50C4),
+        sampler: SamplerConfig::default(),
+    }
+}
+
+fn cpu() -> RoundConfig {
+    RoundConfig {
+        preset: "cpu".to_owned(),
+        iterations: 700,
+        batch_images: 2,
+        base_lr: 0.01,
+        milestones: vec![0.75],
+        warmup: 0.1,
+        weight_decay: 0.0001,
+        clip_norm: 10.0,
+        evaluate_every: 0,
+        checkpoint_every: 100,
+        keep_every: 0,
+        workers: 1,
+        prefetch: 4,
+        detector: DetectorConfig::of(Architecture::ResNet50HalfFpn),
+        ..paper()
+    }
+}
+
+fn quick() -> RoundConfig {
+    RoundConfig { preset: "quick".to_owned(), iterations: 300, ..cpu() }
+}
+
+fn overnight() -> RoundConfig {
+    let detector = DetectorConfig { shorter_side: 400, longer_side_cap: 667, ..cpu().detector };
+    RoundConfig {
+        preset: "overnight".to_owned(),
+        iterations: 10_000,
+        warmup: 0.02,
+        evaluate_every: 2500,
+        checkpoint_every: 250,
+        keep_every: 10,
+        detector,
+        ..cpu()
+    }
+}
+
+/// The sample's scenes are about 320x240 and drawn: a small picture and few steps will do.
+fn sample() -> RoundConfig {
+    let detector = DetectorConfig { shorter_side: 160, longer_side_cap: 240, ..cpu().detector };
+    RoundConfig { preset: "sample".to_owned(), iterations: 150, checkpoint_every: 50, detector, ..cpu() }
+}

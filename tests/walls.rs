@@ -1,0 +1,140 @@
+//! The walls of the house: reads every source file's imports and fails on a breach. Knows paths and words, no behaviour.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a room may import from this crate.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("geometry", &[]),
+    ("domain", &["geometry"]),
+    ("dataset", &["domain", "geometry"]),
+    ("evaluation", &["domain", "geometry"]),
+    ("mining", &["domain", "geometry"]),
+    ("store", &["domain", "geometry"]),
+    ("detector", &["domain", "geometry"]),
+    ("training", &["detector", "domain", "geometry"]),
+    ("workflow", &["training", "detector", "store", "mining", "evaluation", "dataset", "domain", "geometry"]),
+    ("jobs", &["workflow", "training", "store", "mining", "evaluation", "dataset", "domain", "geometry"]),
+    (
+        "app",
+        &["jobs", "workflow", "training", "detector", "store", "mining", "evaluation", "dataset", "domain", "geometry"],
+    ),
+    ("cli", &["workflow", "training", "detector", "store", "mining", "evaluation", "dataset", "domain", "geometry"]),
+];
+
+/// A foreign crate and the only rooms that may name it.
+const CRATES: &[(&str, &[&str])] = &[
+    ("egui", &["app"]),
+    ("eframe", &["app"]),
+    ("egui_plot", &["app"]),
+    ("egui_extras", &["app"]),
+    ("egui_notify", &["app"]),
+    ("rfd", &["app"]),
+    ("tch", &["detector", "training"]),
+    ("rusqlite", &["store"]),
+    ("clap", &["cli"]),
+    ("indicatif", &["cli"]),
+    ("anyhow", &["cli", "app"]),
+];
+
+fn rust_files(dir: &Path, out: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+/// The lines of code with comments cut off, so that a doc comment may name what it must not know.
+fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .map(|(n, line)| (n + 1, line.split("//").next().unwrap_or("")))
+        .filter(|(_, l)| !l.trim().is_empty())
+}
+
+fn names(line: &str, prefix: &str) -> Vec<String> {
+    line.match_indices(prefix)
+        .filter(|(at, _)| *at == 0 || !line[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+        .map(|(at, _)| {
+            line[at + prefix.len()..]
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_')
+                .collect()
+        })
+        .collect()
+}
+
+fn breaches(src: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for (room, allowed) in ROOMS {
+        let dir = src.join(room);
+        assert!(dir.is_dir(), "the room src/{room} is gone: mend this list and ARCHITECTURE.md");
+        let mut files = Vec::new();
+        rust_files(&dir, &mut files);
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            let place = |line: usize| format!("{}:{line}", file.display());
+            assert!(
+                text.starts_with("//!"),
+                "{} does not open with //!: its purpose and what it must not know",
+                file.display()
+            );
+            for (line, code) in code_lines(&text) {
+                for other in names(code, "crate::").into_iter().filter(|n| ROOMS.iter().any(|(r, _)| r == n)) {
+                    if other != *room && !allowed.contains(&other.as_str()) {
+                        found.push(format!("{}: {room} imports {other}", place(line)));
+                    }
+                }
+                for (foreign, rooms) in CRATES {
+                    let used =
+                        !names(code, &format!("{foreign}::")).is_empty() || code.contains(&format!("use {foreign};"));
+                    if used && !rooms.contains(room) {
+                        found.push(format!("{}: {room} names {foreign}", place(line)));
+                    }
+                }
+                if code.contains("thread::spawn") || code.contains("thread::Builder") {
+                    let threads = ["jobs", "training", "store", "dataset", "evaluation"];
+                    if !threads.contains(room) {
+                        found.push(format!("{}: {room} starts a thread", place(line)));
+                    }
+                }
+                if code.contains(".cuda()") || (code.contains("Device::Cuda(") && !file.ends_with("detector/device.rs"))
+                {
+                    found.push(format!("{}: chooses a device outside detector/device.rs", place(line)));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_room_reaches_through_a_wall() {
+    let found = breaches(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    assert!(found.is_empty(), "breaches of the walls:\n{}", found.join("\n"));
+}
+
+#[test]
+fn the_test_sees_a_breach() {
+    let dir = tempfile::tempdir().unwrap();
+    for (room, _) in ROOMS {
+        fs::create_dir_all(dir.path().join(room)).unwrap();
+    }
+    let write = |file: &str, code: &str| fs::write(dir.path().join(file), format!("//! Test.\n{code}\n")).unwrap();
+    write("mining/mod.rs", "use crate::store::Store;");
+    write("workflow/mod.rs", "fn f() { let x = rusqlite::Connection::open(\"\"); }");
+    write("training/mod.rs", "let t = t.cuda();");
+    write("evaluation/mod.rs", "// crate::store is not known here\nuse crate::geometry::Ellipse;");
+    let found = breaches(dir.path());
+    assert_eq!(found.len(), 3, "{found:?}");
+}
+
+#[test]
+fn main_is_thin() {
+    let main = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/main.rs")).unwrap();
+    assert!(main.lines().count() <= 60);
+}
