@@ -25,18 +25,14 @@ pub enum CurvesCommand {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFormat {
-    Svg,
-    Png,
     Csv,
 }
 
 impl ExportFormat {
-    pub const ALL: [Self; 3] = [Self::Svg, Self::Png, Self::Csv];
+    pub const ALL: [Self; 1] = [Self::Csv];
 
     pub fn extension(self) -> &'static str {
         match self {
-            Self::Svg => "svg",
-            Self::Png => "png",
             Self::Csv => "csv",
         }
     }
@@ -49,16 +45,29 @@ pub struct CurvesView<'a> {
 
 impl CurvesView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
-        let side = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin { left: 16, right: 8, top: 16, bottom: 16 });
-        Panel::left("shown curves").frame(side).resizable(false).exact_size(280.0).show_separator_line(false).show(ui, |ui| {
-            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| self.side(ui));
+        let side = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin {
+            left: 16,
+            right: 8,
+            top: 16,
+            bottom: 16,
         });
-        let main = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin { left: 8, right: 16, top: 16, bottom: 16 });
+        Panel::left("shown curves").frame(side).resizable(false).exact_size(280.0).show_separator_line(false).show(
+            ui,
+            |ui| {
+                ScrollArea::vertical().auto_shrink(false).show(ui, |ui| self.side(ui));
+            },
+        );
+        let main = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin {
+            left: 8,
+            right: 16,
+            top: 16,
+            bottom: 16,
+        });
         egui::CentralPanel::default().frame(main).show(ui, |ui| {
             if self.model.is_empty() && !self.model.published.iter().any(|p| p.shown) {
                 return nothing(ui);
             }
-            let table = (90.0 + 26.0 * self.model.shown().count() as f32).min(ui.available_height() * 0.42);
+            let table = (92.0 + 34.0 * self.model.shown().count() as f32).min(ui.available_height() * 0.42);
             let height = ui.available_height() - table - theme::GAP;
             ui.columns(2, |columns| {
                 plot::show(&mut columns[0], self, Score::Discrete, height);

@@ -32,6 +32,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height:
             .allow_scroll(false)
             .allow_drag(false)
             .show_background(false)
+            .grid_color(theme::GRID)
             .show_crosshair(false);
         let plot = if log { plot.x_grid_spacer(log_marks) } else { plot };
         let shown = plot.show(ui, |plot| {
@@ -116,7 +117,12 @@ pub(super) fn paint_sample(painter: &Painter, rect: Rect, key: &CurveKey) {
     }
 }
 
-fn nearest(view: &CurvesView<'_>, score: Score, transform: &PlotTransform, pointer: Pos2) -> Option<(DrawnLine, Reading)> {
+fn nearest(
+    view: &CurvesView<'_>,
+    score: Score,
+    transform: &PlotTransform,
+    pointer: Pos2,
+) -> Option<(DrawnLine, Reading)> {
     let log = view.model.log_x;
     let distance = |reading: &Reading| position(transform, reading, log).distance(pointer);
     view.model.nearest(score, distance, REACH).map(|(line, reading)| (line.clone(), reading))
@@ -152,7 +158,10 @@ mod tests {
 
     #[test]
     fn a_logarithmic_axis_has_room_for_none() {
-        assert_eq!((x_text(x_of(0.0, true), true), x_text(x_of(100.0, true), true)), ("0".to_owned(), "100".to_owned()));
+        assert_eq!(
+            (x_text(x_of(0.0, true), true), x_text(x_of(100.0, true), true)),
+            ("0".to_owned(), "100".to_owned())
+        );
         assert_eq!(x_text(x_of(250.0, false), false), "250");
         let marks = log_marks(GridInput { bounds: (NONE_AT.log10(), 3.3), base_step_size: 0.01 });
         let tens = marks.iter().filter(|mark| mark.step_size == 1.0).count();

@@ -20,6 +20,11 @@ pub(super) fn show(ui: &mut Ui, model: &TrainModel, height: f32) {
             .x_axis_label("step")
             .y_axis_label("loss")
             .allow_scroll(false)
+            .grid_color(theme::GRID)
+            .default_x_bounds(0.0, 100.0)
+            .default_y_bounds(0.0, 2.0)
+            .label_formatter(|_| None)
+            .allow_drag(false)
             .show_background(false);
         plot.show(ui, |plot| {
             let Some(run) = &model.run else { return };
