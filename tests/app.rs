@@ -1,5 +1,6 @@
 //! The window from outside: real keys and clicks on the real screens, over a real project, without a display.
 #![cfg(feature = "gui")]
+#![allow(clippy::unwrap_used)]
 
 #[path = "support/app_project.rs"]
 mod app_project;

@@ -8,7 +8,7 @@ use super::views::review::ReviewView;
 use super::views::start::{OpenProject, StartView};
 use super::views::train::TrainView;
 use super::{QuarryApp, help, top_bar};
-use crate::jobs::{JobKind, Overview};
+use crate::jobs::{Job, JobKind, Overview};
 
 impl QuarryApp {
     /// One frame of the window.
@@ -56,9 +56,9 @@ impl QuarryApp {
         let job = self.jobs.job(JobKind::Round);
         let mut view = TrainView {
             model: &self.train,
-            progress: job.and_then(|job| job.progress()),
+            progress: job.and_then(Job::progress),
             is_running: job.is_some(),
-            is_stopping: job.is_some_and(|job| job.is_stopping()),
+            is_stopping: job.is_some_and(Job::is_stopping),
             has_project: self.session.is_some(),
             images: self.overview().map_or(0, |overview| overview.images),
             commands,

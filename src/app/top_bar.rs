@@ -5,6 +5,7 @@ use egui::{Align, Button, Layout, Panel, ProgressBar, RichText, Ui};
 use super::action::Action;
 use super::command::{Command, Screen};
 use super::{QuarryApp, theme};
+use super::views::train::Run;
 use crate::jobs::{Job, JobKind};
 use crate::workflow::WorkEvent;
 
@@ -74,7 +75,7 @@ fn progress(app: &QuarryApp, kind: JobKind, job: &Job<WorkEvent>) -> (f32, Strin
         return (0.0, "Stopping…".to_owned());
     }
     let run = app.train.run.as_ref().filter(|_| kind == JobKind::Round);
-    if let Some(share) = run.and_then(|run| run.share()).filter(|share| *share < 1.0) {
+    if let Some(share) = run.and_then(Run::share).filter(|share| *share < 1.0) {
         let round = run.and_then(|run| run.round).map_or(String::new(), |round| format!("Round {round}  "));
         return (share, format!("{round}{:.0} %", share * 100.0));
     }

@@ -34,7 +34,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height:
             .show_background(false)
             .grid_color(theme::GRID)
             .show_crosshair(false);
-        let plot = if log { plot.x_grid_spacer(log_marks) } else { plot };
+        let plot = if log { plot.x_grid_spacer(|input: GridInput| log_marks(input.bounds)) } else { plot };
         let shown = plot.show(ui, |plot| {
             plot.set_plot_bounds_x(x_of(0.0, log)..=x_max);
             plot.set_plot_bounds_y(0.0..=1.0);
@@ -71,8 +71,7 @@ fn x_text(value: f64, log: bool) -> String {
     if count < 0.75 { "0".to_owned() } else { format!("{count:.0}") }
 }
 
-fn log_marks(input: GridInput) -> Vec<GridMark> {
-    let (low, high) = input.bounds;
+fn log_marks((low, high): (f64, f64)) -> Vec<GridMark> {
     let mut marks = vec![GridMark { value: NONE_AT.log10(), step_size: 1.0 }];
     for decade in low.floor() as i32..=high.ceil() as i32 {
         for digit in 1..10 {
@@ -163,7 +162,7 @@ mod tests {
             ("0".to_owned(), "100".to_owned())
         );
         assert_eq!(x_text(x_of(250.0, false), false), "250");
-        let marks = log_marks(GridInput { bounds: (NONE_AT.log10(), 3.3), base_step_size: 0.01 });
+        let marks = log_marks((NONE_AT.log10(), 3.3));
         let tens = marks.iter().filter(|mark| mark.step_size == 1.0).count();
         assert_eq!(tens, 5, "0, 1, 10, 100, 1000");
     }

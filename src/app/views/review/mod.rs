@@ -205,7 +205,7 @@ impl ReviewView<'_> {
         if let Some(rate) = self.model.pace.per_minute() {
             pace = format!("{rate:.0} a minute");
             if let Some(minutes) = self.model.pace.minutes_left(left) {
-                pace.push_str(&format!("  ·  {} left", minutes_text(minutes)));
+                pace = format!("{pace}  ·  {} left", minutes_text(minutes));
             }
         }
         let share = done as f32 / (done + left).max(1) as f32;

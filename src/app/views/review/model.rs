@@ -69,6 +69,7 @@ pub struct Adjusting {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of the screen that have nothing to do with each other")]
 pub struct ReviewModel<Key> {
     pub filter: ReviewFilter,
     pub filter_open: bool,

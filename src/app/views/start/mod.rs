@@ -48,31 +48,20 @@ impl StartView<'_> {
 
     fn content(&mut self, ui: &mut Ui) {
         ui.add_space(18.0);
-        match self.project.take() {
-            Some(project) => {
-                overview::show(ui, &project, self.commands);
-                ui.add_space(theme::GAP * 1.5);
-                ui.columns(2, |columns| {
-                    self.import(&mut columns[0], project.busy);
-                    self.open(&mut columns[1]);
-                });
-            }
-            None => {
-                self.welcome(ui);
-                ui.columns(2, |columns| {
-                    self.open(&mut columns[0]);
-                    self.sample(&mut columns[1]);
-                });
-            }
+        if let Some(project) = self.project.take() {
+            overview::show(ui, &project, self.commands);
+            ui.add_space(theme::GAP * 1.5);
+            ui.columns(2, |columns| {
+                self.import(&mut columns[0], project.busy);
+                self.open(&mut columns[1]);
+            });
+        } else {
+            welcome(ui);
+            ui.columns(2, |columns| {
+                self.open(&mut columns[0]);
+                self.sample(&mut columns[1]);
+            });
         }
-    }
-
-    fn welcome(&self, ui: &mut Ui) {
-        ui.add_space(28.0);
-        ui.label(RichText::new("Quarry").size(34.0).strong().color(theme::STRONG));
-        let line = "Train a face detector, review its false positives, retrain, watch the ROC curves move.";
-        ui.label(RichText::new(line).size(16.0).color(theme::WEAK));
-        ui.add_space(26.0);
     }
 
     fn open(&mut self, ui: &mut Ui) {
@@ -191,4 +180,12 @@ pub(super) fn card(ui: &mut Ui, title: &str, content: impl FnOnce(&mut Ui)) {
             content(ui);
         });
     });
+}
+
+fn welcome(ui: &mut Ui) {
+    ui.add_space(28.0);
+    ui.label(RichText::new("Quarry").size(34.0).strong().color(theme::STRONG));
+    let line = "Train a face detector, review its false positives, retrain, watch the ROC curves move.";
+    ui.label(RichText::new(line).size(16.0).color(theme::WEAK));
+    ui.add_space(26.0);
 }

@@ -5,7 +5,7 @@ mod losses;
 mod model;
 mod series;
 
-pub use model::{Form, LogLine, TrainModel};
+pub use model::{Form, LogLine, Run, TrainModel};
 pub use series::Series;
 
 use egui::{Panel, ProgressBar, RichText, ScrollArea, Ui};
