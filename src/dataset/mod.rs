@@ -7,6 +7,7 @@ pub mod fddb;
 mod folder;
 mod imported;
 mod photographs;
+pub mod sample;
 
 pub use decode::{PhotographHeader, decode_rgb, decode_rgb_bytes, read_header};
 pub use error::DatasetError;

@@ -10,6 +10,7 @@ mod network_image;
 mod sampler_config;
 mod sampling;
 mod training_sample;
+pub mod weights;
 
 #[cfg(feature = "torch")]
 mod backbone;

@@ -48,11 +48,6 @@ const REDUCE_FROM: usize = 64;
 
 /// Matches one image at each of its thresholds.
 pub fn match_image(image: &EvaluatedImage, matching: Matching) -> ImageOutcome {
-    match_image_reducing_from(image, matching, REDUCE_FROM)
-}
-
-/// `match_image` that reduces problems of at least `reduce_from` touching detections; for tests of the reduction.
-pub(crate) fn match_image_reducing_from(image: &EvaluatedImage, matching: Matching, reduce_from: usize) -> ImageOutcome {
     let faces = image.faces.len() as u64;
     if image.detections.is_empty() {
         let step = Step { threshold: NO_DETECTIONS, true_positives: 0, false_positives: 0, continuous: 0.0 };
@@ -64,7 +59,7 @@ pub(crate) fn match_image_reducing_from(image: &EvaluatedImage, matching: Matchi
     let mut entering: Vec<usize> = (0..touching.len()).collect();
     entering.sort_by(|&a, &b| touching[b].score.total_cmp(&touching[a].score));
 
-    let mut growing = GrowingProblem::new(&touching, image.faces.len(), matching, reduce_from);
+    let mut growing = GrowingProblem::new(&touching, image.faces.len(), matching);
     let mut entering = entering.into_iter().peekable();
     let mut kept = 0;
     let mut steps = Vec::new();
@@ -100,8 +95,8 @@ struct GrowingProblem<'a> {
 }
 
 impl<'a> GrowingProblem<'a> {
-    fn new(touching: &'a [TouchingDetection], faces: usize, matching: Matching, reduce_from: usize) -> Self {
-        let wide = reduce_from <= touching.len() && 2 * (faces + 1) < touching.len().max(2 * reduce_from);
+    fn new(touching: &'a [TouchingDetection], faces: usize, matching: Matching) -> Self {
+        let wide = REDUCE_FROM.max(2 * (faces + 1)) < touching.len();
         Self {
             touching,
             matching,

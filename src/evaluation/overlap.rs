@@ -1,7 +1,7 @@
 //! The overlaps of one image: which detection touches which face, and by how much. Must not know scores' order nor matching.
 
 use super::pixel_set::PixelSet;
-use super::region::EvaluatedImage;
+use super::region::{EvaluatedImage, Region};
 
 /// A detection that overlaps at least one face.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,8 +33,15 @@ pub(crate) fn touching_detections(image: &EvaluatedImage) -> Vec<TouchingDetecti
 /// A face and a detection of `image` that both have no pixel inside it: the official program divides 0 by 0 there and never
 /// ends. `(face, detection)` by their place; the evaluation counts such a pair as no overlap.
 pub fn pair_without_pixels(image: &EvaluatedImage) -> Option<(usize, usize)> {
-    let empty = |region| PixelSet::paint(region, image.width, image.height).area() == 0;
-    let face = image.faces.iter().position(empty)?;
+    let empty = |region: &Region| PixelSet::paint(region, image.width, image.height).area() == 0;
+    // Painting every face only for this would cost as much as the evaluation: those with their centre inside have pixels.
+    let inside = |region: &Region| match *region {
+        Region::Ellipse { cx, cy, .. } => {
+            0.0 <= cx && 0.0 <= cy && cx <= f64::from(image.width) - 1.0 && cy <= f64::from(image.height) - 1.0
+        }
+        Region::Rectangle { .. } => false,
+    };
+    let face = image.faces.iter().position(|face| !inside(face) && empty(face))?;
     let detection = image.detections.iter().position(|d| empty(&d.region))?;
     Some((face, detection))
 }

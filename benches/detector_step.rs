@@ -1,0 +1,74 @@
+//! Seconds per training step and per detected picture on random pixels. Usage:
+//! `cargo bench --bench detector_step -- PRESET SHORTER_SIDE BATCH STEPS [THREADS]`.
+
+use std::time::Instant;
+
+use image::RgbImage;
+use quarry::detector::{Detector, DetectorConfig, NetworkImage, SamplerConfig, TrainingSample, choose_device};
+use quarry::geometry::BoundingBox;
+use rand::{RngCore, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|w| w != "--bench").collect();
+    let number = |k: usize, default: u32| words.get(k).and_then(|w| w.parse().ok()).unwrap_or(default);
+    let preset = words.first().map_or("resnet50-half-fpn", String::as_str);
+    tch::set_num_threads(number(4, 2) as i32);
+    let mut config = DetectorConfig::preset(preset).expect("a preset");
+    let side = number(1, config.shorter_side);
+    (config.shorter_side, config.longer_side_cap) = (side, side * 5 / 3);
+    let device = choose_device("auto").expect("a device");
+    let detector = Detector::new(&config, device, 1).expect("a detector");
+
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut pixels = vec![0_u8; (side * (side * 4 / 3) * 3) as usize];
+    rng.fill_bytes(&mut pixels);
+    let picture = RgbImage::from_raw(side * 4 / 3, side, pixels).expect("pixels");
+    let image = NetworkImage::prepare(&picture, &config).expect("a picture");
+    let s = f64::from(side);
+    let faces = vec![
+        BoundingBox::new(0.1 * s, 0.1 * s, 0.3 * s, 0.4 * s),
+        BoundingBox::new(0.6 * s, 0.3 * s, 0.9 * s, 0.75 * s),
+        BoundingBox::new(0.4 * s, 0.6 * s, 0.45 * s, 0.68 * s),
+    ];
+    let sample = TrainingSample { image, ellipses: vec![None; 3], faces, hard_negatives: vec![], ignored: vec![] };
+    let batch = vec![sample; number(2, 2) as usize];
+    let steps = number(3, 10);
+
+    let sampler = SamplerConfig::default();
+    let (mut forward, mut backward, mut update) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..steps + 2 {
+        let start = Instant::now();
+        let report = detector.losses(&batch, &sampler, &mut rng).expect("losses");
+        forward.push(start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        report.total.backward();
+        backward.push(start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        tch::no_grad(|| {
+            for (_, mut weight) in detector.trainable() {
+                let gradient = weight.grad();
+                let _ = weight.g_add_(&(gradient * -1e-9));
+                weight.zero_grad();
+            }
+        });
+        update.push(start.elapsed().as_secs_f64());
+    }
+    let mut detect = Vec::new();
+    for _ in 0..steps + 2 {
+        let start = Instant::now();
+        let _ = detector.detect(&picture).expect("detections");
+        detect.push(start.elapsed().as_secs_f64());
+    }
+    let median = |v: &mut Vec<f64>| {
+        v.drain(..2);
+        v.sort_by(f64::total_cmp);
+        v[v.len() / 2]
+    };
+    let (f, b, u, d) = (median(&mut forward), median(&mut backward), median(&mut update), median(&mut detect));
+    println!(
+        "{preset} s={side} batch {} on {device:?}: step {:.3} s (forward {f:.3}, backward {b:.3}, update {u:.3}), detect {d:.3} s",
+        batch.len(),
+        f + b + u
+    );
+}

@@ -1,0 +1,135 @@
+//! The built-in sample: small scenes with stylised faces and many decoys, drawn in code from a seed and written in FDDB's layout, so
+//! that Quarry can be tried without any photographs. Must not know who trains on it.
+
+mod backdrop;
+mod camera;
+mod decoys;
+mod paint;
+mod person;
+mod rng;
+mod scene;
+mod shapes;
+mod sidecar;
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use image::codecs::jpeg::JpegEncoder;
+use rayon::prelude::*;
+
+pub use decoys::{Decoy, DecoyKind};
+pub use sidecar::{DECOYS_FILE, read_decoys};
+
+use super::fddb::{FOLDS_FOLDER, PICTURES_FOLDER};
+use super::{DatasetError, ImportedDataset, read_fddb};
+use crate::domain::{Cancel, Progress};
+use crate::geometry::Ellipse;
+
+/// FDDB's number of folds.
+const FOLDS: usize = 10;
+/// Scenes between two progress reports.
+const BATCH: usize = 16;
+
+/// What the sample depends on, and nothing else: the same values give the same bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SampleConfig {
+    pub seed: u64,
+    /// Spread evenly over ten folds.
+    pub scenes: usize,
+    /// Pixels of every scene.
+    pub width: u32,
+    pub height: u32,
+    /// 1..=100.
+    pub jpeg_quality: u8,
+}
+
+impl Default for SampleConfig {
+    fn default() -> Self {
+        Self { seed: 7, scenes: 240, width: 320, height: 240, jpeg_quality: 92 }
+    }
+}
+
+/// Draws the sample into `dir` (made when missing): `originalPics/`, `FDDB-folds/` and `decoys.tsv`. An earlier sample there is replaced.
+///
+/// Fails when `dir` holds anything else, and when it cannot be written to (say, no space left).
+pub fn write(dir: &Path, config: &SampleConfig, progress: &mut dyn FnMut(Progress)) -> Result<(), DatasetError> {
+    claim(dir)?;
+    let total = config.scenes as u64;
+    let indices: Vec<usize> = (0..config.scenes).collect();
+    let mut entries = Vec::with_capacity(config.scenes);
+    for batch in indices.chunks(BATCH) {
+        let drawn: Result<Vec<Entry>, DatasetError> =
+            batch.par_iter().map(|&index| write_scene(dir, config, index)).collect();
+        entries.extend(drawn?);
+        progress(Progress { what: "Drawing the sample".into(), done: entries.len() as u64, total });
+    }
+    let rows = entries.iter().map(|entry| (entry.name.as_str(), entry.decoys.as_slice()));
+    write_file(&dir.join(DECOYS_FILE), sidecar::text(rows).as_bytes())?;
+    write_lists(dir, &entries)
+}
+
+/// Reads a sample that [`write`] wrote, as the dataset that it is: FDDB's layout under its own name.
+pub fn read(dir: &Path, progress: &mut dyn FnMut(Progress), cancel: &Cancel) -> Result<ImportedDataset, DatasetError> {
+    let dataset = read_fddb(dir, progress, cancel)?;
+    Ok(ImportedDataset { name: "Built-in sample".into(), kind: "sample", ..dataset })
+}
+
+struct Entry {
+    fold: usize,
+    name: String,
+    faces: Vec<Ellipse>,
+    decoys: Vec<Decoy>,
+}
+
+fn write_scene(dir: &Path, config: &SampleConfig, index: usize) -> Result<Entry, DatasetError> {
+    let fold = index % FOLDS + 1;
+    let name = format!("sample/{fold:02}/scene_{index:03}");
+    let path = dir.join(PICTURES_FOLDER).join(format!("{name}.jpg"));
+    let scene = scene::Scene::draw(config, index);
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, config.jpeg_quality)
+        .encode_image(&scene.picture)
+        .map_err(|error| DatasetError::layout(&path, format!("cannot encode the scene: {error}")))?;
+    write_file(&path, &bytes)?;
+    Ok(Entry { fold, name, faces: scene.faces, decoys: scene.decoys })
+}
+
+/// Takes possession of `dir`, unless it holds something that is not a sample.
+fn claim(dir: &Path) -> Result<(), DatasetError> {
+    if dir.exists() && !dir.join(DECOYS_FILE).is_file() {
+        let mut entries = fs::read_dir(dir).map_err(DatasetError::io("list", dir))?;
+        if entries.next().is_some() {
+            let problem = "the folder is not empty and holds no sample: name a new folder, nothing was written";
+            return Err(DatasetError::layout(dir, problem));
+        }
+    }
+    fs::create_dir_all(dir).map_err(DatasetError::io("make", dir))?;
+    write_file(&dir.join(DECOYS_FILE), sidecar::text([]).as_bytes())
+}
+
+/// The lists come last: while they are missing, what was begun is no dataset.
+fn write_lists(dir: &Path, entries: &[Entry]) -> Result<(), DatasetError> {
+    for fold in 1..=FOLDS {
+        let (mut names, mut ellipses) = (String::new(), String::new());
+        for entry in entries.iter().filter(|entry| entry.fold == fold) {
+            // Writing to a String cannot fail.
+            let _ = writeln!(names, "{}", entry.name);
+            let _ = writeln!(ellipses, "{}\n{}", entry.name, entry.faces.len());
+            for e in &entry.faces {
+                let _ = writeln!(ellipses, "{:.6} {:.6} {:.6} {:.6} {:.6}  1", e.ra, e.rb, e.theta, e.cx, e.cy);
+            }
+        }
+        let folder = dir.join(FOLDS_FOLDER);
+        write_file(&folder.join(format!("FDDB-fold-{fold:02}-ellipseList.txt")), ellipses.as_bytes())?;
+        write_file(&folder.join(format!("FDDB-fold-{fold:02}.txt")), names.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), DatasetError> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(DatasetError::io("make", folder))?;
+    }
+    fs::write(path, bytes).map_err(DatasetError::io("write", path))
+}

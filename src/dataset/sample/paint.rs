@@ -1,0 +1,174 @@
+//! A small canvas: shapes are filled with smooth edges, any softness and any paint; areas are blurred. It remembers which subject each
+//! pixel shows, so that a scene can ask how much of a face can be seen. Must not know what the shapes mean.
+
+use super::rng::Draws;
+use super::shapes::{Bounds, Shape};
+
+/// Red, green, blue in 0..=1 (sRGB as stored, not linear).
+pub(super) type Colour = [f32; 3];
+
+pub(super) const BLACK: Colour = [0.0; 3];
+pub(super) const WHITE: Colour = [1.0; 3];
+
+/// `0xRRGGBB`.
+pub(super) const fn rgb(code: u32) -> Colour {
+    [((code >> 16) & 255) as f32 / 255.0, ((code >> 8) & 255) as f32 / 255.0, (code & 255) as f32 / 255.0]
+}
+
+pub(super) fn mix(a: Colour, b: Colour, t: f32) -> Colour {
+    [a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t, a[2] + (b[2] - a[2]) * t]
+}
+
+pub(super) fn scaled(c: Colour, factor: f32) -> Colour {
+    c.map(|channel| (channel * factor).clamp(0.0, 1.0))
+}
+
+pub(super) struct Canvas {
+    pub width: usize,
+    pub height: usize,
+    pub pixels: Vec<Colour>,
+    owners: Vec<u8>,
+    /// What is painted from now on belongs to this subject; 0 is the scene.
+    pub owner: u8,
+}
+
+impl Canvas {
+    pub fn new(width: usize, height: usize) -> Self {
+        Self { width, height, pixels: vec![BLACK; width * height], owners: vec![0; width * height], owner: 0 }
+    }
+
+    /// Paints every pixel.
+    pub fn cover(&mut self, paint: impl Fn(f32, f32) -> Colour) {
+        for (at, pixel) in self.pixels.iter_mut().enumerate() {
+            *pixel = paint((at % self.width) as f32 + 0.5, (at / self.width) as f32 + 0.5);
+        }
+    }
+
+    pub fn flat(&mut self, shape: &impl Shape, colour: Colour) {
+        self.fill(shape, 1.0, |_, _| (colour, 1.0));
+    }
+
+    /// A flat colour that lets the ground through.
+    pub fn glaze(&mut self, shape: &impl Shape, soft_px: f32, colour: Colour, alpha: f32) {
+        self.fill(shape, soft_px, |_, _| (colour, alpha));
+    }
+
+    /// Fills `shape`, its edge `soft_px` wide (1 is sharp). `paint` gives colour and opacity at a place in pixels.
+    pub fn fill(&mut self, shape: &impl Shape, soft_px: f32, paint: impl Fn(f32, f32) -> (Colour, f32)) {
+        let soft = soft_px.max(1.0);
+        let (columns, rows) = self.area(shape.bounds(), soft);
+        for row in rows {
+            for column in columns.clone() {
+                let (x, y) = (column as f32 + 0.5, row as f32 + 0.5);
+                let coverage = (0.5 - shape.distance(x, y) / soft).clamp(0.0, 1.0);
+                if coverage <= 0.0 {
+                    continue;
+                }
+                let (colour, alpha) = paint(x, y);
+                let alpha = alpha * coverage;
+                let at = row * self.width + column;
+                self.pixels[at] = mix(self.pixels[at], colour, alpha);
+                if alpha > 0.5 {
+                    self.owners[at] = self.owner;
+                }
+            }
+        }
+    }
+
+    /// Pixels of `shape` that show the subject `owner`.
+    pub fn count_owned(&self, shape: &impl Shape, owner: u8) -> usize {
+        let (columns, rows) = self.area(shape.bounds(), 0.0);
+        let shown = |row: usize, column: usize| {
+            self.owners[row * self.width + column] == owner
+                && shape.distance(column as f32 + 0.5, row as f32 + 0.5) < 0.0
+        };
+        rows.map(|row| columns.clone().filter(|&column| shown(row, column)).count()).sum()
+    }
+
+    /// Blurs what is inside `shape` and lets it fade at its edge over `soft_px`.
+    pub fn blur_within(&mut self, shape: &impl Shape, soft_px: f32, radius: usize) {
+        let mut blurred = self.pixels.clone();
+        box_blur(&mut blurred, self.width, radius);
+        let width = self.width;
+        let owners = std::mem::take(&mut self.owners);
+        self.owners = owners.clone();
+        self.fill(shape, soft_px, |x, y| (blurred[y as usize * width + x as usize], 1.0));
+        self.owners = owners;
+    }
+
+    pub fn blur(&mut self, radius: usize) {
+        box_blur(&mut self.pixels, self.width, radius);
+    }
+
+    fn area(&self, b: Bounds, margin: f32) -> (std::ops::Range<usize>, std::ops::Range<usize>) {
+        let span = |low: f32, high: f32, size: usize| {
+            let low = (low - margin).floor().clamp(0.0, size as f32) as usize;
+            low..(high + margin).ceil().clamp(low as f32, size as f32) as usize
+        };
+        (span(b.0, b.2, self.width), span(b.1, b.3, self.height))
+    }
+}
+
+/// Two box blurs in each direction, which look like one Gaussian.
+fn box_blur(pixels: &mut [Colour], width: usize, radius: usize) {
+    let height = pixels.len() / width;
+    let mut line = Vec::new();
+    for _ in 0..2 {
+        for row in 0..height {
+            blur_line(pixels, row * width, 1, width, radius, &mut line);
+        }
+        for column in 0..width {
+            blur_line(pixels, column, width, height, radius, &mut line);
+        }
+    }
+}
+
+fn blur_line(pixels: &mut [Colour], start: usize, step: usize, count: usize, radius: usize, line: &mut Vec<Colour>) {
+    line.clear();
+    line.extend((0..count).map(|k| pixels[start + k * step]));
+    let at = |k: isize| line[k.clamp(0, count as isize - 1) as usize];
+    let reach = radius as isize;
+    let mut sum = [0.0_f32; 3];
+    for k in -reach..=reach {
+        sum = add(sum, at(k), 1.0);
+    }
+    let share = 1.0 / (2 * radius + 1) as f32;
+    for k in 0..count {
+        pixels[start + k * step] = sum.map(|channel| channel * share);
+        sum = add(add(sum, at(k as isize + reach + 1), 1.0), at(k as isize - reach), -1.0);
+    }
+}
+
+fn add(a: Colour, b: Colour, sign: f32) -> Colour {
+    [a[0] + sign * b[0], a[1] + sign * b[1], a[2] + sign * b[2]]
+}
+
+/// Smooth noise on a repeating lattice.
+pub(super) struct Noise(Vec<f32>);
+
+impl Noise {
+    const SIDE: usize = 64;
+
+    pub fn new(draws: &mut Draws) -> Self {
+        Self((0..Self::SIDE * Self::SIDE).map(|_| draws.unit()).collect())
+    }
+
+    /// 0..1; features are about 1 apart.
+    pub fn at(&self, x: f32, y: f32) -> f32 {
+        let (column, row) = (x.floor(), y.floor());
+        let (fx, fy) = (x - column, y - row);
+        let (fx, fy) = (fx * fx * (3.0 - 2.0 * fx), fy * fy * (3.0 - 2.0 * fy));
+        let side = Self::SIDE as i32;
+        let (column, row) = (column as i32, row as i32);
+        let value =
+            |dx: i32, dy: i32| self.0[((row + dy).rem_euclid(side) * side + (column + dx).rem_euclid(side)) as usize];
+        let above = value(0, 0) + (value(1, 0) - value(0, 0)) * fx;
+        let below = value(0, 1) + (value(1, 1) - value(0, 1)) * fx;
+        above + (below - above) * fy
+    }
+
+    /// Three octaves, 0..1.
+    pub fn rough(&self, x: f32, y: f32) -> f32 {
+        (4.0 * self.at(x, y) + 2.0 * self.at(x * 2.1, y * 2.1) + self.at(x * 4.3, y * 4.3)) / 7.0
+    }
+}

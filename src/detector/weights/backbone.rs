@@ -1,0 +1,231 @@
+//! The pretrained backbones that a detector can start from: which tensors each has, and how to get them from any weight file.
+//! Must not know how a network computes.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::{Format, NamedArray, WeightError, WeightFile, naming, onnx, resnet_graph};
+
+/// The names for `--as`.
+pub const BACKBONES: [&str; 4] = ["resnet50-half", "resnet50", "resnet18", "vgg16"];
+
+/// Backbone weights under torchvision's names (`conv1.weight`, `layer1.0.conv1.weight`; `features.0.weight`), without a prefix and
+/// without the classifier's last layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportedBackbone {
+    pub backbone: String,
+    /// `torchvision` or `caffe`: where strides are and how pixels enter.
+    pub flavour: &'static str,
+    /// The batch norm epsilon that belongs to the numbers.
+    pub batch_norm_eps: f64,
+    pub arrays: Vec<NamedArray>,
+    pub notes: Vec<String>,
+}
+
+/// The tensors of a backbone, `(name, shape)`; `None` for an unknown name.
+pub fn expected_shapes(backbone: &str) -> Option<Vec<(String, Vec<usize>)>> {
+    match backbone {
+        "resnet50" => Some(resnet([3, 4, 6, 3], 64, true)),
+        "resnet50-half" => Some(resnet([3, 4, 6, 3], 32, true)),
+        "resnet18" => Some(resnet([2, 2, 2, 2], 64, false)),
+        "vgg16" => Some(vgg16()),
+        _ => None,
+    }
+}
+
+/// Takes `backbone` out of a weight file of any format that Quarry reads: an ONNX graph, the state dict of a classifier, or that
+/// of a whole detector. `bytes` is the content of `path`.
+pub fn import_backbone(path: &Path, bytes: &[u8], backbone: &str) -> Result<ImportedBackbone, WeightError> {
+    let unknown = || WeightError::UnknownBackbone { name: backbone.to_owned(), known: BACKBONES.join(", ") };
+    let expected = expected_shapes(backbone).ok_or_else(unknown)?;
+    let is_graph = Format::of(bytes) == Some(Format::Onnx);
+    let (arrays, mut notes) =
+        if is_graph { from_graph(path, bytes)? } else { from_state_dict(super::read_bytes(path, bytes)?) };
+    let arrays = select(path, backbone, &expected, arrays, &mut notes)?;
+    check_finite(path, &arrays)?;
+    let half = backbone == "resnet50-half";
+    Ok(ImportedBackbone {
+        backbone: backbone.to_owned(),
+        flavour: if half || is_graph { "caffe" } else { "torchvision" },
+        batch_norm_eps: if half || is_graph { 0.0 } else { 1e-5 },
+        arrays,
+        notes,
+    })
+}
+
+/// Refuses numbers that are NaN or infinite.
+pub fn check_finite(path: &Path, arrays: &[NamedArray]) -> Result<(), WeightError> {
+    for array in arrays {
+        let count = array.data.iter().filter(|v| !v.is_finite()).count();
+        if 0 < count {
+            return Err(WeightError::NotFinite { path: path.to_path_buf(), tensor: array.name.clone(), count });
+        }
+    }
+    Ok(())
+}
+
+fn from_graph(path: &Path, bytes: &[u8]) -> Result<(Vec<NamedArray>, Vec<String>), WeightError> {
+    let walk = || resnet_graph::read(&onnx::Graph::read(bytes)?);
+    let found =
+        walk().map_err(|why| WeightError::Malformed { path: path.to_path_buf(), format: "ONNX ResNet", why })?;
+    let convolutions = found.arrays.iter().filter(|a| a.shape.len() == 4).count();
+    let note = format!(
+        "{convolutions} convolutions found by walking the graph; their folded batch norm stands as bias; last feature `{}`",
+        found.last_feature
+    );
+    Ok((found.arrays, vec![note]))
+}
+
+fn from_state_dict(file: WeightFile) -> (Vec<NamedArray>, Vec<String>) {
+    let adapted = naming::torchvision_names(file.arrays);
+    let mut notes = file.notes;
+    notes.extend(adapted.notes);
+    (without_prefix(adapted.arrays, &mut notes), notes)
+}
+
+/// Out of a whole detector only what lies under its backbone.
+fn without_prefix(arrays: Vec<NamedArray>, notes: &mut Vec<String>) -> Vec<NamedArray> {
+    for (prefix, keep) in [("backbone.body.", ""), ("backbone.features.", "features."), ("backbone.", "")] {
+        if !arrays.iter().any(|a| a.name.starts_with(prefix)) {
+            continue;
+        }
+        let all = arrays.len();
+        let strip = |mut a: NamedArray| {
+            a.name = format!("{keep}{}", a.name.strip_prefix(prefix)?);
+            Some(a)
+        };
+        let arrays: Vec<NamedArray> = arrays.into_iter().filter_map(strip).collect();
+        notes.push(format!(
+            "{} of {all} tensors lie under `{prefix}` and were taken, the rest belongs to other parts",
+            arrays.len()
+        ));
+        return arrays;
+    }
+    arrays
+}
+
+/// The expected tensors in their order. The classifier's last layer is left out; anything else beyond is another network.
+fn select(
+    path: &Path,
+    backbone: &str,
+    expected: &[(String, Vec<usize>)],
+    arrays: Vec<NamedArray>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<NamedArray>, WeightError> {
+    let wrong = |why| WeightError::WrongArchitecture { path: path.to_path_buf(), backbone: backbone.to_owned(), why };
+    let mut by_name: HashMap<String, NamedArray> = arrays.into_iter().map(|a| (a.name.clone(), a)).collect();
+    let missing: Vec<&str> =
+        expected.iter().map(|e| e.0.as_str()).filter(|name| !by_name.contains_key(*name)).collect();
+    if let Some(first) = missing.first() {
+        return Err(wrong(format!(
+            "{} of {} tensors are missing, the first is `{first}`",
+            missing.len(),
+            expected.len()
+        )));
+    }
+    let mut out = Vec::with_capacity(expected.len());
+    for (name, shape) in expected {
+        let Some(array) = by_name.remove(name) else { continue };
+        if &array.shape != shape {
+            return Err(wrong(format!("`{name}` has the shape {:?} where {shape:?} belongs", array.shape)));
+        }
+        out.push(array);
+    }
+    let (head, beyond): (Vec<&String>, Vec<&String>) = by_name.keys().partition(|name| is_last_layer(name));
+    if let Some(first) = beyond.iter().min() {
+        return Err(wrong(format!("{} tensors are too many, the first is `{first}`", beyond.len())));
+    }
+    if !head.is_empty() {
+        notes.push("the classifier's last layer was left out, a detector has its own".to_owned());
+    }
+    Ok(out)
+}
+
+fn is_last_layer(name: &str) -> bool {
+    name.starts_with("fc.") || name.starts_with("classifier.6.")
+}
+
+type Shapes = Vec<(String, Vec<usize>)>;
+
+fn resnet(blocks: [usize; 4], width: usize, bottleneck: bool) -> Shapes {
+    let mut out = Vec::new();
+    convolution(&mut out, "conv1", "bn1", [64, 3, 7]);
+    let mut from = 64;
+    for (stage, count) in blocks.into_iter().enumerate() {
+        let width = width << stage;
+        let to = if bottleneck { 4 * width } else { width };
+        for block in 0..count {
+            let prefix = format!("layer{}.{block}", stage + 1);
+            let row = if bottleneck {
+                vec![[width, from, 1], [width, width, 3], [to, width, 1]]
+            } else {
+                vec![[to, from, 3], [to, to, 3]]
+            };
+            for (k, shape) in row.into_iter().enumerate() {
+                convolution(&mut out, &format!("{prefix}.conv{}", k + 1), &format!("{prefix}.bn{}", k + 1), shape);
+            }
+            if block == 0 && (from != to || 0 < stage) {
+                convolution(
+                    &mut out,
+                    &format!("{prefix}.downsample.0"),
+                    &format!("{prefix}.downsample.1"),
+                    [to, from, 1],
+                );
+            }
+            from = to;
+        }
+    }
+    out
+}
+
+fn convolution(out: &mut Shapes, name: &str, norm: &str, [to, from, kernel]: [usize; 3]) {
+    out.push((format!("{name}.weight"), vec![to, from, kernel, kernel]));
+    for part in ["weight", "bias", "running_mean", "running_var"] {
+        out.push((format!("{norm}.{part}"), vec![to]));
+    }
+}
+
+fn vgg16() -> Shapes {
+    const STAGES: [&[usize]; 5] = [&[64, 64], &[128, 128], &[256, 256, 256], &[512, 512, 512], &[512, 512, 512]];
+    let mut out = Vec::new();
+    let mut push = |name: String, shape: Vec<usize>| {
+        out.push((format!("{name}.bias"), vec![shape[0]]));
+        out.push((format!("{name}.weight"), shape));
+    };
+    let (mut index, mut from) = (0, 3);
+    for stage in STAGES {
+        for &to in stage {
+            push(format!("features.{index}"), vec![to, from, 3, 3]);
+            // A relu has an index of its own.
+            (index, from) = (index + 2, to);
+        }
+        index += 1;
+    }
+    push("classifier.0".to_owned(), vec![4096, 512 * 7 * 7]);
+    push("classifier.3".to_owned(), vec![4096, 4096]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_backbone_has_as_many_tensors_as_torchvision_says() {
+        let check = |backbone: &str, tensors: usize, parameters: usize| {
+            let shapes = expected_shapes(backbone).unwrap();
+            let names: HashSet<&String> = shapes.iter().map(|s| &s.0).collect();
+            assert_eq!((names.len(), shapes.len()), (tensors, tensors), "{backbone}");
+            let learnt = shapes.iter().filter(|s| !s.0.contains("running_"));
+            assert_eq!(learnt.map(|s| s.1.iter().product::<usize>()).sum::<usize>(), parameters, "{backbone}");
+        };
+        // torchvision's documented parameter counts less the last layer (1000 classes).
+        check("resnet50", 53 * 5, 25_557_032 - 2_049_000);
+        check("resnet18", 20 * 5, 11_689_512 - 513_000);
+        check("vgg16", 30, 138_357_544 - 4_097_000);
+        assert_eq!(expected_shapes("resnet50-half").unwrap().len(), 53 * 5);
+        assert!(expected_shapes("resnet51").is_none());
+    }
+}

@@ -1,0 +1,437 @@
+//! Python's pickle read as data: a small stack machine that builds values and never runs anything. Must not know zip files,
+//! storages' bytes or networks.
+//!
+//! Invariant: only the opcodes that `torch.save` writes for state dicts are known and only the globals of [`Global`] are accepted;
+//! anything else is refused with its opcode and offset. Values lie in one arena, so a hostile file can nest them as deep as it likes
+//! without a deep recursion here.
+
+use std::collections::HashMap;
+
+use super::DType;
+
+/// A place in a [`Pickle`]'s arena.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Id(usize);
+
+/// One unpickled value. Containers hold places, not values.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    None,
+    Bool(bool),
+    Int(i128),
+    Float(f64),
+    Text(String),
+    Tuple(Vec<Id>),
+    List(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
+    Global(Global),
+    Storage(Storage),
+    Tensor(TensorRef),
+}
+
+/// The only names a file may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Global {
+    OrderedDict,
+    RebuildTensor,
+    RebuildParameter,
+    StorageType(DType),
+}
+
+/// A run of numbers that the file keeps elsewhere under `key`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Storage {
+    pub key: String,
+    pub dtype: DType,
+    /// Numbers before this (view of the) storage begins.
+    pub offset: usize,
+}
+
+/// A strided view of a storage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorRef {
+    pub storage: Storage,
+    pub offset: usize,
+    pub shape: Vec<usize>,
+    pub stride: Vec<usize>,
+}
+
+/// One whole pickle: its values and the top one.
+#[derive(Debug)]
+pub struct Pickle {
+    values: Vec<Value>,
+    top: Id,
+}
+
+impl Pickle {
+    /// Reads one pickle from the start of `bytes`; also says how many bytes it took.
+    pub fn read(bytes: &[u8]) -> Result<(Self, usize), String> {
+        Self::read_from(bytes, 0)
+    }
+
+    /// [`Pickle::read`] from the byte `start` on; messages count from the start of `bytes`.
+    pub fn read_from(bytes: &[u8], start: usize) -> Result<(Self, usize), String> {
+        let mut machine = Machine {
+            bytes,
+            at: start,
+            values: Vec::new(),
+            stack: Vec::new(),
+            marks: Vec::new(),
+            memo: HashMap::new(),
+        };
+        let top = machine.run()?;
+        Ok((Self { values: machine.values, top }, machine.at - start))
+    }
+
+    pub fn top(&self) -> &Value {
+        self.get(self.top)
+    }
+
+    pub fn get(&self, id: Id) -> &Value {
+        &self.values[id.0]
+    }
+
+    /// The value under a text key of a dict.
+    pub fn entry(&self, dict: &Value, key: &str) -> Option<&Value> {
+        let Value::Dict(entries) = dict else { return None };
+        entries.iter().rev().find(|(k, _)| self.get(*k) == &Value::Text(key.to_owned())).map(|(_, v)| self.get(*v))
+    }
+}
+
+struct Machine<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    values: Vec<Value>,
+    stack: Vec<Id>,
+    /// Heights of the stack at each open mark.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Id>,
+}
+
+impl Machine<'_> {
+    fn run(&mut self) -> Result<Id, String> {
+        loop {
+            let offset = self.at;
+            let opcode = self.byte()?;
+            if opcode == b'.' {
+                return self.pop();
+            }
+            self.step(opcode).map_err(|why| format!("pickle opcode 0x{opcode:02x} at byte {offset}: {why}"))?;
+        }
+    }
+
+    fn step(&mut self, opcode: u8) -> Result<(), String> {
+        match opcode {
+            0x80 => self.protocol(),
+            b'(' => self.mark(),
+            b'}' => self.push(Value::Dict(Vec::new())),
+            b']' => self.push(Value::List(Vec::new())),
+            b')' => self.push(Value::Tuple(Vec::new())),
+            b'N' => self.push(Value::None),
+            0x88 => self.push(Value::Bool(true)),
+            0x89 => self.push(Value::Bool(false)),
+            b'K' | b'M' | b'J' | 0x8a => self.integer(opcode),
+            b'G' => self.float(),
+            b'X' | b'T' | b'U' => self.text(opcode),
+            b'q' | b'r' => self.remember(opcode),
+            b'h' | b'j' => self.recall(opcode),
+            b't' => self.tuple_to_mark(),
+            0x85..=0x87 => self.tuple_of(usize::from(opcode - 0x84)),
+            b's' | b'u' => self.set_items(opcode == b'u'),
+            b'a' | b'e' => self.append(opcode == b'e'),
+            b'c' => self.global(),
+            b'Q' => self.storage(),
+            b'R' => self.reduce(),
+            b'b' => self.build(),
+            _ => Err("is not one that PyTorch writes for weights; the file is refused".to_owned()),
+        }
+    }
+
+    fn protocol(&mut self) -> Result<(), String> {
+        match self.byte()? {
+            2 | 3 => Ok(()),
+            version => Err(format!("pickle protocol {version}; save the file with torch.save's default protocol 2")),
+        }
+    }
+
+    fn mark(&mut self) -> Result<(), String> {
+        self.marks.push(self.stack.len());
+        Ok(())
+    }
+
+    fn integer(&mut self, opcode: u8) -> Result<(), String> {
+        let value = match opcode {
+            b'K' => i128::from(self.byte()?),
+            b'M' => i128::from(u16::from_le_bytes(self.array()?)),
+            b'J' => i128::from(i32::from_le_bytes(self.array()?)),
+            _ => self.long()?,
+        };
+        self.push(Value::Int(value))
+    }
+
+    /// A little-endian two's complement number of as many bytes as its first byte says.
+    fn long(&mut self) -> Result<i128, String> {
+        let length = usize::from(self.byte()?);
+        if 16 < length {
+            return Err(format!("an integer of {length} bytes"));
+        }
+        let bytes = self.take(length)?;
+        let negative = bytes.last().is_some_and(|&b| 0x80 <= b);
+        let mut wide = [if negative { 0xff } else { 0 }; 16];
+        wide[..length].copy_from_slice(bytes);
+        Ok(i128::from_le_bytes(wide))
+    }
+
+    fn float(&mut self) -> Result<(), String> {
+        let value = f64::from_be_bytes(self.array()?);
+        self.push(Value::Float(value))
+    }
+
+    fn text(&mut self, opcode: u8) -> Result<(), String> {
+        let length = if opcode == b'U' { u32::from(self.byte()?) } else { u32::from_le_bytes(self.array()?) };
+        let bytes = self.take(length as usize)?.to_vec();
+        let text = String::from_utf8(bytes).map_err(|_| "text that is not UTF-8".to_owned())?;
+        self.push(Value::Text(text))
+    }
+
+    fn remember(&mut self, opcode: u8) -> Result<(), String> {
+        let key = self.memo_key(opcode == b'r')?;
+        let &top = self.stack.last().ok_or("nothing to remember")?;
+        self.memo.insert(key, top);
+        Ok(())
+    }
+
+    fn recall(&mut self, opcode: u8) -> Result<(), String> {
+        let key = self.memo_key(opcode == b'j')?;
+        let id = *self.memo.get(&key).ok_or_else(|| format!("nothing was remembered as {key}"))?;
+        self.stack.push(id);
+        Ok(())
+    }
+
+    fn memo_key(&mut self, long: bool) -> Result<u32, String> {
+        Ok(if long { u32::from_le_bytes(self.array()?) } else { u32::from(self.byte()?) })
+    }
+
+    fn tuple_to_mark(&mut self) -> Result<(), String> {
+        let items = self.pop_to_mark()?;
+        self.push(Value::Tuple(items))
+    }
+
+    fn tuple_of(&mut self, count: usize) -> Result<(), String> {
+        let from = self.floor(count)?;
+        let items = self.stack.split_off(from);
+        self.push(Value::Tuple(items))
+    }
+
+    fn set_items(&mut self, to_mark: bool) -> Result<(), String> {
+        let items =
+            if to_mark { self.pop_to_mark()? } else { vec![self.pop()?, self.pop()?].into_iter().rev().collect() };
+        let pairs = items.as_chunks::<2>();
+        if !pairs.1.is_empty() {
+            return Err("a key without a value".to_owned());
+        }
+        let pairs: Vec<(Id, Id)> = pairs.0.iter().map(|&[k, v]| (k, v)).collect();
+        match self.top_mut()? {
+            Value::Dict(entries) => entries.extend(pairs),
+            other => return Err(format!("items set on {}", kind(other))),
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, to_mark: bool) -> Result<(), String> {
+        let items = if to_mark { self.pop_to_mark()? } else { vec![self.pop()?] };
+        match self.top_mut()? {
+            Value::List(list) => list.extend(items),
+            other => return Err(format!("items appended to {}", kind(other))),
+        }
+        Ok(())
+    }
+
+    fn global(&mut self) -> Result<(), String> {
+        let module = self.line()?;
+        let name = self.line()?;
+        let global = match (module.as_str(), name.as_str()) {
+            ("collections", "OrderedDict") => Global::OrderedDict,
+            ("torch._utils", "_rebuild_tensor_v2") => Global::RebuildTensor,
+            ("torch._utils", "_rebuild_parameter") => Global::RebuildParameter,
+            ("torch", storage) => match storage_dtype(storage) {
+                Some(dtype) => Global::StorageType(dtype),
+                None => return Err(refused(&module, &name)),
+            },
+            _ => return Err(refused(&module, &name)),
+        };
+        self.push(Value::Global(global))
+    }
+
+    /// The persistent id of a storage: `("storage", type, key, location, count[, view])`.
+    fn storage(&mut self) -> Result<(), String> {
+        let id = self.pop()?;
+        let Value::Tuple(parts) = &self.values[id.0] else { return Err("a persistent id that is no tuple".to_owned()) };
+        let parts: Vec<&Value> = parts.iter().map(|p| &self.values[p.0]).collect();
+        let [
+            Value::Text(tag),
+            Value::Global(Global::StorageType(dtype)),
+            Value::Text(key),
+            _location,
+            _count,
+            view @ ..,
+        ] = &parts[..]
+        else {
+            return Err("a persistent id that is no storage".to_owned());
+        };
+        if tag != "storage" {
+            return Err(format!("a persistent id of kind `{tag}`"));
+        }
+        let offset = match view {
+            [] | [Value::None] => 0,
+            [Value::Tuple(view)] if view.len() == 3 => self.count(view[1])?,
+            _ => return Err("a view of a storage that is not understood".to_owned()),
+        };
+        let storage = Storage { key: key.clone(), dtype: *dtype, offset };
+        self.push(Value::Storage(storage))
+    }
+
+    fn reduce(&mut self) -> Result<(), String> {
+        let arguments = self.pop()?;
+        let callable = self.pop()?;
+        let Value::Tuple(arguments) = self.values[arguments.0].clone() else {
+            return Err("arguments that are no tuple".to_owned());
+        };
+        let value = match self.values[callable.0] {
+            Value::Global(Global::OrderedDict) if arguments.is_empty() => Value::Dict(Vec::new()),
+            Value::Global(Global::RebuildTensor) => Value::Tensor(self.tensor(&arguments)?),
+            Value::Global(Global::RebuildParameter) => match arguments.first().map(|id| &self.values[id.0]) {
+                Some(Value::Tensor(tensor)) => Value::Tensor(tensor.clone()),
+                _ => return Err("a parameter without a tensor".to_owned()),
+            },
+            _ => return Err("a call that is not part of a state dict".to_owned()),
+        };
+        self.push(value)
+    }
+
+    /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])`.
+    fn tensor(&self, arguments: &[Id]) -> Result<TensorRef, String> {
+        let [storage, offset, shape, stride, ..] = arguments else {
+            return Err("a tensor with too few arguments".to_owned());
+        };
+        let Value::Storage(storage) = &self.values[storage.0] else {
+            return Err("a tensor without a storage".to_owned());
+        };
+        let (shape, stride) = (self.counts(*shape)?, self.counts(*stride)?);
+        if shape.len() != stride.len() {
+            return Err(format!("a tensor of {} sizes and {} strides", shape.len(), stride.len()));
+        }
+        Ok(TensorRef { storage: storage.clone(), offset: self.count(*offset)?, shape, stride })
+    }
+
+    /// `OrderedDict.__setstate__`: PyTorch hangs module versions there, which weights do not need.
+    fn build(&mut self) -> Result<(), String> {
+        self.pop()?;
+        match self.top_mut()? {
+            Value::Dict(_) => Ok(()),
+            other => Err(format!("state set on {}", kind(other))),
+        }
+    }
+
+    fn counts(&self, id: Id) -> Result<Vec<usize>, String> {
+        let Value::Tuple(items) = &self.values[id.0] else { return Err("sizes that are no tuple".to_owned()) };
+        items.iter().map(|&item| self.count(item)).collect()
+    }
+
+    fn count(&self, id: Id) -> Result<usize, String> {
+        match &self.values[id.0] {
+            Value::Int(value) => usize::try_from(*value).map_err(|_| format!("{value} where a count belongs")),
+            other => Err(format!("{} where a count belongs", kind(other))),
+        }
+    }
+
+    fn push(&mut self, value: Value) -> Result<(), String> {
+        self.stack.push(Id(self.values.len()));
+        self.values.push(value);
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Result<Id, String> {
+        let from = self.floor(1)?;
+        Ok(self.stack.split_off(from)[0])
+    }
+
+    fn pop_to_mark(&mut self) -> Result<Vec<Id>, String> {
+        let mark = self.marks.pop().ok_or("no mark was set")?;
+        Ok(self.stack.split_off(mark))
+    }
+
+    /// The stack's height after `count` values are taken, which must not reach below the last mark.
+    fn floor(&self, count: usize) -> Result<usize, String> {
+        let lowest = self.marks.last().copied().unwrap_or(0);
+        self.stack.len().checked_sub(count).filter(|&f| lowest <= f).ok_or_else(|| "the stack is empty".to_owned())
+    }
+
+    fn top_mut(&mut self) -> Result<&mut Value, String> {
+        let id = *self.stack.last().ok_or("the stack is empty")?;
+        Ok(&mut self.values[id.0])
+    }
+
+    fn byte(&mut self) -> Result<u8, String> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
+        let mut out = [0; N];
+        out.copy_from_slice(self.take(N)?);
+        Ok(out)
+    }
+
+    fn take(&mut self, count: usize) -> Result<&[u8], String> {
+        let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
+        let end = end.ok_or_else(|| format!("the file ends at byte {} inside a pickle", self.bytes.len()))?;
+        let taken = &self.bytes[self.at..end];
+        self.at = end;
+        Ok(taken)
+    }
+
+    fn line(&mut self) -> Result<String, String> {
+        let rest = &self.bytes[self.at..];
+        let length = rest.iter().position(|&b| b == b'\n').ok_or("a name without an end")?;
+        let line = String::from_utf8_lossy(&rest[..length]).into_owned();
+        self.at += length + 1;
+        Ok(line)
+    }
+}
+
+fn refused(module: &str, name: &str) -> String {
+    let (module, name) = (module.escape_debug(), name.escape_debug());
+    format!("the file asks for `{module}.{name}`, which is not a tensor; it is refused (save the bare state dict)")
+}
+
+fn storage_dtype(name: &str) -> Option<DType> {
+    Some(match name {
+        "DoubleStorage" => DType::F64,
+        "FloatStorage" => DType::F32,
+        "HalfStorage" => DType::F16,
+        "BFloat16Storage" => DType::BF16,
+        "LongStorage" => DType::I64,
+        "IntStorage" => DType::I32,
+        "ShortStorage" => DType::I16,
+        "CharStorage" => DType::I8,
+        "ByteStorage" => DType::U8,
+        "BoolStorage" => DType::Bool,
+        _ => return None,
+    })
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::None => "None",
+        Value::Bool(_) => "a bool",
+        Value::Int(_) => "an integer",
+        Value::Float(_) => "a float",
+        Value::Text(_) => "a text",
+        Value::Tuple(_) => "a tuple",
+        Value::List(_) => "a list",
+        Value::Dict(_) => "a dict",
+        Value::Global(_) => "a name",
+        Value::Storage(_) => "a storage",
+        Value::Tensor(_) => "a tensor",
+    }
+}

@@ -1,0 +1,130 @@
+//! A ResNet in an ONNX graph (batch norm folded into the convolutions) under torchvision's names. The layers are found by walking
+//! from node to node, never by their names or their order in the file. Must not know which backbone is wanted.
+//!
+//! The walk: stem convolution -> relu -> pooling; then blocks, each a row of convolutions and a shortcut (nothing, or one
+//! convolution) that meet in an addition and a relu; a block with a convolution in its shortcut opens a stage.
+
+use super::NamedArray;
+use super::onnx::{Graph, NodeProto};
+
+/// What the walk found.
+pub struct ResNetGraph {
+    /// `conv1.weight`, `layer1.0.conv1.weight`, ...; each bias stands as a batch norm that only adds.
+    pub arrays: Vec<NamedArray>,
+    /// The input of the graph's end (the last block's output), for comparisons.
+    pub last_feature: String,
+}
+
+/// Walks the graph.
+pub fn read(graph: &Graph) -> Result<ResNetGraph, String> {
+    let stem = graph
+        .nodes
+        .iter()
+        .find(|n| is_stem(graph, n))
+        .ok_or("there is no convolution of an RGB picture in the graph")?;
+    let mut arrays = layer(graph, stem, "conv1", "bn1")?;
+    let mut feature = output(stem)?.to_owned();
+    let (mut stage, mut block) = (0, 0);
+    loop {
+        feature = after_plain_nodes(graph, &feature)?;
+        let Some(paths) = block_paths(graph, &feature)? else {
+            return Ok(ResNetGraph { arrays, last_feature: feature });
+        };
+        (stage, block) = if paths.shortcut.is_some() { (stage + 1, 0) } else { (stage, block + 1) };
+        let prefix = format!("layer{stage}.{block}");
+        for (k, node) in paths.convolutions.iter().enumerate() {
+            let k = k + 1;
+            arrays.extend(layer(graph, node, &format!("{prefix}.conv{k}"), &format!("{prefix}.bn{k}"))?);
+        }
+        if let Some(node) = paths.shortcut {
+            arrays.extend(layer(graph, node, &format!("{prefix}.downsample.0"), &format!("{prefix}.downsample.1"))?);
+        }
+        paths.sum.clone_into(&mut feature);
+    }
+}
+
+fn is_stem(graph: &Graph, node: &NodeProto) -> bool {
+    let weight = node.input.get(1).and_then(|name| graph.initialiser(name));
+    node.op_type == "Conv" && weight.is_some_and(|w| w.shape.get(1) == Some(&3))
+}
+
+struct BlockPaths<'a> {
+    convolutions: Vec<&'a NodeProto>,
+    shortcut: Option<&'a NodeProto>,
+    /// Output of the addition.
+    sum: String,
+}
+
+/// The paths from `feature` to the addition that ends its block; `None` where no convolution reads it (the network's end).
+fn block_paths<'a>(graph: &'a Graph, feature: &str) -> Result<Option<BlockPaths<'a>>, String> {
+    let heads = graph.readers(feature).into_iter().filter(|n| n.op_type == "Conv");
+    let mut paths = heads.map(|head| path_to_sum(graph, head)).collect::<Result<Vec<_>, String>>()?;
+    paths.sort_by_key(|(convolutions, _)| std::cmp::Reverse(convolutions.len()));
+    let mut paths = paths.into_iter();
+    let Some((convolutions, sum)) = paths.next() else { return Ok(None) };
+    let shortcut = match (paths.next(), paths.next()) {
+        (None, _) => None,
+        (Some((one, other_sum)), None) if one.len() == 1 && other_sum == sum => Some(one[0]),
+        _ => return Err(format!("the block that reads `{feature}` is not a residual block")),
+    };
+    Ok(Some(BlockPaths { convolutions, shortcut, sum }))
+}
+
+/// The convolutions from `head` on, and the output of the addition they end in.
+fn path_to_sum<'a>(graph: &'a Graph, head: &'a NodeProto) -> Result<(Vec<&'a NodeProto>, String), String> {
+    let mut convolutions = vec![head];
+    let mut value = output(head)?;
+    for _ in 0..graph.nodes.len() {
+        let [reader] = graph.readers(value)[..] else {
+            return Err(format!("`{value}` should have one reader in a ResNet"));
+        };
+        value = output(reader)?;
+        match reader.op_type.as_str() {
+            "Relu" => {}
+            "Conv" => convolutions.push(reader),
+            "Add" => return Ok((convolutions, value.to_owned())),
+            other => {
+                return Err(format!("`{}` is a {other} inside a block, which a ResNet does not have", reader.name));
+            }
+        }
+    }
+    Err("the graph runs in a circle".to_owned())
+}
+
+/// Skips activations and poolings that alone read a value.
+fn after_plain_nodes(graph: &Graph, value: &str) -> Result<String, String> {
+    let mut value = value.to_owned();
+    for _ in 0..graph.nodes.len() {
+        match graph.readers(&value)[..] {
+            [reader] if matches!(reader.op_type.as_str(), "Relu" | "MaxPool" | "Pad") => {
+                output(reader)?.clone_into(&mut value);
+            }
+            _ => return Ok(value),
+        }
+    }
+    Err("the graph runs in a circle".to_owned())
+}
+
+/// The weight under `name`, and the bias as the batch norm `norm` with weight 1, mean 0, variance 1 (equal with epsilon 0).
+fn layer(graph: &Graph, node: &NodeProto, name: &str, norm: &str) -> Result<Vec<NamedArray>, String> {
+    let get = |k: usize| node.input.get(k).and_then(|input| graph.initialiser(input));
+    let weight = get(1).ok_or_else(|| format!("convolution `{}` has no stored weight", node.name))?;
+    let channels = *weight.shape.first().unwrap_or(&0);
+    let bias = match get(2) {
+        Some(bias) if bias.shape == [channels] => bias.data.clone(),
+        Some(bias) => return Err(format!("the bias of `{}` has shape {:?}", node.name, bias.shape)),
+        None => vec![0.0; channels],
+    };
+    let vector = |part: &str, data| NamedArray::new(format!("{norm}.{part}"), vec![channels], data);
+    Ok(vec![
+        NamedArray::new(format!("{name}.weight"), weight.shape.clone(), weight.data.clone()),
+        vector("weight", vec![1.0; channels]),
+        vector("bias", bias),
+        vector("running_mean", vec![0.0; channels]),
+        vector("running_var", vec![1.0; channels]),
+    ])
+}
+
+fn output(node: &NodeProto) -> Result<&str, String> {
+    node.output.first().map(String::as_str).ok_or_else(|| format!("node `{}` has no output", node.name))
+}

@@ -1,0 +1,175 @@
+//! Blocks of name, count and regions. Must not know which blocks belong together.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::numbers::{UnreadableScores, ellipse, number, rectangle, score};
+use super::{AnnotatedImage, Block, DetectedImage, FddbTextError, ListedImage, Place, read_text};
+use crate::evaluation::region::ScoredRegion;
+
+/// The shape of detections: what `-f` says to the official program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shape {
+    /// By the number of columns, where that is beyond doubt.
+    #[default]
+    Auto,
+    /// `x y w h score`
+    Rectangle,
+    /// `ra rb theta cx cy score`
+    Ellipse,
+}
+
+/// Names separated by white space, as the official program reads its list.
+pub fn read_list(path: &Path) -> Result<Vec<ListedImage>, FddbTextError> {
+    let text = read_text(path)?;
+    let path: Arc<Path> = path.into();
+    let names = text.lines().enumerate().flat_map(|(k, line)| {
+        let path = path.clone();
+        line.split_ascii_whitespace()
+            .map(move |name| ListedImage { name: name.to_owned(), place: Place { path: path.clone(), line: k + 1 } })
+    });
+    Ok(names.collect())
+}
+
+/// An ellipse list: `ra rb theta cx cy label` a face.
+pub fn read_annotations(path: &Path) -> Result<Vec<AnnotatedImage>, FddbTextError> {
+    let text = read_text(path)?;
+    read_blocks(&text, path, "face", |line| {
+        let mut words = line.split_ascii_whitespace();
+        ellipse(numbers(&mut words, "ra rb theta cx cy")?)
+    })
+}
+
+/// The detection files of one detector (one for each fold, or one for all), in the given order.
+pub fn read_detections(
+    paths: &[impl AsRef<Path>],
+    shape: Shape,
+    unreadable: UnreadableScores,
+) -> Result<Vec<DetectedImage>, FddbTextError> {
+    let texts: Vec<(&Path, String)> =
+        paths.iter().map(|p| Ok((p.as_ref(), read_text(p.as_ref())?))).collect::<Result<_, FddbTextError>>()?;
+    let shape = settle_shape(&texts, shape)?;
+    let mut blocks = Vec::new();
+    for (path, text) in &texts {
+        blocks.extend(read_blocks(text, path, "detection", |line| scored_region(line, shape, unreadable))?);
+    }
+    Ok(blocks)
+}
+
+fn scored_region(line: &str, shape: Shape, unreadable: UnreadableScores) -> Result<ScoredRegion, String> {
+    let mut words = line.split_ascii_whitespace();
+    let region = match shape {
+        Shape::Ellipse => ellipse(numbers(&mut words, "ra rb theta cx cy score")?)?,
+        Shape::Rectangle | Shape::Auto => rectangle(numbers(&mut words, "x y w h score")?)?,
+    };
+    let word = words.next().ok_or("the score is missing (the official program would take any number for it)")?;
+    Ok(ScoredRegion { region, score: score(word, unreadable)? })
+}
+
+/// The next `N` numbers of a line that should read `columns`; further columns are left alone, as the official program does.
+fn numbers<'a, const N: usize>(words: &mut impl Iterator<Item = &'a str>, columns: &str) -> Result<[f64; N], String> {
+    let mut values = [0.0; N];
+    for (k, value) in values.iter_mut().enumerate() {
+        let word = words.next().ok_or_else(|| format!("only {k} numbers where `{columns}` is expected"))?;
+        *value = number(word).map_err(|e| format!("{e}; expected `{columns}`"))?;
+    }
+    Ok(values)
+}
+
+fn read_blocks<T>(
+    text: &str,
+    path: &Path,
+    what: &str,
+    region: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<Block<T>>, FddbTextError> {
+    let path: Arc<Path> = path.into();
+    let at = |line: usize| Place { path: path.clone(), line };
+    // A file may end in blank lines and in DOS's end-of-file mark (Ctrl-Z), as pyface's does.
+    let text = text.trim_end_matches(['\n', '\r', ' ', '\t', '\u{1a}']);
+    let mut lines = text.split('\n').enumerate().map(|(k, line)| (k + 1, line));
+    let mut blocks = Vec::new();
+    if text.is_empty() {
+        return Ok(blocks);
+    }
+    while let Some((name_line, name)) = lines.next() {
+        let place = at(name_line);
+        check_name(name, what).map_err(|e| place.error(e))?;
+        let count = lines.next().map(|(_, line)| line.trim()).ok_or_else(|| {
+            at(name_line + 1).error(format!("the file ends where the number of {what}s of `{name}` is expected"))
+        })?;
+        let count: usize = count.parse().map_err(|_| {
+            at(name_line + 1).error(format!("`{count}` where the number of {what}s of `{name}` is expected"))
+        })?;
+        let mut regions = Vec::with_capacity(count.min(text.len() / 4));
+        for k in 0..count {
+            let promised = || format!("line {} promises {count} {what}(s) for `{name}`", name_line + 1);
+            let (line_number, line) = lines.next().ok_or_else(|| {
+                at(name_line + 2 + k).error(format!("the file ends after {k} {what}(s), but {}", promised()))
+            })?;
+            let parsed = region(line).map_err(|e| at(line_number).error(format!("{e}; {}", promised())))?;
+            regions.push(parsed);
+        }
+        blocks.push(Block { name: name.to_owned(), place, regions });
+    }
+    Ok(blocks)
+}
+
+fn check_name(name: &str, what: &str) -> Result<(), String> {
+    if name.ends_with('\r') {
+        return Err("Windows line ends (CR LF), which the official program refuses; convert the file, e.g. with dos2unix"
+            .to_owned());
+    }
+    if name.trim().is_empty() {
+        return Err("an empty line where an image name is expected".to_owned());
+    }
+    if name.trim() != name {
+        return Err(format!("blanks around the image name `{name}`, which the official program refuses"));
+    }
+    let numbers = name.split_ascii_whitespace().filter(|w| w.parse::<f64>().is_ok()).count();
+    if 3 < numbers {
+        return Err(format!("`{name}` where an image name is expected: the count before it is too small for its {what}s"));
+    }
+    Ok(())
+}
+
+/// `Auto` becomes a shape by the columns of all data lines, or an error where they leave a doubt.
+fn settle_shape(texts: &[(&Path, String)], shape: Shape) -> Result<Shape, FddbTextError> {
+    if shape != Shape::Auto {
+        return Ok(shape);
+    }
+    let (mut fives, mut sixes) = (false, false);
+    for (path, text) in texts {
+        for (line_number, line) in data_lines(text) {
+            let mut words = line.split_ascii_whitespace();
+            let third = words.by_ref().nth(2);
+            let columns = third.map_or(0, |_| 3 + words.count());
+            let angle = third.and_then(|w| w.parse::<f64>().ok()).is_some_and(|v| v.abs() <= std::f64::consts::TAU);
+            (fives, sixes) = (fives | (columns == 5), sixes | (columns == 6));
+            if (fives && sixes) || 6 < columns || (columns == 6 && !angle) {
+                let place = Place { path: (*path).into(), line: line_number };
+                return Err(place.error(format!(
+                    "{columns} columns do not tell whether detections are `x y w h score` or `ra rb theta cx cy score` \
+                     (with an angle third): say `--shape rectangle` or `--shape ellipse`"
+                )));
+            }
+        }
+    }
+    Ok(if sixes { Shape::Ellipse } else { Shape::Rectangle })
+}
+
+/// Lines that hold regions, as far as names and counts tell; the strict reading comes later.
+fn data_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut left = 0_usize;
+    let mut count_is_next = false;
+    text.lines().enumerate().filter_map(move |(k, line)| {
+        if 0 < left {
+            left -= 1;
+            return Some((k + 1, line));
+        }
+        if count_is_next {
+            left = line.trim().parse().unwrap_or(0);
+        }
+        count_is_next = !count_is_next;
+        None
+    })
+}

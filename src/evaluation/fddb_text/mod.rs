@@ -1,0 +1,90 @@
+//! FDDB's text files: image lists, ellipse lists, detection files, image sizes. What the official program accepts is read as it
+//! reads it; what it would silently get wrong is an error with file and line. Must not know how regions are compared.
+
+mod blocks;
+mod join;
+mod numbers;
+mod sizes;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use blocks::{Shape, read_annotations, read_detections, read_list};
+pub use join::{Order, join};
+pub use numbers::UnreadableScores;
+pub use sizes::{ImageSizes, read_sizes};
+
+use super::region::{Region, ScoredRegion};
+
+/// A line of a file, for messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub path: Arc<Path>,
+    /// Counted from 1.
+    pub line: usize,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.path.display(), self.line)
+    }
+}
+
+impl Place {
+    /// The line `lines` further down.
+    #[must_use]
+    pub fn below(&self, lines: usize) -> Self {
+        Self { path: self.path.clone(), line: self.line + lines }
+    }
+
+    pub(super) fn error(&self, message: impl Into<String>) -> FddbTextError {
+        FddbTextError::At { place: self.clone(), message: message.into() }
+    }
+}
+
+/// Why a text file cannot be evaluated.
+#[derive(Debug, thiserror::Error)]
+pub enum FddbTextError {
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{place}: {message}")]
+    At { place: Place, message: String },
+    #[error("{0}")]
+    Files(String),
+}
+
+/// A name from an image list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedImage {
+    pub name: String,
+    pub place: Place,
+}
+
+/// An image with its regions, as one block of a file gives it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Block<T> {
+    pub name: String,
+    /// The name's line; region `k` stands `k + 2` lines below.
+    pub place: Place,
+    pub regions: Vec<T>,
+}
+
+impl<T> Block<T> {
+    pub fn place_of(&self, region: usize) -> Place {
+        self.place.below(region + 2)
+    }
+}
+
+/// The annotated faces of an image.
+pub type AnnotatedImage = Block<Region>;
+/// The detections of an image.
+pub type DetectedImage = Block<ScoredRegion>;
+
+pub(super) fn read_text(path: &Path) -> Result<String, FddbTextError> {
+    let bytes = std::fs::read(path).map_err(|source| FddbTextError::Read { path: path.to_owned(), source })?;
+    String::from_utf8(bytes).map_err(|e| {
+        let valid = e.utf8_error().valid_up_to();
+        let line = 1 + e.as_bytes()[..valid].iter().filter(|&&b| b == b'\n').count();
+        Place { path: path.into(), line }.error("this is not text (UTF-8); is it the right file?")
+    })
+}

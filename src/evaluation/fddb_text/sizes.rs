@@ -1,0 +1,32 @@
+//! Image sizes from a table `name width height ...`, one image a line. Must not know images' pixels.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::{FddbTextError, Place, read_text};
+
+/// Width and height in pixels by image name.
+pub type ImageSizes = HashMap<String, (u32, u32)>;
+
+/// Reads a table separated by tabs or blanks; further columns are left alone.
+pub fn read_sizes(path: &Path) -> Result<ImageSizes, FddbTextError> {
+    let text = read_text(path)?;
+    let mut sizes = ImageSizes::new();
+    for (k, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let place = Place { path: path.into(), line: k + 1 };
+        let mut words = line.split_ascii_whitespace();
+        let name = words.next().unwrap_or_default();
+        let mut pixels = || words.next().and_then(|w| w.parse::<u32>().ok());
+        let size = match (pixels(), pixels()) {
+            (Some(0), Some(_)) | (Some(_), Some(0)) => {
+                return Err(place.error(format!("image `{name}` has no pixels; is the image file readable?")));
+            }
+            (Some(width), Some(height)) => (width, height),
+            _ => return Err(place.error(format!("`{line}` where `name width height` is expected"))),
+        };
+        if sizes.insert(name.to_owned(), size).is_some_and(|before| before != size) {
+            return Err(place.error(format!("image `{name}` has another size further up")));
+        }
+    }
+    Ok(sizes)
+}

@@ -1,0 +1,88 @@
+//! Ten-fold results: a curve for each fold, the pooled curve as the official software pools (all images at once, nothing is
+//! averaged), and the spread between folds. Must not know how images are matched.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::matching::ImageOutcome;
+use super::plot_curve::TABLE_FALSE_POSITIVES;
+use super::roc::{RocCurve, merge};
+
+/// Curves by fold, and pooled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FoldCurves {
+    pub pooled: RocCurve,
+    pub folds: BTreeMap<u8, RocCurve>,
+}
+
+/// How far folds differ at equal false positives per fold: a tenth of the pooled number for each of ten folds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FoldSpread {
+    /// False positives over all folds.
+    pub false_positives: u64,
+    pub discrete: Spread,
+    pub continuous: Spread,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    pub mean: f64,
+    /// Sample standard deviation (n - 1); 0 for a single fold.
+    pub deviation: f64,
+    pub lowest: f64,
+    pub highest: f64,
+}
+
+impl FoldCurves {
+    /// Outcomes in list order with the fold of each image; images without a fold count in the pooled curve only.
+    pub fn new(outcomes: &[ImageOutcome], folds: &[Option<u8>]) -> Self {
+        let present: std::collections::BTreeSet<u8> = folds.iter().copied().flatten().collect();
+        let of_fold = |fold| merge(outcomes.iter().zip(folds).filter(|(_, f)| **f == Some(fold)).map(|(o, _)| o));
+        Self { pooled: merge(outcomes), folds: present.into_iter().map(|fold| (fold, of_fold(fold))).collect() }
+    }
+
+    /// The spread at each of the table's false positives; empty with fewer than two folds.
+    pub fn spread(&self) -> Vec<FoldSpread> {
+        let count = self.folds.len() as u64;
+        if count < 2 {
+            return Vec::new();
+        }
+        let at = |false_positives: u64| {
+            let each = false_positives / count;
+            let spread = |rate: fn(&RocCurve, u64) -> f64| Spread::of(self.folds.values().map(|c| rate(c, each)));
+            FoldSpread {
+                false_positives,
+                discrete: spread(RocCurve::discrete_tpr_at),
+                continuous: spread(RocCurve::continuous_tpr_at),
+            }
+        };
+        TABLE_FALSE_POSITIVES.into_iter().map(at).collect()
+    }
+}
+
+impl Spread {
+    fn of(values: impl Iterator<Item = f64>) -> Self {
+        let values: Vec<f64> = values.collect();
+        let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+        let squares = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+        Self {
+            mean,
+            deviation: (squares / values.len().saturating_sub(1).max(1) as f64).sqrt(),
+            lowest: values.iter().copied().fold(f64::INFINITY, f64::min),
+            highest: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spread_of_known_values() {
+        let s = Spread::of([0.5, 0.7, 0.9].into_iter());
+        assert!((s.mean - 0.7).abs() < 1e-12 && (s.deviation - 0.2).abs() < 1e-12);
+        assert_eq!((s.lowest, s.highest), (0.5, 0.9));
+    }
+}

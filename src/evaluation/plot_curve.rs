@@ -1,0 +1,150 @@
+//! A curve as it is shown: rate over false positives, own or published, with thinning for the screen. Must not know any window.
+
+use serde::{Deserialize, Serialize};
+
+use super::roc::RocCurve;
+
+/// Which of FDDB's two rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScoreKind {
+    Discrete,
+    Continuous,
+}
+
+impl ScoreKind {
+    pub const ALL: [Self; 2] = [Self::Discrete, Self::Continuous];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Discrete => "Discrete score",
+            Self::Continuous => "Continuous score",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CurvePoint {
+    pub false_positives: f64,
+    /// True positive rate, 0..=1.
+    pub rate: f64,
+    /// The score from which detections count; `None` where a published file does not say.
+    pub threshold: Option<f64>,
+}
+
+/// A curve by rising false positives (points of equal false positives: by rising rate's end last).
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct PlotCurve {
+    pub points: Vec<CurvePoint>,
+}
+
+/// The false positives of the table beside the curves.
+pub const TABLE_FALSE_POSITIVES: [u64; 6] = [50, 100, 200, 500, 1000, 2000];
+
+impl PlotCurve {
+    /// The points in any order; they are sorted by false positives, then by falling threshold, else by rising rate.
+    pub fn new(mut points: Vec<CurvePoint>) -> Self {
+        points.sort_by(|a, b| {
+            let by_threshold = match (a.threshold, b.threshold) {
+                (Some(a), Some(b)) => b.total_cmp(&a),
+                _ => std::cmp::Ordering::Equal,
+            };
+            a.false_positives.total_cmp(&b.false_positives).then(by_threshold).then(a.rate.total_cmp(&b.rate))
+        });
+        Self { points }
+    }
+
+    /// One of the two rates of `curve`. The point without detections (threshold `DBL_MAX`) has no threshold here.
+    pub fn of(curve: &RocCurve, kind: ScoreKind) -> Self {
+        let faces = curve.faces.max(1) as f64;
+        let points = curve.points.iter().rev().map(|p| CurvePoint {
+            false_positives: p.false_positives as f64,
+            rate: match kind {
+                ScoreKind::Discrete => p.discrete / faces,
+                ScoreKind::Continuous => p.continuous / faces,
+            },
+            threshold: (p.threshold != f64::MAX).then_some(p.threshold),
+        });
+        Self { points: points.collect() }
+    }
+
+    /// The rate at the last point with at most `fp` false positives; a curve that ends earlier keeps its last value. `None` where
+    /// the curve starts later.
+    pub fn rate_at(&self, fp: f64) -> Option<f64> {
+        let end = self.points.partition_point(|p| p.false_positives <= fp);
+        end.checked_sub(1).map(|k| self.points[k].rate)
+    }
+
+    /// The rates at `TABLE_FALSE_POSITIVES`.
+    pub fn table(&self) -> [Option<f64>; 6] {
+        TABLE_FALSE_POSITIVES.map(|fp| self.rate_at(fp as f64))
+    }
+
+    /// The point closest in false positives; between equals the last.
+    pub fn nearest(&self, fp: f64) -> Option<&CurvePoint> {
+        let end = self.points.partition_point(|p| p.false_positives <= fp);
+        let (below, above) = (end.checked_sub(1).map(|k| &self.points[k]), self.points.get(end));
+        match (below, above) {
+            (Some(b), Some(a)) if a.false_positives - fp < fp - b.false_positives => Some(a),
+            (Some(b), _) => Some(b),
+            (None, above) => above,
+        }
+    }
+
+    pub fn largest_false_positives(&self) -> f64 {
+        self.points.last().map_or(0.0, |p| p.false_positives)
+    }
+
+    /// At most about `count` points that draw the same line: the first, lowest, highest and last of each stretch of the axis.
+    /// Stretches are even in `log10(1 + fp)` when `logarithmic`, else in false positives up to `x_end`.
+    #[must_use]
+    pub fn decimated(&self, count: usize, logarithmic: bool, x_end: f64) -> Self {
+        if self.points.len() <= count.max(4) {
+            return self.clone();
+        }
+        let scale = |fp: f64| if logarithmic { (1.0 + fp).log10() } else { fp };
+        let stretches = (count / 4).max(1) as f64;
+        let end = scale(x_end.max(1.0));
+        let stretch = |p: &CurvePoint| (scale(p.false_positives) / end * stretches) as u64;
+        let mut kept = Vec::with_capacity(count);
+        for group in self.points.chunk_by(|a, b| stretch(a) == stretch(b)) {
+            let by_rate = |a: &usize, b: &usize| group[*a].rate.total_cmp(&group[*b].rate);
+            let lowest = (0..group.len()).min_by(by_rate).unwrap_or(0);
+            let highest = (0..group.len()).max_by(by_rate).unwrap_or(0);
+            let mut places = vec![0, lowest, highest, group.len() - 1];
+            places.sort_unstable();
+            places.dedup();
+            kept.extend(places.into_iter().map(|k| group[k]));
+        }
+        Self { points: kept }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(points: &[(f64, f64)]) -> PlotCurve {
+        PlotCurve::new(points.iter().map(|&(f, r)| CurvePoint { false_positives: f, rate: r, threshold: None }).collect())
+    }
+
+    #[test]
+    fn rates_hold_their_last_value() {
+        let c = curve(&[(3.0, 0.5), (0.0, 0.2), (10.0, 0.6)]);
+        assert_eq!([0.0, 2.9, 3.0, 99.0].map(|fp| c.rate_at(fp)), [Some(0.2), Some(0.2), Some(0.5), Some(0.6)]);
+        assert_eq!(curve(&[(5.0, 0.1)]).rate_at(4.0), None);
+        assert_eq!(c.nearest(7.0).map(|p| p.rate), Some(0.6));
+        assert_eq!(c.nearest(6.0).map(|p| p.rate), Some(0.5));
+    }
+
+    #[test]
+    fn thinning_keeps_ends_and_extremes() {
+        let points: Vec<(f64, f64)> = (0..50_000).map(|k| (f64::from(k), f64::from(k) / 5e4)).collect();
+        let whole = curve(&points);
+        for logarithmic in [false, true] {
+            let thin = whole.decimated(400, logarithmic, 50_000.0);
+            assert!(thin.points.len() <= 410, "{}", thin.points.len());
+            assert_eq!((thin.points.first(), thin.points.last()), (whole.points.first(), whole.points.last()));
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Published FDDB results: reference points from the ROC files of FDDB's results page (vis-www.cs.umass.edu/fddb/results.html),
+//! built in. Must not know one's own curves.
+
+use serde::Deserialize;
+
+use super::plot_curve::{CurvePoint, PlotCurve, ScoreKind};
+
+/// The table as checked in; `source` is the stem of the method's `_DiscROC.txt` and `_ContROC.txt`.
+pub const PUBLISHED_CSV: &str = include_str!("../../assets/published_fddb.csv");
+
+/// One published method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PublishedMethod {
+    pub method: String,
+    pub year: u16,
+    pub venue: String,
+    /// The stem of its ROC files.
+    pub source: String,
+    /// What to know before comparing: smoothed, ends early ...; may be empty.
+    pub notes: String,
+    /// By rising false positives. A curve that ends earlier keeps its last value.
+    pub points: Vec<PublishedPoint>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PublishedPoint {
+    pub false_positives: u64,
+    /// True positive rates to four decimals.
+    pub discrete: f64,
+    pub continuous: f64,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    method: String,
+    year: u16,
+    venue: String,
+    false_positives: u64,
+    discrete_tpr: f64,
+    continuous_tpr: f64,
+    source: String,
+    notes: String,
+}
+
+/// All methods in the table's order.
+pub fn published_methods() -> Vec<PublishedMethod> {
+    let mut methods: Vec<PublishedMethod> = Vec::new();
+    let mut reader = csv::Reader::from_reader(PUBLISHED_CSV.as_bytes());
+    // The table is part of the program; a test reads every row, so none is lost here.
+    for row in reader.deserialize::<Row>().flatten() {
+        let point = PublishedPoint {
+            false_positives: row.false_positives,
+            discrete: row.discrete_tpr,
+            continuous: row.continuous_tpr,
+        };
+        match methods.last_mut().filter(|m| m.method == row.method) {
+            Some(method) => method.points.push(point),
+            None => methods.push(PublishedMethod {
+                method: row.method,
+                year: row.year,
+                venue: row.venue,
+                source: row.source,
+                notes: row.notes,
+                points: vec![point],
+            }),
+        }
+    }
+    methods
+}
+
+impl PublishedMethod {
+    /// `Method (year)`
+    pub fn label(&self) -> String {
+        format!("{} ({})", self.method, self.year)
+    }
+
+    /// The reference points as a curve of `kind`, for markers behind one's own curves.
+    pub fn curve(&self, kind: ScoreKind) -> PlotCurve {
+        let points = self.points.iter().map(|p| CurvePoint {
+            false_positives: p.false_positives as f64,
+            rate: match kind {
+                ScoreKind::Discrete => p.discrete,
+                ScoreKind::Continuous => p.continuous,
+            },
+            threshold: None,
+        });
+        PlotCurve::new(points.collect())
+    }
+}

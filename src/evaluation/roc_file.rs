@@ -1,0 +1,112 @@
+//! ROC files of others (`*DiscROC.txt`, `*ContROC.txt`). Those in circulation disagree on the order of their columns: it is found
+//! out from the numbers, and a file that leaves a doubt is refused. Must not know where a file came from.
+
+use super::plot_curve::{CurvePoint, PlotCurve};
+
+/// Which of the first two columns is the true positive rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnOrder {
+    RateFirst,
+    FalsePositivesFirst,
+}
+
+/// An imported curve with what was found out about its file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportedCurve {
+    pub curve: PlotCurve,
+    pub order: ColumnOrder,
+    /// Whether a third column gave thresholds.
+    pub has_thresholds: bool,
+}
+
+/// Why a file is no ROC curve. Lines count from 1; the caller knows the file's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RocFileError {
+    #[error("line {line}: {message}")]
+    Line { line: usize, message: String },
+    #[error("no ROC rows in this file")]
+    Empty,
+    #[error(
+        "cannot tell which column is the true positive rate: both could be. A ROC file has a rate between 0 and 1 and a whole \
+         number of false positives in each line; add the order by hand"
+    )]
+    Ambiguous,
+    #[error("neither column can be a true positive rate: each has values outside 0..1 or falls where the other rises")]
+    NoRate,
+}
+
+/// Reads a ROC file and finds out its columns; `order` overrides the finding.
+pub fn parse(text: &str, order: Option<ColumnOrder>) -> Result<ImportedCurve, RocFileError> {
+    let rows = rows(text)?;
+    let columns = rows.first().ok_or(RocFileError::Empty)?.len();
+    let order = match order {
+        Some(order) => order,
+        None => find_order(&rows)?,
+    };
+    let (rate, fp) = match order {
+        ColumnOrder::RateFirst => (0, 1),
+        ColumnOrder::FalsePositivesFirst => (1, 0),
+    };
+    let threshold = |row: &[f64]| row.get(2).copied().filter(|t| is_threshold(*t));
+    let points =
+        rows.iter().map(|row| CurvePoint { false_positives: row[fp], rate: row[rate], threshold: threshold(row) });
+    Ok(ImportedCurve { curve: PlotCurve::new(points.collect()), order, has_thresholds: columns == 3 })
+}
+
+/// `DBL_MAX`, and the 1e20 of old Windows builds, stand for "no detections".
+fn is_threshold(value: f64) -> bool {
+    value != 1e20 && value < 1e308
+}
+
+/// Rows of two or three numbers. Any line end will do: one file in circulation even mixes CR LF with lone CR.
+fn rows(text: &str) -> Result<Vec<Vec<f64>>, RocFileError> {
+    let mut rows: Vec<Vec<f64>> = Vec::new();
+    for (k, line) in text.replace("\r\n", "\n").split(['\n', '\r']).enumerate() {
+        let words: Vec<&str> = line.split(|c: char| c.is_ascii_whitespace() || c == ',').filter(|w| !w.is_empty()).collect();
+        if words.is_empty() || words[0].starts_with('#') {
+            continue;
+        }
+        let error = |message: String| RocFileError::Line { line: k + 1, message };
+        let numbers = words.iter().map(|w| {
+            let value = w.parse::<f64>().ok().filter(|v| v.is_finite());
+            value.ok_or_else(|| error(format!("`{w}` is not a finite number")))
+        });
+        let row: Vec<f64> = numbers.collect::<Result<_, _>>()?;
+        if !(2..=3).contains(&row.len()) || rows.first().is_some_and(|first| first.len() != row.len()) {
+            return Err(error(format!("{} numbers; a ROC file has two or three, the same in each line", row.len())));
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn find_order(rows: &[Vec<f64>]) -> Result<ColumnOrder, RocFileError> {
+    let could_be_rate = |c: usize| rows.iter().all(|r| (0.0..=1.0).contains(&r[c]));
+    let could_be_count = |c: usize| rows.iter().all(|r| 0.0 <= r[c] && r[c].fract() == 0.0);
+    let rate_first = could_be_rate(0) && could_be_count(1);
+    let count_first = could_be_count(0) && could_be_rate(1);
+    match (rate_first, count_first) {
+        (true, false) => Ok(ColumnOrder::RateFirst),
+        (false, true) => Ok(ColumnOrder::FalsePositivesFirst),
+        (true, true) => Err(RocFileError::Ambiguous),
+        (false, false) => Err(RocFileError::NoRate),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_columns_or_says_that_it_cannot() {
+        let order = |text: &str| parse(text, None).map(|c| (c.order, c.has_thresholds));
+        assert_eq!(order("0.9 10 0.5\n0.8 3 0.7\n"), Ok((ColumnOrder::RateFirst, true)));
+        assert_eq!(order("3 0.8\r\n10 0.9\r\n"), Ok((ColumnOrder::FalsePositivesFirst, false)));
+        assert_eq!(order("0 0\n1 1\n"), Err(RocFileError::Ambiguous));
+        assert_eq!(order("0.5 0.7\n0.6 0.8\n"), Err(RocFileError::NoRate));
+        assert_eq!(order("\n \n"), Err(RocFileError::Empty));
+        assert!(matches!(order("0.9 10\n0.8 x\n"), Err(RocFileError::Line { line: 2, .. })));
+        assert!(matches!(order("0.9 10\n0.8 3 0.1\n"), Err(RocFileError::Line { line: 2, .. })));
+        assert!(matches!(order("0.9 nan\n"), Err(RocFileError::Line { line: 1, .. })));
+    }
+}

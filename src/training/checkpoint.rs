@@ -1,0 +1,308 @@
+//! Checkpoints on disk. A folder `checkpoints/step-<n>` is either complete or not there: it is written under another name, synced
+//! and renamed. Must not know how a step is made.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::config::RoundConfig;
+use super::error::TrainingError;
+use super::loader::TrainingImage;
+use crate::detector::SamplerCounts;
+
+pub const MODEL_FILE: &str = "model.safetensors";
+pub(super) const OPTIMISER_FILE: &str = "optim.safetensors";
+const STATE_FILE: &str = "state.json";
+const MARKS_FILE: &str = "marks.json";
+const FOLDER: &str = "checkpoints";
+/// Prefix of a folder that is being written; what carries it at the start of a sitting was broken off.
+const UNFINISHED: &str = ".unfinished-";
+const STATE_VERSION: u32 = 1;
+
+/// All that a round needs to go on exactly where it stopped, beside the weights and the velocities. Schedule, sampler and random
+/// numbers are functions of the config's seed, `step` and `position`: these are their whole state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoundProgress {
+    pub version: u32,
+    /// Steps done.
+    pub step: u64,
+    /// Next position in the sequence of images.
+    pub position: u64,
+    /// Indices of images that could not be read.
+    pub unreadable: BTreeSet<usize>,
+    pub counts: SamplerCounts,
+    /// Seconds spent in steps, all sittings together.
+    pub seconds: f64,
+    pub config_toml: String,
+    /// See [`fingerprint`].
+    pub data: String,
+}
+
+/// What is known about finished checkpoints beyond their content.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Marks {
+    /// The last step that was evaluated.
+    pub evaluated: Option<u64>,
+    /// The best evaluated step with its figure of merit.
+    pub best: Option<(u64, f64)>,
+}
+
+/// The checkpoints of one round.
+#[derive(Debug, Clone)]
+pub(super) struct Checkpoints {
+    dir: PathBuf,
+}
+
+impl Checkpoints {
+    /// Makes the folder and clears what an earlier sitting left half written.
+    pub fn open(run_dir: &Path) -> Result<Self, TrainingError> {
+        let dir = run_dir.join(FOLDER);
+        fs::create_dir_all(&dir).map_err(TrainingError::io(&dir, "making the folder of checkpoints"))?;
+        let entries = fs::read_dir(&dir).map_err(TrainingError::io(&dir, "reading the folder of checkpoints"))?;
+        for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)) {
+            fs::remove_dir_all(entry.path())
+                .map_err(TrainingError::io(&entry.path(), "clearing a broken-off checkpoint"))?;
+        }
+        Ok(Self { dir })
+    }
+
+    pub fn path(&self, step: u64) -> PathBuf {
+        self.dir.join(format!("step-{step:07}"))
+    }
+
+    /// Steps with a complete checkpoint, ascending.
+    pub fn steps(&self) -> Vec<u64> {
+        steps_in(&self.dir)
+    }
+
+    /// Writes a checkpoint; `fill` puts weights and velocities into the folder that it is given.
+    pub fn write(
+        &self,
+        progress: &RoundProgress,
+        fill: impl FnOnce(&Path) -> Result<(), TrainingError>,
+    ) -> Result<PathBuf, TrainingError> {
+        let unfinished = self.dir.join(format!("{UNFINISHED}{}", progress.step));
+        let target = self.path(progress.step);
+        let result = self.write_in(&unfinished, &target, progress, fill);
+        if result.is_err() {
+            // The first error is the one to report; what is left is cleared at the next start.
+            let _ = fs::remove_dir_all(&unfinished);
+        }
+        result.map(|()| target)
+    }
+
+    fn write_in(
+        &self,
+        unfinished: &Path,
+        target: &Path,
+        progress: &RoundProgress,
+        fill: impl FnOnce(&Path) -> Result<(), TrainingError>,
+    ) -> Result<(), TrainingError> {
+        fs::create_dir_all(unfinished).map_err(TrainingError::io(unfinished, "making a checkpoint's folder"))?;
+        fill(unfinished)?;
+        write_json(&unfinished.join(STATE_FILE), progress)?;
+        for file in [MODEL_FILE, OPTIMISER_FILE, STATE_FILE] {
+            sync(&unfinished.join(file))?;
+        }
+        sync(unfinished)?;
+        if target.exists() {
+            // The same step again, after a resume: the same bytes.
+            fs::remove_dir_all(target).map_err(TrainingError::io(target, "replacing a checkpoint"))?;
+        }
+        fs::rename(unfinished, target).map_err(TrainingError::io(target, "finishing a checkpoint"))?;
+        sync(&self.dir)
+    }
+
+    pub fn read(&self, step: u64) -> Result<RoundProgress, TrainingError> {
+        let path = self.path(step).join(STATE_FILE);
+        let progress: RoundProgress = read_json(&path)?;
+        if progress.version != STATE_VERSION {
+            let what = format!("it has version {}, this Quarry reads {STATE_VERSION}", progress.version);
+            return Err(TrainingError::Checkpoint { path, what });
+        }
+        Ok(progress)
+    }
+
+    pub fn marks(&self) -> Result<Marks, TrainingError> {
+        let path = self.dir.join(MARKS_FILE);
+        if path.exists() { read_json(&path) } else { Ok(Marks::default()) }
+    }
+
+    pub fn set_marks(&self, marks: Marks) -> Result<(), TrainingError> {
+        let path = self.dir.join(MARKS_FILE);
+        let unfinished = path.with_extension("json.unfinished");
+        write_json(&unfinished, &marks)?;
+        sync(&unfinished)?;
+        fs::rename(&unfinished, &path).map_err(TrainingError::io(&path, "writing"))
+    }
+
+    /// Removes all but the last, the best and every `keep_every`-th checkpoint (0: none of those).
+    pub fn prune(&self, config: &RoundConfig, best: Option<u64>) -> Result<(), TrainingError> {
+        let steps = self.steps();
+        let last = steps.last().copied();
+        let spacing = config.keep_every * config.checkpoint_every;
+        let kept =
+            |step: u64| Some(step) == last || Some(step) == best || (spacing > 0 && step.is_multiple_of(spacing));
+        for step in steps.into_iter().filter(|&step| !kept(step)) {
+            let path = self.path(step);
+            fs::remove_dir_all(&path).map_err(TrainingError::io(&path, "removing an old checkpoint"))?;
+        }
+        Ok(())
+    }
+}
+
+impl RoundProgress {
+    pub fn start(config: &RoundConfig, data: String) -> Self {
+        Self {
+            version: STATE_VERSION,
+            step: 0,
+            position: 0,
+            unreadable: BTreeSet::new(),
+            counts: SamplerCounts::default(),
+            seconds: 0.0,
+            config_toml: config.to_toml(),
+            data,
+        }
+    }
+
+    /// Refuses to go on with other settings or other data than those that made the checkpoint. What doesn't change the weights may
+    /// differ.
+    pub fn check_continues(&self, path: &Path, config: &RoundConfig, data: &str) -> Result<(), TrainingError> {
+        const FREE: [&str; 7] =
+            ["device", "workers", "prefetch", "evaluate_every", "checkpoint_every", "keep_every", "test_folds"];
+        let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
+        let made_with = RoundConfig::from_toml(&self.config_toml, "state.json")?;
+        let changed: Vec<String> = made_with
+            .differences(config)
+            .into_iter()
+            .filter(|d| !FREE.contains(&d.key.as_str()))
+            .map(|d| format!("`{}` was {} and is {}", d.key, d.before, d.after))
+            .collect();
+        if !changed.is_empty() {
+            return Err(wrong(format!("{}; set it back, or start a new round", changed.join(", "))));
+        }
+        if self.data != data {
+            return Err(wrong("the images, faces or hard negatives have changed since; start a new round".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// The last checkpoint's weights in a round's folder.
+pub fn last_model(run_dir: &Path) -> Option<PathBuf> {
+    let dir = run_dir.join(FOLDER);
+    let step = steps_in(&dir).last().copied()?;
+    Some(Checkpoints { dir }.path(step).join(MODEL_FILE))
+}
+
+/// The best evaluated checkpoint's weights, if the round was evaluated with a figure of merit.
+pub fn best_model(run_dir: &Path) -> Option<PathBuf> {
+    let checkpoints = Checkpoints { dir: run_dir.join(FOLDER) };
+    let (step, _) = checkpoints.marks().ok()?.best?;
+    Some(checkpoints.path(step).join(MODEL_FILE)).filter(|path| path.exists())
+}
+
+/// blake3 over everything that the round learns from: file names, faces, hard negatives, ignored regions, in their order. Folders
+/// don't count, so that a dataset may move.
+pub(super) fn fingerprint(images: &[TrainingImage]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for image in images {
+        let name = image.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let facts =
+            format!("{}\0{name}\0{:?}\0{:?}\0{:?}\n", image.id, image.faces, image.hard_negatives, image.ignored);
+        hasher.update(facts.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+fn steps_in(dir: &Path) -> Vec<u64> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut steps: Vec<u64> =
+        entries.filter_map(|entry| entry.file_name().to_str()?.strip_prefix("step-")?.parse().ok()).collect();
+    steps.sort_unstable();
+    steps
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainingError> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| TrainingError::Checkpoint { path: path.to_path_buf(), what: error.to_string() })?;
+    fs::write(path, text).map_err(TrainingError::io(path, "writing"))
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainingError> {
+    let text = fs::read_to_string(path).map_err(TrainingError::io(path, "reading"))?;
+    serde_json::from_str(&text).map_err(|error| TrainingError::Checkpoint {
+        path: path.to_path_buf(),
+        what: format!("{error}; the file is damaged, remove its folder to resume from the checkpoint before"),
+    })
+}
+
+fn sync(path: &Path) -> Result<(), TrainingError> {
+    // Windows can't open folders; there a rename is all there is.
+    if cfg!(windows) && path.is_dir() {
+        return Ok(());
+    }
+    File::open(path).and_then(|file| file.sync_all()).map_err(TrainingError::io(path, "syncing to disk"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fill(dir: &Path) -> Result<(), TrainingError> {
+        fs::write(dir.join(MODEL_FILE), "m").map_err(TrainingError::io(dir, "writing"))?;
+        fs::write(dir.join(OPTIMISER_FILE), "o").map_err(TrainingError::io(dir, "writing"))
+    }
+
+    fn at(step: u64, config: &RoundConfig) -> RoundProgress {
+        RoundProgress { step, position: step * 2, ..RoundProgress::start(config, "data".to_owned()) }
+    }
+
+    #[test]
+    fn checkpoints_are_whole_or_absent_and_old_ones_go() {
+        let run = tempfile::tempdir().unwrap();
+        let mut config = RoundConfig::preset("cpu").unwrap();
+        (config.checkpoint_every, config.keep_every) = (10, 3);
+        let checkpoints = Checkpoints::open(run.path()).unwrap();
+        for step in [10, 20, 30, 40, 50] {
+            checkpoints.write(&at(step, &config), fill).unwrap();
+        }
+        checkpoints.prune(&config, Some(20)).unwrap();
+        assert_eq!(checkpoints.steps(), [20, 30, 50], "best, third and last");
+        assert_eq!(checkpoints.read(30).unwrap(), at(30, &config));
+
+        let failed = checkpoints.write(&at(60, &config), |_| Err(TrainingError::NoImages));
+        assert!(failed.is_err());
+        fs::create_dir(run.path().join(FOLDER).join(format!("{UNFINISHED}70"))).unwrap();
+        let reopened = Checkpoints::open(run.path()).unwrap();
+        assert_eq!(reopened.steps(), [20, 30, 50]);
+        assert!(last_model(run.path()).unwrap().ends_with("step-0000050/model.safetensors"));
+        assert_eq!(fs::read_dir(run.path().join(FOLDER)).unwrap().count(), 3, "nothing half written is left");
+
+        assert_eq!(best_model(run.path()), None);
+        reopened.set_marks(Marks { evaluated: Some(50), best: Some((20, 0.7)) }).unwrap();
+        assert!(best_model(run.path()).unwrap().ends_with("step-0000020/model.safetensors"));
+    }
+
+    #[test]
+    fn other_settings_and_other_data_are_refused_by_name() {
+        let config = RoundConfig::preset("cpu").unwrap();
+        let progress = at(10, &config);
+        let check = |config: &RoundConfig, data: &str| progress.check_continues(Path::new("c"), config, data);
+        let free = RoundConfig { workers: 3, checkpoint_every: 7, ..config.clone() };
+        check(&free, "data").unwrap();
+        let other = RoundConfig { base_lr: 0.5, ..config.clone() };
+        let message = check(&other, "data").unwrap_err().to_string();
+        assert!(message.contains("`base_lr` was 0.01 and is 0.5"), "{message}");
+        let mut preset = config.clone();
+        preset.detector.architecture = crate::detector::Architecture::Vgg16;
+        let message = check(&preset, "data").unwrap_err().to_string();
+        assert!(message.contains("\"resnet50-half-fpn\"") && message.contains("\"vgg16\""), "{message}");
+        let message = check(&config, "other").unwrap_err().to_string();
+        assert!(message.contains("hard negatives have changed"), "{message}");
+    }
+}

@@ -1,0 +1,247 @@
+//! Worker threads that decode, resize and flip ahead of the step. What comes out, and in which order, depends on the settings
+//! alone, never on which thread was faster. Must not know tensors.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use image::RgbImage;
+
+use super::config::RoundConfig;
+use super::error::TrainingError;
+use super::order::{Order, Slot};
+use crate::detector::{DetectorConfig, NetworkImage, SamplerConfig, TrainingSample};
+use crate::domain::{Cancel, FaceShape, ImageId};
+use crate::geometry::BoundingBox;
+
+/// A photograph with all that the round learns from it, in its own pixels. No faces: all of it is background.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingImage {
+    pub id: ImageId,
+    /// Absolute.
+    pub path: PathBuf,
+    pub faces: Vec<FaceShape>,
+    /// With the score of the detection that each was; any order.
+    pub hard_negatives: Vec<(BoundingBox, f32)>,
+    /// Neither foreground nor background (rejected candidates).
+    pub ignored: Vec<BoundingBox>,
+}
+
+/// Reads a photograph; the text of the error names what is wrong with it.
+pub type Decode = fn(&Path) -> Result<RgbImage, String>;
+
+/// How long a wait for a worker may keep a cancel waiting.
+const CANCEL_POLL: Duration = Duration::from_millis(20);
+
+/// An image ready for the step.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub slot: Slot,
+    pub sample: TrainingSample,
+}
+
+/// What every worker reads from.
+struct Source {
+    images: Vec<TrainingImage>,
+    decode: Decode,
+    detector: DetectorConfig,
+    sampler: SamplerConfig,
+}
+
+/// The queue of images. Dropping it stops and joins its workers.
+pub(super) struct Loader {
+    order: Order,
+    source: Arc<Source>,
+    /// Position of the next image to hand out: all of the loader's state that a checkpoint needs, with `unreadable`.
+    next: u64,
+    asked: u64,
+    prefetch: u64,
+    ready: BTreeMap<u64, (Slot, Result<TrainingSample, String>)>,
+    unreadable: BTreeSet<usize>,
+    first_failure: Option<String>,
+    jobs: Option<Sender<Slot>>,
+    results: Receiver<(Slot, Result<TrainingSample, String>)>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Loader {
+    /// Starts at `position` of the sequence; images in `unreadable` are passed over.
+    pub fn start(
+        config: &RoundConfig,
+        images: Vec<TrainingImage>,
+        decode: Decode,
+        position: u64,
+        unreadable: BTreeSet<usize>,
+    ) -> Result<Self, TrainingError> {
+        let order = Order::new(config.seed, images.len(), config.flip);
+        let (detector, sampler) = (config.detector.clone(), config.sampler.clone());
+        let source = Arc::new(Source { images, decode, detector, sampler });
+        let (jobs, job_queue) = unbounded::<Slot>();
+        let (result_sender, results) = bounded(config.prefetch as usize);
+        let spawn = |index: u32| {
+            let (source, jobs, results) = (Arc::clone(&source), job_queue.clone(), result_sender.clone());
+            thread::Builder::new()
+                .name(format!("loader-{index}"))
+                .spawn(move || work(&source, &jobs, &results))
+                .map_err(TrainingError::io(Path::new("loader"), "starting a worker thread"))
+        };
+        let workers = (0..config.workers).map(spawn).collect::<Result<Vec<_>, _>>()?;
+        let prefetch = u64::from(config.prefetch);
+        let ready = BTreeMap::new();
+        let jobs = Some(jobs);
+        let first_failure = None;
+        Ok(Self {
+            order,
+            source,
+            next: position,
+            asked: position,
+            prefetch,
+            ready,
+            unreadable,
+            first_failure,
+            jobs,
+            results,
+            workers,
+        })
+    }
+
+    /// The next readable image, or `None` after a cancel. `warn` hears of each unreadable image once.
+    pub fn next(&mut self, cancel: &Cancel, warn: &mut dyn FnMut(String)) -> Result<Option<Loaded>, TrainingError> {
+        loop {
+            self.ask();
+            let Some((slot, result)) = self.take(cancel)? else { return Ok(None) };
+            self.next = slot.position + 1;
+            match result {
+                // An image that is known to be unreadable never came to a worker.
+                _ if self.unreadable.contains(&slot.image) => {}
+                Ok(sample) => return Ok(Some(Loaded { slot, sample })),
+                Err(reason) => self.give_up(slot.image, &reason, warn)?,
+            }
+        }
+    }
+
+    pub fn position(&self) -> u64 {
+        self.next
+    }
+
+    pub fn unreadable(&self) -> &BTreeSet<usize> {
+        &self.unreadable
+    }
+
+    pub fn image(&self, index: usize) -> &TrainingImage {
+        &self.source.images[index]
+    }
+
+    fn ask(&mut self) {
+        while self.asked < self.next + self.prefetch {
+            let slot = self.order.slot(self.asked);
+            self.asked += 1;
+            if self.unreadable.contains(&slot.image) {
+                self.ready.insert(slot.position, (slot, Err(String::new())));
+            } else if let Some(jobs) = &self.jobs {
+                // Fails only when every worker is gone, which `take` reports.
+                let _ = jobs.send(slot);
+            }
+        }
+    }
+
+    fn take(&mut self, cancel: &Cancel) -> Result<Option<(Slot, Result<TrainingSample, String>)>, TrainingError> {
+        loop {
+            if cancel.is_cancelled() {
+                return Ok(None);
+            }
+            if let Some(found) = self.ready.remove(&self.next) {
+                return Ok(Some(found));
+            }
+            match self.results.recv_timeout(CANCEL_POLL) {
+                Ok((slot, result)) => drop(self.ready.insert(slot.position, (slot, result))),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(TrainingError::Panic("the loader's workers are gone".to_owned()));
+                }
+            }
+        }
+    }
+
+    fn give_up(&mut self, image: usize, reason: &str, warn: &mut dyn FnMut(String)) -> Result<(), TrainingError> {
+        let message = format!("{}: {reason}", self.source.images[image].path.display());
+        warn(format!("{message}; the image is left out of the round"));
+        self.unreadable.insert(image);
+        let first = self.first_failure.get_or_insert(message).clone();
+        if self.unreadable.len() == self.source.images.len() {
+            return Err(TrainingError::NothingReadable { first });
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Loader {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // Workers that wait for room in the queue leave when nobody listens.
+        self.results = crossbeam_channel::never();
+        for worker in self.workers.drain(..) {
+            // A worker's panic was caught per image and has been reported as that image's error.
+            let _ = worker.join();
+        }
+    }
+}
+
+fn work(source: &Source, jobs: &Receiver<Slot>, results: &Sender<(Slot, Result<TrainingSample, String>)>) {
+    while let Ok(slot) = jobs.recv() {
+        let loaded = catch_unwind(AssertUnwindSafe(|| load(source, slot)));
+        let result = loaded.unwrap_or_else(|panic| Err(TrainingError::panic(panic.as_ref()).to_string()));
+        if results.send((slot, result)).is_err() {
+            return;
+        }
+    }
+}
+
+fn load(source: &Source, slot: Slot) -> Result<TrainingSample, String> {
+    let image = &source.images[slot.image];
+    let picture = (source.decode)(&image.path)?;
+    let prepared = NetworkImage::prepare(&picture, &source.detector).map_err(|error| error.to_string())?;
+    let sample = sample_of(image, prepared, &source.sampler, slot.epoch);
+    Ok(if slot.flip { sample.flipped() } else { sample })
+}
+
+/// Everything of the image in network pixels. Shapes without area are left out: they can't be learnt.
+fn sample_of(image: &TrainingImage, prepared: NetworkImage, sampler: &SamplerConfig, epoch: u64) -> TrainingSample {
+    let fit = prepared.fit;
+    let learnable = |face: &&FaceShape| {
+        let b = face.bounding_box();
+        b.is_finite() && b.width() > 0.0 && b.height() > 0.0
+    };
+    let shapes: Vec<&FaceShape> = image.faces.iter().filter(learnable).collect();
+    let hard = prioritised(image, sampler, epoch);
+    TrainingSample {
+        faces: shapes.iter().map(|face| fit.bounding_box(&face.bounding_box())).collect(),
+        ellipses: shapes.iter().map(|face| face.ellipse().map(|e| fit.ellipse(&e))).collect(),
+        hard_negatives: hard.iter().map(|b| fit.bounding_box(b)).collect(),
+        ignored: image.ignored.iter().map(|b| fit.bounding_box(b)).collect(),
+        image: prepared,
+    }
+}
+
+/// Hard negatives by score. Where there are more than a mini-batch has room for, each epoch starts where the one before ended.
+/// Those that lie on a face (one that was missed before) are hard negatives no more.
+fn prioritised(image: &TrainingImage, sampler: &SamplerConfig, epoch: u64) -> Vec<BoundingBox> {
+    let faces: Vec<BoundingBox> = image.faces.iter().map(FaceShape::bounding_box).collect();
+    let off_faces = |b: &BoundingBox| b.max_iou(&faces).is_none_or(|(_, iou)| iou < sampler.fg_iou);
+    let mut hard: Vec<(BoundingBox, f32)> =
+        image.hard_negatives.iter().filter(|(b, _)| b.area() > 0.0 && off_faces(b)).copied().collect();
+    hard.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let room = sampler.batch_per_image - (sampler.batch_per_image as f64 * sampler.positive_fraction) as usize;
+    if hard.len() > room {
+        let by = (epoch as usize).wrapping_mul(room) % hard.len();
+        hard.rotate_left(by);
+    }
+    hard.into_iter().map(|(b, _)| b).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! One training a project: a lock file that names its holder. The operating system frees it when the process ends, however it
+//! ends, so a lock is never stale.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::error::TrainingError;
+
+/// Held while a round trains; dropping it frees the project.
+#[derive(Debug)]
+pub(super) struct RunLock {
+    _file: File,
+}
+
+/// The lock's name in the folder that holds all runs of a project.
+const LOCK_FILE: &str = "training.lock";
+
+impl RunLock {
+    /// Takes the lock beside `run_dir`, or says who holds it.
+    pub fn take(run_dir: &Path) -> Result<Self, TrainingError> {
+        let dir = run_dir.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let path = dir.join(LOCK_FILE);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(TrainingError::io(&path, "opening the lock file"))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // The holder may be between taking the lock and writing its name.
+                let _ = file.read_to_string(&mut holder);
+                let holder = if holder.trim().is_empty() {
+                    "a process that just started".to_owned()
+                } else {
+                    holder.trim().to_owned()
+                };
+                return Err(TrainingError::Locked { path, holder });
+            }
+            Err(TryLockError::Error(error)) => return Err(TrainingError::io(&path, "locking")(error)),
+        }
+        let holder = format!("process {}, training in {}\n", std::process::id(), run_dir.display());
+        let mut write = || -> std::io::Result<()> {
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+            file.write_all(holder.as_bytes())?;
+            file.sync_all()
+        };
+        write().map_err(TrainingError::io(&path, "writing the lock file"))?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_training_is_refused_by_name_and_a_left_file_is_no_lock() {
+        let project = tempfile::tempdir().unwrap();
+        std::fs::write(project.path().join(LOCK_FILE), "process 1, training in /gone").unwrap();
+        let first = RunLock::take(&project.path().join("1")).unwrap();
+        let error = RunLock::take(&project.path().join("2")).unwrap_err().to_string();
+        assert!(error.contains(&format!("process {}", std::process::id())) && error.contains("/1"), "{error}");
+        drop(first);
+        RunLock::take(&project.path().join("2")).unwrap();
+    }
+}

@@ -1,0 +1,256 @@
+//! SGD with momentum and weight decay, torch's semantics, with a state that can be saved (tch cannot save its optimisers'). Updates
+//! are in place: a step allocates nothing the size of a parameter. Must not know the detector nor the schedule.
+//!
+//! For each parameter p with gradient g: `g += weight_decay * p; v = momentum * v + g; p -= lr * v`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use tch::{Kind, Tensor, no_grad};
+
+use super::config::RoundConfig;
+use super::error::TrainingError;
+
+/// One parameter that learns.
+struct Slot {
+    name: String,
+    value: Tensor,
+    /// Same shape, zero before the first step.
+    velocity: Tensor,
+    lr_factor: f64,
+    /// A tensor without dimensions, so that decay is one fused, in-place operation; `None` without decay.
+    decay: Option<Tensor>,
+}
+
+/// The optimiser of a round.
+pub(super) struct Sgd {
+    slots: Vec<Slot>,
+    momentum: f64,
+    clip_norm: f64,
+}
+
+impl Sgd {
+    /// `parameters` are leaves that require gradients. Biases and norms are those with one dimension.
+    pub fn new(parameters: Vec<(String, Tensor)>, config: &RoundConfig) -> Self {
+        let slot = |(name, value): (String, Tensor)| {
+            let bias = value.dim() <= 1;
+            let decayed = config.weight_decay > 0.0 && (!bias || config.bias_weight_decay);
+            let decay = decayed.then(|| Tensor::from(config.weight_decay as f32).to_device(value.device()));
+            let lr_factor = if bias { config.bias_lr_factor } else { 1.0 };
+            Slot { name, velocity: no_grad(|| value.zeros_like()), value, lr_factor, decay }
+        };
+        let slots = parameters.into_iter().map(slot).collect();
+        Self { slots, momentum: config.momentum, clip_norm: config.clip_norm }
+    }
+
+    /// Numbers that learn.
+    pub fn numel(&self) -> u64 {
+        self.slots.iter().map(|slot| slot.value.numel() as u64).sum()
+    }
+
+    /// Sets all gradients to zero, keeping their memory.
+    pub fn zero_grad(&mut self) {
+        for slot in &mut self.slots {
+            slot.value.zero_grad();
+        }
+    }
+
+    /// L2 norm of all gradients together; NaN or infinite where one of them is.
+    pub fn grad_norm(&self) -> Result<f64, TrainingError> {
+        no_grad(|| {
+            let norms: Vec<Tensor> = self.gradients().map(|(_, grad)| grad.norm()).collect();
+            if norms.is_empty() {
+                return Ok(0.0);
+            }
+            let all = Tensor::f_stack(&norms, 0).and_then(|t| t.f_to_kind(Kind::Double));
+            all.and_then(|t| t.f_norm()?.f_double_value(&[])).map_err(TrainingError::torch("measuring the gradients"))
+        })
+    }
+
+    /// Clips by the norm that [`Self::grad_norm`] gave, then takes a step. Parameters without a gradient stay as they are.
+    pub fn step(&mut self, lr: f64, grad_norm: f64) -> Result<(), TrainingError> {
+        let clip = if self.clip_norm > 0.0 && grad_norm > self.clip_norm { self.clip_norm / grad_norm } else { 1.0 };
+        let momentum = self.momentum;
+        no_grad(|| {
+            for slot in &mut self.slots {
+                let mut grad = slot.value.grad();
+                if grad.defined() {
+                    update(slot, &mut grad, lr, momentum, clip)
+                        .map_err(TrainingError::torch("updating the weights"))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether every weight is a number.
+    pub fn is_finite(&self) -> bool {
+        no_grad(|| self.slots.iter().all(|slot| slot.value.isfinite().all().int64_value(&[]) == 1))
+    }
+
+    /// Writes the velocities under their parameters' names.
+    pub fn save(&self, path: &Path) -> Result<(), TrainingError> {
+        let tensors: Vec<(&str, &Tensor)> =
+            self.slots.iter().map(|slot| (slot.name.as_str(), &slot.velocity)).collect();
+        Tensor::write_safetensors(&tensors, path).map_err(TrainingError::torch("writing the optimiser's state"))
+    }
+
+    /// Takes back what [`Self::save`] wrote; every velocity must be there in its shape.
+    pub fn load(&mut self, path: &Path) -> Result<(), TrainingError> {
+        let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
+        let read = Tensor::read_safetensors(path).map_err(|error| TrainingError::Checkpoint {
+            path: path.to_path_buf(),
+            what: format!("the optimiser's state can't be read ({error}); resume from an earlier checkpoint"),
+        })?;
+        let mut state: HashMap<String, Tensor> = read.into_iter().collect();
+        for slot in &mut self.slots {
+            let Some(velocity) = state.remove(&slot.name) else {
+                return Err(wrong(format!("the optimiser's state lacks {}", slot.name)));
+            };
+            if velocity.size() != slot.velocity.size() {
+                let (found, needed) = (velocity.size(), slot.velocity.size());
+                return Err(wrong(format!("{} has shape {found:?} where {needed:?} is needed", slot.name)));
+            }
+            no_grad(|| slot.velocity.f_copy_(&velocity)).map_err(TrainingError::torch("restoring the optimiser"))?;
+        }
+        match state.keys().min() {
+            Some(extra) => Err(wrong(format!("the optimiser's state has {extra}, which this detector lacks"))),
+            None => Ok(()),
+        }
+    }
+
+    fn gradients(&self) -> impl Iterator<Item = (&Slot, Tensor)> {
+        self.slots.iter().map(|slot| (slot, slot.value.grad())).filter(|(_, grad)| grad.defined())
+    }
+}
+
+fn update(slot: &mut Slot, grad: &mut Tensor, lr: f64, momentum: f64, clip: f64) -> Result<(), tch::TchError> {
+    if clip < 1.0 {
+        let _ = grad.f_mul_scalar_(clip)?;
+    }
+    if let Some(decay) = &slot.decay {
+        let _ = grad.f_addcmul_(&slot.value, decay)?;
+    }
+    let _ = slot.velocity.f_mul_scalar_(momentum)?;
+    let _ = slot.velocity.f_add_(grad)?;
+    let rate = Tensor::from(-(lr * slot.lr_factor) as f32).to_device(slot.value.device());
+    let _ = slot.value.f_addcmul_(&slot.velocity, &rate)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::nn::OptimizerConfig;
+    use tch::{Device, nn};
+
+    use super::*;
+
+    fn config(change: fn(&mut RoundConfig)) -> RoundConfig {
+        let mut config = RoundConfig::preset("paper").unwrap();
+        change(&mut config);
+        config
+    }
+
+    fn leaf(values: &[f32]) -> Tensor {
+        Tensor::from_slice(values).set_requires_grad(true)
+    }
+
+    fn values(tensor: &Tensor) -> Vec<f32> {
+        Vec::try_from(tensor.detach().flatten(0, -1)).unwrap()
+    }
+
+    fn backward_of_squares(parameter: &Tensor, target: f64) {
+        (parameter - target).square().sum(Kind::Float).backward();
+    }
+
+    #[test]
+    fn two_steps_by_hand() {
+        let config = config(|c| (c.momentum, c.weight_decay) = (0.9, 0.1));
+        let parameter = leaf(&[1.0]);
+        let mut sgd = Sgd::new(vec![("w".to_owned(), parameter.shallow_clone())], &config);
+        // d/dw (w - 3)^2 = 2 (w - 3)
+        backward_of_squares(&parameter, 3.0);
+        let norm = sgd.grad_norm().unwrap();
+        assert_eq!(norm, 4.0);
+        sgd.step(0.1, norm).unwrap();
+        // v = -4 + 0.1; w = 1 + 0.39
+        assert!((values(&parameter)[0] - 1.39).abs() < 1e-6);
+        sgd.zero_grad();
+        backward_of_squares(&parameter, 3.0);
+        sgd.step(0.1, sgd.grad_norm().unwrap()).unwrap();
+        // v = 0.9 * -3.9 + 2 (1.39 - 3) + 0.139 = -6.591
+        assert!((values(&parameter)[0] - 2.0491).abs() < 1e-5, "{:?}", values(&parameter));
+    }
+
+    #[test]
+    fn follows_torchs_sgd() {
+        let config = config(|c| (c.momentum, c.weight_decay) = (0.9, 0.0005));
+        let store = nn::VarStore::new(Device::Cpu);
+        let theirs = store.root().var_copy("w", &Tensor::arange(12, (Kind::Float, Device::Cpu)).reshape([3, 4]));
+        let mut torch =
+            nn::Sgd { momentum: 0.9, dampening: 0.0, wd: 0.0005, nesterov: false }.build(&store, 0.01).unwrap();
+        let ours = theirs.detach().copy().set_requires_grad(true);
+        let mut sgd = Sgd::new(vec![("w".to_owned(), ours.shallow_clone())], &config);
+        for _ in 0..5 {
+            torch.backward_step(&(&theirs - 1.5).square().sum(Kind::Float));
+            sgd.zero_grad();
+            backward_of_squares(&ours, 1.5);
+            sgd.step(0.01, sgd.grad_norm().unwrap()).unwrap();
+        }
+        for (a, b) in values(&theirs).iter().zip(values(&ours)) {
+            assert!((a - b).abs() < 1e-5, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn clipping_keeps_the_direction_and_biases_have_their_own_rules() {
+        let config = config(|c| {
+            (c.momentum, c.weight_decay, c.clip_norm) = (0.0, 0.5, 1.0);
+            (c.bias_lr_factor, c.bias_weight_decay) = (2.0, false);
+        });
+        let (bias, weight) =
+            (leaf(&[3.0, 4.0]), Tensor::zeros([1, 1], (Kind::Float, Device::Cpu)).set_requires_grad(true));
+        let unused = leaf(&[7.0]);
+        let parameters = [("b", &bias), ("w", &weight), ("u", &unused)];
+        let mut sgd = Sgd::new(parameters.map(|(n, t)| (n.to_owned(), t.shallow_clone())).into(), &config);
+        ((&bias * &bias).sum(Kind::Float) / 2.0 + weight.sum(Kind::Float) * 0.0).backward();
+        let norm = sgd.grad_norm().unwrap();
+        assert!((norm - 5.0).abs() < 1e-6, "{norm}");
+        sgd.step(0.1, norm).unwrap();
+        let expected = [3.0 - 0.2 * 0.6, 4.0 - 0.2 * 0.8];
+        for (found, expected) in values(&bias).iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+        assert_eq!(values(&unused), [7.0], "no gradient, no step");
+    }
+
+    #[test]
+    fn a_saved_state_goes_on_in_the_same_way_and_a_wrong_one_is_refused() {
+        let config = config(|_| {});
+        let run = |steps: usize, sgd: &mut Sgd, parameter: &Tensor| {
+            for _ in 0..steps {
+                sgd.zero_grad();
+                backward_of_squares(parameter, 0.5);
+                sgd.step(0.01, sgd.grad_norm().unwrap()).unwrap();
+            }
+        };
+        let fresh = |start: &[f32]| {
+            let parameter = leaf(start);
+            (Sgd::new(vec![("w".to_owned(), parameter.shallow_clone())], &config), parameter)
+        };
+        let (mut through, whole) = fresh(&[1.0, 2.0]);
+        run(6, &mut through, &whole);
+        let (mut first, half) = fresh(&[1.0, 2.0]);
+        run(3, &mut first, &half);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        first.save(file.path()).unwrap();
+        let (mut second, rest) = fresh(&values(&half));
+        second.load(file.path()).unwrap();
+        run(3, &mut second, &rest);
+        assert_eq!(values(&rest), values(&whole));
+
+        let (mut other, _) = fresh(&[1.0]);
+        let message = other.load(file.path()).unwrap_err().to_string();
+        assert!(message.contains("shape [2] where [1]"), "{message}");
+    }
+}

@@ -1,0 +1,100 @@
+//! Which image comes when, and which way round: a function of the seed and the position alone, so that no thread's timing and no
+//! interruption changes it. Must not know how images are read.
+
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Streams of the round's seed, so that no two uses share numbers.
+const ORDER_STREAM: u64 = 1 << 32;
+const FLIP_STREAM: u64 = 2 << 32;
+const STEP_STREAM: u64 = 3 << 32;
+
+/// One place in the endless sequence of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    pub position: u64,
+    pub epoch: u64,
+    /// Index into the round's images.
+    pub image: usize,
+    pub flip: bool,
+}
+
+/// The sequence: each epoch shows every image once, in an order drawn for that epoch.
+#[derive(Debug, Clone)]
+pub struct Order {
+    seed: u64,
+    flip: f64,
+    epoch: u64,
+    permutation: Vec<usize>,
+}
+
+impl Order {
+    /// `images` is at least 1; `flip` is the chance of a mirrored image.
+    pub fn new(seed: u64, images: usize, flip: f64) -> Self {
+        Self { seed, flip, epoch: 0, permutation: permutation(seed, 0, images) }
+    }
+
+    pub fn slot(&mut self, position: u64) -> Slot {
+        let images = self.permutation.len();
+        let epoch = position / images as u64;
+        if epoch != self.epoch {
+            self.permutation = permutation(self.seed, epoch, images);
+            self.epoch = epoch;
+        }
+        let image = self.permutation[(position % images as u64) as usize];
+        let flip = stream(self.seed, FLIP_STREAM + epoch, image as u64).random_bool(self.flip);
+        Slot { position, epoch, image, flip }
+    }
+}
+
+/// The random numbers of one mini-batch: those of its samplers.
+pub(super) fn batch_rng(seed: u64, step: u64, mini_batch: u32) -> ChaCha8Rng {
+    stream(seed, STEP_STREAM + u64::from(mini_batch), step)
+}
+
+fn permutation(seed: u64, epoch: u64, images: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..images).collect();
+    order.shuffle(&mut stream(seed, ORDER_STREAM, epoch));
+    order
+}
+
+/// A generator keyed by all three numbers.
+fn stream(seed: u64, stream: u64, index: u64) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    for (bytes, value) in key.chunks_exact_mut(8).zip([seed, stream, index, 0x7175_6172_7279]) {
+        bytes.copy_from_slice(&value.to_le_bytes());
+    }
+    ChaCha8Rng::from_seed(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_epoch_shows_every_image_once_in_its_own_order() {
+        let mut order = Order::new(7, 50, 0.5);
+        let epoch =
+            |order: &mut Order, e: u64| -> Vec<usize> { (0..50).map(|k| order.slot(e * 50 + k).image).collect() };
+        let (first, second) = (epoch(&mut order, 0), epoch(&mut order, 1));
+        let mut sorted = second.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..50).collect::<Vec<_>>());
+        assert_ne!(first, second);
+        assert_eq!(epoch(&mut order, 0), first, "going back gives the same");
+    }
+
+    #[test]
+    fn any_position_is_reached_without_those_before_it() {
+        let walked: Vec<Slot> = {
+            let mut order = Order::new(3, 7, 0.5);
+            (0..40).map(|p| order.slot(p)).collect()
+        };
+        assert_eq!(Order::new(3, 7, 0.5).slot(33), walked[33]);
+        let flips = walked.iter().filter(|slot| slot.flip).count();
+        assert!((8..=32).contains(&flips), "{flips} of 40");
+        assert_ne!(Order::new(4, 7, 0.5).slot(33), walked[33]);
+        assert!((0..40).all(|p| !Order::new(3, 7, 0.0).slot(p).flip));
+    }
+}

@@ -1,0 +1,108 @@
+//! The round's tables on disk: `log.csv`, a line a step, and `sampler.csv`, a line a mini-batch. Every line is on disk when its step
+//! is done. Must not know what the numbers mean for the training.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::error::TrainingError;
+use super::events::{Losses, StepReport};
+use crate::detector::SamplerCounts;
+
+const LOG_FILE: &str = "log.csv";
+/// Of every mini-batch: what the samplers drew.
+pub const SAMPLER_FILE: &str = "sampler.csv";
+
+/// Both tables, open for appending.
+pub(super) struct Records {
+    log: Table,
+    sampler: Table,
+}
+
+struct Table {
+    path: PathBuf,
+    file: fs::File,
+}
+
+impl Records {
+    /// Goes on after step `step`: lines of later steps (made between the last checkpoint and a crash) are dropped.
+    pub fn open(run_dir: &Path, step: u64) -> Result<Self, TrainingError> {
+        let log = format!("step,total,{},lr,grad_norm,seconds,loader_wait_s", Losses::NAMES.join(","));
+        let sampler = "step,mini_batch,images,hard_negatives,foreground,background,forced,ignored,rpn_foreground,rpn_background,\
+                       rpn_forced,rpn_ignored";
+        Ok(Self {
+            log: Table::open(run_dir.join(LOG_FILE), &log, step)?,
+            sampler: Table::open(run_dir.join(SAMPLER_FILE), sampler, step)?,
+        })
+    }
+
+    pub fn step(&mut self, report: &StepReport) -> Result<(), TrainingError> {
+        let losses = report.losses.values().map(|loss| loss.to_string()).join(",");
+        let StepReport { step, total, lr, grad_norm, seconds, loader_wait_s, .. } = report;
+        self.log.line(&format!("{step},{total},{losses},{lr},{grad_norm},{seconds:.4},{loader_wait_s:.4}"))
+    }
+
+    /// `images` are ids; `given` is how many hard negatives these images came with.
+    pub fn mini_batch(
+        &mut self,
+        step: u64,
+        mini_batch: u32,
+        images: &[String],
+        given: usize,
+        counts: &SamplerCounts,
+    ) -> Result<(), TrainingError> {
+        let c = counts;
+        let roi = format!("{},{},{},{}", c.foreground, c.background, c.forced, c.ignored);
+        let rpn = format!("{},{},{},{}", c.rpn_foreground, c.rpn_background, c.rpn_forced, c.rpn_ignored);
+        self.sampler.line(&format!("{step},{mini_batch},{},{given},{roi},{rpn}", images.join(";")))
+    }
+}
+
+impl Table {
+    fn open(path: PathBuf, header: &str, step: u64) -> Result<Self, TrainingError> {
+        let old = if path.exists() {
+            fs::read_to_string(&path).map_err(TrainingError::io(&path, "reading"))?
+        } else {
+            String::new()
+        };
+        let before = |line: &&str| {
+            let number = line.split(',').next().and_then(|word| word.parse::<u64>().ok());
+            number.is_some_and(|number| number <= step)
+        };
+        // A last line that was broken off ends without its line break.
+        let whole = &old[..old.rfind('\n').map_or(0, |end| end + 1)];
+        let kept: Vec<&str> = std::iter::once(header).chain(whole.lines().filter(before)).collect();
+        fs::write(&path, kept.join("\n") + "\n").map_err(TrainingError::io(&path, "writing"))?;
+        let file = OpenOptions::new().append(true).open(&path).map_err(TrainingError::io(&path, "opening"))?;
+        Ok(Self { path, file })
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), TrainingError> {
+        writeln!(self.file, "{line}").map_err(TrainingError::io(&self.path, "writing"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resuming_drops_the_lines_after_the_checkpoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut records = Records::open(dir.path(), 0).unwrap();
+        for step in 1..=5 {
+            records.step(&StepReport { step, total: 0.5, ..StepReport::default() }).unwrap();
+        }
+        let counts = SamplerCounts { foreground: 3, ..SamplerCounts::default() };
+        records.mini_batch(1, 0, &["4".to_owned(), "9".to_owned()], 2, &counts).unwrap();
+        write!(records.log.file, "1").unwrap();
+        drop(records);
+        Records::open(dir.path(), 3).unwrap();
+        let log = fs::read_to_string(dir.path().join(LOG_FILE)).unwrap();
+        let steps: Vec<&str> = log.lines().map(|line| line.split(',').next().unwrap()).collect();
+        assert_eq!(steps, ["step", "1", "2", "3"], "{log}");
+        let sampler = fs::read_to_string(dir.path().join(SAMPLER_FILE)).unwrap();
+        assert_eq!(sampler.lines().nth(1), Some("1,0,4;9,2,3,0,0,0,0,0,0,0"));
+        assert_eq!(sampler.lines().next().unwrap().split(',').count(), 12);
+    }
+}

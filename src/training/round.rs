@@ -1,0 +1,383 @@
+//! One training round from its first step to its last, over as many sittings as it takes. Must not know the project: images and
+//! hard negatives are handed in, evaluation is a hook.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use super::checkpoint::{self, Checkpoints, MODEL_FILE, Marks, OPTIMISER_FILE, RoundProgress};
+use super::config::RoundConfig;
+use super::error::TrainingError;
+use super::events::{Losses, Outcome, RoundStart, StepClock, StepReport, TrainEvent};
+use super::loader::{Decode, Loader, TrainingImage};
+use super::lock::RunLock;
+use super::optimiser::Sgd;
+use super::records::Records;
+use super::schedule::Schedule;
+use super::step::Stepper;
+use crate::detector::{Detector, SamplerCounts, choose_device};
+use crate::domain::{Cancel, RoundInit};
+
+/// What a round trains on and where it lives.
+#[derive(Debug, Clone)]
+pub struct RoundTask<'a> {
+    pub images: Vec<TrainingImage>,
+    pub decode: Decode,
+    /// Pretrained weights; without them a round that starts from the backbone starts from random weights, with a warning.
+    pub backbone: Option<&'a Path>,
+    /// The previous round's `model.safetensors`, for `init = "previous"`.
+    pub previous: Option<&'a Path>,
+    /// The round's own folder; its parent carries the lock of the project.
+    pub run_dir: &'a Path,
+    pub start: Start,
+}
+
+/// Whether a round may find checkpoints of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The folder must hold no checkpoint.
+    Fresh,
+    /// Goes on from the last checkpoint, or from the start if none was written.
+    Resume,
+}
+
+/// Who watches a round.
+pub trait RoundHooks {
+    fn event(&mut self, event: TrainEvent);
+
+    /// Tests the detector after `step` steps. The score (larger is better) decides which checkpoint is the best; an error stops the
+    /// round, with its checkpoint written.
+    fn evaluate(&mut self, step: u64, detector: &Detector) -> Result<Option<f64>, String>;
+}
+
+/// What a sitting of a round came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainSummary {
+    /// `Done` or `Cancelled`; a failure is an error instead.
+    pub outcome: Outcome,
+    /// Steps done, all sittings together.
+    pub step: u64,
+    pub iterations: u64,
+    /// Drawn over the whole round.
+    pub counts: SamplerCounts,
+    /// Means of the last steps of this sitting, at most [`RECENT_LOSSES`] of them.
+    pub losses: Losses,
+    /// Seconds of all steps, all sittings together.
+    pub seconds: f64,
+    /// Median of the recent steps.
+    pub step_seconds: f64,
+    /// This sitting's step time over what it would be without waiting for the loader, 1 at best.
+    pub loader_ratio: f64,
+    /// The last checkpoint's weights; `None` when no step was made before a cancel.
+    pub model: Option<PathBuf>,
+    /// The best evaluated step with its score.
+    pub best: Option<(u64, f64)>,
+    /// Images that could not be read.
+    pub unreadable: Vec<PathBuf>,
+}
+
+/// Steps whose losses the summary averages.
+pub const RECENT_LOSSES: usize = 50;
+
+/// Trains a round, or goes on with one. `Finished` is the last event, whatever happens: cancel, errors and panics too. A cancel is
+/// answered within one step and leaves a checkpoint.
+pub fn train_round(
+    config: &RoundConfig,
+    task: RoundTask<'_>,
+    hooks: &mut dyn RoundHooks,
+    cancel: &Cancel,
+) -> Result<TrainSummary, TrainingError> {
+    let mut step = 0;
+    let run = AssertUnwindSafe(|| run(config, task, hooks, cancel, &mut step));
+    let result = catch_unwind(run).unwrap_or_else(|panic| Err(TrainingError::panic(panic.as_ref())));
+    let result = result.map_err(|error| error.with_memory_advice(step + 1));
+    let outcome = match &result {
+        Ok(summary) => summary.outcome.clone(),
+        Err(error) => Outcome::Failed(error.to_string()),
+    };
+    hooks.event(TrainEvent::Finished { outcome });
+    result
+}
+
+fn run(
+    config: &RoundConfig,
+    task: RoundTask<'_>,
+    hooks: &mut dyn RoundHooks,
+    cancel: &Cancel,
+    step: &mut u64,
+) -> Result<TrainSummary, TrainingError> {
+    config.check()?;
+    check_images(&task.images)?;
+    fs::create_dir_all(task.run_dir).map_err(TrainingError::io(task.run_dir, "making the round's folder"))?;
+    let _lock = RunLock::take(task.run_dir)?;
+    let mut round = Round::open(config, task, hooks, cancel)?;
+    *step = round.progress.step;
+    let outcome = round.train(step);
+    // What was learnt before an error stays on disk as it is; the last good checkpoint is named to the user.
+    let outcome = outcome.map_err(|error| round.placed(error))?;
+    Ok(round.summary(outcome))
+}
+
+fn check_images(images: &[TrainingImage]) -> Result<(), TrainingError> {
+    if images.is_empty() {
+        return Err(TrainingError::NoImages);
+    }
+    if images.iter().all(|image| image.faces.is_empty()) {
+        return Err(TrainingError::NoFaces { images: images.len() });
+    }
+    Ok(())
+}
+
+/// A running round.
+struct Round<'a> {
+    config: &'a RoundConfig,
+    hooks: &'a mut dyn RoundHooks,
+    cancel: &'a Cancel,
+    schedule: Schedule,
+    checkpoints: Checkpoints,
+    marks: Marks,
+    progress: RoundProgress,
+    stepper: Stepper,
+    records: Records,
+    clock: StepClock,
+    /// Of this sitting.
+    reports: Vec<StepReport>,
+    waited_s: f64,
+    worked_s: f64,
+}
+
+impl<'a> Round<'a> {
+    fn open(
+        config: &'a RoundConfig,
+        task: RoundTask<'_>,
+        hooks: &'a mut dyn RoundHooks,
+        cancel: &'a Cancel,
+    ) -> Result<Self, TrainingError> {
+        let checkpoints = Checkpoints::open(task.run_dir)?;
+        let data = checkpoint::fingerprint(&task.images);
+        let (detector, progress) = match (task.start, checkpoints.steps().last()) {
+            (Start::Fresh, Some(&step)) => {
+                return Err(TrainingError::AlreadyStarted { dir: task.run_dir.to_path_buf(), step });
+            }
+            (Start::Resume, Some(&step)) => continued(config, &checkpoints, step, &data)?,
+            (_, None) => (fresh(config, &task, hooks)?, RoundProgress::start(config, data)),
+        };
+        let mut sgd = Sgd::new(detector.trainable(), config);
+        if progress.step > 0 {
+            sgd.load(&checkpoints.path(progress.step).join(OPTIMISER_FILE))?;
+        }
+        hooks.event(TrainEvent::Started(started(config, &task.images, &progress, &sgd, &detector)));
+        let loader = Loader::start(config, task.images, task.decode, progress.position, progress.unreadable.clone())?;
+        Ok(Self {
+            schedule: config.lr_schedule(),
+            marks: checkpoints.marks()?,
+            records: Records::open(task.run_dir, progress.step)?,
+            stepper: Stepper { detector, sgd, loader },
+            clock: StepClock::default(),
+            reports: Vec::new(),
+            waited_s: 0.0,
+            worked_s: 0.0,
+            config,
+            hooks,
+            cancel,
+            checkpoints,
+            progress,
+        })
+    }
+
+    fn train(&mut self, at: &mut u64) -> Result<Outcome, TrainingError> {
+        // A crash may have come between a checkpoint and its evaluation.
+        if self.progress.step > 0 {
+            self.evaluate_if_due()?;
+        }
+        while self.progress.step < self.config.iterations {
+            if self.cancel.is_cancelled() || !self.step()? {
+                self.checkpoint()?;
+                return Ok(Outcome::Cancelled);
+            }
+            *at = self.progress.step;
+            if self.due(self.config.checkpoint_every) || self.evaluation_due() {
+                self.checkpoint()?;
+            }
+            self.evaluate_if_due()?;
+        }
+        Ok(if self.evaluation_due() { Outcome::Cancelled } else { Outcome::Done })
+    }
+
+    /// Makes one step; false after a cancel.
+    fn step(&mut self) -> Result<bool, TrainingError> {
+        let step = self.progress.step + 1;
+        let lr = self.schedule.lr(self.progress.step);
+        let hooks = &mut *self.hooks;
+        let mut warn = |text| hooks.event(TrainEvent::Warning(text));
+        let stepped = self.stepper.step(self.config, step, lr, &mut self.records, self.cancel, &mut warn)?;
+        let Some(stepped) = stepped else { return Ok(false) };
+        let mut report = stepped.report;
+        self.clock.record(report.seconds);
+        report.images_per_s = self.config.images_per_step() as f64 / self.clock.median().max(f64::MIN_POSITIVE);
+        report.eta_s = self.clock.eta(self.config.iterations - step);
+        self.records.step(&report)?;
+        self.progress.step = step;
+        self.progress.position = self.stepper.loader.position();
+        self.progress.seconds += report.seconds;
+        self.progress.counts += stepped.counts;
+        self.waited_s += report.loader_wait_s;
+        self.worked_s += report.seconds;
+        self.reports.push(report.clone());
+        if self.reports.len() > RECENT_LOSSES {
+            self.reports.remove(0);
+        }
+        self.hooks.event(TrainEvent::Step(report));
+        Ok(true)
+    }
+
+    /// Whether something that happens every so many steps (0: never) and at the end happens now.
+    fn due(&self, every: u64) -> bool {
+        let step = self.progress.step;
+        step == self.config.iterations || (every > 0 && step.is_multiple_of(every))
+    }
+
+    fn evaluation_due(&self) -> bool {
+        self.due(self.config.evaluate_every) && self.marks.evaluated < Some(self.progress.step)
+    }
+
+    fn evaluate_if_due(&mut self) -> Result<(), TrainingError> {
+        if !self.evaluation_due() {
+            return Ok(());
+        }
+        let step = self.progress.step;
+        self.hooks.event(TrainEvent::Evaluating { step });
+        let score = self
+            .hooks
+            .evaluate(step, &self.stepper.detector)
+            .map_err(|message| TrainingError::Evaluation { step, message })?;
+        if self.cancel.is_cancelled() {
+            // A cancelled evaluation saw only some of the images: it is made again on resume.
+            return Ok(());
+        }
+        self.marks.evaluated = Some(step);
+        if let Some(score) = score.filter(|score| self.marks.best.is_none_or(|(_, best)| best < *score)) {
+            self.marks.best = Some((step, score));
+        }
+        self.checkpoints.set_marks(self.marks)?;
+        self.hooks.event(TrainEvent::Evaluated { step, score });
+        Ok(())
+    }
+
+    fn checkpoint(&mut self) -> Result<(), TrainingError> {
+        let step = self.progress.step;
+        if step == 0 || self.checkpoints.steps().contains(&step) {
+            return Ok(());
+        }
+        if !self.stepper.sgd.is_finite() {
+            let images = "the weights after it, which hold NaN or infinity".to_owned();
+            return Err(TrainingError::Diverged { step, total: f64::NAN, images, last: String::new() });
+        }
+        self.progress.unreadable = self.stepper.loader.unreadable().clone();
+        let stepper = &self.stepper;
+        let path = self.checkpoints.write(&self.progress, |dir| {
+            stepper.detector.save(&dir.join(MODEL_FILE))?;
+            stepper.sgd.save(&dir.join(OPTIMISER_FILE))
+        })?;
+        self.checkpoints.prune(self.config, self.marks.best.map(|(step, _)| step))?;
+        self.hooks.event(TrainEvent::Checkpoint { step, path });
+        Ok(())
+    }
+
+    /// The error with what is left to go on from.
+    fn placed(&self, error: TrainingError) -> TrainingError {
+        match error {
+            TrainingError::Diverged { step, total, images, .. } => {
+                let last = match self.checkpoints.steps().last() {
+                    Some(good) => format!("The last good checkpoint is step {good}"),
+                    None => "No checkpoint was written yet".to_owned(),
+                };
+                TrainingError::Diverged { step, total, images, last }
+            }
+            error => error,
+        }
+    }
+
+    fn summary(&self, outcome: Outcome) -> TrainSummary {
+        let loader = &self.stepper.loader;
+        let step = self.progress.step;
+        TrainSummary {
+            outcome,
+            step,
+            iterations: self.config.iterations,
+            counts: self.progress.counts,
+            losses: mean_losses(&self.reports),
+            seconds: self.progress.seconds,
+            step_seconds: self.clock.median(),
+            loader_ratio: self.worked_s
+                / (self.worked_s - self.waited_s).max(f64::MIN_POSITIVE).max(self.worked_s * 1e-9),
+            model: (step > 0).then(|| self.checkpoints.path(step).join(MODEL_FILE)),
+            best: self.marks.best,
+            unreadable: loader.unreadable().iter().map(|&index| loader.image(index).path.clone()).collect(),
+        }
+    }
+}
+
+/// A detector with the weights that the round starts from.
+fn fresh(config: &RoundConfig, task: &RoundTask<'_>, hooks: &mut dyn RoundHooks) -> Result<Detector, TrainingError> {
+    let device = choose_device(&config.device)?;
+    if config.init == RoundInit::Previous {
+        let previous = task.previous.ok_or(TrainingError::NoPrevious)?;
+        return Ok(Detector::load_as(previous, &config.detector, device)?);
+    }
+    let mut detector = Detector::new(&config.detector, device, config.seed)?;
+    match task.backbone {
+        Some(path) => detector.load_backbone(path)?,
+        None => hooks.event(TrainEvent::Warning(
+            "There are no pretrained backbone weights: the round starts from random ones and learns far more slowly"
+                .to_owned(),
+        )),
+    }
+    Ok(detector)
+}
+
+fn continued(
+    config: &RoundConfig,
+    checkpoints: &Checkpoints,
+    step: u64,
+    data: &str,
+) -> Result<(Detector, RoundProgress), TrainingError> {
+    let path = checkpoints.path(step);
+    let progress = checkpoints.read(step)?;
+    progress.check_continues(&path, config, data)?;
+    let device = choose_device(&config.device)?;
+    Ok((Detector::load_as(&path.join(MODEL_FILE), &config.detector, device)?, progress))
+}
+
+fn started(
+    config: &RoundConfig,
+    images: &[TrainingImage],
+    progress: &RoundProgress,
+    sgd: &Sgd,
+    detector: &Detector,
+) -> RoundStart {
+    let sum = |count: fn(&TrainingImage) -> usize| images.iter().map(|image| count(image) as u64).sum();
+    RoundStart {
+        step: progress.step,
+        iterations: config.iterations,
+        images: images.len() as u64,
+        faces: sum(|image| image.faces.len()),
+        hard_negatives: sum(|image| image.hard_negatives.len()),
+        ignored: sum(|image| image.ignored.len()),
+        trainable: sgd.numel(),
+        device: format!("{:?}", detector.device()),
+    }
+}
+
+fn mean_losses(reports: &[StepReport]) -> Losses {
+    let mean = |part: fn(&Losses) -> f64| {
+        reports.iter().map(|report| part(&report.losses)).sum::<f64>() / reports.len().max(1) as f64
+    };
+    Losses {
+        classifier: mean(|l| l.classifier),
+        box_reg: mean(|l| l.box_reg),
+        objectness: mean(|l| l.objectness),
+        rpn_box_reg: mean(|l| l.rpn_box_reg),
+        ellipse: mean(|l| l.ellipse),
+    }
+}

@@ -1,0 +1,242 @@
+//! Pages, counts and neighbours against a plain filter and sort of all rows.
+
+use std::cmp::Ordering;
+
+use proptest::prelude::*;
+use quarry::domain::{CandidateId, FalsePositiveKind, ImageId, Verdict};
+use quarry::geometry::BoundingBox;
+use quarry::store::{CandidateQuery, CandidateRow, Interval, Neighbour, NewCandidate, Sort, Store, VerdictFilter};
+
+use super::project::{Project, bb, candidate, project};
+
+/// Two rounds on the small dataset, 120 candidates with many equal scores, IoUs and sizes, groups and two annotators.
+fn busy_project() -> Project {
+    let mut p = project();
+    let images: Vec<ImageId> = p.store.images().unwrap().iter().map(|i| i.id).collect();
+    let second = p.store.start_round("").unwrap().id;
+    for (round, offset) in [(p.round, 0_usize), (second, 60)] {
+        let new: Vec<NewCandidate> = (0..60).map(|k| k + offset).map(|k| scattered(k, &images)).collect();
+        p.store.replace_candidates(round, &new).unwrap();
+    }
+    let ids = p.candidates();
+    let groups: Vec<Vec<CandidateId>> = vec![ids[..7].to_vec(), ids[20..24].to_vec(), ids[30..31].to_vec()];
+    p.store.set_groups(&groups).unwrap();
+    for (k, id) in ids.iter().enumerate().filter(|(k, _)| k % 3 == 0) {
+        p.store.record_verdicts(&[*id], "Ada", Verdict::ALL[k / 3 % 4], None, k as i64).unwrap();
+    }
+    p.store.record_verdicts(&ids[..10], "Grace", Verdict::Confirmed, None, 1).unwrap();
+    p
+}
+
+fn scattered(k: usize, images: &[ImageId]) -> NewCandidate {
+    let (x, side) = (120.0 + (k % 11) as f64 * 40.0, 8.0 + (k % 5) as f64 * 6.0);
+    let bbox = BoundingBox::from_xywh(x, 120.0 + k as f64, side, side);
+    let max_iou = (k % 4) as f64 / 10.0;
+    let kind = FalsePositiveKind::from_max_iou(max_iou);
+    NewCandidate { image: images[k % images.len()], bbox, score: (k % 10) as f32 / 10.0, max_iou, kind }
+}
+
+fn oracle(store: &Store, q: &CandidateQuery) -> Vec<CandidateId> {
+    let all = CandidateQuery { verdict: VerdictFilter::Any, ..CandidateQuery::default() };
+    let every: Vec<CandidateId> = store.candidate_ids(&all).unwrap();
+    let rows: Vec<CandidateRow> = every.iter().map(|id| store.candidate_row(*id).unwrap()).collect();
+    let mut found: Vec<&CandidateRow> = rows.iter().filter(|row| wanted(store, q, row)).collect();
+    found.sort_by(|a, b| {
+        let keys = if q.descending {
+            key(q.sort, b).total_cmp(&key(q.sort, a))
+        } else {
+            key(q.sort, a).total_cmp(&key(q.sort, b))
+        };
+        if keys == Ordering::Equal { a.candidate.id.cmp(&b.candidate.id) } else { keys }
+    });
+    found.iter().map(|row| row.candidate.id).collect()
+}
+
+fn wanted(store: &Store, q: &CandidateQuery, row: &CandidateRow) -> bool {
+    let c = &row.candidate;
+    let standing = store.standing_verdicts(c.id).unwrap();
+    let verdict = match &q.annotator {
+        None => c.verdict,
+        Some(name) => standing.iter().find(|v| v.annotator == *name).and_then(|v| v.verdict),
+    };
+    let mut held: Vec<Verdict> = standing.iter().filter_map(|v| v.verdict).filter(|v| *v != Verdict::Skipped).collect();
+    held.dedup();
+    let by_verdict = match q.verdict {
+        VerdictFilter::Any => true,
+        VerdictFilter::Undecided => verdict.is_none(),
+        VerdictFilter::Decided => verdict.is_some(),
+        VerdictFilter::Is(v) => verdict == Some(v),
+        VerdictFilter::Disputed => 1 < held.len(),
+    };
+    by_verdict
+        && (c.verdict.is_some()
+            || verdict.is_some()
+            || c.kind != FalsePositiveKind::Duplicate
+            || q.kind == Some(c.kind))
+        && q.round.is_none_or(|r| r == c.round)
+        && q.fold.is_none_or(|f| row.fold == Some(f))
+        && q.kind.is_none_or(|k| k == c.kind)
+        && q.group.is_none_or(|g| row.group == Some(g))
+        && q.image.is_none_or(|i| i == c.image)
+        && q.score.from as f32 <= c.score
+        && c.score <= q.score.to as f32
+        && q.iou.contains(c.max_iou)
+        && q.size.contains(c.bbox.area().sqrt())
+        && row.image_name.to_lowercase().contains(&q.image_name.to_lowercase())
+}
+
+fn key(sort: Sort, row: &CandidateRow) -> f64 {
+    let c = &row.candidate;
+    match sort {
+        Sort::Score => c.score.into(),
+        Sort::Iou => c.max_iou,
+        Sort::Size => c.bbox.area().sqrt(),
+        Sort::Image => c.image.0 as f64,
+        Sort::Round => row.round_number.into(),
+        Sort::Expected => f64::from(c.score) / f64::from(row.group_size),
+        Sort::Group => row.group.map_or(f64::from(u32::MAX), |g| g.0 as f64),
+        Sort::Random => unreachable!("has no order to check"),
+    }
+}
+
+fn queries() -> impl Strategy<Value = CandidateQuery> {
+    let maybe = proptest::option::weighted(0.3, 0..4_usize);
+    let interval = proptest::option::weighted(0.3, (0..10_u8, 0..10_u8));
+    let verdicts = [
+        VerdictFilter::Any,
+        VerdictFilter::Undecided,
+        VerdictFilter::Decided,
+        VerdictFilter::Is(Verdict::Confirmed),
+        VerdictFilter::Is(Verdict::MissedFace),
+        VerdictFilter::Disputed,
+    ];
+    let names = ["", "a/", "B/", "four_5", "%", "_"];
+    (
+        (maybe.clone(), maybe.clone(), maybe.clone(), maybe),
+        (interval.clone(), interval.clone(), interval),
+        (0..verdicts.len(), 0..names.len(), 0..7_usize, any::<bool>(), 0..4_usize),
+    )
+        .prop_map(
+            move |((round, fold, kind, group), (score, iou, size), (verdict, name, sort, descending, who))| {
+                let scaled = |interval: Option<(u8, u8)>, unit: f64| match interval {
+                    None => Interval::ALL,
+                    Some((a, b)) => Interval::new(f64::from(a.min(b)) * unit, f64::from(a.max(b)) * unit),
+                };
+                CandidateQuery {
+                    round: round.map(|r| quarry::domain::RoundId(r as i64 % 2 + 1)),
+                    fold: fold.map(|f| f as u8 % 3 + 1),
+                    kind: kind.map(|k| FalsePositiveKind::ALL[k % 3]),
+                    verdict: verdicts[verdict],
+                    score: scaled(score, 0.1),
+                    iou: scaled(iou, 0.05),
+                    size: scaled(size, 5.0),
+                    image_name: names[name].to_owned(),
+                    image: None,
+                    group: group.map(|g| quarry::domain::GroupId(g as i64 % 3 + 1)),
+                    annotator: [None, Some("Ada"), Some("Grace"), Some("nobody")][who].map(str::to_owned),
+                    sort: Sort::ALL[sort],
+                    descending,
+                }
+            },
+        )
+}
+
+#[test]
+fn pages_counts_and_neighbours_agree_with_the_definition() {
+    let p = busy_project();
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(150));
+    runner
+        .run(&queries(), |query| {
+            let expected = oracle(&p.store, &query);
+            let mut paged = Vec::new();
+            let mut cursor = None;
+            loop {
+                let page = p.store.candidates_page(&query, cursor.as_ref(), 7).unwrap();
+                paged.extend(page.rows.iter().map(|row| row.candidate.id));
+                cursor = page.next;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            prop_assert_eq!(&paged, &expected);
+            prop_assert_eq!(p.store.count_candidates(&query).unwrap(), expected.len() as u64);
+            prop_assert_eq!(&p.store.candidate_ids(&query).unwrap(), &expected);
+            for (k, id) in expected.iter().enumerate().step_by(5) {
+                let beside = |direction| p.store.neighbour(&query, *id, direction).unwrap();
+                prop_assert_eq!(beside(Neighbour::Next), expected.get(k + 1).copied());
+                prop_assert_eq!(beside(Neighbour::Previous), k.checked_sub(1).map(|k| expected[k]));
+                prop_assert_eq!(p.store.candidates_before(&query, *id).unwrap(), k as u64);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_cursor_holds_its_place_while_the_queue_shrinks() {
+    let mut p = busy_project();
+    let query = CandidateQuery::default();
+    let all = p.store.candidate_ids(&query).unwrap();
+    let first = p.store.candidates_page(&query, None, 10).unwrap();
+    let ids: Vec<CandidateId> = first.rows.iter().map(|r| r.candidate.id).collect();
+    p.store.record_verdicts(&ids, "Ada", Verdict::Confirmed, None, 9).unwrap();
+    let second = p.store.candidates_page(&query, first.next.as_ref(), 10).unwrap();
+    assert_eq!(second.rows.iter().map(|r| r.candidate.id).collect::<Vec<_>>(), all[10..20]);
+}
+
+#[test]
+fn next_undecided_passes_over_what_is_decided_and_wraps() {
+    let mut p = project();
+    let ids = p.candidates();
+    let query = CandidateQuery { verdict: VerdictFilter::Any, ..CandidateQuery::default() };
+    p.store.record_verdicts(&[ids[1], ids[2]], "Ada", Verdict::Skipped, None, 1).unwrap();
+    let check = |after: Option<CandidateId>, expected| {
+        assert_eq!(p.store.next_undecided(&query, after).unwrap(), expected, "{after:?}");
+    };
+    check(None, Some(ids[0]));
+    check(Some(ids[0]), Some(ids[3]));
+    check(Some(ids[1]), Some(ids[3]));
+    check(Some(ids[5]), Some(ids[0]));
+    let progress = p.store.review_progress(&query).unwrap();
+    assert_eq!((progress.done, progress.left), (2, 4));
+    p.store.record_verdicts(&ids, "Ada", Verdict::Confirmed, None, 2).unwrap();
+    assert_eq!(p.store.next_undecided(&query, Some(ids[3])).unwrap(), None);
+}
+
+#[test]
+fn another_connections_work_is_seen() {
+    let mut p = project();
+    let reader = Store::open_read_only(&p.path()).unwrap();
+    let query = CandidateQuery::default();
+    assert_eq!(reader.count_candidates(&query).unwrap(), 6);
+    let ids = p.candidates();
+    p.store.record_verdicts(&[ids[2]], "Ada", Verdict::MissedFace, None, 1).unwrap();
+    assert_eq!(reader.count_candidates(&query).unwrap(), 4, "the face and its double are gone");
+    p.store.undo("Ada", 2).unwrap();
+    assert_eq!(reader.count_candidates(&query).unwrap(), 6);
+    let image = p.store.images().unwrap()[0].id;
+    p.store.replace_candidates(p.round, &[candidate(image, bb(1., 1., 5., 5.), 0.5)]).unwrap();
+    assert_eq!(reader.count_candidates(&query).unwrap(), 1 + 1, "the new one, and the one with a history");
+}
+
+#[test]
+fn the_random_order_is_fixed_and_mixes() {
+    let p = busy_project();
+    let random = CandidateQuery { sort: Sort::Random, verdict: VerdictFilter::Any, ..CandidateQuery::default() };
+    let shuffled = p.store.candidate_ids(&random).unwrap();
+    assert_eq!(shuffled, p.store.candidate_ids(&random).unwrap());
+    let half: i64 = shuffled[..60].iter().map(|id| i64::from(60 < id.0)).sum();
+    assert!((15..46).contains(&half), "{half} of the first 60 are from the second half");
+}
+
+#[test]
+fn groups_are_listed_and_replaced() {
+    let mut p = busy_project();
+    let first = p.store.candidate_row(p.candidates()[0]).unwrap();
+    assert_eq!(first.group_size, 7);
+    let members = p.store.group_members(first.group.unwrap()).unwrap();
+    assert_eq!(members.len(), 7);
+    p.store.set_groups(&[]).unwrap();
+    assert_eq!(p.store.candidate_row(members[0]).unwrap().group, None);
+    assert!(p.store.set_groups(&[vec![members[0], members[1]], vec![members[1], members[2]]]).is_err());
+}

@@ -1,0 +1,121 @@
+//! Damaged, foreign, newer and locked databases, and full disks.
+
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+use quarry::domain::Verdict;
+use quarry::store::{CandidateQuery, HistoryQuery, Store, StoreError, VerdictFilter};
+
+use super::project::{bb, candidate, project};
+
+fn error(opened: Result<Store, StoreError>) -> StoreError {
+    opened.err().expect("this must not open")
+}
+
+#[test]
+fn what_is_not_there_or_not_ours_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("quarry.db");
+    assert!(matches!(error(Store::open(&path)), StoreError::NotFound(_)));
+    std::fs::write(&path, "no database at all, but long enough to be read as one: ".repeat(20)).unwrap();
+    assert!(matches!(error(Store::open(&path)), StoreError::Corrupt { .. }));
+    assert!(matches!(error(Store::create(&path)), StoreError::Exists(_)));
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(error(Store::open(&path)), StoreError::NotAProject(_)));
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 0, "a file that is not ours stays as it is");
+}
+
+/// Overwrites the second half of the file.
+fn damage(path: &Path) {
+    let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    let bytes = file.metadata().unwrap().len();
+    file.seek(SeekFrom::Start(bytes / 2)).unwrap();
+    file.write_all(&vec![0xa5; (bytes / 2) as usize]).unwrap();
+}
+
+#[test]
+fn a_damaged_database_names_its_newest_good_backup_and_opens_read_only() {
+    let mut p = project();
+    let path = p.path();
+    let ids = p.candidates();
+    p.store.record_verdicts(&ids[..2], "Ada", Verdict::Confirmed, None, 1).unwrap();
+    let first = p.store.back_up().unwrap();
+    let second = p.store.back_up().unwrap();
+    damage(&second);
+    drop(p.store);
+    damage(&path);
+    let StoreError::Corrupt { backup, .. } = error(Store::open(&path)) else { panic!("not told that it is damaged") };
+    assert_eq!(backup.as_deref(), Some(first.as_path()), "the newest backup is damaged too");
+    let message = error(Store::open(&path)).to_string();
+    assert!(message.contains("read only") && message.contains("000001-rolling.db"), "{message}");
+    Store::open_read_only(&path).unwrap();
+    std::fs::copy(&first, &path).unwrap();
+    let restored = Store::open(&path).unwrap();
+    assert_eq!(restored.verdict_counts(None).unwrap().confirmed, 2);
+}
+
+#[test]
+fn backups_roll() {
+    let p = project();
+    for _ in 0..13 {
+        p.store.back_up().unwrap();
+    }
+    let numbers: Vec<u64> = p.store.backups().iter().map(|b| b.number).collect();
+    assert_eq!(numbers, (4..=13).collect::<Vec<u64>>());
+    assert!(p.store.back_up_if_due(std::time::Duration::from_secs(60)).unwrap().is_none());
+    assert!(p.store.back_up_if_due(std::time::Duration::ZERO).unwrap().is_some());
+}
+
+#[test]
+fn a_read_only_store_says_so() {
+    let p = project();
+    let ids = p.candidates();
+    let mut reader = Store::open_read_only(&p.path()).unwrap();
+    let error = reader.record_verdicts(&ids[..1], "Ada", Verdict::Confirmed, None, 1).unwrap_err();
+    assert!(matches!(error, StoreError::ReadOnly(_)), "{error}");
+}
+
+#[test]
+fn a_database_that_another_program_holds_is_busy_then_free() {
+    let mut p = project();
+    let ids = p.candidates();
+    let holder = rusqlite::Connection::open(p.path()).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = p.store.record_verdicts(&ids[..1], "Ada", Verdict::Confirmed, None, 1).unwrap_err();
+    assert!(matches!(error, StoreError::Busy(_)), "{error}");
+    assert!(error.to_string().contains("held by another program"));
+    holder.execute_batch("ROLLBACK").unwrap();
+    p.store.record_verdicts(&ids[..1], "Ada", Verdict::Confirmed, None, 2).unwrap();
+    assert_eq!(p.store.candidate_history(ids[0]).unwrap().len(), 1, "the failed call left nothing");
+}
+
+#[test]
+fn a_full_disk_saves_nothing_by_halves() {
+    let mut p = project();
+    let image = p.store.images().unwrap()[0].id;
+    let many: Vec<_> = (0..500).map(|k| candidate(image, bb(120. + f64::from(k), 120., 700., 150.), 0.5)).collect();
+    p.store.replace_candidates(p.round, &many).unwrap();
+    let all = CandidateQuery { verdict: VerdictFilter::Any, ..CandidateQuery::default() };
+    let ids = p.store.candidate_ids(&all).unwrap();
+    p.store.limit_pages(1).unwrap();
+    let error = p.store.record_verdicts(&ids, "Ada", Verdict::MissedFace, None, 1).unwrap_err();
+    assert!(matches!(error, StoreError::DiskFull(_)), "{error}");
+    assert_eq!(p.store.verdict_counts(None).unwrap().undecided, 500);
+    assert_eq!(p.store.count_candidates(&CandidateQuery::default()).unwrap(), 500);
+    assert!(p.store.history(&HistoryQuery::default(), 1).unwrap().is_empty());
+    p.store.limit_pages(u32::MAX - 1).unwrap();
+    p.store.record_verdicts(&ids, "Ada", Verdict::Confirmed, None, 2).unwrap();
+    p.store.check_integrity().unwrap();
+}
+
+#[test]
+fn the_log_cannot_be_rewritten() {
+    let mut p = project();
+    let ids = p.candidates();
+    p.store.record_verdicts(&ids, "Ada", Verdict::Confirmed, None, 1).unwrap();
+    let other = rusqlite::Connection::open(p.path()).unwrap();
+    for sql in ["UPDATE verdicts SET verdict = 'rejected'", "DELETE FROM verdicts", "UPDATE gestures SET time_ms = 0"] {
+        let message = other.execute(sql, []).unwrap_err().to_string();
+        assert!(message.contains("append-only"), "{sql}: {message}");
+    }
+}

@@ -1,0 +1,279 @@
+//! Whole rounds of a tiny detector on drawn pictures: resume to the bit, cancel, failures, what the samplers drew.
+#![cfg(feature = "torch")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use image::{Rgb, RgbImage};
+use quarry::detector::Detector;
+use quarry::domain::{Cancel, FaceShape, ImageId};
+use quarry::geometry::BoundingBox;
+use quarry::training::{
+    Outcome, RoundConfig, RoundHooks, RoundTask, Start, TrainEvent, TrainSummary, TrainingError, TrainingImage,
+    last_model, train_round,
+};
+use tch::Tensor;
+
+/// Records events; cancels after a step, panics or fails in an evaluation on demand.
+#[derive(Default)]
+struct Watch {
+    events: Vec<TrainEvent>,
+    evaluated: Vec<u64>,
+    cancel_after: Option<(u64, Cancel)>,
+    evaluation: Option<fn() -> Result<Option<f64>, String>>,
+}
+
+impl RoundHooks for Watch {
+    fn event(&mut self, event: TrainEvent) {
+        if let (TrainEvent::Step(report), Some((step, cancel))) = (&event, &self.cancel_after)
+            && report.step == *step
+        {
+            cancel.cancel();
+        }
+        self.events.push(event);
+    }
+
+    fn evaluate(&mut self, step: u64, _: &Detector) -> Result<Option<f64>, String> {
+        self.evaluated.push(step);
+        self.evaluation.map_or(Ok(Some(-(step as f64))), |evaluation| evaluation())
+    }
+}
+
+impl Watch {
+    fn finished(&self) -> &Outcome {
+        let ends = self.events.iter().filter(|event| matches!(event, TrainEvent::Finished { .. })).count();
+        assert_eq!(ends, 1);
+        match self.events.last() {
+            Some(TrainEvent::Finished { outcome }) => outcome,
+            other => panic!("{other:?} is not the end"),
+        }
+    }
+}
+
+fn config() -> RoundConfig {
+    let text = "preset = \"sample\"\niterations = 6\ncheckpoint_every = 2\nkeep_every = 1\nevaluate_every = 3\nworkers = 2\n\
+                schedule = \"cosine\"\nmilestones = []\n[sampler]\nbatch_per_image = 16\nrpn_batch_per_image = 16\n[detector]\narchitecture = \"resnet18-fpn\"\n\
+                shorter_side = 48\nlonger_side_cap = 64\npyramid_channels = 16\n[detector.roi]\nhidden = 16\n";
+    RoundConfig::from_toml(text, "tests").unwrap()
+}
+
+/// The name's number paints the picture: a bright square on a grey ground, and a dark one that is no face.
+fn decode(path: &Path) -> Result<RgbImage, String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let seed: u32 = name.parse().map_err(|_| "not a picture".to_owned())?;
+    Ok(RgbImage::from_fn(64, 48, |x, y| {
+        let texture = ((x * 7 + y * 13 + seed * 29) % 31) as u8;
+        let face = (12..28).contains(&x) && (10..34).contains(&y);
+        let decoy = (40..56).contains(&x) && (10..34).contains(&y);
+        if face { Rgb([220, 180 + texture, 150]) } else { Rgb([60 + texture, if decoy { 10 } else { 90 }, 80]) }
+    }))
+}
+
+fn images(hard_negatives: bool) -> Vec<TrainingImage> {
+    let image = |index: u32| TrainingImage {
+        id: ImageId(i64::from(index)),
+        path: PathBuf::from(index.to_string()),
+        // The last one is a background scene.
+        faces: if index == 4 { vec![] } else { vec![FaceShape::Rectangle(BoundingBox::new(12.0, 10.0, 28.0, 34.0))] },
+        hard_negatives: if hard_negatives { vec![(BoundingBox::new(40.0, 10.0, 56.0, 34.0), 0.9)] } else { vec![] },
+        ignored: if index == 2 { vec![BoundingBox::new(0.0, 0.0, 10.0, 48.0)] } else { vec![] },
+    };
+    (0..5).map(image).collect()
+}
+
+fn task(images: Vec<TrainingImage>, run_dir: &Path, start: Start) -> RoundTask<'_> {
+    RoundTask { images, decode, backbone: None, previous: None, run_dir, start }
+}
+
+fn train(config: &RoundConfig, run_dir: &Path, start: Start, watch: &mut Watch) -> Result<TrainSummary, TrainingError> {
+    tch::set_num_threads(1);
+    let cancel = watch.cancel_after.as_ref().map_or_else(Cancel::new, |(_, cancel)| cancel.clone());
+    train_round(config, task(images(true), run_dir, start), watch, &cancel)
+}
+
+fn tensors(path: &Path) -> BTreeMap<String, Tensor> {
+    Tensor::read_safetensors(path).unwrap().into_iter().collect()
+}
+
+fn assert_same_tensors(a: &Path, b: &Path) {
+    let (a, b) = (tensors(a), tensors(b));
+    assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+    for (name, tensor) in &a {
+        assert!(tensor.equal(&b[name]), "{name} differs");
+    }
+}
+
+fn losses(run_dir: &Path) -> Vec<String> {
+    let log = fs::read_to_string(run_dir.join("log.csv")).unwrap();
+    // Without the two columns of times.
+    log.lines().map(|line| line.rsplitn(3, ',').last().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn an_interrupted_round_ends_with_the_same_weights_to_the_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, broken) = (dir.path().join("a/1"), dir.path().join("b/1"));
+    let summary = train(&config(), &whole, Start::Fresh, &mut Watch::default()).unwrap();
+    assert_eq!((summary.outcome, summary.step), (Outcome::Done, 6));
+
+    // Stopped after step 3, then killed after step 5: what a kill leaves is the checkpoint of step 4 and rows up to step 5.
+    let mut stopped = Watch { cancel_after: Some((3, Cancel::new())), ..Watch::default() };
+    let summary_3 = train(&config(), &broken, Start::Fresh, &mut stopped).unwrap();
+    assert_eq!((summary_3.outcome, summary_3.step, stopped.finished()), (Outcome::Cancelled, 3, &Outcome::Cancelled));
+    let mut stopped = Watch { cancel_after: Some((5, Cancel::new())), ..Watch::default() };
+    train(&config(), &broken, Start::Resume, &mut stopped).unwrap();
+    fs::remove_dir_all(broken.join("checkpoints/step-0000005")).unwrap();
+    fs::create_dir(broken.join("checkpoints/.unfinished-5")).unwrap();
+    let mut last = Watch::default();
+    let resumed = train(&config(), &broken, Start::Resume, &mut last).unwrap();
+    assert!(matches!(&last.events[0], TrainEvent::Started(start) if start.step == 4), "{:?}", last.events[0]);
+
+    assert_eq!((resumed.step, resumed.counts), (6, summary.counts));
+    assert_same_tensors(&last_model(&whole).unwrap(), &last_model(&broken).unwrap());
+    let optimiser = "checkpoints/step-0000006/optim.safetensors";
+    assert_same_tensors(&whole.join(optimiser), &broken.join(optimiser));
+    assert_eq!(losses(&whole), losses(&broken));
+    let sampler = |run: &Path| fs::read_to_string(run.join("sampler.csv")).unwrap();
+    assert_eq!(sampler(&whole), sampler(&broken));
+}
+
+#[test]
+fn a_round_keeps_its_written_order_and_its_best_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("1");
+    let mut watch = Watch::default();
+    let config = RoundConfig { keep_every: 0, ..config() };
+    let summary = train(&config, &run, Start::Fresh, &mut watch).unwrap();
+    assert_eq!(summary.best, Some((3, -3.0)), "the score falls with the steps here");
+    assert_eq!(watch.evaluated, [3, 6]);
+    let words: Vec<String> = watch
+        .events
+        .iter()
+        .map(|event| match event {
+            TrainEvent::Started(_) => "started".to_owned(),
+            TrainEvent::Step(report) => report.step.to_string(),
+            TrainEvent::Warning(_) => "warning".to_owned(),
+            TrainEvent::Checkpoint { step, .. } => format!("c{step}"),
+            TrainEvent::Evaluating { step } => format!("e{step}"),
+            TrainEvent::Evaluated { .. } => "scored".to_owned(),
+            TrainEvent::Finished { .. } => "end".to_owned(),
+        })
+        .collect();
+    let expected = "warning started 1 2 c2 3 c3 e3 scored 4 c4 5 6 c6 e6 scored end";
+    assert_eq!(words.join(" "), expected);
+    let mut kept: Vec<String> = fs::read_dir(run.join("checkpoints"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    kept.sort();
+    assert_eq!(kept, ["marks.json", "step-0000003", "step-0000006"]);
+    let again = train(&config, &run, Start::Fresh, &mut Watch::default()).unwrap_err().to_string();
+    assert!(again.contains("already holds a round at step 6"), "{again}");
+    let mut nothing_left = Watch::default();
+    let resumed = train(&config, &run, Start::Resume, &mut nothing_left).unwrap();
+    assert_eq!((resumed.outcome, resumed.step, nothing_left.evaluated.len()), (Outcome::Done, 6, 0));
+}
+
+#[test]
+fn every_hard_negative_of_a_mini_batch_is_selected_and_the_ratio_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("1");
+    let summary = train(&config(), &run, Start::Fresh, &mut Watch::default()).unwrap();
+    let table = fs::read_to_string(run.join("sampler.csv")).unwrap();
+    let mut rows = table.lines();
+    let names: Vec<&str> = rows.next().unwrap().split(',').collect();
+    let column = |row: &str, name: &str| -> u64 {
+        let at = names.iter().position(|n| *n == name).unwrap();
+        row.split(',').nth(at).unwrap().parse().unwrap()
+    };
+    let rows: Vec<&str> = rows.collect();
+    assert_eq!(rows.len(), 6);
+    for row in &rows {
+        assert_eq!(column(row, "hard_negatives"), 2, "{row}: two images a step, one each");
+        assert_eq!(column(row, "forced"), 2, "{row}: each hard negative is selected");
+        assert!(column(row, "rpn_forced") >= 2, "{row}: they bind the RPN too");
+        assert!(column(row, "foreground") <= 8 && column(row, "forced") <= column(row, "background"), "{row}");
+        assert!(column(row, "foreground") + column(row, "background") <= 32, "{row}");
+    }
+    let sum = |name: &str| rows.iter().map(|row| column(row, name)).sum::<u64>();
+    let counts = summary.counts;
+    let summed = [counts.foreground, counts.background, counts.forced, counts.ignored].map(u64::from);
+    assert_eq!(summed, ["foreground", "background", "forced", "ignored"].map(sum));
+    assert!(sum("foreground") > 0 && sum("rpn_ignored") > 0, "{table}");
+}
+
+#[test]
+fn without_hard_negatives_none_is_forced_and_ohem_trains_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = RoundConfig { iterations: 2, ..config() };
+    for (name, kind) in [("a", "random"), ("b", "ohem")] {
+        config.sampler.kind = serde_json::from_value(kind.into()).unwrap();
+        let run = dir.path().join(name);
+        let summary =
+            train_round(&config, task(images(false), &run, Start::Fresh), &mut Watch::default(), &Cancel::new())
+                .unwrap();
+        assert_eq!((summary.step, summary.counts.forced, summary.counts.rpn_forced), (2, 0, 0));
+        assert!(summary.losses.classifier > 0.0 && summary.counts.background > 0);
+    }
+}
+
+#[test]
+fn failures_end_the_round_with_a_reason_and_finished_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |name: &str, config: &RoundConfig, mut watch: Watch, expected: &[&str]| {
+        let error = train(config, &dir.path().join(name), Start::Fresh, &mut watch).unwrap_err().to_string();
+        for part in expected {
+            assert!(error.contains(part), "{error:?} lacks {part:?}");
+        }
+        assert_eq!(watch.finished(), &Outcome::Failed(error));
+    };
+    let failing = Watch { evaluation: Some(|| Err("no test images".to_owned())), ..Watch::default() };
+    check("fails", &config(), failing, &["step 3", "no test images"]);
+    let panicking = Watch { evaluation: Some(|| panic!("index 9 out of range")), ..Watch::default() };
+    check("panics", &config(), panicking, &["index 9 out of range"]);
+    assert!(dir.path().join("panics/checkpoints/step-0000003").exists(), "the last good checkpoint stays");
+    let exploding = RoundConfig { max_loss: 0.001, ..config() };
+    check("explodes", &exploding, Watch::default(), &["step 1", "No checkpoint", "base_lr"]);
+    let previous = RoundConfig { init: quarry::domain::RoundInit::Previous, ..config() };
+    check("previous", &previous, Watch::default(), &["backbone"]);
+    let wrong = RoundConfig { flip: 7.0, ..config() };
+    check("config", &wrong, Watch::default(), &["`flip`"]);
+}
+
+#[test]
+fn images_without_faces_or_none_at_all_are_refused_and_unreadable_ones_reported_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |name: &str, images: Vec<TrainingImage>, watch: &mut Watch| {
+        train_round(&config(), task(images, &dir.path().join(name), Start::Fresh), watch, &Cancel::new())
+    };
+    let none = run("none", vec![], &mut Watch::default()).unwrap_err();
+    assert!(matches!(none, TrainingError::NoImages), "{none}");
+    let faceless = run("faceless", images(false).split_off(4), &mut Watch::default()).unwrap_err();
+    assert!(matches!(faceless, TrainingError::NoFaces { images: 1 }), "{faceless}");
+
+    let mut some = images(false);
+    some[1].path = PathBuf::from("broken.jpg");
+    let mut watch = Watch::default();
+    let summary = run("some", some, &mut watch).unwrap();
+    let reported = watch
+        .events
+        .iter()
+        .filter(|event| matches!(event, TrainEvent::Warning(text) if text.contains("broken.jpg")))
+        .count();
+    assert_eq!((reported, summary.unreadable), (1, vec![PathBuf::from("broken.jpg")]));
+}
+
+#[test]
+fn a_round_of_other_settings_or_data_is_not_gone_on_with() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("1");
+    let mut watch = Watch { cancel_after: Some((2, Cancel::new())), ..Watch::default() };
+    train(&config(), &run, Start::Fresh, &mut watch).unwrap();
+    let other = RoundConfig { seed: 99, ..config() };
+    let message = train(&other, &run, Start::Resume, &mut Watch::default()).unwrap_err().to_string();
+    assert!(message.contains("`seed` was 1 and is 99"), "{message}");
+    let fewer = task(images(false), &run, Start::Resume);
+    let message = train_round(&config(), fewer, &mut Watch::default(), &Cancel::new()).unwrap_err().to_string();
+    assert!(message.contains("hard negatives have changed"), "{message}");
+}
