@@ -1,1 +1,4 @@
 //! cli: being built.
+
+/// `quarry evaluate`.
+pub mod evaluate;

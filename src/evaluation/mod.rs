@@ -2,13 +2,17 @@
 //! the official assignment, discrete and continuous ROC, the text formats, published curves, figures, and COCO's average
 //! precision for other datasets. Pure: must not know pixels' colours, tensors, the database or the window.
 
+pub mod average_precision;
+mod curves_csv;
 mod ellipse_painter;
 pub mod fddb_text;
+pub mod figure;
 mod folds;
 mod matching;
 mod official_assignment;
 mod optimal_assignment;
 mod overlap;
+pub mod palette;
 mod percent_g;
 mod pixel_set;
 mod plot_curve;
@@ -19,6 +23,7 @@ mod roc;
 pub mod roc_file;
 mod row_tops;
 
+pub use curves_csv::curves_csv;
 pub use folds::{FoldCurves, FoldSpread, Spread};
 pub use matching::{ImageOutcome, Matching, NO_DETECTIONS, Step, match_image};
 pub use overlap::pair_without_pixels;

@@ -1,0 +1,254 @@
+//! COCO's average precision for datasets that are not FDDB, after pycocotools' `COCOeval` (`evaluateImg`, `accumulate`,
+//! `summarize`): ten IoU thresholds, 101 recall points, 100 detections an image, ignored ground truth, three sizes. One category.
+//! Must not know files.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Annotation, Detection};
+use crate::geometry::BoundingBox;
+
+/// One image's ground truth and detections.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApImage {
+    pub ground_truth: Vec<ApGroundTruth>,
+    pub detections: Vec<(BoundingBox, f64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ApGroundTruth {
+    pub bbox: BoundingBox,
+    /// Neither found nor missed counts.
+    pub ignored: bool,
+    /// Ignored, and a region of many: several detections may fall on it, and overlap is relative to the detection's area.
+    pub crowd: bool,
+}
+
+impl ApImage {
+    /// Annotations that are ignored are taken as COCO's crowd regions, which is what WIDER FACE's and COCO's importers mark.
+    pub fn new(annotations: &[Annotation], detections: &[Detection]) -> Self {
+        let truth = |a: &Annotation| ApGroundTruth { bbox: a.shape.bounding_box(), ignored: a.ignored, crowd: a.ignored };
+        Self {
+            ground_truth: annotations.iter().map(truth).collect(),
+            detections: detections.iter().map(|d| (d.bbox, f64::from(d.score))).collect(),
+        }
+    }
+}
+
+/// COCO's six numbers of precision that a face detector is read by; `None` without ground truth of that size.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct AveragePrecision {
+    /// Mean over IoU .50:.05:.95.
+    pub ap: Option<f64>,
+    pub ap50: Option<f64>,
+    pub ap75: Option<f64>,
+    /// Area below 32 x 32.
+    pub small: Option<f64>,
+    /// Area from 32 x 32 to 96 x 96.
+    pub medium: Option<f64>,
+    /// Area above 96 x 96.
+    pub large: Option<f64>,
+}
+
+const IOU_THRESHOLDS: usize = 10;
+const RECALL_POINTS: usize = 101;
+const MOST_DETECTIONS: usize = 100;
+const ANY_SIZE: (f64, f64) = (0.0, 1e10);
+
+/// The `k`-th of .50, .55 ... .95, as numpy's `linspace` has it.
+fn iou_threshold(k: usize) -> f64 {
+    0.5 + k as f64 * (0.45 / 9.0)
+}
+
+pub fn average_precision(images: &[ApImage]) -> AveragePrecision {
+    let sorted: Vec<ApImage> = images.par_iter().map(best_detections).collect();
+    let at = |size: (f64, f64)| -> Vec<Option<f64>> {
+        (0..IOU_THRESHOLDS).into_par_iter().map(|k| at_threshold(&sorted, iou_threshold(k), size)).collect()
+    };
+    let mean = |values: Vec<Option<f64>>| {
+        let present: Vec<f64> = values.into_iter().flatten().collect();
+        (!present.is_empty()).then(|| present.iter().sum::<f64>() / present.len() as f64)
+    };
+    let all = at(ANY_SIZE);
+    AveragePrecision {
+        ap50: all[0],
+        ap75: all[5],
+        ap: mean(all),
+        small: mean(at((0.0, 32.0 * 32.0))),
+        medium: mean(at((32.0 * 32.0, 96.0 * 96.0))),
+        large: mean(at((96.0 * 96.0, 1e10))),
+    }
+}
+
+/// The image with its best 100 detections, best first; equal scores keep their order (pycocotools' merge sort).
+fn best_detections(image: &ApImage) -> ApImage {
+    let mut detections = image.detections.clone();
+    detections.sort_by(|a, b| b.1.total_cmp(&a.1));
+    detections.truncate(MOST_DETECTIONS);
+    ApImage { ground_truth: image.ground_truth.clone(), detections }
+}
+
+/// A detection that counts: its score, and whether it found a face.
+type Scored = (f64, bool);
+
+fn at_threshold(images: &[ApImage], threshold: f64, size: (f64, f64)) -> Option<f64> {
+    let mut scored: Vec<Scored> = Vec::new();
+    let mut faces = 0;
+    for image in images {
+        faces += match_one(image, threshold, size, &mut scored);
+    }
+    if faces == 0 {
+        return None;
+    }
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    Some(interpolated(&scored, faces))
+}
+
+fn outside(b: &BoundingBox, (low, high): (f64, f64)) -> bool {
+    b.area() < low || high < b.area()
+}
+
+fn overlap(detection: &BoundingBox, truth: &ApGroundTruth) -> f64 {
+    if !truth.crowd {
+        return detection.iou(&truth.bbox);
+    }
+    let area = detection.area();
+    if area == 0.0 { 0.0 } else { detection.intersection_area(&truth.bbox) / area }
+}
+
+/// `evaluateImg`: adds the image's detections to `scored` and returns its number of faces that count.
+fn match_one(image: &ApImage, threshold: f64, size: (f64, f64), scored: &mut Vec<Scored>) -> usize {
+    let mut truth: Vec<(ApGroundTruth, bool)> =
+        image.ground_truth.iter().map(|t| (*t, t.ignored || t.crowd || outside(&t.bbox, size))).collect();
+    truth.sort_by_key(|t| t.1); // those that count first; stable
+    let mut taken = vec![false; truth.len()];
+    for (bbox, score) in &image.detections {
+        let mut best = threshold.min(1.0 - 1e-10);
+        let mut found: Option<usize> = None;
+        for (k, (t, ignored)) in truth.iter().enumerate() {
+            if taken[k] && !t.crowd {
+                continue;
+            }
+            // A face that counts is not given up for an ignored one.
+            if *ignored && found.is_some_and(|f| !truth[f].1) {
+                break;
+            }
+            let iou = overlap(bbox, t);
+            if best <= iou {
+                (best, found) = (iou, Some(k));
+            }
+        }
+        match found {
+            Some(k) => {
+                taken[k] = true;
+                if !truth[k].1 {
+                    scored.push((*score, true));
+                }
+            }
+            None if outside(bbox, size) => {}
+            None => scored.push((*score, false)),
+        }
+    }
+    truth.iter().filter(|t| !t.1).count()
+}
+
+/// `accumulate`: precision made monotone, read at 101 recalls, averaged.
+fn interpolated(scored: &[Scored], faces: usize) -> f64 {
+    let mut found = 0_usize;
+    let mut curve: Vec<(f64, f64)> = Vec::with_capacity(scored.len());
+    for (k, (_, hit)) in scored.iter().enumerate() {
+        found += usize::from(*hit);
+        curve.push((found as f64 / faces as f64, found as f64 / (k + 1) as f64));
+    }
+    for k in (1..curve.len()).rev() {
+        curve[k - 1].1 = curve[k - 1].1.max(curve[k].1);
+    }
+    let precision_at = |recall: f64| curve.get(curve.partition_point(|p| p.0 < recall)).map_or(0.0, |p| p.1);
+    (0..RECALL_POINTS).map(|k| precision_at(k as f64 * 0.01)).sum::<f64>() / RECALL_POINTS as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn face(x: f64, side: f64) -> ApGroundTruth {
+        ApGroundTruth { bbox: BoundingBox::from_xywh(x, 0.0, side, side), ignored: false, crowd: false }
+    }
+
+    /// Boxes `(x, width, height, score)` at y = 0.
+    fn image(ground_truth: &[ApGroundTruth], detections: &[(f64, f64, f64, f64)]) -> ApImage {
+        let detections = detections.iter().map(|&(x, w, h, s)| (BoundingBox::from_xywh(x, 0.0, w, h), s)).collect();
+        ApImage { ground_truth: ground_truth.to_vec(), detections }
+    }
+
+    #[track_caller]
+    fn near(value: Option<f64>, expected: f64) {
+        assert!(value.is_some_and(|v| (v - expected).abs() < 1e-12), "{value:?} {expected}");
+    }
+
+    #[test]
+    fn perfect_detections_have_1_and_none_have_0() {
+        let perfect = average_precision(&[image(&[face(0.0, 50.0)], &[(0.0, 50.0, 50.0, 0.9)])]);
+        near(perfect.ap, 1.0);
+        near(perfect.medium, 1.0);
+        assert_eq!((perfect.small, perfect.large), (None, None));
+        near(average_precision(&[image(&[face(0.0, 50.0)], &[])]).ap, 0.0);
+        assert_eq!(average_precision(&[image(&[], &[(0.0, 5.0, 5.0, 0.9)])]).ap, None);
+    }
+
+    #[test]
+    fn overlap_of_0_7_passes_five_of_ten_thresholds() {
+        // 50 x 35 inside 50 x 50: IoU 0.7 passes .50 .55 .60 .65, and .70 exactly.
+        let ap = average_precision(&[image(&[face(0.0, 50.0)], &[(0.0, 50.0, 35.0, 0.9)])]);
+        near(ap.ap50, 1.0);
+        near(ap.ap75, 0.0);
+        near(ap.ap, 0.5);
+    }
+
+    #[test]
+    fn a_false_positive_above_a_hit_halves_the_precision() {
+        // Ranks: miss, hit. Precision 1/2 at every recall.
+        let ap = average_precision(&[image(&[face(0.0, 50.0)], &[(200.0, 50.0, 50.0, 0.9), (0.0, 50.0, 50.0, 0.8)])]);
+        near(ap.ap, 0.5);
+    }
+
+    #[test]
+    fn half_of_the_faces_found_reaches_recall_one_half() {
+        // Recalls 0.00 ... 0.50 are 51 of 101 points.
+        let ap = average_precision(&[image(&[face(0.0, 50.0), face(100.0, 50.0)], &[(0.0, 50.0, 50.0, 0.9)])]);
+        near(ap.ap, 51.0 / 101.0);
+    }
+
+    #[test]
+    fn hits_at_ranks_1_and_3_interpolate() {
+        // Hit, miss, hit of two faces: precision 1 up to recall .50 (51 points), then 2/3 (50 points).
+        let detections = [(0.0, 50.0, 50.0, 0.9), (300.0, 50.0, 50.0, 0.8), (100.0, 50.0, 50.0, 0.7)];
+        let ap = average_precision(&[image(&[face(0.0, 50.0), face(100.0, 50.0)], &detections)]);
+        near(ap.ap, (51.0 + 50.0 * 2.0 / 3.0) / 101.0);
+    }
+
+    #[test]
+    fn a_second_detection_of_a_face_is_a_false_positive_and_sizes_are_apart() {
+        let detections = [(0.0, 20.0, 20.0, 0.9), (0.0, 20.0, 20.0, 0.8), (100.0, 200.0, 200.0, 0.7)];
+        let ap = average_precision(&[image(&[face(0.0, 20.0), face(100.0, 200.0)], &detections)]);
+        near(ap.ap, (51.0 + 50.0 * 2.0 / 3.0) / 101.0);
+        // Small: the second hit of the small face ranks below full recall; the large face's detection is ignored.
+        near(ap.small, 1.0);
+        near(ap.large, 1.0);
+        assert_eq!(ap.medium, None);
+    }
+
+    #[test]
+    fn ignored_faces_neither_help_nor_hurt_and_crowds_take_many() {
+        let crowd = ApGroundTruth { bbox: BoundingBox::from_xywh(500.0, 0.0, 300.0, 300.0), ignored: true, crowd: true };
+        let inside = [(510.0, 30.0, 30.0, 0.95), (560.0, 30.0, 30.0, 0.94), (0.0, 50.0, 50.0, 0.5)];
+        near(average_precision(&[image(&[crowd, face(0.0, 50.0)], &inside)]).ap, 1.0);
+    }
+
+    #[test]
+    fn only_the_best_hundred_detections_of_an_image_count() {
+        let mut detections: Vec<(f64, f64, f64, f64)> = vec![(900.0, 5.0, 5.0, 0.9); 100];
+        detections.push((0.0, 50.0, 50.0, 0.1));
+        near(average_precision(&[image(&[face(0.0, 50.0)], &detections)]).ap, 0.0);
+    }
+}

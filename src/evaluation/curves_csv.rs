@@ -1,0 +1,25 @@
+//! Curves as CSV, one row a point, for spreadsheets and papers. Must not know files.
+
+use super::roc::RocCurve;
+
+/// `curve,threshold,false_positives,discrete_tpr,continuous_tpr`, every number with all its digits. The point without any
+/// detection has an empty threshold.
+pub fn curves_csv<'a>(curves: impl IntoIterator<Item = (&'a str, &'a RocCurve)>) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::from("curve,threshold,false_positives,discrete_tpr,continuous_tpr\n");
+    for (label, curve) in curves {
+        let label = quoted(label);
+        let faces = curve.faces.max(1) as f64;
+        for p in &curve.points {
+            let threshold = if p.threshold == f64::MAX { String::new() } else { p.threshold.to_string() };
+            let (discrete, continuous) = (p.discrete / faces, p.continuous / faces);
+            // Writing to a string cannot fail.
+            let _ = writeln!(out, "{label},{threshold},{},{discrete},{continuous}", p.false_positives);
+        }
+    }
+    out
+}
+
+fn quoted(label: &str) -> String {
+    if label.contains([',', '"', '\n']) { format!("\"{}\"", label.replace('"', "\"\"")) } else { label.to_owned() }
+}

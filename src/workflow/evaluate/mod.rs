@@ -1,0 +1,130 @@
+//! The use case "evaluate detection files on FDDB": text files in, curves, figures and a summary out. CLI and app both call it. Must
+//! not know how regions are compared, nor who shows the result.
+
+mod image_sizes;
+mod output;
+mod report;
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::{Cancel, Progress};
+use crate::evaluation::fddb_text::{
+    FddbTextError, Order, Shape, UnreadableScores, join, read_annotations, read_detections, read_list, read_sizes,
+};
+use crate::evaluation::figure::{FigureError, FigureFormat};
+use crate::evaluation::{FoldCurves, Matching, match_images};
+
+pub use report::{EvaluationReport, RateRow};
+
+/// Where image sizes come from; pixels are never needed.
+#[derive(Debug, Clone)]
+pub enum SizeSource {
+    /// Image headers below this folder: the image's name plus `.jpg` (or another extension).
+    Images(PathBuf),
+    /// A table `name width height`.
+    Table(PathBuf),
+}
+
+/// What to evaluate and what to write.
+#[derive(Debug, Clone)]
+pub struct FddbEvaluation {
+    /// Ellipse lists; several are taken as folds.
+    pub annotations: Vec<PathBuf>,
+    pub detections: Vec<PathBuf>,
+    /// Image lists, in the annotations' order; empty: the annotations are the list.
+    pub lists: Vec<PathBuf>,
+    pub sizes: SizeSource,
+    pub shape: Shape,
+    pub matching: Matching,
+    pub order: Order,
+    pub unreadable_scores: UnreadableScores,
+    /// Folder for the results; made where it is missing.
+    pub out: PathBuf,
+    pub figures: Vec<FigureFormat>,
+    /// Draw figures over a logarithmic axis.
+    pub logarithmic: bool,
+    /// Show the published reference points in figures.
+    pub published: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    #[error(transparent)]
+    Text(#[from] FddbTextError),
+    #[error(transparent)]
+    Figure(#[from] FigureError),
+    #[error("cannot read the size of image `{name}` below {}: {problem}", root.display())]
+    ImageSize { name: String, root: PathBuf, problem: String },
+    #[error("cannot write {}: {source}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("stopped; nothing was written")]
+    Cancelled,
+}
+
+/// Evaluates and writes `DiscROC.txt`, `ContROC.txt`, `curves.csv`, `summary.json` and figures into `config.out`. Each file
+/// appears whole or not at all, and none before everything has been computed.
+pub fn evaluate_fddb(
+    config: &FddbEvaluation,
+    observer: &mut dyn FnMut(Progress),
+    cancel: &Cancel,
+) -> Result<EvaluationReport, EvaluateError> {
+    let mut step = |what: &str, done: u64| {
+        observer(Progress { what: what.to_owned(), done, total: 3 });
+        if cancel.is_cancelled() { Err(EvaluateError::Cancelled) } else { Ok(()) }
+    };
+    step("Reading annotations and detections", 0)?;
+    let (images, folds) = read(config)?;
+    step("Matching detections to faces", 1)?;
+    let outcomes = match_images(&images, config.matching);
+    let curves = FoldCurves::new(&outcomes, &folds);
+    step("Writing curves", 2)?;
+    let mut report = EvaluationReport::new(config, &images, curves);
+    report.files = output::write_all(config, &report)?;
+    observer(Progress { what: "Evaluated".to_owned(), done: 3, total: 3 });
+    Ok(report)
+}
+
+type Images = (Vec<crate::evaluation::EvaluatedImage>, Vec<Option<u8>>);
+
+fn read(config: &FddbEvaluation) -> Result<Images, EvaluateError> {
+    let detections = || read_detections(&config.detections, config.shape, config.unreadable_scores);
+    let (annotations, detections) = rayon::join(|| read_folds(config), detections);
+    let ((annotations, mut folds), detections) = (annotations?, detections?);
+    let mut list = Vec::new();
+    for path in &config.lists {
+        list.extend(read_list(path)?);
+    }
+    let list = (!config.lists.is_empty()).then_some(list.as_slice());
+    let sizes = match &config.sizes {
+        SizeSource::Table(path) => read_sizes(path)?,
+        SizeSource::Images(root) => {
+            let listed = list.map_or(annotations.len(), <[_]>::len).min(annotations.len());
+            image_sizes::read_headers(root, annotations[..listed].iter().map(|a| a.name.as_str()))?
+        }
+    };
+    let images = join(list, &annotations, &detections, config.order, |name| sizes.get(name).copied())?;
+    folds.truncate(images.len());
+    Ok((images, folds))
+}
+
+type Annotations = (Vec<crate::evaluation::fddb_text::AnnotatedImage>, Vec<Option<u8>>);
+
+/// All annotated images with the fold of each: several files are folds.
+fn read_folds(config: &FddbEvaluation) -> Result<Annotations, FddbTextError> {
+    let (mut annotations, mut folds) = (Vec::new(), Vec::new());
+    for (k, path) in config.annotations.iter().enumerate() {
+        let file = read_annotations(path)?;
+        let fold = (1 < config.annotations.len()).then(|| fold_of(path).unwrap_or(k as u8 + 1));
+        folds.extend(std::iter::repeat_n(fold, file.len()));
+        annotations.extend(file);
+    }
+    Ok((annotations, folds))
+}
+
+/// The number in `FDDB-fold-07-ellipseList.txt`.
+fn fold_of(path: &Path) -> Option<u8> {
+    let name = path.file_name()?.to_str()?;
+    let after = &name[name.find("fold-")? + "fold-".len()..];
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}

@@ -1,0 +1,110 @@
+//! Writes an evaluation's files: all are made first beside their places, then renamed into them. Must not know how curves came about.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::{EvaluateError, EvaluationReport, FddbEvaluation};
+use crate::evaluation::figure::{Figure, FigureCurve, FigureFormat, FigureMarkers};
+use crate::evaluation::palette::curve_style;
+use crate::evaluation::published::published_methods;
+use crate::evaluation::{FoldCurves, PlotCurve, RocCurve, ScoreKind, curves_csv};
+
+/// The largest false positives of figures, as FDDB's results page shows them.
+const FIGURE_X_END: f64 = 2000.0;
+
+/// Writes everything that `config` asks for and returns the paths.
+pub(super) fn write_all(config: &FddbEvaluation, report: &EvaluationReport) -> Result<Vec<PathBuf>, EvaluateError> {
+    let curves = &report.curves;
+    let (texts, csv) = rayon::join(
+        || rayon::join(|| curves.pooled.disc_text(), || curves.pooled.cont_text()),
+        || curves_csv(labelled(curves).iter().map(|(label, curve)| (label.as_str(), *curve))),
+    );
+    let mut contents: Vec<(String, Vec<u8>)> = vec![
+        ("DiscROC.txt".to_owned(), texts.0.into_bytes()),
+        ("ContROC.txt".to_owned(), texts.1.into_bytes()),
+        ("curves.csv".to_owned(), csv.into_bytes()),
+    ];
+    if !config.figures.is_empty() {
+        let figure = figure(config, curves);
+        for format in &config.figures {
+            let bytes = match format {
+                FigureFormat::Svg => figure.svg()?.into_bytes(),
+                FigureFormat::Png => figure.png()?,
+            };
+            contents.push((format!("roc.{}", format.extension()), bytes));
+        }
+    }
+    let mut files: Vec<PathBuf> = contents.iter().map(|(name, _)| config.out.join(name)).collect();
+    files.push(config.out.join("summary.json"));
+    let with_files = EvaluationReport { files: files.clone(), ..report.clone() };
+    let summary = serde_json::to_vec_pretty(&with_files).map_err(|e| EvaluateError::Write {
+        path: config.out.join("summary.json"),
+        source: e.into(),
+    })?;
+    contents.push(("summary.json".to_owned(), summary));
+    write_together(&config.out, &contents)?;
+    Ok(files)
+}
+
+fn labelled(curves: &FoldCurves) -> Vec<(String, &RocCurve)> {
+    let folds = curves.folds.iter().map(|(fold, curve)| (format!("fold {fold}"), curve));
+    std::iter::once(("pooled".to_owned(), &curves.pooled)).chain(folds).collect()
+}
+
+/// The pooled curve, with published methods behind it. Folds would not share its axis: each has a tenth of the faces.
+fn figure(config: &FddbEvaluation, curves: &FoldCurves) -> Figure {
+    let stem = config.detections.first().and_then(|p| p.file_stem()).map(|s| s.to_string_lossy().into_owned());
+    let label = match config.detections.as_slice() {
+        [_] => stem.unwrap_or_default(),
+        _ => "Pooled".to_owned(),
+    };
+    let pooled = |kind| PlotCurve::of(&curves.pooled, kind);
+    let methods = if config.published { published_methods() } else { Vec::new() };
+    let markers = methods.iter().map(|m| FigureMarkers {
+        label: m.label(),
+        discrete: m.curve(ScoreKind::Discrete),
+        continuous: m.curve(ScoreKind::Continuous),
+    });
+    Figure {
+        curves: vec![FigureCurve {
+            label,
+            style: curve_style(0),
+            discrete: pooled(ScoreKind::Discrete),
+            continuous: pooled(ScoreKind::Continuous),
+        }],
+        published: markers.collect(),
+        logarithmic: config.logarithmic,
+        x_end: FIGURE_X_END,
+    }
+}
+
+fn write_together(out: &Path, contents: &[(String, Vec<u8>)]) -> Result<(), EvaluateError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| EvaluateError::Write { path, source }
+    };
+    std::fs::create_dir_all(out).map_err(failed(out))?;
+    let mut ready = Vec::new();
+    for (name, bytes) in contents {
+        let path = out.join(name);
+        let mut file = beside(out).map_err(failed(&path))?;
+        file.write_all(bytes).map_err(failed(&path))?;
+        ready.push((file, path));
+    }
+    for (file, path) in ready {
+        file.persist(&path).map_err(|e| failed(&path)(e.error))?;
+    }
+    Ok(())
+}
+
+/// A nameless file in `out` with the rights of any new file (temporary files are private otherwise).
+fn beside(out: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".quarry-");
+    #[cfg(unix)]
+    let builder = {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(std::fs::Permissions::from_mode(0o666))
+    };
+    builder.tempfile_in(out)
+}
