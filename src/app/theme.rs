@@ -55,16 +55,15 @@ pub fn ground_truth(source: AnnotationSource) -> Color32 {
     }
 }
 
-/// Eight colours that stay apart for most colour-blind readers (after Okabe and Ito, lightened for a dark ground).
-const SERIES: [Color32; 8] = [
-    Color32::from_rgb(0x56, 0xb4, 0xe9),
-    Color32::from_rgb(0xe6, 0x9f, 0x00),
+/// The figures' colours (after Okabe and Ito) in the same order, lightened for a dark ground.
+const SERIES: [Color32; 7] = [
+    Color32::from_rgb(0x4a, 0xa5, 0xe8),
+    Color32::from_rgb(0xf5, 0x82, 0x3a),
     Color32::from_rgb(0x2f, 0xc2, 0x90),
     Color32::from_rgb(0xe0, 0x8f, 0xbd),
-    Color32::from_rgb(0xf0, 0xe4, 0x42),
-    Color32::from_rgb(0xf0, 0x6d, 0x2f),
-    Color32::from_rgb(0x8f, 0x9b, 0xff),
-    Color32::from_rgb(0xd2, 0xd6, 0xdb),
+    Color32::from_rgb(0x8f, 0xd3, 0xf7),
+    Color32::from_rgb(0xf2, 0xb9, 0x33),
+    Color32::from_rgb(0xc3, 0xc8, 0xce),
 ];
 
 /// The colour of the series with this number; it never changes while others come and go.

@@ -4,8 +4,8 @@ use egui::{Align, Button, Layout, Panel, ProgressBar, RichText, Ui};
 
 use super::action::Action;
 use super::command::{Command, Screen};
-use super::{QuarryApp, theme};
 use super::views::train::Run;
+use super::{QuarryApp, theme};
 use crate::jobs::{Job, JobKind};
 use crate::workflow::WorkEvent;
 

@@ -25,14 +25,18 @@ pub enum CurvesCommand {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportFormat {
+    Svg,
+    Png,
     Csv,
 }
 
 impl ExportFormat {
-    pub const ALL: [Self; 1] = [Self::Csv];
+    pub const ALL: [Self; 3] = [Self::Svg, Self::Png, Self::Csv];
 
     pub fn extension(self) -> &'static str {
         match self {
+            Self::Svg => "svg",
+            Self::Png => "png",
             Self::Csv => "csv",
         }
     }
@@ -144,8 +148,11 @@ impl CurvesView<'_> {
         super::start::card(ui, "Published", |ui| {
             for (index, published) in self.model.published.iter().enumerate() {
                 let mut shown = published.shown;
-                let text = RichText::new(format!("{} {}", published.name, published.year)).small();
-                if ui.checkbox(&mut shown, text).changed() {
+                let response = ui.checkbox(&mut shown, RichText::new(&published.name).small());
+                if !published.notes.is_empty() {
+                    response.clone().on_hover_text(&published.notes);
+                }
+                if response.changed() {
                     self.commands.push(Command::Curves(CurvesCommand::TogglePublished(index)));
                 }
             }

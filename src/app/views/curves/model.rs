@@ -20,6 +20,11 @@ impl CurveKey {
     pub fn text(&self) -> String {
         format!("Round {}, {}", self.round, self.label)
     }
+
+    /// A number that stays the curve's own: two for each round, rectangles first.
+    pub fn number(&self) -> usize {
+        self.round.saturating_sub(1) as usize * 2 + usize::from(self.label != "rectangle")
+    }
 }
 
 /// Which of FDDB's two scores.
@@ -51,7 +56,8 @@ pub struct DrawnLine {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
     pub name: String,
-    pub year: u32,
+    /// What to know before comparing, e.g. that the curve was smoothed.
+    pub notes: String,
     pub discrete: Vec<(f64, f64)>,
     pub continuous: Vec<(f64, f64)>,
     pub shown: bool,

@@ -54,7 +54,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height:
         let reading = pointer.and_then(|pointer| nearest(view, score, &shown.transform, pointer));
         if let Some((line, reading)) = reading {
             readout(ui, &shown.transform, &line, &reading, log, shown.response.rect);
-            if shown.response.clicked() {
+            if shown.response.clicked() && reading.threshold != f64::MAX {
                 view.push(CurvesCommand::ReviewFrom(reading.threshold));
             }
         }
@@ -89,19 +89,24 @@ fn color(key: &CurveKey) -> Color32 {
     theme::series(key.round.saturating_sub(1) as usize)
 }
 
-fn is_dashed(key: &CurveKey) -> bool {
-    key.label != "rectangle"
+/// The figures' dashes, as near as the plot has them.
+fn style(key: &CurveKey) -> LineStyle {
+    match key.number() % 4 {
+        0 => LineStyle::Solid,
+        1 => LineStyle::Dashed { length: 8.0 },
+        2 => LineStyle::Dotted { spacing: 6.0 },
+        _ => LineStyle::Dashed { length: 18.0 },
+    }
 }
 
 fn drawn(line: &DrawnLine, log: bool) -> Line<'static> {
     let points: Vec<[f64; 2]> =
         line.points.iter().map(|point| [x_of(point.false_positives as f64, log), point.rate]).collect();
     let strength = if line.age == 0 { 1.0 } else { (0.45 / line.age as f32).max(0.1) };
-    let style = if is_dashed(&line.key) { LineStyle::Dashed { length: 8.0 } } else { LineStyle::Solid };
     Line::new(format!("{} {}", line.key.text(), line.step), PlotPoints::new(points))
         .color(theme::faded(color(&line.key), strength))
         .width(if line.age == 0 { 2.2 } else { 1.2 })
-        .style(style)
+        .style(style(&line.key))
         .allow_hover(false)
 }
 
@@ -109,10 +114,12 @@ fn drawn(line: &DrawnLine, log: bool) -> Line<'static> {
 pub(super) fn paint_sample(painter: &Painter, rect: Rect, key: &CurveKey) {
     let ends = [rect.left_center(), rect.right_center()];
     let stroke = Stroke::new(2.4, color(key));
-    if is_dashed(key) {
-        painter.extend(Shape::dashed_line(&ends, stroke, 7.0, 4.0));
-    } else {
-        painter.line_segment(ends, stroke);
+    match style(key) {
+        LineStyle::Solid => {
+            painter.line_segment(ends, stroke);
+        }
+        LineStyle::Dashed { length } => painter.extend(Shape::dashed_line(&ends, stroke, length, length * 0.6)),
+        LineStyle::Dotted { spacing } => painter.extend(Shape::dotted_line(&ends, stroke.color, spacing, 1.6)),
     }
 }
 
@@ -135,13 +142,13 @@ fn readout(ui: &Ui, transform: &PlotTransform, line: &DrawnLine, reading: &Readi
     let at = position(transform, reading, log);
     let painter = ui.painter().with_clip_rect(frame);
     painter.circle(at, 5.0, color(&line.key), Stroke::new(1.5, theme::STRONG));
-    let text = format!(
-        "{}\n{} false positives\nrate {:.4}\nscore from {:.3}\nClick to review from this score",
-        line.key.text(),
-        reading.false_positives,
-        reading.rate,
-        reading.threshold
-    );
+    let score = if reading.threshold == f64::MAX {
+        "no detection".to_owned()
+    } else {
+        format!("score from {:.3}\nClick to review from this score", reading.threshold)
+    };
+    let (name, count) = (line.key.text(), reading.false_positives);
+    let text = format!("{name}\n{count} false positives\nrate {:.4}\n{score}", reading.rate);
     let galley = painter.layout_no_wrap(text, FontId::proportional(12.5), theme::TEXT);
     let size = galley.size() + vec2(16.0, 12.0);
     let x = if at.x + size.x + 14.0 < frame.right() { at.x + 12.0 } else { at.x - size.x - 12.0 };
