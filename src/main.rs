@@ -1,3 +1,7 @@
 //! The thin binary: arguments in, exit code out. Knows nothing but the CLI.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quarry::cli::main()
+}

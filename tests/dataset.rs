@@ -1,5 +1,7 @@
 //! Reading datasets from outside: good ones, bad ones, and photographs of every colour type.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};

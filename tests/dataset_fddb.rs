@@ -1,5 +1,7 @@
 //! The real FDDB, where it lies beside the repository.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 mod support;
 
 use std::collections::HashMap;

@@ -1,5 +1,7 @@
 //! The built-in sample from outside: the same bytes from the same seed, a dataset that the FDDB importer reads, truth that fits.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
@@ -13,7 +15,9 @@ use quarry::geometry::BoundingBox;
 /// The whole sample, as users get it.
 fn default_sample() -> (tempfile::TempDir, ImportedDataset) {
     let folder = tempfile::tempdir().unwrap();
+    let start = std::time::Instant::now();
     sample::write(folder.path(), &SampleConfig::default(), &mut |_| {}).unwrap();
+    println!("the sample was drawn in {:.2} s", start.elapsed().as_secs_f64());
     let dataset = sample::read(folder.path(), &mut |_| {}, &Cancel::new()).unwrap();
     (folder, dataset)
 }

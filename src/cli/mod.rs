@@ -1,4 +1,156 @@
-//! cli: being built.
+//! The command line: one file a subcommand. Results go to stdout (`--json` for machines), progress and errors to stderr;
+//! exit code 0 done, 1 failed, 2 wrong usage. Must not do the work itself: that is `workflow`'s.
 
-/// `quarry evaluate`.
-pub mod evaluate;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+mod console;
+#[cfg(feature = "torch")]
+mod demo;
+#[cfg(feature = "torch")]
+mod detect;
+mod evaluate;
+mod import;
+#[cfg(feature = "torch")]
+mod mine;
+mod new;
+mod status;
+#[cfg(feature = "torch")]
+mod train;
+#[cfg(feature = "torch")]
+mod weights;
+
+/// Hard negative mining for face detectors: train, mine false positives, review them, retrain, watch the ROC curves.
+///
+/// Without a subcommand the desktop app opens.
+#[derive(Debug, Parser)]
+#[command(name = "quarry", version, max_term_width = 110)]
+#[command(after_help = "Examples:\n  quarry demo\n  quarry --project faces\n  quarry import fddb FDDB --project faces && quarry train --project faces --preset cpu")]
+pub struct Cli {
+    /// The project's folder
+    #[arg(long, global = true, value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// Print the result as JSON on stdout
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The whole loop on the built-in sample
+    #[cfg(feature = "torch")]
+    Demo(demo::DemoArgs),
+    /// Make a new, empty project
+    New(new::NewArgs),
+    /// Add photographs and their annotations to a project
+    Import(import::ImportArgs),
+    /// Train the next round of a project
+    #[cfg(feature = "torch")]
+    Train(train::TrainArgs),
+    /// Run a checkpoint on images and write its detections
+    #[cfg(feature = "torch")]
+    Detect(detect::DetectArgs),
+    /// Collect a round's false positives on its training images
+    #[cfg(feature = "torch")]
+    Mine(mine::MineArgs),
+    /// Compare detections with ground truth
+    Evaluate(evaluate::EvaluateArgs),
+    /// Import, export and list weight files
+    #[cfg(feature = "torch")]
+    Weights(weights::WeightsArgs),
+    /// What a project holds and how far it is
+    Status(status::StatusArgs),
+}
+
+/// What every subcommand gets beside its own arguments.
+#[derive(Debug, Clone)]
+struct Context {
+    project: Option<PathBuf>,
+    json: bool,
+}
+
+impl Context {
+    /// The project's folder; ends the program with a usage error where `--project` is missing.
+    fn project_dir(&self) -> PathBuf {
+        self.project.clone().unwrap_or_else(|| {
+            Cli::command().error(ErrorKind::MissingRequiredArgument, "this subcommand needs --project DIR").exit()
+        })
+    }
+
+    /// Prints `value` as JSON, or `text` for people.
+    fn print(&self, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+        use std::io::Write;
+        let text = if self.json { serde_json::to_string_pretty(value)? } else { text() };
+        match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+            // `quarry status | head` is no failure.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        }
+    }
+}
+
+/// Reads the arguments, does what they say, tells how it ended.
+pub fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("QUARRY_LOG").unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let cli = Cli::parse();
+    let context = Context { project: cli.project, json: cli.json };
+    match run(cli.command, &context) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("quarry: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
+    match command {
+        #[cfg(feature = "torch")]
+        Some(Command::Demo(args)) => demo::run(&args, context),
+        Some(Command::New(args)) => new::run(&args, context),
+        Some(Command::Import(args)) => import::run(&args, context),
+        #[cfg(feature = "torch")]
+        Some(Command::Train(args)) => train::run(&args, context),
+        #[cfg(feature = "torch")]
+        Some(Command::Detect(args)) => detect::run(&args, context),
+        #[cfg(feature = "torch")]
+        Some(Command::Mine(args)) => mine::run(&args, context),
+        Some(Command::Evaluate(args)) => evaluate::run(&args, context.json),
+        Some(Command::Status(args)) => status::run(&args, context),
+        #[cfg(feature = "torch")]
+        Some(Command::Weights(args)) => weights::run(&args, context.json),
+        None => open_app(context),
+    }
+}
+
+#[cfg(feature = "gui")]
+fn open_app(context: &Context) -> anyhow::Result<()> {
+    Ok(crate::app::run(context.project.clone())?)
+}
+
+#[cfg(not(feature = "gui"))]
+fn open_app(_: &Context) -> anyhow::Result<()> {
+    anyhow::bail!("this quarry was built without its window (feature `gui`). Use a subcommand: see `quarry --help`.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_subcommand_shows_an_example() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands().filter(|s| s.get_name() != "help") {
+            let help = sub.clone().render_long_help().to_string();
+            assert!(help.contains("Example"), "`quarry {} --help` shows no example:\n{help}", sub.get_name());
+        }
+    }
+}

@@ -48,6 +48,14 @@ impl Backbone {
         }
     }
 
+    /// The outputs of the network's stages before any pyramid: conv2_x onwards, or VGG16's last.
+    pub fn stages(&self, images: &Tensor) -> Vec<Tensor> {
+        match self {
+            Self::Pyramid { body, .. } | Self::Shared { body, .. } => body.forward(images),
+            Self::Vgg(vgg) => vec![vgg.forward(images)],
+        }
+    }
+
     pub fn forward(&self, images: &Tensor) -> Vec<Tensor> {
         match self {
             Self::Pyramid { body, pyramid, .. } => pyramid.forward(&body.forward(images)),

@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::model::guarded;
 use super::parameters::is_finite;
+use super::weights::Manifest;
 use super::{Detector, DetectorConfig, DetectorError};
 
 /// The metadata key that holds the settings as JSON.
@@ -67,7 +68,7 @@ impl Detector {
         wanted.sort();
         let found: Vec<(String, Tensor)> = wanted
             .iter()
-            .filter_map(|name| Some(((*name).clone(), find(&tensors, backbone_name(name)?, &state[*name])?)))
+            .filter_map(|name| Some(((*name).clone(), find(&tensors, &backbone_name(name)?, &state[*name])?)))
             .collect();
         let missing: Vec<String> =
             wanted.iter().filter(|n| !found.iter().any(|f| &f.0 == **n)).map(|n| (*n).clone()).collect();
@@ -94,9 +95,9 @@ fn backbone_name(name: &str) -> Option<String> {
 }
 
 /// The tensor of this name, or what a convolution with a bias of its own (folded batch norm) has in its place.
-fn find(tensors: &HashMap<String, Tensor>, name: String, like: &Tensor) -> Option<Tensor> {
+fn find(tensors: &HashMap<String, Tensor>, name: &str, like: &Tensor) -> Option<Tensor> {
     let spelt = |name: &str| tensors.get(name).or_else(|| tensors.get(&format!("backbone.body.{name}")));
-    if let Some(tensor) = spelt(&name) {
+    if let Some(tensor) = spelt(name) {
         return Some(tensor.shallow_clone());
     }
     let (norm, part) = name.rsplit_once('.')?;
@@ -118,10 +119,13 @@ fn convolution_of(norm: &str) -> Option<String> {
     Some(format!("{}conv{}", &norm[..at], &norm[at + 2..]))
 }
 
-/// All tensors of a safetensors file on the CPU, and its metadata.
-pub(super) fn read(path: &Path) -> Result<(HashMap<String, Tensor>, HashMap<String, String>), DetectorError> {
+/// The tensors of a file, on the CPU, and its metadata.
+type Contents = (HashMap<String, Tensor>, HashMap<String, String>);
+
+fn read(path: &Path) -> Result<Contents, DetectorError> {
     const ADVICE: &str = "give a safetensors file that is complete";
     let bytes = std::fs::read(path).map_err(|e| DetectorError::file(path, e, "check the path"))?;
+    Manifest::check(path, &bytes).map_err(|e| DetectorError::Weights(Box::new(e)))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| DetectorError::file(path, e, ADVICE))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| DetectorError::file(path, e, ADVICE))?;
     let mut tensors = HashMap::new();

@@ -31,6 +31,8 @@ pub enum DetectorError {
     NotFinite { name: String },
     #[error("a training batch needs at least one picture")]
     EmptyBatch,
+    #[error(transparent)]
+    Weights(Box<super::weights::WeightError>),
     #[error("libtorch failed while {during}: {message}")]
     Torch { during: &'static str, message: String },
 }

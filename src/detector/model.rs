@@ -177,6 +177,14 @@ impl Detector {
         guarded("detecting", || tch::no_grad(|| self.detect_unguarded(images)))
     }
 
+    /// What the backbone's stages (conv2_x onwards, `[1, C, H, W]` each) see in a prepared picture, to compare or inspect weights.
+    pub fn stage_features(&self, image: &NetworkImage) -> Result<Vec<Tensor>, DetectorError> {
+        guarded("computing features", || {
+            let x = transform::batch(&[image], self.config.flavour, self.device)?;
+            Ok(tch::no_grad(|| self.backbone.stages(&x)))
+        })
+    }
+
     fn detect_unguarded(&self, images: &[&NetworkImage]) -> Result<Vec<Vec<LabelledDetection>>, DetectorError> {
         let x = transform::batch(images, self.config.flavour, self.device)?;
         let padded = (x.size()[2], x.size()[3]);

@@ -92,13 +92,13 @@ impl Builder {
     fn value(&mut self, name: &str, shape: &[i64], init: Init) -> Tensor {
         match &mut self.source {
             Source::Seed(seed) => drawn(*seed, name, shape, init).to_device(self.device),
-            Source::State(state) => match state.remove(name) {
-                Some(tensor) => self.checked(name, shape, &tensor),
-                None => {
-                    self.missing.push(name.to_owned());
-                    Tensor::zeros(shape, (Kind::Float, self.device))
+            Source::State(state) => {
+                if let Some(tensor) = state.remove(name) {
+                    return self.checked(name, shape, &tensor);
                 }
-            },
+                self.missing.push(name.to_owned());
+                Tensor::zeros(shape, (Kind::Float, self.device))
+            }
         }
     }
 

@@ -137,7 +137,9 @@ struct BlockPlan {
 /// A residual block: relu(x + convolutions of x).
 #[derive(Debug)]
 struct Block {
-    convolutions: Vec<Convolution>,
+    /// All but the last, each followed by an activation.
+    first: Vec<Convolution>,
+    last: Convolution,
     shortcut: Option<Convolution>,
 }
 
@@ -146,45 +148,43 @@ impl Block {
         let eps = config.batch_norm_eps;
         // Without statistics to normalise by, a new branch starts small enough that the sum over all blocks stays tame.
         let last_gain = 1.0 / (shape.blocks.iter().sum::<usize>() as f64).sqrt();
-        let shapes = plan.convolutions(shape.bottleneck, config.flavour);
-        let last = shapes.len() - 1;
+        let (first, last) = plan.convolutions(shape.bottleneck, config.flavour);
         let mut norm = |name: &str, norm_name: &str, shape, gain| {
             let names = (format!("{}.{name}", plan.name), format!("{}.{norm_name}", plan.name));
             Convolution::with_norm(b, (&names.0, &names.1), shape, NormStart { gain, eps }, plan.frozen)
         };
-        let convolutions = shapes.into_iter().enumerate().map(|(k, shape)| {
-            let gain = if k == last { last_gain } else { 1.0 };
-            norm(&format!("conv{}", k + 1), &format!("bn{}", k + 1), shape, gain)
-        });
-        let convolutions = convolutions.collect();
+        let mut numbered = |k: usize, shape, gain| norm(&format!("conv{k}"), &format!("bn{k}"), shape, gain);
+        let first: Vec<Convolution> =
+            first.into_iter().enumerate().map(|(k, shape)| numbered(k + 1, shape, 1.0)).collect();
+        let last = numbered(first.len() + 1, last, last_gain);
         let shortcut = (plan.stride != 1 || plan.from != plan.to).then(|| {
             let shape = ConvolutionShape { from: plan.from, to: plan.to, kernel: 1, stride: plan.stride };
             norm("downsample.0", "downsample.1", shape, 1.0)
         });
-        Self { convolutions, shortcut }
+        Self { first, last, shortcut }
     }
 
     fn forward(&self, x: &Tensor) -> Tensor {
-        let (last, first) = self.convolutions.split_last().map_or_else(|| unreachable!("blocks have layers"), |s| s);
-        let inner = first.iter().fold(x.shallow_clone(), |x, convolution| convolution.forward_relu(&x));
-        let mut sum = last.forward(&inner);
+        let inner = self.first.iter().fold(x.shallow_clone(), |x, convolution| convolution.forward_relu(&x));
+        let mut sum = self.last.forward(&inner);
         sum += self.shortcut.as_ref().map_or_else(|| x.shallow_clone(), |s| s.forward(x));
         sum.relu_()
     }
 }
 
 impl BlockPlan {
-    fn convolutions(&self, bottleneck: bool, flavour: BackboneFlavour) -> Vec<ConvolutionShape> {
+    /// All convolutions but the last, and the last.
+    fn convolutions(&self, bottleneck: bool, flavour: BackboneFlavour) -> (Vec<ConvolutionShape>, ConvolutionShape) {
         let shape = |from, to, kernel, stride| ConvolutionShape { from, to, kernel, stride };
         let &Self { from, width, to, stride, .. } = self;
         if !bottleneck {
-            return vec![shape(from, width, 3, stride), shape(width, to, 3, 1)];
+            return (vec![shape(from, width, 3, stride)], shape(width, to, 3, 1));
         }
         let (first, second) = match flavour {
             BackboneFlavour::Torchvision => (1, stride),
             BackboneFlavour::Caffe => (stride, 1),
         };
-        vec![shape(from, width, 1, first), shape(width, width, 3, second), shape(width, to, 1, 1)]
+        (vec![shape(from, width, 1, first), shape(width, width, 3, second)], shape(width, to, 1, 1))
     }
 }
 

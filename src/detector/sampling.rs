@@ -68,10 +68,9 @@ fn choose(mut from: Vec<usize>, count: usize, rng: &mut ChaCha8Rng) -> Vec<usize
     if from.len() <= count {
         return from;
     }
-    let mut chosen = from.partial_shuffle(rng, count).0.to_vec();
+    let (chosen, _) = from.partial_shuffle(rng, count);
     chosen.sort_unstable();
-    from.clear();
-    chosen
+    chosen.to_vec()
 }
 
 #[cfg(test)]

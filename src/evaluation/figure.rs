@@ -163,14 +163,15 @@ impl Figure {
             .draw()
             .map_err(failed)?;
         let floor = if self.logarithmic { 1.0 } else { 0.0 };
+        let mut marks = Vec::new();
         for (k, markers) in self.published.iter().enumerate() {
             let curve = pick(kind, &markers.discrete, &markers.continuous);
-            let points = curve.points.iter().filter(|p| p.false_positives <= self.x_end);
-            let texts = points.map(|p| {
-                Text::new(marker_letter(k), (p.false_positives, p.rate), text(12).color(&rgb(PUBLISHED)))
-            });
-            chart.draw_series(texts).map_err(failed)?;
+            for p in curve.points.iter().filter(|p| p.false_positives <= self.x_end) {
+                let at = chart.backend_coord(&(p.false_positives.max(floor), p.rate));
+                marks.push(Mark { at, leftwards: self.x_end <= p.false_positives, letter: marker_letter(k) });
+            }
         }
+        draw_marks(area, &mut marks, scale)?;
         for curve in &self.curves {
             let thin = pick(kind, &curve.discrete, &curve.continuous)
                 .decimated(MOST_POINTS, self.logarithmic, self.x_end);
@@ -194,7 +195,7 @@ impl Figure {
             let (column, row) = (k as u32 % LEGEND_COLUMNS, k as u32 / LEGEND_COLUMNS);
             let x = ((60 + column * (WIDTH - 80) / LEGEND_COLUMNS) * scale) as i32;
             let y = ((8 + row * LEGEND_ROW) * scale) as i32;
-            let indent = (if style.is_some() { 46 } else { 30 } * scale) as i32;
+            let indent = if style.is_some() { (46 * scale) as i32 } else { 0 };
             if let Some(style) = style {
                 let (a, b) = ((x, y + 8 * scale as i32), (x + 38 * scale as i32, y + 8 * scale as i32));
                 for stroke in strokes(&[a, b], style.dash, |p| *p, scale) {
@@ -205,6 +206,42 @@ impl Figure {
         }
         Ok(())
     }
+}
+
+/// A published point in pixels, with the letter that names it.
+struct Mark {
+    at: (i32, i32),
+    leftwards: bool,
+    letter: String,
+}
+
+/// Dots with their letters beside them; letters that would overlap move further from their dot.
+fn draw_marks<B: DrawingBackend>(
+    area: &DrawingArea<B, Shift>,
+    marks: &mut [Mark],
+    scale: u32,
+) -> Result<(), FigureError> {
+    let (base_x, base_y) = area.get_base_pixel();
+    let (letter, step) = (11 * scale as i32, 10 * scale as i32);
+    let text = (FONT, 12 * scale).into_font().color(&rgb(PUBLISHED));
+    marks.sort_by_key(|m| (m.at.0, m.at.1));
+    for group in marks.chunk_by(|a, b| a.at.0 == b.at.0) {
+        // The last letter's height in each column beside the dots.
+        let mut columns: Vec<i32> = Vec::new();
+        for mark in group {
+            let free = columns.iter().position(|y| letter <= mark.at.1 - y).unwrap_or(columns.len());
+            columns.resize(columns.len().max(free + 1), mark.at.1);
+            columns[free] = mark.at.1;
+            let (x, y) = (mark.at.0 - base_x, mark.at.1 - base_y);
+            let away = 5 * scale as i32 + step * free as i32;
+            let text_x = if mark.leftwards { x - away - step / 2 } else { x + away };
+            let dot = Circle::new((x, y), 2 * scale as i32, rgb(PUBLISHED).filled());
+            area.draw(&dot).map_err(failed)?;
+            let letter_at = (text_x, y - letter / 2);
+            area.draw(&Text::new(mark.letter.clone(), letter_at, text.clone())).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 fn check_font() -> Result<(), FigureError> {

@@ -1,4 +1,31 @@
-//! workflow: being built.
+//! The use cases: import, train, detect, mine, evaluate, demo. CLI and app both call these, so that they cannot drift apart.
+//! Knows every room below and no window: progress leaves through an observer, and a `Cancel` comes in.
 
-/// Detection files on FDDB: curves, figures, a summary.
+#[cfg(feature = "torch")]
+mod backbone;
+#[cfg(feature = "torch")]
+pub mod demo;
+#[cfg(feature = "torch")]
+pub mod detect;
+mod error;
 pub mod evaluate;
+mod event;
+#[cfg(feature = "torch")]
+mod held_out;
+pub mod import;
+#[cfg(feature = "torch")]
+pub mod mine;
+mod project;
+pub mod auto_review;
+pub mod status;
+#[cfg(feature = "torch")]
+pub mod train;
+#[cfg(feature = "torch")]
+pub mod weights;
+
+pub use error::WorkflowError;
+pub use event::WorkEvent;
+pub use project::{Project, write_atomically};
+
+/// What every use case takes to tell how far it is.
+pub type Observer<'a> = dyn FnMut(WorkEvent) + 'a;

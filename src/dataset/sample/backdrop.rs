@@ -56,12 +56,12 @@ fn room(canvas: &mut Canvas, draws: &mut Draws, noise: &Noise) {
         scaled(if pattern { second } else { wall }, glow * (0.94 + 0.1 * noise.rough(x / 22.0, y / 22.0)))
     });
     let wood = rgb(draws.pick(&[0x6b4a2f, 0x8a6a4a, 0x4d3a2c, 0x9c8468]));
-    canvas.fill(&f.rect(w / 2.0, (floor + h) / 2.0 + 20.0, w, (h - floor) / 2.0 + 20.0, 0.0), 1.0, |x, y| {
+    canvas.fill(&f.rect(w / 2.0, f32::midpoint(floor, h) + 20.0, w, (h - floor) / 2.0 + 20.0, 0.0), 1.0, |x, y| {
         let board = noise.at((x / 46.0).floor() * 3.7, (y / 9.0).floor() * 1.9);
         (scaled(wood, 0.75 + 0.3 * board + 0.12 * noise.rough(x / 16.0, y / 2.5)), 1.0)
     });
     canvas.flat(&f.rect(w / 2.0, floor, w, 3.5, 0.0), scaled(WHITE, 0.86));
-    for _ in 0..1 + draws.index(3) {
+    for _ in 0..=draws.index(3) {
         let (x, y) = (draws.range(0.0, w), draws.range(0.0, h * 0.5));
         match draws.index(3) {
             0 => window(canvas, draws, x, y),
@@ -132,7 +132,13 @@ fn building(canvas: &mut Canvas, draws: &mut Draws, (left, right): (f32, f32), (
     let wall = rgb(draws.pick(&[0xa4694f, 0xc9b79c, 0x8d99ae, 0x7a6a5d, 0xd6c2a4, 0x9a8c98, 0xb5838d, 0x6d7c7a]));
     let pane = mix(rgb(0x32424f), rgb(0xcfe3ee), draws.range(0.0, 0.5));
     canvas.flat(
-        &f.rect((left + right) / 2.0, (top + ground) / 2.0, (right - left) / 2.0, (ground - top) / 2.0, 0.0),
+        &f.rect(
+            f32::midpoint(left, right),
+            f32::midpoint(top, ground),
+            (right - left) / 2.0,
+            (ground - top) / 2.0,
+            0.0,
+        ),
         wall,
     );
     let (dx, dy) = (draws.range(9.0, 14.0), draws.range(12.0, 18.0));
@@ -147,8 +153,8 @@ fn building(canvas: &mut Canvas, draws: &mut Draws, (left, right): (f32, f32), (
         y += dy;
     }
     let shop = rgb(draws.pick(&[0x7c2d2d, 0x24523b, 0x27408b, 0xd49a3a, 0x3b3b3b]));
-    canvas.flat(&f.rect((left + right) / 2.0, ground - 13.0, (right - left) / 2.0 - 2.0, 3.0, 0.0), shop);
-    canvas.flat(&f.rect((left + right) / 2.0, ground - 5.0, (right - left) / 2.0 - 4.0, 5.0, 0.0), rgb(0x2a3238));
+    canvas.flat(&f.rect(f32::midpoint(left, right), ground - 13.0, (right - left) / 2.0 - 2.0, 3.0, 0.0), shop);
+    canvas.flat(&f.rect(f32::midpoint(left, right), ground - 5.0, (right - left) / 2.0 - 4.0, 5.0, 0.0), rgb(0x2a3238));
 }
 
 fn park(canvas: &mut Canvas, draws: &mut Draws, noise: &Noise) {

@@ -40,9 +40,9 @@ impl Person {
         canvas.glaze(&shadow, f.unit * 0.16, mix(scaled(self.skin, 0.4), rgb(0x3a1a1a), 0.4), 0.42);
         if self.eye_open > 0.3 {
             let white = f.ellipse(u, v, width, height);
-            canvas.flat(&white, self.lit(rgb(0xf4efe9), u, v));
+            canvas.flat(&white, self.lit(mix(rgb(0xe9e1d8), self.skin, 0.18), u, v));
             let look = u + self.yaw * 0.05;
-            let iris = f.ellipse(look, v, 0.078 * narrow.sqrt(), 0.082);
+            let iris = f.ellipse(look, v, 0.088 * narrow.sqrt(), 0.09);
             canvas.flat(&Both(white, iris), self.lit(self.iris, u, v));
             canvas.flat(&Both(white, f.ellipse(look, v, 0.038, 0.042)), rgb(0x080606));
             let spark = f.ellipse(look - 0.02 + 0.02 * self.light.direction.0, v - 0.028, 0.018, 0.018);

@@ -45,7 +45,7 @@ impl Person {
         let low = if self.style == HairStyle::Long { 1.5 } else { 0.12 };
         let skull = f.egg(0.0, -0.01, a * 1.03, 1.03, self.taper * 0.6);
         let upper = f.rect(0.0, low - 2.0, 3.0, 2.0, 0.0);
-        let middle = f64::midpoint(f64::from(top), 1.5) as f32;
+        let middle = f32::midpoint(top, 1.5);
         let window = f.ellipse(shift, middle + self.pitch * 0.4, a * half, 1.5 - middle);
         self.paint_strands(canvas, noise, &Without(Both(skull, upper), window), 1.0);
     }

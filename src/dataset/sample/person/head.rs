@@ -18,7 +18,7 @@ impl Person {
         self.paint_legs(canvas, &f, wide);
         canvas.fill(&f.rect(0.0, 4.1, wide * 0.86, 2.8, 0.7), 1.0, cloth);
         for arm in [-1.0, 1.0] {
-            let points = [(arm * wide * 0.84, 2.05), (arm * wide * 1.0, 3.9), (arm * wide * 0.96, 5.9)];
+            let points = [(arm * wide * 0.8, 2.25), (arm * wide * 0.98, 3.9), (arm * wide * 0.96, 5.9)];
             canvas.flat(&f.ellipse(arm * wide * 0.95, 6.35, 0.3, 0.42), scaled(self.skin, 0.85));
             let sleeve = f.stroke(&points, 0.5, 0.34);
             canvas.glaze(&f.stroke(&points, 0.6, 0.42), f.unit * 0.2, BLACK, 0.35);

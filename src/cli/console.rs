@@ -1,0 +1,122 @@
+//! Progress for people at a terminal: bars on stderr where stderr is one, plain log lines otherwise. Must not touch stdout.
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::domain::Cancel;
+use crate::training::TrainEvent;
+use crate::workflow::WorkEvent;
+
+/// Shows work events on stderr.
+#[derive(Debug)]
+pub struct Console {
+    bar: Option<ProgressBar>,
+    interactive: bool,
+    what: String,
+    round: u32,
+    steps: u64,
+}
+
+impl Console {
+    pub fn new() -> Self {
+        Self { bar: None, interactive: std::io::stderr().is_terminal(), what: String::new(), round: 0, steps: 0 }
+    }
+
+    /// Handles one event; hand this to a use case as its observer.
+    pub fn show(&mut self, event: WorkEvent) {
+        match event {
+            WorkEvent::Progress(p) => self.progress(&p.what, p.done, p.total, String::new()),
+            WorkEvent::Log(line) => self.line(&line),
+            WorkEvent::Round { round } => self.round = round,
+            WorkEvent::Train(event) => self.train(&event),
+            WorkEvent::Curve { round, step, label, curve } => {
+                let rates = [10, 50, 100].map(|fp| {
+                    format!("{fp} FP {:.3}/{:.3}", curve.discrete_tpr_at(fp), curve.continuous_tpr_at(fp))
+                });
+                self.line(&format!("Round {round}, step {step}, {label}: discrete/continuous TPR at {}", rates.join(", ")));
+            }
+        }
+    }
+
+    fn train(&mut self, event: &TrainEvent) {
+        match event {
+            TrainEvent::Step(step) => {
+                let what = format!("Training round {}", self.round);
+                let eta = clock(step.eta_s);
+                let message = format!("loss {:.3}, {:.1} images/s, {eta} left", step.total, step.images_per_s);
+                self.progress(&what, step.step, self.steps, message);
+                let every = (self.steps / 20).max(1);
+                if !self.interactive && step.step.is_multiple_of(every) {
+                    self.line(&format!("Step {} of {}: loss {:.3}, {eta} left", step.step, self.steps, step.total));
+                }
+            }
+            TrainEvent::Started(start) => self.steps = start.iterations,
+            TrainEvent::Warning(text) => self.line(&format!("Warning: {text}")),
+            _ => {}
+        }
+    }
+
+
+    fn progress(&mut self, what: &str, done: u64, total: u64, message: String) {
+        if !self.interactive {
+            return;
+        }
+        if self.bar.is_none() || self.what != what {
+            if let Some(bar) = self.bar.take() {
+                bar.finish_and_clear();
+            }
+            let style = ProgressStyle::with_template("{prefix} {wide_bar:.cyan/blue} {pos}/{len} {msg} [{elapsed}]");
+            let bar = ProgressBar::new(total);
+            if let Ok(style) = style {
+                bar.set_style(style);
+            }
+            bar.set_prefix(what.to_owned());
+            what.clone_into(&mut self.what);
+            self.bar = Some(bar);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+            bar.set_position(done);
+            bar.set_message(message);
+        }
+    }
+
+    fn line(&mut self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            None => eprintln!("{text}"),
+        }
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// `1:02:03` or `2:03`.
+fn clock(seconds: f64) -> String {
+    let s = seconds.max(0.0).round() as u64;
+    if s >= 3600 { format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) } else { format!("{}:{:02}", s / 60, s % 60) }
+}
+
+/// A cancel flag that Ctrl+C and a terminate signal set; a second Ctrl+C ends the program at once.
+pub fn cancel_on_ctrl_c() -> Cancel {
+    let cancel = Cancel::new();
+    let flag = cancel.clone();
+    let set = ctrlc::set_handler(move || {
+        if flag.is_cancelled() {
+            std::process::exit(130);
+        }
+        eprintln!("quarry: stopping at the next safe place (press Ctrl+C again to end at once)");
+        flag.cancel();
+    });
+    if let Err(error) = set {
+        tracing::warn!("Ctrl+C will end the program at once: {error}");
+    }
+    cancel
+}

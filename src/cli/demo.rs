@@ -1,0 +1,56 @@
+//! `quarry demo`: the whole loop on the built-in sample.
+
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use super::console::{Console, cancel_on_ctrl_c};
+use crate::workflow::demo::{DemoReport, run_headless};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  quarry demo\n  quarry demo --headless --auto-review --project /tmp/demo")]
+pub struct DemoArgs {
+    /// Do the whole job without a window
+    #[arg(long)]
+    headless: bool,
+    /// Take the ground truth's word for every candidate instead of a person's, then train round 2
+    #[arg(long)]
+    auto_review: bool,
+}
+
+/// Where the demo's project is made when `--project` is not given.
+const DEFAULT_DIR: &str = "quarry-demo";
+
+pub fn run(args: &DemoArgs, context: &Context) -> anyhow::Result<()> {
+    let dir = context.project.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_DIR));
+    if !args.headless {
+        return open_window(&dir, args.auto_review);
+    }
+    let mut console = Console::new();
+    let cancel = cancel_on_ctrl_c();
+    let report = run_headless(&dir, args.auto_review, &mut |e| console.show(e), &cancel)?;
+    drop(console);
+    context.print(&report, || text(&report, args.auto_review))
+}
+
+#[cfg(feature = "gui")]
+fn open_window(dir: &Path, auto_review: bool) -> anyhow::Result<()> {
+    Ok(crate::app::run_demo(dir, auto_review)?)
+}
+
+#[cfg(not(feature = "gui"))]
+fn open_window(_: &Path, _: bool) -> anyhow::Result<()> {
+    anyhow::bail!("this quarry was built without its window (feature `gui`): use `quarry demo --headless`.")
+}
+
+fn text(report: &DemoReport, reviewed: bool) -> String {
+    let mut lines = vec![format!("Demo project {}", report.project)];
+    lines.push(format!("{} candidates mined, {} verdicts given", report.candidates, report.verdicts));
+    for round in &report.rounds {
+        let at: Vec<String> = round.at.iter().map(|(fp, d, c)| format!("{fp} FP {d:.3}/{c:.3}")).collect();
+        lines.push(format!("Round {}: discrete/continuous TPR at {}", round.round, at.join(", ")));
+    }
+    if !reviewed {
+        lines.push(format!("Review the candidates with `quarry --project {}`", report.project));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,51 @@
+//! `quarry detect --checkpoint FILE --images LIST.txt|DIR --out FILE`.
+
+use std::path::PathBuf;
+
+use super::Context;
+use super::console::{Console, cancel_on_ctrl_c};
+use crate::workflow::detect::{DetectRequest, DetectionFormat, detect};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  quarry detect --checkpoint faces/runs/2/model.safetensors --images FDDB-fold-08.txt --root originalPics --out dets.txt")]
+pub struct DetectArgs {
+    /// A round's model.safetensors
+    #[arg(long, value_name = "FILE")]
+    checkpoint: PathBuf,
+    /// A folder of photographs, or a text file with one image name a line (with or without extension)
+    #[arg(long, value_name = "LIST.txt|DIR")]
+    images: PathBuf,
+    /// What the names of the list are relative to
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[arg(long, value_parser = ["fddb", "coco"], default_value = "fddb")]
+    format: String,
+    /// In FDDB's format, write ellipses where the detector regresses them
+    #[arg(long, value_parser = ["rectangle", "ellipse"], default_value = "rectangle")]
+    shape: String,
+    /// auto, cpu or cuda:0
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+pub fn run(args: &DetectArgs, context: &Context) -> anyhow::Result<()> {
+    let request = DetectRequest {
+        checkpoint: args.checkpoint.clone(),
+        images: args.images.clone(),
+        root: args.root.clone(),
+        out: args.out.clone(),
+        format: if args.format == "coco" { DetectionFormat::Coco } else { DetectionFormat::Fddb },
+        ellipses: args.shape == "ellipse",
+        device: args.device.clone(),
+    };
+    let mut console = Console::new();
+    let cancel = cancel_on_ctrl_c();
+    let report = detect(&request, &mut |e| console.show(e), &cancel)?;
+    drop(console);
+    context.print(&report, || {
+        format!("{} detections on {} images written to {}", report.detections, report.images, report.out.display())
+    })
+}

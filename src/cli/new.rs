@@ -1,0 +1,19 @@
+//! `quarry new DIR`.
+
+use std::path::PathBuf;
+
+use super::Context;
+use crate::workflow::Project;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  quarry new faces")]
+pub struct NewArgs {
+    /// The folder to make the project in
+    dir: PathBuf,
+}
+
+pub fn run(args: &NewArgs, context: &Context) -> anyhow::Result<()> {
+    let project = Project::create(&args.dir)?;
+    let value = serde_json::json!({ "project": project.dir(), "database": project.database() });
+    context.print(&value, || format!("Made the project {}", project.dir().display()))
+}

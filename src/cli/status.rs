@@ -1,0 +1,35 @@
+//! `quarry status --project DIR`.
+
+use super::Context;
+use crate::workflow::Project;
+use crate::workflow::status::{Status, status};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  quarry status --project faces --json")]
+pub struct StatusArgs {}
+
+pub fn run(_: &StatusArgs, context: &Context) -> anyhow::Result<()> {
+    let status = status(&Project::open(&context.project_dir())?)?;
+    context.print(&status, || text(&status))
+}
+
+fn text(status: &Status) -> String {
+    let mut lines = vec![format!("{} ({})", status.name, status.dir)];
+    if status.datasets.is_empty() {
+        lines.push("No images yet: `quarry import fddb DIR --project P`.".to_owned());
+    }
+    for d in &status.datasets {
+        lines.push(format!("Dataset {} ({}): {} images, {} faces, at {}", d.name, d.kind, d.images, d.faces, d.root));
+    }
+    for r in &status.rounds {
+        lines.push(format!(
+            "Round {}: {}; {} candidates: {} confirmed, {} rejected, {} missed faces, {} skipped, {} undecided",
+            r.round, r.state, r.candidates, r.confirmed, r.rejected, r.missed_faces, r.skipped, r.undecided
+        ));
+        for c in &r.curves {
+            let at: Vec<String> = c.at.iter().map(|(fp, d, k)| format!("{fp} FP {d:.4}/{k:.4}")).collect();
+            lines.push(format!("  {} at step {}: discrete/continuous TPR at {}", c.label, c.step, at.join(", ")));
+        }
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,112 @@
+//! `quarry weights import|export|list`. Must not do the work itself: that is `workflow::weights`'.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::workflow::weights::{self, ImportRequest, ListedWeights, WrittenWeights};
+
+/// Weight files of other programs
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  quarry weights import open-nsfw.onnx --as resnet50-half\n  \
+    quarry weights import resnet50-0676ba61.pth --as resnet50 --licence BSD-3-Clause\n  \
+    quarry weights export runs/1/last.safetensors detector.safetensors\n  quarry weights list")]
+pub struct WeightsArgs {
+    /// The folder that holds weights and their manifest [default: $QUARRY_MODELS or models]
+    #[arg(long, global = true, value_name = "DIR")]
+    models: Option<PathBuf>,
+    #[command(subcommand)]
+    command: WeightsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum WeightsCommand {
+    /// Convert a safetensors, PyTorch (.pt, .pth) or ONNX file into a backbone or a detector
+    #[command(after_help = "Example:\n  quarry weights import vgg16-397923af.pth --as vgg16")]
+    Import(ImportArgs),
+    /// Write a checkpoint as a state dict that torchvision loads with strict=True
+    #[command(after_help = "Example:\n  quarry weights export runs/1/last.safetensors detector.safetensors")]
+    Export(ExportArgs),
+    /// The known weight files, and whether they are here unchanged
+    #[command(after_help = "Example:\n  quarry weights list --json")]
+    List,
+}
+
+#[derive(Debug, Args)]
+struct ImportArgs {
+    /// The weight file; its format is told from its content
+    file: PathBuf,
+    /// A backbone (resnet50-half, resnet50, resnet18, vgg16) or a whole detector (resnet50-fpn)
+    #[arg(long = "as", value_name = "NAME")]
+    target: String,
+    /// Classes, with background, of a whole detector; heads of another number are replaced [default: as in the file]
+    #[arg(long, value_name = "N")]
+    classes: Option<i64>,
+    /// Where the file comes from, for the manifest
+    #[arg(long, default_value = "", hide_default_value = true)]
+    source: String,
+    /// Its licence, for the manifest
+    #[arg(long, default_value = "", hide_default_value = true)]
+    licence: String,
+}
+
+#[derive(Debug, Args)]
+struct ExportArgs {
+    /// A checkpoint of Quarry
+    checkpoint: PathBuf,
+    /// The safetensors file to write
+    output: PathBuf,
+}
+
+/// Does what the arguments say and prints the result, as JSON if `json`.
+pub fn run(args: &WeightsArgs, json: bool) -> anyhow::Result<()> {
+    let models = args.models.clone().unwrap_or_else(weights::models_folder);
+    match &args.command {
+        WeightsCommand::Import(import) => {
+            let ImportArgs { file, target, classes, source, licence } = import;
+            let request = ImportRequest {
+                file: file.clone(),
+                target: target.clone(),
+                classes: *classes,
+                models,
+                source: source.clone(),
+                licence: licence.clone(),
+            };
+            let written = weights::import(&request)?;
+            print(json, &written, || describe(&written))
+        }
+        WeightsCommand::Export(export) => {
+            let written = weights::export(&export.checkpoint, &export.output)?;
+            print(json, &written, || describe(&written))
+        }
+        WeightsCommand::List => {
+            let listed = weights::list(&models)?;
+            print(json, &listed, || table(&models.display().to_string(), &listed))
+        }
+    }
+}
+
+fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+    use std::io::Write;
+    let text = if json { serde_json::to_string_pretty(value)? } else { text() };
+    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+fn describe(written: &WrittenWeights) -> String {
+    let notes = written.notes.iter().map(|note| format!("  {note}\n")).collect::<String>();
+    format!("{}: {} tensors, sha256 {}\n{notes}", written.file.display(), written.tensors, written.sha256)
+}
+
+fn table(models: &str, listed: &[ListedWeights]) -> String {
+    if listed.is_empty() {
+        return format!("{models}: no manifest.toml, or nothing in it");
+    }
+    let row = |l: &ListedWeights| {
+        let state = format!("{:?}", l.state).to_lowercase();
+        format!("{:<14} {:<8} {:<42} {:<14} {}\n", l.entry.name, state, l.entry.file, l.entry.licence, l.entry.source)
+    };
+    listed.iter().map(row).collect()
+}

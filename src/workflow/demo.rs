@@ -1,0 +1,121 @@
+//! The built-in sample's whole loop: write it, import it, round 1, mine, review, round 2. Each stage is found in the project,
+//! not remembered, so that a demo that was stopped goes on where it was.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::auto_review::auto_review;
+use super::import::{ImportFormat, import};
+use super::mine::mine;
+use super::status::rates;
+use super::train::train;
+use super::{Observer, Project, WorkEvent, WorkflowError};
+use crate::dataset::sample::{self, SampleConfig};
+use crate::domain::{Cancel, HardNegativeSource, Progress, RoundRecord, RoundState};
+use crate::evaluation::RocCurve;
+use crate::training::RoundConfig;
+
+/// The fold of the sample that no round trains on.
+pub const HELD_OUT_FOLD: u8 = 10;
+
+/// The demo's outcome: one entry a round.
+#[derive(Debug, Clone, Serialize)]
+pub struct DemoReport {
+    pub project: String,
+    pub candidates: usize,
+    pub verdicts: usize,
+    pub rounds: Vec<DemoRound>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct DemoRound {
+    pub round: u32,
+    /// `(false positives, discrete TPR, continuous TPR)` of the held-out fold.
+    pub at: Vec<(u64, f64, f64)>,
+}
+
+/// The settings of the sample's rounds.
+pub fn round_config(hard_negatives: HardNegativeSource) -> Result<RoundConfig, WorkflowError> {
+    let mut config = RoundConfig::preset("sample")?;
+    config.test_folds = vec![HELD_OUT_FOLD];
+    config.hard_negatives = hard_negatives;
+    Ok(config)
+}
+
+/// A project in `dir` that holds the built-in sample. Goes on with one that is there.
+pub fn prepare(dir: &Path, observer: &mut Observer, cancel: &Cancel) -> Result<Project, WorkflowError> {
+    let project = Project::open_or_create(dir)?;
+    let sample_dir = project.dir().join("sample");
+    if project.open_store()?.datasets()?.is_empty() {
+        let mut progress = |p: Progress| observer(WorkEvent::Progress(p));
+        sample::write(&sample_dir, &SampleConfig::default(), &mut progress)?;
+        let summary = import(&project, ImportFormat::Fddb, &sample_dir, false, observer, cancel)?;
+        observer(WorkEvent::Log(format!(
+            "The built-in sample: {} scenes with {} faces, fold {HELD_OUT_FOLD} held out",
+            summary.images, summary.faces
+        )));
+    }
+    Ok(project)
+}
+
+/// Round 1 and its candidates, ready for review. Returns the number of candidates.
+pub fn first_round(project: &Project, observer: &mut Observer, cancel: &Cancel) -> Result<usize, WorkflowError> {
+    let round = newest(project)?;
+    if round.as_ref().is_none_or(|r| matches!(r.state, RoundState::Running | RoundState::Stopped | RoundState::Failed)) {
+        let report = train(project, &round_config(HardNegativeSource::None)?, round.is_some(), observer, cancel)?;
+        if report.stopped {
+            return Err(WorkflowError::Cancelled);
+        }
+    }
+    if newest(project)?.is_some_and(|r| r.state == RoundState::Trained && r.number == 1) {
+        return Ok(mine(project, Some(1), observer, cancel)?.candidates);
+    }
+    Ok(0)
+}
+
+/// The whole demo without a window. With `auto_review` the ground truth's word is taken and round 2 follows.
+pub fn run_headless(
+    dir: &Path,
+    with_review: bool,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<DemoReport, WorkflowError> {
+    let project = prepare(dir, observer, cancel)?;
+    let mut candidates = 0;
+    let mut verdicts = 0;
+    if newest(&project)?.is_none_or(|r| r.number == 1) {
+        candidates = first_round(&project, observer, cancel)?;
+        if with_review {
+            verdicts = auto_review(&project, 1)?;
+            observer(WorkEvent::Log(format!("Reviewed {verdicts} candidates by the ground truth's word")));
+        }
+    }
+    if with_review {
+        let second = newest(&project)?.filter(|r| r.number == 2);
+        if second.as_ref().is_none_or(|r| !matches!(r.state, RoundState::Trained | RoundState::Mined)) {
+            let config = round_config(HardNegativeSource::Confirmed)?;
+            if train(&project, &config, second.is_some(), observer, cancel)?.stopped {
+                return Err(WorkflowError::Cancelled);
+            }
+        }
+    }
+    Ok(DemoReport { project: project.dir().display().to_string(), candidates, verdicts, rounds: rounds(&project)? })
+}
+
+fn newest(project: &Project) -> Result<Option<RoundRecord>, WorkflowError> {
+    Ok(project.open_store()?.rounds()?.pop())
+}
+
+fn rounds(project: &Project) -> Result<Vec<DemoRound>, WorkflowError> {
+    let store = project.open_store()?;
+    let mut out = Vec::new();
+    for round in store.rounds()? {
+        let stored = store.curves(round.id)?.into_iter().rfind(|c| c.label == "rectangle");
+        let curve: Option<RocCurve> = stored.and_then(|c| serde_json::from_str(&c.json).ok());
+        if let Some(curve) = curve {
+            out.push(DemoRound { round: round.number, at: rates(&curve) });
+        }
+    }
+    Ok(out)
+}

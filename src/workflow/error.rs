@@ -1,0 +1,55 @@
+//! The one error of the use cases. Must not print: `cli` and `app` decide how it is shown.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::dataset::DatasetError;
+use crate::store::StoreError;
+
+/// Why a use case could not be done. Each message says what happened, where, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkflowError {
+    #[error("{path}: there is no Quarry project here (no quarry.db). Make one with `quarry new {path}`.", path = .0.display())]
+    NoProject(PathBuf),
+    #[error("{path}: there is a Quarry project here already. Open it with `quarry --project {path}`.", path = .0.display())]
+    ProjectExists(PathBuf),
+    #[error("{path}: {source}. {advice}", path = .path.display())]
+    Io { path: PathBuf, source: io::Error, advice: &'static str },
+    #[error("{path}: {reason}", path = .path.display())]
+    BadFile { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[cfg(feature = "torch")]
+    #[error(transparent)]
+    Detector(#[from] crate::detector::DetectorError),
+    #[error(transparent)]
+    Config(#[from] crate::training::ConfigError),
+    #[cfg(feature = "torch")]
+    #[error(transparent)]
+    Training(#[from] crate::training::TrainingError),
+    #[cfg(feature = "torch")]
+    #[error(transparent)]
+    Weights(#[from] super::weights::WeightsTaskError),
+    /// The request cannot be met by what the project holds.
+    #[error("{0}")]
+    Refused(String),
+    #[error("stopped before the end, as asked")]
+    Cancelled,
+}
+
+impl WorkflowError {
+    /// For `map_err` on file operations.
+    pub fn io(path: &Path, advice: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| {
+            let advice = if source.kind() == io::ErrorKind::StorageFull {
+                "The disk is full: make room and run it again; nothing was half written."
+            } else {
+                advice
+            };
+            Self::Io { path, source, advice }
+        }
+    }
+}

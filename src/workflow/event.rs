@@ -1,0 +1,20 @@
+//! What a use case tells while it works. Closed, so that a window must handle each; knows no widget.
+
+use crate::domain::Progress;
+use crate::evaluation::RocCurve;
+use crate::training::TrainEvent;
+
+/// One piece of news from a use case. Order within a round: `Round`, then `Train(..)` with `Curve`s between, `Train(Finished)` last.
+#[derive(Debug, Clone)]
+pub enum WorkEvent {
+    /// The latest progress, replacing the one before.
+    Progress(Progress),
+    /// One line for the log, sentence case.
+    Log(String),
+    /// The round that the following events belong to.
+    Round { round: u32 },
+    /// News from training.
+    Train(TrainEvent),
+    /// An evaluation of the held-out images; `label` is `rectangle` or `ellipse`.
+    Curve { round: u32, step: u64, label: String, curve: RocCurve },
+}

@@ -1,0 +1,93 @@
+//! A project on disk: a folder with `quarry.db`, `runs/<round>/` and `project.toml`. Must not know what the tables hold.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::WorkflowError;
+use crate::store::Store;
+
+/// `project.toml`: what is about the project and not in its database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProjectFile {
+    pub name: String,
+    /// The version of Quarry that made the project.
+    pub made_by: String,
+}
+
+/// A project folder that exists. Cheap to clone: it holds only paths, every caller opens its own store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    dir: PathBuf,
+}
+
+impl Project {
+    /// Makes a new project in `dir`, which may exist but must not hold a project yet.
+    pub fn create(dir: &Path) -> Result<Self, WorkflowError> {
+        if dir.join("quarry.db").exists() {
+            return Err(WorkflowError::ProjectExists(dir.to_path_buf()));
+        }
+        let advice = "Choose a folder that you may write to.";
+        fs::create_dir_all(dir.join("runs")).map_err(WorkflowError::io(dir, advice))?;
+        let dir = dir.canonicalize().map_err(WorkflowError::io(dir, advice))?;
+        let name = dir.file_name().map_or_else(|| "project".to_owned(), |n| n.to_string_lossy().into_owned());
+        let file = ProjectFile { name, made_by: env!("CARGO_PKG_VERSION").to_owned() };
+        let text = toml::to_string(&file)
+            .map_err(|e| WorkflowError::BadFile { path: dir.join("project.toml"), reason: e.to_string() })?;
+        write_atomically(&dir.join("project.toml"), text.as_bytes())?;
+        Store::create(&dir.join("quarry.db"))?;
+        Ok(Self { dir })
+    }
+
+    /// Opens the project in `dir`. The database is opened by `open_store`, not here.
+    pub fn open(dir: &Path) -> Result<Self, WorkflowError> {
+        if !dir.join("quarry.db").is_file() {
+            return Err(WorkflowError::NoProject(dir.to_path_buf()));
+        }
+        let dir = dir.canonicalize().map_err(WorkflowError::io(dir, "Check the path."))?;
+        Ok(Self { dir })
+    }
+
+    pub fn open_or_create(dir: &Path) -> Result<Self, WorkflowError> {
+        if dir.join("quarry.db").is_file() { Self::open(dir) } else { Self::create(dir) }
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub fn database(&self) -> PathBuf {
+        self.dir.join("quarry.db")
+    }
+
+    /// `runs/<round>/`: checkpoints, detections, curves, log.
+    pub fn run_dir(&self, round: u32) -> PathBuf {
+        self.dir.join("runs").join(round.to_string())
+    }
+
+    /// The name in `project.toml`, or the folder's where that file is missing or broken.
+    pub fn name(&self) -> String {
+        let folder = || self.dir.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let text = fs::read_to_string(self.dir.join("project.toml")).ok();
+        text.and_then(|t| toml::from_str::<ProjectFile>(&t).ok()).map_or_else(folder, |f| f.name)
+    }
+
+    /// A connection of the caller's own, migrated to this version.
+    pub fn open_store(&self) -> Result<Store, WorkflowError> {
+        Ok(Store::open(&self.database())?)
+    }
+}
+
+/// Writes a whole file or nothing: a temporary file beside it, flushed to disk, then renamed.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WorkflowError> {
+    use std::io::Write;
+    let advice = "Check that the folder may be written to.";
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(WorkflowError::io(path, advice))?;
+    file.write_all(bytes).map_err(WorkflowError::io(path, advice))?;
+    file.as_file().sync_all().map_err(WorkflowError::io(path, advice))?;
+    file.persist(path).map_err(|e| WorkflowError::io(path, advice)(e.error))?;
+    Ok(())
+}

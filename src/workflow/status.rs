@@ -1,0 +1,93 @@
+//! What a project holds, for `quarry status` and the window's first page. Reads only.
+
+use serde::Serialize;
+
+use super::{Project, WorkflowError};
+use crate::domain::ImageRecord;
+use crate::evaluation::RocCurve;
+
+/// A project in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    pub name: String,
+    pub dir: String,
+    pub datasets: Vec<DatasetStatus>,
+    pub rounds: Vec<RoundStatus>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DatasetStatus {
+    pub name: String,
+    pub kind: String,
+    pub root: String,
+    pub images: usize,
+    pub faces: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RoundStatus {
+    pub round: u32,
+    pub state: &'static str,
+    pub candidates: u64,
+    pub undecided: u64,
+    pub confirmed: u64,
+    pub rejected: u64,
+    pub missed_faces: u64,
+    pub skipped: u64,
+    pub curves: Vec<CurveStatus>,
+}
+
+/// The last evaluation of a round for one output shape.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CurveStatus {
+    pub label: String,
+    pub step: u64,
+    /// `(false positives, discrete TPR, continuous TPR)`.
+    pub at: Vec<(u64, f64, f64)>,
+}
+
+/// The false-positive counts of every table of ours.
+pub const REPORTED_FALSE_POSITIVES: [u64; 4] = [10, 20, 50, 100];
+
+/// The rates at [`REPORTED_FALSE_POSITIVES`].
+pub fn rates(curve: &RocCurve) -> Vec<(u64, f64, f64)> {
+    REPORTED_FALSE_POSITIVES.iter().map(|&fp| (fp, curve.discrete_tpr_at(fp), curve.continuous_tpr_at(fp))).collect()
+}
+
+pub fn status(project: &Project) -> Result<Status, WorkflowError> {
+    let store = project.open_store()?;
+    let images = store.images()?;
+    let truth = store.all_ground_truth()?;
+    let datasets = store.datasets()?.into_iter().map(|d| {
+        let of_it: Vec<&ImageRecord> = images.iter().filter(|i| i.dataset == d.id).collect();
+        let faces = of_it.iter().map(|i| truth.get(&i.id).map_or(0, Vec::len)).sum();
+        DatasetStatus { name: d.name, kind: d.kind, root: d.root.display().to_string(), images: of_it.len(), faces }
+    });
+    let datasets = datasets.collect();
+    let mut rounds = Vec::new();
+    for round in store.rounds()? {
+        let counts = store.verdict_counts(Some(round.id))?;
+        let decided = counts.confirmed + counts.rejected + counts.missed_face + counts.skipped;
+        let mut curves: Vec<CurveStatus> = Vec::new();
+        for stored in store.curves(round.id)? {
+            let curve: RocCurve = serde_json::from_str(&stored.json).map_err(|e| WorkflowError::BadFile {
+                path: project.database(),
+                reason: format!("the curve of round {} at step {} cannot be read: {e}", round.number, stored.step),
+            })?;
+            curves.retain(|c| c.label != stored.label);
+            curves.push(CurveStatus { label: stored.label, step: stored.step, at: rates(&curve) });
+        }
+        rounds.push(RoundStatus {
+            round: round.number,
+            state: round.state.as_str(),
+            candidates: counts.undecided + decided,
+            undecided: counts.undecided,
+            confirmed: counts.confirmed,
+            rejected: counts.rejected,
+            missed_faces: counts.missed_face,
+            skipped: counts.skipped,
+            curves,
+        });
+    }
+    Ok(Status { name: project.name(), dir: project.dir().display().to_string(), datasets, rounds })
+}

@@ -1,0 +1,207 @@
+//! Weight files of other programs: import as a backbone or as a whole detector, export for torchvision, the list of known files.
+//! Must not know how any file format is read.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::detector::weights::{
+    BACKBONES, FileState, Manifest, ManifestEntry, NamedArray, WeightError, check_finite, read, read_backbone,
+    sha256_hex, write_safetensors,
+};
+use crate::detector::{Architecture, DetectorError};
+
+/// The metadata key under which a backbone's file tells the flavour of its network.
+const FLAVOUR_KEY: &str = "quarry.flavour";
+/// What torchvision's own detector consists of; anything else in a checkpoint is Quarry's.
+const TORCHVISION_PARTS: [&str; 4] = ["backbone.", "rpn.", "roi_heads.box_head.", "roi_heads.box_predictor."];
+
+/// Why weights could not be imported or exported.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsTaskError {
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    #[error(transparent)]
+    Detector(#[from] DetectorError),
+    #[error(
+        "there is neither a backbone nor a detector `{name}`; backbones are {backbones}; detectors are {detectors}"
+    )]
+    UnknownTarget { name: String, backbones: String, detectors: String },
+    #[error("this quarry was built without libtorch (feature `torch`), which importing a whole detector needs")]
+    NeedsTorch,
+}
+
+/// What to import.
+#[derive(Debug, Clone)]
+pub struct ImportRequest {
+    pub file: PathBuf,
+    /// One of [`BACKBONES`], or a detector's preset (`resnet50-fpn`).
+    pub target: String,
+    /// Classes, with background, of an imported detector; its own number if `None`.
+    pub classes: Option<i64>,
+    /// The folder that receives the file and whose manifest lists it.
+    pub models: PathBuf,
+    /// For the manifest; the file's own name if empty.
+    pub source: String,
+    pub licence: String,
+}
+
+/// A file that was written.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WrittenWeights {
+    pub file: PathBuf,
+    pub tensors: usize,
+    pub sha256: String,
+    /// One line on each thing that was changed, dropped or replaced.
+    pub notes: Vec<String>,
+}
+
+/// A line of the manifest and what lies on disk for it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListedWeights {
+    #[serde(flatten)]
+    pub entry: ManifestEntry,
+    pub state: FileState,
+}
+
+/// Converts a weight file into `models/<target>.safetensors` and lists it in the manifest there.
+pub fn import(request: &ImportRequest) -> Result<WrittenWeights, WeightsTaskError> {
+    let path = request.models.join(format!("{}.safetensors", request.target));
+    let (tensors, notes) = if BACKBONES.contains(&request.target.as_str()) {
+        let backbone = read_backbone(&request.file, &request.target)?;
+        // One entry alone keeps the file's bytes, and so its checksum, the same at each import.
+        let metadata = HashMap::from([(FLAVOUR_KEY.to_owned(), backbone.flavour.to_owned())]);
+        write_safetensors(&path, &backbone.arrays, metadata)?;
+        (backbone.arrays.len(), backbone.notes)
+    } else if Architecture::parse(&request.target).is_some() {
+        import_detector(request, &path)?
+    } else {
+        let detectors = Architecture::ALL.map(Architecture::as_str).join(", ");
+        return Err(WeightsTaskError::UnknownTarget {
+            name: request.target.clone(),
+            backbones: BACKBONES.join(", "),
+            detectors,
+        });
+    };
+    let written = written(path, tensors, notes)?;
+    Manifest::record(&request.models, &entry_of(request, &written))?;
+    Ok(written)
+}
+
+/// The file from which a detector takes `backbone`: `path` itself if it is a converted file, else its conversion beside it (or
+/// among the temporary files, where that folder cannot be written).
+pub fn converted_backbone(path: &Path, backbone: &str) -> Result<PathBuf, WeightsTaskError> {
+    if path.extension().is_some_and(|e| e == "safetensors") {
+        return Ok(path.to_path_buf());
+    }
+    let imported = read_backbone(path, backbone)?;
+    let metadata = HashMap::from([(FLAVOUR_KEY.to_owned(), imported.flavour.to_owned())]);
+    let name = format!("{backbone}.safetensors");
+    let beside = path.with_file_name(&name);
+    if write_safetensors(&beside, &imported.arrays, metadata.clone()).is_ok() {
+        return Ok(beside);
+    }
+    let temporary = std::env::temp_dir().join(format!("quarry-{}-{name}", std::process::id()));
+    write_safetensors(&temporary, &imported.arrays, metadata)?;
+    Ok(temporary)
+}
+
+/// Writes the checkpoint `file` as a state dict that torchvision's `fasterrcnn_resnet50_fpn` loads with `strict=True`.
+pub fn export(file: &Path, to: &Path) -> Result<WrittenWeights, WeightsTaskError> {
+    let (ours, arrays): (Vec<NamedArray>, Vec<NamedArray>) =
+        read(file)?.arrays.into_iter().partition(|a| !TORCHVISION_PARTS.iter().any(|part| a.name.starts_with(part)));
+    check_finite(file, &arrays)?;
+    let mut notes = Vec::new();
+    if let Some(first) = ours.first() {
+        notes.push(format!(
+            "{} tensors that torchvision does not know were left out, the first is `{}`",
+            ours.len(),
+            first.name
+        ));
+    }
+    notes.push(
+        "load it into a model with FrozenBatchNorm2d; with eps 0 (COCO_V1) call overwrite_eps(model, 0.0)".to_owned(),
+    );
+    write_safetensors(to, &arrays, HashMap::new())?;
+    written(to.to_path_buf(), arrays.len(), notes)
+}
+
+/// Every file of the manifest in `models`, and whether it is there unchanged.
+pub fn list(models: &Path) -> Result<Vec<ListedWeights>, WeightsTaskError> {
+    let entries = Manifest::of(models)?.weights.into_iter();
+    let listed = entries.map(|entry| Ok(ListedWeights { state: Manifest::state(models, &entry)?, entry }));
+    listed.collect()
+}
+
+/// Where weights lie: `$QUARRY_MODELS`, else `models` here if there is one, else `models` in the source tree.
+pub fn models_folder() -> PathBuf {
+    let here = PathBuf::from("models");
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let found = if here.is_dir() || !built.is_dir() { here } else { built };
+    std::env::var_os("QUARRY_MODELS").map_or(found, PathBuf::from)
+}
+
+fn written(file: PathBuf, tensors: usize, notes: Vec<String>) -> Result<WrittenWeights, WeightsTaskError> {
+    let bytes = std::fs::read(&file).map_err(|source| WeightError::io(&file, source))?;
+    Ok(WrittenWeights { sha256: sha256_hex(&bytes), file, tensors, notes })
+}
+
+fn entry_of(request: &ImportRequest, written: &WrittenWeights) -> ManifestEntry {
+    let name_of = |path: &Path| path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let source = if request.source.is_empty() { name_of(&request.file) } else { request.source.clone() };
+    let licence = if request.licence.is_empty() { "not stated".to_owned() } else { request.licence.clone() };
+    ManifestEntry {
+        name: request.target.clone(),
+        file: name_of(&written.file),
+        source,
+        licence,
+        sha256: written.sha256.clone(),
+    }
+}
+
+/// A state dict of torchvision's whole detector becomes a checkpoint of Quarry. Heads of another number of classes or anchors
+/// are replaced by new ones.
+#[cfg(feature = "torch")]
+fn import_detector(request: &ImportRequest, path: &Path) -> Result<(usize, Vec<String>), WeightsTaskError> {
+    use crate::detector::weights::{drop_foreign_heads, torchvision_names};
+    use crate::detector::{Detector, DetectorConfig};
+
+    let file = read(&request.file)?;
+    let adapted = torchvision_names(file.arrays);
+    check_finite(&request.file, &adapted.arrays)?;
+    let mut notes = file.notes;
+    notes.extend(adapted.notes);
+    let rows = |a: &NamedArray| a.shape.first().map(|&rows| rows as i64);
+    let predictor = adapted.arrays.iter().find(|a| a.name == "roi_heads.box_predictor.cls_score.weight");
+    let mut config = DetectorConfig::preset(&request.target)?;
+    if config.architecture == Architecture::ResNet50Fpn {
+        config = DetectorConfig::torchvision_coco();
+        notes.push("batch norm eps 0, as in torchvision's COCO_V1 weights".to_owned());
+    }
+    config.ellipse_head = false;
+    config.num_classes = request.classes.or_else(|| predictor.and_then(rows)).unwrap_or(config.num_classes);
+    let per_cell = config.anchors.sizes[0].len() * config.anchors.ratios.len();
+    let adapted = drop_foreign_heads(adapted.arrays, config.num_classes as usize, per_cell);
+    let replaced = !adapted.notes.is_empty();
+    notes.extend(adapted.notes);
+    let mut state = HashMap::new();
+    if replaced {
+        state.extend(Detector::new(&config, tch::Device::Cpu, 0)?.state());
+        let missing = state.keys().filter(|name| !adapted.arrays.iter().any(|a| &a.name == *name)).count();
+        notes.push(format!("{missing} tensors start anew"));
+    }
+    for array in &adapted.arrays {
+        let shape: Vec<i64> = array.shape.iter().map(|&side| side as i64).collect();
+        state.insert(array.name.clone(), tch::Tensor::from_slice(&array.data).reshape(shape));
+    }
+    let detector = Detector::from_state(&config, tch::Device::Cpu, state)?;
+    std::fs::create_dir_all(&request.models).map_err(|source| WeightError::io(&request.models, source))?;
+    detector.save(path)?;
+    Ok((detector.state().len(), notes))
+}
+
+#[cfg(not(feature = "torch"))]
+fn import_detector(_: &ImportRequest, _: &Path) -> Result<(usize, Vec<String>), WeightsTaskError> {
+    Err(WeightsTaskError::NeedsTorch)
+}

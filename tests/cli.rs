@@ -1,0 +1,126 @@
+//! The command line from outside: exit codes, JSON on stdout, errors on stderr. Knows only the binary.
+
+use std::path::Path;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn quarry(args: &[&str]) -> assert_cmd::assert::Assert {
+    Command::cargo_bin("quarry").unwrap().args(args).assert()
+}
+
+fn json(args: &[&str]) -> Value {
+    let output = quarry(args).success().get_output().stdout.clone();
+    serde_json::from_slice(&output).unwrap()
+}
+
+fn stderr(assert: &assert_cmd::assert::Assert) -> String {
+    String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
+}
+
+/// Two images, three faces, two folds, laid out as FDDB ships.
+fn write_fddb(dir: &Path, second_list: &str) {
+    let folds = dir.join("FDDB-folds");
+    std::fs::create_dir_all(&folds).unwrap();
+    let pictures = dir.join("originalPics/2002/08/11/big");
+    std::fs::create_dir_all(&pictures).unwrap();
+    for (name, shade) in [("img_1", 40), ("img_2", 200)] {
+        image::GrayImage::from_pixel(64, 48, image::Luma([shade])).save(pictures.join(format!("{name}.jpg"))).unwrap();
+    }
+    let list = |fold: &str, text: &str| std::fs::write(folds.join(format!("FDDB-fold-{fold}.txt")), text).unwrap();
+    list("01", "2002/08/11/big/img_1\n");
+    list("01-ellipseList", "2002/08/11/big/img_1\n2\n12 8 1.4 20 20  1\n6 5 -1.5 50 30  1\n");
+    list("02", "2002/08/11/big/img_2\n");
+    list("02-ellipseList", second_list);
+}
+
+const GOOD: &str = "2002/08/11/big/img_2\n1\n12 8 1.4 20 20  1\n";
+
+#[test]
+fn a_project_is_made_filled_and_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = dir.path().join("p");
+    let p = project.to_str().unwrap();
+    let data = dir.path().join("fddb");
+    write_fddb(&data, GOOD);
+    let d = data.to_str().unwrap();
+
+    quarry(&["new", p]).success();
+    let dry = json(&["import", "fddb", d, "--project", p, "--dry-run", "--json"]);
+    assert_eq!((dry["images"].as_u64(), dry["faces"].as_u64()), (Some(2), Some(3)));
+    assert_eq!(json(&["status", "--project", p, "--json"])["datasets"], serde_json::json!([]));
+    json(&["import", "fddb", d, "--project", p, "--json"]);
+    json(&["import", "fddb", d, "--project", p, "--json"]);
+    let status = json(&["status", "--project", p, "--json"]);
+    assert_eq!(status["datasets"].as_array().unwrap().len(), 1, "a second import of the same folder adds nothing");
+    assert_eq!(status["datasets"][0]["images"], 2);
+    assert_eq!(status["datasets"][0]["faces"], 3);
+}
+
+#[test]
+fn an_import_with_a_mistake_changes_nothing() {
+    let check = |list: &str, expected: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let project = dir.path().join("p");
+        let p = project.to_str().unwrap();
+        let data = dir.path().join("fddb");
+        write_fddb(&data, list);
+        quarry(&["new", p]).success();
+        let failed = quarry(&["import", "fddb", data.to_str().unwrap(), "--project", p]).code(1);
+        let message = stderr(&failed);
+        assert!(message.contains("FDDB-fold-02-ellipseList.txt:") && message.contains(expected), "{list:?}: {message}");
+        assert_eq!(json(&["status", "--project", p, "--json"])["datasets"], serde_json::json!([]));
+    };
+    check("2002/08/11/big/img_2\n2\n12 8 1.4 20 20  1\n", "");
+    check("2002/08/11/big/img_2\n1\n12 8 abc 20 20  1\n", "abc");
+    check("2002/08/11/big/img_2\nmany\n12 8 1.4 20 20  1\n", "many");
+}
+
+#[test]
+fn wrong_usage_ends_with_2_and_failure_with_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = dir.path().join("nowhere");
+    let n = nowhere.to_str().unwrap();
+    quarry(&["status"]).code(2);
+    quarry(&["import", "nonsense", n, "--project", n]).code(2);
+    let missing = quarry(&["status", "--project", n]).code(1);
+    assert!(stderr(&missing).contains("quarry new"), "{}", stderr(&missing));
+    quarry(&["new", n]).success();
+    let twice = quarry(&["new", n]).code(1);
+    assert!(stderr(&twice).contains("already"), "{}", stderr(&twice));
+    let folder = quarry(&["import", "folder", dir.path().join("gone").to_str().unwrap(), "--project", n]).code(1);
+    assert!(stderr(&folder).contains("gone"), "{}", stderr(&folder));
+}
+
+#[test]
+fn a_project_of_a_newer_version_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let p = dir.path().to_str().unwrap();
+    quarry(&["new", p]).success();
+    let database = dir.path().join("quarry.db");
+    // The user version is a big-endian number at byte 60 of an SQLite file's header.
+    let mut bytes = std::fs::read(&database).unwrap();
+    bytes[60..64].copy_from_slice(&9999_u32.to_be_bytes());
+    std::fs::write(&database, &bytes).unwrap();
+    let refused = quarry(&["status", "--project", p]).code(1);
+    assert!(stderr(&refused).contains("newer"), "{}", stderr(&refused));
+    assert_eq!(std::fs::read(&database).unwrap(), bytes);
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn training_without_images_or_with_a_fold_that_is_not_there_says_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = dir.path().join("p");
+    let p = project.to_str().unwrap();
+    quarry(&["new", p]).success();
+    let empty = quarry(&["train", "--project", p, "--preset", "sample"]).code(1);
+    assert!(stderr(&empty).contains("quarry import"), "{}", stderr(&empty));
+    let data = dir.path().join("fddb");
+    write_fddb(&data, GOOD);
+    quarry(&["import", "fddb", data.to_str().unwrap(), "--project", p]).success();
+    let fold = quarry(&["train", "--project", p, "--preset", "sample", "--test-folds", "7"]).code(1);
+    assert!(stderr(&fold).contains("fold 7") && stderr(&fold).contains("[1, 2]"), "{}", stderr(&fold));
+    let status = json(&["status", "--project", p, "--json"]);
+    assert_eq!(status["rounds"], serde_json::json!([]), "a round that could not start leaves no trace");
+}
