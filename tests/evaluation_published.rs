@@ -17,7 +17,12 @@ fn the_table_is_read_whole() {
     let points: usize = methods.iter().map(|m| m.points.len()).sum();
     assert_eq!((methods.len(), points, PUBLISHED_CSV.lines().count()), (16, 64, 65));
     for m in &methods {
-        assert_eq!(m.points.iter().map(|p| p.false_positives).collect::<Vec<_>>(), [100, 500, 1000, 2000], "{}", m.method);
+        assert_eq!(
+            m.points.iter().map(|p| p.false_positives).collect::<Vec<_>>(),
+            [100, 500, 1000, 2000],
+            "{}",
+            m.method
+        );
         assert!(!m.venue.is_empty() && !m.source.is_empty() && (2001..2017).contains(&m.year), "{}", m.method);
     }
     assert!(methods[0].notes.contains("smoothed"));

@@ -12,6 +12,7 @@ use crate::evaluation::figure::FigureFormat;
 use crate::workflow::evaluate::{EvaluationReport, FddbEvaluation, RateRow, SizeSource, evaluate_fddb};
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
 pub struct EvaluateArgs {
     #[command(subcommand)]
     benchmark: Benchmark,
@@ -175,7 +176,12 @@ fn text(report: &EvaluationReport) -> String {
         lines.push(String::new());
         lines.push(format!(
             "Spread over {} folds at {} false positives in all: discrete {:.4} ± {:.4}, continuous {:.4} ± {:.4}",
-            report.folds.len(), first.false_positives, d.mean, d.deviation, c.mean, c.deviation
+            report.folds.len(),
+            first.false_positives,
+            d.mean,
+            d.deviation,
+            c.mean,
+            c.deviation
         ));
     }
     lines.push(String::new());

@@ -176,9 +176,10 @@ impl Figure {
         }
         draw_letters(area, &mut ends, scale)?;
         for curve in &self.curves {
-            let thin = pick(kind, &curve.discrete, &curve.continuous)
-                .decimated(MOST_POINTS, self.logarithmic, self.x_end);
-            let mut points: Vec<(f64, f64)> = thin.points.iter().map(|p| (p.false_positives.max(floor), p.rate)).collect();
+            let thin =
+                pick(kind, &curve.discrete, &curve.continuous).decimated(MOST_POINTS, self.logarithmic, self.x_end);
+            let mut points: Vec<(f64, f64)> =
+                thin.points.iter().map(|p| (p.false_positives.max(floor), p.rate)).collect();
             // A curve that ends earlier keeps its last value.
             points.extend(points.last().filter(|p| p.0 < self.x_end).map(|p| (self.x_end, p.1)));
             points.retain(|p| p.0 <= self.x_end);
@@ -193,7 +194,8 @@ impl Figure {
     fn draw_legend<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, scale: u32) -> Result<(), FigureError> {
         let text = (FONT, 14 * scale).into_font();
         let lines = self.curves.iter().map(|c| (Some(c.style), c.label.clone()));
-        let markers = self.published.iter().enumerate().map(|(k, m)| (None, format!("{}  {}", marker_letter(k), m.label)));
+        let markers =
+            self.published.iter().enumerate().map(|(k, m)| (None, format!("{}  {}", marker_letter(k), m.label)));
         for (k, (style, label)) in lines.chain(markers).enumerate() {
             let (column, row) = (k as u32 % LEGEND_COLUMNS, k as u32 / LEGEND_COLUMNS);
             let x = ((60 + column * (WIDTH - 80) / LEGEND_COLUMNS) * scale) as i32;

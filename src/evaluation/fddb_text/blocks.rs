@@ -116,8 +116,10 @@ fn read_blocks<T>(
 
 fn check_name(name: &str, what: &str) -> Result<(), String> {
     if name.ends_with('\r') {
-        return Err("Windows line ends (CR LF), which the official program refuses; convert the file, e.g. with dos2unix"
-            .to_owned());
+        return Err(
+            "Windows line ends (CR LF), which the official program refuses; convert the file, e.g. with dos2unix"
+                .to_owned(),
+        );
     }
     if name.trim().is_empty() {
         return Err("an empty line where an image name is expected".to_owned());
@@ -127,7 +129,9 @@ fn check_name(name: &str, what: &str) -> Result<(), String> {
     }
     let numbers = name.split_ascii_whitespace().filter(|w| w.parse::<f64>().is_ok()).count();
     if 3 < numbers {
-        return Err(format!("`{name}` where an image name is expected: the count before it is too small for its {what}s"));
+        return Err(format!(
+            "`{name}` where an image name is expected: the count before it is too small for its {what}s"
+        ));
     }
     Ok(())
 }
