@@ -1,4 +1,5 @@
 //! The use case behind `quarry evaluate fddb` on small files: what it writes, what it refuses, and that a refusal leaves nothing.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up shall fail")]
 
 use std::path::{Path, PathBuf};
 
@@ -95,7 +96,7 @@ impl TwoFolds {
     }
 
     #[track_caller]
-    fn check_refused(&self, config: &FddbEvaluation, parts: &[&str]) {
+    fn check_refused(config: &FddbEvaluation, parts: &[&str]) {
         let message = run(config).unwrap_err();
         for part in parts {
             assert!(message.contains(part), "`{part}` is not in: {message}");
@@ -120,7 +121,7 @@ fn detections_in_another_order_are_refused_or_taken_by_name() {
     let in_order = run(&folds.config()).unwrap().curves;
     std::fs::remove_dir_all(folds.dir.path().join("out")).unwrap();
     folds.write("dets.txt", "a/2\n0\na/1\n2\n60 70 80 60 0.9\n0 0 10 10 0.4\n");
-    folds.check_refused(&folds.config(), &["dets.txt:1: ", "the order differs", "--order name"]);
+    TwoFolds::check_refused(&folds.config(), &["dets.txt:1: ", "the order differs", "--order name"]);
     let by_name = run(&FddbEvaluation { order: Order::ByName, ..folds.config() }).unwrap().curves;
     assert_eq!(in_order, by_name);
 }
@@ -147,7 +148,7 @@ fn bad_detection_files_are_refused_with_file_and_line() {
     ] {
         let folds = TwoFolds::new();
         folds.write("dets.txt", &text);
-        folds.check_refused(&folds.config(), &parts);
+        TwoFolds::check_refused(&folds.config(), &parts);
     }
 }
 
@@ -155,20 +156,20 @@ fn bad_detection_files_are_refused_with_file_and_line() {
 fn bad_annotations_sizes_and_lists_are_refused() {
     let folds = TwoFolds::new();
     folds.write("FDDB-fold-07-ellipseList.txt", "a/2\n1\n-30 20 1.57 60 60 1\n");
-    folds.check_refused(&folds.config(), &["FDDB-fold-07-ellipseList.txt:3: ", "negative half axes"]);
+    TwoFolds::check_refused(&folds.config(), &["FDDB-fold-07-ellipseList.txt:3: ", "negative half axes"]);
 
     let folds = TwoFolds::new();
     folds.write("sizes.txt", "a/1 200 180\n");
-    folds.check_refused(&folds.config(), &["FDDB-fold-07-ellipseList.txt:1: ", "size of image `a/2`"]);
+    TwoFolds::check_refused(&folds.config(), &["FDDB-fold-07-ellipseList.txt:1: ", "size of image `a/2`"]);
 
     let folds = TwoFolds::new();
     let list = folds.write("list.txt", "a/2\na/1\n");
     let config = FddbEvaluation { lists: vec![list], ..folds.config() };
-    folds.check_refused(&config, &["FDDB-fold-03-ellipseList.txt:1: ", "must follow the list"]);
+    TwoFolds::check_refused(&config, &["FDDB-fold-03-ellipseList.txt:1: ", "must follow the list"]);
 
     let folds = TwoFolds::new();
     let config = FddbEvaluation { detections: vec![folds.dir.path().join("none.txt")], ..folds.config() };
-    folds.check_refused(&config, &["none.txt", "cannot read"]);
+    TwoFolds::check_refused(&config, &["none.txt", "cannot read"]);
 }
 
 /// The official program stops where its list ends, and reads lists with Windows line ends.
@@ -190,7 +191,7 @@ fn sizes_come_from_image_headers() {
     let sizes = SizeSource::Images(folds.dir.path().join("pics"));
     std::fs::remove_dir_all(folds.dir.path().join("out")).unwrap();
     let config = FddbEvaluation { sizes, ..folds.config() };
-    folds.check_refused(&config, &["a/2", "no file"]);
+    TwoFolds::check_refused(&config, &["a/2", "no file"]);
     picture.save(folds.dir.path().join("pics/a/2.png")).unwrap();
     assert_eq!(run(&config).unwrap().curves, table);
     std::fs::write(folds.dir.path().join("pics/a/1.jpg"), "no picture").unwrap();

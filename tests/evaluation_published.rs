@@ -1,4 +1,5 @@
 //! Published FDDB curves: the built-in table against the files it comes from, and the import of all 21 methods.
+#![allow(clippy::unwrap_used, reason = "a test that cannot set itself up shall fail")]
 
 mod support;
 

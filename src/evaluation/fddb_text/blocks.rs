@@ -148,7 +148,7 @@ fn settle_shape(texts: &[(&Path, String)], shape: Shape) -> Result<Shape, FddbTe
             let third = words.by_ref().nth(2);
             let columns = third.map_or(0, |_| 3 + words.count());
             let angle = third.and_then(|w| w.parse::<f64>().ok()).is_some_and(|v| v.abs() <= std::f64::consts::TAU);
-            (fives, sixes) = (fives | (columns == 5), sixes | (columns == 6));
+            (fives, sixes) = (fives || columns == 5, sixes || columns == 6);
             if (fives && sixes) || 6 < columns || (columns == 6 && !angle) {
                 let place = Place { path: (*path).into(), line: line_number };
                 return Err(place.error(format!(
