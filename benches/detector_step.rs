@@ -1,6 +1,6 @@
 //! Seconds per training step (SGD with momentum) and per detected picture on random pixels, and peak memory. Usage:
 //! `cargo bench --bench detector_step -- PRESET SHORTER_SIDE BATCH STEPS [THREADS]`. The preset `torchvision` is resnet50-fpn with
-//! torchvision's classes, anchors, proposals and 512 RoIs an image: our half of `scripts/bench_torchvision.sh`.
+//! torchvision's classes, anchors, proposals and 512 RoIs an image: for a quick look beside `make bench-torchvision`.
 
 use std::time::Instant;
 

@@ -1,22 +1,23 @@
 #!/usr/bin/env bash
-# Runs Quarry's resnet50-fpn and torchvision's in turn on random pixels: batch 1, 2 threads, SGD with momentum, s = 600 and 320.
-# Installs torchvision into .venv-torchvision (several GB, once). ROUNDS and STEPS may be set. Must not know how either works.
+# Quarry beside torchvision on the same weights and picture: equality of detections, seconds per training step and detected picture, peak
+# memory. The peer lives in a virtual environment of its own (.venv-torchvision; about 5 GB, once).
+# Arguments are passed on to compare_torchvision.py. QUARRY_PEER_PYTHON names a Python that has torchvision already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export OMP_NUM_THREADS=2
 
-venv=${TORCHVISION_VENV:-.venv-torchvision}
-profile=${PROFILE:-release}
-if ! "$venv/bin/python" -c 'import torchvision' 2>/dev/null; then
-    echo "setup: installing torchvision into $venv ..." >&2
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet torch==2.13.0 torchvision==0.28.0 numpy pillow safetensors
+say() { printf 'bench-torchvision: %s\n' "$*" >&2; }
+
+python=${QUARRY_PEER_PYTHON:-}
+if [ -z "$python" ]; then
+    python=.venv-torchvision/bin/python
+    if ! "$python" -c 'import torchvision, safetensors' 2>/dev/null; then
+        say "installing torchvision into .venv-torchvision ..."
+        python3 -m venv .venv-torchvision
+        "$python" -m pip install --quiet --disable-pip-version-check torch==2.13.0 torchvision==0.28.0 numpy pillow safetensors
+    fi
 fi
-ours() { cargo bench --quiet --profile "$profile" --no-default-features --features torch --bench detector_step -- "$@"; }
-
-for side in ${SIDES:-600 320}; do
-    for _ in $(seq "${ROUNDS:-3}"); do
-        ours torchvision "$side" 1 "${STEPS:-5}" 2
-        "$venv/bin/python" scripts/bench_torchvision.py "$side" "${STEPS:-5}"
-    done
-done
+say "building Quarry's side ..."
+peer=$(cargo bench --quiet --bench torchvision_peer --no-run --message-format=json ${QUARRY_PEER_CARGO:-} |
+    sed -n 's/.*"executable":"\([^"]*torchvision_peer[^"]*\)".*/\1/p' | tail -1)
+[ -x "$peer" ] || { say "cargo built no torchvision_peer"; exit 1; }
+exec "$python" scripts/compare_torchvision.py "$peer" "$@"

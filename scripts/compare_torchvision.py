@@ -1,149 +1,214 @@
-"""Compares Quarry's resnet50-fpn with torchvision's fasterrcnn_resnet50_fpn: the same weights, the same picture.
+#!/usr/bin/env python3
+"""Quarry's resnet50-fpn beside torchvision's fasterrcnn_resnet50_fpn: the same weights and picture, then seconds and memory.
 
-Detections, losses (with every anchor and RoI drawn, so that no chance is left) and the norm of every gradient.
-Usage: python scripts/compare_torchvision.py [PICTURE] (from the repository's root, with torch, torchvision, numpy, pillow and
-safetensors installed, e.g. by `make bench-torchvision`). Without a picture, smooth noise is used. Must not know Quarry's inside.
+    compare_torchvision.py PEER [--equality] [--speed] [--sides 320 600] [--steps 5] [--rounds 3] [--weights FILE]
+
+PEER is the program that `cargo bench --bench torchvision_peer --no-run` builds (scripts/bench_torchvision.sh does all of this).
+Without --weights the weights are random from a fixed seed, with batch norm statistics measured on the picture's own activations, so that
+signals neither die nor explode. One JSON object goes to stdout, a table to stderr.
 """
-
+import argparse
 import json
+import os
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
+import time
 
-import numpy as np
-import torch
-from PIL import Image
-from safetensors.torch import save_file
-from torchvision.models.detection import fasterrcnn_resnet50_fpn
-
-ALL = 10_000_000
-SHORTER, LONGER, CLASSES = 320, 533, 91
-FACES = [[30.0, 40.0, 90.0, 130.0], [150.0, 60.0, 290.0, 250.0], [330.0, 100.0, 350.0, 128.0]]
-CONFIG = {
-    "architecture": "resnet50-fpn", "flavour": "torchvision", "num_classes": CLASSES,
-    "shorter_side": SHORTER, "longer_side_cap": LONGER, "frozen_stages": 2, "batch_norm_eps": 1e-5, "pyramid_channels": 256,
-    "anchors": {"sizes": [[32.0], [64.0], [128.0], [256.0], [512.0]], "ratios": [0.5, 1.0, 2.0]},
-    "rpn": {"train": {"pre_nms": 2000, "post_nms": 2000}, "test": {"pre_nms": 1000, "post_nms": 1000},
-            "nms_iou": 0.7, "min_size": 1e-3},
-    "roi": {"resolution": 7, "sampling_ratio": 2, "hidden": 1024, "dropout": 0.0},
-    "detection": {"score_threshold": 0.05, "nms_iou": 0.5, "max_detections": 100},
-    "ellipse_head": False,
-}
+THREADS = 2
+WARM_UP = 2
+SHARES = [(0.1, 0.1, 0.3, 0.4), (0.6, 0.3, 0.9, 0.75), (0.4, 0.6, 0.45, 0.68)]
 
 
-def noise_picture(path):
-    rng = np.random.default_rng(3)
-    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8))
-    fine = rng.integers(-20, 21, (300, 400, 3))
-    pixels = np.asarray(coarse.resize((400, 300), Image.BICUBIC)).astype(int) + fine
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
-
-
-def lively_model():
-    """Random weights whose activations stay of order one and whose scores are decided, so that there is something to compare."""
-    torch.manual_seed(0)
+def build(side, classes, eps=1e-5):
+    from torch import nn
+    from torchvision.models.detection import FasterRCNN
+    from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
     from torchvision.models.resnet import resnet50
-    from torchvision.ops.misc import FrozenBatchNorm2d
-    model = fasterrcnn_resnet50_fpn(
-        weights=None, weights_backbone=None, num_classes=CLASSES, trainable_backbone_layers=3, min_size=SHORTER, max_size=LONGER,
-        rpn_batch_size_per_image=ALL, box_batch_size_per_image=ALL)
-    # Without pretrained weights torchvision builds a learning batch norm; frozen is what its users get with weights.
-    freeze(model.backbone.body)
-    for name, module in model.backbone.body.named_modules():
+    from torchvision.ops import FrozenBatchNorm2d
+
+    body = resnet50(weights=None, norm_layer=lambda c: FrozenBatchNorm2d(c, eps=eps))
+    backbone = _resnet_fpn_extractor(body, 3)
+    return FasterRCNN(backbone, classes, min_size=side, max_size=1333)
+
+
+def randomise(model, image):
+    """Random weights whose scores spread; each frozen norm takes the statistics of what it sees on `image`."""
+    import torch
+    from torchvision.ops import FrozenBatchNorm2d
+
+    torch.manual_seed(20260101)
+    hooks = []
+
+    def measure(norm, inputs):
+        x = inputs[0]
+        norm.running_mean.copy_(x.mean((0, 2, 3)))
+        norm.running_var.copy_(x.var((0, 2, 3)) + 1e-3)
+
+    for name, module in model.named_modules():
         if isinstance(module, FrozenBatchNorm2d):
-            module.weight.uniform_(0.5, 1.0)
-            module.bias.normal_(0, 0.1)
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            if name.endswith("bn3"):
-                module.weight.mul_(0.3)
-    # As `trainable_backbone_layers=3` does with pretrained weights.
-    for name, parameter in model.backbone.body.named_parameters():
-        parameter.requires_grad_(any(name.startswith(layer) for layer in ("layer2", "layer3", "layer4")))
+            module.weight.copy_(0.5 + torch.rand_like(module.weight) * 0.5)
+            module.bias.copy_(torch.randn_like(module.bias) * 0.1)
+            hooks.append(module.register_forward_pre_hook(measure))
     with torch.no_grad():
-        model.rpn.head.cls_logits.weight.mul_(20)
-        model.rpn.head.bbox_pred.weight.mul_(3)
-        model.roi_heads.box_predictor.cls_score.weight.mul_(30)
-        model.roi_heads.box_predictor.bbox_pred.weight.mul_(3)
-    return model
+        for head, scale in [(model.rpn.head.cls_logits, 0.3), (model.rpn.head.bbox_pred, 0.02)]:
+            head.weight.normal_(0, scale)
+        model.roi_heads.box_predictor.cls_score.weight.normal_(0, 0.5)
+        model.roi_heads.box_predictor.bbox_pred.weight.normal_(0, 0.05)
+        model.eval()
+        model([image])
+    for hook in hooks:
+        hook.remove()
 
 
-def freeze(module):
-    from torchvision.ops.misc import FrozenBatchNorm2d
-    for name, child in module.named_children():
-        if isinstance(child, torch.nn.BatchNorm2d):
-            setattr(module, name, FrozenBatchNorm2d(child.num_features, eps=1e-5))
-        else:
-            freeze(child)
+def picture(path):
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(7)
+    coarse = Image.fromarray(rng.integers(0, 256, (12, 16, 3), dtype=np.uint8)).resize((800, 600), Image.BICUBIC)
+    fine = rng.integers(-24, 25, (600, 800, 3))
+    Image.fromarray((np.asarray(coarse).astype(int) + fine).clip(0, 255).astype(np.uint8)).save(path)
 
 
-def torchvision_side(model, picture):
-    x = torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1).float() / 255
+def load_picture(path):
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    return torch.from_numpy(np.asarray(Image.open(path).convert("RGB")).copy()).permute(2, 0, 1).float() / 255
+
+
+def peer(program, *words):
+    out = subprocess.run([program, *map(str, words)], check=True, capture_output=True, text=True)
+    return json.loads(out.stdout)
+
+
+def equality(program, folder, side, weights):
+    import torch
+    from safetensors.torch import load_file
+
+    torch.set_num_threads(THREADS)
+    path = os.path.join(folder, "picture.png")
+    image = load_picture(path)
+    model = build(side, 91)
+    if weights:
+        model.load_state_dict(torch.load(weights, weights_only=True))
+        model.eval()
+    else:
+        randomise(model, image)
+    out = {"side": side}
+    for kind, zipped in [("zip", True), ("old", False)]:
+        file = os.path.join(folder, f"weights_{kind}.pth")
+        torch.save(model.state_dict(), file, _use_new_zipfile_serialization=zipped)
+    saved = os.path.join(folder, "back.safetensors")
+    found = peer(program, "detect", os.path.join(folder, "weights_zip.pth"), path, side, 0, saved)["detections"]
+    old = peer(program, "detect", os.path.join(folder, "weights_old.pth"), path, side)["detections"]
+    out["tensors"] = len(model.state_dict())
+    out["old_format_gives_the_same"] = old == found
+    back = load_file(saved)
+    model.load_state_dict(back, strict=True)
+    with torch.no_grad():
+        theirs = model([image])[0]
+    labels, scores, boxes = theirs["labels"].tolist(), theirs["scores"].tolist(), theirs["boxes"].tolist()
+    box_off, score_off, lost, free = 0.0, 0.0, 0, list(found)
+    for label, score, box in zip(labels, scores, boxes):
+        distance = lambda d: max(abs(a - b) for a, b in zip(d["box"], box)) + abs(d["score"] - score)
+        same = [d for d in free if d["label"] == label]
+        best = min(same, key=distance, default=None)
+        if best is None or distance(best) > 1.0:
+            lost += 1
+            continue
+        free.remove(best)
+        box_off = max(box_off, max(abs(a - b) for a, b in zip(best["box"], box)))
+        score_off = max(score_off, abs(best["score"] - score))
+    out |= {"torchvision": len(labels), "quarry": len(found), "unmatched": lost, "largest_box_deviation_px": box_off,
+            "largest_score_deviation": score_off, "best_score": max(scores, default=0.0)}
+    return out
+
+
+def torchvision_timings(folder, side, steps):
+    """Runs in a process of its own."""
+    import torch
+
+    torch.set_num_threads(THREADS)
+    torch.set_num_interop_threads(1)
+    image = load_picture(os.path.join(folder, "picture.png"))
+    model = build(side, 91)
+    model.load_state_dict(torch.load(os.path.join(folder, "weights_zip.pth"), weights_only=True))
+
+    def run(step):
+        seconds = []
+        for _ in range(steps + WARM_UP):
+            start = time.perf_counter()
+            step()
+            seconds.append(time.perf_counter() - start)
+        return statistics.median(seconds[WARM_UP:])
+
     model.eval()
-    with torch.no_grad():
-        found = model([x])[0]
+    with torch.inference_mode():
+        detect = run(lambda: model([image]))
+    memory_detect = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     model.train()
-    (_, height, width), scale = x.shape, None
-    fit = min(SHORTER / min(height, width), LONGER / max(height, width))
-    scale = torch.tensor([int(width * fit) / width, int(height * fit) / height] * 2)
-    faces = torch.tensor(FACES) / scale
-    losses = model([x], [{"boxes": faces, "labels": torch.ones(len(FACES), dtype=torch.int64)}])
-    sum(losses.values()).backward()
-    gradients = {name: p.grad.norm().item() for name, p in model.named_parameters() if p.grad is not None}
-    return found, {name: value.item() for name, value in losses.items()}, gradients
+    h, w = image.shape[1:]
+    boxes = torch.tensor([[x1 * w, y1 * h, x2 * w, y2 * h] for x1, y1, x2, y2 in SHARES])
+    target = {"boxes": boxes, "labels": torch.ones(len(SHARES), dtype=torch.int64)}
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 1e-6, momentum=0.9, weight_decay=1e-4)
+
+    def step():
+        loss = sum(model([image], [target]).values())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    train = run(step)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return {"detect_s": detect, "train_s": train, "memory_detect_mib": memory_detect, "memory_mib": memory}
 
 
-def quarry_side(checkpoint, picture):
-    faces = [",".join(map(str, face)) for face in FACES]
-    command = ["cargo", "bench", "--quiet", "--profile", "dev", "--no-default-features", "--features", "torch",
-               "--bench", "detector_compare", "--", str(checkpoint), str(picture), *faces]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    rows = [json.loads(line) for line in lines if line.startswith("{")]
-    found = [row for row in rows if "box" in row]
-    report = next(row for row in rows if "losses" in row)
-    return found, report, {row["gradient"]: row["norm"] for row in rows if "gradient" in row}
+def speed(program, folder, side, steps, rounds):
+    """Both in turn; the ratio of medians over rounds."""
+    ours, theirs = [], []
+    for _ in range(rounds):
+        ours.append(peer(program, "time", os.path.join(folder, "weights_zip.pth"), os.path.join(folder, "picture.png"), side, steps))
+        theirs.append(peer(sys.executable, __file__, program, "--theirs", folder, "--sides", side, "--steps", steps))
+    pick = lambda rows, key: statistics.median(row[key] for row in rows)
+    out = {"side": side, "rounds": rounds, "steps": steps}
+    for key in ("train_s", "detect_s", "memory_mib", "memory_detect_mib"):
+        a, b = pick(ours, key), pick(theirs, key)
+        out[key] = {"quarry": round(a, 4), "torchvision": round(b, 4), "ratio": round(a / b, 3)}
+    return out
 
 
 def main():
-    torch.set_num_threads(2)
-    folder = Path(tempfile.mkdtemp(prefix="quarry-compare-"))
-    picture = Path(sys.argv[1]) if 1 < len(sys.argv) else folder / "noise.png"
-    if len(sys.argv) < 2:
-        noise_picture(picture)
-    model = lively_model()
-    checkpoint = folder / "model.safetensors"
-    state = {name: value.contiguous() for name, value in model.state_dict().items()}
-    print(f"tensors in torchvision's state dict: {len(state)}")
-    save_file(state, checkpoint, metadata={"quarry.detector": json.dumps(CONFIG)})
-
-    theirs, their_losses, their_gradients = torchvision_side(model, Image.open(picture).convert("RGB"))
-    ours, report, gradients = quarry_side(checkpoint, picture)
-
-    good = len(ours) == len(theirs["boxes"])
-    print(f"detections: {len(ours)} ours, {len(theirs['boxes'])} torchvision's")
-    corner = score = 0.0
-    for mine in ours:
-        same = [(abs(torch.tensor(mine["box"]) - box).max().item(), abs(mine["score"] - value.item()))
-                for box, value, label in zip(theirs["boxes"], theirs["scores"], theirs["labels"]) if label == mine["label"]]
-        best = min(same, default=(float("inf"), float("inf")))
-        corner, score = max(corner, best[0]), max(score, best[1])
-    print(f"largest deviation of a corner {corner:.2e} px (bar 0.1), of a score {score:.2e} (bar 1e-3)")
-    good &= corner <= 0.1 and score <= 1e-3
-
-    print(f"mini-batch: {report['counts']}")
-    for name, value in their_losses.items():
-        deviation = abs(report["losses"][name] - value) / max(abs(value), 1e-9)
-        print(f"{name}: {report['losses'][name]:.6f} ours, {value:.6f} torchvision's, relative {deviation:.1e}")
-        good &= deviation <= 1e-3
-    missing = set(their_gradients) ^ set(gradients)
-    worst = max((abs(gradients[n] - v) / max(v, 1e-9), n) for n, v in their_gradients.items() if n in gradients)
-    print(f"gradients: {len(gradients)} tensors, names that differ {len(missing)}, largest relative deviation of a norm "
-          f"{worst[0]:.1e} ({worst[1]})")
-    good &= not missing and worst[0] <= 1e-2
-    print("EQUAL" if good else "NOT EQUAL")
-    return 0 if good else 1
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("peer")
+    parser.add_argument("--equality", action="store_true")
+    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--sides", type=int, nargs="+", default=[320, 600])
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--weights")
+    parser.add_argument("--theirs", metavar="FOLDER", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.theirs:
+        print(json.dumps(torchvision_timings(args.theirs, args.sides[0], args.steps)))
+        return
+    everything = not args.equality and not args.speed
+    report = {"equality": [], "speed": []}
+    with tempfile.TemporaryDirectory(prefix="quarry-torchvision-") as folder:
+        picture(os.path.join(folder, "picture.png"))
+        for side in args.sides:
+            # The equality run writes the weights that the timings use.
+            report["equality"].append(equality(args.peer, folder, side, args.weights))
+            print(json.dumps(report["equality"][-1]), file=sys.stderr)
+            if args.speed or everything:
+                report["speed"].append(speed(args.peer, folder, side, args.steps, args.rounds))
+                print(json.dumps(report["speed"][-1]), file=sys.stderr)
+    print(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,0 +1,156 @@
+//! Quarry's side of scripts/compare_torchvision.py: reads torchvision's weights and a picture, prints detections or timings as JSON.
+//!
+//! `torchvision_peer detect|time WEIGHTS PICTURE SHORTER_SIDE [STEPS] [SAVE_TO]`
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use image::RgbImage;
+use quarry::detector::weights::{read, torchvision_names};
+use quarry::detector::{Detector, DetectorConfig, NetworkImage, SamplerConfig, TrainingSample};
+use quarry::geometry::BoundingBox;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use tch::{Device, Tensor};
+
+const THREADS: i32 = 2;
+/// Steps before the clock counts.
+const WARM_UP: usize = 2;
+const MOMENTUM: f64 = 0.9;
+const WEIGHT_DECAY: f64 = 1e-4;
+/// Small, so that random weights stay tame over the run; it costs the same as any other.
+const LEARNING_RATE: f64 = 1e-6;
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).filter(|w| w != "--bench").collect();
+    if words.is_empty() {
+        println!("torchvision_peer: scripts/bench_torchvision.sh runs this with its arguments");
+        return Ok(());
+    }
+    let [task, weights, picture, side, rest @ ..] = &words[..] else {
+        bail!("too few arguments, see the head of this file")
+    };
+    tch::set_num_threads(THREADS);
+    tch::set_num_interop_threads(1);
+    let detector = load(Path::new(weights), side.parse()?)?;
+    let picture = image::open(picture).with_context(|| picture.clone())?.to_rgb8();
+    let json = match task.as_str() {
+        "detect" => {
+            if let Some(path) = rest.get(1) {
+                detector.save(Path::new(path))?;
+            }
+            detections(&detector, &picture)?
+        }
+        "time" => timings(&detector, &picture, rest.first().map_or(Ok(5), |w| w.parse())?)?,
+        other => bail!("unknown task {other}"),
+    };
+    println!("{json}");
+    Ok(())
+}
+
+/// torchvision's own architecture, anchors and limits with the state dict of `weights`.
+fn load(weights: &Path, side: u32) -> Result<Detector> {
+    let adapted = torchvision_names(read(weights)?.arrays);
+    let predictor = adapted.arrays.iter().find(|a| a.name == "roi_heads.box_predictor.cls_score.weight");
+    let classes = predictor.context("no box predictor in the state dict")?.shape[0] as i64;
+    let config = DetectorConfig {
+        num_classes: classes,
+        ellipse_head: false,
+        shorter_side: side,
+        batch_norm_eps: 1e-5,
+        ..DetectorConfig::torchvision_coco()
+    };
+    let state: HashMap<String, Tensor> = adapted
+        .arrays
+        .into_iter()
+        .map(|a| {
+            let shape: Vec<i64> = a.shape.iter().map(|&s| s as i64).collect();
+            (a.name, Tensor::from_slice(&a.data).reshape(shape))
+        })
+        .collect();
+    Ok(Detector::from_state(&config, Device::Cpu, state)?)
+}
+
+fn detections(detector: &Detector, picture: &RgbImage) -> Result<serde_json::Value> {
+    let prepared = NetworkImage::prepare(picture, detector.config())?;
+    let found = detector.detect_prepared(&[&prepared])?.remove(0);
+    let rows: Vec<serde_json::Value> = found
+        .iter()
+        .map(|d| {
+            let b = &d.detection.bbox;
+            serde_json::json!({ "label": d.label, "score": d.detection.score, "box": [b.x1, b.y1, b.x2, b.y2] })
+        })
+        .collect();
+    Ok(serde_json::json!({ "detections": rows }))
+}
+
+fn timings(detector: &Detector, picture: &RgbImage, steps: usize) -> Result<serde_json::Value> {
+    let mut detect = Vec::new();
+    for _ in 0..steps + WARM_UP {
+        let start = Instant::now();
+        let _ = detector.detect(picture)?;
+        detect.push(start.elapsed().as_secs_f64());
+    }
+    let memory_detect = peak_memory_mib();
+    let image = NetworkImage::prepare(picture, detector.config())?;
+    let (w, h) = (f64::from(image.width), f64::from(image.height));
+    // The same shares of the picture as in compare_torchvision.py.
+    let shares = [(0.1, 0.1, 0.3, 0.4), (0.6, 0.3, 0.9, 0.75), (0.4, 0.6, 0.45, 0.68)];
+    let faces: Vec<_> = shares.iter().map(|s| BoundingBox::new(s.0 * w, s.1 * h, s.2 * w, s.3 * h)).collect();
+    let ellipses = vec![None; faces.len()];
+    let batch = [TrainingSample { image, faces, ellipses, hard_negatives: vec![], ignored: vec![] }];
+    // torchvision's sampler: 512 RoIs, background from IoU 0 on.
+    let sampler = SamplerConfig { batch_per_image: 512, bg_iou: (0.0, 0.5), ..SamplerConfig::default() };
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut parameters = detector.trainable();
+    let mut momenta: Vec<Option<Tensor>> = parameters.iter().map(|_| None).collect();
+    let (mut train, mut parts) = (Vec::new(), Vec::new());
+    for _ in 0..steps + WARM_UP {
+        let start = Instant::now();
+        let report = detector.losses(&batch, &sampler, &mut rng)?;
+        let forward = start.elapsed().as_secs_f64();
+        report.total.backward();
+        let backward = start.elapsed().as_secs_f64() - forward;
+        update(&mut parameters, &mut momenta);
+        train.push(start.elapsed().as_secs_f64());
+        parts.push((forward, backward));
+    }
+    let last = parts[parts.len() - 1];
+    Ok(serde_json::json!({
+        "detect_s": median(detect), "train_s": median(train), "forward_s": last.0, "backward_s": last.1,
+        "memory_detect_mib": memory_detect, "memory_mib": peak_memory_mib(),
+    }))
+}
+
+/// SGD with momentum and weight decay, in place, as `torch.optim.SGD`.
+fn update(parameters: &mut [(String, Tensor)], momenta: &mut [Option<Tensor>]) {
+    tch::no_grad(|| {
+        for ((_, weight), momentum) in parameters.iter_mut().zip(momenta) {
+            let mut gradient = weight.grad();
+            if !gradient.defined() {
+                continue;
+            }
+            let _ = gradient.g_add_(&(&*weight * WEIGHT_DECAY));
+            let buffer = momentum.get_or_insert_with(|| gradient.zeros_like());
+            let _ = buffer.g_mul_scalar_(MOMENTUM);
+            let _ = buffer.g_add_(&gradient);
+            let _ = weight.g_sub_(&(&*buffer * LEARNING_RATE));
+            let _ = gradient.zero_();
+        }
+    });
+}
+
+fn median(mut seconds: Vec<f64>) -> f64 {
+    seconds.drain(..WARM_UP);
+    seconds.sort_by(f64::total_cmp);
+    seconds[seconds.len() / 2]
+}
+
+/// `VmHWM` of this process.
+fn peak_memory_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"));
+    line.and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0) / 1024
+}
