@@ -182,7 +182,7 @@ fn pristine() -> Result<PathBuf, StoreError> {
     }
     // A folder that cannot be made shows in the next line.
     let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).map_err(|source| StoreError::Io { path: folder.clone(), source })?;
+    std::fs::create_dir_all(&folder).map_err(|cause| StoreError::Io { path: folder.clone(), cause })?;
     let start = Instant::now();
     let mut store = Store::create(&unfinished)?;
     generate(&mut store)?;

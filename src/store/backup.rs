@@ -45,12 +45,12 @@ impl Store {
 
     fn back_up_as(&self, kind: &str) -> Result<PathBuf, StoreError> {
         let folder = folder(&self.path);
-        std::fs::create_dir_all(&folder).map_err(|source| StoreError::Io { path: folder.clone(), source })?;
+        std::fs::create_dir_all(&folder).map_err(|cause| StoreError::Io { path: folder.clone(), cause })?;
         let number = list(&self.path).last().map_or(0, |b| b.number) + 1;
         let target = folder.join(format!("{number:06}-{kind}.db"));
         let unfinished = folder.join(format!("{number:06}-{kind}.part"));
         let copied = self.copy_to(&unfinished).map_err(|e| e.at(&unfinished)).and_then(|()| {
-            std::fs::rename(&unfinished, &target).map_err(|source| StoreError::Io { path: target.clone(), source })
+            std::fs::rename(&unfinished, &target).map_err(|cause| StoreError::Io { path: target.clone(), cause })
         });
         if let Err(error) = copied {
             // The copy is of no use; that it cannot be removed either changes nothing for the caller.

@@ -30,10 +30,11 @@ pub enum StoreError {
     Missing { what: &'static str, id: String },
     #[error("{0}")]
     Invalid(String),
-    #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
-    #[error("{}: {source}", path.display())]
-    Database { path: PathBuf, source: rusqlite::Error },
+    // `cause`, not `source`: it stands in the message, and whoever prints the chain should not print it twice.
+    #[error("{}: {cause}", path.display())]
+    Io { path: PathBuf, cause: std::io::Error },
+    #[error("{}: {cause}", path.display())]
+    Database { path: PathBuf, cause: rusqlite::Error },
     /// Inside the room only: every public method says which file it was.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
@@ -51,7 +52,7 @@ impl StoreError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Corrupt { detail: source.to_string(), backup: None, path }
             }
-            _ => Self::Database { path, source },
+            _ => Self::Database { path, cause: source },
         }
     }
 

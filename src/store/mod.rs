@@ -28,6 +28,7 @@ mod queue;
 mod queue_index;
 mod rounds;
 mod sample;
+mod scan;
 mod standing;
 mod verdicts;
 

@@ -52,7 +52,7 @@ pub(super) struct QueueIndex {
     pub group_sizes: HashMap<u32, u32>,
     /// By annotator, parallel to `entries`; read when first asked for.
     own_verdicts: HashMap<i64, Vec<Option<Verdict>>>,
-    /// Candidates on which annotators differ; read when first asked for.
+    /// Candidates on which annotators differ; with one annotator read when first asked for.
     disputed: Option<HashSet<i64>>,
     generation: i64,
     last_seq: i64,
@@ -82,7 +82,13 @@ impl QueueIndex {
         let mut statement = c.prepare("SELECT id, number FROM rounds")?;
         let rounds = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
         let (own_verdicts, disputed) = (HashMap::new(), None);
-        Ok(Self { entries, images, rounds, group_sizes, own_verdicts, disputed, generation, last_seq, data_version })
+        let mut index =
+            Self { entries, images, rounds, group_sizes, own_verdicts, disputed, generation, last_seq, data_version };
+        // With one annotator there is nothing to differ on.
+        if c.prepare("SELECT 1 FROM annotators LIMIT 1 OFFSET 1")?.exists([])? {
+            index.read_disputed(c)?;
+        }
+        Ok(index)
     }
 
     /// Brings the columns up to date with what this and other connections committed. `written`: this connection wrote since.

@@ -1,0 +1,218 @@
+//! One query held against the columns in memory: which candidates match, and where each stands in the order. Must not touch the
+//! database.
+
+use std::cmp::Ordering;
+
+use super::queue_index::{Entry, IndexedImage, QueueIndex};
+use super::{CandidateQuery, Cursor, Interval, Sort, VerdictFilter};
+use crate::domain::{CandidateId, FalsePositiveKind, Verdict};
+
+/// A query over the columns, ready to be held against a million of them.
+pub(super) struct Scan<'a> {
+    index: &'a QueueIndex,
+    own: Option<&'a [Option<Verdict>]>,
+    /// Whether a verdict passes: by whether the candidate is a duplicate, then by [`verdict_code`].
+    verdicts: [[bool; 5]; 2],
+    disputed: bool,
+    /// By [`FalsePositiveKind`] in its order.
+    kinds: [bool; 3],
+    round: Option<u32>,
+    group: Option<u32>,
+    /// By place in the index's images, where the query asks for a fold, an image or a part of its name.
+    images: Option<Vec<bool>>,
+    score: (f32, f32),
+    iou: Interval,
+    size: Interval,
+    sort: Sort,
+    descending: bool,
+}
+
+impl<'a> Scan<'a> {
+    pub fn new(index: &'a QueueIndex, q: &CandidateQuery, annotator: Option<i64>) -> Self {
+        // Ids beyond 32 bits are in no project; no round or group has this one.
+        let narrow = |id: i64| u32::try_from(id).unwrap_or(u32::MAX);
+        Self {
+            index,
+            own: annotator.and_then(|a| index.own_verdicts(a)),
+            verdicts: wanted_verdicts(q),
+            disputed: q.verdict == VerdictFilter::Disputed,
+            kinds: FalsePositiveKind::ALL.map(|kind| q.kind.is_none_or(|wanted| wanted == kind)),
+            round: q.round.map(|round| narrow(round.0)),
+            group: q.group.map(|group| narrow(group.0)),
+            images: wanted_images(index, q),
+            // Scores are f32: a limit is compared as the f32 that it would be.
+            score: (q.score.from as f32, q.score.to as f32),
+            iou: q.iou,
+            size: q.size,
+            sort: q.sort,
+            descending: q.descending,
+        }
+    }
+
+    /// Calls `f` with every match, by id. The one loop over all candidates: plain comparisons, no calls that an unoptimised build
+    /// would leave in.
+    pub fn visit(&self, mut f: impl FnMut(&Entry)) {
+        let (iou, size) = (self.iou, self.size);
+        for (at, e) in self.index.entries.iter().enumerate() {
+            let verdict = match self.own {
+                None => e.verdict,
+                Some(own) => own[at],
+            };
+            let duplicate = usize::from(e.kind as u8 == FalsePositiveKind::Duplicate as u8);
+            if !self.verdicts[duplicate][verdict_code(verdict)] || !self.kinds[e.kind as usize] {
+                continue;
+            }
+            if e.score < self.score.0 || self.score.1 < e.score || e.max_iou < iou.from || iou.to < e.max_iou {
+                continue;
+            }
+            if e.size < size.from || size.to < e.size {
+                continue;
+            }
+            if let Some(round) = self.round
+                && round != e.round
+            {
+                continue;
+            }
+            if let Some(group) = self.group
+                && group != e.group
+            {
+                continue;
+            }
+            if let Some(images) = &self.images
+                && !images[e.image as usize]
+            {
+                continue;
+            }
+            if self.disputed && !self.index.is_disputed(e.id) {
+                continue;
+            }
+            f(e);
+        }
+    }
+
+    /// How many come before a place.
+    pub fn count_before(&self, place: Cursor) -> u64 {
+        let mut count = 0;
+        self.visit(|e| count += u64::from(self.order(&self.cursor(e), &place).is_lt()));
+        count
+    }
+
+    /// The last before a place.
+    pub fn last_before(&self, place: Cursor) -> Option<Cursor> {
+        let mut last: Option<Cursor> = None;
+        self.visit(|e| {
+            let at = self.cursor(e);
+            let later = last.as_ref().is_none_or(|last| self.order(last, &at).is_lt());
+            if later && self.order(&at, &place).is_lt() {
+                last = Some(at);
+            }
+        });
+        last
+    }
+
+    /// The first `limit` after a place, in order.
+    pub fn first(&self, after: Option<Cursor>, limit: usize) -> Vec<Cursor> {
+        // Every so often the best so far are sorted out of what came: most candidates are turned away by one comparison.
+        let room = limit.saturating_mul(4).max(1024);
+        let mut best: Vec<Cursor> = Vec::new();
+        let mut bound: Option<Cursor> = None;
+        self.visit(|e| {
+            let at = self.cursor(e);
+            if bound.as_ref().is_some_and(|bound| self.order(bound, &at).is_lt()) {
+                return;
+            }
+            if after.as_ref().is_some_and(|from| self.order(from, &at).is_ge()) {
+                return;
+            }
+            best.push(at);
+            if best.len() == room {
+                // The element at `limit` is the first that is not wanted: nothing behind it is either.
+                bound = Some(*best.select_nth_unstable_by(limit, |a, b| self.order(a, b)).1);
+                best.truncate(limit);
+            }
+        });
+        best.sort_unstable_by(|a, b| self.order(a, b));
+        best.truncate(limit);
+        best
+    }
+
+    pub fn place(&self, candidate: CandidateId) -> Option<Cursor> {
+        Some(self.cursor(&self.index.entries[self.index.position(candidate.0)?]))
+    }
+
+    pub fn order(&self, a: &Cursor, b: &Cursor) -> Ordering {
+        // Keys are never NaN: scores, IoUs and boxes are refused before they are stored.
+        let (first, second) = if self.descending { (b.key, a.key) } else { (a.key, b.key) };
+        if first < second {
+            Ordering::Less
+        } else if second < first {
+            Ordering::Greater
+        } else {
+            a.id.cmp(&b.id)
+        }
+    }
+
+    pub fn cursor(&self, e: &Entry) -> Cursor {
+        let sizes = &self.index.group_sizes;
+        let key = match self.sort {
+            Sort::Score => f64::from(e.score),
+            Sort::Iou => e.max_iou,
+            Sort::Size => e.size,
+            Sort::Image => f64::from(e.image),
+            Sort::Round => self.index.rounds.get(&e.round).copied().unwrap_or(0).into(),
+            Sort::Expected if e.group == 0 => f64::from(e.score),
+            Sort::Expected => f64::from(e.score) / f64::from(sizes.get(&e.group).copied().unwrap_or(1)),
+            Sort::Group if e.group == 0 => f64::from(u32::MAX),
+            Sort::Group => f64::from(e.group),
+            Sort::Random => (shuffled(e.id as u64) >> 11) as f64,
+        };
+        Cursor { key, id: CandidateId(e.id) }
+    }
+}
+
+fn verdict_code(verdict: Option<Verdict>) -> usize {
+    match verdict {
+        None => 0,
+        Some(verdict) => 1 + verdict as usize,
+    }
+}
+
+fn wanted_verdicts(query: &CandidateQuery) -> [[bool; 5]; 2] {
+    let mut wanted = [[false; 5]; 2];
+    for verdict in [None].into_iter().chain(Verdict::ALL.map(Some)) {
+        let passes = match query.verdict {
+            VerdictFilter::Any | VerdictFilter::Disputed => true,
+            VerdictFilter::Undecided => verdict.is_none(),
+            VerdictFilter::Decided => verdict.is_some(),
+            VerdictFilter::Is(one) => verdict == Some(one),
+        };
+        // A duplicate lies on a face that was promoted since: no candidate any more, unless it was decided on or is asked for.
+        let gone = verdict.is_none()
+            && query.kind != Some(FalsePositiveKind::Duplicate)
+            && query.verdict != VerdictFilter::Disputed;
+        wanted[0][verdict_code(verdict)] = passes;
+        wanted[1][verdict_code(verdict)] = passes && !gone;
+    }
+    wanted
+}
+
+fn wanted_images(index: &QueueIndex, query: &CandidateQuery) -> Option<Vec<bool>> {
+    if query.fold.is_none() && query.image.is_none() && query.image_name.is_empty() {
+        return None;
+    }
+    let part = query.image_name.to_lowercase();
+    let wanted = |image: &IndexedImage| {
+        query.fold.is_none_or(|fold| image.fold == Some(fold))
+            && query.image.is_none_or(|id| id.0 == image.id)
+            && image.name.contains(&part)
+    };
+    Some(index.images.iter().map(wanted).collect())
+}
+
+/// SplitMix64's finaliser: a fixed shuffle of the ids, the same in every copy of the project.
+fn shuffled(id: u64) -> u64 {
+    let mut z = id.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
