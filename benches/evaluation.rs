@@ -4,7 +4,9 @@ use std::hint::black_box;
 use std::path::PathBuf;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use quarry::evaluation::fddb_text::{Order, Shape, UnreadableScores, join, read_annotations, read_detections, read_sizes};
+use quarry::evaluation::fddb_text::{
+    Order, Shape, UnreadableScores, join, read_annotations, read_detections, read_sizes,
+};
 use quarry::evaluation::{EvaluatedImage, Matching, roc};
 
 fn shared() -> Option<PathBuf> {

@@ -1,10 +1,22 @@
 //! The fast evaluation against a plain brute-force oracle written from the specification: masks as byte images, every threshold
 //! matched from scratch, the solver with its tables spelled out.
+#![allow(clippy::needless_range_loop, reason = "the oracle is written as the specification writes it")]
 
 use proptest::prelude::*;
 use quarry::evaluation::{EvaluatedImage, Matching, PixelSet, Region, ScoredRegion, match_image, merge, roc};
 
 const EPS: f64 = 1e-15;
+
+fn grow(i: usize, j: usize, tight: &[Vec<bool>], star: &mut [Option<usize>], seen: &mut [bool]) -> bool {
+    seen[i] = true;
+    if let Some(c) = star[i]
+        && !(0..star.len()).any(|k| !seen[k] && tight[k][c] && grow(k, c, tight, star, seen))
+    {
+        return false;
+    }
+    star[i] = Some(j);
+    true
+}
 
 /// Section 7 of the specification, word by word, on a full table.
 fn oracle_solver(r: &[Vec<f64>]) -> Vec<usize> {
@@ -30,16 +42,6 @@ fn oracle_solver(r: &[Vec<f64>]) -> Vec<usize> {
                 star[i] = Some(j);
             }
         }
-    }
-    fn grow(i: usize, j: usize, tight: &[Vec<bool>], star: &mut [Option<usize>], seen: &mut [bool]) -> bool {
-        seen[i] = true;
-        if let Some(c) = star[i] {
-            if !(0..star.len()).any(|k| !seen[k] && tight[k][c] && grow(k, c, tight, star, seen)) {
-                return false;
-            }
-        }
-        star[i] = Some(j);
-        true
     }
     for _ in 0..10_000 {
         let mut seen = vec![false; m];

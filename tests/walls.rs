@@ -19,7 +19,11 @@ const ROOMS: &[(&str, &[&str])] = &[
         "app",
         &["jobs", "workflow", "training", "detector", "store", "mining", "evaluation", "dataset", "domain", "geometry"],
     ),
-    ("cli", &["workflow", "training", "detector", "store", "mining", "evaluation", "dataset", "domain", "geometry"]),
+    // Without a subcommand, and for `demo`, the command line opens the window.
+    (
+        "cli",
+        &["app", "workflow", "training", "detector", "store", "mining", "evaluation", "dataset", "domain", "geometry"],
+    ),
 ];
 
 /// A foreign crate and the only rooms that may name it.

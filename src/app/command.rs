@@ -50,7 +50,7 @@ pub enum Command {
     ChooseFolder(FolderPurpose),
     Open(PathBuf),
     New(PathBuf),
-    Sample(PathBuf),
+    Sample { dir: PathBuf, auto_review: bool },
     Import(ImportKind, PathBuf),
     ForgetRecent(PathBuf),
     SetAnnotator(String),

@@ -119,7 +119,11 @@ fn pressed_shortcut(modifiers: Modifiers, key: Key) -> KeyboardShortcut {
 pub fn shortcut_text(shortcut: &KeyboardShortcut) -> String {
     let modifiers = shortcut.modifiers;
     let parts = [(modifiers.command, "Ctrl"), (modifiers.alt, "Alt"), (modifiers.shift, "Shift")];
-    let mut text: String = parts.iter().filter(|(on, _)| *on).map(|(_, name)| format!("{name}+")).collect();
+    let mut text = String::new();
+    for (_, name) in parts.iter().filter(|(on, _)| *on) {
+        text.push_str(name);
+        text.push('+');
+    }
     text.push_str(match shortcut.logical_key {
         Key::ArrowLeft => "Left",
         Key::ArrowRight => "Right",

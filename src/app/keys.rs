@@ -57,9 +57,8 @@ impl egui::Plugin for KeyReader {
         let mut taken = false;
         input.events.retain(|event| {
             let Event::Key { key, pressed: true, repeat, modifiers, .. } = event else { return true };
-            // Some systems report a modifier beside the event rather than in it.
-            let modifiers = *modifiers | input.modifiers;
-            let found = state.keymap.action(modifiers, *key, state.scope).filter(|a| !typing || works_while_typing(*a, modifiers));
+            let found = state.keymap.action(*modifiers, *key, state.scope);
+            let found = found.filter(|action| !typing || works_while_typing(*action, *modifiers));
             let Some(action) = found else { return true };
             taken = true;
             if !repeat || repeats(action) {

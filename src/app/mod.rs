@@ -1,1 +1,152 @@
-//! app: being built.
+//! The window. `logic` drains what the jobs say and carries commands out; `ui` only shows. The only room that knows egui.
+
+pub mod action;
+mod apply;
+pub mod command;
+mod dialogs;
+mod drain;
+mod export;
+mod frame;
+mod help;
+pub mod keymap;
+mod keys;
+pub mod options;
+mod round_jobs;
+mod session;
+mod start_up;
+mod textures;
+mod theme;
+mod top_bar;
+pub mod views;
+mod widgets;
+mod work;
+
+pub use start_up::{AppError, run, run_demo};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use egui::Context;
+use egui_notify::{Toast, ToastLevel, Toasts};
+
+use action::{Action, Scope};
+use command::{Command, Screen};
+use dialogs::Dialogs;
+use keymap::Keymap;
+use keys::KeyReader;
+use options::Options;
+use session::Session;
+use textures::Textures;
+use views::curves::CurvesModel;
+use views::review::ReviewModel;
+use views::start::StartModel;
+use views::train::TrainModel;
+
+use crate::jobs::{JobBoard, Waker};
+use crate::workflow::WorkEvent;
+
+/// Longest time of a frame that goes into taking news in.
+const DRAIN_BUDGET: Duration = Duration::from_millis(5);
+
+/// The whole state of the window.
+pub struct QuarryApp {
+    options: Options,
+    keys: KeyReader,
+    screen: Screen,
+    help_open: bool,
+    session: Option<Session>,
+    start: StartModel,
+    review: ReviewModel<Action>,
+    grid_columns: usize,
+    grid_visible: usize,
+    train: TrainModel,
+    curves: CurvesModel,
+    jobs: JobBoard<WorkEvent>,
+    dialogs: Option<Dialogs>,
+    textures: Textures,
+    toasts: Toasts,
+    commands: Vec<Command>,
+    waker: Waker,
+    /// The review opens by itself when the running job leaves candidates behind.
+    review_after_job: bool,
+}
+
+impl QuarryApp {
+    /// Sets the window's state up; nothing is opened yet.
+    pub fn new(ctx: &Context, options: Options, keymap: Keymap) -> Self {
+        theme::apply(ctx);
+        let waking = ctx.clone();
+        let start = StartModel { annotator: options.annotator.clone(), ..StartModel::default() };
+        let mut curves = CurvesModel::default();
+        curves.published = export::published();
+        Self {
+            options,
+            keys: KeyReader::install(ctx, keymap),
+            screen: Screen::default(),
+            help_open: false,
+            session: None,
+            start,
+            review: ReviewModel::default(),
+            grid_columns: 1,
+            grid_visible: 0,
+            train: TrainModel::default(),
+            curves,
+            jobs: JobBoard::default(),
+            dialogs: None,
+            textures: Textures::default(),
+            toasts: Toasts::default(),
+            commands: Vec::new(),
+            waker: Arc::new(move || waking.request_repaint()),
+            review_after_job: false,
+        }
+    }
+
+    /// Puts a command in line, as a screen does.
+    pub fn push(&mut self, command: Command) {
+        self.commands.push(command);
+    }
+
+    /// One frame without painting: news, keys, commands, wishes.
+    pub fn tick(&mut self, ctx: &Context) {
+        self.drain(ctx);
+        for action in self.keys.take() {
+            self.commands.push(Command::Do(action));
+        }
+        for command in std::mem::take(&mut self.commands) {
+            self.apply(command, ctx);
+        }
+        self.apply_waiting_keys();
+        self.ask_for_more();
+        self.keys.set_scope(self.scope());
+        if self.review.is_saving() {
+            ctx.request_repaint();
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        match self.screen {
+            _ if self.help_open || self.session.is_none() => Scope::Everywhere,
+            Screen::Review if self.review.adjusting.is_some() => Scope::Adjust,
+            Screen::Review => Scope::Review,
+            _ => Scope::Everywhere,
+        }
+    }
+
+    fn say_error(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        tracing::error!("{text}");
+        self.toast(text, "!", theme::ERROR, 12);
+    }
+
+    fn say(&mut self, text: impl Into<String>) {
+        self.toast(text.into(), "i", theme::ACCENT, 5);
+    }
+
+    /// The icons of `egui_notify` are not in the window's font.
+    fn toast(&mut self, text: String, icon: &str, color: egui::Color32, seconds: u64) {
+        let level = ToastLevel::Custom(icon.to_owned(), color);
+        let mut toast = Toast::custom(text, level);
+        toast.duration(Duration::from_secs(seconds)).width(420.0).closable(false);
+        self.toasts.add(toast);
+    }
+}

@@ -7,8 +7,8 @@ use super::views::review::{Order, ReviewFilter, ShownVerdicts};
 use crate::dataset::decode_rgb;
 use crate::domain::{ImageId, RoundId};
 use crate::jobs::{
-    ByteCache, ImageDetail, Overview, PicturePool, ProjectReader, ReadRequest, Ticket, VerdictWriter, Waker, start_reader,
-    start_writer,
+    ByteCache, ImageDetail, Overview, PicturePool, ProjectReader, ReadRequest, Ticket, VerdictWriter, Waker,
+    start_reader, start_writer,
 };
 use crate::store::{CandidateQuery, CandidateRow, Cursor, Interval, Sort, VerdictFilter};
 use crate::workflow::Project;

@@ -19,7 +19,10 @@ struct Loaded {
 /// What there is to show for a picture.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shown {
-    Ready { texture: TextureId, covers: BoundingBox },
+    Ready {
+        texture: TextureId,
+        covers: BoundingBox,
+    },
     /// It is on its way.
     Waiting,
     /// The file cannot be read, and why.
@@ -35,12 +38,7 @@ pub struct Textures {
 
 impl Default for Textures {
     fn default() -> Self {
-        Self {
-            loaded: ByteCache::new(TEXTURE_BUDGET),
-            failed: HashMap::new(),
-            wishes: Vec::new(),
-            asked: Vec::new(),
-        }
+        Self { loaded: ByteCache::new(TEXTURE_BUDGET), failed: HashMap::new(), wishes: Vec::new(), asked: Vec::new() }
     }
 }
 

@@ -10,6 +10,8 @@ pub const CARD: Color32 = Color32::from_rgb(0x1f, 0x24, 0x2b);
 pub const CARD_HOVER: Color32 = Color32::from_rgb(0x29, 0x30, 0x39);
 pub const CANVAS: Color32 = Color32::from_rgb(0x0d, 0x0f, 0x13);
 pub const BORDER: Color32 = Color32::from_rgb(0x2f, 0x37, 0x41);
+/// Lines of a plot's grid.
+pub const GRID: Color32 = Color32::from_rgb(0x3a, 0x43, 0x4f);
 pub const TEXT: Color32 = Color32::from_rgb(0xd9, 0xde, 0xe5);
 pub const STRONG: Color32 = Color32::from_rgb(0xf6, 0xf8, 0xfa);
 pub const WEAK: Color32 = Color32::from_rgb(0x93, 0x9e, 0xab);
@@ -28,6 +30,8 @@ pub const DETECTION: Color32 = Color32::from_rgb(0x78, 0xa8, 0xff);
 pub const GAP: f32 = 12.0;
 pub const CARD_MARGIN: i8 = 14;
 pub const CARD_RADIUS: u8 = 8;
+/// Corners of pictures: nearly square, so that nothing of them is cut off.
+pub const PICTURE_RADIUS: f32 = 2.0;
 
 pub const BIG_NUMBER: f32 = 22.0;
 
@@ -51,16 +55,15 @@ pub fn ground_truth(source: AnnotationSource) -> Color32 {
     }
 }
 
-/// Eight colours that stay apart for most colour-blind readers (after Okabe and Ito, lightened for a dark ground).
-const SERIES: [Color32; 8] = [
-    Color32::from_rgb(0x56, 0xb4, 0xe9),
-    Color32::from_rgb(0xe6, 0x9f, 0x00),
+/// The figures' colours (after Okabe and Ito) in the same order, lightened for a dark ground.
+const SERIES: [Color32; 7] = [
+    Color32::from_rgb(0x4a, 0xa5, 0xe8),
+    Color32::from_rgb(0xf5, 0x82, 0x3a),
     Color32::from_rgb(0x2f, 0xc2, 0x90),
     Color32::from_rgb(0xe0, 0x8f, 0xbd),
-    Color32::from_rgb(0xf0, 0xe4, 0x42),
-    Color32::from_rgb(0xf0, 0x6d, 0x2f),
-    Color32::from_rgb(0x8f, 0x9b, 0xff),
-    Color32::from_rgb(0xd2, 0xd6, 0xdb),
+    Color32::from_rgb(0x8f, 0xd3, 0xf7),
+    Color32::from_rgb(0xf2, 0xb9, 0x33),
+    Color32::from_rgb(0xc3, 0xc8, 0xce),
 ];
 
 /// The colour of the series with this number; it never changes while others come and go.
@@ -86,12 +89,8 @@ pub fn apply(ctx: &egui::Context) {
 }
 
 fn set_text(style: &mut egui::Style) {
-    let sizes = [
-        (TextStyle::Small, 12.0),
-        (TextStyle::Body, 14.0),
-        (TextStyle::Button, 14.0),
-        (TextStyle::Heading, 20.0),
-    ];
+    let sizes =
+        [(TextStyle::Small, 12.0), (TextStyle::Body, 14.0), (TextStyle::Button, 14.0), (TextStyle::Heading, 20.0)];
     for (text_style, size) in sizes {
         style.text_styles.insert(text_style, FontId::new(size, FontFamily::Proportional));
     }

@@ -7,7 +7,10 @@ use super::command::ImportKind;
 use crate::domain::Progress;
 use crate::jobs::Work;
 use crate::training::RoundConfig;
-use crate::workflow::{self, ImportFormat, Project, WorkEvent};
+#[cfg(feature = "torch")]
+use crate::workflow;
+use crate::workflow::import::{ImportFormat, import as bring_in};
+use crate::workflow::{Project, WorkEvent};
 
 /// Progress replaces what was there before; all other events are kept in order.
 pub fn progress_of(event: &WorkEvent) -> Option<Progress> {
@@ -23,7 +26,7 @@ pub fn import(project: Project, kind: ImportKind, path: PathBuf) -> Work<WorkEve
             ImportKind::Fddb => ImportFormat::Fddb,
             ImportKind::Folder => ImportFormat::Folder,
         };
-        let summary = workflow::import(&project, format, &path, false, tell, cancel).map_err(|e| e.to_string())?;
+        let summary = bring_in(&project, format, &path, false, tell, cancel).map_err(|e| e.to_string())?;
         Ok(format!("{} photographs with {} faces are in", summary.images, summary.faces))
     })
 }
@@ -32,14 +35,14 @@ pub fn import(project: Project, kind: ImportKind, path: PathBuf) -> Work<WorkEve
 #[cfg(feature = "torch")]
 pub fn train(project: Project, config: Box<RoundConfig>, resume: bool, mine_after: bool) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
-        let trained = workflow::train(&project, &config, resume, tell, cancel).map_err(|e| e.to_string())?;
+        let trained = workflow::train::train(&project, &config, resume, tell, cancel).map_err(|e| e.to_string())?;
         if trained.stopped {
             return Ok(format!("Round {} stopped at step {}. Resume goes on from there", trained.round, trained.steps));
         }
         if !mine_after {
             return Ok(format!("Round {} is trained", trained.round));
         }
-        let mined = workflow::mine(&project, Some(trained.round), tell, cancel).map_err(|e| e.to_string())?;
+        let mined = workflow::mine::mine(&project, Some(trained.round), tell, cancel).map_err(|e| e.to_string())?;
         Ok(format!("Round {} is trained: {} candidates wait for review", mined.round, mined.candidates))
     })
 }
@@ -48,17 +51,21 @@ pub fn train(project: Project, config: Box<RoundConfig>, resume: bool, mine_afte
 #[cfg(feature = "torch")]
 pub fn mine(project: Project, round: Option<u32>) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
-        let mined = workflow::mine(&project, round, tell, cancel).map_err(|e| e.to_string())?;
+        let mined = workflow::mine::mine(&project, round, tell, cancel).map_err(|e| e.to_string())?;
         Ok(format!("Round {}: {} candidates wait for review", mined.round, mined.candidates))
     })
 }
 
-/// Round 1 of the built-in sample and its candidates.
+/// The built-in sample: round 1 and its candidates; with `auto_review` also the review by the ground truth's word, and round 2.
 #[cfg(feature = "torch")]
-pub fn demo(project: Project) -> Work<WorkEvent> {
+pub fn demo(dir: PathBuf, auto_review: bool) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
-        let candidates = workflow::demo::first_round(&project, tell, cancel).map_err(|e| e.to_string())?;
-        Ok(format!("{candidates} candidates of the sample wait for review"))
+        let report = workflow::demo::run_headless(&dir, auto_review, tell, cancel).map_err(|e| e.to_string())?;
+        Ok(if auto_review {
+            format!("The sample's two rounds are trained, {} verdicts between them", report.verdicts)
+        } else {
+            format!("{} candidates of the sample wait for review", report.candidates)
+        })
     })
 }
 
@@ -76,6 +83,6 @@ pub fn mine(_: Project, _: Option<u32>) -> Work<WorkEvent> {
 }
 
 #[cfg(not(feature = "torch"))]
-pub fn demo(_: Project) -> Work<WorkEvent> {
+pub fn demo(_: PathBuf, _: bool) -> Work<WorkEvent> {
     Box::new(|_, _| Err(NO_TORCH.to_owned()))
 }

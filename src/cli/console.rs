@@ -31,10 +31,12 @@ impl Console {
             WorkEvent::Round { round } => self.round = round,
             WorkEvent::Train(event) => self.train(&event),
             WorkEvent::Curve { round, step, label, curve } => {
-                let rates = [10, 50, 100].map(|fp| {
-                    format!("{fp} FP {:.3}/{:.3}", curve.discrete_tpr_at(fp), curve.continuous_tpr_at(fp))
-                });
-                self.line(&format!("Round {round}, step {step}, {label}: discrete/continuous TPR at {}", rates.join(", ")));
+                let rates = [10, 50, 100]
+                    .map(|fp| format!("{fp} FP {:.3}/{:.3}", curve.discrete_tpr_at(fp), curve.continuous_tpr_at(fp)));
+                self.line(&format!(
+                    "Round {round}, step {step}, {label}: discrete/continuous TPR at {}",
+                    rates.join(", ")
+                ));
             }
         }
     }
@@ -56,7 +58,6 @@ impl Console {
             _ => {}
         }
     }
-
 
     fn progress(&mut self, what: &str, done: u64, total: u64, message: String) {
         if !self.interactive {
@@ -101,7 +102,11 @@ impl Drop for Console {
 /// `1:02:03` or `2:03`.
 fn clock(seconds: f64) -> String {
     let s = seconds.max(0.0).round() as u64;
-    if s >= 3600 { format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) } else { format!("{}:{:02}", s / 60, s % 60) }
+    if s >= 3600 {
+        format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+    } else {
+        format!("{}:{:02}", s / 60, s % 60)
+    }
 }
 
 /// A cancel flag that Ctrl+C and a terminate signal set; a second Ctrl+C ends the program at once.

@@ -7,7 +7,9 @@ use super::console::{Console, cancel_on_ctrl_c};
 use crate::workflow::detect::{DetectRequest, DetectionFormat, detect};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  quarry detect --checkpoint faces/runs/2/model.safetensors --images FDDB-fold-08.txt --root originalPics --out dets.txt")]
+#[command(
+    after_help = "Example:\n  quarry detect --checkpoint faces/runs/2/model.safetensors --images FDDB-fold-08.txt --root originalPics --out dets.txt"
+)]
 pub struct DetectArgs {
     /// A round's model.safetensors
     #[arg(long, value_name = "FILE")]

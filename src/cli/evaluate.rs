@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::Context;
 use crate::domain::Cancel;
 use crate::evaluation::Matching;
 use crate::evaluation::fddb_text::{Order, Shape, UnreadableScores};
@@ -11,6 +12,7 @@ use crate::evaluation::figure::FigureFormat;
 use crate::workflow::evaluate::{EvaluationReport, FddbEvaluation, RateRow, SizeSource, evaluate_fddb};
 
 #[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
 pub struct EvaluateArgs {
     #[command(subcommand)]
     benchmark: Benchmark,
@@ -106,15 +108,10 @@ enum FigureWord {
 }
 
 /// Evaluates, writes the files and prints the table, or the summary as JSON.
-pub fn run(args: &EvaluateArgs, json: bool) -> anyhow::Result<()> {
+pub fn run(args: &EvaluateArgs, context: &Context) -> anyhow::Result<()> {
     let Benchmark::Fddb(args) = &args.benchmark;
     let report = evaluate_fddb(&args.config(), &mut |_| {}, &Cancel::new())?;
-    if json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
-    } else {
-        print(&report);
-    }
-    Ok(())
+    context.print(&report, || text(&report))
 }
 
 impl FddbArgs {
@@ -162,26 +159,32 @@ impl FddbArgs {
     }
 }
 
-fn print(report: &EvaluationReport) {
-    println!(
-        "{} images, {} faces, {} detections, {} ROC points, at most {} false positives",
-        report.images, report.faces, report.detections, report.points, report.largest_false_positives
-    );
-    println!("\n{:>16} {:>10} {:>11}", "false positives", "discrete", "continuous");
+fn text(report: &EvaluationReport) -> String {
+    let mut lines = vec![
+        format!(
+            "{} images, {} faces, {} detections, {} ROC points, at most {} false positives",
+            report.images, report.faces, report.detections, report.points, report.largest_false_positives
+        ),
+        String::new(),
+        format!("{:>16} {:>10} {:>11}", "false positives", "discrete", "continuous"),
+    ];
     for RateRow { false_positives, discrete, continuous } in &report.pooled {
-        println!("{false_positives:>16} {discrete:>10.4} {continuous:>11.4}");
+        lines.push(format!("{false_positives:>16} {discrete:>10.4} {continuous:>11.4}"));
     }
     if let Some(first) = report.spread.iter().find(|s| s.false_positives == 100) {
-        println!(
-            "\nspread over {} folds at {} false positives in all: discrete {:.4} ± {:.4}, continuous {:.4} ± {:.4}",
+        let (d, c) = (first.discrete, first.continuous);
+        lines.push(String::new());
+        lines.push(format!(
+            "Spread over {} folds at {} false positives in all: discrete {:.4} ± {:.4}, continuous {:.4} ± {:.4}",
             report.folds.len(),
             first.false_positives,
-            first.discrete.mean,
-            first.discrete.deviation,
-            first.continuous.mean,
-            first.continuous.deviation
-        );
+            d.mean,
+            d.deviation,
+            c.mean,
+            c.deviation
+        ));
     }
-    println!();
-    report.files.iter().for_each(|file| println!("{}", file.display()));
+    lines.push(String::new());
+    lines.extend(report.files.iter().map(|file| file.display().to_string()));
+    lines.join("\n")
 }

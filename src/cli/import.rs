@@ -11,7 +11,9 @@ use crate::workflow::Project;
 use crate::workflow::import::{ImportFormat, import};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  quarry import fddb FDDB --project faces\n  quarry import folder scenes --project faces --dry-run")]
+#[command(
+    after_help = "Examples:\n  quarry import fddb FDDB --project faces\n  quarry import folder scenes --project faces --dry-run"
+)]
 pub struct ImportArgs {
     /// How the dataset is laid out; `folder` is a folder of photographs without faces
     #[arg(value_parser = PossibleValuesParser::new(ImportFormat::ALL.map(ImportFormat::as_str)))]

@@ -20,6 +20,7 @@ mod new;
 mod status;
 #[cfg(feature = "torch")]
 mod train;
+mod verdicts;
 #[cfg(feature = "torch")]
 mod weights;
 
@@ -28,7 +29,9 @@ mod weights;
 /// Without a subcommand the desktop app opens.
 #[derive(Debug, Parser)]
 #[command(name = "quarry", version, max_term_width = 110)]
-#[command(after_help = "Examples:\n  quarry demo\n  quarry --project faces\n  quarry import fddb FDDB --project faces && quarry train --project faces --preset cpu")]
+#[command(
+    after_help = "Examples:\n  quarry demo\n  quarry --project faces\n  quarry import fddb FDDB --project faces && quarry train --project faces --preset cpu"
+)]
 pub struct Cli {
     /// The project's folder
     #[arg(long, global = true, value_name = "DIR")]
@@ -65,6 +68,8 @@ enum Command {
     Weights(weights::WeightsArgs),
     /// What a project holds and how far it is
     Status(status::StatusArgs),
+    /// Bring verdicts of copies of a project together; agreement and precision
+    Verdicts(verdicts::VerdictsArgs),
 }
 
 /// What every subcommand gets beside its own arguments.
@@ -121,8 +126,9 @@ fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
         Some(Command::Detect(args)) => detect::run(&args, context),
         #[cfg(feature = "torch")]
         Some(Command::Mine(args)) => mine::run(&args, context),
-        Some(Command::Evaluate(args)) => evaluate::run(&args, context.json),
+        Some(Command::Evaluate(args)) => evaluate::run(&args, context),
         Some(Command::Status(args)) => status::run(&args, context),
+        Some(Command::Verdicts(args)) => verdicts::run(&args, context),
         #[cfg(feature = "torch")]
         Some(Command::Weights(args)) => weights::run(&args, context.json),
         None => open_app(context),

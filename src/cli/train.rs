@@ -12,7 +12,9 @@ use crate::workflow::train::{TrainReport, train};
 use crate::workflow::{Project, status::rates};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  quarry train --project faces --preset cpu --test-folds 8\n  quarry train --project faces --config round.toml --hard-negatives confirmed\n  quarry train --project faces --resume")]
+#[command(
+    after_help = "Examples:\n  quarry train --project faces --preset cpu --test-folds 8\n  quarry train --project faces --config round.toml --hard-negatives confirmed\n  quarry train --project faces --resume"
+)]
 pub struct TrainArgs {
     /// Settings to start from
     #[arg(long, value_name = "NAME", default_value = "cpu", conflicts_with = "config")]

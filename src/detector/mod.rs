@@ -6,6 +6,8 @@
 mod config;
 mod ellipse_coder;
 mod error;
+#[cfg(feature = "torch")]
+mod from_arrays;
 mod network_image;
 mod sampler_config;
 mod sampling;

@@ -27,7 +27,8 @@ pub struct ApGroundTruth {
 impl ApImage {
     /// Annotations that are ignored are taken as COCO's crowd regions, which is what WIDER FACE's and COCO's importers mark.
     pub fn new(annotations: &[Annotation], detections: &[Detection]) -> Self {
-        let truth = |a: &Annotation| ApGroundTruth { bbox: a.shape.bounding_box(), ignored: a.ignored, crowd: a.ignored };
+        let truth =
+            |a: &Annotation| ApGroundTruth { bbox: a.shape.bounding_box(), ignored: a.ignored, crowd: a.ignored };
         Self {
             ground_truth: annotations.iter().map(truth).collect(),
             detections: detections.iter().map(|d| (d.bbox, f64::from(d.score))).collect(),
@@ -240,7 +241,8 @@ mod tests {
 
     #[test]
     fn ignored_faces_neither_help_nor_hurt_and_crowds_take_many() {
-        let crowd = ApGroundTruth { bbox: BoundingBox::from_xywh(500.0, 0.0, 300.0, 300.0), ignored: true, crowd: true };
+        let crowd =
+            ApGroundTruth { bbox: BoundingBox::from_xywh(500.0, 0.0, 300.0, 300.0), ignored: true, crowd: true };
         let inside = [(510.0, 30.0, 30.0, 0.95), (560.0, 30.0, 30.0, 0.94), (0.0, 50.0, 50.0, 0.5)];
         near(average_precision(&[image(&[crowd, face(0.0, 50.0)], &inside)]).ap, 1.0);
     }

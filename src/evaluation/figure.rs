@@ -143,7 +143,7 @@ impl Figure {
         let mut chart = ChartBuilder::on(area)
             .caption(kind.title(), text(20))
             .margin(12 * scale)
-            .margin_right(24 * scale)
+            .margin_right(40 * scale)
             .x_label_area_size(44 * scale)
             .y_label_area_size(52 * scale)
             .build_cartesian_2d(x, 0.0..1.0)
@@ -163,19 +163,23 @@ impl Figure {
             .draw()
             .map_err(failed)?;
         let floor = if self.logarithmic { 1.0 } else { 0.0 };
-        let mut marks = Vec::new();
+        let mut ends = Vec::new();
         for (k, markers) in self.published.iter().enumerate() {
             let curve = pick(kind, &markers.discrete, &markers.continuous);
-            for p in curve.points.iter().filter(|p| p.false_positives <= self.x_end) {
-                let at = chart.backend_coord(&(p.false_positives.max(floor), p.rate));
-                marks.push(Mark { at, leftwards: self.x_end <= p.false_positives, letter: marker_letter(k) });
-            }
+            let within = curve.points.iter().filter(|p| p.false_positives <= self.x_end);
+            let points: Vec<(f64, f64)> = within.map(|p| (p.false_positives.max(floor), p.rate)).collect();
+            let (Some(&last), faint) = (points.last(), rgb(PUBLISHED).mix(0.5)) else { continue };
+            let dots = points.iter().map(|p| Circle::new(*p, 2 * scale, rgb(PUBLISHED).filled()));
+            chart.draw_series(dots).map_err(failed)?;
+            chart.draw_series([PathElement::new(points.clone(), faint.stroke_width(scale))]).map_err(failed)?;
+            ends.push((chart.backend_coord(&last), marker_letter(k)));
         }
-        draw_marks(area, &mut marks, scale)?;
+        draw_letters(area, &mut ends, scale)?;
         for curve in &self.curves {
-            let thin = pick(kind, &curve.discrete, &curve.continuous)
-                .decimated(MOST_POINTS, self.logarithmic, self.x_end);
-            let mut points: Vec<(f64, f64)> = thin.points.iter().map(|p| (p.false_positives.max(floor), p.rate)).collect();
+            let thin =
+                pick(kind, &curve.discrete, &curve.continuous).decimated(MOST_POINTS, self.logarithmic, self.x_end);
+            let mut points: Vec<(f64, f64)> =
+                thin.points.iter().map(|p| (p.false_positives.max(floor), p.rate)).collect();
             // A curve that ends earlier keeps its last value.
             points.extend(points.last().filter(|p| p.0 < self.x_end).map(|p| (self.x_end, p.1)));
             points.retain(|p| p.0 <= self.x_end);
@@ -190,7 +194,8 @@ impl Figure {
     fn draw_legend<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>, scale: u32) -> Result<(), FigureError> {
         let text = (FONT, 14 * scale).into_font();
         let lines = self.curves.iter().map(|c| (Some(c.style), c.label.clone()));
-        let markers = self.published.iter().enumerate().map(|(k, m)| (None, format!("{}  {}", marker_letter(k), m.label)));
+        let markers =
+            self.published.iter().enumerate().map(|(k, m)| (None, format!("{}  {}", marker_letter(k), m.label)));
         for (k, (style, label)) in lines.chain(markers).enumerate() {
             let (column, row) = (k as u32 % LEGEND_COLUMNS, k as u32 / LEGEND_COLUMNS);
             let x = ((60 + column * (WIDTH - 80) / LEGEND_COLUMNS) * scale) as i32;
@@ -208,38 +213,25 @@ impl Figure {
     }
 }
 
-/// A published point in pixels, with the letter that names it.
-struct Mark {
-    at: (i32, i32),
-    leftwards: bool,
-    letter: String,
-}
-
-/// Dots with their letters beside them; letters that would overlap move further from their dot.
-fn draw_marks<B: DrawingBackend>(
+/// Names published curves at their right ends (in pixels of the whole figure), spread so that no letter covers another.
+fn draw_letters<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
-    marks: &mut [Mark],
+    ends: &mut [((i32, i32), String)],
     scale: u32,
 ) -> Result<(), FigureError> {
     let (base_x, base_y) = area.get_base_pixel();
-    let (letter, step) = (11 * scale as i32, 10 * scale as i32);
-    let text = (FONT, 12 * scale).into_font().color(&rgb(PUBLISHED));
-    marks.sort_by_key(|m| (m.at.0, m.at.1));
-    for group in marks.chunk_by(|a, b| a.at.0 == b.at.0) {
-        // The last letter's height in each column beside the dots.
-        let mut columns: Vec<i32> = Vec::new();
-        for mark in group {
-            let free = columns.iter().position(|y| letter <= mark.at.1 - y).unwrap_or(columns.len());
-            columns.resize(columns.len().max(free + 1), mark.at.1);
-            columns[free] = mark.at.1;
-            let (x, y) = (mark.at.0 - base_x, mark.at.1 - base_y);
-            let away = 5 * scale as i32 + step * free as i32;
-            let text_x = if mark.leftwards { x - away - step / 2 } else { x + away };
-            let dot = Circle::new((x, y), 2 * scale as i32, rgb(PUBLISHED).filled());
-            area.draw(&dot).map_err(failed)?;
-            let letter_at = (text_x, y - letter / 2);
-            area.draw(&Text::new(mark.letter.clone(), letter_at, text.clone())).map_err(failed)?;
-        }
+    let pixels = |points: i32| points * scale as i32;
+    let text = (FONT, 12 * scale).into_font();
+    ends.sort_by_key(|(at, _)| at.1);
+    let mut next_free = i32::MIN;
+    for ((x, y), letter) in ends {
+        let letter_y = (*y).max(next_free);
+        next_free = letter_y + pixels(11);
+        let (x, y, letter_y) = (*x - base_x, *y - base_y, letter_y - base_y);
+        let leader = vec![(x + pixels(3), y), (x + pixels(14), letter_y)];
+        area.draw(&PathElement::new(leader, rgb(PUBLISHED).mix(0.5).stroke_width(scale))).map_err(failed)?;
+        let at = (x + pixels(17), letter_y - pixels(7));
+        area.draw(&Text::new(letter.clone(), at, text.color(&RGBColor(70, 70, 70)))).map_err(failed)?;
     }
     Ok(())
 }

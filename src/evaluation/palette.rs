@@ -5,15 +5,8 @@
 pub type Rgb = [u8; 3];
 
 /// Okabe and Ito's palette for all kinds of colour vision, without its yellow, which is lost on white.
-pub const COLOURS: [Rgb; 7] = [
-    [0, 114, 178],
-    [213, 94, 0],
-    [0, 158, 115],
-    [204, 121, 167],
-    [86, 180, 233],
-    [230, 159, 0],
-    [64, 64, 64],
-];
+pub const COLOURS: [Rgb; 7] =
+    [[0, 114, 178], [213, 94, 0], [0, 158, 115], [204, 121, 167], [86, 180, 233], [230, 159, 0], [64, 64, 64]];
 
 /// Lengths of strokes and gaps in points; empty is a solid line.
 pub const DASHES: [&[u32]; 4] = [&[], &[8, 4], &[2, 3], &[10, 3, 2, 3]];

@@ -1,5 +1,7 @@
 //! C's `%g`: six significant digits, as C++ streams print a double by default. Knows nothing but digits.
 
+use std::fmt::Write as _;
+
 const POWERS: [f64; 12] = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6];
 
 /// Appends `value` as `printf("%g")` prints it. `value` is finite.
@@ -87,7 +89,8 @@ fn push_scientific(out: &mut String, digits: u32, exponent: i32) {
         out.push('.');
         out.push_str(&text[1..]);
     }
-    out.push_str(&format!("e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()));
+    // Writing to a string cannot fail.
+    let _ = write!(out, "e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs());
 }
 
 #[cfg(test)]

@@ -165,9 +165,8 @@ mod tests {
 
     #[test]
     fn spans_and_rectangles_agree_on_their_overlap() {
-        let rows = |x0: i32, y0: i32, x1: i32, y1: i32| {
-            PixelSet::from_spans((y0..=y1).map(|y| Span { y, x0, x1 }).collect())
-        };
+        let rows =
+            |x0: i32, y0: i32, x1: i32, y1: i32| PixelSet::from_spans((y0..=y1).map(|y| Span { y, x0, x1 }).collect());
         let (a, b) = (rect(2.0, 2.0, 5.0, 4.0), rect(4.0, 0.0, 9.0, 3.0));
         let (sa, sb) = (rows(2, 2, 7, 6), rows(4, 0, 13, 3));
         assert_eq!(a.intersection(&b), 8);

@@ -125,7 +125,9 @@ mod tests {
     use super::*;
 
     fn curve(points: &[(f64, f64)]) -> PlotCurve {
-        PlotCurve::new(points.iter().map(|&(f, r)| CurvePoint { false_positives: f, rate: r, threshold: None }).collect())
+        PlotCurve::new(
+            points.iter().map(|&(f, r)| CurvePoint { false_positives: f, rate: r, threshold: None }).collect(),
+        )
     }
 
     #[test]

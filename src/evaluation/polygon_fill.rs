@@ -148,7 +148,9 @@ fn scan(v: &[(i64, i64)], rows: &mut Rows) {
         }
         // Rows above the image are not painted: go to the next that matters at once.
         let rows_on = (walkers[0].end.min(walkers[1].end).min(0) - y).max(1);
-        walkers.iter_mut().for_each(|w| w.x = w.x.wrapping_add(w.dx.wrapping_mul(rows_on)));
+        for w in &mut walkers {
+            w.x = w.x.wrapping_add(w.dx.wrapping_mul(rows_on));
+        }
         y += rows_on;
     }
 }

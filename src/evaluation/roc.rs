@@ -46,11 +46,8 @@ pub fn merge<'a>(outcomes: impl IntoIterator<Item = &'a ImageOutcome>) -> RocCur
     let (discrete, false_positives) = sum_counts(&runs, thresholds.len());
     let continuous = sum_continuous(&runs, thresholds.len());
     let counts = discrete.iter().zip(false_positives).zip(continuous);
-    let points = thresholds.iter().zip(counts).map(|(&threshold, ((&discrete, false_positives), continuous))| RocPoint {
-        threshold,
-        false_positives,
-        discrete: discrete as f64,
-        continuous,
+    let points = thresholds.iter().zip(counts).map(|(&threshold, ((&discrete, false_positives), continuous))| {
+        RocPoint { threshold, false_positives, discrete: discrete as f64, continuous }
     });
     RocCurve { faces: outcomes.iter().map(|o| o.faces).sum(), points: points.collect() }
 }
@@ -93,9 +90,7 @@ fn runs(outcome: &ImageOutcome, thresholds: &[f64]) -> Vec<Run> {
 fn sum_counts(runs: &[Vec<Run>], rows: usize) -> (Vec<u64>, Vec<u64>) {
     let (mut discrete, mut false_positives) = (vec![0_u64; rows + 1], vec![0_u64; rows + 1]);
     for run in runs.iter().flatten() {
-        for (sums, count) in
-            [(&mut discrete, run.true_positives), (&mut false_positives, run.false_positives)]
-        {
+        for (sums, count) in [(&mut discrete, run.true_positives), (&mut false_positives, run.false_positives)] {
             sums[run.start] = sums[run.start].wrapping_add(count);
             sums[run.end] = sums[run.end].wrapping_sub(count);
         }

@@ -62,7 +62,8 @@ fn is_threshold(value: f64) -> bool {
 fn rows(text: &str) -> Result<Vec<Vec<f64>>, RocFileError> {
     let mut rows: Vec<Vec<f64>> = Vec::new();
     for (k, line) in text.replace("\r\n", "\n").split(['\n', '\r']).enumerate() {
-        let words: Vec<&str> = line.split(|c: char| c.is_ascii_whitespace() || c == ',').filter(|w| !w.is_empty()).collect();
+        let words: Vec<&str> =
+            line.split(|c: char| c.is_ascii_whitespace() || c == ',').filter(|w| !w.is_empty()).collect();
         if words.is_empty() || words[0].starts_with('#') {
             continue;
         }

@@ -47,9 +47,8 @@ impl RowTops {
     fn insert_in(&mut self, row: usize, value: f64, column: u32) -> bool {
         let list = &mut self.rows[row];
         let at = list.partition_point(|&(v, c)| value < v || (v == value && c < column));
-        let close = |other: Option<&(f64, u32)>| {
-            other.is_some_and(|o| o.0 != value && (o.0 - value).abs() < CLEARLY_APART)
-        };
+        let close =
+            |other: Option<&(f64, u32)>| other.is_some_and(|o| o.0 != value && (o.0 - value).abs() < CLEARLY_APART);
         self.near_tie |= close(list.get(at)) || close(at.checked_sub(1).and_then(|k| list.get(k)));
         if self.keep <= at {
             return false;

@@ -156,13 +156,12 @@ fn next_wish(shared: &Shared) -> Option<PictureRequest> {
 
 fn make(shared: &Shared, request: &PictureRequest) -> Result<Pixels, String> {
     let kept = shared.lock().decoded.get(&request.image).cloned();
-    let image = match kept {
-        Some(image) => image,
-        None => {
-            let image = Arc::new((shared.decode)(&request.path)?);
-            shared.lock().decoded.insert(request.image, Arc::clone(&image), image.as_raw().len());
-            image
-        }
+    let image = if let Some(image) = kept {
+        image
+    } else {
+        let image = Arc::new((shared.decode)(&request.path)?);
+        shared.lock().decoded.insert(request.image, Arc::clone(&image), image.as_raw().len());
+        image
     };
     let side = match request.key {
         PictureKey::Whole(_) => WHOLE_SIDE_MAX,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{Clerk, Waker};
 use crate::domain::{Annotation, Detection, ImageId, ImageRecord, RoundId, RoundRecord};
-use crate::store::{CandidateQuery, Cursor, CurveRow, Dataset, Metric, Page, Store, StoreError, VerdictCounts};
+use crate::store::{CandidateQuery, Cursor, CurveRow, Dataset, Page, Store, StoreError, VerdictCounts};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReadRequest {
@@ -14,7 +14,6 @@ pub enum ReadRequest {
     Count { query: Box<CandidateQuery> },
     Image { image: ImageId, round: RoundId },
     Curves,
-    Metrics { round: RoundId },
 }
 
 /// The project at a glance.
@@ -47,7 +46,6 @@ pub enum ReadReply {
     Count(u64),
     Image(Box<ImageDetail>),
     Curves(Vec<(RoundRecord, Vec<CurveRow>)>),
-    Metrics(RoundId, Vec<Metric>),
 }
 
 pub type ProjectReader = Clerk<ReadRequest, ReadReply>;
@@ -79,7 +77,6 @@ fn read(store: &mut Store, request: ReadRequest) -> Result<ReadReply, StoreError
             }
             ReadReply::Curves(curves)
         }
-        ReadRequest::Metrics { round } => ReadReply::Metrics(round, store.metrics(round)?),
     })
 }
 

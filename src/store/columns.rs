@@ -23,12 +23,12 @@ macro_rules! word {
 word!(AnnotationSource, FalsePositiveKind, RoundState, Verdict);
 
 /// Reads a word; one that this version does not know is an error that names it.
-pub(super) fn word<T: Word>(row: &Row<'_>, index: impl RowIndex + Copy) -> rusqlite::Result<T> {
+pub(super) fn word<T: Word>(row: &Row<'_>, index: impl RowIndex) -> rusqlite::Result<T> {
     let text: String = row.get(index)?;
     T::from_word(&text).ok_or_else(|| unknown(&text))
 }
 
-pub(super) fn optional_word<T: Word>(row: &Row<'_>, index: impl RowIndex + Copy) -> rusqlite::Result<Option<T>> {
+pub(super) fn optional_word<T: Word>(row: &Row<'_>, index: impl RowIndex) -> rusqlite::Result<Option<T>> {
     let text: Option<String> = row.get(index)?;
     text.map(|t| T::from_word(&t).ok_or_else(|| unknown(&t))).transpose()
 }

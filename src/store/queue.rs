@@ -1,17 +1,27 @@
 //! Lists of candidates: pages, counts, neighbours, progress. Must not write.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 
 use super::queue_index::{Entry, QueueIndex};
 use super::{CandidateQuery, Cursor, Interval, Page, Sort, Store, StoreError, VerdictFilter, annotators};
-use crate::domain::{CandidateId, FalsePositiveKind, Verdict};
+use crate::domain::{CandidateId, FalsePositiveKind, RoundId, Verdict};
 
 /// Which way to step from a candidate in a query's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Neighbour {
     Next,
     Previous,
+}
+
+/// How the candidates of a round, or of the project, stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct VerdictCounts {
+    /// Waiting: no verdict, and no face found where they lie.
+    pub undecided: u64,
+    pub confirmed: u64,
+    pub rejected: u64,
+    pub missed_face: u64,
+    pub skipped: u64,
 }
 
 /// How far the review of a query's candidates has come, whatever its own verdict filter says.
@@ -43,7 +53,11 @@ impl Store {
     }
 
     pub fn count_candidates(&self, query: &CandidateQuery) -> Result<u64, StoreError> {
-        self.scan(query, |scan| scan.matches().count() as u64)
+        self.scan(query, |scan| {
+            let mut count = 0;
+            scan.visit(|_| count += 1);
+            count
+        })
     }
 
     /// The candidate beside `candidate` in the query's order; it need not itself be what the query finds (any more).
@@ -57,10 +71,7 @@ impl Store {
             let from = scan.place(candidate)?;
             let found = match direction {
                 Neighbour::Next => scan.first(Some(from), 1).pop(),
-                Neighbour::Previous => {
-                    let before = scan.matches().filter(|at| scan.order(at, &from).is_lt());
-                    before.max_by(|a, b| scan.order(a, b))
-                }
+                Neighbour::Previous => scan.last_before(from),
             };
             Some(found.map(|at| at.id))
         })?
@@ -85,10 +96,7 @@ impl Store {
 
     /// How many of the query's candidates come before this one.
     pub fn candidates_before(&self, query: &CandidateQuery, candidate: CandidateId) -> Result<u64, StoreError> {
-        let counted = self.scan(query, |scan| {
-            let from = scan.place(candidate)?;
-            Some(scan.matches().filter(|at| scan.order(at, &from).is_lt()).count() as u64)
-        })?;
+        let counted = self.scan(query, |scan| Some(scan.count_before(scan.place(candidate)?)))?;
         counted.ok_or_else(|| StoreError::missing("candidate", candidate))
     }
 
@@ -100,12 +108,31 @@ impl Store {
         })
     }
 
+    /// Of one round, or of all. Candidates that were found to lie on a face since (kind duplicate) and have no verdict do not count.
+    pub fn verdict_counts(&self, round: Option<RoundId>) -> Result<VerdictCounts, StoreError> {
+        let query = CandidateQuery { round, verdict: VerdictFilter::Any, ..CandidateQuery::default() };
+        self.scan(&query, |scan| {
+            let mut counts = VerdictCounts::default();
+            scan.visit(|e| {
+                let count = match e.verdict {
+                    None => &mut counts.undecided,
+                    Some(Verdict::Confirmed) => &mut counts.confirmed,
+                    Some(Verdict::Rejected) => &mut counts.rejected,
+                    Some(Verdict::MissedFace) => &mut counts.missed_face,
+                    Some(Verdict::Skipped) => &mut counts.skipped,
+                };
+                *count += 1;
+            });
+            counts
+        })
+    }
+
     /// Reads what lists need into memory now rather than at the first question; 0.5 s per million candidates.
     pub fn warm_up(&self) -> Result<(), StoreError> {
         self.count_candidates(&CandidateQuery::default()).map(|_| ())
     }
 
-    fn scan<T>(&self, query: &CandidateQuery, f: impl FnOnce(&Scan<'_>) -> T) -> Result<T, StoreError> {
+    pub(super) fn scan<T>(&self, query: &CandidateQuery, f: impl FnOnce(&Scan<'_>) -> T) -> Result<T, StoreError> {
         self.read(|c| {
             let mut slot = self.queue_index.borrow_mut();
             let index = match slot.take() {
@@ -133,131 +160,193 @@ impl Store {
     }
 }
 
-/// A query over the columns.
-struct Scan<'a> {
+/// A query over the columns, ready to be held against a million of them.
+pub(super) struct Scan<'a> {
     index: &'a QueueIndex,
-    query: &'a CandidateQuery,
     own: Option<&'a [Option<Verdict>]>,
+    /// Whether a verdict passes: by whether the candidate is a duplicate, then by [`verdict_code`].
+    verdicts: [[bool; 5]; 2],
+    disputed: bool,
+    /// By [`FalsePositiveKind`] in its order.
+    kinds: [bool; 3],
+    round: Option<u32>,
+    group: Option<u32>,
     /// By place in the index's images, where the query asks for a fold, an image or a part of its name.
     images: Option<Vec<bool>>,
-    score: Interval,
+    score: (f32, f32),
+    iou: Interval,
+    size: Interval,
+    sort: Sort,
     descending: bool,
 }
 
 impl<'a> Scan<'a> {
-    fn new(index: &'a QueueIndex, query: &'a CandidateQuery, annotator: Option<i64>) -> Self {
-        let own = annotator.and_then(|a| index.own_verdicts(a));
-        // Scores are stored as f32: a limit is compared as the f32 that it would be.
-        let single = |limit: f64| f64::from(limit as f32);
-        let score = Interval::new(single(query.score.from), single(query.score.to));
-        Self { index, query, own, images: wanted_images(index, query), score, descending: query.descending }
+    fn new(index: &'a QueueIndex, q: &CandidateQuery, annotator: Option<i64>) -> Self {
+        // Ids beyond 32 bits are in no project; no round or group has this one.
+        let narrow = |id: i64| u32::try_from(id).unwrap_or(u32::MAX);
+        Self {
+            index,
+            own: annotator.and_then(|a| index.own_verdicts(a)),
+            verdicts: wanted_verdicts(q),
+            disputed: q.verdict == VerdictFilter::Disputed,
+            kinds: FalsePositiveKind::ALL.map(|kind| q.kind.is_none_or(|wanted| wanted == kind)),
+            round: q.round.map(|round| narrow(round.0)),
+            group: q.group.map(|group| narrow(group.0)),
+            images: wanted_images(index, q),
+            // Scores are f32: a limit is compared as the f32 that it would be.
+            score: (q.score.from as f32, q.score.to as f32),
+            iou: q.iou,
+            size: q.size,
+            sort: q.sort,
+            descending: q.descending,
+        }
     }
 
-    fn matches(&self) -> impl Iterator<Item = Cursor> + '_ {
-        let entries = self.index.entries.iter().enumerate();
-        entries
-            .filter(|(at, e)| self.matches_entry(*at, e))
-            .map(|(_, e)| Cursor { key: self.key(e), id: CandidateId(e.id) })
+    /// Calls `f` with every match, by id. The one loop over all candidates: plain comparisons, no calls that an unoptimised build
+    /// would leave in.
+    pub fn visit(&self, mut f: impl FnMut(&Entry)) {
+        let (iou, size) = (self.iou, self.size);
+        for (at, e) in self.index.entries.iter().enumerate() {
+            let verdict = match self.own {
+                None => e.verdict,
+                Some(own) => own[at],
+            };
+            let duplicate = usize::from(e.kind as u8 == FalsePositiveKind::Duplicate as u8);
+            if !self.verdicts[duplicate][verdict_code(verdict)] || !self.kinds[e.kind as usize] {
+                continue;
+            }
+            if e.score < self.score.0 || self.score.1 < e.score || e.max_iou < iou.from || iou.to < e.max_iou {
+                continue;
+            }
+            if e.size < size.from || size.to < e.size {
+                continue;
+            }
+            if let Some(round) = self.round
+                && round != e.round
+            {
+                continue;
+            }
+            if let Some(group) = self.group
+                && group != e.group
+            {
+                continue;
+            }
+            if let Some(images) = &self.images
+                && !images[e.image as usize]
+            {
+                continue;
+            }
+            if self.disputed && !self.index.is_disputed(e.id) {
+                continue;
+            }
+            f(e);
+        }
+    }
+
+    /// How many come before a place.
+    fn count_before(&self, place: Cursor) -> u64 {
+        let mut count = 0;
+        self.visit(|e| count += u64::from(self.order(&self.cursor(e), &place).is_lt()));
+        count
+    }
+
+    /// The last before a place.
+    fn last_before(&self, place: Cursor) -> Option<Cursor> {
+        let mut last: Option<Cursor> = None;
+        self.visit(|e| {
+            let at = self.cursor(e);
+            let later = last.as_ref().is_none_or(|last| self.order(last, &at).is_lt());
+            if later && self.order(&at, &place).is_lt() {
+                last = Some(at);
+            }
+        });
+        last
     }
 
     /// The first `limit` after a place, in order.
     fn first(&self, after: Option<Cursor>, limit: usize) -> Vec<Cursor> {
-        let later = self.matches().filter(|at| after.is_none_or(|from| self.order(&from, at).is_lt()));
-        if self.index.entries.len() <= limit {
-            let mut all: Vec<Cursor> = later.collect();
-            all.sort_unstable_by(|a, b| self.order(a, b));
-            return all;
-        }
-        // The root is the last of the best so far: most candidates are turned away by one comparison.
-        let mut best: BinaryHeap<Placed> = BinaryHeap::with_capacity(limit + 1);
-        for at in later {
-            let placed = Placed { at, descending: self.descending };
-            if best.len() < limit {
-                best.push(placed);
-            } else if let Some(mut last) = best.peek_mut()
-                && placed < *last
-            {
-                *last = placed;
+        // Every so often the best so far are sorted out of what came: most candidates are turned away by one comparison.
+        let room = limit.saturating_mul(4).max(1024);
+        let mut best: Vec<Cursor> = Vec::new();
+        let mut bound: Option<Cursor> = None;
+        self.visit(|e| {
+            let at = self.cursor(e);
+            if bound.as_ref().is_some_and(|bound| self.order(bound, &at).is_lt()) {
+                return;
             }
-        }
-        best.into_sorted_vec().into_iter().map(|placed| placed.at).collect()
+            if after.as_ref().is_some_and(|from| self.order(from, &at).is_ge()) {
+                return;
+            }
+            best.push(at);
+            if best.len() == room {
+                // The element at `limit` is the first that is not wanted: nothing behind it is either.
+                bound = Some(*best.select_nth_unstable_by(limit, |a, b| self.order(a, b)).1);
+                best.truncate(limit);
+            }
+        });
+        best.sort_unstable_by(|a, b| self.order(a, b));
+        best.truncate(limit);
+        best
     }
 
     fn place(&self, candidate: CandidateId) -> Option<Cursor> {
-        let entry = &self.index.entries[self.index.position(candidate.0)?];
-        Some(Cursor { key: self.key(entry), id: candidate })
+        Some(self.cursor(&self.index.entries[self.index.position(candidate.0)?]))
     }
 
-    fn order(&self, a: &Cursor, b: &Cursor) -> Ordering {
-        order(self.descending, a, b)
-    }
-
-    fn matches_entry(&self, at: usize, e: &Entry) -> bool {
-        let q = self.query;
-        self.matches_verdict(at, e)
-            && q.round.is_none_or(|round| round.0 == i64::from(e.round))
-            && q.kind.is_none_or(|kind| kind == e.kind)
-            && q.group.is_none_or(|group| group.0 == i64::from(e.group))
-            && self.score.contains(f64::from(e.score))
-            && q.iou.contains(e.max_iou)
-            && q.size.contains(e.size)
-            && self.images.as_ref().is_none_or(|wanted| wanted[e.image as usize])
-    }
-
-    fn matches_verdict(&self, at: usize, e: &Entry) -> bool {
-        let verdict = self.own.map_or(e.verdict, |own| own[at]);
-        // Lies on a face that was promoted since: no candidate any more, unless it was decided on or is asked for by name.
-        let gone = e.kind == FalsePositiveKind::Duplicate && verdict.is_none() && self.query.kind != Some(e.kind);
-        match self.query.verdict {
-            VerdictFilter::Any => !gone,
-            VerdictFilter::Undecided => verdict.is_none() && !gone,
-            VerdictFilter::Decided => verdict.is_some(),
-            VerdictFilter::Is(wanted) => verdict == Some(wanted),
-            VerdictFilter::Disputed => self.index.is_disputed(e.id),
+    pub fn order(&self, a: &Cursor, b: &Cursor) -> Ordering {
+        // Keys are never NaN: scores, IoUs and boxes are refused before they are stored.
+        let (first, second) = if self.descending { (b.key, a.key) } else { (a.key, b.key) };
+        if first < second {
+            Ordering::Less
+        } else if second < first {
+            Ordering::Greater
+        } else {
+            a.id.cmp(&b.id)
         }
     }
 
-    fn key(&self, e: &Entry) -> f64 {
-        match self.query.sort {
+    pub fn cursor(&self, e: &Entry) -> Cursor {
+        let sizes = &self.index.group_sizes;
+        let key = match self.sort {
             Sort::Score => f64::from(e.score),
             Sort::Iou => e.max_iou,
             Sort::Size => e.size,
             Sort::Image => f64::from(e.image),
             Sort::Round => self.index.rounds.get(&e.round).copied().unwrap_or(0).into(),
-            Sort::Expected => {
-                f64::from(e.score) / f64::from(self.index.group_sizes.get(&e.group).copied().unwrap_or(1))
-            }
+            Sort::Expected if e.group == 0 => f64::from(e.score),
+            Sort::Expected => f64::from(e.score) / f64::from(sizes.get(&e.group).copied().unwrap_or(1)),
             Sort::Group if e.group == 0 => f64::from(u32::MAX),
             Sort::Group => f64::from(e.group),
             Sort::Random => (shuffled(e.id as u64) >> 11) as f64,
-        }
+        };
+        Cursor { key, id: CandidateId(e.id) }
     }
 }
 
-/// A place in a heap whose root is the last in order.
-#[derive(PartialEq)]
-struct Placed {
-    at: Cursor,
-    descending: bool,
-}
-
-impl Eq for Placed {}
-
-impl Ord for Placed {
-    fn cmp(&self, other: &Self) -> Ordering {
-        order(self.descending, &self.at, &other.at)
+fn verdict_code(verdict: Option<Verdict>) -> usize {
+    match verdict {
+        None => 0,
+        Some(verdict) => 1 + verdict as usize,
     }
 }
 
-impl PartialOrd for Placed {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+fn wanted_verdicts(query: &CandidateQuery) -> [[bool; 5]; 2] {
+    let mut wanted = [[false; 5]; 2];
+    for verdict in [None].into_iter().chain(Verdict::ALL.map(Some)) {
+        let passes = match query.verdict {
+            VerdictFilter::Any | VerdictFilter::Disputed => true,
+            VerdictFilter::Undecided => verdict.is_none(),
+            VerdictFilter::Decided => verdict.is_some(),
+            VerdictFilter::Is(one) => verdict == Some(one),
+        };
+        // A duplicate lies on a face that was promoted since: no candidate any more, unless it was decided on or is asked for.
+        let gone = verdict.is_none()
+            && query.kind != Some(FalsePositiveKind::Duplicate)
+            && query.verdict != VerdictFilter::Disputed;
+        wanted[0][verdict_code(verdict)] = passes;
+        wanted[1][verdict_code(verdict)] = passes && !gone;
     }
-}
-
-fn order(descending: bool, a: &Cursor, b: &Cursor) -> Ordering {
-    let by_key = a.key.total_cmp(&b.key);
-    if descending { by_key.reverse() } else { by_key }.then(a.id.cmp(&b.id))
+    wanted
 }
 
 fn wanted_images(index: &QueueIndex, query: &CandidateQuery) -> Option<Vec<bool>> {

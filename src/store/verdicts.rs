@@ -9,18 +9,7 @@ use super::columns::{optional_shape, optional_word, shape_columns};
 use super::connection::new_uid;
 use super::gestures::{self, Gesture, GestureAction, Written};
 use super::{Store, StoreError, annotators, standing};
-use crate::domain::{CandidateId, FaceShape, RoundId, Verdict};
-
-/// How the candidates of a round, or of the project, stand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct VerdictCounts {
-    /// Waiting: no verdict, and no face found where they lie.
-    pub undecided: u64,
-    pub confirmed: u64,
-    pub rejected: u64,
-    pub missed_face: u64,
-    pub skipped: u64,
-}
+use crate::domain::{CandidateId, FaceShape, Verdict};
 
 /// What an annotator holds on a candidate.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -98,29 +87,6 @@ impl Store {
         })
     }
 
-    /// Of one round, or of all. Candidates that were found to lie on a face since (kind duplicate) and have no verdict do not count.
-    pub fn verdict_counts(&self, round: Option<RoundId>) -> Result<VerdictCounts, StoreError> {
-        self.read(|c| {
-            let sql = "SELECT verdict, count(*) FROM candidates
-                       WHERE (?1 IS NULL OR round_id = ?1) AND (verdict IS NOT NULL OR kind <> 'duplicate')
-                       GROUP BY verdict";
-            let mut statement = c.prepare_cached(sql)?;
-            let mut rows = statement.query([round.map(|r| r.0)])?;
-            let mut counts = VerdictCounts::default();
-            while let Some(row) = rows.next()? {
-                let count = row.get::<_, i64>(1)? as u64;
-                match optional_word(row, 0)? {
-                    None => counts.undecided = count,
-                    Some(Verdict::Confirmed) => counts.confirmed = count,
-                    Some(Verdict::Rejected) => counts.rejected = count,
-                    Some(Verdict::MissedFace) => counts.missed_face = count,
-                    Some(Verdict::Skipped) => counts.skipped = count,
-                }
-            }
-            Ok(counts)
-        })
-    }
-
     fn decide(
         &mut self,
         candidates: &[CandidateId],
@@ -154,15 +120,18 @@ struct LogRow {
     replaces: Option<i64>,
 }
 
-/// Appends the rows of one gesture and carries out what follows from them.
+/// Appends the rows of one gesture and carries out what follows from them. Works by id, from one end of each B-tree to the other:
+/// for a stroke over thousands that halves the time.
 fn append_all(
     tx: &Transaction<'_>,
     gesture: Written,
-    decisions: Vec<(CandidateId, Decision)>,
+    mut decisions: Vec<(CandidateId, Decision)>,
 ) -> Result<Vec<CandidateId>, StoreError> {
     let sql = "INSERT INTO verdicts
                (uid, gesture_id, candidate_id, annotator_id, verdict, reason, shape, a, b, c, d, e, replaces, tick, time_ms)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    let given: Vec<CandidateId> = decisions.iter().map(|(candidate, _)| *candidate).collect();
+    decisions.sort_by_key(|(candidate, _)| *candidate);
     let mut candidates = Vec::with_capacity(decisions.len());
     for (candidate, decision) in decisions {
         exists(tx, candidate)?;
@@ -191,7 +160,7 @@ fn append_all(
         candidates.push(candidate);
     }
     standing::settle(tx, &candidates)?;
-    Ok(candidates)
+    Ok(given)
 }
 
 /// The verdict of row `seq` of the log.

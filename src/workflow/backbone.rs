@@ -21,7 +21,9 @@ fn folders() -> Vec<PathBuf> {
 /// The file names, best first, that hold a backbone for this architecture.
 fn file_names(architecture: Architecture) -> &'static [&'static str] {
     match architecture {
-        Architecture::ResNet50HalfC4 | Architecture::ResNet50HalfFpn => &["resnet50-half.safetensors", "open-nsfw.onnx"],
+        Architecture::ResNet50HalfC4 | Architecture::ResNet50HalfFpn => {
+            &["resnet50-half.safetensors", "open-nsfw.onnx"]
+        }
         Architecture::ResNet50C4 | Architecture::ResNet50Fpn => &["resnet50.safetensors"],
         Architecture::Vgg16 => &["vgg16.safetensors"],
         Architecture::ResNet18Fpn => &["resnet18.safetensors"],

@@ -62,7 +62,8 @@ pub fn prepare(dir: &Path, observer: &mut Observer, cancel: &Cancel) -> Result<P
 /// Round 1 and its candidates, ready for review. Returns the number of candidates.
 pub fn first_round(project: &Project, observer: &mut Observer, cancel: &Cancel) -> Result<usize, WorkflowError> {
     let round = newest(project)?;
-    if round.as_ref().is_none_or(|r| matches!(r.state, RoundState::Running | RoundState::Stopped | RoundState::Failed)) {
+    if round.as_ref().is_none_or(|r| matches!(r.state, RoundState::Running | RoundState::Stopped | RoundState::Failed))
+    {
         let report = train(project, &round_config(HardNegativeSource::None)?, round.is_some(), observer, cancel)?;
         if report.stopped {
             return Err(WorkflowError::Cancelled);

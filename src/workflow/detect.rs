@@ -54,7 +54,11 @@ struct CocoResult<'a> {
 
 const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff", "gif", "ppm"];
 
-pub fn detect(request: &DetectRequest, observer: &mut Observer, cancel: &Cancel) -> Result<DetectReport, WorkflowError> {
+pub fn detect(
+    request: &DetectRequest,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<DetectReport, WorkflowError> {
     let images = if request.images.is_dir() {
         images_in(&request.images)?
     } else {
@@ -149,7 +153,8 @@ fn coco_text(names: &[&str], found: &[Vec<Detection>], out: &Path) -> Result<Str
         })
     });
     let results: Vec<CocoResult> = results.collect();
-    serde_json::to_string(&results).map_err(|e| WorkflowError::BadFile { path: out.to_path_buf(), reason: e.to_string() })
+    serde_json::to_string(&results)
+        .map_err(|e| WorkflowError::BadFile { path: out.to_path_buf(), reason: e.to_string() })
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use crate::domain::{Annotation, AnnotationSource, Detection, ImageId, ImageRecord};
-use crate::training::RoundConfig;
 use crate::evaluation::{EvaluatedImage, Matching, Region, RocCurve, ScoredRegion, roc};
+use crate::training::RoundConfig;
 
 /// The images of a round's test folds with their imported ground truth, in import order (which is FDDB's list order).
 #[derive(Debug, Clone)]

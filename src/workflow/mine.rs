@@ -66,7 +66,10 @@ pub fn mine(
     store.replace_detections(round.id, &rows)?;
     store.replace_candidates(round.id, &candidates)?;
     store.set_round_state(round.id, RoundState::Mined)?;
-    observer(WorkEvent::Log(format!("Round {}: {} candidates on {} images", report.round, report.candidates, report.images)));
+    observer(WorkEvent::Log(format!(
+        "Round {}: {} candidates on {} images",
+        report.round, report.candidates, report.images
+    )));
     Ok(report)
 }
 

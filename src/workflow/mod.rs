@@ -1,6 +1,7 @@
 //! The use cases: import, train, detect, mine, evaluate, demo. CLI and app both call these, so that they cannot drift apart.
 //! Knows every room below and no window: progress leaves through an observer, and a `Cancel` comes in.
 
+pub mod auto_review;
 #[cfg(feature = "torch")]
 mod backbone;
 #[cfg(feature = "torch")]
@@ -16,10 +17,10 @@ pub mod import;
 #[cfg(feature = "torch")]
 pub mod mine;
 mod project;
-pub mod auto_review;
 pub mod status;
 #[cfg(feature = "torch")]
 pub mod train;
+pub mod verdicts;
 #[cfg(feature = "torch")]
 pub mod weights;
 

@@ -11,11 +11,14 @@ use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
 use crate::detector::{Detector, SamplerCounts, choose_device};
 use crate::domain::{
-    Annotation, Cancel, Detection, HardNegativeSource, ImageId, ImageRecord, Progress, RoundId, RoundInit, RoundRecord, RoundState,
+    Annotation, Cancel, Detection, HardNegativeSource, ImageId, ImageRecord, Progress, RoundId, RoundInit, RoundRecord,
+    RoundState,
 };
 use crate::evaluation::RocCurve;
 use crate::store::Store;
-use crate::training::{Losses, Outcome, RoundConfig, RoundHooks, RoundTask, Start, TrainEvent, TrainingImage, last_model, train_round};
+use crate::training::{
+    Losses, Outcome, RoundConfig, RoundHooks, RoundTask, Start, TrainEvent, TrainingImage, last_model, train_round,
+};
 
 /// What became of a round's training.
 #[derive(Debug, Clone, Serialize)]
@@ -131,7 +134,17 @@ fn run(
     )));
     let run_dir = project.run_dir(round.number);
     let files = held_out_files;
-    let mut hooks = Hooks { store, round, held_out, files, observer, cancel, curves: Vec::new(), metrics: Vec::new(), failure: None };
+    let mut hooks = Hooks {
+        store,
+        round,
+        held_out,
+        files,
+        observer,
+        cancel,
+        curves: Vec::new(),
+        metrics: Vec::new(),
+        failure: None,
+    };
     let task = RoundTask {
         images: training,
         decode,
@@ -224,7 +237,9 @@ fn previous_checkpoint(project: &Project, round: u32, config: &RoundConfig) -> R
     }
     let found = (1..round).rev().find_map(|n| last_model(&project.run_dir(n)));
     found.map(Some).ok_or_else(|| {
-        WorkflowError::Refused("init is `previous`, but no earlier round has a checkpoint. Use `--init backbone`.".to_owned())
+        WorkflowError::Refused(
+            "init is `previous`, but no earlier round has a checkpoint. Use `--init backbone`.".to_owned(),
+        )
     })
 }
 
@@ -280,7 +295,8 @@ impl RoundHooks for Hooks<'_, '_> {
             return Ok(None);
         }
         let what = format!("Evaluating at step {step}");
-        let found = detect_files(detector, &self.files, &what, self.observer, self.cancel).map_err(|e| e.to_string())?;
+        let found =
+            detect_files(detector, &self.files, &what, self.observer, self.cancel).map_err(|e| e.to_string())?;
         let mut shapes = vec![OutputShape::Rectangle];
         if found.iter().flatten().any(|d| d.ellipse.is_some()) {
             shapes.push(OutputShape::Ellipse);
@@ -290,7 +306,12 @@ impl RoundHooks for Hooks<'_, '_> {
             let curve = self.held_out.curve(&found, shape);
             let label = shape.as_str().to_owned();
             put_curve(self.store, self.round.id, step, &label, &curve).map_err(|e| e.to_string())?;
-            (self.observer)(WorkEvent::Curve { round: self.round.number, step, label: label.clone(), curve: curve.clone() });
+            (self.observer)(WorkEvent::Curve {
+                round: self.round.number,
+                step,
+                label: label.clone(),
+                curve: curve.clone(),
+            });
             self.curves.push((label, curve));
         }
         Ok(self.curves.first().map(|(_, curve)| curve.discrete_tpr_at(MERIT_FALSE_POSITIVES)))
@@ -298,7 +319,8 @@ impl RoundHooks for Hooks<'_, '_> {
 }
 
 fn put_curve(store: &mut Store, round: RoundId, step: u64, label: &str, curve: &RocCurve) -> Result<(), WorkflowError> {
-    let json = serde_json::to_string(curve).map_err(|e| WorkflowError::Refused(format!("a curve cannot be written: {e}")))?;
+    let json =
+        serde_json::to_string(curve).map_err(|e| WorkflowError::Refused(format!("a curve cannot be written: {e}")))?;
     store.put_curve(round, step, label, &json)?;
     Ok(())
 }
@@ -325,6 +347,10 @@ pub(super) fn detect_files(
             }
         }
     }
-    observer(WorkEvent::Progress(Progress { what: what.to_owned(), done: files.len() as u64, total: files.len() as u64 }));
+    observer(WorkEvent::Progress(Progress {
+        what: what.to_owned(),
+        done: files.len() as u64,
+        total: files.len() as u64,
+    }));
     Ok(out)
 }

@@ -184,17 +184,10 @@ fn import_detector(request: &ImportRequest, path: &Path) -> Result<(usize, Vec<S
     let adapted = drop_foreign_heads(adapted.arrays, config.num_classes as usize, per_cell);
     let replaced = !adapted.notes.is_empty();
     notes.extend(adapted.notes);
-    let mut state = HashMap::new();
+    let (detector, started_anew) = Detector::from_arrays(&config, &adapted.arrays, replaced)?;
     if replaced {
-        state.extend(Detector::new(&config, tch::Device::Cpu, 0)?.state());
-        let missing = state.keys().filter(|name| !adapted.arrays.iter().any(|a| &a.name == *name)).count();
-        notes.push(format!("{missing} tensors start anew"));
+        notes.push(format!("{started_anew} tensors start anew"));
     }
-    for array in &adapted.arrays {
-        let shape: Vec<i64> = array.shape.iter().map(|&side| side as i64).collect();
-        state.insert(array.name.clone(), tch::Tensor::from_slice(&array.data).reshape(shape));
-    }
-    let detector = Detector::from_state(&config, tch::Device::Cpu, state)?;
     std::fs::create_dir_all(&request.models).map_err(|source| WeightError::io(&request.models, source))?;
     detector.save(path)?;
     Ok((detector.state().len(), notes))

@@ -218,7 +218,9 @@ proptest! {
             match step {
                 Step::Decide(which, verdict) => {
                     let mut state = states[at].clone();
-                    which.iter().for_each(|k| state[*k] = Some(verdict));
+                    for k in &which {
+                        state[*k] = Some(verdict);
+                    }
                     states.truncate(at + 1);
                     states.push(state);
                     at += 1;

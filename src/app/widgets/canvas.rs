@@ -53,7 +53,7 @@ pub fn screen_pos(fit: &ScreenFit, x: f64, y: f64) -> Pos2 {
 /// The picture, or a quiet word on why it is not there.
 pub fn paint_picture(painter: &Painter, screen: Rect, fit: &ScreenFit, shown: &Shown) {
     let painter = painter.with_clip_rect(screen.intersect(painter.clip_rect()));
-    painter.rect_filled(screen, f32::from(theme::CARD_RADIUS), theme::CANVAS);
+    painter.rect_filled(screen, theme::PICTURE_RADIUS, theme::CANVAS);
     match shown {
         Shown::Ready { texture, covers } => {
             let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
@@ -73,7 +73,8 @@ pub fn paint_overlay(painter: &Painter, screen: Rect, fit: &ScreenFit, overlay: 
     let painter = painter.with_clip_rect(screen.intersect(painter.clip_rect()));
     let points = outline(fit, &overlay.shape);
     // A dark line below keeps the colour readable on any photograph.
-    painter.add(Shape::closed_line(points.clone(), Stroke::new(overlay.width + 2.0, theme::faded(Color32::BLACK, 0.45))));
+    painter
+        .add(Shape::closed_line(points.clone(), Stroke::new(overlay.width + 2.0, theme::faded(Color32::BLACK, 0.45))));
     let stroke = Stroke::new(overlay.width, overlay.color);
     if overlay.dashed {
         let mut closed = points.clone();
@@ -112,7 +113,7 @@ fn ellipse_outline(fit: &ScreenFit, ellipse: &Ellipse) -> Vec<Pos2> {
 
 /// A thin frame around a picture's place.
 pub fn paint_frame(painter: &Painter, screen: Rect, color: Color32, width: f32) {
-    painter.rect_stroke(screen, f32::from(theme::CARD_RADIUS), Stroke::new(width, color), StrokeKind::Inside);
+    painter.rect_stroke(screen, theme::PICTURE_RADIUS, Stroke::new(width, color), StrokeKind::Inside);
 }
 
 /// A small filled tag in a corner.

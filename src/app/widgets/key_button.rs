@@ -33,6 +33,6 @@ pub fn key_button_colored(
         button = button.min_size(Vec2::new(150.0, 40.0));
     }
     let response = ui.add(button).on_hover_text(action.tooltip());
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Button, ui.is_enabled(), action.text()));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, ui.is_enabled(), action.text()));
     response
 }

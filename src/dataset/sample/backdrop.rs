@@ -1,8 +1,8 @@
 //! What lies behind people and things: rooms, streets, parks, nights, studios, table tops. Must not know who stands before it.
 
-use super::paint::{Canvas, Colour, Noise, WHITE, mix, rgb, scaled};
+use super::paint::{Canvas, Colour, Noise, WHITE, mix, part, rgb, scaled};
 use super::rng::Draws;
-use super::shapes::Frame;
+use super::shapes::{Frame, length};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Backdrop {
@@ -47,17 +47,17 @@ fn room(canvas: &mut Canvas, draws: &mut Draws, noise: &Noise) {
     let floor = h * draws.range(0.72, 0.95);
     canvas.cover(|x, y| {
         let pattern = match paper {
-            0 => (x / step).rem_euclid(1.0) < 0.4,
-            1 => ((x / step).rem_euclid(1.0) - 0.5).hypot((y / step).rem_euclid(1.0) - 0.5) < 0.18,
-            2 => ((x + y) / step).rem_euclid(1.0) < 0.15 || ((x - y) / step).rem_euclid(1.0) < 0.15,
+            0 => part(x / step) < 0.4,
+            1 => length(part(x / step) - 0.5, part(y / step) - 0.5) < 0.18,
+            2 => part((x + y) / step) < 0.15 || part((x - y) / step) < 0.15,
             _ => false,
         };
-        let glow = 1.12 - ((x - lamp) / w).hypot(y / h * 0.7) * 0.5;
+        let glow = 1.12 - length((x - lamp) / w, y / h * 0.7) * 0.5;
         scaled(if pattern { second } else { wall }, glow * (0.94 + 0.1 * noise.rough(x / 22.0, y / 22.0)))
     });
     let wood = rgb(draws.pick(&[0x6b4a2f, 0x8a6a4a, 0x4d3a2c, 0x9c8468]));
     canvas.fill(&f.rect(w / 2.0, f32::midpoint(floor, h) + 20.0, w, (h - floor) / 2.0 + 20.0, 0.0), 1.0, |x, y| {
-        let board = noise.at((x / 46.0).floor() * 3.7, (y / 9.0).floor() * 1.9);
+        let board = noise.at((x / 46.0) as i32 as f32 * 3.7, (y / 9.0) as i32 as f32 * 1.9);
         (scaled(wood, 0.75 + 0.3 * board + 0.12 * noise.rough(x / 16.0, y / 2.5)), 1.0)
     });
     canvas.flat(&f.rect(w / 2.0, floor, w, 3.5, 0.0), scaled(WHITE, 0.86));
@@ -231,7 +231,7 @@ fn studio(canvas: &mut Canvas, draws: &mut Draws, noise: &Noise) {
     });
     let (cx, cy) = (draws.range(0.2, 0.8) * w, draws.range(0.1, 0.7) * h);
     canvas.cover(|x, y| {
-        let away = ((x - cx) / w).hypot((y - cy) / h);
+        let away = length((x - cx) / w, (y - cy) / h);
         scaled(mix(a, b, (away * 1.1).clamp(0.0, 1.0)), 0.9 + 0.22 * noise.rough(x / 30.0, y / 30.0))
     });
     if draws.chance(0.6) {
@@ -244,10 +244,10 @@ fn table(canvas: &mut Canvas, draws: &mut Draws, noise: &Noise) {
     let board = draws.range(26.0, 60.0);
     let (w, h) = (canvas.width as f32, canvas.height as f32);
     canvas.cover(|x, y| {
-        let row = (y / board).floor();
-        let seam = if (y / board).fract() < 0.04 { 0.55 } else { 1.0 };
+        let row = (y / board) as i32 as f32;
+        let seam = if part(y / board) < 0.04 { 0.55 } else { 1.0 };
         let grain = noise.rough(x / 34.0 + row * 7.3, y / 2.6);
-        let light = 1.1 - 0.35 * ((x / w - 0.3).hypot(y / h - 0.2));
+        let light = 1.1 - 0.35 * length(x / w - 0.3, y / h - 0.2);
         scaled(wood, (0.76 + 0.4 * grain) * seam * light)
     });
 }

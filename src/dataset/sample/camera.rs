@@ -21,7 +21,7 @@ pub(super) fn expose(mut canvas: Canvas, draws: &mut Draws, backdrop: Backdrop) 
     for (at, (pixel, colour)) in picture.pixels_mut().zip(&canvas.pixels).enumerate() {
         let (x, y) = ((at % canvas.width) as f32 / w - 0.5, (at / canvas.width) as f32 / h - 0.5);
         let light = exposure * (1.0 - vignette * (x * x + y * y) * 1.6);
-        let noise = (draws.unit() + draws.unit() - 1.0) * grain * 1.7;
+        let noise = (draws.unit() * 2.0 - 1.0) * grain * 1.2;
         let [r, g, b] = if grey { luminance(*colour) } else { *colour };
         let balanced = if grey { [r, g, b] } else { [r * (1.0 + warmth), g, b * (1.0 - warmth)] };
         let byte =

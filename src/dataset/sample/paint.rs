@@ -60,7 +60,7 @@ impl Canvas {
         for row in rows {
             for column in columns.clone() {
                 let (x, y) = (column as f32 + 0.5, row as f32 + 0.5);
-                let coverage = (0.5 - shape.distance(x, y) / soft).clamp(0.0, 1.0);
+                let coverage = coverage(shape, soft, x, y);
                 if coverage <= 0.0 {
                     continue;
                 }
@@ -87,13 +87,21 @@ impl Canvas {
 
     /// Blurs what is inside `shape` and lets it fade at its edge over `soft_px`.
     pub fn blur_within(&mut self, shape: &impl Shape, soft_px: f32, radius: usize) {
-        let mut blurred = self.pixels.clone();
-        box_blur(&mut blurred, self.width, radius);
-        let width = self.width;
-        let owners = std::mem::take(&mut self.owners);
-        self.owners = owners.clone();
-        self.fill(shape, soft_px, |x, y| (blurred[y as usize * width + x as usize], 1.0));
-        self.owners = owners;
+        let (columns, rows) = self.area(shape.bounds(), soft_px.max(1.0));
+        if columns.is_empty() || rows.is_empty() {
+            return;
+        }
+        let line = |row: usize| row * self.width + columns.start..row * self.width + columns.end;
+        let mut blurred: Vec<Colour> = rows.clone().flat_map(|row| self.pixels[line(row)].iter().copied()).collect();
+        box_blur(&mut blurred, columns.len(), radius);
+        let mut blurred = blurred.into_iter();
+        for row in rows {
+            for (column, colour) in columns.clone().zip(blurred.by_ref()) {
+                let at = row * self.width + column;
+                let share = coverage(shape, soft_px.max(1.0), column as f32 + 0.5, row as f32 + 0.5);
+                self.pixels[at] = mix(self.pixels[at], colour, share);
+            }
+        }
     }
 
     pub fn blur(&mut self, radius: usize) {
@@ -123,20 +131,24 @@ fn box_blur(pixels: &mut [Colour], width: usize, radius: usize) {
     }
 }
 
+/// Blurs `count` pixels from `start`, `step` apart; the first and last go on beyond the ends. `line` is room to work in.
 fn blur_line(pixels: &mut [Colour], start: usize, step: usize, count: usize, radius: usize, line: &mut Vec<Colour>) {
     line.clear();
+    line.extend(std::iter::repeat_n(pixels[start], radius));
     line.extend((0..count).map(|k| pixels[start + k * step]));
-    let at = |k: isize| line[k.clamp(0, count as isize - 1) as usize];
-    let reach = radius as isize;
-    let mut sum = [0.0_f32; 3];
-    for k in -reach..=reach {
-        sum = add(sum, at(k), 1.0);
-    }
-    let share = 1.0 / (2 * radius + 1) as f32;
+    line.extend(std::iter::repeat_n(pixels[start + (count - 1) * step], radius + 1));
+    let width = 2 * radius + 1;
+    let share = 1.0 / width as f32;
+    let mut sum = line[..width].iter().fold([0.0; 3], |sum, &pixel| add(sum, pixel, 1.0));
     for k in 0..count {
         pixels[start + k * step] = sum.map(|channel| channel * share);
-        sum = add(add(sum, at(k as isize + reach + 1), 1.0), at(k as isize - reach), -1.0);
+        sum = add(add(sum, line[k + width], 1.0), line[k], -1.0);
     }
+}
+
+/// How much of the pixel around `(x, y)` the shape covers, 0..=1, when its edge is `soft` pixels wide.
+fn coverage(shape: &impl Shape, soft: f32, x: f32, y: f32) -> f32 {
+    (0.5 - shape.distance(x, y) / soft).clamp(0.0, 1.0)
 }
 
 fn add(a: Colour, b: Colour, sign: f32) -> Colour {
@@ -155,13 +167,10 @@ impl Noise {
 
     /// 0..1; features are about 1 apart.
     pub fn at(&self, x: f32, y: f32) -> f32 {
-        let (column, row) = (x.floor(), y.floor());
-        let (fx, fy) = (x - column, y - row);
+        let (column, fx) = whole_and_part(x);
+        let (row, fy) = whole_and_part(y);
         let (fx, fy) = (fx * fx * (3.0 - 2.0 * fx), fy * fy * (3.0 - 2.0 * fy));
-        let side = Self::SIDE as i32;
-        let (column, row) = (column as i32, row as i32);
-        let value =
-            |dx: i32, dy: i32| self.0[((row + dy).rem_euclid(side) * side + (column + dx).rem_euclid(side)) as usize];
+        let value = |dx: usize, dy: usize| self.0[(row + dy) % Self::SIDE * Self::SIDE + (column + dx) % Self::SIDE];
         let above = value(0, 0) + (value(1, 0) - value(0, 0)) * fx;
         let below = value(0, 1) + (value(1, 1) - value(0, 1)) * fx;
         above + (below - above) * fy
@@ -171,4 +180,18 @@ impl Noise {
     pub fn rough(&self, x: f32, y: f32) -> f32 {
         (4.0 * self.at(x, y) + 2.0 * self.at(x * 2.1, y * 2.1) + self.at(x * 4.3, y * 4.3)) / 7.0
     }
+}
+
+/// `x` modulo the lattice as an index, and the part after the point. Rounding in the library would cost most of the time here.
+fn whole_and_part(x: f32) -> (usize, f32) {
+    /// A multiple of the lattice's side, above any coordinate; small enough to keep eight bits after the point.
+    const SHIFT: f32 = 16_384.0;
+    let shifted = (x + SHIFT).max(0.0);
+    let whole = shifted as usize;
+    (whole % Noise::SIDE, shifted - whole as f32)
+}
+
+/// The part of `x` after the point, counted upwards from the next whole number below.
+pub(super) fn part(x: f32) -> f32 {
+    x - (x as i32 - i32::from(x < 0.0)) as f32
 }

@@ -107,8 +107,8 @@ impl Shape for Oval {
         let (u, v) = (u * self.frame.unit, v * self.frame.unit);
         let u = u / (1.0 - self.taper * (v / self.rv).clamp(-1.0, 1.0));
         let (p, q) = (u / self.ru, v / self.rv);
-        let k0 = p.hypot(q);
-        let k1 = (p / self.ru).hypot(q / self.rv);
+        let k0 = length(p, q);
+        let k1 = length(p / self.ru, q / self.rv);
         if k1 > 1e-6 { k0 * (k0 - 1.0) / k1 } else { -self.ru.min(self.rv) }
     }
 
@@ -131,7 +131,7 @@ impl Shape for Rect {
         let (u, v) = self.frame.local(x, y);
         let p = (u * self.frame.unit).abs() - self.hu + self.corner;
         let q = (v * self.frame.unit).abs() - self.hv + self.corner;
-        p.max(0.0).hypot(q.max(0.0)) + p.max(q).min(0.0) - self.corner
+        length(p.max(0.0), q.max(0.0)) + p.max(q).min(0.0) - self.corner
     }
 
     fn bounds(&self) -> Bounds {
@@ -217,13 +217,18 @@ impl<A: Shape, B: Shape> Shape for Without<A, B> {
     }
 }
 
+/// As `hypot`, without its care for huge numbers, which costs most of the time here.
+pub(super) fn length(x: f32, y: f32) -> f32 {
+    (x * x + y * y).sqrt()
+}
+
 /// Place along the segment (0..=1) that is nearest to the point, and the distance to it.
 fn segment(a: Point, b: Point, x: f32, y: f32) -> (f32, f32) {
     let (ex, ey) = (b.0 - a.0, b.1 - a.1);
     let (px, py) = (x - a.0, y - a.1);
-    let length = ex * ex + ey * ey;
-    let t = if length > 0.0 { ((px * ex + py * ey) / length).clamp(0.0, 1.0) } else { 0.0 };
-    (t, (px - t * ex).hypot(py - t * ey))
+    let square = ex * ex + ey * ey;
+    let t = if square > 0.0 { ((px * ex + py * ey) / square).clamp(0.0, 1.0) } else { 0.0 };
+    (t, length(px - t * ex, py - t * ey))
 }
 
 fn around(points: &[Point], margin: f32) -> Bounds {

@@ -116,8 +116,10 @@ fn read_blocks<T>(
 
 fn check_name(name: &str, what: &str) -> Result<(), String> {
     if name.ends_with('\r') {
-        return Err("Windows line ends (CR LF), which the official program refuses; convert the file, e.g. with dos2unix"
-            .to_owned());
+        return Err(
+            "Windows line ends (CR LF), which the official program refuses; convert the file, e.g. with dos2unix"
+                .to_owned(),
+        );
     }
     if name.trim().is_empty() {
         return Err("an empty line where an image name is expected".to_owned());
@@ -127,7 +129,9 @@ fn check_name(name: &str, what: &str) -> Result<(), String> {
     }
     let numbers = name.split_ascii_whitespace().filter(|w| w.parse::<f64>().is_ok()).count();
     if 3 < numbers {
-        return Err(format!("`{name}` where an image name is expected: the count before it is too small for its {what}s"));
+        return Err(format!(
+            "`{name}` where an image name is expected: the count before it is too small for its {what}s"
+        ));
     }
     Ok(())
 }
@@ -144,7 +148,7 @@ fn settle_shape(texts: &[(&Path, String)], shape: Shape) -> Result<Shape, FddbTe
             let third = words.by_ref().nth(2);
             let columns = third.map_or(0, |_| 3 + words.count());
             let angle = third.and_then(|w| w.parse::<f64>().ok()).is_some_and(|v| v.abs() <= std::f64::consts::TAU);
-            (fives, sixes) = (fives | (columns == 5), sixes | (columns == 6));
+            (fives, sixes) = (fives || columns == 5, sixes || columns == 6);
             if (fives && sixes) || 6 < columns || (columns == 6 && !angle) {
                 let place = Place { path: (*path).into(), line: line_number };
                 return Err(place.error(format!(

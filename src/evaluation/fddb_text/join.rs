@@ -124,8 +124,7 @@ fn by_name<'a>(
     may_go_on: bool,
 ) -> Result<Vec<&'a DetectedImage>, FddbTextError> {
     let by_name: HashMap<&str, &DetectedImage> = detections.iter().map(|d| (d.name.as_str(), d)).collect();
-    let missing: Vec<&AnnotatedImage> =
-        annotations.iter().filter(|a| !by_name.contains_key(a.name.as_str())).collect();
+    let missing: Vec<&AnnotatedImage> = annotations.iter().filter(|a| !by_name.contains_key(a.name.as_str())).collect();
     if let Some(first) = missing.first() {
         return Err(first.place.error(missing_detections(&first.name, missing.len())));
     }

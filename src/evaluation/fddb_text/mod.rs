@@ -84,7 +84,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, FddbTextError> {
     let bytes = std::fs::read(path).map_err(|source| FddbTextError::Read { path: path.to_owned(), source })?;
     String::from_utf8(bytes).map_err(|e| {
         let valid = e.utf8_error().valid_up_to();
-        let line = 1 + e.as_bytes()[..valid].iter().filter(|&&b| b == b'\n').count();
+        let line = e.as_bytes()[..valid].split(|&b| b == b'\n').count();
         Place { path: path.into(), line }.error("this is not text (UTF-8); is it the right file?")
     })
 }

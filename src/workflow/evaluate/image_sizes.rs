@@ -11,12 +11,10 @@ use crate::evaluation::fddb_text::ImageSizes;
 const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "JPG", "png", "ppm", "bmp"];
 
 /// The sizes of the named images below `root`, from their headers.
-pub(super) fn read_headers<'a>(
-    root: &Path,
-    names: impl Iterator<Item = &'a str>,
-) -> Result<ImageSizes, EvaluateError> {
+pub(super) fn read_headers<'a>(root: &Path, names: impl Iterator<Item = &'a str>) -> Result<ImageSizes, EvaluateError> {
     let names: Vec<&str> = names.collect();
-    let sizes: Result<HashMap<_, _>, _> = names.par_iter().map(|name| Ok(((*name).to_owned(), size(root, name)?))).collect();
+    let sizes: Result<HashMap<_, _>, _> =
+        names.par_iter().map(|name| Ok(((*name).to_owned(), size(root, name)?))).collect();
     sizes
 }
 

@@ -7,6 +7,7 @@ mod report;
 
 use std::path::{Path, PathBuf};
 
+use super::WorkEvent;
 use crate::domain::{Cancel, Progress};
 use crate::evaluation::fddb_text::{
     FddbTextError, Order, Shape, UnreadableScores, join, read_annotations, read_detections, read_list, read_sizes,
@@ -65,11 +66,11 @@ pub enum EvaluateError {
 /// appears whole or not at all, and none before everything has been computed.
 pub fn evaluate_fddb(
     config: &FddbEvaluation,
-    observer: &mut dyn FnMut(Progress),
+    observer: &mut super::Observer,
     cancel: &Cancel,
 ) -> Result<EvaluationReport, EvaluateError> {
     let mut step = |what: &str, done: u64| {
-        observer(Progress { what: what.to_owned(), done, total: 3 });
+        observer(WorkEvent::Progress(Progress { what: what.to_owned(), done, total: 3 }));
         if cancel.is_cancelled() { Err(EvaluateError::Cancelled) } else { Ok(()) }
     };
     step("Reading annotations and detections", 0)?;
@@ -80,7 +81,7 @@ pub fn evaluate_fddb(
     step("Writing curves", 2)?;
     let mut report = EvaluationReport::new(config, &images, curves);
     report.files = output::write_all(config, &report)?;
-    observer(Progress { what: "Evaluated".to_owned(), done: 3, total: 3 });
+    observer(WorkEvent::Progress(Progress { what: "Evaluated".to_owned(), done: 3, total: 3 }));
     Ok(report)
 }
 

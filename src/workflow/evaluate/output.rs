@@ -37,10 +37,8 @@ pub(super) fn write_all(config: &FddbEvaluation, report: &EvaluationReport) -> R
     let mut files: Vec<PathBuf> = contents.iter().map(|(name, _)| config.out.join(name)).collect();
     files.push(config.out.join("summary.json"));
     let with_files = EvaluationReport { files: files.clone(), ..report.clone() };
-    let summary = serde_json::to_vec_pretty(&with_files).map_err(|e| EvaluateError::Write {
-        path: config.out.join("summary.json"),
-        source: e.into(),
-    })?;
+    let summary = serde_json::to_vec_pretty(&with_files)
+        .map_err(|e| EvaluateError::Write { path: config.out.join("summary.json"), source: e.into() })?;
     contents.push(("summary.json".to_owned(), summary));
     write_together(&config.out, &contents)?;
     Ok(files)

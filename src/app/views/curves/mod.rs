@@ -49,16 +49,29 @@ pub struct CurvesView<'a> {
 
 impl CurvesView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
-        let side = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin { left: 16, right: 8, top: 16, bottom: 16 });
-        Panel::left("shown curves").frame(side).resizable(false).exact_size(280.0).show_separator_line(false).show(ui, |ui| {
-            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| self.side(ui));
+        let side = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin {
+            left: 16,
+            right: 8,
+            top: 16,
+            bottom: 16,
         });
-        let main = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin { left: 8, right: 16, top: 16, bottom: 16 });
+        Panel::left("shown curves").frame(side).resizable(false).exact_size(280.0).show_separator_line(false).show(
+            ui,
+            |ui| {
+                ScrollArea::vertical().auto_shrink(false).show(ui, |ui| self.side(ui));
+            },
+        );
+        let main = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin {
+            left: 8,
+            right: 16,
+            top: 16,
+            bottom: 16,
+        });
         egui::CentralPanel::default().frame(main).show(ui, |ui| {
             if self.model.is_empty() && !self.model.published.iter().any(|p| p.shown) {
                 return nothing(ui);
             }
-            let table = (90.0 + 26.0 * self.model.shown().count() as f32).min(ui.available_height() * 0.42);
+            let table = (92.0 + 34.0 * self.model.shown().count() as f32).min(ui.available_height() * 0.42);
             let height = ui.available_height() - table - theme::GAP;
             ui.columns(2, |columns| {
                 plot::show(&mut columns[0], self, Score::Discrete, height);
@@ -135,8 +148,11 @@ impl CurvesView<'_> {
         super::start::card(ui, "Published", |ui| {
             for (index, published) in self.model.published.iter().enumerate() {
                 let mut shown = published.shown;
-                let text = RichText::new(format!("{} {}", published.name, published.year)).small();
-                if ui.checkbox(&mut shown, text).changed() {
+                let response = ui.checkbox(&mut shown, RichText::new(&published.name).small());
+                if !published.notes.is_empty() {
+                    response.clone().on_hover_text(&published.notes);
+                }
+                if response.changed() {
                     self.commands.push(Command::Curves(CurvesCommand::TogglePublished(index)));
                 }
             }

@@ -20,6 +20,11 @@ impl CurveKey {
     pub fn text(&self) -> String {
         format!("Round {}, {}", self.round, self.label)
     }
+
+    /// A number that stays the curve's own: two for each round, rectangles first.
+    pub fn number(&self) -> usize {
+        self.round.saturating_sub(1) as usize * 2 + usize::from(self.label != "rectangle")
+    }
 }
 
 /// Which of FDDB's two scores.
@@ -51,7 +56,8 @@ pub struct DrawnLine {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
     pub name: String,
-    pub year: u32,
+    /// What to know before comparing, e.g. that the curve was smoothed.
+    pub notes: String,
     pub discrete: Vec<(f64, f64)>,
     pub continuous: Vec<(f64, f64)>,
     pub shown: bool,
@@ -236,7 +242,8 @@ mod tests {
     fn a_line_runs_from_few_to_many_with_the_best_rate_of_each() {
         let mut model = CurvesModel::default();
         model.put(key(1), 100, curve(&[(0.1, 5, 9.0), (0.5, 1, 8.0), (0.7, 0, 6.0), (0.9, 0, 3.0)]));
-        let rates: Vec<_> = model.lines(Score::Discrete)[0].points.iter().map(|p| (p.false_positives, p.rate)).collect();
+        let rates: Vec<_> =
+            model.lines(Score::Discrete)[0].points.iter().map(|p| (p.false_positives, p.rate)).collect();
         assert_eq!(rates, [(0, 0.6), (1, 0.8), (5, 0.9)]);
         assert_eq!(model.lines(Score::Discrete)[0].points[0].threshold, 0.7);
         assert!((model.lines(Score::Continuous)[0].points[2].rate - 0.72).abs() < 1e-12);
@@ -260,7 +267,8 @@ mod tests {
 
     #[test]
     fn a_long_curve_is_thinned_but_keeps_its_ends() {
-        let points: Vec<_> = (0..50_000u64).rev().map(|n| (1.0 - n as f64 / 50_000.0, n, n as f64 / 50_000.0)).collect();
+        let points: Vec<_> =
+            (0..50_000u64).rev().map(|n| (1.0 - n as f64 / 50_000.0, n, n as f64 / 50_000.0)).collect();
         let readings = readings(&curve(&points), Score::Discrete);
         assert!(readings.len() <= LINE_POINTS_MAX + 1, "{}", readings.len());
         assert_eq!((readings[0].false_positives, readings.last().unwrap().false_positives), (0, 49_999));

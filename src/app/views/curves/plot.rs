@@ -32,8 +32,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height:
             .allow_scroll(false)
             .allow_drag(false)
             .show_background(false)
+            .grid_color(theme::GRID)
             .show_crosshair(false);
-        let plot = if log { plot.x_grid_spacer(log_marks) } else { plot };
+        let plot = if log { plot.x_grid_spacer(|input: GridInput| log_marks(input.bounds)) } else { plot };
         let shown = plot.show(ui, |plot| {
             plot.set_plot_bounds_x(x_of(0.0, log)..=x_max);
             plot.set_plot_bounds_y(0.0..=1.0);
@@ -53,7 +54,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height:
         let reading = pointer.and_then(|pointer| nearest(view, score, &shown.transform, pointer));
         if let Some((line, reading)) = reading {
             readout(ui, &shown.transform, &line, &reading, log, shown.response.rect);
-            if shown.response.clicked() {
+            if shown.response.clicked() && reading.threshold != f64::MAX {
                 view.push(CurvesCommand::ReviewFrom(reading.threshold));
             }
         }
@@ -70,8 +71,7 @@ fn x_text(value: f64, log: bool) -> String {
     if count < 0.75 { "0".to_owned() } else { format!("{count:.0}") }
 }
 
-fn log_marks(input: GridInput) -> Vec<GridMark> {
-    let (low, high) = input.bounds;
+fn log_marks((low, high): (f64, f64)) -> Vec<GridMark> {
     let mut marks = vec![GridMark { value: NONE_AT.log10(), step_size: 1.0 }];
     for decade in low.floor() as i32..=high.ceil() as i32 {
         for digit in 1..10 {
@@ -89,19 +89,24 @@ fn color(key: &CurveKey) -> Color32 {
     theme::series(key.round.saturating_sub(1) as usize)
 }
 
-fn is_dashed(key: &CurveKey) -> bool {
-    key.label != "rectangle"
+/// The figures' dashes, as near as the plot has them.
+fn style(key: &CurveKey) -> LineStyle {
+    match key.number() % 4 {
+        0 => LineStyle::Solid,
+        1 => LineStyle::Dashed { length: 8.0 },
+        2 => LineStyle::Dotted { spacing: 6.0 },
+        _ => LineStyle::Dashed { length: 18.0 },
+    }
 }
 
 fn drawn(line: &DrawnLine, log: bool) -> Line<'static> {
     let points: Vec<[f64; 2]> =
         line.points.iter().map(|point| [x_of(point.false_positives as f64, log), point.rate]).collect();
     let strength = if line.age == 0 { 1.0 } else { (0.45 / line.age as f32).max(0.1) };
-    let style = if is_dashed(&line.key) { LineStyle::Dashed { length: 8.0 } } else { LineStyle::Solid };
     Line::new(format!("{} {}", line.key.text(), line.step), PlotPoints::new(points))
         .color(theme::faded(color(&line.key), strength))
         .width(if line.age == 0 { 2.2 } else { 1.2 })
-        .style(style)
+        .style(style(&line.key))
         .allow_hover(false)
 }
 
@@ -109,14 +114,21 @@ fn drawn(line: &DrawnLine, log: bool) -> Line<'static> {
 pub(super) fn paint_sample(painter: &Painter, rect: Rect, key: &CurveKey) {
     let ends = [rect.left_center(), rect.right_center()];
     let stroke = Stroke::new(2.4, color(key));
-    if is_dashed(key) {
-        painter.extend(Shape::dashed_line(&ends, stroke, 7.0, 4.0));
-    } else {
-        painter.line_segment(ends, stroke);
+    match style(key) {
+        LineStyle::Solid => {
+            painter.line_segment(ends, stroke);
+        }
+        LineStyle::Dashed { length } => painter.extend(Shape::dashed_line(&ends, stroke, length, length * 0.6)),
+        LineStyle::Dotted { spacing } => painter.extend(Shape::dotted_line(&ends, stroke.color, spacing, 1.6)),
     }
 }
 
-fn nearest(view: &CurvesView<'_>, score: Score, transform: &PlotTransform, pointer: Pos2) -> Option<(DrawnLine, Reading)> {
+fn nearest(
+    view: &CurvesView<'_>,
+    score: Score,
+    transform: &PlotTransform,
+    pointer: Pos2,
+) -> Option<(DrawnLine, Reading)> {
     let log = view.model.log_x;
     let distance = |reading: &Reading| position(transform, reading, log).distance(pointer);
     view.model.nearest(score, distance, REACH).map(|(line, reading)| (line.clone(), reading))
@@ -130,13 +142,13 @@ fn readout(ui: &Ui, transform: &PlotTransform, line: &DrawnLine, reading: &Readi
     let at = position(transform, reading, log);
     let painter = ui.painter().with_clip_rect(frame);
     painter.circle(at, 5.0, color(&line.key), Stroke::new(1.5, theme::STRONG));
-    let text = format!(
-        "{}\n{} false positives\nrate {:.4}\nscore from {:.3}\nClick to review from this score",
-        line.key.text(),
-        reading.false_positives,
-        reading.rate,
-        reading.threshold
-    );
+    let score = if reading.threshold == f64::MAX {
+        "no detection".to_owned()
+    } else {
+        format!("score from {:.3}\nClick to review from this score", reading.threshold)
+    };
+    let (name, count) = (line.key.text(), reading.false_positives);
+    let text = format!("{name}\n{count} false positives\nrate {:.4}\n{score}", reading.rate);
     let galley = painter.layout_no_wrap(text, FontId::proportional(12.5), theme::TEXT);
     let size = galley.size() + vec2(16.0, 12.0);
     let x = if at.x + size.x + 14.0 < frame.right() { at.x + 12.0 } else { at.x - size.x - 12.0 };
@@ -152,9 +164,12 @@ mod tests {
 
     #[test]
     fn a_logarithmic_axis_has_room_for_none() {
-        assert_eq!((x_text(x_of(0.0, true), true), x_text(x_of(100.0, true), true)), ("0".to_owned(), "100".to_owned()));
+        assert_eq!(
+            (x_text(x_of(0.0, true), true), x_text(x_of(100.0, true), true)),
+            ("0".to_owned(), "100".to_owned())
+        );
         assert_eq!(x_text(x_of(250.0, false), false), "250");
-        let marks = log_marks(GridInput { bounds: (NONE_AT.log10(), 3.3), base_step_size: 0.01 });
+        let marks = log_marks((NONE_AT.log10(), 3.3));
         let tens = marks.iter().filter(|mark| mark.step_size == 1.0).count();
         assert_eq!(tens, 5, "0, 1, 10, 100, 1000");
     }

@@ -123,7 +123,9 @@ mod tests {
 
     #[test]
     fn wider_and_taller_mean_what_is_seen_whatever_the_axes() {
-        for upright in [Ellipse::new(40.0, 25.0, std::f64::consts::FRAC_PI_2, 0.0, 0.0), Ellipse::new(25.0, 40.0, 0.0, 0.0, 0.0)] {
+        for upright in
+            [Ellipse::new(40.0, 25.0, std::f64::consts::FRAC_PI_2, 0.0, 0.0), Ellipse::new(25.0, 40.0, 0.0, 0.0, 0.0)]
+        {
             let wider = nudge(&upright, Nudge::Widen(1.0)).bounding_box();
             assert!(close(wider.width(), 54.0) && close(wider.height(), 80.0), "{wider:?}");
             let taller = nudge(&upright, Nudge::Heighten(1.0)).bounding_box();

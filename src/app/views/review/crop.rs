@@ -28,9 +28,9 @@ pub(super) fn request(row: &CandidateRow, detail: &ImageDetail) -> PictureReques
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     let Some(row) = view.model.current().cloned() else { return };
-    let response = ui.interact(rect, ui.id().with("crop"), Sense::hover());
+    let response = ui.interact(rect, ui.scope_id().with("crop"), Sense::hover());
     let label = format!("Crop of candidate {}", row.candidate.id);
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Image, true, &label));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &label));
     let factor = if view.model.zoomed { CONTEXT_ZOOMED } else { CONTEXT };
     let fit = canvas::fit_region(&canvas::context_region(&row.candidate.bbox, factor), rect);
     let detail = view.details.get(&row);

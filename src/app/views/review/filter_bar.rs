@@ -37,9 +37,9 @@ fn panel(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFilter) {
     theme::card().show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
             ui.label("Score");
-            ui.add(DragValue::new(&mut filter.score.0).range(0.0..=1.0).speed(0.005).fixed_decimals(2));
+            ui.name_inputs("Lowest score", |ui| ui.add(score_value(&mut filter.score.0)));
             ui.label("to");
-            ui.add(DragValue::new(&mut filter.score.1).range(0.0..=1.0).speed(0.005).fixed_decimals(2));
+            ui.name_inputs("Highest score", |ui| ui.add(score_value(&mut filter.score.1)));
             ui.add_space(theme::GAP);
             choose(ui, "Verdict", filter.verdicts.text(), |ui| {
                 for shown in ShownVerdicts::ALL {
@@ -65,8 +65,12 @@ fn panel(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFilter) {
                 }
             });
             ui.label("Name");
-            let edit = TextEdit::singleline(&mut filter.name).desired_width(160.0).hint_text("part of the image's name");
+            let edit =
+                TextEdit::singleline(&mut filter.name).desired_width(160.0).hint_text("part of the image's name");
             let response = ui.add(edit);
+            if just_opened(ui) {
+                response.request_focus();
+            }
             if response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter)) {
                 close = true;
             }
@@ -84,8 +88,23 @@ fn panel(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFilter) {
     }
 }
 
+fn score_value(score: &mut f32) -> DragValue<'_> {
+    DragValue::new(score).range(0.0..=1.0).speed(0.005).fixed_decimals(2)
+}
+
 fn choose(ui: &mut Ui, name: &str, selected: &str, content: impl FnOnce(&mut Ui)) {
     ui.label(name);
-    ComboBox::from_id_salt(name).selected_text(selected).width(130.0).show_ui(ui, content);
+    ui.name_inputs(name, |ui| {
+        ComboBox::from_id_salt(name).selected_text(selected).width(130.0).show_ui(ui, content);
+    });
     ui.add_space(4.0);
+}
+
+/// Whether the panel was not there in the frame before.
+fn just_opened(ui: &Ui) -> bool {
+    let now = ui.ctx().cumulative_pass_nr();
+    let id = ui.scope_id().with("last shown");
+    let before = ui.data(|data| data.get_temp::<u64>(id));
+    ui.data_mut(|data| data.insert_temp(id, now));
+    before.is_none_or(|before| before + 1 < now)
 }

@@ -23,7 +23,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     view.push(ReviewCommand::Columns(columns));
     let position = view.model.position();
     let current_row = position / columns;
-    let id = ui.id().with("grid row");
+    let id = ui.scope_id().with("grid row");
     let moved = ui.data(|data| data.get_temp::<usize>(id)) != Some(current_row);
     ui.data_mut(|data| data.insert_temp(id, current_row));
     ScrollArea::vertical().auto_shrink(false).show_viewport(ui, |ui, viewport| {
@@ -52,9 +52,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
 fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
     let row = &view.model.rows()[index];
     let candidate = row.candidate.clone();
-    let response = ui.interact(rect, ui.id().with(candidate.id), Sense::click());
+    let response = ui.interact(rect, ui.scope_id().with(candidate.id), Sense::click());
     let label = format!("Candidate {}", candidate.id);
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Button, true, &label));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
     let region = canvas::context_region(&candidate.bbox, CONTEXT);
     let fit = canvas::fit_region(&region, rect);
     let shown = match view.details.path_of(row) {
@@ -69,7 +69,13 @@ fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
     let painter = ui.painter();
     canvas::paint_picture(painter, rect, &fit, &shown);
     let score = format!("{:.2}", candidate.score);
-    canvas::paint_tag(painter, rect.left_top() + vec2(6.0, 6.0), Align2::LEFT_TOP, &score, theme::faded(theme::TEXT, 0.85));
+    canvas::paint_tag(
+        painter,
+        rect.left_top() + vec2(6.0, 6.0),
+        Align2::LEFT_TOP,
+        &score,
+        theme::faded(theme::TEXT, 0.85),
+    );
     if let Some(verdict) = candidate.verdict {
         let corner = rect.left_bottom() + vec2(6.0, -6.0);
         let color = theme::verdict(candidate.verdict);
@@ -77,7 +83,7 @@ fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
     }
     let selected = view.model.is_selected(index);
     if selected {
-        painter.rect_filled(rect, f32::from(theme::CARD_RADIUS), theme::faded(theme::ACCENT, 0.25));
+        painter.rect_filled(rect, theme::PICTURE_RADIUS, theme::faded(theme::ACCENT, 0.25));
     }
     let current = index == view.model.position();
     let (color, width) = match (current, selected) {

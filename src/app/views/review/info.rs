@@ -53,7 +53,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     });
     ui.add_space(2.0);
     ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing = egui::vec2(6.0, 4.0);
+        ui.spacing_mut().item_spacing = egui::vec2(5.0, 4.0);
+        ui.spacing_mut().interact_size.y = 20.0;
+        ui.spacing_mut().button_padding = egui::vec2(7.0, 2.0);
         for (action, reason) in REASON_KEYS.into_iter().zip(REASONS) {
             let text = RichText::new(format!("{}  {reason}", view.keymap.text(action))).small();
             let button = egui::Button::new(text).small();

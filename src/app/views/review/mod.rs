@@ -54,7 +54,8 @@ pub struct ReviewView<'a> {
 impl ReviewView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
         Panel::bottom("review_actions").frame(theme::bar()).show_separator_line(true).show(ui, |ui| self.actions(ui));
-        let frame = Frame::new().fill(theme::BACKGROUND).inner_margin(Margin { left: 16, right: 16, top: 10, bottom: 12 });
+        let frame =
+            Frame::new().fill(theme::BACKGROUND).inner_margin(Margin { left: 16, right: 16, top: 10, bottom: 12 });
         egui::CentralPanel::default().frame(frame).show(ui, |ui| {
             self.failure(ui);
             filter_bar::show(ui, self);
@@ -159,11 +160,13 @@ impl ReviewView<'_> {
             for action in [Action::Undo, Action::Redo] {
                 self.small(ui, action);
             }
-            ui.with_layout(egui::Layout::right_to_left(Align::Center), |ui| self.progress(ui));
+            self.progress(ui);
         });
         ui.horizontal(|ui| {
             use Action as A;
-            for action in [A::Previous, A::Next, A::NextUndecided, A::Zoom, A::Grid, A::Overlays, A::Filter, A::ShowKeys] {
+            for action in
+                [A::Previous, A::Next, A::NextUndecided, A::Zoom, A::Grid, A::Overlays, A::Filter, A::ShowKeys]
+            {
                 self.small(ui, action);
             }
         });
@@ -202,19 +205,16 @@ impl ReviewView<'_> {
         if let Some(rate) = self.model.pace.per_minute() {
             pace = format!("{rate:.0} a minute");
             if let Some(minutes) = self.model.pace.minutes_left(left) {
-                pace.push_str(&format!("  ·  {} left", minutes_text(minutes)));
+                pace = format!("{pace}  ·  {} left", minutes_text(minutes));
             }
         }
-        ui.vertical(|ui| {
-            ui.with_layout(egui::Layout::top_down(Align::Max), |ui| {
-                ui.label(RichText::new(format!("{done} decided  ·  {left} left")).color(theme::STRONG));
-                let saving = if self.model.is_saving() { "Saving…" } else { pace.as_str() };
-                ui.label(RichText::new(saving).small().color(theme::WEAK));
-            });
-        });
         let share = done as f32 / (done + left).max(1) as f32;
-        let bar = egui::ProgressBar::new(share).desired_width(140.0).desired_height(6.0).fill(theme::GOOD);
-        ui.add(bar);
+        ui.with_layout(egui::Layout::top_down(Align::Max), |ui| {
+            ui.spacing_mut().item_spacing.y = 3.0;
+            ui.label(RichText::new(format!("{done} decided  ·  {left} left")).color(theme::STRONG));
+            ui.add(egui::ProgressBar::new(share).desired_width(190.0).desired_height(5.0).fill(theme::GOOD));
+            ui.label(RichText::new(pace).small().color(theme::WEAK));
+        });
     }
 }
 

@@ -68,7 +68,8 @@ pub struct Adjusting {
     pub ellipse: Ellipse,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of the screen that have nothing to do with each other")]
 pub struct ReviewModel<Key> {
     pub filter: ReviewFilter,
     pub filter_open: bool,
@@ -92,7 +93,37 @@ pub struct ReviewModel<Key> {
     waiting_keys: VecDeque<Key>,
 }
 
+impl<Key> Default for ReviewModel<Key> {
+    fn default() -> Self {
+        Self {
+            filter: ReviewFilter::default(),
+            filter_open: false,
+            layout: Layout::default(),
+            overlays_hidden: false,
+            zoomed: false,
+            adjusting: None,
+            failure: None,
+            counts: VerdictCounts::default(),
+            pace: Pace::default(),
+            total: None,
+            rows: Vec::new(),
+            position: 0,
+            selected: BTreeSet::new(),
+            complete: false,
+            brought_in: HashSet::new(),
+            pending: None,
+            waiting_keys: VecDeque::new(),
+        }
+    }
+}
+
 impl<Key> ReviewModel<Key> {
+    /// Candidates with and without a verdict.
+    pub fn counts_total(&self) -> u64 {
+        let c = &self.counts;
+        c.undecided + c.confirmed + c.rejected + c.missed_face + c.skipped
+    }
+
     pub fn rows(&self) -> &[CandidateRow] {
         &self.rows
     }
@@ -196,6 +227,11 @@ impl<Key> ReviewModel<Key> {
     /// Whether a decision is on its way; until it is confirmed keys have to wait.
     pub fn is_saving(&self) -> bool {
         self.pending.is_some()
+    }
+
+    /// Whether a key that comes now has to stand in line: behind a decision on its way, or behind earlier keys.
+    pub fn must_wait(&self) -> bool {
+        self.is_saving() || !self.waiting_keys.is_empty()
     }
 
     pub fn wait(&mut self, key: Key) {
@@ -321,5 +357,157 @@ fn tally(counts: &mut VerdictCounts, verdict: Option<Verdict>) -> &mut u64 {
         Some(Verdict::Rejected) => &mut counts.rejected,
         Some(Verdict::MissedFace) => &mut counts.missed_face,
         Some(Verdict::Skipped) => &mut counts.skipped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{FalsePositiveKind, ImageId, RoundId};
+    use crate::geometry::BoundingBox;
+
+    fn row(id: i64) -> CandidateRow {
+        let candidate = Candidate {
+            id: CandidateId(id),
+            round: RoundId(1),
+            image: ImageId(1),
+            bbox: BoundingBox::new(0.0, 0.0, 10.0, 20.0),
+            score: 0.5,
+            max_iou: 0.0,
+            kind: FalsePositiveKind::Background,
+            verdict: None,
+        };
+        let image_name = "image".to_owned();
+        CandidateRow { candidate, round_number: 1, image_name, fold: None, group: None, group_size: 1 }
+    }
+
+    fn model(count: i64) -> ReviewModel<char> {
+        let counts = VerdictCounts { undecided: count as u64, ..VerdictCounts::default() };
+        let mut model = ReviewModel { counts, ..ReviewModel::default() };
+        model.extend((1..=count).map(row).collect(), true);
+        model
+    }
+
+    fn verdicts(model: &ReviewModel<char>) -> Vec<Option<Verdict>> {
+        model.rows().iter().map(|row| row.candidate.verdict).collect()
+    }
+
+    fn saved(model: &ReviewModel<char>, ids: &[i64]) -> Saved {
+        let candidates: Vec<CandidateId> = ids.iter().copied().map(CandidateId).collect();
+        let changed = model.rows().iter().map(|r| r.candidate.clone()).filter(|c| candidates.contains(&c.id)).collect();
+        Saved { candidates, changed, row: None }
+    }
+
+    #[test]
+    fn a_decision_shows_at_once_goes_on_and_counts() {
+        let mut model = model(3);
+        let decision = model.decide(Verdict::Confirmed, Some("animal")).unwrap();
+        let candidates = vec![CandidateId(1)];
+        assert_eq!(decision, Decision::Verdict { candidates, verdict: Verdict::Confirmed, reason: Some("animal") });
+        assert_eq!((model.position(), model.counts.undecided, model.counts.confirmed), (1, 2, 1));
+        assert!(model.is_saving());
+        let done = saved(&model, &[1]);
+        model.confirmed(&done, 1.0);
+        assert!(!model.is_saving());
+        assert_eq!((model.pace.given(), model.counts_total()), (1, 3));
+    }
+
+    #[test]
+    fn keys_wait_in_order_until_the_decision_before_is_saved() {
+        let mut model = model(3);
+        model.decide(Verdict::Confirmed, None);
+        for key in ['a', 'x'] {
+            assert!(model.must_wait());
+            model.wait(key);
+        }
+        assert_eq!(model.next_waiting(), None, "nothing is read while a decision is on its way");
+        let done = saved(&model, &[1]);
+        model.confirmed(&done, 1.0);
+        assert!(model.must_wait(), "a new key stands behind those that wait");
+        assert_eq!((model.next_waiting(), model.next_waiting(), model.next_waiting()), (Some('a'), Some('x'), None));
+        assert!(!model.must_wait());
+    }
+
+    #[test]
+    fn what_cannot_be_saved_is_taken_back_and_stops_the_queue() {
+        let mut model = model(3);
+        model.decide(Verdict::Rejected, None);
+        model.wait('a');
+        model.failed("No space left on the disk".to_owned());
+        assert_eq!((verdicts(&model), model.position()), (vec![None; 3], 0));
+        assert_eq!((model.counts.undecided, model.counts.rejected), (3, 0));
+        assert_eq!(model.next_waiting(), None, "what was pressed after it is dropped");
+        assert!(model.failure.as_ref().unwrap().contains("No space left"));
+        model.decide(Verdict::Confirmed, None);
+        assert_eq!(model.failure, None);
+    }
+
+    #[test]
+    fn the_grid_decides_on_the_selection_in_one_gesture() {
+        let mut model = model(5);
+        model.layout = Layout::Grid;
+        model.go_to(1);
+        model.select_to(3);
+        model.toggle_selected(2);
+        let Some(Decision::Verdict { candidates, .. }) = model.decide(Verdict::Confirmed, None) else { panic!() };
+        assert_eq!(candidates, [CandidateId(2), CandidateId(4)]);
+        assert_eq!((model.selected_count(), model.position()), (0, 2));
+    }
+
+    #[test]
+    fn undo_goes_back_to_its_candidate_even_when_the_filter_had_left_it_out() {
+        let mut model = model(3);
+        model.decide(Verdict::Confirmed, None);
+        let done = saved(&model, &[1]);
+        model.confirmed(&done, 1.0);
+        model.undo();
+        let mut undone = saved(&model, &[1]);
+        undone.changed[0].verdict = None;
+        model.confirmed(&undone, 2.0);
+        assert_eq!((model.position(), verdicts(&model)[0], model.counts.undecided), (0, None, 3));
+        model.undo();
+        let candidates = vec![CandidateId(99)];
+        model.confirmed(&Saved { candidates, changed: Vec::new(), row: Some(row(99)) }, 3.0);
+        assert_eq!(model.current().unwrap().candidate.id, CandidateId(99));
+        model.extend(vec![row(99)], true);
+        assert_eq!(model.rows().len(), 4, "it does not come twice");
+    }
+
+    #[test]
+    fn next_undecided_wraps_around_and_stays_when_all_is_decided() {
+        let mut model = model(3);
+        for id in [1, 2] {
+            model.go_to(id as usize - 1);
+            model.decide(Verdict::Skipped, None);
+            let done = saved(&model, &[id]);
+            model.confirmed(&done, 0.0);
+        }
+        model.go_to(0);
+        model.next_undecided();
+        assert_eq!(model.position(), 2);
+        model.decide(Verdict::Skipped, None);
+        model.next_undecided();
+        assert_eq!(model.position(), 2);
+    }
+
+    #[test]
+    fn a_missed_face_is_written_as_it_was_adjusted() {
+        let mut model = model(2);
+        model.start_adjusting();
+        let ellipse = Ellipse::new(9.0, 4.0, 0.1, 5.0, 5.0);
+        model.adjusting.as_mut().unwrap().ellipse = ellipse;
+        let decision = model.commit_adjusted().unwrap();
+        assert_eq!(decision, Decision::Face { candidate: CandidateId(1), shape: FaceShape::Ellipse(ellipse) });
+        assert_eq!((verdicts(&model)[0], model.adjusting.clone()), (Some(Verdict::MissedFace), None));
+        assert_eq!(model.commit_adjusted(), None);
+    }
+
+    #[test]
+    fn an_empty_queue_decides_nothing() {
+        let mut model = model(0);
+        assert_eq!(model.decide(Verdict::Confirmed, None), None);
+        model.next_undecided();
+        model.step(1);
+        assert_eq!((model.position(), model.current()), (0, None));
     }
 }

@@ -25,8 +25,8 @@ pub(super) fn request(row: &CandidateRow, detail: &ImageDetail) -> PictureReques
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     let Some(row) = view.model.current().cloned() else { return };
     let label = format!("Image {}", row.image_name);
-    let response = ui.interact(rect, ui.id().with("photo"), Sense::hover());
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::Image, true, &label));
+    let response = ui.interact(rect, ui.scope_id().with("photo"), Sense::hover());
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &label));
     let Some(detail) = view.details.get(&row) else {
         let fit = canvas::fit_region(&row.candidate.bbox, rect);
         return canvas::paint_picture(ui.painter(), rect, &fit, &Shown::Waiting);
@@ -36,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     let shown = view.textures.show(request(&row, detail));
     canvas::paint_picture(ui.painter(), rect, &fit, &shown);
     if !view.model.overlays_hidden || view.model.adjusting.is_some() {
-        for overlay in overlays(&row, detail) {
+        for overlay in overlays(&row, detail, view.model.adjusting.is_none()) {
             canvas::paint_overlay(ui.painter(), rect, &fit, &overlay);
         }
         legend(ui, rect, detail);
@@ -62,7 +62,7 @@ fn shown_region(view: &ReviewView<'_>, row: &CandidateRow, detail: &ImageDetail)
     }
 }
 
-fn overlays(row: &CandidateRow, detail: &ImageDetail) -> Vec<Overlay> {
+fn overlays(row: &CandidateRow, detail: &ImageDetail, is_labelled: bool) -> Vec<Overlay> {
     let mut overlays = Vec::new();
     for detection in detail.detections.iter().filter(|d| d.bbox.iou(&row.candidate.bbox) < SAME_BOX_IOU) {
         overlays.push(Overlay {
@@ -82,7 +82,8 @@ fn overlays(row: &CandidateRow, detail: &ImageDetail) -> Vec<Overlay> {
             label: None,
         });
     }
-    overlays.push(candidate_overlay(&row.candidate.bbox, Some(format!("{:.2}", row.candidate.score))));
+    let label = is_labelled.then(|| format!("{:.2}", row.candidate.score));
+    overlays.push(candidate_overlay(&row.candidate.bbox, label));
     overlays
 }
 
@@ -134,7 +135,7 @@ fn handles(ui: &Ui, rect: Rect, fit: &ScreenFit, ellipse: &Ellipse) -> Option<El
         let (x, y) = handle.position(ellipse);
         let center = canvas::screen_pos(fit, x, y);
         let grip = Rect::from_center_size(center, vec2(4.0, 4.0) * HANDLE_RADIUS);
-        let response = ui.interact(grip, ui.id().with(("handle", handle)), Sense::drag());
+        let response = ui.interact(grip, ui.scope_id().with(("handle", handle)), Sense::drag());
         let response = response.on_hover_cursor(CursorIcon::Grab);
         let fill = if response.hovered() || response.dragged() { theme::STRONG } else { theme::WARNING };
         ui.painter().circle(center, HANDLE_RADIUS, fill, Stroke::new(1.5, Color32::BLACK));

@@ -48,37 +48,28 @@ impl StartView<'_> {
 
     fn content(&mut self, ui: &mut Ui) {
         ui.add_space(18.0);
-        match self.project.take() {
-            Some(project) => {
-                overview::show(ui, &project, self.commands);
-                ui.add_space(theme::GAP * 1.5);
-                ui.columns(2, |columns| {
-                    self.import(&mut columns[0], project.busy);
-                    self.open(&mut columns[1]);
-                });
-            }
-            None => {
-                self.welcome(ui);
-                ui.columns(2, |columns| {
-                    self.open(&mut columns[0]);
-                    self.sample(&mut columns[1]);
-                });
-            }
+        if let Some(project) = self.project.take() {
+            overview::show(ui, &project, self.commands);
+            ui.add_space(theme::GAP * 1.5);
+            ui.columns(2, |columns| {
+                self.import(&mut columns[0], project.busy);
+                self.open(&mut columns[1]);
+            });
+        } else {
+            welcome(ui);
+            ui.columns(2, |columns| {
+                self.open(&mut columns[0]);
+                self.sample(&mut columns[1]);
+            });
         }
-    }
-
-    fn welcome(&self, ui: &mut Ui) {
-        ui.add_space(28.0);
-        ui.label(RichText::new("Quarry").size(34.0).strong().color(theme::STRONG));
-        let line = "Train a face detector, review its false positives, retrain, watch the ROC curves move.";
-        ui.label(RichText::new(line).size(16.0).color(theme::WEAK));
-        ui.add_space(26.0);
     }
 
     fn open(&mut self, ui: &mut Ui) {
         card(ui, "Projects", |ui| {
             if self.options.recent.is_empty() {
-                ui.label(RichText::new("A project is a folder. Choose an empty one for a new project.").color(theme::WEAK));
+                ui.label(
+                    RichText::new("A project is a folder. Choose an empty one for a new project.").color(theme::WEAK),
+                );
             }
             for path in &self.options.recent {
                 let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
@@ -113,7 +104,8 @@ impl StartView<'_> {
             ui.horizontal(|ui| {
                 ui.label(RichText::new("Annotator").color(theme::WEAK));
                 let edit = TextEdit::singleline(&mut self.model.annotator).desired_width(160.0);
-                if ui.add(edit).on_hover_text("Whose verdicts these are").lost_focus() {
+                let response = ui.name_inputs("Annotator", |ui| ui.add(edit));
+                if response.on_hover_text("Whose verdicts these are").lost_focus() {
                     self.commands.push(Command::SetAnnotator(self.model.annotator.trim().to_owned()));
                 }
             });
@@ -130,7 +122,11 @@ impl StartView<'_> {
             if ui.add(button).clicked() {
                 self.commands.push(sample_command(&self.model.path));
             }
-            ui.label(RichText::new("It makes a project in the folder named on the left, or asks for one.").small().color(theme::WEAK));
+            ui.label(
+                RichText::new("It makes a project in the folder named on the left, or asks for one.")
+                    .small()
+                    .color(theme::WEAK),
+            );
         });
     }
 
@@ -164,21 +160,32 @@ impl StartView<'_> {
 fn sample_command(path: &str) -> Command {
     match path.trim() {
         "" => Command::ChooseFolder(FolderPurpose::Sample),
-        path => Command::Sample(path.into()),
+        path => Command::Sample { dir: path.into(), auto_review: false },
     }
 }
 
 fn path_field(ui: &mut Ui, hint: &'static str, path: &mut String) {
     let response = ui.add(TextEdit::singleline(path).desired_width(f32::INFINITY).hint_text(hint));
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::TextEdit, true, hint));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, hint));
 }
 
 /// A card with a title, as wide as its column.
 pub(super) fn card(ui: &mut Ui, title: &str, content: impl FnOnce(&mut Ui)) {
     theme::card().show(ui, |ui| {
         ui.take_available_width();
-        ui.label(RichText::new(title).size(16.0).strong().color(theme::STRONG));
-        ui.add_space(4.0);
-        content(ui);
+        // Columns justify their content, text too; a card does not.
+        ui.with_layout(egui::Layout::top_down(egui::Align::Min), |ui| {
+            ui.label(RichText::new(title).size(16.0).strong().color(theme::STRONG));
+            ui.add_space(4.0);
+            content(ui);
+        });
     });
+}
+
+fn welcome(ui: &mut Ui) {
+    ui.add_space(28.0);
+    ui.label(RichText::new("Quarry").size(34.0).strong().color(theme::STRONG));
+    let line = "Train a face detector, review its false positives, retrain, watch the ROC curves move.";
+    ui.label(RichText::new(line).size(16.0).color(theme::WEAK));
+    ui.add_space(26.0);
 }

@@ -106,7 +106,7 @@ fn row(ui: &mut Ui, name: &'static str, key: &str, value: impl FnOnce(&mut Ui)) 
     if let Some(meaning) = meaning(key) {
         label.on_hover_text(format!("{key}\n{meaning}"));
     }
-    value(ui);
+    ui.name_inputs(name, value);
     ui.end_row();
 }
 

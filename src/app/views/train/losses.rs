@@ -12,7 +12,14 @@ const SMOOTH: usize = 20;
 pub(super) fn show(ui: &mut Ui, model: &TrainModel, height: f32) {
     theme::card().show(ui, |ui| {
         ui.take_available_width();
-        let plot = Plot::new("losses")
+        let is_empty = model.run.as_ref().is_none_or(|run| run.total.points().is_empty());
+        // Bounds that are set once stop following the lines, so the empty plot is another one.
+        let plot = if is_empty {
+            Plot::new("no losses").default_x_bounds(0.0, 100.0).default_y_bounds(0.0, 2.0)
+        } else {
+            Plot::new("losses")
+        };
+        let plot = plot
             .height((height - 2.0 * f32::from(theme::CARD_MARGIN)).max(80.0))
             .legend(Legend::default().position(Corner::RightTop).follow_insertion_order(true))
             .include_y(0.0)
@@ -20,6 +27,10 @@ pub(super) fn show(ui: &mut Ui, model: &TrainModel, height: f32) {
             .x_axis_label("step")
             .y_axis_label("loss")
             .allow_scroll(false)
+            .grid_color(theme::GRID)
+            .show_crosshair(false)
+            .label_formatter(|_| None)
+            .allow_drag(false)
             .show_background(false);
         plot.show(ui, |plot| {
             let Some(run) = &model.run else { return };

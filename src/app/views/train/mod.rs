@@ -5,7 +5,7 @@ mod losses;
 mod model;
 mod series;
 
-pub use model::{Form, LogLine, TrainModel};
+pub use model::{Form, LogLine, Run, TrainModel};
 pub use series::Series;
 
 use egui::{Panel, ProgressBar, RichText, ScrollArea, Ui};
@@ -29,7 +29,9 @@ pub enum TrainCommand {
 impl PartialEq for TrainCommand {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::SetForm(a), Self::SetForm(b)) => a.config == b.config && a.test_folds == b.test_folds && a.file == b.file,
+            (Self::SetForm(a), Self::SetForm(b)) => {
+                a.config == b.config && a.test_folds == b.test_folds && a.file == b.file
+            }
             (Self::OpenRound(a), Self::OpenRound(b)) => a == b,
             (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
         }
@@ -49,11 +51,24 @@ pub struct TrainView<'a> {
 
 impl TrainView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
-        let side = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin { left: 16, right: 8, top: 16, bottom: 16 });
-        Panel::left("settings").frame(side).resizable(false).exact_size(390.0).show_separator_line(false).show(ui, |ui| {
-            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| form::show(ui, self));
+        let side = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin {
+            left: 16,
+            right: 8,
+            top: 16,
+            bottom: 16,
         });
-        let main = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin { left: 8, right: 16, top: 16, bottom: 16 });
+        Panel::left("settings").frame(side).resizable(false).exact_size(390.0).show_separator_line(false).show(
+            ui,
+            |ui| {
+                ScrollArea::vertical().auto_shrink(false).show(ui, |ui| form::show(ui, self));
+            },
+        );
+        let main = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin {
+            left: 8,
+            right: 16,
+            top: 16,
+            bottom: 16,
+        });
         egui::CentralPanel::default().frame(main).show(ui, |ui| {
             self.run(ui);
             ui.add_space(theme::GAP);

@@ -295,7 +295,8 @@ mod tests {
     #[test]
     fn the_form_follows_the_last_round_and_shows_differences() {
         let mut model = TrainModel::default();
-        let first = RoundConfig { seed: 7, hard_negatives: HardNegativeSource::None, ..RoundConfig::preset("cpu").unwrap() };
+        let first =
+            RoundConfig { seed: 7, hard_negatives: HardNegativeSource::None, ..RoundConfig::preset("cpu").unwrap() };
         model.set_rounds(vec![round(1, RoundState::Trained, &first)]);
         assert_eq!((model.form.config.seed, model.next_round(), model.minable()), (7, 2, Some(1)));
         assert_eq!(model.form.config.hard_negatives, HardNegativeSource::Confirmed);

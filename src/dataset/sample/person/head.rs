@@ -1,6 +1,6 @@
 //! Body, ears and the bare head. Must not know features or hair.
 
-use super::super::paint::{BLACK, Canvas, Colour, Noise, WHITE, mix, rgb, scaled};
+use super::super::paint::{BLACK, Canvas, Colour, Noise, WHITE, mix, part, rgb, scaled};
 use super::super::shapes::{Both, Frame};
 use super::{Front, Person};
 
@@ -50,14 +50,14 @@ impl Person {
         let second = mix(main, second, 0.65);
         match self.pattern {
             0 => {
-                if (v * 2.4).rem_euclid(1.0) < 0.4 {
+                if part(v * 2.4) < 0.4 {
                     second
                 } else {
                     main
                 }
             }
             1 => {
-                if (u * 2.2).rem_euclid(1.0) < 0.3 {
+                if part(u * 2.2) < 0.3 {
                     second
                 } else {
                     main

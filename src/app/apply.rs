@@ -1,0 +1,236 @@
+//! Carries commands out: the only place that changes the app.
+
+use egui::Context;
+
+use super::action::{Action, Scope};
+use super::command::{Command, FolderPurpose, Screen};
+use super::dialogs::{self, Ask};
+use super::drain::waits;
+use super::session::Session;
+use super::views::curves::CurvesCommand;
+use super::views::review::{Decision, Layout, Nudge, REASONS, ReviewCommand, nudge};
+use super::{QuarryApp, ReviewModel};
+use crate::domain::Verdict;
+use crate::jobs::WriteRequest;
+use crate::workflow::Project;
+
+impl QuarryApp {
+    pub(super) fn apply(&mut self, command: Command, ctx: &Context) {
+        match command {
+            Command::Do(action) if waits(action) && self.review.must_wait() => self.review.wait(action),
+            Command::Do(action) => self.act(action),
+            Command::Show(screen) => self.show_screen(screen),
+            Command::ChooseFolder(purpose) => self.ask(Ask::Folder(purpose)),
+            Command::Open(path) => self.open(Project::open(&path), ctx),
+            Command::New(path) => self.open(Project::create(&path), ctx),
+            Command::Sample { dir, auto_review } => self.start_sample(&dir, auto_review, ctx),
+            Command::Import(kind, path) => self.start_import(kind, path),
+            Command::ForgetRecent(path) => self.options.forget(&path),
+            Command::SetAnnotator(name) => self.set_annotator(name),
+            Command::StopJobs => self.jobs.running().for_each(|(_, job)| job.stop()),
+            Command::CloseKeys => self.help_open = false,
+            Command::Review(command) => self.apply_review(command),
+            Command::Train(command) => self.apply_train(command),
+            Command::Curves(command) => self.apply_curves(command),
+        }
+    }
+
+    fn show_screen(&mut self, screen: Screen) {
+        self.screen = screen;
+        self.help_open = false;
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        if self.dialogs.is_none() {
+            match dialogs::start(self.waker.clone()) {
+                Ok(dialogs) => self.dialogs = Some(dialogs),
+                Err(error) => return self.say_error(format!("A dialog cannot be opened: {error}")),
+            }
+        }
+        if let Some(dialogs) = &mut self.dialogs {
+            dialogs.ask(ask);
+        }
+    }
+
+    fn set_annotator(&mut self, name: String) {
+        if name.is_empty() {
+            self.start.annotator = self.options.annotator.clone();
+        } else {
+            self.options.annotator = name;
+        }
+    }
+
+    pub(super) fn open<E: std::fmt::Display>(&mut self, project: Result<Project, E>, _: &Context) {
+        if self.jobs.running().next().is_some() {
+            return self.say_error("A job is running on the open project. Stop it or wait for it first");
+        }
+        let opened = project.map_err(|e| e.to_string());
+        let session = opened.and_then(|project| Session::open(project, &self.waker).map_err(|e| e.to_string()));
+        match session {
+            Ok(session) => {
+                self.options.remember(session.project.dir());
+                self.textures.clear();
+                self.review = ReviewModel::default();
+                self.train = super::TrainModel::default();
+                self.curves.clear();
+                self.session = Some(session);
+                self.start.path.clear();
+            }
+            Err(reason) => self.say_error(reason),
+        }
+    }
+
+    /// What a key or its button does.
+    pub(super) fn act(&mut self, action: Action) {
+        match action {
+            Action::ShowProject => self.show_screen(Screen::Project),
+            Action::ShowReview => self.show_screen(Screen::Review),
+            Action::ShowTrain => self.show_screen(Screen::Train),
+            Action::ShowCurves => self.show_screen(Screen::Curves),
+            Action::ShowKeys => self.help_open = !self.help_open,
+            Action::OpenProject => self.ask(Ask::Folder(FolderPurpose::Open)),
+            action if action.scope() == Scope::Adjust => self.adjust(action),
+            action => self.review_action(action),
+        }
+    }
+
+    fn review_action(&mut self, action: Action) {
+        let decision = match action {
+            Action::Confirm => self.review.decide(Verdict::Confirmed, None),
+            Action::Reject => self.review.decide(Verdict::Rejected, None),
+            Action::Skip => self.review.decide(Verdict::Skipped, None),
+            Action::Undo => Some(self.review.undo()),
+            Action::Redo => Some(self.review.redo()),
+            other => match other.reason() {
+                Some(number) => self.review.decide(Verdict::Confirmed, REASONS.get(usize::from(number) - 1).copied()),
+                None => return self.look_around(other),
+            },
+        };
+        self.save(decision);
+    }
+
+    /// What changes nothing in the project.
+    fn look_around(&mut self, action: Action) {
+        let columns = if self.review.layout == Layout::Grid { self.grid_columns as isize } else { 1 };
+        match action {
+            Action::Previous => self.review.step(-1),
+            Action::Next => self.review.step(1),
+            Action::RowUp => self.review.step(-columns),
+            Action::RowDown => self.review.step(columns),
+            Action::NextUndecided => self.review.next_undecided(),
+            Action::MissedFace => self.review.start_adjusting(),
+            Action::Zoom => self.review.zoomed = !self.review.zoomed,
+            Action::Overlays => self.review.overlays_hidden = !self.review.overlays_hidden,
+            Action::Filter => self.review.filter_open = !self.review.filter_open,
+            Action::SelectMore => self.review.toggle_selected(self.review.position()),
+            Action::SelectAll if self.review.layout == Layout::Grid => self.review.select_all(),
+            Action::Grid => {
+                self.review.clear_selection();
+                self.review.layout = match self.review.layout {
+                    Layout::Queue => Layout::Grid,
+                    Layout::Grid => Layout::Queue,
+                };
+            }
+            _ => {}
+        }
+    }
+
+    fn adjust(&mut self, action: Action) {
+        let change = match action {
+            Action::Commit => {
+                let decision = self.review.commit_adjusted();
+                return self.save(decision);
+            }
+            Action::Cancel => return self.review.adjusting = None,
+            Action::MoveLeft => Nudge::Move { dx: -1.0, dy: 0.0 },
+            Action::MoveRight => Nudge::Move { dx: 1.0, dy: 0.0 },
+            Action::MoveUp => Nudge::Move { dx: 0.0, dy: -1.0 },
+            Action::MoveDown => Nudge::Move { dx: 0.0, dy: 1.0 },
+            Action::Narrower => Nudge::Widen(-1.0),
+            Action::Wider => Nudge::Widen(1.0),
+            Action::Taller => Nudge::Heighten(1.0),
+            Action::Shorter => Nudge::Heighten(-1.0),
+            Action::TurnLeft => Nudge::Turn(-1.0),
+            Action::TurnRight => Nudge::Turn(1.0),
+            _ => return,
+        };
+        if let Some(adjusting) = &mut self.review.adjusting {
+            adjusting.ellipse = nudge(&adjusting.ellipse, change);
+        }
+    }
+
+    /// Sends a decision to the store's one writer.
+    fn save(&mut self, decision: Option<Decision>) {
+        let Some(decision) = decision else { return };
+        let annotator = self.options.annotator.clone();
+        let request = match decision {
+            Decision::Verdict { candidates, verdict, reason } => {
+                WriteRequest::Decide { candidates, verdict, reason: reason.map(str::to_owned), annotator }
+            }
+            Decision::Face { candidate, shape } => WriteRequest::MissedFace { candidate, shape, annotator },
+            Decision::Undo => WriteRequest::Undo { annotator },
+            Decision::Redo => WriteRequest::Redo { annotator },
+        };
+        match &mut self.session {
+            Some(session) => {
+                session.writer.ask(request);
+            }
+            None => self.review.failed("no project is open".to_owned()),
+        }
+    }
+
+    fn apply_review(&mut self, command: ReviewCommand) {
+        match command {
+            ReviewCommand::SetFilter(filter) => {
+                self.review.filter = filter;
+                self.restart_review();
+            }
+            ReviewCommand::CloseFilter => self.review.filter_open = false,
+            ReviewCommand::GoTo(index) => {
+                self.review.clear_selection();
+                self.review.go_to(index);
+            }
+            ReviewCommand::ToggleSelected(index) => self.review.toggle_selected(index),
+            ReviewCommand::SelectTo(index) => self.review.select_to(index),
+            ReviewCommand::Open(index) => {
+                self.review.go_to(index);
+                self.review.layout = Layout::Queue;
+            }
+            ReviewCommand::Adjust(ellipse) => {
+                if let Some(adjusting) = &mut self.review.adjusting {
+                    adjusting.ellipse = ellipse;
+                }
+            }
+            ReviewCommand::DismissFailure => self.review.failure = None,
+            ReviewCommand::Visible(end) => self.grid_visible = end,
+            ReviewCommand::Columns(columns) => self.grid_columns = columns.max(1),
+        }
+    }
+
+    pub(super) fn restart_review(&mut self) {
+        self.review.restart();
+        if let Some(session) = &mut self.session {
+            session.start_query(&self.review.filter);
+        }
+    }
+
+    fn apply_curves(&mut self, command: CurvesCommand) {
+        match command {
+            CurvesCommand::Toggle(key) => self.curves.toggle(&key),
+            CurvesCommand::SetLog(log) => self.curves.log_x = log,
+            CurvesCommand::SetMax(max) => self.curves.x_max = max,
+            CurvesCommand::ShowEarlier(shown) => self.curves.earlier_shown = shown,
+            CurvesCommand::TogglePublished(index) => {
+                if let Some(published) = self.curves.published.get_mut(index) {
+                    published.shown = !published.shown;
+                }
+            }
+            CurvesCommand::ReviewFrom(score) => {
+                self.review.filter.score = (score.clamp(0.0, 1.0) as f32, 1.0);
+                self.restart_review();
+                self.show_screen(Screen::Review);
+            }
+            CurvesCommand::Export(format) => self.ask(Ask::Save(format)),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Takes in what the threads say, within the frame's budget, and asks them for what comes next.
+
+use std::time::Instant;
+
+use egui::Context;
+
+use super::command::{Command, FolderPurpose, ImportKind};
+use super::dialogs::Ask;
+use super::views::curves::CurveKey;
+use super::views::review::{Layout, Saved};
+use super::{Action, DRAIN_BUDGET, QuarryApp, Screen, export};
+use crate::domain::RoundRecord;
+use crate::evaluation::RocCurve;
+use crate::jobs::{Answer, ReadReply, Written};
+use crate::store::CurveRow;
+
+impl QuarryApp {
+    /// Takes news in until none is left or the budget is spent; then another frame is asked for.
+    pub(super) fn drain(&mut self, ctx: &Context) {
+        let start = Instant::now();
+        let steps: [fn(&mut Self, &Context) -> bool; 5] =
+            [Self::drain_writer, Self::drain_reader, Self::drain_picture, Self::drain_job, Self::drain_dialog];
+        loop {
+            let mut any = false;
+            for step in steps {
+                any |= step(self, ctx);
+            }
+            if !any {
+                return;
+            }
+            if DRAIN_BUDGET < start.elapsed() {
+                return ctx.request_repaint();
+            }
+        }
+    }
+
+    fn drain_writer(&mut self, ctx: &Context) -> bool {
+        let Some(answer) = self.session.as_mut().and_then(|session| session.writer.poll()) else { return false };
+        match answer.result {
+            Ok(written) => self.written(written, ctx.input(|input| input.time)),
+            Err(reason) => self.review.failed(reason),
+        }
+        true
+    }
+
+    fn written(&mut self, written: Written, now_s: f64) {
+        let Some(gesture) = written.gesture else {
+            self.review.confirmed(&Saved { candidates: Vec::new(), changed: Vec::new(), row: None }, now_s);
+            self.say("There is nothing more to take back or to repeat");
+            return;
+        };
+        if gesture.verdict == crate::domain::Verdict::MissedFace
+            && let Some(session) = &mut self.session
+        {
+            for changed in &written.changed {
+                session.image_changed(changed.image);
+            }
+        }
+        let saved = Saved { candidates: gesture.candidates, changed: written.changed, row: written.row };
+        self.review.confirmed(&saved, now_s);
+    }
+
+    fn drain_reader(&mut self, _: &Context) -> bool {
+        let Some(answer) = self.session.as_mut().and_then(|session| session.reader.poll()) else { return false };
+        let Answer { ticket, result } = answer;
+        let reply = match result {
+            Ok(reply) => reply,
+            Err(reason) => {
+                self.say_error(format!("The project cannot be read: {reason}"));
+                return true;
+            }
+        };
+        let Some(session) = &mut self.session else { return true };
+        match reply {
+            ReadReply::Overview(overview) => {
+                self.train.set_rounds(overview.rounds.clone());
+                self.review.counts = overview.counts;
+                session.details.overview = *overview;
+                if self.review.rows().is_empty() {
+                    session.start_query(&self.review.filter);
+                }
+            }
+            ReadReply::Page(page) if session.page_ticket == Some(ticket) => {
+                let complete = page.next.is_none();
+                session.page_came(page.next);
+                self.review.extend(page.rows, complete);
+            }
+            ReadReply::Count(count) if session.count_ticket == Some(ticket) => self.review.total = Some(count),
+            // An answer to a filter that was changed since.
+            ReadReply::Page(_) | ReadReply::Count(_) => {}
+            ReadReply::Image(detail) => {
+                if let Some(round) = session.detail_round(ticket) {
+                    session.details.insert(round, *detail);
+                }
+            }
+            ReadReply::Curves(curves) => self.curves_came(&curves),
+        }
+        true
+    }
+
+    fn curves_came(&mut self, curves: &[(RoundRecord, Vec<CurveRow>)]) {
+        let mut read = Vec::new();
+        for (round, rows) in curves {
+            for row in rows {
+                match serde_json::from_str::<RocCurve>(&row.json) {
+                    Ok(curve) => {
+                        read.push((CurveKey { round: round.number, label: row.label.clone() }, row.step, curve));
+                    }
+                    Err(error) => {
+                        let text =
+                            format!("Round {}: its curve of step {} is unreadable: {error}", round.number, row.step);
+                        self.train.say(text, true);
+                    }
+                }
+            }
+        }
+        self.curves.put_all(read);
+    }
+
+    fn drain_picture(&mut self, ctx: &Context) -> bool {
+        let Some(picture) = self.session.as_ref().and_then(|session| session.pictures.poll()) else { return false };
+        self.textures.accept(ctx, picture);
+        true
+    }
+
+    fn drain_dialog(&mut self, _: &Context) -> bool {
+        let Some(answer) = self.dialogs.as_mut().and_then(super::dialogs::Dialogs::poll) else { return false };
+        match answer.result {
+            Ok((Ask::Folder(purpose), Some(path))) => self.commands.push(folder_command(purpose, path)),
+            Ok((Ask::Save(format), Some(path))) => match export::write(&self.curves, format, &path) {
+                Ok(()) => self.say(format!("Written to {}", path.display())),
+                Err(reason) => self.say_error(reason),
+            },
+            Ok((_, None)) => {}
+            Err(reason) => self.say_error(reason),
+        }
+        true
+    }
+
+    /// Keys that waited for a decision to be saved, one decision at a time.
+    pub(super) fn apply_waiting_keys(&mut self) {
+        while let Some(action) = self.review.next_waiting() {
+            self.act(action);
+        }
+    }
+
+    /// Asks for pages and details that the screen will need.
+    pub(super) fn ask_for_more(&mut self) {
+        let Some(session) = self.session.as_mut().filter(|_| self.screen == Screen::Review) else { return };
+        if self.review.wants_more(self.grid_visible) {
+            session.next_page(&self.review.filter);
+        }
+        if self.review.layout == Layout::Queue {
+            let rows = self.review.current().into_iter().chain(self.review.upcoming(12));
+            session.want_details(rows);
+        }
+    }
+}
+
+fn folder_command(purpose: FolderPurpose, path: std::path::PathBuf) -> Command {
+    match purpose {
+        FolderPurpose::Open => Command::Open(path),
+        FolderPurpose::New => Command::New(path),
+        FolderPurpose::Sample => Command::Sample { dir: path, auto_review: false },
+        FolderPurpose::ImportFddb => Command::Import(ImportKind::Fddb, path),
+        FolderPurpose::ImportFolder => Command::Import(ImportKind::Folder, path),
+    }
+}
+
+/// Kept beside the waiting keys: what may wait for a decision to be saved is what the review's keys do.
+pub(super) fn waits(action: Action) -> bool {
+    action.scope() != super::Scope::Everywhere
+}

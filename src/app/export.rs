@@ -1,0 +1,124 @@
+//! What leaves the curves screen for a file, and the published curves that come in. Knows no widget.
+
+use std::path::Path;
+
+use super::views::curves::{CurveKey, CurvesModel, ExportFormat, Published};
+use crate::evaluation::figure::{Figure, FigureCurve, FigureMarkers};
+use crate::evaluation::palette::{CurveStyle, curve_style};
+use crate::evaluation::published::published_methods;
+use crate::evaluation::{PlotCurve, RocCurve, ScoreKind, curves_csv};
+use crate::workflow::write_atomically;
+
+/// Curves from the literature.
+pub fn published() -> Vec<Published> {
+    let points = |curve: PlotCurve| curve.points.iter().map(|p| (p.false_positives, p.rate)).collect();
+    published_methods()
+        .into_iter()
+        .map(|method| Published {
+            discrete: points(method.curve(ScoreKind::Discrete)),
+            continuous: points(method.curve(ScoreKind::Continuous)),
+            name: method.label(),
+            notes: method.notes,
+            shown: false,
+        })
+        .collect()
+}
+
+/// Writes the shown curves to `path`.
+pub fn write(model: &CurvesModel, format: ExportFormat, path: &Path) -> Result<(), String> {
+    let bytes = match format {
+        ExportFormat::Svg => figure(model).svg().map_err(|e| e.to_string())?.into_bytes(),
+        ExportFormat::Png => figure(model).png().map_err(|e| e.to_string())?,
+        ExportFormat::Csv => csv(model).into_bytes(),
+    };
+    write_atomically(path, &bytes).map_err(|e| e.to_string())
+}
+
+fn csv(model: &CurvesModel) -> String {
+    let named: Vec<(String, &RocCurve)> = model.shown().map(|(key, curve)| (key.text(), curve)).collect();
+    curves_csv(named.iter().map(|(name, curve)| (name.as_str(), *curve)))
+}
+
+/// The screen's curves as a figure, with the colours and dashes that they have there.
+fn figure(model: &CurvesModel) -> Figure {
+    let curves = model.shown().map(|(key, curve)| FigureCurve {
+        label: key.text(),
+        style: style(key),
+        discrete: PlotCurve::of(curve, ScoreKind::Discrete),
+        continuous: PlotCurve::of(curve, ScoreKind::Continuous),
+    });
+    let shown: Vec<&str> = model.published.iter().filter(|p| p.shown).map(|p| p.name.as_str()).collect();
+    let published = published_methods().into_iter().filter(|method| shown.contains(&method.label().as_str()));
+    let markers = published.map(|method| FigureMarkers {
+        label: method.label(),
+        discrete: method.curve(ScoreKind::Discrete),
+        continuous: method.curve(ScoreKind::Continuous),
+    });
+    Figure {
+        curves: curves.collect(),
+        published: markers.collect(),
+        logarithmic: model.log_x,
+        x_end: model.x_max as f64,
+    }
+}
+
+fn style(key: &CurveKey) -> CurveStyle {
+    let colour = curve_style(key.round.saturating_sub(1) as usize).colour;
+    CurveStyle { colour, dash: curve_style(key.number()).dash }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluation::RocPoint;
+
+    fn model() -> CurvesModel {
+        let mut model = CurvesModel::default();
+        model.published = published();
+        let point = |threshold, false_positives, discrete| RocPoint {
+            threshold,
+            false_positives,
+            discrete,
+            continuous: discrete / 2.0,
+        };
+        for (round, label) in [(1, "rectangle"), (2, "rectangle"), (2, "ellipse")] {
+            let curve = RocCurve { faces: 4, points: vec![point(0.25, 9, 3.0), point(0.5, 0, 1.0)] };
+            model.put(CurveKey { round, label: label.to_owned() }, 100, curve);
+        }
+        model
+    }
+
+    #[test]
+    fn every_shown_curve_is_in_the_table_and_in_the_figure() {
+        let mut model = model();
+        model.toggle(&CurveKey { round: 1, label: "rectangle".to_owned() });
+        model.published[0].shown = true;
+        let (csv, svg) = (csv(&model), figure(&model).svg().unwrap());
+        assert_eq!(csv.lines().count(), 5, "{csv}");
+        for (key, _) in model.shown() {
+            assert!(csv.contains(&key.text()) && svg.contains(&key.text()), "{key:?}");
+        }
+        assert!(!svg.contains("Round 1"));
+        let name = model.published[0].name.split(&['(', ','][..]).next().unwrap().trim().to_owned();
+        assert!(svg.contains(&name), "{name}");
+    }
+
+    #[test]
+    fn curves_of_two_rounds_differ_in_colour_and_dash() {
+        let model = model();
+        let styles: Vec<CurveStyle> = model.keys().map(style).collect();
+        assert_ne!(styles[0].dash, styles[2].dash);
+        assert_ne!(styles[0].colour, styles[2].colour);
+        assert_ne!(styles[1].dash, styles[2].dash);
+    }
+
+    #[test]
+    fn each_format_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        for format in ExportFormat::ALL {
+            let path = dir.path().join(format.extension());
+            write(&model(), format, &path).unwrap();
+            assert!(100 < std::fs::metadata(&path).unwrap().len(), "{format:?}");
+        }
+    }
+}

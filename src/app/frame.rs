@@ -1,0 +1,96 @@
+//! Shows the state: top bar, screen, help. Changes nothing but texts that are being typed.
+
+use egui::Ui;
+
+use super::command::{Command, Screen};
+use super::views::curves::CurvesView;
+use super::views::review::ReviewView;
+use super::views::start::{OpenProject, StartView};
+use super::views::train::TrainView;
+use super::{QuarryApp, help, top_bar};
+use crate::jobs::{Job, JobKind, Overview};
+
+impl QuarryApp {
+    /// One frame of the window.
+    pub fn show(&mut self, ui: &mut Ui) {
+        let mut commands = std::mem::take(&mut self.commands);
+        top_bar::show(ui, self, &mut commands);
+        match self.screen {
+            Screen::Project => self.show_project(ui, &mut commands),
+            Screen::Review => self.show_review(ui, &mut commands),
+            Screen::Train => self.show_train(ui, &mut commands),
+            Screen::Curves => CurvesView { model: &self.curves, commands: &mut commands }.show(ui),
+        }
+        if self.help_open {
+            help::show(ui.ctx(), &self.keys.keymap(), &mut commands);
+        }
+        self.toasts.show(ui.ctx());
+        if let Some(session) = &self.session {
+            self.textures.send_wishes(&session.pictures);
+        }
+        if !commands.is_empty() && commands.iter().any(|command| !is_report(command)) {
+            ui.ctx().request_repaint();
+        }
+        self.commands = commands;
+    }
+
+    fn show_project(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let busy = self.jobs.running().next().is_some();
+        let project = self.session.as_ref().map(|session| OpenProject {
+            name: session.project.name(),
+            dir: session.project.dir(),
+            overview: &session.details.overview,
+            busy,
+        });
+        StartView { model: &mut self.start, options: &self.options, project, commands }.show(ui);
+    }
+
+    fn show_review(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let empty = super::session::Details::default();
+        let details = self.session.as_ref().map_or(&empty, |session| &session.details);
+        let keymap = self.keys.keymap();
+        ReviewView { model: &self.review, details, keymap: &keymap, textures: &mut self.textures, commands }.show(ui);
+    }
+
+    fn show_train(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let job = self.jobs.job(JobKind::Round);
+        let mut view = TrainView {
+            model: &self.train,
+            progress: job.and_then(Job::progress),
+            is_running: job.is_some(),
+            is_stopping: job.is_some_and(Job::is_stopping),
+            has_project: self.session.is_some(),
+            images: self.overview().map_or(0, |overview| overview.images),
+            commands,
+        };
+        view.show(ui);
+    }
+
+    pub(super) fn overview(&self) -> Option<&Overview> {
+        self.session.as_ref().map(|session| &session.details.overview)
+    }
+}
+
+/// What the grid tells each frame wants no frame of its own.
+fn is_report(command: &Command) -> bool {
+    use super::views::review::ReviewCommand;
+    matches!(command, Command::Review(ReviewCommand::Columns(_) | ReviewCommand::Visible(_)))
+}
+
+impl eframe::App for QuarryApp {
+    fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
+        self.tick(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
+        self.show(ui);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        eframe::set_value(storage, super::start_up::OPTIONS_KEY, &self.options);
+    }
+
+    fn clear_color(&self, _: &egui::Visuals) -> [f32; 4] {
+        super::theme::BACKGROUND.to_normalized_gamma_f32()
+    }
+}

@@ -1,0 +1,143 @@
+//! Jobs of the window: starting them, and what their news change.
+
+use std::path::{Path, PathBuf};
+
+use egui::Context;
+
+use super::command::{ImportKind, Screen};
+use super::views::curves::CurveKey;
+use super::views::train::TrainCommand;
+use super::{QuarryApp, work};
+use crate::domain::HardNegativeSource;
+use crate::jobs::{JobKind, JobNews, Outcome, Work};
+use crate::workflow::{Project, WorkEvent};
+
+impl QuarryApp {
+    fn start_job(&mut self, kind: JobKind, work: Work<WorkEvent>) -> bool {
+        match self.jobs.start(kind, work, work::progress_of, self.waker.clone()) {
+            Ok(()) => true,
+            Err(error) => {
+                self.say_error(error.to_string());
+                false
+            }
+        }
+    }
+
+    pub(super) fn start_import(&mut self, kind: ImportKind, path: PathBuf) {
+        let Some(session) = &self.session else { return self.say_error("Open a project first") };
+        let work = work::import(session.project.clone(), kind, path);
+        if self.start_job(JobKind::Import, work) {
+            self.start.import_path.clear();
+        }
+    }
+
+    /// A project of the built-in sample in `dir`, and its first round.
+    pub(super) fn start_sample(&mut self, dir: &Path, auto_review: bool, ctx: &Context) {
+        let is_open = self.session.as_ref().is_some_and(|session| session.project.dir() == dir);
+        if !is_open {
+            self.open(Project::open_or_create(dir), ctx);
+        }
+        let Some(session) = &self.session else { return };
+        let work = work::demo(session.project.dir().to_owned(), auto_review);
+        self.train.begin();
+        if self.start_job(JobKind::Round, work) {
+            self.screen = Screen::Train;
+            self.review_after_job = !auto_review;
+        }
+    }
+
+    pub(super) fn apply_train(&mut self, command: TrainCommand) {
+        match command {
+            TrainCommand::SetForm(form) => self.train.form = *form,
+            TrainCommand::OpenRound(round) => self.train.opened = round,
+            TrainCommand::Start => self.start_round(false),
+            TrainCommand::Resume => self.start_round(true),
+            TrainCommand::Mine => self.start_mining(),
+            TrainCommand::Stop => {
+                if let Some(job) = self.jobs.job(JobKind::Round) {
+                    job.stop();
+                }
+            }
+        }
+    }
+
+    fn start_round(&mut self, resume: bool) {
+        let Some(session) = &self.session else { return self.say_error("Open a project first") };
+        let project = session.project.clone();
+        let config = match self.train.form.finished() {
+            Ok(config) => config,
+            // A round that goes on has its settings from its first sitting.
+            Err(_) if resume => self.train.form.config.clone(),
+            Err(reason) => return self.say_error(reason),
+        };
+        let none_confirmed =
+            config.hard_negatives == HardNegativeSource::Confirmed && self.review.counts.confirmed == 0;
+        if !resume && none_confirmed && !self.train.rounds.is_empty() {
+            self.train.say("No hard negative is confirmed yet: this round trains without any", true);
+        }
+        let mine_after = self.train.form.mine_after;
+        if self.start_job(JobKind::Round, work::train(project, Box::new(config), resume, mine_after)) {
+            self.train.begin();
+        }
+    }
+
+    fn start_mining(&mut self) {
+        let Some(session) = &self.session else { return self.say_error("Open a project first") };
+        let work = work::mine(session.project.clone(), self.train.minable());
+        self.start_job(JobKind::Round, work);
+    }
+
+    pub(super) fn drain_job(&mut self, _: &Context) -> bool {
+        let Some((kind, news)) = self.jobs.poll() else { return false };
+        match news {
+            JobNews::Event(event) => self.work_event(event),
+            JobNews::Finished(outcome) => self.job_finished(kind, outcome),
+        }
+        true
+    }
+
+    fn work_event(&mut self, event: WorkEvent) {
+        match event {
+            WorkEvent::Progress(_) => {}
+            WorkEvent::Log(text) => self.train.say(text, false),
+            WorkEvent::Round { round } => {
+                self.train.round_started(round);
+                self.curves.set_running(Some(round));
+                self.refresh();
+            }
+            WorkEvent::Train(event) => self.train.train_event(event),
+            WorkEvent::Curve { round, step, label, curve } => {
+                self.curves.put(CurveKey { round, label }, step, curve);
+            }
+        }
+    }
+
+    fn job_finished(&mut self, kind: JobKind, outcome: Outcome) {
+        let is_done = matches!(outcome, Outcome::Done(_));
+        match outcome {
+            Outcome::Done(text) => {
+                self.train.say(text.clone(), false);
+                self.say(text);
+            }
+            Outcome::Stopped(text) => self.train.say(text, true),
+            Outcome::Failed(reason) => {
+                self.train.say(reason.clone(), true);
+                self.say_error(reason);
+            }
+        }
+        if kind == JobKind::Round {
+            self.curves.set_running(None);
+            self.restart_review();
+            if is_done && std::mem::take(&mut self.review_after_job) {
+                self.screen = Screen::Review;
+            }
+        }
+        self.refresh();
+    }
+
+    fn refresh(&mut self) {
+        if let Some(session) = &mut self.session {
+            session.refresh();
+        }
+    }
+}

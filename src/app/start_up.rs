@@ -1,0 +1,78 @@
+//! Opens the window. Knows the display and the options' file, nothing of the screens.
+
+use std::path::{Path, PathBuf};
+
+use egui::{ViewportBuilder, vec2};
+
+use super::QuarryApp;
+use super::command::{Command, Screen};
+use super::keymap::{Keymap, KeymapError};
+use super::options::{Options, config_dir};
+use crate::workflow::{Project, WorkflowError};
+
+pub(super) const OPTIONS_KEY: &str = "options";
+
+/// Why the window did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(
+        "there is no display: neither WAYLAND_DISPLAY nor DISPLAY is set. Run this on a desktop, or use the subcommands (see `quarry --help`)"
+    )]
+    NoDisplay,
+    #[error("the window cannot be opened: {0}. Without a working display use the subcommands (see `quarry --help`)")]
+    Window(String),
+    #[error(transparent)]
+    Keys(#[from] KeymapError),
+    #[error(transparent)]
+    Project(#[from] WorkflowError),
+}
+
+/// Opens the window, on `project` when one is given. Returns when it is closed.
+pub fn run(project: Option<PathBuf>) -> Result<(), AppError> {
+    // A wrong path is told before a window flashes up.
+    let project = project.map(|dir| Project::open(&dir)).transpose()?;
+    open(move |app| {
+        if let Some(project) = project {
+            app.push(Command::Open(project.dir().to_owned()));
+        }
+    })
+}
+
+/// Opens the window on the built-in sample in `dir` and trains its first round; with `auto_review` the second one too.
+pub fn run_demo(dir: &Path, auto_review: bool) -> Result<(), AppError> {
+    let project = Project::open_or_create(dir)?;
+    open(move |app| {
+        app.push(Command::Open(project.dir().to_owned()));
+        app.push(Command::Sample { dir: project.dir().to_owned(), auto_review });
+        app.push(Command::Show(Screen::Train));
+    })
+}
+
+fn open(first: impl FnOnce(&mut QuarryApp)) -> Result<(), AppError> {
+    if !has_display() {
+        return Err(AppError::NoDisplay);
+    }
+    let keymap = match config_dir() {
+        Some(dir) => Keymap::load(&dir.join("keys.toml"))?,
+        None => Keymap::default(),
+    };
+    let viewport = ViewportBuilder::default()
+        .with_title("Quarry")
+        .with_app_id("quarry")
+        .with_inner_size(vec2(1440.0, 900.0))
+        .with_min_inner_size(vec2(1000.0, 680.0));
+    let options = eframe::NativeOptions { viewport, renderer: eframe::Renderer::Glow, ..Default::default() };
+    let create = move |cc: &eframe::CreationContext<'_>| -> Result<Box<dyn eframe::App>, _> {
+        let options: Options = cc.storage.and_then(|s| eframe::get_value(s, OPTIONS_KEY)).unwrap_or_default();
+        let mut app = QuarryApp::new(&cc.egui_ctx, options, keymap);
+        first(&mut app);
+        Ok(Box::new(app))
+    };
+    eframe::run_native("quarry", options, Box::new(create)).map_err(|e| AppError::Window(e.to_string()))
+}
+
+/// Whether there is anything to open a window on. Other systems than Linux always have one.
+fn has_display() -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    !cfg!(target_os = "linux") || set("WAYLAND_DISPLAY") || set("DISPLAY")
+}

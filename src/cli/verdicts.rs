@@ -1,0 +1,101 @@
+//! `quarry verdicts export|merge|agreement|precision --project DIR`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::Context;
+use crate::domain::RoundId;
+use crate::store::{CandidateQuery, Store};
+use crate::workflow::{Project, verdicts};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  quarry verdicts export ada.jsonl --project faces-of-ada
+  quarry verdicts merge ada.jsonl --project faces
+  quarry verdicts agreement --project faces --json")]
+pub struct VerdictsArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Write the whole verdict log as JSON lines
+    #[command(after_help = "Example:\n  quarry verdicts export ada.jsonl --project faces-of-ada")]
+    Export { file: PathBuf },
+    /// Add the verdicts of a copy of this project; nothing is lost, and merging twice changes nothing
+    #[command(after_help = "Example:\n  quarry verdicts merge ada.jsonl --project faces")]
+    Merge { file: PathBuf },
+    /// How far annotators agree (Cohen's kappa)
+    #[command(after_help = "Example:\n  quarry verdicts agreement --project faces")]
+    Agreement,
+    /// The share of hard negatives among all candidates, from those reviewed in random order
+    #[command(after_help = "Example:\n  quarry verdicts precision --project faces --round 1")]
+    Precision {
+        /// Only the candidates of this round
+        #[arg(long, value_name = "N")]
+        round: Option<u32>,
+    },
+}
+
+pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
+    let mut store = Project::open(&context.project_dir())?.open_store()?;
+    match &args.action {
+        Action::Export { file } => {
+            let rows = verdicts::export(&store, file)?;
+            context.print(&json!({ "rows": rows, "file": file }), || format!("{rows} verdicts in {}", file.display()))
+        }
+        Action::Merge { file } => {
+            let report = verdicts::merge(&mut store, file)?;
+            context.print(&report, || {
+                format!(
+                    "{} verdicts added, {} known already, {} on candidates that this project does not have",
+                    report.added, report.known, report.without_candidate
+                )
+            })
+        }
+        Action::Agreement => agreement(&store, context),
+        Action::Precision { round } => precision(&store, *round, context),
+    }
+}
+
+fn agreement(store: &Store, context: &Context) -> anyhow::Result<()> {
+    let pairs = verdicts::agreement(store)?;
+    context.print(&pairs, || {
+        if pairs.is_empty() {
+            return "No two annotators decided on the same candidate yet".to_owned();
+        }
+        let line = |p: &verdicts::PairAgreement| {
+            let (first, second, share) = (&p.first, &p.second, p.observed * 100.0);
+            format!("{first} and {second}: {} candidates, {share:.1} % alike, kappa {:.3}", p.both, p.kappa)
+        };
+        pairs.iter().map(line).collect::<Vec<_>>().join("\n")
+    })
+}
+
+fn precision(store: &Store, round: Option<u32>, context: &Context) -> anyhow::Result<()> {
+    let found = match round {
+        None => None,
+        Some(number) => match store.round_by_number(number)? {
+            Some(found) => Some(found.id),
+            None => anyhow::bail!("there is no round {number} in this project; see `quarry status`"),
+        },
+    };
+    let p = verdicts::precision(store, &query(found))?;
+    let value = json!({ "sample": p.sample, "estimate": p.estimate, "low": p.low, "high": p.high });
+    context.print(&value, || match p.sample {
+        0 => "Nothing was reviewed in random order yet: sort the queue by Random and review from its start".to_owned(),
+        n => format!(
+            "{:.1} % of the candidates are hard negatives (95 %: {:.1} to {:.1}), from a random sample of {n}",
+            p.estimate * 100.0,
+            p.low * 100.0,
+            p.high * 100.0
+        ),
+    })
+}
+
+fn query(round: Option<RoundId>) -> CandidateQuery {
+    CandidateQuery { round, ..CandidateQuery::default() }
+}

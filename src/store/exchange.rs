@@ -1,0 +1,223 @@
+//! The verdict log as lines that travel between copies of a project. Must not open files, nor know how a line is written.
+//!
+//! Rows are known by their global ids, so that merging twice changes nothing; what stands is decided by tick and id, so that two
+//! copies that merge each other's lines end up with the same verdicts, whichever goes first.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::columns::{bounding_box, optional_shape, optional_word, shape_columns};
+use super::{Store, StoreError, annotators, standing};
+use crate::domain::{CandidateId, FaceShape, Verdict};
+use crate::geometry::{BoundingBox, Ellipse};
+
+/// The version of the lines that this program writes and reads.
+const FORMAT: u32 = 1;
+
+/// One row of the verdict log, as JSON: all that another copy of the project needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VerdictLine {
+    pub format: u32,
+    pub uid: Uuid,
+    pub gesture: Uuid,
+    /// `decide`, `undo` or `redo`.
+    pub action: String,
+    pub annotator: String,
+    pub candidate: Uuid,
+    /// `None` where an undo took back the annotator's only verdict.
+    pub verdict: Option<Verdict>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<ShapeLine>,
+    /// Orders rows over all copies.
+    pub tick: i64,
+    /// Milliseconds since the Unix epoch.
+    pub time_ms: i64,
+    /// blake3 of the image, and x1, y1, x2, y2 on it: finds the candidate in a project that mined it by itself.
+    pub image: String,
+    pub bbox: [f64; 4],
+}
+
+/// The shape of a missed face.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ShapeLine {
+    /// x1, y1, x2, y2.
+    Rectangle([f64; 4]),
+    /// ra, rb, theta, cx, cy.
+    Ellipse([f64; 5]),
+}
+
+/// What a merge did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct MergeReport {
+    pub added: u64,
+    /// Rows that were here already.
+    pub known: u64,
+    /// Rows on candidates that this project does not have; nothing of them is kept.
+    pub without_candidate: u64,
+}
+
+impl Store {
+    /// The whole log, oldest first. `line` is called for each row; its error ends the export.
+    pub fn export_verdicts<E: From<StoreError>>(
+        &self,
+        mut line: impl FnMut(&VerdictLine) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        let read = |sql: &str| self.connection.prepare(sql).map_err(|e| StoreError::from(e).at(&self.path));
+        let sql = "SELECT v.uid, g.uid, g.action, a.name, c.uid, v.verdict, v.reason, v.shape, v.a, v.b, v.c, v.d, v.e,
+                          v.tick, v.time_ms, i.content_hash, c.x1, c.y1, c.x2, c.y2
+                   FROM verdicts v JOIN gestures g ON g.id = v.gesture_id JOIN annotators a ON a.id = v.annotator_id
+                   JOIN candidates c ON c.id = v.candidate_id JOIN images i ON i.id = c.image_id ORDER BY v.seq";
+        let mut statement = read(sql)?;
+        let rows = statement.query_map([], from_row).map_err(|e| StoreError::from(e).at(&self.path))?;
+        let mut count = 0;
+        for row in rows {
+            line(&row.map_err(|e| StoreError::from(e).at(&self.path))?)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Adds the rows of another copy's log in one transaction. Both copies' verdicts stay in the log; of an annotator the one with
+    /// the highest tick stands.
+    pub fn merge_verdicts(&mut self, lines: &[VerdictLine]) -> Result<MergeReport, StoreError> {
+        if let Some(line) = lines.iter().find(|line| line.format != FORMAT) {
+            let text = format!("verdicts of format {}; this version reads format {FORMAT}: update Quarry", line.format);
+            return Err(StoreError::Invalid(text));
+        }
+        self.write(|tx| {
+            let mut report = MergeReport::default();
+            let mut touched = BTreeSet::new();
+            for line in lines {
+                let sql = "SELECT 1 FROM verdicts WHERE uid = ?1";
+                if tx.prepare_cached(sql)?.exists([line.uid.as_bytes()])? {
+                    report.known += 1;
+                } else if let Some(candidate) = find_candidate(tx, line)? {
+                    let annotator = insert(tx, line, candidate)?;
+                    touched.insert((candidate, annotator));
+                    report.added += 1;
+                } else {
+                    report.without_candidate += 1;
+                }
+            }
+            for (candidate, annotator) in &touched {
+                let_newest_stand(tx, *candidate, *annotator)?;
+            }
+            let candidates: BTreeSet<CandidateId> = touched.iter().map(|(candidate, _)| *candidate).collect();
+            standing::settle(tx, &candidates.into_iter().collect::<Vec<_>>())?;
+            Ok(report)
+        })
+    }
+
+    /// What two annotators hold where both decided (a skip is no decision).
+    pub fn verdict_pairs(&self, first: &str, second: &str) -> Result<Vec<(Verdict, Verdict)>, StoreError> {
+        self.read(|c| {
+            let known = (annotators::find(c, first)?, annotators::find(c, second)?);
+            let (Some(a), Some(b)) = known else { return Ok(Vec::new()) };
+            let sql = "SELECT s.verdict, t.verdict FROM standing_verdicts s
+                       JOIN standing_verdicts t ON t.candidate_id = s.candidate_id AND t.annotator_id = ?2
+                       WHERE s.annotator_id = ?1 AND s.verdict <> 'skipped' AND t.verdict <> 'skipped'";
+            let mut statement = c.prepare_cached(sql)?;
+            let rows = statement.query_map([a, b], |r| Ok(optional_word(r, 0)?.zip(optional_word(r, 1)?)))?;
+            Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+        })
+    }
+}
+
+impl From<&FaceShape> for ShapeLine {
+    fn from(shape: &FaceShape) -> Self {
+        match shape {
+            FaceShape::Rectangle(b) => Self::Rectangle([b.x1, b.y1, b.x2, b.y2]),
+            FaceShape::Ellipse(e) => Self::Ellipse([e.ra, e.rb, e.theta, e.cx, e.cy]),
+        }
+    }
+}
+
+impl From<&ShapeLine> for FaceShape {
+    fn from(line: &ShapeLine) -> Self {
+        match *line {
+            ShapeLine::Rectangle([x1, y1, x2, y2]) => Self::Rectangle(BoundingBox::new(x1, y1, x2, y2)),
+            ShapeLine::Ellipse([ra, rb, theta, cx, cy]) => Self::Ellipse(Ellipse::new(ra, rb, theta, cx, cy)),
+        }
+    }
+}
+
+fn find_candidate(tx: &Transaction<'_>, line: &VerdictLine) -> Result<Option<CandidateId>, StoreError> {
+    let sql = "SELECT id FROM candidates WHERE uid = ?1";
+    let by_uid = tx.prepare_cached(sql)?.query_row([line.candidate.as_bytes()], |r| r.get(0)).optional()?;
+    if by_uid.is_some() {
+        return Ok(by_uid.map(CandidateId));
+    }
+    let sql = "SELECT c.id FROM images i JOIN candidates c ON c.image_id = i.id WHERE i.content_hash = ?1
+               AND c.x1 = ?2 AND c.y1 = ?3 AND c.x2 = ?4 AND c.y2 = ?5 ORDER BY c.id LIMIT 1";
+    let [x1, y1, x2, y2] = line.bbox;
+    let by_place = tx.prepare_cached(sql)?.query_row(params![line.image, x1, y1, x2, y2], |r| r.get(0)).optional()?;
+    Ok(by_place.map(CandidateId))
+}
+
+/// Appends the row, with its gesture where that is new; the annotator's id.
+fn insert(tx: &Transaction<'_>, line: &VerdictLine, candidate: CandidateId) -> Result<i64, StoreError> {
+    let annotator = annotators::find_or_insert(tx, &line.annotator)?;
+    let sql = "INSERT INTO gestures (uid, annotator_id, action, target, parent, merged, tick, time_ms)
+               VALUES (?1, ?2, ?3, NULL, NULL, 1, ?4, ?5) ON CONFLICT (uid) DO NOTHING";
+    let values = params![line.gesture.as_bytes(), annotator, line.action, line.tick, line.time_ms];
+    tx.prepare_cached(sql)?.execute(values)?;
+    let sql = "INSERT INTO verdicts (uid, gesture_id, candidate_id, annotator_id, verdict, reason, shape, a, b, c, d, e,
+                                     replaces, tick, time_ms)
+               VALUES (?1, (SELECT id FROM gestures WHERE uid = ?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    let shape = line.shape.as_ref().map(FaceShape::from);
+    let columns = shape.as_ref().map(shape_columns);
+    let k = |index: usize| columns.map(|c| c.1[index]);
+    tx.prepare_cached(sql)?.execute(params![
+        line.uid.as_bytes(),
+        line.gesture.as_bytes(),
+        candidate.0,
+        annotator,
+        line.verdict.map(Verdict::as_str),
+        line.reason,
+        columns.map(|c| c.0),
+        k(0),
+        k(1),
+        k(2),
+        k(3),
+        columns.and_then(|c| c.2),
+        standing::seq(tx, candidate, annotator)?,
+        line.tick,
+        line.time_ms,
+    ])?;
+    Ok(annotator)
+}
+
+fn let_newest_stand(tx: &Transaction<'_>, candidate: CandidateId, annotator: i64) -> Result<(), StoreError> {
+    let sql = "SELECT seq, tick, verdict FROM verdicts WHERE candidate_id = ?1 AND annotator_id = ?2
+               ORDER BY tick DESC, uid DESC LIMIT 1";
+    let mut statement = tx.prepare_cached(sql)?;
+    let (seq, tick, verdict) =
+        statement.query_row([candidate.0, annotator], |r| Ok((r.get(0)?, r.get(1)?, optional_word(r, 2)?)))?;
+    standing::set(tx, candidate, annotator, seq, tick, verdict)
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<VerdictLine> {
+    let uid = |index: usize| row.get::<_, [u8; 16]>(index).map(Uuid::from_bytes);
+    let b = bounding_box(row, 16)?;
+    Ok(VerdictLine {
+        format: FORMAT,
+        uid: uid(0)?,
+        gesture: uid(1)?,
+        action: row.get(2)?,
+        annotator: row.get(3)?,
+        candidate: uid(4)?,
+        verdict: optional_word(row, 5)?,
+        reason: row.get(6)?,
+        shape: optional_shape(row, 7)?.as_ref().map(ShapeLine::from),
+        tick: row.get(13)?,
+        time_ms: row.get(14)?,
+        image: row.get(15)?,
+        bbox: [b.x1, b.y1, b.x2, b.y2],
+    })
+}

@@ -1,0 +1,219 @@
+//! The window from outside: real keys and clicks on the real screens, over a real project, without a display.
+#![cfg(feature = "gui")]
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/app_project.rs"]
+mod app_project;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use egui::{Key, Modifiers};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+use quarry::app::QuarryApp;
+use quarry::app::command::{Command, Screen};
+use quarry::app::keymap::Keymap;
+use quarry::app::options::Options;
+use quarry::store::{Store, VerdictCounts};
+use quarry::workflow::Project;
+
+type Window = Harness<'static, Option<QuarryApp>>;
+
+fn window(screen: Screen, project: Option<&Path>) -> Window {
+    let project = project.map(Path::to_owned);
+    let show = move |ui: &mut egui::Ui, app: &mut Option<QuarryApp>| {
+        let app = app.get_or_insert_with(|| {
+            let options = Options { recent: Vec::new(), annotator: "tester".to_owned() };
+            let mut app = QuarryApp::new(ui.ctx(), options, Keymap::default());
+            if let Some(dir) = &project {
+                app.push(Command::Open(dir.clone()));
+            }
+            app.push(Command::Show(screen));
+            app
+        });
+        app.tick(ui.ctx());
+        app.show(ui);
+    };
+    Harness::builder().with_size(egui::vec2(1440.0, 900.0)).build_ui_state(show, None)
+}
+
+/// Runs frames until something on the screen has this label.
+fn wait_for(window: &mut Window, label: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while window.query_by_label(label).is_none() {
+        assert!(Instant::now() < deadline, "`{label}` did not appear");
+        window.step();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn wait_until(window: &mut Window, what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        window.step();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    window.run_steps(3);
+}
+
+fn press(window: &mut Window, key: Key) {
+    window.key_press(key);
+    window.step();
+}
+
+fn counts(project: &Project) -> VerdictCounts {
+    Store::open_read_only(&project.database()).unwrap().verdict_counts(None).unwrap()
+}
+
+#[test]
+fn without_a_project_the_window_offers_to_open_make_and_try_one() {
+    let mut window = window(Screen::Project, None);
+    for label in ["Open", "Make new", "Browse…", "Start with the sample…"] {
+        wait_for(&mut window, label);
+    }
+}
+
+#[test]
+fn keys_become_verdicts_in_the_database_and_can_be_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 6, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 18");
+    // Pressed faster than they can be saved: none is lost and the order stays.
+    for key in [Key::A, Key::X, Key::A, Key::Space, Key::Num3] {
+        press(&mut window, key);
+    }
+    wait_until(&mut window, "five verdicts", || counts(&project).undecided == 13);
+    let expected = VerdictCounts { undecided: 13, confirmed: 3, rejected: 1, missed_face: 0, skipped: 1 };
+    assert_eq!(counts(&project), expected);
+    wait_for(&mut window, "6 of 18");
+    press(&mut window, Key::Backspace);
+    wait_until(&mut window, "undo", || counts(&project).undecided == 14);
+    wait_for(&mut window, "5 of 18");
+    window.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    wait_until(&mut window, "redo", || counts(&project).undecided == 13);
+    drop(window);
+    assert_eq!(counts(&project), expected);
+}
+
+#[test]
+fn buttons_do_what_their_keys_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 6");
+    window.get_by_label("Reject").click();
+    wait_until(&mut window, "the verdict", || counts(&project).rejected == 1);
+}
+
+#[test]
+fn a_missed_face_is_adjusted_and_becomes_ground_truth() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 6");
+    press(&mut window, Key::F);
+    wait_for(&mut window, "Write face");
+    press(&mut window, Key::ArrowRight);
+    press(&mut window, Key::Enter);
+    wait_until(&mut window, "the promotion", || counts(&project).missed_face == 1);
+    let store = Store::open_read_only(&project.database()).unwrap();
+    let faces: usize = store.all_ground_truth().unwrap().values().map(Vec::len).sum();
+    assert_eq!(faces, 3);
+    press(&mut window, Key::F);
+    wait_for(&mut window, "Write face");
+    press(&mut window, Key::Escape);
+    wait_for(&mut window, "Hard negative");
+    assert_eq!(counts(&project).missed_face, 1);
+}
+
+#[test]
+fn the_grid_decides_on_everything_selected_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 4, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 12");
+    press(&mut window, Key::G);
+    wait_for(&mut window, "Candidate 1");
+    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    window.step();
+    press(&mut window, Key::A);
+    wait_until(&mut window, "twelve verdicts", || counts(&project).confirmed == 12);
+    press(&mut window, Key::Backspace);
+    wait_until(&mut window, "one undo for all", || counts(&project).undecided == 12);
+}
+
+#[test]
+fn digits_and_letters_typed_into_a_field_are_no_verdicts() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 6");
+    press(&mut window, Key::Slash);
+    wait_for(&mut window, "Done");
+    window.run_steps(3);
+    press(&mut window, Key::A);
+    press(&mut window, Key::Num1);
+    window.run_steps(10);
+    assert_eq!(counts(&project).undecided, 6);
+}
+
+#[test]
+fn a_database_that_another_program_holds_stops_the_queue_and_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 6");
+    let other = rusqlite::Connection::open(project.database()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    press(&mut window, Key::A);
+    press(&mut window, Key::A);
+    wait_for(&mut window, "Not saved");
+    wait_for(&mut window, "1 of 6");
+    other.execute_batch("ROLLBACK").unwrap();
+    window.run_steps(10);
+    assert_eq!(counts(&project).undecided, 6, "the key that waited was dropped");
+    press(&mut window, Key::A);
+    wait_until(&mut window, "the verdict", || counts(&project).confirmed == 1);
+}
+
+#[test]
+fn the_train_screen_shows_the_next_round_and_its_settings() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Train, Some(project.dir()));
+    wait_for(&mut window, "Start round 2");
+    for label in ["Iterations", "Learning rate", "Hard negatives", "Test folds", "Seed", "Log", "Rounds"] {
+        assert!(window.query_all_by_label(label).next().is_some(), "{label}");
+    }
+}
+
+#[test]
+fn the_curves_screen_shows_every_round_with_its_rates() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 2);
+    let mut window = window(Screen::Curves, Some(project.dir()));
+    wait_for(&mut window, "Discrete score");
+    for label in ["Continuous score", "Logarithmic", "Linear", "2000"] {
+        assert!(window.query_all_by_label(label).next().is_some(), "{label}");
+    }
+    assert_eq!(window.query_all_by_label("Round 2, rectangle").count(), 2, "a toggle and a row of the table");
+}
+
+#[test]
+fn the_screens_are_a_key_away_and_all_keys_are_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Project, Some(project.dir()));
+    wait_for(&mut window, "Datasets");
+    for (key, label) in
+        [(Key::Num2, "1 of 6"), (Key::Num3, "Log"), (Key::Num4, "Discrete score"), (Key::Num1, "Datasets")]
+    {
+        window.key_press_modifiers(Modifiers::COMMAND, key);
+        wait_for(&mut window, label);
+    }
+    press(&mut window, Key::Questionmark);
+    wait_for(&mut window, "Adjusting a missed face");
+}
