@@ -2,7 +2,6 @@
 //!
 //! `torchvision_peer detect|time WEIGHTS PICTURE SHORTER_SIDE [STEPS] [SAVE_TO]`
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,7 +12,7 @@ use quarry::detector::{Detector, DetectorConfig, NetworkImage, SamplerConfig, Tr
 use quarry::geometry::BoundingBox;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 const THREADS: i32 = 2;
 /// Steps before the clock counts.
@@ -62,15 +61,7 @@ fn load(weights: &Path, side: u32) -> Result<Detector> {
         batch_norm_eps: 1e-5,
         ..DetectorConfig::torchvision_coco()
     };
-    let state: HashMap<String, Tensor> = adapted
-        .arrays
-        .into_iter()
-        .map(|a| {
-            let shape: Vec<i64> = a.shape.iter().map(|&s| s as i64).collect();
-            (a.name, Tensor::from_slice(&a.data).reshape(shape))
-        })
-        .collect();
-    Ok(Detector::from_state(&config, Device::Cpu, state)?)
+    Ok(Detector::from_arrays(&config, &adapted.arrays, false)?.0)
 }
 
 fn detections(detector: &Detector, picture: &RgbImage) -> Result<serde_json::Value> {

@@ -161,8 +161,6 @@ fn entry_of(request: &ImportRequest, written: &WrittenWeights) -> ManifestEntry 
 /// are replaced by new ones.
 #[cfg(feature = "torch")]
 fn import_detector(request: &ImportRequest, path: &Path) -> Result<(usize, Vec<String>), WeightsTaskError> {
-    use std::collections::HashMap;
-
     use crate::detector::weights::{drop_foreign_heads, torchvision_names};
     use crate::detector::{Detector, DetectorConfig};
 
