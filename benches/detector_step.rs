@@ -1,5 +1,6 @@
-//! Seconds per training step and per detected picture on random pixels. Usage:
-//! `cargo bench --bench detector_step -- PRESET SHORTER_SIDE BATCH STEPS [THREADS]`.
+//! Seconds per training step (SGD with momentum) and per detected picture on random pixels, and peak memory. Usage:
+//! `cargo bench --bench detector_step -- PRESET SHORTER_SIDE BATCH STEPS [THREADS]`. The preset `torchvision` is resnet50-fpn with
+//! torchvision's classes, anchors, proposals and 512 RoIs an image: for a quick look beside `make bench-torchvision`.
 
 use std::time::Instant;
 
@@ -14,7 +15,10 @@ fn main() {
     let number = |k: usize, default: u32| words.get(k).and_then(|w| w.parse().ok()).unwrap_or(default);
     let preset = words.first().map_or("resnet50-half-fpn", String::as_str);
     tch::set_num_threads(number(4, 2) as i32);
-    let mut config = DetectorConfig::preset(preset).expect("a preset");
+    let peer = preset == "torchvision";
+    let mut config =
+        if peer { DetectorConfig::torchvision_coco() } else { DetectorConfig::preset(preset).expect("a preset") };
+    config.ellipse_head &= !peer;
     let side = number(1, config.shorter_side);
     (config.shorter_side, config.longer_side_cap) = (side, side * 5 / 3);
     let device = choose_device("auto").expect("a device");
@@ -35,7 +39,11 @@ fn main() {
     let batch = vec![sample; number(2, 2) as usize];
     let steps = number(3, 10);
 
-    let sampler = SamplerConfig::default();
+    let mut sampler = SamplerConfig::default();
+    if peer {
+        (sampler.batch_per_image, sampler.bg_iou) = (512, (0.0, 0.5));
+    }
+    let mut velocities: Vec<_> = detector.trainable().iter().map(|(_, weight)| weight.zeros_like()).collect();
     let (mut forward, mut backward, mut update) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..steps + 2 {
         let start = Instant::now();
@@ -46,9 +54,9 @@ fn main() {
         backward.push(start.elapsed().as_secs_f64());
         let start = Instant::now();
         tch::no_grad(|| {
-            for (_, mut weight) in detector.trainable() {
-                let gradient = weight.grad();
-                let _ = weight.g_add_(&(gradient * -1e-9));
+            for ((_, mut weight), velocity) in detector.trainable().into_iter().zip(&mut velocities) {
+                let _ = velocity.g_mul_scalar_(0.9).g_add_(&weight.grad());
+                let _ = weight.g_sub_(&(&*velocity * 1e-9));
                 weight.zero_grad();
             }
         });
@@ -67,8 +75,16 @@ fn main() {
     };
     let (f, b, u, d) = (median(&mut forward), median(&mut backward), median(&mut update), median(&mut detect));
     println!(
-        "{preset} s={side} batch {} on {device:?}: step {:.3} s (forward {f:.3}, backward {b:.3}, update {u:.3}), detect {d:.3} s",
+        "{preset} s={side} batch {} on {device:?}: step {:.3} s (forward {f:.3}, backward {b:.3}, update {u:.3}), detect {d:.3} s, peak {} MiB",
         batch.len(),
-        f + b + u
+        f + b + u,
+        peak_mib()
     );
+}
+
+/// Largest resident memory so far (Linux); 0 elsewhere.
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1024
 }
