@@ -2,7 +2,6 @@
 //!
 //! `torchvision_peer detect|time WEIGHTS PICTURE SHORTER_SIDE [STEPS] [SAVE_TO]`
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,7 +12,7 @@ use quarry::detector::{Detector, DetectorConfig, NetworkImage, SamplerConfig, Tr
 use quarry::geometry::BoundingBox;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 const THREADS: i32 = 2;
 /// Steps before the clock counts.
@@ -62,15 +61,7 @@ fn load(weights: &Path, side: u32) -> Result<Detector> {
         batch_norm_eps: 1e-5,
         ..DetectorConfig::torchvision_coco()
     };
-    let state: HashMap<String, Tensor> = adapted
-        .arrays
-        .into_iter()
-        .map(|a| {
-            let shape: Vec<i64> = a.shape.iter().map(|&s| s as i64).collect();
-            (a.name, Tensor::from_slice(&a.data).reshape(shape))
-        })
-        .collect();
-    Ok(Detector::from_state(&config, Device::Cpu, state)?)
+    Ok(Detector::from_arrays(&config, &adapted.arrays, false)?.0)
 }
 
 fn detections(detector: &Detector, picture: &RgbImage) -> Result<serde_json::Value> {
@@ -88,11 +79,14 @@ fn detections(detector: &Detector, picture: &RgbImage) -> Result<serde_json::Val
 
 fn timings(detector: &Detector, picture: &RgbImage, steps: usize) -> Result<serde_json::Value> {
     let mut detect = Vec::new();
+    let cpu = cpu_seconds();
     for _ in 0..steps + WARM_UP {
         let start = Instant::now();
         let _ = detector.detect(picture)?;
         detect.push(start.elapsed().as_secs_f64());
     }
+    let runs = (steps + WARM_UP) as f64;
+    let detect_cpu = (cpu_seconds() - cpu) / runs;
     let memory_detect = peak_memory_mib();
     let image = NetworkImage::prepare(picture, detector.config())?;
     let (w, h) = (f64::from(image.width), f64::from(image.height));
@@ -107,6 +101,7 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize) -> Result<serd
     let mut parameters = detector.trainable();
     let mut momenta: Vec<Option<Tensor>> = parameters.iter().map(|_| None).collect();
     let (mut train, mut parts) = (Vec::new(), Vec::new());
+    let cpu = cpu_seconds();
     for _ in 0..steps + WARM_UP {
         let start = Instant::now();
         let report = detector.losses(&batch, &sampler, &mut rng)?;
@@ -117,9 +112,11 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize) -> Result<serd
         train.push(start.elapsed().as_secs_f64());
         parts.push((forward, backward));
     }
+    let train_cpu = (cpu_seconds() - cpu) / runs;
     let last = parts[parts.len() - 1];
     Ok(serde_json::json!({
         "detect_s": median(detect), "train_s": median(train), "forward_s": last.0, "backward_s": last.1,
+        "detect_cpu_s": detect_cpu, "train_cpu_s": train_cpu,
         "memory_detect_mib": memory_detect, "memory_mib": peak_memory_mib(),
     }))
 }
@@ -146,6 +143,14 @@ fn median(mut seconds: Vec<f64>) -> f64 {
     seconds.drain(..WARM_UP);
     seconds.sort_by(f64::total_cmp);
     seconds[seconds.len() / 2]
+}
+
+/// Processor time of this process over all threads: what other programs on the machine disturb least.
+fn cpu_seconds() -> f64 {
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
 }
 
 /// `VmHWM` of this process.

@@ -96,8 +96,9 @@ fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> Strin
 }
 
 fn describe(written: &WrittenWeights) -> String {
-    let notes = written.notes.iter().map(|note| format!("  {note}\n")).collect::<String>();
-    format!("{}: {} tensors, sha256 {}\n{notes}", written.file.display(), written.tensors, written.sha256)
+    let head = format!("{}: {} tensors, sha256 {}", written.file.display(), written.tensors, written.sha256);
+    let notes = written.notes.iter().map(|note| format!("  {note}"));
+    std::iter::once(head).chain(notes).collect::<Vec<_>>().join("\n")
 }
 
 fn table(models: &str, listed: &[ListedWeights]) -> String {

@@ -1,7 +1,6 @@
 //! Weight files of other programs: import as a backbone or as a whole detector, export for torchvision, the list of known files.
 //! Must not know how any file format is read.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -70,9 +69,7 @@ pub fn import(request: &ImportRequest) -> Result<WrittenWeights, WeightsTaskErro
     let path = request.models.join(format!("{}.safetensors", request.target));
     let (tensors, notes) = if BACKBONES.contains(&request.target.as_str()) {
         let backbone = read_backbone(&request.file, &request.target)?;
-        // One entry alone keeps the file's bytes, and so its checksum, the same at each import.
-        let metadata = HashMap::from([(FLAVOUR_KEY.to_owned(), backbone.flavour.to_owned())]);
-        write_safetensors(&path, &backbone.arrays, metadata)?;
+        write_safetensors(&path, &backbone.arrays, Some((FLAVOUR_KEY, backbone.flavour)))?;
         (backbone.arrays.len(), backbone.notes)
     } else if Architecture::parse(&request.target).is_some() {
         import_detector(request, &path)?
@@ -96,10 +93,10 @@ pub fn converted_backbone(path: &Path, backbone: &str) -> Result<PathBuf, Weight
         return Ok(path.to_path_buf());
     }
     let imported = read_backbone(path, backbone)?;
-    let metadata = HashMap::from([(FLAVOUR_KEY.to_owned(), imported.flavour.to_owned())]);
+    let metadata = Some((FLAVOUR_KEY, imported.flavour));
     let name = format!("{backbone}.safetensors");
     let beside = path.with_file_name(&name);
-    if write_safetensors(&beside, &imported.arrays, metadata.clone()).is_ok() {
+    if write_safetensors(&beside, &imported.arrays, metadata).is_ok() {
         return Ok(beside);
     }
     let temporary = std::env::temp_dir().join(format!("quarry-{}-{name}", std::process::id()));
@@ -123,7 +120,7 @@ pub fn export(file: &Path, to: &Path) -> Result<WrittenWeights, WeightsTaskError
     notes.push(
         "load it into a model with FrozenBatchNorm2d; with eps 0 (COCO_V1) call overwrite_eps(model, 0.0)".to_owned(),
     );
-    write_safetensors(to, &arrays, HashMap::new())?;
+    write_safetensors(to, &arrays, None)?;
     written(to.to_path_buf(), arrays.len(), notes)
 }
 

@@ -118,11 +118,11 @@ impl Block {
     fn overlaps(&self, [x1, y1, x2, y2]: [f32; 4], threshold: f64) -> bool {
         let area = (x2 - x1) * (y2 - y1);
         let mut overlap = [0.0_f32; BLOCK];
-        for k in 0..BLOCK {
+        for (k, overlap) in overlap.iter_mut().enumerate() {
             let w = (self.x2[k].min(x2) - self.x1[k].max(x1)).max(0.0);
             let h = (self.y2[k].min(y2) - self.y1[k].max(y1)).max(0.0);
             let intersection = w * h;
-            overlap[k] = intersection / (self.area[k] + area - intersection);
+            *overlap = intersection / (self.area[k] + area - intersection);
         }
         // NaN (two empty boxes) compares false: such a box is kept, as in torchvision.
         overlap.iter().any(|&o| f64::from(o) > threshold)

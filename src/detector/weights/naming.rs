@@ -14,8 +14,8 @@ pub fn torchvision_names(arrays: Vec<NamedArray>) -> Adapted {
     let (mut wrapped, mut old, mut counters) = (0, 0, 0);
     let mut out = Vec::with_capacity(arrays.len());
     for mut array in arrays {
-        if let Some(bare) = array.name.strip_prefix("module.") {
-            array.name = bare.to_owned();
+        if array.name.starts_with("module.") {
+            array.name.drain(.."module.".len());
             wrapped += 1;
         }
         if array.name.ends_with(".num_batches_tracked") {

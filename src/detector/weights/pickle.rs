@@ -154,6 +154,7 @@ impl Machine<'_> {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "an arm of `step`, as all others")]
     fn mark(&mut self) -> Result<(), String> {
         self.marks.push(self.stack.len());
         Ok(())
@@ -345,6 +346,7 @@ impl Machine<'_> {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "an arm of `step`, as all others")]
     fn push(&mut self, value: Value) -> Result<(), String> {
         self.stack.push(Id(self.values.len()));
         self.values.push(value);

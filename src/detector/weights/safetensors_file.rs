@@ -26,18 +26,20 @@ pub fn metadata(path: &Path) -> Result<HashMap<String, String>, WeightError> {
 }
 
 /// Writes `arrays` as f32 with `metadata`, whole or not at all: a temporary file beside `path` takes its place at the end.
-/// The same arrays and metadata of at most one entry give the same bytes.
+/// One entry of metadata at most: with
+/// it the same input always gives the same bytes, and so the same checksum.
 pub fn write_safetensors(
     path: &Path,
     arrays: &[NamedArray],
-    metadata: HashMap<String, String>,
+    metadata: Option<(&str, &str)>,
 ) -> Result<(), WeightError> {
     let mut views = Vec::with_capacity(arrays.len());
     for array in arrays {
         let view = TensorView::new(Dtype::F32, array.shape.clone(), bytemuck::cast_slice(&array.data));
         views.push((array.name.as_str(), view.map_err(|e| unwritable(path, &e))?));
     }
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| unwritable(path, &e))?;
+    let metadata = metadata.map(|(key, value)| HashMap::from([(key.to_owned(), value.to_owned())]));
+    let bytes = safetensors::serialize(views, metadata).map_err(|e| unwritable(path, &e))?;
     let io = |source| WeightError::io(path, source);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(io)?;

@@ -8,7 +8,7 @@ use super::pickle::{Pickle, TensorRef, Value};
 const WRAPPERS: [&str; 4] = ["state_dict", "model_state_dict", "model", "net"];
 
 /// The state dict's tensors by name, in order, and a line on each thing that was left out.
-pub fn tensors(pickle: &Pickle) -> Result<(Vec<(String, TensorRef)>, Vec<String>), String> {
+pub fn tensors(pickle: &Pickle) -> Result<Split, String> {
     let top = pickle.top();
     let (found, others) = split(pickle, top);
     if !found.is_empty() {
@@ -47,7 +47,8 @@ pub fn array(name: &str, tensor: &TensorRef, bytes: &[u8], budget: &mut usize) -
     Ok(NamedArray { name: name.to_owned(), shape: tensor.shape.clone(), dtype, data })
 }
 
-type Split = (Vec<(String, TensorRef)>, Vec<String>);
+/// Tensors by name, and names (or lines) about all else.
+pub type Split = (Vec<(String, TensorRef)>, Vec<String>);
 
 fn split(pickle: &Pickle, dict: &Value) -> Split {
     let (mut found, mut others) = (Vec::new(), Vec::new());

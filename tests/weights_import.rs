@@ -1,0 +1,173 @@
+//! `quarry weights import | export | list` from outside, and the converted default backbone against its manifest.
+
+use std::path::{Path, PathBuf};
+
+use quarry::detector::weights::{FileState, NamedArray, expected_shapes, read, write_safetensors};
+use quarry::workflow::weights::{ImportRequest, converted_backbone, export, import, list};
+
+fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn request(file: &Path, target: &str, models: &Path) -> ImportRequest {
+    let (source, licence) = ("a test".to_owned(), "MIT".to_owned());
+    ImportRequest {
+        file: file.to_owned(),
+        target: target.to_owned(),
+        classes: None,
+        models: models.to_owned(),
+        source,
+        licence,
+    }
+}
+
+fn resnet18() -> Vec<NamedArray> {
+    let shapes = expected_shapes("resnet18").unwrap().into_iter();
+    shapes.map(|(name, shape)| NamedArray::new(name, shape.clone(), vec![0.25; shape.iter().product()])).collect()
+}
+
+#[test]
+fn an_imported_backbone_is_listed_and_a_changed_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, models) = (dir.path().join("given.safetensors"), dir.path().join("models"));
+    write_safetensors(&file, &resnet18(), None).unwrap();
+    let written = import(&request(&file, "resnet18", &models)).unwrap();
+    assert_eq!((written.tensors, written.file.file_name().unwrap().to_str()), (100, Some("resnet18.safetensors")));
+    assert_eq!(import(&request(&file, "resnet18", &models)).unwrap().sha256, written.sha256, "repeatable");
+    let listed = list(&models).unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!((&listed[0].entry.sha256, listed[0].state), (&written.sha256, FileState::Present));
+
+    let mut bytes = std::fs::read(&written.file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&written.file, bytes).unwrap();
+    assert_eq!(list(&models).unwrap()[0].state, FileState::Changed);
+    let message = read(&written.file).unwrap_err().to_string();
+    assert!(message.contains("SHA-256") && message.contains("manifest.toml"), "{message}");
+    std::fs::remove_file(&written.file).unwrap();
+    assert_eq!(list(&models).unwrap()[0].state, FileState::Absent);
+}
+
+#[test]
+fn unknown_targets_are_refused_with_the_known_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let message = import(&request(Path::new("x.pth"), "resnet51", dir.path())).unwrap_err().to_string();
+    assert!(message.contains("resnet50-half") && message.contains("resnet50-fpn"), "{message}");
+}
+
+#[test]
+fn the_default_backbone_converts_to_the_file_that_the_manifest_lists() {
+    let onnx = repository().join("models/open-nsfw.onnx");
+    if !onnx.is_file() {
+        eprintln!("SKIPPED: the default backbone, {} is missing (`make setup` fetches it)", onnx.display());
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let copy = dir.path().join("open-nsfw.onnx");
+    std::fs::copy(&onnx, &copy).unwrap();
+    let converted = converted_backbone(&copy, "resnet50-half").unwrap();
+    let listed = list(&repository().join("models")).unwrap();
+    let sha = |file: &str| listed.iter().find(|l| l.entry.file == file).unwrap().entry.sha256.clone();
+    let found = |path: &Path| quarry::detector::weights::sha256_hex(&std::fs::read(path).unwrap());
+    assert_eq!(found(&copy), sha("open-nsfw.onnx"));
+    assert_eq!(found(&converted), sha("resnet50-half.safetensors"));
+    assert_eq!(converted_backbone(&converted, "resnet50-half").unwrap(), converted);
+}
+
+#[test]
+fn export_keeps_torchvisions_part_of_a_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (dir.path().join("checkpoint.safetensors"), dir.path().join("out.safetensors"));
+    let array = |name: &str| NamedArray::new(name, vec![2], vec![1.0, 2.0]);
+    let names =
+        ["backbone.body.bn1.bias", "roi_heads.box_predictor.cls_score.bias", "roi_heads.ellipse_predictor.bias"];
+    write_safetensors(&from, &names.map(array), None).unwrap();
+    let written = export(&from, &to).unwrap();
+    assert!(written.notes[0].starts_with("1 tensors"), "{:?}", written.notes);
+    let exported: Vec<String> = read(&to).unwrap().arrays.into_iter().map(|a| a.name).collect();
+    assert_eq!(exported, names[..2]);
+}
+
+#[cfg(feature = "torch")]
+mod whole_detector {
+    use std::collections::HashMap;
+
+    use super::*;
+    use quarry::detector::{Architecture, Detector, DetectorConfig};
+    use tch::Device;
+
+    /// resnet50-fpn's state with `classes`, under torchvision's older names, as f32 arrays.
+    fn old_spelling(classes: i64) -> Vec<NamedArray> {
+        let config = DetectorConfig { num_classes: classes, ellipse_head: false, ..DetectorConfig::torchvision_coco() };
+        let state = Detector::new(&config, Device::Cpu, 5).unwrap().state();
+        let array = |(name, tensor): (String, tch::Tensor)| {
+            let old = if name.contains("fpn.") {
+                name.replace(".0.weight", ".weight").replace(".0.bias", ".bias")
+            } else {
+                name.replace("rpn.head.conv.0.0.", "rpn.head.conv.")
+            };
+            let mut data = vec![0.0; tensor.numel()];
+            tensor.copy_data(&mut data, tensor.numel());
+            NamedArray::new(old, tensor.size().iter().map(|&s| s as usize).collect(), data)
+        };
+        state.into_iter().map(array).collect()
+    }
+
+    #[test]
+    fn torchvisions_state_dict_becomes_a_checkpoint_and_its_heads_are_replaced_where_classes_differ() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("fasterrcnn.safetensors");
+        let mut arrays = old_spelling(91);
+        assert_eq!(arrays.len(), 295);
+        arrays.push(NamedArray::new("backbone.body.bn1.num_batches_tracked", vec![], vec![3.0]));
+        write_safetensors(&file, &arrays, None).unwrap();
+
+        let whole = import(&request(&file, "resnet50-fpn", dir.path())).unwrap();
+        let detector = Detector::load(&whole.file, Device::Cpu).unwrap();
+        assert_eq!((detector.config().num_classes, detector.state().len()), (91, 295));
+        assert_eq!(detector.config().architecture, Architecture::ResNet50Fpn);
+
+        let two = import(&ImportRequest { classes: Some(2), ..request(&file, "resnet50-fpn", dir.path()) }).unwrap();
+        assert!(two.notes.iter().any(|n| n.contains("91 classes where 2")), "{:?}", two.notes);
+        assert!(two.notes.iter().any(|n| n.contains("older names")), "{:?}", two.notes);
+        let detector = Detector::load(&two.file, Device::Cpu).unwrap();
+        let state: HashMap<String, tch::Tensor> = detector.state().into_iter().collect();
+        assert_eq!(state["roi_heads.box_predictor.cls_score.weight"].size(), [2, 1024]);
+        let kept = arrays.iter().find(|a| a.name == "backbone.body.layer4.2.conv3.weight").unwrap();
+        let ours = state["backbone.body.layer4.2.conv3.weight"].double_value(&[7, 9, 0, 0]);
+        assert_eq!(ours, f64::from(kept.data[7 * 512 + 9]));
+
+        let exported = export(&two.file, &dir.path().join("back.safetensors")).unwrap();
+        assert_eq!(exported.tensors, 295);
+    }
+
+    /// The numbers come from scripts/onnxruntime_features.py, which states the picture's formula.
+    #[test]
+    fn the_default_backbone_computes_what_onnxruntime_computes() {
+        let onnx = repository().join("models/open-nsfw.onnx");
+        if !onnx.is_file() {
+            eprintln!("SKIPPED: the default backbone, {} is missing (`make setup` fetches it)", onnx.display());
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let copy = dir.path().join("open-nsfw.onnx");
+        std::fs::copy(&onnx, &copy).unwrap();
+        let picture = image::RgbImage::from_fn(224, 224, |x, y| {
+            image::Rgb([7 * x + 3 * y, x * y, 5 * x + 11 * y + x * y / 32].map(|v| (v % 256) as u8))
+        });
+        let config = DetectorConfig { shorter_side: 224, ..DetectorConfig::of(Architecture::ResNet50HalfFpn) };
+        let mut detector = Detector::new(&config, Device::Cpu, 1).unwrap();
+        detector.load_backbone(&converted_backbone(&copy, "resnet50-half").unwrap()).unwrap();
+        let prepared = quarry::detector::NetworkImage::prepare(&picture, &config).unwrap();
+        let ours = detector.stage_features(&prepared).unwrap().pop().unwrap();
+        let fixture = read(&repository().join("tests/fixtures/open_nsfw_features.safetensors")).unwrap();
+        let golden = tch::Tensor::from_slice(&fixture.arrays[0].data).reshape([1, 1024, 7, 7]);
+        assert_eq!(ours.size(), golden.size());
+        let off = (&ours - &golden).abs().max().double_value(&[]);
+        println!(
+            "last block against onnxruntime: largest deviation {off:.1e}, largest value {:.2}",
+            golden.max().double_value(&[])
+        );
+        assert!(off < 1e-3, "{off}");
+    }
+}
