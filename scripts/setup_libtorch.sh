@@ -3,10 +3,10 @@
 # An existing LIBTORCH is respected. With an NVIDIA GPU the wheel's CUDA dependencies come along.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/pip.sh
 
 version=2.13.0
 stamp=.libtorch/.complete
-say() { printf 'setup: %s\n' "$*" >&2; }
 
 if [ -n "${LIBTORCH:-}" ] && [ "$LIBTORCH" != "$PWD/.libtorch" ]; then
     if [ ! -e "$LIBTORCH/lib/libtorch.so" ]; then
@@ -27,11 +27,7 @@ if [ "$(uname -s)-$(uname -m)" != Linux-x86_64 ]; then
     say "libtorch is fetched for Linux x86-64 only. Install libtorch $version yourself and set LIBTORCH to its folder."
     exit 1
 fi
-python=$(command -v python3 || command -v python || true)
-if [ -z "$python" ] || ! "$python" -m pip --version >/dev/null 2>&1; then
-    say "Python's pip is needed to fetch libtorch: install python3-pip, then run this again."
-    exit 1
-fi
+python=$(require_pip "libtorch")
 
 work=$(mktemp -d "$PWD/.libtorch-setup.XXXXXX")
 trap 'rm -rf "$work"' EXIT

@@ -127,19 +127,21 @@ actions! {
 }
 
 impl Action {
+    /// The actions that give a reason, 1 first.
+    pub const REASONS: [Self; 9] = [
+        Self::Reason1,
+        Self::Reason2,
+        Self::Reason3,
+        Self::Reason4,
+        Self::Reason5,
+        Self::Reason6,
+        Self::Reason7,
+        Self::Reason8,
+        Self::Reason9,
+    ];
+
     /// The reason (1..=9) that this action gives, if it is one of those.
     pub fn reason(self) -> Option<u8> {
-        const REASONS: [Action; 9] = [
-            Action::Reason1,
-            Action::Reason2,
-            Action::Reason3,
-            Action::Reason4,
-            Action::Reason5,
-            Action::Reason6,
-            Action::Reason7,
-            Action::Reason8,
-            Action::Reason9,
-        ];
-        REASONS.iter().position(|a| *a == self).map(|i| i as u8 + 1)
+        Self::REASONS.iter().position(|a| *a == self).map(|i| i as u8 + 1)
     }
 }

@@ -153,6 +153,16 @@ pub fn screen() -> egui::Frame {
     egui::Frame::new().fill(BACKGROUND).inner_margin(Margin::same(16))
 }
 
+/// The frame of a screen's left column: half of the air between it and the main column.
+pub fn side_column() -> egui::Frame {
+    egui::Frame::new().fill(BACKGROUND).inner_margin(Margin { left: 16, right: 8, top: 16, bottom: 16 })
+}
+
+/// The frame of what stands right of the left column.
+pub fn main_column() -> egui::Frame {
+    egui::Frame::new().fill(BACKGROUND).inner_margin(Margin { left: 8, right: 16, top: 16, bottom: 16 })
+}
+
 /// The frame of the bars above and below a screen.
 pub fn bar() -> egui::Frame {
     egui::Frame::new().fill(PANEL).inner_margin(Margin::symmetric(16, 8))

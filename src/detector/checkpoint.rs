@@ -10,13 +10,11 @@ use tch::{Device, Kind, Tensor};
 
 use super::model::guarded;
 use super::parameters::is_finite;
-use super::weights::Manifest;
+use super::weights::{FLAVOUR_KEY, Manifest};
 use super::{Detector, DetectorConfig, DetectorError};
 
 /// The metadata key that holds the settings as JSON.
 const CONFIG_KEY: &str = "quarry.detector";
-/// The metadata key of a backbone file that tells its flavour.
-const FLAVOUR_KEY: &str = "quarry.flavour";
 
 impl Detector {
     /// Writes all tensors and the settings to a file beside `path`, flushes it to the disk, and renames it to `path`.

@@ -2,11 +2,10 @@
 //! screens.
 
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Clerk, Waker};
 use crate::domain::{Candidate, CandidateId, FaceShape, Verdict};
-use crate::store::{CandidateRow, Gesture, Store, StoreError};
+use crate::store::{CandidateRow, Gesture, Store, StoreError, now_ms};
 
 /// Gestures over more candidates than this do not read their images again; the queue shows the new verdicts from what was asked.
 const REFRESHED_MAX: usize = 64;
@@ -74,8 +73,4 @@ fn changed_by(store: &Store, candidates: &[CandidateId]) -> Result<Vec<Candidate
         changed.push(store.candidate(*candidate)?);
     }
     Ok(changed)
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }

@@ -137,7 +137,7 @@ impl Store {
 }
 
 /// Milliseconds since the Unix epoch, by the computer's clock.
-pub(super) fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64)
 }
 

@@ -9,7 +9,8 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::columns::{bounding_box, optional_shape, optional_word, shape_columns};
+use super::columns::{bounding_box, optional_shape, optional_word};
+use super::verdicts::{NewRow, insert_row};
 use super::{Store, StoreError, annotators, standing};
 use crate::domain::{CandidateId, FaceShape, Verdict};
 use crate::geometry::{BoundingBox, Ellipse};
@@ -167,29 +168,21 @@ fn insert(tx: &Transaction<'_>, line: &VerdictLine, candidate: CandidateId) -> R
                VALUES (?1, ?2, ?3, NULL, NULL, 1, ?4, ?5) ON CONFLICT (uid) DO NOTHING";
     let values = params![line.gesture.as_bytes(), annotator, line.action, line.tick, line.time_ms];
     tx.prepare_cached(sql)?.execute(values)?;
-    let sql = "INSERT INTO verdicts (uid, gesture_id, candidate_id, annotator_id, verdict, reason, shape, a, b, c, d, e,
-                                     replaces, tick, time_ms)
-               VALUES (?1, (SELECT id FROM gestures WHERE uid = ?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    let sql = "SELECT id FROM gestures WHERE uid = ?1";
+    let gesture = tx.prepare_cached(sql)?.query_row([line.gesture.as_bytes()], |r| r.get(0))?;
     let shape = line.shape.as_ref().map(FaceShape::from);
-    let columns = shape.as_ref().map(shape_columns);
-    let k = |index: usize| columns.map(|c| c.1[index]);
-    tx.prepare_cached(sql)?.execute(params![
-        line.uid.as_bytes(),
-        line.gesture.as_bytes(),
-        candidate.0,
+    let row = NewRow {
+        uid: line.uid.as_bytes(),
+        gesture,
+        candidate,
         annotator,
-        line.verdict.map(Verdict::as_str),
-        line.reason,
-        columns.map(|c| c.0),
-        k(0),
-        k(1),
-        k(2),
-        k(3),
-        columns.and_then(|c| c.2),
-        standing::seq(tx, candidate, annotator)?,
-        line.tick,
-        line.time_ms,
-    ])?;
+        verdict: line.verdict,
+        reason: line.reason.as_deref(),
+        shape: shape.as_ref(),
+        tick: line.tick,
+        time_ms: line.time_ms,
+    };
+    insert_row(tx, &row)?;
     Ok(annotator)
 }
 

@@ -34,7 +34,7 @@ mod verdicts;
 
 pub use backup::BackupFile;
 pub use candidates::{CandidateRow, NewCandidate};
-pub use connection::Store;
+pub use connection::{Store, now_ms};
 pub use curves::CurveRow;
 pub use datasets::{Dataset, ImportCounts, NewDataset, NewImage};
 pub use error::StoreError;

@@ -120,6 +120,46 @@ struct LogRow {
     replaces: Option<i64>,
 }
 
+/// A row to append to the log.
+pub(super) struct NewRow<'a> {
+    pub uid: &'a [u8; 16],
+    pub gesture: i64,
+    pub candidate: CandidateId,
+    pub annotator: i64,
+    pub verdict: Option<Verdict>,
+    pub reason: Option<&'a str>,
+    pub shape: Option<&'a FaceShape>,
+    pub tick: i64,
+    pub time_ms: i64,
+}
+
+/// Appends one row, which replaces what the annotator holds on the candidate; its place in the log.
+pub(super) fn insert_row(tx: &Transaction<'_>, row: &NewRow<'_>) -> Result<i64, StoreError> {
+    let sql = "INSERT INTO verdicts
+               (uid, gesture_id, candidate_id, annotator_id, verdict, reason, shape, a, b, c, d, e, replaces, tick, time_ms)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    let shape = row.shape.map(shape_columns);
+    let k = |index: usize| shape.map(|s| s.1[index]);
+    tx.prepare_cached(sql)?.execute(params![
+        row.uid,
+        row.gesture,
+        row.candidate.0,
+        row.annotator,
+        row.verdict.map(Verdict::as_str),
+        row.reason,
+        shape.map(|s| s.0),
+        k(0),
+        k(1),
+        k(2),
+        k(3),
+        shape.and_then(|s| s.2),
+        standing::seq(tx, row.candidate, row.annotator)?,
+        row.tick,
+        row.time_ms,
+    ])?;
+    Ok(tx.last_insert_rowid())
+}
+
 /// Appends the rows of one gesture and carries out what follows from them. Works by id, from one end of each B-tree to the other:
 /// for a stroke over thousands that halves the time.
 fn append_all(
@@ -127,35 +167,23 @@ fn append_all(
     gesture: Written,
     mut decisions: Vec<(CandidateId, Decision)>,
 ) -> Result<Vec<CandidateId>, StoreError> {
-    let sql = "INSERT INTO verdicts
-               (uid, gesture_id, candidate_id, annotator_id, verdict, reason, shape, a, b, c, d, e, replaces, tick, time_ms)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     let given: Vec<CandidateId> = decisions.iter().map(|(candidate, _)| *candidate).collect();
     decisions.sort_by_key(|(candidate, _)| *candidate);
     let mut candidates = Vec::with_capacity(decisions.len());
     for (candidate, decision) in decisions {
         exists(tx, candidate)?;
-        let replaces = standing::seq(tx, candidate, gesture.annotator)?;
-        let shape = decision.shape.as_ref().map(shape_columns);
-        let k = |index: usize| shape.map(|s| s.1[index]);
-        tx.prepare_cached(sql)?.execute(params![
-            new_uid(),
-            gesture.id,
-            candidate.0,
-            gesture.annotator,
-            decision.verdict.map(Verdict::as_str),
-            decision.reason,
-            shape.map(|s| s.0),
-            k(0),
-            k(1),
-            k(2),
-            k(3),
-            shape.and_then(|s| s.2),
-            replaces,
-            gesture.tick,
-            gesture.time_ms,
-        ])?;
-        let seq = tx.last_insert_rowid();
+        let row = NewRow {
+            uid: &new_uid(),
+            gesture: gesture.id,
+            candidate,
+            annotator: gesture.annotator,
+            verdict: decision.verdict,
+            reason: decision.reason.as_deref(),
+            shape: decision.shape.as_ref(),
+            tick: gesture.tick,
+            time_ms: gesture.time_ms,
+        };
+        let seq = insert_row(tx, &row)?;
         standing::set(tx, candidate, gesture.annotator, seq, gesture.tick, decision.verdict)?;
         candidates.push(candidate);
     }

@@ -3,7 +3,7 @@
 
 use super::{Project, WorkflowError};
 use crate::domain::{CandidateId, FalsePositiveKind, Verdict};
-use crate::store::CandidateQuery;
+use crate::store::{CandidateQuery, now_ms};
 
 /// The name under which these verdicts stand in the log.
 pub const ANNOTATOR: &str = "ground truth";
@@ -35,9 +35,4 @@ pub fn auto_review(project: &Project, round: u32) -> Result<usize, WorkflowError
             }
         }
     }
-}
-
-fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
 }

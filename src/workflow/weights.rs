@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::detector::weights::{
-    BACKBONES, FileState, Manifest, ManifestEntry, NamedArray, WeightError, check_finite, read, read_backbone,
-    sha256_hex, write_safetensors,
+    BACKBONES, FLAVOUR_KEY, FileState, Manifest, ManifestEntry, NamedArray, WeightError, check_finite, read,
+    read_backbone, sha256_hex, write_safetensors,
 };
 use crate::detector::{Architecture, DetectorError};
 
-/// The metadata key under which a backbone's file tells the flavour of its network.
-const FLAVOUR_KEY: &str = "quarry.flavour";
 /// What torchvision's own detector consists of; anything else in a checkpoint is Quarry's.
 const TORCHVISION_PARTS: [&str; 4] = ["backbone.", "rpn.", "roi_heads.box_head.", "roi_heads.box_predictor."];
 

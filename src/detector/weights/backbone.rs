@@ -9,6 +9,9 @@ use super::{Format, NamedArray, WeightError, WeightFile, naming, onnx, resnet_gr
 /// The names for `--as`.
 pub const BACKBONES: [&str; 4] = ["resnet50-half", "resnet50", "resnet18", "vgg16"];
 
+/// The metadata key under which a backbone's file tells its flavour.
+pub const FLAVOUR_KEY: &str = "quarry.flavour";
+
 /// Backbone weights under torchvision's names (`conv1.weight`, `layer1.0.conv1.weight`; `features.0.weight`), without a prefix and
 /// without the classifier's last layer.
 #[derive(Debug, Clone, PartialEq)]

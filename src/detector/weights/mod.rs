@@ -17,7 +17,7 @@ mod torch_zip;
 use std::path::Path;
 
 pub use array::{DType, NamedArray};
-pub use backbone::{BACKBONES, ImportedBackbone, check_finite, expected_shapes};
+pub use backbone::{BACKBONES, FLAVOUR_KEY, ImportedBackbone, check_finite, expected_shapes};
 pub use error::WeightError;
 pub use manifest::{FILE_NAME as MANIFEST_FILE_NAME, FileState, Manifest, ManifestEntry, sha256_hex};
 pub use naming::{Adapted, drop_foreign_heads, torchvision_names};

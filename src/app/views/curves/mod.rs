@@ -49,24 +49,14 @@ pub struct CurvesView<'a> {
 
 impl CurvesView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
-        let side = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin {
-            left: 16,
-            right: 8,
-            top: 16,
-            bottom: 16,
-        });
+        let side = theme::side_column();
         Panel::left("shown curves").frame(side).resizable(false).exact_size(280.0).show_separator_line(false).show(
             ui,
             |ui| {
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| self.side(ui));
             },
         );
-        let main = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin {
-            left: 8,
-            right: 16,
-            top: 16,
-            bottom: 16,
-        });
+        let main = theme::main_column();
         egui::CentralPanel::default().frame(main).show(ui, |ui| {
             if self.model.is_empty() && !self.model.published.iter().any(|p| p.shown) {
                 return nothing(ui);

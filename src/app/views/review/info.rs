@@ -7,18 +7,6 @@ use super::model::REASONS;
 use super::{Action, Command, ReviewView};
 use crate::app::theme;
 
-const REASON_KEYS: [Action; 9] = [
-    Action::Reason1,
-    Action::Reason2,
-    Action::Reason3,
-    Action::Reason4,
-    Action::Reason5,
-    Action::Reason6,
-    Action::Reason7,
-    Action::Reason8,
-    Action::Reason9,
-];
-
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let Some(row) = view.model.current().cloned() else { return };
     let candidate = &row.candidate;
@@ -56,7 +44,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         ui.spacing_mut().item_spacing = egui::vec2(5.0, 4.0);
         ui.spacing_mut().interact_size.y = 20.0;
         ui.spacing_mut().button_padding = egui::vec2(7.0, 2.0);
-        for (action, reason) in REASON_KEYS.into_iter().zip(REASONS) {
+        for (action, reason) in Action::REASONS.into_iter().zip(REASONS) {
             let text = RichText::new(format!("{}  {reason}", view.keymap.text(action))).small();
             let button = egui::Button::new(text).small();
             if ui.add(button).on_hover_text("Hard negative, with this reason").clicked() {

@@ -51,24 +51,14 @@ pub struct TrainView<'a> {
 
 impl TrainView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
-        let side = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin {
-            left: 16,
-            right: 8,
-            top: 16,
-            bottom: 16,
-        });
+        let side = theme::side_column();
         Panel::left("settings").frame(side).resizable(false).exact_size(390.0).show_separator_line(false).show(
             ui,
             |ui| {
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| form::show(ui, self));
             },
         );
-        let main = egui::Frame::new().fill(theme::BACKGROUND).inner_margin(egui::Margin {
-            left: 8,
-            right: 16,
-            top: 16,
-            bottom: 16,
-        });
+        let main = theme::main_column();
         egui::CentralPanel::default().frame(main).show(ui, |ui| {
             self.run(ui);
             ui.add_space(theme::GAP);
