@@ -1,29 +1,29 @@
 //! Quarry: hard negative mining for face detectors, from photographs to ROC curves. This file is the map and nothing else;
 //! ARCHITECTURE.md tells the story and `tests/walls.rs` holds the walls.
 
-/// The window.
+// The window.
 #[cfg(feature = "gui")]
 pub mod app;
-/// One file a subcommand.
+// One file a subcommand.
 pub mod cli;
-/// FDDB, plain folders and the built-in sample -> domain; image decoding.
+// FDDB, plain folders and the built-in sample -> domain; image decoding.
 pub mod dataset;
-/// Faster R-CNN on libtorch.
+// Faster R-CNN on libtorch.
 pub mod detector;
-/// The nouns: images, annotations, detections, candidates, verdicts, rounds.
+// The nouns: images, annotations, detections, candidates, verdicts, rounds.
 pub mod domain;
-/// Matching, discrete and continuous ROC, FDDB text formats, published curves.
+// Matching, discrete and continuous ROC, FDDB text formats, published curves.
 pub mod evaluation;
-/// Boxes, ellipses, overlap, coordinate spaces.
+// Boxes, ellipses, overlap, coordinate spaces.
 pub mod geometry;
-/// Long work for the app: named threads, queues, wakers.
+// Long work for the app: named threads, queues, wakers.
 #[cfg(feature = "gui")]
 pub mod jobs;
-/// Detections and ground truth -> ranked candidates.
+// Detections and ground truth -> ranked candidates.
 pub mod mining;
-/// SQLite: the project's memory.
+// SQLite: the project's memory.
 pub mod store;
-/// One training round.
+// One training round.
 pub mod training;
-/// The use cases: import, detect, mine, train, evaluate. CLI and app both call these.
+// The use cases: import, detect, mine, train, evaluate. CLI and app both call these.
 pub mod workflow;

@@ -1,5 +1,7 @@
 //! The command line from outside: exit codes, JSON on stdout, errors on stderr. Knows only the binary.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::path::Path;
 
 use assert_cmd::Command;

@@ -1,4 +1,6 @@
 //! Whole rounds of a tiny detector on drawn pictures: resume to the bit, cancel, failures, what the samplers drew.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![cfg(feature = "torch")]
 
 use std::collections::BTreeMap;
@@ -15,13 +17,15 @@ use quarry::training::{
 };
 use tch::Tensor;
 
+type Evaluation = fn() -> Result<Option<f64>, String>;
+
 /// Records events; cancels after a step, panics or fails in an evaluation on demand.
 #[derive(Default)]
 struct Watch {
     events: Vec<TrainEvent>,
     evaluated: Vec<u64>,
     cancel_after: Option<(u64, Cancel)>,
-    evaluation: Option<fn() -> Result<Option<f64>, String>>,
+    evaluation: Option<Evaluation>,
 }
 
 impl RoundHooks for Watch {

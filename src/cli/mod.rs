@@ -21,7 +21,6 @@ mod status;
 #[cfg(feature = "torch")]
 mod train;
 mod verdicts;
-#[cfg(feature = "torch")]
 mod weights;
 
 /// Hard negative mining for face detectors: train, mine false positives, review them, retrain, watch the ROC curves.
@@ -64,7 +63,6 @@ enum Command {
     /// Compare detections with ground truth
     Evaluate(evaluate::EvaluateArgs),
     /// Import, export and list weight files
-    #[cfg(feature = "torch")]
     Weights(weights::WeightsArgs),
     /// What a project holds and how far it is
     Status(status::StatusArgs),
@@ -129,7 +127,6 @@ fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
         Some(Command::Evaluate(args)) => evaluate::run(&args, context),
         Some(Command::Status(args)) => status::run(&args, context),
         Some(Command::Verdicts(args)) => verdicts::run(&args, context),
-        #[cfg(feature = "torch")]
         Some(Command::Weights(args)) => weights::run(&args, context.json),
         None => open_app(context),
     }

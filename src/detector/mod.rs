@@ -4,13 +4,11 @@
 //! From top to bottom: [`Detector`] runs transform -> backbone (ResNet or VGG, pyramid) -> RPN -> RoI heads -> postprocessing.
 
 mod config;
-mod ellipse_coder;
 mod error;
 #[cfg(feature = "torch")]
 mod from_arrays;
 mod network_image;
 mod sampler_config;
-mod sampling;
 mod training_sample;
 pub mod weights;
 
@@ -20,6 +18,8 @@ mod backbone;
 mod checkpoint;
 #[cfg(feature = "torch")]
 mod device;
+#[cfg(feature = "torch")]
+mod ellipse_coder;
 #[cfg(feature = "torch")]
 mod layers;
 #[cfg(feature = "torch")]
@@ -42,6 +42,8 @@ mod roi_loss;
 mod rpn;
 #[cfg(feature = "torch")]
 mod rpn_loss;
+#[cfg(feature = "torch")]
+mod sampling;
 #[cfg(feature = "torch")]
 mod transform;
 #[cfg(feature = "torch")]

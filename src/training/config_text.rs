@@ -1,6 +1,8 @@
 //! `round.toml`: the settings as text, read with errors that name the line and written with a comment on every key. Must not know
 //! what a round does with them.
 
+use std::fmt::Write as _;
+
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
@@ -75,7 +77,8 @@ impl RoundConfig {
         let mut text = String::from("# Quarry round settings. Keys left out come from the preset.\n");
         for (key, meaning) in DOCUMENTED {
             if let Some(value) = table.get(*key) {
-                text.push_str(&format!("\n# {meaning}\n{key} = {value}\n"));
+                // Writing to a String cannot fail.
+                let _ = write!(text, "\n# {meaning}\n{key} = {value}\n");
             }
         }
         let sections: Table = table.into_iter().filter(|(_, value)| value.is_table()).collect();

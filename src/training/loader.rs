@@ -37,6 +37,9 @@ pub type Decode = fn(&Path) -> Result<RgbImage, String>;
 /// How long a wait for a worker may keep a cancel waiting.
 const CANCEL_POLL: Duration = Duration::from_millis(20);
 
+/// What a worker made of a slot: the sample, or why the image cannot be read.
+type Delivery = (Slot, Result<TrainingSample, String>);
+
 /// An image ready for the step.
 #[derive(Debug)]
 pub(super) struct Loaded {
@@ -60,7 +63,7 @@ pub(super) struct Loader {
     next: u64,
     asked: u64,
     prefetch: u64,
-    ready: BTreeMap<u64, (Slot, Result<TrainingSample, String>)>,
+    ready: BTreeMap<u64, Delivery>,
     unreadable: BTreeSet<usize>,
     first_failure: Option<String>,
     jobs: Option<Sender<Slot>>,
@@ -149,7 +152,7 @@ impl Loader {
         }
     }
 
-    fn take(&mut self, cancel: &Cancel) -> Result<Option<(Slot, Result<TrainingSample, String>)>, TrainingError> {
+    fn take(&mut self, cancel: &Cancel) -> Result<Option<Delivery>, TrainingError> {
         loop {
             if cancel.is_cancelled() {
                 return Ok(None);

@@ -1,16 +1,22 @@
 //! One training round: settings, schedule, optimiser, loader, checkpoints, guards, events. Must not know the database, the
 //! window, nor where hard negatives come from.
 
+#[cfg(feature = "torch")]
 mod checkpoint;
 mod config;
 mod config_text;
+#[cfg(feature = "torch")]
 mod error;
 mod events;
+#[cfg(feature = "torch")]
 mod loader;
+#[cfg(feature = "torch")]
 mod lock;
+#[cfg(feature = "torch")]
 mod order;
 mod overlay;
 mod presets;
+#[cfg(feature = "torch")]
 mod records;
 mod schedule;
 
@@ -21,15 +27,20 @@ mod round;
 #[cfg(feature = "torch")]
 mod step;
 
+#[cfg(feature = "torch")]
 pub use checkpoint::{best_model, last_model};
 pub use config::RoundConfig;
 pub use config_text::{DOCUMENTED, Difference, meaning};
+#[cfg(feature = "torch")]
 pub use error::TrainingError;
 pub use events::{Losses, Outcome, RoundStart, StepClock, StepReport, TrainEvent};
+#[cfg(feature = "torch")]
 pub use loader::{Decode, TrainingImage};
+#[cfg(feature = "torch")]
 pub use order::{Order, Slot};
 pub use overlay::ConfigError;
 pub use presets::PRESETS;
+#[cfg(feature = "torch")]
 pub use records::SAMPLER_FILE;
 pub use schedule::{Schedule, ScheduleKind};
 

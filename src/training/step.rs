@@ -15,6 +15,9 @@ use super::records::Records;
 use crate::detector::{Detector, LossReport, SamplerCounts, TrainingSample};
 use crate::domain::Cancel;
 
+/// The samples of a mini-batch with the indices of their images.
+type Samples = (Vec<TrainingSample>, Vec<usize>);
+
 /// What a step works on.
 pub(super) struct Stepper {
     pub detector: Detector,
@@ -79,7 +82,7 @@ impl Stepper {
         config: &RoundConfig,
         cancel: &Cancel,
         warn: &mut dyn FnMut(String),
-    ) -> Result<Option<(Vec<TrainingSample>, Vec<usize>)>, TrainingError> {
+    ) -> Result<Option<Samples>, TrainingError> {
         let (mut samples, mut images) = (Vec::new(), Vec::new());
         for _ in 0..config.batch_images {
             let Some(Loaded { slot, sample }) = self.loader.next(cancel, warn)? else { return Ok(None) };

@@ -130,12 +130,11 @@ fn fddb_text(names: &[&str], found: &[Vec<Detection>], ellipses: bool) -> String
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name}\n{}", detections.len());
         for d in detections {
-            let _ = match d.ellipse.filter(|_| ellipses) {
-                Some(e) => writeln!(text, "{} {} {} {} {} {}", e.ra, e.rb, e.theta, e.cx, e.cy, d.score),
-                None => {
-                    let b = &d.bbox;
-                    writeln!(text, "{} {} {} {} {}", b.x1, b.y1, b.width(), b.height(), d.score)
-                }
+            let _ = if let Some(e) = d.ellipse.filter(|_| ellipses) {
+                writeln!(text, "{} {} {} {} {} {}", e.ra, e.rb, e.theta, e.cx, e.cy, d.score)
+            } else {
+                let b = &d.bbox;
+                writeln!(text, "{} {} {} {} {}", b.x1, b.y1, b.width(), b.height(), d.score)
             };
         }
     }

@@ -29,7 +29,6 @@ pub enum WorkflowError {
     #[cfg(feature = "torch")]
     #[error(transparent)]
     Training(#[from] crate::training::TrainingError),
-    #[cfg(feature = "torch")]
     #[error(transparent)]
     Weights(#[from] super::weights::WeightsTaskError),
     /// The request cannot be met by what the project holds.

@@ -21,7 +21,6 @@ pub mod status;
 #[cfg(feature = "torch")]
 pub mod train;
 pub mod verdicts;
-#[cfg(feature = "torch")]
 pub mod weights;
 
 pub use error::WorkflowError;

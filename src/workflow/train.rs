@@ -63,8 +63,8 @@ pub fn train(
         Some(round) => round.number,
         None => store.rounds()?.last().map_or(1, |r| r.number + 1),
     };
-    let plan = plan(project, &store, &config, number, observer)?;
     let start = if unfinished.is_some() { Start::Resume } else { Start::Fresh };
+    let plan = plan(project, &store, &config, number, start, observer)?;
     // Nothing is written before everything that can be refused has been looked at.
     let round = match unfinished {
         Some(round) => round,
@@ -72,7 +72,7 @@ pub fn train(
     };
     store.set_round_state(round.id, RoundState::Running)?;
     observer(WorkEvent::Round { round: round.number });
-    let result = run(project, &mut store, &round, &config, plan, start, observer, cancel);
+    let result = run(project, &mut store, &round, &config, plan, observer, cancel);
     let state = match &result {
         Ok(report) if report.stopped => RoundState::Stopped,
         Ok(_) => RoundState::Trained,
@@ -94,6 +94,7 @@ struct Plan {
     held_out_files: Vec<PathBuf>,
     backbone: Option<PathBuf>,
     previous: Option<PathBuf>,
+    start: Start,
 }
 
 fn plan(
@@ -101,6 +102,7 @@ fn plan(
     store: &Store,
     config: &RoundConfig,
     number: u32,
+    start: Start,
     observer: &mut Observer,
 ) -> Result<Plan, WorkflowError> {
     let images = store.images()?;
@@ -111,7 +113,7 @@ fn plan(
     let training = training_images(store, &images, &truth, config, number)?;
     let previous = previous_checkpoint(project, number, config)?;
     let backbone = backbone::find(&config.detector, observer)?;
-    Ok(Plan { training, held_out, held_out_files, backbone, previous })
+    Ok(Plan { training, held_out, held_out_files, backbone, previous, start })
 }
 
 fn run(
@@ -120,11 +122,10 @@ fn run(
     round: &RoundRecord,
     config: &RoundConfig,
     plan: Plan,
-    start: Start,
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<TrainReport, WorkflowError> {
-    let Plan { training, held_out, held_out_files, backbone, previous } = plan;
+    let Plan { training, held_out, held_out_files, backbone, previous, start } = plan;
     let hard_negatives = training.iter().map(|i| i.hard_negatives.len()).sum();
     let (training_images, test_images) = (training.len(), held_out.images.len());
     observer(WorkEvent::Log(format!(

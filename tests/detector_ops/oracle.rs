@@ -72,7 +72,8 @@ pub fn batched_nms(boxes: &Tensor, scores: &Tensor, classes: &Tensor, threshold:
     let mut kept: Vec<i64> = Vec::new();
     for i in order {
         let same = |j: i64| classes.int64_value(&[i]) == classes.int64_value(&[j]);
-        if kept.iter().all(|&j| !same(j) || !(threshold < iou(boxes, i, j))) {
+        let suppresses = |j: i64| same(j) && threshold < iou(boxes, i, j);
+        if !kept.iter().any(|&j| suppresses(j)) {
             kept.push(i);
         }
     }

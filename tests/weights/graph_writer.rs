@@ -51,7 +51,9 @@ impl Graph {
         self.count += 1;
         let output = format!("value{}", self.count * 7919 % (1009 + self.shuffle));
         let mut node = Vec::new();
-        inputs.iter().for_each(|input| bytes(&mut node, 1, input.as_bytes()));
+        for input in inputs {
+            bytes(&mut node, 1, input.as_bytes());
+        }
         bytes(&mut node, 2, output.as_bytes());
         bytes(&mut node, 4, kind.as_bytes());
         self.nodes.push(node);
@@ -69,7 +71,9 @@ impl Graph {
 
     fn initialiser(&mut self, name: &str, shape: &[usize], value: f32) {
         let mut tensor = Vec::new();
-        shape.iter().for_each(|&side| number(&mut tensor, 1, side as u64));
+        for &side in shape {
+            number(&mut tensor, 1, side as u64);
+        }
         number(&mut tensor, 2, 1);
         bytes(&mut tensor, 8, name.as_bytes());
         let raw: Vec<u8> = std::iter::repeat_n(value.to_le_bytes(), shape.iter().product()).flatten().collect();
@@ -78,7 +82,7 @@ impl Graph {
     }
 
     fn finish(mut self) -> Vec<u8> {
-        if self.shuffle % 2 == 0 {
+        if self.shuffle.is_multiple_of(2) {
             self.nodes.reverse();
             self.initialisers.reverse();
         }

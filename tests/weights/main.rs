@@ -1,5 +1,7 @@
 //! Weight files of all formats, written here byte by byte and read back; hostile and damaged ones; the converted backbone.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 mod graph_writer;
 mod pickle_writer;
 

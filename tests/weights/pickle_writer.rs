@@ -48,7 +48,9 @@ fn tuple(out: &mut Vec<u8>, values: &[u32]) {
         1..=3 => {}
         _ => out.push(b'('),
     }
-    values.iter().for_each(|&v| integer(out, v));
+    for &value in values {
+        integer(out, value);
+    }
     out.push([b't', 0x85, 0x86, 0x87].get(values.len()).copied().unwrap_or(b't'));
 }
 
@@ -104,7 +106,9 @@ pub fn zip_file(pickle: &[u8], storages: &[(&str, Vec<u8>)]) -> Vec<u8> {
     };
     put("archive/data.pkl", pickle);
     put("archive/byteorder", b"little");
-    storages.iter().for_each(|(key, bytes)| put(&format!("archive/data/{key}"), bytes));
+    for (key, bytes) in storages {
+        put(&format!("archive/data/{key}"), bytes);
+    }
     put("archive/version", b"3\n");
     zip.finish().unwrap().into_inner()
 }
@@ -119,7 +123,9 @@ pub fn legacy_file(pickle: &[u8], storages: &[(&str, Vec<u8>)], bytes_of_a_numbe
     out.extend(b"M\xe9\x03u.");
     out.extend(pickle);
     out.extend(b"\x80\x02](");
-    storages.iter().for_each(|(key, _)| text(&mut out, key));
+    for (key, _) in storages {
+        text(&mut out, key);
+    }
     out.extend(b"e.");
     for (_, bytes) in storages {
         out.extend(((bytes.len() / bytes_of_a_number) as i64).to_le_bytes());

@@ -71,7 +71,7 @@ pub fn write(dir: &Path, config: &SampleConfig, progress: &mut dyn FnMut(Progres
     write_lists(dir, &entries)
 }
 
-/// Reads a sample that [`write`] wrote, as the dataset that it is: FDDB's layout under its own name.
+/// Reads a sample that [`write()`] wrote, as the dataset that it is: FDDB's layout under its own name.
 pub fn read(dir: &Path, progress: &mut dyn FnMut(Progress), cancel: &Cancel) -> Result<ImportedDataset, DatasetError> {
     let dataset = read_fddb(dir, progress, cancel)?;
     Ok(ImportedDataset { name: "Built-in sample".into(), kind: "sample", ..dataset })
