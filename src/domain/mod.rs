@@ -6,6 +6,7 @@ mod candidate;
 mod detection;
 mod ids;
 mod image;
+mod look;
 mod observer;
 mod round;
 mod verdict;
@@ -15,6 +16,7 @@ pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePosit
 pub use detection::Detection;
 pub use ids::{CandidateId, DatasetId, GroundTruthId, GroupId, ImageId, RoundId};
 pub use image::ImageRecord;
+pub use look::Look;
 pub use observer::{Cancel, Progress};
 pub use round::{HardNegativeSource, RoundInit, RoundRecord, RoundState};
 pub use verdict::{Verdict, VerdictRecord};

@@ -84,6 +84,32 @@ impl Store {
     }
 }
 
+/// Puts a backup in the place of a damaged database, which stays beside it under the name that is returned. No connection may be
+/// open on it. The backup is checked first and stays where it is.
+pub fn restore_backup(database: &Path, backup: &Path) -> Result<PathBuf, StoreError> {
+    let opened = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    opened.map_err(StoreError::from).and_then(|c| check(&c)).map_err(|e| e.at(backup))?;
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |cause| StoreError::Io { path, cause }
+    };
+    let unfinished = database.with_extension("db.part");
+    std::fs::copy(backup, &unfinished).map_err(failed(&unfinished))?;
+    let aside = (1..).map(|n| database.with_file_name(format!("damaged-{n}.db"))).find(|path| !path.exists());
+    let aside = aside.unwrap_or_else(|| database.with_file_name("damaged.db"));
+    // What the log beside it holds belongs to the damaged file, and would spoil the restored one.
+    for ending in ["-wal", "-shm"] {
+        let beside = |file: &Path| PathBuf::from(format!("{}{ending}", file.display()));
+        let log = beside(database);
+        if log.exists() {
+            std::fs::rename(&log, beside(&aside)).map_err(failed(&log))?;
+        }
+    }
+    std::fs::rename(database, &aside).map_err(failed(database))?;
+    std::fs::rename(&unfinished, database).map_err(failed(database))?;
+    Ok(aside)
+}
+
 /// The newest backup that passes SQLite's check.
 pub(super) fn newest_good(database: &Path) -> Option<PathBuf> {
     list(database).into_iter().rev().map(|b| b.path).find(|path| {

@@ -1,13 +1,14 @@
 //! Mined candidates. Must not know how they were mined, nor decide what a verdict does to them (`standing.rs`).
 
 use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::columns::{bounding_box, optional_word, word};
 use super::connection::new_uid;
 use super::{Store, StoreError, queue_index};
-use crate::domain::{Candidate, CandidateId, FalsePositiveKind, GroupId, ImageId, RoundId};
+use crate::domain::{Candidate, CandidateId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
 use crate::geometry::BoundingBox;
 
 /// A candidate as mining hands it over.
@@ -31,6 +32,36 @@ pub struct CandidateRow {
     pub group: Option<GroupId>,
     /// Candidates in its group, itself among them; 1 without a group.
     pub group_size: u32,
+    /// Where the photograph lies as the dataset's root stands now; it may be gone.
+    pub file: PathBuf,
+    /// blake3 of the photograph when it was imported.
+    pub content_hash: String,
+    /// What each annotator holds, in the order of the annotators' first verdicts.
+    pub held: Vec<Held>,
+}
+
+/// The verdict that an annotator holds on a candidate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub annotator: String,
+    pub verdict: Verdict,
+    pub reason: Option<String>,
+}
+
+impl CandidateRow {
+    /// The row as it looks to an annotator who must not see what others decided.
+    #[must_use]
+    pub fn seen_by(mut self, annotator: &str) -> Self {
+        self.held.retain(|held| held.annotator == annotator);
+        self.candidate.verdict = self.held.first().map(|held| held.verdict);
+        self
+    }
+
+    /// The reason that was given with the verdict that counts: the newest that agrees with it.
+    pub fn reason(&self) -> Option<&str> {
+        let agreeing = self.held.iter().filter(|held| Some(held.verdict) == self.candidate.verdict);
+        agreeing.rev().find_map(|held| held.reason.as_deref())
+    }
 }
 
 impl Store {
@@ -64,7 +95,18 @@ impl Store {
     }
 
     pub fn candidate_row(&self, candidate: CandidateId) -> Result<CandidateRow, StoreError> {
-        self.read(|c| row_by_id(c, candidate)?.ok_or_else(|| StoreError::missing("candidate", candidate)))
+        Ok(self.candidate_rows(&[candidate])?.remove(0))
+    }
+
+    /// The rows of these candidates, in their order. An id that the project does not have is an error.
+    pub fn candidate_rows(&self, candidates: &[CandidateId]) -> Result<Vec<CandidateRow>, StoreError> {
+        // A page of one large group counts it once.
+        let mut sizes = HashMap::new();
+        self.read(|c| {
+            let row =
+                |id: &CandidateId| row_by_id(c, *id, &mut sizes)?.ok_or_else(|| StoreError::missing("candidate", id));
+            candidates.iter().map(row).collect()
+        })
     }
 
     /// All candidates of an image, of every round and verdict, by round, highest score first.
@@ -77,12 +119,15 @@ impl Store {
     }
 }
 
-pub(super) fn row_by_id(c: &Connection, candidate: CandidateId) -> Result<Option<CandidateRow>, StoreError> {
+fn row_by_id(
+    c: &Connection,
+    candidate: CandidateId,
+    sizes: &mut HashMap<GroupId, u32>,
+) -> Result<Option<CandidateRow>, StoreError> {
     let sql = "SELECT c.id, c.round_id, c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.max_iou, c.kind, c.verdict,
-                      r.number, i.name, i.fold, c.group_id,
-                      (SELECT count(*) FROM candidates g WHERE g.group_id = c.group_id)
+                      r.number, i.name, i.fold, c.group_id, d.root, i.path, i.content_hash
                FROM candidates c JOIN rounds r ON r.id = c.round_id JOIN images i ON i.id = c.image_id
-               WHERE c.id = ?1";
+               JOIN datasets d ON d.id = i.dataset_id WHERE c.id = ?1";
     let read = |r: &Row<'_>| {
         Ok(CandidateRow {
             candidate: from_row(r)?,
@@ -90,10 +135,34 @@ pub(super) fn row_by_id(c: &Connection, candidate: CandidateId) -> Result<Option
             image_name: r.get(12)?,
             fold: r.get(13)?,
             group: r.get::<_, Option<i64>>(14)?.map(GroupId),
-            group_size: r.get::<_, u32>(15)?.max(1),
+            group_size: 1,
+            file: Path::new(&r.get::<_, String>(15)?).join(r.get::<_, String>(16)?),
+            content_hash: r.get(17)?,
+            held: Vec::new(),
         })
     };
-    Ok(c.prepare_cached(sql)?.query_row([candidate.0], read).optional()?)
+    let Some(mut row) = c.prepare_cached(sql)?.query_row([candidate.0], read).optional()? else { return Ok(None) };
+    row.held = held(c, candidate)?;
+    if let Some(group) = row.group {
+        row.group_size = match sizes.get(&group) {
+            Some(size) => *size,
+            None => group_size(c, group)?,
+        };
+        sizes.insert(group, row.group_size);
+    }
+    Ok(Some(row))
+}
+
+fn held(c: &Connection, candidate: CandidateId) -> Result<Vec<Held>, StoreError> {
+    let sql = "SELECT a.name, v.verdict, v.reason FROM standing_verdicts s JOIN annotators a ON a.id = s.annotator_id
+               JOIN verdicts v ON v.seq = s.seq WHERE s.candidate_id = ?1 ORDER BY s.annotator_id";
+    let read = |r: &Row<'_>| Ok(Held { annotator: r.get(0)?, verdict: word(r, 1)?, reason: r.get(2)? });
+    Ok(c.prepare_cached(sql)?.query_map([candidate.0], read)?.collect::<Result<_, _>>()?)
+}
+
+fn group_size(c: &Connection, group: GroupId) -> Result<u32, StoreError> {
+    let mut statement = c.prepare_cached("SELECT count(*) FROM candidates WHERE group_id = ?1")?;
+    Ok(statement.query_row([group.0], |r| r.get(0))?)
 }
 
 /// Where a candidate lies, exactly: a deterministic detector finds the same boxes again.

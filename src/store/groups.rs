@@ -3,9 +3,8 @@
 use rusqlite::params;
 
 use super::connection::new_uid;
-use super::{Store, StoreError, queue_index};
-use crate::domain::{CandidateId, GroupId, ImageId};
-use crate::geometry::BoundingBox;
+use super::{CandidateQuery, Store, StoreError, VerdictFilter, queue_index};
+use crate::domain::{CandidateId, GroupId};
 
 impl Store {
     /// Makes these the groups of the project, in one transaction. A candidate belongs to one group at most; groups of one are left
@@ -38,16 +37,15 @@ impl Store {
         })
     }
 
-    /// Every candidate of every round with its image, box and score, by image, highest score first: what grouping works on.
-    pub fn candidate_boxes(&self) -> Result<Vec<(CandidateId, ImageId, BoundingBox, f32)>, StoreError> {
-        self.read(|c| {
-            let sql = "SELECT id, image_id, x1, y1, x2, y2, score FROM candidates ORDER BY image_id, score DESC, id";
-            let mut statement = c.prepare(sql)?;
-            let rows = statement.query_map([], |r| {
-                let bbox = BoundingBox::new(r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?);
-                Ok((CandidateId(r.get(0)?), ImageId(r.get(1)?), bbox, r.get(6)?))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
+    /// The candidates of a group that wait for a verdict, highest score first: what a stroke over the group decides on. With an
+    /// annotator those wait that this one holds no verdict on, whatever others decided.
+    pub fn undecided_of_group(&self, group: GroupId, annotator: Option<&str>) -> Result<Vec<CandidateId>, StoreError> {
+        let query = CandidateQuery {
+            group: Some(group),
+            annotator: annotator.map(str::to_owned),
+            verdict: VerdictFilter::Undecided,
+            ..CandidateQuery::default()
+        };
+        self.candidate_ids(&query)
     }
 }

@@ -14,7 +14,9 @@ pub struct HistoryQuery {
     pub verdict: Option<Verdict>,
     /// Part of the image's name, case ignored; empty for all.
     pub image_name: String,
-    /// Only entries older than this one: the `seq` of the last entry of the page before.
+    /// Part of the image's name, the annotator, the verdict or the reason, case ignored; empty for all.
+    pub text: String,
+    /// Only entries older than this one: the `seq` of the last entry of the page before; of [`Store::history_steps`] its `gesture`.
     pub before: Option<i64>,
 }
 
@@ -32,23 +34,68 @@ pub struct HistoryEntry {
     pub image_name: String,
 }
 
+/// One gesture of the log with the first of its rows that the query asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryStep {
+    pub entry: HistoryEntry,
+    /// Rows of the gesture, whether they match or not.
+    pub candidates: u64,
+}
+
 const SELECT: &str = "SELECT v.seq, v.gesture_id, g.action, v.candidate_id, a.name, v.verdict, v.time_ms, v.reason,
                              i.id, i.name
                       FROM verdicts v JOIN gestures g ON g.id = v.gesture_id JOIN annotators a ON a.id = v.annotator_id
                       JOIN candidates c ON c.id = v.candidate_id JOIN images i ON i.id = c.image_id";
 
+/// What a row of the log has to be for a query: ?1 annotator, ?2 verdict, ?3 part of the name, ?4 words of the search field.
+const MATCHES: &str = "(?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR v.verdict = ?2)
+    AND (?3 = '' OR instr(lower(i.name), ?3))
+    AND (?4 = '' OR instr(lower(i.name || ' ' || a.name || ' ' || coalesce(v.verdict, 'undone') || ' ' || coalesce(v.reason, '')), ?4))";
+
 impl Store {
     /// The newest `limit` entries of the log that the query asks for, newest first.
     pub fn history(&self, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryEntry>, StoreError> {
         self.read(|c| {
+            let sql = format!("{SELECT} WHERE {MATCHES} AND v.seq < ?5 ORDER BY v.seq DESC LIMIT ?6");
+            let verdict = query.verdict.map(Verdict::as_str);
+            let (name, text) = (query.image_name.to_ascii_lowercase(), query.text.to_ascii_lowercase());
+            let before = query.before.unwrap_or(i64::MAX);
+            entries(c, &sql, params![query.annotator, verdict, name, text, before, limit as i64])
+        })
+    }
+
+    /// As [`Store::history`], but one step for each gesture: a stroke over thousands is one line.
+    pub fn history_steps(&self, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryStep>, StoreError> {
+        self.read(|c| {
             let sql = format!(
-                "{SELECT} WHERE (?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR v.verdict = ?2)
-                 AND (?3 = '' OR instr(lower(i.name), ?3)) AND v.seq < ?4 ORDER BY v.seq DESC LIMIT ?5"
+                "SELECT (SELECT min(v.seq) FROM verdicts v JOIN gestures g ON g.id = v.gesture_id
+                         JOIN annotators a ON a.id = v.annotator_id JOIN candidates c ON c.id = v.candidate_id
+                         JOIN images i ON i.id = c.image_id WHERE v.gesture_id = s.id AND {MATCHES}) AS first,
+                        (SELECT count(*) FROM verdicts v WHERE v.gesture_id = s.id)
+                 FROM gestures s WHERE s.id < ?5 AND first IS NOT NULL ORDER BY s.id DESC LIMIT ?6"
             );
             let verdict = query.verdict.map(Verdict::as_str);
-            let name = query.image_name.to_ascii_lowercase();
+            let (name, text) = (query.image_name.to_ascii_lowercase(), query.text.to_ascii_lowercase());
             let before = query.before.unwrap_or(i64::MAX);
-            entries(c, &sql, params![query.annotator, verdict, name, before, limit as i64])
+            let mut statement = c.prepare_cached(&sql)?;
+            let values = params![query.annotator, verdict, name, text, before, limit as i64];
+            let found: Vec<(i64, u64)> =
+                statement.query_map(values, |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
+            let mut one = c.prepare_cached(&format!("{SELECT} WHERE v.seq = ?1"))?;
+            let step = |(seq, candidates)| Ok(HistoryStep { entry: one.query_row([seq], from_row)?, candidates });
+            found.into_iter().map(step).collect()
+        })
+    }
+
+    /// When an annotator decided, newest first: milliseconds since the Unix epoch and how many candidates with one stroke.
+    pub fn recent_decisions(&self, annotator: &str, limit: usize) -> Result<Vec<(i64, u64)>, StoreError> {
+        self.read(|c| {
+            let sql = "SELECT g.time_ms, (SELECT count(*) FROM verdicts v WHERE v.gesture_id = g.id)
+                       FROM gestures g JOIN annotators a ON a.id = g.annotator_id
+                       WHERE a.name = ?1 AND g.action = 'decide' ORDER BY g.tick DESC LIMIT ?2";
+            let mut statement = c.prepare_cached(sql)?;
+            let rows = statement.query_map(params![annotator, limit as i64], |r| Ok((r.get(0)?, r.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
     }
 

@@ -8,7 +8,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::{Store, StoreError};
 
 /// Number n brings `PRAGMA user_version` from n-1 to n.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_project.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_project.sql"), include_str!("migrations/0002_looks_and_settings.sql")];
 
 /// Brings the database to the newest format. A backup is written before the first change; all changes are one transaction.
 pub(super) fn migrate(store: &Store) -> Result<(), StoreError> {
@@ -57,18 +58,40 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("quarry.db");
         let store = Store::create(&path).unwrap();
-        let next = ["", "CREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT;"];
-        let broken = ["", next[1], "CREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT;"];
+        let now = MIGRATIONS.len() as i64;
+        let extra = "CREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT;";
+        let next: Vec<&str> = MIGRATIONS.iter().copied().chain([extra]).collect();
+        let broken: Vec<&str> = next.iter().copied().chain([extra]).collect();
 
         assert!(migrate_with(&store, &broken).is_err());
-        assert_eq!(version(&store.connection).unwrap(), 1);
+        assert_eq!(version(&store.connection).unwrap(), now);
         assert!(store.connection.prepare("SELECT * FROM extra").is_err(), "half a migration stayed");
 
         migrate_with(&store, &next).unwrap();
-        assert_eq!(version(&store.connection).unwrap(), 2);
+        assert_eq!(version(&store.connection).unwrap(), now + 1);
         let saved = backup::newest_good(&path).expect("a backup from before the migration");
         let old = Connection::open(saved).unwrap();
-        assert_eq!(version(&old).unwrap(), 1);
+        assert_eq!(version(&old).unwrap(), now);
+    }
+
+    #[test]
+    fn a_project_of_the_first_format_keeps_its_verdicts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("quarry.db");
+        let old = Connection::open(&path).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        old.pragma_update(None, "application_id", 0x5172_7931).unwrap();
+        old.execute("INSERT INTO annotators (name) VALUES ('Ada')", []).unwrap();
+        drop(old);
+        assert_eq!(Store::open_read_only(&path).unwrap().setting("filter").unwrap(), None, "read without changing it");
+        let mut store = Store::open(&path).unwrap();
+        assert_eq!(store.annotators().unwrap(), ["Ada"]);
+        assert!(store.candidate_looks().unwrap().is_empty());
+        store.set_setting("filter", "one").unwrap();
+        store.set_setting("filter", "two").unwrap();
+        assert_eq!(store.setting("filter").unwrap().as_deref(), Some("two"));
+        assert_eq!(store.backups().len(), 1);
     }
 
     #[test]

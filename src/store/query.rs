@@ -60,13 +60,24 @@ pub enum Sort {
     Expected,
     /// Group by group, candidates without one last when ascending.
     Group,
+    /// Those on which annotators differ apart from all others.
+    Disagreement,
     /// A fixed shuffle: the first n are a random sample of all.
     Random,
 }
 
 impl Sort {
-    pub const ALL: [Self; 8] =
-        [Self::Score, Self::Iou, Self::Size, Self::Image, Self::Round, Self::Expected, Self::Group, Self::Random];
+    pub const ALL: [Self; 9] = [
+        Self::Score,
+        Self::Iou,
+        Self::Size,
+        Self::Image,
+        Self::Round,
+        Self::Expected,
+        Self::Group,
+        Self::Disagreement,
+        Self::Random,
+    ];
 }
 
 /// Where a page ended: the sort key and id of its last candidate. It stays right when candidates before it come or go.

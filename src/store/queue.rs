@@ -2,7 +2,7 @@
 
 use super::queue_index::QueueIndex;
 use super::scan::Scan;
-use super::{CandidateQuery, Cursor, Page, Store, StoreError, VerdictFilter, annotators};
+use super::{CandidateQuery, Cursor, Page, Sort, Store, StoreError, VerdictFilter, annotators};
 use crate::domain::{CandidateId, RoundId, Verdict};
 
 /// Which way to step from a candidate in a query's order.
@@ -41,7 +41,8 @@ impl Store {
     ) -> Result<Page, StoreError> {
         let found = self.scan(query, |scan| scan.first(after.copied(), limit + 1))?;
         let next = (limit < found.len()).then(|| found[limit - 1]);
-        let rows = found.iter().take(limit).map(|at| self.candidate_row(at.id)).collect::<Result<_, _>>()?;
+        let ids: Vec<CandidateId> = found.iter().take(limit).map(|at| at.id).collect();
+        let rows = self.candidate_rows(&ids)?;
         Ok(Page { rows, next: next.filter(|_| 0 < limit) })
     }
 
@@ -109,11 +110,21 @@ impl Store {
 
     /// Of one round, or of all. Candidates that were found to lie on a face since (kind duplicate) and have no verdict do not count.
     pub fn verdict_counts(&self, round: Option<RoundId>) -> Result<VerdictCounts, StoreError> {
-        let query = CandidateQuery { round, verdict: VerdictFilter::Any, ..CandidateQuery::default() };
+        self.verdict_counts_of(round, None)
+    }
+
+    /// [`Store::verdict_counts`] of what one annotator decided.
+    pub fn verdict_counts_of(
+        &self,
+        round: Option<RoundId>,
+        annotator: Option<&str>,
+    ) -> Result<VerdictCounts, StoreError> {
+        let annotator = annotator.map(str::to_owned);
+        let query = CandidateQuery { round, annotator, verdict: VerdictFilter::Any, ..CandidateQuery::default() };
         self.scan(&query, |scan| {
             let mut counts = VerdictCounts::default();
-            scan.visit(|e| {
-                let count = match e.verdict {
+            scan.visit_with(|e, verdict| {
+                let count = match verdict {
                     None => &mut counts.undecided,
                     Some(Verdict::Confirmed) => &mut counts.confirmed,
                     Some(Verdict::Rejected) => &mut counts.rejected,
@@ -151,7 +162,7 @@ impl Store {
                     Some(annotator)
                 }
             };
-            if query.verdict == VerdictFilter::Disputed {
+            if query.verdict == VerdictFilter::Disputed || query.sort == Sort::Disagreement {
                 index.read_disputed(c)?;
             }
             Ok(f(&Scan::new(index, query, own)))

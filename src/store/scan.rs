@@ -52,6 +52,11 @@ impl<'a> Scan<'a> {
     /// Calls `f` with every match, by id. The one loop over all candidates: plain comparisons, no calls that an unoptimised build
     /// would leave in.
     pub fn visit(&self, mut f: impl FnMut(&Entry)) {
+        self.visit_with(|e, _| f(e));
+    }
+
+    /// [`Scan::visit`] with the verdict that the query goes by: the annotator's, or the one that counts over all.
+    pub fn visit_with(&self, mut f: impl FnMut(&Entry, Option<Verdict>)) {
         let (iou, size) = (self.iou, self.size);
         for (at, e) in self.index.entries.iter().enumerate() {
             let verdict = match self.own {
@@ -86,7 +91,7 @@ impl<'a> Scan<'a> {
             if self.disputed && !self.index.is_disputed(e.id) {
                 continue;
             }
-            f(e);
+            f(e, verdict);
         }
     }
 
@@ -164,6 +169,7 @@ impl<'a> Scan<'a> {
             Sort::Expected => f64::from(e.score) / f64::from(sizes.get(&e.group).copied().unwrap_or(1)),
             Sort::Group if e.group == 0 => f64::from(u32::MAX),
             Sort::Group => f64::from(e.group),
+            Sort::Disagreement => u8::from(self.index.is_disputed(e.id)).into(),
             Sort::Random => (shuffled(e.id as u64) >> 11) as f64,
         };
         Cursor { key, id: CandidateId(e.id) }

@@ -86,6 +86,8 @@ fn wanted(store: &Store, q: &CandidateQuery, row: &CandidateRow) -> bool {
 }
 
 fn key(sort: Sort, row: &CandidateRow) -> f64 {
+    let mut held: Vec<Verdict> = row.held.iter().map(|h| h.verdict).filter(|v| *v != Verdict::Skipped).collect();
+    held.dedup();
     let c = &row.candidate;
     match sort {
         Sort::Score => c.score.into(),
@@ -95,6 +97,7 @@ fn key(sort: Sort, row: &CandidateRow) -> f64 {
         Sort::Round => row.round_number.into(),
         Sort::Expected => f64::from(c.score) / f64::from(row.group_size),
         Sort::Group => row.group.map_or(f64::from(u32::MAX), |g| g.0 as f64),
+        Sort::Disagreement => f64::from(u8::from(1 < held.len())),
         Sort::Random => unreachable!("has no order to check"),
     }
 }
@@ -114,7 +117,7 @@ fn queries() -> impl Strategy<Value = CandidateQuery> {
     (
         (maybe.clone(), maybe.clone(), maybe.clone(), maybe),
         (interval.clone(), interval.clone(), interval),
-        (0..verdicts.len(), 0..names.len(), 0..7_usize, any::<bool>(), 0..4_usize),
+        (0..verdicts.len(), 0..names.len(), 0..8_usize, any::<bool>(), 0..4_usize),
     )
         .prop_map(
             move |((round, fold, kind, group), (score, iou, size), (verdict, name, sort, descending, who))| {
