@@ -79,8 +79,9 @@ impl Store {
             let before = query.before.unwrap_or(i64::MAX);
             let mut statement = c.prepare_cached(&sql)?;
             let values = params![query.annotator, verdict, name, text, before, limit as i64];
-            let found: Vec<(i64, u64)> =
-                statement.query_map(values, |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
+            let found: Vec<(i64, u64)> = statement
+                .query_map(values, |r| Ok((r.get(0)?, r.get::<_, i64>(1)? as u64)))?
+                .collect::<Result<_, _>>()?;
             let mut one = c.prepare_cached(&format!("{SELECT} WHERE v.seq = ?1"))?;
             let step = |(seq, candidates)| Ok(HistoryStep { entry: one.query_row([seq], from_row)?, candidates });
             found.into_iter().map(step).collect()
@@ -94,7 +95,8 @@ impl Store {
                        FROM gestures g JOIN annotators a ON a.id = g.annotator_id
                        WHERE a.name = ?1 AND g.action = 'decide' ORDER BY g.tick DESC LIMIT ?2";
             let mut statement = c.prepare_cached(sql)?;
-            let rows = statement.query_map(params![annotator, limit as i64], |r| Ok((r.get(0)?, r.get(1)?)))?;
+            let rows = statement
+                .query_map(params![annotator, limit as i64], |r| Ok((r.get(0)?, r.get::<_, i64>(1)? as u64)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }

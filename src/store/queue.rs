@@ -123,7 +123,7 @@ impl Store {
         let query = CandidateQuery { round, annotator, verdict: VerdictFilter::Any, ..CandidateQuery::default() };
         self.scan(&query, |scan| {
             let mut counts = VerdictCounts::default();
-            scan.visit_with(|e, verdict| {
+            scan.visit_with(|_, verdict| {
                 let count = match verdict {
                     None => &mut counts.undecided,
                     Some(Verdict::Confirmed) => &mut counts.confirmed,

@@ -378,7 +378,17 @@ mod tests {
             verdict: None,
         };
         let image_name = "image".to_owned();
-        CandidateRow { candidate, round_number: 1, image_name, fold: None, group: None, group_size: 1 }
+        CandidateRow {
+            candidate,
+            round_number: 1,
+            image_name,
+            fold: None,
+            group: None,
+            group_size: 1,
+            file: std::path::PathBuf::new(),
+            content_hash: String::new(),
+            held: Vec::new(),
+        }
     }
 
     fn model(count: i64) -> ReviewModel<char> {
