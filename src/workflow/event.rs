@@ -18,3 +18,14 @@ pub enum WorkEvent {
     /// An evaluation of the held-out images; `label` is `rectangle` or `ellipse`.
     Curve { round: u32, step: u64, label: String, curve: RocCurve },
 }
+
+/// The label of one test fold's curve beside the pooled curve's `label`.
+pub fn fold_label(label: &str, fold: u8) -> String {
+    format!("{label}, fold {fold}")
+}
+
+/// The pooled curve's label and the fold of a fold's curve; `None` for a pooled one.
+pub fn split_fold_label(label: &str) -> Option<(&str, u8)> {
+    let (pooled, fold) = label.rsplit_once(", fold ")?;
+    Some((pooled, fold.parse().ok()?))
+}

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::domain::{Annotation, AnnotationSource, Detection, ImageId, ImageRecord};
-use crate::evaluation::{EvaluatedImage, Matching, Region, RocCurve, ScoredRegion, roc};
+use crate::evaluation::{EvaluatedImage, FoldCurves, Matching, Region, ScoredRegion, match_images};
 use crate::training::RoundConfig;
 
 /// The images of a round's test folds with their imported ground truth, in import order (which is FDDB's list order).
@@ -47,8 +47,8 @@ impl HeldOut {
         self.faces.iter().map(Vec::len).sum()
     }
 
-    /// The curve of `detections`, one list for each of `images`, in their order.
-    pub fn curve(&self, detections: &[Vec<Detection>], shape: OutputShape) -> RocCurve {
+    /// The curves of `detections`, one list for each of `images`, in their order: pooled, and of each fold.
+    pub fn curves(&self, detections: &[Vec<Detection>], shape: OutputShape) -> FoldCurves {
         let evaluated: Vec<EvaluatedImage> = self
             .images
             .iter()
@@ -62,7 +62,8 @@ impl HeldOut {
                 detections: found.iter().map(|d| scored_region(d, shape)).collect(),
             })
             .collect();
-        roc(&evaluated, Matching::Official)
+        let folds: Vec<Option<u8>> = self.images.iter().map(|image| image.fold).collect();
+        FoldCurves::new(&match_images(&evaluated, Matching::Official), &folds)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod import;
 #[cfg(feature = "torch")]
 pub mod mine;
 mod project;
+pub mod roc_import;
 pub mod status;
 #[cfg(feature = "torch")]
 pub mod train;
@@ -24,7 +25,7 @@ pub mod verdicts;
 pub mod weights;
 
 pub use error::WorkflowError;
-pub use event::WorkEvent;
+pub use event::{WorkEvent, fold_label, split_fold_label};
 pub use project::{Project, write_atomically};
 
 /// What every use case takes to tell how far it is.

@@ -1,20 +1,20 @@
 //! A training round, from the store's facts to a checkpoint and its curves. Knows what a round needs from each room below;
 //! must not know tensors, nor who watches.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::held_out::{HeldOut, OutputShape};
-use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
+use super::{Observer, Project, WorkEvent, WorkflowError, backbone, fold_label};
 use crate::dataset::decode_rgb;
 use crate::detector::{Detector, SamplerCounts, choose_device};
 use crate::domain::{
     Annotation, Cancel, Detection, HardNegativeSource, ImageId, ImageRecord, Progress, RoundId, RoundInit, RoundRecord,
     RoundState,
 };
-use crate::evaluation::RocCurve;
+use crate::evaluation::{FoldCurves, RocCurve};
 use crate::store::Store;
 use crate::training::{
     Losses, Outcome, RoundConfig, RoundHooks, RoundTask, Start, TrainEvent, TrainingImage, last_model, train_round,
@@ -304,16 +304,16 @@ impl RoundHooks for Hooks<'_, '_> {
         }
         self.curves.clear();
         for shape in shapes {
-            let curve = self.held_out.curve(&found, shape);
-            let label = shape.as_str().to_owned();
-            put_curve(self.store, self.round.id, step, &label, &curve).map_err(|e| e.to_string())?;
-            (self.observer)(WorkEvent::Curve {
-                round: self.round.number,
-                step,
-                label: label.clone(),
-                curve: curve.clone(),
-            });
-            self.curves.push((label, curve));
+            let FoldCurves { pooled, folds } = self.held_out.curves(&found, shape);
+            // A single fold's curve is the pooled one.
+            let folds = if folds.len() < 2 { BTreeMap::new() } else { folds };
+            let of_folds = folds.into_iter().map(|(fold, curve)| (fold_label(shape.as_str(), fold), curve));
+            for (label, curve) in std::iter::once((shape.as_str().to_owned(), pooled)).chain(of_folds) {
+                put_curve(self.store, self.round.id, step, &label, &curve).map_err(|e| e.to_string())?;
+                let (round, label_shown, shown) = (self.round.number, label.clone(), curve.clone());
+                (self.observer)(WorkEvent::Curve { round, step, label: label_shown, curve: shown });
+                self.curves.push((label, curve));
+            }
         }
         Ok(self.curves.first().map(|(_, curve)| curve.discrete_tpr_at(MERIT_FALSE_POSITIVES)))
     }
