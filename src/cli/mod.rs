@@ -17,6 +17,8 @@ mod import;
 #[cfg(feature = "torch")]
 mod mine;
 mod new;
+#[cfg(feature = "torch")]
+mod round_options;
 mod status;
 #[cfg(feature = "torch")]
 mod train;

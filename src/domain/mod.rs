@@ -4,6 +4,7 @@
 mod annotation;
 mod candidate;
 mod detection;
+mod folds;
 mod ids;
 mod image;
 mod observer;
@@ -13,6 +14,7 @@ mod verdict;
 pub use annotation::{Annotation, AnnotationSource, FaceShape};
 pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePositiveKind};
 pub use detection::Detection;
+pub use folds::parse_folds;
 pub use ids::{CandidateId, DatasetId, GroundTruthId, GroupId, ImageId, RoundId};
 pub use image::ImageRecord;
 pub use observer::{Cancel, Progress};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::series::Series;
-use crate::domain::{HardNegativeSource, RoundRecord, RoundState};
+use crate::domain::{HardNegativeSource, RoundRecord, RoundState, parse_folds};
 use crate::training::{Losses, Outcome, RoundConfig, RoundStart, StepReport, TrainEvent};
 
 /// Lines of the log that are kept.
@@ -71,22 +71,6 @@ impl Form {
         config.check().map_err(|e| e.to_string())?;
         Ok(config)
     }
-}
-
-/// Folds as a user writes them: numbers between commas or spaces, ranges with a dash.
-pub fn parse_folds(text: &str) -> Result<Vec<u8>, String> {
-    let bad = |part: &str| format!("`{part}` is no fold: write numbers like 8, or 9, 10, or 1-3");
-    let number = |part: &str| part.trim().parse::<u8>().ok().filter(|n| 0 < *n).ok_or_else(|| bad(part));
-    let mut folds = Vec::new();
-    for part in text.split([',', ' ', ';']).filter(|part| !part.trim().is_empty()) {
-        match part.split_once('-') {
-            Some((from, to)) => folds.extend(number(from)?..=number(to)?),
-            None => folds.push(number(part)?),
-        }
-    }
-    folds.sort_unstable();
-    folds.dedup();
-    Ok(folds)
 }
 
 #[derive(Debug, Default)]
@@ -235,19 +219,6 @@ impl TrainModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn folds_are_read_as_people_write_them() {
-        let check = |text: &str, expected: &[u8]| assert_eq!(parse_folds(text).unwrap(), expected, "{text}");
-        check("8", &[8]);
-        check(" 9,10 ", &[9, 10]);
-        check("10 9; 9", &[9, 10]);
-        check("1-3, 7", &[1, 2, 3, 7]);
-        check("", &[]);
-        for bad in ["eight", "0", "1-", "300"] {
-            assert!(parse_folds(bad).unwrap_err().contains("is no fold"), "{bad}");
-        }
-    }
 
     fn step(step: u64, total: f64) -> TrainEvent {
         TrainEvent::Step(StepReport { step, total, eta_s: 90.0, ..StepReport::default() })
