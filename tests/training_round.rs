@@ -12,8 +12,8 @@ use quarry::detector::Detector;
 use quarry::domain::{Cancel, FaceShape, ImageId};
 use quarry::geometry::BoundingBox;
 use quarry::training::{
-    Outcome, RoundConfig, RoundHooks, RoundTask, Start, TrainEvent, TrainSummary, TrainingError, TrainingImage,
-    last_model, train_round,
+    Outcome, RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainSummary, TrainingError,
+    TrainingImage, last_model, train_round,
 };
 use tch::Tensor;
 
@@ -87,7 +87,8 @@ fn images(hard_negatives: bool) -> Vec<TrainingImage> {
 }
 
 fn task(images: Vec<TrainingImage>, run_dir: &Path, start: Start) -> RoundTask<'_> {
-    RoundTask { images, decode, backbone: None, previous: None, run_dir, start }
+    let lock = RunLock::take(run_dir.parent().unwrap()).unwrap();
+    RoundTask { lock, images, decode, backbone: None, previous: None, run_dir, start }
 }
 
 fn train(config: &RoundConfig, run_dir: &Path, start: Start, watch: &mut Watch) -> Result<TrainSummary, TrainingError> {

@@ -32,6 +32,7 @@ pub struct RoundOptions {
     /// auto, cpu or cuda:0
     #[arg(long)]
     device: Option<String>,
+    /// All randomness of a round
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 }

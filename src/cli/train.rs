@@ -8,7 +8,7 @@ use crate::workflow::{Project, status::rates};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  quarry train --project faces --preset cpu --test-folds 8\n  quarry train --project faces --config round.toml --hard-negatives confirmed\n  quarry train --project faces --sampler ohem --hard-negatives none\n  quarry train --project faces --resume"
+    after_help = "Examples:\n  quarry train --project faces --preset cpu --test-folds 8\n  quarry train --project faces --config round.toml --hard-negatives confirmed\n  quarry train --project faces --sampler ohem --hard-negatives none\n  quarry train --project both --test-dataset FDDB\n  quarry train --project faces --resume"
 )]
 pub struct TrainArgs {
     #[command(flatten)]
@@ -16,6 +16,9 @@ pub struct TrainArgs {
     /// Folds that are held out to draw the ROC curves, e.g. 8 or 9,10 or 1-3
     #[arg(long, value_name = "FOLDS", value_parser = folds)]
     test_folds: Option<Folds>,
+    /// Hold out all images of this dataset instead (train on one dataset, test on another); see `quarry status` for the names
+    #[arg(long, value_name = "NAME", conflicts_with = "test_folds")]
+    test_dataset: Option<String>,
     /// Go on with the newest round that did not end, with its own settings
     #[arg(long)]
     resume: bool,
@@ -26,6 +29,11 @@ pub fn run(args: &TrainArgs, context: &Context) -> anyhow::Result<()> {
     let mut config = args.round.settings()?;
     if let Some(folds) = &args.test_folds {
         config.test_folds.clone_from(&folds.0);
+        config.test_dataset.clear();
+    }
+    if let Some(dataset) = &args.test_dataset {
+        config.test_dataset.clone_from(dataset);
+        config.test_folds.clear();
     }
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();

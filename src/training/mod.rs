@@ -29,13 +29,15 @@ mod step;
 
 #[cfg(feature = "torch")]
 pub use checkpoint::{best_model, last_model};
-pub use config::RoundConfig;
+pub use config::{FREE_SETTINGS, RoundConfig};
 pub use config_text::{DOCUMENTED, Difference, meaning};
 #[cfg(feature = "torch")]
 pub use error::TrainingError;
 pub use events::{Losses, Outcome, RoundStart, StepClock, StepReport, TrainEvent};
 #[cfg(feature = "torch")]
 pub use loader::{Decode, TrainingImage};
+#[cfg(feature = "torch")]
+pub use lock::RunLock;
 #[cfg(feature = "torch")]
 pub use order::{Order, Slot};
 pub use overlay::ConfigError;

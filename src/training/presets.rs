@@ -44,6 +44,7 @@ pub(super) fn paper() -> RoundConfig {
         seed: 1,
         device: "auto".to_owned(),
         test_folds: vec![10],
+        test_dataset: String::new(),
         train_folds: Vec::new(),
         hard_negatives: HardNegativeSource::Confirmed,
         init: RoundInit::Backbone,

@@ -19,15 +19,17 @@ use crate::detector::{Detector, SamplerCounts, choose_device};
 use crate::domain::{Cancel, RoundInit};
 
 /// What a round trains on and where it lives.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RoundTask<'a> {
+    /// Of the folder that holds `run_dir`: whoever writes there has it.
+    pub lock: RunLock,
     pub images: Vec<TrainingImage>,
     pub decode: Decode,
     /// Pretrained weights; without them a round that starts from the backbone starts from random weights, with a warning.
     pub backbone: Option<&'a Path>,
     /// The previous round's `model.safetensors`, for `init = "previous"`.
     pub previous: Option<&'a Path>,
-    /// The round's own folder; its parent carries the lock of the project.
+    /// The round's own folder.
     pub run_dir: &'a Path,
     pub start: Start,
 }
@@ -109,7 +111,6 @@ fn run(
     config.check()?;
     check_images(&task.images)?;
     fs::create_dir_all(task.run_dir).map_err(TrainingError::io(task.run_dir, "making the round's folder"))?;
-    let _lock = RunLock::take(task.run_dir)?;
     let mut round = Round::open(config, task, hooks, cancel)?;
     *step = round.progress.step;
     let outcome = round.train(step);
@@ -137,6 +138,7 @@ struct Round<'a> {
     checkpoints: Checkpoints,
     marks: Marks,
     progress: RoundProgress,
+    _lock: RunLock,
     stepper: Stepper,
     records: Records,
     clock: StepClock,
@@ -172,6 +174,7 @@ impl<'a> Round<'a> {
             schedule: config.lr_schedule(),
             marks: checkpoints.marks()?,
             records: Records::open(task.run_dir, progress.step)?,
+            _lock: task.lock,
             stepper: Stepper { detector, sgd, loader },
             clock: StepClock::default(),
             reports: Vec::new(),

@@ -17,6 +17,9 @@ pub mod import;
 #[cfg(feature = "torch")]
 pub mod mine;
 mod project;
+#[cfg(feature = "torch")]
+mod round_hooks;
+mod split;
 pub mod status;
 #[cfg(feature = "torch")]
 pub mod train;
