@@ -100,6 +100,7 @@ impl QuarryApp {
         match event {
             WorkEvent::Progress(_) => {}
             WorkEvent::Log(text) => self.train.say(text, false),
+            WorkEvent::Fold(at) => self.train.say(format!("Fold {}, round {}", at.fold, at.round), false),
             WorkEvent::Round { round } => {
                 self.train.round_started(round);
                 self.curves.set_running(Some(round));

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::domain::Cancel;
 use crate::training::TrainEvent;
-use crate::workflow::WorkEvent;
+use crate::workflow::{FoldProgress, WorkEvent};
 
 /// Shows work events on stderr.
 #[derive(Debug)]
@@ -14,13 +14,16 @@ pub struct Console {
     bar: Option<ProgressBar>,
     interactive: bool,
     what: String,
+    /// The fold of a cross-validation with the words around it; empty in single rounds.
+    fold: String,
     round: u32,
     steps: u64,
 }
 
 impl Console {
     pub fn new() -> Self {
-        Self { bar: None, interactive: std::io::stderr().is_terminal(), what: String::new(), round: 0, steps: 0 }
+        let interactive = std::io::stderr().is_terminal();
+        Self { bar: None, interactive, what: String::new(), fold: String::new(), round: 0, steps: 0 }
     }
 
     /// Handles one event; hand this to a use case as its observer.
@@ -28,6 +31,11 @@ impl Console {
         match event {
             WorkEvent::Progress(p) => self.progress(&p.what, p.done, p.total, String::new()),
             WorkEvent::Log(line) => self.line(&line),
+            WorkEvent::Fold(at) => {
+                self.fold = format!("fold {} ({} of {}), ", at.fold, at.place, at.folds);
+                let FoldProgress { fold, place, folds, round, rounds } = at;
+                self.line(&format!("Fold {fold} ({place} of {folds}), round {round} of {rounds}"));
+            }
             WorkEvent::Round { round } => self.round = round,
             WorkEvent::Train(event) => self.train(&event),
             WorkEvent::Curve { round, step, label, curve } => {
@@ -44,7 +52,7 @@ impl Console {
     fn train(&mut self, event: &TrainEvent) {
         match event {
             TrainEvent::Step(step) => {
-                let what = format!("Training round {}", self.round);
+                let what = format!("Training {}round {}", self.fold, self.round);
                 let eta = clock(step.eta_s);
                 let message = format!("loss {:.3}, {:.1} images/s, {eta} left", step.total, step.images_per_s);
                 self.progress(&what, step.step, self.steps, message);

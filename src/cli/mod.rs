@@ -9,6 +9,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod console;
 #[cfg(feature = "torch")]
+mod cross_validate;
+#[cfg(feature = "torch")]
 mod demo;
 #[cfg(feature = "torch")]
 mod detect;
@@ -56,6 +58,8 @@ enum Command {
     /// Train the next round of a project
     #[cfg(feature = "torch")]
     Train(train::TrainArgs),
+    #[cfg(feature = "torch")]
+    CrossValidate(cross_validate::CrossValidateArgs),
     /// Run a checkpoint on images and write its detections
     #[cfg(feature = "torch")]
     Detect(detect::DetectArgs),
@@ -122,6 +126,8 @@ fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
         Some(Command::Import(args)) => import::run(&args, context),
         #[cfg(feature = "torch")]
         Some(Command::Train(args)) => train::run(&args, context),
+        #[cfg(feature = "torch")]
+        Some(Command::CrossValidate(args)) => cross_validate::run(&args, context),
         #[cfg(feature = "torch")]
         Some(Command::Detect(args)) => detect::run(&args, context),
         #[cfg(feature = "torch")]

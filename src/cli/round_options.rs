@@ -47,6 +47,11 @@ pub fn folds(text: &str) -> Result<Folds, String> {
 }
 
 impl RoundOptions {
+    /// Whether the user chose hard negatives, by option or in a file.
+    pub fn names_hard_negatives(&self) -> bool {
+        self.hard_negatives.is_some() || self.config.is_some()
+    }
+
     /// The settings; whether they make sense is checked where they are used.
     pub fn settings(&self) -> anyhow::Result<RoundConfig> {
         let mut config = match &self.config {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::detect::fddb_text;
 use super::{WorkflowError, write_atomically};
+use crate::detector::DetectorConfig;
 use crate::domain::{Annotation, AnnotationSource, Detection, ImageId, ImageRecord};
 use crate::evaluation::{EvaluatedImage, Matching, Region, RocCurve, ScoredRegion, roc};
 
@@ -24,7 +25,10 @@ pub enum OutputShape {
 }
 
 impl OutputShape {
-    pub const ALL: [Self; 2] = [Self::Rectangle, Self::Ellipse];
+    /// What a detector gives out: boxes, and ellipses where it has a head for them.
+    pub fn of(config: &DetectorConfig) -> Vec<Self> {
+        if config.ellipse_head { vec![Self::Rectangle, Self::Ellipse] } else { vec![Self::Rectangle] }
+    }
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,18 +78,19 @@ impl HeldOut {
             .collect()
     }
 
-    /// Writes the detections into the round's folder, a file for each shape that the detector gives; returns those shapes. A file of
-    /// an earlier evaluation is replaced.
-    pub fn write(&self, run_dir: &Path, detections: &[Vec<Detection>]) -> Result<Vec<OutputShape>, WorkflowError> {
-        let has_ellipses = detections.iter().flatten().any(|d| d.ellipse.is_some());
+    /// Writes the detections into the round's folder, a file for each shape. A file of an earlier evaluation is replaced.
+    pub fn write(
+        &self,
+        run_dir: &Path,
+        detections: &[Vec<Detection>],
+        shapes: &[OutputShape],
+    ) -> Result<(), WorkflowError> {
         let names: Vec<&str> = self.images.iter().map(|image| image.name.as_str()).collect();
-        let shapes: Vec<OutputShape> =
-            OutputShape::ALL.into_iter().filter(|s| has_ellipses || *s == OutputShape::Rectangle).collect();
-        for shape in &shapes {
+        for shape in shapes {
             let text = fddb_text(&names, detections, *shape == OutputShape::Ellipse);
             write_atomically(&shape.detections_file(run_dir), text.as_bytes())?;
         }
-        Ok(shapes)
+        Ok(())
     }
 }
 

@@ -5,6 +5,8 @@ pub mod auto_review;
 #[cfg(feature = "torch")]
 mod backbone;
 #[cfg(feature = "torch")]
+pub mod cross_validate;
+#[cfg(feature = "torch")]
 pub mod demo;
 #[cfg(feature = "torch")]
 pub mod detect;
@@ -19,6 +21,7 @@ pub mod mine;
 mod project;
 #[cfg(feature = "torch")]
 mod round_hooks;
+#[cfg(feature = "torch")]
 mod split;
 pub mod status;
 #[cfg(feature = "torch")]
@@ -27,7 +30,7 @@ pub mod verdicts;
 pub mod weights;
 
 pub use error::WorkflowError;
-pub use event::WorkEvent;
+pub use event::{FoldProgress, WorkEvent};
 pub use project::{Project, write_atomically};
 
 /// What every use case takes to tell how far it is.

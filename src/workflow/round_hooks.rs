@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::detect::detect_files;
-use super::held_out::HeldOut;
+use super::held_out::{HeldOut, OutputShape};
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::detector::Detector;
 use crate::domain::{Cancel, RoundId, RoundRecord};
@@ -94,7 +94,8 @@ impl RoundHooks for Hooks<'_, '_> {
         if self.cancel.is_cancelled() {
             return Ok(None);
         }
-        let shapes = self.held_out.write(self.run_dir, &found).map_err(|e| e.to_string())?;
+        let shapes = OutputShape::of(detector.config());
+        self.held_out.write(self.run_dir, &found, &shapes).map_err(|e| e.to_string())?;
         self.curves.clear();
         for shape in shapes {
             let curve = self.held_out.curve(&found, shape);
