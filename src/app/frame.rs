@@ -59,6 +59,8 @@ impl QuarryApp {
             progress: job.and_then(Job::progress),
             is_running: job.is_some(),
             is_stopping: job.is_some_and(Job::is_stopping),
+            is_paused: job.is_some_and(Job::is_paused),
+            datasets: self.overview().map_or_else(Vec::new, |o| o.datasets.iter().map(|d| d.name.as_str()).collect()),
             has_project: self.session.is_some(),
             images: self.overview().map_or(0, |overview| overview.images),
             commands,

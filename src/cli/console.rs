@@ -123,7 +123,7 @@ pub fn cancel_on_ctrl_c() -> Cancel {
     let flag = cancel.clone();
     let set = ctrlc::set_handler(move || {
         if flag.is_cancelled() {
-            std::process::exit(130);
+            end_at_once();
         }
         eprintln!("quarry: stopping at the next safe place (press Ctrl+C again to end at once)");
         flag.cancel();
@@ -132,4 +132,16 @@ pub fn cancel_on_ctrl_c() -> Cancel {
         tracing::warn!("Ctrl+C will end the program at once: {error}");
     }
     cancel
+}
+
+/// Ends the program without running destructors: libtorch's threads may be computing, and tearing it down under them crashes.
+fn end_at_once() -> ! {
+    #[cfg(unix)]
+    #[expect(unsafe_code, reason = "the only way to end a process without its exit handlers")]
+    // SAFETY: `_exit` takes a number, returns never and touches no memory of ours.
+    unsafe {
+        libc::_exit(130)
+    }
+    #[cfg(not(unix))]
+    std::process::exit(130)
 }

@@ -11,11 +11,12 @@ use super::error::TrainingError;
 use super::events::{Losses, Outcome, RoundStart, StepClock, StepReport, TrainEvent};
 use super::loader::{Decode, Loader, TrainingImage};
 use super::lock::RunLock;
+use super::meter::Meter;
 use super::optimiser::Sgd;
 use super::records::Records;
 use super::schedule::Schedule;
 use super::step::Stepper;
-use crate::detector::{Detector, SamplerCounts, choose_device};
+use crate::detector::{Detector, SamplerCounts, choose_device, cuda_index};
 use crate::domain::{Cancel, RoundInit};
 
 /// What a round trains on and where it lives.
@@ -142,6 +143,7 @@ struct Round<'a> {
     stepper: Stepper,
     records: Records,
     clock: StepClock,
+    meter: Meter,
     /// Of this sitting.
     reports: Vec<StepReport>,
     waited_s: f64,
@@ -175,6 +177,7 @@ impl<'a> Round<'a> {
             marks: checkpoints.marks()?,
             records: Records::open(task.run_dir, progress.step)?,
             _lock: task.lock,
+            meter: Meter::new(cuda_index(detector.device())),
             stepper: Stepper { detector, sgd, loader },
             clock: StepClock::default(),
             reports: Vec::new(),
@@ -199,12 +202,28 @@ impl<'a> Round<'a> {
                 return Ok(Outcome::Cancelled);
             }
             *at = self.progress.step;
+            self.rest_if_asked()?;
             if self.due(self.config.checkpoint_every) || self.evaluation_due() {
                 self.checkpoint()?;
             }
             self.evaluate_if_due()?;
         }
         Ok(if self.evaluation_due() { Outcome::Cancelled } else { Outcome::Done })
+    }
+
+    /// Rests while the work is paused, with everything learnt so far on disk.
+    fn rest_if_asked(&mut self) -> Result<(), TrainingError> {
+        if !self.cancel.is_paused() || self.cancel.is_cancelled() {
+            return Ok(());
+        }
+        let step = self.progress.step;
+        self.checkpoint()?;
+        self.hooks.event(TrainEvent::Paused { step });
+        self.cancel.wait_while_paused();
+        if !self.cancel.is_cancelled() {
+            self.hooks.event(TrainEvent::Resumed { step });
+        }
+        Ok(())
     }
 
     /// Makes one step; false after a cancel.
@@ -219,6 +238,7 @@ impl<'a> Round<'a> {
         self.clock.record(report.seconds);
         report.images_per_s = self.config.images_per_step() as f64 / self.clock.median().max(f64::MIN_POSITIVE);
         report.eta_s = self.clock.eta(self.config.iterations - step);
+        report.usage = self.meter.read();
         self.records.step(&report)?;
         self.progress.step = step;
         self.progress.position = self.stepper.loader.position();

@@ -84,6 +84,7 @@ pub(super) fn detect_files(
 ) -> Result<Vec<Vec<Detection>>, WorkflowError> {
     let mut out = Vec::with_capacity(files.len());
     for (done, file) in files.iter().enumerate() {
+        cancel.wait_while_paused();
         if cancel.is_cancelled() {
             return Err(WorkflowError::Cancelled);
         }

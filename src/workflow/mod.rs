@@ -21,6 +21,7 @@ pub mod mine;
 mod project;
 #[cfg(feature = "torch")]
 mod round_hooks;
+pub mod round_report;
 #[cfg(feature = "torch")]
 mod split;
 pub mod status;

@@ -51,6 +51,11 @@ impl Project {
         Ok(Self { dir })
     }
 
+    /// The project that a database belongs to.
+    pub fn of_database(database: &Path) -> Result<Self, WorkflowError> {
+        Self::open(database.parent().unwrap_or(Path::new(".")))
+    }
+
     pub fn open_or_create(dir: &Path) -> Result<Self, WorkflowError> {
         if dir.join("quarry.db").is_file() { Self::open(dir) } else { Self::create(dir) }
     }

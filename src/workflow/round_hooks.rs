@@ -69,6 +69,11 @@ impl<'a, 'b> Hooks<'a, 'b> {
         let losses = Losses::NAMES.into_iter().zip(step.losses.values());
         let rest = [("loss", step.total), ("lr", step.lr), ("grad_norm", step.grad_norm), ("step_s", step.seconds)];
         self.metrics.extend(losses.chain(rest).map(|(name, value)| (step.step, name, value)));
+        let memory = step.usage.memory_bytes.map(|bytes| ("memory_bytes", bytes as f64));
+        let gpu =
+            step.usage.gpu.map(|gpu| [("gpu_percent", f64::from(gpu.percent)), ("gpu_bytes", gpu.memory_bytes as f64)]);
+        self.metrics
+            .extend(memory.into_iter().chain(gpu.into_iter().flatten()).map(|(name, value)| (step.step, name, value)));
         if self.metrics.len() >= METRIC_BATCH
             && let Err(error) = self.flush()
         {

@@ -183,9 +183,8 @@ fn is_trained(round: &RoundRecord) -> bool {
 
 /// The number of steps and the seconds that they took.
 fn step_times(store: &Store, round: &RoundRecord) -> Result<(u64, f64), WorkflowError> {
-    let metrics = store.metrics(round.id)?;
-    let seconds: Vec<f64> = metrics.iter().filter(|m| m.name == "step_s").map(|m| m.value).collect();
-    Ok((seconds.len() as u64, seconds.iter().sum()))
+    let steps = store.metric_summary(round.id, "step_s")?;
+    Ok((steps.count, steps.sum))
 }
 
 /// What the round had to train with: candidates of the rounds before it.
