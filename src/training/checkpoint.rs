@@ -37,6 +37,9 @@ pub(super) struct RoundProgress {
     pub counts: SamplerCounts,
     /// Seconds spent in steps, all sittings together.
     pub seconds: f64,
+    /// How often memory ran out and something was halved.
+    #[serde(default)]
+    pub halvings: u32,
     pub config_toml: String,
     /// See [`fingerprint`].
     pub data: String,
@@ -164,6 +167,7 @@ impl RoundProgress {
             unreadable: BTreeSet::new(),
             counts: SamplerCounts::default(),
             seconds: 0.0,
+            halvings: 0,
             config_toml: config.to_toml(),
             data,
         }

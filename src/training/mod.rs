@@ -23,6 +23,8 @@ mod sampler_table;
 mod schedule;
 
 #[cfg(feature = "torch")]
+mod memory;
+#[cfg(feature = "torch")]
 mod meter;
 #[cfg(feature = "torch")]
 mod optimiser;

@@ -65,7 +65,12 @@ impl<'a, 'b> Hooks<'a, 'b> {
     }
 
     fn note(&mut self, event: &TrainEvent) {
-        let TrainEvent::Step(step) = event else { return };
+        let TrainEvent::Step(step) = event else {
+            if matches!(event, TrainEvent::Checkpoint { .. }) {
+                self.flush_or_stop();
+            }
+            return;
+        };
         let losses = Losses::NAMES.into_iter().zip(step.losses.values());
         let rest = [("loss", step.total), ("lr", step.lr), ("grad_norm", step.grad_norm), ("step_s", step.seconds)];
         self.metrics.extend(losses.chain(rest).map(|(name, value)| (step.step, name, value)));
@@ -74,9 +79,13 @@ impl<'a, 'b> Hooks<'a, 'b> {
             step.usage.gpu.map(|gpu| [("gpu_percent", f64::from(gpu.percent)), ("gpu_bytes", gpu.memory_bytes as f64)]);
         self.metrics
             .extend(memory.into_iter().chain(gpu.into_iter().flatten()).map(|(name, value)| (step.step, name, value)));
-        if self.metrics.len() >= METRIC_BATCH
-            && let Err(error) = self.flush()
-        {
+        if self.metrics.len() >= METRIC_BATCH {
+            self.flush_or_stop();
+        }
+    }
+
+    fn flush_or_stop(&mut self) {
+        if let Err(error) = self.flush() {
             self.failure.get_or_insert(error);
             self.cancel.cancel();
         }

@@ -10,6 +10,8 @@ use crate::domain::RoundRecord;
 use crate::training::SamplerTotals;
 use crate::workflow::round_report::RoundReport;
 
+/// Height of a line of a table, in points.
+const ROW: f32 = 14.0;
 /// Rows that the notes have room for.
 const NOTE_ROWS: usize = 4;
 
@@ -54,7 +56,7 @@ fn left(ui: &mut Ui, report: Option<&RoundReport>) {
     for curve in &report.curves {
         ui.add_space(theme::GAP);
         heading(ui, &format!("Held-out images, {}, step {}", curve.label, curve.step));
-        Grid::new(("rates", &curve.label)).num_columns(3).spacing(vec2(18.0, 3.0)).show(ui, |ui| {
+        Grid::new(("rates", &curve.label)).num_columns(3).min_row_height(ROW).spacing(vec2(18.0, 3.0)).show(ui, |ui| {
             small_row(ui, &["False positives", "Discrete TPR", "Continuous TPR"], true);
             for (fp, discrete, continuous) in &curve.at {
                 small_row(ui, &[&fp.to_string(), &format!("{discrete:.4}"), &format!("{continuous:.4}")], false);
@@ -73,7 +75,7 @@ fn sampler(ui: &mut Ui, totals: &SamplerTotals) {
         ("Ignored", t.ignored, t.rpn_ignored),
     ];
     let each = |count: u64| count as f64 / t.mini_batches.max(1) as f64;
-    Grid::new("sampler").num_columns(5).spacing(vec2(18.0, 3.0)).show(ui, |ui| {
+    Grid::new("sampler").num_columns(5).min_row_height(ROW).spacing(vec2(18.0, 3.0)).show(ui, |ui| {
         small_row(ui, &["", "RoIs", "a batch", "Anchors", "a batch"], true);
         for (name, rois, anchors) in rows {
             let (per_rois, per_anchors) = (format!("{:.1}", each(rois)), format!("{:.1}", each(anchors)));
@@ -105,7 +107,7 @@ fn right(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, round: &Ro
     if differences.is_empty() {
         ui.label(RichText::new("The same settings.").small().color(theme::WEAK));
     }
-    Grid::new("differences").num_columns(3).striped(true).spacing(vec2(16.0, 4.0)).show(ui, |ui| {
+    Grid::new("differences").num_columns(3).min_row_height(ROW).striped(true).spacing(vec2(16.0, 4.0)).show(ui, |ui| {
         for d in &differences {
             small_row(ui, &[&d.key, &d.before, &d.after], false);
         }
