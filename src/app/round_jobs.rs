@@ -10,6 +10,7 @@ use super::views::train::TrainCommand;
 use super::{QuarryApp, work};
 use crate::domain::HardNegativeSource;
 use crate::jobs::{Job, JobKind, JobNews, Outcome, ReadRequest, Work};
+use crate::training::TrainEvent;
 use crate::workflow::{Project, WorkEvent};
 
 impl QuarryApp {
@@ -140,7 +141,13 @@ impl QuarryApp {
                 self.curves.set_running(Some(round));
                 self.refresh();
             }
-            WorkEvent::Train(event) => self.train.train_event(event),
+            WorkEvent::Train(event) => {
+                let has_news = matches!(event, TrainEvent::Checkpoint { .. } | TrainEvent::Evaluated { .. });
+                self.train.train_event(event);
+                if has_news {
+                    self.ask_for_report();
+                }
+            }
             WorkEvent::Curve { round, step, label, curve } => {
                 self.curves.put(CurveKey { round, label }, step, curve);
             }
