@@ -52,7 +52,7 @@ fn checkpoint(project: &Project, step: u64) -> PathBuf {
 }
 
 fn wait_for(what: &str, child: &mut Child, is_there: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while !is_there() {
         assert!(child.try_wait().unwrap().is_none(), "it ended before {what}");
         assert!(Instant::now() < deadline, "{what} did not come");

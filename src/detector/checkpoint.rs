@@ -24,8 +24,8 @@ impl Detector {
         }
         let config = serde_json::to_string(self.config()).map_err(|e| DetectorError::file(path, e, "report this"))?;
         let bytes = guarded("reading the weights", || serialize(&state, config, path))?;
-        const ADVICE: &str = "make room on the disk or choose another folder";
-        write_whole(path, &bytes).map_err(|e| DetectorError::file(path, e, ADVICE))
+        let advice = "make room on the disk or choose another folder";
+        write_whole(path, &bytes).map_err(|e| DetectorError::file(path, e, advice))
     }
 
     /// Reads a checkpoint with its own settings.

@@ -32,7 +32,8 @@ pub struct SamplerTotals {
 }
 
 impl SamplerTotals {
-    /// Of the round in `run_dir`; `None` without a table. A last line that was broken off is left out.
+    /// Of the round in `run_dir`; `None` without a table. A last line that was broken off is left out; other columns than ours are an
+    /// error.
     pub fn read(run_dir: &Path) -> io::Result<Option<Self>> {
         let file = match std::fs::File::open(run_dir.join(SAMPLER_FILE)) {
             Ok(file) => BufReader::new(file),
@@ -40,7 +41,15 @@ impl SamplerTotals {
             Err(error) => return Err(error),
         };
         let mut totals = Self::default();
-        for line in file.lines().skip(1) {
+        let mut lines = file.lines();
+        match lines.next().transpose()? {
+            Some(header) if header != SAMPLER_HEADER => {
+                let text = format!("{SAMPLER_FILE} has other columns than this Quarry writes");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            }
+            _ => {}
+        }
+        for line in lines {
             totals.add(&line?);
         }
         Ok(Some(totals))
@@ -99,5 +108,7 @@ mod tests {
             rpn_ignored: 1,
         };
         assert_eq!(totals, expected);
+        std::fs::write(dir.path().join(SAMPLER_FILE), "step,foreground\n1,2\n").unwrap();
+        assert!(SamplerTotals::read(dir.path()).unwrap_err().to_string().contains("other columns"));
     }
 }

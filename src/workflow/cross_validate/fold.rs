@@ -117,7 +117,7 @@ impl<'a> Fold<'a> {
             return Ok(());
         }
         let project = Project::open_or_create(&self.dir)?;
-        self.bring_in_images(&project, facts)?;
+        bring_in_images(&project, facts)?;
         let config = self.plan.config_of(self.number);
         for number in 1..=rounds {
             let round = project.open_store()?.round_by_number(number)?;
@@ -134,15 +134,6 @@ impl<'a> Fold<'a> {
                 mine(&project, Some(number), observer, cancel)?;
             }
             self.write_record(&project, &config, number)?;
-        }
-        Ok(())
-    }
-
-    /// The project's images with the annotations that came with them, in a fixed order.
-    fn bring_in_images(&self, project: &Project, facts: &Facts) -> Result<(), WorkflowError> {
-        let mut store = project.open_store()?;
-        for dataset in facts.new_datasets() {
-            store.add_dataset(&dataset)?;
         }
         Ok(())
     }
@@ -175,6 +166,15 @@ impl<'a> Fold<'a> {
     pub fn dir(&self) -> &Path {
         &self.dir
     }
+}
+
+/// The project's images with the annotations that came with them, in a fixed order.
+fn bring_in_images(project: &Project, facts: &Facts) -> Result<(), WorkflowError> {
+    let mut store = project.open_store()?;
+    for dataset in facts.new_datasets() {
+        store.add_dataset(&dataset)?;
+    }
+    Ok(())
 }
 
 fn is_trained(round: &RoundRecord) -> bool {

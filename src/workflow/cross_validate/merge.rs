@@ -25,10 +25,10 @@ pub(super) fn take_over(
         .or(plans.first())
         .ok_or_else(|| WorkflowError::Refused("--merge needs the folder of at least one other project.".to_owned()))?;
     let plan = Plan::new(dir, &first.config, facts)?;
-    for (source, other) in sources.iter().zip(&plans).filter(|(_, other)| other.id != plan.id) {
+    if let Some((source, _)) = sources.iter().zip(&plans).find(|(_, other)| other.id != plan.id) {
         // Refused, with the settings' names.
         Plan::new(source, &plan.config, facts)?;
-        return Err(WorkflowError::Refused(format!("{}: made with other settings ({})", source.display(), other.id)));
+        return Err(WorkflowError::Refused(format!("{}: made with other settings or data.", source.display())));
     }
     plan.begin(dir)?;
     for (source, other) in sources.iter().zip(&plans) {

@@ -3,7 +3,7 @@
 use egui::{Button, Color32, ComboBox, DragValue, Grid, RichText, TextEdit, Ui, vec2};
 
 use super::model::{Estimate, Form};
-use super::{TrainCommand, TrainView};
+use super::{JobState, TrainCommand, TrainView};
 use crate::app::theme;
 use crate::app::views::review::minutes_text;
 use crate::app::views::start::card;
@@ -161,7 +161,7 @@ fn file_button(ui: &mut Ui, form: &mut Form) -> bool {
 
 fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
     let finished = view.model.form.finished();
-    if view.is_running {
+    if view.state != JobState::Idle {
         running_buttons(ui, view);
         return;
     }
@@ -190,13 +190,17 @@ fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
 fn running_buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
     let size = vec2(ui.available_width(), 38.0);
     let button = |text: &str| Button::new(RichText::new(text).strong()).min_size(size);
-    let (text, command) =
-        if view.is_paused { ("Continue", TrainCommand::Continue) } else { ("Pause", TrainCommand::Pause) };
-    if ui.add_enabled(!view.is_stopping, button(text)).clicked() {
+    let is_stopping = view.state == JobState::Stopping;
+    let (text, command) = if view.state == JobState::Paused {
+        ("Continue", TrainCommand::Continue)
+    } else {
+        ("Pause", TrainCommand::Pause)
+    };
+    if ui.add_enabled(!is_stopping, button(text)).clicked() {
         view.push(command);
     }
-    let text = if view.is_stopping { "Stopping after this step…" } else { "Stop" };
-    if ui.add_enabled(!view.is_stopping, button(text)).clicked() {
+    let text = if is_stopping { "Stopping after this step…" } else { "Stop" };
+    if ui.add_enabled(!is_stopping, button(text)).clicked() {
         view.push(TrainCommand::Stop);
     }
     let note = "A pause keeps the round in memory. After a stop, Resume goes on from the checkpoint.";

@@ -34,13 +34,22 @@ pub enum TrainCommand {
     SaveNotes,
 }
 
+/// What the round job is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    Idle,
+    Running,
+    /// Asked to rest, or resting.
+    Paused,
+    /// Asked to stop.
+    Stopping,
+}
+
 pub struct TrainView<'a> {
     pub model: &'a TrainModel,
     /// The round job's progress, while it runs.
     pub progress: Option<Progress>,
-    pub is_running: bool,
-    pub is_stopping: bool,
-    pub is_paused: bool,
+    pub state: JobState,
     pub has_project: bool,
     /// Names of the project's datasets.
     pub datasets: Vec<&'a str>,
@@ -80,8 +89,9 @@ impl TrainView<'_> {
     }
 
     fn run(&mut self, ui: &mut Ui) {
-        let title = match (self.is_running, self.model.run.as_ref().and_then(|run| run.round)) {
-            (true, Some(round)) if self.is_paused => format!("Round {round} is paused"),
+        let is_running = self.state != JobState::Idle;
+        let title = match (is_running, self.model.run.as_ref().and_then(|run| run.round)) {
+            (true, Some(round)) if self.state == JobState::Paused => format!("Round {round} is paused"),
             (true, Some(round)) => format!("Round {round} is running"),
             (true, None) => "Getting ready".to_owned(),
             (false, Some(round)) => format!("Round {round}"),
@@ -94,7 +104,7 @@ impl TrainView<'_> {
             };
             let steps_left = run.share().is_none_or(|share| share < 1.0);
             let (share, text) = match (&self.progress, run.share()) {
-                (Some(p), share) if self.is_running && (share.is_none() || !steps_left || run.phase.is_some()) => {
+                (Some(p), share) if is_running && (share.is_none() || !steps_left || run.phase.is_some()) => {
                     let share = if p.total == 0 { 0.0 } else { p.done as f32 / p.total as f32 };
                     (share, format!("{}  {} of {}", p.what, p.done, p.total))
                 }

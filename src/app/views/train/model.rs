@@ -344,7 +344,8 @@ mod tests {
     fn the_estimate_is_measured_where_it_can_be() {
         let mut model = TrainModel::default();
         let cpu = RoundConfig { iterations: 600, ..RoundConfig::preset("cpu").unwrap() };
-        assert_eq!(model.estimate(&cpu, 2), Some(Estimate::Rough { minutes: 17.0 }));
+        let Some(Estimate::Rough { minutes }) = model.estimate(&cpu, 2) else { panic!("no estimate") };
+        assert_eq!(model.estimate(&cpu, 4), Some(Estimate::Rough { minutes: minutes / 2.0 }));
         model.set_rounds(vec![round(1, RoundState::Trained, &cpu)]);
         model.set_speed(Some((1, 3.0)));
         assert_eq!(model.estimate(&cpu, 2), Some(Estimate::Measured { round: 1, minutes: 30.0 }));
