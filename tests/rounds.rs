@@ -101,6 +101,23 @@ fn a_round_that_was_killed_resumes_to_the_same_weights_to_the_bit_and_holds_its_
 
 #[cfg(unix)]
 #[test]
+fn two_interrupts_end_a_training_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "p", 4, 2);
+    let config = settings(&project, "test_folds = [2]");
+    let mut child = started(&project, &config);
+    wait_for("a checkpoint", &mut child, || checkpoint(&project, 4).exists());
+    for _ in 0..2 {
+        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    }
+    // 130 at once, or 1 when the step was done between the two; never a signal of libtorch's.
+    let status = child.wait().unwrap();
+    assert!(matches!(status.code(), Some(1 | 130)), "{status:?}");
+    finished(quarry(&project, &["--resume"]));
+}
+
+#[cfg(unix)]
+#[test]
 fn a_full_disk_stops_the_round_on_its_last_good_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let project = tiny_project::make(dir.path(), "p", 4, 2);
