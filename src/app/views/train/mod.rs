@@ -150,13 +150,22 @@ impl TrainView<'_> {
         });
     }
 
+    /// A round that says it is running while no job runs was broken off, or another program trains it.
+    fn state_label(&self, ui: &mut Ui, round: &RoundRecord) {
+        let (text, color) = match round.state {
+            RoundState::Running if self.state == JobState::Idle => ("not finished", theme::WARNING),
+            state => (state.as_str(), state_color(state)),
+        };
+        ui.label(RichText::new(text).small().color(color));
+    }
+
     fn round(&mut self, ui: &mut Ui, round: &RoundRecord) {
         let opened = self.model.opened.as_ref().is_some_and(|opened| opened.number == round.number);
         ui.horizontal(|ui| {
             if ui.selectable_label(opened, format!("Round {}", round.number)).clicked() {
                 self.push(TrainCommand::OpenRound((!opened).then_some(round.number)));
             }
-            ui.label(RichText::new(round.state.as_str()).small().color(state_color(round.state)));
+            self.state_label(ui, round);
             if let Some(finished) = round.finished_ms {
                 let minutes = (finished - round.started_ms) as f64 / 60_000.0;
                 ui.label(RichText::new(minutes_text(minutes)).small().color(theme::WEAK));

@@ -22,7 +22,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, 
         ui.set_height((height - 2.0 * f32::from(theme::CARD_MARGIN)).max(120.0));
         ui.horizontal(|ui| {
             ui.label(RichText::new(format!("Report of round {}", round.number)).strong().color(theme::STRONG));
-            ui.label(RichText::new(round.state.as_str()).small().color(super::state_color(round.state)));
+            view.state_label(ui, &round);
             if ui.add(Button::new(RichText::new("Back to the losses").small()).frame(false)).clicked() {
                 view.push(TrainCommand::OpenRound(None));
             }
@@ -108,6 +108,9 @@ fn right(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, round: &Ro
         ui.label(RichText::new("The same settings.").small().color(theme::WEAK));
     }
     Grid::new("differences").num_columns(3).min_row_height(ROW).striped(true).spacing(vec2(16.0, 4.0)).show(ui, |ui| {
+        if !differences.is_empty() {
+            small_row(ui, &["", &format!("Round {before}"), &format!("Round {}", round.number)], true);
+        }
         for d in &differences {
             small_row(ui, &[&d.key, &d.before, &d.after], false);
         }
