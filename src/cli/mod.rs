@@ -9,6 +9,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 mod console;
 #[cfg(feature = "torch")]
+mod cross_validate;
+#[cfg(feature = "torch")]
 mod demo;
 #[cfg(feature = "torch")]
 mod detect;
@@ -19,6 +21,8 @@ mod late;
 #[cfg(feature = "torch")]
 mod mine;
 mod new;
+#[cfg(feature = "torch")]
+mod round_options;
 mod status;
 #[cfg(feature = "torch")]
 mod train;
@@ -56,6 +60,8 @@ enum Command {
     /// Train the next round of a project
     #[cfg(feature = "torch")]
     Train(train::TrainArgs),
+    #[cfg(feature = "torch")]
+    CrossValidate(cross_validate::CrossValidateArgs),
     /// Run a checkpoint on images and write its detections
     #[cfg(feature = "torch")]
     Detect(detect::DetectArgs),
@@ -104,7 +110,15 @@ impl Command {
     #[cfg(feature = "torch")]
     fn needs_libtorch(command: Option<&Self>) -> bool {
         match command {
-            None | Some(Self::Demo(_) | Self::Train(_) | Self::Detect(_) | Self::Mine(_) | Self::Weights(_)) => true,
+            None
+            | Some(
+                Self::Demo(_)
+                | Self::Train(_)
+                | Self::CrossValidate(_)
+                | Self::Detect(_)
+                | Self::Mine(_)
+                | Self::Weights(_),
+            ) => true,
             Some(Self::New(_) | Self::Import(_) | Self::Evaluate(_) | Self::Status(_) | Self::Verdicts(_)) => false,
         }
     }
@@ -146,6 +160,7 @@ fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
     match command {
         Some(Command::Demo(args)) => demo::run(&args, context),
         Some(Command::Train(args)) => train::run(&args, context),
+        Some(Command::CrossValidate(args)) => cross_validate::run(&args, context),
         Some(Command::Detect(args)) => detect::run(&args, context),
         Some(Command::Mine(args)) => mine::run(&args, context),
         Some(Command::Weights(args)) => weights::run(&args, context.json),
