@@ -191,6 +191,34 @@ fn the_train_screen_shows_the_next_round_and_its_settings() {
 }
 
 #[test]
+fn a_rounds_report_shows_settings_that_changed_and_keeps_notes() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 2);
+    let table = "step,mini_batch,images,hard_negatives,foreground,background,forced,ignored,rpn_foreground,rpn_background,rpn_forced,rpn_ignored\n\
+                 1,0,4;9,2,30,96,2,5,7,200,6,1\n";
+    std::fs::create_dir_all(project.run_dir(2)).unwrap();
+    std::fs::write(project.run_dir(2).join("sampler.csv"), table).unwrap();
+    let mut window = window(Screen::Train, Some(project.dir()));
+    wait_for(&mut window, "Round 2");
+    window.query_all_by_label("Round 2").next().unwrap().click();
+    for label in
+        ["Report of round 2", "Drawn in 1 mini-batches", "2 of 2 hard negatives of these images were selected", "seed"]
+    {
+        wait_for(&mut window, label);
+    }
+    window.get_by_label("Notes").focus();
+    window.step();
+    window.get_by_label("Notes").type_text("the clocks are gone");
+    window.run_steps(3);
+    window.get_by_label("Save notes").click();
+    let stored = || {
+        let store = Store::open_read_only(&project.database()).unwrap();
+        store.round_by_number(2).unwrap().unwrap().notes
+    };
+    wait_until(&mut window, "the notes", || stored() == "the clocks are gone");
+}
+
+#[test]
 fn the_curves_screen_shows_every_round_with_its_rates() {
     let dir = tempfile::tempdir().unwrap();
     let project = app_project::make(dir.path(), 2, 2);

@@ -122,6 +122,9 @@ fn training_without_images_or_with_a_fold_that_is_not_there_says_what_to_do() {
     write_fddb(&data, GOOD);
     quarry(&["import", "fddb", data.to_str().unwrap(), "--project", p]).success();
     let fold = quarry(&["train", "--project", p, "--preset", "sample", "--test-folds", "7"]).code(1);
+    let dataset = quarry(&["train", "--project", p, "--preset", "sample", "--test-dataset", "WIDER"]).code(1);
+    assert!(stderr(&dataset).contains("`WIDER`") && stderr(&dataset).contains("`fddb`"), "{}", stderr(&dataset));
+    quarry(&["train", "--project", p, "--test-dataset", "a", "--test-folds", "1"]).code(2);
     assert!(stderr(&fold).contains("fold 7") && stderr(&fold).contains("[1, 2]"), "{}", stderr(&fold));
     let status = json(&["status", "--project", p, "--json"]);
     assert_eq!(status["rounds"], serde_json::json!([]), "a round that could not start leaves no trace");

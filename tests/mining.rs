@@ -1,9 +1,11 @@
 //! Mining from outside: against a brute-force oracle, and on images whose answer is known.
 
 use proptest::prelude::*;
-use quarry::domain::{Annotation, AnnotationSource, Detection, FaceShape, FalsePositiveKind};
+use quarry::domain::{Annotation, AnnotationSource, Detection, FaceShape, FalsePositiveKind, ImageId, Look};
 use quarry::geometry::{BoundingBox, Ellipse};
-use quarry::mining::{DetectionClass, MiningConfig, classify, group_boxes, mine_image};
+use quarry::mining::{
+    DetectionClass, GroupConfig, Groupable, MiningConfig, classify, group_alike, group_boxes, mine_image,
+};
 
 fn face(b: BoundingBox) -> Annotation {
     Annotation { shape: FaceShape::Rectangle(b), source: AnnotationSource::Imported, ignored: false }
@@ -78,6 +80,33 @@ fn low_scores_and_broken_boxes_are_not_mined() {
         detection(bb(0., 0., 9., 9.), f32::NAN),
     ];
     assert!(mine_image(&detections, &[], &MiningConfig::default()).is_empty());
+}
+
+fn groupable(image: i64, b: BoundingBox, content: u8, perceptual: u64) -> Groupable {
+    Groupable { image: ImageId(image), bbox: b, look: Some(Look { content: [content; 32], perceptual }) }
+}
+
+#[test]
+fn candidates_are_grouped_by_region_then_content_then_look() {
+    let (here, near, there) = (bb(0., 0., 10., 10.), bb(1., 0., 11., 10.), bb(50., 0., 60., 10.));
+    let far = 0xffff_0000_0000_0000;
+    let items = [
+        groupable(1, here, 1, 0),
+        groupable(1, near, 2, far),
+        groupable(2, here, 3, u64::MAX),
+        groupable(2, there, 1, 0xff),
+        groupable(3, here, 4, 0b111),
+        groupable(3, there, 5, 0b1_1111),
+        Groupable { look: None, ..groupable(4, here, 6, 0) },
+    ];
+    let check = |most_distance, expected: &[&[usize]]| {
+        let groups = group_alike(&items, &GroupConfig { most_distance, ..GroupConfig::default() });
+        assert_eq!(groups, expected, "distance {most_distance}");
+    };
+    check(0, &[&[0, 1, 3], &[2], &[4], &[5], &[6]]);
+    check(3, &[&[0, 1, 3, 4], &[2], &[5], &[6]]);
+    check(5, &[&[0, 1, 3, 4, 5], &[2], &[6]]);
+    assert!(group_alike(&[], &GroupConfig::default()).is_empty());
 }
 
 fn boxes(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<BoundingBox>> {
@@ -159,5 +188,23 @@ proptest! {
                 prop_assert!(found[leaders[*group]].iou(&found[at]) >= 0.5);
             }
         }
+    }
+
+    #[test]
+    fn looks_are_grouped_as_the_plain_search_would(bits in proptest::collection::vec(0..64_u32, 0..60), most in 0..17_u32) {
+        // Hashes some bits apart from each other, each on an image of its own.
+        let hash = |k: usize| bits[..k].iter().fold(0_u64, |hash, bit| hash ^ 1 << bit);
+        let hashes: Vec<u64> = (0..bits.len()).map(|k| hash(k * 7 % bits.len().max(1))).collect();
+        let items: Vec<Groupable> =
+            hashes.iter().enumerate().map(|(k, h)| groupable(k as i64, bb(0., 0., 9., 9.), k as u8, *h)).collect();
+        let mut expected: Vec<Vec<usize>> = Vec::new();
+        for (at, h) in hashes.iter().enumerate() {
+            match expected.iter_mut().find(|group| (hashes[group[0]] ^ h).count_ones() <= most) {
+                Some(group) => group.push(at),
+                None => expected.push(vec![at]),
+            }
+        }
+        let config = GroupConfig { most_distance: most, ..GroupConfig::default() };
+        prop_assert_eq!(group_alike(&items, &config), expected);
     }
 }

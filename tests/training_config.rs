@@ -110,3 +110,12 @@ fn folds_are_split() {
     let all = RoundConfig::from_toml("test_folds = [8]", "f").unwrap();
     assert!(all.trains_on(Some(3)) && !all.trains_on(Some(8)));
 }
+
+#[test]
+fn a_round_is_tested_on_folds_or_on_a_dataset() {
+    let config = RoundConfig::from_toml("test_dataset = \"FDDB\"", "round.toml").unwrap();
+    assert!(config.test_folds.is_empty(), "the preset's test fold is meant for folds");
+    assert_eq!(RoundConfig::from_toml(&config.to_toml(), "round.toml").unwrap(), config);
+    let both = error_of("test_dataset = \"FDDB\"\ntest_folds = [8]");
+    assert!(both.contains("round.toml:2") && both.contains("`FDDB`"), "{both}");
+}

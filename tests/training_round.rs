@@ -12,8 +12,8 @@ use quarry::detector::Detector;
 use quarry::domain::{Cancel, FaceShape, ImageId};
 use quarry::geometry::BoundingBox;
 use quarry::training::{
-    Outcome, RoundConfig, RoundHooks, RoundTask, Start, TrainEvent, TrainSummary, TrainingError, TrainingImage,
-    last_model, train_round,
+    Outcome, RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainSummary, TrainingError,
+    TrainingImage, last_model, train_round,
 };
 use tch::Tensor;
 
@@ -25,6 +25,7 @@ struct Watch {
     events: Vec<TrainEvent>,
     evaluated: Vec<u64>,
     cancel_after: Option<(u64, Cancel)>,
+    pause_after: Option<(u64, Cancel)>,
     evaluation: Option<Evaluation>,
 }
 
@@ -34,6 +35,15 @@ impl RoundHooks for Watch {
             && report.step == *step
         {
             cancel.cancel();
+        }
+        if let (TrainEvent::Step(report), Some((step, cancel))) = (&event, &self.pause_after)
+            && report.step == *step
+        {
+            cancel.pause();
+        }
+        if let (TrainEvent::Paused { step }, Some((_, cancel))) = (&event, &self.pause_after) {
+            assert!(cancel.is_paused(), "at step {step}");
+            cancel.resume();
         }
         self.events.push(event);
     }
@@ -45,6 +55,26 @@ impl RoundHooks for Watch {
 }
 
 impl Watch {
+    /// The events as one line.
+    fn words(&self) -> String {
+        let words: Vec<String> = self
+            .events
+            .iter()
+            .map(|event| match event {
+                TrainEvent::Started(_) => "started".to_owned(),
+                TrainEvent::Step(report) => report.step.to_string(),
+                TrainEvent::Warning(_) => "warning".to_owned(),
+                TrainEvent::Checkpoint { step, .. } => format!("c{step}"),
+                TrainEvent::Evaluating { step } => format!("e{step}"),
+                TrainEvent::Evaluated { .. } => "scored".to_owned(),
+                TrainEvent::Paused { step } => format!("p{step}"),
+                TrainEvent::Resumed { step } => format!("r{step}"),
+                TrainEvent::Finished { .. } => "end".to_owned(),
+            })
+            .collect();
+        words.join(" ")
+    }
+
     fn finished(&self) -> &Outcome {
         let ends = self.events.iter().filter(|event| matches!(event, TrainEvent::Finished { .. })).count();
         assert_eq!(ends, 1);
@@ -87,12 +117,14 @@ fn images(hard_negatives: bool) -> Vec<TrainingImage> {
 }
 
 fn task(images: Vec<TrainingImage>, run_dir: &Path, start: Start) -> RoundTask<'_> {
-    RoundTask { images, decode, backbone: None, previous: None, run_dir, start }
+    let lock = RunLock::take(run_dir.parent().unwrap()).unwrap();
+    RoundTask { lock, images, decode, backbone: None, previous: None, run_dir, start }
 }
 
 fn train(config: &RoundConfig, run_dir: &Path, start: Start, watch: &mut Watch) -> Result<TrainSummary, TrainingError> {
     tch::set_num_threads(1);
-    let cancel = watch.cancel_after.as_ref().map_or_else(Cancel::new, |(_, cancel)| cancel.clone());
+    let asked = watch.cancel_after.as_ref().or(watch.pause_after.as_ref());
+    let cancel = asked.map_or_else(Cancel::new, |(_, cancel)| cancel.clone());
     train_round(config, task(images(true), run_dir, start), watch, &cancel)
 }
 
@@ -151,21 +183,8 @@ fn a_round_keeps_its_written_order_and_its_best_checkpoint() {
     let summary = train(&config, &run, Start::Fresh, &mut watch).unwrap();
     assert_eq!(summary.best, Some((3, -3.0)), "the score falls with the steps here");
     assert_eq!(watch.evaluated, [3, 6]);
-    let words: Vec<String> = watch
-        .events
-        .iter()
-        .map(|event| match event {
-            TrainEvent::Started(_) => "started".to_owned(),
-            TrainEvent::Step(report) => report.step.to_string(),
-            TrainEvent::Warning(_) => "warning".to_owned(),
-            TrainEvent::Checkpoint { step, .. } => format!("c{step}"),
-            TrainEvent::Evaluating { step } => format!("e{step}"),
-            TrainEvent::Evaluated { .. } => "scored".to_owned(),
-            TrainEvent::Finished { .. } => "end".to_owned(),
-        })
-        .collect();
     let expected = "warning started 1 2 c2 3 c3 e3 scored 4 c4 5 6 c6 e6 scored end";
-    assert_eq!(words.join(" "), expected);
+    assert_eq!(watch.words(), expected);
     let mut kept: Vec<String> = fs::read_dir(run.join("checkpoints"))
         .unwrap()
         .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
@@ -177,6 +196,32 @@ fn a_round_keeps_its_written_order_and_its_best_checkpoint() {
     let mut nothing_left = Watch::default();
     let resumed = train(&config, &run, Start::Resume, &mut nothing_left).unwrap();
     assert_eq!((resumed.outcome, resumed.step, nothing_left.evaluated.len()), (Outcome::Done, 6, 0));
+}
+
+#[test]
+fn a_paused_round_rests_on_a_checkpoint_and_ends_as_if_it_had_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, paused) = (dir.path().join("a/1"), dir.path().join("b/1"));
+    let config = RoundConfig { evaluate_every: 0, ..config() };
+    train(&config, &whole, Start::Fresh, &mut Watch::default()).unwrap();
+    let mut watch = Watch { pause_after: Some((3, Cancel::new())), ..Watch::default() };
+    let summary = train(&config, &paused, Start::Fresh, &mut watch).unwrap();
+    assert_eq!((summary.outcome, summary.step), (Outcome::Done, 6));
+    assert_eq!(watch.words(), "warning started 1 2 c2 3 c3 p3 r3 4 c4 5 6 c6 e6 scored end");
+    assert_same_tensors(&last_model(&whole).unwrap(), &last_model(&paused).unwrap());
+}
+
+#[test]
+fn memory_is_measured_from_the_first_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut watch = Watch::default();
+    train(&config(), &dir.path().join("1"), Start::Fresh, &mut watch).unwrap();
+    let measured = |event: &TrainEvent| match event {
+        TrainEvent::Step(report) => Some(report.usage.memory_bytes.is_some() || !cfg!(target_os = "linux")),
+        _ => None,
+    };
+    let measured: Vec<bool> = watch.events.iter().filter_map(measured).collect();
+    assert_eq!(measured, [true; 6]);
 }
 
 #[test]

@@ -37,6 +37,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("egui_notify", &["app"]),
     ("rfd", &["app"]),
     ("tch", &["detector", "training"]),
+    ("nvml_wrapper", &["training"]),
     ("rusqlite", &["store"]),
     ("clap", &["cli"]),
     ("indicatif", &["cli"]),

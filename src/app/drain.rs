@@ -6,12 +6,12 @@ use egui::Context;
 
 use super::command::{Command, FolderPurpose, ImportKind};
 use super::dialogs::Ask;
-use super::views::curves::CurveKey;
+use super::views::curves::{CurveKey, CurvesCommand};
 use super::views::review::{Layout, Saved};
 use super::{Action, DRAIN_BUDGET, QuarryApp, Screen, export};
 use crate::domain::RoundRecord;
 use crate::evaluation::RocCurve;
-use crate::jobs::{Answer, ReadReply, Written};
+use crate::jobs::{Answer, ReadReply, WriteReply, Written};
 use crate::store::CurveRow;
 
 impl QuarryApp {
@@ -35,9 +35,13 @@ impl QuarryApp {
     }
 
     fn drain_writer(&mut self, ctx: &Context) -> bool {
-        let Some(answer) = self.session.as_mut().and_then(|session| session.writer.poll()) else { return false };
+        let Some(session) = &mut self.session else { return false };
+        let Some(answer) = session.writer.poll() else { return false };
+        let about_notes = session.is_about_notes(answer.ticket);
         match answer.result {
-            Ok(written) => self.written(written, ctx.input(|input| input.time)),
+            Ok(WriteReply::Verdict(written)) => self.written(*written, ctx.input(|input| input.time)),
+            Ok(WriteReply::Notes(_)) => self.refresh(),
+            Err(reason) if about_notes => self.say_error(format!("The notes are not saved: {reason}")),
             Err(reason) => self.review.failed(reason),
         }
         true
@@ -74,6 +78,7 @@ impl QuarryApp {
         match reply {
             ReadReply::Overview(overview) => {
                 self.train.set_rounds(overview.rounds.clone());
+                self.train.set_speed(overview.speed);
                 self.review.counts = overview.counts;
                 session.details.overview = *overview;
                 if self.review.rows().is_empty() {
@@ -94,6 +99,7 @@ impl QuarryApp {
                 }
             }
             ReadReply::Curves(curves) => self.curves_came(&curves),
+            ReadReply::Round(report) => self.train.report_came(*report),
         }
         true
     }
@@ -131,6 +137,9 @@ impl QuarryApp {
                 Ok(()) => self.say(format!("Written to {}", path.display())),
                 Err(reason) => self.say_error(reason),
             },
+            Ok((Ask::RocFile, Some(path))) => {
+                self.commands.push(Command::Curves(CurvesCommand::ReadRoc(path, None)));
+            }
             Ok((_, None)) => {}
             Err(reason) => self.say_error(reason),
         }

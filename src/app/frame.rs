@@ -6,7 +6,7 @@ use super::command::{Command, Screen};
 use super::views::curves::CurvesView;
 use super::views::review::ReviewView;
 use super::views::start::{OpenProject, StartView};
-use super::views::train::TrainView;
+use super::views::train::{JobState, TrainView};
 use super::{QuarryApp, help, top_bar};
 use crate::jobs::{Job, JobKind, Overview};
 
@@ -57,8 +57,13 @@ impl QuarryApp {
         let mut view = TrainView {
             model: &self.train,
             progress: job.and_then(Job::progress),
-            is_running: job.is_some(),
-            is_stopping: job.is_some_and(Job::is_stopping),
+            state: match job {
+                None => JobState::Idle,
+                Some(job) if job.is_stopping() => JobState::Stopping,
+                Some(job) if job.is_paused() => JobState::Paused,
+                Some(_) => JobState::Running,
+            },
+            datasets: self.overview().map_or_else(Vec::new, |o| o.datasets.iter().map(|d| d.name.as_str()).collect()),
             has_project: self.session.is_some(),
             images: self.overview().map_or(0, |overview| overview.images),
             commands,

@@ -9,7 +9,8 @@ use super::views::curves::CurveKey;
 use super::views::train::TrainCommand;
 use super::{QuarryApp, work};
 use crate::domain::HardNegativeSource;
-use crate::jobs::{JobKind, JobNews, Outcome, Work};
+use crate::jobs::{Job, JobKind, JobNews, Outcome, ReadRequest, Work};
+use crate::training::TrainEvent;
 use crate::workflow::{Project, WorkEvent};
 
 impl QuarryApp {
@@ -49,15 +50,49 @@ impl QuarryApp {
     pub(super) fn apply_train(&mut self, command: TrainCommand) {
         match command {
             TrainCommand::SetForm(form) => self.train.form = *form,
-            TrainCommand::OpenRound(round) => self.train.opened = round,
+            TrainCommand::OpenRound(round) => {
+                self.train.open_round(round);
+                self.ask_for_report();
+            }
+            TrainCommand::Compare(round) => {
+                if let Some(opened) = &mut self.train.opened {
+                    opened.compared = round;
+                }
+            }
+            TrainCommand::TypeNotes(notes) => {
+                if let Some(opened) = &mut self.train.opened {
+                    opened.notes = Some(notes);
+                }
+            }
+            TrainCommand::SaveNotes => self.save_notes(),
             TrainCommand::Start => self.start_round(false),
             TrainCommand::Resume => self.start_round(true),
             TrainCommand::Mine => self.start_mining(),
-            TrainCommand::Stop => {
-                if let Some(job) = self.jobs.job(JobKind::Round) {
-                    job.stop();
-                }
-            }
+            TrainCommand::Pause => self.with_round_job(Job::pause),
+            TrainCommand::Continue => self.with_round_job(Job::resume),
+            TrainCommand::Stop => self.with_round_job(Job::stop),
+        }
+    }
+
+    fn with_round_job(&self, act: fn(&Job<WorkEvent>)) {
+        if let Some(job) = self.jobs.job(JobKind::Round) {
+            act(job);
+        }
+    }
+
+    /// Has the opened round's report read, anew if it is there.
+    fn ask_for_report(&mut self) {
+        let opened = self.train.opened.as_ref().and_then(|opened| self.train.round(opened.number));
+        if let (Some(round), Some(session)) = (opened, &mut self.session) {
+            session.reader.ask(ReadRequest::Round(round.id));
+        }
+    }
+
+    fn save_notes(&mut self) {
+        let notes = self.train.notes().to_owned();
+        let opened = self.train.opened.as_ref().and_then(|opened| self.train.round(opened.number));
+        if let (Some(round), Some(session)) = (opened, &mut self.session) {
+            session.write_notes(round.id, notes);
         }
     }
 
@@ -100,12 +135,19 @@ impl QuarryApp {
         match event {
             WorkEvent::Progress(_) => {}
             WorkEvent::Log(text) => self.train.say(text, false),
+            WorkEvent::Fold(at) => self.train.say(format!("Fold {}, round {}", at.fold, at.round), false),
             WorkEvent::Round { round } => {
                 self.train.round_started(round);
                 self.curves.set_running(Some(round));
                 self.refresh();
             }
-            WorkEvent::Train(event) => self.train.train_event(event),
+            WorkEvent::Train(event) => {
+                let has_news = matches!(event, TrainEvent::Checkpoint { .. } | TrainEvent::Evaluated { .. });
+                self.train.train_event(event);
+                if has_news {
+                    self.ask_for_report();
+                }
+            }
             WorkEvent::Curve { round, step, label, curve } => {
                 self.curves.put(CurveKey { round, label }, step, curve);
             }
@@ -135,9 +177,10 @@ impl QuarryApp {
         self.refresh();
     }
 
-    fn refresh(&mut self) {
+    pub(super) fn refresh(&mut self) {
         if let Some(session) = &mut self.session {
             session.refresh();
         }
+        self.ask_for_report();
     }
 }

@@ -8,7 +8,7 @@ use crate::dataset::decode_rgb;
 use crate::domain::{ImageId, RoundId};
 use crate::jobs::{
     ByteCache, ImageDetail, Overview, PicturePool, ProjectReader, ReadRequest, Ticket, VerdictWriter, Waker,
-    start_reader, start_writer,
+    WriteRequest, start_reader, start_writer,
 };
 use crate::store::{CandidateQuery, CandidateRow, Cursor, Interval, Sort, VerdictFilter};
 use crate::workflow::Project;
@@ -76,6 +76,7 @@ pub struct Session {
     pub page_ticket: Option<Ticket>,
     pub count_ticket: Option<Ticket>,
     detail_tickets: HashMap<Ticket, RoundId>,
+    notes_tickets: HashSet<Ticket>,
     cursor: Option<Cursor>,
 }
 
@@ -92,6 +93,7 @@ impl Session {
             page_ticket: None,
             count_ticket: None,
             detail_tickets: HashMap::new(),
+            notes_tickets: HashSet::new(),
             cursor: None,
         };
         session.refresh();
@@ -102,6 +104,17 @@ impl Session {
     pub fn refresh(&mut self) {
         self.reader.ask(ReadRequest::Overview);
         self.reader.ask(ReadRequest::Curves);
+    }
+
+    /// Has the notes of a round written.
+    pub fn write_notes(&mut self, round: RoundId, notes: String) {
+        let ticket = self.writer.ask(WriteRequest::Notes { round, notes });
+        self.notes_tickets.insert(ticket);
+    }
+
+    /// Whether an answer of the writer is about notes, not about a verdict.
+    pub fn is_about_notes(&mut self, ticket: Ticket) -> bool {
+        self.notes_tickets.remove(&ticket)
     }
 
     /// Asks for the first page of a filter and for the count of all.

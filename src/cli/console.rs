@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::domain::Cancel;
 use crate::training::TrainEvent;
-use crate::workflow::WorkEvent;
+use crate::workflow::{FoldProgress, WorkEvent};
 
 /// Shows work events on stderr.
 #[derive(Debug)]
@@ -14,13 +14,16 @@ pub struct Console {
     bar: Option<ProgressBar>,
     interactive: bool,
     what: String,
+    /// The fold of a cross-validation with the words around it; empty in single rounds.
+    fold: String,
     round: u32,
     steps: u64,
 }
 
 impl Console {
     pub fn new() -> Self {
-        Self { bar: None, interactive: std::io::stderr().is_terminal(), what: String::new(), round: 0, steps: 0 }
+        let interactive = std::io::stderr().is_terminal();
+        Self { bar: None, interactive, what: String::new(), fold: String::new(), round: 0, steps: 0 }
     }
 
     /// Handles one event; hand this to a use case as its observer.
@@ -28,6 +31,11 @@ impl Console {
         match event {
             WorkEvent::Progress(p) => self.progress(&p.what, p.done, p.total, String::new()),
             WorkEvent::Log(line) => self.line(&line),
+            WorkEvent::Fold(at) => {
+                self.fold = format!("fold {} ({} of {}), ", at.fold, at.place, at.folds);
+                let FoldProgress { fold, place, folds, round, rounds } = at;
+                self.line(&format!("Fold {fold} ({place} of {folds}), round {round} of {rounds}"));
+            }
             WorkEvent::Round { round } => self.round = round,
             WorkEvent::Train(event) => self.train(&event),
             WorkEvent::Curve { round, step, label, curve } => {
@@ -44,7 +52,7 @@ impl Console {
     fn train(&mut self, event: &TrainEvent) {
         match event {
             TrainEvent::Step(step) => {
-                let what = format!("Training round {}", self.round);
+                let what = format!("Training {}round {}", self.fold, self.round);
                 let eta = clock(step.eta_s);
                 let message = format!("loss {:.3}, {:.1} images/s, {eta} left", step.total, step.images_per_s);
                 self.progress(&what, step.step, self.steps, message);
@@ -115,7 +123,7 @@ pub fn cancel_on_ctrl_c() -> Cancel {
     let flag = cancel.clone();
     let set = ctrlc::set_handler(move || {
         if flag.is_cancelled() {
-            std::process::exit(130);
+            end_at_once();
         }
         eprintln!("quarry: stopping at the next safe place (press Ctrl+C again to end at once)");
         flag.cancel();
@@ -124,4 +132,16 @@ pub fn cancel_on_ctrl_c() -> Cancel {
         tracing::warn!("Ctrl+C will end the program at once: {error}");
     }
     cancel
+}
+
+/// Ends the program without running destructors: libtorch's threads may be computing, and tearing it down under them crashes.
+fn end_at_once() -> ! {
+    #[cfg(unix)]
+    #[expect(unsafe_code, reason = "the only way to end a process without its exit handlers")]
+    // SAFETY: `_exit` takes a number, returns never and touches no memory of ours.
+    unsafe {
+        libc::_exit(130)
+    }
+    #[cfg(not(unix))]
+    std::process::exit(130)
 }

@@ -1,44 +1,24 @@
 //! `quarry train --project DIR`.
 
-use std::path::PathBuf;
-
-use anyhow::Context as _;
-
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
-use crate::domain::{HardNegativeSource, RoundInit};
-use crate::training::RoundConfig;
+use super::round_options::{Folds, RoundOptions, folds};
 use crate::workflow::train::{TrainReport, train};
 use crate::workflow::{Project, status::rates};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  quarry train --project faces --preset cpu --test-folds 8\n  quarry train --project faces --config round.toml --hard-negatives confirmed\n  quarry train --project faces --resume"
+    after_help = "Examples:\n  quarry train --project faces --preset cpu --test-folds 8\n  quarry train --project faces --config round.toml --hard-negatives confirmed\n  quarry train --project faces --sampler ohem --hard-negatives none\n  quarry train --project both --test-dataset FDDB\n  quarry train --project faces --resume"
 )]
 pub struct TrainArgs {
-    /// Settings to start from
-    #[arg(long, value_name = "NAME", default_value = "cpu", conflicts_with = "config")]
-    preset: String,
-    /// A round.toml with settings
-    #[arg(long, value_name = "FILE.toml")]
-    config: Option<PathBuf>,
-    /// Folds that are held out to draw the ROC curves, e.g. 8 or 9,10
-    #[arg(long, value_name = "FOLDS", value_delimiter = ',')]
-    test_folds: Option<Vec<u8>>,
-    /// Which false positives of earlier rounds to train with
-    #[arg(long, value_parser = ["confirmed", "unreviewed", "none"])]
-    hard_negatives: Option<String>,
-    /// Where the weights start
-    #[arg(long, value_parser = ["backbone", "previous"])]
-    init: Option<String>,
-    /// Steps; the whole schedule stretches or shrinks with them
-    #[arg(long, value_name = "N")]
-    iterations: Option<u64>,
-    /// auto, cpu or cuda:0
-    #[arg(long)]
-    device: Option<String>,
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    #[command(flatten)]
+    round: RoundOptions,
+    /// Folds that are held out to draw the ROC curves, e.g. 8 or 9,10 or 1-3
+    #[arg(long, value_name = "FOLDS", value_parser = folds)]
+    test_folds: Option<Folds>,
+    /// Hold out all images of this dataset instead (train on one dataset, test on another); see `quarry status` for the names
+    #[arg(long, value_name = "NAME", conflicts_with = "test_folds")]
+    test_dataset: Option<String>,
     /// Go on with the newest round that did not end, with its own settings
     #[arg(long)]
     resume: bool,
@@ -46,46 +26,20 @@ pub struct TrainArgs {
 
 pub fn run(args: &TrainArgs, context: &Context) -> anyhow::Result<()> {
     let project = Project::open(&context.project_dir())?;
-    let config = config(args)?;
+    let mut config = args.round.settings()?;
+    if let Some(folds) = &args.test_folds {
+        config.test_folds.clone_from(&folds.0);
+        config.test_dataset.clear();
+    }
+    if let Some(dataset) = &args.test_dataset {
+        config.test_dataset.clone_from(dataset);
+        config.test_folds.clear();
+    }
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
     let report = train(&project, &config, args.resume, &mut |e| console.show(e), &cancel)?;
     drop(console);
     context.print(&report, || text(&report))
-}
-
-fn config(args: &TrainArgs) -> anyhow::Result<RoundConfig> {
-    let mut config = match &args.config {
-        Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
-            RoundConfig::from_toml(&text, &file.display().to_string())?
-        }
-        None => RoundConfig::preset(&args.preset)?,
-    };
-    if let Some(folds) = &args.test_folds {
-        config.test_folds.clone_from(folds);
-    }
-    match args.hard_negatives.as_deref() {
-        Some("none") => config.hard_negatives = HardNegativeSource::None,
-        Some("unreviewed") => config.hard_negatives = HardNegativeSource::Unreviewed,
-        Some(_) => config.hard_negatives = HardNegativeSource::Confirmed,
-        None => {}
-    }
-    match args.init.as_deref() {
-        Some("previous") => config.init = RoundInit::Previous,
-        Some(_) => config.init = RoundInit::Backbone,
-        None => {}
-    }
-    if let Some(iterations) = args.iterations {
-        config.iterations = iterations;
-    }
-    if let Some(device) = &args.device {
-        config.device.clone_from(device);
-    }
-    if let Some(seed) = args.seed {
-        config.seed = seed;
-    }
-    Ok(config)
 }
 
 fn text(report: &TrainReport) -> String {

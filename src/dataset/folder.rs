@@ -5,12 +5,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::imported::LeftOut;
-use super::photographs::{SeenContent, probe_all};
+use super::photographs::{PHOTOGRAPH_EXTENSIONS, SeenContent, is_photograph, probe_all};
 use super::{DatasetError, ImportedDataset, ImportedImage};
 use crate::domain::{Cancel, Progress};
-
-const EXTENSIONS: [&str; 14] =
-    ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp", "tif", "tiff", "ppm", "pgm", "pbm", "pnm"];
 
 /// Reads all photographs below `dir`, by path, without faces and without folds. Unreadable ones, and those with the same bytes as an
 /// earlier one, are left out and told in the summary; hidden files and other kinds of files are passed over.
@@ -28,7 +25,7 @@ pub fn read_folder(
     if walk.photographs.is_empty() {
         return Err(DatasetError::layout(
             &root,
-            format!("no photograph in it or below it; Quarry reads {}", EXTENSIONS.join(", ")),
+            format!("no photograph in it or below it; Quarry reads {}", PHOTOGRAPH_EXTENSIONS.join(", ")),
         ));
     }
     let mut left_out = walk.left_out;
@@ -104,8 +101,7 @@ impl Walk {
     }
 
     fn file(&mut self, root: &Path, path: &Path) {
-        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-        if !extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str())) {
+        if !is_photograph(path) {
             self.passed_over += 1;
             return;
         }

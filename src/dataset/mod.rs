@@ -14,3 +14,4 @@ pub use error::DatasetError;
 pub use fddb::read_fddb;
 pub use folder::read_folder;
 pub use imported::{ImportSummary, ImportedDataset, ImportedImage};
+pub use photographs::{PHOTOGRAPH_EXTENSIONS, is_photograph, photograph_file};

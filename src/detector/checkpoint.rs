@@ -1,8 +1,6 @@
 //! Checkpoints: safetensors with the detector's settings in their metadata, written atomically. Must not know optimisers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -12,6 +10,7 @@ use super::model::guarded;
 use super::parameters::is_finite;
 use super::weights::{FLAVOUR_KEY, Manifest};
 use super::{Detector, DetectorConfig, DetectorError};
+use crate::domain::write_whole;
 
 /// The metadata key that holds the settings as JSON.
 const CONFIG_KEY: &str = "quarry.detector";
@@ -25,7 +24,8 @@ impl Detector {
         }
         let config = serde_json::to_string(self.config()).map_err(|e| DetectorError::file(path, e, "report this"))?;
         let bytes = guarded("reading the weights", || serialize(&state, config, path))?;
-        write_atomically(path, &bytes)
+        let advice = "make room on the disk or choose another folder";
+        write_whole(path, &bytes).map_err(|e| DetectorError::file(path, e, advice))
     }
 
     /// Reads a checkpoint with its own settings.
@@ -167,16 +167,4 @@ fn bytes_of(tensor: &Tensor) -> Vec<u8> {
     // Invariant: the buffer has the tensor's size, so the copy cannot fail.
     tensor.copy_data_u8(&mut bytes, tensor.numel());
     bytes
-}
-
-/// Whoever reads `path` sees the old file or the new one, whole, also after a power cut.
-fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), DetectorError> {
-    const ADVICE: &str = "make room on the disk or choose another folder";
-    let failed = |e: std::io::Error| DetectorError::file(path, e, ADVICE);
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|e| failed(e.error))?;
-    File::open(folder).and_then(|f| f.sync_all()).map_err(failed)
 }

@@ -9,6 +9,14 @@ pub fn choose_device(word: &str) -> Result<Device, DetectorError> {
     choose(word, if Cuda::is_available() { Cuda::device_count() } else { 0 })
 }
 
+/// The number of a GPU as libtorch counts; `None` for the CPU.
+pub fn cuda_index(device: Device) -> Option<u32> {
+    match device {
+        Device::Cuda(index) => u32::try_from(index).ok(),
+        _ => None,
+    }
+}
+
 fn choose(word: &str, count: i64) -> Result<Device, DetectorError> {
     let unknown = || DetectorError::UnknownDevice { word: word.to_owned(), count };
     let gpu = |n: usize| if (n as i64) < count { Ok(Device::Cuda(n)) } else { Err(unknown()) };
@@ -38,5 +46,6 @@ mod tests {
         check("cuda", 0, None);
         check("cuda:x", 1, None);
         check("tpu", 1, None);
+        assert_eq!((cuda_index(Device::Cuda(3)), cuda_index(Device::Cpu)), (Some(3), None));
     }
 }

@@ -61,7 +61,7 @@ pub use training_sample::TrainingSample;
 
 #[cfg(feature = "torch")]
 pub use {
-    device::choose_device,
+    device::{choose_device, cuda_index},
     model::{Detector, LossReport},
     postprocess::LabelledDetection,
 };

@@ -1,23 +1,60 @@
-//! How long work is told to stop and says how far it is. Knows neither threads nor windows.
+//! How long work is told to stop or to rest, and says how far it is. Knows neither threads nor windows.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// A flag that asks long work to stop at the next safe place. Clones share it.
+/// Asks long work to stop, or to rest, at the next safe place. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    cancelled: AtomicBool,
+    paused: Mutex<bool>,
+    changed: Condvar,
+}
 
 impl Cancel {
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// Work that rests stops too.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.cancelled.store(true, Ordering::Release);
+        // Taken so that work which is about to rest cannot miss the news.
+        drop(self.paused());
+        self.0.changed.notify_all();
     }
 
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.cancelled.load(Ordering::Acquire)
+    }
+
+    pub fn pause(&self) {
+        *self.paused() = true;
+    }
+
+    /// Lets work go on that was asked to rest.
+    pub fn resume(&self) {
+        *self.paused() = false;
+        self.0.changed.notify_all();
+    }
+
+    pub fn is_paused(&self) -> bool {
+        *self.paused()
+    }
+
+    /// Returns at once, or when the work may go on, or after a cancel.
+    pub fn wait_while_paused(&self) {
+        let mut paused = self.paused();
+        while *paused && !self.is_cancelled() {
+            paused = self.0.changed.wait(paused).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn paused(&self) -> MutexGuard<'_, bool> {
+        self.0.paused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -29,4 +66,40 @@ pub struct Progress {
     pub done: u64,
     /// 0 while unknown.
     pub total: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn paused_work_rests_until_it_is_resumed_or_cancelled() {
+        let check = |wake: fn(&Cancel)| {
+            let cancel = Cancel::new();
+            cancel.wait_while_paused();
+            cancel.pause();
+            std::thread::scope(|scope| {
+                let (done, ended) = channel();
+                let resting = cancel.clone();
+                scope.spawn(move || {
+                    resting.wait_while_paused();
+                    done.send(()).unwrap();
+                });
+                let early = ended.recv_timeout(Duration::from_millis(30));
+                wake(&cancel);
+                assert_eq!(early, Err(RecvTimeoutError::Timeout));
+                ended.recv_timeout(Duration::from_secs(20)).unwrap();
+            });
+        };
+        check(Cancel::resume);
+        check(Cancel::cancel);
+        let cancel = Cancel::new();
+        cancel.cancel();
+        cancel.pause();
+        cancel.wait_while_paused();
+        assert!(cancel.is_cancelled() && cancel.is_paused());
+    }
 }

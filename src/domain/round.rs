@@ -66,6 +66,8 @@ pub struct RoundRecord {
     pub state: RoundState,
     /// The round's settings as TOML text (`round.toml`), kept with the round.
     pub config_toml: String,
+    /// The user's own words on the round.
+    pub notes: String,
     /// Milliseconds since the Unix epoch.
     pub started_ms: i64,
     pub finished_ms: Option<i64>,

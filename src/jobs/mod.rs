@@ -13,7 +13,7 @@ pub use clerk::{Answer, Clerk, Ticket};
 pub use pictures::{Decode, Picture, PictureKey, PicturePool, PictureRequest, Pixels};
 pub use reader::{ImageDetail, Overview, ProjectReader, ReadReply, ReadRequest, start_reader};
 pub use work::{Job, JobBoard, JobError, JobKind, JobNews, Outcome, Work};
-pub use writer::{VerdictWriter, WriteRequest, Written, start_writer};
+pub use writer::{VerdictWriter, WriteReply, WriteRequest, Written, start_writer};
 
 use std::sync::Arc;
 

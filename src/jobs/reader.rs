@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use super::{Clerk, Waker};
 use crate::domain::{Annotation, Detection, ImageId, ImageRecord, RoundId, RoundRecord};
 use crate::store::{CandidateQuery, Cursor, CurveRow, Dataset, Page, Store, StoreError, VerdictCounts};
+use crate::workflow::round_report::{RoundReport, round_report};
+use crate::workflow::{Project, WorkflowError};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReadRequest {
@@ -14,6 +16,7 @@ pub enum ReadRequest {
     Count { query: Box<CandidateQuery> },
     Image { image: ImageId, round: RoundId },
     Curves,
+    Round(RoundId),
 }
 
 /// The project at a glance.
@@ -26,6 +29,8 @@ pub struct Overview {
     pub folds: Vec<(u8, u64)>,
     pub rounds: Vec<RoundRecord>,
     pub counts: VerdictCounts,
+    /// The number of the newest round that made steps, with its median step in seconds.
+    pub speed: Option<(u32, f64)>,
     /// Where each photograph lies.
     pub paths: HashMap<ImageId, PathBuf>,
 }
@@ -46,6 +51,7 @@ pub enum ReadReply {
     Count(u64),
     Image(Box<ImageDetail>),
     Curves(Vec<(RoundRecord, Vec<CurveRow>)>),
+    Round(Box<RoundReport>),
 }
 
 pub type ProjectReader = Clerk<ReadRequest, ReadReply>;
@@ -56,7 +62,7 @@ pub fn start_reader(database: PathBuf, waker: Waker) -> std::io::Result<ProjectR
     Clerk::start("Project reader", open, |store, request| read(store, request).map_err(|e| e.to_string()), waker)
 }
 
-fn read(store: &mut Store, request: ReadRequest) -> Result<ReadReply, StoreError> {
+fn read(store: &mut Store, request: ReadRequest) -> Result<ReadReply, WorkflowError> {
     Ok(match request {
         ReadRequest::Overview => ReadReply::Overview(Box::new(overview(store)?)),
         ReadRequest::Page { query, after, limit } => {
@@ -76,6 +82,11 @@ fn read(store: &mut Store, request: ReadRequest) -> Result<ReadReply, StoreError
                 curves.push((round, rows));
             }
             ReadReply::Curves(curves)
+        }
+        ReadRequest::Round(round) => {
+            let project = Project::of_database(store.path())?;
+            let round = store.round(round)?;
+            ReadReply::Round(Box::new(round_report(&project, store, &round)?))
         }
     })
 }
@@ -99,5 +110,15 @@ fn overview(store: &Store) -> Result<Overview, StoreError> {
         folds: folds.into_iter().collect(),
         rounds: store.rounds()?,
         counts: store.verdict_counts(None)?,
+        speed: speed(store)?,
     })
+}
+
+fn speed(store: &Store) -> Result<Option<(u32, f64)>, StoreError> {
+    for round in store.rounds()?.iter().rev() {
+        if let Some(seconds) = store.metric_summary(round.id, "step_s")?.recent_median {
+            return Ok(Some((round.number, seconds)));
+        }
+    }
+    Ok(None)
 }

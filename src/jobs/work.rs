@@ -92,6 +92,20 @@ impl<E: Send + 'static> Job<E> {
         self.cancel.cancel();
     }
 
+    /// Asks the work to rest at its next safe place, keeping all that it holds.
+    pub fn pause(&self) {
+        self.cancel.pause();
+    }
+
+    pub fn resume(&self) {
+        self.cancel.resume();
+    }
+
+    /// Whether it was asked to rest; it may still be on its way there.
+    pub fn is_paused(&self) -> bool {
+        self.cancel.is_paused()
+    }
+
     pub fn is_stopping(&self) -> bool {
         self.cancel.is_cancelled()
     }
@@ -260,6 +274,31 @@ mod tests {
         std::thread::sleep(Duration::from_millis(20));
         drop(job);
         assert_eq!(stopped.load(Ordering::SeqCst), 1, "drop must wait for the thread");
+    }
+
+    #[test]
+    fn a_job_rests_while_it_is_paused_and_a_stop_ends_the_rest() {
+        let (waker, _) = waker();
+        let work: Work<u32> = Box::new(move |tell, cancel| {
+            for step in 0.. {
+                cancel.wait_while_paused();
+                if cancel.is_cancelled() {
+                    return Err(format!("stopped after {step}"));
+                }
+                tell(step);
+            }
+            Ok(String::new())
+        });
+        let job = Job::start("test", work, |_| None, waker).unwrap();
+        job.pause();
+        assert!(job.is_paused() && !job.is_stopping());
+        job.resume();
+        assert!(!job.is_paused());
+        job.pause();
+        job.stop();
+        let news = all_news(&job);
+        let stopped = format!("stopped after {}", news.len() - 1);
+        assert_eq!(news.last(), Some(&JobNews::Finished(Outcome::Stopped(stopped))));
     }
 
     #[test]

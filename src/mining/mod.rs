@@ -5,10 +5,12 @@ mod agreement;
 mod classify;
 mod estimate;
 mod group;
+mod look;
 mod mine;
 
 pub use agreement::{Agreement, cohens_kappa};
 pub use classify::{DetectionClass, classify};
 pub use estimate::{Proportion, wilson_interval};
-pub use group::group_boxes;
+pub use group::{GroupConfig, Groupable, group_alike, group_boxes};
+pub use look::look_of;
 pub use mine::{MinedCandidate, MiningConfig, mine_image};

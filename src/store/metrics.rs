@@ -14,6 +14,16 @@ pub struct Metric {
     pub value: f64,
 }
 
+/// A metric over a round.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MetricSummary {
+    pub count: u64,
+    pub sum: f64,
+    /// 0 without values.
+    pub largest: f64,
+    pub recent_median: Option<f64>,
+}
+
 impl Store {
     /// Writes `(step, name, value)` rows; a step that is written again (a resumed round) takes the new value.
     pub fn append_metrics<S: AsRef<str>>(&mut self, round: RoundId, rows: &[(u64, S, f64)]) -> Result<(), StoreError> {
@@ -25,6 +35,24 @@ impl Store {
                 statement.execute(params![round.0, *step as i64, name.as_ref(), value])?;
             }
             Ok(())
+        })
+    }
+
+    /// One metric over all steps of a round: how many, their sum, the largest, and the median of the last 51.
+    pub fn metric_summary(&self, round: RoundId, name: &str) -> Result<MetricSummary, StoreError> {
+        self.read(|c| {
+            let sql =
+                "SELECT count(*), total(value), coalesce(max(value), 0) FROM metrics WHERE round_id = ?1 AND name = ?2";
+            let (count, sum, largest): (i64, f64, f64) =
+                c.prepare_cached(sql)?.query_row(params![round.0, name], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+            let sql = "SELECT value FROM metrics WHERE round_id = ?1 AND name = ?2 AND value IS NOT NULL
+                       ORDER BY step DESC LIMIT 51";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut recent: Vec<f64> =
+                statement.query_map(params![round.0, name], |r| r.get(0))?.collect::<Result<_, _>>()?;
+            recent.sort_by(f64::total_cmp);
+            let recent_median = recent.get(recent.len() / 2).copied();
+            Ok(MetricSummary { count: count as u64, sum, largest, recent_median })
         })
     }
 

@@ -45,7 +45,7 @@ pub use gestures::{Gesture, GestureAction};
 pub use hard_negatives::HardNegative;
 pub use history::{HistoryEntry, HistoryQuery, HistoryStep};
 pub use looks::CandidateLook;
-pub use metrics::Metric;
+pub use metrics::{Metric, MetricSummary};
 pub use query::{CandidateQuery, Cursor, Interval, Page, Sort, VerdictFilter};
 pub use queue::{Neighbour, ReviewProgress, VerdictCounts};
 pub use sample::RandomSample;

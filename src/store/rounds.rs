@@ -7,7 +7,7 @@ use super::connection::{new_uid, now_ms};
 use super::{Store, StoreError, queue_index};
 use crate::domain::{RoundId, RoundRecord, RoundState};
 
-const COLUMNS: &str = "id, number, state, config_toml, started_ms, finished_ms";
+const COLUMNS: &str = "id, number, state, config_toml, notes, started_ms, finished_ms";
 
 impl Store {
     /// Starts the next round, in state `Running`.
@@ -20,7 +20,8 @@ impl Store {
             tx.execute(sql, params![new_uid(), number, state.as_str(), config_toml, started_ms])?;
             let id = RoundId(tx.last_insert_rowid());
             queue_index::mark_changed(tx)?;
-            Ok(RoundRecord { id, number, state, config_toml: config_toml.to_owned(), started_ms, finished_ms: None })
+            let (config_toml, notes) = (config_toml.to_owned(), String::new());
+            Ok(RoundRecord { id, number, state, config_toml, notes, started_ms, finished_ms: None })
         })
     }
 
@@ -58,11 +59,7 @@ impl Store {
         })
     }
 
-    /// The user's own words on a round.
-    pub fn round_notes(&self, round: RoundId) -> Result<String, StoreError> {
-        self.read(|c| Ok(c.query_row("SELECT notes FROM rounds WHERE id = ?1", [round.0], |r| r.get(0))?))
-    }
-
+    /// Replaces the user's own words on a round.
     pub fn set_round_notes(&mut self, round: RoundId, notes: &str) -> Result<(), StoreError> {
         self.write(|tx| match tx.execute("UPDATE rounds SET notes = ?2 WHERE id = ?1", params![round.0, notes])? {
             0 => Err(StoreError::missing("round", round)),
@@ -77,7 +74,8 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<RoundRecord> {
         number: row.get(1)?,
         state: word(row, 2)?,
         config_toml: row.get(3)?,
-        started_ms: row.get(4)?,
-        finished_ms: row.get(5)?,
+        notes: row.get(4)?,
+        started_ms: row.get(5)?,
+        finished_ms: row.get(6)?,
     })
 }

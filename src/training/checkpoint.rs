@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::config::RoundConfig;
+use super::config::{FREE_SETTINGS, RoundConfig};
 use super::error::TrainingError;
 use super::loader::TrainingImage;
 use crate::detector::SamplerCounts;
@@ -37,6 +37,9 @@ pub(super) struct RoundProgress {
     pub counts: SamplerCounts,
     /// Seconds spent in steps, all sittings together.
     pub seconds: f64,
+    /// How often memory ran out and something was halved.
+    #[serde(default)]
+    pub halvings: u32,
     pub config_toml: String,
     /// See [`fingerprint`].
     pub data: String,
@@ -164,6 +167,7 @@ impl RoundProgress {
             unreadable: BTreeSet::new(),
             counts: SamplerCounts::default(),
             seconds: 0.0,
+            halvings: 0,
             config_toml: config.to_toml(),
             data,
         }
@@ -172,14 +176,14 @@ impl RoundProgress {
     /// Refuses to go on with other settings or other data than those that made the checkpoint. What doesn't change the weights may
     /// differ.
     pub fn check_continues(&self, path: &Path, config: &RoundConfig, data: &str) -> Result<(), TrainingError> {
-        const FREE: [&str; 7] =
-            ["device", "workers", "prefetch", "evaluate_every", "checkpoint_every", "keep_every", "test_folds"];
+        // What is tested on shows in the data, where it changes what is trained on.
+        let free = |key: &str| FREE_SETTINGS.contains(&key) || key == "test_folds" || key == "test_dataset";
         let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
         let made_with = RoundConfig::from_toml(&self.config_toml, "state.json")?;
         let changed: Vec<String> = made_with
             .differences(config)
             .into_iter()
-            .filter(|d| !FREE.contains(&d.key.as_str()))
+            .filter(|d| !free(&d.key))
             .map(|d| format!("`{}` was {} and is {}", d.key, d.before, d.after))
             .collect();
         if !changed.is_empty() {

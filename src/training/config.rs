@@ -17,6 +17,7 @@ pub struct RoundConfig {
     pub device: String,
 
     pub test_folds: Vec<u8>,
+    pub test_dataset: String,
     pub train_folds: Vec<u8>,
     pub hard_negatives: HardNegativeSource,
     pub init: RoundInit,
@@ -48,6 +49,10 @@ pub struct RoundConfig {
     pub detector: DetectorConfig,
     pub sampler: SamplerConfig,
 }
+
+/// Settings that don't change what is learnt: a round may go on with others.
+pub const FREE_SETTINGS: [&str; 6] =
+    ["device", "workers", "prefetch", "evaluate_every", "checkpoint_every", "keep_every"];
 
 impl Default for RoundConfig {
     /// The paper's.
@@ -101,6 +106,13 @@ impl RoundConfig {
     }
 
     fn check_data(&self, lines: &KeyLines) -> Result<(), ConfigError> {
+        if !self.test_dataset.is_empty() && !self.test_folds.is_empty() {
+            let message = format!(
+                "the round is tested on the dataset `{}` (`test_dataset`); it has no test folds beside it",
+                self.test_dataset
+            );
+            return Err(lines.error("test_folds", message));
+        }
         if let Some(both) = self.train_folds.iter().find(|fold| self.test_folds.contains(fold)) {
             let message = format!("fold {both} is in `test_folds` too; a fold is either trained on or tested on");
             return Err(lines.error("train_folds", message));

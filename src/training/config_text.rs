@@ -16,6 +16,10 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ("seed", "All randomness of the round: order, flips, samples, fresh weights."),
     ("device", "auto, cpu or cuda:0."),
     ("test_folds", "Folds that are not trained on and that the round is tested on."),
+    (
+        "test_dataset",
+        "A dataset's name: all of it is tested on and none of it trained on (the unrestricted protocol), whatever its folds.",
+    ),
     ("train_folds", "Folds to train on; empty: all but the test folds. Images without a fold always take part."),
     (
         "hard_negatives",
@@ -119,6 +123,10 @@ fn base_config(over: &Table, lines: &KeyLines) -> Result<RoundConfig, ConfigErro
         _ => RoundConfig::default(),
     };
     let named = over.get("detector").and_then(|detector| detector.get("architecture")).and_then(Value::as_str);
+    if over.get("test_dataset").and_then(Value::as_str).is_some_and(|name| !name.is_empty()) {
+        // The preset's test folds are meant for rounds that are tested on folds.
+        config.test_folds.clear();
+    }
     if let Some(name) = named.filter(|name| *name != config.detector.architecture.as_str()) {
         config.detector =
             DetectorConfig::preset(name).map_err(|error| lines.error("detector.architecture", error.to_string()))?;

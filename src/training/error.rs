@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::memory::is_out_of_memory;
 use super::overlay::ConfigError;
 use crate::detector::DetectorError;
 
@@ -59,7 +60,10 @@ impl TrainingError {
     pub(super) fn io(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            // A limit of the process counts like a limit of the disk.
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::DiskFull { path }
+            }
             _ => Self::Io { path, doing, source },
         }
     }
@@ -71,12 +75,17 @@ impl TrainingError {
         Self::Panic(text.split("\nException raised").next().unwrap_or_default().trim().to_owned())
     }
 
-    /// The same error, or advice when it is memory that ran out.
-    pub(super) fn with_memory_advice(self, step: u64) -> Self {
+    /// The same error, or what it means and what to do where memory or the disk of `run_dir` ran out: libtorch and the weight files
+    /// tell that only in words.
+    pub(super) fn explained(self, step: u64, run_dir: &Path) -> Self {
+        const FULL: [&str; 4] = ["no space left on device", "disk quota exceeded", "file too large", "storage full"];
         let message = self.to_string();
-        let memory = ["out of memory", "can't allocate memory", "not enough memory"];
-        if memory.iter().any(|words| message.to_lowercase().contains(words)) {
+        if is_out_of_memory(&message) {
             return Self::OutOfMemory { step, message };
+        }
+        let lower = message.to_lowercase();
+        if !matches!(self, Self::DiskFull { .. }) && FULL.iter().any(|words| lower.contains(words)) {
+            return Self::DiskFull { path: run_dir.to_path_buf() };
         }
         self
     }
@@ -99,11 +108,14 @@ mod tests {
 
     #[test]
     fn memory_and_full_disks_are_told_apart() {
-        let oom = TrainingError::Panic("CUDA out of memory. Tried to allocate 2 GiB".to_owned()).with_memory_advice(7);
+        let explained = |text: &str| TrainingError::Panic(text.to_owned()).explained(7, Path::new("/runs/1"));
+        let oom = explained("CUDA out of memory. Tried to allocate 2 GiB");
         assert!(oom.to_string().contains("batch_images"), "{oom}");
-        let other = TrainingError::Panic("index out of range".to_owned()).with_memory_advice(7);
-        assert!(matches!(other, TrainingError::Panic(_)));
+        assert!(matches!(explained("index out of range"), TrainingError::Panic(_)));
+        let full = explained("I/O error: No space left on device (os error 28)").to_string();
+        assert!(full.contains("/runs/1 is full") && full.contains("resume"), "{full}");
         let full = TrainingError::io(Path::new("/x"), "writing")(io::ErrorKind::StorageFull.into());
-        assert!(matches!(full, TrainingError::DiskFull { .. }));
+        let full = full.explained(7, Path::new("/y"));
+        assert!(matches!(full, TrainingError::DiskFull { path } if path == Path::new("/x")));
     }
 }

@@ -1,8 +1,8 @@
 //! What a round says while it runs. Plain facts: no tensor, nothing of the window.
 //!
-//! The written order: `Started` once (not when the round fails before its first step), then `Step`, `Warning`, `Checkpoint` and
-//! `Evaluating`/`Evaluated` in the order in which they happen, then `Finished` exactly once and last: after success, cancel, error
-//! and panic alike.
+//! The written order: `Started` once (not when the round fails before its first step), then `Step`, `Warning`, `Checkpoint`,
+//! `Evaluating`/`Evaluated` and `Paused`/`Resumed` in the order in which they happen, then `Finished` exactly once and last: after
+//! success, cancel, error and panic alike. A cancel while paused is not followed by `Resumed`.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -27,6 +27,14 @@ pub enum TrainEvent {
     Evaluated {
         step: u64,
         score: Option<f64>,
+    },
+    /// The round rests, as asked; everything up to `step` is in its checkpoint.
+    Paused {
+        step: u64,
+    },
+    /// It goes on.
+    Resumed {
+        step: u64,
     },
     Finished {
         outcome: Outcome,
@@ -64,6 +72,25 @@ pub struct StepReport {
     pub seconds: f64,
     /// Of them, seconds spent waiting for the loader.
     pub loader_wait_s: f64,
+    pub usage: Usage,
+}
+
+/// What the training takes of the machine; measured at most once a second, so steps in between carry the last measurement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Resident memory of the process in bytes; `None` where the system does not tell.
+    pub memory_bytes: Option<u64>,
+    /// `None` on a CPU, and where NVIDIA's library is not found.
+    pub gpu: Option<GpuUsage>,
+}
+
+/// The GPU that the round trains on, with what other programs take of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GpuUsage {
+    /// Percent of the last measuring period in which it worked, 0..=100.
+    pub percent: u32,
+    pub memory_bytes: u64,
+    pub memory_total_bytes: u64,
 }
 
 /// The parts of the loss.

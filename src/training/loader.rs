@@ -112,6 +112,11 @@ impl Loader {
         })
     }
 
+    /// The same loader from `position` on, with other settings; nothing unreadable is told again.
+    pub fn restarted(&self, config: &RoundConfig, position: u64) -> Result<Self, TrainingError> {
+        Self::start(config, self.source.images.clone(), self.source.decode, position, self.unreadable.clone())
+    }
+
     /// The next readable image, or `None` after a cancel. `warn` hears of each unreadable image once.
     pub fn next(&mut self, cancel: &Cancel, warn: &mut dyn FnMut(String)) -> Result<Option<Loaded>, TrainingError> {
         loop {

@@ -9,7 +9,7 @@ use super::error::TrainingError;
 
 /// Held while a round trains; dropping it frees the project.
 #[derive(Debug)]
-pub(super) struct RunLock {
+pub struct RunLock {
     _file: File,
 }
 
@@ -17,10 +17,10 @@ pub(super) struct RunLock {
 const LOCK_FILE: &str = "training.lock";
 
 impl RunLock {
-    /// Takes the lock beside `run_dir`, or says who holds it.
-    pub fn take(run_dir: &Path) -> Result<Self, TrainingError> {
-        let dir = run_dir.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let path = dir.join(LOCK_FILE);
+    /// Takes the lock of `runs`, the folder that holds all runs of a project, or says who holds it. The folder is made if need be.
+    pub fn take(runs: &Path) -> Result<Self, TrainingError> {
+        std::fs::create_dir_all(runs).map_err(TrainingError::io(runs, "making the folder of runs"))?;
+        let path = runs.join(LOCK_FILE);
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -43,7 +43,7 @@ impl RunLock {
             }
             Err(TryLockError::Error(error)) => return Err(TrainingError::io(&path, "locking")(error)),
         }
-        let holder = format!("process {}, training in {}\n", std::process::id(), run_dir.display());
+        let holder = format!("process {}, training in {}\n", std::process::id(), runs.display());
         let mut write = || -> std::io::Result<()> {
             file.set_len(0)?;
             file.seek(SeekFrom::Start(0))?;
@@ -62,11 +62,13 @@ mod tests {
     #[test]
     fn a_second_training_is_refused_by_name_and_a_left_file_is_no_lock() {
         let project = tempfile::tempdir().unwrap();
-        std::fs::write(project.path().join(LOCK_FILE), "process 1, training in /gone").unwrap();
-        let first = RunLock::take(&project.path().join("1")).unwrap();
-        let error = RunLock::take(&project.path().join("2")).unwrap_err().to_string();
-        assert!(error.contains(&format!("process {}", std::process::id())) && error.contains("/1"), "{error}");
+        let runs = project.path().join("runs");
+        std::fs::create_dir(&runs).unwrap();
+        std::fs::write(runs.join(LOCK_FILE), "process 1, training in /gone").unwrap();
+        let first = RunLock::take(&runs).unwrap();
+        let error = RunLock::take(&runs).unwrap_err().to_string();
+        assert!(error.contains(&format!("process {}, training in", std::process::id())), "{error}");
         drop(first);
-        RunLock::take(&project.path().join("2")).unwrap();
+        RunLock::take(&runs).unwrap();
     }
 }

@@ -7,6 +7,7 @@ mod config;
 mod config_text;
 #[cfg(feature = "torch")]
 mod error;
+mod estimate;
 mod events;
 #[cfg(feature = "torch")]
 mod loader;
@@ -18,8 +19,13 @@ mod overlay;
 mod presets;
 #[cfg(feature = "torch")]
 mod records;
+mod sampler_table;
 mod schedule;
 
+#[cfg(feature = "torch")]
+mod memory;
+#[cfg(feature = "torch")]
+mod meter;
 #[cfg(feature = "torch")]
 mod optimiser;
 #[cfg(feature = "torch")]
@@ -29,19 +35,21 @@ mod step;
 
 #[cfg(feature = "torch")]
 pub use checkpoint::{best_model, last_model};
-pub use config::RoundConfig;
+pub use config::{FREE_SETTINGS, RoundConfig};
 pub use config_text::{DOCUMENTED, Difference, meaning};
 #[cfg(feature = "torch")]
 pub use error::TrainingError;
-pub use events::{Losses, Outcome, RoundStart, StepClock, StepReport, TrainEvent};
+pub use estimate::{rough_step_seconds, scaled_step_seconds};
+pub use events::{GpuUsage, Losses, Outcome, RoundStart, StepClock, StepReport, TrainEvent, Usage};
 #[cfg(feature = "torch")]
 pub use loader::{Decode, TrainingImage};
+#[cfg(feature = "torch")]
+pub use lock::RunLock;
 #[cfg(feature = "torch")]
 pub use order::{Order, Slot};
 pub use overlay::ConfigError;
 pub use presets::PRESETS;
-#[cfg(feature = "torch")]
-pub use records::SAMPLER_FILE;
+pub use sampler_table::{SAMPLER_FILE, SamplerTotals};
 pub use schedule::{Schedule, ScheduleKind};
 
 #[cfg(feature = "torch")]

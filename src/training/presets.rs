@@ -9,10 +9,10 @@ use crate::domain::{HardNegativeSource, RoundInit};
 /// A preset's name with what it is for.
 pub const PRESETS: &[(&str, &str)] = &[
     ("paper", "The paper's run: ResNet-50, shorter side 600, 70 000 steps. For a GPU"),
-    ("quick", "A first look in about ten minutes on two CPU cores"),
+    ("quick", "A first look: a few minutes on two CPU cores"),
     ("overnight", "One night on two CPU cores, under an hour on a GPU"),
-    ("cpu", "The half-width detector at shorter side 300, about twenty minutes on two CPU cores"),
-    ("sample", "For the built-in sample, about two minutes on two CPU cores"),
+    ("cpu", "The half-width detector at shorter side 300, for two CPU cores"),
+    ("sample", "For the built-in sample: two minutes on two CPU cores"),
 ];
 
 impl RoundConfig {
@@ -44,6 +44,7 @@ pub(super) fn paper() -> RoundConfig {
         seed: 1,
         device: "auto".to_owned(),
         test_folds: vec![10],
+        test_dataset: String::new(),
         train_folds: Vec::new(),
         hard_negatives: HardNegativeSource::Confirmed,
         init: RoundInit::Backbone,

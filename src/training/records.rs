@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::error::TrainingError;
 use super::events::{Losses, StepReport};
+use super::sampler_table::{SAMPLER_FILE, SAMPLER_HEADER};
 use crate::detector::SamplerCounts;
 
 const LOG_FILE: &str = "log.csv";
-/// Of every mini-batch: what the samplers drew.
-pub const SAMPLER_FILE: &str = "sampler.csv";
 
 /// Both tables, open for appending.
 pub(super) struct Records {
@@ -28,11 +27,9 @@ impl Records {
     /// Goes on after step `step`: lines of later steps (made between the last checkpoint and a crash) are dropped.
     pub fn open(run_dir: &Path, step: u64) -> Result<Self, TrainingError> {
         let log = format!("step,total,{},lr,grad_norm,seconds,loader_wait_s", Losses::NAMES.join(","));
-        let sampler = "step,mini_batch,images,hard_negatives,foreground,background,forced,ignored,rpn_foreground,rpn_background,\
-                       rpn_forced,rpn_ignored";
         Ok(Self {
             log: Table::open(run_dir.join(LOG_FILE), &log, step)?,
-            sampler: Table::open(run_dir.join(SAMPLER_FILE), sampler, step)?,
+            sampler: Table::open(run_dir.join(SAMPLER_FILE), SAMPLER_HEADER, step)?,
         })
     }
 

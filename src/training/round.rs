@@ -11,23 +11,27 @@ use super::error::TrainingError;
 use super::events::{Losses, Outcome, RoundStart, StepClock, StepReport, TrainEvent};
 use super::loader::{Decode, Loader, TrainingImage};
 use super::lock::RunLock;
+use super::memory::{halved, halved_times, is_out_of_memory};
+use super::meter::Meter;
 use super::optimiser::Sgd;
 use super::records::Records;
 use super::schedule::Schedule;
-use super::step::Stepper;
-use crate::detector::{Detector, SamplerCounts, choose_device};
+use super::step::{Stepped, Stepper};
+use crate::detector::{Detector, SamplerCounts, choose_device, cuda_index};
 use crate::domain::{Cancel, RoundInit};
 
 /// What a round trains on and where it lives.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RoundTask<'a> {
+    /// Of the folder that holds `run_dir`: whoever writes there has it.
+    pub lock: RunLock,
     pub images: Vec<TrainingImage>,
     pub decode: Decode,
     /// Pretrained weights; without them a round that starts from the backbone starts from random weights, with a warning.
     pub backbone: Option<&'a Path>,
     /// The previous round's `model.safetensors`, for `init = "previous"`.
     pub previous: Option<&'a Path>,
-    /// The round's own folder; its parent carries the lock of the project.
+    /// The round's own folder.
     pub run_dir: &'a Path,
     pub start: Start,
 }
@@ -88,9 +92,10 @@ pub fn train_round(
     cancel: &Cancel,
 ) -> Result<TrainSummary, TrainingError> {
     let mut step = 0;
+    let run_dir = task.run_dir.to_path_buf();
     let run = AssertUnwindSafe(|| run(config, task, hooks, cancel, &mut step));
     let result = catch_unwind(run).unwrap_or_else(|panic| Err(TrainingError::panic(panic.as_ref())));
-    let result = result.map_err(|error| error.with_memory_advice(step + 1));
+    let result = result.map_err(|error| error.explained(step + 1, &run_dir));
     let outcome = match &result {
         Ok(summary) => summary.outcome.clone(),
         Err(error) => Outcome::Failed(error.to_string()),
@@ -109,7 +114,6 @@ fn run(
     config.check()?;
     check_images(&task.images)?;
     fs::create_dir_all(task.run_dir).map_err(TrainingError::io(task.run_dir, "making the round's folder"))?;
-    let _lock = RunLock::take(task.run_dir)?;
     let mut round = Round::open(config, task, hooks, cancel)?;
     *step = round.progress.step;
     let outcome = round.train(step);
@@ -131,15 +135,20 @@ fn check_images(images: &[TrainingImage]) -> Result<(), TrainingError> {
 /// A running round.
 struct Round<'a> {
     config: &'a RoundConfig,
+    /// The same, with what was halved when memory ran out.
+    fitting: RoundConfig,
+    run_dir: &'a Path,
     hooks: &'a mut dyn RoundHooks,
     cancel: &'a Cancel,
     schedule: Schedule,
     checkpoints: Checkpoints,
     marks: Marks,
     progress: RoundProgress,
+    _lock: RunLock,
     stepper: Stepper,
     records: Records,
     clock: StepClock,
+    meter: Meter,
     /// Of this sitting.
     reports: Vec<StepReport>,
     waited_s: f64,
@@ -149,7 +158,7 @@ struct Round<'a> {
 impl<'a> Round<'a> {
     fn open(
         config: &'a RoundConfig,
-        task: RoundTask<'_>,
+        task: RoundTask<'a>,
         hooks: &'a mut dyn RoundHooks,
         cancel: &'a Cancel,
     ) -> Result<Self, TrainingError> {
@@ -167,16 +176,21 @@ impl<'a> Round<'a> {
             sgd.load(&checkpoints.path(progress.step).join(OPTIMISER_FILE))?;
         }
         hooks.event(TrainEvent::Started(started(config, &task.images, &progress, &sgd, &detector)));
-        let loader = Loader::start(config, task.images, task.decode, progress.position, progress.unreadable.clone())?;
+        let fitting = halved_times(config, progress.halvings);
+        let loader = Loader::start(&fitting, task.images, task.decode, progress.position, progress.unreadable.clone())?;
         Ok(Self {
             schedule: config.lr_schedule(),
             marks: checkpoints.marks()?,
             records: Records::open(task.run_dir, progress.step)?,
-            stepper: Stepper { detector, sgd, loader },
+            _lock: task.lock,
+            meter: Meter::new(cuda_index(detector.device())),
+            stepper: Stepper { detector, sgd, loader, updating: false },
             clock: StepClock::default(),
             reports: Vec::new(),
             waited_s: 0.0,
             worked_s: 0.0,
+            fitting,
+            run_dir: task.run_dir,
             config,
             hooks,
             cancel,
@@ -196,6 +210,7 @@ impl<'a> Round<'a> {
                 return Ok(Outcome::Cancelled);
             }
             *at = self.progress.step;
+            self.rest_if_asked()?;
             if self.due(self.config.checkpoint_every) || self.evaluation_due() {
                 self.checkpoint()?;
             }
@@ -204,18 +219,38 @@ impl<'a> Round<'a> {
         Ok(if self.evaluation_due() { Outcome::Cancelled } else { Outcome::Done })
     }
 
+    /// Rests while the work is paused, with everything learnt so far on disk.
+    fn rest_if_asked(&mut self) -> Result<(), TrainingError> {
+        if !self.cancel.is_paused() || self.cancel.is_cancelled() {
+            return Ok(());
+        }
+        let step = self.progress.step;
+        self.checkpoint()?;
+        self.hooks.event(TrainEvent::Paused { step });
+        self.cancel.wait_while_paused();
+        if !self.cancel.is_cancelled() {
+            self.hooks.event(TrainEvent::Resumed { step });
+        }
+        Ok(())
+    }
+
     /// Makes one step; false after a cancel.
     fn step(&mut self) -> Result<bool, TrainingError> {
         let step = self.progress.step + 1;
         let lr = self.schedule.lr(self.progress.step);
-        let hooks = &mut *self.hooks;
-        let mut warn = |text| hooks.event(TrainEvent::Warning(text));
-        let stepped = self.stepper.step(self.config, step, lr, &mut self.records, self.cancel, &mut warn)?;
+        let stepped = loop {
+            let tried = catch_unwind(AssertUnwindSafe(|| self.try_step(step, lr)));
+            match tried.unwrap_or_else(|panic| Err(TrainingError::panic(panic.as_ref()))) {
+                Err(error) if is_out_of_memory(&error.to_string()) && !self.stepper.updating => self.shrink(error)?,
+                other => break other?,
+            }
+        };
         let Some(stepped) = stepped else { return Ok(false) };
         let mut report = stepped.report;
         self.clock.record(report.seconds);
         report.images_per_s = self.config.images_per_step() as f64 / self.clock.median().max(f64::MIN_POSITIVE);
         report.eta_s = self.clock.eta(self.config.iterations - step);
+        report.usage = self.meter.read();
         self.records.step(&report)?;
         self.progress.step = step;
         self.progress.position = self.stepper.loader.position();
@@ -229,6 +264,26 @@ impl<'a> Round<'a> {
         }
         self.hooks.event(TrainEvent::Step(report));
         Ok(true)
+    }
+
+    fn try_step(&mut self, step: u64, lr: f64) -> Result<Option<Stepped>, TrainingError> {
+        let hooks = &mut *self.hooks;
+        let mut warn = |text| hooks.event(TrainEvent::Warning(text));
+        self.stepper.step(&self.fitting, step, lr, &mut self.records, self.cancel, &mut warn)
+    }
+
+    /// Makes ready for trying the step again with less in memory at a time; the error comes back when nothing is left to halve.
+    fn shrink(&mut self, error: TrainingError) -> Result<(), TrainingError> {
+        let Some((smaller, what)) = halved(&self.fitting) else { return Err(error) };
+        let step = self.progress.step;
+        let text = format!("Memory ran out in step {}. The round goes on with less at a time: {what}", step + 1);
+        self.hooks.event(TrainEvent::Warning(text));
+        self.progress.halvings += 1;
+        self.fitting = smaller;
+        // The images of the step that failed come once more, and their lines are written anew.
+        self.stepper.loader = self.stepper.loader.restarted(&self.fitting, self.progress.position)?;
+        self.records = Records::open(self.run_dir, step)?;
+        Ok(())
     }
 
     /// Whether something that happens every so many steps (0: never) and at the end happens now.
@@ -381,3 +436,6 @@ fn mean_losses(reports: &[StepReport]) -> Losses {
         ellipse: mean(|l| l.ellipse),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,8 @@ pub(super) struct Stepper {
     pub detector: Detector,
     pub sgd: Sgd,
     pub loader: Loader,
+    /// True while the weights are being changed: a step that fails then cannot be made again.
+    pub updating: bool,
 }
 
 /// A mini-batch that was learnt from.
@@ -71,7 +73,9 @@ impl Stepper {
         if !report.grad_norm.is_finite() {
             return Err(diverged(step, report.grad_norm, "a gradient of this mini-batch".to_owned()));
         }
+        self.updating = true;
         self.sgd.step(lr, report.grad_norm)?;
+        self.updating = false;
         report.seconds = start.elapsed().as_secs_f64();
         Ok(Some(Stepped { report, counts }))
     }
@@ -101,6 +105,8 @@ impl Stepper {
         images: &[usize],
         share: f64,
     ) -> Result<MiniBatch, TrainingError> {
+        #[cfg(test)]
+        fault::strike(step);
         let mut rng = batch_rng(config.seed, step, mini_batch);
         let found = self.detector.losses(samples, &config.sampler, &mut rng)?;
         let total = value(&found.total)?;
@@ -155,5 +161,28 @@ fn added(sum: Losses, more: Losses, share: f64) -> Losses {
         objectness: sum.objectness + more.objectness * share,
         rpn_box_reg: sum.rpn_box_reg + more.rpn_box_reg * share,
         ellipse: sum.ellipse + more.ellipse * share,
+    }
+}
+
+/// Out of memory on demand, for tests on machines that have enough.
+#[cfg(test)]
+pub(super) mod fault {
+    use std::cell::Cell;
+
+    thread_local! {
+        static ARMED: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+    }
+
+    /// The first `times` mini-batches of `step` on this thread fail as libtorch does when memory runs out.
+    pub fn arm(step: u64, times: u32) {
+        ARMED.set((step, times));
+    }
+
+    pub fn strike(step: u64) {
+        let (armed, times) = ARMED.get();
+        if armed == step && 0 < times {
+            ARMED.set((armed, times - 1));
+            panic!("CUDA out of memory. Tried to allocate 2.00 GiB");
+        }
     }
 }

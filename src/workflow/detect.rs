@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::project::write_atomically;
-use super::train::detect_files;
-use super::{Observer, WorkflowError};
+use super::{Observer, WorkEvent, WorkflowError};
+use crate::dataset::{decode_rgb, is_photograph, photograph_file};
 use crate::detector::{Detector, choose_device};
-use crate::domain::{Cancel, Detection};
+use crate::domain::{Cancel, Detection, Progress};
 
 /// How detections are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +52,6 @@ struct CocoResult<'a> {
     score: f32,
 }
 
-const EXTENSIONS: [&str; 9] = ["jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff", "gif", "ppm"];
-
 pub fn detect(
     request: &DetectRequest,
     observer: &mut Observer,
@@ -76,6 +74,37 @@ pub fn detect(
     Ok(DetectReport { images: names.len(), detections: found.iter().map(Vec::len).sum(), out: request.out.clone() })
 }
 
+/// Detects on image files in order; a picture that cannot be read gets no detections and is told once in the log.
+pub(super) fn detect_files(
+    detector: &Detector,
+    files: &[PathBuf],
+    what: &str,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<Detection>>, WorkflowError> {
+    let mut out = Vec::with_capacity(files.len());
+    for (done, file) in files.iter().enumerate() {
+        cancel.wait_while_paused();
+        if cancel.is_cancelled() {
+            return Err(WorkflowError::Cancelled);
+        }
+        observer(WorkEvent::Progress(Progress { what: what.to_owned(), done: done as u64, total: files.len() as u64 }));
+        match decode_rgb(file) {
+            Ok(image) => out.push(detector.detect(&image)?),
+            Err(error) => {
+                observer(WorkEvent::Log(format!("Left out: {error}")));
+                out.push(Vec::new());
+            }
+        }
+    }
+    observer(WorkEvent::Progress(Progress {
+        what: what.to_owned(),
+        done: files.len() as u64,
+        total: files.len() as u64,
+    }));
+    Ok(out)
+}
+
 /// `(name without extension, file)` of every photograph below `dir`, in name order.
 fn images_in(dir: &Path) -> Result<Vec<(String, PathBuf)>, WorkflowError> {
     let mut out = Vec::new();
@@ -84,10 +113,9 @@ fn images_in(dir: &Path) -> Result<Vec<(String, PathBuf)>, WorkflowError> {
         let entries = fs::read_dir(&folder).map_err(WorkflowError::io(&folder, "Check the path."))?;
         for entry in entries {
             let path = entry.map_err(WorkflowError::io(&folder, "Check the path."))?.path();
-            let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
             if path.is_dir() {
                 folders.push(path);
-            } else if extension.is_some_and(|e| EXTENSIONS.contains(&e.as_str())) {
+            } else if is_photograph(&path) {
                 let relative = path.strip_prefix(dir).unwrap_or(&path).with_extension("");
                 out.push((relative.to_string_lossy().replace('\\', "/"), path));
             }
@@ -106,10 +134,7 @@ fn images_of_list(list: &Path, root: Option<&Path>) -> Result<Vec<(String, PathB
     let root = root.map_or_else(|| list.parent().unwrap_or(Path::new(".")).to_path_buf(), Path::to_path_buf);
     let mut out = Vec::new();
     for (n, line) in text.lines().enumerate().map(|(n, l)| (n + 1, l.trim())).filter(|(_, l)| !l.is_empty()) {
-        let named = root.join(line);
-        let with_extension = EXTENSIONS.iter().map(|e| root.join(format!("{line}.{e}")));
-        let file = std::iter::once(named).chain(with_extension).find(|p| p.is_file());
-        let Some(file) = file else {
+        let Some(file) = photograph_file(&root, line) else {
             return Err(WorkflowError::Refused(format!(
                 "{}:{n}: no picture `{line}` under {} (tried the usual extensions). Set --root to the pictures' folder.",
                 list.display(),
@@ -124,17 +149,20 @@ fn images_of_list(list: &Path, root: Option<&Path>) -> Result<Vec<(String, PathB
     Ok(out)
 }
 
-fn fddb_text(names: &[&str], found: &[Vec<Detection>], ellipses: bool) -> String {
+/// FDDB's text of `found`, one list for each of `names`. Every number is written so that reading it gives the same `f64` again: the
+/// curves of the file are those of the detections.
+pub(super) fn fddb_text(names: &[&str], found: &[Vec<Detection>], ellipses: bool) -> String {
     let mut text = String::new();
     for (name, detections) in names.iter().zip(found) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name}\n{}", detections.len());
         for d in detections {
+            let score = f64::from(d.score);
             let _ = if let Some(e) = d.ellipse.filter(|_| ellipses) {
-                writeln!(text, "{} {} {} {} {} {}", e.ra, e.rb, e.theta, e.cx, e.cy, d.score)
+                writeln!(text, "{} {} {} {} {} {}", e.ra, e.rb, e.theta, e.cx, e.cy, score)
             } else {
                 let b = &d.bbox;
-                writeln!(text, "{} {} {} {} {}", b.x1, b.y1, b.width(), b.height(), d.score)
+                writeln!(text, "{} {} {} {} {}", b.x1, b.y1, b.width(), b.height(), score)
             };
         }
     }

@@ -13,8 +13,9 @@ pub enum WorkflowError {
     NoProject(PathBuf),
     #[error("{path}: there is a Quarry project here already. Open it with `quarry --project {path}`.", path = .0.display())]
     ProjectExists(PathBuf),
-    #[error("{path}: {source}. {advice}", path = .path.display())]
-    Io { path: PathBuf, source: io::Error, advice: &'static str },
+    // `cause`, not `source`: it stands in the message, and whoever prints the chain should not print it twice.
+    #[error("{path}: {cause}. {advice}", path = .path.display())]
+    Io { path: PathBuf, cause: io::Error, advice: &'static str },
     #[error("{path}: {reason}", path = .path.display())]
     BadFile { path: PathBuf, reason: String },
     #[error(transparent)]
@@ -42,13 +43,25 @@ impl WorkflowError {
     /// For `map_err` on file operations.
     pub fn io(path: &Path, advice: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| {
-            let advice = if source.kind() == io::ErrorKind::StorageFull {
+        move |cause| {
+            let advice = if cause.kind() == io::ErrorKind::StorageFull {
                 "The disk is full: make room and run it again; nothing was half written."
             } else {
                 advice
             };
-            Self::Io { path, source, advice }
+            Self::Io { path, cause, advice }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = WorkflowError::io(Path::new("/x"), "Check the path.")(io::ErrorKind::NotFound.into());
+        assert_eq!(error.to_string(), "/x: entity not found. Check the path.");
+        assert!(std::error::Error::source(&error).is_none(), "printing the chain would say it again");
     }
 }

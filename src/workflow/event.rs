@@ -11,10 +11,35 @@ pub enum WorkEvent {
     Progress(Progress),
     /// One line for the log, sentence case.
     Log(String),
+    /// The part of a cross-validation that the following events belong to.
+    Fold(FoldProgress),
     /// The round that the following events belong to.
     Round { round: u32 },
     /// News from training.
     Train(TrainEvent),
     /// An evaluation of the held-out images; `label` is `rectangle` or `ellipse`.
     Curve { round: u32, step: u64, label: String, curve: RocCurve },
+}
+
+/// How far a cross-validation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoldProgress {
+    /// The fold that is tested on.
+    pub fold: u8,
+    /// Its place among the folds of this run, from 1.
+    pub place: usize,
+    pub folds: usize,
+    pub round: u32,
+    pub rounds: u32,
+}
+
+/// The label of one test fold's curve beside the pooled curve's `label`.
+pub fn fold_label(label: &str, fold: u8) -> String {
+    format!("{label}, fold {fold}")
+}
+
+/// The pooled curve's label and the fold of a fold's curve; `None` for a pooled one.
+pub fn split_fold_label(label: &str) -> Option<(&str, u8)> {
+    let (pooled, fold) = label.rsplit_once(", fold ")?;
+    Some((pooled, fold.parse().ok()?))
 }

@@ -1,13 +1,16 @@
-//! Detections on the held-out images -> both ROC curves. Ground truth is the dataset's own annotation: faces that annotators
-//! promoted count in training, never in a published number. Must not know how detections came to be.
+//! Detections on the held-out images -> both ROC curves, and files that FDDB's own program reads. Ground truth is the dataset's own
+//! annotation: faces that annotators promoted count in training, never in a published number. Must not know how detections came to be.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
+use super::detect::fddb_text;
+use super::{WorkflowError, write_atomically};
+use crate::detector::DetectorConfig;
 use crate::domain::{Annotation, AnnotationSource, Detection, ImageId, ImageRecord};
-use crate::evaluation::{EvaluatedImage, Matching, Region, RocCurve, ScoredRegion, roc};
-use crate::training::RoundConfig;
+use crate::evaluation::{EvaluatedImage, FoldCurves, Matching, Region, ScoredRegion, match_images};
 
-/// The images of a round's test folds with their imported ground truth, in import order (which is FDDB's list order).
+/// The images that a round is tested on with their imported ground truth, in import order (which is FDDB's list order).
 #[derive(Debug, Clone)]
 pub struct HeldOut {
     pub images: Vec<ImageRecord>,
@@ -22,18 +25,26 @@ pub enum OutputShape {
 }
 
 impl OutputShape {
+    /// What a detector gives out: boxes, and ellipses where it has a head for them.
+    pub fn of(config: &DetectorConfig) -> Vec<Self> {
+        if config.ellipse_head { vec![Self::Rectangle, Self::Ellipse] } else { vec![Self::Rectangle] }
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rectangle => "rectangle",
             Self::Ellipse => "ellipse",
         }
     }
+
+    /// The file in a round's folder with the detections of its last evaluation, in FDDB's format.
+    pub fn detections_file(self, run_dir: &Path) -> PathBuf {
+        run_dir.join(format!("held-out-{}.txt", self.as_str()))
+    }
 }
 
 impl HeldOut {
-    pub fn new(images: &[ImageRecord], truth: &HashMap<ImageId, Vec<Annotation>>, config: &RoundConfig) -> Self {
-        let held_out = |i: &&ImageRecord| config.tests_on(i.fold);
-        let images: Vec<ImageRecord> = images.iter().filter(held_out).cloned().collect();
+    pub fn new(images: Vec<ImageRecord>, truth: &HashMap<ImageId, Vec<Annotation>>) -> Self {
         let faces = images.iter().map(|image| {
             let annotations = truth.get(&image.id).map_or(&[][..], Vec::as_slice);
             let imported = annotations.iter().filter(|a| a.source == AnnotationSource::Imported && !a.ignored);
@@ -47,22 +58,40 @@ impl HeldOut {
         self.faces.iter().map(Vec::len).sum()
     }
 
-    /// The curve of `detections`, one list for each of `images`, in their order.
-    pub fn curve(&self, detections: &[Vec<Detection>], shape: OutputShape) -> RocCurve {
-        let evaluated: Vec<EvaluatedImage> = self
-            .images
-            .iter()
-            .zip(&self.faces)
-            .zip(detections)
-            .map(|((image, faces), found)| EvaluatedImage {
+    /// The curves of `detections`, one list for each of `images`, in their order: pooled, and of each fold.
+    pub fn curves(&self, detections: &[Vec<Detection>], shape: OutputShape) -> FoldCurves {
+        let regions = detections.iter().map(|found| found.iter().map(|d| scored_region(d, shape)).collect());
+        let folds: Vec<Option<u8>> = self.images.iter().map(|image| image.fold).collect();
+        FoldCurves::new(&match_images(&self.evaluated(regions), Matching::Official), &folds)
+    }
+
+    /// What FDDB's evaluation compares: `detections` holds one list for each of `images`, in their order.
+    pub fn evaluated(&self, detections: impl Iterator<Item = Vec<ScoredRegion>>) -> Vec<EvaluatedImage> {
+        let images = self.images.iter().zip(&self.faces).zip(detections);
+        images
+            .map(|((image, faces), detections)| EvaluatedImage {
                 name: image.name.clone(),
                 width: image.width,
                 height: image.height,
                 faces: faces.clone(),
-                detections: found.iter().map(|d| scored_region(d, shape)).collect(),
+                detections,
             })
-            .collect();
-        roc(&evaluated, Matching::Official)
+            .collect()
+    }
+
+    /// Writes the detections into the round's folder, a file for each shape. A file of an earlier evaluation is replaced.
+    pub fn write(
+        &self,
+        run_dir: &Path,
+        detections: &[Vec<Detection>],
+        shapes: &[OutputShape],
+    ) -> Result<(), WorkflowError> {
+        let names: Vec<&str> = self.images.iter().map(|image| image.name.as_str()).collect();
+        for shape in shapes {
+            let text = fddb_text(&names, detections, *shape == OutputShape::Ellipse);
+            write_atomically(&shape.detections_file(run_dir), text.as_bytes())?;
+        }
+        Ok(())
     }
 }
 

@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
-use super::train::detect_files;
+use super::detect::detect_files;
+use super::group::group;
+use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::detector::{DetectionConfig, Detector, choose_device};
-use crate::domain::{Cancel, FalsePositiveKind, ImageRecord, RoundRecord, RoundState};
+use crate::domain::{Cancel, FalsePositiveKind, RoundRecord, RoundState};
 use crate::mining::{MiningConfig, mine_image};
 use crate::store::{NewCandidate, Store};
 use crate::training::{RoundConfig, last_model};
@@ -44,7 +46,7 @@ pub fn mine(
     let mining = MiningConfig::default();
     let detection = DetectionConfig { score_threshold: f64::from(mining.min_score), ..detector.config().detection };
     detector.set_detection(detection);
-    let images: Vec<ImageRecord> = store.images()?.into_iter().filter(|i| config.trains_on(i.fold)).collect();
+    let images = Split::new(&store.images()?, &store.datasets()?, &config)?.training;
     let files = images.iter().map(|i| store.image_file(i.id)).collect::<Result<Vec<_>, _>>()?;
     let found = detect_files(&detector, &files, "Detecting on the training images", observer, cancel)?;
 
@@ -66,8 +68,9 @@ pub fn mine(
     store.replace_detections(round.id, &rows)?;
     store.replace_candidates(round.id, &candidates)?;
     store.set_round_state(round.id, RoundState::Mined)?;
+    let groups = group(&mut store, None, observer, cancel)?;
     observer(WorkEvent::Log(format!(
-        "Round {}: {} candidates on {} images",
+        "Round {}: {} candidates on {} images; {groups}",
         report.round, report.candidates, report.images
     )));
     Ok(report)

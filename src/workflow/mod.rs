@@ -5,18 +5,27 @@ pub mod auto_review;
 #[cfg(feature = "torch")]
 mod backbone;
 #[cfg(feature = "torch")]
+pub mod cross_validate;
+#[cfg(feature = "torch")]
 pub mod demo;
 #[cfg(feature = "torch")]
 pub mod detect;
 mod error;
 pub mod evaluate;
 mod event;
+pub mod group;
 #[cfg(feature = "torch")]
 mod held_out;
 pub mod import;
 #[cfg(feature = "torch")]
 pub mod mine;
 mod project;
+pub mod roc_import;
+#[cfg(feature = "torch")]
+mod round_hooks;
+pub mod round_report;
+#[cfg(feature = "torch")]
+mod split;
 pub mod status;
 #[cfg(feature = "torch")]
 pub mod train;
@@ -24,7 +33,7 @@ pub mod verdicts;
 pub mod weights;
 
 pub use error::WorkflowError;
-pub use event::WorkEvent;
+pub use event::{FoldProgress, WorkEvent, fold_label, split_fold_label};
 pub use project::{Project, write_atomically};
 
 /// What every use case takes to tell how far it is.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::WorkflowError;
+use crate::domain::write_whole;
 use crate::store::Store;
 
 /// `project.toml`: what is about the project and not in its database.
@@ -50,6 +51,11 @@ impl Project {
         Ok(Self { dir })
     }
 
+    /// The project that a database belongs to.
+    pub fn of_database(database: &Path) -> Result<Self, WorkflowError> {
+        Self::open(database.parent().unwrap_or(Path::new(".")))
+    }
+
     pub fn open_or_create(dir: &Path) -> Result<Self, WorkflowError> {
         if dir.join("quarry.db").is_file() { Self::open(dir) } else { Self::create(dir) }
     }
@@ -62,9 +68,14 @@ impl Project {
         self.dir.join("quarry.db")
     }
 
+    /// `runs/`: a folder for each round, and the lock of the one that trains.
+    pub fn runs_dir(&self) -> PathBuf {
+        self.dir.join("runs")
+    }
+
     /// `runs/<round>/`: checkpoints, detections, curves, log.
     pub fn run_dir(&self, round: u32) -> PathBuf {
-        self.dir.join("runs").join(round.to_string())
+        self.runs_dir().join(round.to_string())
     }
 
     /// The name in `project.toml`, or the folder's where that file is missing or broken.
@@ -80,14 +91,7 @@ impl Project {
     }
 }
 
-/// Writes a whole file or nothing: a temporary file beside it, flushed to disk, then renamed.
+/// [`write_whole`] with what to do about a failure.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WorkflowError> {
-    use std::io::Write;
-    let advice = "Check that the folder may be written to.";
-    let dir = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(WorkflowError::io(path, advice))?;
-    file.write_all(bytes).map_err(WorkflowError::io(path, advice))?;
-    file.as_file().sync_all().map_err(WorkflowError::io(path, advice))?;
-    file.persist(path).map_err(|e| WorkflowError::io(path, advice)(e.error))?;
-    Ok(())
+    write_whole(path, bytes).map_err(WorkflowError::io(path, "Check that the folder may be written to."))
 }

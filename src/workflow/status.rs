@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::{Project, WorkflowError};
-use crate::domain::ImageRecord;
+use crate::domain::{ImageRecord, RoundRecord};
 use crate::evaluation::RocCurve;
+use crate::store::Store;
 
 /// A project in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,15 +69,7 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
     for round in store.rounds()? {
         let counts = store.verdict_counts(Some(round.id))?;
         let decided = counts.confirmed + counts.rejected + counts.missed_face + counts.skipped;
-        let mut curves: Vec<CurveStatus> = Vec::new();
-        for stored in store.curves(round.id)? {
-            let curve: RocCurve = serde_json::from_str(&stored.json).map_err(|e| WorkflowError::BadFile {
-                path: project.database(),
-                reason: format!("the curve of round {} at step {} cannot be read: {e}", round.number, stored.step),
-            })?;
-            curves.retain(|c| c.label != stored.label);
-            curves.push(CurveStatus { label: stored.label, step: stored.step, at: rates(&curve) });
-        }
+        let curves = last_curves(project, &store, &round)?;
         rounds.push(RoundStatus {
             round: round.number,
             state: round.state.as_str(),
@@ -90,4 +83,22 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
         });
     }
     Ok(Status { name: project.name(), dir: project.dir().display().to_string(), datasets, rounds })
+}
+
+/// The last evaluation of a round, by output shape.
+pub(super) fn last_curves(
+    project: &Project,
+    store: &Store,
+    round: &RoundRecord,
+) -> Result<Vec<CurveStatus>, WorkflowError> {
+    let mut curves: Vec<CurveStatus> = Vec::new();
+    for stored in store.curves(round.id)? {
+        let curve: RocCurve = serde_json::from_str(&stored.json).map_err(|e| WorkflowError::BadFile {
+            path: project.database(),
+            reason: format!("the curve of round {} at step {} cannot be read: {e}", round.number, stored.step),
+        })?;
+        curves.retain(|c| c.label != stored.label);
+        curves.push(CurveStatus { label: stored.label, step: stored.step, at: rates(&curve) });
+    }
+    Ok(curves)
 }

@@ -6,19 +6,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::held_out::{HeldOut, OutputShape};
+use super::held_out::HeldOut;
+use super::round_hooks::Hooks;
+use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
-use crate::detector::{Detector, SamplerCounts, choose_device};
-use crate::domain::{
-    Annotation, Cancel, Detection, HardNegativeSource, ImageId, ImageRecord, Progress, RoundId, RoundInit, RoundRecord,
-    RoundState,
-};
+use crate::detector::{SamplerCounts, choose_device};
+use crate::domain::{Annotation, Cancel, HardNegativeSource, ImageId, ImageRecord, RoundInit, RoundRecord, RoundState};
 use crate::evaluation::RocCurve;
 use crate::store::Store;
-use crate::training::{
-    Losses, Outcome, RoundConfig, RoundHooks, RoundTask, Start, TrainEvent, TrainingImage, last_model, train_round,
-};
+use crate::training::{Outcome, RoundConfig, RoundTask, RunLock, Start, TrainingImage, last_model, train_round};
 
 /// What became of a round's training.
 #[derive(Debug, Clone, Serialize)]
@@ -51,6 +48,8 @@ pub fn train(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<TrainReport, WorkflowError> {
+    // Before anything is looked at: another training may be about to change it.
+    let lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
     let unfinished = if resume { unfinished_round(&store)? } else { None };
     let config = match &unfinished {
@@ -64,7 +63,7 @@ pub fn train(
         None => store.rounds()?.last().map_or(1, |r| r.number + 1),
     };
     let start = if unfinished.is_some() { Start::Resume } else { Start::Fresh };
-    let plan = plan(project, &store, &config, number, start, observer)?;
+    let plan = plan(project, &store, &config, number, start, lock, observer)?;
     // Nothing is written before everything that can be refused has been looked at.
     let round = match unfinished {
         Some(round) => round,
@@ -95,6 +94,7 @@ struct Plan {
     backbone: Option<PathBuf>,
     previous: Option<PathBuf>,
     start: Start,
+    lock: RunLock,
 }
 
 fn plan(
@@ -103,17 +103,24 @@ fn plan(
     config: &RoundConfig,
     number: u32,
     start: Start,
+    lock: RunLock,
     observer: &mut Observer,
 ) -> Result<Plan, WorkflowError> {
     let images = store.images()?;
     let truth = store.all_ground_truth()?;
-    check_folds(&images, &config.test_folds)?;
-    let held_out = HeldOut::new(&images, &truth, config);
+    let split = Split::new(&images, &store.datasets()?, config)?;
+    if 0 < split.repeated {
+        observer(WorkEvent::Log(format!(
+            "{} images are not trained on: the same photographs are tested on under another name",
+            split.repeated
+        )));
+    }
+    let held_out = HeldOut::new(split.test, &truth);
     let held_out_files = held_out.images.iter().map(|i| store.image_file(i.id)).collect::<Result<_, _>>()?;
-    let training = training_images(store, &images, &truth, config, number)?;
+    let training = training_images(store, split.training, &truth, config, number)?;
     let previous = previous_checkpoint(project, number, config)?;
     let backbone = backbone::find(&config.detector, observer)?;
-    Ok(Plan { training, held_out, held_out_files, backbone, previous, start })
+    Ok(Plan { training, held_out, held_out_files, backbone, previous, start, lock })
 }
 
 fn run(
@@ -125,7 +132,7 @@ fn run(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<TrainReport, WorkflowError> {
-    let Plan { training, held_out, held_out_files, backbone, previous, start } = plan;
+    let Plan { training, held_out, held_out_files, backbone, previous, start, lock } = plan;
     let hard_negatives = training.iter().map(|i| i.hard_negatives.len()).sum();
     let (training_images, test_images) = (training.len(), held_out.images.len());
     observer(WorkEvent::Log(format!(
@@ -134,19 +141,9 @@ fn run(
         held_out.face_count(),
     )));
     let run_dir = project.run_dir(round.number);
-    let files = held_out_files;
-    let mut hooks = Hooks {
-        store,
-        round,
-        held_out,
-        files,
-        observer,
-        cancel,
-        curves: Vec::new(),
-        metrics: Vec::new(),
-        failure: None,
-    };
+    let mut hooks = Hooks::new(store, round, held_out, held_out_files, &run_dir, observer, cancel);
     let task = RoundTask {
+        lock,
         images: training,
         decode,
         backbone: backbone.as_deref(),
@@ -155,10 +152,7 @@ fn run(
         start,
     };
     let summary = train_round(config, task, &mut hooks, cancel)?;
-    hooks.flush()?;
-    if let Some(failure) = hooks.failure.take() {
-        return Err(failure);
-    }
+    let curves = hooks.finish()?;
     Ok(TrainReport {
         round: round.number,
         steps: summary.step,
@@ -171,7 +165,7 @@ fn run(
         stopped: summary.outcome == Outcome::Cancelled,
         checkpoint: summary.model,
         sampler: summary.counts,
-        curves: hooks.curves,
+        curves,
     })
 }
 
@@ -179,29 +173,10 @@ fn decode(path: &Path) -> Result<image::RgbImage, String> {
     decode_rgb(path).map_err(|e| e.to_string())
 }
 
-fn check_folds(images: &[ImageRecord], test_folds: &[u8]) -> Result<(), WorkflowError> {
-    if images.is_empty() {
-        return Err(WorkflowError::Refused(
-            "the project has no images yet. Import some first, e.g. `quarry import fddb DIR --project P`.".to_owned(),
-        ));
-    }
-    for fold in test_folds {
-        if !images.iter().any(|i| i.fold == Some(*fold)) {
-            let mut known: Vec<u8> = images.iter().filter_map(|i| i.fold).collect();
-            known.sort_unstable();
-            known.dedup();
-            return Err(WorkflowError::Refused(format!(
-                "test fold {fold} has no images in this project; the folds with images are {known:?}. Choose one with --test-folds."
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Everything that is not held out, with what the reviews of earlier rounds said of it.
+/// The training images with what the reviews of earlier rounds said of them.
 fn training_images(
     store: &Store,
-    images: &[ImageRecord],
+    images: Vec<ImageRecord>,
     truth: &HashMap<ImageId, Vec<Annotation>>,
     config: &RoundConfig,
     round: u32,
@@ -212,7 +187,7 @@ fn training_images(
     };
     let mut rejected = store.rejected_regions()?;
     let mut out = Vec::new();
-    for image in images.iter().filter(|i| config.trains_on(i.fold)) {
+    for image in images {
         let annotations = truth.get(&image.id).map_or(&[][..], Vec::as_slice);
         let mut ignored = rejected.remove(&image.id).unwrap_or_default();
         ignored.extend(annotations.iter().filter(|a| a.ignored).map(|a| a.shape.bounding_box()));
@@ -242,116 +217,4 @@ fn previous_checkpoint(project: &Project, round: u32, config: &RoundConfig) -> R
             "init is `previous`, but no earlier round has a checkpoint. Use `--init backbone`.".to_owned(),
         )
     })
-}
-
-/// Metrics are written to the store in batches of at least this many values: one transaction each.
-const METRIC_BATCH: usize = 450;
-
-/// The best checkpoint is the one with the highest discrete TPR at this many false positives.
-const MERIT_FALSE_POSITIVES: u64 = 50;
-
-struct Hooks<'a, 'b> {
-    store: &'a mut Store,
-    round: &'a RoundRecord,
-    held_out: HeldOut,
-    files: Vec<PathBuf>,
-    observer: &'a mut Observer<'b>,
-    cancel: &'a Cancel,
-    curves: Vec<(String, RocCurve)>,
-    metrics: Vec<(u64, &'static str, f64)>,
-    failure: Option<WorkflowError>,
-}
-
-impl Hooks<'_, '_> {
-    fn flush(&mut self) -> Result<(), WorkflowError> {
-        if !self.metrics.is_empty() {
-            let rows: Vec<(u64, &str, f64)> = std::mem::take(&mut self.metrics);
-            self.store.append_metrics(self.round.id, &rows)?;
-        }
-        Ok(())
-    }
-
-    fn note(&mut self, event: &TrainEvent) {
-        let TrainEvent::Step(step) = event else { return };
-        let losses = Losses::NAMES.into_iter().zip(step.losses.values());
-        let rest = [("loss", step.total), ("lr", step.lr), ("grad_norm", step.grad_norm), ("step_s", step.seconds)];
-        self.metrics.extend(losses.chain(rest).map(|(name, value)| (step.step, name, value)));
-        if self.metrics.len() >= METRIC_BATCH
-            && let Err(error) = self.flush()
-        {
-            self.failure.get_or_insert(error);
-            self.cancel.cancel();
-        }
-    }
-}
-
-impl RoundHooks for Hooks<'_, '_> {
-    fn event(&mut self, event: TrainEvent) {
-        self.note(&event);
-        (self.observer)(WorkEvent::Train(event));
-    }
-
-    fn evaluate(&mut self, step: u64, detector: &Detector) -> Result<Option<f64>, String> {
-        if self.held_out.images.is_empty() {
-            return Ok(None);
-        }
-        let what = format!("Evaluating at step {step}");
-        let found =
-            detect_files(detector, &self.files, &what, self.observer, self.cancel).map_err(|e| e.to_string())?;
-        let mut shapes = vec![OutputShape::Rectangle];
-        if found.iter().flatten().any(|d| d.ellipse.is_some()) {
-            shapes.push(OutputShape::Ellipse);
-        }
-        self.curves.clear();
-        for shape in shapes {
-            let curve = self.held_out.curve(&found, shape);
-            let label = shape.as_str().to_owned();
-            put_curve(self.store, self.round.id, step, &label, &curve).map_err(|e| e.to_string())?;
-            (self.observer)(WorkEvent::Curve {
-                round: self.round.number,
-                step,
-                label: label.clone(),
-                curve: curve.clone(),
-            });
-            self.curves.push((label, curve));
-        }
-        Ok(self.curves.first().map(|(_, curve)| curve.discrete_tpr_at(MERIT_FALSE_POSITIVES)))
-    }
-}
-
-fn put_curve(store: &mut Store, round: RoundId, step: u64, label: &str, curve: &RocCurve) -> Result<(), WorkflowError> {
-    let json =
-        serde_json::to_string(curve).map_err(|e| WorkflowError::Refused(format!("a curve cannot be written: {e}")))?;
-    store.put_curve(round, step, label, &json)?;
-    Ok(())
-}
-
-/// Detects on image files in order; a picture that cannot be read gets no detections and is told once in the log.
-pub(super) fn detect_files(
-    detector: &Detector,
-    files: &[PathBuf],
-    what: &str,
-    observer: &mut Observer,
-    cancel: &Cancel,
-) -> Result<Vec<Vec<Detection>>, WorkflowError> {
-    let mut out = Vec::with_capacity(files.len());
-    for (done, file) in files.iter().enumerate() {
-        if cancel.is_cancelled() {
-            return Err(WorkflowError::Cancelled);
-        }
-        observer(WorkEvent::Progress(Progress { what: what.to_owned(), done: done as u64, total: files.len() as u64 }));
-        match decode_rgb(file) {
-            Ok(image) => out.push(detector.detect(&image)?),
-            Err(error) => {
-                observer(WorkEvent::Log(format!("Left out: {error}")));
-                out.push(Vec::new());
-            }
-        }
-    }
-    observer(WorkEvent::Progress(Progress {
-        what: what.to_owned(),
-        done: files.len() as u64,
-        total: files.len() as u64,
-    }));
-    Ok(out)
 }

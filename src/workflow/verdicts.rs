@@ -1,11 +1,12 @@
 //! The use cases around verdicts: bringing copies of a project together, agreement, estimates. Must not know keys or screens.
 
-use std::io::{BufRead, Write};
+use std::io::BufRead;
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::WorkflowError;
+use crate::domain::write_whole_with;
 use crate::mining::{Agreement, Proportion, cohens_kappa, wilson_interval};
 use crate::store::{CandidateQuery, MergeReport, Store, VerdictLine};
 
@@ -22,17 +23,12 @@ pub struct PairAgreement {
 /// Writes the verdict log as JSON lines; the number of rows. The file appears whole or not at all.
 pub fn export(store: &Store, file: &Path) -> Result<u64, WorkflowError> {
     let failed = |source| WorkflowError::io(file, "Choose a place that you may write to.")(source);
-    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut out = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    let mut buffered = std::io::BufWriter::new(out.as_file_mut());
-    let rows = store.export_verdicts(|line| {
-        serde_json::to_writer(&mut buffered, line).map_err(|e| failed(e.into()))?;
-        buffered.write_all(b"\n").map_err(failed)
-    })?;
-    buffered.flush().map_err(failed)?;
-    drop(buffered);
-    out.persist(file).map_err(|e| failed(e.error))?;
-    Ok(rows)
+    write_whole_with(file, failed, |out| {
+        store.export_verdicts(|line| {
+            serde_json::to_writer(&mut *out, line).map_err(|e| failed(e.into()))?;
+            out.write_all(b"\n").map_err(failed)
+        })
+    })
 }
 
 /// Merges a file that [`export`] wrote; all of it or, after an error, nothing.

@@ -108,8 +108,26 @@ fn metrics_and_curves_are_kept_by_step() {
     assert_eq!(read[0], (10, "loss".to_owned(), 1.0));
     assert_eq!(read[1], (20, "loss".to_owned(), 0.4));
     assert!(read[2].2.is_nan());
+    let loss = p.store.metric_summary(p.round, "loss").unwrap();
+    assert_eq!((loss.count, loss.sum, loss.largest, loss.recent_median), (2, 1.4, 1.0, Some(1.0)));
+    let many: Vec<(u64, &str, f64)> = (1..=100).map(|step| (step, "step_s", step as f64)).collect();
+    p.store.append_metrics(p.round, &many).unwrap();
+    let steps = p.store.metric_summary(p.round, "step_s").unwrap();
+    assert_eq!(steps.recent_median, Some(75.0), "of the last 51");
+    let nothing = p.store.metric_summary(p.round, "memory").unwrap();
+    assert_eq!((nothing.count, nothing.largest, nothing.recent_median), (0, 0.0, None));
     p.store.put_curve(p.round, 10, "fold 8", "{}").unwrap();
     p.store.put_curve(p.round, 10, "fold 8", "[1]").unwrap();
     let curves = p.store.curves(p.round).unwrap();
     assert_eq!((curves.len(), curves[0].json.as_str()), (1, "[1]"));
+}
+
+#[test]
+fn notes_stay_with_their_round() {
+    let mut p = project();
+    p.store.set_round_notes(p.round, "the clocks are gone").unwrap();
+    p.store.set_round_notes(p.round, "the clocks are gone,\nthe dolls are not").unwrap();
+    assert_eq!(p.store.round(p.round).unwrap().notes, "the clocks are gone,\nthe dolls are not");
+    let missing = p.store.set_round_notes(quarry::domain::RoundId(99), "x").unwrap_err().to_string();
+    assert!(missing.contains("99"), "{missing}");
 }

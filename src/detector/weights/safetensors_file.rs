@@ -1,13 +1,13 @@
 //! Reading and writing safetensors. Must not know networks.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::Path;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::{DType, NamedArray, WeightError};
+use crate::domain::write_whole;
 
 /// All tensors in order of name.
 pub fn read(bytes: &[u8]) -> Result<Vec<NamedArray>, String> {
@@ -25,9 +25,8 @@ pub fn metadata(path: &Path) -> Result<HashMap<String, String>, WeightError> {
     Ok(header.map_err(malformed)?.1.metadata().clone().unwrap_or_default())
 }
 
-/// Writes `arrays` as f32 with `metadata`, whole or not at all: a temporary file beside `path` takes its place at the end.
-/// One entry of metadata at most: with
-/// it the same input always gives the same bytes, and so the same checksum.
+/// Writes `arrays` as f32 with `metadata`, whole or not at all. One entry of metadata at most: with it the same input always gives
+/// the same bytes, and so the same checksum.
 pub fn write_safetensors(
     path: &Path,
     arrays: &[NamedArray],
@@ -43,10 +42,7 @@ pub fn write_safetensors(
     let io = |source| WeightError::io(path, source);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(io)?;
-    let mut file = tempfile::Builder::new().prefix(".quarry-").tempfile_in(folder).map_err(io)?;
-    file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(io)?;
-    file.persist(path).map_err(|e| WeightError::io(path, e.error))?;
-    Ok(())
+    write_whole(path, &bytes).map_err(io)
 }
 
 fn unwritable(path: &Path, error: &safetensors::SafeTensorError) -> WeightError {

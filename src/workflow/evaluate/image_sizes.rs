@@ -1,14 +1,13 @@
 //! Image sizes from file headers. Must not decode pixels.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::EvaluateError;
+use crate::dataset::photograph_file;
 use crate::evaluation::fddb_text::ImageSizes;
-
-const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "JPG", "png", "ppm", "bmp"];
 
 /// The sizes of the named images below `root`, from their headers.
 pub(super) fn read_headers<'a>(root: &Path, names: impl Iterator<Item = &'a str>) -> Result<ImageSizes, EvaluateError> {
@@ -20,8 +19,7 @@ pub(super) fn read_headers<'a>(root: &Path, names: impl Iterator<Item = &'a str>
 
 fn size(root: &Path, name: &str) -> Result<(u32, u32), EvaluateError> {
     let failed = |problem: String| EvaluateError::ImageSize { name: name.to_owned(), root: root.to_owned(), problem };
-    let candidates: Vec<PathBuf> = EXTENSIONS.iter().map(|e| root.join(format!("{name}.{e}"))).collect();
-    let path = candidates.iter().find(|p| p.is_file()).ok_or_else(|| {
+    let path = photograph_file(root, name).ok_or_else(|| {
         failed(format!("no file {name}.jpg (or .png, .ppm, .bmp); is this the folder that image names start from?"))
     })?;
     let reader = image::ImageReader::open(path).and_then(image::ImageReader::with_guessed_format);

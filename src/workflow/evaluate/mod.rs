@@ -56,8 +56,8 @@ pub enum EvaluateError {
     Figure(#[from] FigureError),
     #[error("cannot read the size of image `{name}` below {}: {problem}", root.display())]
     ImageSize { name: String, root: PathBuf, problem: String },
-    #[error("cannot write {}: {source}", path.display())]
-    Write { path: PathBuf, source: std::io::Error },
+    #[error("cannot write {}: {cause}", path.display())]
+    Write { path: PathBuf, cause: std::io::Error },
     #[error("stopped; nothing was written")]
     Cancelled,
 }

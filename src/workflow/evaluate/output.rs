@@ -1,9 +1,9 @@
 //! Writes an evaluation's files: all are made first beside their places, then renamed into them. Must not know how curves came about.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{EvaluateError, EvaluationReport, FddbEvaluation};
+use crate::domain::write_together;
 use crate::evaluation::figure::{Figure, FigureCurve, FigureFormat, FigureMarkers};
 use crate::evaluation::palette::curve_style;
 use crate::evaluation::published::published_methods;
@@ -38,9 +38,9 @@ pub(super) fn write_all(config: &FddbEvaluation, report: &EvaluationReport) -> R
     files.push(config.out.join("summary.json"));
     let with_files = EvaluationReport { files: files.clone(), ..report.clone() };
     let summary = serde_json::to_vec_pretty(&with_files)
-        .map_err(|e| EvaluateError::Write { path: config.out.join("summary.json"), source: e.into() })?;
+        .map_err(|e| EvaluateError::Write { path: config.out.join("summary.json"), cause: e.into() })?;
     contents.push(("summary.json".to_owned(), summary));
-    write_together(&config.out, &contents)?;
+    write_together(&config.out, &contents).map_err(|(path, cause)| EvaluateError::Write { path, cause })?;
     Ok(files)
 }
 
@@ -74,35 +74,4 @@ fn figure(config: &FddbEvaluation, curves: &FoldCurves) -> Figure {
         logarithmic: config.logarithmic,
         x_end: FIGURE_X_END,
     }
-}
-
-fn write_together(out: &Path, contents: &[(String, Vec<u8>)]) -> Result<(), EvaluateError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| EvaluateError::Write { path, source }
-    };
-    std::fs::create_dir_all(out).map_err(failed(out))?;
-    let mut ready = Vec::new();
-    for (name, bytes) in contents {
-        let path = out.join(name);
-        let mut file = beside(out).map_err(failed(&path))?;
-        file.write_all(bytes).map_err(failed(&path))?;
-        ready.push((file, path));
-    }
-    for (file, path) in ready {
-        file.persist(&path).map_err(|e| failed(&path)(e.error))?;
-    }
-    Ok(())
-}
-
-/// A nameless file in `out` with the rights of any new file (temporary files are private otherwise).
-fn beside(out: &Path) -> std::io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".quarry-");
-    #[cfg(unix)]
-    let builder = {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(std::fs::Permissions::from_mode(0o666))
-    };
-    builder.tempfile_in(out)
 }

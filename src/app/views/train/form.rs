@@ -1,12 +1,13 @@
 //! The next round's settings as a form, with the file behind it.
 
-use egui::{Button, ComboBox, DragValue, Grid, RichText, TextEdit, Ui, vec2};
+use egui::{Button, Color32, ComboBox, DragValue, Grid, RichText, TextEdit, Ui, vec2};
 
-use super::model::Form;
-use super::{TrainCommand, TrainView};
+use super::model::{Estimate, Form};
+use super::{JobState, TrainCommand, TrainView};
 use crate::app::theme;
 use crate::app::views::review::minutes_text;
 use crate::app::views::start::card;
+use crate::detector::SamplerKind;
 use crate::domain::{HardNegativeSource, RoundInit};
 use crate::training::{PRESETS, RoundConfig, meaning};
 
@@ -16,7 +17,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
     let title = format!("Round {}", view.model.next_round());
     card(ui, &title, |ui| {
         match &mut form.file {
-            None => changed |= fields(ui, &mut form),
+            None => changed |= fields(ui, &mut form, &view.datasets),
             Some(text) => {
                 let edit = TextEdit::multiline(text).code_editor().desired_rows(24).desired_width(f32::INFINITY);
                 changed |= ui.add(edit).changed();
@@ -33,7 +34,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
     buttons(ui, view);
 }
 
-fn fields(ui: &mut Ui, form: &mut Form) -> bool {
+fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
     let before = (form.config.clone(), form.test_folds.clone());
     Grid::new("settings").num_columns(2).spacing(vec2(14.0, 9.0)).show(ui, |ui| {
         preset(ui, form);
@@ -54,9 +55,23 @@ fn fields(ui: &mut Ui, form: &mut Form) -> bool {
             };
             choose(ui, "init", &mut config.init, &[RoundInit::Backbone, RoundInit::Previous], text);
         });
-        row(ui, "Test folds", "test_folds", |ui| {
-            ui.add(TextEdit::singleline(&mut form.test_folds).desired_width(160.0).hint_text("8  or  9, 10"));
+        row(ui, "Sampler", "sampler", |ui| {
+            let text = |kind| match kind {
+                SamplerKind::Random => "Random",
+                SamplerKind::Ohem => "Highest loss (OHEM)",
+            };
+            choose(ui, "sampler", &mut config.sampler.kind, &[SamplerKind::Random, SamplerKind::Ohem], text);
         });
+        if 1 < datasets.len() || !config.test_dataset.is_empty() {
+            row(ui, "Test on", "test_dataset", |ui| test_dataset(ui, &mut config.test_dataset, datasets));
+        }
+        if config.test_dataset.is_empty() {
+            row(ui, "Test folds", "test_folds", |ui| {
+                ui.add(TextEdit::singleline(&mut form.test_folds).desired_width(160.0).hint_text("8  or  9, 10"));
+            });
+        } else {
+            form.test_folds.clear();
+        }
         row(ui, "Iterations", "iterations", |ui| {
             ui.add(DragValue::new(&mut config.iterations).range(1..=10_000_000).speed(10));
         });
@@ -80,6 +95,15 @@ fn fields(ui: &mut Ui, form: &mut Form) -> bool {
         });
     });
     before != (form.config.clone(), form.test_folds.clone())
+}
+
+fn test_dataset(ui: &mut Ui, chosen: &mut String, datasets: &[&str]) {
+    let text = |name: &str| if name.is_empty() { "Folds".to_owned() } else { format!("All of {name}") };
+    ComboBox::from_id_salt("test_dataset").selected_text(text(chosen)).width(180.0).show_ui(ui, |ui| {
+        for name in std::iter::once(&"").chain(datasets) {
+            ui.selectable_value(chosen, (*name).to_owned(), text(name));
+        }
+    });
 }
 
 fn preset(ui: &mut Ui, form: &mut Form) {
@@ -137,13 +161,8 @@ fn file_button(ui: &mut Ui, form: &mut Form) -> bool {
 
 fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
     let finished = view.model.form.finished();
-    if view.is_running {
-        let text = if view.is_stopping { "Stopping after this step…" } else { "Stop" };
-        let button = Button::new(RichText::new(text).strong()).min_size(vec2(ui.available_width(), 38.0));
-        if ui.add_enabled(!view.is_stopping, button).clicked() {
-            view.push(TrainCommand::Stop);
-        }
-        ui.label(RichText::new("A checkpoint is written; Resume goes on from it.").small().color(theme::WEAK));
+    if view.state != JobState::Idle {
+        running_buttons(ui, view);
         return;
     }
     let ready = view.has_project && 0 < view.images && finished.is_ok();
@@ -164,15 +183,57 @@ fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
             view.push(TrainCommand::Mine);
         }
     });
-    let note = match (&finished, view.model.estimated_minutes()) {
-        _ if !view.has_project => ("Open a project first.".to_owned(), theme::WEAK),
-        _ if view.images == 0 => ("Bring photographs in first, on the Project screen.".to_owned(), theme::WEAK),
-        (Err(reason), _) => (reason.clone(), theme::ERROR),
-        (Ok(_), Some(minutes)) => (format!("About {} at the last round's speed.", minutes_text(minutes)), theme::WEAK),
-        (Ok(config), None) => {
-            let about = PRESETS.iter().find(|(name, _)| *name == config.preset).map_or("", |(_, about)| about);
-            (about.to_owned(), theme::WEAK)
-        }
+    let (text, color) = note(view, &finished);
+    ui.label(RichText::new(text).small().color(color));
+}
+
+fn running_buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
+    let size = vec2(ui.available_width(), 38.0);
+    let button = |text: &str| Button::new(RichText::new(text).strong()).min_size(size);
+    let is_stopping = view.state == JobState::Stopping;
+    let (text, command) = if view.state == JobState::Paused {
+        ("Continue", TrainCommand::Continue)
+    } else {
+        ("Pause", TrainCommand::Pause)
     };
-    ui.label(RichText::new(note.0).small().color(note.1));
+    if ui.add_enabled(!is_stopping, button(text)).clicked() {
+        view.push(command);
+    }
+    let text = if is_stopping { "Stopping after this step…" } else { "Stop" };
+    if ui.add_enabled(!is_stopping, button(text)).clicked() {
+        view.push(TrainCommand::Stop);
+    }
+    let note = "A pause keeps the round in memory. After a stop, Resume goes on from the checkpoint.";
+    ui.label(RichText::new(note).small().color(theme::WEAK));
+}
+
+/// What stands below the buttons: what is missing, or how long it will take.
+fn note(view: &TrainView<'_>, finished: &Result<RoundConfig, String>) -> (String, Color32) {
+    let config = match finished {
+        _ if !view.has_project => return ("Open a project first.".to_owned(), theme::WEAK),
+        _ if view.images == 0 => {
+            return ("Bring photographs in first, on the Project screen.".to_owned(), theme::WEAK);
+        }
+        Err(reason) => return (reason.clone(), theme::ERROR),
+        Ok(config) => config,
+    };
+    let about = PRESETS.iter().find(|(name, _)| *name == config.preset).map_or("", |(_, about)| about);
+    let text = match view.model.estimate(config, cores()) {
+        Some(Estimate::Measured { round, minutes }) => {
+            format!("About {} at the speed of round {round}, without the tests.", minutes_text(minutes))
+        }
+        Some(Estimate::Rough { minutes }) => {
+            format!(
+                "{about}. Roughly {} on {} CPU cores; nothing was measured here yet.",
+                minutes_text(minutes),
+                cores()
+            )
+        }
+        None => format!("{about}. How long it takes here is not known before its first steps."),
+    };
+    (text, theme::WEAK)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

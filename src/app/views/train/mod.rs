@@ -3,9 +3,10 @@
 mod form;
 mod losses;
 mod model;
+mod report;
 mod series;
 
-pub use model::{Form, LogLine, Run, TrainModel};
+pub use model::{Estimate, Form, LogLine, OpenedRound, Run, TrainModel};
 pub use series::Series;
 
 use egui::{Panel, ProgressBar, RichText, ScrollArea, Ui};
@@ -16,35 +17,42 @@ use super::review::minutes_text;
 use super::start::card;
 use crate::domain::{Progress, RoundRecord, RoundState};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum TrainCommand {
     SetForm(Box<Form>),
     Start,
+    /// Goes on with a round of an earlier sitting, from its checkpoint.
     Resume,
     Mine,
+    /// Lets the running round rest; `Continue` lets it go on.
+    Pause,
+    Continue,
     Stop,
     OpenRound(Option<u32>),
+    Compare(Option<u32>),
+    TypeNotes(String),
+    SaveNotes,
 }
 
-impl PartialEq for TrainCommand {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::SetForm(a), Self::SetForm(b)) => {
-                a.config == b.config && a.test_folds == b.test_folds && a.file == b.file
-            }
-            (Self::OpenRound(a), Self::OpenRound(b)) => a == b,
-            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
-        }
-    }
+/// What the round job is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobState {
+    Idle,
+    Running,
+    /// Asked to rest, or resting.
+    Paused,
+    /// Asked to stop.
+    Stopping,
 }
 
 pub struct TrainView<'a> {
     pub model: &'a TrainModel,
     /// The round job's progress, while it runs.
     pub progress: Option<Progress>,
-    pub is_running: bool,
-    pub is_stopping: bool,
+    pub state: JobState,
     pub has_project: bool,
+    /// Names of the project's datasets.
+    pub datasets: Vec<&'a str>,
     pub images: u64,
     pub commands: &'a mut Vec<Command>,
 }
@@ -64,7 +72,10 @@ impl TrainView<'_> {
             ui.add_space(theme::GAP);
             let bottom = 210.0_f32.min(ui.available_height() * 0.4);
             let height = ui.available_height() - bottom - theme::GAP;
-            losses::show(ui, self.model, height);
+            match &self.model.opened {
+                Some(opened) => report::show(ui, self, opened, height),
+                None => losses::show(ui, self.model, height),
+            }
             ui.add_space(theme::GAP);
             ui.columns(2, |columns| {
                 self.log(&mut columns[0]);
@@ -78,7 +89,9 @@ impl TrainView<'_> {
     }
 
     fn run(&mut self, ui: &mut Ui) {
-        let title = match (self.is_running, self.model.run.as_ref().and_then(|run| run.round)) {
+        let is_running = self.state != JobState::Idle;
+        let title = match (is_running, self.model.run.as_ref().and_then(|run| run.round)) {
+            (true, Some(round)) if self.state == JobState::Paused => format!("Round {round} is paused"),
             (true, Some(round)) => format!("Round {round} is running"),
             (true, None) => "Getting ready".to_owned(),
             (false, Some(round)) => format!("Round {round}"),
@@ -91,7 +104,7 @@ impl TrainView<'_> {
             };
             let steps_left = run.share().is_none_or(|share| share < 1.0);
             let (share, text) = match (&self.progress, run.share()) {
-                (Some(p), share) if self.is_running && (share.is_none() || !steps_left || run.phase.is_some()) => {
+                (Some(p), share) if is_running && (share.is_none() || !steps_left || run.phase.is_some()) => {
                     let share = if p.total == 0 { 0.0 } else { p.done as f32 / p.total as f32 };
                     (share, format!("{}  {} of {}", p.what, p.done, p.total))
                 }
@@ -137,22 +150,29 @@ impl TrainView<'_> {
         });
     }
 
+    /// A round that says it is running while no job runs was broken off, or another program trains it.
+    fn state_label(&self, ui: &mut Ui, round: &RoundRecord) {
+        let (text, color) = match round.state {
+            RoundState::Running if self.state == JobState::Idle => ("not finished", theme::WARNING),
+            state => (state.as_str(), state_color(state)),
+        };
+        ui.label(RichText::new(text).small().color(color));
+    }
+
     fn round(&mut self, ui: &mut Ui, round: &RoundRecord) {
-        let opened = self.model.opened == Some(round.number);
+        let opened = self.model.opened.as_ref().is_some_and(|opened| opened.number == round.number);
         ui.horizontal(|ui| {
             if ui.selectable_label(opened, format!("Round {}", round.number)).clicked() {
                 self.push(TrainCommand::OpenRound((!opened).then_some(round.number)));
             }
-            ui.label(RichText::new(round.state.as_str()).small().color(state_color(round.state)));
+            self.state_label(ui, round);
             if let Some(finished) = round.finished_ms {
                 let minutes = (finished - round.started_ms) as f64 / 60_000.0;
                 ui.label(RichText::new(minutes_text(minutes)).small().color(theme::WEAK));
             }
         });
-        if opened {
-            let differences = self.model.differences(round.number);
-            let text = if differences.is_empty() { round.config_toml.clone() } else { differences.join("\n") };
-            ui.label(RichText::new(text).monospace().small().color(theme::WEAK));
+        if !round.notes.is_empty() {
+            ui.label(RichText::new(&round.notes).small().color(theme::WEAK));
         }
     }
 }
@@ -164,22 +184,41 @@ fn step_text(run: &model::Run) -> String {
 }
 
 fn facts(ui: &mut Ui, last: &crate::training::StepReport) {
-    let facts = [
+    let mut facts = vec![
         ("Loss", format!("{:.3}", last.total)),
         ("Learning rate", format!("{:.2e}", last.lr)),
         ("Gradient norm", format!("{:.2}", last.grad_norm)),
         ("Images a second", format!("{:.2}", last.images_per_s)),
     ];
-    ui.horizontal(|ui| {
+    facts.extend(last.usage.memory_bytes.map(|bytes| ("Memory", memory_text(bytes))));
+    if let Some(gpu) = last.usage.gpu {
+        facts.push(("GPU", format!("{} %", gpu.percent)));
+        facts.push((
+            "GPU memory",
+            format!("{} of {}", memory_text(gpu.memory_bytes), memory_text(gpu.memory_total_bytes)),
+        ));
+    }
+    facts_row(ui, &facts);
+}
+
+/// Names over values, side by side.
+fn facts_row(ui: &mut Ui, facts: &[(&str, String)]) {
+    ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 26.0;
         for (name, value) in facts {
             ui.vertical(|ui| {
                 ui.spacing_mut().item_spacing.y = 1.0;
-                ui.label(RichText::new(name).small().color(theme::WEAK));
+                ui.label(RichText::new(*name).small().color(theme::WEAK));
                 ui.label(RichText::new(value).color(theme::STRONG));
             });
         }
     });
+}
+
+/// `612 MB` or `2.41 GB`, in powers of 1000.
+fn memory_text(bytes: u64) -> String {
+    let mb = bytes as f64 / 1e6;
+    if mb < 1000.0 { format!("{mb:.0} MB") } else { format!("{:.2} GB", mb / 1000.0) }
 }
 
 fn state_color(state: RoundState) -> egui::Color32 {

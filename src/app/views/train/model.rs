@@ -3,8 +3,12 @@
 use std::collections::VecDeque;
 
 use super::series::Series;
-use crate::domain::{HardNegativeSource, RoundRecord, RoundState};
-use crate::training::{Losses, Outcome, RoundConfig, RoundStart, StepReport, TrainEvent};
+use crate::domain::{HardNegativeSource, RoundRecord, RoundState, parse_folds};
+use crate::training::{
+    Difference, Losses, Outcome, RoundConfig, RoundStart, StepReport, TrainEvent, rough_step_seconds,
+    scaled_step_seconds,
+};
+use crate::workflow::round_report::RoundReport;
 
 /// Lines of the log that are kept.
 const LOG_MAX: usize = 500;
@@ -39,7 +43,7 @@ impl Run {
 }
 
 /// The settings as they are typed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Form {
     pub config: RoundConfig,
     /// Folds as text, e.g. `8` or `9, 10`.
@@ -73,31 +77,37 @@ impl Form {
     }
 }
 
-/// Folds as a user writes them: numbers between commas or spaces, ranges with a dash.
-pub fn parse_folds(text: &str) -> Result<Vec<u8>, String> {
-    let bad = |part: &str| format!("`{part}` is no fold: write numbers like 8, or 9, 10, or 1-3");
-    let number = |part: &str| part.trim().parse::<u8>().ok().filter(|n| 0 < *n).ok_or_else(|| bad(part));
-    let mut folds = Vec::new();
-    for part in text.split([',', ' ', ';']).filter(|part| !part.trim().is_empty()) {
-        match part.split_once('-') {
-            Some((from, to)) => folds.extend(number(from)?..=number(to)?),
-            None => folds.push(number(part)?),
-        }
-    }
-    folds.sort_unstable();
-    folds.dedup();
-    Ok(folds)
-}
-
 #[derive(Debug, Default)]
 pub struct TrainModel {
     pub form: Form,
     pub run: Option<Run>,
     pub log: VecDeque<LogLine>,
     pub rounds: Vec<RoundRecord>,
-    /// The round that the history shows in full.
-    pub opened: Option<u32>,
-    seconds_per_step: Option<f64>,
+    /// The round whose report is shown.
+    pub opened: Option<OpenedRound>,
+    /// The newest round that made steps, with its median step in seconds.
+    speed: Option<(u32, f64)>,
+}
+
+/// A round whose report is shown.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct OpenedRound {
+    pub number: u32,
+    /// Which round its settings are compared with; the one before it at first.
+    pub compared: Option<u32>,
+    /// `None` while it is read.
+    pub report: Option<RoundReport>,
+    /// The notes while they are typed; `None` when they are as stored.
+    pub notes: Option<String>,
+}
+
+/// How long a round may take.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Estimate {
+    /// From the speed of this round of the project.
+    Measured { round: u32, minutes: f64 },
+    /// From what such a network takes on other computers.
+    Rough { minutes: f64 },
 }
 
 impl TrainModel {
@@ -133,24 +143,56 @@ impl TrainModel {
         }
     }
 
-    /// In which settings a round differs from the one before it, one line each.
-    pub fn differences(&self, number: u32) -> Vec<String> {
-        let config = |n: u32| {
-            let round = self.rounds.iter().find(|round| round.number == n)?;
-            RoundConfig::from_toml(&round.config_toml, "round.toml").ok()
-        };
-        match (number.checked_sub(1).and_then(config), config(number)) {
-            (Some(before), Some(after)) => {
-                let line = |d: crate::training::Difference| format!("{}: {} → {}", d.key, d.before, d.after);
-                before.differences(&after).into_iter().map(line).collect()
-            }
+    pub fn round(&self, number: u32) -> Option<&RoundRecord> {
+        self.rounds.iter().find(|round| round.number == number)
+    }
+
+    /// Shows the report of a round, or none.
+    pub fn open_round(&mut self, number: Option<u32>) {
+        self.opened = number.map(|number| {
+            let before = self.rounds.iter().rev().map(|round| round.number).find(|n| *n < number);
+            OpenedRound { number, compared: before, ..OpenedRound::default() }
+        });
+    }
+
+    /// A report was read. One of a round that is shown no more is dropped.
+    pub fn report_came(&mut self, report: RoundReport) {
+        if let Some(opened) = self.opened.as_mut().filter(|opened| opened.number == report.round) {
+            opened.report = Some(report);
+        }
+    }
+
+    /// The notes of the opened round, as typed or as stored.
+    pub fn notes(&self) -> &str {
+        let Some(opened) = &self.opened else { return "" };
+        let stored = self.round(opened.number).map_or("", |round| round.notes.as_str());
+        opened.notes.as_deref().unwrap_or(stored)
+    }
+
+    /// The settings in which round `after` differs from round `before`.
+    pub fn differences(&self, before: u32, after: u32) -> Vec<Difference> {
+        let config = |n: u32| RoundConfig::from_toml(&self.round(n)?.config_toml, "round.toml").ok();
+        match (config(before), config(after)) {
+            (Some(before), Some(after)) => before.differences(&after),
             _ => Vec::new(),
         }
     }
 
-    /// Minutes that the round of the form will take, from the speed of the last one.
-    pub fn estimated_minutes(&self) -> Option<f64> {
-        self.seconds_per_step.map(|seconds| seconds * self.form.config.iterations as f64 / 60.0)
+    /// What the newest round's steps took was read.
+    pub fn set_speed(&mut self, speed: Option<(u32, f64)>) {
+        self.speed = speed;
+    }
+
+    /// How long the steps of a round with these settings will take on this computer.
+    pub fn estimate(&self, config: &RoundConfig, cores: usize) -> Option<Estimate> {
+        let minutes = |step_seconds: f64| step_seconds * config.iterations as f64 / 60.0;
+        let measured = self.speed.and_then(|(round, seconds)| {
+            let of = RoundConfig::from_toml(&self.round(round)?.config_toml, "round.toml").ok()?;
+            let minutes = minutes(scaled_step_seconds(seconds, &of, config)?);
+            Some(Estimate::Measured { round, minutes })
+        });
+        let rough = || Some(Estimate::Rough { minutes: minutes(rough_step_seconds(config, cores)?) });
+        measured.or_else(rough)
     }
 
     /// A job begins.
@@ -196,6 +238,14 @@ impl TrainModel {
                 let score = score.map_or(String::new(), |score| format!(": {score:.4}"));
                 self.say(format!("Tested at step {step}{score}"), false);
             }
+            TrainEvent::Paused { step } => {
+                run.phase = Some("Paused".to_owned());
+                self.say(format!("Paused at step {step}, on a checkpoint"), false);
+            }
+            TrainEvent::Resumed { .. } => {
+                run.phase = None;
+                self.say("Training goes on", false);
+            }
             TrainEvent::Finished { outcome } => {
                 run.phase = None;
                 match outcome {
@@ -215,12 +265,6 @@ impl TrainModel {
             series.push(step, value);
         }
         run.lr.push(step, report.lr);
-        if let Some(start) = &run.start {
-            let left = start.iterations.saturating_sub(report.step);
-            if 0 < left && 0.0 < report.eta_s {
-                self.seconds_per_step = Some(report.eta_s / left as f64);
-            }
-        }
         run.last = Some(report);
     }
 
@@ -235,19 +279,6 @@ impl TrainModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn folds_are_read_as_people_write_them() {
-        let check = |text: &str, expected: &[u8]| assert_eq!(parse_folds(text).unwrap(), expected, "{text}");
-        check("8", &[8]);
-        check(" 9,10 ", &[9, 10]);
-        check("10 9; 9", &[9, 10]);
-        check("1-3, 7", &[1, 2, 3, 7]);
-        check("", &[]);
-        for bad in ["eight", "0", "1-", "300"] {
-            assert!(parse_folds(bad).unwrap_err().contains("is no fold"), "{bad}");
-        }
-    }
 
     fn step(step: u64, total: f64) -> TrainEvent {
         TrainEvent::Step(StepReport { step, total, eta_s: 90.0, ..StepReport::default() })
@@ -269,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_grows_with_its_events_and_gives_an_estimate() {
+    fn a_run_grows_with_its_events() {
         let mut model = TrainModel::default();
         model.begin();
         model.round_started(2);
@@ -280,8 +311,6 @@ mod tests {
         }
         let run = model.run.as_ref().unwrap();
         assert_eq!((run.round, run.share(), run.total.points().len()), (Some(2), Some(0.1), 10));
-        model.form.config.iterations = 600;
-        assert!((model.estimated_minutes().unwrap() - 10.0).abs() < 1e-9);
         assert!(model.loss_lines().is_empty(), "losses that stay 0 are no lines");
         model.train_event(TrainEvent::Finished { outcome: Outcome::Failed("Disk full".to_owned()) });
         assert_eq!(model.log.back().unwrap(), &LogLine { text: "Disk full".to_owned(), is_warning: true });
@@ -289,7 +318,8 @@ mod tests {
 
     fn round(number: u32, state: RoundState, config: &RoundConfig) -> RoundRecord {
         let id = crate::domain::RoundId(i64::from(number));
-        RoundRecord { id, number, state, config_toml: config.to_toml(), started_ms: 0, finished_ms: None }
+        let (config_toml, notes) = (config.to_toml(), String::new());
+        RoundRecord { id, number, state, config_toml, notes, started_ms: 0, finished_ms: None }
     }
 
     #[test]
@@ -303,9 +333,40 @@ mod tests {
         let second = model.form.finished().unwrap();
         model.set_rounds(vec![round(1, RoundState::Mined, &first), round(2, RoundState::Stopped, &second)]);
         assert_eq!((model.resumable(), model.minable()), (Some(2), None));
-        assert_eq!(model.differences(2).len(), 1);
-        assert!(model.differences(2)[0].starts_with("hard_negatives"), "{:?}", model.differences(2));
+        let keys: Vec<String> = model.differences(1, 2).into_iter().map(|d| d.key).collect();
+        assert_eq!(keys, ["hard_negatives"]);
+        assert!(model.differences(2, 2).is_empty() && model.differences(1, 7).is_empty());
         model.form.test_folds = "no".to_owned();
         assert!(model.form.finished().is_err());
+    }
+
+    #[test]
+    fn the_estimate_is_measured_where_it_can_be() {
+        let mut model = TrainModel::default();
+        let cpu = RoundConfig { iterations: 600, ..RoundConfig::preset("cpu").unwrap() };
+        let Some(Estimate::Rough { minutes }) = model.estimate(&cpu, 2) else { panic!("no estimate") };
+        assert_eq!(model.estimate(&cpu, 4), Some(Estimate::Rough { minutes: minutes / 2.0 }));
+        model.set_rounds(vec![round(1, RoundState::Trained, &cpu)]);
+        model.set_speed(Some((1, 3.0)));
+        assert_eq!(model.estimate(&cpu, 2), Some(Estimate::Measured { round: 1, minutes: 30.0 }));
+        assert_eq!(model.estimate(&RoundConfig::preset("paper").unwrap(), 2), None, "nobody knows");
+    }
+
+    #[test]
+    fn an_opened_round_is_compared_with_the_one_before_and_keeps_what_is_typed() {
+        let mut model = TrainModel::default();
+        let config = RoundConfig::preset("cpu").unwrap();
+        let mut first = round(1, RoundState::Mined, &config);
+        first.notes = "clocks".to_owned();
+        model.set_rounds(vec![first, round(2, RoundState::Trained, &config)]);
+        model.open_round(Some(2));
+        assert_eq!(model.opened.as_ref().unwrap().compared, Some(1));
+        model.open_round(Some(1));
+        assert_eq!((model.opened.as_ref().unwrap().compared, model.notes()), (None, "clocks"));
+        model.opened.as_mut().unwrap().notes = Some("dolls".to_owned());
+        model.report_came(RoundReport { round: 2, ..RoundReport::default() });
+        assert_eq!(model.opened.as_ref().unwrap().report, None, "the report of another round");
+        model.report_came(RoundReport { round: 1, steps: 7, ..RoundReport::default() });
+        assert_eq!((model.opened.as_ref().unwrap().report.as_ref().unwrap().steps, model.notes()), (7, "dolls"));
     }
 }

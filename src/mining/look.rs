@@ -1,0 +1,78 @@
+//! What a candidate's crop looks like, from the pixels of its photograph. Must not know files, nor what is alike enough.
+
+use image::{RgbImage, imageops};
+use image_hasher::{HashAlg, HasherConfig};
+
+use crate::domain::Look;
+use crate::geometry::BoundingBox;
+
+/// Bits of the perceptual hash along one side: 8 x 8 make 64.
+const HASH_SIDE: u32 = 8;
+
+/// The look of a box, cut to whole pixels within the image; one that lies outside is its nearest pixel.
+pub fn look_of(image: &RgbImage, bbox: &BoundingBox) -> Look {
+    let (width, height) = (f64::from(image.width()), f64::from(image.height()));
+    let part = bbox.clipped(width, height);
+    let (x, y) = (part.x1.floor().min(width - 1.0) as u32, part.y1.floor().min(height - 1.0) as u32);
+    let (w, h) = ((part.x2.ceil() as u32).max(x + 1) - x, (part.y2.ceil() as u32).max(y + 1) - y);
+    let crop = imageops::crop_imm(image, x, y, w, h).to_image();
+    Look { content: content(&crop), perceptual: perceptual(&crop) }
+}
+
+fn content(crop: &RgbImage) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    // The same bytes in another shape are another picture.
+    hasher.update(&crop.width().to_le_bytes()).update(&crop.height().to_le_bytes()).update(crop.as_raw());
+    *hasher.finalize().as_bytes()
+}
+
+/// The signs of the brightness gradient on an 8 x 8 grid ("dHash").
+fn perceptual(crop: &RgbImage) -> u64 {
+    let hasher = HasherConfig::new().hash_size(HASH_SIDE, HASH_SIDE).hash_alg(HashAlg::Gradient).to_hasher();
+    let hash = hasher.hash_image(crop);
+    hash.as_bytes().iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(brightness: u8) -> RgbImage {
+        RgbImage::from_fn(90, 70, |x, y| {
+            let wave = ((f64::from(x) / 9.0).sin() + (f64::from(y) / 7.0).cos()) * 40.0 + 100.0;
+            image::Rgb([wave as u8 + brightness, wave as u8, (x + y) as u8])
+        })
+    }
+
+    #[test]
+    fn equal_pixels_are_equal_content_wherever_they_lie() {
+        let mut twice = RgbImage::new(200, 70);
+        imageops::replace(&mut twice, &picture(0), 0, 0);
+        imageops::replace(&mut twice, &picture(0), 100, 0);
+        let (left, right) = (BoundingBox::new(10.0, 10.0, 50.0, 60.0), BoundingBox::new(110.0, 10.0, 150.0, 60.0));
+        assert_eq!(look_of(&twice, &left), look_of(&twice, &right));
+        let beside = BoundingBox::new(111.0, 10.0, 151.0, 60.0);
+        assert_ne!(look_of(&twice, &left).content, look_of(&twice, &beside).content);
+    }
+
+    #[test]
+    fn another_light_and_size_change_few_bits_and_another_place_many() {
+        let whole = BoundingBox::new(0.0, 0.0, 90.0, 70.0);
+        let look = look_of(&picture(0), &whole);
+        let bright = look_of(&picture(30), &whole);
+        assert_ne!(look.content, bright.content);
+        assert!(look.distance(&bright) <= 4, "{}", look.distance(&bright));
+        let large = imageops::resize(&picture(0), 180, 140, imageops::FilterType::Triangle);
+        let larger = look_of(&large, &BoundingBox::new(0.0, 0.0, 180.0, 140.0));
+        assert!(look.distance(&larger) <= 4, "{}", look.distance(&larger));
+        let other = look_of(&imageops::flip_horizontal(&picture(0)), &whole);
+        assert!(12 < look.distance(&other), "{}", look.distance(&other));
+    }
+
+    #[test]
+    fn a_box_beyond_the_edge_has_a_look_too() {
+        for outside in [BoundingBox::new(95.0, 80.0, 99.0, 90.0), BoundingBox::new(-9.0, -9.0, -1.0, -1.0)] {
+            look_of(&picture(0), &outside);
+        }
+    }
+}

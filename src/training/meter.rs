@@ -1,0 +1,89 @@
+//! Memory of the process, use and memory of the GPU. Must not know what is trained.
+
+use std::time::{Duration, Instant};
+
+use nvml_wrapper::Nvml;
+
+use super::events::{GpuUsage, Usage};
+
+/// Measuring takes about a tenth of a millisecond, with a GPU a few; steps may be shorter than that.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Measures now and then.
+pub(super) struct Meter {
+    /// NVIDIA's library with the number of our GPU in it.
+    gpu: Option<(Nvml, u32)>,
+    latest: Usage,
+    measured: Option<Instant>,
+}
+
+impl Meter {
+    /// `cuda` is the GPU's number as libtorch counts, or `None` on the CPU.
+    pub fn new(cuda: Option<u32>) -> Self {
+        let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
+        let gpu = cuda.and_then(|index| physical_index(index, visible.as_deref()));
+        // Without the library a round trains all the same, only unmeasured.
+        let gpu = gpu.and_then(|index| Some((Nvml::init().ok()?, index)));
+        Self { gpu, latest: Usage::default(), measured: None }
+    }
+
+    /// The latest measurement, a new one if the last is a second old.
+    pub fn read(&mut self) -> Usage {
+        if self.measured.is_none_or(|time| INTERVAL <= time.elapsed()) {
+            self.latest = Usage { memory_bytes: resident_bytes(), gpu: self.gpu_usage() };
+            self.measured = Some(Instant::now());
+        }
+        self.latest
+    }
+
+    fn gpu_usage(&self) -> Option<GpuUsage> {
+        let (nvml, index) = self.gpu.as_ref()?;
+        let device = nvml.device_by_index(*index).ok()?;
+        let memory = device.memory_info().ok()?;
+        let percent = device.utilization_rates().ok()?.gpu;
+        Some(GpuUsage { percent, memory_bytes: memory.used, memory_total_bytes: memory.total })
+    }
+}
+
+/// NVIDIA's library counts all GPUs, libtorch only those that `CUDA_VISIBLE_DEVICES` names. `None` where it names them by other
+/// things than numbers.
+fn physical_index(index: u32, visible: Option<&str>) -> Option<u32> {
+    match visible {
+        None => Some(index),
+        Some(list) => list.split(',').nth(index as usize)?.trim().parse().ok(),
+    }
+}
+
+/// Linux only.
+fn resident_bytes() -> Option<u64> {
+    resident_in(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+fn resident_in(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_from_the_systems_words() {
+        assert_eq!(resident_in("Name:\tquarry\nVmHWM:\t  900 kB\nVmRSS:\t  612 kB\nThreads:\t3\n"), Some(612 * 1024));
+        assert_eq!(resident_in("Name:\tquarry\n"), None);
+        if cfg!(target_os = "linux") {
+            let memory = Meter::new(None).read().memory_bytes.unwrap();
+            assert!(1 << 20 < memory, "{memory}");
+        }
+    }
+
+    #[test]
+    fn a_gpu_keeps_its_number_when_others_are_hidden() {
+        let check = |index, visible, expected| assert_eq!(physical_index(index, visible), expected, "{visible:?}");
+        check(1, None, Some(1));
+        check(1, Some("3, 5"), Some(5));
+        check(2, Some("3,5"), None);
+        check(0, Some("GPU-1a2b"), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! What a round does when memory runs out, which only an injected failure can show. Whole rounds are tested in `tests/training_round.rs`.
+
+use super::super::step::fault;
+use super::*;
+use crate::domain::{FaceShape, ImageId};
+use crate::geometry::BoundingBox;
+
+struct Events(Vec<TrainEvent>);
+
+impl RoundHooks for Events {
+    fn event(&mut self, event: TrainEvent) {
+        self.0.push(event);
+    }
+
+    fn evaluate(&mut self, _: u64, _: &Detector) -> Result<Option<f64>, String> {
+        Ok(None)
+    }
+}
+
+fn config() -> RoundConfig {
+    let text = "preset = \"sample\"\niterations = 3\nbatch_images = 2\ncheckpoint_every = 0\nworkers = 1\n[sampler]\n\
+                batch_per_image = 32\nrpn_batch_per_image = 16\n[detector]\narchitecture = \"resnet18-fpn\"\nshorter_side = 48\n\
+                longer_side_cap = 64\npyramid_channels = 16\n[detector.roi]\nhidden = 16\n";
+    RoundConfig::from_toml(text, "tests").unwrap()
+}
+
+fn decode(path: &Path) -> Result<image::RgbImage, String> {
+    let number: u32 = path.to_string_lossy().parse().map_err(|_| "not a picture".to_owned())?;
+    Ok(image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([(x * number) as u8, (y * 5) as u8, 90])))
+}
+
+fn train(run_dir: &Path, events: &mut Events) -> Result<TrainSummary, TrainingError> {
+    tch::set_num_threads(1);
+    let image = |n: u32| TrainingImage {
+        id: ImageId(i64::from(n)),
+        path: n.to_string().into(),
+        faces: vec![FaceShape::Rectangle(BoundingBox::new(12.0, 10.0, 28.0, 34.0))],
+        hard_negatives: vec![],
+        ignored: vec![],
+    };
+    let lock = RunLock::take(run_dir.parent().unwrap()).unwrap();
+    let images = (1..=5).map(image).collect();
+    let task = RoundTask { lock, images, decode, backbone: None, previous: None, run_dir, start: Start::Fresh };
+    train_round(&config(), task, events, &Cancel::new())
+}
+
+/// `step: images` of every mini-batch in order.
+fn drawn(run_dir: &Path) -> Vec<String> {
+    let table = fs::read_to_string(run_dir.join("sampler.csv")).unwrap();
+    table.lines().skip(1).map(|line| line.split(',').step_by(2).take(2).collect::<Vec<_>>().join(": ")).collect()
+}
+
+fn warnings(events: &Events) -> Vec<&str> {
+    let told = events.0.iter().filter_map(|event| match event {
+        TrainEvent::Warning(text) if text.contains("Memory") => Some(text.as_str()),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn a_step_that_does_not_fit_is_made_again_with_the_same_images_in_smaller_mini_batches() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, tight) = (dir.path().join("a/1"), dir.path().join("b/1"));
+    train(&whole, &mut Events(vec![])).unwrap();
+    let mut events = Events(vec![]);
+    fault::arm(2, 2);
+    let summary = train(&tight, &mut events).unwrap();
+    assert_eq!((summary.outcome, summary.step), (Outcome::Done, 3));
+    let told = warnings(&events);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].contains("step 2") && told[0].contains("images in a mini-batch: 1 instead of 2"), "{told:?}");
+    assert!(told[1].contains("RoIs of an image: 16 instead of 32"), "{told:?}");
+
+    let (whole, tight) = (drawn(&whole), drawn(&tight));
+    assert_eq!((whole.len(), tight.len()), (3, 5), "{tight:?}");
+    assert_eq!(whole[0], tight[0]);
+    let pairs: Vec<String> =
+        tight[1..].chunks(2).map(|pair| format!("{};{}", pair[0], pair[1].rsplit(' ').next().unwrap())).collect();
+    assert_eq!(pairs, whole[1..]);
+}
+
+#[test]
+fn when_nothing_is_left_to_halve_the_round_stops_with_advice_and_can_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut events = Events(vec![]);
+    fault::arm(2, 3);
+    let error = train(&dir.path().join("1"), &mut events).unwrap_err();
+    assert!(matches!(error, TrainingError::OutOfMemory { step: 2, .. }), "{error}");
+    assert!(error.to_string().contains("device = \"cpu\""), "{error}");
+    assert_eq!(events.0.last(), Some(&TrainEvent::Finished { outcome: Outcome::Failed(error.to_string()) }));
+}

@@ -1,0 +1,193 @@
+//! One fold: its project, its rounds, and the record of what is done. Must not know other folds.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::announce;
+use super::plan::{Plan, read_json, write_json};
+use super::pool::Facts;
+use crate::domain::{Cancel, HardNegativeSource, RoundRecord, RoundState};
+use crate::store::Store;
+use crate::training::RoundConfig;
+use crate::workflow::held_out::OutputShape;
+use crate::workflow::mine::mine;
+use crate::workflow::train::train;
+use crate::workflow::{FoldProgress, Observer, Project, WorkflowError};
+
+const RECORD: &str = "fold.json";
+
+/// `fold.json`: the rounds of a fold that are trained and tested. It is what merging goes by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FoldRecord {
+    pub fold: u8,
+    /// Identifies settings and data; records of another plan do not belong here.
+    pub plan: String,
+    pub rounds: Vec<FoldRound>,
+}
+
+/// A round of a fold. Its detections on the fold lie in `runs/<round>/held-out-<shape>.txt`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FoldRound {
+    pub round: u32,
+    pub steps: u64,
+    /// Of all steps.
+    pub seconds: f64,
+    /// With which the round trained.
+    pub hard_negatives: usize,
+    /// `rectangle`, and `ellipse` where the detector regresses them.
+    pub shapes: Vec<String>,
+}
+
+/// A fold of a cross-validation.
+pub(super) struct Fold<'a> {
+    pub number: u8,
+    dir: PathBuf,
+    plan: &'a Plan,
+}
+
+impl<'a> Fold<'a> {
+    /// The fold in `dir/fold-<number>`; nothing is looked at.
+    pub fn at(dir: &Path, number: u8, plan: &'a Plan) -> Self {
+        Self { number, dir: dir.join(format!("fold-{number}")), plan }
+    }
+
+    /// What is done; `None` when that is nothing.
+    pub fn record(&self) -> Result<Option<FoldRecord>, WorkflowError> {
+        let path = self.dir.join(RECORD);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let record: FoldRecord = read_json(&path)?;
+        if record.plan != self.plan.id || record.fold != self.number {
+            let reason = "these results belong to another cross-validation; remove the folder, or take another --name";
+            return Err(WorkflowError::BadFile { path, reason: reason.to_owned() });
+        }
+        Ok(Some(record))
+    }
+
+    /// Where the detections of a round lie, in the cross-validation's folder `dir`.
+    pub fn detections_file(dir: &Path, fold: u8, round: u32, shape: OutputShape) -> PathBuf {
+        shape.detections_file(&dir.join(format!("fold-{fold}")).join("runs").join(round.to_string()))
+    }
+
+    /// With `confirmed` hard negatives somebody has to review between the rounds: refuses while nobody did.
+    pub fn check_reviewed(&self, rounds: u32) -> Result<(), WorkflowError> {
+        if self.plan.config.hard_negatives != HardNegativeSource::Confirmed || rounds < 2 {
+            return Ok(());
+        }
+        let done = self.record()?.map_or(0, |record| record.rounds.len() as u32);
+        for round in done.max(1)..rounds {
+            if !self.is_reviewed(round)? {
+                return Err(WorkflowError::Refused(format!(
+                    "fold {}: round {} trains with confirmed hard negatives, but nobody has reviewed round {round} of this fold. \
+                     Run with `--rounds {round}` first and review it with `quarry --project {}`, or take `--hard-negatives \
+                     unreviewed` (the paper's).",
+                    self.number,
+                    round + 1,
+                    self.dir.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_reviewed(&self, round: u32) -> Result<bool, WorkflowError> {
+        if !self.dir.join("quarry.db").is_file() {
+            return Ok(false);
+        }
+        let store = Project::open(&self.dir)?.open_store()?;
+        let Some(record) = store.round_by_number(round)? else { return Ok(false) };
+        let counts = store.verdict_counts(Some(record.id))?;
+        Ok(record.state == RoundState::Mined && 0 < counts.confirmed + counts.rejected + counts.missed_face)
+    }
+
+    /// Trains, tests and mines what is not done yet.
+    pub fn run(
+        &self,
+        facts: &Facts,
+        rounds: u32,
+        at: &mut dyn FnMut(u32) -> FoldProgress,
+        observer: &mut Observer,
+        cancel: &Cancel,
+    ) -> Result<(), WorkflowError> {
+        if self.record()?.is_some_and(|record| rounds <= record.rounds.len() as u32) {
+            return Ok(());
+        }
+        let project = Project::open_or_create(&self.dir)?;
+        bring_in_images(&project, facts)?;
+        let config = self.plan.config_of(self.number);
+        for number in 1..=rounds {
+            let round = project.open_store()?.round_by_number(number)?;
+            if !round.as_ref().is_some_and(is_trained) {
+                announce(observer, at(number));
+                // A round that was begun goes on; a new one gets the next number, which is this one.
+                if train(&project, &config, round.is_some(), observer, cancel)?.stopped {
+                    return Err(WorkflowError::Cancelled);
+                }
+            }
+            let to_review = self.plan.config.hard_negatives == HardNegativeSource::Confirmed;
+            let is_mined = round.is_some_and(|round| round.state == RoundState::Mined);
+            if !is_mined && (number < rounds || to_review) {
+                mine(&project, Some(number), observer, cancel)?;
+            }
+            self.write_record(&project, &config, number)?;
+        }
+        Ok(())
+    }
+
+    fn write_record(&self, project: &Project, config: &RoundConfig, rounds: u32) -> Result<(), WorkflowError> {
+        let store = project.open_store()?;
+        let shapes: Vec<String> =
+            OutputShape::of(&config.detector).into_iter().map(|s| s.as_str().to_owned()).collect();
+        let mut done = Vec::new();
+        for round in store.rounds()?.into_iter().filter(|round| round.number <= rounds) {
+            let (steps, seconds) = step_times(&store, &round)?;
+            let hard_negatives = hard_negatives(&store, config, &round)?;
+            done.push(FoldRound { round: round.number, steps, seconds, hard_negatives, shapes: shapes.clone() });
+        }
+        let record = FoldRecord { fold: self.number, plan: self.plan.id.clone(), rounds: done };
+        write_json(&self.dir.join(RECORD), &record)
+    }
+
+    /// The record's file and the files that it speaks of, relative to the fold's folder; the record last.
+    pub fn result_files(record: &FoldRecord) -> Vec<PathBuf> {
+        let of_round = |round: &FoldRound| {
+            let folder = Path::new("runs").join(round.round.to_string());
+            round.shapes.iter().map(move |shape| folder.join(format!("held-out-{shape}.txt"))).collect::<Vec<_>>()
+        };
+        let mut files: Vec<PathBuf> = record.rounds.iter().flat_map(of_round).collect();
+        files.push(PathBuf::from(RECORD));
+        files
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+/// The project's images with the annotations that came with them, in a fixed order.
+fn bring_in_images(project: &Project, facts: &Facts) -> Result<(), WorkflowError> {
+    let mut store = project.open_store()?;
+    for dataset in facts.new_datasets() {
+        store.add_dataset(&dataset)?;
+    }
+    Ok(())
+}
+
+fn is_trained(round: &RoundRecord) -> bool {
+    matches!(round.state, RoundState::Trained | RoundState::Mined)
+}
+
+/// The number of steps and the seconds that they took.
+fn step_times(store: &Store, round: &RoundRecord) -> Result<(u64, f64), WorkflowError> {
+    let steps = store.metric_summary(round.id, "step_s")?;
+    Ok((steps.count, steps.sum))
+}
+
+/// What the round had to train with: candidates of the rounds before it.
+fn hard_negatives(store: &Store, config: &RoundConfig, round: &RoundRecord) -> Result<usize, WorkflowError> {
+    Ok(store.hard_negatives(config.hard_negatives, round.number)?.values().map(Vec::len).sum())
+}

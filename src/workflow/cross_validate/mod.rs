@@ -1,0 +1,156 @@
+//! Cross-validation: for each fold train on the others, test on it, mine between its rounds; then the folds' detections are pooled as
+//! FDDB pools them. Must not know how a round trains.
+//!
+//! Each fold is a project of its own, `runs/<name>/fold-<n>/`, with the images and the datasets' own annotations and nothing else. So
+//! no hard negative, verdict or promoted face can reach a fold from another fold or from the project's own rounds, whose detectors may
+//! have seen its test images. What is done is found on disk, never remembered: the same command goes on wherever a run was cut off.
+
+mod fold;
+mod merge;
+mod plan;
+mod pool;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+pub use fold::{FoldRecord, FoldRound};
+pub use pool::{PooledRates, PooledRound};
+
+use super::split::folds_of;
+use super::{FoldProgress, Observer, Project, WorkEvent, WorkflowError};
+use crate::domain::Cancel;
+use crate::training::RoundConfig;
+use fold::Fold;
+use plan::Plan;
+use pool::Facts;
+
+/// What to cross-validate.
+#[derive(Debug, Clone)]
+pub struct CrossValidation {
+    /// The folder in `runs/`.
+    pub name: String,
+    /// The settings of every round; `test_folds` is set fold by fold.
+    pub config: RoundConfig,
+    pub rounds: u32,
+    /// The folds of this run; empty for all that have images. Others may be done elsewhere and merged.
+    pub folds: Vec<u8>,
+}
+
+/// What is there so far, this run's folds and those of runs before.
+#[derive(Debug, Clone, Serialize)]
+pub struct CrossValidationReport {
+    pub dir: PathBuf,
+    /// The folds of the project.
+    pub all_folds: Vec<u8>,
+    pub folds: Vec<FoldRecord>,
+    /// One entry a round; each says which folds it pools.
+    pub rounds: Vec<PooledRound>,
+    pub files: Vec<PathBuf>,
+}
+
+/// The folder in `runs/` where none is named.
+pub const DEFAULT_NAME: &str = "cross-validation";
+
+/// Runs what is not done yet, then pools every fold that is. A cancel leaves the fold's checkpoint and ends with
+/// [`WorkflowError::Cancelled`]; folds that were done before it are pooled.
+pub fn cross_validate(
+    project: &Project,
+    request: &CrossValidation,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<CrossValidationReport, WorkflowError> {
+    let dir = folder(project, &request.name)?;
+    let facts = Facts::of(project)?;
+    let folds = chosen_folds(&facts, &request.folds)?;
+    if !request.config.test_dataset.is_empty() {
+        return Err(WorkflowError::Refused(
+            "a cross-validation tests on folds, not on a dataset: take `test_dataset` out of the settings.".to_owned(),
+        ));
+    }
+    if request.rounds == 0 {
+        return Err(WorkflowError::Refused("a cross-validation has at least 1 round.".to_owned()));
+    }
+    let plan = Plan::new(&dir, &request.config, &facts)?;
+    let opened: Vec<Fold> = folds.iter().map(|&fold| Fold::at(&dir, fold, &plan)).collect();
+    for fold in &opened {
+        fold.check_reviewed(request.rounds)?;
+    }
+    plan.begin(&dir)?;
+    for (index, fold) in opened.iter().enumerate() {
+        let at = |round| FoldProgress {
+            fold: fold.number,
+            place: index + 1,
+            folds: folds.len(),
+            round,
+            rounds: request.rounds,
+        };
+        let done = fold.run(&facts, request.rounds, &mut |round| at(round), observer, cancel);
+        if matches!(done, Err(WorkflowError::Cancelled)) {
+            pool_all(&dir, &plan, &facts)?;
+        }
+        done?;
+    }
+    pool_all(&dir, &plan, &facts)
+}
+
+/// Takes over the folds that copies of this project have done (on other machines), then pools everything. Each of `others` is a
+/// project folder or the folder of a cross-validation in it. Nothing is trained.
+pub fn merge(
+    project: &Project,
+    name: &str,
+    others: &[PathBuf],
+    observer: &mut Observer,
+) -> Result<CrossValidationReport, WorkflowError> {
+    let dir = folder(project, name)?;
+    let facts = Facts::of(project)?;
+    let plan = merge::take_over(&dir, name, others, &facts, observer)?;
+    pool_all(&dir, &plan, &facts)
+}
+
+fn pool_all(dir: &std::path::Path, plan: &Plan, facts: &Facts) -> Result<CrossValidationReport, WorkflowError> {
+    let all_folds = facts.folds();
+    let mut folds = Vec::new();
+    for &number in &all_folds {
+        folds.extend(Fold::at(dir, number, plan).record()?);
+    }
+    let (rounds, mut files) = pool::write(dir, facts, &folds)?;
+    let summary = dir.join("summary.json");
+    files.push(summary.clone());
+    let report = CrossValidationReport { dir: dir.to_path_buf(), all_folds, folds, rounds, files };
+    plan::write_json(&summary, &report)?;
+    Ok(report)
+}
+
+/// `runs/<name>`; a name that could be another folder is refused.
+fn folder(project: &Project, name: &str) -> Result<PathBuf, WorkflowError> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_round = name.chars().all(|c| c.is_ascii_digit());
+    if is_round || name.starts_with('.') || !name.chars().all(is_plain) {
+        return Err(WorkflowError::Refused(format!(
+            "`{name}` cannot name a cross-validation: use letters, digits, - and _, and not digits alone (those are rounds)."
+        )));
+    }
+    Ok(project.runs_dir().join(name))
+}
+
+fn chosen_folds(facts: &Facts, wanted: &[u8]) -> Result<Vec<u8>, WorkflowError> {
+    let known = folds_of(&facts.images);
+    if known.len() < 2 {
+        return Err(WorkflowError::Refused(format!(
+            "a cross-validation needs images in at least two folds; this project has folds {known:?}."
+        )));
+    }
+    match wanted.iter().find(|fold| !known.contains(fold)) {
+        Some(fold) => Err(WorkflowError::Refused(format!(
+            "fold {fold} has no images in this project; the folds with images are {known:?}."
+        ))),
+        None if wanted.is_empty() => Ok(known),
+        None => Ok(wanted.to_vec()),
+    }
+}
+
+/// Tells where the work is.
+fn announce(observer: &mut Observer, at: FoldProgress) {
+    observer(WorkEvent::Fold(at));
+}

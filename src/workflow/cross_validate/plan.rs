@@ -1,0 +1,133 @@
+//! What makes results of several folds, sittings and machines belong together: the settings and the data. Must not know how folds run.
+
+use std::fs;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::pool::Facts;
+use crate::training::{FREE_SETTINGS, RoundConfig};
+use crate::workflow::{WorkflowError, write_atomically};
+
+const FILE: &str = "plan.json";
+
+/// `plan.json`: written when a cross-validation begins, never changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanFile {
+    made_by: String,
+    /// See [`Facts::fingerprint`].
+    data: String,
+    config_toml: String,
+}
+
+/// The settings of this run and what identifies the cross-validation that it belongs to.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub config: RoundConfig,
+    /// blake3 of the settings that change what is learnt and of the data.
+    pub id: String,
+    data: String,
+}
+
+impl Plan {
+    /// A plan that may begin in `dir` or go on with the one there; other settings or other data are refused by name. Writes nothing.
+    pub fn new(dir: &Path, config: &RoundConfig, facts: &Facts) -> Result<Self, WorkflowError> {
+        let config = RoundConfig { test_folds: Vec::new(), ..config.clone() };
+        config.check()?;
+        let data = facts.fingerprint();
+        if let Some(begun) = Self::read(dir)? {
+            check_same(dir, &begun, &config, &data)?;
+        }
+        Ok(Self { id: id_of(&config, &data), config, data })
+    }
+
+    /// Writes the plan down, where it is not yet.
+    pub fn begin(&self, dir: &Path) -> Result<(), WorkflowError> {
+        if Self::exists(dir) {
+            return Ok(());
+        }
+        fs::create_dir_all(dir)
+            .map_err(WorkflowError::io(dir, "Check that the project's folder may be written to."))?;
+        let made_by = env!("CARGO_PKG_VERSION").to_owned();
+        let file = PlanFile { made_by, data: self.data.clone(), config_toml: self.config.to_toml() };
+        write_json(&dir.join(FILE), &file)
+    }
+
+    /// The plan of the cross-validation in `dir`, to be checked against `facts`.
+    pub fn of_folder(dir: &Path, facts: &Facts) -> Result<Self, WorkflowError> {
+        let Some(file) = Self::read(dir)? else {
+            return Err(WorkflowError::Refused(format!("{}: there is no cross-validation here.", dir.display())));
+        };
+        let config = RoundConfig::from_toml(&file.config_toml, &dir.join(FILE).display().to_string())?;
+        let data = facts.fingerprint();
+        check_same(dir, &file, &config, &data)?;
+        Ok(Self { id: id_of(&config, &data), config, data })
+    }
+
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(FILE).is_file()
+    }
+
+    /// The settings of every round of `fold`.
+    pub fn config_of(&self, fold: u8) -> RoundConfig {
+        let train_folds = self.config.train_folds.iter().copied().filter(|other| *other != fold).collect();
+        RoundConfig { test_folds: vec![fold], train_folds, ..self.config.clone() }
+    }
+
+    fn read(dir: &Path) -> Result<Option<PlanFile>, WorkflowError> {
+        if Self::exists(dir) { read_json(&dir.join(FILE)).map(Some) } else { Ok(None) }
+    }
+}
+
+fn check_same(dir: &Path, begun: &PlanFile, config: &RoundConfig, data: &str) -> Result<(), WorkflowError> {
+    let before = RoundConfig::from_toml(&begun.config_toml, &dir.join(FILE).display().to_string())?;
+    let changed: Vec<String> = before
+        .differences(config)
+        .into_iter()
+        .filter(|d| !FREE_SETTINGS.contains(&d.key.as_str()) && d.key != "preset")
+        .map(|d| format!("`{}` was {} and is {}", d.key, d.before, d.after))
+        .collect();
+    if !changed.is_empty() {
+        return Err(WorkflowError::Refused(format!(
+            "{}: this cross-validation began with other settings: {}. Set them back, or give the new one a --name of its own.",
+            dir.display(),
+            changed.join(", ")
+        )));
+    }
+    if begun.data != data {
+        return Err(WorkflowError::Refused(format!(
+            "{}: this cross-validation was made with other images, folds or annotations than this project has now. Begin a new \
+             one with a --name of its own.",
+            dir.display()
+        )));
+    }
+    Ok(())
+}
+
+/// The same on every machine, whatever its device and number of loader threads.
+fn id_of(config: &RoundConfig, data: &str) -> String {
+    let fixed = RoundConfig::default().differences(config);
+    let fixed = fixed.iter().filter(|d| !FREE_SETTINGS.contains(&d.key.as_str()) && d.key != "preset");
+    let mut hasher = blake3::Hasher::new();
+    for difference in fixed {
+        hasher.update(format!("{}={}\n", difference.key, difference.after).as_bytes());
+    }
+    hasher.update(data.as_bytes());
+    hasher.finalize().to_hex().to_string()
+}
+
+pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), WorkflowError> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| WorkflowError::BadFile { path: path.to_path_buf(), reason: e.to_string() })?;
+    write_atomically(path, text.as_bytes())
+}
+
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, WorkflowError> {
+    let text = fs::read_to_string(path).map_err(WorkflowError::io(path, "Check the file's rights."))?;
+    serde_json::from_str(&text).map_err(|e| WorkflowError::BadFile {
+        path: path.to_path_buf(),
+        reason: format!("{e}; the file is damaged or of another version"),
+    })
+}

@@ -1,0 +1,182 @@
+//! The folds' detections pooled as FDDB pools them: all images at once, nothing averaged. Must not know how they were made.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::fold::{Fold, FoldRecord};
+use crate::domain::{Annotation, AnnotationSource, DatasetId, ImageId, ImageRecord, write_together};
+use crate::evaluation::fddb_text::{Shape, UnreadableScores, read_detections};
+use crate::evaluation::{FoldCurves, FoldSpread, Matching, ScoredRegion, curves_csv, match_images};
+use crate::store::{Dataset, NewDataset, NewImage};
+use crate::workflow::evaluate::RateRow;
+use crate::workflow::held_out::{HeldOut, OutputShape};
+use crate::workflow::split::folds_of;
+use crate::workflow::status::rates;
+use crate::workflow::{Project, WorkflowError};
+
+/// The project's images with the annotations that came with them; verdicts and promoted faces are left behind.
+#[derive(Debug)]
+pub(super) struct Facts {
+    datasets: Vec<Dataset>,
+    /// By dataset, then in the order of import: FDDB's list order.
+    pub images: Vec<ImageRecord>,
+    truth: HashMap<ImageId, Vec<Annotation>>,
+}
+
+impl Facts {
+    pub fn of(project: &Project) -> Result<Self, WorkflowError> {
+        let store = project.open_store()?;
+        let mut images = store.images()?;
+        images.sort_by_key(|image| (image.dataset.0, image.id.0));
+        let mut truth = store.all_ground_truth()?;
+        for annotations in truth.values_mut() {
+            annotations.retain(|a| a.source == AnnotationSource::Imported);
+        }
+        Ok(Self { datasets: store.datasets()?, images, truth })
+    }
+
+    pub fn folds(&self) -> Vec<u8> {
+        folds_of(&self.images)
+    }
+
+    /// blake3 over names, contents, folds and annotations in their order: equal on every machine that imported the same data.
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for image in &self.images {
+            let ImageRecord { name, content_hash, width, height, fold, .. } = image;
+            let faces = self.truth.get(&image.id).map_or(&[][..], Vec::as_slice);
+            hasher.update(format!("{name}\0{content_hash}\0{width}x{height}\0{fold:?}\0{faces:?}\n").as_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// The same datasets for another project.
+    pub fn new_datasets(&self) -> Vec<NewDataset> {
+        let images_of = |dataset: DatasetId| self.images.iter().filter(move |image| image.dataset == dataset);
+        let of_dataset = |dataset: &Dataset| NewDataset {
+            name: dataset.name.clone(),
+            kind: dataset.kind.clone(),
+            root: dataset.root.clone(),
+            images: images_of(dataset.id).map(|image| self.new_image(image)).collect(),
+        };
+        self.datasets.iter().map(of_dataset).collect()
+    }
+
+    fn new_image(&self, image: &ImageRecord) -> NewImage {
+        NewImage {
+            name: image.name.clone(),
+            path: PathBuf::from(&image.path),
+            content_hash: image.content_hash.clone(),
+            width: image.width,
+            height: image.height,
+            fold: image.fold,
+            faces: self.truth.get(&image.id).cloned().unwrap_or_default(),
+        }
+    }
+
+    fn images_of_fold(&self, fold: u8) -> Vec<ImageRecord> {
+        self.images.iter().filter(|image| image.fold == Some(fold)).cloned().collect()
+    }
+}
+
+/// A round over all folds that have it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PooledRound {
+    pub round: u32,
+    pub folds: Vec<u8>,
+    pub shapes: Vec<PooledRates>,
+}
+
+/// The pooled curve of one output shape in numbers; the whole of it is in the files.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PooledRates {
+    /// `rectangle` or `ellipse`.
+    pub shape: &'static str,
+    pub images: usize,
+    pub faces: u64,
+    /// At false positives over all folds.
+    pub pooled: Vec<RateRow>,
+    /// Between the folds, at equal false positives per fold.
+    pub spread: Vec<FoldSpread>,
+}
+
+/// Pools every round and shape of the records and writes `round-<n>/<shape>/{DiscROC.txt,ContROC.txt,curves.csv}`; the files.
+pub(super) fn write(
+    dir: &Path,
+    facts: &Facts,
+    records: &[FoldRecord],
+) -> Result<(Vec<PooledRound>, Vec<PathBuf>), WorkflowError> {
+    let rounds = records.iter().map(|record| record.rounds.len() as u32).max().unwrap_or(0);
+    let (mut pooled, mut files) = (Vec::new(), Vec::new());
+    for round in 1..=rounds {
+        let having: Vec<&FoldRecord> = records.iter().filter(|r| round <= r.rounds.len() as u32).collect();
+        let mut shapes = Vec::new();
+        for shape in [OutputShape::Rectangle, OutputShape::Ellipse] {
+            let has = |r: &&FoldRecord| r.rounds[round as usize - 1].shapes.iter().any(|s| s == shape.as_str());
+            if having.iter().all(has) {
+                let (rates, written) = pool(dir, facts, &having, round, shape)?;
+                shapes.push(rates);
+                files.extend(written);
+            }
+        }
+        pooled.push(PooledRound { round, folds: having.iter().map(|r| r.fold).collect(), shapes });
+    }
+    Ok((pooled, files))
+}
+
+fn pool(
+    dir: &Path,
+    facts: &Facts,
+    records: &[&FoldRecord],
+    round: u32,
+    shape: OutputShape,
+) -> Result<(PooledRates, Vec<PathBuf>), WorkflowError> {
+    let (mut images, mut detections) = (Vec::new(), Vec::new());
+    for record in records {
+        let of_fold = facts.images_of_fold(record.fold);
+        let file = Fold::detections_file(dir, record.fold, round, shape);
+        detections.extend(read(&file, shape, &of_fold)?);
+        images.extend(of_fold);
+    }
+    let folds: Vec<Option<u8>> = images.iter().map(|image| image.fold).collect();
+    let held_out = HeldOut::new(images, &facts.truth);
+    let evaluated = held_out.evaluated(detections.into_iter());
+    let curves = FoldCurves::new(&match_images(&evaluated, Matching::Official), &folds);
+    let labels: Vec<String> = curves.folds.keys().map(|fold| format!("fold {fold}")).collect();
+    let labelled = std::iter::once(("pooled", &curves.pooled));
+    let csv = curves_csv(labelled.chain(labels.iter().map(String::as_str).zip(curves.folds.values())));
+    let out = dir.join(format!("round-{round}")).join(shape.as_str());
+    let contents = [
+        ("DiscROC.txt".to_owned(), curves.pooled.disc_text().into_bytes()),
+        ("ContROC.txt".to_owned(), curves.pooled.cont_text().into_bytes()),
+        ("curves.csv".to_owned(), csv.into_bytes()),
+    ];
+    let advice = "Check that the project's folder may be written to.";
+    write_together(&out, &contents).map_err(|(path, cause)| WorkflowError::io(&path, advice)(cause))?;
+    let row = |(false_positives, discrete, continuous)| RateRow { false_positives, discrete, continuous };
+    let found = PooledRates {
+        shape: shape.as_str(),
+        images: evaluated.len(),
+        faces: curves.pooled.faces,
+        pooled: rates(&curves.pooled).into_iter().map(row).collect(),
+        spread: curves.spread(),
+    };
+    Ok((found, contents.iter().map(|(name, _)| out.join(name)).collect()))
+}
+
+/// The detections of a fold's images, in their order.
+fn read(file: &Path, shape: OutputShape, images: &[ImageRecord]) -> Result<Vec<Vec<ScoredRegion>>, WorkflowError> {
+    let bad = |reason: String| WorkflowError::BadFile { path: file.to_path_buf(), reason };
+    let columns = match shape {
+        OutputShape::Rectangle => Shape::Rectangle,
+        OutputShape::Ellipse => Shape::Ellipse,
+    };
+    let blocks = read_detections(&[file], columns, UnreadableScores::Refuse).map_err(|e| bad(e.to_string()))?;
+    let is_same = blocks.len() == images.len() && blocks.iter().zip(images).all(|(b, i)| b.name == i.name);
+    if !is_same {
+        return Err(bad("it does not hold the images of this fold in their order; test the fold again".to_owned()));
+    }
+    Ok(blocks.into_iter().map(|block| block.regions).collect())
+}

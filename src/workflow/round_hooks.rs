@@ -1,0 +1,136 @@
+//! What a running round leaves in the project: metrics and curves in the store, detections on the held-out images beside the
+//! checkpoints, events for whoever watches. Must not know how a step is made.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::detect::detect_files;
+use super::held_out::{HeldOut, OutputShape};
+use super::{Observer, WorkEvent, WorkflowError, fold_label};
+use crate::detector::Detector;
+use crate::domain::{Cancel, RoundId, RoundRecord};
+use crate::evaluation::{FoldCurves, RocCurve};
+use crate::store::Store;
+use crate::training::{Losses, RoundHooks, TrainEvent};
+
+/// Metrics are written to the store in batches of at least this many values: one transaction each.
+const METRIC_BATCH: usize = 450;
+
+/// The best checkpoint is the one with the highest discrete TPR at this many false positives.
+const MERIT_FALSE_POSITIVES: u64 = 50;
+
+/// The hooks of one round.
+pub(super) struct Hooks<'a, 'b> {
+    store: &'a mut Store,
+    round: &'a RoundRecord,
+    held_out: HeldOut,
+    /// Of the held-out images.
+    files: Vec<PathBuf>,
+    run_dir: &'a Path,
+    observer: &'a mut Observer<'b>,
+    cancel: &'a Cancel,
+    curves: Vec<(String, RocCurve)>,
+    metrics: Vec<(u64, &'static str, f64)>,
+    failure: Option<WorkflowError>,
+}
+
+impl<'a, 'b> Hooks<'a, 'b> {
+    pub fn new(
+        store: &'a mut Store,
+        round: &'a RoundRecord,
+        held_out: HeldOut,
+        files: Vec<PathBuf>,
+        run_dir: &'a Path,
+        observer: &'a mut Observer<'b>,
+        cancel: &'a Cancel,
+    ) -> Self {
+        let (curves, metrics) = (Vec::new(), Vec::new());
+        Self { store, round, held_out, files, run_dir, observer, cancel, curves, metrics, failure: None }
+    }
+
+    /// Writes what is left to write; the curves of the last evaluation, by output shape.
+    pub fn finish(mut self) -> Result<Vec<(String, RocCurve)>, WorkflowError> {
+        self.flush()?;
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok(self.curves),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), WorkflowError> {
+        if !self.metrics.is_empty() {
+            let rows: Vec<(u64, &str, f64)> = std::mem::take(&mut self.metrics);
+            self.store.append_metrics(self.round.id, &rows)?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, event: &TrainEvent) {
+        let TrainEvent::Step(step) = event else {
+            if matches!(event, TrainEvent::Checkpoint { .. }) {
+                self.flush_or_stop();
+            }
+            return;
+        };
+        let losses = Losses::NAMES.into_iter().zip(step.losses.values());
+        let rest = [("loss", step.total), ("lr", step.lr), ("grad_norm", step.grad_norm), ("step_s", step.seconds)];
+        self.metrics.extend(losses.chain(rest).map(|(name, value)| (step.step, name, value)));
+        let memory = step.usage.memory_bytes.map(|bytes| ("memory_bytes", bytes as f64));
+        let gpu =
+            step.usage.gpu.map(|gpu| [("gpu_percent", f64::from(gpu.percent)), ("gpu_bytes", gpu.memory_bytes as f64)]);
+        self.metrics
+            .extend(memory.into_iter().chain(gpu.into_iter().flatten()).map(|(name, value)| (step.step, name, value)));
+        if self.metrics.len() >= METRIC_BATCH {
+            self.flush_or_stop();
+        }
+    }
+
+    fn flush_or_stop(&mut self) {
+        if let Err(error) = self.flush() {
+            self.failure.get_or_insert(error);
+            self.cancel.cancel();
+        }
+    }
+}
+
+impl RoundHooks for Hooks<'_, '_> {
+    fn event(&mut self, event: TrainEvent) {
+        self.note(&event);
+        (self.observer)(WorkEvent::Train(event));
+    }
+
+    fn evaluate(&mut self, step: u64, detector: &Detector) -> Result<Option<f64>, String> {
+        if self.held_out.images.is_empty() {
+            return Ok(None);
+        }
+        let what = format!("Evaluating at step {step}");
+        let found =
+            detect_files(detector, &self.files, &what, self.observer, self.cancel).map_err(|e| e.to_string())?;
+        if self.cancel.is_cancelled() {
+            return Ok(None);
+        }
+        let shapes = OutputShape::of(detector.config());
+        self.held_out.write(self.run_dir, &found, &shapes).map_err(|e| e.to_string())?;
+        self.curves.clear();
+        for shape in shapes {
+            let FoldCurves { pooled, folds } = self.held_out.curves(&found, shape);
+            // A single fold's curve is the pooled one.
+            let folds = if folds.len() < 2 { BTreeMap::new() } else { folds };
+            let of_folds = folds.into_iter().map(|(fold, curve)| (fold_label(shape.as_str(), fold), curve));
+            for (label, curve) in std::iter::once((shape.as_str().to_owned(), pooled)).chain(of_folds) {
+                put_curve(self.store, self.round.id, step, &label, &curve).map_err(|e| e.to_string())?;
+                let (round, label_shown, shown) = (self.round.number, label.clone(), curve.clone());
+                (self.observer)(WorkEvent::Curve { round, step, label: label_shown, curve: shown });
+                self.curves.push((label, curve));
+            }
+        }
+        Ok(self.curves.first().map(|(_, curve)| curve.discrete_tpr_at(MERIT_FALSE_POSITIVES)))
+    }
+}
+
+fn put_curve(store: &mut Store, round: RoundId, step: u64, label: &str, curve: &RocCurve) -> Result<(), WorkflowError> {
+    let json =
+        serde_json::to_string(curve).map_err(|e| WorkflowError::Refused(format!("a curve cannot be written: {e}")))?;
+    store.put_curve(round, step, label, &json)?;
+    Ok(())
+}

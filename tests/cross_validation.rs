@@ -1,0 +1,176 @@
+//! Cross-validation from outside: cut off and gone on with, split over machines and merged, without a test image ever being learnt from.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![cfg(feature = "torch")]
+
+#[path = "support/tiny_project.rs"]
+mod tiny_project;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use quarry::domain::{Cancel, HardNegativeSource};
+use quarry::evaluation::fddb_text::{Shape, UnreadableScores, read_detections};
+use quarry::training::{RoundConfig, TrainEvent};
+use quarry::workflow::cross_validate::{CrossValidation, CrossValidationReport, DEFAULT_NAME, cross_validate, merge};
+use quarry::workflow::{Project, WorkEvent, WorkflowError};
+
+fn request(rounds: u32, folds: &[u8]) -> CrossValidation {
+    let more = "iterations = 3\ncheckpoint_every = 1\nhard_negatives = \"unreviewed\"";
+    let config = RoundConfig::from_toml(&tiny_project::settings(more), "tests").unwrap();
+    CrossValidation { name: DEFAULT_NAME.to_owned(), config, rounds, folds: folds.to_vec() }
+}
+
+fn run(project: &Project, request: &CrossValidation) -> Result<CrossValidationReport, WorkflowError> {
+    tch::set_num_threads(1);
+    cross_validate(project, request, &mut |_| {}, &Cancel::new())
+}
+
+/// Runs until `step` steps were made, then cancels.
+fn cut_off(project: &Project, request: &CrossValidation, step: usize) {
+    tch::set_num_threads(1);
+    let (cancel, mut steps) = (Cancel::new(), 0);
+    let flag = cancel.clone();
+    let mut watch = |event| {
+        if let WorkEvent::Train(TrainEvent::Step(_)) = event {
+            steps += 1;
+            if steps == step {
+                flag.cancel();
+            }
+        }
+    };
+    let ended = cross_validate(project, request, &mut watch, &cancel);
+    assert!(matches!(ended, Err(WorkflowError::Cancelled)), "{ended:?}");
+}
+
+/// The pooled files by their path below the cross-validation's folder.
+fn results(report: &CrossValidationReport) -> BTreeMap<PathBuf, Vec<u8>> {
+    let of_curves = report.files.iter().filter(|file| !file.ends_with("summary.json"));
+    of_curves.map(|file| (file.strip_prefix(&report.dir).unwrap().to_owned(), fs::read(file).unwrap())).collect()
+}
+
+#[test]
+fn what_was_cut_off_or_split_over_machines_ends_in_the_same_curves() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = tiny_project::make(dir.path(), "whole", 6, 3);
+    cut_off(&whole, &request(2, &[]), 2);
+    cut_off(&whole, &request(2, &[]), 3);
+    // Nine steps later the second round of the second fold is at work.
+    cut_off(&whole, &request(2, &[]), 8);
+    let report = run(&whole, &request(2, &[])).unwrap();
+    let rounds: Vec<(u32, &[u8])> = report.rounds.iter().map(|r| (r.round, r.folds.as_slice())).collect();
+    assert_eq!(rounds, [(1, &[1, 2, 3][..]), (2, &[1, 2, 3][..])]);
+    for shape in report.rounds.iter().flat_map(|round| &round.shapes) {
+        assert_eq!((shape.images, shape.faces), (6, 6), "the scenes are never tested on");
+    }
+    for fold in &report.folds {
+        assert!(fold.rounds.iter().all(|round| round.steps == 3), "{fold:?}");
+        assert_eq!(fold.rounds[0].hard_negatives, 0);
+        check_no_leak(&report.dir.join(format!("fold-{}", fold.fold)), fold.fold);
+    }
+    assert!(report.folds.iter().any(|fold| 0 < fold.rounds[1].hard_negatives), "nothing was mined: {:?}", report.folds);
+
+    let first = tiny_project::make(dir.path(), "first", 6, 3);
+    let second = tiny_project::make(dir.path(), "second", 6, 3);
+    let part = run(&first, &request(2, &[1])).unwrap();
+    assert_eq!(part.rounds[1].folds, [1]);
+    run(&second, &request(2, &[2, 3])).unwrap();
+    let merged = merge(&first, DEFAULT_NAME, &[second.dir().to_owned()], &mut |_| {}).unwrap();
+    assert_eq!(merged.rounds, report.rounds);
+    assert_eq!(results(&merged), results(&report));
+    assert!(results(&merged).keys().any(|file| file.ends_with("round-2/rectangle/DiscROC.txt")));
+
+    // Everything is done: nothing is trained again.
+    let mut trained = 0;
+    let again = cross_validate(
+        &first,
+        &request(2, &[]),
+        &mut |event| trained += usize::from(matches!(event, WorkEvent::Train(_))),
+        &Cancel::new(),
+    );
+    assert_eq!((results(&again.unwrap()), trained), (results(&report), 0));
+}
+
+/// The fold's project trained, mined and tested on the right sides.
+fn check_no_leak(dir: &Path, fold: u8) {
+    let store = Project::open(dir).unwrap().open_store().unwrap();
+    let images = store.images().unwrap();
+    let folds: BTreeMap<_, _> = images.iter().map(|image| (image.id, image.fold)).collect();
+    for round in store.rounds().unwrap() {
+        let config = RoundConfig::from_toml(&round.config_toml, "stored").unwrap();
+        assert_eq!(config.test_folds, [fold]);
+        for image in &images {
+            let candidates = store.candidates_of_image(image.id).unwrap();
+            assert!(candidates.is_empty() || image.fold != Some(fold), "mined on {}", image.name);
+        }
+        let tested = dir.join(format!("runs/{}/held-out-rectangle.txt", round.number));
+        let blocks = read_detections(&[tested], Shape::Rectangle, UnreadableScores::Refuse).unwrap();
+        let names: Vec<&str> = blocks.iter().map(|block| block.name.as_str()).collect();
+        let expected: Vec<&str> =
+            images.iter().filter(|image| image.fold == Some(fold)).map(|image| image.name.as_str()).collect();
+        assert_eq!(names, expected);
+    }
+    let hard = store.hard_negatives(HardNegativeSource::Unreviewed, 99).unwrap();
+    assert!(hard.keys().all(|image| folds[image] != Some(fold)));
+}
+
+#[test]
+fn the_projects_own_verdicts_and_rounds_do_not_reach_a_fold() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "p", 4, 2);
+    let mut store = project.open_store().unwrap();
+    let round = store.start_round(&request(1, &[]).config.to_toml()).unwrap();
+    let image = store.images().unwrap()[0].id;
+    let candidate = quarry::store::NewCandidate {
+        image,
+        bbox: quarry::geometry::BoundingBox::new(1.0, 1.0, 9.0, 9.0),
+        score: 0.9,
+        max_iou: 0.0,
+        kind: quarry::domain::FalsePositiveKind::Background,
+    };
+    store.replace_candidates(round.id, &[candidate]).unwrap();
+    let id = store.candidates_of_image(image).unwrap()[0].id;
+    let shape = quarry::domain::FaceShape::Rectangle(candidate.bbox);
+    store.record_missed_face(id, "tester", shape, None, 1).unwrap();
+    let report = run(&project, &request(1, &[1])).unwrap();
+    let fold = Project::open(&report.dir.join("fold-1")).unwrap().open_store().unwrap();
+    assert_eq!(fold.rounds().unwrap().len(), 1);
+    let faces: usize = fold.all_ground_truth().unwrap().values().map(Vec::len).sum();
+    assert_eq!(faces, 4, "the promoted face stayed behind");
+}
+
+#[test]
+fn other_settings_other_data_and_missing_folds_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "p", 4, 2);
+    let check = |project: &Project, request: &CrossValidation, expected: &[&str]| {
+        let message = run(project, request).unwrap_err().to_string();
+        for part in expected {
+            assert!(message.contains(part), "{message:?} lacks {part:?}");
+        }
+    };
+    check(&project, &request(1, &[7]), &["fold 7", "[1, 2]"]);
+    let named = |name: &str| CrossValidation { name: name.to_owned(), ..request(1, &[]) };
+    for bad in ["2", "../x", "", ".x"] {
+        check(&project, &named(bad), &["cannot name"]);
+    }
+    let mut on_dataset = request(1, &[]);
+    on_dataset.config.test_dataset = "scenes".to_owned();
+    check(&project, &on_dataset, &["test_dataset"]);
+    let mut confirmed = request(2, &[]);
+    confirmed.config.hard_negatives = HardNegativeSource::Confirmed;
+    check(&project, &confirmed, &["fold 1", "nobody has reviewed round 1", "fold-1"]);
+
+    run(&project, &request(1, &[1])).unwrap();
+    let mut other = request(1, &[]);
+    (other.config.seed, other.config.workers) = (5, 1);
+    check(&project, &other, &["`seed` was 1 and is 5", "--name"]);
+    let stranger = tiny_project::make(&dir.path().join("else"), "p", 6, 2);
+    let message = merge(&stranger, DEFAULT_NAME, &[project.dir().to_owned()], &mut |_| {}).unwrap_err().to_string();
+    assert!(message.contains("other images"), "{message}");
+    let nothing = merge(&project, DEFAULT_NAME, &[stranger.dir().to_owned()], &mut |_| {}).unwrap_err().to_string();
+    assert!(nothing.contains("no cross-validation here"), "{nothing}");
+    let one_fold = tiny_project::make(&dir.path().join("one"), "p", 2, 1);
+    check(&one_fold, &request(1, &[]), &["at least two folds"]);
+}
