@@ -1,4 +1,5 @@
-//! Writes the place of libtorch into the binary (rpath), so that plain `cargo run` and `cargo test` find it.
+//! Writes the place of libtorch into what is linked (rpath), so that plain `cargo run` and `cargo test` find it, and keeps the
+//! binary itself free of it (`src/cli/late.rs` tells why).
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
@@ -8,5 +9,14 @@ fn main() {
     if let Some(libtorch) = std::env::var_os("LIBTORCH") {
         let lib = std::path::Path::new(&libtorch).join("lib");
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    }
+    // The static initialisers of torch-sys would tie the binary to libtorch although nothing in it is called. LLD, Rust's own
+    // linker on this target, can leave the archive out; another linker links it, and only the start is slower.
+    let target = std::env::var("TARGET").unwrap_or_default();
+    let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let own_linker =
+        std::env::var_os("RUSTC_LINKER").is_none() && !flags.contains("linker") && !flags.contains("fuse-ld");
+    if target == "x86_64-unknown-linux-gnu" && own_linker {
+        println!("cargo:rustc-link-arg-bin=quarry=-Wl,--remap-inputs=*/libtorch_sys-*.rlib=/dev/null");
     }
 }

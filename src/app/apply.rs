@@ -1,5 +1,7 @@
 //! Carries commands out: the only place that changes the app.
 
+use std::path::Path;
+
 use egui::Context;
 
 use super::action::{Action, Scope};
@@ -9,10 +11,12 @@ use super::drain::waits;
 use super::session::Session;
 use super::views::curves::CurvesCommand;
 use super::views::review::{Decision, Layout, Nudge, REASONS, ReviewCommand, nudge};
-use super::{QuarryApp, ReviewModel};
+use super::{QuarryApp, ReviewModel, export};
 use crate::domain::Verdict;
+use crate::evaluation::roc_file::ColumnOrder;
 use crate::jobs::WriteRequest;
 use crate::workflow::Project;
+use crate::workflow::roc_import::{RocImportError, forget_roc, import_roc, imported_rocs};
 
 impl QuarryApp {
     pub(super) fn apply(&mut self, command: Command, ctx: &Context) {
@@ -73,6 +77,9 @@ impl QuarryApp {
                 self.review = ReviewModel::default();
                 self.train = super::TrainModel::default();
                 self.curves.clear();
+                let (imported, unreadable) = imported_rocs(session.project.dir());
+                imported.into_iter().for_each(|roc| self.curves.put_imported(export::imported(roc)));
+                unreadable.iter().for_each(|error| self.say_error(error.to_string()));
                 self.session = Some(session);
                 self.start.path.clear();
             }
@@ -231,6 +238,31 @@ impl QuarryApp {
                 self.show_screen(Screen::Review);
             }
             CurvesCommand::Export(format) => self.ask(Ask::Save(format)),
+            CurvesCommand::ChooseRoc => self.ask(Ask::RocFile),
+            CurvesCommand::ReadRoc(path, order) => self.read_roc(&path, order),
+            CurvesCommand::LeaveRoc => self.curves.ambiguous = None,
+            CurvesCommand::ForgetRoc(name) => self.forget_roc(&name),
+        }
+    }
+
+    fn read_roc(&mut self, path: &Path, order: Option<ColumnOrder>) {
+        let Some(session) = &self.session else { return self.say_error("Open a project first: it keeps the curve") };
+        self.curves.ambiguous = None;
+        match import_roc(&session.project, path, order) {
+            Ok(roc) => {
+                self.say(format!("{}: {}", roc.name, roc.notes));
+                self.curves.put_imported(export::imported(roc));
+            }
+            Err(RocImportError::Ambiguous(_)) => self.curves.ambiguous = Some(path.to_owned()),
+            Err(RocImportError::Failed(error)) => self.say_error(error.to_string()),
+        }
+    }
+
+    fn forget_roc(&mut self, name: &str) {
+        let Some(session) = &self.session else { return };
+        match forget_roc(&session.project, name) {
+            Ok(()) => self.curves.published.retain(|p| !(p.imported && p.name == name)),
+            Err(error) => self.say_error(error.to_string()),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::jobs::{Clerk, Waker};
 pub enum Ask {
     Folder(FolderPurpose),
     Save(ExportFormat),
+    RocFile,
 }
 
 /// What was chosen; `None` when the dialog was closed.
@@ -31,6 +32,13 @@ fn choose(ask: Ask) -> Option<PathBuf> {
                 FolderPurpose::ImportFolder => "A folder of photographs without faces",
             };
             rfd::FileDialog::new().set_title(title).pick_folder()
+        }
+        Ask::RocFile => {
+            let title = "A ROC file: *DiscROC.txt or *ContROC.txt";
+            rfd::FileDialog::new().set_title(title).add_filter("ROC", &["txt"]).pick_file()
+        }
+        Ask::Save(ExportFormat::Official) => {
+            rfd::FileDialog::new().set_title("A folder for the official ROC files").pick_folder()
         }
         Ask::Save(format) => {
             let extension = format.extension();

@@ -6,7 +6,7 @@ use egui::Context;
 
 use super::command::{Command, FolderPurpose, ImportKind};
 use super::dialogs::Ask;
-use super::views::curves::CurveKey;
+use super::views::curves::{CurveKey, CurvesCommand};
 use super::views::review::{Layout, Saved};
 use super::{Action, DRAIN_BUDGET, QuarryApp, Screen, export};
 use crate::domain::RoundRecord;
@@ -137,6 +137,9 @@ impl QuarryApp {
                 Ok(()) => self.say(format!("Written to {}", path.display())),
                 Err(reason) => self.say_error(reason),
             },
+            Ok((Ask::RocFile, Some(path))) => {
+                self.commands.push(Command::Curves(CurvesCommand::ReadRoc(path, None)));
+            }
             Ok((_, None)) => {}
             Err(reason) => self.say_error(reason),
         }

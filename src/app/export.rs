@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::views::curves::{CurveKey, CurvesModel, ExportFormat, Published};
 use crate::evaluation::figure::{Figure, FigureCurve, FigureMarkers};
-use crate::evaluation::palette::{CurveStyle, curve_style};
+use crate::evaluation::palette::{CurveStyle, PUBLISHED, curve_style};
 use crate::evaluation::published::published_methods;
-use crate::evaluation::{PlotCurve, RocCurve, ScoreKind, curves_csv};
+use crate::evaluation::{CurvePoint, PlotCurve, RocCurve, ScoreKind, curves_csv};
+use crate::workflow::roc_import::ImportedRoc;
 use crate::workflow::write_atomically;
 
 /// Curves from the literature.
@@ -20,8 +21,22 @@ pub fn published() -> Vec<Published> {
             name: method.label(),
             notes: method.notes,
             shown: false,
+            imported: false,
         })
         .collect()
+}
+
+/// A curve that the user brought in, shown.
+pub fn imported(roc: ImportedRoc) -> Published {
+    let points = |curve: PlotCurve| curve.points.iter().map(|p| (p.false_positives, p.rate)).collect();
+    Published {
+        discrete: points(roc.discrete),
+        continuous: points(roc.continuous),
+        name: roc.name,
+        notes: roc.notes,
+        shown: true,
+        imported: true,
+    }
 }
 
 /// Writes the shown curves to `path`.
@@ -30,8 +45,21 @@ pub fn write(model: &CurvesModel, format: ExportFormat, path: &Path) -> Result<(
         ExportFormat::Svg => figure(model).svg().map_err(|e| e.to_string())?.into_bytes(),
         ExportFormat::Png => figure(model).png().map_err(|e| e.to_string())?,
         ExportFormat::Csv => csv(model).into_bytes(),
+        ExportFormat::Official => return official(model, path),
     };
     write_atomically(path, &bytes).map_err(|e| e.to_string())
+}
+
+/// Both official files of each shown curve, into the folder `dir`.
+fn official(model: &CurvesModel, dir: &Path) -> Result<(), String> {
+    for (key, curve) in model.shown() {
+        let stem = key.text().to_lowercase().replace(", ", "-").replace(' ', "");
+        for (score, text) in [("Disc", curve.disc_text()), ("Cont", curve.cont_text())] {
+            let path = dir.join(format!("{stem}-{score}ROC.txt"));
+            write_atomically(&path, text.as_bytes()).map_err(|e| e.to_string())?;
+        }
+    }
+    Ok(())
 }
 
 fn csv(model: &CurvesModel) -> String {
@@ -47,6 +75,12 @@ fn figure(model: &CurvesModel) -> Figure {
         discrete: PlotCurve::of(curve, ScoreKind::Discrete),
         continuous: PlotCurve::of(curve, ScoreKind::Continuous),
     });
+    let brought_in = model.published.iter().filter(|p| p.shown && p.imported).enumerate().map(|(k, p)| FigureCurve {
+        label: p.name.clone(),
+        style: CurveStyle { colour: PUBLISHED, dash: curve_style(k + 1).dash },
+        discrete: plot_curve(&p.discrete),
+        continuous: plot_curve(&p.continuous),
+    });
     let shown: Vec<&str> = model.published.iter().filter(|p| p.shown).map(|p| p.name.as_str()).collect();
     let published = published_methods().into_iter().filter(|method| shown.contains(&method.label().as_str()));
     let markers = published.map(|method| FigureMarkers {
@@ -55,11 +89,16 @@ fn figure(model: &CurvesModel) -> Figure {
         continuous: method.curve(ScoreKind::Continuous),
     });
     Figure {
-        curves: curves.collect(),
+        curves: curves.chain(brought_in).collect(),
         published: markers.collect(),
         logarithmic: model.log_x,
         x_end: model.x_max as f64,
     }
+}
+
+fn plot_curve(points: &[(f64, f64)]) -> PlotCurve {
+    let point = |&(false_positives, rate): &(f64, f64)| CurvePoint { false_positives, rate, threshold: None };
+    PlotCurve::new(points.iter().map(point).collect())
 }
 
 fn style(key: &CurveKey) -> CurveStyle {
@@ -113,9 +152,37 @@ mod tests {
     }
 
     #[test]
+    fn official_files_hold_what_the_evaluation_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        write(&model(), ExportFormat::Official, dir.path()).unwrap();
+        let text = std::fs::read_to_string(dir.path().join("round2-ellipse-DiscROC.txt")).unwrap();
+        let model = model();
+        let (_, curve) = model.shown().find(|(key, _)| key.round == 2 && key.label == "ellipse").unwrap();
+        assert_eq!(text, curve.disc_text());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 6);
+    }
+
+    #[test]
+    fn an_imported_curve_is_a_line_of_the_figure() {
+        let mut model = model();
+        let curve = plot_curve(&[(0.0, 0.2), (9.0, 0.6)]);
+        let roc =
+            ImportedRoc { name: "Theirs".to_owned(), notes: String::new(), discrete: curve.clone(), continuous: curve };
+        model.put_imported(imported(roc.clone()));
+        model.put_imported(imported(roc));
+        assert_eq!(model.published.iter().filter(|p| p.imported).count(), 1);
+        assert!(figure(&model).svg().unwrap().contains("Theirs"));
+        model.clear();
+        assert!(!model.published.is_empty() && model.published.iter().all(|p| !p.imported));
+    }
+
+    #[test]
     fn each_format_is_written() {
         let dir = tempfile::tempdir().unwrap();
         for format in ExportFormat::ALL {
+            if format == ExportFormat::Official {
+                continue;
+            }
             let path = dir.path().join(format.extension());
             write(&model(), format, &path).unwrap();
             assert!(100 < std::fs::metadata(&path).unwrap().len(), "{format:?}");

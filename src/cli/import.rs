@@ -7,26 +7,52 @@ use clap::builder::PossibleValuesParser;
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
 use crate::dataset::ImportSummary;
+use crate::evaluation::roc_file::ColumnOrder;
 use crate::workflow::Project;
 use crate::workflow::import::{ImportFormat, import};
+use crate::workflow::roc_import::{RocImportError, import_roc};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  quarry import fddb FDDB --project faces\n  quarry import folder scenes --project faces --dry-run"
+    after_help = "Examples:\n  quarry import fddb FDDB --project faces\n  quarry import folder scenes --project faces --dry-run\n  quarry import roc MTCNN_DiscROC.txt --project faces"
 )]
 pub struct ImportArgs {
-    /// How the dataset is laid out; `folder` is a folder of photographs without faces
-    #[arg(value_parser = PossibleValuesParser::new(ImportFormat::ALL.map(ImportFormat::as_str)))]
+    /// How the dataset is laid out; `folder` is a folder of photographs without faces, `roc` a ROC file of others
+    #[arg(value_parser = PossibleValuesParser::new(ImportFormat::ALL.map(ImportFormat::as_str).into_iter().chain([ROC])))]
     format: String,
-    /// The dataset's folder; it is only read
+    /// The dataset's folder, or the ROC file (`*DiscROC.txt`, `*ContROC.txt`); it is only read
     path: PathBuf,
+    /// The columns of a ROC file where they cannot be told apart
+    #[arg(long, value_enum)]
+    columns: Option<Columns>,
     /// Read and check everything, write nothing
     #[arg(long)]
     dry_run: bool,
 }
 
+/// Not a dataset: a curve to show behind one's own.
+const ROC: &str = "roc";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Columns {
+    RateFirst,
+    FalsePositivesFirst,
+}
+
+impl From<Columns> for ColumnOrder {
+    fn from(columns: Columns) -> Self {
+        match columns {
+            Columns::RateFirst => Self::RateFirst,
+            Columns::FalsePositivesFirst => Self::FalsePositivesFirst,
+        }
+    }
+}
+
 pub fn run(args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
     let project = Project::open(&context.project_dir())?;
+    if args.format == ROC {
+        return roc(&project, args, context);
+    }
     let format = ImportFormat::ALL.into_iter().find(|f| f.as_str() == args.format);
     let format = format.ok_or_else(|| anyhow::anyhow!("unknown format {}", args.format))?;
     let mut console = Console::new();
@@ -34,6 +60,22 @@ pub fn run(args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
     let summary = import(&project, format, &args.path, args.dry_run, &mut |e| console.show(e), &cancel)?;
     drop(console);
     context.print(&summary, || text(&summary, args.dry_run))
+}
+
+fn roc(project: &Project, args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
+    if args.dry_run {
+        anyhow::bail!(
+            "`--dry-run` is for datasets; a ROC file is small and can be taken out again on the Curves screen"
+        );
+    }
+    let imported =
+        import_roc(project, &args.path, args.columns.map(ColumnOrder::from)).map_err(|error| match error {
+            error @ RocImportError::Ambiguous(_) => {
+                anyhow::anyhow!("{error} with `--columns rate-first` or `--columns false-positives-first`")
+            }
+            RocImportError::Failed(error) => error.into(),
+        })?;
+    context.print(&imported, || format!("{}\n{}", imported.name, imported.notes))
 }
 
 fn text(summary: &ImportSummary, dry_run: bool) -> String {

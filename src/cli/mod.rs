@@ -17,6 +17,8 @@ mod detect;
 mod evaluate;
 mod import;
 #[cfg(feature = "torch")]
+mod late;
+#[cfg(feature = "torch")]
 mod mine;
 mod new;
 #[cfg(feature = "torch")]
@@ -103,11 +105,45 @@ impl Context {
     }
 }
 
-/// Reads the arguments, does what they say, tells how it ended.
+impl Command {
+    /// Whether `quarry` must load libtorch for it. The window always does: a round can be started from it.
+    #[cfg(feature = "torch")]
+    fn needs_libtorch(command: Option<&Self>) -> bool {
+        match command {
+            None
+            | Some(
+                Self::Demo(_)
+                | Self::Train(_)
+                | Self::CrossValidate(_)
+                | Self::Detect(_)
+                | Self::Mine(_)
+                | Self::Weights(_),
+            ) => true,
+            Some(Self::New(_) | Self::Import(_) | Self::Evaluate(_) | Self::Status(_) | Self::Verdicts(_)) => false,
+        }
+    }
+}
+
+/// The binary's whole work: reads the arguments, does what they say, tells how it ended. What needs libtorch is left to the
+/// shared library, so that everything else starts without the quarter of a second that loading libtorch takes.
 pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    #[cfg(feature = "torch")]
+    if Command::needs_libtorch(cli.command.as_ref()) {
+        return late::main();
+    }
+    finish(cli, run_light)
+}
+
+/// The same with everything that the binary leaves out; what the shared library's entry point calls.
+#[cfg(feature = "torch")]
+fn main_with_libtorch() -> ExitCode {
+    finish(Cli::parse(), run)
+}
+
+fn finish(cli: Cli, run: fn(Option<Command>, &Context) -> anyhow::Result<()>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("QUARRY_LOG").unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let cli = Cli::parse();
     let context = Context { project: cli.project, json: cli.json };
     match run(cli.command, &context) {
         Ok(()) => ExitCode::SUCCESS,
@@ -118,25 +154,35 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Everything; must not be reachable from the binary's `main`, or the linker ties the binary to libtorch.
+#[cfg(feature = "torch")]
 fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
     match command {
-        #[cfg(feature = "torch")]
         Some(Command::Demo(args)) => demo::run(&args, context),
+        Some(Command::Train(args)) => train::run(&args, context),
+        Some(Command::CrossValidate(args)) => cross_validate::run(&args, context),
+        Some(Command::Detect(args)) => detect::run(&args, context),
+        Some(Command::Mine(args)) => mine::run(&args, context),
+        Some(Command::Weights(args)) => weights::run(&args, context.json),
+        None => open_app(context),
+        light => run_light(light, context),
+    }
+}
+
+/// What needs no libtorch.
+fn run_light(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
+    match command {
         Some(Command::New(args)) => new::run(&args, context),
         Some(Command::Import(args)) => import::run(&args, context),
-        #[cfg(feature = "torch")]
-        Some(Command::Train(args)) => train::run(&args, context),
-        #[cfg(feature = "torch")]
-        Some(Command::CrossValidate(args)) => cross_validate::run(&args, context),
-        #[cfg(feature = "torch")]
-        Some(Command::Detect(args)) => detect::run(&args, context),
-        #[cfg(feature = "torch")]
-        Some(Command::Mine(args)) => mine::run(&args, context),
         Some(Command::Evaluate(args)) => evaluate::run(&args, context),
         Some(Command::Status(args)) => status::run(&args, context),
         Some(Command::Verdicts(args)) => verdicts::run(&args, context),
+        #[cfg(not(feature = "torch"))]
         Some(Command::Weights(args)) => weights::run(&args, context.json),
+        #[cfg(not(feature = "torch"))]
         None => open_app(context),
+        #[cfg(feature = "torch")]
+        _ => unreachable!("`needs_libtorch` sends these to the shared library"),
     }
 }
 

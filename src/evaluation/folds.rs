@@ -44,20 +44,24 @@ impl FoldCurves {
 
     /// The spread at each of the table's false positives; empty with fewer than two folds.
     pub fn spread(&self) -> Vec<FoldSpread> {
-        let count = self.folds.len() as u64;
-        if count < 2 {
-            return Vec::new();
+        let folds: Vec<&RocCurve> = self.folds.values().collect();
+        TABLE_FALSE_POSITIVES.into_iter().filter_map(|at| FoldSpread::of(&folds, at)).collect()
+    }
+}
+
+impl FoldSpread {
+    /// How far the folds' curves differ where all folds together have `false_positives`; `None` for fewer than two folds.
+    pub fn of(folds: &[&RocCurve], false_positives: u64) -> Option<Self> {
+        if folds.len() < 2 {
+            return None;
         }
-        let at = |false_positives: u64| {
-            let each = false_positives / count;
-            let spread = |rate: fn(&RocCurve, u64) -> f64| Spread::of(self.folds.values().map(|c| rate(c, each)));
-            FoldSpread {
-                false_positives,
-                discrete: spread(RocCurve::discrete_tpr_at),
-                continuous: spread(RocCurve::continuous_tpr_at),
-            }
-        };
-        TABLE_FALSE_POSITIVES.into_iter().map(at).collect()
+        let each = false_positives / folds.len() as u64;
+        let spread = |rate: fn(&RocCurve, u64) -> f64| Spread::of(folds.iter().map(|curve| rate(curve, each)));
+        Some(Self {
+            false_positives,
+            discrete: spread(RocCurve::discrete_tpr_at),
+            continuous: spread(RocCurve::continuous_tpr_at),
+        })
     }
 }
 

@@ -32,3 +32,14 @@ pub struct FoldProgress {
     pub round: u32,
     pub rounds: u32,
 }
+
+/// The label of one test fold's curve beside the pooled curve's `label`.
+pub fn fold_label(label: &str, fold: u8) -> String {
+    format!("{label}, fold {fold}")
+}
+
+/// The pooled curve's label and the fold of a fold's curve; `None` for a pooled one.
+pub fn split_fold_label(label: &str) -> Option<(&str, u8)> {
+    let (pooled, fold) = label.rsplit_once(", fold ")?;
+    Some((pooled, fold.parse().ok()?))
+}

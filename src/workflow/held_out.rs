@@ -8,7 +8,7 @@ use super::detect::fddb_text;
 use super::{WorkflowError, write_atomically};
 use crate::detector::DetectorConfig;
 use crate::domain::{Annotation, AnnotationSource, Detection, ImageId, ImageRecord};
-use crate::evaluation::{EvaluatedImage, Matching, Region, RocCurve, ScoredRegion, roc};
+use crate::evaluation::{EvaluatedImage, FoldCurves, Matching, Region, ScoredRegion, match_images};
 
 /// The images that a round is tested on with their imported ground truth, in import order (which is FDDB's list order).
 #[derive(Debug, Clone)]
@@ -58,14 +58,20 @@ impl HeldOut {
         self.faces.iter().map(Vec::len).sum()
     }
 
-    /// The curve of `detections`, one list for each of `images`, in their order.
-    pub fn curve(&self, detections: &[Vec<Detection>], shape: OutputShape) -> RocCurve {
+    /// The curves of `detections`, one list for each of `images`, in their order: pooled, and of each fold.
+    pub fn curves(&self, detections: &[Vec<Detection>], shape: OutputShape) -> FoldCurves {
         let regions = detections.iter().map(|found| found.iter().map(|d| scored_region(d, shape)).collect());
-        roc(&self.evaluated(regions), Matching::Official)
+        self.curves_of(regions)
+    }
+
+    /// [`Self::curves`] of regions that a file held.
+    pub fn curves_of(&self, detections: impl Iterator<Item = Vec<ScoredRegion>>) -> FoldCurves {
+        let folds: Vec<Option<u8>> = self.images.iter().map(|image| image.fold).collect();
+        FoldCurves::new(&match_images(&self.evaluated(detections), Matching::Official), &folds)
     }
 
     /// What FDDB's evaluation compares: `detections` holds one list for each of `images`, in their order.
-    pub fn evaluated(&self, detections: impl Iterator<Item = Vec<ScoredRegion>>) -> Vec<EvaluatedImage> {
+    fn evaluated(&self, detections: impl Iterator<Item = Vec<ScoredRegion>>) -> Vec<EvaluatedImage> {
         let images = self.images.iter().zip(&self.faces).zip(detections);
         images
             .map(|((image, faces), detections)| EvaluatedImage {

@@ -19,6 +19,7 @@ pub mod import;
 #[cfg(feature = "torch")]
 pub mod mine;
 mod project;
+pub mod roc_import;
 #[cfg(feature = "torch")]
 mod round_hooks;
 pub mod round_report;
@@ -31,7 +32,7 @@ pub mod verdicts;
 pub mod weights;
 
 pub use error::WorkflowError;
-pub use event::{FoldProgress, WorkEvent};
+pub use event::{FoldProgress, WorkEvent, fold_label, split_fold_label};
 pub use project::{Project, write_atomically};
 
 /// What every use case takes to tell how far it is.

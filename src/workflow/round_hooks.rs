@@ -1,14 +1,15 @@
 //! What a running round leaves in the project: metrics and curves in the store, detections on the held-out images beside the
 //! checkpoints, events for whoever watches. Must not know how a step is made.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::detect::detect_files;
 use super::held_out::{HeldOut, OutputShape};
-use super::{Observer, WorkEvent, WorkflowError};
+use super::{Observer, WorkEvent, WorkflowError, fold_label};
 use crate::detector::Detector;
 use crate::domain::{Cancel, RoundId, RoundRecord};
-use crate::evaluation::RocCurve;
+use crate::evaluation::{FoldCurves, RocCurve};
 use crate::store::Store;
 use crate::training::{Losses, RoundHooks, TrainEvent};
 
@@ -112,16 +113,16 @@ impl RoundHooks for Hooks<'_, '_> {
         self.held_out.write(self.run_dir, &found, &shapes).map_err(|e| e.to_string())?;
         self.curves.clear();
         for shape in shapes {
-            let curve = self.held_out.curve(&found, shape);
-            let label = shape.as_str().to_owned();
-            put_curve(self.store, self.round.id, step, &label, &curve).map_err(|e| e.to_string())?;
-            (self.observer)(WorkEvent::Curve {
-                round: self.round.number,
-                step,
-                label: label.clone(),
-                curve: curve.clone(),
-            });
-            self.curves.push((label, curve));
+            let FoldCurves { pooled, folds } = self.held_out.curves(&found, shape);
+            // A single fold's curve is the pooled one.
+            let folds = if folds.len() < 2 { BTreeMap::new() } else { folds };
+            let of_folds = folds.into_iter().map(|(fold, curve)| (fold_label(shape.as_str(), fold), curve));
+            for (label, curve) in std::iter::once((shape.as_str().to_owned(), pooled)).chain(of_folds) {
+                put_curve(self.store, self.round.id, step, &label, &curve).map_err(|e| e.to_string())?;
+                let (round, label_shown, shown) = (self.round.number, label.clone(), curve.clone());
+                (self.observer)(WorkEvent::Curve { round, step, label: label_shown, curve: shown });
+                self.curves.push((label, curve));
+            }
         }
         Ok(self.curves.first().map(|(_, curve)| curve.discrete_tpr_at(MERIT_FALSE_POSITIVES)))
     }

@@ -6,10 +6,13 @@ mod table;
 
 pub use model::{CurveKey, CurvesModel, DrawnLine, Published, Reading, Score, TABLE_AT};
 
+use std::path::PathBuf;
+
 use egui::{Panel, RichText, ScrollArea, Ui};
 
 use super::super::command::Command;
 use super::super::theme;
+use crate::evaluation::roc_file::ColumnOrder;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum CurvesCommand {
@@ -18,6 +21,14 @@ pub enum CurvesCommand {
     SetMax(u64),
     ShowEarlier(bool),
     TogglePublished(usize),
+    /// Asks for a ROC file.
+    ChooseRoc,
+    /// Reads a ROC file; the order is the user's word where the columns cannot be told apart.
+    ReadRoc(PathBuf, Option<ColumnOrder>),
+    /// Leaves the file alone whose columns cannot be told apart.
+    LeaveRoc,
+    /// Takes an imported curve out again, by name.
+    ForgetRoc(String),
     /// Sets the review's filter to this score and above.
     ReviewFrom(f64),
     Export(ExportFormat),
@@ -28,16 +39,19 @@ pub enum ExportFormat {
     Svg,
     Png,
     Csv,
+    /// `DiscROC.txt` and `ContROC.txt` of each curve, as FDDB's program writes them.
+    Official,
 }
 
 impl ExportFormat {
-    pub const ALL: [Self; 3] = [Self::Svg, Self::Png, Self::Csv];
+    pub const ALL: [Self; 4] = [Self::Svg, Self::Png, Self::Csv, Self::Official];
 
     pub fn extension(self) -> &'static str {
         match self {
             Self::Svg => "svg",
             Self::Png => "png",
             Self::Csv => "csv",
+            Self::Official => "txt",
         }
     }
 }
@@ -49,6 +63,10 @@ pub struct CurvesView<'a> {
 
 impl CurvesView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
+        let dropped = ui.input(|input| input.raw.dropped_files.clone());
+        for path in dropped.into_iter().map(|file| file.path().to_path_buf()) {
+            self.push(CurvesCommand::ReadRoc(path, None));
+        }
         let side = theme::side_column();
         Panel::left("shown curves").frame(side).resizable(false).exact_size(280.0).show_separator_line(false).show(
             ui,
@@ -81,9 +99,10 @@ impl CurvesView<'_> {
             if self.model.is_empty() {
                 ui.label(RichText::new("None measured yet.").color(theme::WEAK));
             }
-            let keys: Vec<CurveKey> = self.model.keys().cloned().collect();
+            let keys: Vec<CurveKey> = self.model.keys().filter(|key| key.fold().is_none()).cloned().collect();
             for key in keys {
                 self.toggle(ui, &key);
+                self.folds(ui, &key);
             }
             let mut earlier = self.model.earlier_shown;
             if ui.checkbox(&mut earlier, "Earlier evaluations, faded").changed() {
@@ -93,10 +112,8 @@ impl CurvesView<'_> {
         ui.add_space(theme::GAP);
         self.axis(ui);
         ui.add_space(theme::GAP);
-        if !self.model.published.is_empty() {
-            self.published(ui);
-            ui.add_space(theme::GAP);
-        }
+        self.published(ui);
+        ui.add_space(theme::GAP);
         self.export(ui);
     }
 
@@ -110,6 +127,24 @@ impl CurvesView<'_> {
             plot::paint_sample(ui.painter(), rect, key);
             if self.model.is_running(key) {
                 ui.label(RichText::new("live").small().color(theme::GOOD));
+            }
+        });
+    }
+
+    /// A small switch for each fold of a pooled curve.
+    fn folds(&mut self, ui: &mut Ui, pooled: &CurveKey) {
+        let folds = self.model.folds_of(pooled);
+        if folds.is_empty() {
+            return;
+        }
+        ui.horizontal_wrapped(|ui| {
+            ui.add_space(22.0);
+            ui.label(RichText::new("folds").small().color(theme::WEAK));
+            for key in folds {
+                let number = key.fold().unwrap_or_default().to_string();
+                if ui.selectable_label(self.model.is_shown(&key), RichText::new(number).small()).clicked() {
+                    self.push(CurvesCommand::Toggle(key));
+                }
             }
         });
     }
@@ -135,25 +170,57 @@ impl CurvesView<'_> {
     }
 
     fn published(&mut self, ui: &mut Ui) {
-        super::start::card(ui, "Published", |ui| {
+        super::start::card(ui, "Of others", |ui| {
+            let hint = "A file *DiscROC.txt or *ContROC.txt; its other half is taken from beside it. Files can be dropped here too.";
+            if ui.button("Import a ROC file…").on_hover_text(hint).clicked() {
+                self.push(CurvesCommand::ChooseRoc);
+            }
+            if let Some(path) = &self.model.ambiguous {
+                self.ask_for_columns(ui, path);
+            }
             for (index, published) in self.model.published.iter().enumerate() {
-                let mut shown = published.shown;
-                let response = ui.checkbox(&mut shown, RichText::new(&published.name).small());
-                if !published.notes.is_empty() {
-                    response.clone().on_hover_text(&published.notes);
+                ui.horizontal(|ui| {
+                    let mut shown = published.shown;
+                    let response = ui.checkbox(&mut shown, RichText::new(&published.name).small());
+                    if !published.notes.is_empty() {
+                        response.clone().on_hover_text(&published.notes);
+                    }
+                    if response.changed() {
+                        self.commands.push(Command::Curves(CurvesCommand::TogglePublished(index)));
+                    }
+                    if published.imported && ui.small_button("Take out").clicked() {
+                        self.commands.push(Command::Curves(CurvesCommand::ForgetRoc(published.name.clone())));
+                    }
+                });
+            }
+        });
+    }
+
+    fn ask_for_columns(&mut self, ui: &mut Ui, path: &std::path::Path) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        ui.label(format!("In {name} both columns could be the true positive rate. Which one is?"));
+        ui.horizontal(|ui| {
+            for (text, order) in
+                [("The first", ColumnOrder::RateFirst), ("The second", ColumnOrder::FalsePositivesFirst)]
+            {
+                if ui.button(text).clicked() {
+                    self.commands.push(Command::Curves(CurvesCommand::ReadRoc(path.to_owned(), Some(order))));
                 }
-                if response.changed() {
-                    self.commands.push(Command::Curves(CurvesCommand::TogglePublished(index)));
-                }
+            }
+            if ui.button("Leave it").clicked() {
+                self.commands.push(Command::Curves(CurvesCommand::LeaveRoc));
             }
         });
     }
 
     fn export(&mut self, ui: &mut Ui) {
         super::start::card(ui, "Export", |ui| {
-            ui.horizontal(|ui| {
+            ui.horizontal_wrapped(|ui| {
                 for format in ExportFormat::ALL {
-                    let text = format!("{}…", format.extension().to_uppercase());
+                    let text = match format {
+                        ExportFormat::Official => "FDDB text…".to_owned(),
+                        other => format!("{}…", other.extension().to_uppercase()),
+                    };
                     if ui.add_enabled(!self.model.is_empty(), egui::Button::new(text)).clicked() {
                         self.push(CurvesCommand::Export(format));
                     }

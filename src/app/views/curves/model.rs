@@ -1,15 +1,17 @@
 //! The curves' state: what was measured, what is shown, and the lines ready to be drawn. Knows neither egui nor files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
-use crate::evaluation::RocCurve;
+use crate::evaluation::{FoldSpread, RocCurve};
+use crate::workflow::split_fold_label;
 
 /// Points that a drawn line keeps at most.
 const LINE_POINTS_MAX: usize = 1200;
 /// False positives of the table's columns.
 pub const TABLE_AT: [u64; 8] = [10, 20, 50, 100, 200, 500, 1000, 2000];
 
-/// Which curve: of a round, on what (`rectangle`, `ellipse`).
+/// Which curve: of a round, on what (`rectangle`, `ellipse`), pooled over the test folds or of one (`rectangle, fold 9`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CurveKey {
     pub round: u32,
@@ -21,9 +23,23 @@ impl CurveKey {
         format!("Round {}, {}", self.round, self.label)
     }
 
-    /// A number that stays the curve's own: two for each round, rectangles first.
+    /// The fold of a fold's curve; `None` for a pooled one.
+    pub fn fold(&self) -> Option<u8> {
+        split_fold_label(&self.label).map(|(_, fold)| fold)
+    }
+
+    /// The curve that pools this fold's with the others'; itself where it is a pooled one.
+    pub fn pooled(&self) -> Self {
+        let label = split_fold_label(&self.label).map_or(self.label.as_str(), |(label, _)| label);
+        Self { round: self.round, label: label.to_owned() }
+    }
+
+    /// A number that stays the curve's own: two for each round, rectangles first. Folds have their own, by fold.
     pub fn number(&self) -> usize {
-        self.round.saturating_sub(1) as usize * 2 + usize::from(self.label != "rectangle")
+        match self.fold() {
+            Some(fold) => usize::from(fold),
+            None => self.round.saturating_sub(1) as usize * 2 + usize::from(self.label != "rectangle"),
+        }
     }
 }
 
@@ -52,7 +68,7 @@ pub struct DrawnLine {
     pub points: Vec<Reading>,
 }
 
-/// A published curve behind one's own.
+/// A curve of others behind one's own: from the literature, or imported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
     pub name: String,
@@ -61,6 +77,8 @@ pub struct Published {
     pub discrete: Vec<(f64, f64)>,
     pub continuous: Vec<(f64, f64)>,
     pub shown: bool,
+    /// Whether the user brought it in, and can take it out again.
+    pub imported: bool,
 }
 
 #[derive(Debug)]
@@ -69,8 +87,11 @@ pub struct CurvesModel {
     pub x_max: u64,
     pub earlier_shown: bool,
     pub published: Vec<Published>,
+    /// A ROC file that waits for the user to say which of its columns is the rate.
+    pub ambiguous: Option<PathBuf>,
     curves: BTreeMap<CurveKey, BTreeMap<u64, RocCurve>>,
-    hidden: BTreeSet<CurveKey>,
+    /// Shown although it is a fold's, or hidden although it is not.
+    toggled: BTreeSet<CurveKey>,
     discrete: Vec<DrawnLine>,
     continuous: Vec<DrawnLine>,
     running: Option<u32>,
@@ -83,8 +104,9 @@ impl Default for CurvesModel {
             x_max: 2000,
             earlier_shown: true,
             published: Vec::new(),
+            ambiguous: None,
             curves: BTreeMap::new(),
-            hidden: BTreeSet::new(),
+            toggled: BTreeSet::new(),
             discrete: Vec::new(),
             continuous: Vec::new(),
             running: None,
@@ -95,6 +117,9 @@ impl Default for CurvesModel {
 impl CurvesModel {
     pub fn clear(&mut self) {
         self.curves.clear();
+        self.toggled.clear();
+        self.ambiguous = None;
+        self.published.retain(|published| !published.imported);
         self.redraw();
     }
 
@@ -129,13 +154,34 @@ impl CurvesModel {
         self.curves.keys()
     }
 
+    /// The folds' curves that `pooled` pools, by fold.
+    pub fn folds_of(&self, pooled: &CurveKey) -> Vec<CurveKey> {
+        let folds = self.curves.keys().filter(|key| key.fold().is_some() && key.pooled() == *pooled);
+        let mut folds: Vec<CurveKey> = folds.cloned().collect();
+        folds.sort_by_key(CurveKey::fold);
+        folds
+    }
+
+    /// How far the folds of a pooled curve differ at each of the table's false positives; empty for fewer than two folds.
+    pub fn spread(&self, pooled: &CurveKey) -> Vec<FoldSpread> {
+        let folds = self.folds_of(pooled);
+        let newest: Vec<&RocCurve> = folds.iter().filter_map(|key| Some(self.newest(key)?.1)).collect();
+        TABLE_AT.into_iter().filter_map(|at| FoldSpread::of(&newest, at)).collect()
+    }
+
+    /// Puts an imported curve behind one's own, shown; one of the same name is replaced.
+    pub fn put_imported(&mut self, imported: Published) {
+        self.published.retain(|p| !(p.imported && p.name == imported.name));
+        self.published.insert(0, imported);
+    }
+
     pub fn is_shown(&self, key: &CurveKey) -> bool {
-        !self.hidden.contains(key)
+        key.fold().is_none() != self.toggled.contains(key)
     }
 
     pub fn toggle(&mut self, key: &CurveKey) {
-        if !self.hidden.remove(key) {
-            self.hidden.insert(key.clone());
+        if !self.toggled.remove(key) {
+            self.toggled.insert(key.clone());
         }
         self.redraw();
     }
@@ -263,6 +309,24 @@ mod tests {
         assert_eq!(model.shown().count(), 1);
         model.toggle(&key(1));
         assert_eq!(model.lines(Score::Discrete).len(), 4);
+    }
+
+    #[test]
+    fn folds_are_hidden_until_asked_for_and_their_spread_is_told() {
+        let mut model = CurvesModel::default();
+        let fold = |n: u8| CurveKey { round: 1, label: crate::workflow::fold_label("rectangle", n) };
+        model.put(key(1), 1, curve(&[(0.5, 10, 7.0)]));
+        model.put(fold(10), 1, curve(&[(0.5, 5, 8.0)]));
+        model.put(fold(9), 1, curve(&[(0.5, 5, 6.0)]));
+        assert_eq!(model.shown().count(), 1);
+        assert_eq!(model.folds_of(&key(1)), [fold(9), fold(10)]);
+        model.toggle(&fold(9));
+        assert_eq!(model.lines(Score::Discrete).len(), 2);
+        let spread = model.spread(&key(1));
+        assert_eq!((spread[0].discrete.lowest, spread[0].discrete.highest), (0.6, 0.8));
+        assert_eq!((spread[0].false_positives, spread.len()), (TABLE_AT[0], TABLE_AT.len()));
+        assert_ne!(fold(9).number(), fold(10).number());
+        assert!(model.spread(&fold(9)).is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One ROC plot: lines by round (colour) and output (style), a readout under the pointer, a click that filters the review.
 
 use egui::{Color32, FontId, Painter, Pos2, Rect, RichText, Shape, Stroke, Ui, pos2, vec2};
-use egui_plot::{GridInput, GridMark, Line, LineStyle, Plot, PlotPoint, PlotPoints, PlotTransform};
+use egui_plot::{GridInput, GridMark, Line, LineStyle, Plot, PlotPoint, PlotPoints, PlotTransform, Text};
 
 use super::{CurveKey, CurvesCommand, CurvesView, DrawnLine, Reading, Score};
 use crate::app::theme;
@@ -10,6 +10,8 @@ use crate::app::theme;
 const REACH: f32 = 28.0;
 /// On a logarithmic axis, no false positive stands here.
 const NONE_AT: f64 = 0.5;
+/// A little above 1, so that a line at a rate of 1 and its axis mark are seen whole.
+const TOP: f64 = 1.02;
 
 pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height: f32) {
     theme::card().show(ui, |ui| {
@@ -24,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height:
         let plot = Plot::new(title)
             .height((height - 2.0 * f32::from(theme::CARD_MARGIN) - 30.0).max(120.0))
             .default_x_bounds(x_of(0.0, log), x_max)
-            .default_y_bounds(0.0, 1.0)
+            .default_y_bounds(0.0, TOP)
             .x_axis_label("false positives")
             .y_axis_label("true positive rate")
             .x_axis_formatter(move |mark, _| x_text(mark.value, log))
@@ -37,7 +39,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height:
         let plot = if log { plot.x_grid_spacer(|input: GridInput| log_marks(input.bounds)) } else { plot };
         let shown = plot.show(ui, |plot| {
             plot.set_plot_bounds_x(x_of(0.0, log)..=x_max);
-            plot.set_plot_bounds_y(0.0..=1.0);
+            plot.set_plot_bounds_y(0.0..=TOP);
             for published in view.model.published.iter().filter(|p| p.shown) {
                 let points = if score == Score::Discrete { &published.discrete } else { &published.continuous };
                 let points: Vec<[f64; 2]> = points.iter().map(|(fp, rate)| [x_of(*fp, log), *rate]).collect();
@@ -47,6 +49,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height:
             for line in view.model.lines(score) {
                 if line.age == 0 || view.model.earlier_shown {
                     plot.line(drawn(line, log));
+                    if let Some(name) = fold_name(line, log, x_max) {
+                        plot.text(name);
+                    }
                 }
             }
         });
@@ -105,9 +110,18 @@ fn drawn(line: &DrawnLine, log: bool) -> Line<'static> {
     let strength = if line.age == 0 { 1.0 } else { (0.45 / line.age as f32).max(0.1) };
     Line::new(format!("{} {}", line.key.text(), line.step), PlotPoints::new(points))
         .color(theme::faded(color(&line.key), strength))
-        .width(if line.age == 0 { 2.2 } else { 1.2 })
+        .width(if line.age == 0 && line.key.fold().is_none() { 2.2 } else { 1.2 })
         .style(style(&line.key))
         .allow_hover(false)
+}
+
+/// A fold's number at the end of its newest line: it tells the folds apart without colour.
+fn fold_name(line: &DrawnLine, log: bool, x_max: f64) -> Option<Text> {
+    let (fold, color) = (line.key.fold()?, color(&line.key));
+    let last = line.points.iter().rev().find(|point| x_of(point.false_positives as f64, log) <= x_max)?;
+    let at = PlotPoint::new(x_of(last.false_positives as f64, log), last.rate);
+    let text = RichText::new(format!(" {fold}")).size(12.0);
+    (line.age == 0).then(|| Text::new(line.key.text(), at, text).color(color).anchor(egui::Align2::LEFT_CENTER))
 }
 
 /// The line's look beside its name.

@@ -2,7 +2,7 @@
 
 use egui::{Grid, RichText, ScrollArea, Ui, vec2};
 
-use super::{CurvesModel, TABLE_AT};
+use super::{CurveKey, CurvesModel, TABLE_AT};
 use crate::app::theme;
 use crate::app::views::start::card;
 
@@ -22,8 +22,25 @@ pub(super) fn show(ui: &mut Ui, model: &CurvesModel) {
                         ui.label(RichText::new(format!("{discrete:.3} / {continuous:.3}")).monospace());
                     }
                     ui.end_row();
+                    spread(ui, model, key);
                 }
             });
         });
     });
+}
+
+/// How far the folds of a pooled curve lie apart, at their share of each number of false positives.
+fn spread(ui: &mut Ui, model: &CurvesModel, pooled: &CurveKey) {
+    let spread = model.spread(pooled);
+    if spread.is_empty() {
+        return;
+    }
+    ui.label(RichText::new("  ± between folds").small().color(theme::WEAK));
+    for at in spread {
+        let text = format!("±{:.3} / ±{:.3}", at.discrete.deviation, at.continuous.deviation);
+        let range = |s: crate::evaluation::Spread| format!("{:.3} to {:.3}, mean {:.3}", s.lowest, s.highest, s.mean);
+        let hover = format!("Discrete {}\nContinuous {}", range(at.discrete), range(at.continuous));
+        ui.label(RichText::new(text).monospace().small().color(theme::WEAK)).on_hover_text(hover);
+    }
+    ui.end_row();
 }
