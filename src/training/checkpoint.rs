@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::config::{FREE_SETTINGS, RoundConfig};
+use super::config::RoundConfig;
 use super::error::TrainingError;
 use super::loader::TrainingImage;
 use crate::detector::SamplerCounts;
@@ -175,14 +175,14 @@ impl RoundProgress {
     /// differ.
     pub fn check_continues(&self, path: &Path, config: &RoundConfig, data: &str) -> Result<(), TrainingError> {
         // What is tested on shows in the data, where it changes what is trained on.
-        let free = |key: &str| FREE_SETTINGS.contains(&key) || key == "test_folds" || key == "test_dataset";
+        let is_test = |key: &str| key == "test_folds" || key == "test_dataset";
         let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
         let made_with = RoundConfig::from_toml(&self.config_toml, "state.json")?;
         let changed: Vec<String> = made_with
-            .differences(config)
+            .learning_differences(config)
             .into_iter()
-            .filter(|d| !free(&d.key))
-            .map(|d| format!("`{}` was {} and is {}", d.key, d.before, d.after))
+            .filter(|d| !is_test(&d.key))
+            .map(|d| d.to_string())
             .collect();
         if !changed.is_empty() {
             return Err(wrong(format!("{}; set it back, or start a new round", changed.join(", "))));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::fold::{Fold, FoldRecord};
-use crate::domain::{Annotation, AnnotationSource, DatasetId, ImageId, ImageRecord, write_together};
+use crate::domain::{Annotation, AnnotationSource, DatasetId, ImageId, ImageRecord};
 use crate::evaluation::fddb_text::{Shape, UnreadableScores, read_detections};
 use crate::evaluation::{FoldSpread, ScoredRegion, curves_csv};
 use crate::store::{Dataset, NewDataset, NewImage};
@@ -14,7 +14,7 @@ use crate::workflow::evaluate::RateRow;
 use crate::workflow::held_out::{HeldOut, OutputShape};
 use crate::workflow::split::folds_of;
 use crate::workflow::status::rates;
-use crate::workflow::{Project, WorkflowError};
+use crate::workflow::{Project, WorkflowError, write_all_or_none};
 
 /// The project's images with the annotations that came with them; verdicts and promoted faces are left behind.
 #[derive(Debug)]
@@ -151,8 +151,7 @@ fn pool(
         ("ContROC.txt".to_owned(), curves.pooled.cont_text().into_bytes()),
         ("curves.csv".to_owned(), csv.into_bytes()),
     ];
-    let advice = "Check that the project's folder may be written to.";
-    write_together(&out, &contents).map_err(|(path, cause)| WorkflowError::io(&path, advice)(cause))?;
+    write_all_or_none(&out, &contents)?;
     let row = |(false_positives, discrete, continuous)| RateRow { false_positives, discrete, continuous };
     let found = PooledRates {
         shape: shape.as_str(),
