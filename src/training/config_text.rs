@@ -114,7 +114,7 @@ impl RoundConfig {
             .collect()
     }
 
-    /// The settings in which `other` would learn differently: [`FREE_SETTINGS`] are left out.
+    /// The settings in which `other` would learn differently: the device, the number of workers and the like are left out.
     pub fn learning_differences(&self, other: &Self) -> Vec<Difference> {
         let mut differences = self.differences(other);
         differences.retain(|difference| !FREE_SETTINGS.contains(&difference.key.as_str()));
