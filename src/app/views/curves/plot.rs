@@ -45,7 +45,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height:
                 let points: Vec<[f64; 2]> =
                     curve.points.iter().map(|point| [x_of(point.false_positives, log), point.rate]).collect();
                 let line = Line::new(published.name.clone(), PlotPoints::new(points));
-                plot.line(line.color(theme::faded(theme::WEAK, 0.6)).width(1.2).allow_hover(false));
+                let line = line.color(theme::faded(theme::WEAK, 0.6)).width(1.2);
+                // A ROC file rises many times at one number of false positives: a step, not a band.
+                plot.line(line.allow_hover(false).allow_band(false));
             }
             for line in view.model.lines(score) {
                 if line.age == 0 || view.model.earlier_shown {
@@ -114,6 +116,7 @@ fn drawn(line: &DrawnLine, log: bool) -> Line<'static> {
         .width(if line.age == 0 && line.key.fold().is_none() { 2.2 } else { 1.2 })
         .style(style(&line.key))
         .allow_hover(false)
+        .allow_band(false)
 }
 
 /// A fold's number at the end of its newest line: it tells the folds apart without colour.
