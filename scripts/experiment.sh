@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The proof that hard negatives raise the curves: for each seed one round 1, mined, then one round 2 per arm, all arms equally long.
 #
-#   scripts/experiment.sh FDDB BACKGROUND OUT        (make experiment FDDB=... BACKGROUND=... OUT=...)
+#   scripts/experiment.sh FDDB BACKGROUND OUT
 #
-# Every stage leaves a mark and is skipped when it is there; a round that was cut off goes on from its last checkpoint: the same
-# command continues after any stop. The arm `confirmed` waits until at least REVIEWED verdicts were given in OUT/seed-N with
+# What is done is asked of the projects themselves: the same command continues after any stop, and a round that was cut off goes on
+# from its last checkpoint. The arm `confirmed` waits until at least REVIEWED verdicts were given in OUT/seed-N with
 # `quarry --project OUT/seed-N`; until then the script does everything else and says what it waits for.
 # Settings: SEEDS, ARMS, STEPS, REVIEWED, QUARRY (the binary).
 set -euo pipefail
@@ -19,29 +19,37 @@ settings() {
     printf 'preset = "cpu"\niterations = %s\ntest_folds = [8]\nseed = %s\ncheckpoint_every = 100\n' "$steps" "$1"
 }
 
-# stage NAME PROJECT COMMAND...: once only, timed, its report beside the project. A round that was cut off is resumed.
-stage() {
-    local name=$1 project=$2
+# round_field PROJECT ROUND EXPRESSION: something of a round `r` in `quarry status`; nothing where there is no such round.
+round_field() {
+    "$quarry" status --project "$1" --json | python3 -c "
+import json, sys
+for r in json.load(sys.stdin)['rounds']:
+    if r['round'] == $2:
+        print($3)"
+}
+
+# timed PROJECT NAME COMMAND...: its report beside the project, its seconds and its log added to.
+timed() {
+    local project=$1 name=$2
     shift 2
-    [ -e "$project.$name.json" ] && return
     echo "$(date +%H:%M:%S) $(basename "$project"): $name"
     local begun=$SECONDS
-    if [ "$1" = train ] && [ -e "$project.$name.begun" ] && "$quarry" train --project "$project" --resume --json \
-        >"$project.$name.part" 2>>"$project.$name.log"; then
-        :
-    else
-        touch "$project.$name.begun"
-        "$quarry" "$@" --project "$project" --json >"$project.$name.part" 2>>"$project.$name.log"
-    fi
+    "$quarry" "$@" --project "$project" --json >"$project.$name.part" 2>>"$project.$name.log"
     echo "$((SECONDS - begun))" >>"$project.$name.seconds"
     mv "$project.$name.part" "$project.$name.json"
 }
 
+# train PROJECT ROUND: what is trained stays, what was begun goes on, nothing is begun twice.
+train() {
+    case $(round_field "$1" "$2" "r['state']") in
+        trained | mined) ;;
+        '') timed "$1" "round-$2" train --config "$1.toml" ;;
+        *) timed "$1" "round-$2" train --resume ;;
+    esac
+}
+
 verdicts() {
-    "$quarry" status --project "$1" --json | python3 -c '
-import json, sys
-r = json.load(sys.stdin)["rounds"][0]
-print(r["confirmed"] + r["rejected"] + r["missed_faces"])'
+    round_field "$1" 1 "r['confirmed'] + r['rejected'] + r['missed_faces']"
 }
 
 # round_2 SEED ARM: a copy of the seed's project after round 1, trained on.
@@ -52,25 +60,25 @@ round_2() {
         echo "seed $1, confirmed: $(verdicts "$from") of $reviewed verdicts; review with: quarry --project $from"
         return
     fi
-    if [ ! -e "$project" ]; then
-        rm -rf "$project.copy"
-        cp -r "$from" "$project.copy"
-        mv "$project.copy" "$project"
+    # The settings come last: they say that the project is complete.
+    if [ ! -e "$project.toml" ]; then
+        rm -rf "$project"
+        cp -r "$from" "$project"
         { settings "$1"; printf 'init = "previous"\nhard_negatives = "%s"\n[sampler]\nkind = "%s"\n' "$negatives" "$sampler"; } >"$project.toml"
     fi
-    stage round-2 "$project" train --config "$project.toml"
+    train "$project" 2
 }
 
 for seed in $seeds; do
     project="$out/seed-$seed"
-    if [ ! -e "$project" ]; then
-        "$quarry" new "$project"
+    if [ ! -e "$project.toml" ]; then
+        [ -e "$project" ] || "$quarry" new "$project"
         "$quarry" import fddb "$fddb" --project "$project"
         "$quarry" import folder "$background" --project "$project"
         { settings "$seed"; printf 'hard_negatives = "none"\n'; } >"$project.toml"
     fi
-    stage round-1 "$project" train --config "$project.toml"
-    stage mine "$project" mine
+    train "$project" 1
+    [ "$(round_field "$project" 1 "r['state']")" = mined ] || timed "$project" mine mine
 done
 for seed in $seeds; do
     for arm in $arms; do

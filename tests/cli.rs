@@ -129,3 +129,31 @@ fn training_without_images_or_with_a_fold_that_is_not_there_says_what_to_do() {
     let status = json(&["status", "--project", p, "--json"]);
     assert_eq!(status["rounds"], serde_json::json!([]), "a round that could not start leaves no trace");
 }
+
+#[cfg(feature = "torch")]
+#[test]
+fn the_binary_starts_without_libtorch() {
+    if option_env!("QUARRY_STARTS_WITHOUT_LIBTORCH").is_none() {
+        println!("SKIPPED: with this target or linker the binary is linked to libtorch (see build.rs)");
+        return;
+    }
+    // glibc's loader lists what it would load and ends.
+    let output = Command::cargo_bin("quarry").unwrap().env("LD_TRACE_LOADED_OBJECTS", "1").output().unwrap();
+    let loaded = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(loaded.contains("libc.so") && !loaded.contains("libtorch"), "{loaded}");
+}
+
+#[test]
+fn a_roc_file_of_others_is_kept_in_the_project() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = dir.path().join("p");
+    let (p, file) = (project.to_str().unwrap(), dir.path().join("Net_DiscROC.txt"));
+    quarry(&["new", p]).success();
+    std::fs::write(&file, "0 0\n1 1\n").unwrap();
+    let import = ["import", "roc", file.to_str().unwrap(), "--project", p];
+    let unclear = quarry(&import).code(1);
+    assert!(stderr(&unclear).contains("--columns rate-first"), "{}", stderr(&unclear));
+    let imported = json(&[&import[..], &["--columns", "rate-first", "--json"]].concat());
+    assert_eq!(imported["name"], "Net");
+    assert!(project.join("curves/Net.json").is_file());
+}

@@ -7,13 +7,16 @@
 mod tiny_project;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use quarry::domain::{Cancel, HardNegativeSource};
-use quarry::evaluation::fddb_text::{Shape, UnreadableScores, read_detections};
+use quarry::evaluation::Matching;
+use quarry::evaluation::fddb_text::{Order, Shape, UnreadableScores, read_detections};
 use quarry::training::{RoundConfig, TrainEvent};
 use quarry::workflow::cross_validate::{CrossValidation, CrossValidationReport, DEFAULT_NAME, cross_validate, merge};
+use quarry::workflow::evaluate::{FddbEvaluation, SizeSource, evaluate_fddb};
 use quarry::workflow::{Project, WorkEvent, WorkflowError};
 
 fn request(rounds: u32, folds: &[u8]) -> CrossValidation {
@@ -71,6 +74,8 @@ fn what_was_cut_off_or_split_over_machines_ends_in_the_same_curves() {
     }
     assert!(report.folds.iter().any(|fold| 0 < fold.rounds[1].hard_negatives), "nothing was mined: {:?}", report.folds);
 
+    check_pooled_as_official(&whole, &report, dir.path());
+
     let first = tiny_project::make(dir.path(), "first", 6, 3);
     let second = tiny_project::make(dir.path(), "second", 6, 3);
     let part = run(&first, &request(2, &[1])).unwrap();
@@ -90,6 +95,48 @@ fn what_was_cut_off_or_split_over_machines_ends_in_the_same_curves() {
         &Cancel::new(),
     );
     assert_eq!((results(&again.unwrap()), trained), (results(&report), 0));
+}
+
+/// The pooled files are what `quarry evaluate fddb` makes of the folds' detection files, which is what FDDB's own program makes.
+fn check_pooled_as_official(project: &Project, report: &CrossValidationReport, scratch: &Path) {
+    let store = project.open_store().unwrap();
+    let truth = store.all_ground_truth().unwrap();
+    let (mut annotations, mut sizes) = (Vec::new(), String::new());
+    for fold in 1..=3 {
+        let mut list = String::new();
+        for image in store.images().unwrap().into_iter().filter(|image| image.fold == Some(fold)) {
+            let e = truth[&image.id][0].shape.ellipse().unwrap();
+            writeln!(list, "{}\n1\n{} {} {} {} {}  1", image.name, e.ra, e.rb, e.theta, e.cx, e.cy).unwrap();
+            writeln!(sizes, "{}\t{}\t{}", image.name, image.width, image.height).unwrap();
+        }
+        let file = scratch.join(format!("FDDB-fold-0{fold}-ellipseList.txt"));
+        fs::write(&file, list).unwrap();
+        annotations.push(file);
+    }
+    fs::write(scratch.join("sizes.tsv"), sizes).unwrap();
+    for (round, shape) in [(1, "rectangle"), (1, "ellipse"), (2, "rectangle"), (2, "ellipse")] {
+        let held_out = |fold| report.dir.join(format!("fold-{fold}/runs/{round}/held-out-{shape}.txt"));
+        let evaluation = FddbEvaluation {
+            annotations: annotations.clone(),
+            detections: (1..=3).map(held_out).collect(),
+            lists: vec![],
+            sizes: SizeSource::Table(scratch.join("sizes.tsv")),
+            shape: if shape == "ellipse" { Shape::Ellipse } else { Shape::Rectangle },
+            matching: Matching::Official,
+            order: Order::List,
+            unreadable_scores: UnreadableScores::Refuse,
+            out: scratch.join(format!("official-{round}-{shape}")),
+            figures: vec![],
+            logarithmic: false,
+            published: false,
+        };
+        evaluate_fddb(&evaluation, &mut |_| {}, &Cancel::new()).unwrap();
+        for file in ["DiscROC.txt", "ContROC.txt", "curves.csv"] {
+            let pooled = fs::read_to_string(report.dir.join(format!("round-{round}/{shape}/{file}"))).unwrap();
+            assert_eq!(pooled, fs::read_to_string(evaluation.out.join(file)).unwrap(), "{round} {shape} {file}");
+            assert!(1 < pooled.lines().count(), "{pooled}");
+        }
+    }
 }
 
 /// The fold's project trained, mined and tested on the right sides.

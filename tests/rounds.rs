@@ -104,16 +104,36 @@ fn a_round_that_was_killed_resumes_to_the_same_weights_to_the_bit_and_holds_its_
 fn two_interrupts_end_a_training_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let project = tiny_project::make(dir.path(), "p", 4, 2);
-    let config = settings(&project, "test_folds = [2]");
+    // So long that it cannot be done before the signals come.
+    let config = project.dir().join("round.toml");
+    fs::write(&config, tiny_project::settings("iterations = 100000\ncheckpoint_every = 4\ntest_folds = [2]")).unwrap();
+    let first = checkpoint(&project, 4);
     let mut child = started(&project, &config);
-    wait_for("a checkpoint", &mut child, || checkpoint(&project, 4).exists());
-    for _ in 0..2 {
-        Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    }
-    // 130 at once, or 1 when the step was done between the two; never a signal of libtorch's.
+    wait_for("a checkpoint", &mut child, || first.exists());
+    interrupt(&child);
+    interrupt(&child);
+    // 130 at once, or 0 (stopped, as asked) when the step was done between the two; never a signal of libtorch's.
     let status = child.wait().unwrap();
-    assert!(matches!(status.code(), Some(1 | 130)), "{status:?}");
-    finished(quarry(&project, &["--resume"]));
+    assert!(matches!(status.code(), Some(0 | 130)), "{status:?}");
+
+    let left = newest_checkpoint(&project);
+    let mut child = quarry(&project, &["--resume"]).spawn().unwrap();
+    wait_for("the next checkpoint", &mut child, || newest_checkpoint(&project) > left);
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0), "one interrupt stops at the next step");
+    assert_eq!(project.open_store().unwrap().rounds().unwrap()[0].state, RoundState::Stopped);
+}
+
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Name of the checkpoint of the highest step.
+fn newest_checkpoint(project: &Project) -> Option<String> {
+    let entries = fs::read_dir(project.run_dir(1).join("checkpoints")).ok()?;
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names.filter(|name| name.starts_with("step-")).max()
 }
 
 #[cfg(unix)]

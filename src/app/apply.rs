@@ -78,8 +78,12 @@ impl QuarryApp {
                 self.train = super::TrainModel::default();
                 self.curves.clear();
                 let (imported, unreadable) = imported_rocs(session.project.dir());
-                imported.into_iter().for_each(|roc| self.curves.put_imported(export::imported(roc)));
-                unreadable.iter().for_each(|error| self.say_error(error.to_string()));
+                for roc in imported {
+                    self.curves.put_imported(export::imported(roc));
+                }
+                for error in unreadable {
+                    self.say_error(error.to_string());
+                }
                 self.session = Some(session);
                 self.start.path.clear();
             }

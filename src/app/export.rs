@@ -6,18 +6,17 @@ use super::views::curves::{CurveKey, CurvesModel, ExportFormat, Published};
 use crate::evaluation::figure::{Figure, FigureCurve, FigureMarkers};
 use crate::evaluation::palette::{CurveStyle, PUBLISHED, curve_style};
 use crate::evaluation::published::published_methods;
-use crate::evaluation::{CurvePoint, PlotCurve, RocCurve, ScoreKind, curves_csv};
+use crate::evaluation::{PlotCurve, RocCurve, ScoreKind, curves_csv};
 use crate::workflow::roc_import::ImportedRoc;
-use crate::workflow::write_atomically;
+use crate::workflow::{write_all_or_none, write_atomically};
 
 /// Curves from the literature.
 pub fn published() -> Vec<Published> {
-    let points = |curve: PlotCurve| curve.points.iter().map(|p| (p.false_positives, p.rate)).collect();
     published_methods()
         .into_iter()
         .map(|method| Published {
-            discrete: points(method.curve(ScoreKind::Discrete)),
-            continuous: points(method.curve(ScoreKind::Continuous)),
+            discrete: method.curve(ScoreKind::Discrete),
+            continuous: method.curve(ScoreKind::Continuous),
             name: method.label(),
             notes: method.notes,
             shown: false,
@@ -28,10 +27,9 @@ pub fn published() -> Vec<Published> {
 
 /// A curve that the user brought in, shown.
 pub fn imported(roc: ImportedRoc) -> Published {
-    let points = |curve: PlotCurve| curve.points.iter().map(|p| (p.false_positives, p.rate)).collect();
     Published {
-        discrete: points(roc.discrete),
-        continuous: points(roc.continuous),
+        discrete: roc.discrete,
+        continuous: roc.continuous,
         name: roc.name,
         notes: roc.notes,
         shown: true,
@@ -52,14 +50,12 @@ pub fn write(model: &CurvesModel, format: ExportFormat, path: &Path) -> Result<(
 
 /// Both official files of each shown curve, into the folder `dir`.
 fn official(model: &CurvesModel, dir: &Path) -> Result<(), String> {
-    for (key, curve) in model.shown() {
+    let contents = model.shown().flat_map(|(key, curve)| {
         let stem = key.text().to_lowercase().replace(", ", "-").replace(' ', "");
-        for (score, text) in [("Disc", curve.disc_text()), ("Cont", curve.cont_text())] {
-            let path = dir.join(format!("{stem}-{score}ROC.txt"));
-            write_atomically(&path, text.as_bytes()).map_err(|e| e.to_string())?;
-        }
-    }
-    Ok(())
+        [("Disc", curve.disc_text()), ("Cont", curve.cont_text())]
+            .map(|(score, text)| (format!("{stem}-{score}ROC.txt"), text.into_bytes()))
+    });
+    write_all_or_none(dir, &contents.collect::<Vec<_>>()).map_err(|e| e.to_string())
 }
 
 fn csv(model: &CurvesModel) -> String {
@@ -75,30 +71,25 @@ fn figure(model: &CurvesModel) -> Figure {
         discrete: PlotCurve::of(curve, ScoreKind::Discrete),
         continuous: PlotCurve::of(curve, ScoreKind::Continuous),
     });
-    let brought_in = model.published.iter().filter(|p| p.shown && p.imported).enumerate().map(|(k, p)| FigureCurve {
+    let (imported, published): (Vec<&Published>, Vec<&Published>) =
+        model.published.iter().filter(|p| p.shown).partition(|p| p.imported);
+    let imported = imported.into_iter().enumerate().map(|(k, p)| FigureCurve {
         label: p.name.clone(),
         style: CurveStyle { colour: PUBLISHED, dash: curve_style(k + 1).dash },
-        discrete: plot_curve(&p.discrete),
-        continuous: plot_curve(&p.continuous),
+        discrete: p.discrete.clone(),
+        continuous: p.continuous.clone(),
     });
-    let shown: Vec<&str> = model.published.iter().filter(|p| p.shown).map(|p| p.name.as_str()).collect();
-    let published = published_methods().into_iter().filter(|method| shown.contains(&method.label().as_str()));
-    let markers = published.map(|method| FigureMarkers {
-        label: method.label(),
-        discrete: method.curve(ScoreKind::Discrete),
-        continuous: method.curve(ScoreKind::Continuous),
+    let markers = published.into_iter().map(|p| FigureMarkers {
+        label: p.name.clone(),
+        discrete: p.discrete.clone(),
+        continuous: p.continuous.clone(),
     });
     Figure {
-        curves: curves.chain(brought_in).collect(),
+        curves: curves.chain(imported).collect(),
         published: markers.collect(),
         logarithmic: model.log_x,
         x_end: model.x_max as f64,
     }
-}
-
-fn plot_curve(points: &[(f64, f64)]) -> PlotCurve {
-    let point = |&(false_positives, rate): &(f64, f64)| CurvePoint { false_positives, rate, threshold: None };
-    PlotCurve::new(points.iter().map(point).collect())
 }
 
 fn style(key: &CurveKey) -> CurveStyle {
@@ -109,7 +100,7 @@ fn style(key: &CurveKey) -> CurveStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluation::RocPoint;
+    use crate::evaluation::{CurvePoint, RocPoint};
 
     fn model() -> CurvesModel {
         let mut model = CurvesModel::default();
@@ -165,7 +156,8 @@ mod tests {
     #[test]
     fn an_imported_curve_is_a_line_of_the_figure() {
         let mut model = model();
-        let curve = plot_curve(&[(0.0, 0.2), (9.0, 0.6)]);
+        let point = |(false_positives, rate)| CurvePoint { false_positives, rate, threshold: None };
+        let curve = PlotCurve::new([(0.0, 0.2), (9.0, 0.6)].map(point).to_vec());
         let roc =
             ImportedRoc { name: "Theirs".to_owned(), notes: String::new(), discrete: curve.clone(), continuous: curve };
         model.put_imported(imported(roc.clone()));

@@ -54,5 +54,5 @@ fn beside(program: &Path) -> anyhow::Result<PathBuf> {
 pub extern "C" fn quarry_main() -> u8 {
     let Ok(code) = std::panic::catch_unwind(super::main_with_libtorch) else { return 101 };
     // `ExitCode` tells nobody what it is; these are the codes that `finish` makes.
-    if code == ExitCode::SUCCESS { 0 } else { 1 }
+    u8::from(code != ExitCode::SUCCESS)
 }

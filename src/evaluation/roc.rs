@@ -147,7 +147,7 @@ impl RocCurve {
 
     /// The point with the lowest threshold that has at most `fp` false positives.
     pub fn point_at(&self, fp: u64) -> Option<&RocPoint> {
-        self.points.iter().find(|p| p.false_positives <= fp)
+        self.points.get(self.points.partition_point(|p| fp < p.false_positives))
     }
 
     /// `DiscROC.txt` as the official program writes it: rate, false positives, threshold.

@@ -102,20 +102,21 @@ fn overview(store: &Store) -> Result<Overview, StoreError> {
     let roots: HashMap<_, _> = datasets.iter().map(|d| (d.id, d.root.clone())).collect();
     let path = |image: &ImageRecord| roots.get(&image.dataset).map(|root| (image.id, root.join(&image.path)));
     let paths = images.iter().filter_map(path).collect();
+    let rounds = store.rounds()?;
     Ok(Overview {
         datasets,
         paths,
         images: images.len() as u64,
         faces,
         folds: folds.into_iter().collect(),
-        rounds: store.rounds()?,
+        speed: speed(store, &rounds)?,
+        rounds,
         counts: store.verdict_counts(None)?,
-        speed: speed(store)?,
     })
 }
 
-fn speed(store: &Store) -> Result<Option<(u32, f64)>, StoreError> {
-    for round in store.rounds()?.iter().rev() {
+fn speed(store: &Store, rounds: &[RoundRecord]) -> Result<Option<(u32, f64)>, StoreError> {
+    for round in rounds.iter().rev() {
         if let Some(seconds) = store.metric_summary(round.id, "step_s")?.recent_median {
             return Ok(Some((round.number, seconds)));
         }

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::config::{FREE_SETTINGS, RoundConfig};
+use super::config::RoundConfig;
 use super::error::TrainingError;
 use super::loader::TrainingImage;
 use crate::detector::SamplerCounts;
+use crate::domain::write_whole;
 
 pub const MODEL_FILE: &str = "model.safetensors";
 pub(super) const OPTIMISER_FILE: &str = "optim.safetensors";
@@ -137,10 +138,7 @@ impl Checkpoints {
 
     pub fn set_marks(&self, marks: Marks) -> Result<(), TrainingError> {
         let path = self.dir.join(MARKS_FILE);
-        let unfinished = path.with_extension("json.unfinished");
-        write_json(&unfinished, &marks)?;
-        sync(&unfinished)?;
-        fs::rename(&unfinished, &path).map_err(TrainingError::io(&path, "writing"))
+        write_whole(&path, json(&path, &marks)?.as_bytes()).map_err(TrainingError::io(&path, "writing"))
     }
 
     /// Removes all but the last, the best and every `keep_every`-th checkpoint (0: none of those).
@@ -177,14 +175,14 @@ impl RoundProgress {
     /// differ.
     pub fn check_continues(&self, path: &Path, config: &RoundConfig, data: &str) -> Result<(), TrainingError> {
         // What is tested on shows in the data, where it changes what is trained on.
-        let free = |key: &str| FREE_SETTINGS.contains(&key) || key == "test_folds" || key == "test_dataset";
+        let is_test = |key: &str| key == "test_folds" || key == "test_dataset";
         let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
         let made_with = RoundConfig::from_toml(&self.config_toml, "state.json")?;
         let changed: Vec<String> = made_with
-            .differences(config)
+            .learning_differences(config)
             .into_iter()
-            .filter(|d| !free(&d.key))
-            .map(|d| format!("`{}` was {} and is {}", d.key, d.before, d.after))
+            .filter(|d| !is_test(&d.key))
+            .map(|d| d.to_string())
             .collect();
         if !changed.is_empty() {
             return Err(wrong(format!("{}; set it back, or start a new round", changed.join(", "))));
@@ -232,9 +230,12 @@ fn steps_in(dir: &Path) -> Vec<u64> {
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainingError> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| TrainingError::Checkpoint { path: path.to_path_buf(), what: error.to_string() })?;
-    fs::write(path, text).map_err(TrainingError::io(path, "writing"))
+    fs::write(path, json(path, value)?).map_err(TrainingError::io(path, "writing"))
+}
+
+fn json(path: &Path, value: &impl Serialize) -> Result<String, TrainingError> {
+    serde_json::to_string_pretty(value)
+        .map_err(|error| TrainingError::Checkpoint { path: path.to_path_buf(), what: error.to_string() })
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainingError> {

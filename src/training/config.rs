@@ -51,7 +51,7 @@ pub struct RoundConfig {
 }
 
 /// Settings that don't change what is learnt: a round may go on with others.
-pub const FREE_SETTINGS: [&str; 6] =
+pub(super) const FREE_SETTINGS: [&str; 6] =
     ["device", "workers", "prefetch", "evaluate_every", "checkpoint_every", "keep_every"];
 
 impl Default for RoundConfig {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::config::RoundConfig;
+use super::config::{FREE_SETTINGS, RoundConfig};
 use super::overlay::{self, ConfigError, KeyLines};
 use crate::detector::DetectorConfig;
 
@@ -62,6 +62,12 @@ pub struct Difference {
     pub after: String,
 }
 
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` was {} and is {}", self.key, self.before, self.after)
+    }
+}
+
 impl RoundConfig {
     /// Reads `round.toml`. What the text leaves out comes from its `preset` (the paper's when it names none); naming another
     /// `detector.architecture` than the round preset's resets the whole `[detector]` table to that one first. `file` is for messages.
@@ -106,6 +112,13 @@ impl RoundConfig {
             .map(|key| Difference { before: value_in(&before, &key), after: value_in(&after, &key), key })
             .filter(|difference| difference.before != difference.after)
             .collect()
+    }
+
+    /// The settings in which `other` would learn differently: the device, the number of workers and the like are left out.
+    pub fn learning_differences(&self, other: &Self) -> Vec<Difference> {
+        let mut differences = self.differences(other);
+        differences.retain(|difference| !FREE_SETTINGS.contains(&difference.key.as_str()));
+        differences
     }
 }
 

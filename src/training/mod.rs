@@ -35,7 +35,7 @@ mod step;
 
 #[cfg(feature = "torch")]
 pub use checkpoint::{best_model, last_model};
-pub use config::{FREE_SETTINGS, RoundConfig};
+pub use config::RoundConfig;
 pub use config_text::{DOCUMENTED, Difference, meaning};
 #[cfg(feature = "torch")]
 pub use error::TrainingError;

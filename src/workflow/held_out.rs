@@ -61,12 +61,17 @@ impl HeldOut {
     /// The curves of `detections`, one list for each of `images`, in their order: pooled, and of each fold.
     pub fn curves(&self, detections: &[Vec<Detection>], shape: OutputShape) -> FoldCurves {
         let regions = detections.iter().map(|found| found.iter().map(|d| scored_region(d, shape)).collect());
+        self.curves_of(regions)
+    }
+
+    /// [`Self::curves`] of regions that a file held.
+    pub fn curves_of(&self, detections: impl Iterator<Item = Vec<ScoredRegion>>) -> FoldCurves {
         let folds: Vec<Option<u8>> = self.images.iter().map(|image| image.fold).collect();
-        FoldCurves::new(&match_images(&self.evaluated(regions), Matching::Official), &folds)
+        FoldCurves::new(&match_images(&self.evaluated(detections), Matching::Official), &folds)
     }
 
     /// What FDDB's evaluation compares: `detections` holds one list for each of `images`, in their order.
-    pub fn evaluated(&self, detections: impl Iterator<Item = Vec<ScoredRegion>>) -> Vec<EvaluatedImage> {
+    fn evaluated(&self, detections: impl Iterator<Item = Vec<ScoredRegion>>) -> Vec<EvaluatedImage> {
         let images = self.images.iter().zip(&self.faces).zip(detections);
         images
             .map(|((image, faces), detections)| EvaluatedImage {

@@ -34,7 +34,7 @@ pub mod weights;
 
 pub use error::WorkflowError;
 pub use event::{FoldProgress, WorkEvent, fold_label, split_fold_label};
-pub use project::{Project, write_atomically};
+pub use project::{Project, write_all_or_none, write_atomically};
 
 /// What every use case takes to tell how far it is.
 pub type Observer<'a> = dyn FnMut(WorkEvent) + 'a;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::WorkflowError;
-use crate::domain::write_whole;
+use crate::domain::{write_together, write_whole};
 use crate::store::Store;
 
 /// `project.toml`: what is about the project and not in its database.
@@ -91,7 +91,14 @@ impl Project {
     }
 }
 
+const WRITE_ADVICE: &str = "Check that the folder may be written to.";
+
 /// [`write_whole`] with what to do about a failure.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WorkflowError> {
-    write_whole(path, bytes).map_err(WorkflowError::io(path, "Check that the folder may be written to."))
+    write_whole(path, bytes).map_err(WorkflowError::io(path, WRITE_ADVICE))
+}
+
+/// [`write_together`] with what to do about a failure.
+pub fn write_all_or_none(folder: &Path, contents: &[(String, Vec<u8>)]) -> Result<(), WorkflowError> {
+    write_together(folder, contents).map_err(|(path, cause)| WorkflowError::io(&path, WRITE_ADVICE)(cause))
 }

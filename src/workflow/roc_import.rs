@@ -42,12 +42,16 @@ pub fn import_roc(project: &Project, path: &Path, order: Option<ColumnOrder>) ->
         let reason = "the name does not say which score it holds. Rename a copy to end in DiscROC.txt or ContROC.txt";
         return Err(bad(path, reason.to_owned()).into());
     };
-    let mut imported =
-        ImportedRoc { name, notes: String::new(), discrete: PlotCurve::default(), continuous: PlotCurve::default() };
-    imported.put(kind, path, order)?;
-    if let Some((other, path)) = other_score(path, &file_name, kind) {
-        imported.put(other, &path, order)?;
-    }
+    let (curve, note) = read_curve(path, order)?;
+    let other = other_score(path, &file_name, kind).map(|path| read_curve(&path, order)).transpose()?;
+    let notes =
+        std::iter::once(&note).chain(other.as_ref().map(|(_, note)| note)).cloned().collect::<Vec<_>>().join("\n");
+    let other = other.map(|(curve, _)| curve).unwrap_or_default();
+    let (discrete, continuous) = match kind {
+        ScoreKind::Discrete => (curve, other),
+        ScoreKind::Continuous => (other, curve),
+    };
+    let imported = ImportedRoc { name, notes, discrete, continuous };
     let folder = folder(project.dir());
     fs::create_dir_all(&folder).map_err(WorkflowError::io(&folder, "Check that the project may be written to."))?;
     let kept = folder.join(format!("{}.json", safe_name(&imported.name)));
@@ -78,30 +82,21 @@ pub fn forget_roc(project: &Project, name: &str) -> Result<(), WorkflowError> {
     fs::remove_file(&path).map_err(WorkflowError::io(&path, "Check that the project may be written to."))
 }
 
-impl ImportedRoc {
-    fn put(&mut self, kind: ScoreKind, path: &Path, order: Option<ColumnOrder>) -> Result<(), RocImportError> {
-        let bytes = fs::read(path).map_err(WorkflowError::io(path, "Check the path."))?;
-        let read = roc_file::parse(&String::from_utf8_lossy(&bytes), order).map_err(|error| match error {
-            RocFileError::Ambiguous => RocImportError::Ambiguous(path.to_path_buf()),
-            other => bad(path, other.to_string()).into(),
-        })?;
-        let columns = match read.order {
-            ColumnOrder::RateFirst => "rate, false positives",
-            ColumnOrder::FalsePositivesFirst => "false positives, rate",
-        };
-        let third = if read.has_thresholds { ", score" } else { "" };
-        if !self.notes.is_empty() {
-            self.notes.push('\n');
-        }
-        self.notes += &format!("{}: columns {columns}{third}", path.display());
-        let end = read.curve.largest_false_positives();
-        let thinned = read.curve.decimated(MOST_POINTS, true, end);
-        match kind {
-            ScoreKind::Discrete => self.discrete = thinned,
-            ScoreKind::Continuous => self.continuous = thinned,
-        }
-        Ok(())
-    }
+/// A ROC file's curve, and how its columns were read.
+fn read_curve(path: &Path, order: Option<ColumnOrder>) -> Result<(PlotCurve, String), RocImportError> {
+    let bytes = fs::read(path).map_err(WorkflowError::io(path, "Check the path."))?;
+    let read = roc_file::parse(&String::from_utf8_lossy(&bytes), order).map_err(|error| match error {
+        RocFileError::Ambiguous => RocImportError::Ambiguous(path.to_path_buf()),
+        other => bad(path, other.to_string()).into(),
+    })?;
+    let columns = match read.order {
+        ColumnOrder::RateFirst => "rate, false positives",
+        ColumnOrder::FalsePositivesFirst => "false positives, rate",
+    };
+    let third = if read.has_thresholds { ", score" } else { "" };
+    let end = read.curve.largest_false_positives();
+    let note = format!("{}: columns {columns}{third}", path.display());
+    Ok((read.curve.decimated(MOST_POINTS, true, end), note))
 }
 
 fn bad(path: &Path, reason: String) -> WorkflowError {
@@ -127,16 +122,13 @@ fn name_and_score(file_name: &str) -> Option<(String, ScoreKind)> {
 }
 
 /// The file of the other score beside this one.
-fn other_score(path: &Path, file_name: &str, kind: ScoreKind) -> Option<(ScoreKind, PathBuf)> {
-    let (other, pairs) = match kind {
-        ScoreKind::Discrete => (ScoreKind::Continuous, [("Disc", "Cont"), ("disc", "cont"), ("DISC", "CONT")]),
-        ScoreKind::Continuous => (ScoreKind::Discrete, [("Cont", "Disc"), ("cont", "disc"), ("CONT", "DISC")]),
-    };
-    let names = pairs.into_iter().filter_map(|(this, that)| {
+fn other_score(path: &Path, file_name: &str, kind: ScoreKind) -> Option<PathBuf> {
+    let names = [("Disc", "Cont"), ("disc", "cont"), ("DISC", "CONT")].into_iter().filter_map(|(disc, cont)| {
+        let (this, that) = if kind == ScoreKind::Discrete { (disc, cont) } else { (cont, disc) };
         let at = file_name.rfind(this)?;
         Some(format!("{}{that}{}", &file_name[..at], &file_name[at + this.len()..]))
     });
-    names.map(|name| path.with_file_name(name)).find(|path| path.is_file()).map(|path| (other, path))
+    names.map(|name| path.with_file_name(name)).find(|path| path.is_file())
 }
 
 fn safe_name(name: &str) -> String {

@@ -4,16 +4,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::announce;
 use super::plan::{Plan, read_json, write_json};
 use super::pool::Facts;
 use crate::domain::{Cancel, HardNegativeSource, RoundRecord, RoundState};
-use crate::store::Store;
 use crate::training::RoundConfig;
 use crate::workflow::held_out::OutputShape;
 use crate::workflow::mine::mine;
 use crate::workflow::train::train;
-use crate::workflow::{FoldProgress, Observer, Project, WorkflowError};
+use crate::workflow::{FoldProgress, Observer, Project, WorkEvent, WorkflowError};
 
 const RECORD: &str = "fold.json";
 
@@ -109,7 +107,7 @@ impl<'a> Fold<'a> {
         &self,
         facts: &Facts,
         rounds: u32,
-        at: &mut dyn FnMut(u32) -> FoldProgress,
+        at: impl Fn(u32) -> FoldProgress,
         observer: &mut Observer,
         cancel: &Cancel,
     ) -> Result<(), WorkflowError> {
@@ -122,7 +120,7 @@ impl<'a> Fold<'a> {
         for number in 1..=rounds {
             let round = project.open_store()?.round_by_number(number)?;
             if !round.as_ref().is_some_and(is_trained) {
-                announce(observer, at(number));
+                observer(WorkEvent::Fold(at(number)));
                 // A round that was begun goes on; a new one gets the next number, which is this one.
                 if train(&project, &config, round.is_some(), observer, cancel)?.stopped {
                     return Err(WorkflowError::Cancelled);
@@ -144,9 +142,16 @@ impl<'a> Fold<'a> {
             OutputShape::of(&config.detector).into_iter().map(|s| s.as_str().to_owned()).collect();
         let mut done = Vec::new();
         for round in store.rounds()?.into_iter().filter(|round| round.number <= rounds) {
-            let (steps, seconds) = step_times(&store, &round)?;
-            let hard_negatives = hard_negatives(&store, config, &round)?;
-            done.push(FoldRound { round: round.number, steps, seconds, hard_negatives, shapes: shapes.clone() });
+            let steps = store.metric_summary(round.id, "step_s")?;
+            // What the round had to train with: candidates of the rounds before it.
+            let given = store.hard_negatives(config.hard_negatives, round.number)?;
+            done.push(FoldRound {
+                round: round.number,
+                steps: steps.count,
+                seconds: steps.sum,
+                hard_negatives: given.values().map(Vec::len).sum(),
+                shapes: shapes.clone(),
+            });
         }
         let record = FoldRecord { fold: self.number, plan: self.plan.id.clone(), rounds: done };
         write_json(&self.dir.join(RECORD), &record)
@@ -179,15 +184,4 @@ fn bring_in_images(project: &Project, facts: &Facts) -> Result<(), WorkflowError
 
 fn is_trained(round: &RoundRecord) -> bool {
     matches!(round.state, RoundState::Trained | RoundState::Mined)
-}
-
-/// The number of steps and the seconds that they took.
-fn step_times(store: &Store, round: &RoundRecord) -> Result<(u64, f64), WorkflowError> {
-    let steps = store.metric_summary(round.id, "step_s")?;
-    Ok((steps.count, steps.sum))
-}
-
-/// What the round had to train with: candidates of the rounds before it.
-fn hard_negatives(store: &Store, config: &RoundConfig, round: &RoundRecord) -> Result<usize, WorkflowError> {
-    Ok(store.hard_negatives(config.hard_negatives, round.number)?.values().map(Vec::len).sum())
 }

@@ -18,7 +18,7 @@ pub use fold::{FoldRecord, FoldRound};
 pub use pool::{PooledRates, PooledRound};
 
 use super::split::folds_of;
-use super::{FoldProgress, Observer, Project, WorkEvent, WorkflowError};
+use super::{FoldProgress, Observer, Project, WorkflowError};
 use crate::domain::Cancel;
 use crate::training::RoundConfig;
 use fold::Fold;
@@ -85,7 +85,7 @@ pub fn cross_validate(
             round,
             rounds: request.rounds,
         };
-        let done = fold.run(&facts, request.rounds, &mut |round| at(round), observer, cancel);
+        let done = fold.run(&facts, request.rounds, at, observer, cancel);
         if matches!(done, Err(WorkflowError::Cancelled)) {
             pool_all(&dir, &plan, &facts)?;
         }
@@ -148,9 +148,4 @@ fn chosen_folds(facts: &Facts, wanted: &[u8]) -> Result<Vec<u8>, WorkflowError> 
         None if wanted.is_empty() => Ok(known),
         None => Ok(wanted.to_vec()),
     }
-}
-
-/// Tells where the work is.
-fn announce(observer: &mut Observer, at: FoldProgress) {
-    observer(WorkEvent::Fold(at));
 }

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::pool::Facts;
-use crate::training::{FREE_SETTINGS, RoundConfig};
+use crate::training::{Difference, RoundConfig};
 use crate::workflow::{WorkflowError, write_atomically};
 
 const FILE: &str = "plan.json";
@@ -83,12 +83,7 @@ impl Plan {
 
 fn check_same(dir: &Path, begun: &PlanFile, config: &RoundConfig, data: &str) -> Result<(), WorkflowError> {
     let before = RoundConfig::from_toml(&begun.config_toml, &dir.join(FILE).display().to_string())?;
-    let changed: Vec<String> = before
-        .differences(config)
-        .into_iter()
-        .filter(|d| !FREE_SETTINGS.contains(&d.key.as_str()) && d.key != "preset")
-        .map(|d| format!("`{}` was {} and is {}", d.key, d.before, d.after))
-        .collect();
+    let changed: Vec<String> = fixed_differences(&before, config).map(|d| d.to_string()).collect();
     if !changed.is_empty() {
         return Err(WorkflowError::Refused(format!(
             "{}: this cross-validation began with other settings: {}. Set them back, or give the new one a --name of its own.",
@@ -106,12 +101,15 @@ fn check_same(dir: &Path, begun: &PlanFile, config: &RoundConfig, data: &str) ->
     Ok(())
 }
 
+/// Settings that may not differ within a cross-validation. A preset's name says nothing beside the settings themselves.
+fn fixed_differences(before: &RoundConfig, after: &RoundConfig) -> impl Iterator<Item = Difference> {
+    before.learning_differences(after).into_iter().filter(|d| d.key != "preset")
+}
+
 /// The same on every machine, whatever its device and number of loader threads.
 fn id_of(config: &RoundConfig, data: &str) -> String {
-    let fixed = RoundConfig::default().differences(config);
-    let fixed = fixed.iter().filter(|d| !FREE_SETTINGS.contains(&d.key.as_str()) && d.key != "preset");
     let mut hasher = blake3::Hasher::new();
-    for difference in fixed {
+    for difference in fixed_differences(&RoundConfig::default(), config) {
         hasher.update(format!("{}={}\n", difference.key, difference.after).as_bytes());
     }
     hasher.update(data.as_bytes());

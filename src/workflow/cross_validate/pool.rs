@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::fold::{Fold, FoldRecord};
-use crate::domain::{Annotation, AnnotationSource, DatasetId, ImageId, ImageRecord, write_together};
+use crate::domain::{Annotation, AnnotationSource, DatasetId, ImageId, ImageRecord};
 use crate::evaluation::fddb_text::{Shape, UnreadableScores, read_detections};
-use crate::evaluation::{FoldCurves, FoldSpread, Matching, ScoredRegion, curves_csv, match_images};
+use crate::evaluation::{FoldSpread, ScoredRegion, curves_csv};
 use crate::store::{Dataset, NewDataset, NewImage};
 use crate::workflow::evaluate::RateRow;
 use crate::workflow::held_out::{HeldOut, OutputShape};
 use crate::workflow::split::folds_of;
 use crate::workflow::status::rates;
-use crate::workflow::{Project, WorkflowError};
+use crate::workflow::{Project, WorkflowError, write_all_or_none};
 
 /// The project's images with the annotations that came with them; verdicts and promoted faces are left behind.
 #[derive(Debug)]
@@ -140,10 +140,8 @@ fn pool(
         detections.extend(read(&file, shape, &of_fold)?);
         images.extend(of_fold);
     }
-    let folds: Vec<Option<u8>> = images.iter().map(|image| image.fold).collect();
-    let held_out = HeldOut::new(images, &facts.truth);
-    let evaluated = held_out.evaluated(detections.into_iter());
-    let curves = FoldCurves::new(&match_images(&evaluated, Matching::Official), &folds);
+    let count = images.len();
+    let curves = HeldOut::new(images, &facts.truth).curves_of(detections.into_iter());
     let labels: Vec<String> = curves.folds.keys().map(|fold| format!("fold {fold}")).collect();
     let labelled = std::iter::once(("pooled", &curves.pooled));
     let csv = curves_csv(labelled.chain(labels.iter().map(String::as_str).zip(curves.folds.values())));
@@ -153,12 +151,11 @@ fn pool(
         ("ContROC.txt".to_owned(), curves.pooled.cont_text().into_bytes()),
         ("curves.csv".to_owned(), csv.into_bytes()),
     ];
-    let advice = "Check that the project's folder may be written to.";
-    write_together(&out, &contents).map_err(|(path, cause)| WorkflowError::io(&path, advice)(cause))?;
+    write_all_or_none(&out, &contents)?;
     let row = |(false_positives, discrete, continuous)| RateRow { false_positives, discrete, continuous };
     let found = PooledRates {
         shape: shape.as_str(),
-        images: evaluated.len(),
+        images: count,
         faces: curves.pooled.faces,
         pooled: rates(&curves.pooled).into_iter().map(row).collect(),
         spread: curves.spread(),

@@ -179,19 +179,17 @@ impl CurvesView<'_> {
                 self.ask_for_columns(ui, path);
             }
             for (index, published) in self.model.published.iter().enumerate() {
-                ui.horizontal(|ui| {
-                    let mut shown = published.shown;
-                    let response = ui.checkbox(&mut shown, RichText::new(&published.name).small());
-                    if !published.notes.is_empty() {
-                        response.clone().on_hover_text(&published.notes);
-                    }
-                    if response.changed() {
-                        self.commands.push(Command::Curves(CurvesCommand::TogglePublished(index)));
-                    }
-                    if published.imported && ui.small_button("Take out").clicked() {
-                        self.commands.push(Command::Curves(CurvesCommand::ForgetRoc(published.name.clone())));
-                    }
-                });
+                let mut shown = published.shown;
+                let response = ui.checkbox(&mut shown, RichText::new(&published.name).small());
+                if !published.notes.is_empty() {
+                    response.clone().on_hover_text(&published.notes);
+                }
+                if response.changed() {
+                    self.commands.push(Command::Curves(CurvesCommand::TogglePublished(index)));
+                }
+                if published.imported && ui.small_button("Take out").clicked() {
+                    self.commands.push(Command::Curves(CurvesCommand::ForgetRoc(published.name.clone())));
+                }
             }
         });
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use crate::evaluation::{FoldSpread, RocCurve};
+use crate::evaluation::{FoldSpread, PlotCurve, RocCurve};
 use crate::workflow::split_fold_label;
 
 /// Points that a drawn line keeps at most.
@@ -28,10 +28,9 @@ impl CurveKey {
         split_fold_label(&self.label).map(|(_, fold)| fold)
     }
 
-    /// The curve that pools this fold's with the others'; itself where it is a pooled one.
-    pub fn pooled(&self) -> Self {
-        let label = split_fold_label(&self.label).map_or(self.label.as_str(), |(label, _)| label);
-        Self { round: self.round, label: label.to_owned() }
+    /// Whether this is the curve of one of the folds that `pooled` pools.
+    fn is_fold_of(&self, pooled: &Self) -> bool {
+        self.round == pooled.round && split_fold_label(&self.label).is_some_and(|(label, _)| label == pooled.label)
     }
 
     /// A number that stays the curve's own: two for each round, rectangles first. Folds have their own, by fold.
@@ -74,8 +73,8 @@ pub struct Published {
     pub name: String,
     /// What to know before comparing, e.g. that the curve was smoothed.
     pub notes: String,
-    pub discrete: Vec<(f64, f64)>,
-    pub continuous: Vec<(f64, f64)>,
+    pub discrete: PlotCurve,
+    pub continuous: PlotCurve,
     pub shown: bool,
     /// Whether the user brought it in, and can take it out again.
     pub imported: bool,
@@ -156,8 +155,7 @@ impl CurvesModel {
 
     /// The folds' curves that `pooled` pools, by fold.
     pub fn folds_of(&self, pooled: &CurveKey) -> Vec<CurveKey> {
-        let folds = self.curves.keys().filter(|key| key.fold().is_some() && key.pooled() == *pooled);
-        let mut folds: Vec<CurveKey> = folds.cloned().collect();
+        let mut folds: Vec<CurveKey> = self.curves.keys().filter(|key| key.is_fold_of(pooled)).cloned().collect();
         folds.sort_by_key(CurveKey::fold);
         folds
     }

@@ -41,10 +41,13 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height:
             plot.set_plot_bounds_x(x_of(0.0, log)..=x_max);
             plot.set_plot_bounds_y(0.0..=TOP);
             for published in view.model.published.iter().filter(|p| p.shown) {
-                let points = if score == Score::Discrete { &published.discrete } else { &published.continuous };
-                let points: Vec<[f64; 2]> = points.iter().map(|(fp, rate)| [x_of(*fp, log), *rate]).collect();
+                let curve = if score == Score::Discrete { &published.discrete } else { &published.continuous };
+                let points: Vec<[f64; 2]> =
+                    curve.points.iter().map(|point| [x_of(point.false_positives, log), point.rate]).collect();
                 let line = Line::new(published.name.clone(), PlotPoints::new(points));
-                plot.line(line.color(theme::faded(theme::WEAK, 0.6)).width(1.2).allow_hover(false));
+                let line = line.color(theme::faded(theme::WEAK, 0.6)).width(1.2);
+                // A ROC file rises many times at one number of false positives: a step, not a band.
+                plot.line(line.allow_hover(false).allow_band(false));
             }
             for line in view.model.lines(score) {
                 if line.age == 0 || view.model.earlier_shown {
@@ -113,6 +116,7 @@ fn drawn(line: &DrawnLine, log: bool) -> Line<'static> {
         .width(if line.age == 0 && line.key.fold().is_none() { 2.2 } else { 1.2 })
         .style(style(&line.key))
         .allow_hover(false)
+        .allow_band(false)
 }
 
 /// A fold's number at the end of its newest line: it tells the folds apart without colour.
