@@ -138,7 +138,9 @@ impl Leaders {
     fn add(&mut self, at: usize, look: Look) {
         let place = self.looks.len();
         let bands: Vec<(u32, u64)> = self.bands(&look).collect();
-        bands.into_iter().for_each(|band| self.by_band.entry(band).or_default().push(place));
+        for band in bands {
+            self.by_band.entry(band).or_default().push(place);
+        }
         self.looks.push((at, look));
     }
 

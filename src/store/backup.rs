@@ -95,7 +95,7 @@ pub fn restore_backup(database: &Path, backup: &Path) -> Result<PathBuf, StoreEr
     };
     let unfinished = database.with_extension("db.part");
     std::fs::copy(backup, &unfinished).map_err(failed(&unfinished))?;
-    let aside = (1..).map(|n| database.with_file_name(format!("damaged-{n}.db"))).find(|path| !path.exists());
+    let aside = (1..u32::MAX).map(|n| database.with_file_name(format!("damaged-{n}.db"))).find(|path| !path.exists());
     let aside = aside.unwrap_or_else(|| database.with_file_name("damaged.db"));
     // What the log beside it holds belongs to the damaged file, and would spoil the restored one.
     for ending in ["-wal", "-shm"] {
