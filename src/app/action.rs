@@ -87,6 +87,9 @@ actions! {
 
     Confirm: Review, "confirm", "Hard negative", "Confirm: not a face. The next round trains on it as background", [plain(Key::A)];
     Reject: Review, "reject", "Reject", "Not to be trained on: a drawn face, a reflection, a doubtful one", [plain(Key::X)];
+    ConfirmGroup: Review, "confirm_group", "Group: hard negative", "Confirm this candidate and all alike that wait, in one stroke", [shift(Key::A)];
+    RejectGroup: Review, "reject_group", "Group: reject", "Reject this candidate and all alike that wait, in one stroke", [shift(Key::X)];
+    DecideRest: Review, "decide_rest", "The rest too", "Give the others of the group that was just decided the same verdict", [plain(Key::R)];
     MissedFace: Review, "missed_face", "Missed face", "A real face which the annotation lacks: adjust its ellipse, then Enter", [plain(Key::F)];
     Skip: Review, "skip", "Skip", "Leave it undecided and go on", [plain(Key::Space)];
     Undo: Review, "undo", "Undo", "Take back the last decision, also after a restart", [plain(Key::Backspace), ctrl(Key::Z)];
@@ -100,17 +103,19 @@ actions! {
     Grid: Review, "grid", "Grid", "Many crops at once: select several, decide in one stroke", [plain(Key::G)];
     Overlays: Review, "overlays", "Boxes", "Ground truth and other detections on or off", [plain(Key::B)];
     Filter: Review, "filter", "Filter", "Choose which candidates are shown", [plain(Key::Slash)];
+    History: Review, "history", "History", "Every decision: search, look again, change", [plain(Key::H)];
+    People: Review, "people", "People", "Who decided how much, and how far they agree", [plain(Key::P)];
     SelectAll: Review, "select_all", "Select all", "In the grid: select every candidate shown", [ctrl(Key::A)];
     SelectMore: Review, "select_more", "Select", "In the grid: add or remove this candidate", [plain(Key::S)];
-    Reason1: Review, "reason_1", "Reason 1", "Confirm with reason 1", [plain(Key::Num1)];
-    Reason2: Review, "reason_2", "Reason 2", "Confirm with reason 2", [plain(Key::Num2)];
-    Reason3: Review, "reason_3", "Reason 3", "Confirm with reason 3", [plain(Key::Num3)];
-    Reason4: Review, "reason_4", "Reason 4", "Confirm with reason 4", [plain(Key::Num4)];
-    Reason5: Review, "reason_5", "Reason 5", "Confirm with reason 5", [plain(Key::Num5)];
-    Reason6: Review, "reason_6", "Reason 6", "Confirm with reason 6", [plain(Key::Num6)];
-    Reason7: Review, "reason_7", "Reason 7", "Confirm with reason 7", [plain(Key::Num7)];
-    Reason8: Review, "reason_8", "Reason 8", "Confirm with reason 8", [plain(Key::Num8)];
-    Reason9: Review, "reason_9", "Reason 9", "Confirm with reason 9", [plain(Key::Num9)];
+    Reason1: Review, "reason_1", "Reason 1", "Reject with reason 1", [plain(Key::Num1)];
+    Reason2: Review, "reason_2", "Reason 2", "Reject with reason 2", [plain(Key::Num2)];
+    Reason3: Review, "reason_3", "Reason 3", "Reject with reason 3", [plain(Key::Num3)];
+    Reason4: Review, "reason_4", "Reason 4", "Reject with reason 4", [plain(Key::Num4)];
+    Reason5: Review, "reason_5", "Reason 5", "Reject with reason 5", [plain(Key::Num5)];
+    Reason6: Review, "reason_6", "Reason 6", "Reject with reason 6", [plain(Key::Num6)];
+    Reason7: Review, "reason_7", "Reason 7", "Reject with reason 7", [plain(Key::Num7)];
+    Reason8: Review, "reason_8", "Reason 8", "Reject with reason 8", [plain(Key::Num8)];
+    Reason9: Review, "reason_9", "Reason 9", "Reject with reason 9", [plain(Key::Num9)];
 
     Commit: Adjust, "commit_face", "Write face", "Write the ellipse as ground truth", [plain(Key::Enter)];
     Cancel: Adjust, "cancel_face", "Cancel", "Leave everything as it was", [plain(Key::Escape)];

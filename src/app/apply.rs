@@ -10,11 +10,11 @@ use super::dialogs::{self, Ask};
 use super::drain::waits;
 use super::session::Session;
 use super::views::curves::CurvesCommand;
-use super::views::review::{Decision, Layout, Nudge, REASONS, ReviewCommand, nudge};
+use super::views::review::{Decision, Layout, Nudge, REASONS, ReviewCommand, ReviewFilter, nudge};
 use super::{QuarryApp, ReviewModel, export};
 use crate::domain::Verdict;
 use crate::evaluation::roc_file::ColumnOrder;
-use crate::jobs::WriteRequest;
+use crate::jobs::{Annotator, ReadRequest, WriteRequest};
 use crate::workflow::Project;
 use crate::workflow::roc_import::{RocImportError, forget_roc, import_roc, imported_rocs};
 
@@ -61,7 +61,15 @@ impl QuarryApp {
             self.start.annotator = self.options.annotator.clone();
         } else {
             self.options.annotator = name;
+            if self.review.filter.blind {
+                self.restart_review();
+            }
         }
+    }
+
+    /// Who decides, and what of others this one may see.
+    pub(super) fn annotator(&self) -> Annotator {
+        Annotator { name: self.options.annotator.clone(), blind: self.review.filter.blind }
     }
 
     pub(super) fn open<E: std::fmt::Display>(&mut self, project: Result<Project, E>, _: &Context) {
@@ -110,10 +118,13 @@ impl QuarryApp {
             Action::Confirm => self.review.decide(Verdict::Confirmed, None),
             Action::Reject => self.review.decide(Verdict::Rejected, None),
             Action::Skip => self.review.decide(Verdict::Skipped, None),
+            Action::ConfirmGroup => self.review.decide_group(Verdict::Confirmed),
+            Action::RejectGroup => self.review.decide_group(Verdict::Rejected),
+            Action::DecideRest => self.review.decide_rest(),
             Action::Undo => Some(self.review.undo()),
             Action::Redo => Some(self.review.redo()),
             other => match other.reason() {
-                Some(number) => self.review.decide(Verdict::Confirmed, REASONS.get(usize::from(number) - 1).copied()),
+                Some(number) => self.review.decide(Verdict::Rejected, REASONS.get(usize::from(number) - 1).copied()),
                 None => return self.look_around(other),
             },
         };
@@ -135,12 +146,14 @@ impl QuarryApp {
             Action::Filter => self.review.filter_open = !self.review.filter_open,
             Action::SelectMore => self.review.toggle_selected(self.review.position()),
             Action::SelectAll if self.review.layout == Layout::Grid => self.review.select_all(),
-            Action::Grid => {
-                self.review.clear_selection();
-                self.review.layout = match self.review.layout {
-                    Layout::Queue => Layout::Grid,
-                    Layout::Grid => Layout::Queue,
-                };
+            Action::Grid => self.review.toggle_layout(Layout::Grid),
+            Action::History => {
+                self.review.toggle_layout(Layout::History);
+                self.read_beside();
+            }
+            Action::People => {
+                self.review.toggle_layout(Layout::People);
+                self.read_beside();
             }
             _ => {}
         }
@@ -173,14 +186,14 @@ impl QuarryApp {
     /// Sends a decision to the store's one writer.
     fn save(&mut self, decision: Option<Decision>) {
         let Some(decision) = decision else { return };
-        let annotator = self.options.annotator.clone();
+        let by = self.annotator();
         let request = match decision {
-            Decision::Verdict { candidates, verdict, reason } => {
-                WriteRequest::Decide { candidates, verdict, reason: reason.map(str::to_owned), annotator }
+            Decision::Verdict { candidates, group, verdict, reason } => {
+                WriteRequest::Decide { candidates, group, verdict, reason, by }
             }
-            Decision::Face { candidate, shape } => WriteRequest::MissedFace { candidate, shape, annotator },
-            Decision::Undo => WriteRequest::Undo { annotator },
-            Decision::Redo => WriteRequest::Redo { annotator },
+            Decision::Face { candidate, shape } => WriteRequest::MissedFace { candidate, shape, by },
+            Decision::Undo => WriteRequest::Undo { by },
+            Decision::Redo => WriteRequest::Redo { by },
         };
         match &mut self.session {
             Some(session) => {
@@ -193,8 +206,7 @@ impl QuarryApp {
     fn apply_review(&mut self, command: ReviewCommand) {
         match command {
             ReviewCommand::SetFilter(filter) => {
-                self.review.filter = filter;
-                self.restart_review();
+                self.set_filter(filter);
             }
             ReviewCommand::CloseFilter => self.review.filter_open = false,
             ReviewCommand::GoTo(index) => {
@@ -212,16 +224,56 @@ impl QuarryApp {
                     adjusting.ellipse = ellipse;
                 }
             }
+            ReviewCommand::SetGroupDistance(distance) => self.review.group_distance = distance,
+            ReviewCommand::Regroup => self.start_grouping(),
+            ReviewCommand::SearchHistory(text) => {
+                self.review.history.text = text;
+                self.read_beside();
+            }
+            ReviewCommand::OlderHistory => {
+                let by = self.annotator();
+                if let Some(session) = self.session.as_mut().filter(|session| session.history_ticket.is_none()) {
+                    session.want_history(&self.review.history, &by, false);
+                }
+            }
+            ReviewCommand::Revisit(candidate) => {
+                if let Some(session) = &mut self.session {
+                    session.revisit(candidate);
+                }
+            }
+            ReviewCommand::ShowQueue => self.review.layout = Layout::Queue,
             ReviewCommand::DismissFailure => self.review.failure = None,
             ReviewCommand::Visible(end) => self.grid_visible = end,
             ReviewCommand::Columns(columns) => self.grid_columns = columns.max(1),
         }
     }
 
+    fn set_filter(&mut self, filter: ReviewFilter) {
+        self.review.filter = filter;
+        if let Some(session) = &mut self.session {
+            session.write_filter(&self.review.filter);
+        }
+        self.restart_review();
+    }
+
     pub(super) fn restart_review(&mut self) {
         self.review.restart();
+        let by = self.annotator();
         if let Some(session) = &mut self.session {
-            session.start_query(&self.review.filter);
+            session.start_query(&self.review.filter, &by);
+        }
+    }
+
+    /// Has read anew what the history or the people's screen shows, where that is open.
+    pub(super) fn read_beside(&mut self) {
+        let by = self.annotator();
+        let Some(session) = &mut self.session else { return };
+        match self.review.layout {
+            Layout::History => session.want_history(&self.review.history, &by, true),
+            Layout::People => {
+                session.reader.ask(ReadRequest::People);
+            }
+            Layout::Queue | Layout::Grid => {}
         }
     }
 
@@ -237,8 +289,8 @@ impl QuarryApp {
                 }
             }
             CurvesCommand::ReviewFrom(score) => {
-                self.review.filter.score = (score.clamp(0.0, 1.0) as f32, 1.0);
-                self.restart_review();
+                let score = (score.clamp(0.0, 1.0) as f32, 1.0);
+                self.set_filter(ReviewFilter { score, ..self.review.filter.clone() });
                 self.show_screen(Screen::Review);
             }
             CurvesCommand::Export(format) => self.ask(Ask::Save(format)),

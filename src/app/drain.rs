@@ -6,13 +6,14 @@ use egui::Context;
 
 use super::command::{Command, FolderPurpose, ImportKind};
 use super::dialogs::Ask;
+use super::session::Aside;
 use super::views::curves::{CurveKey, CurvesCommand};
-use super::views::review::{Layout, Saved};
+use super::views::review::{Layout, ReviewFilter, Saved};
 use super::{Action, DRAIN_BUDGET, QuarryApp, Screen, export};
 use crate::domain::RoundRecord;
 use crate::evaluation::RocCurve;
 use crate::jobs::{Answer, ReadReply, WriteReply, Written};
-use crate::store::CurveRow;
+use crate::store::{CurveRow, GestureAction};
 
 impl QuarryApp {
     /// Takes news in until none is left or the budget is spent; then another frame is asked for.
@@ -37,19 +38,23 @@ impl QuarryApp {
     fn drain_writer(&mut self, ctx: &Context) -> bool {
         let Some(session) = &mut self.session else { return false };
         let Some(answer) = session.writer.poll() else { return false };
-        let about_notes = session.is_about_notes(answer.ticket);
-        match answer.result {
-            Ok(WriteReply::Verdict(written)) => self.written(*written, ctx.input(|input| input.time)),
-            Ok(WriteReply::Notes(_)) => self.refresh(),
-            Err(reason) if about_notes => self.say_error(format!("The notes are not saved: {reason}")),
-            Err(reason) => self.review.failed(reason),
+        let aside = session.written_aside(answer.ticket);
+        match (answer.result, aside) {
+            (Ok(WriteReply::Verdict(written)), _) => self.written(*written, ctx.input(|input| input.time)),
+            (Ok(WriteReply::Notes(_)), _) => self.refresh(),
+            (Ok(WriteReply::Health(damage)), _) => session.damage = damage,
+            (Ok(WriteReply::Setting), _) => {}
+            (Err(reason), Some(Aside::Notes)) => self.say_error(format!("The notes are not saved: {reason}")),
+            (Err(reason), Some(Aside::Setting)) => self.say_error(format!("The filter is not kept: {reason}")),
+            (Err(reason), Some(Aside::Health)) => self.say_error(reason),
+            (Err(reason), None) => self.review.failed(reason),
         }
         true
     }
 
     fn written(&mut self, written: Written, now_s: f64) {
         let Some(gesture) = written.gesture else {
-            self.review.confirmed(&Saved { candidates: Vec::new(), changed: Vec::new(), row: None }, now_s);
+            self.review.confirmed(&Saved::default(), now_s);
             self.say("There is nothing more to take back or to repeat");
             return;
         };
@@ -57,11 +62,24 @@ impl QuarryApp {
             && let Some(session) = &mut self.session
         {
             for changed in &written.changed {
-                session.image_changed(changed.image);
+                session.image_changed(changed.candidate.image);
             }
         }
-        let saved = Saved { candidates: gesture.candidates, changed: written.changed, row: written.row };
+        let saved = Saved {
+            candidates: gesture.candidates,
+            changed: written.changed,
+            row: written.row,
+            waiting_in_group: written.waiting_in_group,
+        };
         self.review.confirmed(&saved, now_s);
+        if let Some(session) = &mut self.session {
+            session.numbers_wanted = true;
+        }
+        if gesture.action != GestureAction::Decide && saved.changed.is_empty() {
+            // A stroke over very many was taken back or repeated: their rows are out of date.
+            self.restart_review();
+        }
+        self.read_beside();
     }
 
     fn drain_reader(&mut self, _: &Context) -> bool {
@@ -74,6 +92,7 @@ impl QuarryApp {
                 return true;
             }
         };
+        let by = self.annotator();
         let Some(session) = &mut self.session else { return true };
         match reply {
             ReadReply::Overview(overview) => {
@@ -82,17 +101,42 @@ impl QuarryApp {
                 self.review.counts = overview.counts;
                 session.details.overview = *overview;
                 if self.review.rows().is_empty() {
-                    session.start_query(&self.review.filter);
+                    session.start_query(&self.review.filter, &by);
                 }
             }
             ReadReply::Page(page) if session.page_ticket == Some(ticket) => {
                 let complete = page.next.is_none();
                 session.page_came(page.next);
-                self.review.extend(page.rows, complete);
+                self.review.extend(page.rows.into_iter().map(|row| by.sees(row)).collect(), complete);
+            }
+            ReadReply::Numbers(numbers) if session.numbers_ticket == Some(ticket) => {
+                session.numbers_ticket = None;
+                self.review.numbers = Some(*numbers);
+                if !session.numbers_wanted && !self.review.is_saving() {
+                    self.review.counts = numbers.counts;
+                }
+            }
+            ReadReply::People(people) => self.review.people = Some(*people),
+            ReadReply::History(steps) => {
+                if let Some((_, from_start)) = session.history_ticket.take_if(|(asked, _)| *asked == ticket) {
+                    self.review.history.extend(steps, from_start);
+                }
+            }
+            ReadReply::Candidate(row) => {
+                if session.revisit_ticket.take_if(|asked| *asked == ticket).is_some() {
+                    self.review.layout = Layout::Queue;
+                    self.review.show_row(by.sees(*row));
+                }
+            }
+            ReadReply::ReviewSetUp { filter, group_distance } => {
+                self.review.group_distance = group_distance;
+                if let Some(text) = filter {
+                    self.review.filter = ReviewFilter::from_json(&text);
+                }
             }
             ReadReply::Count(count) if session.count_ticket == Some(ticket) => self.review.total = Some(count),
             // An answer to a filter that was changed since.
-            ReadReply::Page(_) | ReadReply::Count(_) => {}
+            ReadReply::Page(_) | ReadReply::Count(_) | ReadReply::Numbers(_) => {}
             ReadReply::Image(detail) => {
                 if let Some(round) = session.detail_round(ticket) {
                     session.details.insert(round, *detail);
@@ -154,14 +198,18 @@ impl QuarryApp {
     }
 
     /// Asks for pages and details that the screen will need.
-    pub(super) fn ask_for_more(&mut self) {
+    pub(super) fn ask_for_more(&mut self, ctx: &Context) {
+        let by = self.annotator();
         let Some(session) = self.session.as_mut().filter(|_| self.screen == Screen::Review) else { return };
         if self.review.wants_more(self.grid_visible) {
-            session.next_page(&self.review.filter);
+            session.next_page(&self.review.filter, &by);
         }
         if self.review.layout == Layout::Queue {
             let rows = self.review.current().into_iter().chain(self.review.upcoming(12));
             session.want_details(rows);
+        }
+        if !self.review.is_saving() && !session.want_numbers(&self.review.filter, &by) {
+            ctx.request_repaint_after(std::time::Duration::from_millis(100));
         }
     }
 }

@@ -49,7 +49,9 @@ impl QuarryApp {
         let empty = super::session::Details::default();
         let details = self.session.as_ref().map_or(&empty, |session| &session.details);
         let keymap = self.keys.keymap();
-        ReviewView { model: &self.review, details, keymap: &keymap, textures: &mut self.textures, commands }.show(ui);
+        let annotator = &self.options.annotator;
+        let textures = &mut self.textures;
+        ReviewView { model: &self.review, details, keymap: &keymap, annotator, textures, commands }.show(ui);
     }
 
     fn show_train(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {

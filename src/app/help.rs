@@ -53,7 +53,7 @@ fn list(ui: &mut Ui, keymap: &Keymap, title: &str, actions: &[Action]) {
         for action in actions {
             ui.label(RichText::new(keymap.full_text(*action)).monospace().color(theme::STRONG));
             let reason = action.reason().and_then(|number| REASONS.get(usize::from(number) - 1));
-            let text = reason.map_or(action.text().to_owned(), |reason| format!("Hard negative: {reason}"));
+            let text = reason.map_or(action.text().to_owned(), |reason| format!("Reject: {reason}"));
             ui.label(text).on_hover_text(action.tooltip());
             ui.end_row();
         }

@@ -116,7 +116,7 @@ impl QuarryApp {
             self.apply(command, ctx);
         }
         self.apply_waiting_keys();
-        self.ask_for_more();
+        self.ask_for_more(ctx);
         self.keys.set_scope(self.scope());
         if self.review.is_saving() {
             ctx.request_repaint();

@@ -122,6 +122,12 @@ impl QuarryApp {
         self.start_job(JobKind::Round, work);
     }
 
+    pub(super) fn start_grouping(&mut self) {
+        let Some(session) = &self.session else { return self.say_error("Open a project first") };
+        let work = work::group(session.project.clone(), self.review.group_distance);
+        self.start_job(JobKind::Grouping, work);
+    }
+
     pub(super) fn drain_job(&mut self, _: &Context) -> bool {
         let Some((kind, news)) = self.jobs.poll() else { return false };
         match news {
@@ -166,6 +172,9 @@ impl QuarryApp {
                 self.train.say(reason.clone(), true);
                 self.say_error(reason);
             }
+        }
+        if kind == JobKind::Grouping {
+            self.restart_review();
         }
         if kind == JobKind::Round {
             self.curves.set_running(None);

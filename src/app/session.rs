@@ -2,21 +2,24 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use super::views::review::{Order, ReviewFilter, ShownVerdicts};
+use super::views::review::{HISTORY_PAGE, HistoryModel, Order, ReviewFilter, SIZE_MAX, ShownVerdicts};
 use crate::dataset::decode_rgb;
-use crate::domain::{ImageId, RoundId};
+use crate::domain::{CandidateId, ImageId, RoundId};
 use crate::jobs::{
-    ByteCache, ImageDetail, Overview, PicturePool, ProjectReader, ReadRequest, Ticket, VerdictWriter, Waker,
-    WriteRequest, start_reader, start_writer,
+    Annotator, ByteCache, Damage, ImageDetail, Overview, PicturePool, ProjectReader, REVIEW_FILTER, ReadRequest,
+    Ticket, VerdictWriter, Waker, WriteRequest, start_reader, start_writer,
 };
-use crate::store::{CandidateQuery, CandidateRow, Cursor, Interval, Sort, VerdictFilter};
+use crate::store::{CandidateQuery, CandidateRow, Cursor, HistoryQuery, Interval, Sort, VerdictFilter};
 use crate::workflow::Project;
 
 /// Candidates of one page.
 const PAGE: usize = 500;
 /// Threads that decode photographs.
 const DECODERS: usize = 2;
+/// The numbers of the review are counted no more often while verdicts come in.
+const NUMBERS_PAUSE: Duration = Duration::from_millis(400);
 /// Budget of the details kept, counted as one byte each.
 const DETAILS_KEPT: usize = 400;
 
@@ -76,8 +79,25 @@ pub struct Session {
     pub page_ticket: Option<Ticket>,
     pub count_ticket: Option<Ticket>,
     detail_tickets: HashMap<Ticket, RoundId>,
-    notes_tickets: HashSet<Ticket>,
+    aside: HashMap<Ticket, Aside>,
     cursor: Option<Cursor>,
+    /// The database can only be read.
+    pub damage: Option<Damage>,
+    pub numbers_ticket: Option<Ticket>,
+    /// What was counted last may be out of date.
+    pub numbers_wanted: bool,
+    numbers_asked: Option<Instant>,
+    /// The log's page that is on its way, and whether it is the newest.
+    pub history_ticket: Option<(Ticket, bool)>,
+    pub revisit_ticket: Option<Ticket>,
+}
+
+/// What the writer does beside verdicts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aside {
+    Notes,
+    Setting,
+    Health,
 }
 
 impl Session {
@@ -93,9 +113,17 @@ impl Session {
             page_ticket: None,
             count_ticket: None,
             detail_tickets: HashMap::new(),
-            notes_tickets: HashSet::new(),
+            aside: HashMap::new(),
             cursor: None,
+            damage: None,
+            numbers_ticket: None,
+            numbers_wanted: false,
+            numbers_asked: None,
+            history_ticket: None,
+            revisit_ticket: None,
         };
+        session.write_aside(Aside::Health, WriteRequest::Health);
+        session.reader.ask(ReadRequest::ReviewSetUp);
         session.refresh();
         Ok(session)
     }
@@ -108,29 +136,73 @@ impl Session {
 
     /// Has the notes of a round written.
     pub fn write_notes(&mut self, round: RoundId, notes: String) {
-        let ticket = self.writer.ask(WriteRequest::Notes { round, notes });
-        self.notes_tickets.insert(ticket);
+        self.write_aside(Aside::Notes, WriteRequest::Notes { round, notes });
     }
 
-    /// Whether an answer of the writer is about notes, not about a verdict.
-    pub fn is_about_notes(&mut self, ticket: Ticket) -> bool {
-        self.notes_tickets.remove(&ticket)
+    /// Keeps the review's filter with the project.
+    pub fn write_filter(&mut self, filter: &ReviewFilter) {
+        if self.damage.is_none() {
+            let request = WriteRequest::Setting { name: REVIEW_FILTER, value: filter.to_json() };
+            self.write_aside(Aside::Setting, request);
+        }
+    }
+
+    fn write_aside(&mut self, what: Aside, request: WriteRequest) {
+        let ticket = self.writer.ask(request);
+        self.aside.insert(ticket, what);
+    }
+
+    /// What an answer of the writer is about, if not a verdict.
+    pub fn written_aside(&mut self, ticket: Ticket) -> Option<Aside> {
+        self.aside.remove(&ticket)
+    }
+
+    /// Asks how the review stands, unless that is on its way or was told just now. `false`: ask again soon.
+    pub fn want_numbers(&mut self, filter: &ReviewFilter, by: &Annotator) -> bool {
+        if !self.numbers_wanted || self.numbers_ticket.is_some() {
+            return true;
+        }
+        if self.numbers_asked.is_some_and(|asked| asked.elapsed() < NUMBERS_PAUSE) {
+            return false;
+        }
+        let (query, annotator) = (Box::new(self.query(filter, by)), by.only().map(str::to_owned));
+        self.numbers_ticket = Some(self.reader.ask(ReadRequest::Numbers { query, annotator }));
+        self.numbers_asked = Some(Instant::now());
+        self.numbers_wanted = false;
+        true
+    }
+
+    /// Asks for the newest page of the log, or for the next older one.
+    pub fn want_history(&mut self, history: &HistoryModel, by: &Annotator, from_start: bool) {
+        let query = HistoryQuery {
+            annotator: by.only().map(str::to_owned),
+            text: history.text.clone(),
+            before: history.oldest().filter(|_| !from_start),
+            ..HistoryQuery::default()
+        };
+        let ticket = self.reader.ask(ReadRequest::History { query: Box::new(query), limit: HISTORY_PAGE });
+        self.history_ticket = Some((ticket, from_start));
+    }
+
+    pub fn revisit(&mut self, candidate: CandidateId) {
+        self.revisit_ticket = Some(self.reader.ask(ReadRequest::Candidate(candidate)));
     }
 
     /// Asks for the first page of a filter and for the count of all.
-    pub fn start_query(&mut self, filter: &ReviewFilter) {
+    pub fn start_query(&mut self, filter: &ReviewFilter, by: &Annotator) {
         self.cursor = None;
-        let query = Box::new(self.query(filter));
+        let query = Box::new(self.query(filter, by));
         self.page_ticket = Some(self.reader.ask(ReadRequest::Page { query: query.clone(), after: None, limit: PAGE }));
         self.count_ticket = Some(self.reader.ask(ReadRequest::Count { query }));
+        (self.numbers_ticket, self.numbers_asked, self.numbers_wanted) = (None, None, true);
     }
 
     /// Asks for the page after the last one, unless one is on its way.
-    pub fn next_page(&mut self, filter: &ReviewFilter) {
+    pub fn next_page(&mut self, filter: &ReviewFilter, by: &Annotator) {
         if self.page_ticket.is_some() || self.cursor.is_none() {
             return;
         }
-        let query = Box::new(self.query(filter));
+        let query = Box::new(self.query(filter, by));
         let request = ReadRequest::Page { query, after: self.cursor, limit: PAGE };
         self.page_ticket = Some(self.reader.ask(request));
     }
@@ -165,7 +237,7 @@ impl Session {
     }
 
     /// The filter in the store's words.
-    fn query(&self, filter: &ReviewFilter) -> CandidateQuery {
+    fn query(&self, filter: &ReviewFilter, by: &Annotator) -> CandidateQuery {
         let number = |number: u32| self.details.overview.rounds.iter().find(|r| r.number == number).map(|r| r.id);
         let (sort, descending) = match filter.order {
             Order::Score => (Sort::Score, true),
@@ -173,7 +245,12 @@ impl Session {
             Order::Size => (Sort::Size, true),
             Order::Image => (Sort::Image, false),
             Order::Random => (Sort::Random, false),
+            Order::ExpectedGain => (Sort::Expected, true),
+            Order::Similarity => (Sort::Group, false),
+            Order::Round => (Sort::Round, true),
+            Order::Disagreement => (Sort::Disagreement, true),
         };
+        let no_limit = |to: f64| if SIZE_MAX <= to { f64::INFINITY } else { to };
         CandidateQuery {
             round: filter.round.and_then(number),
             kind: filter.kind,
@@ -181,13 +258,19 @@ impl Session {
                 ShownVerdicts::Undecided => VerdictFilter::Undecided,
                 ShownVerdicts::All => VerdictFilter::Any,
                 ShownVerdicts::Decided => VerdictFilter::Decided,
+                ShownVerdicts::Disputed => VerdictFilter::Disputed,
                 ShownVerdicts::Only(verdict) => VerdictFilter::Is(verdict),
             },
             score: Interval::new(f64::from(filter.score.0), f64::from(filter.score.1)),
+            iou: Interval::new(filter.iou.0, filter.iou.1),
+            size: Interval::new(filter.size.0, no_limit(filter.size.1)),
             image_name: filter.name.clone(),
+            image: None,
+            fold: filter.fold,
+            group: filter.group,
+            annotator: by.only().map(str::to_owned).or_else(|| filter.annotator.clone()),
             sort,
             descending,
-            ..CandidateQuery::default()
         }
     }
 }

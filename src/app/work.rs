@@ -9,6 +9,7 @@ use crate::jobs::Work;
 use crate::training::RoundConfig;
 #[cfg(feature = "torch")]
 use crate::workflow;
+use crate::workflow::group::group as find_groups;
 use crate::workflow::import::{ImportFormat, import as bring_in};
 use crate::workflow::{Project, WorkEvent};
 
@@ -28,6 +29,15 @@ pub fn import(project: Project, kind: ImportKind, path: PathBuf) -> Work<WorkEve
         };
         let summary = bring_in(&project, format, &path, false, tell, cancel).map_err(|e| e.to_string())?;
         Ok(format!("{} photographs with {} faces are in", summary.images, summary.faces))
+    })
+}
+
+/// Groups the candidates that look alike anew; `distance`: most bits in which the perceptual hashes of two may differ.
+pub fn group(project: Project, distance: u32) -> Work<WorkEvent> {
+    Box::new(move |tell, cancel| {
+        let mut store = project.open_store().map_err(|e| e.to_string())?;
+        let report = find_groups(&mut store, Some(distance), tell, cancel).map_err(|e| e.to_string())?;
+        Ok(report.to_string())
     })
 }
 

@@ -11,9 +11,9 @@ mod writer;
 pub use byte_cache::ByteCache;
 pub use clerk::{Answer, Clerk, Ticket};
 pub use pictures::{Decode, Picture, PictureKey, PicturePool, PictureRequest, Pixels};
-pub use reader::{ImageDetail, Overview, ProjectReader, ReadReply, ReadRequest, start_reader};
+pub use reader::{ImageDetail, Overview, ProjectReader, REVIEW_FILTER, ReadReply, ReadRequest, start_reader};
 pub use work::{Job, JobBoard, JobError, JobKind, JobNews, Outcome, Work};
-pub use writer::{VerdictWriter, WriteReply, WriteRequest, Written, start_writer};
+pub use writer::{Annotator, Damage, VerdictWriter, WriteReply, WriteRequest, Written, start_writer};
 
 use std::sync::Arc;
 

@@ -4,20 +4,50 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use super::{Clerk, Waker};
-use crate::domain::{Annotation, Detection, ImageId, ImageRecord, RoundId, RoundRecord};
-use crate::store::{CandidateQuery, Cursor, CurveRow, Dataset, Page, Store, StoreError, VerdictCounts};
+use crate::domain::{Annotation, CandidateId, Detection, ImageId, ImageRecord, RoundId, RoundRecord};
+use crate::store::{
+    CandidateQuery, CandidateRow, Cursor, CurveRow, Dataset, HistoryQuery, HistoryStep, Page, Store, StoreError,
+    VerdictCounts,
+};
+use crate::workflow::group::distance;
+use crate::workflow::review::{People, ReviewNumbers, numbers, people};
 use crate::workflow::round_report::{RoundReport, round_report};
 use crate::workflow::{Project, WorkflowError};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReadRequest {
     Overview,
-    Page { query: Box<CandidateQuery>, after: Option<Cursor>, limit: usize },
-    Count { query: Box<CandidateQuery> },
-    Image { image: ImageId, round: RoundId },
+    Page {
+        query: Box<CandidateQuery>,
+        after: Option<Cursor>,
+        limit: usize,
+    },
+    Count {
+        query: Box<CandidateQuery>,
+    },
+    Image {
+        image: ImageId,
+        round: RoundId,
+    },
     Curves,
     Round(RoundId),
+    /// How the review of these candidates stands; the project's counts are of this annotator alone where one is named.
+    Numbers {
+        query: Box<CandidateQuery>,
+        annotator: Option<String>,
+    },
+    People,
+    History {
+        query: Box<HistoryQuery>,
+        limit: usize,
+    },
+    Candidate(CandidateId),
+    /// What the project keeps of the review: the filter's text, and the distance of its groups.
+    ReviewSetUp,
 }
+
+/// The setting that holds the review's filter.
+pub const REVIEW_FILTER: &str = "review_filter";
 
 /// The project at a glance.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,6 +58,8 @@ pub struct Overview {
     /// Images of each fold.
     pub folds: Vec<(u8, u64)>,
     pub rounds: Vec<RoundRecord>,
+    /// Everyone who gave a verdict.
+    pub annotators: Vec<String>,
     pub counts: VerdictCounts,
     /// The number of the newest round that made steps, with its median step in seconds.
     pub speed: Option<(u32, f64)>,
@@ -52,6 +84,11 @@ pub enum ReadReply {
     Image(Box<ImageDetail>),
     Curves(Vec<(RoundRecord, Vec<CurveRow>)>),
     Round(Box<RoundReport>),
+    Numbers(Box<ReviewNumbers>),
+    People(Box<People>),
+    History(Vec<HistoryStep>),
+    Candidate(Box<CandidateRow>),
+    ReviewSetUp { filter: Option<String>, group_distance: u32 },
 }
 
 pub type ProjectReader = Clerk<ReadRequest, ReadReply>;
@@ -88,6 +125,15 @@ fn read(store: &mut Store, request: ReadRequest) -> Result<ReadReply, WorkflowEr
             let round = store.round(round)?;
             ReadReply::Round(Box::new(round_report(&project, store, &round)?))
         }
+        ReadRequest::Numbers { query, annotator } => {
+            ReadReply::Numbers(Box::new(numbers(store, &query, annotator.as_deref())?))
+        }
+        ReadRequest::People => ReadReply::People(Box::new(people(store)?)),
+        ReadRequest::History { query, limit } => ReadReply::History(store.history_steps(&query, limit)?),
+        ReadRequest::Candidate(candidate) => ReadReply::Candidate(Box::new(store.candidate_row(candidate)?)),
+        ReadRequest::ReviewSetUp => {
+            ReadReply::ReviewSetUp { filter: store.setting(REVIEW_FILTER)?, group_distance: distance(store)? }
+        }
     })
 }
 
@@ -111,6 +157,7 @@ fn overview(store: &Store) -> Result<Overview, StoreError> {
         folds: folds.into_iter().collect(),
         speed: speed(store, &rounds)?,
         rounds,
+        annotators: store.annotators()?,
         counts: store.verdict_counts(None)?,
     })
 }

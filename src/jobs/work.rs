@@ -26,6 +26,8 @@ pub enum JobKind {
     Import,
     /// Writing figures and tables.
     Export,
+    /// Finding the candidates that look alike.
+    Grouping,
 }
 
 impl JobKind {
@@ -34,6 +36,7 @@ impl JobKind {
             Self::Round => "Training round",
             Self::Import => "Import",
             Self::Export => "Export",
+            Self::Grouping => "Grouping",
         }
     }
 }

@@ -1,40 +1,57 @@
-//! The thread that writes verdicts and notes: it owns the project's writing connection and answers when a decision is on the disk. Must not know
-//! screens.
+//! The thread that writes verdicts, notes and settings: it owns the project's writing connection and answers when a decision is on the
+//! disk. A damaged database it only tells about. Must not know screens.
 
 use std::path::PathBuf;
 
 use super::{Clerk, Waker};
-use crate::domain::{Candidate, CandidateId, FaceShape, RoundId, Verdict};
+use crate::domain::{CandidateId, FaceShape, GroupId, RoundId, Verdict};
 use crate::store::{CandidateRow, Gesture, Store, StoreError, now_ms};
 
-/// Gestures over more candidates than this do not read their images again; the queue shows the new verdicts from what was asked.
+/// Gestures over more candidates than this do not read their images again.
 const REFRESHED_MAX: usize = 64;
 
-/// One gesture to be written.
+/// What is to be written. Verdicts are one gesture each.
 #[derive(Debug, Clone, PartialEq)]
 pub enum WriteRequest {
+    /// The candidates, and with a group also all of it that waits for a verdict when this is written.
     Decide {
         candidates: Vec<CandidateId>,
+        group: Option<GroupId>,
         verdict: Verdict,
         reason: Option<String>,
-        annotator: String,
+        by: Annotator,
     },
     MissedFace {
         candidate: CandidateId,
         shape: FaceShape,
-        annotator: String,
+        by: Annotator,
     },
     Undo {
-        annotator: String,
+        by: Annotator,
     },
     Redo {
-        annotator: String,
+        by: Annotator,
     },
     /// The user's words on a round, in place of those before. No gesture: nothing to undo.
     Notes {
         round: RoundId,
         notes: String,
     },
+    /// A text that is kept with the project, by name.
+    Setting {
+        name: &'static str,
+        value: String,
+    },
+    /// Whether the database can be written.
+    Health,
+}
+
+/// Who decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotator {
+    pub name: String,
+    /// Replies hide what others decided, and groups wait for this one alone.
+    pub blind: bool,
 }
 
 /// What a request did; it is on the disk.
@@ -42,6 +59,18 @@ pub enum WriteRequest {
 pub enum WriteReply {
     Verdict(Box<Written>),
     Notes(RoundId),
+    Setting,
+    /// `None`: the database is sound.
+    Health(Option<Damage>),
+}
+
+/// A database that is damaged: it can only be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// What is wrong with which file, and what to do.
+    pub message: String,
+    pub database: PathBuf,
+    pub newest_good_backup: Option<PathBuf>,
 }
 
 /// The gesture is on the disk.
@@ -49,46 +78,98 @@ pub enum WriteReply {
 pub struct Written {
     /// `None`: there was nothing to undo or redo.
     pub gesture: Option<Gesture>,
-    /// The gesture's candidates and the others of their images, as they stand now.
-    pub changed: Vec<Candidate>,
+    /// The gesture's candidates and the others of their images, as they stand now; nothing after a stroke over very many.
+    pub changed: Vec<CandidateRow>,
     /// The gesture's first candidate.
     pub row: Option<CandidateRow>,
+    /// Of a decision on one candidate of a group: how many of the group still wait.
+    pub waiting_in_group: u32,
 }
 
 pub type VerdictWriter = Clerk<WriteRequest, WriteReply>;
 
+/// What the thread owns.
+enum Opened {
+    Sound(Box<Store>),
+    Damaged(Damage),
+}
+
 /// Opens `database` for writing on a thread of its own.
 pub fn start_writer(database: PathBuf, waker: Waker) -> std::io::Result<VerdictWriter> {
-    let open = move || Store::open(&database).map_err(|e| e.to_string());
-    Clerk::start("Verdict writer", open, |store, request| write(store, request).map_err(|e| e.to_string()), waker)
+    let open = move || match Store::open(&database) {
+        Ok(store) => Ok(Opened::Sound(Box::new(store))),
+        Err(error) => {
+            let message = error.to_string();
+            match error {
+                StoreError::Corrupt { path, backup, .. } => {
+                    Ok(Opened::Damaged(Damage { message, database: path, newest_good_backup: backup }))
+                }
+                _ => Err(message),
+            }
+        }
+    };
+    let serve = |opened: &mut Opened, request| match (opened, request) {
+        (Opened::Sound(_), WriteRequest::Health) => Ok(WriteReply::Health(None)),
+        (Opened::Sound(store), request) => write(store, request).map_err(|e| e.to_string()),
+        (Opened::Damaged(damage), WriteRequest::Health) => Ok(WriteReply::Health(Some(damage.clone()))),
+        (Opened::Damaged(damage), _) => Err(damage.message.clone()),
+    };
+    Clerk::start("Verdict writer", open, serve, waker)
 }
 
 fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreError> {
     let now = now_ms();
-    let gesture = match request {
-        WriteRequest::Decide { candidates, verdict, reason, annotator } => {
-            Some(store.record_verdicts(&candidates, &annotator, verdict, reason.as_deref(), now)?)
+    let (gesture, by) = match request {
+        WriteRequest::Decide { mut candidates, group, verdict, reason, by } => {
+            if let Some(group) = group {
+                candidates.extend(store.undecided_of_group(group, by.only())?);
+            }
+            (Some(store.record_verdicts(&candidates, &by.name, verdict, reason.as_deref(), now)?), by)
         }
-        WriteRequest::MissedFace { candidate, shape, annotator } => {
-            Some(store.record_missed_face(candidate, &annotator, shape, None, now)?)
+        WriteRequest::MissedFace { candidate, shape, by } => {
+            (Some(store.record_missed_face(candidate, &by.name, shape, None, now)?), by)
         }
-        WriteRequest::Undo { annotator } => store.undo(&annotator, now)?,
-        WriteRequest::Redo { annotator } => store.redo(&annotator, now)?,
+        WriteRequest::Undo { by } => (store.undo(&by.name, now)?, by),
+        WriteRequest::Redo { by } => (store.redo(&by.name, now)?, by),
         WriteRequest::Notes { round, notes } => {
             store.set_round_notes(round, &notes)?;
             return Ok(WriteReply::Notes(round));
         }
+        WriteRequest::Setting { name, value } => {
+            store.set_setting(name, &value)?;
+            return Ok(WriteReply::Setting);
+        }
+        WriteRequest::Health => return Ok(WriteReply::Health(None)),
     };
     // From here on the gesture is saved: what cannot be read again is left out, it is not a failure to save.
     let candidates = gesture.as_ref().map_or(&[][..], |g| &g.candidates);
-    let row = candidates.first().and_then(|c| store.candidate_row(*c).ok());
-    let changed = changed_by(store, candidates).unwrap_or_default();
-    Ok(WriteReply::Verdict(Box::new(Written { gesture, changed, row })))
+    let row = candidates.first().and_then(|c| store.candidate_row(*c).ok()).map(|row| by.sees(row));
+    let changed = changed_by(store, candidates).unwrap_or_default().into_iter().map(|row| by.sees(row)).collect();
+    let waiting_in_group = match (candidates, row.as_ref().and_then(|row| row.group)) {
+        ([_], Some(group)) => store.undecided_of_group(group, by.only()).map_or(0, |waiting| waiting.len() as u32),
+        _ => 0,
+    };
+    Ok(WriteReply::Verdict(Box::new(Written { gesture, changed, row, waiting_in_group })))
 }
 
-fn changed_by(store: &Store, candidates: &[CandidateId]) -> Result<Vec<Candidate>, StoreError> {
+impl Annotator {
+    /// The name in a blind review, where only the annotator's own verdicts count.
+    pub fn only(&self) -> Option<&str> {
+        self.blind.then_some(self.name.as_str())
+    }
+
+    /// The row as this annotator may see it.
+    pub fn sees(&self, row: CandidateRow) -> CandidateRow {
+        if self.blind { row.seen_by(&self.name) } else { row }
+    }
+}
+
+fn changed_by(store: &Store, candidates: &[CandidateId]) -> Result<Vec<CandidateRow>, StoreError> {
+    if REFRESHED_MAX < candidates.len() {
+        return Ok(Vec::new());
+    }
     let mut images = Vec::new();
-    for candidate in candidates.iter().take(REFRESHED_MAX) {
+    for candidate in candidates {
         let image = store.candidate(*candidate)?.image;
         if !images.contains(&image) {
             images.push(image);
@@ -96,10 +177,7 @@ fn changed_by(store: &Store, candidates: &[CandidateId]) -> Result<Vec<Candidate
     }
     let mut changed = Vec::new();
     for image in images {
-        changed.extend(store.candidates_of_image(image)?);
+        changed.extend(store.candidates_of_image(image)?.into_iter().map(|candidate| candidate.id));
     }
-    for candidate in candidates.iter().skip(REFRESHED_MAX) {
-        changed.push(store.candidate(*candidate)?);
-    }
-    Ok(changed)
+    store.candidate_rows(&changed)
 }

@@ -33,6 +33,17 @@ pub fn wilson_interval(successes: u64, sample: u64, population: u64) -> Proporti
     Proportion { estimate, low: (centre - half).max(0.0), high: (centre + half).min(1.0), sample }
 }
 
+/// The share among the `population - sample` that the sample left out, from the share of all and the `successes` in the sample: what is
+/// known of the sample is taken off both ends of the interval. Where nothing is left the share is that of all.
+pub fn of_the_rest(all: &Proportion, successes: u64, population: u64) -> Proportion {
+    let rest = population.saturating_sub(all.sample) as f64;
+    if rest <= 0.0 {
+        return *all;
+    }
+    let share = |of_all: f64| ((of_all * population as f64 - successes as f64) / rest).clamp(0.0, 1.0);
+    Proportion { estimate: all.estimate, low: share(all.low), high: share(all.high), sample: all.sample }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +59,20 @@ mod tests {
         check(15, 148, 0.0624, 0.1605);
         check(0, 20, 0.0, 0.1611);
         check(1, 29, 0.0061, 0.1718);
+    }
+
+    #[test]
+    fn the_rest_is_less_certain_than_the_whole_and_has_the_same_estimate() {
+        let all = wilson_interval(30, 40, 100);
+        let rest = of_the_rest(&all, 30, 100);
+        assert!(rest.low < all.low && all.high < rest.high, "{all:?} {rest:?}");
+        // Ends of the interval mean the same number of hard negatives in all.
+        assert!((rest.low * 60.0 + 30.0 - all.low * 100.0).abs() < 1e-9);
+        assert_eq!(rest.estimate, 0.75);
+        let none = of_the_rest(&wilson_interval(0, 0, 100), 0, 100);
+        assert_eq!((none.low, none.high), (0.0, 1.0));
+        let whole = wilson_interval(3, 4, 4);
+        assert_eq!(of_the_rest(&whole, 3, 4), whole);
     }
 
     #[test]

@@ -39,7 +39,7 @@ mod tests {
 
     fn picture(brightness: u8) -> RgbImage {
         RgbImage::from_fn(90, 70, |x, y| {
-            let wave = ((f64::from(x) / 9.0).sin() + (f64::from(y) / 7.0).cos()) * 40.0 + 100.0;
+            let wave = ((f64::from(x) / 9.0 + 1.0).sin() + (f64::from(y) / 7.0).cos()) * 40.0 + 100.0;
             image::Rgb([wave as u8 + brightness, wave as u8, (x + y) as u8])
         })
     }

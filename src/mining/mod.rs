@@ -10,7 +10,7 @@ mod mine;
 
 pub use agreement::{Agreement, cohens_kappa};
 pub use classify::{DetectionClass, classify};
-pub use estimate::{Proportion, wilson_interval};
+pub use estimate::{Proportion, of_the_rest, wilson_interval};
 pub use group::{GroupConfig, Groupable, group_alike, group_boxes};
 pub use look::look_of;
 pub use mine::{MinedCandidate, MiningConfig, mine_image};

@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::connection::new_uid;
-use super::{CandidateQuery, Store, StoreError, VerdictFilter, queue_index};
+use super::{Store, StoreError, queue_index};
 use crate::domain::{CandidateId, GroupId};
 
 impl Store {
@@ -40,12 +40,15 @@ impl Store {
     /// The candidates of a group that wait for a verdict, highest score first: what a stroke over the group decides on. With an
     /// annotator those wait that this one holds no verdict on, whatever others decided.
     pub fn undecided_of_group(&self, group: GroupId, annotator: Option<&str>) -> Result<Vec<CandidateId>, StoreError> {
-        let query = CandidateQuery {
-            group: Some(group),
-            annotator: annotator.map(str::to_owned),
-            verdict: VerdictFilter::Undecided,
-            ..CandidateQuery::default()
-        };
-        self.candidate_ids(&query)
+        self.read(|c| {
+            let sql = "SELECT c.id FROM candidates c WHERE c.group_id = ?1 AND CASE WHEN ?2 IS NULL
+                           THEN c.verdict IS NULL
+                           ELSE NOT EXISTS (SELECT 1 FROM standing_verdicts s JOIN annotators a ON a.id = s.annotator_id
+                                            WHERE s.candidate_id = c.id AND a.name = ?2) END
+                       AND c.kind <> 'duplicate' ORDER BY c.score DESC, c.id";
+            let mut statement = c.prepare_cached(sql)?;
+            let rows = statement.query_map(params![group.0, annotator], |r| r.get(0).map(CandidateId))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
     }
 }

@@ -20,6 +20,7 @@ pub mod import;
 #[cfg(feature = "torch")]
 pub mod mine;
 mod project;
+pub mod review;
 pub mod roc_import;
 #[cfg(feature = "torch")]
 mod round_hooks;

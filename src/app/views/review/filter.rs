@@ -1,22 +1,27 @@
-//! Which candidates the review shows, and the filter as chips. Must not know SQL.
+//! Which candidates the review shows, in which order, and the filter as chips. Must not know SQL.
 
-use crate::domain::{FalsePositiveKind, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{FalsePositiveKind, GroupId, Verdict};
 
 /// The verdicts that are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum ShownVerdicts {
     #[default]
     Undecided,
     All,
     Decided,
+    /// Annotators decided differently.
+    Disputed,
     Only(Verdict),
 }
 
 impl ShownVerdicts {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Undecided,
         Self::All,
         Self::Decided,
+        Self::Disputed,
         Self::Only(Verdict::Confirmed),
         Self::Only(Verdict::Rejected),
         Self::Only(Verdict::MissedFace),
@@ -28,32 +33,52 @@ impl ShownVerdicts {
             Self::Undecided => "Undecided",
             Self::All => "All",
             Self::Decided => "Decided",
+            Self::Disputed => "Disagreement",
             Self::Only(verdict) => verdict_text(verdict),
         }
     }
 }
 
 /// The order of the queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Order {
     #[default]
     Score,
+    /// High scores of rare groups first.
+    ExpectedGain,
+    Random,
     MaxIou,
     Size,
+    Similarity,
     Image,
-    Random,
+    Round,
+    Disagreement,
 }
 
 impl Order {
-    pub const ALL: [Self; 5] = [Self::Score, Self::MaxIou, Self::Size, Self::Image, Self::Random];
+    pub const ALL: [Self; 9] = [
+        Self::Score,
+        Self::ExpectedGain,
+        Self::Random,
+        Self::MaxIou,
+        Self::Size,
+        Self::Similarity,
+        Self::Image,
+        Self::Round,
+        Self::Disagreement,
+    ];
 
     pub fn text(self) -> &'static str {
         match self {
             Self::Score => "Highest score first",
+            Self::ExpectedGain => "Expected gain: high score, rare group",
+            Self::Random => "Random sample",
             Self::MaxIou => "Highest IoU first",
             Self::Size => "Largest first",
+            Self::Similarity => "Alike together",
             Self::Image => "By image",
-            Self::Random => "Random sample",
+            Self::Round => "Newest round first",
+            Self::Disagreement => "Disagreement first",
         }
     }
 }
@@ -76,27 +101,51 @@ pub fn kind_text(kind: FalsePositiveKind) -> &'static str {
     }
 }
 
-/// All conditions hold at once.
-#[derive(Debug, Clone, PartialEq)]
+/// The size from which there is no upper limit, in pixels.
+pub const SIZE_MAX: f64 = 10_000.0;
+const SCORE_ALL: (f32, f32) = (0.0, 1.0);
+const IOU_ALL: (f64, f64) = (0.0, 1.0);
+const SIZE_ALL: (f64, f64) = (0.0, SIZE_MAX);
+
+/// All conditions hold at once. Kept with the project as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ReviewFilter {
     /// Lowest and highest score, 0..=1.
     pub score: (f32, f32),
+    /// Smallest and largest maximum IoU with the ground truth, 0..=1.
+    pub iou: (f64, f64),
+    /// Smallest and largest square root of the box's area, in pixels of the image; [`SIZE_MAX`] stands for no limit.
+    pub size: (f64, f64),
     pub kind: Option<FalsePositiveKind>,
     pub verdicts: ShownVerdicts,
     /// A part of the image's name.
     pub name: String,
     pub round: Option<u32>,
+    pub fold: Option<u8>,
+    /// The verdicts that count are this annotator's.
+    pub annotator: Option<String>,
+    /// One group of alike candidates.
+    pub group: Option<GroupId>,
+    /// What others decided is hidden, and what they decided alone still waits.
+    pub blind: bool,
     pub order: Order,
 }
 
 impl Default for ReviewFilter {
     fn default() -> Self {
         Self {
-            score: (0.0, 1.0),
+            score: SCORE_ALL,
+            iou: IOU_ALL,
+            size: SIZE_ALL,
             kind: None,
             verdicts: ShownVerdicts::default(),
             name: String::new(),
             round: None,
+            fold: None,
+            annotator: None,
+            group: None,
+            blind: false,
             order: Order::default(),
         }
     }
@@ -105,33 +154,67 @@ impl Default for ReviewFilter {
 /// A condition that a chip shows and its cross takes away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Condition {
-    Score,
-    Kind,
-    Verdicts,
-    Name,
     Round,
+    Fold,
+    Verdicts,
+    Annotator,
+    Blind,
+    Score,
+    Iou,
+    Size,
+    Kind,
+    Group,
+    Name,
+}
+
+impl Condition {
+    pub const ALL: [Self; 11] = [
+        Self::Round,
+        Self::Fold,
+        Self::Verdicts,
+        Self::Annotator,
+        Self::Blind,
+        Self::Score,
+        Self::Iou,
+        Self::Size,
+        Self::Kind,
+        Self::Group,
+        Self::Name,
+    ];
 }
 
 impl ReviewFilter {
     /// The conditions that leave something out, with their text.
     pub fn chips(&self) -> Vec<(Condition, String)> {
-        let mut chips = Vec::new();
-        if let Some(round) = self.round {
-            chips.push((Condition::Round, format!("Round {round}")));
+        Condition::ALL.into_iter().filter_map(|condition| Some((condition, self.chip(condition)?))).collect()
+    }
+
+    fn chip(&self, condition: Condition) -> Option<String> {
+        match condition {
+            Condition::Round => self.round.map(|round| format!("Round {round}")),
+            Condition::Fold => self.fold.map(|fold| format!("Fold {fold}")),
+            Condition::Verdicts => {
+                (self.verdicts != ShownVerdicts::All).then(|| format!("Verdict: {}", self.verdicts.text()))
+            }
+            Condition::Annotator => self.annotator.as_ref().map(|name| format!("Verdicts of {name}")),
+            Condition::Blind => self.blind.then(|| "Blind".to_owned()),
+            Condition::Score => {
+                let (low, high) = self.score;
+                (self.score != SCORE_ALL).then(|| format!("Score {low:.2} to {high:.2}"))
+            }
+            Condition::Iou => {
+                let (low, high) = self.iou;
+                (self.iou != IOU_ALL).then(|| format!("IoU {low:.2} to {high:.2}"))
+            }
+            Condition::Size => match self.size {
+                SIZE_ALL => None,
+                (low, SIZE_MAX) => Some(format!("Size from {low:.0}")),
+                (low, high) => Some(format!("Size {low:.0} to {high:.0}")),
+            },
+            Condition::Kind => self.kind.map(|kind| kind_text(kind).to_owned()),
+            Condition::Group => self.group.map(|group| format!("Group {group}")),
+            Condition::Name => (!self.name.is_empty()).then(|| format!("Name has “{}”", self.name)),
         }
-        if self.verdicts != ShownVerdicts::All {
-            chips.push((Condition::Verdicts, self.verdicts.text().to_owned()));
-        }
-        if self.score != (0.0, 1.0) {
-            chips.push((Condition::Score, format!("Score {:.2} to {:.2}", self.score.0, self.score.1)));
-        }
-        if let Some(kind) = self.kind {
-            chips.push((Condition::Kind, kind_text(kind).to_owned()));
-        }
-        if !self.name.is_empty() {
-            chips.push((Condition::Name, format!("Name has “{}”", self.name)));
-        }
-        chips
     }
 
     /// The filter without one of its conditions.
@@ -139,13 +222,30 @@ impl ReviewFilter {
     pub fn without(&self, condition: Condition) -> Self {
         let mut wider = self.clone();
         match condition {
-            Condition::Score => wider.score = (0.0, 1.0),
-            Condition::Kind => wider.kind = None,
-            Condition::Verdicts => wider.verdicts = ShownVerdicts::All,
-            Condition::Name => wider.name.clear(),
             Condition::Round => wider.round = None,
+            Condition::Fold => wider.fold = None,
+            Condition::Verdicts => wider.verdicts = ShownVerdicts::All,
+            Condition::Annotator => wider.annotator = None,
+            Condition::Blind => wider.blind = false,
+            Condition::Score => wider.score = SCORE_ALL,
+            Condition::Iou => wider.iou = IOU_ALL,
+            Condition::Size => wider.size = SIZE_ALL,
+            Condition::Kind => wider.kind = None,
+            Condition::Group => wider.group = None,
+            Condition::Name => wider.name.clear(),
         }
         wider
+    }
+
+    /// The filter as it is kept with the project.
+    pub fn to_json(&self) -> String {
+        // Numbers, words and options: nothing in it can fail to become JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// A filter that was kept. One of another version of Quarry that cannot be read is the default.
+    pub fn from_json(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or_default()
     }
 }
 
@@ -153,21 +253,39 @@ impl ReviewFilter {
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_chip_can_be_taken_away() {
-        let mut filter = ReviewFilter {
+    fn full() -> ReviewFilter {
+        ReviewFilter {
             score: (0.5, 0.9),
+            iou: (0.1, 0.4),
+            size: (20.0, SIZE_MAX),
             kind: Some(FalsePositiveKind::Background),
+            verdicts: ShownVerdicts::Only(Verdict::Rejected),
             name: "img".to_owned(),
             round: Some(2),
-            ..ReviewFilter::default()
-        };
+            fold: Some(3),
+            annotator: Some("Ada".to_owned()),
+            group: Some(GroupId(4)),
+            blind: true,
+            order: Order::ExpectedGain,
+        }
+    }
+
+    #[test]
+    fn every_chip_can_be_taken_away() {
+        let mut filter = full();
         let mut left = filter.chips().len();
-        assert_eq!(left, 5);
+        assert_eq!(left, Condition::ALL.len());
         while let Some((condition, _)) = filter.chips().first().cloned() {
             filter = filter.without(condition);
             left -= 1;
             assert_eq!(filter.chips().len(), left, "{condition:?}");
         }
+    }
+
+    #[test]
+    fn a_kept_filter_comes_back_and_an_older_or_broken_one_is_filled_up() {
+        assert_eq!(ReviewFilter::from_json(&full().to_json()), full());
+        assert_eq!(ReviewFilter::from_json("{\"fold\":7}"), ReviewFilter { fold: Some(7), ..ReviewFilter::default() });
+        assert_eq!(ReviewFilter::from_json("{\"order\":\"Nonsense\"}"), ReviewFilter::default());
     }
 }

@@ -2,10 +2,12 @@
 
 use egui::{RichText, Ui};
 
-use super::filter::kind_text;
-use super::model::REASONS;
-use super::{Action, Command, ReviewView};
+use super::deciding::REASONS;
+use super::filter::{ReviewFilter, ShownVerdicts, kind_text, verdict_text};
+use super::{Action, Command, ReviewCommand, ReviewView};
 use crate::app::theme;
+use crate::app::widgets::key_button::key_button;
+use crate::store::CandidateRow;
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let Some(row) = view.model.current().cloned() else { return };
@@ -29,6 +31,10 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     if 1 < row.group_size {
         facts.push(("Group", format!("{} alike", row.group_size)));
     }
+    if let Some(given) = candidate.verdict {
+        let reason = row.reason().map_or(String::new(), |reason| format!(", {reason}"));
+        facts.push(("Verdict", format!("{}{reason}", verdict_text(given))));
+    }
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 18.0;
         for (name, value) in facts {
@@ -39,6 +45,22 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
             });
         }
     });
+    held(ui, &row);
+    if let Some(group) = row.group {
+        ui.horizontal(|ui| {
+            ui.spacing_mut().interact_size.y = 22.0;
+            ui.spacing_mut().button_padding = egui::vec2(7.0, 2.0);
+            for action in [Action::ConfirmGroup, Action::RejectGroup] {
+                if key_button(ui, view.keymap, action).clicked() {
+                    view.commands.push(Command::Do(action));
+                }
+            }
+            if ui.button("Show the group").on_hover_text("Only these candidates, whatever their verdict").clicked() {
+                let (group, verdicts) = (Some(group), ShownVerdicts::All);
+                view.push(ReviewCommand::SetFilter(ReviewFilter { verdicts, group, ..view.model.filter.clone() }));
+            }
+        });
+    }
     ui.add_space(2.0);
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = egui::vec2(5.0, 4.0);
@@ -47,9 +69,23 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         for (action, reason) in Action::REASONS.into_iter().zip(REASONS) {
             let text = RichText::new(format!("{}  {reason}", view.keymap.text(action))).small();
             let button = egui::Button::new(text).small();
-            if ui.add(button).on_hover_text("Hard negative, with this reason").clicked() {
+            if ui.add(button).on_hover_text("Reject, with this reason").clicked() {
                 view.commands.push(Command::Do(action));
             }
+        }
+    });
+}
+
+/// What each annotator holds, side by side, where there are several.
+fn held(ui: &mut Ui, row: &CandidateRow) {
+    if row.held.len() < 2 {
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        for held in &row.held {
+            let reason = held.reason.as_ref().map_or(String::new(), |reason| format!(" ({reason})"));
+            let text = format!("{}: {}{reason}", held.annotator, verdict_text(held.verdict));
+            ui.label(RichText::new(text).small().color(theme::verdict(Some(held.verdict))));
         }
     });
 }

@@ -2,17 +2,23 @@
 
 mod adjust;
 mod crop;
+mod deciding;
 mod filter;
 mod filter_bar;
+mod filter_panel;
 mod grid;
+mod history;
 mod info;
 mod model;
 mod pace;
+mod people;
 mod photo;
 
 pub use adjust::{Handle, Nudge, nudge};
-pub use filter::{Condition, Order, ReviewFilter, ShownVerdicts, kind_text, verdict_text};
-pub use model::{Adjusting, Decision, Layout, REASONS, ReviewModel, Saved};
+pub use deciding::{Decision, GroupOffer, REASONS, Saved};
+pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownVerdicts, kind_text, verdict_text};
+pub use history::{HISTORY_PAGE, HistoryModel};
+pub use model::{Adjusting, Layout, ReviewModel};
 
 use egui::{Align, Frame, Margin, Panel, RichText, Ui, UiBuilder};
 
@@ -23,7 +29,7 @@ use super::super::session::Details;
 use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::key_button::{key_button, key_button_colored};
-use crate::domain::Verdict;
+use crate::domain::{CandidateId, Verdict};
 
 /// What the review's commands are.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +42,14 @@ pub enum ReviewCommand {
     Open(usize),
     Adjust(crate::geometry::Ellipse),
     DismissFailure,
+    SetGroupDistance(u32),
+    /// Finds the groups anew with the distance that is set.
+    Regroup,
+    SearchHistory(String),
+    OlderHistory,
+    /// Shows a candidate of the history in the queue.
+    Revisit(CandidateId),
+    ShowQueue,
     /// The grid shows rows up to here.
     Visible(usize),
     /// Columns of the grid, for the arrow keys.
@@ -47,6 +61,8 @@ pub struct ReviewView<'a> {
     pub model: &'a ReviewModel<Action>,
     pub details: &'a Details,
     pub keymap: &'a Keymap,
+    /// Whose verdicts the keys give.
+    pub annotator: &'a str,
     pub textures: &'a mut Textures,
     pub commands: &'a mut Vec<Command>,
 }
@@ -58,7 +74,11 @@ impl ReviewView<'_> {
             Frame::new().fill(theme::BACKGROUND).inner_margin(Margin { left: 16, right: 16, top: 10, bottom: 12 });
         egui::CentralPanel::default().frame(frame).show(ui, |ui| {
             self.failure(ui);
-            filter_bar::show(ui, self);
+            match self.model.layout {
+                Layout::History => return history::show(ui, self),
+                Layout::People => return people::show(ui, self),
+                Layout::Queue | Layout::Grid => filter_bar::show(ui, self),
+            }
             ui.add_space(4.0);
             if self.model.rows().is_empty() {
                 self.nothing(ui);
@@ -110,7 +130,7 @@ impl ReviewView<'_> {
     /// Crop and facts on the left, the whole photograph on the right.
     fn queue(&mut self, ui: &mut Ui) {
         let rect = ui.available_rect_before_wrap();
-        let info_height = 150.0;
+        let info_height = 196.0;
         let crop_side = (rect.width() * 0.46).min(rect.height() - info_height - theme::GAP).max(120.0);
         let crop_width = if self.model.zoomed { (rect.width() * 0.62).max(crop_side) } else { crop_side };
         let left = egui::Rect::from_min_size(rect.min, egui::vec2(crop_width, rect.height()));
@@ -164,12 +184,30 @@ impl ReviewView<'_> {
         });
         ui.horizontal(|ui| {
             use Action as A;
-            for action in
-                [A::Previous, A::Next, A::NextUndecided, A::Zoom, A::Grid, A::Overlays, A::Filter, A::ShowKeys]
-            {
+            for action in [
+                A::Previous,
+                A::Next,
+                A::NextUndecided,
+                A::Zoom,
+                A::Grid,
+                A::Overlays,
+                A::Filter,
+                A::History,
+                A::People,
+            ] {
                 self.small(ui, action);
             }
+            self.offer(ui);
         });
+    }
+
+    /// The rest of the group that was decided on last.
+    fn offer(&mut self, ui: &mut Ui) {
+        let Some(offer) = &self.model.offer else { return };
+        ui.add_space(theme::GAP);
+        let text = format!("{} more alike", offer.waiting);
+        ui.label(RichText::new(text).color(theme::verdict(Some(offer.verdict))));
+        self.small(ui, Action::DecideRest);
     }
 
     fn small(&mut self, ui: &mut Ui, action: Action) {

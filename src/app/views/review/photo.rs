@@ -36,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     let shown = view.textures.show(request(&row, detail));
     canvas::paint_picture(ui.painter(), rect, &fit, &shown);
     if !view.model.overlays_hidden || view.model.adjusting.is_some() {
-        for overlay in overlays(&row, detail, view.model.adjusting.is_none()) {
+        for overlay in overlays(&row, detail, view.model.adjusting.is_none(), view.model.filter.blind) {
             canvas::paint_overlay(ui.painter(), rect, &fit, &overlay);
         }
         legend(ui, rect, detail);
@@ -62,7 +62,8 @@ fn shown_region(view: &ReviewView<'_>, row: &CandidateRow, detail: &ImageDetail)
     }
 }
 
-fn overlays(row: &CandidateRow, detail: &ImageDetail, is_labelled: bool) -> Vec<Overlay> {
+/// `is_blind`: a promoted face would tell what another decided.
+fn overlays(row: &CandidateRow, detail: &ImageDetail, is_labelled: bool, is_blind: bool) -> Vec<Overlay> {
     let mut overlays = Vec::new();
     for detection in detail.detections.iter().filter(|d| d.bbox.iou(&row.candidate.bbox) < SAME_BOX_IOU) {
         overlays.push(Overlay {
@@ -73,7 +74,8 @@ fn overlays(row: &CandidateRow, detail: &ImageDetail, is_labelled: bool) -> Vec<
             label: None,
         });
     }
-    for face in &detail.ground_truth {
+    let hidden = |source| is_blind && source == AnnotationSource::Promoted;
+    for face in detail.ground_truth.iter().filter(|face| !hidden(face.source)) {
         overlays.push(Overlay {
             shape: face.shape,
             color: theme::ground_truth(face.source),

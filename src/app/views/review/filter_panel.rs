@@ -1,0 +1,149 @@
+//! The panel that changes the filter, the order and how alike a group is. Every change counts at once.
+
+use egui::{Button, ComboBox, DragValue, Slider, TextEdit, Ui};
+
+use super::filter::{Order, ReviewFilter, SIZE_MAX, ShownVerdicts, kind_text};
+use super::{ReviewCommand, ReviewView};
+use crate::app::theme;
+use crate::domain::FalsePositiveKind;
+use crate::mining::GroupConfig;
+
+pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFilter) {
+    let before = filter.clone();
+    let mut close = false;
+    theme::card().show(ui, |ui| {
+        ui.horizontal_wrapped(|ui| intervals(ui, &mut filter));
+        ui.horizontal_wrapped(|ui| {
+            choices(ui, view, &mut filter);
+            people(ui, view, &mut filter);
+        });
+        ui.horizontal_wrapped(|ui| {
+            grouping(ui, view);
+            ui.label("Name has");
+            let edit = TextEdit::singleline(&mut filter.name).desired_width(160.0);
+            let response = ui.name_inputs("Image name", |ui| ui.add(edit));
+            if just_opened(ui) {
+                response.request_focus();
+            }
+            if response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter)) {
+                close = true;
+            }
+            if ui.button("Show all").on_hover_text("Take every condition away").clicked() {
+                let (order, blind) = (filter.order, filter.blind);
+                filter = ReviewFilter { order, blind, verdicts: ShownVerdicts::All, ..ReviewFilter::default() };
+            }
+            if ui.button("Done").clicked() || ui.input(|i| i.key_pressed(egui::Key::Escape)) {
+                close = true;
+            }
+        });
+    });
+    filter.score.1 = filter.score.1.max(filter.score.0);
+    filter.iou.1 = filter.iou.1.max(filter.iou.0);
+    filter.size.1 = filter.size.1.max(filter.size.0);
+    if filter != before {
+        view.push(ReviewCommand::SetFilter(filter));
+    }
+    if close {
+        view.push(ReviewCommand::CloseFilter);
+    }
+}
+
+fn intervals(ui: &mut Ui, filter: &mut ReviewFilter) {
+    let share = |value| DragValue::new(value).range(0.0..=1.0).speed(0.005).fixed_decimals(2);
+    ui.label("Score");
+    ui.name_inputs("Lowest score", |ui| ui.add(score_value(&mut filter.score.0)));
+    ui.label("to");
+    ui.name_inputs("Highest score", |ui| ui.add(score_value(&mut filter.score.1)));
+    ui.add_space(theme::GAP);
+    ui.label("IoU");
+    ui.name_inputs("Lowest IoU", |ui| ui.add(share(&mut filter.iou.0)));
+    ui.label("to");
+    ui.name_inputs("Highest IoU", |ui| ui.add(share(&mut filter.iou.1)));
+    ui.add_space(theme::GAP);
+    ui.label("Size");
+    let side = |value| DragValue::new(value).range(0.0..=SIZE_MAX).speed(1.0).fixed_decimals(0).suffix(" px");
+    ui.name_inputs("Smallest size", |ui| ui.add(side(&mut filter.size.0)));
+    ui.label("to");
+    ui.name_inputs("Largest size", |ui| ui.add(side(&mut filter.size.1)));
+}
+
+fn score_value(score: &mut f32) -> DragValue<'_> {
+    DragValue::new(score).range(0.0..=1.0).speed(0.005).fixed_decimals(2)
+}
+
+fn choices(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
+    choose(ui, "Verdict", filter.verdicts.text(), |ui| {
+        for shown in ShownVerdicts::ALL {
+            ui.selectable_value(&mut filter.verdicts, shown, shown.text());
+        }
+    });
+    choose(ui, "Kind", filter.kind.map_or("Any", kind_text), |ui| {
+        ui.selectable_value(&mut filter.kind, None, "Any");
+        for kind in FalsePositiveKind::ALL {
+            ui.selectable_value(&mut filter.kind, Some(kind), kind_text(kind));
+        }
+    });
+    let round = filter.round.map_or("Any".to_owned(), |round| round.to_string());
+    choose(ui, "Round", &round, |ui| {
+        ui.selectable_value(&mut filter.round, None, "Any");
+        for round in view.details.rounds() {
+            ui.selectable_value(&mut filter.round, Some(round), round.to_string());
+        }
+    });
+    let fold = filter.fold.map_or("Any".to_owned(), |fold| fold.to_string());
+    choose(ui, "Fold", &fold, |ui| {
+        ui.selectable_value(&mut filter.fold, None, "Any");
+        for (fold, _) in &view.details.overview.folds {
+            ui.selectable_value(&mut filter.fold, Some(*fold), fold.to_string());
+        }
+    });
+    choose(ui, "Order", filter.order.text(), |ui| {
+        for order in Order::ALL {
+            ui.selectable_value(&mut filter.order, order, order.text());
+        }
+    });
+}
+
+fn people(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
+    let whose = filter.annotator.clone().unwrap_or_else(|| "Everyone".to_owned());
+    choose(ui, "Verdicts of", &whose, |ui| {
+        ui.selectable_value(&mut filter.annotator, None, "Everyone");
+        for name in &view.details.overview.annotators {
+            ui.selectable_value(&mut filter.annotator, Some(name.clone()), name);
+        }
+    });
+    ui.checkbox(&mut filter.blind, "Blind")
+        .on_hover_text("Hide what others decided: their candidates wait for you too");
+}
+
+/// How alike the members of a group are. Groups are found anew on the button, as that may take a while.
+fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
+    let mut distance = view.model.group_distance;
+    ui.label("Alike up to");
+    let slider = Slider::new(&mut distance, 0..=GroupConfig::DISTANCE_MAX).suffix(" of 64 bits");
+    let hint = "Two crops whose perceptual hashes differ in no more bits are one group; 0 wants equal hashes";
+    if ui.name_inputs("Group distance", |ui| ui.add(slider)).on_hover_text(hint).changed() {
+        view.push(ReviewCommand::SetGroupDistance(distance));
+    }
+    if ui.add(Button::new("Group again")).on_hover_text("Find the groups anew with this distance").clicked() {
+        view.push(ReviewCommand::Regroup);
+    }
+    ui.add_space(theme::GAP);
+}
+
+fn choose(ui: &mut Ui, name: &str, selected: &str, content: impl FnOnce(&mut Ui)) {
+    ui.label(name);
+    ui.name_inputs(name, |ui| {
+        ComboBox::from_id_salt(name).selected_text(selected).width(110.0).show_ui(ui, content);
+    });
+    ui.add_space(4.0);
+}
+
+/// Whether the panel was not there in the frame before.
+fn just_opened(ui: &Ui) -> bool {
+    let now = ui.ctx().cumulative_pass_nr();
+    let id = ui.scope_id().with("last shown");
+    let before = ui.data(|data| data.get_temp::<u64>(id));
+    ui.data_mut(|data| data.insert_temp(id, now));
+    before.is_none_or(|before| before + 1 < now)
+}

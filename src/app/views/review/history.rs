@@ -1,0 +1,133 @@
+//! The log of decisions: who decided what and when, searchable, each to be looked at again and changed.
+
+use egui::{Button, Grid, RichText, ScrollArea, TextEdit, Ui};
+
+use super::filter::verdict_text;
+use super::{ReviewCommand, ReviewView};
+use crate::app::theme;
+use crate::store::{GestureAction, HistoryStep};
+
+/// Steps that one request reads.
+pub const HISTORY_PAGE: usize = 200;
+
+/// What of the log was read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HistoryModel {
+    /// Part of an image's name, an annotator, a verdict or a reason.
+    pub text: String,
+    /// Newest first.
+    pub steps: Vec<HistoryStep>,
+    /// There is nothing older.
+    pub complete: bool,
+}
+
+impl HistoryModel {
+    /// The gesture that an older page has to come before; `None` for the newest page.
+    pub fn oldest(&self) -> Option<i64> {
+        self.steps.last().map(|step| step.entry.gesture)
+    }
+
+    /// The next, older steps. `from_start`: they are the newest ones.
+    pub fn extend(&mut self, steps: Vec<HistoryStep>, from_start: bool) {
+        if from_start {
+            self.steps.clear();
+        }
+        self.complete = steps.len() < HISTORY_PAGE;
+        self.steps.extend(steps);
+    }
+}
+
+pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
+    let mut text = view.model.history.text.clone();
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("History").size(theme::BIG_NUMBER).color(theme::STRONG));
+        ui.add_space(theme::GAP);
+        ui.label("Image, annotator, verdict or reason");
+        let edit = TextEdit::singleline(&mut text).desired_width(320.0);
+        ui.name_inputs("Search the history", |ui| ui.add(edit));
+    });
+    if text != view.model.history.text {
+        view.push(ReviewCommand::SearchHistory(text));
+    }
+    let history = &view.model.history;
+    if history.steps.is_empty() {
+        let hint = if history.text.is_empty() { "Nothing was decided yet." } else { "Nothing in the log matches." };
+        ui.label(RichText::new(hint).color(theme::WEAK));
+        return;
+    }
+    let (count, complete) = (history.steps.len(), history.complete);
+    let height = ui.spacing().interact_size.y;
+    let mut commands = Vec::new();
+    ScrollArea::vertical().auto_shrink(false).show_rows(ui, height, count + usize::from(!complete), |ui, range| {
+        let end = range.end;
+        Grid::new("history").num_columns(6).min_row_height(height).min_col_width(60.0).show(ui, |ui| {
+            for step in &history.steps[range.start.min(count)..end.min(count)] {
+                commands.extend(row(ui, step));
+                ui.end_row();
+            }
+        });
+        if count < end && ui.button("Older…").clicked() {
+            commands.push(ReviewCommand::OlderHistory);
+        }
+    });
+    for command in commands {
+        view.push(command);
+    }
+}
+
+fn row(ui: &mut Ui, step: &HistoryStep) -> Option<ReviewCommand> {
+    let record = &step.entry.record;
+    ui.label(RichText::new(utc_text(record.time_ms)).monospace().color(theme::WEAK)).on_hover_text("UTC");
+    ui.label(&record.annotator);
+    let (text, color) = match record.verdict {
+        None => ("taken back", theme::WEAK),
+        Some(verdict) => (verdict_text(verdict), theme::verdict(Some(verdict))),
+    };
+    let again = match step.entry.action {
+        GestureAction::Decide => "",
+        GestureAction::Undo => "  (undo)",
+        GestureAction::Redo => "  (redo)",
+    };
+    ui.label(RichText::new(format!("{text}{again}")).color(color));
+    let others = if 1 < step.candidates { format!("  and {} more", step.candidates - 1) } else { String::new() };
+    ui.label(format!("{}{others}", step.entry.image_name));
+    ui.label(RichText::new(step.entry.reason.as_deref().unwrap_or_default()).color(theme::WEAK));
+    let again =
+        ui.add(Button::new("Look again").small()).on_hover_text("Show this candidate; a new verdict changes it");
+    again.clicked().then_some(ReviewCommand::Revisit(record.candidate))
+}
+
+/// A time as `2026-11-24 09:05:07`, UTC; milliseconds since the Unix epoch.
+fn utc_text(time_ms: i64) -> String {
+    let seconds = time_ms.div_euclid(1000);
+    let (days, in_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let (year, month, day) = civil_date(days);
+    let (hour, minute, second) = (in_day / 3600, in_day / 60 % 60, in_day % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+}
+
+/// Year, month and day of a count of days since 1970-01-01 (Howard Hinnant's `civil_from_days`).
+fn civil_date(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_dates() {
+        assert_eq!(utc_text(0), "1970-01-01 00:00:00");
+        assert_eq!(utc_text(951_782_400_000), "2000-02-29 00:00:00");
+        assert_eq!(utc_text(1_795_511_107_999), "2026-11-24 09:05:07");
+        assert_eq!(utc_text(-1), "1969-12-31 23:59:59");
+    }
+}

@@ -1,0 +1,229 @@
+//! The review's state from outside: keys in, decisions out.
+
+use super::super::deciding::{Decision, GroupOffer, Saved};
+use super::*;
+use crate::domain::{Candidate, FaceShape, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
+use crate::geometry::BoundingBox;
+
+fn row(id: i64) -> CandidateRow {
+    let candidate = Candidate {
+        id: CandidateId(id),
+        round: RoundId(1),
+        image: ImageId(1),
+        bbox: BoundingBox::new(0.0, 0.0, 10.0, 20.0),
+        score: 0.5,
+        max_iou: 0.0,
+        kind: FalsePositiveKind::Background,
+        verdict: None,
+    };
+    let image_name = "image".to_owned();
+    CandidateRow {
+        candidate,
+        round_number: 1,
+        image_name,
+        fold: None,
+        group: None,
+        group_size: 1,
+        file: std::path::PathBuf::new(),
+        content_hash: String::new(),
+        held: Vec::new(),
+    }
+}
+
+fn model(count: i64) -> ReviewModel<char> {
+    let counts = VerdictCounts { undecided: count as u64, ..VerdictCounts::default() };
+    let mut model = ReviewModel { counts, ..ReviewModel::default() };
+    model.extend((1..=count).map(row).collect(), true);
+    model
+}
+
+fn verdicts(model: &ReviewModel<char>) -> Vec<Option<Verdict>> {
+    model.rows().iter().map(|row| row.candidate.verdict).collect()
+}
+
+fn saved(model: &ReviewModel<char>, ids: &[i64]) -> Saved {
+    let candidates: Vec<CandidateId> = ids.iter().copied().map(CandidateId).collect();
+    let changed: Vec<CandidateRow> =
+        model.rows().iter().filter(|r| candidates.contains(&r.candidate.id)).cloned().collect();
+    let row = changed.first().cloned();
+    Saved { candidates, changed, row, waiting_in_group: 0 }
+}
+
+#[test]
+fn a_decision_shows_at_once_goes_on_and_counts() {
+    let mut model = model(3);
+    let decision = model.decide(Verdict::Confirmed, Some("animal")).unwrap();
+    let candidates = vec![CandidateId(1)];
+    assert_eq!(
+        decision,
+        Decision::Verdict { candidates, group: None, verdict: Verdict::Confirmed, reason: Some("animal".to_owned()) }
+    );
+    assert_eq!((model.position(), model.counts.undecided, model.counts.confirmed), (1, 2, 1));
+    assert!(model.is_saving());
+    let done = saved(&model, &[1]);
+    model.confirmed(&done, 1.0);
+    assert!(!model.is_saving());
+    assert_eq!((model.pace.given(), model.counts_total()), (1, 3));
+}
+
+#[test]
+fn keys_wait_in_order_until_the_decision_before_is_saved() {
+    let mut model = model(3);
+    model.decide(Verdict::Confirmed, None);
+    for key in ['a', 'x'] {
+        assert!(model.must_wait());
+        model.wait(key);
+    }
+    assert_eq!(model.next_waiting(), None, "nothing is read while a decision is on its way");
+    let done = saved(&model, &[1]);
+    model.confirmed(&done, 1.0);
+    assert!(model.must_wait(), "a new key stands behind those that wait");
+    assert_eq!((model.next_waiting(), model.next_waiting(), model.next_waiting()), (Some('a'), Some('x'), None));
+    assert!(!model.must_wait());
+}
+
+#[test]
+fn what_cannot_be_saved_is_taken_back_and_stops_the_queue() {
+    let mut model = model(3);
+    model.decide(Verdict::Rejected, None);
+    model.wait('a');
+    model.failed("No space left on the disk".to_owned());
+    assert_eq!((verdicts(&model), model.position()), (vec![None; 3], 0));
+    assert_eq!((model.counts.undecided, model.counts.rejected), (3, 0));
+    assert_eq!(model.next_waiting(), None, "what was pressed after it is dropped");
+    assert!(model.failure.as_ref().unwrap().contains("No space left"));
+    model.decide(Verdict::Confirmed, None);
+    assert_eq!(model.failure, None);
+}
+
+#[test]
+fn the_grid_decides_on_the_selection_in_one_gesture() {
+    let mut model = model(5);
+    model.layout = Layout::Grid;
+    model.go_to(1);
+    model.select_to(3);
+    model.toggle_selected(2);
+    let Some(Decision::Verdict { candidates, .. }) = model.decide(Verdict::Confirmed, None) else { panic!() };
+    assert_eq!(candidates, [CandidateId(2), CandidateId(4)]);
+    assert_eq!((model.selected_count(), model.position()), (0, 2));
+}
+
+#[test]
+fn undo_goes_back_to_its_candidate_even_when_the_filter_had_left_it_out() {
+    let mut model = model(3);
+    model.decide(Verdict::Confirmed, None);
+    let done = saved(&model, &[1]);
+    model.confirmed(&done, 1.0);
+    model.undo();
+    let mut undone = saved(&model, &[1]);
+    undone.changed[0].candidate.verdict = None;
+    undone.row = undone.changed.first().cloned();
+    model.confirmed(&undone, 2.0);
+    assert_eq!((model.position(), verdicts(&model)[0], model.counts.undecided), (0, None, 3));
+    model.undo();
+    let candidates = vec![CandidateId(99)];
+    model.confirmed(&Saved { candidates, row: Some(row(99)), ..Saved::default() }, 3.0);
+    assert_eq!(model.current().unwrap().candidate.id, CandidateId(99));
+    model.extend(vec![row(99)], true);
+    assert_eq!(model.rows().len(), 4, "it does not come twice");
+}
+
+#[test]
+fn next_undecided_wraps_around_and_stays_when_all_is_decided() {
+    let mut model = model(3);
+    for id in [1, 2] {
+        model.go_to(id as usize - 1);
+        model.decide(Verdict::Skipped, None);
+        let done = saved(&model, &[id]);
+        model.confirmed(&done, 0.0);
+    }
+    model.go_to(0);
+    model.next_undecided();
+    assert_eq!(model.position(), 2);
+    model.decide(Verdict::Skipped, None);
+    model.next_undecided();
+    assert_eq!(model.position(), 2);
+}
+
+#[test]
+fn a_missed_face_is_written_as_it_was_adjusted() {
+    let mut model = model(2);
+    model.start_adjusting();
+    let ellipse = Ellipse::new(9.0, 4.0, 0.1, 5.0, 5.0);
+    model.adjusting.as_mut().unwrap().ellipse = ellipse;
+    let decision = model.commit_adjusted().unwrap();
+    assert_eq!(decision, Decision::Face { candidate: CandidateId(1), shape: FaceShape::Ellipse(ellipse) });
+    assert_eq!((verdicts(&model)[0], model.adjusting.clone()), (Some(Verdict::MissedFace), None));
+    assert_eq!(model.commit_adjusted(), None);
+}
+
+#[test]
+fn an_empty_queue_decides_nothing() {
+    let mut model = model(0);
+    assert_eq!(model.decide(Verdict::Confirmed, None), None);
+    model.next_undecided();
+    model.step(1);
+    assert_eq!((model.position(), model.current()), (0, None));
+}
+
+fn grouped(count: i64, group: &[i64]) -> ReviewModel<char> {
+    let mut model = model(count);
+    for row in model.rows.iter_mut().filter(|row| group.contains(&row.candidate.id.0)) {
+        row.group = Some(GroupId(7));
+        row.group_size = group.len() as u32;
+    }
+    model
+}
+
+#[test]
+fn a_whole_group_is_one_decision_and_shows_at_once() {
+    let mut model = grouped(5, &[1, 2, 4]);
+    let decision = model.decide_group(Verdict::Confirmed).unwrap();
+    let (candidates, group) = (vec![CandidateId(1)], Some(GroupId(7)));
+    assert_eq!(decision, Decision::Verdict { candidates, group, verdict: Verdict::Confirmed, reason: None });
+    let yes = Some(Verdict::Confirmed);
+    assert_eq!(verdicts(&model), [yes, yes, None, yes, None]);
+    assert_eq!((model.position(), model.counts.undecided), (2, 2));
+    model.failed("full".to_owned());
+    assert_eq!((verdicts(&model), model.position()), (vec![None; 5], 0));
+    model.go_to(2);
+    let alone = model.decide_group(Verdict::Rejected).unwrap();
+    let candidates = vec![CandidateId(3)];
+    assert_eq!(alone, Decision::Verdict { candidates, group: None, verdict: Verdict::Rejected, reason: None });
+}
+
+#[test]
+fn deciding_one_of_a_group_offers_the_rest_until_the_next_decision() {
+    let mut model = grouped(5, &[1, 2, 4]);
+    assert_eq!(model.decide_rest(), None);
+    model.decide(Verdict::Rejected, Some("reflection"));
+    let done = Saved { waiting_in_group: 2, ..saved(&model, &[1]) };
+    model.confirmed(&done, 0.0);
+    let reason = Some("reflection".to_owned());
+    let offer = GroupOffer { group: GroupId(7), verdict: Verdict::Rejected, reason: reason.clone(), waiting: 2 };
+    assert_eq!(model.offer, Some(offer));
+    let rest = model.decide_rest().unwrap();
+    let group = Some(GroupId(7));
+    assert_eq!(rest, Decision::Verdict { candidates: Vec::new(), group, verdict: Verdict::Rejected, reason });
+    assert_eq!((model.position(), model.offer.clone(), model.counts.rejected), (2, None, 3));
+    let done = saved(&model, &[2, 4]);
+    model.confirmed(&done, 1.0);
+    model.go_to(1);
+    model.decide(Verdict::Skipped, None);
+    let skipped = Saved { waiting_in_group: 1, ..saved(&model, &[2]) };
+    model.confirmed(&skipped, 2.0);
+    assert_eq!(model.offer, None, "a skip is nothing to repeat");
+}
+
+#[test]
+fn nothing_is_decided_where_no_candidate_is_shown() {
+    let mut model = model(2);
+    for layout in [Layout::History, Layout::People] {
+        model.toggle_layout(layout);
+        assert_eq!(model.decide(Verdict::Confirmed, None), None);
+        model.start_adjusting();
+        assert_eq!(model.adjusting, None);
+        model.toggle_layout(layout);
+        assert_eq!(model.layout, Layout::Queue);
+    }
+}

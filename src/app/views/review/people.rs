@@ -1,0 +1,85 @@
+//! Who decided how much, how fast, and how far they agree.
+
+use egui::{Grid, RichText, Ui, vec2};
+
+use super::filter::{Order, ReviewFilter, ShownVerdicts};
+use super::{ReviewCommand, ReviewView, minutes_text};
+use crate::app::theme;
+use crate::store::VerdictCounts;
+use crate::workflow::review::{AnnotatorProgress, People};
+use crate::workflow::verdicts::PairAgreement;
+
+pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
+    ui.label(RichText::new("People").size(theme::BIG_NUMBER).color(theme::STRONG));
+    let Some(people) = view.model.people.clone() else {
+        ui.label(RichText::new("Counting…").color(theme::WEAK));
+        return;
+    };
+    ui.label(
+        RichText::new(format!("You decide as {}; the Project screen changes the name.", view.annotator))
+            .color(theme::WEAK),
+    );
+    ui.add_space(theme::GAP);
+    annotators(ui, &people);
+    ui.add_space(theme::GAP * 1.5);
+    ui.label(RichText::new("Agreement").strong().color(theme::ACCENT));
+    if people.pairs.is_empty() {
+        ui.label(RichText::new("No two people decided on the same candidate yet.").color(theme::WEAK));
+        return;
+    }
+    pairs(ui, &people.pairs);
+    ui.add_space(theme::GAP);
+    let text = format!("Review the {} disagreements", people.disputed);
+    if ui.add_enabled(0 < people.disputed, egui::Button::new(text)).clicked() {
+        let (verdicts, order) = (ShownVerdicts::Disputed, Order::Disagreement);
+        view.push(ReviewCommand::SetFilter(ReviewFilter { verdicts, order, ..ReviewFilter::default() }));
+        view.push(ReviewCommand::ShowQueue);
+    }
+}
+
+fn annotators(ui: &mut Ui, people: &People) {
+    let titles = ["Name", "Hard negatives", "Rejected", "Missed faces", "Skipped", "Left", "A minute", "Time left"];
+    Grid::new("annotators").num_columns(titles.len()).spacing(vec2(24.0, 6.0)).striped(true).show(ui, |ui| {
+        for title in titles {
+            ui.label(RichText::new(title).small().color(theme::WEAK));
+        }
+        ui.end_row();
+        for annotator in &people.annotators {
+            for text in cells(annotator) {
+                ui.label(text);
+            }
+            ui.end_row();
+        }
+    });
+}
+
+fn cells(annotator: &AnnotatorProgress) -> [String; 8] {
+    let VerdictCounts { undecided, confirmed, rejected, missed_face, skipped } = annotator.counts;
+    let none = || "–".to_owned();
+    [
+        annotator.name.clone(),
+        confirmed.to_string(),
+        rejected.to_string(),
+        missed_face.to_string(),
+        skipped.to_string(),
+        undecided.to_string(),
+        annotator.per_minute.map_or_else(none, |rate| format!("{rate:.0}")),
+        annotator.per_minute.map_or_else(none, |rate| minutes_text(undecided as f64 / rate)),
+    ]
+}
+
+fn pairs(ui: &mut Ui, pairs: &[PairAgreement]) {
+    Grid::new("pairs").num_columns(4).spacing(vec2(24.0, 6.0)).striped(true).show(ui, |ui| {
+        for title in ["Two people", "Both decided", "Alike", "Cohen's kappa"] {
+            ui.label(RichText::new(title).small().color(theme::WEAK));
+        }
+        ui.end_row();
+        for pair in pairs {
+            ui.label(format!("{} and {}", pair.first, pair.second));
+            ui.label(pair.both.to_string());
+            ui.label(format!("{:.1} %", pair.observed * 100.0));
+            ui.label(format!("{:.2}", pair.kappa)).on_hover_text("1: full agreement; 0: what chance would give");
+            ui.end_row();
+        }
+    });
+}

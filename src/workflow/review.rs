@@ -1,0 +1,109 @@
+//! What the review screen says beside the candidates: how far the review is, what the random sample promises, who decided what.
+//! Must not know keys or screens.
+
+use super::WorkflowError;
+use super::verdicts::{PairAgreement, agreement};
+use crate::mining::{Proportion, of_the_rest, wilson_interval};
+use crate::store::{CandidateQuery, ReviewProgress, Store, VerdictCounts};
+
+/// A gap between two decisions that is longer was a break, in milliseconds.
+const BREAK_MS: i64 = 30_000;
+/// Decisions that the rate is taken from.
+const RECENT: usize = 200;
+
+/// How the review of a query's candidates stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReviewNumbers {
+    /// Of the whole project: over all annotators, or the asking one's own in a blind review.
+    pub counts: VerdictCounts,
+    /// Of the query's candidates, whatever its verdict filter.
+    pub progress: ReviewProgress,
+    pub sample: SampleEstimate,
+}
+
+/// What the part that was reviewed in random order says about the query's candidates.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SampleEstimate {
+    /// All candidates of the query.
+    pub population: u64,
+    /// Share of hard negatives among all of them.
+    pub all: Proportion,
+    /// Share of hard negatives among those outside the sample: the precision of taking every one of them for a hard negative.
+    pub rest: Proportion,
+}
+
+/// One annotator's share of the work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnnotatorProgress {
+    pub name: String,
+    pub counts: VerdictCounts,
+    /// Verdicts a minute over the last decisions without breaks; `None` before the third.
+    pub per_minute: Option<f64>,
+}
+
+/// Everyone who decided, and how far they agree.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct People {
+    pub annotators: Vec<AnnotatorProgress>,
+    pub pairs: Vec<PairAgreement>,
+    /// Candidates on which decisions differ.
+    pub disputed: u64,
+}
+
+/// The numbers of a query. `annotator`: whose verdicts the project's counts are; `None` for those that count over all.
+pub fn numbers(store: &Store, query: &CandidateQuery, annotator: Option<&str>) -> Result<ReviewNumbers, WorkflowError> {
+    let sample = store.random_sample(query)?;
+    let all = wilson_interval(sample.confirmed, sample.sampled, sample.population);
+    let sample = SampleEstimate {
+        population: sample.population,
+        rest: of_the_rest(&all, sample.confirmed, sample.population),
+        all,
+    };
+    Ok(ReviewNumbers {
+        counts: store.verdict_counts_of(None, annotator)?,
+        progress: store.review_progress(query)?,
+        sample,
+    })
+}
+
+/// Every annotator with counts and pace, and the agreement of every two.
+pub fn people(store: &Store) -> Result<People, WorkflowError> {
+    let mut annotators = Vec::new();
+    for name in store.annotators()? {
+        let counts = store.verdict_counts_of(None, Some(&name))?;
+        let per_minute = per_minute(&store.recent_decisions(&name, RECENT)?);
+        annotators.push(AnnotatorProgress { name, counts, per_minute });
+    }
+    let disputed = CandidateQuery { verdict: crate::store::VerdictFilter::Disputed, ..CandidateQuery::default() };
+    Ok(People { annotators, pairs: agreement(store)?, disputed: store.count_candidates(&disputed)? })
+}
+
+/// Verdicts a minute from decisions (time in milliseconds, candidates), newest first. Breaks, and clocks that went backwards, are left
+/// out.
+fn per_minute(recent: &[(i64, u64)]) -> Option<f64> {
+    let (mut gaps, mut span_ms, mut verdicts) = (0, 0, 0);
+    for (newer, older) in recent.iter().zip(recent.iter().skip(1)) {
+        let gap_ms = newer.0 - older.0;
+        if (0..BREAK_MS).contains(&gap_ms) {
+            gaps += 1;
+            span_ms += gap_ms;
+            verdicts += newer.1;
+        }
+    }
+    (2 <= gaps && 0 < span_ms).then(|| verdicts as f64 / span_ms as f64 * 60_000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_leaves_breaks_and_clocks_that_go_back_out() {
+        assert_eq!(per_minute(&[(2000, 1), (0, 1)]), None);
+        let steady = [(1_000_000, 1), (998_000, 1), (996_000, 1), (100_000, 1), (98_000, 1), (500_000, 1)];
+        let rate = per_minute(&steady).unwrap();
+        assert!((rate - 30.0).abs() < 1e-9, "{rate}");
+        let strokes = per_minute(&[(20_000, 10), (10_000, 10), (0, 99)]).unwrap();
+        assert!((strokes - 60.0).abs() < 1e-9, "{strokes}");
+    }
+}

@@ -1,0 +1,218 @@
+//! The review screen from outside: groups, orders, filters, history, several annotators; over a real project, without a display.
+#![cfg(feature = "gui")]
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/app_project.rs"]
+mod app_project;
+#[path = "support/window.rs"]
+mod window;
+
+use egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable as _;
+use quarry::app::command::Screen;
+use quarry::domain::{Cancel, CandidateId, Verdict};
+use quarry::store::{CandidateQuery, HistoryQuery, Store, VerdictCounts};
+use quarry::workflow::Project;
+use quarry::workflow::group::group;
+use window::{Window, counts, press, wait_for, wait_for_part, wait_until, window};
+
+fn project(dir: &tempfile::TempDir, images: u32, rounds: u32, filter: &str) -> Project {
+    let project = app_project::make(dir.path(), images, rounds);
+    if !filter.is_empty() {
+        project.open_store().unwrap().set_setting("review_filter", filter).unwrap();
+    }
+    project
+}
+
+fn shift(window: &mut Window, key: Key) {
+    window.key_press_modifiers(Modifiers::SHIFT, key);
+    window.step();
+}
+
+fn queue(project: &Project) -> Vec<CandidateId> {
+    project.open_store().unwrap().candidate_ids(&CandidateQuery::default()).unwrap()
+}
+
+#[test]
+fn a_group_is_decided_in_one_stroke_and_taken_back_in_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 4, 2, "");
+    let mut store = project.open_store().unwrap();
+    group(&mut store, Some(0), &mut |_| {}, &Cancel::new()).unwrap();
+    let first = store.candidate_row(queue(&project)[0]).unwrap();
+    let size = u64::from(first.group_size);
+    assert!((2..24).contains(&size), "{size}");
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 24");
+    wait_for(&mut window, &format!("{size} alike"));
+    shift(&mut window, Key::A);
+    wait_until(&mut window, "the group's verdicts", || counts(&project).confirmed == size);
+    press(&mut window, Key::Backspace);
+    wait_until(&mut window, "one undo for all", || counts(&project).undecided == 24);
+    shift(&mut window, Key::X);
+    wait_until(&mut window, "the group's rejections", || counts(&project).rejected == size);
+    press(&mut window, Key::Backspace);
+    wait_until(&mut window, "one undo for all", || counts(&project).undecided == 24);
+    // One of the group: the rest is offered, and R takes the offer.
+    press(&mut window, Key::A);
+    wait_for(&mut window, &format!("{} more alike", size - 1));
+    press(&mut window, Key::R);
+    wait_until(&mut window, "the rest", || counts(&project).confirmed == size);
+    wait_for_part(&mut window, &format!("{size} decided"));
+    press(&mut window, Key::Backspace);
+    wait_until(&mut window, "the rest again undecided", || counts(&project).confirmed == 1);
+}
+
+#[test]
+fn groups_are_found_anew_from_the_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 3, 2, "");
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 18");
+    press(&mut window, Key::Slash);
+    wait_for(&mut window, "Group again");
+    window.get_by_label("Group again").click();
+    let grouped = || {
+        let store = Store::open_read_only(&project.database()).unwrap();
+        store.candidate_row(CandidateId(1)).unwrap().group.is_some()
+    };
+    wait_until(&mut window, "grouping", grouped);
+    wait_for_part(&mut window, "alike");
+}
+
+#[test]
+fn a_filter_counts_as_one_types_and_is_kept_with_the_project() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 4, 1, "");
+    let mut first = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut first, "12 candidates");
+    press(&mut first, Key::Slash);
+    wait_for(&mut first, "Image name");
+    first.run_steps(3);
+    first.get_by_label("Image name").type_text("SCENE_0002");
+    wait_for(&mut first, "3 candidates");
+    wait_for(&mut first, "Name has “SCENE_0002”");
+    drop(first);
+    let mut second = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut second, "3 candidates");
+    second.get_by_label("Name has “SCENE_0002”").click();
+    wait_for(&mut second, "12 candidates");
+}
+
+#[test]
+fn every_condition_of_a_filter_reaches_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 10, 2, r#"{"fold":3,"round":2,"iou":[0.0,0.2],"size":[10.0,10000.0]}"#);
+    let mut first = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut first, "3 candidates");
+    for chip in ["Fold 3", "Round 2", "IoU 0.00 to 0.20", "Size from 10"] {
+        assert!(first.query_by_label(chip).is_some(), "{chip}");
+    }
+    drop(first);
+    for nothing in
+        [r#"{"iou":[0.1,0.2]}"#, r#"{"size":[900.0,10000.0]}"#, r#"{"group":77}"#, r#"{"verdicts":"Disputed"}"#]
+    {
+        project.open_store().unwrap().set_setting("review_filter", nothing).unwrap();
+        let mut window = window(Screen::Review, Some(project.dir()));
+        wait_for(&mut window, "0 candidates");
+        wait_for(&mut window, "Nothing passes the filter");
+    }
+}
+
+#[test]
+fn a_random_sample_shows_its_estimate_as_the_review_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 6, 1, r#"{"order":"Random"}"#);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for_part(&mut window, "0 of 18 reviewed");
+    for key in [Key::A, Key::A, Key::A, Key::X] {
+        press(&mut window, key);
+    }
+    wait_for_part(&mut window, "4 of 18 reviewed. Of the other 14 about 75.0 % are hard negatives");
+}
+
+#[test]
+fn a_digit_rejects_with_its_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 2, 1, "");
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 6");
+    press(&mut window, Key::Num3);
+    wait_until(&mut window, "the rejection", || counts(&project).rejected == 1);
+    let log = project.open_store().unwrap().history(&HistoryQuery::default(), 10).unwrap();
+    assert_eq!(log[0].reason.as_deref(), Some("reflection"));
+}
+
+#[test]
+fn the_history_is_searched_and_a_decision_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 4, 1, "");
+    let ids = queue(&project);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 12");
+    for key in [Key::A, Key::Num2, Key::A] {
+        press(&mut window, key);
+    }
+    wait_until(&mut window, "three verdicts", || counts(&project).undecided == 9);
+    press(&mut window, Key::H);
+    wait_for(&mut window, "statue, mask or doll");
+    assert_eq!(window.query_all_by_label("Look again").count(), 3);
+    window.get_by_label("Search the history").focus();
+    window.step();
+    window.get_by_label("Search the history").type_text("statue");
+    window.run_steps(3);
+    wait_until(&mut window, "the search", || true);
+    while window.query_all_by_label("Look again").count() != 1 {
+        window.step();
+    }
+    // No verdict is given while the log is shown.
+    window.get_by_label("Look again").click();
+    wait_for(&mut window, &format!("Crop of candidate {}", ids[1]));
+    press(&mut window, Key::A);
+    wait_until(&mut window, "the change", || counts(&project).confirmed == 3);
+    assert_eq!(counts(&project).rejected, 0);
+}
+
+#[test]
+fn people_see_their_agreement_and_review_what_they_differ_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 2, 1, "");
+    let ids = queue(&project);
+    let mut store = project.open_store().unwrap();
+    store.record_verdicts(&ids[..4], "Ada", Verdict::Confirmed, None, 1).unwrap();
+    store.record_verdicts(&ids[..3], "Grace", Verdict::Confirmed, None, 2).unwrap();
+    store.record_verdicts(&ids[3..5], "Grace", Verdict::Rejected, Some("doubtful"), 3).unwrap();
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 1");
+    press(&mut window, Key::P);
+    for label in ["Ada and Grace", "75.0 %", "0.00", "Review the 1 disagreements"] {
+        wait_for(&mut window, label);
+    }
+    window.get_by_label("Review the 1 disagreements").click();
+    wait_for(&mut window, "Verdict: Disagreement");
+    wait_for(&mut window, "Ada: Hard negative");
+    wait_for(&mut window, "Grace: Rejected (doubtful)");
+}
+
+#[test]
+fn a_blind_review_hides_what_others_decided() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 2, 1, r#"{"blind":true}"#);
+    let ids = queue(&project);
+    let mut store = project.open_store().unwrap();
+    store.record_verdicts(&ids, "Ada", Verdict::Rejected, Some("doubtful"), 1).unwrap();
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 6");
+    assert!(window.query_by_label("Verdict").is_none(), "Ada's verdict shows");
+    wait_for_part(&mut window, "0 decided");
+    press(&mut window, Key::A);
+    wait_for_part(&mut window, "1 decided");
+    press(&mut window, Key::ArrowLeft);
+    wait_for(&mut window, "Verdict");
+    let own = || project.open_store().unwrap().verdict_counts_of(None, Some("tester")).unwrap();
+    let one = VerdictCounts { undecided: 5, confirmed: 1, ..VerdictCounts::default() };
+    wait_until(&mut window, "the own verdict", || own() == one);
+    press(&mut window, Key::Backspace);
+    wait_for_part(&mut window, "0 decided");
+    assert_eq!(counts(&project).rejected, 6, "Ada's verdicts stand");
+}

@@ -1,0 +1,74 @@
+//! The window without a display: real keys and clicks over a real project. Knows the window, no screen.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use egui::Key;
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+use quarry::app::QuarryApp;
+use quarry::app::command::{Command, Screen};
+use quarry::app::keymap::Keymap;
+use quarry::app::options::Options;
+use quarry::store::{Store, VerdictCounts};
+use quarry::workflow::Project;
+
+pub type Window = Harness<'static, Option<QuarryApp>>;
+
+pub fn window(screen: Screen, project: Option<&Path>) -> Window {
+    let project = project.map(Path::to_owned);
+    let show = move |ui: &mut egui::Ui, app: &mut Option<QuarryApp>| {
+        let app = app.get_or_insert_with(|| {
+            let options = Options { recent: Vec::new(), annotator: "tester".to_owned() };
+            let mut app = QuarryApp::new(ui.ctx(), options, Keymap::default());
+            if let Some(dir) = &project {
+                app.push(Command::Open(dir.clone()));
+            }
+            app.push(Command::Show(screen));
+            app
+        });
+        app.tick(ui.ctx());
+        app.show(ui);
+    };
+    Harness::builder().with_size(egui::vec2(1440.0, 900.0)).build_ui_state(show, None)
+}
+
+/// Runs frames until something on the screen has this label.
+pub fn wait_for(window: &mut Window, label: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while window.query_by_label(label).is_none() {
+        assert!(Instant::now() < deadline, "`{label}` did not appear");
+        window.step();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Runs frames until some label holds this text.
+pub fn wait_for_part(window: &mut Window, part: &str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while window.query_all_by_label_contains(part).next().is_none() {
+        assert!(Instant::now() < deadline, "`{part}` did not appear");
+        window.step();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub fn wait_until(window: &mut Window, what: &str, done: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        window.step();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    window.run_steps(3);
+}
+
+pub fn press(window: &mut Window, key: Key) {
+    window.key_press(key);
+    window.step();
+}
+
+pub fn counts(project: &Project) -> VerdictCounts {
+    Store::open_read_only(&project.database()).unwrap().verdict_counts(None).unwrap()
+}
