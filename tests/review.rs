@@ -216,3 +216,60 @@ fn a_blind_review_hides_what_others_decided() {
     wait_for_part(&mut window, "0 decided");
     assert_eq!(counts(&project).rejected, 6, "Ada's verdicts stand");
 }
+
+#[test]
+fn a_photograph_that_is_gone_or_another_is_shown_as_such_and_keeps_its_verdicts() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 2, 1, r#"{"order":"Image","verdicts":"All"}"#);
+    let (first, second) = (dir.path().join("pictures/scene_0000.png"), dir.path().join("pictures/scene_0001.png"));
+    std::fs::copy(&second, &first).unwrap();
+    std::fs::remove_file(&second).unwrap();
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for_part(&mut window, "scene_0000.png changed since it was imported");
+    for _ in 0..3 {
+        press(&mut window, Key::A);
+    }
+    wait_for_part(&mut window, "Its verdicts are kept");
+    wait_for_part(&mut window, "scene_0001.png");
+    press(&mut window, Key::X);
+    wait_until(&mut window, "verdicts on both", || counts(&project).rejected == 1);
+    assert_eq!(counts(&project).confirmed, 3);
+}
+
+#[test]
+fn a_damaged_database_is_opened_read_only_and_its_newest_good_backup_restored() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 4, 1, "");
+    let mut store = project.open_store().unwrap();
+    store.record_verdicts(&queue(&project)[..2], "Ada", Verdict::Confirmed, None, 1).unwrap();
+    store.back_up().unwrap();
+    drop(store);
+    let mut bytes = std::fs::read(project.database()).unwrap();
+    let last_page = bytes.len() - 4096;
+    bytes[last_page..].fill(0xa5);
+    std::fs::write(project.database(), &bytes).unwrap();
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "Opened read only");
+    wait_for_part(&mut window, "quarry.db is damaged");
+    assert_eq!(std::fs::read(project.database()).unwrap(), bytes, "the damaged file stays as it is");
+    window.get_by_label("Restore the newest good backup").click();
+    wait_for(&mut window, "1 of 10");
+    assert!(window.query_by_label("Opened read only").is_none());
+    press(&mut window, Key::A);
+    wait_until(&mut window, "a verdict", || counts(&project).confirmed == 3);
+    assert_eq!(std::fs::read(project.dir().join("damaged-1.db")).unwrap(), bytes);
+}
+
+#[test]
+fn opening_a_project_makes_a_backup_when_one_is_due() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 2, 1, "");
+    let backups = || Store::open_read_only(&project.database()).unwrap().backups().len();
+    let before = backups();
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_until(&mut window, "the backup", || backups() == before + 1);
+    press(&mut window, Key::A);
+    wait_until(&mut window, "the verdict", || counts(&project).confirmed == 1);
+    drop(window);
+    assert_eq!(backups(), before + 1, "no other is due");
+}

@@ -15,6 +15,7 @@ use super::{QuarryApp, ReviewModel, export};
 use crate::domain::Verdict;
 use crate::evaluation::roc_file::ColumnOrder;
 use crate::jobs::{Annotator, ReadRequest, WriteRequest};
+use crate::store::restore_backup;
 use crate::workflow::Project;
 use crate::workflow::roc_import::{RocImportError, forget_roc, import_roc, imported_rocs};
 
@@ -32,6 +33,7 @@ impl QuarryApp {
             Command::ForgetRecent(path) => self.options.forget(&path),
             Command::SetAnnotator(name) => self.set_annotator(name),
             Command::StopJobs => self.jobs.running().for_each(|(_, job)| job.stop()),
+            Command::RestoreBackup => self.restore_backup(ctx),
             Command::CloseKeys => self.help_open = false,
             Command::Review(command) => self.apply_review(command),
             Command::Train(command) => self.apply_train(command),
@@ -97,6 +99,23 @@ impl QuarryApp {
             }
             Err(reason) => self.say_error(reason),
         }
+    }
+
+    fn restore_backup(&mut self, ctx: &Context) {
+        if self.jobs.running().next().is_some() {
+            return self.say_error("A job is running on the open project. Stop it or wait for it first");
+        }
+        let Some(session) = self.session.take() else { return };
+        let (dir, damage) = (session.project.dir().to_owned(), session.damage.clone());
+        // Its threads end here, and with them every connection to the database.
+        drop(session);
+        if let Some((damage, backup)) = damage.and_then(|d| d.newest_good_backup.clone().map(|backup| (d, backup))) {
+            match restore_backup(&damage.database, &backup) {
+                Ok(aside) => self.say(format!("Restored. The damaged database is now {}", aside.display())),
+                Err(error) => self.say_error(error.to_string()),
+            }
+        }
+        self.open(Project::open(&dir), ctx);
     }
 
     /// What a key or its button does.
@@ -257,6 +276,7 @@ impl QuarryApp {
     }
 
     pub(super) fn restart_review(&mut self) {
+        self.textures.forget_failures();
         self.review.restart();
         let by = self.annotator();
         if let Some(session) = &mut self.session {

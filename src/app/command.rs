@@ -50,11 +50,16 @@ pub enum Command {
     ChooseFolder(FolderPurpose),
     Open(PathBuf),
     New(PathBuf),
-    Sample { dir: PathBuf, auto_review: bool },
+    Sample {
+        dir: PathBuf,
+        auto_review: bool,
+    },
     Import(ImportKind, PathBuf),
     ForgetRecent(PathBuf),
     SetAnnotator(String),
     StopJobs,
+    /// Puts the newest good backup in the place of the damaged database and opens the project again.
+    RestoreBackup,
     CloseKeys,
     Review(ReviewCommand),
     Train(TrainCommand),

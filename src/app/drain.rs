@@ -42,7 +42,10 @@ impl QuarryApp {
         match (answer.result, aside) {
             (Ok(WriteReply::Verdict(written)), _) => self.written(*written, ctx.input(|input| input.time)),
             (Ok(WriteReply::Notes(_)), _) => self.refresh(),
-            (Ok(WriteReply::Health(damage)), _) => session.damage = damage,
+            (Ok(WriteReply::Health(damage)), _) => {
+                session.damage = damage;
+                self.keep_backups();
+            }
             (Ok(WriteReply::Setting), _) => {}
             (Err(reason), Some(Aside::Notes)) => self.say_error(format!("The notes are not saved: {reason}")),
             (Err(reason), Some(Aside::Setting)) => self.say_error(format!("The filter is not kept: {reason}")),
@@ -75,11 +78,19 @@ impl QuarryApp {
         if let Some(session) = &mut self.session {
             session.numbers_wanted = true;
         }
+        self.keep_backups();
         if gesture.action != GestureAction::Decide && saved.changed.is_empty() {
             // A stroke over very many was taken back or repeated: their rows are out of date.
             self.restart_review();
         }
         self.read_beside();
+    }
+
+    /// A backup that fails is told, and hinders nothing.
+    fn keep_backups(&mut self) {
+        if let Some(reason) = self.session.as_mut().and_then(super::session::Session::keep_backups) {
+            self.say_error(format!("The last backup failed: {reason}"));
+        }
     }
 
     fn drain_reader(&mut self, _: &Context) -> bool {

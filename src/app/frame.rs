@@ -15,6 +15,9 @@ impl QuarryApp {
     pub fn show(&mut self, ui: &mut Ui) {
         let mut commands = std::mem::take(&mut self.commands);
         top_bar::show(ui, self, &mut commands);
+        if let Some(damage) = self.session.as_ref().and_then(|session| session.damage.as_ref()) {
+            super::damage::show(ui, damage, &mut commands);
+        }
         match self.screen {
             Screen::Project => self.show_project(ui, &mut commands),
             Screen::Review => self.show_review(ui, &mut commands),

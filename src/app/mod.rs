@@ -3,6 +3,7 @@
 pub mod action;
 mod apply;
 pub mod command;
+mod damage;
 mod dialogs;
 mod drain;
 mod export;

@@ -1,15 +1,14 @@
 //! The open project: the threads that read and write it, and what was read. Must not know how it is shown.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::views::review::{HISTORY_PAGE, HistoryModel, Order, ReviewFilter, SIZE_MAX, ShownVerdicts};
-use crate::dataset::decode_rgb;
+use crate::dataset::decode_rgb_checked;
 use crate::domain::{CandidateId, ImageId, RoundId};
 use crate::jobs::{
-    Annotator, ByteCache, Damage, ImageDetail, Overview, PicturePool, ProjectReader, REVIEW_FILTER, ReadRequest,
-    Ticket, VerdictWriter, Waker, WriteRequest, start_reader, start_writer,
+    Annotator, BackupKeeper, ByteCache, Damage, Decoded, ImageDetail, Overview, PicturePool, ProjectReader,
+    REVIEW_FILTER, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest, start_backups, start_reader, start_writer,
 };
 use crate::store::{CandidateQuery, CandidateRow, Cursor, HistoryQuery, Interval, Sort, VerdictFilter};
 use crate::workflow::Project;
@@ -43,11 +42,6 @@ impl Details {
         self.images.get(&(row.candidate.image, row.candidate.round))
     }
 
-    /// Where the photograph of a candidate lies.
-    pub fn path_of(&self, row: &CandidateRow) -> Option<PathBuf> {
-        self.overview.paths.get(&row.candidate.image).cloned()
-    }
-
     /// The numbers of the project's rounds.
     pub fn rounds(&self) -> impl Iterator<Item = u32> {
         self.overview.rounds.iter().map(|round| round.number)
@@ -74,6 +68,7 @@ pub struct Session {
     pub writer: VerdictWriter,
     pub reader: ProjectReader,
     pub pictures: PicturePool,
+    backups: BackupKeeper,
     pub details: Details,
     /// What each open read request is for; answers to others are out of date.
     pub page_ticket: Option<Ticket>,
@@ -103,11 +98,15 @@ pub enum Aside {
 impl Session {
     /// Starts the threads; the project is looked at on them.
     pub fn open(project: Project, waker: &Waker) -> std::io::Result<Self> {
-        let decode = |path: &std::path::Path| decode_rgb(path).map_err(|e| e.to_string());
+        let decode = |path: &std::path::Path, content_hash: &str| {
+            let (image, is_changed) = decode_rgb_checked(path, content_hash).map_err(|e| e.to_string())?;
+            Ok(Decoded { image, is_changed })
+        };
         let mut session = Self {
             writer: start_writer(project.database(), waker.clone())?,
             reader: start_reader(project.database(), waker.clone())?,
             pictures: PicturePool::start(DECODERS, decode, waker.clone())?,
+            backups: start_backups(project.database(), waker.clone())?,
             project,
             details: Details::default(),
             page_ticket: None,
@@ -145,6 +144,15 @@ impl Session {
             let request = WriteRequest::Setting { name: REVIEW_FILTER, value: filter.to_json() };
             self.write_aside(Aside::Setting, request);
         }
+    }
+
+    /// Has a backup made if one is due and none is on its way; why the last one failed.
+    pub fn keep_backups(&mut self) -> Option<String> {
+        let failed = self.backups.poll().and_then(|answer| answer.result.err());
+        if self.damage.is_none() && self.backups.open_requests() == 0 {
+            self.backups.ask(());
+        }
+        failed
     }
 
     fn write_aside(&mut self, what: Aside, request: WriteRequest) {

@@ -14,6 +14,7 @@ const TEXTURE_BUDGET: usize = 256 << 20;
 struct Loaded {
     texture: TextureHandle,
     covers: BoundingBox,
+    is_changed: bool,
 }
 
 /// What there is to show for a picture.
@@ -22,6 +23,8 @@ pub enum Shown {
     Ready {
         texture: TextureId,
         covers: BoundingBox,
+        /// The file is another than the one that was imported.
+        is_changed: bool,
     },
     /// It is on its way.
     Waiting,
@@ -46,7 +49,8 @@ impl Textures {
     /// The picture if it is there; otherwise it is asked for, in the order of the calls of this frame.
     pub fn show(&mut self, request: PictureRequest) -> Shown {
         if let Some(loaded) = self.loaded.get(&request.key) {
-            return Shown::Ready { texture: loaded.texture.id(), covers: loaded.covers };
+            let Loaded { texture, covers, is_changed } = loaded;
+            return Shown::Ready { texture: texture.id(), covers: *covers, is_changed: *is_changed };
         }
         if let Some(reason) = self.failed.get(&request.key) {
             return Shown::Failed(reason.clone());
@@ -74,7 +78,11 @@ impl Textures {
         let size = [pixels.width as usize, pixels.height as usize];
         let image = ColorImage::from_rgb(size, &pixels.rgb);
         let texture = ctx.load_texture(format!("{key:?}"), image, TextureOptions::LINEAR);
-        self.loaded.insert(key, Loaded { texture, covers: pixels.covers }, size[0] * size[1] * 4);
+        self.loaded.insert(
+            key,
+            Loaded { texture, covers: pixels.covers, is_changed: pixels.is_changed },
+            size[0] * size[1] * 4,
+        );
     }
 
     /// Hands this frame's wishes to the pool, when they changed.
@@ -85,6 +93,12 @@ impl Textures {
             pool.want(wishes);
             self.asked = keys;
         }
+    }
+
+    /// Tries again what could not be read: the file may be back.
+    pub fn forget_failures(&mut self) {
+        self.failed.clear();
+        self.asked.clear();
     }
 
     /// Forgets everything: another project was opened.

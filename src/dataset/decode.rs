@@ -23,6 +23,13 @@ pub fn decode_rgb(path: &Path) -> Result<RgbImage, DatasetError> {
     decode_rgb_bytes(&bytes, path)
 }
 
+/// As [`decode_rgb`], and whether the file's bytes are others than those with this blake3 (lower-case hex).
+pub fn decode_rgb_checked(path: &Path, content_hash: &str) -> Result<(RgbImage, bool), DatasetError> {
+    let bytes = std::fs::read(path).map_err(DatasetError::io("read", path))?;
+    let is_changed = blake3::hash(&bytes).to_hex().as_str() != content_hash;
+    Ok((decode_rgb_bytes(&bytes, path)?, is_changed))
+}
+
 /// As [`decode_rgb`], from a file's bytes; `path` is only for messages.
 pub fn decode_rgb_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, DatasetError> {
     let failed = |error: image::ImageError| DatasetError::undecodable(path, explain(&error));

@@ -1,6 +1,7 @@
 //! Long work for the app: named threads, bounded queues, wakers. The only threads of the app live here. Must not know egui: a worker
 //! gets a [`Waker`] and calls it last, with no lock held.
 
+mod backups;
 mod byte_cache;
 mod clerk;
 mod pictures;
@@ -8,9 +9,10 @@ mod reader;
 mod work;
 mod writer;
 
+pub use backups::{BackupKeeper, start_backups};
 pub use byte_cache::ByteCache;
 pub use clerk::{Answer, Clerk, Ticket};
-pub use pictures::{Decode, Picture, PictureKey, PicturePool, PictureRequest, Pixels};
+pub use pictures::{Decode, Decoded, Picture, PictureKey, PicturePool, PictureRequest, Pixels};
 pub use reader::{ImageDetail, Overview, ProjectReader, REVIEW_FILTER, ReadReply, ReadRequest, start_reader};
 pub use work::{Job, JobBoard, JobError, JobKind, JobNews, Outcome, Work};
 pub use writer::{Annotator, Damage, VerdictWriter, WriteReply, WriteRequest, Written, start_writer};

@@ -21,8 +21,16 @@ const RESULT_QUEUE: usize = 256;
 /// Longest side of a whole picture: more than the window shows, less than what any graphics card takes.
 const WHOLE_SIDE_MAX: u32 = 2048;
 
-/// Reads an image file as RGB, or says why not.
-pub type Decode = fn(&Path) -> Result<RgbImage, String>;
+/// Reads an image file as RGB and compares its bytes with the blake3 that they had when they were imported; or says why not.
+pub type Decode = fn(&Path, &str) -> Result<Decoded, String>;
+
+/// A photograph as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decoded {
+    pub image: RgbImage,
+    /// The file is another than the one that was imported.
+    pub is_changed: bool,
+}
 
 /// Which picture: the whole photograph or a crop around a candidate, at most `side` pixels wide and high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +44,8 @@ pub struct PictureRequest {
     pub key: PictureKey,
     pub image: ImageId,
     pub path: PathBuf,
+    /// blake3 of the file when it was imported, lower-case hex.
+    pub content_hash: String,
     /// The part to cut out, in pixels of the image; `None` for the whole.
     pub region: Option<BoundingBox>,
 }
@@ -47,6 +57,8 @@ pub struct Pixels {
     pub height: u32,
     pub rgb: Vec<u8>,
     pub covers: BoundingBox,
+    /// The file is another than the one that was imported.
+    pub is_changed: bool,
 }
 
 #[derive(Debug)]
@@ -58,7 +70,7 @@ pub struct Picture {
 struct State {
     wishes: VecDeque<PictureRequest>,
     in_work: HashSet<PictureKey>,
-    decoded: ByteCache<ImageId, Arc<RgbImage>>,
+    decoded: ByteCache<ImageId, Arc<Decoded>>,
     closed: bool,
 }
 
@@ -156,22 +168,23 @@ fn next_wish(shared: &Shared) -> Option<PictureRequest> {
 
 fn make(shared: &Shared, request: &PictureRequest) -> Result<Pixels, String> {
     let kept = shared.lock().decoded.get(&request.image).cloned();
-    let image = if let Some(image) = kept {
-        image
+    let decoded = if let Some(decoded) = kept {
+        decoded
     } else {
-        let image = Arc::new((shared.decode)(&request.path)?);
-        shared.lock().decoded.insert(request.image, Arc::clone(&image), image.as_raw().len());
-        image
+        let decoded = Arc::new((shared.decode)(&request.path, &request.content_hash)?);
+        shared.lock().decoded.insert(request.image, Arc::clone(&decoded), decoded.image.as_raw().len());
+        decoded
     };
     let side = match request.key {
         PictureKey::Whole(_) => WHOLE_SIDE_MAX,
         PictureKey::Crop { side, .. } => side,
     };
-    Ok(cut(&image, request.region.as_ref(), side))
+    Ok(cut(&decoded, request.region.as_ref(), side))
 }
 
 /// The pixels of `region` within the image, widened to whole pixels, shrunk (never enlarged) to fit `side`.
-fn cut(image: &RgbImage, region: Option<&BoundingBox>, side: u32) -> Pixels {
+fn cut(decoded: &Decoded, region: Option<&BoundingBox>, side: u32) -> Pixels {
+    let Decoded { image, is_changed } = decoded;
     let (width, height) = (f64::from(image.width()), f64::from(image.height()));
     let full = BoundingBox::new(0.0, 0.0, width, height);
     let part = region.map_or(full, |r| r.clipped(width, height));
@@ -186,7 +199,7 @@ fn cut(image: &RgbImage, region: Option<&BoundingBox>, side: u32) -> Pixels {
         let shrink = |length: u32| ((u64::from(length) * u64::from(side) / u64::from(longest)) as u32).max(1);
         imageops::resize(&*view, shrink(w), shrink(h), imageops::FilterType::Triangle)
     };
-    Pixels { width: pixels.width(), height: pixels.height(), rgb: pixels.into_raw(), covers }
+    Pixels { width: pixels.width(), height: pixels.height(), rgb: pixels.into_raw(), covers, is_changed: *is_changed }
 }
 
 #[cfg(test)]
@@ -195,19 +208,26 @@ mod tests {
 
     use super::*;
 
-    fn decode(path: &Path) -> Result<RgbImage, String> {
+    fn decode(path: &Path, content_hash: &str) -> Result<Decoded, String> {
         match path.to_str() {
             Some("slow") => std::thread::sleep(Duration::from_millis(100)),
             Some("missing") => return Err("missing: no such file".to_owned()),
             Some("broken") => panic!("bad marker"),
             _ => {}
         }
-        Ok(RgbImage::from_fn(40, 20, |x, y| image::Rgb([x as u8, y as u8, 0])))
+        let image = RgbImage::from_fn(40, 20, |x, y| image::Rgb([x as u8, y as u8, 0]));
+        Ok(Decoded { image, is_changed: content_hash != "known" })
     }
 
     fn whole(id: i64, path: &str) -> PictureRequest {
         let image = ImageId(id);
-        PictureRequest { key: PictureKey::Whole(image), image, path: PathBuf::from(path), region: None }
+        PictureRequest {
+            key: PictureKey::Whole(image),
+            image,
+            path: PathBuf::from(path),
+            content_hash: "known".to_owned(),
+            region: None,
+        }
     }
 
     fn wait(pool: &PicturePool) -> Picture {
@@ -239,12 +259,15 @@ mod tests {
         pool.want([whole(1, "missing"), whole(2, "broken"), whole(3, "good")]);
         assert_eq!(wait(&pool).result.unwrap_err(), "missing: no such file");
         assert!(wait(&pool).result.unwrap_err().contains("bad marker"));
-        assert_eq!(wait(&pool).result.unwrap().width, 40);
+        let good = wait(&pool).result.unwrap();
+        assert_eq!((good.width, good.is_changed), (40, false));
+        pool.want([PictureRequest { content_hash: "other".to_owned(), ..whole(4, "good") }]);
+        assert!(wait(&pool).result.unwrap().is_changed);
     }
 
     #[test]
     fn crops_stay_within_the_image_and_say_what_they_cover() {
-        let image = decode(Path::new("")).unwrap();
+        let image = decode(Path::new(""), "known").unwrap();
         let check = |region: BoundingBox, side: u32, size: (u32, u32), covers: [f64; 4]| {
             let p = cut(&image, Some(&region), side);
             assert_eq!((p.width, p.height), size);

@@ -1,6 +1,6 @@
 //! The thread that reads the project for the screens. Must not write.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Clerk, Waker};
@@ -63,8 +63,6 @@ pub struct Overview {
     pub counts: VerdictCounts,
     /// The number of the newest round that made steps, with its median step in seconds.
     pub speed: Option<(u32, f64)>,
-    /// Where each photograph lies.
-    pub paths: HashMap<ImageId, PathBuf>,
 }
 
 /// What is drawn over an image.
@@ -145,13 +143,9 @@ fn overview(store: &Store) -> Result<Overview, StoreError> {
         *folds.entry(fold).or_insert(0) += 1;
     }
     let datasets = store.datasets()?;
-    let roots: HashMap<_, _> = datasets.iter().map(|d| (d.id, d.root.clone())).collect();
-    let path = |image: &ImageRecord| roots.get(&image.dataset).map(|root| (image.id, root.join(&image.path)));
-    let paths = images.iter().filter_map(path).collect();
     let rounds = store.rounds()?;
     Ok(Overview {
         datasets,
-        paths,
         images: images.len() as u64,
         faces,
         folds: folds.into_iter().collect(),

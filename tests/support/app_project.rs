@@ -70,7 +70,7 @@ fn picture(dir: &Path, number: u32) -> NewImage {
     let shape = FaceShape::Ellipse(face(number));
     NewImage {
         path: format!("{name}.png").into(),
-        content_hash: format!("{number:064x}"),
+        content_hash: blake3::hash(&std::fs::read(&path).unwrap()).to_hex().to_string(),
         name,
         width: WIDTH,
         height: HEIGHT,

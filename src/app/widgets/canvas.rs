@@ -55,7 +55,7 @@ pub fn paint_picture(painter: &Painter, screen: Rect, fit: &ScreenFit, shown: &S
     let painter = painter.with_clip_rect(screen.intersect(painter.clip_rect()));
     painter.rect_filled(screen, theme::PICTURE_RADIUS, theme::CANVAS);
     match shown {
-        Shown::Ready { texture, covers } => {
+        Shown::Ready { texture, covers, .. } => {
             let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
             painter.image(*texture, screen_rect(fit, covers), uv, Color32::WHITE);
         }

@@ -8,7 +8,7 @@ use crate::app::theme;
 use crate::app::widgets::canvas::{self, Overlay};
 use crate::domain::FaceShape;
 use crate::geometry::BoundingBox;
-use crate::jobs::{ImageDetail, PictureKey, PictureRequest};
+use crate::jobs::{PictureKey, PictureRequest};
 use crate::store::CandidateRow;
 
 /// Pixels of the largest crop.
@@ -17,11 +17,12 @@ const CROP_SIDE: u32 = 640;
 const CONTEXT: f64 = 2.0;
 const CONTEXT_ZOOMED: f64 = 1.15;
 
-pub(super) fn request(row: &CandidateRow, detail: &ImageDetail) -> PictureRequest {
+pub(super) fn request(row: &CandidateRow) -> PictureRequest {
     PictureRequest {
         key: PictureKey::Crop { candidate: row.candidate.id, side: CROP_SIDE },
         image: row.candidate.image,
-        path: detail.path.clone(),
+        path: row.file.clone(),
+        content_hash: row.content_hash.clone(),
         region: Some(canvas::context_region(&row.candidate.bbox, CONTEXT)),
     }
 }
@@ -33,10 +34,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &label));
     let factor = if view.model.zoomed { CONTEXT_ZOOMED } else { CONTEXT };
     let fit = canvas::fit_region(&canvas::context_region(&row.candidate.bbox, factor), rect);
-    let detail = view.details.get(&row);
-    let shown = detail.map(|detail| view.textures.show(request(&row, detail)));
+    let shown = view.textures.show(request(&row));
     let painter = ui.painter();
-    canvas::paint_picture(painter, rect, &fit, shown.as_ref().unwrap_or(&crate::app::textures::Shown::Waiting));
+    canvas::paint_picture(painter, rect, &fit, &shown);
     if !view.model.overlays_hidden {
         canvas::paint_overlay(painter, rect, &fit, &candidate_overlay(&row.candidate.bbox, None));
     }

@@ -4,7 +4,6 @@ use egui::{Align2, Modifiers, Rect, ScrollArea, Sense, Ui, pos2, vec2};
 
 use super::filter::verdict_text;
 use super::{ReviewCommand, ReviewView};
-use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas;
 use crate::jobs::{PictureKey, PictureRequest};
@@ -57,15 +56,13 @@ fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
     let region = canvas::context_region(&candidate.bbox, CONTEXT);
     let fit = canvas::fit_region(&region, rect);
-    let shown = match view.details.path_of(row) {
-        Some(path) => view.textures.show(PictureRequest {
-            key: PictureKey::Crop { candidate: candidate.id, side: THUMBNAIL_SIDE },
-            image: candidate.image,
-            path,
-            region: Some(region),
-        }),
-        None => Shown::Waiting,
-    };
+    let shown = view.textures.show(PictureRequest {
+        key: PictureKey::Crop { candidate: candidate.id, side: THUMBNAIL_SIDE },
+        image: candidate.image,
+        path: row.file.clone(),
+        content_hash: row.content_hash.clone(),
+        region: Some(region),
+    });
     let painter = ui.painter();
     canvas::paint_picture(painter, rect, &fit, &shown);
     let score = format!("{:.2}", candidate.score);

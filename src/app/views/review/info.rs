@@ -2,9 +2,11 @@
 
 use egui::{RichText, Ui};
 
+use super::crop;
 use super::deciding::REASONS;
 use super::filter::{ReviewFilter, ShownVerdicts, kind_text, verdict_text};
 use super::{Action, Command, ReviewCommand, ReviewView};
+use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::key_button::key_button;
 use crate::store::CandidateRow;
@@ -45,6 +47,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
             });
         }
     });
+    file_trouble(ui, view, &row);
     held(ui, &row);
     if let Some(group) = row.group {
         ui.horizontal(|ui| {
@@ -88,4 +91,16 @@ fn held(ui: &mut Ui, row: &CandidateRow) {
             ui.label(RichText::new(text).small().color(theme::verdict(Some(held.verdict))));
         }
     });
+}
+
+/// A photograph that is gone, or another than the one that was mined.
+fn file_trouble(ui: &mut Ui, view: &mut ReviewView<'_>, row: &CandidateRow) {
+    let text = match view.textures.show(crop::request(row)) {
+        Shown::Ready { is_changed: true, .. } => {
+            format!("{} changed since it was imported. Its verdicts are kept", row.file.display())
+        }
+        Shown::Failed(reason) => format!("{reason}. Its verdicts are kept"),
+        Shown::Ready { .. } | Shown::Waiting => return,
+    };
+    ui.add(egui::Label::new(RichText::new(&text).small().color(theme::WARNING)).truncate()).on_hover_text(text);
 }

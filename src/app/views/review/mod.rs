@@ -151,10 +151,8 @@ impl ReviewView<'_> {
     /// Asks for the pictures of the next candidates, so that they are there when the key comes.
     fn decode_ahead(&mut self) {
         for row in self.model.upcoming(8) {
-            if let Some(detail) = self.details.get(row) {
-                self.textures.prefetch(crop::request(row, detail));
-                self.textures.prefetch(photo::request(row, detail));
-            }
+            self.textures.prefetch(crop::request(row));
+            self.textures.prefetch(photo::request(row));
         }
     }
 

@@ -17,9 +17,10 @@ use crate::store::CandidateRow;
 const SAME_BOX_IOU: f64 = 0.98;
 const HANDLE_RADIUS: f32 = 6.0;
 
-pub(super) fn request(row: &CandidateRow, detail: &ImageDetail) -> PictureRequest {
+pub(super) fn request(row: &CandidateRow) -> PictureRequest {
     let image = row.candidate.image;
-    PictureRequest { key: PictureKey::Whole(image), image, path: detail.path.clone(), region: None }
+    let (path, content_hash) = (row.file.clone(), row.content_hash.clone());
+    PictureRequest { key: PictureKey::Whole(image), image, path, content_hash, region: None }
 }
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
@@ -33,7 +34,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     };
     let region = shown_region(view, &row, detail);
     let fit = canvas::fit_region(&region, rect.shrink(6.0));
-    let shown = view.textures.show(request(&row, detail));
+    let shown = view.textures.show(request(&row));
     canvas::paint_picture(ui.painter(), rect, &fit, &shown);
     if !view.model.overlays_hidden || view.model.adjusting.is_some() {
         for overlay in overlays(&row, detail, view.model.adjusting.is_none(), view.model.filter.blind) {
