@@ -12,12 +12,12 @@ use super::status::rates;
 use super::train::train;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::sample::{self, SampleConfig};
-use crate::domain::{Cancel, HardNegativeSource, Progress, RoundRecord, RoundState};
+use crate::domain::{Cancel, HardNegativeSource, Progress, RoundInit, RoundRecord, RoundState};
 use crate::evaluation::RocCurve;
 use crate::training::RoundConfig;
 
-/// The fold of the sample that no round trains on.
-pub const HELD_OUT_FOLD: u8 = 10;
+/// The folds of the sample that no round trains on: two, since one has too few faces to tell two rounds apart.
+pub const HELD_OUT_FOLDS: [u8; 2] = [9, 10];
 
 /// The demo's outcome: one entry a round.
 #[derive(Debug, Clone, Serialize)]
@@ -35,11 +35,15 @@ pub struct DemoRound {
     pub at: Vec<(u64, f64, f64)>,
 }
 
-/// The settings of the sample's rounds.
+/// The settings of the sample's rounds. A round with hard negatives starts where the round before it ended: few steps do not
+/// teach the same twice.
 pub fn round_config(hard_negatives: HardNegativeSource) -> Result<RoundConfig, WorkflowError> {
     let mut config = RoundConfig::preset("sample")?;
-    config.test_folds = vec![HELD_OUT_FOLD];
+    config.test_folds = HELD_OUT_FOLDS.to_vec();
     config.hard_negatives = hard_negatives;
+    if hard_negatives != HardNegativeSource::None {
+        config.init = RoundInit::Previous;
+    }
     Ok(config)
 }
 
@@ -52,8 +56,8 @@ pub fn prepare(dir: &Path, observer: &mut Observer, cancel: &Cancel) -> Result<P
         sample::write(&sample_dir, &SampleConfig::default(), &mut progress)?;
         let summary = import(&project, ImportFormat::Fddb, &sample_dir, false, observer, cancel)?;
         observer(WorkEvent::Log(format!(
-            "The built-in sample: {} scenes with {} faces, fold {HELD_OUT_FOLD} held out",
-            summary.images, summary.faces
+            "The built-in sample: {} scenes with {} faces, folds {} and {} held out",
+            summary.images, summary.faces, HELD_OUT_FOLDS[0], HELD_OUT_FOLDS[1]
         )));
     }
     Ok(project)

@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Reads the rounds' reports that scripts/experiment.sh wrote and prints their table as Markdown; draws the figure where matplotlib is.
+
+    scripts/experiment_report.py OUT [FIGURE.svg]
+
+OUT/seed-N[-ARM].round-R.json are `quarry train --json` reports. A curve's value at n false positives is that of its last point with
+at most n of them. Spread is the standard deviation over seeds (n - 1).
+"""
+import json
+import re
+import statistics
+import sys
+from pathlib import Path
+
+AT = (10, 30, 100)
+ARMS = {"round 1": "round 1 (shared)", "none": "(a) no hard negatives", "unreviewed": "(b) all candidates",
+        "confirmed": "(c) reviewed", "ohem": "(d) OHEM"}
+
+
+def reports(out):
+    """{arm: {seed: report}}, in the order of ARMS."""
+    found = {arm: {} for arm in ARMS}
+    for file in sorted(Path(out).glob("seed-*.round-*.json")):
+        match = re.fullmatch(r"seed-(\d+)(?:-(\w+))?\.round-(\d)\.json", file.name)
+        if not match or (match[2] or "round 1") not in found:
+            continue
+        found[match[2] or "round 1"][int(match[1])] = json.loads(file.read_text())
+    return {arm: seeds for arm, seeds in found.items() if seeds}
+
+
+def rates(curve, n):
+    """(discrete, continuous) true positive rate at n false positives."""
+    points = [p for p in curve["points"] if p["false_positives"] <= n]
+    best = max(points, key=lambda p: p["discrete"], default={"discrete": 0, "continuous": 0})
+    return best["discrete"] / curve["faces"], best["continuous"] / curve["faces"]
+
+
+def mean_and_spread(values):
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
+
+
+def table(found, shape):
+    head = " | ".join(f"discrete @{n} | continuous @{n}" for n in AT)
+    print(f"\n| {shape}s | seeds | {head} | min |\n|---" + "|---" * (2 * len(AT) + 2) + "|")
+    for arm, seeds in found.items():
+        curves = [dict(map(tuple, r["curves"]))[shape] for r in seeds.values()]
+        cells = []
+        for n in AT:
+            for values in zip(*(rates(c, n) for c in curves)):
+                cells.append(mean_and_spread(values))
+        minutes = statistics.mean(r["seconds"] for r in seeds.values()) / 60
+        print(f"| {ARMS[arm]} | {len(seeds)} | " + " | ".join(cells) + f" | {minutes:.1f} |")
+
+
+def sampler(found):
+    print("\n| RoIs a round (mean) | foreground | background | forced hard negatives | ignored | RPN: forced | hard negatives known |")
+    print("|---|---|---|---|---|---|---|")
+    for arm, seeds in found.items():
+        mean = lambda key: round(statistics.mean(r["sampler"][key] for r in seeds.values()))
+        known = round(statistics.mean(r["hard_negatives"] for r in seeds.values()))
+        keys = ("foreground", "background", "forced", "ignored", "rpn_forced")
+        print(f"| {ARMS[arm]} | " + " | ".join(str(mean(k)) for k in keys) + f" | {known} |")
+
+
+def figure(found, file):
+    import matplotlib
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "quarry"
+    import matplotlib.pyplot as plt
+    grid = sorted({round(10 ** (i / 20)) for i in range(0, 51)})
+    fig, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharex=True)
+    styles = dict(zip(ARMS, (":", "-", "--", "-.", (0, (6, 1, 1, 1)))))
+    for axis, part, name in ((axes[0], 0, "discrete"), (axes[1], 1, "continuous")):
+        for arm, seeds in found.items():
+            curves = [dict(map(tuple, r["curves"]))["ellipse"] for r in seeds.values()]
+            rows = [[rates(c, n)[part] for n in grid] for c in curves]
+            mean = [statistics.mean(v) for v in zip(*rows)]
+            line, = axis.plot(grid, mean, linestyle=styles[arm], label=ARMS[arm])
+            axis.fill_between(grid, [min(v) for v in zip(*rows)], [max(v) for v in zip(*rows)], alpha=0.12, color=line.get_color(), linewidth=0)
+        axis.set_xscale("log")
+        axis.set_xlabel("false positives on fold 8")
+        axis.set_ylabel(f"{name} true positive rate")
+        axis.grid(alpha=0.3)
+    axes[0].legend(loc="lower right")
+    fig.tight_layout()
+    fig.savefig(file, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    found = reports(sys.argv[1])
+    if not found:
+        sys.exit(f"{sys.argv[1]}: no seed-N[-ARM].round-R.json there; run scripts/experiment.sh first")
+    for shape in ("rectangle", "ellipse"):
+        table(found, shape)
+    sampler(found)
+    if len(sys.argv) > 2:
+        figure(found, sys.argv[2])
