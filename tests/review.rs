@@ -269,8 +269,45 @@ fn opening_a_project_makes_a_backup_when_one_is_due() {
     let before = backups();
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_until(&mut window, "the backup", || backups() == before + 1);
+    wait_for(&mut window, "1 of 6");
     press(&mut window, Key::A);
     wait_until(&mut window, "the verdict", || counts(&project).confirmed == 1);
     drop(window);
     assert_eq!(backups(), before + 1, "no other is due");
+}
+
+#[test]
+fn crops_of_the_grid_are_selected_by_dragging() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 4, 1, "");
+    let ids = queue(&project);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 12");
+    press(&mut window, Key::G);
+    let cell = |k: usize| format!("Candidate {}", ids[k]);
+    wait_for(&mut window, &cell(5));
+    let places: Vec<_> = [2, 3, 6, 4].iter().map(|k| window.get_by_label(&cell(*k)).rect().center()).collect();
+    let button = |pos, pressed| egui::Event::PointerButton {
+        pos,
+        button: egui::PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    window.event(egui::Event::PointerMoved(places[0]));
+    window.event(button(places[0], true));
+    window.step();
+    for place in &places[1..] {
+        window.event(egui::Event::PointerMoved(*place));
+        window.run_steps(3);
+    }
+    window.event(button(places[3], false));
+    window.run_steps(3);
+    press(&mut window, Key::A);
+    wait_until(&mut window, "three verdicts", || counts(&project).confirmed == 3);
+    let log = project.open_store().unwrap().history(&HistoryQuery::default(), 10).unwrap();
+    let mut decided: Vec<CandidateId> = log.iter().map(|entry| entry.record.candidate).collect();
+    decided.sort_unstable();
+    let mut expected = ids[2..=4].to_vec();
+    expected.sort_unstable();
+    assert_eq!(decided, expected, "going back shrinks the selection");
 }
