@@ -225,12 +225,11 @@ fn a_photograph_that_is_gone_or_another_is_shown_as_such_and_keeps_its_verdicts(
     std::fs::copy(&second, &first).unwrap();
     std::fs::remove_file(&second).unwrap();
     let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for_part(&mut window, "scene_0000.png changed since it was imported");
+    wait_for_part(&mut window, "Changed since it was imported; its verdicts are kept");
     for _ in 0..3 {
         press(&mut window, Key::A);
     }
-    wait_for_part(&mut window, "Its verdicts are kept");
-    wait_for_part(&mut window, "scene_0001.png");
+    wait_for_part(&mut window, "Cannot be read; its verdicts are kept");
     press(&mut window, Key::X);
     wait_until(&mut window, "verdicts on both", || counts(&project).rejected == 1);
     assert_eq!(counts(&project).confirmed, 3);
@@ -253,11 +252,13 @@ fn a_damaged_database_is_opened_read_only_and_its_newest_good_backup_restored() 
     wait_for_part(&mut window, "quarry.db is damaged");
     assert_eq!(std::fs::read(project.database()).unwrap(), bytes, "the damaged file stays as it is");
     window.get_by_label("Restore the newest good backup").click();
+    let aside = project.dir().join("damaged-1.db");
+    wait_until(&mut window, "the restored database", || aside.exists() && project.open_store().is_ok());
     wait_for(&mut window, "1 of 10");
     assert!(window.query_by_label("Opened read only").is_none());
     press(&mut window, Key::A);
     wait_until(&mut window, "a verdict", || counts(&project).confirmed == 3);
-    assert_eq!(std::fs::read(project.dir().join("damaged-1.db")).unwrap(), bytes);
+    assert_eq!(std::fs::read(aside).unwrap(), bytes);
 }
 
 #[test]
@@ -268,8 +269,45 @@ fn opening_a_project_makes_a_backup_when_one_is_due() {
     let before = backups();
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_until(&mut window, "the backup", || backups() == before + 1);
+    wait_for(&mut window, "1 of 6");
     press(&mut window, Key::A);
     wait_until(&mut window, "the verdict", || counts(&project).confirmed == 1);
     drop(window);
     assert_eq!(backups(), before + 1, "no other is due");
+}
+
+#[test]
+fn crops_of_the_grid_are_selected_by_dragging() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 4, 1, "");
+    let ids = queue(&project);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 12");
+    press(&mut window, Key::G);
+    let cell = |k: usize| format!("Candidate {}", ids[k]);
+    wait_for(&mut window, &cell(5));
+    let places: Vec<_> = [2, 3, 6, 4].iter().map(|k| window.get_by_label(&cell(*k)).rect().center()).collect();
+    let button = |pos, pressed| egui::Event::PointerButton {
+        pos,
+        button: egui::PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    window.event(egui::Event::PointerMoved(places[0]));
+    window.event(button(places[0], true));
+    window.step();
+    for place in &places[1..] {
+        window.event(egui::Event::PointerMoved(*place));
+        window.run_steps(3);
+    }
+    window.event(button(places[3], false));
+    window.run_steps(3);
+    press(&mut window, Key::A);
+    wait_until(&mut window, "three verdicts", || counts(&project).confirmed == 3);
+    let log = project.open_store().unwrap().history(&HistoryQuery::default(), 10).unwrap();
+    let mut decided: Vec<CandidateId> = log.iter().map(|entry| entry.record.candidate).collect();
+    decided.sort_unstable();
+    let mut expected = ids[2..=4].to_vec();
+    expected.sort_unstable();
+    assert_eq!(decided, expected, "going back shrinks the selection");
 }

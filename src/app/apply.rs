@@ -233,6 +233,10 @@ impl QuarryApp {
                 self.review.go_to(index);
             }
             ReviewCommand::ToggleSelected(index) => self.review.toggle_selected(index),
+            ReviewCommand::DragTo(index) => {
+                self.review.clear_selection();
+                self.review.select_to(index);
+            }
             ReviewCommand::SelectTo(index) => self.review.select_to(index),
             ReviewCommand::Open(index) => {
                 self.review.go_to(index);

@@ -9,7 +9,7 @@ use crate::geometry::BoundingBox;
 use crate::jobs::{ByteCache, Picture, PictureKey, PicturePool, PictureRequest, Pixels};
 
 /// Bytes of textures that are kept.
-const TEXTURE_BUDGET: usize = 256 << 20;
+const TEXTURE_BUDGET: usize = 192 << 20;
 
 struct Loaded {
     texture: TextureHandle,

@@ -15,7 +15,7 @@ use crate::domain::{CandidateId, ImageId};
 use crate::geometry::BoundingBox;
 
 /// Decoded photographs that the pool keeps, in bytes.
-const DECODED_BUDGET: usize = 192 << 20;
+const DECODED_BUDGET: usize = 96 << 20;
 /// Finished pictures that may wait for the window.
 const RESULT_QUEUE: usize = 256;
 /// Longest side of a whole picture: more than the window shows, less than what any graphics card takes.

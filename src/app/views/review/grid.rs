@@ -51,7 +51,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
 fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
     let row = &view.model.rows()[index];
     let candidate = row.candidate.clone();
-    let response = ui.interact(rect, ui.scope_id().with(candidate.id), Sense::click());
+    let response = ui.interact(rect, ui.scope_id().with(candidate.id), Sense::click_and_drag());
     let label = format!("Candidate {}", candidate.id);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
     let region = canvas::context_region(&candidate.bbox, CONTEXT);
@@ -89,7 +89,12 @@ fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
         (false, false) => (theme::BORDER, 1.0),
     };
     canvas::paint_frame(painter, rect, color, width);
-    if response.double_clicked() {
+    if response.drag_started() {
+        ui.data_mut(|data| data.insert_temp(drag_key(ui), response.id));
+        view.push(ReviewCommand::GoTo(index));
+    } else if is_dragged_over(ui, rect) {
+        view.push(ReviewCommand::DragTo(index));
+    } else if response.double_clicked() {
         view.push(ReviewCommand::Open(index));
     } else if response.clicked() {
         let modifiers = ui.input(|i| i.modifiers);
@@ -105,4 +110,17 @@ fn clicked(index: usize, modifiers: Modifiers) -> ReviewCommand {
     } else {
         ReviewCommand::GoTo(index)
     }
+}
+
+/// Where the cell is remembered in which a drag began.
+fn drag_key(ui: &Ui) -> egui::Id {
+    ui.scope_id().with("drag of cells")
+}
+
+/// Whether a drag that began in a cell is here now; a drag of the scroll bar is none.
+fn is_dragged_over(ui: &Ui, rect: Rect) -> bool {
+    let began = ui.data(|data| data.get_temp::<egui::Id>(drag_key(ui)));
+    let is_of_cells = began.is_some() && ui.ctx().dragged_id() == began;
+    let at = ui.input(|i| i.pointer.latest_pos().filter(|_| i.pointer.is_decidedly_dragging()));
+    is_of_cells && at.is_some_and(|at| rect.contains(at) && ui.clip_rect().contains(at))
 }

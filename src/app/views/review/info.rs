@@ -64,11 +64,16 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
             }
         });
     }
-    ui.add_space(2.0);
+    reasons(ui, view);
+}
+
+/// The reasons that the number keys give, close together.
+fn reasons(ui: &mut Ui, view: &mut ReviewView<'_>) {
+    // Set outside the wrapped layout: it takes its rows' height from here.
+    ui.spacing_mut().item_spacing = egui::vec2(5.0, 4.0);
+    ui.spacing_mut().interact_size.y = 18.0;
+    ui.spacing_mut().button_padding = egui::vec2(7.0, 2.0);
     ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing = egui::vec2(5.0, 4.0);
-        ui.spacing_mut().interact_size.y = 20.0;
-        ui.spacing_mut().button_padding = egui::vec2(7.0, 2.0);
         for (action, reason) in Action::REASONS.into_iter().zip(REASONS) {
             let text = RichText::new(format!("{}  {reason}", view.keymap.text(action))).small();
             let button = egui::Button::new(text).small();
@@ -97,9 +102,9 @@ fn held(ui: &mut Ui, row: &CandidateRow) {
 fn file_trouble(ui: &mut Ui, view: &mut ReviewView<'_>, row: &CandidateRow) {
     let text = match view.textures.show(crop::request(row)) {
         Shown::Ready { is_changed: true, .. } => {
-            format!("{} changed since it was imported. Its verdicts are kept", row.file.display())
+            format!("Changed since it was imported; its verdicts are kept: {}", row.file.display())
         }
-        Shown::Failed(reason) => format!("{reason}. Its verdicts are kept"),
+        Shown::Failed(reason) => format!("Cannot be read; its verdicts are kept: {reason}"),
         Shown::Ready { .. } | Shown::Waiting => return,
     };
     ui.add(egui::Label::new(RichText::new(&text).small().color(theme::WARNING)).truncate()).on_hover_text(text);

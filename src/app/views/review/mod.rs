@@ -39,6 +39,8 @@ pub enum ReviewCommand {
     GoTo(usize),
     ToggleSelected(usize),
     SelectTo(usize),
+    /// Selects from where a drag began up to here, and nothing else.
+    DragTo(usize),
     Open(usize),
     Adjust(crate::geometry::Ellipse),
     DismissFailure,

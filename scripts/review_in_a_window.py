@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""A review of 300 candidates in a real window, by real keys, with three `kill -9`.
+
+    scripts/review_in_a_window.py QUARRY PROJECT [SCREENSHOT_DIR]
+
+QUARRY is the built program, PROJECT a project with at least 300 undecided candidates. Needs Xvfb, xdotool and, for pictures, ImageMagick.
+Prints verdicts a minute and checks after each kill that every verdict which another connection had seen is still there and that the
+database is whole. Ends with 1 when one is lost.
+"""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+
+KEYS = ["a", "x", "a", "space", "a", "3"]
+VERDICTS = 300
+KILLS_AT = [70, 150, 230]
+DISPLAY = ":97"
+
+
+def log_of(database):
+    """The uids of all rows of the verdict log, read through a connection of our own."""
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
+    rows = [row[0] for row in connection.execute("SELECT uid FROM verdicts ORDER BY seq")]
+    connection.close()
+    return rows
+
+
+def check_whole(database):
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
+    answer = connection.execute("PRAGMA integrity_check").fetchone()[0]
+    connection.close()
+    if answer != "ok":
+        sys.exit(f"{database} is damaged after a kill: {answer}")
+
+
+def xdotool(*arguments):
+    return subprocess.run(["xdotool", *arguments], env=environment, check=False, capture_output=True, text=True).stdout
+
+
+def open_window(quarry, project):
+    """The running program, once its review screen reads keys."""
+    started = subprocess.Popen([quarry, "--project", project], env=environment, stderr=subprocess.DEVNULL)
+    for _ in range(300):
+        window = xdotool("search", "--onlyvisible", "--name", "^Quarry$").split()
+        if window:
+            break
+        time.sleep(0.1)
+    else:
+        sys.exit("the window did not open")
+    xdotool("mousemove", "720", "500")
+    xdotool("windowfocus", "--sync", window[0])
+    time.sleep(1.0)
+    xdotool("key", "ctrl+2")
+    time.sleep(1.5)
+    return started
+
+
+def screenshot(name):
+    if len(sys.argv) > 3:
+        os.makedirs(sys.argv[3], exist_ok=True)
+        path = os.path.join(sys.argv[3], name)
+        subprocess.run(["import", "-window", "root", path], env=environment, check=False)
+
+
+def main():
+    quarry, project = sys.argv[1], sys.argv[2]
+    database = os.path.join(project, "quarry.db")
+    start_count = len(log_of(database))
+    window = open_window(quarry, project)
+    kills, busy_s, sent, rates = list(KILLS_AT), 0.0, 0, []
+    done = 0
+    while done < VERDICTS:
+        goal = kills[0] if kills else VERDICTS
+        # Enough keys that some are on their way when the program is killed.
+        surplus = 12 if kills else 0
+        count = goal + surplus - done
+        keys = [KEYS[(sent + k) % len(KEYS)] for k in range(count)]
+        begun = time.monotonic()
+        typing = subprocess.Popen(["xdotool", "key", "--delay", "4", *keys], env=environment)
+        sent += count
+        first = done
+        while done < goal:
+            if time.monotonic() - begun > 120:
+                sys.exit(f"the window stopped taking keys: {done} of {goal}")
+            done = len(log_of(database)) - start_count
+            time.sleep(0.002)
+        took = time.monotonic() - begun
+        rates.append((done - first) / took * 60)
+        busy_s += took
+        if kills:
+            kills.pop(0)
+            seen = log_of(database)
+            window.kill()
+            window.wait()
+            typing.wait()
+            check_whole(database)
+            after = log_of(database)
+            if after[: len(seen)] != seen:
+                sys.exit(f"LOST: {len(seen)} verdicts were committed, {len(after)} are there after kill -9")
+            print(f"kill -9 after {len(seen) - start_count} verdicts: all there ({len(after) - start_count})")
+            window = open_window(quarry, project)
+            done = len(after) - start_count
+        else:
+            typing.wait()
+    print(f"{done} verdicts in {busy_s:.2f} s of typing: {done / busy_s * 60:.0f} a minute")
+    print("by stretch:", ", ".join(f"{rate:.0f}" for rate in rates))
+    screenshot("queue.png")
+    for key, name in [("g", "grid.png"), ("g", ""), ("h", "history.png"), ("h", ""), ("p", "people.png"), ("p", ""),
+                      ("f", "missed_face.png"), ("Escape", "")]:
+        xdotool("key", key)
+        time.sleep(1.2)
+        if name:
+            screenshot(name)
+    window.terminate()
+    window.wait()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    environment = {**os.environ, "DISPLAY": DISPLAY}
+    environment.pop("WAYLAND_DISPLAY", None)
+    server = subprocess.Popen(["Xvfb", DISPLAY, "-screen", "0", "1440x900x24"], stderr=subprocess.DEVNULL)
+    time.sleep(1.5)
+    try:
+        main()
+    finally:
+        server.terminate()
+        server.wait()
