@@ -28,6 +28,11 @@ def reports(out):
     return {arm: seeds for arm, seeds in found.items() if seeds}
 
 
+def curves_of(seeds, shape):
+    """The curves of one arm, one a seed."""
+    return [dict(map(tuple, report["curves"]))[shape] for report in seeds.values()]
+
+
 def rates(curve, n):
     """(discrete, continuous) true positive rate at n false positives."""
     points = [p for p in curve["points"] if p["false_positives"] <= n]
@@ -44,7 +49,7 @@ def table(found, shape):
     head = " | ".join(f"discrete @{n} | continuous @{n}" for n in AT)
     print(f"\n| {shape}s | seeds | {head} | min |\n|---" + "|---" * (2 * len(AT) + 2) + "|")
     for arm, seeds in found.items():
-        curves = [dict(map(tuple, r["curves"]))[shape] for r in seeds.values()]
+        curves = curves_of(seeds, shape)
         cells = []
         for n in AT:
             for values in zip(*(rates(c, n) for c in curves)):
@@ -73,7 +78,7 @@ def figure(found, file):
     styles = dict(zip(ARMS, (":", "-", "--", "-.", (0, (6, 1, 1, 1)))))
     for axis, part, name in ((axes[0], 0, "discrete"), (axes[1], 1, "continuous")):
         for arm, seeds in found.items():
-            curves = [dict(map(tuple, r["curves"]))["ellipse"] for r in seeds.values()]
+            curves = curves_of(seeds, "ellipse")
             rows = [[rates(c, n)[part] for n in grid] for c in curves]
             mean = [statistics.mean(v) for v in zip(*rows)]
             line, = axis.plot(grid, mean, linestyle=styles[arm], label=ARMS[arm])

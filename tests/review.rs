@@ -14,7 +14,7 @@ use quarry::domain::{Cancel, CandidateId, Verdict};
 use quarry::store::{CandidateQuery, HistoryQuery, Store, VerdictCounts};
 use quarry::workflow::Project;
 use quarry::workflow::group::group;
-use window::{Window, counts, press, wait_for, wait_for_part, wait_until, window};
+use window::{Window, counts, press, run_until, wait_for, wait_for_part, wait_until, window};
 
 fn project(dir: &tempfile::TempDir, images: u32, rounds: u32, filter: &str) -> Project {
     let project = app_project::make(dir.path(), images, rounds);
@@ -161,10 +161,7 @@ fn the_history_is_searched_and_a_decision_changed() {
     window.step();
     window.get_by_label("Search the history").type_text("statue");
     window.run_steps(3);
-    wait_until(&mut window, "the search", || true);
-    while window.query_all_by_label("Look again").count() != 1 {
-        window.step();
-    }
+    run_until(&mut window, "the search", |window| window.query_all_by_label("Look again").count() == 1);
     // No verdict is given while the log is shown.
     window.get_by_label("Look again").click();
     wait_for(&mut window, &format!("Crop of candidate {}", ids[1]));

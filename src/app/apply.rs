@@ -74,9 +74,18 @@ impl QuarryApp {
         Annotator { name: self.options.annotator.clone(), blind: self.review.filter.blind }
     }
 
+    /// Whether a job runs on the open project, which must stay open then; says so.
+    fn is_kept_by_a_job(&mut self) -> bool {
+        let runs = self.jobs.running().next().is_some();
+        if runs {
+            self.say_error("A job is running on the open project. Stop it or wait for it first");
+        }
+        runs
+    }
+
     pub(super) fn open<E: std::fmt::Display>(&mut self, project: Result<Project, E>, _: &Context) {
-        if self.jobs.running().next().is_some() {
-            return self.say_error("A job is running on the open project. Stop it or wait for it first");
+        if self.is_kept_by_a_job() {
+            return;
         }
         let opened = project.map_err(|e| e.to_string());
         let session = opened.and_then(|project| Session::open(project, &self.waker).map_err(|e| e.to_string()));
@@ -102,8 +111,8 @@ impl QuarryApp {
     }
 
     fn restore_backup(&mut self, ctx: &Context) {
-        if self.jobs.running().next().is_some() {
-            return self.say_error("A job is running on the open project. Stop it or wait for it first");
+        if self.is_kept_by_a_job() {
+            return;
         }
         let Some(session) = self.session.take() else { return };
         let (dir, damage) = (session.project.dir().to_owned(), session.damage.clone());

@@ -4,10 +4,10 @@
 use super::WorkflowError;
 use super::verdicts::{PairAgreement, agreement};
 use crate::mining::{Proportion, of_the_rest, wilson_interval};
-use crate::store::{CandidateQuery, ReviewProgress, Store, VerdictCounts};
+use crate::store::{CandidateQuery, Store, VerdictCounts, VerdictFilter};
 
 /// A gap between two decisions that is longer was a break, in milliseconds.
-const BREAK_MS: i64 = 30_000;
+pub const BREAK_MS: i64 = 30_000;
 /// Decisions that the rate is taken from.
 const RECENT: usize = 200;
 
@@ -16,8 +16,6 @@ const RECENT: usize = 200;
 pub struct ReviewNumbers {
     /// Of the whole project: over all annotators, or the asking one's own in a blind review.
     pub counts: VerdictCounts,
-    /// Of the query's candidates, whatever its verdict filter.
-    pub progress: ReviewProgress,
     pub sample: SampleEstimate,
 }
 
@@ -26,8 +24,6 @@ pub struct ReviewNumbers {
 pub struct SampleEstimate {
     /// All candidates of the query.
     pub population: u64,
-    /// Share of hard negatives among all of them.
-    pub all: Proportion,
     /// Share of hard negatives among those outside the sample: the precision of taking every one of them for a hard negative.
     pub rest: Proportion,
 }
@@ -54,16 +50,9 @@ pub struct People {
 pub fn numbers(store: &Store, query: &CandidateQuery, annotator: Option<&str>) -> Result<ReviewNumbers, WorkflowError> {
     let sample = store.random_sample(query)?;
     let all = wilson_interval(sample.confirmed, sample.sampled, sample.population);
-    let sample = SampleEstimate {
-        population: sample.population,
-        rest: of_the_rest(&all, sample.confirmed, sample.population),
-        all,
-    };
-    Ok(ReviewNumbers {
-        counts: store.verdict_counts_of(None, annotator)?,
-        progress: store.review_progress(query)?,
-        sample,
-    })
+    let sample =
+        SampleEstimate { population: sample.population, rest: of_the_rest(&all, sample.confirmed, sample.population) };
+    Ok(ReviewNumbers { counts: store.verdict_counts_of(None, annotator)?, sample })
 }
 
 /// Every annotator with counts and pace, and the agreement of every two.
@@ -74,7 +63,7 @@ pub fn people(store: &Store) -> Result<People, WorkflowError> {
         let per_minute = per_minute(&store.recent_decisions(&name, RECENT)?);
         annotators.push(AnnotatorProgress { name, counts, per_minute });
     }
-    let disputed = CandidateQuery { verdict: crate::store::VerdictFilter::Disputed, ..CandidateQuery::default() };
+    let disputed = CandidateQuery { verdict: VerdictFilter::Disputed, ..CandidateQuery::default() };
     Ok(People { annotators, pairs: agreement(store)?, disputed: store.count_candidates(&disputed)? })
 }
 

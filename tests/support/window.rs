@@ -36,32 +36,27 @@ pub fn window(screen: Screen, project: Option<&Path>) -> Window {
 
 /// Runs frames until something on the screen has this label.
 pub fn wait_for(window: &mut Window, label: &str) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while window.query_by_label(label).is_none() {
-        assert!(Instant::now() < deadline, "`{label}` did not appear");
-        window.step();
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    run_until(window, &format!("`{label}`"), |window| window.query_by_label(label).is_some());
 }
 
 /// Runs frames until some label holds this text.
 pub fn wait_for_part(window: &mut Window, part: &str) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while window.query_all_by_label_contains(part).next().is_none() {
-        assert!(Instant::now() < deadline, "`{part}` did not appear");
-        window.step();
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    run_until(window, &format!("`{part}`"), |window| window.query_all_by_label_contains(part).next().is_some());
 }
 
 pub fn wait_until(window: &mut Window, what: &str, done: impl Fn() -> bool) {
+    run_until(window, what, |_| done());
+    window.run_steps(3);
+}
+
+/// Runs frames until `done` holds, 20 seconds at most.
+pub fn run_until(window: &mut Window, what: &str, done: impl Fn(&Window) -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "{what} did not happen");
+    while !done(window) {
+        assert!(Instant::now() < deadline, "{what} did not come");
         window.step();
         std::thread::sleep(Duration::from_millis(5));
     }
-    window.run_steps(3);
 }
 
 pub fn press(window: &mut Window, key: Key) {

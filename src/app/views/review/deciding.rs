@@ -75,7 +75,7 @@ impl<Key> ReviewModel<Key> {
     /// What a decision is about: the selection in the grid, else the current candidate; nothing where none is shown.
     fn targets(&self) -> Vec<usize> {
         match self.layout {
-            Layout::History | Layout::People => Vec::new(),
+            layout if !layout.shows_candidates() => Vec::new(),
             Layout::Grid if !self.selected.is_empty() => self.selected.iter().copied().collect(),
             _ if self.position < self.rows.len() => vec![self.position],
             _ => Vec::new(),
@@ -125,7 +125,7 @@ impl<Key> ReviewModel<Key> {
 
     /// Gives the rest of the group that was decided on last the same verdict. `None` when nothing is on offer.
     pub fn decide_rest(&mut self) -> Option<Decision> {
-        if matches!(self.layout, Layout::History | Layout::People) {
+        if !self.layout.shows_candidates() {
             return None;
         }
         let GroupOffer { group, verdict, reason, .. } = self.offer.take()?;

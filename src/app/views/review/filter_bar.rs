@@ -11,7 +11,11 @@ use crate::workflow::review::SampleEstimate;
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let filter = view.model.filter.clone();
     ui.horizontal_wrapped(|ui| {
-        for (condition, text) in filter.chips() {
+        let chips = filter.chips();
+        if chips.is_empty() {
+            ui.label(RichText::new("All candidates").small().color(theme::WEAK));
+        }
+        for (condition, text) in chips {
             let label = RichText::new(format!("{text}   ×")).small();
             let chip = Button::new(label).corner_radius(12).fill(theme::ACCENT_DEEP);
             let response = ui.add(chip).on_hover_text("Take this condition away");
@@ -19,9 +23,6 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
             if response.clicked() {
                 view.push(ReviewCommand::SetFilter(filter.without(condition)));
             }
-        }
-        if filter.chips().is_empty() {
-            ui.label(RichText::new("All candidates").small().color(theme::WEAK));
         }
         if ui.add(Button::new(RichText::new("+ Filter").small()).frame(false)).clicked() {
             view.commands.push(Command::Do(Action::Filter));
@@ -69,7 +70,7 @@ mod tests {
 
     fn text(confirmed: u64, sample: u64, population: u64) -> String {
         let all = wilson_interval(confirmed, sample, population);
-        sample_text(&SampleEstimate { population, all, rest: of_the_rest(&all, confirmed, population) })
+        sample_text(&SampleEstimate { population, rest: of_the_rest(&all, confirmed, population) })
     }
 
     #[test]

@@ -49,11 +49,10 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
 }
 
 fn intervals(ui: &mut Ui, filter: &mut ReviewFilter) {
-    let share = |value| DragValue::new(value).range(0.0..=1.0).speed(0.005).fixed_decimals(2);
     ui.label("Score");
-    ui.name_inputs("Lowest score", |ui| ui.add(score_value(&mut filter.score.0)));
+    ui.name_inputs("Lowest score", |ui| ui.add(share(&mut filter.score.0)));
     ui.label("to");
-    ui.name_inputs("Highest score", |ui| ui.add(score_value(&mut filter.score.1)));
+    ui.name_inputs("Highest score", |ui| ui.add(share(&mut filter.score.1)));
     ui.add_space(theme::GAP);
     ui.label("IoU");
     ui.name_inputs("Lowest IoU", |ui| ui.add(share(&mut filter.iou.0)));
@@ -67,8 +66,9 @@ fn intervals(ui: &mut Ui, filter: &mut ReviewFilter) {
     ui.name_inputs("Largest size", |ui| ui.add(side(&mut filter.size.1)));
 }
 
-fn score_value(score: &mut f32) -> DragValue<'_> {
-    DragValue::new(score).range(0.0..=1.0).speed(0.005).fixed_decimals(2)
+/// A score or an IoU, 0..=1.
+fn share<N: egui::emath::Numeric>(value: &mut N) -> DragValue<'_> {
+    DragValue::new(value).range(0.0..=1.0).speed(0.005).fixed_decimals(2)
 }
 
 fn choices(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {

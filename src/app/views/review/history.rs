@@ -1,6 +1,7 @@
 //! The log of decisions: who decided what and when, searchable, each to be looked at again and changed.
 
 use egui::{Button, Grid, RichText, ScrollArea, TextEdit, Ui};
+use time::OffsetDateTime;
 
 use super::filter::verdict_text;
 use super::{ReviewCommand, ReviewView};
@@ -97,26 +98,12 @@ fn row(ui: &mut Ui, step: &HistoryStep) -> Option<ReviewCommand> {
     again.clicked().then_some(ReviewCommand::Revisit(record.candidate))
 }
 
-/// A time as `2026-11-24 09:05:07`, UTC; milliseconds since the Unix epoch.
+/// A time as `2026-11-24 09:05:07`, UTC; milliseconds since the Unix epoch. A time beyond the years that can be told is that number.
 fn utc_text(time_ms: i64) -> String {
-    let seconds = time_ms.div_euclid(1000);
-    let (days, in_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil_date(days);
-    let (hour, minute, second) = (in_day / 3600, in_day / 60 % 60, in_day % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
-}
-
-/// Year, month and day of a count of days since 1970-01-01 (Howard Hinnant's `civil_from_days`).
-fn civil_date(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+    let Ok(t) = OffsetDateTime::from_unix_timestamp(time_ms.div_euclid(1000)) else { return time_ms.to_string() };
+    let (year, month, day) = t.to_calendar_date();
+    let (hour, minute, second) = t.to_hms();
+    format!("{year:04}-{:02}-{day:02} {hour:02}:{minute:02}:{second:02}", u8::from(month))
 }
 
 #[cfg(test)]

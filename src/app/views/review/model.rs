@@ -26,6 +26,13 @@ pub enum Layout {
     People,
 }
 
+impl Layout {
+    /// Whether candidates are shown, and can be decided on.
+    pub fn shows_candidates(self) -> bool {
+        matches!(self, Self::Queue | Self::Grid)
+    }
+}
+
 /// The ellipse of a missed face while it is adjusted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adjusting {
@@ -218,7 +225,7 @@ impl<Key> ReviewModel<Key> {
 
     /// Opens the adjustment of the current candidate as a missed face.
     pub fn start_adjusting(&mut self) {
-        if matches!(self.layout, Layout::History | Layout::People) {
+        if !self.layout.shows_candidates() {
             return;
         }
         if let Some(row) = self.current() {

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
+use crate::workflow::review::BREAK_MS;
+
 /// Seconds that count as "now" for the rate.
 const WINDOW_S: f64 = 120.0;
 /// A gap longer than this was a break, not a decision.
-const BREAK_S: f64 = 30.0;
+const BREAK_S: f64 = BREAK_MS as f64 / 1000.0;
 
 /// Times of the last verdicts.
 #[derive(Debug, Clone, Default)]
