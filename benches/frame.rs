@@ -17,6 +17,9 @@ use quarry::app::options::Options;
 use quarry::store::Store;
 
 const FRAMES: usize = 1200;
+/// Candidates decided on by key, and the time between two: 600 a minute.
+const DECISIONS: usize = 300;
+const DECISION_PAUSE: Duration = Duration::from_millis(100);
 /// What a display with 60 Hz leaves between two frames.
 const PAUSE: Duration = Duration::from_millis(12);
 /// Different photographs; all of the project's are links to these.
@@ -44,6 +47,7 @@ fn main() {
         std::thread::sleep(Duration::from_millis(5));
     }
     println!("| opened, first candidate of the queue shown after | {:.2} s |", start.elapsed().as_secs_f64());
+    let mut waits = decide(&mut window);
     if let Some(app) = &mut window.state_mut().app {
         app.push(Command::Do(Action::Grid));
     }
@@ -57,7 +61,33 @@ fn main() {
         window.step();
         std::thread::sleep(PAUSE);
     }
-    report(&mut window.state_mut().frames);
+    report(&mut window.state_mut().frames, &mut waits);
+}
+
+/// The time from each key that decides to the end of the frame after the one in which the next candidate and its decoded crop are
+/// there: what is shown by then was laid out in full.
+fn decide(window: &mut Harness<'static, State>) -> Vec<Duration> {
+    let shown = |window: &Harness<'static, State>| window.state().app.as_ref().and_then(QuarryApp::shown_crop);
+    let mut waits = Vec::new();
+    for _ in 0..DECISIONS {
+        let pause = Instant::now();
+        while pause.elapsed() < DECISION_PAUSE || shown(window).is_none() {
+            assert!(pause.elapsed() < Duration::from_mins(1), "the crop does not appear");
+            window.step();
+            std::thread::sleep(PAUSE);
+        }
+        let before = shown(window);
+        let pressed = Instant::now();
+        window.key_press(egui::Key::A);
+        while shown(window).is_none() || shown(window) == before {
+            assert!(pressed.elapsed() < Duration::from_mins(1), "the next candidate does not appear");
+            window.step();
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        window.step();
+        waits.push(pressed.elapsed());
+    }
+    waits
 }
 
 fn window(project: &Path) -> Harness<'static, State> {
@@ -78,21 +108,20 @@ fn window(project: &Path) -> Harness<'static, State> {
     Harness::builder().with_size(vec2(1440.0, 900.0)).build_ui_state(show, State::default())
 }
 
-fn report(frames: &mut [Duration]) {
-    frames.sort_unstable();
-    let at = |share: f64| frames[((frames.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
+fn report(frames: &mut [Duration], waits: &mut [Duration]) {
     println!("| what | median | p99 | max | bar |\n| --- | --- | --- | --- | --- |");
-    let count = frames.len();
-    println!(
-        "| frame of the scrolling grid ({count}) | {:.2} ms | {:.2} ms | {:.2} ms | 8 ms (p99) |",
-        at(0.5),
-        at(0.99),
-        at(1.0)
-    );
+    line("key to the next candidate's crop on the screen", waits, "50 ms (p99)");
+    line("frame of the scrolling grid, processor time", frames, "8 ms (p99)");
     match memory_mb() {
         Some((now, most)) => println!("| memory | {now} MB now | {most} MB at most | | 600 MB |"),
         None => println!("| memory | not told by this system | | | 600 MB |"),
     }
+}
+
+fn line(what: &str, times: &mut [Duration], bar: &str) {
+    times.sort_unstable();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1000.0;
+    println!("| {what} ({}) | {:.2} ms | {:.2} ms | {:.2} ms | {bar} |", times.len(), at(0.5), at(0.99), at(1.0));
 }
 
 /// Processor time of this thread; elsewhere than on Unix the time that passed.

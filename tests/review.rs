@@ -245,14 +245,14 @@ fn a_damaged_database_is_opened_read_only_and_its_newest_good_backup_restored() 
     bytes[last_page..].fill(0xa5);
     std::fs::write(project.database(), &bytes).unwrap();
     let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for(&mut window, "Opened read only");
+    wait_for(&mut window, "Read only");
     wait_for_part(&mut window, "quarry.db is damaged");
     assert_eq!(std::fs::read(project.database()).unwrap(), bytes, "the damaged file stays as it is");
     window.get_by_label("Restore the newest good backup").click();
     let aside = project.dir().join("damaged-1.db");
     wait_until(&mut window, "the restored database", || aside.exists() && project.open_store().is_ok());
     wait_for(&mut window, "1 of 10");
-    assert!(window.query_by_label("Opened read only").is_none());
+    assert!(window.query_by_label("Read only").is_none());
     press(&mut window, Key::A);
     wait_until(&mut window, "a verdict", || counts(&project).confirmed == 3);
     assert_eq!(std::fs::read(aside).unwrap(), bytes);

@@ -10,7 +10,7 @@ pub(super) fn show(ui: &mut Ui, damage: &Damage, commands: &mut Vec<Command>) {
     let frame = Frame::new().fill(theme::CARD).inner_margin(12).stroke(egui::Stroke::new(1.5, theme::ERROR));
     Panel::top("damage").frame(frame).show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
-            ui.label(RichText::new("Opened read only").strong().color(theme::ERROR));
+            ui.label(RichText::new("Read only").strong().color(theme::ERROR));
             ui.label(&damage.message);
             if let Some(backup) = &damage.newest_good_backup
                 && ui

@@ -19,8 +19,14 @@ impl QuarryApp {
     /// Takes news in until none is left or the budget is spent; then another frame is asked for.
     pub(super) fn drain(&mut self, ctx: &Context) {
         let start = Instant::now();
-        let steps: [fn(&mut Self, &Context) -> bool; 5] =
-            [Self::drain_writer, Self::drain_reader, Self::drain_picture, Self::drain_job, Self::drain_dialog];
+        let steps: [fn(&mut Self, &Context) -> bool; 6] = [
+            Self::drain_backups,
+            Self::drain_writer,
+            Self::drain_reader,
+            Self::drain_picture,
+            Self::drain_job,
+            Self::drain_dialog,
+        ];
         loop {
             let mut any = false;
             for step in steps {
@@ -39,6 +45,9 @@ impl QuarryApp {
         let Some(session) = &mut self.session else { return false };
         let Some(answer) = session.writer.poll() else { return false };
         let aside = session.written_aside(answer.ticket);
+        if answer.result.is_err() && aside != Some(Aside::Health) {
+            session.ask_health();
+        }
         match (answer.result, aside) {
             (Ok(WriteReply::Verdict(written)), _) => self.written(*written, ctx.input(|input| input.time)),
             (Ok(WriteReply::Notes(_)), _) => self.refresh(),
@@ -86,11 +95,22 @@ impl QuarryApp {
         self.read_beside();
     }
 
-    /// A backup that fails is told, and hinders nothing.
     fn keep_backups(&mut self) {
-        if let Some(reason) = self.session.as_mut().and_then(super::session::Session::keep_backups) {
-            self.say_error(format!("The last backup failed: {reason}"));
+        if let Some(session) = &mut self.session {
+            session.keep_backups();
         }
+    }
+
+    /// A backup that fails is told, and hinders nothing.
+    fn drain_backups(&mut self, _: &Context) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        let Some(result) = session.poll_backups() else { return false };
+        match result {
+            Ok(Some(damage)) => session.found_damage(damage),
+            Ok(None) => {}
+            Err(reason) => self.say_error(format!("The last backup failed: {reason}")),
+        }
+        true
     }
 
     fn drain_reader(&mut self, _: &Context) -> bool {
@@ -106,6 +126,7 @@ impl QuarryApp {
         let by = self.annotator();
         let Some(session) = &mut self.session else { return true };
         match reply {
+            ReadReply::Damaged(damage) => session.found_damage(damage),
             ReadReply::Overview(overview) => {
                 self.train.set_rounds(overview.rounds.clone());
                 self.train.set_speed(overview.speed);

@@ -40,9 +40,11 @@ use session::Session;
 use textures::Textures;
 use views::curves::CurvesModel;
 use views::review::ReviewModel;
+use views::review::crop_key;
 use views::start::StartModel;
 use views::train::TrainModel;
 
+use crate::domain::CandidateId;
 use crate::jobs::{JobBoard, Waker};
 use crate::workflow::WorkEvent;
 
@@ -105,6 +107,12 @@ impl QuarryApp {
     /// Puts a command in line, as a screen does.
     pub fn push(&mut self, command: Command) {
         self.commands.push(command);
+    }
+
+    /// The candidate of the queue whose decoded crop is there to be shown.
+    pub fn shown_crop(&self) -> Option<CandidateId> {
+        let row = self.review.current().filter(|row| self.textures.holds(&crop_key(row)))?;
+        Some(row.candidate.id)
     }
 
     /// One frame without painting: news, keys, commands, wishes.

@@ -121,7 +121,7 @@ impl Session {
             history_ticket: None,
             revisit_ticket: None,
         };
-        session.write_aside(Aside::Health, WriteRequest::Health);
+        session.ask_health();
         session.reader.ask(ReadRequest::ReviewSetUp);
         session.refresh();
         Ok(session)
@@ -146,13 +146,29 @@ impl Session {
         }
     }
 
-    /// Has a backup made if one is due and none is on its way; why the last one failed.
-    pub fn keep_backups(&mut self) -> Option<String> {
-        let failed = self.backups.poll().and_then(|answer| answer.result.err());
+    /// Has a backup made if one is due and none is on its way.
+    pub fn keep_backups(&mut self) {
         if self.damage.is_none() && self.backups.open_requests() == 0 {
             self.backups.ask(());
         }
-        failed
+    }
+
+    /// What the backups' thread answered: damage that it found, or why the last backup failed.
+    pub fn poll_backups(&mut self) -> Option<Result<Option<Damage>, String>> {
+        self.backups.poll().map(|answer| answer.result)
+    }
+
+    /// The database turned out damaged while it was open: nothing more is written.
+    pub fn found_damage(&mut self, damage: Damage) {
+        if self.damage.is_none() {
+            self.damage = Some(damage.clone());
+            self.write_aside(Aside::Health, WriteRequest::Close(damage));
+        }
+    }
+
+    /// Asks whether the database can still be written.
+    pub fn ask_health(&mut self) {
+        self.write_aside(Aside::Health, WriteRequest::Health);
     }
 
     fn write_aside(&mut self, what: Aside, request: WriteRequest) {

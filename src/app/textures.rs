@@ -59,6 +59,11 @@ impl Textures {
         Shown::Waiting
     }
 
+    /// Whether it is there.
+    pub fn holds(&self, key: &PictureKey) -> bool {
+        self.loaded.contains(key)
+    }
+
     /// Asks for a picture that will be shown soon.
     pub fn prefetch(&mut self, request: PictureRequest) {
         self.show(request);

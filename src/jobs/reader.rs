@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{Clerk, Waker};
+use super::{Clerk, Damage, Waker};
 use crate::domain::{Annotation, CandidateId, Detection, ImageId, ImageRecord, RoundId, RoundRecord};
 use crate::store::{
     CandidateQuery, CandidateRow, Cursor, CurveRow, Dataset, HistoryQuery, HistoryStep, Page, Store, StoreError,
@@ -86,7 +86,12 @@ pub enum ReadReply {
     People(Box<People>),
     History(Vec<HistoryStep>),
     Candidate(Box<CandidateRow>),
-    ReviewSetUp { filter: Option<String>, group_distance: u32 },
+    ReviewSetUp {
+        filter: Option<String>,
+        group_distance: u32,
+    },
+    /// What was asked cannot be told: the database is damaged.
+    Damaged(Damage),
 }
 
 pub type ProjectReader = Clerk<ReadRequest, ReadReply>;
@@ -94,7 +99,13 @@ pub type ProjectReader = Clerk<ReadRequest, ReadReply>;
 /// Opens `database` for reading on a thread of its own.
 pub fn start_reader(database: PathBuf, waker: Waker) -> std::io::Result<ProjectReader> {
     let open = move || Store::open_read_only(&database).map_err(|e| e.to_string());
-    Clerk::start("Project reader", open, |store, request| read(store, request).map_err(|e| e.to_string()), waker)
+    let serve = |store: &mut Store, request| {
+        read(store, request).or_else(|error| match &error {
+            WorkflowError::Store(cause) => Damage::of(cause).map(ReadReply::Damaged).ok_or_else(|| error.to_string()),
+            _ => Err(error.to_string()),
+        })
+    };
+    Clerk::start("Project reader", open, serve, waker)
 }
 
 fn read(store: &mut Store, request: ReadRequest) -> Result<ReadReply, WorkflowError> {

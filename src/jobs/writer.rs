@@ -44,6 +44,8 @@ pub enum WriteRequest {
     },
     /// Whether the database can be written.
     Health,
+    /// Write no more: another thread found the database damaged.
+    Close(Damage),
 }
 
 /// Who decides.
@@ -73,6 +75,15 @@ pub struct Damage {
     pub newest_good_backup: Option<PathBuf>,
 }
 
+impl Damage {
+    /// What an error says of a damaged database; `None` for every other error.
+    pub(super) fn of(error: &StoreError) -> Option<Self> {
+        let StoreError::Corrupt { path, backup, .. } = error else { return None };
+        let message = error.to_string();
+        Some(Self { message, database: path.clone(), newest_good_backup: backup.clone() })
+    }
+}
+
 /// The gesture is on the disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
@@ -98,23 +109,28 @@ enum Opened {
 pub fn start_writer(database: PathBuf, waker: Waker) -> std::io::Result<VerdictWriter> {
     let open = move || match Store::open(&database) {
         Ok(store) => Ok(Opened::Sound(Box::new(store))),
-        Err(error) => {
-            let message = error.to_string();
-            match error {
-                StoreError::Corrupt { path, backup, .. } => {
-                    Ok(Opened::Damaged(Damage { message, database: path, newest_good_backup: backup }))
-                }
-                _ => Err(message),
-            }
-        }
-    };
-    let serve = |opened: &mut Opened, request| match (opened, request) {
-        (Opened::Sound(_), WriteRequest::Health) => Ok(WriteReply::Health(None)),
-        (Opened::Sound(store), request) => write(store, request).map_err(|e| e.to_string()),
-        (Opened::Damaged(damage), WriteRequest::Health) => Ok(WriteReply::Health(Some(damage.clone()))),
-        (Opened::Damaged(damage), _) => Err(damage.message.clone()),
+        Err(error) => Damage::of(&error).map(Opened::Damaged).ok_or_else(|| error.to_string()),
     };
     Clerk::start("Verdict writer", open, serve, waker)
+}
+
+/// Damage that shows while it writes ends the writing: the database is closed, and from then on it is only told.
+fn serve(opened: &mut Opened, request: WriteRequest) -> Result<WriteReply, String> {
+    match (&mut *opened, request) {
+        (_, WriteRequest::Close(damage)) => {
+            *opened = Opened::Damaged(damage.clone());
+            Ok(WriteReply::Health(Some(damage)))
+        }
+        (Opened::Sound(_), WriteRequest::Health) => Ok(WriteReply::Health(None)),
+        (Opened::Damaged(damage), WriteRequest::Health) => Ok(WriteReply::Health(Some(damage.clone()))),
+        (Opened::Damaged(damage), _) => Err(damage.message.clone()),
+        (Opened::Sound(store), request) => write(store, request).map_err(|error| {
+            if let Some(damage) = Damage::of(&error) {
+                *opened = Opened::Damaged(damage);
+            }
+            error.to_string()
+        }),
+    }
 }
 
 fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreError> {
@@ -139,7 +155,7 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
             store.set_setting(name, &value)?;
             return Ok(WriteReply::Setting);
         }
-        WriteRequest::Health => return Ok(WriteReply::Health(None)),
+        WriteRequest::Health | WriteRequest::Close(_) => return Ok(WriteReply::Health(None)),
     };
     // From here on the gesture is saved: what cannot be read again is left out, it is not a failure to save.
     let candidates = gesture.as_ref().map_or(&[][..], |g| &g.candidates);

@@ -55,7 +55,13 @@ impl Store {
         if let Err(error) = copied {
             // The copy is of no use; that it cannot be removed either changes nothing for the caller.
             let _ = std::fs::remove_file(&unfinished);
-            return Err(error);
+            return Err(match error {
+                // A copy is as sound as what it was made of.
+                StoreError::Corrupt { detail, .. } => {
+                    self.diagnosed(StoreError::Corrupt { path: self.path.clone(), detail, backup: None })
+                }
+                other => other,
+            });
         }
         self.drop_oldest(kind);
         Ok(target)

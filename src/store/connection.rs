@@ -14,7 +14,7 @@ use super::{StoreError, backup, migrations};
 const APPLICATION_ID: i32 = 0x5172_7931;
 /// How long a call waits for another program that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Up to this size the whole file is checked when it is opened (about 0.2 s); larger ones by [`Store::check_integrity`] and before
+/// Up to this size the whole file is checked when it is opened (about 0.2 s); larger ones by [`Store::check_if_large`] and with
 /// each backup.
 const CHECKED_ON_OPEN_BYTES: u64 = 48 << 20;
 
@@ -64,6 +64,11 @@ impl Store {
         check(&self.connection).map_err(|e| self.diagnosed(e))
     }
 
+    /// [`Store::check_integrity`] where the file was too large to be checked when it was opened.
+    pub fn check_if_large(&self) -> Result<(), StoreError> {
+        if self.is_large() { self.check_integrity() } else { Ok(()) }
+    }
+
     /// Stops the database from growing over `pages` pages: what a full disk does, for tests.
     #[doc(hidden)]
     pub fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
@@ -71,7 +76,7 @@ impl Store {
     }
 
     pub(super) fn read<T>(&self, f: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        f(&self.connection).map_err(|e| e.at(&self.path))
+        f(&self.connection).map_err(|e| self.diagnosed(e))
     }
 
     /// Runs `f` in one transaction: all of it is saved, or nothing. The write lock is taken at the start, so that two writers
@@ -87,7 +92,7 @@ impl Store {
             Ok(value)
         };
         self.written.set(true);
-        run(&mut self.connection).map_err(|e: StoreError| e.at(&self.path))
+        run(&mut self.connection).map_err(|e: StoreError| self.diagnosed(e))
     }
 
     fn new(connection: Connection, path: &Path) -> Self {
@@ -117,16 +122,19 @@ impl Store {
         if id != APPLICATION_ID {
             return Err(StoreError::NotAProject(self.path.clone()));
         }
-        let bytes = std::fs::metadata(&self.path).map_or(0, |m| m.len());
-        if bytes < CHECKED_ON_OPEN_BYTES {
+        if !self.is_large() {
             check(&self.connection)?;
         }
         settle(&self.connection)?;
         migrations::migrate(self)
     }
 
+    fn is_large(&self) -> bool {
+        CHECKED_ON_OPEN_BYTES <= std::fs::metadata(&self.path).map_or(0, |m| m.len())
+    }
+
     /// Adds the newest good backup to an error that says the file is damaged.
-    fn diagnosed(&self, error: StoreError) -> StoreError {
+    pub(super) fn diagnosed(&self, error: StoreError) -> StoreError {
         match error.at(&self.path) {
             StoreError::Corrupt { path, detail, .. } => {
                 StoreError::Corrupt { backup: backup::newest_good(&path), path, detail }

@@ -55,6 +55,26 @@ fn a_damaged_database_names_its_newest_good_backup_and_opens_read_only() {
 }
 
 #[test]
+fn damage_that_shows_after_opening_names_the_newest_good_backup_too() {
+    let p = project();
+    let path = p.path();
+    let good = p.store.back_up().unwrap();
+    drop(p.store);
+    let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    let bytes = file.metadata().unwrap().len();
+    let store = Store::open_read_only(&path).unwrap();
+    // All pages but the first, which holds the format.
+    file.seek(SeekFrom::Start(4096)).unwrap();
+    file.write_all(&vec![0xa5; bytes as usize - 4096]).unwrap();
+    let all = CandidateQuery { verdict: VerdictFilter::Any, ..CandidateQuery::default() };
+    let told = [store.candidate_ids(&all).map(|_| ()).unwrap_err(), store.back_up().map(|_| ()).unwrap_err()];
+    for error in told {
+        let StoreError::Corrupt { path: database, backup, .. } = error else { panic!("not told: {error}") };
+        assert_eq!((database, backup.as_deref()), (path.clone(), Some(good.as_path())));
+    }
+}
+
+#[test]
 fn backups_roll() {
     let p = project();
     for _ in 0..13 {

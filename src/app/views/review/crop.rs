@@ -17,9 +17,14 @@ const CROP_SIDE: u32 = 640;
 const CONTEXT: f64 = 2.0;
 const CONTEXT_ZOOMED: f64 = 1.15;
 
+/// The picture that the queue shows of a candidate.
+pub fn key(row: &CandidateRow) -> PictureKey {
+    PictureKey::Crop { candidate: row.candidate.id, side: CROP_SIDE }
+}
+
 pub(super) fn request(row: &CandidateRow) -> PictureRequest {
     PictureRequest {
-        key: PictureKey::Crop { candidate: row.candidate.id, side: CROP_SIDE },
+        key: key(row),
         image: row.candidate.image,
         path: row.file.clone(),
         content_hash: row.content_hash.clone(),

@@ -2,8 +2,10 @@
 
 use egui::{Align2, Modifiers, Rect, ScrollArea, Sense, Ui, pos2, vec2};
 
+use super::crop::candidate_overlay;
 use super::filter::verdict_text;
 use super::{ReviewCommand, ReviewView};
+use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas;
 use crate::jobs::{PictureKey, PictureRequest};
@@ -65,6 +67,9 @@ fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
     });
     let painter = ui.painter();
     canvas::paint_picture(painter, rect, &fit, &shown);
+    if matches!(shown, Shown::Ready { .. }) && !view.model.overlays_hidden {
+        canvas::paint_overlay(painter, rect, &fit, &candidate_overlay(&candidate.bbox, None));
+    }
     let score = format!("{:.2}", candidate.score);
     canvas::paint_tag(
         painter,

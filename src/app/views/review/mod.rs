@@ -15,6 +15,7 @@ mod people;
 mod photo;
 
 pub use adjust::{Handle, Nudge, nudge};
+pub use crop::key as crop_key;
 pub use deciding::{Decision, GroupOffer, REASONS, Saved};
 pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownVerdicts, kind_text, verdict_text};
 pub use history::{HISTORY_PAGE, HistoryModel};
