@@ -10,7 +10,7 @@ use crate::store::{Store, StoreError};
 /// The newest copy may be this old before another one is due.
 const BACKUP_INTERVAL: Duration = Duration::from_hours(1);
 
-/// Asked with `()`, it makes a backup if one is due; the first time it looks for damage before. Answers with the damage it found.
+/// Asked with `()`, it makes a backup if one is due; the first time it looks for damage in any case. Answers with the damage it found.
 pub type BackupKeeper = Clerk<(), Option<Damage>>;
 
 /// Keeps backups of `database` on a thread of its own. The database is only read.
@@ -24,9 +24,11 @@ pub fn start_backups(database: PathBuf, waker: Waker) -> std::io::Result<BackupK
 }
 
 fn keep(store: &Store, is_checked: &mut bool) -> Result<(), StoreError> {
-    if !*is_checked {
+    let made = store.back_up_if_due(BACKUP_INTERVAL)?;
+    // Making a backup checked what it copied.
+    if made.is_none() && !*is_checked {
         store.check_if_large()?;
-        *is_checked = true;
     }
-    store.back_up_if_due(BACKUP_INTERVAL).map(|_| ())
+    *is_checked = true;
+    Ok(())
 }

@@ -121,7 +121,6 @@ fn serve(opened: &mut Opened, request: WriteRequest) -> Result<WriteReply, Strin
             *opened = Opened::Damaged(damage.clone());
             Ok(WriteReply::Health(Some(damage)))
         }
-        (Opened::Sound(_), WriteRequest::Health) => Ok(WriteReply::Health(None)),
         (Opened::Damaged(damage), WriteRequest::Health) => Ok(WriteReply::Health(Some(damage.clone()))),
         (Opened::Damaged(damage), _) => Err(damage.message.clone()),
         (Opened::Sound(store), request) => write(store, request).map_err(|error| {

@@ -133,10 +133,10 @@ impl Store {
         CHECKED_ON_OPEN_BYTES <= std::fs::metadata(&self.path).map_or(0, |m| m.len())
     }
 
-    /// Adds the newest good backup to an error that says the file is damaged.
+    /// Adds the newest good backup to an error that says the file is damaged, once: finding it reads whole backups.
     pub(super) fn diagnosed(&self, error: StoreError) -> StoreError {
         match error.at(&self.path) {
-            StoreError::Corrupt { path, detail, .. } => {
+            StoreError::Corrupt { path, detail, backup: None } => {
                 StoreError::Corrupt { backup: backup::newest_good(&path), path, detail }
             }
             other => other,
