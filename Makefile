@@ -30,6 +30,5 @@ bench: setup ## criterion benchmarks
 bench-torchvision: setup ## Quarry and torchvision in turn, on the same image
 	@scripts/bench_torchvision.sh
 
-
 golden-table: setup ## each operator's largest deviation from torchvision's numbers
 	@CARGO="$(CARGO)" scripts/golden_table.sh

@@ -121,7 +121,7 @@ pub fn export(file: &Path, to: &Path) -> Result<WrittenWeights, WeightsTaskError
             first.name
         ));
     }
-    notes.extend(peer_notes(&checkpoint_config(file)));
+    notes.extend(peer_notes(checkpoint_config(file).as_ref()));
     write_safetensors(to, &arrays, None)?;
     written(to.to_path_buf(), arrays.len(), notes)
 }
@@ -132,7 +132,7 @@ fn checkpoint_config(file: &Path) -> Option<DetectorConfig> {
 }
 
 /// What torchvision's model must be told to compute the same as the checkpoint.
-fn peer_notes(config: &Option<DetectorConfig>) -> Vec<String> {
+fn peer_notes(config: Option<&DetectorConfig>) -> Vec<String> {
     let Some(config) = config else {
         return vec![
             "load it into a model with FrozenBatchNorm2d; with eps 0 (COCO_V1) call overwrite_eps(model, 0.0)"
