@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help setup run test check bench bench-torchvision
+.PHONY: help setup run test check bench bench-torchvision golden-table
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -30,3 +30,5 @@ bench: setup ## criterion benchmarks
 bench-torchvision: setup ## Quarry and torchvision in turn, on the same image
 	@scripts/bench_torchvision.sh
 
+golden-table: setup ## each operator's largest deviation from torchvision's numbers
+	@CARGO="$(CARGO)" scripts/golden_table.sh

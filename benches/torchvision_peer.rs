@@ -38,7 +38,7 @@ fn main() -> Result<()> {
     let json = match task.as_str() {
         "detect" => {
             if let Some(path) = rest.get(1) {
-                detector.save(Path::new(path))?;
+                export(Path::new(weights), &detector, Path::new(path))?;
             }
             detections(&detector, &picture)?
         }
@@ -46,6 +46,16 @@ fn main() -> Result<()> {
         other => bail!("unknown task {other}"),
     };
     println!("{json}");
+    Ok(())
+}
+
+/// `quarry weights export` of the same weights as a checkpoint of a round has them: with Quarry's ellipse head.
+fn export(weights: &Path, detector: &Detector, to: &Path) -> Result<()> {
+    let config = DetectorConfig { ellipse_head: true, ..detector.config().clone() };
+    let adapted = torchvision_names(read(weights)?.arrays);
+    let checkpoint = to.with_extension("checkpoint");
+    Detector::from_arrays(&config, &adapted.arrays, true)?.0.save(&checkpoint)?;
+    quarry::workflow::weights::export(&checkpoint, to)?;
     Ok(())
 }
 
@@ -79,6 +89,7 @@ fn detections(detector: &Detector, picture: &RgbImage) -> Result<serde_json::Val
 
 fn timings(detector: &Detector, picture: &RgbImage, steps: usize) -> Result<serde_json::Value> {
     let mut detect = Vec::new();
+    let memory_start = status_mib("VmRSS:");
     let cpu = cpu_seconds();
     for _ in 0..steps + WARM_UP {
         let start = Instant::now();
@@ -87,7 +98,7 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize) -> Result<serd
     }
     let runs = (steps + WARM_UP) as f64;
     let detect_cpu = (cpu_seconds() - cpu) / runs;
-    let memory_detect = peak_memory_mib();
+    let memory_detect = status_mib("VmHWM:");
     let image = NetworkImage::prepare(picture, detector.config())?;
     let (w, h) = (f64::from(image.width), f64::from(image.height));
     // The same shares of the picture as in compare_torchvision.py.
@@ -117,7 +128,7 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize) -> Result<serd
     Ok(serde_json::json!({
         "detect_s": median(detect), "train_s": median(train), "forward_s": last.0, "backward_s": last.1,
         "detect_cpu_s": detect_cpu, "train_cpu_s": train_cpu,
-        "memory_detect_mib": memory_detect, "memory_mib": peak_memory_mib(),
+        "memory_start_mib": memory_start, "memory_detect_mib": memory_detect, "memory_mib": status_mib("VmHWM:"),
     }))
 }
 
@@ -153,9 +164,9 @@ fn cpu_seconds() -> f64 {
     fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_PER_SECOND
 }
 
-/// `VmHWM` of this process.
-fn peak_memory_mib() -> u64 {
+/// `VmRSS` (now) or `VmHWM` (peak) of this process.
+fn status_mib(key: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|l| l.starts_with("VmHWM:"));
+    let line = status.lines().find(|l| l.starts_with(key));
     line.and_then(|l| l.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0) / 1024
 }

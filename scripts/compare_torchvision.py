@@ -10,7 +10,6 @@ signals neither die nor explode. One JSON object goes to stdout, a table to stde
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -129,6 +128,12 @@ def equality(program, folder, side, weights):
     return out
 
 
+def status_mib(key):
+    """VmRSS (now) or VmHWM (peak) of this process. Not getrusage: its peak counts the parent's memory before exec too."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) // 1024 for line in status if line.startswith(key))
+
+
 def torchvision_timings(folder, side, steps):
     """Runs in a process of its own."""
     import torch
@@ -147,10 +152,11 @@ def torchvision_timings(folder, side, steps):
             seconds.append(time.perf_counter() - start)
         return statistics.median(seconds[WARM_UP:]), (time.process_time() - cpu) / len(seconds)
 
+    memory_start = status_mib("VmRSS:")
     model.eval()
     with torch.inference_mode():
         detect, detect_cpu = run(lambda: model([image]))
-    memory_detect = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    memory_detect = status_mib("VmHWM:")
     model.train()
     h, w = image.shape[1:]
     boxes = torch.tensor([[x1 * w, y1 * h, x2 * w, y2 * h] for x1, y1, x2, y2 in SHARES])
@@ -164,8 +170,9 @@ def torchvision_timings(folder, side, steps):
         optimiser.step()
 
     train, train_cpu = run(step)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return {"detect_s": detect, "train_s": train, "detect_cpu_s": detect_cpu, "train_cpu_s": train_cpu, "memory_detect_mib": memory_detect, "memory_mib": memory}
+    memory = status_mib("VmHWM:")
+    return {"detect_s": detect, "train_s": train, "detect_cpu_s": detect_cpu, "train_cpu_s": train_cpu,
+            "memory_start_mib": memory_start, "memory_detect_mib": memory_detect, "memory_mib": memory}
 
 
 def speed(program, folder, side, steps, rounds):
@@ -176,7 +183,7 @@ def speed(program, folder, side, steps, rounds):
         theirs.append(peer(sys.executable, __file__, program, "--theirs", folder, "--sides", side, "--steps", steps))
     pick = lambda rows, key: statistics.median(row[key] for row in rows)
     out = {"side": side, "rounds": rounds, "steps": steps}
-    for key in ("train_s", "detect_s", "train_cpu_s", "detect_cpu_s", "memory_mib", "memory_detect_mib"):
+    for key in ("train_s", "detect_s", "train_cpu_s", "detect_cpu_s", "memory_mib", "memory_detect_mib", "memory_start_mib"):
         a, b = pick(ours, key), pick(theirs, key)
         out[key] = {"quarry": round(a, 4), "torchvision": round(b, 4), "ratio": round(a / b, 3)}
     return out

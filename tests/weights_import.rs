@@ -81,8 +81,11 @@ fn export_keeps_torchvisions_part_of_a_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let (from, to) = (dir.path().join("checkpoint.safetensors"), dir.path().join("out.safetensors"));
     let array = |name: &str| NamedArray::new(name, vec![2], vec![1.0, 2.0]);
-    let names =
-        ["backbone.body.bn1.bias", "roi_heads.box_predictor.cls_score.bias", "roi_heads.ellipse_predictor.bias"];
+    let names = [
+        "backbone.body.bn1.bias",
+        "roi_heads.box_predictor.cls_score.bias",
+        "roi_heads.box_predictor.ellipse_pred.bias",
+    ];
     write_safetensors(&from, &names.map(array), None).unwrap();
     let written = export(&from, &to).unwrap();
     assert!(written.notes[0].starts_with("1 tensors"), "{:?}", written.notes);
@@ -141,6 +144,51 @@ mod whole_detector {
 
         let exported = export(&two.file, &dir.path().join("back.safetensors")).unwrap();
         assert_eq!(exported.tensors, 295);
+    }
+
+    #[test]
+    fn export_of_a_checkpoint_with_an_ellipse_head_has_torchvisions_tensors_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("checkpoint.safetensors"), dir.path().join("out.safetensors"));
+        let config = DetectorConfig::of(Architecture::ResNet50Fpn);
+        assert!(config.ellipse_head);
+        Detector::new(&config, Device::Cpu, 5).unwrap().save(&from).unwrap();
+        let exported = export(&from, &to).unwrap();
+        assert_eq!(exported.tensors, 295, "{:?}", exported.notes);
+        assert!(
+            exported.notes.iter().any(|n| n.contains("2 classes") && n.contains("eps 1e-5")),
+            "{:?}",
+            exported.notes
+        );
+
+        let small = DetectorConfig::of(Architecture::ResNet18Fpn);
+        Detector::new(&small, Device::Cpu, 5).unwrap().save(&from).unwrap();
+        let exported = export(&from, &to).unwrap();
+        assert!(exported.notes.iter().any(|n| n.contains("does not load resnet18-fpn")), "{:?}", exported.notes);
+    }
+
+    #[test]
+    fn weights_of_another_shape_or_with_tensors_too_many_or_too_few_or_nan_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("given.safetensors");
+        let check = |change: fn(&mut Vec<NamedArray>), expected: &str| {
+            let mut arrays = old_spelling(2);
+            change(&mut arrays);
+            write_safetensors(&file, &arrays, None).unwrap();
+            let message = import(&request(&file, "resnet50-fpn", dir.path())).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+            assert!(!dir.path().join("resnet50-fpn.safetensors").exists(), "nothing is written");
+        };
+        check(|a| a.retain(|a| a.name != "backbone.body.conv1.weight"), "lack 1 tensors");
+        check(|a| a.push(NamedArray::new("fc.weight", vec![1], vec![0.0])), "does not know, first fc.weight");
+        check(|a| a.iter_mut().for_each(|a| a.data[0] = f32::NAN), "NaN");
+        check(
+            |a| {
+                let stem = a.iter_mut().find(|a| a.name == "backbone.body.conv1.weight").unwrap();
+                *stem = NamedArray::new(stem.name.clone(), vec![64, 1, 1, 1], vec![0.0; 64]);
+            },
+            "backbone.body.conv1.weight has shape",
+        );
     }
 
     /// The numbers come from scripts/onnxruntime_features.py, which states the picture's formula.

@@ -9,11 +9,8 @@ use tch::{Device, Kind, Tensor};
 use super::model::guarded;
 use super::parameters::is_finite;
 use super::weights::{FLAVOUR_KEY, Manifest};
-use super::{Detector, DetectorConfig, DetectorError};
+use super::{CONFIG_KEY, Detector, DetectorConfig, DetectorError};
 use crate::domain::write_whole;
-
-/// The metadata key that holds the settings as JSON.
-const CONFIG_KEY: &str = "quarry.detector";
 
 impl Detector {
     /// Writes all tensors and the settings to a file beside `path`, flushes it to the disk, and renames it to `path`.

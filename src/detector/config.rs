@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::DetectorError;
 
+/// The key in a checkpoint's metadata that holds the settings as JSON.
+pub const CONFIG_KEY: &str = "quarry.detector";
+
 /// Which network: the paper's, torchvision's, or a smaller one for CPUs and tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Architecture {

@@ -6,13 +6,19 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::detector::weights::{
-    BACKBONES, FLAVOUR_KEY, FileState, Manifest, ManifestEntry, NamedArray, WeightError, check_finite, read,
+    BACKBONES, FLAVOUR_KEY, FileState, Manifest, ManifestEntry, NamedArray, WeightError, check_finite, metadata, read,
     read_backbone, sha256_hex, write_safetensors,
 };
-use crate::detector::{Architecture, DetectorError};
+use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError};
 
-/// What torchvision's own detector consists of; anything else in a checkpoint is Quarry's.
-const TORCHVISION_PARTS: [&str; 4] = ["backbone.", "rpn.", "roi_heads.box_head.", "roi_heads.box_predictor."];
+/// What torchvision's own detector consists of; anything else in a checkpoint is Quarry's, as the ellipse head is.
+const TORCHVISION_PARTS: [&str; 5] = [
+    "backbone.",
+    "rpn.",
+    "roi_heads.box_head.",
+    "roi_heads.box_predictor.cls_score.",
+    "roi_heads.box_predictor.bbox_pred.",
+];
 
 /// Why weights could not be imported or exported.
 #[derive(Debug, thiserror::Error)]
@@ -91,14 +97,14 @@ pub fn converted_backbone(path: &Path, backbone: &str) -> Result<PathBuf, Weight
         return Ok(path.to_path_buf());
     }
     let imported = read_backbone(path, backbone)?;
-    let metadata = Some((FLAVOUR_KEY, imported.flavour));
+    let flavour = Some((FLAVOUR_KEY, imported.flavour));
     let name = format!("{backbone}.safetensors");
     let beside = path.with_file_name(&name);
-    if write_safetensors(&beside, &imported.arrays, metadata).is_ok() {
+    if write_safetensors(&beside, &imported.arrays, flavour).is_ok() {
         return Ok(beside);
     }
     let temporary = std::env::temp_dir().join(format!("quarry-{}-{name}", std::process::id()));
-    write_safetensors(&temporary, &imported.arrays, metadata)?;
+    write_safetensors(&temporary, &imported.arrays, flavour)?;
     Ok(temporary)
 }
 
@@ -115,11 +121,38 @@ pub fn export(file: &Path, to: &Path) -> Result<WrittenWeights, WeightsTaskError
             first.name
         ));
     }
-    notes.push(
-        "load it into a model with FrozenBatchNorm2d; with eps 0 (COCO_V1) call overwrite_eps(model, 0.0)".to_owned(),
-    );
+    notes.extend(peer_notes(checkpoint_config(file).as_ref()));
     write_safetensors(to, &arrays, None)?;
     written(to.to_path_buf(), arrays.len(), notes)
+}
+
+/// The settings inside a checkpoint; `None` where there are none that this version reads.
+fn checkpoint_config(file: &Path) -> Option<DetectorConfig> {
+    serde_json::from_str(metadata(file).ok()?.get(CONFIG_KEY)?).ok()
+}
+
+/// What torchvision's model must be told to compute the same as the checkpoint.
+fn peer_notes(config: Option<&DetectorConfig>) -> Vec<String> {
+    let Some(config) = config else {
+        return vec![
+            "load it into a model with FrozenBatchNorm2d; with eps 0 (COCO_V1) call overwrite_eps(model, 0.0)"
+                .to_owned(),
+        ];
+    };
+    if config.architecture != Architecture::ResNet50Fpn {
+        return vec![format!(
+            "the names are torchvision's, but its fasterrcnn_resnet50_fpn does not load {}: only resnet50-fpn has its shapes",
+            config.architecture
+        )];
+    }
+    let Anchors { sizes, ratios } = &config.anchors;
+    vec![
+        format!(
+            "load it into a model with {} classes and FrozenBatchNorm2d of eps {:e}",
+            config.num_classes, config.batch_norm_eps
+        ),
+        format!("its anchors: AnchorGenerator({sizes:?}, [{ratios:?}] * {})", sizes.len()),
+    ]
 }
 
 /// Every file of the manifest in `models`, and whether it is there unchanged.
@@ -159,8 +192,8 @@ fn entry_of(request: &ImportRequest, written: &WrittenWeights) -> ManifestEntry 
 /// are replaced by new ones.
 #[cfg(feature = "torch")]
 fn import_detector(request: &ImportRequest, path: &Path) -> Result<(usize, Vec<String>), WeightsTaskError> {
+    use crate::detector::Detector;
     use crate::detector::weights::{drop_foreign_heads, torchvision_names};
-    use crate::detector::{Detector, DetectorConfig};
 
     let file = read(&request.file)?;
     let adapted = torchvision_names(file.arrays);
