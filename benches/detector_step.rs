@@ -1,11 +1,13 @@
 //! Seconds per training step (SGD with momentum) and per detected picture on random pixels, and peak memory. Usage:
-//! `cargo bench --bench detector_step -- PRESET SHORTER_SIDE BATCH STEPS [THREADS]`. The preset `torchvision` is resnet50-fpn with
+//! `cargo bench --bench detector_step -- PRESET SHORTER_SIDE BATCH STEPS [THREADS] [f32|bf16]`. The preset `torchvision` is resnet50-fpn with
 //! torchvision's classes, anchors, proposals and 512 RoIs an image: for a quick look beside `make bench-torchvision`.
 
 use std::time::Instant;
 
 use image::RgbImage;
-use quarry::detector::{Detector, DetectorConfig, NetworkImage, SamplerConfig, TrainingSample, choose_device};
+use quarry::detector::{
+    Detector, DetectorConfig, NetworkImage, Precision, SamplerConfig, TrainingSample, choose_device,
+};
 use quarry::geometry::BoundingBox;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -21,6 +23,9 @@ fn main() {
     config.ellipse_head &= !peer;
     let side = number(1, config.shorter_side);
     (config.shorter_side, config.longer_side_cap) = (side, side * 5 / 3);
+    if words.get(5).is_some_and(|word| word == "bf16") {
+        config.precision = Precision::Bf16;
+    }
     let device = choose_device("auto").expect("a device");
     let detector = Detector::new(&config, device, 1).expect("a detector");
 
@@ -75,8 +80,9 @@ fn main() {
     };
     let (f, b, u, d) = (median(&mut forward), median(&mut backward), median(&mut update), median(&mut detect));
     println!(
-        "{preset} s={side} batch {} on {device:?}: step {:.3} s (forward {f:.3}, backward {b:.3}, update {u:.3}), detect {d:.3} s, peak {} MiB",
+        "{preset} s={side} batch {} {:?} on {device:?}: step {:.3} s (forward {f:.3}, backward {b:.3}, update {u:.3}), detect {d:.3} s, peak {} MiB",
         batch.len(),
+        config.precision,
         f + b + u,
         peak_mib()
     );

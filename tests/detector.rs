@@ -4,7 +4,7 @@
 
 use image::{Rgb, RgbImage};
 use quarry::detector::{
-    Architecture, Detector, DetectorConfig, NetworkImage, SamplerConfig, SamplerKind, TrainingSample,
+    Architecture, Detector, DetectorConfig, NetworkImage, Precision, SamplerConfig, SamplerKind, TrainingSample,
 };
 use quarry::geometry::{BoundingBox, Ellipse, ImagePx, NetworkPx};
 use rand::SeedableRng;
@@ -240,6 +240,47 @@ fn the_same_seeds_give_the_same_step() {
     assert_eq!(a.0, b.0);
     assert!(a.1.iter().zip(&b.1).all(|(a, b)| a.defined() == b.defined() && (!a.defined() || a.equal(b))));
     assert_ne!(a.0, run(4).0);
+}
+
+/// The losses of one step and the gradient of every weight that has one, by name.
+fn losses_and_gradients(config: &DetectorConfig) -> (Vec<f64>, Vec<(String, Tensor)>) {
+    let detector = new_detector(config);
+    let batch = [sample(config, Some(face())), sample(config, None)];
+    let report = detector.losses(&batch, &SamplerConfig::default(), &mut rng()).unwrap();
+    report.total.backward();
+    let losses = [&report.loss_classifier, &report.loss_objectness, &report.loss_rpn_box_reg, &report.total];
+    let gradients = detector.trainable().into_iter().map(|(name, weight)| (name, weight.grad()));
+    (losses.map(|loss| loss.double_value(&[])).to_vec(), gradients.filter(|(_, g)| g.defined()).collect())
+}
+
+#[test]
+fn bf16_gives_nearly_the_same_losses_and_gradients_and_the_same_detections() {
+    for architecture in [Architecture::ResNet18Fpn, Architecture::ResNet50HalfC4, Architecture::Vgg16] {
+        let mut exact = DetectorConfig::of(architecture);
+        (exact.shorter_side, exact.longer_side_cap, exact.roi.dropout) = (96, 160, 0.0);
+        exact.roi.hidden = exact.roi.hidden.min(64);
+        let rounded = DetectorConfig { precision: Precision::Bf16, ..exact.clone() };
+        let ((losses, gradients), (rounded_losses, rounded_gradients)) =
+            (losses_and_gradients(&exact), losses_and_gradients(&rounded));
+        for (a, b) in losses.iter().zip(&rounded_losses) {
+            assert!((a - b).abs() <= 0.03 * a.abs() + 0.005, "{architecture}: {losses:?} {rounded_losses:?}");
+        }
+        assert_ne!(losses, rounded_losses, "{architecture}: nothing was rounded");
+        assert_eq!(gradients.len(), rounded_gradients.len());
+        let (mut dot, mut squares) = (0.0, [0.0, 0.0]);
+        for ((name, a), (_, b)) in gradients.iter().zip(&rounded_gradients) {
+            assert_eq!(b.kind(), Kind::Float, "{name}");
+            dot += (a * b).sum(Kind::Double).double_value(&[]);
+            squares[0] += (a * a).sum(Kind::Double).double_value(&[]);
+            squares[1] += (b * b).sum(Kind::Double).double_value(&[]);
+        }
+        let cosine = dot / (squares[0] * squares[1]).sqrt();
+        assert!(0.99 < cosine, "{architecture}: {cosine}");
+
+        let image = picture(120, 96, Some(&face()));
+        let found = |config| new_detector(config).detect(&image).unwrap();
+        assert_eq!(found(&exact), found(&rounded), "{architecture}: detection is f32 in either case");
+    }
 }
 
 #[test]

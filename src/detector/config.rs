@@ -83,6 +83,16 @@ pub enum BackboneFlavour {
     Caffe,
 }
 
+/// What training computes in. Weights, losses, gradients and detections stay `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    #[default]
+    F32,
+    /// Backbone, pyramid, RPN and box head in bfloat16: about half the memory, and faster where the device has instructions for it.
+    Bf16,
+}
+
 /// Anchor boxes: sizes (square roots of areas, network pixels) of each level, and ratios height / width for all levels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -160,6 +170,9 @@ pub struct DetectorConfig {
     pub detection: DetectionConfig,
     /// Regress the face's ellipse too (trained where the ground truth is one).
     pub ellipse_head: bool,
+    /// `f32`, or `bf16` to train faster on processors made for it. Checkpoints from before there was a choice: `f32`.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// FDDB's ellipse boxes have a median height / width of 1.49.
@@ -277,6 +290,7 @@ fn paper(architecture: Architecture, roi: RoiHeadConfig) -> DetectorConfig {
         roi,
         detection: DetectionConfig { score_threshold: 0.05, nms_iou: 0.5, max_detections: 100 },
         ellipse_head: true,
+        precision: Precision::F32,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Convolutions and linear layers with their parameters. Must not know which network they are part of.
 //!
-//! Shapes: images `[B, C, H, W]`, channels-last in memory wherever they come from [`super::transform`].
+//! Shapes: images `[B, C, H, W]`, channels-last in memory wherever they come from [`super::transform`]. Each layer computes in its
+//! input's kind: the parameters stay `f32` and are rounded at each use where that is another one.
 
 use tch::Tensor;
 
@@ -70,7 +71,10 @@ impl Convolution {
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let convolve = |weight: &Tensor| x.conv2d(weight, Some(&self.bias), self.stride, self.padding, 1, 1);
+        let convolve = |weight: &Tensor| {
+            let (weight, bias) = (in_kind_of(x, weight), in_kind_of(x, &self.bias));
+            x.conv2d(&weight, Some(&bias), self.stride, self.padding, 1, 1)
+        };
         match &self.scale {
             Some(scale) => convolve(&(&self.weight * scale)),
             None => convolve(&self.weight),
@@ -114,8 +118,13 @@ impl Linear {
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.weight, Some(&self.bias))
+        x.linear(&in_kind_of(x, &self.weight), Some(&in_kind_of(x, &self.bias)))
     }
+}
+
+/// A parameter as `x` wants it, with gradient: the tensor itself where the kinds are equal.
+pub(super) fn in_kind_of(x: &Tensor, parameter: &Tensor) -> Tensor {
+    parameter.to_kind(x.kind())
 }
 
 /// The same values with the channel as the fastest axis, which the CPU's convolutions like best.

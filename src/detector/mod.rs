@@ -52,8 +52,8 @@ mod truth;
 mod vgg;
 
 pub use config::{
-    Anchors, Architecture, BackboneFlavour, CONFIG_KEY, DetectionConfig, DetectorConfig, RoiHeadConfig, RpnConfig,
-    RpnLimits,
+    Anchors, Architecture, BackboneFlavour, CONFIG_KEY, DetectionConfig, DetectorConfig, Precision, RoiHeadConfig,
+    RpnConfig, RpnLimits,
 };
 pub use error::DetectorError;
 pub use network_image::NetworkImage;

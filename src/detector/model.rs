@@ -8,10 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::RgbImage;
 use rand_chacha::ChaCha8Rng;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::backbone::Backbone;
-use super::config::DetectionConfig;
+use super::config::{DetectionConfig, Precision};
 use super::parameters::{Builder, Parameter, Source};
 use super::postprocess::{self, LabelledDetection};
 use super::roi_head::RoiHead;
@@ -104,7 +104,8 @@ impl Detector {
         self.parameters.iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect()
     }
 
-    /// One step's losses. All chance comes from `rng`. Pictures without faces are all background.
+    /// One step's losses, computed in the config's precision; losses and gradients are `f32`. All chance comes from `rng`. Pictures
+    /// without faces are all background.
     pub fn losses(
         &self,
         batch: &[TrainingSample],
@@ -126,7 +127,7 @@ impl Detector {
 
         let x = transform::batch(&images, self.config.flavour, self.device)?;
         let padded = (x.size()[2], x.size()[3]);
-        let maps = self.backbone.forward(&x);
+        let maps = self.backbone.forward(&x.to_kind(kind(self.config.precision)));
         let rpn = self.rpn.forward(&maps, padded);
         let (loss_objectness, loss_rpn_box_reg) = rpn_loss(&rpn, &truths, sampler, &mut counts, rng);
 
@@ -200,6 +201,13 @@ impl Detector {
             postprocess::detections(&own, proposals, image, &self.config.detection)
         };
         Ok(proposals.iter().zip(images).map(&mut of_image).collect())
+    }
+}
+
+fn kind(precision: Precision) -> Kind {
+    match precision {
+        Precision::F32 => Kind::Float,
+        Precision::Bf16 => Kind::BFloat16,
     }
 }
 

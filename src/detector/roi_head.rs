@@ -81,11 +81,13 @@ impl RoiHead {
         image: (i64, i64),
         dropout: Option<&mut ChaCha8Rng>,
     ) -> RoiOutput {
-        let maps: Vec<&Tensor> = maps.iter().take(ROI_LEVELS).collect();
+        let kind = maps[0].kind();
+        let maps: Vec<Tensor> = maps.iter().take(ROI_LEVELS).map(|map| map.to_kind(Kind::Float)).collect();
+        let maps: Vec<&Tensor> = maps.iter().collect();
         let RoiHeadConfig { resolution, sampling_ratio, .. } = self.config;
         let out = (resolution, resolution);
         let pooled = multiscale_roi_align(&maps, rois, image, out, sampling_ratio, Canonical::default());
-        let features = self.features(&pooled, dropout);
+        let features = self.features(&pooled.to_kind(kind), dropout).to_kind(Kind::Float);
         RoiOutput {
             logits: self.scores.forward(&features),
             codes: self.codes.forward(&features),
@@ -113,6 +115,6 @@ impl RoiHead {
         let scale = (1.0 / kept) as f32;
         let mask: Vec<f32> =
             (0..x.numel()).map(|_| if rng.random::<f32>() < kept as f32 { scale } else { 0.0 }).collect();
-        x * Tensor::from_slice(&mask).reshape(x.size()).to_device(x.device())
+        x * Tensor::from_slice(&mask).reshape(x.size()).to_kind(x.kind()).to_device(x.device())
     }
 }

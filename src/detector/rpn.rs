@@ -3,10 +3,10 @@
 //! Shapes: B images, L levels, A anchors a cell, N anchors of an image over all levels (level by level, row by row, cell by
 //! cell); logits `[B, N]`, codes `[B, N, 4]`; proposals of an image `[P, 4]` on the CPU.
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::config::{DetectorConfig, RpnConfig, RpnLimits};
-use super::layers::{Convolution, ConvolutionShape};
+use super::layers::{Convolution, ConvolutionShape, in_kind_of};
 use super::ops::anchors::AnchorGenerator;
 use super::ops::box_coder::BoxCoder;
 use super::ops::{boxes, nms};
@@ -27,7 +27,7 @@ pub(super) struct Rpn {
 /// What the RPN says about a batch.
 #[derive(Debug)]
 pub(super) struct RpnOutput {
-    /// `[B, N]`, with gradient.
+    /// `[B, N]`, with gradient; `f32` whatever the maps' kind.
     pub logits: Tensor,
     /// `[B, N, 4]`, with gradient.
     pub codes: Tensor,
@@ -63,7 +63,9 @@ impl Rpn {
         let (weight, bias) = (Tensor::cat(&[w1, w2], 0), Tensor::cat(&[b1, b2], 0));
         let (mut logits, mut codes) = (Vec::new(), Vec::new());
         for map in maps {
-            let both = self.shared.forward_relu(map).conv2d(&weight, Some(&bias), 1, 0, 1, 1).permute([0, 2, 3, 1]);
+            let (weight, bias) = (in_kind_of(map, &weight), in_kind_of(map, &bias));
+            let both = self.shared.forward_relu(map).conv2d(&weight, Some(&bias), 1, 0, 1, 1);
+            let both = both.permute([0, 2, 3, 1]).to_kind(Kind::Float);
             let batch = both.size()[0];
             logits.push(both.narrow(3, 0, per_cell).reshape([batch, -1]));
             codes.push(both.narrow(3, per_cell, 4 * per_cell).reshape([batch, -1, 4]));
