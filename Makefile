@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
 
-.PHONY: help setup run test check bench bench-torchvision golden-table
+.PHONY: help setup run test check bench bench-torchvision golden-table experiment
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -29,6 +29,12 @@ bench: setup ## criterion benchmarks
 
 bench-torchvision: setup ## Quarry and torchvision in turn, on the same image
 	@scripts/bench_torchvision.sh
+
+experiment: setup ## docs/experiments.md again: make experiment FDDB=... BACKGROUND=... [OUT=experiment]; goes on where it was stopped
+	@test -n "$(FDDB)" -a -n "$(BACKGROUND)" || { echo "make experiment: say FDDB=<folder of FDDB> BACKGROUND=<folder of photographs without faces>" >&2; exit 2; }
+	$(CARGO) build --release
+	@scripts/experiment.sh "$(FDDB)" "$(BACKGROUND)" "$(or $(OUT),experiment)"
+	@python3 scripts/experiment_report.py "$(or $(OUT),experiment)"
 
 golden-table: setup ## each operator's largest deviation from torchvision's numbers
 	@CARGO="$(CARGO)" scripts/golden_table.sh

@@ -4,7 +4,8 @@
     scripts/experiment_report.py OUT [FIGURE.svg]
 
 OUT/seed-N[-ARM].round-R.json are `quarry train --json` reports. A curve's value at n false positives is that of its last point with
-at most n of them. Spread is the standard deviation over seeds (n - 1).
+at most n of them. Spread is the standard deviation over seeds (n - 1); gains over arm (a) are taken seed by seed, since the arms of a
+seed share their round 1.
 """
 import json
 import re
@@ -40,9 +41,9 @@ def rates(curve, n):
     return best["discrete"] / curve["faces"], best["continuous"] / curve["faces"]
 
 
-def mean_and_spread(values):
+def mean_and_spread(values, form=".3f"):
     spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.3f}{spread}"
+    return f"{statistics.mean(values):{form}}{spread}"
 
 
 def table(found, shape):
@@ -56,6 +57,24 @@ def table(found, shape):
                 cells.append(mean_and_spread(values))
         minutes = statistics.mean(r["seconds"] for r in seeds.values()) / 60
         print(f"| {ARMS[arm]} | {len(seeds)} | " + " | ".join(cells) + f" | {minutes:.1f} |")
+
+
+def gains(found, shape):
+    """How much each arm's rates lie above arm (a)'s of the same seed."""
+    base = found.get("none", {})
+    arms = {arm: sorted(set(seeds) & set(base)) for arm, seeds in found.items() if arm not in ("round 1", "none")}
+    arms = {arm: shared for arm, shared in arms.items() if shared}
+    if not arms:
+        return
+    head = " | ".join(f"discrete @{n} | continuous @{n}" for n in AT)
+    print(f"\n| {shape}s, above (a) | seeds | {head} |\n|---" + "|---" * (2 * len(AT) + 1) + "|")
+    for arm, shared in arms.items():
+        own, others = (curves_of({s: reports[s] for s in shared}, shape) for reports in (found[arm], base))
+        cells = []
+        for n in AT:
+            pairs = zip(*([a - b for a, b in zip(rates(x, n), rates(y, n))] for x, y in zip(own, others)))
+            cells.extend(mean_and_spread(values, "+.3f") for values in pairs)
+        print(f"| {ARMS[arm]} | {len(shared)} | " + " | ".join(cells) + " |")
 
 
 def sampler(found):
@@ -100,6 +119,8 @@ if __name__ == "__main__":
         sys.exit(f"{sys.argv[1]}: no seed-N[-ARM].round-R.json there; run scripts/experiment.sh first")
     for shape in ("rectangle", "ellipse"):
         table(found, shape)
+    for shape in ("rectangle", "ellipse"):
+        gains(found, shape)
     sampler(found)
     if len(sys.argv) > 2:
         figure(found, sys.argv[2])

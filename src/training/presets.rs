@@ -35,6 +35,14 @@ impl RoundConfig {
         };
         Ok(config)
     }
+
+    /// What the round after this one is proposed to be: the same with the confirmed hard negatives. The sample's goes on from this
+    /// round's weights: so few steps do not teach the same twice.
+    #[must_use]
+    pub fn next_round(&self) -> Self {
+        let init = if self.preset == "sample" { RoundInit::Previous } else { self.init };
+        Self { hard_negatives: HardNegativeSource::Confirmed, init, ..self.clone() }
+    }
 }
 
 /// SGD at 0.001 for 50k steps, then 0.0001 for 20k; flips; one image a step as in py-faster-rcnn.
@@ -117,5 +125,14 @@ fn overnight() -> RoundConfig {
 fn sample() -> RoundConfig {
     let detector = DetectorConfig { shorter_side: 192, longer_side_cap: 288, ..cpu().detector };
     let sampler = SamplerConfig { bg_iou: (0.0, 0.5), ..SamplerConfig::default() };
-    RoundConfig { preset: "sample".to_owned(), iterations: 300, checkpoint_every: 100, detector, sampler, ..cpu() }
+    let (evaluate_every, checkpoint_every) = (100, 100);
+    RoundConfig {
+        preset: "sample".to_owned(),
+        iterations: 300,
+        evaluate_every,
+        checkpoint_every,
+        detector,
+        sampler,
+        ..cpu()
+    }
 }

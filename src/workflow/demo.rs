@@ -12,7 +12,7 @@ use super::status::rates;
 use super::train::train;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::sample::{self, SampleConfig};
-use crate::domain::{Cancel, HardNegativeSource, Progress, RoundInit, RoundRecord, RoundState};
+use crate::domain::{Cancel, HardNegativeSource, Progress, RoundRecord, RoundState};
 use crate::evaluation::RocCurve;
 use crate::training::RoundConfig;
 
@@ -35,16 +35,10 @@ pub struct DemoRound {
     pub at: Vec<(u64, f64, f64)>,
 }
 
-/// The settings of the sample's rounds. A round with hard negatives starts where the round before it ended: few steps do not
-/// teach the same twice.
-pub fn round_config(hard_negatives: HardNegativeSource) -> Result<RoundConfig, WorkflowError> {
-    let mut config = RoundConfig::preset("sample")?;
-    config.test_folds = HELD_OUT_FOLDS.to_vec();
-    config.hard_negatives = hard_negatives;
-    if hard_negatives != HardNegativeSource::None {
-        config.init = RoundInit::Previous;
-    }
-    Ok(config)
+/// The settings of the sample's first round. Its second is [`RoundConfig::next_round`], here as in the window's form.
+pub fn first_round_config() -> Result<RoundConfig, WorkflowError> {
+    let (test_folds, hard_negatives) = (HELD_OUT_FOLDS.to_vec(), HardNegativeSource::None);
+    Ok(RoundConfig { test_folds, hard_negatives, ..RoundConfig::preset("sample")? })
 }
 
 /// A project in `dir` that holds the built-in sample. Goes on with one that is there.
@@ -68,7 +62,7 @@ pub fn first_round(project: &Project, observer: &mut Observer, cancel: &Cancel) 
     let round = newest(project)?;
     if round.as_ref().is_none_or(|r| matches!(r.state, RoundState::Running | RoundState::Stopped | RoundState::Failed))
     {
-        let report = train(project, &round_config(HardNegativeSource::None)?, round.is_some(), observer, cancel)?;
+        let report = train(project, &first_round_config()?, round.is_some(), observer, cancel)?;
         if report.stopped {
             return Err(WorkflowError::Cancelled);
         }
@@ -99,7 +93,7 @@ pub fn run_headless(
     if with_review {
         let second = newest(&project)?.filter(|r| r.number == 2);
         if second.as_ref().is_none_or(|r| !matches!(r.state, RoundState::Trained | RoundState::Mined)) {
-            let config = round_config(HardNegativeSource::Confirmed)?;
+            let config = first_round_config()?.next_round();
             if train(&project, &config, second.is_some(), observer, cancel)?.stopped {
                 return Err(WorkflowError::Cancelled);
             }

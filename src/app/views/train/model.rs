@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::series::Series;
-use crate::domain::{HardNegativeSource, RoundRecord, RoundState, parse_folds};
+use crate::domain::{RoundRecord, RoundState, parse_folds};
 use crate::training::{
     Difference, Losses, Outcome, RoundConfig, RoundStart, StepReport, TrainEvent, rough_step_seconds,
     scaled_step_seconds,
@@ -127,7 +127,7 @@ impl TrainModel {
         self.rounds.last().filter(|round| round.state == RoundState::Trained).map(|round| round.number)
     }
 
-    /// The rounds were read anew. The first time, the form takes over what the last round was trained with.
+    /// The rounds were read anew. After a new one, the form proposes the round after it.
     pub fn set_rounds(&mut self, rounds: Vec<RoundRecord>) {
         let newest = rounds.last().map(|round| round.number);
         let is_new = newest != self.rounds.last().map(|round| round.number);
@@ -136,10 +136,9 @@ impl TrainModel {
             return;
         }
         let config = self.rounds.last().and_then(|round| RoundConfig::from_toml(&round.config_toml, "round.toml").ok());
-        if let Some(mut config) = config {
-            config.hard_negatives = HardNegativeSource::Confirmed;
+        if let Some(config) = config {
             let mine_after = self.form.mine_after;
-            self.form = Form { mine_after, ..Form::of(config) };
+            self.form = Form { mine_after, ..Form::of(config.next_round()) };
         }
     }
 
@@ -279,6 +278,7 @@ impl TrainModel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{HardNegativeSource, RoundInit};
 
     fn step(step: u64, total: f64) -> TrainEvent {
         TrainEvent::Step(StepReport { step, total, eta_s: 90.0, ..StepReport::default() })
@@ -338,6 +338,12 @@ mod tests {
         assert!(model.differences(2, 2).is_empty() && model.differences(1, 7).is_empty());
         model.form.test_folds = "no".to_owned();
         assert!(model.form.finished().is_err());
+
+        let sample = RoundConfig { test_folds: vec![9, 10], ..RoundConfig::preset("sample").unwrap() };
+        let mut model = TrainModel::default();
+        model.set_rounds(vec![round(1, RoundState::Mined, &sample)]);
+        assert_eq!(model.form.finished().unwrap(), sample.next_round());
+        assert_eq!(model.form.config.init, RoundInit::Previous, "the sample's rounds are short");
     }
 
     #[test]
