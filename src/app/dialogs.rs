@@ -18,7 +18,27 @@ pub enum Ask {
 pub type Dialogs = Clerk<Ask, (Ask, Option<PathBuf>)>;
 
 pub fn start(waker: Waker) -> std::io::Result<Dialogs> {
-    Clerk::start("Dialogs", || Ok(()), |(), ask| Ok((ask, choose(ask))), waker)
+    Clerk::start("Dialogs", || Ok(()), |(), ask| available().map(|()| (ask, choose(ask))), waker)
+}
+
+/// Whether the system can show a dialog at all: where it cannot, rfd's answer looks as if the user had closed one.
+#[cfg(target_os = "linux")]
+fn available() -> Result<(), String> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let bus = set("DBUS_SESSION_BUS_ADDRESS").is_some()
+        || set("XDG_RUNTIME_DIR").is_some_and(|dir| PathBuf::from(dir).join("bus").exists());
+    let path = set("PATH").unwrap_or_default();
+    let zenity = std::env::split_paths(&path).any(|dir| dir.join("zenity").is_file());
+    if bus || zenity {
+        return Ok(());
+    }
+    let advice = "install zenity, or use the command line: quarry --project DIR, quarry import, quarry evaluate --help";
+    Err(format!("This computer has nothing to show a file dialog with (no session bus, no zenity): {advice}"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn available() -> Result<(), String> {
+    Ok(())
 }
 
 fn choose(ask: Ask) -> Option<PathBuf> {

@@ -10,6 +10,8 @@ use crate::app::theme;
 const REACH: f32 = 28.0;
 /// On a logarithmic axis, no false positive stands here.
 const NONE_AT: f64 = 0.5;
+/// A published curve's name with the room around it, in points of the screen.
+const NAME_HEIGHT: f64 = 16.0;
 /// A little above 1, so that a line at a rate of 1 and its axis mark are seen whole.
 const TOP: f64 = 1.02;
 
@@ -40,14 +42,21 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height:
         let shown = plot.show(ui, |plot| {
             plot.set_plot_bounds_x(x_of(0.0, log)..=x_max);
             plot.set_plot_bounds_y(0.0..=TOP);
+            let mut names = Vec::new();
             for published in view.model.published.iter().filter(|p| p.shown) {
                 let curve = if score == Score::Discrete { &published.discrete } else { &published.continuous };
                 let points: Vec<[f64; 2]> =
                     curve.points.iter().map(|point| [x_of(point.false_positives, log), point.rate]).collect();
+                names.extend(points.iter().rfind(|point| point[0] <= x_max).map(|end| (*end, published.name.as_str())));
                 let line = Line::new(published.name.clone(), PlotPoints::new(points));
                 let line = line.color(theme::faded(theme::WEAK, 0.6)).width(1.2);
                 // A ROC file rises many times at one number of false positives: a step, not a band.
                 plot.line(line.allow_hover(false).allow_band(false));
+            }
+            for (at, name) in apart(names, NAME_HEIGHT * TOP / f64::from(height)) {
+                let text = RichText::new(name).size(11.0);
+                let text = Text::new(name.to_owned(), PlotPoint::new(at[0], at[1]), text);
+                plot.text(text.color(theme::WEAK).anchor(egui::Align2::RIGHT_BOTTOM));
             }
             for line in view.model.lines(score) {
                 if line.age == 0 || view.model.earlier_shown {
@@ -108,8 +117,8 @@ fn style(key: &CurveKey) -> LineStyle {
 }
 
 fn drawn(line: &DrawnLine, log: bool) -> Line<'static> {
-    let points: Vec<[f64; 2]> =
-        line.points.iter().map(|point| [x_of(point.false_positives as f64, log), point.rate]).collect();
+    let points = line.points.iter().map(|point| [x_of(point.false_positives as f64, log), point.rate]);
+    let points = without_middles(points);
     let strength = if line.age == 0 { 1.0 } else { (0.45 / line.age as f32).max(0.1) };
     Line::new(format!("{} {}", line.key.text(), line.step), PlotPoints::new(points))
         .color(theme::faded(color(&line.key), strength))
@@ -117,6 +126,32 @@ fn drawn(line: &DrawnLine, log: bool) -> Line<'static> {
         .style(style(&line.key))
         .allow_hover(false)
         .allow_band(false)
+}
+
+/// The same line with fewer points: those in the middle of a level or upright stretch are left out, since dashes that start anew
+/// at each of hundreds of points are no dashes.
+fn without_middles(points: impl Iterator<Item = [f64; 2]>) -> Vec<[f64; 2]> {
+    let mut kept: Vec<[f64; 2]> = Vec::new();
+    for point in points {
+        if let [.., before, last] = kept[..]
+            && (0..2).any(|axis| before[axis] == last[axis] && last[axis] == point[axis])
+        {
+            kept.pop();
+        }
+        kept.push(point);
+    }
+    kept
+}
+
+/// Names at the ends of lines, highest first, each at least `height` below the one before.
+fn apart(mut names: Vec<([f64; 2], &str)>, height: f64) -> Vec<([f64; 2], &str)> {
+    names.sort_by(|(a, _), (b, _)| b[1].total_cmp(&a[1]));
+    let mut highest = f64::INFINITY;
+    for (at, _) in &mut names {
+        at[1] = at[1].min(highest);
+        highest = at[1] - height;
+    }
+    names
 }
 
 /// A fold's number at the end of its newest line: it tells the folds apart without colour.
@@ -190,5 +225,21 @@ mod tests {
         let marks = log_marks((NONE_AT.log10(), 3.3));
         let tens = marks.iter().filter(|mark| mark.step_size == 1.0).count();
         assert_eq!(tens, 5, "0, 1, 10, 100, 1000");
+    }
+
+    #[test]
+    fn names_of_lines_that_end_together_stand_below_each_other() {
+        let names = vec![([1.0, 0.90], "b"), ([2.0, 0.91], "a"), ([1.0, 0.3], "c")];
+        let placed = apart(names, 0.05);
+        assert_eq!(placed.iter().map(|(_, name)| *name).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(placed.iter().map(|(at, _)| at[1]).collect::<Vec<_>>(), [0.91, 0.86, 0.3]);
+    }
+
+    #[test]
+    fn a_line_keeps_its_corners_and_loses_the_points_between() {
+        let points = [[0.0, 0.1], [0.0, 0.2], [0.0, 0.5], [1.0, 0.5], [2.0, 0.5], [3.0, 0.5], [4.0, 0.6], [5.0, 0.7]];
+        let corners = [[0.0, 0.1], [0.0, 0.5], [3.0, 0.5], [4.0, 0.6], [5.0, 0.7]];
+        assert_eq!(without_middles(points.into_iter()), corners);
+        assert_eq!(without_middles([[1.0, 0.5]].into_iter()), [[1.0, 0.5]]);
     }
 }
