@@ -119,6 +119,7 @@ impl QuarryApp {
         let reply = match result {
             Ok(reply) => reply,
             Err(reason) => {
+                self.review.give_up_selecting();
                 self.say_error(format!("The project cannot be read: {reason}"));
                 return true;
             }

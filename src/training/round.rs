@@ -302,14 +302,12 @@ impl<'a> Round<'a> {
         }
         let step = self.progress.step;
         self.hooks.event(TrainEvent::Evaluating { step });
-        let score = self
-            .hooks
-            .evaluate(step, &self.stepper.detector)
-            .map_err(|message| TrainingError::Evaluation { step, message })?;
+        let evaluated = self.hooks.evaluate(step, &self.stepper.detector);
         if self.cancel.is_cancelled() {
             // A cancelled evaluation saw only some of the images: it is made again on resume.
             return Ok(());
         }
+        let score = evaluated.map_err(|message| TrainingError::Evaluation { step, message })?;
         self.marks.evaluated = Some(step);
         if let Some(score) = score.filter(|score| self.marks.best.is_none_or(|(_, best)| best < *score)) {
             self.marks.best = Some((step, score));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::detect::detect_files;
 use super::held_out::{HeldOut, OutputShape};
+use super::round_report::MERIT_FALSE_POSITIVES;
 use super::{Observer, WorkEvent, WorkflowError, fold_label};
 use crate::detector::Detector;
 use crate::domain::{Cancel, RoundId, RoundRecord};
@@ -15,9 +16,6 @@ use crate::training::{Losses, RoundHooks, TrainEvent};
 
 /// Metrics are written to the store in batches of at least this many values: one transaction each.
 const METRIC_BATCH: usize = 450;
-
-/// The best checkpoint is the one with the highest discrete TPR at this many false positives.
-const MERIT_FALSE_POSITIVES: u64 = 50;
 
 /// The hooks of one round.
 pub(super) struct Hooks<'a, 'b> {

@@ -8,6 +8,9 @@ use crate::domain::RoundRecord;
 use crate::store::Store;
 use crate::training::SamplerTotals;
 
+/// The best checkpoint is the one with the highest discrete TPR at this many false positives.
+pub const MERIT_FALSE_POSITIVES: u64 = 50;
+
 /// A round in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct RoundReport {

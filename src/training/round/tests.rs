@@ -1,4 +1,4 @@
-//! What a round does when memory runs out, which only an injected failure can show. Whole rounds are tested in `tests/training_round.rs`.
+//! What a round does when memory runs out, which only an injected failure can show, and when it is stopped in a test. Whole rounds are tested in `tests/training_round.rs`.
 
 use super::super::step::fault;
 use super::*;
@@ -29,7 +29,23 @@ fn decode(path: &Path) -> Result<image::RgbImage, String> {
     Ok(image::RgbImage::from_fn(64, 48, |x, y| image::Rgb([(x * number) as u8, (y * 5) as u8, 90])))
 }
 
+/// Stops the round in its first test, which fails for that.
+struct Stopping<'a>(&'a Cancel);
+
+impl RoundHooks for Stopping<'_> {
+    fn event(&mut self, _: TrainEvent) {}
+
+    fn evaluate(&mut self, _: u64, _: &Detector) -> Result<Option<f64>, String> {
+        self.0.cancel();
+        Err("stopped before the end, as asked".to_owned())
+    }
+}
+
 fn train(run_dir: &Path, events: &mut Events) -> Result<TrainSummary, TrainingError> {
+    train_with(run_dir, events, &Cancel::new())
+}
+
+fn train_with(run_dir: &Path, hooks: &mut dyn RoundHooks, cancel: &Cancel) -> Result<TrainSummary, TrainingError> {
     tch::set_num_threads(1);
     let image = |n: u32| TrainingImage {
         id: ImageId(i64::from(n)),
@@ -41,7 +57,7 @@ fn train(run_dir: &Path, events: &mut Events) -> Result<TrainSummary, TrainingEr
     let lock = RunLock::take(run_dir.parent().unwrap()).unwrap();
     let images = (1..=5).map(image).collect();
     let task = RoundTask { lock, images, decode, backbone: None, previous: None, run_dir, start: Start::Fresh };
-    train_round(&config(), task, events, &Cancel::new())
+    train_round(&config(), task, hooks, cancel)
 }
 
 /// `step: images` of every mini-batch in order.
@@ -56,6 +72,14 @@ fn warnings(events: &Events) -> Vec<&str> {
         _ => None,
     });
     told.collect()
+}
+
+#[test]
+fn a_round_that_is_stopped_in_a_test_is_cancelled_not_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let cancel = Cancel::new();
+    let summary = train_with(&dir.path().join("a/1"), &mut Stopping(&cancel), &cancel).unwrap();
+    assert_eq!((summary.outcome, summary.step), (Outcome::Cancelled, 3));
 }
 
 #[test]

@@ -87,9 +87,10 @@ impl<Key> ReviewModel<Key> {
         self.pending.is_some()
     }
 
-    /// Whether a key that comes now has to stand in line: behind a decision on its way, or behind earlier keys.
+    /// Whether a key that comes now has to stand in line: behind a decision on its way, behind rows that are being selected, or behind
+    /// earlier keys.
     pub fn must_wait(&self) -> bool {
-        self.is_saving() || !self.waiting_keys.is_empty()
+        self.is_saving() || self.selecting_all || !self.waiting_keys.is_empty()
     }
 
     pub fn wait(&mut self, key: Key) {
@@ -98,7 +99,7 @@ impl<Key> ReviewModel<Key> {
 
     /// The next key that waited, once nothing is on its way.
     pub fn next_waiting(&mut self) -> Option<Key> {
-        if self.is_saving() { None } else { self.waiting_keys.pop_front() }
+        if self.is_saving() || self.selecting_all { None } else { self.waiting_keys.pop_front() }
     }
 
     /// Decides, shows it at once and returns what is to be saved. `None` when there is nothing to decide on.
@@ -166,7 +167,7 @@ impl<Key> ReviewModel<Key> {
             self.set_verdict(*index, verdict);
         }
         if !targets.is_empty() {
-            self.selected.clear();
+            self.clear_selection();
         }
         if targets.contains(&self.position) {
             self.advance();

@@ -66,6 +66,8 @@ pub struct ReviewModel<Key> {
     pub(super) rows: Vec<CandidateRow>,
     pub(super) position: usize,
     pub(super) selected: BTreeSet<usize>,
+    /// Everything was selected while rows were still to come: they are asked for, and are selected as they come.
+    pub(super) selecting_all: bool,
     complete: bool,
     /// Rows that an undo or the history put in; they may come again with their page.
     brought_in: HashSet<CandidateId>,
@@ -94,6 +96,7 @@ impl<Key> Default for ReviewModel<Key> {
             rows: Vec::new(),
             position: 0,
             selected: BTreeSet::new(),
+            selecting_all: false,
             complete: false,
             brought_in: HashSet::new(),
             pending: None,
@@ -137,13 +140,13 @@ impl<Key> ReviewModel<Key> {
 
     /// Whether more rows are worth asking for: the end of what is loaded is near.
     pub fn wants_more(&self, visible_end: usize) -> bool {
-        !self.complete && self.rows.len() < self.position.max(visible_end) + 200
+        !self.complete && (self.selecting_all || self.rows.len() < self.position.max(visible_end) + 200)
     }
 
     /// Starts over with another filter or another round's candidates.
     pub fn restart(&mut self) {
         self.rows.clear();
-        self.selected.clear();
+        self.clear_selection();
         self.brought_in.clear();
         self.position = 0;
         self.complete = false;
@@ -157,6 +160,9 @@ impl<Key> ReviewModel<Key> {
     pub fn extend(&mut self, rows: Vec<CandidateRow>, complete: bool) {
         self.rows.extend(rows.into_iter().filter(|row| !self.brought_in.contains(&row.candidate.id)));
         self.complete = complete;
+        if self.selecting_all {
+            self.select_all();
+        }
     }
 
     pub fn go_to(&mut self, index: usize) {
@@ -195,12 +201,22 @@ impl<Key> ReviewModel<Key> {
         self.selected.extend(low..(high + 1).min(self.rows.len()));
     }
 
+    /// Selects all that the filter finds, also what is not loaded yet; until it is, decisions wait.
     pub fn select_all(&mut self) {
         self.selected = (0..self.rows.len()).collect();
+        self.selecting_all = !self.complete;
     }
 
     pub fn clear_selection(&mut self) {
         self.selected.clear();
+        self.selecting_all = false;
+    }
+
+    /// The rows that were to be selected cannot be read.
+    pub fn give_up_selecting(&mut self) {
+        if self.selecting_all {
+            self.clear_selection();
+        }
     }
 
     /// Shows a layout, or the queue again where it is shown already.

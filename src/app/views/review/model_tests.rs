@@ -109,6 +109,30 @@ fn the_grid_decides_on_the_selection_in_one_gesture() {
 }
 
 #[test]
+fn everything_is_selected_also_what_is_not_loaded_yet_and_decisions_wait_for_it() {
+    let mut model = ReviewModel::<char> { layout: Layout::Grid, ..ReviewModel::default() };
+    model.extend((1..=300).map(row).collect(), false);
+    assert!(!model.wants_more(0));
+    model.select_all();
+    assert!(model.wants_more(0) && model.must_wait());
+    model.wait('a');
+    assert_eq!(model.next_waiting(), None, "the rest is not there yet");
+    model.extend((301..=500).map(row).collect(), false);
+    model.extend((501..=510).map(row).collect(), true);
+    assert_eq!((model.selected_count(), model.next_waiting()), (510, Some('a')));
+    let Some(Decision::Verdict { candidates, .. }) = model.decide(Verdict::Confirmed, None) else { panic!() };
+    assert_eq!(candidates.len(), 510);
+
+    assert_eq!((model.selected_count(), model.selecting_all), (0, false), "what comes later is not selected");
+
+    let mut unread = ReviewModel::<char>::default();
+    unread.extend((1..=10).map(row).collect(), false);
+    unread.select_all();
+    unread.give_up_selecting();
+    assert!(!unread.must_wait() && unread.selected_count() == 0);
+}
+
+#[test]
 fn undo_goes_back_to_its_candidate_even_when_the_filter_had_left_it_out() {
     let mut model = model(3);
     model.decide(Verdict::Confirmed, None);

@@ -8,7 +8,7 @@ use crate::training::{
     Difference, Losses, Outcome, RoundConfig, RoundStart, StepReport, TrainEvent, rough_step_seconds,
     scaled_step_seconds,
 };
-use crate::workflow::round_report::RoundReport;
+use crate::workflow::round_report::{MERIT_FALSE_POSITIVES, RoundReport};
 
 /// Lines of the log that are kept.
 const LOG_MAX: usize = 500;
@@ -234,7 +234,9 @@ impl TrainModel {
             }
             TrainEvent::Evaluated { step, score } => {
                 run.phase = None;
-                let score = score.map_or(String::new(), |score| format!(": {score:.4}"));
+                let score = score.map_or(String::new(), |score| {
+                    format!(": discrete TPR {score:.3} at {MERIT_FALSE_POSITIVES} false positives")
+                });
                 self.say(format!("Tested at step {step}{score}"), false);
             }
             TrainEvent::Paused { step } => {
