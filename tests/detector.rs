@@ -322,6 +322,35 @@ fn detections_map_back_to_the_photograph() {
 }
 
 #[test]
+fn features_come_with_the_same_detections_and_tell_boxes_apart() {
+    for architecture in [Architecture::ResNet18Fpn, Architecture::ResNet50HalfC4] {
+        let mut config = DetectorConfig::of(architecture);
+        (config.shorter_side, config.longer_side_cap) = (96, 160);
+        config.detection.score_threshold = 0.0;
+        let detector = new_detector(&config);
+        let image = picture(120, 96, Some(&face()));
+        let seen = detector.detect_with_features(&image).unwrap();
+        let detections: Vec<_> = seen.iter().map(|(detection, _)| *detection).collect();
+        assert_eq!(detections, detector.detect(&image).unwrap(), "{architecture}");
+        let features: Vec<_> = seen.iter().filter_map(|(_, feature)| *feature).collect();
+        assert!(
+            2 < features.len() && features.len() == seen.len(),
+            "{architecture}: {} of {}",
+            features.len(),
+            seen.len()
+        );
+        let again: Vec<_> = detector.detect_with_features(&image).unwrap().iter().filter_map(|(_, f)| *f).collect();
+        assert_eq!(features, again);
+        let others = features[1..].iter().map(|other| features[0].cosine(other));
+        assert!(others.fold(1.0, f32::min) < 0.999, "{architecture}: all the same");
+    }
+    let blank = RgbImage::new(64, 64);
+    let mut strict = config();
+    strict.detection.score_threshold = 0.999;
+    assert!(new_detector(&strict).detect_with_features(&blank).unwrap().is_empty());
+}
+
+#[test]
 fn a_checkpoint_comes_back_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");

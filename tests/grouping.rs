@@ -4,12 +4,15 @@
 #[path = "support/app_project.rs"]
 mod app_project;
 
-use quarry::domain::{Cancel, Verdict};
+use quarry::domain::{Cancel, ROI_FEATURE_LENGTH, RoiFeature, Verdict};
+use quarry::mining::GroupConfig;
 use quarry::store::{CandidateQuery, Store, VerdictFilter};
-use quarry::workflow::group::{GroupReport, distance, group};
+use quarry::workflow::group::{GroupReport, config, group};
 
 fn grouped(store: &mut Store, most_distance: Option<u32>) -> GroupReport {
-    group(store, most_distance, &mut |_| {}, &Cancel::new()).unwrap()
+    let own = config(store).unwrap();
+    let asked = GroupConfig { most_distance: most_distance.unwrap_or(own.most_distance), ..own };
+    group(store, &asked, &mut |_| {}, &Cancel::new()).unwrap()
 }
 
 #[test]
@@ -48,7 +51,7 @@ fn another_distance_is_kept_and_reads_no_photograph_again() {
     let (strict, loose) = (grouped(&mut store, Some(0)), grouped(&mut store, Some(16)));
     assert!(strict.alike <= loose.alike && 0 < loose.alike, "{strict} {loose}");
     assert_eq!((strict.unread, loose.unread), (0, 0));
-    assert_eq!(distance(&project.open_store().unwrap()).unwrap(), 16);
+    assert_eq!(config(&project.open_store().unwrap()).unwrap().most_distance, 16);
     assert_eq!(grouped(&mut store, None), loose);
     assert_eq!(grouped(&mut store, Some(99)).distance, 16);
 }
@@ -60,7 +63,8 @@ fn a_photograph_that_is_gone_is_told_and_grouped_by_region() {
     std::fs::remove_file(dir.path().join("pictures/scene_0001.png")).unwrap();
     let mut told = Vec::new();
     let mut store = project.open_store().unwrap();
-    let report = group(&mut store, Some(0), &mut |event| told.push(format!("{event:?}")), &Cancel::new()).unwrap();
+    let exact = GroupConfig { most_distance: 0, ..GroupConfig::default() };
+    let report = group(&mut store, &exact, &mut |event| told.push(format!("{event:?}")), &Cancel::new()).unwrap();
     assert_eq!((report.unread, report.alike), (6, 12));
     assert!(told.iter().any(|text| text.contains("scene_0001.png")), "{told:?}");
     assert!(report.to_string().contains("the photographs of 6 could not be read"));
@@ -73,6 +77,33 @@ fn a_grouping_that_is_stopped_changes_no_group() {
     let cancel = Cancel::new();
     cancel.cancel();
     let mut store = project.open_store().unwrap();
-    assert!(group(&mut store, None, &mut |_| {}, &cancel).is_err());
+    assert!(group(&mut store, &GroupConfig::default(), &mut |_| {}, &cancel).is_err());
     assert!(store.candidate_looks().unwrap().iter().all(|c| c.look.is_none()));
+}
+
+#[test]
+fn what_the_detector_saw_groups_the_candidates_of_a_round_when_it_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 4, 1);
+    let mut store = project.open_store().unwrap();
+    let candidates = store.candidate_looks().unwrap();
+    // Every second candidate shows the detector the same, the others something of their own.
+    let feature = |k: usize| {
+        let own = if k.is_multiple_of(2) { 0 } else { k };
+        RoiFeature::of(&std::array::from_fn::<f32, ROI_FEATURE_LENGTH, _>(|d| ((d * (own + 1)) as f32).sin())).unwrap()
+    };
+    let round = candidates[0].round;
+    assert!(candidates.iter().all(|c| c.round == round));
+    let known = candidates.iter().enumerate().skip(1).map(|(k, c)| (c.image, c.bbox, feature(k)));
+    store.put_features(round, known).unwrap();
+    let off =
+        group(&mut store, &GroupConfig { most_distance: 0, ..GroupConfig::default() }, &mut |_| {}, &Cancel::new());
+    let asked = GroupConfig { most_distance: 0, least_cosine: Some(0.95), ..GroupConfig::default() };
+    let on = group(&mut store, &asked, &mut |_| {}, &Cancel::new()).unwrap();
+    assert!(off.unwrap().alike < on.alike, "{on}");
+    assert_eq!((on.cosine, on.without_features), (Some(0.95), 1));
+    assert!(on.to_string().contains("cosine 0.95") && on.to_string().contains("mine their rounds again"), "{on}");
+    let group_of = |k: usize| store.candidate_row(candidates[k].id).unwrap().group;
+    assert!(group_of(2).is_some() && group_of(2) == group_of(4));
+    assert_eq!(config(&project.open_store().unwrap()).unwrap(), asked, "kept for the next time");
 }

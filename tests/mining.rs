@@ -1,7 +1,7 @@
 //! Mining from outside: against a brute-force oracle, and on images whose answer is known.
 
 use proptest::prelude::*;
-use quarry::domain::{Annotation, AnnotationSource, Detection, FaceShape, FalsePositiveKind, ImageId, Look};
+use quarry::domain::{Annotation, AnnotationSource, Detection, FaceShape, FalsePositiveKind, ImageId, Look, RoundId};
 use quarry::geometry::{BoundingBox, Ellipse};
 use quarry::mining::{
     DetectionClass, GroupConfig, Groupable, MiningConfig, classify, group_alike, group_boxes, mine_image,
@@ -83,7 +83,8 @@ fn low_scores_and_broken_boxes_are_not_mined() {
 }
 
 fn groupable(image: i64, b: BoundingBox, content: u8, perceptual: u64) -> Groupable {
-    Groupable { image: ImageId(image), bbox: b, look: Some(Look { content: [content; 32], perceptual }) }
+    let look = Some(Look { content: [content; 32], perceptual });
+    Groupable { round: RoundId(1), image: ImageId(image), bbox: b, look, feature: None }
 }
 
 #[test]

@@ -38,7 +38,8 @@ fn a_group_is_decided_in_one_stroke_and_taken_back_in_one() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(&dir, 4, 2, "");
     let mut store = project.open_store().unwrap();
-    group(&mut store, Some(0), &mut |_| {}, &Cancel::new()).unwrap();
+    let exact = quarry::mining::GroupConfig { most_distance: 0, ..Default::default() };
+    group(&mut store, &exact, &mut |_| {}, &Cancel::new()).unwrap();
     let first = store.candidate_row(queue(&project)[0]).unwrap();
     let size = u64::from(first.group_size);
     assert!((2..24).contains(&size), "{size}");

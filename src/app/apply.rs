@@ -256,7 +256,7 @@ impl QuarryApp {
                     adjusting.ellipse = ellipse;
                 }
             }
-            ReviewCommand::SetGroupDistance(distance) => self.review.group_distance = distance,
+            ReviewCommand::SetGrouping(grouping) => self.review.grouping = grouping,
             ReviewCommand::Regroup => self.start_grouping(),
             ReviewCommand::SearchHistory(text) => {
                 self.review.history.text = text;

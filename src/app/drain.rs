@@ -161,8 +161,8 @@ impl QuarryApp {
                     self.review.show_row(by.sees(*row));
                 }
             }
-            ReadReply::ReviewSetUp { filter, group_distance } => {
-                self.review.group_distance = group_distance;
+            ReadReply::ReviewSetUp { filter, grouping } => {
+                self.review.grouping = grouping;
                 if let Some(text) = filter {
                     self.review.filter = ReviewFilter::from_json(&text);
                 }

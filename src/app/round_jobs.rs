@@ -124,7 +124,7 @@ impl QuarryApp {
 
     pub(super) fn start_grouping(&mut self) {
         let Some(session) = &self.session else { return self.say_error("Open a project first") };
-        let work = work::group(session.project.clone(), self.review.group_distance);
+        let work = work::group(session.project.clone(), self.review.grouping);
         self.start_job(JobKind::Grouping, work);
     }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::command::ImportKind;
 use crate::domain::Progress;
 use crate::jobs::Work;
+use crate::mining::GroupConfig;
 use crate::training::RoundConfig;
 #[cfg(feature = "torch")]
 use crate::workflow;
@@ -32,11 +33,11 @@ pub fn import(project: Project, kind: ImportKind, path: PathBuf) -> Work<WorkEve
     })
 }
 
-/// Groups the candidates that look alike anew; `distance`: most bits in which the perceptual hashes of two may differ.
-pub fn group(project: Project, distance: u32) -> Work<WorkEvent> {
+/// Groups the candidates that look alike anew.
+pub fn group(project: Project, config: GroupConfig) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
         let mut store = project.open_store().map_err(|e| e.to_string())?;
-        let report = find_groups(&mut store, Some(distance), tell, cancel).map_err(|e| e.to_string())?;
+        let report = find_groups(&mut store, &config, tell, cancel).map_err(|e| e.to_string())?;
         Ok(report.to_string())
     })
 }

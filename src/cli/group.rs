@@ -4,21 +4,39 @@ use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
 use crate::mining::GroupConfig;
 use crate::workflow::Project;
-use crate::workflow::group::group;
+use crate::workflow::group::{config, group};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  quarry group --project faces --distance 8")]
+#[command(after_help = "Example:\n  quarry group --project faces --distance 8 --cosine 0.97")]
 pub struct GroupArgs {
     /// Bits of 64 in which the perceptual hashes of two crops may differ to be alike, 0 to 16; the project's own when left out
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(0..=i64::from(GroupConfig::DISTANCE_MAX)))]
     distance: Option<u32>,
+    /// Least cosine of what the detector saw in two candidates of a round to be alike, 0.8 to 1, or `off`; the project's own when left out
+    #[arg(long, value_name = "COSINE", value_parser = cosine)]
+    cosine: Option<LeastCosine>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LeastCosine(Option<f32>);
+
+fn cosine(word: &str) -> Result<LeastCosine, String> {
+    if word == "off" {
+        return Ok(LeastCosine(None));
+    }
+    let number = word.parse().ok().filter(|cosine| (GroupConfig::COSINE_MIN..=1.0).contains(cosine));
+    number.map(|cosine| LeastCosine(Some(cosine))).ok_or_else(|| format!("`{word}` is neither 0.8 to 1 nor `off`"))
 }
 
 pub fn run(args: &GroupArgs, context: &Context) -> anyhow::Result<()> {
     let mut store = Project::open(&context.project_dir())?.open_store()?;
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
-    let report = group(&mut store, args.distance, &mut |e| console.show(e), &cancel)?;
+    let own = config(&store)?;
+    let most_distance = args.distance.unwrap_or(own.most_distance);
+    let least_cosine = args.cosine.map_or(own.least_cosine, |asked| asked.0);
+    let asked = GroupConfig { most_distance, least_cosine, ..own };
+    let report = group(&mut store, &asked, &mut |e| console.show(e), &cancel)?;
     drop(console);
     context.print(&report, || format!("{report}."))
 }

@@ -35,6 +35,8 @@ mod pyramid;
 #[cfg(feature = "torch")]
 mod resnet;
 #[cfg(feature = "torch")]
+mod roi_features;
+#[cfg(feature = "torch")]
 mod roi_head;
 #[cfg(feature = "torch")]
 mod roi_loss;

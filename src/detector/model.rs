@@ -14,6 +14,7 @@ use super::backbone::Backbone;
 use super::config::{DetectionConfig, Precision};
 use super::parameters::{Builder, Parameter, Source};
 use super::postprocess::{self, LabelledDetection};
+use super::roi_features;
 use super::roi_head::RoiHead;
 use super::roi_loss::{Candidates, RoiBatch};
 use super::rpn::Rpn;
@@ -23,7 +24,7 @@ use super::sampling::Draw;
 use super::transform;
 use super::truth::Truth;
 use super::{DetectorConfig, DetectorError, NetworkImage, SamplerConfig, SamplerCounts, TrainingSample};
-use crate::domain::Detection;
+use crate::domain::{Detection, RoiFeature};
 
 /// A Faster R-CNN with its weights on a device.
 ///
@@ -49,6 +50,14 @@ pub struct LossReport {
     pub loss_ellipse: Tensor,
     pub total: Tensor,
     pub counts: SamplerCounts,
+}
+
+/// What one image's proposals came to.
+struct Found {
+    /// With the number of the proposal.
+    detections: Vec<(LabelledDetection, usize)>,
+    /// `[proposals, F]`.
+    features: Tensor,
 }
 
 impl Detector {
@@ -175,7 +184,25 @@ impl Detector {
     /// Detections of each prepared picture, in pixels of its photograph, best first. Pictures of one batch are padded to the
     /// largest.
     pub fn detect_prepared(&self, images: &[&NetworkImage]) -> Result<Vec<Vec<LabelledDetection>>, DetectorError> {
-        guarded("detecting", || tch::no_grad(|| self.detect_unguarded(images)))
+        let found = guarded("detecting", || tch::no_grad(|| self.detect_unguarded(images)))?;
+        Ok(found.into_iter().map(|image| image.detections.into_iter().map(|(found, _)| found).collect()).collect())
+    }
+
+    /// What [`Detector::detect`] finds, each with the features of the proposal it came from.
+    pub fn detect_with_features(
+        &self,
+        image: &RgbImage,
+    ) -> Result<Vec<(Detection, Option<RoiFeature>)>, DetectorError> {
+        let prepared = NetworkImage::prepare(image, &self.config)?;
+        guarded("detecting", || {
+            tch::no_grad(|| {
+                let found = self.detect_unguarded(&[&prepared])?.remove(0);
+                let rows: Vec<i64> = found.detections.iter().map(|(_, proposal)| *proposal as i64).collect();
+                let rows = Tensor::from_slice(&rows).to_device(self.device);
+                let features = roi_features::short(&found.features.index_select(0, &rows));
+                Ok(found.detections.iter().zip(features).map(|((found, _), f)| (found.detection, f)).collect())
+            })
+        })
     }
 
     /// What the backbone's stages (conv2_x onwards, `[1, C, H, W]` each) see in a prepared picture, to compare or inspect weights.
@@ -186,7 +213,7 @@ impl Detector {
         })
     }
 
-    fn detect_unguarded(&self, images: &[&NetworkImage]) -> Result<Vec<Vec<LabelledDetection>>, DetectorError> {
+    fn detect_unguarded(&self, images: &[&NetworkImage]) -> Result<Vec<Found>, DetectorError> {
         let x = transform::batch(images, self.config.flavour, self.device)?;
         let padded = (x.size()[2], x.size()[3]);
         let maps = self.backbone.forward(&x);
@@ -198,7 +225,8 @@ impl Detector {
             let count = proposals.size()[0];
             let own = output.rows(start, count);
             start += count;
-            postprocess::detections(&own, proposals, image, &self.config.detection)
+            let detections = postprocess::detections(&own, proposals, image, &self.config.detection);
+            Found { detections, features: own.features }
         };
         Ok(proposals.iter().zip(images).map(&mut of_image).collect())
     }

@@ -23,13 +23,14 @@ pub struct LabelledDetection {
     pub label: i64,
 }
 
-/// Detections of one image, best first: score above the threshold, NMS in each class, at most as many as wanted.
+/// Detections of one image, best first, each with the number of the proposal it came from: score above the threshold, NMS in each
+/// class, at most as many as wanted.
 pub(super) fn detections(
     output: &RoiOutput,
     proposals: &Tensor,
     image: &NetworkImage,
     config: &DetectionConfig,
-) -> Vec<LabelledDetection> {
+) -> Vec<(LabelledDetection, usize)> {
     if proposals.size()[0] == 0 {
         return Vec::new();
     }
@@ -59,7 +60,7 @@ pub(super) fn detections(
             ellipse: ellipse.map(|e| to_image.ellipse(&e)),
             score: found.scores[k],
         };
-        LabelledDetection { detection, label: found.labels[k] }
+        (LabelledDetection { detection, label: found.labels[k] }, found.proposals[k])
     };
     found.best(config).into_iter().map(detection).collect()
 }

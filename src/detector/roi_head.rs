@@ -35,6 +35,8 @@ pub(super) struct RoiHead {
 /// What the second stage says about n RoIs, image by image.
 #[derive(Debug)]
 pub(super) struct RoiOutput {
+    /// `[n, F]`: what the last layers judge by.
+    pub features: Tensor,
     pub logits: Tensor,
     pub codes: Tensor,
     pub ellipses: Option<Tensor>,
@@ -44,7 +46,8 @@ impl RoiOutput {
     /// `count` RoIs from `start` on.
     pub fn rows(&self, start: i64, count: i64) -> Self {
         let rows = |t: &Tensor| t.narrow(0, start, count);
-        Self { logits: rows(&self.logits), codes: rows(&self.codes), ellipses: self.ellipses.as_ref().map(rows) }
+        let (logits, codes, ellipses) = (rows(&self.logits), rows(&self.codes), self.ellipses.as_ref().map(rows));
+        Self { features: rows(&self.features), logits, codes, ellipses }
     }
 }
 
@@ -92,6 +95,7 @@ impl RoiHead {
             logits: self.scores.forward(&features),
             codes: self.codes.forward(&features),
             ellipses: self.ellipses.as_ref().map(|head| head.forward(&features)),
+            features,
         }
     }
 

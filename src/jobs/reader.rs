@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use super::{Clerk, Damage, Waker};
 use crate::domain::{Annotation, CandidateId, Detection, ImageId, ImageRecord, RoundId, RoundRecord};
+use crate::mining::GroupConfig;
 use crate::store::{
     CandidateQuery, CandidateRow, Cursor, CurveRow, Dataset, HistoryQuery, HistoryStep, Page, Store, StoreError,
     VerdictCounts,
 };
-use crate::workflow::group::distance;
+use crate::workflow::group::config as group_config;
 use crate::workflow::review::{People, ReviewNumbers, numbers, people};
 use crate::workflow::round_report::{RoundReport, round_report};
 use crate::workflow::{Project, WorkflowError};
@@ -88,7 +89,7 @@ pub enum ReadReply {
     Candidate(Box<CandidateRow>),
     ReviewSetUp {
         filter: Option<String>,
-        group_distance: u32,
+        grouping: GroupConfig,
     },
     /// What was asked cannot be told: the database is damaged.
     Damaged(Damage),
@@ -141,7 +142,7 @@ fn read(store: &mut Store, request: ReadRequest) -> Result<ReadReply, WorkflowEr
         ReadRequest::History { query, limit } => ReadReply::History(store.history_steps(&query, limit)?),
         ReadRequest::Candidate(candidate) => ReadReply::Candidate(Box::new(store.candidate_row(candidate)?)),
         ReadRequest::ReviewSetUp => {
-            ReadReply::ReviewSetUp { filter: store.setting(REVIEW_FILTER)?, group_distance: distance(store)? }
+            ReadReply::ReviewSetUp { filter: store.setting(REVIEW_FILTER)?, grouping: group_config(store)? }
         }
     })
 }

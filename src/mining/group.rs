@@ -1,18 +1,22 @@
 //! Near-duplicates among candidates: the same region of an image in one round or several, the same content, a look that differs in
-//! few bits. Must not know pixels, files or verdicts.
+//! few bits, features at a small angle. Must not know pixels, files or verdicts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::domain::{ImageId, Look};
+use super::alike_features;
+use crate::domain::{ImageId, Look, RoiFeature, RoundId};
 use crate::geometry::BoundingBox;
 
 /// A candidate as grouping sees it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Groupable {
+    pub round: RoundId,
     pub image: ImageId,
     pub bbox: BoundingBox,
     /// `None` where the photograph could not be read: grouped by its region alone.
     pub look: Option<Look>,
+    /// What the round's detector saw; `None` where it is not known.
+    pub feature: Option<RoiFeature>,
 }
 
 /// When two candidates are alike.
@@ -22,26 +26,33 @@ pub struct GroupConfig {
     pub least_iou: f64,
     /// Perceptual hashes that differ in no more bits than this show the same; 0 wants equal hashes.
     pub most_distance: u32,
+    /// Features of one round whose cosine is this or more show the same to the detector; `None`: they are not compared.
+    pub least_cosine: Option<f32>,
 }
 
 impl GroupConfig {
     /// The largest distance that makes sense: of two crops that have nothing to do with each other some 32 of 64 bits differ.
     pub const DISTANCE_MAX: u32 = 16;
+    /// The smallest cosine that can be asked for: below it, most candidates of a round are alike.
+    pub const COSINE_MIN: f32 = 0.8;
 }
 
 impl Default for GroupConfig {
     fn default() -> Self {
-        Self { least_iou: 0.5, most_distance: 6 }
+        Self { least_iou: 0.5, most_distance: 6, least_cosine: None }
     }
 }
 
-/// Groups candidates that are in the order of their rank (best first): first by region, then by equal content, then by look. The
-/// places of each group's members, in rank order; candidates that are like no other make groups of one.
+/// Groups candidates that are in the order of their rank (best first): first by region, then by equal content, then by look, then by
+/// the detector's features. The places of each group's members, in rank order; candidates that are like no other make groups of one.
 pub fn group_alike(items: &[Groupable], config: &GroupConfig) -> Vec<Vec<usize>> {
     let mut leader_of: Vec<usize> = (0..items.len()).collect();
     join_regions(items, config.least_iou, &mut leader_of);
     join_contents(items, &mut leader_of);
     join_looks(items, config.most_distance, &mut leader_of);
+    if let Some(least_cosine) = config.least_cosine {
+        join_features(items, least_cosine.max(GroupConfig::COSINE_MIN), &mut leader_of);
+    }
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut number: HashMap<usize, usize> = HashMap::new();
     for at in 0..items.len() {
@@ -111,6 +122,24 @@ fn join_looks(items: &[Groupable], most_distance: u32, leader_of: &mut [usize]) 
         match leaders.first_alike(&look) {
             Some(known) => unite(leader_of, known, at),
             None => leaders.add(at, look),
+        }
+    }
+}
+
+/// Each group's best candidate joins the first one of its round before it that looks alike to the detector and joined nobody itself.
+fn join_features(items: &[Groupable], least_cosine: f32, leader_of: &mut [usize]) {
+    let mut of_round: BTreeMap<RoundId, Vec<(usize, RoiFeature)>> = BTreeMap::new();
+    for (at, item) in items.iter().enumerate().filter(|(at, _)| leader_of[*at] == *at) {
+        if let Some(feature) = item.feature {
+            of_round.entry(item.round).or_default().push((at, feature));
+        }
+    }
+    for members in of_round.values() {
+        let features: Vec<RoiFeature> = members.iter().map(|(_, feature)| *feature).collect();
+        for (place, first) in alike_features::first_alike(&features, least_cosine).into_iter().enumerate() {
+            if let Some(first) = first {
+                unite(leader_of, members[first].0, members[place].0);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //! database nor the detector.
 
 mod agreement;
+mod alike_features;
 mod classify;
 mod estimate;
 mod group;

@@ -167,16 +167,16 @@ fn group_size(c: &Connection, group: GroupId) -> Result<u32, StoreError> {
 
 /// Where a candidate lies, exactly: a deterministic detector finds the same boxes again.
 #[derive(PartialEq, Eq, Hash)]
-struct Place(i64, [u64; 4]);
+pub(super) struct Place(i64, [u64; 4]);
 
 impl Place {
-    fn of(image: ImageId, b: &BoundingBox) -> Self {
+    pub(super) fn of(image: ImageId, b: &BoundingBox) -> Self {
         // Adding zero makes -0.0 and 0.0 the same place.
         Self(image.0, [b.x1, b.y1, b.x2, b.y2].map(|v| (v + 0.0).to_bits()))
     }
 }
 
-fn stored_boxes(tx: &Transaction<'_>, round: RoundId) -> Result<HashMap<Place, i64>, StoreError> {
+pub(super) fn stored_boxes(tx: &Transaction<'_>, round: RoundId) -> Result<HashMap<Place, i64>, StoreError> {
     let mut statement = tx.prepare("SELECT id, image_id, x1, y1, x2, y2 FROM candidates WHERE round_id = ?1")?;
     let rows =
         statement.query_map([round.0], |r| Ok((Place::of(ImageId(r.get(1)?), &bounding_box(r, 2)?), r.get(0)?)))?;

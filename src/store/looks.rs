@@ -4,13 +4,14 @@ use rusqlite::{Connection, params};
 
 use super::columns::bounding_box;
 use super::{Store, StoreError};
-use crate::domain::{CandidateId, ImageId, Look};
+use crate::domain::{CandidateId, ImageId, Look, RoundId};
 use crate::geometry::BoundingBox;
 
 /// A candidate as grouping sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CandidateLook {
     pub id: CandidateId,
+    pub round: RoundId,
     pub image: ImageId,
     pub bbox: BoundingBox,
     pub score: f32,
@@ -44,7 +45,7 @@ impl Store {
 
     fn looks(&self, filter: &str, order: &str) -> Result<Vec<CandidateLook>, StoreError> {
         let sql = format!(
-            "SELECT c.id, c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, l.content, l.perceptual
+            "SELECT c.id, c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, l.content, l.perceptual, c.round_id
              FROM candidates c LEFT JOIN looks l ON l.candidate_id = c.id {filter} ORDER BY {order}"
         );
         self.read(|c| read_looks(c, &sql))
@@ -57,8 +58,8 @@ fn read_looks(c: &Connection, sql: &str) -> Result<Vec<CandidateLook>, StoreErro
         let content: Option<[u8; 32]> = r.get(7)?;
         let perceptual: Option<i64> = r.get(8)?;
         let look = content.zip(perceptual).map(|(content, bits)| Look { content, perceptual: bits as u64 });
-        let (id, image) = (CandidateId(r.get(0)?), ImageId(r.get(1)?));
-        Ok(CandidateLook { id, image, bbox: bounding_box(r, 2)?, score: r.get(6)?, look })
+        let (id, image, round) = (CandidateId(r.get(0)?), ImageId(r.get(1)?), RoundId(r.get(9)?));
+        Ok(CandidateLook { id, round, image, bbox: bounding_box(r, 2)?, score: r.get(6)?, look })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -8,8 +8,11 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::{Store, StoreError};
 
 /// Number n brings `PRAGMA user_version` from n-1 to n.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_project.sql"), include_str!("migrations/0002_looks_and_settings.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_project.sql"),
+    include_str!("migrations/0002_looks_and_settings.sql"),
+    include_str!("migrations/0003_features.sql"),
+];
 
 /// Brings the database to the newest format. A backup is written before the first change; all changes are one transaction.
 pub(super) fn migrate(store: &Store) -> Result<(), StoreError> {
@@ -88,6 +91,7 @@ mod tests {
         let mut store = Store::open(&path).unwrap();
         assert_eq!(store.annotators().unwrap(), ["Ada"]);
         assert!(store.candidate_looks().unwrap().is_empty());
+        assert!(store.candidate_features().unwrap().is_empty());
         store.set_setting("filter", "one").unwrap();
         store.set_setting("filter", "two").unwrap();
         assert_eq!(store.setting("filter").unwrap().as_deref(), Some("two"));

@@ -15,6 +15,7 @@ mod datasets;
 mod detections;
 mod error;
 mod exchange;
+mod features;
 mod gestures;
 mod ground_truth;
 mod groups;

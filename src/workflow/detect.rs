@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use image::RgbImage;
 use serde::Serialize;
 
 use super::project::write_atomically;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::{decode_rgb, is_photograph, photograph_file};
-use crate::detector::{Detector, choose_device};
+use crate::detector::{Detector, DetectorError, choose_device};
 use crate::domain::{Cancel, Detection, Progress};
 
 /// How detections are written.
@@ -82,6 +83,17 @@ pub(super) fn detect_files(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<Vec<Vec<Detection>>, WorkflowError> {
+    on_files(|picture| detector.detect(picture), files, what, observer, cancel)
+}
+
+/// [`detect_files`] with another way to detect.
+pub(super) fn on_files<T>(
+    detect: impl Fn(&RgbImage) -> Result<Vec<T>, DetectorError>,
+    files: &[PathBuf],
+    what: &str,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<T>>, WorkflowError> {
     let mut out = Vec::with_capacity(files.len());
     for (done, file) in files.iter().enumerate() {
         cancel.wait_while_paused();
@@ -90,7 +102,7 @@ pub(super) fn detect_files(
         }
         observer(WorkEvent::Progress(Progress { what: what.to_owned(), done: done as u64, total: files.len() as u64 }));
         match decode_rgb(file) {
-            Ok(image) => out.push(detector.detect(&image)?),
+            Ok(image) => out.push(detect(&image)?),
             Err(error) => {
                 observer(WorkEvent::Log(format!("Left out: {error}")));
                 out.push(Vec::new());

@@ -13,14 +13,15 @@ use crate::geometry::BoundingBox;
 use crate::mining::{GroupConfig, Groupable, group_alike, look_of};
 use crate::store::Store;
 
-/// The setting that holds the distance which was asked for last.
+/// The settings that hold what was asked for last.
 const DISTANCE: &str = "group_distance";
+const COSINE: &str = "group_cosine";
 /// Photographs whose looks are kept with one transaction.
 const IMAGES_AT_ONCE: usize = 64;
 const WHAT: &str = "Looking at the crops";
 
 /// What grouping found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GroupReport {
     pub candidates: usize,
     /// Groups of two or more.
@@ -30,39 +31,62 @@ pub struct GroupReport {
     /// Candidates whose photograph could not be read: grouped by their region alone.
     pub unread: usize,
     pub distance: u32,
+    /// `null` where features were not compared.
+    pub cosine: Option<f32>,
+    /// Candidates whose features are not known; counted only where features were compared.
+    pub without_features: usize,
 }
 
 impl fmt::Display for GroupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { candidates, groups, alike, unread, distance } = self;
-        write!(f, "{alike} of {candidates} candidates are alike, in {groups} groups (distance {distance})")?;
-        if 0 < *unread { write!(f, "; the photographs of {unread} could not be read") } else { Ok(()) }
+        let Self { candidates, groups, alike, unread, distance, cosine, without_features } = self;
+        write!(f, "{alike} of {candidates} candidates are alike, in {groups} groups (distance {distance}")?;
+        match cosine {
+            Some(cosine) => write!(f, ", cosine {cosine})")?,
+            None => write!(f, ")")?,
+        }
+        if 0 < *unread {
+            write!(f, "; the photographs of {unread} could not be read")?;
+        }
+        if 0 < *without_features {
+            write!(f, "; the features of {without_features} are not known: mine their rounds again to compare them")?;
+        }
+        Ok(())
     }
 }
 
-/// The distance that the project's groups were made with, or the default.
-pub fn distance(store: &Store) -> Result<u32, WorkflowError> {
-    let kept = store.setting(DISTANCE)?.and_then(|text| text.parse().ok());
-    Ok(kept.unwrap_or(GroupConfig::default().most_distance))
+/// What the project's groups were made with, or the default.
+pub fn config(store: &Store) -> Result<GroupConfig, WorkflowError> {
+    let default = GroupConfig::default();
+    let most_distance = store.setting(DISTANCE)?.and_then(|text| text.parse().ok()).unwrap_or(default.most_distance);
+    let least_cosine = store.setting(COSINE)?.and_then(|text| text.parse().ok());
+    Ok(GroupConfig { most_distance, least_cosine, ..default })
 }
 
-/// Groups all candidates of all rounds anew. Crops that were looked at before are not read again, so that another distance (kept
-/// for the next time) costs little. Verdicts do not change.
+/// Groups all candidates of all rounds anew. Crops that were looked at before are not read again, so that another distance or cosine
+/// (kept for the next time) costs little. Verdicts do not change.
 pub fn group(
     store: &mut Store,
-    most_distance: Option<u32>,
+    config: &GroupConfig,
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<GroupReport, WorkflowError> {
     look_at_new_crops(store, observer, cancel)?;
-    let most_distance = match most_distance {
-        Some(asked) => asked.min(GroupConfig::DISTANCE_MAX),
-        None => distance(store)?,
-    };
+    let most_distance = config.most_distance.min(GroupConfig::DISTANCE_MAX);
+    let least_cosine = config.least_cosine.map(|cosine| cosine.clamp(GroupConfig::COSINE_MIN, 1.0));
+    let config = GroupConfig { most_distance, least_cosine, ..*config };
     let candidates = store.candidate_looks()?;
-    let items: Vec<Groupable> =
-        candidates.iter().map(|c| Groupable { image: c.image, bbox: c.bbox, look: c.look }).collect();
-    let config = GroupConfig { most_distance, ..GroupConfig::default() };
+    let features = if least_cosine.is_some() { store.candidate_features()? } else { HashMap::new() };
+    let items: Vec<Groupable> = candidates
+        .iter()
+        .map(|c| Groupable {
+            round: c.round,
+            image: c.image,
+            bbox: c.bbox,
+            look: c.look,
+            feature: features.get(&c.id).copied(),
+        })
+        .collect();
     let groups: Vec<Vec<CandidateId>> = group_alike(&items, &config)
         .into_iter()
         .filter(|members| 1 < members.len())
@@ -70,12 +94,15 @@ pub fn group(
         .collect();
     store.set_groups(&groups)?;
     store.set_setting(DISTANCE, &most_distance.to_string())?;
+    store.set_setting(COSINE, &least_cosine.map_or_else(|| "off".to_owned(), |cosine| cosine.to_string()))?;
     Ok(GroupReport {
         candidates: candidates.len(),
         groups: groups.len(),
         alike: groups.iter().map(Vec::len).sum(),
         unread: items.iter().filter(|item| item.look.is_none()).count(),
         distance: most_distance,
+        cosine: least_cosine,
+        without_features: least_cosine.map_or(0, |_| items.iter().filter(|item| item.feature.is_none()).count()),
     })
 }
 

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::detect::detect_files;
-use super::group::group;
+use super::detect::on_files;
+use super::group::{config as group_config, group};
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::detector::{DetectionConfig, Detector, choose_device};
-use crate::domain::{Cancel, FalsePositiveKind, RoundRecord, RoundState};
+use crate::domain::{Cancel, Detection, FalsePositiveKind, RoundRecord, RoundState};
 use crate::mining::{MiningConfig, mine_image};
 use crate::store::{NewCandidate, Store};
 use crate::training::{RoundConfig, last_model};
@@ -48,7 +48,10 @@ pub fn mine(
     detector.set_detection(detection);
     let images = Split::new(&store.images()?, &store.datasets()?, &config)?.training;
     let files = images.iter().map(|i| store.image_file(i.id)).collect::<Result<Vec<_>, _>>()?;
-    let found = detect_files(&detector, &files, "Detecting on the training images", observer, cancel)?;
+    let detect = |picture: &_| detector.detect_with_features(picture);
+    let seen = on_files(detect, &files, "Detecting on the training images", observer, cancel)?;
+    let found: Vec<Vec<Detection>> =
+        seen.iter().map(|of_image| of_image.iter().map(|(detection, _)| *detection).collect()).collect();
 
     let truth = store.all_ground_truth()?;
     let mut candidates = Vec::new();
@@ -67,8 +70,13 @@ pub fn mine(
     let rows: Vec<_> = images.iter().map(|i| i.id).zip(found).collect();
     store.replace_detections(round.id, &rows)?;
     store.replace_candidates(round.id, &candidates)?;
+    let of_images = images.iter().zip(seen);
+    let features =
+        of_images.flat_map(|(image, of_image)| of_image.into_iter().map(move |(d, f)| (image.id, d.bbox, f)));
+    store.put_features(round.id, features.filter_map(|(image, bbox, feature)| Some((image, bbox, feature?))))?;
     store.set_round_state(round.id, RoundState::Mined)?;
-    let groups = group(&mut store, None, observer, cancel)?;
+    let alike = group_config(&store)?;
+    let groups = group(&mut store, &alike, observer, cancel)?;
     observer(WorkEvent::Log(format!(
         "Round {}: {} candidates on {} images; {groups}",
         report.round, report.candidates, report.images

@@ -1,5 +1,7 @@
 //! The panel that changes the filter, the order and how alike a group is. Every change counts at once.
 
+use std::ops::RangeInclusive;
+
 use egui::{Button, ComboBox, DragValue, Slider, TextEdit, Ui};
 
 use super::filter::{Order, ReviewFilter, SIZE_MAX, ShownVerdicts, kind_text};
@@ -118,17 +120,39 @@ fn people(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
 
 /// How alike the members of a group are. Groups are found anew on the button, as that may take a while.
 fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
-    let mut distance = view.model.group_distance;
+    let mut grouping = view.model.grouping;
     ui.label("Alike up to");
-    let slider = Slider::new(&mut distance, 0..=GroupConfig::DISTANCE_MAX).suffix(" of 64 bits");
+    let slider = Slider::new(&mut grouping.most_distance, 0..=GroupConfig::DISTANCE_MAX).suffix(" of 64 bits");
     let hint = "Two crops whose perceptual hashes differ in no more bits are one group; 0 wants equal hashes";
     if ui.name_inputs("Group distance", |ui| ui.add(slider)).on_hover_text(hint).changed() {
-        view.push(ReviewCommand::SetGroupDistance(distance));
+        view.push(ReviewCommand::SetGrouping(grouping));
     }
-    if ui.add(Button::new("Group again")).on_hover_text("Find the groups anew with this distance").clicked() {
+    if least_cosine(ui, &mut grouping.least_cosine) {
+        view.push(ReviewCommand::SetGrouping(grouping));
+    }
+    if ui.add(Button::new("Group again")).on_hover_text("Find the groups anew with these settings").clicked() {
         view.push(ReviewCommand::Regroup);
     }
     ui.add_space(theme::GAP);
+}
+
+/// One step of the slider beyond a cosine of 1 compares nothing.
+fn least_cosine(ui: &mut Ui, least: &mut Option<f32>) -> bool {
+    const STEP: f32 = 0.01;
+    let off = 1.0 + STEP;
+    let mut shown = least.unwrap_or(off);
+    ui.label("or to the detector from");
+    let text = move |value: f64, _: RangeInclusive<usize>| {
+        if 1.0 + f64::from(STEP) / 2.0 < value { "off".to_owned() } else { format!("cosine {value:.2}") }
+    };
+    let slider = Slider::new(&mut shown, GroupConfig::COSINE_MIN..=off).step_by(f64::from(STEP)).custom_formatter(text);
+    let hint = "Two candidates of a round whose features in the detector lie at this cosine or more are one group. Rounds that were \
+                mined before there were features have to be mined again";
+    let changed = ui.name_inputs("Group cosine", |ui| ui.add(slider)).on_hover_text(hint).changed();
+    if changed {
+        *least = (shown < 1.0 + STEP / 2.0).then_some(shown.min(1.0));
+    }
+    changed
 }
 
 fn choose(ui: &mut Ui, name: &str, selected: &str, content: impl FnOnce(&mut Ui)) {

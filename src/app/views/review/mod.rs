@@ -31,6 +31,7 @@ use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::key_button::{key_button, key_button_colored};
 use crate::domain::{CandidateId, Verdict};
+use crate::mining::GroupConfig;
 
 /// What the review's commands are.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +46,7 @@ pub enum ReviewCommand {
     Open(usize),
     Adjust(crate::geometry::Ellipse),
     DismissFailure,
-    SetGroupDistance(u32),
+    SetGrouping(GroupConfig),
     /// Finds the groups anew with the distance that is set.
     Regroup,
     SearchHistory(String),

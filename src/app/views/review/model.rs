@@ -60,7 +60,7 @@ pub struct ReviewModel<Key> {
     /// The rest of the group that was decided on last.
     pub offer: Option<GroupOffer>,
     /// Most bits in which the hashes of alike candidates differ.
-    pub group_distance: u32,
+    pub grouping: GroupConfig,
     pub history: HistoryModel,
     pub people: Option<People>,
     pub(super) rows: Vec<CandidateRow>,
@@ -90,7 +90,7 @@ impl<Key> Default for ReviewModel<Key> {
             total: None,
             numbers: None,
             offer: None,
-            group_distance: GroupConfig::default().most_distance,
+            grouping: GroupConfig::default(),
             history: HistoryModel::default(),
             people: None,
             rows: Vec::new(),

@@ -1,0 +1,42 @@
+//! What the detector saw in candidates. Must not know how alike is alike enough.
+
+use std::collections::HashMap;
+
+use rusqlite::params;
+
+use super::candidates::{Place, stored_boxes};
+use super::{Store, StoreError};
+use crate::domain::{CandidateId, ImageId, RoiFeature, RoundId};
+use crate::geometry::BoundingBox;
+
+impl Store {
+    /// Keeps the features of a round's candidates, found by image and box, in one transaction. Boxes that are no candidate's are
+    /// passed over.
+    pub fn put_features(
+        &mut self,
+        round: RoundId,
+        features: impl Iterator<Item = (ImageId, BoundingBox, RoiFeature)>,
+    ) -> Result<(), StoreError> {
+        self.write(|tx| {
+            let candidates = stored_boxes(tx, round)?;
+            let sql = "INSERT INTO features (candidate_id, vector) VALUES (?1, ?2)
+                       ON CONFLICT DO UPDATE SET vector = excluded.vector";
+            let mut statement = tx.prepare_cached(sql)?;
+            for (image, bbox, feature) in features {
+                if let Some(candidate) = candidates.get(&Place::of(image, &bbox)) {
+                    statement.execute(params![candidate, feature.bytes()])?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The features of all candidates that have some.
+    pub fn candidate_features(&self) -> Result<HashMap<CandidateId, RoiFeature>, StoreError> {
+        self.read(|c| {
+            let mut statement = c.prepare("SELECT candidate_id, vector FROM features")?;
+            let rows = statement.query_map([], |r| Ok((CandidateId(r.get(0)?), RoiFeature::from_bytes(r.get(1)?))))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+}
