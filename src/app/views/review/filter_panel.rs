@@ -141,7 +141,7 @@ fn least_cosine(ui: &mut Ui, least: &mut Option<f32>) -> bool {
     const STEP: f32 = 0.01;
     let off = 1.0 + STEP;
     let mut shown = least.unwrap_or(off);
-    ui.label("or to the detector from");
+    ui.label("or RoI features from");
     let text = move |value: f64, _: RangeInclusive<usize>| {
         if 1.0 + f64::from(STEP) / 2.0 < value { "off".to_owned() } else { format!("cosine {value:.2}") }
     };
