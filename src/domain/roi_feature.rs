@@ -3,7 +3,7 @@
 /// Length of a [`RoiFeature`].
 pub const ROI_FEATURE_LENGTH: usize = 128;
 
-/// The direction of a RoI's features after a fixed random projection, in eighth-bit steps of its largest value. Comparable among RoIs
+/// The direction of a RoI's features after a fixed random projection, in 127ths of its largest value. Comparable among RoIs
 /// of one checkpoint only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoiFeature([i8; ROI_FEATURE_LENGTH]);
