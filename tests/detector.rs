@@ -196,10 +196,15 @@ fn hard_negatives_are_always_selected_and_ignored_regions_never() {
     promoted.hard_negatives = promoted.faces.clone();
     let counts = detector.losses(&[promoted], &SamplerConfig::default(), &mut rng()).unwrap().counts;
     assert_eq!((counts.forced, counts.rpn_forced), (0, 0));
-    // All of the picture is ignored: nothing is drawn, nothing is learnt.
+    // A face stays foreground where an ignored region hangs over it; nothing else of the region is drawn.
     let mut blind = taught;
     let (width, height) = (f64::from(blind.image.width), f64::from(blind.image.height));
     blind.ignored = vec![BoundingBox::new(-200.0, -200.0, width + 200.0, height + 200.0)];
+    let counts = detector.losses(&[blind.clone()], &SamplerConfig::default(), &mut rng()).unwrap().counts;
+    assert!(0 < counts.foreground && 0 < counts.rpn_foreground, "{counts:?}");
+    assert_eq!((counts.background, counts.rpn_background), (0, 0), "{counts:?}");
+    // All of a picture without faces is ignored: nothing is drawn, nothing is learnt.
+    (blind.faces, blind.ellipses) = (vec![], vec![]);
     let report = detector.losses(&[blind.clone()], &SamplerConfig::default(), &mut rng()).unwrap();
     let counts = report.counts;
     assert_eq!((counts.foreground, counts.background, counts.rpn_foreground, counts.rpn_background), (0, 0, 0, 0));

@@ -48,6 +48,15 @@ impl Detector {
         Ok(detector)
     }
 
+    /// A checkpoint's weights with other settings of the same architecture. Flavour and batch norm eps belong to the weights and come
+    /// with them.
+    pub fn load_with(path: &Path, settings: &DetectorConfig, device: Device) -> Result<Self, DetectorError> {
+        let found = Self::load_as(path, settings, Device::Cpu)?;
+        let (flavour, batch_norm_eps) = (found.config().flavour, found.config().batch_norm_eps);
+        let config = DetectorConfig { flavour, batch_norm_eps, ..settings.clone() };
+        Self::from_state(&config, device, found.state().into_iter().collect())
+    }
+
     /// Takes the backbone's weights from a file of a classification network (torchvision's names, with or without
     /// `backbone.body.`): conv1 to conv5_x, or VGG16's convolutions with fc6 and fc7. The file's flavour becomes the detector's.
     pub fn load_backbone(&mut self, path: &Path) -> Result<(), DetectorError> {

@@ -12,7 +12,8 @@ use super::parameters::{Builder, Init};
 #[derive(Debug)]
 pub(super) struct Convolution {
     weight: Tensor,
-    /// Batch norm's factor `[C, 1, 1, 1]`, multiplied into a weight that learns at each step; a frozen weight has it inside.
+    /// Batch norm's factor `[C, 1, 1, 1]`, multiplied into a weight that learns at each step; a frozen weight has it inside, and one
+    /// whose norm was folded before needs none.
     scale: Option<Tensor>,
     bias: Tensor,
     stride: i64,
@@ -66,7 +67,12 @@ impl Convolution {
         };
         let (scale, bias) = norm.scale_and_shift();
         let scale = scale.reshape([-1, 1, 1, 1]);
-        let (weight, scale) = if frozen { (channels_last(&(weight * scale)), None) } else { (weight, Some(scale)) };
+        let (weight, scale) = if frozen {
+            (channels_last(&(weight * scale)), None)
+        } else {
+            let folded = scale.eq(1.0).all().int64_value(&[]) == 1;
+            (weight, (!folded).then_some(scale))
+        };
         Self { weight, scale, bias, stride: shape.stride, padding: shape.kernel / 2 }
     }
 

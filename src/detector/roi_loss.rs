@@ -45,8 +45,9 @@ impl Candidates {
             SamplerKind::Random | SamplerKind::Ohem => 0.0,
         };
         let role = |(&(_, overlap), &ignored): (&(usize, f32), &bool)| match f64::from(overlap) {
-            _ if ignored => Role::Neither,
+            // A face stays one where an ignored region hangs over it.
             overlap if config.fg_iou <= overlap && !truth.faces.is_empty() => Role::Foreground,
+            _ if ignored => Role::Neither,
             overlap if lowest <= overlap && overlap < config.bg_iou.1 => Role::Background,
             _ => Role::Neither,
         };

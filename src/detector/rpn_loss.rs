@@ -66,8 +66,9 @@ fn draw_anchors(
     let matches = matches(anchors, truth, config);
     let ignored = truth.ignores(anchors);
     let role = |(&matched, &ignored): (&i64, &bool)| match matched {
-        _ if ignored => Role::Neither,
+        // A face stays one where an ignored region hangs over it.
         0.. => Role::Foreground,
+        _ if ignored => Role::Neither,
         BELOW_LOW => Role::Background,
         _ => Role::Neither,
     };

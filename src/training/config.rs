@@ -22,6 +22,8 @@ pub struct RoundConfig {
     pub hard_negatives: HardNegativeSource,
     pub init: RoundInit,
     pub flip: f64,
+    #[serde(default)]
+    pub scale_jitter: f64,
 
     pub iterations: u64,
     pub batch_images: u32,
@@ -123,6 +125,7 @@ impl RoundConfig {
         if self.train_folds.contains(&0) {
             return Err(lines.error("train_folds", "folds are counted from 1"));
         }
+        within(lines, "scale_jitter", self.scale_jitter, 0.0, 4.0)?;
         within(lines, "flip", self.flip, 0.0, 1.0)
     }
 

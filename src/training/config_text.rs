@@ -28,6 +28,10 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ("init", "Where the weights start: backbone (the paper's: the pretrained one) or previous (the last round's)."),
     ("flip", "Chance that an image is mirrored."),
     (
+        "scale_jitter",
+        "Images are trained on at 1 / (1 + this) to 1 + this times the shorter side, drawn for each; 0 (the paper's): at one size.",
+    ),
+    (
         "iterations",
         "Steps of the optimiser. Milestones and warm-up are fractions of it: this one number stretches everything.",
     ),

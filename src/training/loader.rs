@@ -16,7 +16,7 @@ use super::error::TrainingError;
 use super::order::{Order, Slot};
 use crate::detector::{DetectorConfig, NetworkImage, SamplerConfig, TrainingSample};
 use crate::domain::{Cancel, FaceShape, ImageId};
-use crate::geometry::BoundingBox;
+use crate::geometry::{BoundingBox, NetworkPx};
 
 /// A photograph with all that the round learns from it, in its own pixels. No faces: all of it is background.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,7 +80,7 @@ impl Loader {
         position: u64,
         unreadable: BTreeSet<usize>,
     ) -> Result<Self, TrainingError> {
-        let order = Order::new(config.seed, images.len(), config.flip);
+        let order = Order::new(config.seed, images.len(), config.flip, config.scale_jitter);
         let (detector, sampler) = (config.detector.clone(), config.sampler.clone());
         let source = Arc::new(Source { images, decode, detector, sampler });
         let (jobs, job_queue) = unbounded::<Slot>();
@@ -212,23 +212,25 @@ fn work(source: &Source, jobs: &Receiver<Slot>, results: &Sender<(Slot, Result<T
 fn load(source: &Source, slot: Slot) -> Result<TrainingSample, String> {
     let image = &source.images[slot.image];
     let picture = (source.decode)(&image.path)?;
-    let prepared = NetworkImage::prepare(&picture, &source.detector).map_err(|error| error.to_string())?;
+    let detector = source.detector.resized(slot.scale);
+    let prepared = NetworkImage::prepare(&picture, &detector).map_err(|error| error.to_string())?;
     let sample = sample_of(image, prepared, &source.sampler, slot.epoch);
     Ok(if slot.flip { sample.flipped() } else { sample })
 }
 
-/// Everything of the image in network pixels. Shapes without area are left out: they can't be learnt.
+/// Everything of the image in network pixels. Boxes of faces end at the picture's border, as proposals do; ellipses stay whole.
+/// Shapes without area inside the picture are left out: they can't be learnt.
 fn sample_of(image: &TrainingImage, prepared: NetworkImage, sampler: &SamplerConfig, epoch: u64) -> TrainingSample {
     let fit = prepared.fit;
-    let learnable = |face: &&FaceShape| {
-        let b = face.bounding_box();
-        b.is_finite() && b.width() > 0.0 && b.height() > 0.0
-    };
-    let shapes: Vec<&FaceShape> = image.faces.iter().filter(learnable).collect();
+    let (width, height) = (f64::from(prepared.width), f64::from(prepared.height));
+    let visible = |face: &FaceShape| fit.bounding_box(&face.bounding_box()).clipped(width, height);
+    let learnable = |b: &BoundingBox<NetworkPx>| b.is_finite() && b.width() > 0.0 && b.height() > 0.0;
+    let boxed = image.faces.iter().map(|face| (visible(face), face.ellipse().map(|e| fit.ellipse(&e))));
+    let (faces, ellipses) = boxed.filter(|(b, _)| learnable(b)).unzip();
     let hard = prioritised(image, sampler, epoch);
     TrainingSample {
-        faces: shapes.iter().map(|face| fit.bounding_box(&face.bounding_box())).collect(),
-        ellipses: shapes.iter().map(|face| face.ellipse().map(|e| fit.ellipse(&e))).collect(),
+        faces,
+        ellipses,
         hard_negatives: hard.iter().map(|b| fit.bounding_box(b)).collect(),
         ignored: image.ignored.iter().map(|b| fit.bounding_box(b)).collect(),
         image: prepared,

@@ -9,15 +9,18 @@ use rand_chacha::ChaCha8Rng;
 const ORDER_STREAM: u64 = 1 << 32;
 const FLIP_STREAM: u64 = 2 << 32;
 const STEP_STREAM: u64 = 3 << 32;
+const SCALE_STREAM: u64 = 4 << 32;
 
 /// One place in the endless sequence of images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slot {
     pub position: u64,
     pub epoch: u64,
     /// Index into the round's images.
     pub image: usize,
     pub flip: bool,
+    /// What the shorter side is multiplied by.
+    pub scale: f64,
 }
 
 /// The sequence: each epoch shows every image once, in an order drawn for that epoch.
@@ -25,14 +28,16 @@ pub struct Slot {
 pub struct Order {
     seed: u64,
     flip: f64,
+    scale_jitter: f64,
     epoch: u64,
     permutation: Vec<usize>,
 }
 
 impl Order {
-    /// `images` is at least 1; `flip` is the chance of a mirrored image.
-    pub fn new(seed: u64, images: usize, flip: f64) -> Self {
-        Self { seed, flip, epoch: 0, permutation: permutation(seed, 0, images) }
+    /// `images` is at least 1; `flip` is the chance of a mirrored image; sizes are drawn from 1 / (1 + `scale_jitter`) to
+    /// 1 + `scale_jitter`, evenly in the logarithm.
+    pub fn new(seed: u64, images: usize, flip: f64, scale_jitter: f64) -> Self {
+        Self { seed, flip, scale_jitter, epoch: 0, permutation: permutation(seed, 0, images) }
     }
 
     pub fn slot(&mut self, position: u64) -> Slot {
@@ -44,7 +49,13 @@ impl Order {
         }
         let image = self.permutation[(position % images as u64) as usize];
         let flip = stream(self.seed, FLIP_STREAM + epoch, image as u64).random_bool(self.flip);
-        Slot { position, epoch, image, flip }
+        let most = (1.0 + self.scale_jitter).ln();
+        let scale = if most == 0.0 {
+            1.0
+        } else {
+            stream(self.seed, SCALE_STREAM + epoch, image as u64).random_range(-most..=most).exp()
+        };
+        Slot { position, epoch, image, flip, scale }
     }
 }
 
@@ -74,7 +85,7 @@ mod tests {
 
     #[test]
     fn each_epoch_shows_every_image_once_in_its_own_order() {
-        let mut order = Order::new(7, 50, 0.5);
+        let mut order = Order::new(7, 50, 0.5, 0.0);
         let epoch =
             |order: &mut Order, e: u64| -> Vec<usize> { (0..50).map(|k| order.slot(e * 50 + k).image).collect() };
         let (first, second) = (epoch(&mut order, 0), epoch(&mut order, 1));
@@ -88,13 +99,17 @@ mod tests {
     #[test]
     fn any_position_is_reached_without_those_before_it() {
         let walked: Vec<Slot> = {
-            let mut order = Order::new(3, 7, 0.5);
+            let mut order = Order::new(3, 7, 0.5, 0.25);
             (0..40).map(|p| order.slot(p)).collect()
         };
-        assert_eq!(Order::new(3, 7, 0.5).slot(33), walked[33]);
+        assert_eq!(Order::new(3, 7, 0.5, 0.25).slot(33), walked[33]);
         let flips = walked.iter().filter(|slot| slot.flip).count();
         assert!((8..=32).contains(&flips), "{flips} of 40");
-        assert_ne!(Order::new(4, 7, 0.5).slot(33), walked[33]);
-        assert!((0..40).all(|p| !Order::new(3, 7, 0.0).slot(p).flip));
+        assert_ne!(Order::new(4, 7, 0.5, 0.25).slot(33), walked[33]);
+        let mut plain = Order::new(3, 7, 0.0, 0.0);
+        assert!((0..40).map(|p| plain.slot(p)).all(|slot| !slot.flip && slot.scale == 1.0));
+        let scales: Vec<f64> = walked.iter().map(|slot| slot.scale).collect();
+        assert!(scales.iter().all(|s| (0.8..=1.25).contains(s)), "{scales:?}");
+        assert!(scales.iter().any(|&s| s < 0.95) && scales.iter().any(|&s| 1.05 < s), "{scales:?}");
     }
 }

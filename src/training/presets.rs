@@ -57,6 +57,7 @@ pub(super) fn paper() -> RoundConfig {
         hard_negatives: HardNegativeSource::Confirmed,
         init: RoundInit::Backbone,
         flip: 0.5,
+        scale_jitter: 0.0,
         iterations: 70_000,
         batch_images: 1,
         accumulate: 1,

@@ -376,7 +376,7 @@ fn fresh(config: &RoundConfig, task: &RoundTask<'_>, hooks: &mut dyn RoundHooks)
     let device = choose_device(&config.device)?;
     if config.init == RoundInit::Previous {
         let previous = task.previous.ok_or(TrainingError::NoPrevious)?;
-        return Ok(Detector::load_as(previous, &config.detector, device)?);
+        return Ok(Detector::load_with(previous, &config.detector, device)?);
     }
     let mut detector = Detector::new(&config.detector, device, config.seed)?;
     match task.backbone {

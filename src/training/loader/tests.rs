@@ -114,5 +114,13 @@ fn shapes_arrive_in_network_pixels() {
     assert_eq!(sample.faces.len(), 2, "a face without area can't be learnt");
     assert_eq!(sample.faces[0], BoundingBox::new(2.0, 2.0, 10.0, 18.0));
     assert_eq!(sample.ellipses[1].unwrap().ra, 8.0);
+    image.faces = vec![
+        FaceShape::Ellipse(Ellipse::new(4.0, 4.0, 0.0, 15.0, 8.0)),
+        FaceShape::Rectangle(BoundingBox::new(20.0, 0.0, 25.0, 5.0)),
+    ];
+    let prepared = NetworkImage::prepare(&decode(Path::new("10")).unwrap(), &detector).unwrap();
+    let cut = sample_of(&image, prepared, &SamplerConfig::default(), 0);
+    assert_eq!(cut.faces, [BoundingBox::new(22.0, 8.0, 32.0, 24.0)], "cut at the border; one wholly outside is gone");
+    assert_eq!(cut.ellipses[0].unwrap().cx, 30.0);
     assert_eq!(sample.ignored[0], BoundingBox::new(0.0, 0.0, 4.0, 4.0));
 }
