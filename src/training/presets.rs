@@ -83,13 +83,19 @@ pub(super) fn paper() -> RoundConfig {
     }
 }
 
+/// Two images a step, one after the other: pictures of different shapes are not padded to each other. Few RoIs an image, so that
+/// hard negatives weigh in what is learnt from it, and none is wasted on a picture with one face.
 fn cpu() -> RoundConfig {
     RoundConfig {
         preset: "cpu".to_owned(),
-        iterations: 700,
-        batch_images: 2,
+        iterations: 1200,
+        batch_images: 1,
+        accumulate: 2,
+        scale_jitter: 0.25,
         base_lr: 0.01,
-        milestones: vec![0.75],
+        schedule: ScheduleKind::Cosine,
+        milestones: Vec::new(),
+        lr_factor: 0.01,
         warmup: 0.1,
         weight_decay: 0.0001,
         clip_norm: 10.0,
@@ -99,6 +105,7 @@ fn cpu() -> RoundConfig {
         workers: 1,
         prefetch: 4,
         detector: DetectorConfig::of(Architecture::ResNet50HalfFpn),
+        sampler: SamplerConfig { batch_per_image: 64, ..SamplerConfig::default() },
         ..paper()
     }
 }
@@ -130,6 +137,12 @@ fn sample() -> RoundConfig {
     RoundConfig {
         preset: "sample".to_owned(),
         iterations: 300,
+        batch_images: 2,
+        accumulate: 1,
+        scale_jitter: 0.0,
+        schedule: ScheduleKind::Step,
+        milestones: vec![0.75],
+        lr_factor: 0.1,
         evaluate_every,
         checkpoint_every,
         detector,
