@@ -18,7 +18,7 @@ fn save(path: &Path, classes: i64, ellipse_head: bool) {
     (config.shorter_side, config.longer_side_cap) = (48, 64);
     (config.pyramid_channels, config.roi.hidden) = (16, 16);
     (config.num_classes, config.ellipse_head) = (classes, ellipse_head);
-    (config.detection.score_threshold, config.detection.max_detections) = (0.0, 12);
+    (config.detection.score_threshold, config.detection.max_detections) = (0.0, 1000);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     Detector::new(&config, Device::Cpu, 3).unwrap().save(path).unwrap();
 }

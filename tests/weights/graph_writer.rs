@@ -91,10 +91,14 @@ impl Graph {
         bytes(&mut attribute, 1, name.as_bytes());
         if self.shuffle.is_multiple_of(2) {
             let mut packed = Vec::new();
-            values.iter().for_each(|&value| varint(&mut packed, value));
+            for &value in values {
+                varint(&mut packed, value);
+            }
             bytes(&mut attribute, 8, &packed);
         } else {
-            values.iter().for_each(|&value| number(&mut attribute, 8, value));
+            for &value in values {
+                number(&mut attribute, 8, value);
+            }
         }
         number(&mut attribute, 20, 7);
         attribute
@@ -109,7 +113,9 @@ impl Graph {
         }
         bytes(&mut node, 2, output.as_bytes());
         bytes(&mut node, 4, kind.as_bytes());
-        attributes.iter().for_each(|attribute| bytes(&mut node, 5, attribute));
+        for attribute in attributes {
+            bytes(&mut node, 5, attribute);
+        }
         self.nodes.push(node);
         output
     }
