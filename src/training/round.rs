@@ -380,7 +380,9 @@ fn fresh(config: &RoundConfig, task: &RoundTask<'_>, hooks: &mut dyn RoundHooks)
     }
     let mut detector = Detector::new(&config.detector, device, config.seed)?;
     match task.backbone {
-        Some(path) => detector.load_backbone(path)?,
+        Some(path) => {
+            detector.load_backbone(path)?.into_iter().for_each(|note| hooks.event(TrainEvent::Warning(note)));
+        }
         None => hooks.event(TrainEvent::Warning(
             "There are no pretrained backbone weights: the round starts from random ones and learns far more slowly"
                 .to_owned(),
