@@ -42,6 +42,16 @@ pub struct DetectReport {
     pub images: usize,
     pub detections: usize,
     pub out: PathBuf,
+    /// Pictures that could not be read; they stand in the file without a detection.
+    pub unreadable: Vec<PathBuf>,
+}
+
+/// What was found on image files, one entry a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Found<T> {
+    pub of_files: Vec<Vec<T>>,
+    /// Their entries are empty.
+    pub unreadable: Vec<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -65,14 +75,15 @@ pub fn detect(
     };
     let detector = Detector::load(&request.checkpoint, choose_device(&request.device)?)?;
     let files: Vec<PathBuf> = images.iter().map(|(_, file)| file.clone()).collect();
-    let found = detect_files(&detector, &files, "Detecting", observer, cancel)?;
+    let Found { of_files: found, unreadable } = detect_files(&detector, &files, "Detecting", observer, cancel)?;
     let names: Vec<&str> = images.iter().map(|(name, _)| name.as_str()).collect();
     let text = match request.format {
         DetectionFormat::Fddb => fddb_text(&names, &found, request.ellipses),
         DetectionFormat::Coco => coco_text(&names, &found, &request.out)?,
     };
     write_atomically(&request.out, text.as_bytes())?;
-    Ok(DetectReport { images: names.len(), detections: found.iter().map(Vec::len).sum(), out: request.out.clone() })
+    let (images, detections) = (names.len(), found.iter().map(Vec::len).sum());
+    Ok(DetectReport { images, detections, out: request.out.clone(), unreadable })
 }
 
 /// Detects on image files in order; a picture that cannot be read gets no detections and is told once in the log.
@@ -82,7 +93,7 @@ pub(super) fn detect_files(
     what: &str,
     observer: &mut Observer,
     cancel: &Cancel,
-) -> Result<Vec<Vec<Detection>>, WorkflowError> {
+) -> Result<Found<Detection>, WorkflowError> {
     on_files(|picture| detector.detect(picture), files, what, observer, cancel)
 }
 
@@ -93,8 +104,8 @@ pub(super) fn on_files<T>(
     what: &str,
     observer: &mut Observer,
     cancel: &Cancel,
-) -> Result<Vec<Vec<T>>, WorkflowError> {
-    let mut out = Vec::with_capacity(files.len());
+) -> Result<Found<T>, WorkflowError> {
+    let (mut of_files, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
     for (done, file) in files.iter().enumerate() {
         cancel.wait_while_paused();
         if cancel.is_cancelled() {
@@ -102,10 +113,11 @@ pub(super) fn on_files<T>(
         }
         observer(WorkEvent::Progress(Progress { what: what.to_owned(), done: done as u64, total: files.len() as u64 }));
         match decode_rgb(file) {
-            Ok(image) => out.push(detect(&image)?),
+            Ok(image) => of_files.push(detect(&image)?),
             Err(error) => {
                 observer(WorkEvent::Log(format!("Left out: {error}")));
-                out.push(Vec::new());
+                unreadable.push(file.clone());
+                of_files.push(Vec::new());
             }
         }
     }
@@ -114,7 +126,7 @@ pub(super) fn on_files<T>(
         done: files.len() as u64,
         total: files.len() as u64,
     }));
-    Ok(out)
+    Ok(Found { of_files, unreadable })
 }
 
 /// `(name without extension, file)` of every photograph below `dir`, in name order.
