@@ -130,7 +130,8 @@ impl QuarryApp {
             ReadReply::Damaged(damage) => session.found_damage(damage),
             ReadReply::Overview(overview) => {
                 self.train.set_rounds(overview.rounds.clone());
-                self.train.set_folds(overview.folds.iter().map(|(fold, _)| *fold).collect(), overview.images);
+                let folds: Vec<u8> = overview.folds.iter().map(|(fold, _)| *fold).collect();
+                self.train.set_folds(&folds, overview.images);
                 if let Some(round) = self.train.steps_to_read() {
                     session.reader.ask(ReadRequest::Steps(round));
                 }

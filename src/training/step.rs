@@ -82,6 +82,8 @@ impl Stepper {
         }
         self.updating = true;
         self.sgd.step(lr, report.grad_norm)?;
+        #[cfg(test)]
+        fault::spoil_weights(step, &self.detector);
         self.updating = false;
         report.seconds = start.elapsed().as_secs_f64();
         Ok(Some(Stepped { report, counts }))
@@ -180,7 +182,7 @@ fn added(sum: Losses, more: Losses, share: f64) -> Losses {
     }
 }
 
-/// Out of memory and gradients that are no numbers on demand, for tests on machines that have enough of both.
+/// Out of memory, gradients and weights that are no numbers on demand, for tests on machines where all is well.
 #[cfg(test)]
 pub(super) mod fault {
     use std::cell::Cell;
@@ -188,11 +190,25 @@ pub(super) mod fault {
     thread_local! {
         static ARMED: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
         static SPOILT: Cell<u64> = const { Cell::new(0) };
+        static SPOILT_WEIGHTS: Cell<u64> = const { Cell::new(0) };
     }
 
     /// The gradient of `step` on this thread is no number.
     pub fn arm_gradient(step: u64) {
         SPOILT.set(step);
+    }
+
+    /// The weights after `step` on this thread are no numbers.
+    pub fn arm_weights(step: u64) {
+        SPOILT_WEIGHTS.set(step);
+    }
+
+    pub fn spoil_weights(step: u64, detector: &super::Detector) {
+        if SPOILT_WEIGHTS.get() == step {
+            for (_, mut weights) in detector.trainable() {
+                tch::no_grad(|| drop(weights.fill_(f64::NAN)));
+            }
+        }
     }
 
     pub fn spoil(step: u64, grad_norm: &mut f64) {

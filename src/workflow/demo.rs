@@ -82,11 +82,11 @@ fn sample_dir(project: &Project) -> PathBuf {
 /// Round 1 and its candidates, ready for review. Returns the number of candidates.
 pub fn first_round(project: &Project, observer: &mut Observer, cancel: &Cancel) -> Result<usize, WorkflowError> {
     let round = newest(project)?;
-    if round.as_ref().is_none_or(|r| matches!(r.state, RoundState::Running | RoundState::Stopped | RoundState::Failed))
+    let is_open = |r: &RoundRecord| matches!(r.state, RoundState::Running | RoundState::Stopped | RoundState::Failed);
+    if round.as_ref().is_none_or(is_open)
+        && train_or_go_on(project, &first_round_config()?, round.is_some(), observer, cancel)?.stopped
     {
-        if train_or_go_on(project, &first_round_config()?, round.is_some(), observer, cancel)?.stopped {
-            return Err(WorkflowError::Cancelled);
-        }
+        return Err(WorkflowError::Cancelled);
     }
     if newest(project)?.is_some_and(|r| r.state == RoundState::Trained && r.number == 1) {
         return Ok(mine(project, Some(1), observer, cancel)?.candidates);

@@ -20,6 +20,14 @@ const METRIC_BATCH: usize = 450;
 /// Pictures that a warning names; the report names all.
 const NAMED: usize = 5;
 
+/// What the last test on the held-out images came to.
+pub(super) struct LastTest {
+    /// By output shape.
+    pub curves: Vec<(String, RocCurve)>,
+    /// Images that could not be read.
+    pub unreadable: Vec<PathBuf>,
+}
+
 /// The hooks of one round.
 pub(super) struct Hooks<'a, 'b> {
     store: &'a mut Store,
@@ -65,12 +73,12 @@ impl<'a, 'b> Hooks<'a, 'b> {
         }
     }
 
-    /// Writes what is left to write; the curves of the last evaluation, by output shape, and the images that it could not read.
-    pub fn finish(mut self) -> Result<(Vec<(String, RocCurve)>, Vec<PathBuf>), WorkflowError> {
+    /// Writes what is left to write.
+    pub fn finish(mut self) -> Result<LastTest, WorkflowError> {
         self.flush()?;
         match self.failure {
             Some(failure) => Err(failure),
-            None => Ok((self.curves, self.unreadable)),
+            None => Ok(LastTest { curves: self.curves, unreadable: self.unreadable }),
         }
     }
 

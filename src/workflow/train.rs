@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::held_out::HeldOut;
 use super::round_data;
-use super::round_hooks::Hooks;
+use super::round_hooks::{Hooks, LastTest};
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
@@ -185,17 +185,16 @@ fn plan(
     };
     // A round that was begun without such a file goes on as it can.
     let is_new = kept.is_none() && !begun;
-    let training = match kept {
-        Some(training) => training,
-        None => {
-            if 0 < split.repeated {
-                observer(WorkEvent::Log(format!(
-                    "{} images are not trained on: the same photographs are tested on under another name",
-                    split.repeated
-                )));
-            }
-            training_images(store, split.training, &truth, config, number)?
+    let training = if let Some(training) = kept {
+        training
+    } else {
+        if 0 < split.repeated {
+            observer(WorkEvent::Log(format!(
+                "{} images are not trained on: the same photographs are tested on under another name",
+                split.repeated
+            )));
         }
+        training_images(store, split.training, &truth, config, number)?
     };
     let previous = previous_checkpoint(project, number, config)?;
     let backbone = if config.init == RoundInit::Backbone && !begun { backbone::find(config, observer)? } else { None };
@@ -238,7 +237,7 @@ fn run(
         start,
     };
     let summary = train_round(config, task, &mut hooks, cancel)?;
-    let (curves, unreadable_test) = hooks.finish()?;
+    let LastTest { curves, unreadable: unreadable_test } = hooks.finish()?;
     Ok(TrainReport {
         round: round.number,
         steps: summary.step,

@@ -146,7 +146,7 @@ impl TrainModel {
 
     /// The folds that have images were read. Where the proposed test folds, which nobody has changed, are not among them, the last
     /// one that is there is proposed.
-    pub fn set_folds(&mut self, folds: Vec<u8>, images: u64) {
+    pub fn set_folds(&mut self, folds: &[u8], images: u64) {
         let form = &mut self.form;
         let proposed = RoundConfig::preset(&form.config.preset).map(|preset| preset.test_folds).unwrap_or_default();
         let is_missing = proposed.iter().any(|fold| !folds.contains(fold));
@@ -392,7 +392,7 @@ mod tests {
         let check = |typed: &str, folds: Vec<u8>, images: u64, expected: &str| {
             let mut model = TrainModel::default();
             model.form.test_folds = typed.to_owned();
-            model.set_folds(folds.clone(), images);
+            model.set_folds(&folds, images);
             assert_eq!(model.form.test_folds, expected, "{typed:?} with {folds:?}");
         };
         check("10", (1..=10).collect(), 9, "10");
