@@ -12,7 +12,7 @@ use super::views::review::{Layout, ReviewFilter, Saved};
 use super::{Action, DRAIN_BUDGET, QuarryApp, Screen, export};
 use crate::domain::RoundRecord;
 use crate::evaluation::RocCurve;
-use crate::jobs::{Answer, ReadReply, WriteReply, Written};
+use crate::jobs::{Answer, ReadReply, ReadRequest, WriteReply, Written};
 use crate::store::{CurveRow, GestureAction};
 
 impl QuarryApp {
@@ -130,6 +130,11 @@ impl QuarryApp {
             ReadReply::Damaged(damage) => session.found_damage(damage),
             ReadReply::Overview(overview) => {
                 self.train.set_rounds(overview.rounds.clone());
+                let folds: Vec<u8> = overview.folds.iter().map(|(fold, _)| *fold).collect();
+                self.train.set_folds(&folds, overview.images);
+                if let Some(round) = self.train.steps_to_read() {
+                    session.reader.ask(ReadRequest::Steps(round));
+                }
                 self.train.set_speed(overview.speed);
                 self.review.counts = overview.counts;
                 session.details.overview = *overview;
@@ -177,6 +182,7 @@ impl QuarryApp {
             }
             ReadReply::Curves(curves) => self.curves_came(&curves),
             ReadReply::Round(report) => self.train.report_came(*report),
+            ReadReply::Steps(round, steps) => self.train.steps_came(round, steps),
         }
         true
     }

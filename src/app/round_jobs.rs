@@ -111,7 +111,12 @@ impl QuarryApp {
             self.train.say("No hard negative is confirmed yet: this round trains without any", true);
         }
         let mine_after = self.train.form.mine_after;
-        if self.start_job(JobKind::Round, work::train(project, Box::new(config), resume, mine_after)) {
+        let how = match (resume, self.train.resumes_with_rates()) {
+            (false, _) => work::Begin::New(Box::new(config)),
+            (true, false) => work::Begin::Resume,
+            (true, true) => work::Begin::ResumeWithRates(Box::new(config)),
+        };
+        if self.start_job(JobKind::Round, work::train(project, how, mine_after)) {
             self.train.begin();
         }
     }

@@ -48,12 +48,16 @@ pub fn run(args: &DetectArgs, context: &Context) -> anyhow::Result<()> {
     let report = detect(&request, &mut |e| console.show(e), &cancel)?;
     drop(console);
     context.print(&report, || {
-        format!(
+        let done = format!(
             "{} detections of {} on {} images written to {}",
             report.detections,
             report.checkpoint.display(),
             report.images,
             report.out.display()
-        )
+        );
+        match report.unreadable.len() {
+            0 => done,
+            n => format!("{done}; {n} of the images could not be read (see above)"),
+        }
     })
 }

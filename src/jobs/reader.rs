@@ -10,6 +10,7 @@ use crate::store::{
     CandidateQuery, CandidateRow, Cursor, CurveRow, Dataset, HistoryQuery, HistoryStep, Page, Store, StoreError,
     VerdictCounts,
 };
+use crate::training::{StepReport, logged_steps};
 use crate::workflow::group::config as group_config;
 use crate::workflow::review::{People, ReviewNumbers, numbers, people};
 use crate::workflow::round_report::{RoundReport, round_report};
@@ -32,6 +33,8 @@ pub enum ReadRequest {
     },
     Curves,
     Round(RoundId),
+    /// The steps of a round, from its log.
+    Steps(RoundId),
     /// How the review of these candidates stands; the project's counts are of this annotator alone where one is named.
     Numbers {
         query: Box<CandidateQuery>,
@@ -83,6 +86,8 @@ pub enum ReadReply {
     Image(Box<ImageDetail>),
     Curves(Vec<(RoundRecord, Vec<CurveRow>)>),
     Round(Box<RoundReport>),
+    /// Of the round with this number.
+    Steps(u32, Vec<StepReport>),
     Numbers(Box<ReviewNumbers>),
     People(Box<People>),
     History(Vec<HistoryStep>),
@@ -134,6 +139,12 @@ fn read(store: &mut Store, request: ReadRequest) -> Result<ReadReply, WorkflowEr
             let project = Project::of_database(store.path())?;
             let round = store.round(round)?;
             ReadReply::Round(Box::new(round_report(&project, store, &round)?))
+        }
+        ReadRequest::Steps(round) => {
+            let number = store.round(round)?.number;
+            let run_dir = Project::of_database(store.path())?.run_dir(number);
+            let steps = logged_steps(&run_dir).map_err(WorkflowError::io(&run_dir, "Check the folder's rights."))?;
+            ReadReply::Steps(number, steps)
         }
         ReadRequest::Numbers { query, annotator } => {
             ReadReply::Numbers(Box::new(numbers(store, &query, annotator.as_deref())?))

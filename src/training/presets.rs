@@ -1,6 +1,6 @@
 //! Ready-made settings of a round. Only numbers: what they mean is written in `config_text`.
 
-use super::config::RoundConfig;
+use super::config::{MINING, RoundConfig};
 use super::overlay::{self, ConfigError};
 use super::schedule::ScheduleKind;
 use crate::detector::{Architecture, DetectorConfig, SamplerConfig};
@@ -80,6 +80,7 @@ pub(super) fn paper() -> RoundConfig {
         prefetch: 8,
         detector: DetectorConfig::of(Architecture::ResNet50C4),
         sampler: SamplerConfig::default(),
+        mining: MINING,
     }
 }
 
@@ -99,8 +100,8 @@ fn cpu() -> RoundConfig {
         warmup: 0.1,
         weight_decay: 0.0001,
         clip_norm: 10.0,
-        evaluate_every: 0,
-        checkpoint_every: 100,
+        evaluate_every: 350,
+        checkpoint_every: 70,
         keep_every: 0,
         workers: 1,
         prefetch: 4,
@@ -111,7 +112,7 @@ fn cpu() -> RoundConfig {
 }
 
 fn quick() -> RoundConfig {
-    RoundConfig { preset: "quick".to_owned(), iterations: 300, ..cpu() }
+    RoundConfig { preset: "quick".to_owned(), iterations: 300, evaluate_every: 150, checkpoint_every: 30, ..cpu() }
 }
 
 fn overnight() -> RoundConfig {
@@ -133,7 +134,7 @@ fn overnight() -> RoundConfig {
 fn sample() -> RoundConfig {
     let detector = DetectorConfig { shorter_side: 192, longer_side_cap: 288, ..cpu().detector };
     let sampler = SamplerConfig { bg_iou: (0.0, 0.5), ..SamplerConfig::default() };
-    let (evaluate_every, checkpoint_every) = (100, 100);
+    let (evaluate_every, checkpoint_every) = (100, 30);
     RoundConfig {
         preset: "sample".to_owned(),
         iterations: 300,

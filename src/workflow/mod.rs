@@ -23,7 +23,11 @@ mod project;
 pub mod review;
 pub mod roc_import;
 #[cfg(feature = "torch")]
+mod round_data;
+#[cfg(feature = "torch")]
 mod round_hooks;
+#[cfg(feature = "torch")]
+mod round_log;
 pub mod round_report;
 #[cfg(feature = "torch")]
 mod split;

@@ -34,9 +34,20 @@ pub enum RocImportError {
     Failed(#[from] WorkflowError),
 }
 
-/// Reads `path` (`*DiscROC.txt` or `*ContROC.txt`) and the file of the other score beside it, where there is one, and keeps both in
-/// the project. `order` is the user's word for files whose columns cannot be told apart.
+/// [`read_roc`], kept in the project.
 pub fn import_roc(project: &Project, path: &Path, order: Option<ColumnOrder>) -> Result<ImportedRoc, RocImportError> {
+    let imported = read_roc(path, order)?;
+    let folder = folder(project.dir());
+    fs::create_dir_all(&folder).map_err(WorkflowError::io(&folder, "Check that the project may be written to."))?;
+    let kept = folder.join(format!("{}.json", safe_name(&imported.name)));
+    let json = serde_json::to_vec(&imported).map_err(|e| bad(&kept, e.to_string()))?;
+    write_atomically(&kept, &json)?;
+    Ok(imported)
+}
+
+/// Reads `path` (`*DiscROC.txt` or `*ContROC.txt`) and the file of the other score beside it, where there is one; writes nothing.
+/// `order` is the user's word for files whose columns cannot be told apart.
+pub fn read_roc(path: &Path, order: Option<ColumnOrder>) -> Result<ImportedRoc, RocImportError> {
     let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let Some((name, kind)) = name_and_score(&file_name) else {
         let reason = "the name does not say which score it holds. Rename a copy to end in DiscROC.txt or ContROC.txt";
@@ -51,13 +62,7 @@ pub fn import_roc(project: &Project, path: &Path, order: Option<ColumnOrder>) ->
         ScoreKind::Discrete => (curve, other),
         ScoreKind::Continuous => (other, curve),
     };
-    let imported = ImportedRoc { name, notes, discrete, continuous };
-    let folder = folder(project.dir());
-    fs::create_dir_all(&folder).map_err(WorkflowError::io(&folder, "Check that the project may be written to."))?;
-    let kept = folder.join(format!("{}.json", safe_name(&imported.name)));
-    let json = serde_json::to_vec(&imported).map_err(|e| bad(&kept, e.to_string()))?;
-    write_atomically(&kept, &json)?;
-    Ok(imported)
+    Ok(ImportedRoc { name, notes, discrete, continuous })
 }
 
 /// The curves that were imported into the project in `dir`, by name, and what cannot be read.

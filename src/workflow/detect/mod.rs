@@ -51,6 +51,16 @@ pub struct DetectReport {
     pub out: PathBuf,
     /// The checkpoint that was used.
     pub checkpoint: PathBuf,
+    /// Pictures that could not be read; they stand in the file without a detection.
+    pub unreadable: Vec<PathBuf>,
+}
+
+/// What was found on image files, one entry a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Found<T> {
+    pub of_files: Vec<Vec<T>>,
+    /// Their entries are empty.
+    pub unreadable: Vec<PathBuf>,
 }
 
 pub fn detect(
@@ -73,7 +83,8 @@ pub fn detect(
         )));
     }
     let files: Vec<PathBuf> = images.iter().map(|(_, file)| file.clone()).collect();
-    let found = on_files(|picture| detector.detect_labelled(picture), &files, "Detecting", observer, cancel)?;
+    let Found { of_files: found, unreadable } =
+        on_files(|picture| detector.detect_labelled(picture), &files, "Detecting", observer, cancel)?;
     let names: Vec<&str> = images.iter().map(|(name, _)| name.as_str()).collect();
     let (text, detections) = match request.format {
         DetectionFormat::Fddb => {
@@ -89,7 +100,7 @@ pub fn detect(
         )));
     }
     write_atomically(&request.out, text.as_bytes())?;
-    Ok(DetectReport { images: names.len(), detections, out: request.out.clone(), checkpoint })
+    Ok(DetectReport { images: names.len(), detections, out: request.out.clone(), checkpoint, unreadable })
 }
 
 /// So that hours of detecting don't end in a file that cannot be written.
@@ -120,7 +131,7 @@ pub(super) fn detect_files(
     what: &str,
     observer: &mut Observer,
     cancel: &Cancel,
-) -> Result<Vec<Vec<Detection>>, WorkflowError> {
+) -> Result<Found<Detection>, WorkflowError> {
     on_files(|picture| detector.detect(picture), files, what, observer, cancel)
 }
 
@@ -131,8 +142,8 @@ pub(super) fn on_files<T>(
     what: &str,
     observer: &mut Observer,
     cancel: &Cancel,
-) -> Result<Vec<Vec<T>>, WorkflowError> {
-    let mut out = Vec::with_capacity(files.len());
+) -> Result<Found<T>, WorkflowError> {
+    let (mut of_files, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
     for (done, file) in files.iter().enumerate() {
         cancel.wait_while_paused();
         if cancel.is_cancelled() {
@@ -140,10 +151,11 @@ pub(super) fn on_files<T>(
         }
         observer(WorkEvent::Progress(Progress { what: what.to_owned(), done: done as u64, total: files.len() as u64 }));
         match decode_rgb(file) {
-            Ok(image) => out.push(detect(&image)?),
+            Ok(image) => of_files.push(detect(&image)?),
             Err(error) => {
                 observer(WorkEvent::Log(format!("Left out: {error}")));
-                out.push(Vec::new());
+                unreadable.push(file.clone());
+                of_files.push(Vec::new());
             }
         }
     }
@@ -152,5 +164,5 @@ pub(super) fn on_files<T>(
         done: files.len() as u64,
         total: files.len() as u64,
     }));
-    Ok(out)
+    Ok(Found { of_files, unreadable })
 }
