@@ -13,7 +13,8 @@ use crate::jobs::{
 use crate::store::{CandidateQuery, CandidateRow, Cursor, HistoryQuery, Interval, Sort, VerdictFilter};
 use crate::workflow::Project;
 
-/// Candidates of one page.
+/// Candidates of the first page, which the screen waits for, and of each that follows.
+const FIRST_PAGE: usize = 100;
 const PAGE: usize = 500;
 /// Threads that decode photographs.
 const DECODERS: usize = 2;
@@ -82,6 +83,8 @@ pub struct Session {
     /// What was counted last may be out of date.
     pub numbers_wanted: bool,
     numbers_asked: Option<Instant>,
+    /// The first thing that is read; all the rest is asked for when it is answered.
+    set_up_ticket: Option<Ticket>,
     /// The log's page that is on its way, and whether it is the newest.
     pub history_ticket: Option<(Ticket, bool)>,
     pub revisit_ticket: Option<Ticket>,
@@ -118,13 +121,19 @@ impl Session {
             numbers_ticket: None,
             numbers_wanted: false,
             numbers_asked: None,
+            set_up_ticket: None,
             history_ticket: None,
             revisit_ticket: None,
         };
         session.ask_health();
-        session.reader.ask(ReadRequest::ReviewSetUp);
-        session.refresh();
+        session.set_up_ticket = Some(session.reader.ask(ReadRequest::ReviewSetUp));
         Ok(session)
+    }
+
+    /// Whether this answer is the one that the opening waits for. Whatever it says, the rest is to be asked for: the first page of the
+    /// queue, which the user waits for, before what counts the whole project.
+    pub fn is_set_up(&mut self, ticket: Ticket) -> bool {
+        self.set_up_ticket.take_if(|asked| *asked == ticket).is_some()
     }
 
     /// Reads anew what the rounds changed.
@@ -216,7 +225,8 @@ impl Session {
     pub fn start_query(&mut self, filter: &ReviewFilter, by: &Annotator) {
         self.cursor = None;
         let query = Box::new(self.query(filter, by));
-        self.page_ticket = Some(self.reader.ask(ReadRequest::Page { query: query.clone(), after: None, limit: PAGE }));
+        self.page_ticket =
+            Some(self.reader.ask(ReadRequest::Page { query: query.clone(), after: None, limit: FIRST_PAGE }));
         self.count_ticket = Some(self.reader.ask(ReadRequest::Count { query }));
         (self.numbers_ticket, self.numbers_asked, self.numbers_wanted) = (None, None, true);
     }
@@ -293,6 +303,7 @@ impl Session {
             fold: filter.fold,
             group: filter.group,
             annotator: by.only().map(str::to_owned).or_else(|| filter.annotator.clone()),
+            collapse: false,
             sort,
             descending,
         }
