@@ -6,9 +6,16 @@ use super::connection::new_uid;
 use super::{Store, StoreError, queue_index};
 use crate::domain::{CandidateId, GroupId};
 
+/// Waits for a verdict: ?2 names the annotator whose verdicts count, NULL: those that count over all.
+const WAITS: &str = "CASE WHEN ?2 IS NULL
+        THEN c.verdict IS NULL
+        ELSE NOT EXISTS (SELECT 1 FROM standing_verdicts s JOIN annotators a ON a.id = s.annotator_id
+                         WHERE s.candidate_id = c.id AND a.name = ?2) END
+    AND c.kind <> 'duplicate'";
+
 impl Store {
-    /// Makes these the groups of the project, in one transaction. A candidate belongs to one group at most; groups of one are left
-    /// out.
+    /// Makes these the groups of the project, in one transaction; their order is that of [`Sort::Group`](super::Sort::Group). A candidate
+    /// belongs to one group at most; groups of one are left out.
     pub fn set_groups(&mut self, groups: &[Vec<CandidateId>]) -> Result<(), StoreError> {
         self.write(|tx| {
             tx.execute("UPDATE candidates SET group_id = NULL WHERE group_id IS NOT NULL", [])?;
@@ -41,14 +48,19 @@ impl Store {
     /// annotator those wait that this one holds no verdict on, whatever others decided.
     pub fn undecided_of_group(&self, group: GroupId, annotator: Option<&str>) -> Result<Vec<CandidateId>, StoreError> {
         self.read(|c| {
-            let sql = "SELECT c.id FROM candidates c WHERE c.group_id = ?1 AND CASE WHEN ?2 IS NULL
-                           THEN c.verdict IS NULL
-                           ELSE NOT EXISTS (SELECT 1 FROM standing_verdicts s JOIN annotators a ON a.id = s.annotator_id
-                                            WHERE s.candidate_id = c.id AND a.name = ?2) END
-                       AND c.kind <> 'duplicate' ORDER BY c.score DESC, c.id";
-            let mut statement = c.prepare_cached(sql)?;
+            let sql =
+                format!("SELECT c.id FROM candidates c WHERE c.group_id = ?1 AND {WAITS} ORDER BY c.score DESC, c.id");
+            let mut statement = c.prepare_cached(&sql)?;
             let rows = statement.query_map(params![group.0, annotator], |r| r.get(0).map(CandidateId))?;
             Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// How many [`Store::undecided_of_group`] finds.
+    pub fn count_undecided_of_group(&self, group: GroupId, annotator: Option<&str>) -> Result<u32, StoreError> {
+        self.read(|c| {
+            let sql = format!("SELECT count(*) FROM candidates c WHERE c.group_id = ?1 AND {WAITS}");
+            Ok(c.prepare_cached(&sql)?.query_row(params![group.0, annotator], |r| r.get(0))?)
         })
     }
 }
