@@ -10,8 +10,11 @@ mod window;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use quarry::app::command::Screen;
+use quarry::domain::{CandidateId, Verdict};
+use quarry::store::{CandidateQuery, HistoryQuery};
 use quarry::store::{Store, VerdictCounts};
-use window::{counts, press, wait_for, wait_until, window};
+use quarry::workflow::Project;
+use window::{Window, counts, press, press_at_once, run_until, wait_for, wait_until, window};
 
 #[test]
 fn without_a_project_the_window_offers_to_open_make_and_try_one() {
@@ -119,8 +122,10 @@ fn a_database_that_another_program_holds_stops_the_queue_and_is_told() {
     wait_for(&mut window, "Not saved");
     wait_for(&mut window, "1 of 6");
     other.execute_batch("ROLLBACK").unwrap();
+    press(&mut window, Key::X);
     window.run_steps(10);
-    assert_eq!(counts(&project).undecided, 6, "the key that waited was dropped");
+    assert_eq!(counts(&project).undecided, 6, "nothing is decided before one goes on");
+    press(&mut window, Key::Enter);
     press(&mut window, Key::A);
     wait_until(&mut window, "the verdict", || counts(&project).confirmed == 1);
 }
@@ -190,4 +195,168 @@ fn the_screens_are_a_key_away_and_all_keys_are_shown() {
     }
     press(&mut window, Key::Questionmark);
     wait_for(&mut window, "Adjusting a missed face");
+}
+
+/// Candidates and verdicts in the order of the log.
+fn log(project: &Project) -> Vec<(CandidateId, Option<Verdict>)> {
+    let mut log = project.open_store().unwrap().history(&HistoryQuery::default(), 100).unwrap();
+    log.reverse();
+    log.into_iter().map(|entry| (entry.record.candidate, entry.record.verdict)).collect()
+}
+
+fn queue(project: &Project) -> Vec<CandidateId> {
+    project.open_store().unwrap().candidate_ids(&CandidateQuery::default()).unwrap()
+}
+
+/// Keys and the verdicts that they give.
+const STROKES: [(Key, &str, Verdict); 12] = [
+    (Key::A, "a", Verdict::Confirmed),
+    (Key::X, "x", Verdict::Rejected),
+    (Key::A, "a", Verdict::Confirmed),
+    (Key::Space, " ", Verdict::Skipped),
+    (Key::Num3, "3", Verdict::Rejected),
+    (Key::A, "a", Verdict::Confirmed),
+    (Key::X, "x", Verdict::Rejected),
+    (Key::X, "x", Verdict::Rejected),
+    (Key::Space, " ", Verdict::Skipped),
+    (Key::A, "a", Verdict::Confirmed),
+    (Key::Num9, "9", Verdict::Rejected),
+    (Key::A, "a", Verdict::Confirmed),
+];
+
+fn strokes() -> Vec<(Key, &'static str)> {
+    STROKES.iter().map(|(key, text, _)| (*key, *text)).collect()
+}
+
+fn expected(ids: &[CandidateId]) -> Vec<(CandidateId, Option<Verdict>)> {
+    ids.iter().zip(STROKES).map(|(id, (_, _, verdict))| (*id, Some(verdict))).collect()
+}
+
+#[test]
+fn many_keys_between_two_frames_are_all_decided_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 6, 1);
+    let ids = queue(&project);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 18");
+    press_at_once(&mut window, &strokes());
+    wait_for(&mut window, "13 of 18");
+    wait_until(&mut window, "the verdicts", || log(&project).len() == STROKES.len());
+    assert_eq!(log(&project), expected(&ids));
+}
+
+fn sent(window: &Window, command: &egui::ViewportCommand) -> bool {
+    window.output().viewport_output[&egui::ViewportId::ROOT].commands.contains(command)
+}
+
+#[test]
+fn a_window_that_is_closed_while_keys_wait_decides_on_them_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 6, 1);
+    let ids = queue(&project);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 18");
+    let other = rusqlite::Connection::open(project.database()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    window.input_mut().viewports.entry(egui::ViewportId::ROOT).or_default().events.push(egui::ViewportEvent::Close);
+    press_at_once(&mut window, &strokes());
+    assert!(sent(&window, &egui::ViewportCommand::CancelClose), "keys are still waiting");
+    other.execute_batch("ROLLBACK").unwrap();
+    run_until(&mut window, "the end", |window| sent(window, &egui::ViewportCommand::Close));
+    drop(window);
+    assert_eq!(log(&project), expected(&ids));
+}
+
+#[test]
+fn a_key_means_what_it_does_when_its_turn_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 6, 1);
+    let ids = queue(&project);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 18");
+    // X is nothing while the ellipse is open, the arrow moves it, Esc leaves it.
+    let keys = [Key::A, Key::F, Key::X, Key::ArrowRight, Key::Enter, Key::F, Key::X, Key::Escape, Key::X];
+    press_at_once(&mut window, &keys.map(|key| (key, "")));
+    let expected = [Verdict::Confirmed, Verdict::MissedFace, Verdict::Rejected];
+    wait_until(&mut window, "three verdicts", || log(&project).len() == 3);
+    assert_eq!(log(&project), ids.iter().copied().zip(expected.map(Some)).collect::<Vec<_>>());
+}
+
+#[test]
+fn letters_typed_before_the_filters_field_is_there_are_its_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 4, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 12");
+    let name = [Key::S, Key::C, Key::E, Key::N, Key::E].into_iter().zip(["s", "c", "e", "n", "e"]);
+    let digits = [(Key::Minus, "_"), (Key::Num0, "0"), (Key::Num0, "0"), (Key::Num0, "0"), (Key::Num2, "2")];
+    let mut keys = vec![(Key::A, "a"), (Key::Slash, "/"), (Key::X, "x"), (Key::Backspace, "")];
+    keys.extend(name.chain(digits));
+    keys.extend([(Key::Enter, ""), (Key::Num4, "4")]);
+    press_at_once(&mut window, &keys);
+    wait_for(&mut window, "Name has “scene_0002”");
+    wait_until(&mut window, "two verdicts", || log(&project).len() == 2);
+    let store = project.open_store().unwrap();
+    let decided: Vec<_> = log(&project).iter().map(|(id, _)| store.candidate_row(*id).unwrap()).collect();
+    assert_eq!(decided[1].candidate.verdict, Some(Verdict::Rejected));
+    assert_eq!(decided[1].image_name, "scene_0002");
+    assert_eq!(counts(&project).undecided, 10);
+}
+
+#[test]
+fn letters_go_to_the_field_once_it_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 4, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 12");
+    press_at_once(&mut window, &[(Key::Slash, "/"), (Key::S, "s"), (Key::C, "c")]);
+    press_at_once(&mut window, &[(Key::E, "e"), (Key::N, "n")]);
+    wait_for(&mut window, "Name has “scen”");
+    press_at_once(&mut window, &[(Key::E, "e")]);
+    wait_for(&mut window, "Name has “scene”");
+    // Tab goes to the next field of the filter, where Space and letters are no verdicts either.
+    press_at_once(&mut window, &[(Key::Tab, "")]);
+    window.run_steps(2);
+    press_at_once(&mut window, &[(Key::Space, " "), (Key::A, "a")]);
+    window.run_steps(10);
+    assert_eq!(counts(&project).undecided, 12);
+}
+
+#[test]
+fn an_undo_of_a_large_stroke_keeps_the_place_for_the_keys_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 30, 1);
+    let first = queue(&project)[0];
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 90");
+    press(&mut window, Key::G);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    window.step();
+    press_at_once(&mut window, &[(Key::A, "a"), (Key::Backspace, ""), (Key::X, "x")]);
+    let expected = VerdictCounts { undecided: 89, rejected: 1, ..VerdictCounts::default() };
+    wait_until(&mut window, "the verdict after the undo", || counts(&project) == expected);
+    let row = project.open_store().unwrap().candidate_row(first).unwrap();
+    assert_eq!(row.candidate.verdict, Some(Verdict::Rejected));
+}
+
+#[test]
+fn ground_truth_detections_and_box_are_switched_one_by_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 6");
+    let labels = ["Ground truth", "Detections", "Box"];
+    let shown = |window: &Window| {
+        let is_on =
+            |label| window.get_by_label(label).accesskit_node().toggled() == Some(egui::accesskit::Toggled::True);
+        labels.map(is_on)
+    };
+    let mut expected = [true; 3];
+    for (key, index) in [(Key::B, 0), (Key::D, 1), (Key::C, 2), (Key::B, 0), (Key::C, 2), (Key::D, 1)] {
+        press(&mut window, key);
+        window.run_steps(2);
+        expected[index] = !expected[index];
+        assert_eq!(shown(&window), expected, "{key:?}");
+    }
+    assert_eq!(counts(&project).undecided, 6);
 }

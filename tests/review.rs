@@ -54,6 +54,15 @@ fn a_group_is_decided_in_one_stroke_and_taken_back_in_one() {
     wait_until(&mut window, "the group's rejections", || counts(&project).rejected == size);
     press(&mut window, Key::Backspace);
     wait_until(&mut window, "one undo for all", || counts(&project).undecided == 24);
+    shift(&mut window, Key::G);
+    wait_for(&mut window, &format!("{size} candidates"));
+    press(&mut window, Key::Minus);
+    shift(&mut window, Key::Slash);
+    wait_for(&mut window, "Done");
+    window.run_steps(2);
+    press(&mut window, Key::Escape);
+    window.run_steps(2);
+    wait_for(&mut window, "24 candidates");
     // One of the group: the rest is offered, and R takes the offer.
     press(&mut window, Key::A);
     wait_for(&mut window, &format!("{} more alike", size - 1));
@@ -163,8 +172,10 @@ fn the_history_is_searched_and_a_decision_changed() {
     window.get_by_label("Search the history").type_text("statue");
     window.run_steps(3);
     run_until(&mut window, "the search", |window| window.query_all_by_label("Look again").count() == 1);
-    // No verdict is given while the log is shown.
-    window.get_by_label("Look again").click();
+    // No verdict is given while the log is shown. Esc leaves the field, then keys go through the log.
+    press(&mut window, Key::A);
+    press(&mut window, Key::Escape);
+    press(&mut window, Key::L);
     wait_for(&mut window, &format!("Crop of candidate {}", ids[1]));
     press(&mut window, Key::A);
     wait_until(&mut window, "the change", || counts(&project).confirmed == 3);
@@ -187,6 +198,12 @@ fn people_see_their_agreement_and_review_what_they_differ_on() {
         wait_for(&mut window, label);
     }
     window.get_by_label("Review the 1 disagreements").click();
+    wait_for(&mut window, "Verdict: Disagreement");
+    wait_for(&mut window, "Ada: Hard negative");
+    press(&mut window, Key::Minus);
+    wait_for(&mut window, "All candidates");
+    wait_for(&mut window, "1 of 6");
+    shift(&mut window, Key::P);
     wait_for(&mut window, "Verdict: Disagreement");
     wait_for(&mut window, "Ada: Hard negative");
     wait_for(&mut window, "Grace: Rejected (doubtful)");
@@ -224,6 +241,9 @@ fn a_photograph_that_is_gone_or_another_is_shown_as_such_and_keeps_its_verdicts(
     std::fs::remove_file(&second).unwrap();
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for_part(&mut window, "Changed since it was imported; its verdicts are kept");
+    press(&mut window, Key::G);
+    wait_for(&mut window, &format!("Candidate {}, changed", queue(&project)[0]));
+    press(&mut window, Key::G);
     for _ in 0..3 {
         press(&mut window, Key::A);
     }

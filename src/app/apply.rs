@@ -7,12 +7,11 @@ use egui::Context;
 use super::action::{Action, Scope};
 use super::command::{Command, FolderPurpose, Screen};
 use super::dialogs::{self, Ask};
-use super::drain::waits;
 use super::session::Session;
 use super::views::curves::CurvesCommand;
 use super::views::review::{Decision, Layout, Nudge, REASONS, ReviewCommand, ReviewFilter, nudge};
 use super::{QuarryApp, ReviewModel, export};
-use crate::domain::Verdict;
+use crate::domain::{CandidateId, Verdict};
 use crate::evaluation::roc_file::ColumnOrder;
 use crate::jobs::{Annotator, ReadRequest, WriteRequest};
 use crate::store::restore_backup;
@@ -20,9 +19,9 @@ use crate::workflow::Project;
 use crate::workflow::roc_import::{RocImportError, forget_roc, import_roc, imported_rocs};
 
 impl QuarryApp {
-    pub(super) fn apply(&mut self, command: Command, ctx: &Context) {
+    pub(super) fn carry_out(&mut self, command: Command, ctx: &Context) {
         match command {
-            Command::Do(action) if waits(action) && self.review.must_wait() => self.review.wait(action),
+            Command::Key(typed) => self.press(&typed),
             Command::Do(action) => self.act(action),
             Command::Show(screen) => self.show_screen(screen),
             Command::ChooseFolder(purpose) => self.ask(Ask::Folder(purpose)),
@@ -64,7 +63,7 @@ impl QuarryApp {
         } else {
             self.options.annotator = name;
             if self.review.filter.blind {
-                self.restart_review();
+                self.reread_review();
             }
         }
     }
@@ -137,6 +136,8 @@ impl QuarryApp {
             Action::ShowKeys => self.help_open = !self.help_open,
             Action::OpenProject => self.ask(Ask::Folder(FolderPurpose::Open)),
             action if action.scope() == Scope::Adjust => self.adjust(action),
+            // What is decided on then is the ellipse.
+            _ if self.review.adjusting.is_some() => {}
             action => self.review_action(action),
         }
     }
@@ -149,8 +150,8 @@ impl QuarryApp {
             Action::ConfirmGroup => self.review.decide_group(Verdict::Confirmed),
             Action::RejectGroup => self.review.decide_group(Verdict::Rejected),
             Action::DecideRest => self.review.decide_rest(),
-            Action::Undo => Some(self.review.undo()),
-            Action::Redo => Some(self.review.redo()),
+            Action::Undo => self.review.undo(),
+            Action::Redo => self.review.redo(),
             other => match other.reason() {
                 Some(number) => self.review.decide(Verdict::Rejected, REASONS.get(usize::from(number) - 1).copied()),
                 None => return self.look_around(other),
@@ -162,7 +163,13 @@ impl QuarryApp {
     /// What changes nothing in the project.
     fn look_around(&mut self, action: Action) {
         let columns = if self.review.layout == Layout::Grid { self.grid_columns as isize } else { 1 };
+        let drawn = &mut self.review.drawn;
         match action {
+            Action::GroundTruth => drawn.ground_truth = !drawn.ground_truth,
+            Action::Detections => drawn.detections = !drawn.detections,
+            Action::CandidateBox => drawn.candidate = !drawn.candidate,
+            Action::Previous | Action::RowUp if self.review.layout == Layout::History => self.step_history(-1),
+            Action::Next | Action::RowDown if self.review.layout == Layout::History => self.step_history(1),
             Action::Previous => self.review.step(-1),
             Action::Next => self.review.step(1),
             Action::RowUp => self.review.step(-columns),
@@ -170,8 +177,24 @@ impl QuarryApp {
             Action::NextUndecided => self.review.next_undecided(),
             Action::MissedFace => self.review.start_adjusting(),
             Action::Zoom => self.review.zoomed = !self.review.zoomed,
-            Action::Overlays => self.review.overlays_hidden = !self.review.overlays_hidden,
-            Action::Filter => self.review.filter_open = !self.review.filter_open,
+            Action::Filter => self.review.toggle_filter(),
+            Action::LessFilter => {
+                if let Some((condition, _)) = self.review.filter.chips().last() {
+                    self.set_filter(self.review.filter.without(*condition));
+                }
+            }
+            Action::ShowGroup => {
+                if let Some(filter) = self.review.filter_of_group() {
+                    self.set_filter(filter);
+                }
+            }
+            Action::Disagreements => {
+                self.review.layout = Layout::Queue;
+                self.set_filter(ReviewFilter::disagreements());
+            }
+            Action::LookAgain => self.look_again(),
+            Action::GoOn => self.review.go_on(),
+            Action::Leave => self.review.leave(),
             Action::SelectMore => self.review.toggle_selected(self.review.position()),
             Action::SelectAll if self.review.layout == Layout::Grid => self.review.select_all(),
             Action::Grid => self.review.toggle_layout(Layout::Grid),
@@ -187,13 +210,39 @@ impl QuarryApp {
         }
     }
 
+    fn step_history(&mut self, by: isize) {
+        if self.review.history.step(by) {
+            self.older_history();
+        }
+    }
+
+    pub(super) fn search_history(&mut self, text: String) {
+        (self.review.history.text, self.review.history.at) = (text, 0);
+        self.read_beside();
+    }
+
+    fn older_history(&mut self) {
+        let by = self.annotator();
+        if let Some(session) = self.session.as_mut().filter(|session| session.history_ticket.is_none()) {
+            session.want_history(&self.review.history, &by, false);
+        }
+    }
+
+    /// Shows the candidate of the history's marked step.
+    fn look_again(&mut self) {
+        let marked = self.review.history.marked().filter(|_| self.review.layout == Layout::History);
+        if let (Some(step), Some(session)) = (marked, &mut self.session) {
+            session.revisit(step.entry.record.candidate);
+        }
+    }
+
     fn adjust(&mut self, action: Action) {
         let change = match action {
             Action::Commit => {
                 let decision = self.review.commit_adjusted();
                 return self.save(decision);
             }
-            Action::Cancel => return self.review.adjusting = None,
+            Action::Cancel => return drop(self.review.stop_adjusting()),
             Action::MoveLeft => Nudge::Move { dx: -1.0, dy: 0.0 },
             Action::MoveRight => Nudge::Move { dx: 1.0, dy: 0.0 },
             Action::MoveUp => Nudge::Move { dx: 0.0, dy: -1.0 },
@@ -236,21 +285,21 @@ impl QuarryApp {
             ReviewCommand::SetFilter(filter) => {
                 self.set_filter(filter);
             }
-            ReviewCommand::CloseFilter => self.review.filter_open = false,
-            ReviewCommand::GoTo(index) => {
-                self.review.clear_selection();
-                self.review.go_to(index);
-            }
-            ReviewCommand::ToggleSelected(index) => self.review.toggle_selected(index),
-            ReviewCommand::DragTo(index) => {
-                self.review.clear_selection();
-                self.review.select_to(index);
-            }
-            ReviewCommand::SelectTo(index) => self.review.select_to(index),
-            ReviewCommand::Open(index) => {
-                self.review.go_to(index);
-                self.review.layout = Layout::Queue;
-            }
+            ReviewCommand::CloseFilter => self.close_filter(),
+            ReviewCommand::GoTo(candidate) => self.at(candidate, |review, index| {
+                review.clear_selection();
+                review.go_to(index);
+            }),
+            ReviewCommand::ToggleSelected(candidate) => self.at(candidate, ReviewModel::toggle_selected),
+            ReviewCommand::DragTo(candidate) => self.at(candidate, |review, index| {
+                review.clear_selection();
+                review.select_to(index);
+            }),
+            ReviewCommand::SelectTo(candidate) => self.at(candidate, ReviewModel::select_to),
+            ReviewCommand::Open(candidate) => self.at(candidate, |review, index| {
+                review.go_to(index);
+                review.layout = Layout::Queue;
+            }),
             ReviewCommand::Adjust(ellipse) => {
                 if let Some(adjusting) = &mut self.review.adjusting {
                     adjusting.ellipse = ellipse;
@@ -258,43 +307,45 @@ impl QuarryApp {
             }
             ReviewCommand::SetGrouping(grouping) => self.review.grouping = grouping,
             ReviewCommand::Regroup => self.start_grouping(),
-            ReviewCommand::SearchHistory(text) => {
-                self.review.history.text = text;
-                self.read_beside();
-            }
-            ReviewCommand::OlderHistory => {
-                let by = self.annotator();
-                if let Some(session) = self.session.as_mut().filter(|session| session.history_ticket.is_none()) {
-                    session.want_history(&self.review.history, &by, false);
-                }
-            }
+            ReviewCommand::SearchHistory(text) => self.search_history(text),
+            ReviewCommand::OlderHistory => self.older_history(),
             ReviewCommand::Revisit(candidate) => {
                 if let Some(session) = &mut self.session {
                     session.revisit(candidate);
                 }
             }
-            ReviewCommand::ShowQueue => self.review.layout = Layout::Queue,
-            ReviewCommand::DismissFailure => self.review.failure = None,
             ReviewCommand::Visible(end) => self.grid_visible = end,
             ReviewCommand::Columns(columns) => self.grid_columns = columns.max(1),
         }
     }
 
-    fn set_filter(&mut self, filter: ReviewFilter) {
+    /// Does something with a candidate where it stands now: rows may have come in since it was shown.
+    fn at(&mut self, candidate: CandidateId, act: impl FnOnce(&mut ReviewModel<Command>, usize)) {
+        if let Some(index) = self.review.index_of(candidate) {
+            act(&mut self.review, index);
+        }
+    }
+
+    pub(super) fn set_filter(&mut self, filter: ReviewFilter) {
         self.review.filter = filter;
         if let Some(session) = &mut self.session {
             session.write_filter(&self.review.filter);
         }
-        self.restart_review();
+        self.restart_review(None);
     }
 
-    pub(super) fn restart_review(&mut self) {
-        self.textures.forget_failures();
-        self.review.restart();
+    /// Reads the queue anew, and goes back to a candidate where one is named.
+    pub(super) fn restart_review(&mut self, back_to: Option<CandidateId>) {
         let by = self.annotator();
-        if let Some(session) = &mut self.session {
-            session.start_query(&self.review.filter, &by);
-        }
+        let Some(session) = &mut self.session else { return };
+        self.textures.forget_failures();
+        self.review.restart(back_to);
+        session.start_query(&self.review.filter, &by, back_to);
+    }
+
+    /// Reads the queue anew where one stands in it: rounds or groups changed.
+    pub(super) fn reread_review(&mut self) {
+        self.restart_review(self.review.current().map(|row| row.candidate.id).or(self.review.returning()));
     }
 
     /// Has read anew what the history or the people's screen shows, where that is open.

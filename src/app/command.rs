@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::action::Action;
+use super::keys::Typed;
 use super::views::curves::CurvesCommand;
 use super::views::review::ReviewCommand;
 use super::views::train::TrainCommand;
@@ -45,6 +46,8 @@ pub enum ImportKind {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
+    /// Keys get their meaning when their turn comes.
+    Key(Typed),
     Do(Action),
     Show(Screen),
     ChooseFolder(FolderPurpose),

@@ -9,10 +9,10 @@ use super::dialogs::Ask;
 use super::session::Aside;
 use super::views::curves::{CurveKey, CurvesCommand};
 use super::views::review::{Layout, ReviewFilter, Saved};
-use super::{Action, DRAIN_BUDGET, QuarryApp, Screen, export};
+use super::{DRAIN_BUDGET, QuarryApp, Screen, export};
 use crate::domain::RoundRecord;
 use crate::evaluation::RocCurve;
-use crate::jobs::{Answer, ReadReply, ReadRequest, WriteReply, Written};
+use crate::jobs::{Answer, ReadReply, ReadRequest, Ticket, WriteReply, Written};
 use crate::store::{CurveRow, GestureAction};
 
 impl QuarryApp {
@@ -42,8 +42,14 @@ impl QuarryApp {
     }
 
     fn drain_writer(&mut self, ctx: &Context) -> bool {
-        let Some(session) = &mut self.session else { return false };
-        let Some(answer) = session.writer.poll() else { return false };
+        let Some(answer) = self.session.as_mut().and_then(|session| session.writer.poll()) else { return false };
+        self.took(answer, ctx);
+        true
+    }
+
+    /// An answer of the writer.
+    pub(super) fn took(&mut self, answer: Answer<WriteReply>, ctx: &Context) {
+        let Some(session) = &mut self.session else { return };
         let aside = session.written_aside(answer.ticket);
         if answer.result.is_err() && aside != Some(Aside::Health) {
             session.ask_health();
@@ -61,7 +67,6 @@ impl QuarryApp {
             (Err(reason), Some(Aside::Health)) => self.say_error(reason),
             (Err(reason), None) => self.review.failed(reason),
         }
-        true
     }
 
     fn written(&mut self, written: Written, now_s: f64) {
@@ -70,12 +75,12 @@ impl QuarryApp {
             self.say("There is nothing more to take back or to repeat");
             return;
         };
-        if gesture.verdict == crate::domain::Verdict::MissedFace
-            && let Some(session) = &mut self.session
-        {
-            for changed in &written.changed {
-                session.image_changed(changed.candidate.image);
-            }
+        let mut images = self.review.images_of_faces(&gesture.candidates, &written.changed);
+        if gesture.verdict == crate::domain::Verdict::MissedFace {
+            images.extend(written.changed.iter().map(|row| row.candidate.image));
+        }
+        if let Some(session) = &mut self.session {
+            images.into_iter().for_each(|image| session.image_changed(image));
         }
         let saved = Saved {
             candidates: gesture.candidates,
@@ -90,7 +95,7 @@ impl QuarryApp {
         self.keep_backups();
         if gesture.action != GestureAction::Decide && saved.changed.is_empty() {
             // A stroke over very many was taken back or repeated: their rows are out of date.
-            self.restart_review();
+            self.restart_review(saved.candidates.first().copied());
         }
         self.read_beside();
     }
@@ -123,7 +128,11 @@ impl QuarryApp {
         let reply = match result {
             Ok(reply) => reply,
             Err(reason) => {
-                self.review.give_up_selecting();
+                if self.session.as_mut().is_some_and(|session| session.ends_return(ticket)) {
+                    self.review.came_back(None);
+                    return true;
+                }
+                self.rows_are_unread(ticket);
                 self.say_error(format!("The project cannot be read: {reason}"));
                 return true;
             }
@@ -131,7 +140,13 @@ impl QuarryApp {
         let by = self.annotator();
         let Some(session) = &mut self.session else { return true };
         match reply {
-            ReadReply::Damaged(damage) => session.found_damage(damage),
+            ReadReply::Damaged(damage) => {
+                session.found_damage(damage);
+                if session.ends_return(ticket) {
+                    self.review.came_back(None);
+                }
+                self.rows_are_unread(ticket);
+            }
             ReadReply::Overview(overview) => {
                 self.train.set_rounds(overview.rounds.clone());
                 let folds: Vec<u8> = overview.folds.iter().map(|(fold, _)| *fold).collect();
@@ -143,7 +158,7 @@ impl QuarryApp {
                 self.review.counts = overview.counts;
                 session.details.overview = *overview;
                 if self.review.rows().is_empty() && session.page_ticket.is_none() {
-                    session.start_query(&self.review.filter, &by);
+                    session.start_query(&self.review.filter, &by, self.review.returning());
                 }
             }
             ReadReply::Page(page) if session.page_ticket == Some(ticket) => {
@@ -165,7 +180,9 @@ impl QuarryApp {
                 }
             }
             ReadReply::Candidate(row) => {
-                if session.revisit_ticket.take_if(|asked| *asked == ticket).is_some() {
+                if session.ends_return(ticket) {
+                    self.review.came_back(Some(by.sees(*row)));
+                } else if session.revisit_ticket.take_if(|asked| *asked == ticket).is_some() {
                     self.review.layout = Layout::Queue;
                     self.review.show_row(by.sees(*row));
                 }
@@ -197,9 +214,16 @@ impl QuarryApp {
                 self.review.filter = ReviewFilter::from_json(text);
             }
             session.details.overview.rounds.clone_from(rounds);
-            session.start_query(&self.review.filter, &by);
+            session.start_query(&self.review.filter, &by, self.review.returning());
         }
         session.refresh();
+    }
+
+    /// Rows that keys wait for do not come.
+    fn rows_are_unread(&mut self, ticket: Ticket) {
+        if self.session.as_mut().is_some_and(|session| session.page_failed(ticket)) {
+            self.review.give_up_waiting();
+        }
     }
 
     fn curves_came(&mut self, curves: &[(RoundRecord, Vec<CurveRow>)]) {
@@ -244,19 +268,16 @@ impl QuarryApp {
         true
     }
 
-    /// Keys that waited for a decision to be saved, one decision at a time.
-    pub(super) fn apply_waiting_keys(&mut self) {
-        while let Some(action) = self.review.next_waiting() {
-            self.act(action);
-        }
-    }
-
     /// Asks for pages and details that the screen will need.
     pub(super) fn ask_for_more(&mut self, ctx: &Context) {
         let by = self.annotator();
-        let Some(session) = self.session.as_mut().filter(|_| self.screen == Screen::Review) else { return };
-        if self.review.wants_more(self.grid_visible) {
-            session.next_page(&self.review.filter, &by);
+        let is_shown = self.screen == Screen::Review;
+        let Some(session) = self.session.as_mut().filter(|_| is_shown || self.review.must_wait()) else { return };
+        if self.review.wants_more(self.grid_visible) && !session.next_page(&self.review.filter, &by) {
+            self.review.give_up_waiting();
+        }
+        if !is_shown {
+            return;
         }
         if self.review.layout == Layout::Queue {
             let rows = self.review.current().into_iter().chain(self.review.upcoming(12));
@@ -276,9 +297,4 @@ fn folder_command(purpose: FolderPurpose, path: std::path::PathBuf) -> Command {
         FolderPurpose::ImportFddb => Command::Import(ImportKind::Fddb, path),
         FolderPurpose::ImportFolder => Command::Import(ImportKind::Folder, path),
     }
-}
-
-/// Kept beside the waiting keys: what may wait for a decision to be saved is what the review's keys do.
-pub(super) fn waits(action: Action) -> bool {
-    action.scope() != super::Scope::Everywhere
 }

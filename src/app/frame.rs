@@ -27,6 +27,7 @@ impl QuarryApp {
         if self.help_open {
             help::show(ui.ctx(), &self.keys.keymap(), &mut commands);
         }
+        self.end_typing_ahead();
         self.toasts.show(ui.ctx());
         if let Some(session) = &self.session {
             self.textures.send_wishes(&session.pictures);

@@ -1,7 +1,7 @@
 //! Which key does what: the defaults, changed by `keys.toml`. Conflicts are refused. Must not know screens.
 //!
 //! ```toml
-//! confirm = "Enter"
+//! confirm = "W"
 //! undo = ["Backspace", "Ctrl+Z"]
 //! ```
 
@@ -110,10 +110,13 @@ impl Keymap {
 fn pressed_shortcut(modifiers: Modifiers, key: Key) -> KeyboardShortcut {
     let mut plain = Modifiers::NONE;
     plain.alt = modifiers.alt;
-    plain.shift = modifiers.shift && key != Key::Questionmark;
+    plain.shift = modifiers.shift && !HAVE_SHIFT.contains(&key);
     plain.command = modifiers.command || modifiers.ctrl;
     KeyboardShortcut::new(plain, key)
 }
+
+/// Characters that some keyboards have on a key of their own and others with Shift: `/` is Shift+7 on a German one.
+const HAVE_SHIFT: [Key; 3] = [Key::Questionmark, Key::Slash, Key::Minus];
 
 /// Keys as they are written on a button, e.g. `Ctrl+Shift+Z`.
 pub fn shortcut_text(shortcut: &KeyboardShortcut) -> String {
@@ -132,6 +135,7 @@ pub fn shortcut_text(shortcut: &KeyboardShortcut) -> String {
         Key::Escape => "Esc",
         Key::Slash => "/",
         Key::Questionmark => "?",
+        Key::Minus => "-",
         key => key.name(),
     });
     text
@@ -153,7 +157,7 @@ fn parse_shortcut(text: &str) -> Option<KeyboardShortcut> {
             _ => return None,
         }
     }
-    Some(KeyboardShortcut::new(modifiers, key))
+    Some(pressed_shortcut(modifiers, key))
 }
 
 fn action_called(word: &str, file: &Path) -> Result<Action, KeymapError> {
@@ -212,8 +216,8 @@ mod tests {
 
     #[test]
     fn keys_move_and_conflicts_are_refused() {
-        let moved = parse("confirm = \"Enter\"\nundo = [\"U\", \"Ctrl+U\"]").unwrap();
-        assert_eq!(moved.action(Modifiers::NONE, Key::Enter, Scope::Review), Some(Action::Confirm));
+        let moved = parse("confirm = \"W\"\nundo = [\"U\", \"Ctrl+U\"]").unwrap();
+        assert_eq!(moved.action(Modifiers::NONE, Key::W, Scope::Review), Some(Action::Confirm));
         assert_eq!(moved.action(Modifiers::NONE, Key::A, Scope::Review), None);
         assert_eq!(moved.action(Modifiers::CTRL, Key::U, Scope::Review), Some(Action::Undo));
         assert_eq!(
@@ -232,6 +236,14 @@ mod tests {
         assert_eq!(keymap.action(Modifiers::NONE, Key::ArrowLeft, Scope::Adjust), Some(Action::MoveLeft));
         assert_eq!(keymap.action(Modifiers::NONE, Key::ArrowLeft, Scope::Everywhere), None);
         assert_eq!(keymap.action(Modifiers::CTRL, Key::Z, Scope::Review), Some(Action::Undo));
-        assert_eq!(keymap.action(Modifiers::SHIFT, Key::Questionmark, Scope::Review), Some(Action::ShowKeys));
+        for (key, action) in [(Key::Questionmark, Action::ShowKeys), (Key::Slash, Action::Filter)] {
+            for modifiers in [Modifiers::NONE, Modifiers::SHIFT] {
+                assert_eq!(keymap.action(modifiers, key, Scope::Review), Some(action), "{modifiers:?}");
+            }
+        }
+        let written = parse("filter = \"Shift+/\"").unwrap();
+        assert_eq!(written.action(Modifiers::SHIFT, Key::Slash, Scope::Review), Some(Action::Filter));
+        assert_eq!(keymap.action(Modifiers::NONE, Key::Enter, Scope::Review), Some(Action::GoOn));
+        assert_eq!(keymap.action(Modifiers::NONE, Key::Enter, Scope::Adjust), Some(Action::Commit));
     }
 }

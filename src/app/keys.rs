@@ -1,17 +1,30 @@
 //! Reads the keys before egui does, so that Space, Tab and the arrows mean what the screen says and never press a focused button.
-//! Must not know what an action does.
+//! Must not know what a key will mean when its turn comes, nor what an action does.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use egui::{Context, Event, Modifiers, RawInput};
+use egui::{Context, Event, Key, Modifiers, RawInput};
 
-use super::action::{Action, Scope};
+use super::action::Scope;
 use super::keymap::Keymap;
+
+/// A key that was pressed, with the letter that it writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typed {
+    /// `None`: a letter alone, of a key that means nothing.
+    pub key: Option<Key>,
+    pub modifiers: Modifiers,
+    /// It was held down.
+    pub repeat: bool,
+    /// Empty where it writes none.
+    pub text: String,
+}
 
 struct State {
     keymap: Arc<Keymap>,
     scope: Scope,
-    pressed: Vec<Action>,
+    filter_open: bool,
+    typed: Vec<Typed>,
 }
 
 /// Shared by the app and the hook that sits in egui's input.
@@ -21,7 +34,8 @@ pub struct KeyReader(Arc<Mutex<State>>);
 impl KeyReader {
     /// Hooks into `ctx`.
     pub fn install(ctx: &Context, keymap: Keymap) -> Self {
-        let state = State { keymap: Arc::new(keymap), scope: Scope::Everywhere, pressed: Vec::new() };
+        let (scope, filter_open) = (Scope::Everywhere, false);
+        let state = State { keymap: Arc::new(keymap), scope, filter_open, typed: Vec::new() };
         let reader = Self(Arc::new(Mutex::new(state)));
         ctx.add_plugin(reader.clone());
         reader
@@ -31,14 +45,15 @@ impl KeyReader {
         Arc::clone(&self.lock().keymap)
     }
 
-    /// Says whose keys count from now on.
-    pub fn set_scope(&self, scope: Scope) {
-        self.lock().scope = scope;
+    /// Says whose keys count from now on, and whether the filter is open: its fields, lists and sliders want their keys themselves.
+    pub fn listen(&self, scope: Scope, filter_open: bool) {
+        let mut state = self.lock();
+        (state.scope, state.filter_open) = (scope, filter_open);
     }
 
-    /// The actions whose keys were pressed since the last call, in order.
-    pub fn take(&self) -> Vec<Action> {
-        std::mem::take(&mut self.lock().pressed)
+    /// What was typed since the last call, in order.
+    pub fn take(&self) -> Vec<Typed> {
+        std::mem::take(&mut self.lock().typed)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -52,34 +67,51 @@ impl egui::Plugin for KeyReader {
     }
 
     fn input_hook(&mut self, ctx: &Context, input: &mut RawInput) {
-        let typing = ctx.text_edit_focused();
+        let has_text_focus = ctx.text_edit_focused();
+        let has_focus = ctx.memory(|memory| memory.focused().is_some());
         let mut state = self.lock();
-        let mut taken = false;
+        let is_typing = has_text_focus || (state.filter_open && has_focus);
+        // The letter of a key comes right behind it.
+        let mut has_key_before = false;
         input.events.retain(|event| {
-            let Event::Key { key, pressed: true, repeat, modifiers, .. } = event else { return true };
-            let found = state.keymap.action(*modifiers, *key, state.scope);
-            let found = found.filter(|action| !typing || works_while_typing(*action, *modifiers));
-            let Some(action) = found else { return true };
-            taken = true;
-            if !repeat || repeats(action) {
-                state.pressed.push(action);
+            let (is_after_key, state) = (std::mem::take(&mut has_key_before), &mut *state);
+            match event {
+                Event::Key { key, pressed: true, repeat, modifiers, .. } => {
+                    let is_taken = state.wants(*modifiers, *key, is_typing);
+                    if is_taken {
+                        let (key, text) = (Some(*key), String::new());
+                        state.typed.push(Typed { key, modifiers: *modifiers, repeat: *repeat, text });
+                        has_key_before = true;
+                    }
+                    !is_taken
+                }
+                Event::Text(text) if !is_typing => {
+                    match state.typed.last_mut() {
+                        Some(typed) if is_after_key => typed.text.clone_from(text),
+                        _ => {
+                            let (modifiers, text) = (Modifiers::NONE, text.clone());
+                            state.typed.push(Typed { key: None, modifiers, repeat: false, text });
+                        }
+                    }
+                    false
+                }
+                _ => true,
             }
-            false
         });
-        if taken {
-            // The letter of a key that was taken is no text.
-            input.events.retain(|event| !matches!(event, Event::Text(_)));
-        }
     }
 }
 
-/// While a text field has the focus only the keys that change the screen are read.
-fn works_while_typing(action: Action, modifiers: Modifiers) -> bool {
-    action.scope() == Scope::Everywhere && (modifiers.command || modifiers.ctrl)
-}
-
-/// Whether holding the key down does it again. Verdicts want a key each.
-fn repeats(action: Action) -> bool {
-    action.scope() == Scope::Adjust
-        || matches!(action, Action::Previous | Action::Next | Action::RowUp | Action::RowDown | Action::NextUndecided)
+impl State {
+    /// Whether a key may come to mean something. On the review screen that depends on the keys before it: F makes arrows move an ellipse.
+    fn wants(&self, modifiers: Modifiers, key: Key, is_typing: bool) -> bool {
+        let means = |scope| self.keymap.action(modifiers, key, scope).is_some();
+        if is_typing {
+            // Only the keys that change the screen are read then.
+            return (modifiers.command || modifiers.ctrl) && means(Scope::Everywhere);
+        }
+        match self.scope {
+            Scope::Everywhere => means(Scope::Everywhere),
+            Scope::Review | Scope::Adjust => means(Scope::Review) || means(Scope::Adjust),
+        }
+    }
 }

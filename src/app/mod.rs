@@ -11,6 +11,7 @@ mod frame;
 mod help;
 pub mod keymap;
 mod keys;
+mod line;
 pub mod options;
 mod round_jobs;
 mod session;
@@ -30,7 +31,7 @@ use std::time::Duration;
 use egui::Context;
 use egui_notify::{Toast, ToastLevel, Toasts};
 
-use action::{Action, Scope};
+use action::Scope;
 use command::{Command, Screen};
 use dialogs::Dialogs;
 use keymap::Keymap;
@@ -59,7 +60,7 @@ pub struct QuarryApp {
     help_open: bool,
     session: Option<Session>,
     start: StartModel,
-    review: ReviewModel<Action>,
+    review: ReviewModel<Command>,
     grid_columns: usize,
     grid_visible: usize,
     train: TrainModel,
@@ -74,6 +75,8 @@ pub struct QuarryApp {
     review_after_job: bool,
     /// Where rounds on the device `auto` train.
     has_gpu: bool,
+    /// The window is to close when the keys in line are done.
+    is_closing: bool,
 }
 
 impl QuarryApp {
@@ -104,6 +107,7 @@ impl QuarryApp {
             waker: Arc::new(move || waking.request_repaint()),
             review_after_job: false,
             has_gpu: work::has_gpu(),
+            is_closing: false,
         }
     }
 
@@ -121,18 +125,14 @@ impl QuarryApp {
     /// One frame without painting: news, keys, commands, wishes.
     pub fn tick(&mut self, ctx: &Context) {
         self.drain(ctx);
-        for action in self.keys.take() {
-            self.commands.push(Command::Do(action));
-        }
+        self.commands.extend(self.keys.take().into_iter().map(Command::Key));
         for command in std::mem::take(&mut self.commands) {
             self.apply(command, ctx);
         }
-        self.apply_waiting_keys();
+        self.work_through_line(ctx);
         self.ask_for_more(ctx);
-        self.keys.set_scope(self.scope());
-        if self.review.is_saving() {
-            ctx.request_repaint();
-        }
+        self.hold_close(ctx);
+        self.keys.listen(self.scope(), self.review.filter_open && self.screen == Screen::Review);
     }
 
     fn scope(&self) -> Scope {

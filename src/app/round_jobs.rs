@@ -179,11 +179,11 @@ impl QuarryApp {
             }
         }
         if kind == JobKind::Grouping {
-            self.restart_review();
+            self.reread_review();
         }
         if kind == JobKind::Round {
             self.curves.set_running(None);
-            self.restart_review();
+            self.reread_review();
             if is_done && std::mem::take(&mut self.review_after_job) {
                 self.screen = Screen::Review;
             }

@@ -88,6 +88,8 @@ pub struct Session {
     /// The log's page that is on its way, and whether it is the newest.
     pub history_ticket: Option<(Ticket, bool)>,
     pub revisit_ticket: Option<Ticket>,
+    /// The candidate that the review goes back to.
+    return_ticket: Option<Ticket>,
 }
 
 /// What the writer does beside verdicts.
@@ -124,6 +126,7 @@ impl Session {
             set_up_ticket: None,
             history_ticket: None,
             revisit_ticket: None,
+            return_ticket: None,
         };
         session.ask_health();
         session.set_up_ticket = Some(session.reader.ask(ReadRequest::ReviewSetUp));
@@ -221,24 +224,35 @@ impl Session {
         self.revisit_ticket = Some(self.reader.ask(ReadRequest::Candidate(candidate)));
     }
 
-    /// Asks for the first page of a filter and for the count of all.
-    pub fn start_query(&mut self, filter: &ReviewFilter, by: &Annotator) {
+    /// Asks for the first page of a filter, for the candidate to go back to, and for the count of all.
+    pub fn start_query(&mut self, filter: &ReviewFilter, by: &Annotator, back_to: Option<CandidateId>) {
         self.cursor = None;
         let query = Box::new(self.query(filter, by));
-        self.page_ticket =
-            Some(self.reader.ask(ReadRequest::Page { query: query.clone(), after: None, limit: FIRST_PAGE }));
+        let first = ReadRequest::Page { query: query.clone(), after: None, limit: FIRST_PAGE };
+        self.page_ticket = Some(self.reader.ask(first));
+        self.return_ticket = back_to.map(|candidate| self.reader.ask(ReadRequest::Candidate(candidate)));
         self.count_ticket = Some(self.reader.ask(ReadRequest::Count { query }));
         (self.numbers_ticket, self.numbers_asked, self.numbers_wanted) = (None, None, true);
     }
 
-    /// Asks for the page after the last one, unless one is on its way.
-    pub fn next_page(&mut self, filter: &ReviewFilter, by: &Annotator) {
-        if self.page_ticket.is_some() || self.cursor.is_none() {
-            return;
+    /// Asks for the page after the last one, unless one is on its way. `false`: there is none to ask for.
+    pub fn next_page(&mut self, filter: &ReviewFilter, by: &Annotator) -> bool {
+        if self.page_ticket.is_none() && self.cursor.is_some() {
+            let query = Box::new(self.query(filter, by));
+            let request = ReadRequest::Page { query, after: self.cursor, limit: PAGE };
+            self.page_ticket = Some(self.reader.ask(request));
         }
-        let query = Box::new(self.query(filter, by));
-        let request = ReadRequest::Page { query, after: self.cursor, limit: PAGE };
-        self.page_ticket = Some(self.reader.ask(request));
+        self.page_ticket.is_some()
+    }
+
+    /// Whether this was the request for the page that is waited for. It can be asked for again.
+    pub fn page_failed(&mut self, ticket: Ticket) -> bool {
+        self.page_ticket.take_if(|asked| *asked == ticket).is_some()
+    }
+
+    /// Whether this was the request for the candidate that the review goes back to; it is over then.
+    pub fn ends_return(&mut self, ticket: Ticket) -> bool {
+        self.return_ticket.take_if(|asked| *asked == ticket).is_some()
     }
 
     pub fn page_came(&mut self, next: Option<Cursor>) {
@@ -299,13 +313,13 @@ impl Session {
             iou: Interval::new(filter.iou.0, filter.iou.1),
             size: Interval::new(filter.size.0, no_limit(filter.size.1)),
             image_name: filter.name.clone(),
-            image: None,
             fold: filter.fold,
             group: filter.group,
             annotator: by.only().map(str::to_owned).or_else(|| filter.annotator.clone()),
             collapse: false,
             sort,
             descending,
+            ..CandidateQuery::default()
         }
     }
 }

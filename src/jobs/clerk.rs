@@ -74,6 +74,16 @@ impl<Q: Send + 'static, A: Send + 'static> Clerk<Q, A> {
         Some(answer)
     }
 
+    /// The next answer; where none waits yet, it is waited for, but not longer than `at_most`.
+    pub fn wait(&mut self, at_most: Duration) -> Option<Answer<A>> {
+        if let Some(answer) = self.poll() {
+            return Some(answer);
+        }
+        let answer = self.answers.recv_timeout(at_most).ok()?;
+        self.open -= 1;
+        Some(answer)
+    }
+
     /// How many requests have no answer yet.
     pub fn open_requests(&self) -> usize {
         self.open
@@ -118,7 +128,7 @@ impl<Q, A> Drop for Clerk<Q, A> {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::sync::{Arc, Mutex};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::*;
 
@@ -151,6 +161,23 @@ mod tests {
         assert!(broken.contains("unlucky"), "{broken}");
         assert_eq!(wait(&mut clerk), Answer { ticket: 2, result: Ok(103) });
         assert_eq!(clerk.open_requests(), 0);
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_up_to_a_limit() {
+        let gate = Arc::new(Mutex::new(()));
+        let serve_gate = Arc::clone(&gate);
+        let closed = gate.lock().unwrap();
+        let serve = move |(): &mut (), n: u32| {
+            let _open = serve_gate.lock();
+            Ok(n)
+        };
+        let mut clerk = Clerk::start("test", || Ok(()), serve, Arc::new(|| {})).unwrap();
+        clerk.ask(1);
+        assert_eq!((clerk.wait(Duration::from_millis(1)), clerk.open_requests()), (None, 1));
+        drop(closed);
+        assert_eq!(clerk.wait(Duration::from_secs(10)).unwrap().result, Ok(1));
+        assert_eq!((clerk.open_requests(), clerk.wait(Duration::ZERO)), (0, None));
     }
 
     #[test]

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use super::{Clerk, Waker};
 use crate::domain::{CandidateId, FaceShape, GroupId, RoundId, Verdict};
-use crate::store::{CandidateQuery, CandidateRow, Gesture, Store, StoreError, now_ms};
+use crate::store::{CandidateQuery, CandidateRow, Gesture, GestureAction, Store, StoreError, now_ms};
 
 /// Gestures over more candidates than this do not read their images again.
 const REFRESHED_MAX: usize = 64;
+/// An undo or a redo over up to this many reads its candidates again, though not all of their images.
+const BROUGHT_BACK_MAX: usize = 2_000;
 
 /// What is to be written. Verdicts are one gesture each.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +98,8 @@ impl Damage {
 pub struct Written {
     /// `None`: there was nothing to undo or redo.
     pub gesture: Option<Gesture>,
-    /// The gesture's candidates and the others of their images, as they stand now; nothing after a stroke over very many.
+    /// The gesture's candidates and the others of their images, as they stand now. Of a stroke over many nothing, of its undo only
+    /// the candidates, of one over very many nothing either.
     pub changed: Vec<CandidateRow>,
     /// The gesture's first candidate.
     pub row: Option<CandidateRow>,
@@ -172,7 +175,8 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
     // From here on the gesture is saved: what cannot be read again is left out, it is not a failure to save.
     let candidates = gesture.as_ref().map_or(&[][..], |g| &g.candidates);
     let row = candidates.first().and_then(|c| store.candidate_row(*c).ok()).map(|row| by.sees(row));
-    let changed = changed_by(store, candidates).unwrap_or_default().into_iter().map(|row| by.sees(row)).collect();
+    let changed = gesture.as_ref().and_then(|gesture| changed_by(store, gesture).ok()).unwrap_or_default();
+    let changed = changed.into_iter().map(|row| by.sees(row)).collect();
     let waiting_in_group = match (candidates, row.as_ref().and_then(|row| row.group)) {
         ([_], Some(group)) => store.count_undecided_of_group(group, by.only()).unwrap_or(0),
         _ => 0,
@@ -192,9 +196,13 @@ impl Annotator {
     }
 }
 
-fn changed_by(store: &Store, candidates: &[CandidateId]) -> Result<Vec<CandidateRow>, StoreError> {
+fn changed_by(store: &Store, gesture: &Gesture) -> Result<Vec<CandidateRow>, StoreError> {
+    let candidates = &gesture.candidates;
     if REFRESHED_MAX < candidates.len() {
-        return Ok(Vec::new());
+        // A face that comes or goes changes its neighbours too: too much to read.
+        let is_brought_back = gesture.action != GestureAction::Decide && gesture.verdict != Verdict::MissedFace;
+        let is_read = is_brought_back && candidates.len() <= BROUGHT_BACK_MAX;
+        return if is_read { store.candidate_rows(candidates) } else { Ok(Vec::new()) };
     }
     let mut images = Vec::new();
     for candidate in candidates {

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use egui::Key;
+use egui::{Event, Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use quarry::app::QuarryApp;
@@ -61,6 +61,21 @@ pub fn run_until(window: &mut Window, what: &str, done: impl Fn(&Window) -> bool
 
 pub fn press(window: &mut Window, key: Key) {
     window.key_press(key);
+    window.step();
+}
+
+/// Keys that come between two frames, each with the letter that it writes.
+pub fn press_at_once(window: &mut Window, keys: &[(Key, &str)]) {
+    for (key, text) in keys {
+        let (key, modifiers) = (*key, Modifiers::NONE);
+        let press = |pressed| Event::Key { key, physical_key: None, pressed, repeat: false, modifiers };
+        let events = &mut window.input_mut().events;
+        events.push(press(true));
+        if !text.is_empty() {
+            events.push(Event::Text((*text).to_owned()));
+        }
+        events.push(press(false));
+    }
     window.step();
 }
 

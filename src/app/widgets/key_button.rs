@@ -11,6 +11,15 @@ pub fn key_button(ui: &mut Ui, keymap: &Keymap, action: Action) -> Response {
     key_button_colored(ui, keymap, action, None, false)
 }
 
+/// The button of an action that switches something on and off.
+pub fn key_switch(ui: &mut Ui, keymap: &Keymap, action: Action, is_on: bool) -> Response {
+    let key = RichText::new(keymap.text(action)).monospace().color(theme::WEAK);
+    let button = Button::new(action.text()).right_text(key).selected(is_on);
+    let response = ui.add(button).on_hover_text(action.tooltip());
+    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, ui.is_enabled(), is_on, action.text()));
+    response
+}
+
 /// As [`key_button`], with a coloured text for verdicts, and `large` for those pressed most.
 pub fn key_button_colored(
     ui: &mut Ui,

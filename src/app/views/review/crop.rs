@@ -42,15 +42,23 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     let shown = view.textures.show(request(&row));
     let painter = ui.painter();
     canvas::paint_picture(painter, rect, &fit, &shown);
-    if !view.model.overlays_hidden {
+    if view.model.drawn.candidate {
         canvas::paint_overlay(painter, rect, &fit, &candidate_overlay(&row.candidate.bbox, None));
     }
     let verdict = row.candidate.verdict;
     canvas::paint_frame(painter, rect, verdict.map_or(theme::BORDER, |_| theme::verdict(verdict)), 1.5);
+    if let Some(text) = alike_text(&row) {
+        canvas::paint_tag(painter, rect.left_top() + egui::vec2(10.0, 10.0), Align2::LEFT_TOP, &text, theme::ACCENT);
+    }
     if let Some(given) = verdict {
         let corner = rect.right_top() + egui::vec2(-10.0, 10.0);
         canvas::paint_tag(painter, corner, Align2::RIGHT_TOP, verdict_text(given), theme::verdict(verdict));
     }
+}
+
+/// `×n` for one of n alike.
+pub(super) fn alike_text(row: &CandidateRow) -> Option<String> {
+    (1 < row.group_size).then(|| format!("×{}", row.group_size))
 }
 
 pub(super) fn candidate_overlay(bbox: &BoundingBox, label: Option<String>) -> Overlay {

@@ -1,12 +1,12 @@
 //! Deciding: shown at once, saved by the store's one writer, taken back where that fails. Knows neither egui nor SQL.
 //!
-//! Invariant: one decision is on its way to the store at a time. Keys pressed meanwhile wait in `waiting_keys`; when a decision
-//! cannot be saved it is taken back, the waiting keys are dropped and `failure` says why.
+//! Invariant: one decision is on its way to the store at a time. Keys pressed meanwhile stand in `line`; when a decision cannot be
+//! saved it is taken back, the keys in line are dropped, `failure` says why and nothing is decided until someone goes on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::model::{Layout, ReviewModel};
-use crate::domain::{CandidateId, FaceShape, GroupId, Verdict};
+use crate::domain::{Candidate, CandidateId, FaceShape, FalsePositiveKind, GroupId, ImageId, Verdict};
 use crate::store::{CandidateRow, VerdictCounts};
 
 /// Words for the keys 1 to 9: why a candidate is not to be trained on as background.
@@ -68,7 +68,8 @@ pub struct Saved {
 pub(super) struct Pending {
     decision: Decision,
     before: Vec<(CandidateId, Option<Verdict>)>,
-    position: usize,
+    selected: HashSet<CandidateId>,
+    at: Option<CandidateId>,
 }
 
 impl<Key> ReviewModel<Key> {
@@ -76,7 +77,9 @@ impl<Key> ReviewModel<Key> {
     fn targets(&self) -> Vec<usize> {
         match self.layout {
             layout if !layout.shows_candidates() => Vec::new(),
-            Layout::Grid if !self.selected.is_empty() => self.selected.iter().copied().collect(),
+            Layout::Grid if !self.selected.is_empty() => {
+                (0..self.rows.len()).filter(|i| self.selected.contains(&self.rows[*i].candidate.id)).collect()
+            }
             _ if self.position < self.rows.len() => vec![self.position],
             _ => Vec::new(),
         }
@@ -87,26 +90,44 @@ impl<Key> ReviewModel<Key> {
         self.pending.is_some()
     }
 
-    /// Whether a key that comes now has to stand in line: behind a decision on its way, behind rows that are being selected, or behind
-    /// earlier keys.
+    /// Whether a key that comes now has to stand in line: behind a decision on its way, behind rows that it is about, or behind earlier
+    /// keys.
     pub fn must_wait(&self) -> bool {
-        self.is_saving() || self.selecting_all || !self.waiting_keys.is_empty()
+        self.is_held_up() || self.has_line()
+    }
+
+    fn is_held_up(&self) -> bool {
+        self.is_saving() || self.awaits_rows()
     }
 
     pub fn wait(&mut self, key: Key) {
-        self.waiting_keys.push_back(key);
+        self.line.push_back(key);
     }
 
-    /// The next key that waited, once nothing is on its way.
-    pub fn next_waiting(&mut self) -> Option<Key> {
-        if self.is_saving() || self.selecting_all { None } else { self.waiting_keys.pop_front() }
+    /// Whether keys stand in line.
+    pub fn has_line(&self) -> bool {
+        !self.line.is_empty()
+    }
+
+    pub fn line(&self) -> impl Iterator<Item = &Key> {
+        self.line.iter()
+    }
+
+    /// The next in line, once nothing holds it up.
+    pub fn next_in_line(&mut self) -> Option<Key> {
+        if self.is_held_up() { None } else { self.line.pop_front() }
+    }
+
+    /// The next in line where it is what `wanted` says, whatever holds the line up.
+    pub fn next_in_line_if(&mut self, wanted: impl FnOnce(&Key) -> bool) -> Option<Key> {
+        if self.line.front().is_some_and(wanted) { self.line.pop_front() } else { None }
     }
 
     /// Decides, shows it at once and returns what is to be saved. `None` when there is nothing to decide on.
     pub fn decide(&mut self, verdict: Verdict, reason: Option<&str>) -> Option<Decision> {
         let targets = self.targets();
         let candidates: Vec<CandidateId> = targets.iter().map(|i| self.rows[*i].candidate.id).collect();
-        if candidates.is_empty() {
+        if candidates.is_empty() || self.failure.is_some() {
             return None;
         }
         let reason = reason.map(str::to_owned);
@@ -117,16 +138,17 @@ impl<Key> ReviewModel<Key> {
     pub fn decide_group(&mut self, verdict: Verdict) -> Option<Decision> {
         let mut targets = self.targets();
         let group = targets.contains(&self.position).then(|| self.rows[self.position].group).flatten();
-        let Some(group) = group else { return self.decide(verdict, None) };
+        let Some(group) = group.filter(|_| self.failure.is_none()) else { return self.decide(verdict, None) };
         let candidates: Vec<CandidateId> = targets.iter().map(|i| self.rows[*i].candidate.id).collect();
-        targets.extend(self.waiting_of(group).filter(|i| !candidates.contains(&self.rows[*i].candidate.id)));
+        let chosen: HashSet<usize> = targets.iter().copied().collect();
+        targets.extend(self.waiting_of(group).filter(|i| !chosen.contains(i)));
         let decision = Decision::Verdict { candidates, group: Some(group), verdict, reason: None };
         Some(self.send(decision, &targets, Some(verdict)))
     }
 
     /// Gives the rest of the group that was decided on last the same verdict. `None` when nothing is on offer.
     pub fn decide_rest(&mut self) -> Option<Decision> {
-        if !self.layout.shows_candidates() {
+        if !self.layout.shows_candidates() || self.failure.is_some() {
             return None;
         }
         let GroupOffer { group, verdict, reason, .. } = self.offer.take()?;
@@ -136,32 +158,38 @@ impl<Key> ReviewModel<Key> {
     }
 
     fn waiting_of(&self, group: GroupId) -> impl Iterator<Item = usize> {
-        let waits = move |row: &CandidateRow| row.group == Some(group) && row.candidate.verdict.is_none();
+        let waits = move |row: &CandidateRow| {
+            let Candidate { kind, verdict, .. } = row.candidate;
+            row.group == Some(group) && verdict.is_none() && kind != FalsePositiveKind::Duplicate
+        };
         self.rows.iter().enumerate().filter(move |(_, row)| waits(row)).map(|(index, _)| index)
     }
 
     /// Decides that the adjusted ellipse is a face.
     pub fn commit_adjusted(&mut self) -> Option<Decision> {
-        let adjusted = self.adjusting.take()?;
-        let index = self.rows.iter().position(|row| row.candidate.id == adjusted.candidate)?;
-        self.position = index;
+        if self.failure.is_some() {
+            return None;
+        }
+        let adjusted = self.stop_adjusting()?;
+        let index = self.index_of(adjusted.candidate)?;
+        self.go_to(index);
         let shape = FaceShape::Ellipse(adjusted.ellipse);
         let decision = Decision::Face { candidate: adjusted.candidate, shape };
         Some(self.send(decision, &[index], Some(Verdict::MissedFace)))
     }
 
-    pub fn undo(&mut self) -> Decision {
-        self.send(Decision::Undo, &[], None)
+    pub fn undo(&mut self) -> Option<Decision> {
+        self.failure.is_none().then(|| self.send(Decision::Undo, &[], None))
     }
 
-    pub fn redo(&mut self) -> Decision {
-        self.send(Decision::Redo, &[], None)
+    pub fn redo(&mut self) -> Option<Decision> {
+        self.failure.is_none().then(|| self.send(Decision::Redo, &[], None))
     }
 
     fn send(&mut self, decision: Decision, targets: &[usize], verdict: Option<Verdict>) -> Decision {
         let before = targets.iter().map(|i| (self.rows[*i].candidate.id, self.rows[*i].candidate.verdict)).collect();
-        self.pending = Some(Pending { decision: decision.clone(), before, position: self.position });
-        self.failure = None;
+        let (selected, at) = (self.selected.clone(), self.current().map(|row| row.candidate.id));
+        self.pending = Some(Pending { decision: decision.clone(), before, selected, at });
         self.offer = None;
         for index in targets {
             self.set_verdict(*index, verdict);
@@ -205,6 +233,15 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
+    /// The images on which a face may come or go with a gesture over `candidates`: one of those there was, or is now, a missed face of
+    /// anyone. `changed` is what the gesture left behind.
+    pub fn images_of_faces(&self, candidates: &[CandidateId], changed: &[CandidateRow]) -> HashSet<ImageId> {
+        let candidates: HashSet<CandidateId> = candidates.iter().copied().collect();
+        let known = self.rows.iter().chain(changed);
+        let touched = known.filter(|row| candidates.contains(&row.candidate.id) && is_missed_face(row));
+        touched.map(|row| row.candidate.image).collect()
+    }
+
     fn refresh(&mut self, changed: &[CandidateRow]) {
         let changed: HashMap<CandidateId, &CandidateRow> = changed.iter().map(|row| (row.candidate.id, row)).collect();
         if changed.is_empty() {
@@ -218,18 +255,33 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// The store could not save it: what was shown is taken back and the queue stops.
+    /// The store could not save it: what was shown is taken back and the queue stops until [`ReviewModel::go_on`].
     pub fn failed(&mut self, reason: String) {
-        self.waiting_keys.clear();
+        self.line.clear();
         self.failure = Some(reason);
         let Some(pending) = self.pending.take() else { return };
-        for (candidate, verdict) in &pending.before {
-            if let Some(index) = self.rows.iter().position(|row| row.candidate.id == *candidate) {
+        let before: HashMap<CandidateId, Option<Verdict>> = pending.before.into_iter().collect();
+        for index in 0..self.rows.len() {
+            if let Some(verdict) = before.get(&self.rows[index].candidate.id) {
                 self.set_verdict(index, *verdict);
             }
         }
-        self.position = pending.position;
+        (self.selected, self.seeking) = (pending.selected, None);
+        if let Some(index) = pending.at.and_then(|at| self.index_of(at)) {
+            self.go_to(index);
+        }
     }
+
+    /// The failure was seen: keys decide again.
+    pub fn go_on(&mut self) {
+        self.failure = None;
+    }
+}
+
+/// Whether anyone holds that this is a missed face.
+fn is_missed_face(row: &CandidateRow) -> bool {
+    let face = Verdict::MissedFace;
+    row.candidate.verdict == Some(face) || row.held.iter().any(|held| held.verdict == face)
 }
 
 fn tally(counts: &mut VerdictCounts, verdict: Option<Verdict>) -> &mut u64 {

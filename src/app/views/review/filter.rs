@@ -184,6 +184,11 @@ impl Condition {
 }
 
 impl ReviewFilter {
+    /// What people differ on.
+    pub fn disagreements() -> Self {
+        Self { verdicts: ShownVerdicts::Disputed, order: Order::Disagreement, ..Self::default() }
+    }
+
     /// The conditions that leave something out, with their text.
     pub fn chips(&self) -> Vec<(Condition, String)> {
         Condition::ALL.into_iter().filter_map(|condition| Some((condition, self.chip(condition)?))).collect()

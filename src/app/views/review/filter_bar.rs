@@ -32,7 +32,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         ui.label(RichText::new(filter.order.text()).small().color(theme::WEAK));
         match view.model.selected_count() {
             0 => {}
-            n if view.model.selecting_all => {
+            n if view.model.is_selecting_all() => {
                 ui.label(RichText::new(format!("selecting… {n}")).small().color(theme::ACCENT));
             }
             n => {

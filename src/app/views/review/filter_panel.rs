@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use egui::text_edit::TextEditState;
 use egui::{Button, ComboBox, DragValue, Slider, TextEdit, Ui};
 
 use super::filter::{Order, ReviewFilter, SIZE_MAX, ShownVerdicts, kind_text};
@@ -24,7 +25,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
             ui.label("Name has");
             let edit = TextEdit::singleline(&mut filter.name).desired_width(160.0);
             let response = ui.name_inputs("Image name", |ui| ui.add(edit));
-            if just_opened(ui) {
+            if view.model.typing_ahead {
+                // The cursor stands behind what was typed already.
+                TextEditState::default().store(ui.ctx(), response.id);
                 response.request_focus();
             }
             if response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter)) {
@@ -161,13 +164,4 @@ fn choose(ui: &mut Ui, name: &str, selected: &str, content: impl FnOnce(&mut Ui)
         ComboBox::from_id_salt(name).selected_text(selected).width(110.0).show_ui(ui, content);
     });
     ui.add_space(4.0);
-}
-
-/// Whether the panel was not there in the frame before.
-fn just_opened(ui: &Ui) -> bool {
-    let now = ui.ctx().cumulative_pass_nr();
-    let id = ui.scope_id().with("last shown");
-    let before = ui.data(|data| data.get_temp::<u64>(id));
-    ui.data_mut(|data| data.insert_temp(id, now));
-    before.is_none_or(|before| before + 1 < now)
 }

@@ -2,13 +2,15 @@
 
 use egui::{Align2, Modifiers, Rect, ScrollArea, Sense, Ui, pos2, vec2};
 
-use super::crop::candidate_overlay;
+use super::crop::{alike_text, candidate_overlay};
 use super::filter::verdict_text;
 use super::{ReviewCommand, ReviewView};
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas;
+use crate::domain::CandidateId;
 use crate::jobs::{PictureKey, PictureRequest};
+use crate::store::CandidateRow;
 
 /// Points of a cell's side, and the space between two.
 const CELL: f32 = 148.0;
@@ -16,6 +18,8 @@ const CELL_GAP: f32 = 8.0;
 /// Pixels of a thumbnail.
 const THUMBNAIL_SIDE: u32 = 160;
 const CONTEXT: f64 = 1.6;
+/// The file is another than the one that was mined.
+const CHANGED: &str = "changed";
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let pitch = CELL + CELL_GAP;
@@ -47,27 +51,42 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
             }
         }
         view.push(ReviewCommand::Visible(last * columns));
+        decode_ahead(view, last * columns, (last - first) * columns);
     });
+}
+
+/// Asks for the crops of the next page after those that are visible.
+fn decode_ahead(view: &mut ReviewView<'_>, visible_end: usize, count: usize) {
+    let rows = view.model.rows();
+    for row in &rows[visible_end.min(rows.len())..(visible_end + count).min(rows.len())] {
+        view.textures.prefetch(request(row));
+    }
+}
+
+fn request(row: &CandidateRow) -> PictureRequest {
+    let candidate = &row.candidate;
+    PictureRequest {
+        key: PictureKey::Crop { candidate: candidate.id, side: THUMBNAIL_SIDE },
+        image: candidate.image,
+        path: row.file.clone(),
+        content_hash: row.content_hash.clone(),
+        region: Some(canvas::context_region(&candidate.bbox, CONTEXT)),
+    }
 }
 
 fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
     let row = &view.model.rows()[index];
     let candidate = row.candidate.clone();
     let response = ui.interact(rect, ui.scope_id().with(candidate.id), Sense::click_and_drag());
-    let label = format!("Candidate {}", candidate.id);
+    let fit = canvas::fit_region(&canvas::context_region(&candidate.bbox, CONTEXT), rect);
+    let shown = view.textures.show(request(row));
+    let is_changed = matches!(shown, Shown::Ready { is_changed: true, .. });
+    let note = if is_changed { format!(", {CHANGED}") } else { String::new() };
+    let label = format!("Candidate {}{note}", candidate.id);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
-    let region = canvas::context_region(&candidate.bbox, CONTEXT);
-    let fit = canvas::fit_region(&region, rect);
-    let shown = view.textures.show(PictureRequest {
-        key: PictureKey::Crop { candidate: candidate.id, side: THUMBNAIL_SIDE },
-        image: candidate.image,
-        path: row.file.clone(),
-        content_hash: row.content_hash.clone(),
-        region: Some(region),
-    });
     let painter = ui.painter();
     canvas::paint_picture(painter, rect, &fit, &shown);
-    if matches!(shown, Shown::Ready { .. }) && !view.model.overlays_hidden {
+    if matches!(shown, Shown::Ready { .. }) && view.model.drawn.candidate {
         canvas::paint_overlay(painter, rect, &fit, &candidate_overlay(&candidate.bbox, None));
     }
     let score = format!("{:.2}", candidate.score);
@@ -78,12 +97,18 @@ fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
         &score,
         theme::faded(theme::TEXT, 0.85),
     );
+    let mut corner = rect.right_top() + vec2(-6.0, 6.0);
+    let alike = alike_text(row).map(|text| (text, theme::ACCENT));
+    for (text, color) in alike.into_iter().chain(is_changed.then(|| (CHANGED.to_owned(), theme::WARNING))) {
+        canvas::paint_tag(painter, corner, Align2::RIGHT_TOP, &text, color);
+        corner.y += 22.0;
+    }
     if let Some(verdict) = candidate.verdict {
         let corner = rect.left_bottom() + vec2(6.0, -6.0);
         let color = theme::verdict(candidate.verdict);
         canvas::paint_tag(painter, corner, Align2::LEFT_BOTTOM, verdict_text(verdict), color);
     }
-    let selected = view.model.is_selected(index);
+    let selected = view.model.is_selected(candidate.id);
     if selected {
         painter.rect_filled(rect, theme::PICTURE_RADIUS, theme::faded(theme::ACCENT, 0.25));
     }
@@ -96,24 +121,24 @@ fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
     canvas::paint_frame(painter, rect, color, width);
     if response.drag_started() {
         ui.data_mut(|data| data.insert_temp(drag_key(ui), response.id));
-        view.push(ReviewCommand::GoTo(index));
+        view.push(ReviewCommand::GoTo(candidate.id));
     } else if is_dragged_over(ui, rect) {
-        view.push(ReviewCommand::DragTo(index));
+        view.push(ReviewCommand::DragTo(candidate.id));
     } else if response.double_clicked() {
-        view.push(ReviewCommand::Open(index));
+        view.push(ReviewCommand::Open(candidate.id));
     } else if response.clicked() {
         let modifiers = ui.input(|i| i.modifiers);
-        view.push(clicked(index, modifiers));
+        view.push(clicked(candidate.id, modifiers));
     }
 }
 
-fn clicked(index: usize, modifiers: Modifiers) -> ReviewCommand {
+fn clicked(candidate: CandidateId, modifiers: Modifiers) -> ReviewCommand {
     if modifiers.shift {
-        ReviewCommand::SelectTo(index)
+        ReviewCommand::SelectTo(candidate)
     } else if modifiers.command {
-        ReviewCommand::ToggleSelected(index)
+        ReviewCommand::ToggleSelected(candidate)
     } else {
-        ReviewCommand::GoTo(index)
+        ReviewCommand::GoTo(candidate)
     }
 }
 

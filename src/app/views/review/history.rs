@@ -4,7 +4,7 @@ use egui::{Button, Grid, RichText, ScrollArea, TextEdit, Ui};
 use time::OffsetDateTime;
 
 use super::filter::verdict_text;
-use super::{ReviewCommand, ReviewView};
+use super::{Action, ReviewCommand, ReviewView};
 use crate::app::theme;
 use crate::store::{GestureAction, HistoryStep};
 
@@ -20,6 +20,8 @@ pub struct HistoryModel {
     pub steps: Vec<HistoryStep>,
     /// There is nothing older.
     pub complete: bool,
+    /// The marked step.
+    pub at: usize,
 }
 
 impl HistoryModel {
@@ -35,6 +37,18 @@ impl HistoryModel {
         }
         self.complete = steps.len() < HISTORY_PAGE;
         self.steps.extend(steps);
+        self.step(0);
+    }
+
+    /// Marks another step; whether older ones are wanted then.
+    pub fn step(&mut self, by: isize) -> bool {
+        let last = self.steps.len().saturating_sub(1);
+        self.at = self.at.saturating_add_signed(by).min(last);
+        self.at == last && !self.complete
+    }
+
+    pub fn marked(&self) -> Option<&HistoryStep> {
+        self.steps.get(self.at)
     }
 }
 
@@ -45,7 +59,14 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         ui.add_space(theme::GAP);
         ui.label("Image, annotator, verdict or reason");
         let edit = TextEdit::singleline(&mut text).desired_width(320.0);
-        ui.name_inputs("Search the history", |ui| ui.add(edit));
+        let response = ui.name_inputs("Search the history", |ui| ui.add(edit));
+        if view.model.typing_ahead {
+            response.request_focus();
+        }
+        for action in [Action::Filter, Action::LookAgain, Action::Leave] {
+            let text = format!("{}  {}", view.keymap.text(action), action.text());
+            ui.label(RichText::new(text).small().color(theme::WEAK));
+        }
     });
     if text != view.model.history.text {
         view.push(ReviewCommand::SearchHistory(text));
@@ -59,11 +80,16 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let (count, complete) = (history.steps.len(), history.complete);
     let height = ui.spacing().interact_size.y;
     let mut commands = Vec::new();
-    ScrollArea::vertical().auto_shrink(false).show_rows(ui, height, count + usize::from(!complete), |ui, range| {
+    let marked = history.at;
+    let offset = scroll_to_marked(ui, marked, height + ui.spacing().item_spacing.y);
+    let area = ScrollArea::vertical();
+    let area = if let Some(offset) = offset { area.vertical_scroll_offset(offset) } else { area };
+    area.auto_shrink(false).show_rows(ui, height, count + usize::from(!complete), |ui, range| {
         let end = range.end;
         Grid::new("history").num_columns(6).min_row_height(height).min_col_width(60.0).show(ui, |ui| {
-            for step in &history.steps[range.start.min(count)..end.min(count)] {
-                commands.extend(row(ui, step));
+            let first = range.start.min(count);
+            for (index, step) in history.steps[first..end.min(count)].iter().enumerate() {
+                commands.extend(row(ui, step, first + index == marked));
                 ui.end_row();
             }
         });
@@ -76,9 +102,18 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     }
 }
 
-fn row(ui: &mut Ui, step: &HistoryStep) -> Option<ReviewCommand> {
+/// Where the list has to stand so that the marked step is in its upper half, when another one was marked.
+fn scroll_to_marked(ui: &Ui, marked: usize, pitch: f32) -> Option<f32> {
+    let id = ui.scope_id().with("marked step");
+    let before = ui.data(|data| data.get_temp::<usize>(id)).unwrap_or(0);
+    ui.data_mut(|data| data.insert_temp(id, marked));
+    (before != marked).then(|| (marked as f32 * pitch - ui.available_height() / 3.0).max(0.0))
+}
+
+fn row(ui: &mut Ui, step: &HistoryStep, is_marked: bool) -> Option<ReviewCommand> {
     let record = &step.entry.record;
-    ui.label(RichText::new(utc_text(record.time_ms)).monospace().color(theme::WEAK)).on_hover_text("UTC");
+    let time_color = if is_marked { theme::CANDIDATE } else { theme::WEAK };
+    ui.label(RichText::new(utc_text(record.time_ms)).monospace().color(time_color)).on_hover_text("UTC");
     ui.label(&record.annotator);
     let (text, color) = match record.verdict {
         None => ("taken back", theme::WEAK),
@@ -109,6 +144,15 @@ fn utc_text(time_ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mark_stays_within_the_steps() {
+        let mut history = HistoryModel::default();
+        assert!(history.step(1) && history.marked().is_none(), "nothing was read yet");
+        history.extend(Vec::new(), true);
+        assert!(!history.step(1), "there is nothing older");
+        assert_eq!(history.at, 0);
+    }
 
     #[test]
     fn times_are_dates() {

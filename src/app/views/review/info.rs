@@ -4,8 +4,8 @@ use egui::{RichText, Ui};
 
 use super::crop;
 use super::deciding::REASONS;
-use super::filter::{ReviewFilter, ShownVerdicts, kind_text, verdict_text};
-use super::{Action, Command, ReviewCommand, ReviewView};
+use super::filter::{kind_text, verdict_text};
+use super::{Action, Command, ReviewView};
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::key_button::key_button;
@@ -49,18 +49,18 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     });
     file_trouble(ui, view, &row);
     held(ui, &row);
-    if let Some(group) = row.group {
+    // While an ellipse is adjusted it is the ellipse that is decided on.
+    if view.model.adjusting.is_some() {
+        return;
+    }
+    if row.group.is_some() {
         ui.horizontal(|ui| {
             ui.spacing_mut().interact_size.y = 22.0;
             ui.spacing_mut().button_padding = egui::vec2(7.0, 2.0);
-            for action in [Action::ConfirmGroup, Action::RejectGroup] {
+            for action in [Action::ConfirmGroup, Action::RejectGroup, Action::ShowGroup] {
                 if key_button(ui, view.keymap, action).clicked() {
                     view.commands.push(Command::Do(action));
                 }
-            }
-            if ui.button("Show the group").on_hover_text("Only these candidates, whatever their verdict").clicked() {
-                let (group, verdicts) = (Some(group), ShownVerdicts::All);
-                view.push(ReviewCommand::SetFilter(ReviewFilter { verdicts, group, ..view.model.filter.clone() }));
             }
         });
     }

@@ -19,7 +19,7 @@ pub use crop::key as crop_key;
 pub use deciding::{Decision, GroupOffer, REASONS, Saved};
 pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownVerdicts, kind_text, verdict_text};
 pub use history::{HISTORY_PAGE, HistoryModel};
-pub use model::{Adjusting, Layout, ReviewModel};
+pub use model::{Adjusting, Drawn, Layout, ReviewModel};
 
 use egui::{Align, Frame, Margin, Panel, RichText, Ui, UiBuilder};
 
@@ -29,7 +29,7 @@ use super::super::keymap::Keymap;
 use super::super::session::Details;
 use super::super::textures::Textures;
 use super::super::theme;
-use super::super::widgets::key_button::{key_button, key_button_colored};
+use super::super::widgets::key_button::{key_button, key_button_colored, key_switch};
 use crate::domain::{CandidateId, Verdict};
 use crate::mining::GroupConfig;
 
@@ -38,14 +38,13 @@ use crate::mining::GroupConfig;
 pub enum ReviewCommand {
     SetFilter(ReviewFilter),
     CloseFilter,
-    GoTo(usize),
-    ToggleSelected(usize),
-    SelectTo(usize),
+    GoTo(CandidateId),
+    ToggleSelected(CandidateId),
+    SelectTo(CandidateId),
     /// Selects from where a drag began up to here, and nothing else.
-    DragTo(usize),
-    Open(usize),
+    DragTo(CandidateId),
+    Open(CandidateId),
     Adjust(crate::geometry::Ellipse),
-    DismissFailure,
     SetGrouping(GroupConfig),
     /// Finds the groups anew with the distance that is set.
     Regroup,
@@ -53,7 +52,6 @@ pub enum ReviewCommand {
     OlderHistory,
     /// Shows a candidate of the history in the queue.
     Revisit(CandidateId),
-    ShowQueue,
     /// The grid shows rows up to here.
     Visible(usize),
     /// Columns of the grid, for the arrow keys.
@@ -62,7 +60,7 @@ pub enum ReviewCommand {
 
 /// Everything that the screen shows.
 pub struct ReviewView<'a> {
-    pub model: &'a ReviewModel<Action>,
+    pub model: &'a ReviewModel<Command>,
     pub details: &'a Details,
     pub keymap: &'a Keymap,
     /// Whose verdicts the keys give.
@@ -105,9 +103,7 @@ impl ReviewView<'_> {
             ui.horizontal(|ui| {
                 ui.label(RichText::new("Not saved").strong().color(theme::ERROR));
                 ui.label(format!("{reason}. The decision was taken back and the queue stopped here."));
-                if ui.button("Go on").clicked() {
-                    self.push(ReviewCommand::DismissFailure);
-                }
+                self.small(ui, Action::GoOn);
             });
         });
         ui.add_space(6.0);
@@ -184,19 +180,20 @@ impl ReviewView<'_> {
             }
             self.progress(ui);
         });
-        ui.horizontal(|ui| {
+        ui.horizontal_wrapped(|ui| {
             use Action as A;
-            for action in [
-                A::Previous,
-                A::Next,
-                A::NextUndecided,
-                A::Zoom,
-                A::Grid,
-                A::Overlays,
-                A::Filter,
-                A::History,
-                A::People,
-            ] {
+            for action in [A::Previous, A::Next, A::NextUndecided, A::Zoom, A::Grid] {
+                self.small(ui, action);
+            }
+            let Drawn { ground_truth, detections, candidate } = self.model.drawn;
+            for (action, is_on) in
+                [(A::GroundTruth, ground_truth), (A::Detections, detections), (A::CandidateBox, candidate)]
+            {
+                if key_switch(ui, self.keymap, action, is_on).clicked() {
+                    self.commands.push(Command::Do(action));
+                }
+            }
+            for action in [A::Filter, A::History, A::People] {
                 self.small(ui, action);
             }
             self.offer(ui);

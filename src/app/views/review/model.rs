@@ -1,18 +1,21 @@
 //! The review's state: the queue of candidates, where one stands in it, what is selected and shown. Knows neither egui nor SQL, nor how
 //! a decision is made (`deciding.rs`).
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
 use super::adjust;
 use super::deciding::{GroupOffer, Pending};
-use super::filter::ReviewFilter;
+use super::filter::{ReviewFilter, ShownVerdicts};
 use super::history::HistoryModel;
 use super::pace::Pace;
-use crate::domain::CandidateId;
+use crate::domain::{CandidateId, FalsePositiveKind};
 use crate::geometry::Ellipse;
 use crate::mining::GroupConfig;
 use crate::store::{CandidateRow, VerdictCounts};
 use crate::workflow::review::{People, ReviewNumbers};
+
+/// Rows that are loaded beyond what is shown.
+const ROWS_AHEAD: usize = 200;
 
 /// How the candidates are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,6 +41,32 @@ impl Layout {
 pub struct Adjusting {
     pub candidate: CandidateId,
     pub ellipse: Ellipse,
+    /// What was shown before, and is again afterwards.
+    pub from: Layout,
+}
+
+/// What is drawn over the photographs; each can be switched off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drawn {
+    pub ground_truth: bool,
+    pub detections: bool,
+    /// The candidate's own box.
+    pub candidate: bool,
+}
+
+impl Default for Drawn {
+    fn default() -> Self {
+        Self { ground_truth: true, detections: true, candidate: true }
+    }
+}
+
+/// Where the next row that waits is looked for while rows are still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seeking {
+    /// Below; where none is found one stays.
+    Below,
+    /// Below, then from the top on.
+    Around,
 }
 
 #[derive(Debug)]
@@ -45,8 +74,10 @@ pub struct Adjusting {
 pub struct ReviewModel<Key> {
     pub filter: ReviewFilter,
     pub filter_open: bool,
+    /// The filter, or the history's search, was just asked for, and its field is not on the screen yet: what is typed is its text.
+    pub typing_ahead: bool,
     pub layout: Layout,
-    pub overlays_hidden: bool,
+    pub drawn: Drawn,
     pub zoomed: bool,
     pub adjusting: Option<Adjusting>,
     /// Why the last decision was not saved.
@@ -65,14 +96,23 @@ pub struct ReviewModel<Key> {
     pub people: Option<People>,
     pub(super) rows: Vec<CandidateRow>,
     pub(super) position: usize,
-    pub(super) selected: BTreeSet<usize>,
+    pub(super) selected: HashSet<CandidateId>,
     /// Everything was selected while rows were still to come: they are asked for, and are selected as they come.
     pub(super) selecting_all: bool,
+    /// The next row that waits was not among those loaded: more are asked for until it is.
+    pub(super) seeking: Option<Seeking>,
+    /// The first rows are on their way.
+    loading: bool,
+    /// The candidate to stand on again once it was read.
+    returning: Option<CandidateId>,
+    /// The next rows could not be read: they are asked for when somebody wants them, not by themselves.
+    stalled: bool,
     complete: bool,
     /// Rows that an undo or the history put in; they may come again with their page.
     brought_in: HashSet<CandidateId>,
     pub(super) pending: Option<Pending>,
-    pub(super) waiting_keys: VecDeque<Key>,
+    /// Keys and clicks that wait for their turn.
+    pub(super) line: VecDeque<Key>,
 }
 
 impl<Key> Default for ReviewModel<Key> {
@@ -80,8 +120,9 @@ impl<Key> Default for ReviewModel<Key> {
         Self {
             filter: ReviewFilter::default(),
             filter_open: false,
+            typing_ahead: false,
             layout: Layout::default(),
-            overlays_hidden: false,
+            drawn: Drawn::default(),
             zoomed: false,
             adjusting: None,
             failure: None,
@@ -95,12 +136,16 @@ impl<Key> Default for ReviewModel<Key> {
             people: None,
             rows: Vec::new(),
             position: 0,
-            selected: BTreeSet::new(),
+            selected: HashSet::new(),
             selecting_all: false,
+            seeking: None,
+            loading: false,
+            returning: None,
+            stalled: false,
             complete: false,
             brought_in: HashSet::new(),
             pending: None,
-            waiting_keys: VecDeque::new(),
+            line: VecDeque::new(),
         }
     }
 }
@@ -130,21 +175,31 @@ impl<Key> ReviewModel<Key> {
         &self.rows[from..(from + count).min(self.rows.len())]
     }
 
-    pub fn is_selected(&self, index: usize) -> bool {
-        self.selected.contains(&index)
+    /// Where a candidate stands now; `None` when it is not loaded.
+    pub fn index_of(&self, candidate: CandidateId) -> Option<usize> {
+        self.rows.iter().position(|row| row.candidate.id == candidate)
+    }
+
+    pub fn is_selected(&self, candidate: CandidateId) -> bool {
+        self.selected.contains(&candidate)
     }
 
     pub fn selected_count(&self) -> usize {
         self.selected.len()
     }
 
-    /// Whether more rows are worth asking for: the end of what is loaded is near.
-    pub fn wants_more(&self, visible_end: usize) -> bool {
-        !self.complete && (self.selecting_all || self.rows.len() < self.position.max(visible_end) + 200)
+    pub fn is_selecting_all(&self) -> bool {
+        self.selecting_all
     }
 
-    /// Starts over with another filter or another round's candidates.
-    pub fn restart(&mut self) {
+    /// Whether more rows are worth asking for: the end of what is loaded is near, or all of them are wanted.
+    pub fn wants_more(&self, visible_end: usize) -> bool {
+        let is_near = self.rows.len() < self.position.max(visible_end) + ROWS_AHEAD && !self.stalled;
+        !self.complete && (self.selecting_all || self.seeking.is_some() || is_near)
+    }
+
+    /// Starts over: with another filter, or with the same candidates, which may have changed, and then `back_to` one of them.
+    pub fn restart(&mut self, back_to: Option<CandidateId>) {
         self.rows.clear();
         self.clear_selection();
         self.brought_in.clear();
@@ -152,20 +207,65 @@ impl<Key> ReviewModel<Key> {
         self.complete = false;
         self.total = None;
         self.numbers = None;
-        self.adjusting = None;
+        self.adjusting = self.adjusting.take().filter(|adjusting| Some(adjusting.candidate) == back_to);
         self.offer = None;
+        self.seeking = None;
+        self.stalled = false;
+        self.loading = true;
+        self.returning = back_to;
+    }
+
+    /// The candidate that a restart goes back to, until it was read.
+    pub fn returning(&self) -> Option<CandidateId> {
+        self.returning
+    }
+
+    /// The candidate that a restart goes back to was read; `None`: it is gone.
+    pub fn came_back(&mut self, row: Option<CandidateRow>) {
+        self.returning = None;
+        match row {
+            Some(row) => self.show_row(row),
+            None => self.adjusting = None,
+        }
+    }
+
+    /// Whether rows have to come before the next key can mean anything.
+    pub(super) fn awaits_rows(&self) -> bool {
+        self.loading || self.returning.is_some() || self.selecting_all || self.seeking.is_some()
     }
 
     /// The next page of rows. `complete`: there are no more.
     pub fn extend(&mut self, rows: Vec<CandidateRow>, complete: bool) {
+        let before = self.rows.len();
         self.rows.extend(rows.into_iter().filter(|row| !self.brought_in.contains(&row.candidate.id)));
         self.complete = complete;
+        (self.loading, self.stalled) = (false, false);
         if self.selecting_all {
-            self.select_all();
+            self.selected.extend(self.rows[before..].iter().map(|row| row.candidate.id));
+            self.selecting_all = !complete;
+        }
+        if let Some(seeking) = self.seeking {
+            self.seek(seeking, before);
+        }
+    }
+
+    /// Goes on looking in the rows from `new` on.
+    fn seek(&mut self, seeking: Seeking, new: usize) {
+        let below = self.waiting_in(new..self.rows.len());
+        let found = match seeking {
+            Seeking::Around if self.complete => below.or_else(|| self.waiting_in(0..self.rows.len())),
+            Seeking::Around | Seeking::Below => below,
+        };
+        if let Some(index) = found {
+            self.position = index;
+        }
+        if found.is_some() || self.complete {
+            self.seeking = None;
         }
     }
 
     pub fn go_to(&mut self, index: usize) {
+        self.seeking = None;
         self.position = index.min(self.rows.len().saturating_sub(1));
     }
 
@@ -173,38 +273,52 @@ impl<Key> ReviewModel<Key> {
         self.go_to(self.position.saturating_add_signed(by));
     }
 
-    /// Goes to the next row without a verdict; past the end it begins again at the top.
+    /// Goes to the next row that waits; past the end, also of what is not loaded yet, it begins again at the top.
     pub fn next_undecided(&mut self) {
-        let count = self.rows.len();
-        let open = |index: &usize| self.rows[*index].candidate.verdict.is_none();
-        let next = (1..=count).map(|offset| (self.position + offset) % count.max(1)).find(open);
-        if let Some(index) = next {
-            self.position = index;
+        match self.waiting_in(self.position + 1..self.rows.len()) {
+            Some(index) => self.go_to(index),
+            None if !self.complete && !self.rows.is_empty() => self.seeking = Some(Seeking::Around),
+            None => self.position = self.waiting_in(0..self.rows.len()).unwrap_or(self.position),
         }
     }
 
-    /// Goes to the next row without a verdict below this one, or else one row on.
+    /// Goes to the next row below this one that waits, or else one row on.
     pub(super) fn advance(&mut self) {
-        let below = (self.position + 1..self.rows.len()).find(|i| self.rows[*i].candidate.verdict.is_none());
+        let below = self.waiting_in(self.position + 1..self.rows.len());
         self.go_to(below.unwrap_or(self.position + 1));
+        if below.is_none() && !self.complete {
+            self.seeking = Some(Seeking::Below);
+        }
+    }
+
+    fn waiting_in(&self, mut indices: std::ops::Range<usize>) -> Option<usize> {
+        indices.find(|index| self.rows.get(*index).is_some_and(|row| self.is_waiting(row)))
+    }
+
+    /// Whether a row waits for a verdict. A duplicate lies on a face that was promoted since: it does not, unless it was asked for.
+    fn is_waiting(&self, row: &CandidateRow) -> bool {
+        let is_asked_for = self.filter.kind == Some(FalsePositiveKind::Duplicate);
+        row.candidate.verdict.is_none() && (is_asked_for || row.candidate.kind != FalsePositiveKind::Duplicate)
     }
 
     pub fn toggle_selected(&mut self, index: usize) {
-        if !self.selected.remove(&index) && index < self.rows.len() {
-            self.selected.insert(index);
+        let Some(id) = self.rows.get(index).map(|row| row.candidate.id) else { return };
+        if !self.selected.remove(&id) {
+            self.selected.insert(id);
         }
     }
 
     /// Selects from the current row up to `index`.
     pub fn select_to(&mut self, index: usize) {
         let (low, high) = (self.position.min(index), self.position.max(index));
-        self.selected.extend(low..(high + 1).min(self.rows.len()));
+        let rows = self.rows.get(low..(high + 1).min(self.rows.len())).unwrap_or_default();
+        self.selected.extend(rows.iter().map(|row| row.candidate.id));
     }
 
     /// Selects all that the filter finds, also what is not loaded yet; until it is, decisions wait.
     pub fn select_all(&mut self) {
-        self.selected = (0..self.rows.len()).collect();
-        self.selecting_all = !self.complete;
+        self.selected = self.rows.iter().map(|row| row.candidate.id).collect();
+        self.selecting_all = !self.complete && !self.rows.is_empty();
     }
 
     pub fn clear_selection(&mut self) {
@@ -212,11 +326,50 @@ impl<Key> ReviewModel<Key> {
         self.selecting_all = false;
     }
 
-    /// The rows that were to be selected cannot be read.
-    pub fn give_up_selecting(&mut self) {
+    /// The rows that are waited for cannot be read.
+    pub fn give_up_waiting(&mut self) {
+        (self.loading, self.stalled, self.seeking) = (false, true, None);
         if self.selecting_all {
             self.clear_selection();
         }
+    }
+
+    /// Breaks off what waits for rows to come, and with it the keys that stand behind it. `false`: nothing did.
+    pub fn break_off(&mut self) -> bool {
+        if !self.selecting_all && self.seeking.is_none() {
+            return false;
+        }
+        self.clear_selection();
+        self.seeking = None;
+        self.line.clear();
+        true
+    }
+
+    /// What Esc does: the filter closes, else the selection ends, else the queue or the grid is shown again.
+    pub fn leave(&mut self) {
+        if self.filter_open {
+            self.filter_open = false;
+        } else if !self.selected.is_empty() {
+            self.clear_selection();
+        } else if !self.layout.shows_candidates() {
+            self.layout = Layout::Queue;
+        }
+    }
+
+    /// Opens the filter or closes it; in the history the search is opened instead.
+    pub fn toggle_filter(&mut self) {
+        match self.layout {
+            Layout::Queue | Layout::Grid => self.filter_open = !self.filter_open,
+            Layout::History => {}
+            Layout::People => (self.layout, self.filter_open) = (Layout::Queue, true),
+        }
+        self.typing_ahead = self.filter_open || self.layout == Layout::History;
+    }
+
+    /// The filter that leaves the current candidate and those alike to it.
+    pub fn filter_of_group(&self) -> Option<ReviewFilter> {
+        let group = self.current().filter(|_| self.layout.shows_candidates())?.group?;
+        Some(ReviewFilter { verdicts: ShownVerdicts::All, group: Some(group), ..self.filter.clone() })
     }
 
     /// Shows a layout, or the queue again where it is shown already.
@@ -225,30 +378,39 @@ impl<Key> ReviewModel<Key> {
         self.layout = if self.layout == layout { Layout::Queue } else { layout };
     }
 
-    /// Goes to a candidate; one that the filter had left out comes in at this place.
+    /// Goes to a candidate; one that the filter had left out comes in at this place. Nothing is selected any more: what is decided next
+    /// is this candidate.
     pub fn show_row(&mut self, row: CandidateRow) {
+        self.clear_selection();
         let id = row.candidate.id;
-        if let Some(index) = self.rows.iter().position(|known| known.candidate.id == id) {
+        if let Some(index) = self.index_of(id) {
             self.rows[index] = row;
-            self.position = index;
+            self.go_to(index);
         } else {
             let index = self.position.min(self.rows.len());
             self.rows.insert(index, row);
             self.brought_in.insert(id);
-            self.position = index;
+            self.go_to(index);
         }
     }
 
-    /// Opens the adjustment of the current candidate as a missed face.
+    /// Opens the adjustment of the current candidate as a missed face; not while the queue stands after a failure.
     pub fn start_adjusting(&mut self) {
-        if !self.layout.shows_candidates() {
+        if !self.layout.shows_candidates() || self.failure.is_some() {
             return;
         }
         if let Some(row) = self.current() {
             let ellipse = adjust::start(&row.candidate.bbox);
-            self.adjusting = Some(Adjusting { candidate: row.candidate.id, ellipse });
+            self.adjusting = Some(Adjusting { candidate: row.candidate.id, ellipse, from: self.layout });
             self.layout = Layout::Queue;
         }
+    }
+
+    /// Ends the adjustment and shows what was shown before it.
+    pub fn stop_adjusting(&mut self) -> Option<Adjusting> {
+        let adjusted = self.adjusting.take()?;
+        self.layout = adjusted.from;
+        Some(adjusted)
     }
 }
 

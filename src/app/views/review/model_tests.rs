@@ -74,11 +74,11 @@ fn keys_wait_in_order_until_the_decision_before_is_saved() {
         assert!(model.must_wait());
         model.wait(key);
     }
-    assert_eq!(model.next_waiting(), None, "nothing is read while a decision is on its way");
+    assert_eq!(model.next_in_line(), None, "nothing is read while a decision is on its way");
     let done = saved(&model, &[1]);
     model.confirmed(&done, 1.0);
     assert!(model.must_wait(), "a new key stands behind those that wait");
-    assert_eq!((model.next_waiting(), model.next_waiting(), model.next_waiting()), (Some('a'), Some('x'), None));
+    assert_eq!((model.next_in_line(), model.next_in_line(), model.next_in_line()), (Some('a'), Some('x'), None));
     assert!(!model.must_wait());
 }
 
@@ -90,10 +90,14 @@ fn what_cannot_be_saved_is_taken_back_and_stops_the_queue() {
     model.failed("No space left on the disk".to_owned());
     assert_eq!((verdicts(&model), model.position()), (vec![None; 3], 0));
     assert_eq!((model.counts.undecided, model.counts.rejected), (3, 0));
-    assert_eq!(model.next_waiting(), None, "what was pressed after it is dropped");
+    assert_eq!(model.next_in_line(), None, "what was pressed after it is dropped");
     assert!(model.failure.as_ref().unwrap().contains("No space left"));
-    model.decide(Verdict::Confirmed, None);
-    assert_eq!(model.failure, None);
+    assert_eq!(model.decide(Verdict::Confirmed, None), None, "the key was meant for the candidate after it");
+    assert_eq!((model.decide_group(Verdict::Rejected), model.undo(), model.redo()), (None, None, None));
+    model.start_adjusting();
+    assert_eq!(model.adjusting, None);
+    model.go_on();
+    assert!(model.decide(Verdict::Confirmed, None).is_some() && model.failure.is_none());
 }
 
 #[test]
@@ -116,10 +120,10 @@ fn everything_is_selected_also_what_is_not_loaded_yet_and_decisions_wait_for_it(
     model.select_all();
     assert!(model.wants_more(0) && model.must_wait());
     model.wait('a');
-    assert_eq!(model.next_waiting(), None, "the rest is not there yet");
+    assert_eq!(model.next_in_line(), None, "the rest is not there yet");
     model.extend((301..=500).map(row).collect(), false);
     model.extend((501..=510).map(row).collect(), true);
-    assert_eq!((model.selected_count(), model.next_waiting()), (510, Some('a')));
+    assert_eq!((model.selected_count(), model.next_in_line()), (510, Some('a')));
     let Some(Decision::Verdict { candidates, .. }) = model.decide(Verdict::Confirmed, None) else { panic!() };
     assert_eq!(candidates.len(), 510);
 
@@ -128,7 +132,7 @@ fn everything_is_selected_also_what_is_not_loaded_yet_and_decisions_wait_for_it(
     let mut unread = ReviewModel::<char>::default();
     unread.extend((1..=10).map(row).collect(), false);
     unread.select_all();
-    unread.give_up_selecting();
+    unread.give_up_waiting();
     assert!(!unread.must_wait() && unread.selected_count() == 0);
 }
 
@@ -138,13 +142,13 @@ fn undo_goes_back_to_its_candidate_even_when_the_filter_had_left_it_out() {
     model.decide(Verdict::Confirmed, None);
     let done = saved(&model, &[1]);
     model.confirmed(&done, 1.0);
-    model.undo();
+    model.undo().unwrap();
     let mut undone = saved(&model, &[1]);
     undone.changed[0].candidate.verdict = None;
     undone.row = undone.changed.first().cloned();
     model.confirmed(&undone, 2.0);
     assert_eq!((model.position(), verdicts(&model)[0], model.counts.undecided), (0, None, 3));
-    model.undo();
+    model.undo().unwrap();
     let candidates = vec![CandidateId(99)];
     model.confirmed(&Saved { candidates, row: Some(row(99)), ..Saved::default() }, 3.0);
     assert_eq!(model.current().unwrap().candidate.id, CandidateId(99));
@@ -210,6 +214,7 @@ fn a_whole_group_is_one_decision_and_shows_at_once() {
     assert_eq!((model.position(), model.counts.undecided), (2, 2));
     model.failed("full".to_owned());
     assert_eq!((verdicts(&model), model.position()), (vec![None; 5], 0));
+    model.go_on();
     model.go_to(2);
     let alone = model.decide_group(Verdict::Rejected).unwrap();
     let candidates = vec![CandidateId(3)];
@@ -250,4 +255,143 @@ fn nothing_is_decided_where_no_candidate_is_shown() {
         model.toggle_layout(layout);
         assert_eq!(model.layout, Layout::Queue);
     }
+}
+
+fn undone(model: &mut ReviewModel<char>, row: CandidateRow) {
+    model.undo().unwrap();
+    let candidates = vec![row.candidate.id];
+    model.confirmed(&Saved { candidates, changed: vec![row.clone()], row: Some(row), ..Saved::default() }, 0.0);
+}
+
+#[test]
+fn an_undo_ends_the_selection_so_that_the_next_verdict_is_about_what_came_back() {
+    let mut model = model(5);
+    model.layout = Layout::Grid;
+    for index in [1, 3] {
+        model.toggle_selected(index);
+    }
+    undone(&mut model, row(99));
+    assert_eq!((model.selected_count(), model.current().unwrap().candidate.id), (0, CandidateId(99)));
+    let Some(Decision::Verdict { candidates, .. }) = model.decide(Verdict::Confirmed, None) else { panic!() };
+    assert_eq!(candidates, [CandidateId(99)]);
+}
+
+#[test]
+fn a_selection_holds_candidates_not_places() {
+    let mut model = model(4);
+    model.layout = Layout::Grid;
+    model.select_to(1);
+    model.rows.insert(0, row(50));
+    let Some(Decision::Verdict { candidates, .. }) = model.decide(Verdict::Rejected, None) else { panic!() };
+    assert_eq!(candidates, [CandidateId(1), CandidateId(2)]);
+    model.failed("full".to_owned());
+    assert!(model.is_selected(CandidateId(1)) && model.is_selected(CandidateId(2)), "it is as before the failure");
+}
+
+#[test]
+fn after_a_restart_keys_wait_for_the_rows_and_for_the_candidate_to_go_back_to() {
+    let mut model = model(3);
+    model.go_to(1);
+    model.start_adjusting();
+    model.restart(Some(CandidateId(2)));
+    model.wait('a');
+    assert_eq!(model.next_in_line(), None, "no row is there");
+    model.extend((1..=3).map(row).collect(), true);
+    assert_eq!(model.next_in_line(), None, "one does not stand on it yet");
+    model.came_back(Some(row(2)));
+    assert_eq!((model.position(), model.next_in_line()), (1, Some('a')));
+    assert!(model.adjusting.is_some(), "the ellipse is still there");
+    model.restart(Some(CandidateId(2)));
+    model.came_back(None);
+    model.extend(vec![row(1)], true);
+    assert!(model.adjusting.is_none() && !model.must_wait(), "the candidate is gone");
+    model.restart(None);
+    model.give_up_waiting();
+    assert!(!model.must_wait() && !model.wants_more(0), "what cannot be read holds nothing up");
+}
+
+#[test]
+fn the_next_undecided_is_looked_for_in_rows_that_are_not_loaded_yet() {
+    let decided = |id| {
+        let mut row = row(id);
+        row.candidate.verdict = Some(Verdict::Skipped);
+        row
+    };
+    let mut model = ReviewModel::<char>::default();
+    model.extend([vec![row(1)], (2..=300).map(decided).collect()].concat(), false);
+    assert!(!model.wants_more(0));
+    model.next_undecided();
+    assert!(model.wants_more(0) && model.must_wait());
+    model.extend((301..=400).map(decided).collect(), false);
+    assert!(model.must_wait(), "not among these either");
+    model.extend(vec![decided(401), row(402)], false);
+    assert_eq!((model.current().unwrap().candidate.id, model.must_wait()), (CandidateId(402), false));
+    model.next_undecided();
+    model.extend(Vec::new(), true);
+    assert_eq!((model.position(), model.must_wait()), (0, false), "past the end it begins again");
+
+    let mut last = ReviewModel::<char>::default();
+    last.extend(vec![row(1)], false);
+    last.decide(Verdict::Confirmed, None);
+    let done = saved(&last, &[1]);
+    last.confirmed(&done, 0.0);
+    last.wait('a');
+    assert_eq!(last.next_in_line(), None, "there is no candidate for it yet");
+    last.extend(vec![decided(2), row(3)], true);
+    assert_eq!((last.position(), last.next_in_line()), (2, Some('a')));
+}
+
+#[test]
+fn esc_breaks_off_what_waits_for_rows_and_drops_the_keys_behind_it() {
+    let mut model = ReviewModel::<char> { layout: Layout::Grid, ..ReviewModel::default() };
+    model.extend((1..=300).map(row).collect(), false);
+    assert!(!model.break_off(), "nothing is waited for");
+    model.select_all();
+    model.wait('a');
+    assert!(model.break_off());
+    assert_eq!((model.selected_count(), model.must_wait()), (0, false));
+    model.toggle_selected(3);
+    model.leave();
+    assert_eq!((model.selected_count(), model.layout), (0, Layout::Grid));
+}
+
+#[test]
+fn duplicates_of_a_promoted_face_are_passed_over_unless_they_are_asked_for() {
+    let mut model = grouped(4, &[1, 2, 3]);
+    model.rows[1].candidate.kind = FalsePositiveKind::Duplicate;
+    model.decide(Verdict::Confirmed, None);
+    assert_eq!(model.position(), 2);
+    let done = Saved { waiting_in_group: 1, ..saved(&model, &[1]) };
+    model.confirmed(&done, 0.0);
+    model.decide_rest().unwrap();
+    assert_eq!(verdicts(&model)[1..], [None, Some(Verdict::Confirmed), None], "the duplicate is not of the rest");
+    let done = saved(&model, &[3]);
+    model.confirmed(&done, 0.0);
+    model.go_to(0);
+    model.next_undecided();
+    assert_eq!(model.position(), 3);
+    model.filter.kind = Some(FalsePositiveKind::Duplicate);
+    model.next_undecided();
+    assert_eq!(model.position(), 1);
+}
+
+#[test]
+fn a_face_that_was_called_one_before_makes_its_image_be_read_again() {
+    let mut model = model(2);
+    model.rows[0].held =
+        vec![crate::store::Held { annotator: "Ada".to_owned(), verdict: Verdict::MissedFace, reason: None }];
+    model.rows[0].candidate.image = ImageId(5);
+    model.decide(Verdict::Rejected, None);
+    assert_eq!(model.images_of_faces(&[CandidateId(1)], &[]).into_iter().collect::<Vec<_>>(), [ImageId(5)]);
+    assert!(model.images_of_faces(&[CandidateId(2)], &[]).is_empty());
+}
+
+#[test]
+fn an_ellipse_that_was_begun_in_the_grid_leads_back_there() {
+    let mut model = model(2);
+    model.layout = Layout::Grid;
+    model.start_adjusting();
+    assert_eq!(model.layout, Layout::Queue);
+    model.commit_adjusted().unwrap();
+    assert_eq!(model.layout, Layout::Grid);
 }

@@ -2,8 +2,7 @@
 
 use egui::{Grid, RichText, Ui, vec2};
 
-use super::filter::{Order, ReviewFilter, ShownVerdicts};
-use super::{ReviewCommand, ReviewView, minutes_text};
+use super::{Action, Command, ReviewView, minutes_text};
 use crate::app::theme;
 use crate::store::VerdictCounts;
 use crate::workflow::review::{AnnotatorProgress, People};
@@ -29,11 +28,12 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     }
     pairs(ui, &people.pairs);
     ui.add_space(theme::GAP);
+    let key = RichText::new(view.keymap.text(Action::Disagreements)).monospace().color(theme::WEAK);
     let text = format!("Review the {} disagreements", people.disputed);
-    if ui.add_enabled(0 < people.disputed, egui::Button::new(text)).clicked() {
-        let (verdicts, order) = (ShownVerdicts::Disputed, Order::Disagreement);
-        view.push(ReviewCommand::SetFilter(ReviewFilter { verdicts, order, ..ReviewFilter::default() }));
-        view.push(ReviewCommand::ShowQueue);
+    let response = ui.add_enabled(0 < people.disputed, egui::Button::new(&text).right_text(key));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, 0 < people.disputed, &text));
+    if response.clicked() {
+        view.commands.push(Command::Do(Action::Disagreements));
     }
 }
 

@@ -3,6 +3,7 @@
 use egui::{Color32, CursorIcon, Rect, Sense, Stroke, Ui, vec2};
 
 use super::crop::candidate_overlay;
+use super::model::Drawn;
 use super::{Handle, ReviewCommand, ReviewView};
 use crate::app::command::Command;
 use crate::app::textures::Shown;
@@ -36,12 +37,11 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     let fit = canvas::fit_region(&region, rect.shrink(6.0));
     let shown = view.textures.show(request(&row));
     canvas::paint_picture(ui.painter(), rect, &fit, &shown);
-    if !view.model.overlays_hidden || view.model.adjusting.is_some() {
-        for overlay in overlays(&row, detail, view.model.adjusting.is_none(), view.model.filter.blind) {
-            canvas::paint_overlay(ui.painter(), rect, &fit, &overlay);
-        }
-        legend(ui, rect, detail);
+    let drawn = view.model.drawn;
+    for overlay in overlays(&row, detail, drawn, view.model.adjusting.is_none(), view.model.filter.blind) {
+        canvas::paint_overlay(ui.painter(), rect, &fit, &overlay);
     }
+    legend(ui, rect, detail, drawn);
     canvas::paint_frame(ui.painter(), rect, theme::BORDER, 1.0);
     if let Some(adjusting) = &view.model.adjusting {
         let ellipse = adjusting.ellipse;
@@ -64,9 +64,10 @@ fn shown_region(view: &ReviewView<'_>, row: &CandidateRow, detail: &ImageDetail)
 }
 
 /// `is_blind`: a promoted face would tell what another decided.
-fn overlays(row: &CandidateRow, detail: &ImageDetail, is_labelled: bool, is_blind: bool) -> Vec<Overlay> {
+fn overlays(row: &CandidateRow, detail: &ImageDetail, drawn: Drawn, is_labelled: bool, is_blind: bool) -> Vec<Overlay> {
     let mut overlays = Vec::new();
-    for detection in detail.detections.iter().filter(|d| d.bbox.iou(&row.candidate.bbox) < SAME_BOX_IOU) {
+    let is_other = |bbox: &BoundingBox| bbox.iou(&row.candidate.bbox) < SAME_BOX_IOU;
+    for detection in detail.detections.iter().filter(|d| drawn.detections && is_other(&d.bbox)) {
         overlays.push(Overlay {
             shape: FaceShape::Rectangle(detection.bbox),
             color: theme::faded(theme::DETECTION, 0.8),
@@ -76,7 +77,7 @@ fn overlays(row: &CandidateRow, detail: &ImageDetail, is_labelled: bool, is_blin
         });
     }
     let hidden = |source| is_blind && source == AnnotationSource::Promoted;
-    for face in detail.ground_truth.iter().filter(|face| !hidden(face.source)) {
+    for face in detail.ground_truth.iter().filter(|face| drawn.ground_truth && !hidden(face.source)) {
         overlays.push(Overlay {
             shape: face.shape,
             color: theme::ground_truth(face.source),
@@ -85,22 +86,30 @@ fn overlays(row: &CandidateRow, detail: &ImageDetail, is_labelled: bool, is_blin
             label: None,
         });
     }
-    let label = is_labelled.then(|| format!("{:.2}", row.candidate.score));
-    overlays.push(candidate_overlay(&row.candidate.bbox, label));
+    if drawn.candidate {
+        let label = is_labelled.then(|| format!("{:.2}", row.candidate.score));
+        overlays.push(candidate_overlay(&row.candidate.bbox, label));
+    }
     overlays
 }
 
-fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail) {
-    let mut entries = vec![("candidate", theme::CANDIDATE)];
-    let has = |source| detail.ground_truth.iter().any(|face| face.source == source);
+fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail, drawn: Drawn) {
+    let mut entries = Vec::new();
+    if drawn.candidate {
+        entries.push(("candidate", theme::CANDIDATE));
+    }
+    let has = |source| drawn.ground_truth && detail.ground_truth.iter().any(|face| face.source == source);
     if has(AnnotationSource::Imported) {
         entries.push(("ground truth", theme::ground_truth(AnnotationSource::Imported)));
     }
     if has(AnnotationSource::Promoted) {
         entries.push(("promoted face", theme::ground_truth(AnnotationSource::Promoted)));
     }
-    if 1 < detail.detections.len() {
+    if drawn.detections && 1 < detail.detections.len() {
         entries.push(("other detections", theme::DETECTION));
+    }
+    if entries.is_empty() {
+        return;
     }
     let painter = ui.painter().with_clip_rect(rect);
     let galleys: Vec<_> = entries
@@ -149,4 +158,79 @@ fn handles(ui: &Ui, rect: Rect, fit: &ScreenFit, ellipse: &Ellipse) -> Option<El
         }
     }
     dragged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        Annotation, Candidate, CandidateId, DatasetId, Detection, FalsePositiveKind, ImageId, ImageRecord, RoundId,
+    };
+
+    fn row() -> CandidateRow {
+        let candidate = Candidate {
+            id: CandidateId(1),
+            round: RoundId(1),
+            image: ImageId(1),
+            bbox: BoundingBox::new(10.0, 10.0, 30.0, 30.0),
+            score: 0.5,
+            max_iou: 0.0,
+            kind: FalsePositiveKind::Background,
+            verdict: None,
+        };
+        CandidateRow {
+            candidate,
+            round_number: 1,
+            image_name: String::new(),
+            fold: None,
+            group: None,
+            group_size: 1,
+            file: std::path::PathBuf::new(),
+            content_hash: String::new(),
+            held: Vec::new(),
+        }
+    }
+
+    fn detail() -> ImageDetail {
+        let face = |source| {
+            let shape = FaceShape::Ellipse(Ellipse::new(9.0, 6.0, 0.0, 50.0, 50.0));
+            Annotation { shape, source, ignored: false }
+        };
+        let detection = |bbox| Detection { bbox, ellipse: None, score: 0.5 };
+        ImageDetail {
+            record: ImageRecord {
+                id: ImageId(1),
+                dataset: DatasetId(1),
+                name: String::new(),
+                path: String::new(),
+                content_hash: String::new(),
+                width: 100,
+                height: 100,
+                fold: None,
+            },
+            path: std::path::PathBuf::new(),
+            ground_truth: vec![face(AnnotationSource::Imported), face(AnnotationSource::Promoted)],
+            detections: vec![detection(row().candidate.bbox), detection(BoundingBox::new(60.0, 0.0, 80.0, 20.0))],
+        }
+    }
+
+    #[test]
+    fn each_layer_is_drawn_only_while_it_is_switched_on() {
+        let (imported, promoted) =
+            (theme::ground_truth(AnnotationSource::Imported), theme::ground_truth(AnnotationSource::Promoted));
+        let all = [theme::faded(theme::DETECTION, 0.8), imported, promoted, theme::CANDIDATE];
+        let on = Drawn::default();
+        let cases = [
+            (on, false, all.to_vec()),
+            (on, true, vec![all[0], imported, theme::CANDIDATE]),
+            (Drawn { ground_truth: false, ..on }, false, vec![all[0], theme::CANDIDATE]),
+            (Drawn { detections: false, ..on }, false, all[1..].to_vec()),
+            (Drawn { candidate: false, ..on }, false, all[..3].to_vec()),
+        ];
+        for (drawn, is_blind, expected) in cases {
+            let colors: Vec<_> =
+                overlays(&row(), &detail(), drawn, true, is_blind).iter().map(|overlay| overlay.color).collect();
+            assert_eq!(colors, expected, "{drawn:?}, blind {is_blind}");
+        }
+    }
 }

@@ -1,0 +1,183 @@
+//! The line that keys and clicks stand in while a decision is saved or rows are read. Each gets its meaning when its turn comes: after F
+//! the arrows move the ellipse, after / letters are a name. Must not know how a decision is saved.
+
+use std::time::{Duration, Instant};
+
+use egui::{Context, Key, ViewportCommand};
+
+use super::action::{Action, Scope};
+use super::command::Command;
+use super::keys::Typed;
+use super::views::review::{Layout, ReviewCommand, ReviewFilter};
+use super::{QuarryApp, Screen};
+
+/// Longest time of a frame that goes into keys which wait for each other's verdicts to be saved.
+const LINE_BUDGET: Duration = Duration::from_millis(25);
+
+impl QuarryApp {
+    /// Carries a command out, or puts it in line.
+    pub(super) fn apply(&mut self, command: Command, ctx: &Context) {
+        if let Command::Key(typed) = &command
+            && self.is_done_at_once(typed)
+        {
+            return;
+        }
+        if self.has_to_wait(&command) {
+            self.review.wait(command);
+        } else {
+            self.carry_out(command, ctx);
+        }
+    }
+
+    /// Keys that do not stand in line: those that work everywhere, those that mean nothing any more, and Esc where it ends the waiting.
+    fn is_done_at_once(&mut self, typed: &Typed) -> bool {
+        let is_text = self.is_text(typed);
+        if let Some(action) = self.meaning(typed, Scope::Everywhere).filter(|_| !is_text) {
+            if !typed.repeat {
+                self.act(action);
+            }
+            return true;
+        }
+        let is_left = self.scope() == Scope::Everywhere;
+        let is_lone_letter = typed.key.is_none() && !is_text;
+        is_left || is_lone_letter || (self.ends_waiting(typed, is_text) && self.review.break_off())
+    }
+
+    /// Whether a key is Esc, and not meant for an ellipse or a filter that keys in line will open.
+    fn ends_waiting(&self, typed: &Typed, is_text: bool) -> bool {
+        let is_for_now = !is_text && !self.line_holds(Action::MissedFace);
+        is_for_now && self.meaning(typed, Scope::Review) == Some(Action::Leave)
+    }
+
+    /// Whether a key will be text of the filter's field when its turn comes.
+    fn is_text(&self, typed: &Typed) -> bool {
+        let is_letter = !typed.modifiers.command && !typed.modifiers.ctrl;
+        is_letter && (self.review.typing_ahead || self.line_holds(Action::Filter))
+    }
+
+    fn line_holds(&self, action: Action) -> bool {
+        self.review.line().any(|command| match command {
+            Command::Key(typed) => self.meaning(typed, Scope::Review) == Some(action),
+            other => *other == Command::Do(action),
+        })
+    }
+
+    fn meaning(&self, typed: &Typed, scope: Scope) -> Option<Action> {
+        self.keys.keymap().action(typed.modifiers, typed.key?, scope)
+    }
+
+    fn has_to_wait(&self, command: &Command) -> bool {
+        match command {
+            Command::Key(_) => self.review.must_wait() || self.review.typing_ahead,
+            Command::Do(action) => action.scope() != Scope::Everywhere && self.review.must_wait(),
+            // What keys before it were meant for must not change under them.
+            Command::Open(_)
+            | Command::New(_)
+            | Command::Sample { .. }
+            | Command::SetAnnotator(_)
+            | Command::Review(
+                ReviewCommand::SetFilter(_)
+                | ReviewCommand::GoTo(_)
+                | ReviewCommand::ToggleSelected(_)
+                | ReviewCommand::SelectTo(_)
+                | ReviewCommand::DragTo(_)
+                | ReviewCommand::Open(_)
+                | ReviewCommand::Adjust(_)
+                | ReviewCommand::Revisit(_),
+            ) => self.review.has_line(),
+            _ => false,
+        }
+    }
+
+    /// Does what stands in line. While a verdict is saved it is waited for, within the frame's budget: one verdict a frame would leave
+    /// fast typing behind.
+    pub(super) fn work_through_line(&mut self, ctx: &Context) {
+        let start = Instant::now();
+        loop {
+            self.next_of_line(ctx);
+            if !(self.review.is_saving() && self.review.has_line()) {
+                return;
+            }
+            let left = LINE_BUDGET.saturating_sub(start.elapsed());
+            // When the budget ends first the writer's answer wakes the window.
+            let Some(answer) = self.session.as_mut().and_then(|session| session.writer.wait(left)) else { return };
+            self.took(answer, ctx);
+        }
+    }
+
+    fn next_of_line(&mut self, ctx: &Context) {
+        loop {
+            if self.review.typing_ahead {
+                self.type_ahead();
+            }
+            let Some(command) = self.review.next_in_line() else { return };
+            self.carry_out(command, ctx);
+        }
+    }
+
+    /// What was typed between the key that opens the filter, or the history's search, and its field.
+    fn type_ahead(&mut self) {
+        let is_history = self.review.layout == Layout::History;
+        let before = if is_history { self.review.history.text.clone() } else { self.review.filter.name.clone() };
+        let mut text = before.clone();
+        while self.review.typing_ahead {
+            let Some(Command::Key(typed)) = self.review.next_in_line_if(|next| matches!(next, Command::Key(_))) else {
+                break;
+            };
+            match typed.key {
+                Some(Key::Backspace) => drop(text.pop()),
+                Some(Key::Enter | Key::Escape) => self.close_filter(),
+                _ => text.push_str(&typed.text),
+            }
+        }
+        if text == before {
+            return;
+        }
+        if is_history {
+            self.search_history(text);
+        } else {
+            self.set_filter(ReviewFilter { name: text, ..self.review.filter.clone() });
+        }
+    }
+
+    pub(super) fn close_filter(&mut self) {
+        (self.review.filter_open, self.review.typing_ahead) = (false, false);
+    }
+
+    /// A key at its turn.
+    pub(super) fn press(&mut self, typed: &Typed) {
+        let scope = if self.review.adjusting.is_some() { Scope::Adjust } else { Scope::Review };
+        let action = self.meaning(typed, scope);
+        if let Some(action) = action.filter(|action| !typed.repeat || repeats(*action)) {
+            self.act(action);
+        }
+    }
+
+    /// A window that is closed while keys stand in line stays until they are done; when one of them fails it stays open to say so.
+    /// Closing it again closes it at once.
+    pub(super) fn hold_close(&mut self, ctx: &Context) {
+        let wants_to_close = ctx.input(|input| input.viewport().close_requested());
+        if wants_to_close && self.review.has_line() && !self.is_closing {
+            self.is_closing = true;
+            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+        } else if self.is_closing && !self.review.has_line() && !self.review.is_saving() {
+            self.is_closing = false;
+            if self.review.failure.is_none() {
+                ctx.send_viewport_cmd(ViewportCommand::Close);
+            }
+        }
+    }
+
+    /// The field is on the screen and has the focus: letters go there by themselves.
+    pub(super) fn end_typing_ahead(&mut self) {
+        if self.screen == Screen::Review {
+            self.review.typing_ahead = false;
+        }
+    }
+}
+
+/// Whether holding the key down does it again. Verdicts want a key each.
+fn repeats(action: Action) -> bool {
+    action.scope() == Scope::Adjust
+        || matches!(action, Action::Previous | Action::Next | Action::RowUp | Action::RowDown | Action::NextUndecided)
+}
