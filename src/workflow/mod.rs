@@ -25,6 +25,7 @@ pub mod roc_import;
 #[cfg(feature = "torch")]
 mod round_hooks;
 pub mod round_report;
+pub mod run_curves;
 #[cfg(feature = "torch")]
 mod split;
 pub mod status;
