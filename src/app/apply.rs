@@ -366,6 +366,7 @@ impl QuarryApp {
             CurvesCommand::Toggle(key) => self.curves.toggle(&key),
             CurvesCommand::SetLog(log) => self.curves.log_x = log,
             CurvesCommand::SetMax(max) => self.curves.x_max = max,
+            CurvesCommand::SetFromZero(from_zero) => self.curves.from_zero = from_zero,
             CurvesCommand::ShowEarlier(shown) => self.curves.earlier_shown = shown,
             CurvesCommand::TogglePublished(index) => {
                 if let Some(published) = self.curves.published.get_mut(index) {

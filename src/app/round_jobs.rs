@@ -154,13 +154,17 @@ impl QuarryApp {
             }
             WorkEvent::Train(event) => {
                 let has_news = matches!(event, TrainEvent::Checkpoint { .. } | TrainEvent::Evaluated { .. });
+                if let (TrainEvent::Evaluated { .. }, Some(session)) = (&event, &mut self.session) {
+                    // The average precision lies in the store; the curves came with the event.
+                    session.reader.ask(ReadRequest::Curves);
+                }
                 self.train.train_event(event);
                 if has_news {
                     self.ask_for_report();
                 }
             }
             WorkEvent::Curve { round, step, label, curve } => {
-                self.curves.put(CurveKey { round, label }, step, curve);
+                self.curves.put(CurveKey::new(round, label), step, curve);
             }
         }
     }

@@ -30,6 +30,7 @@ mod round_hooks;
 #[cfg(feature = "torch")]
 mod round_log;
 pub mod round_report;
+pub mod run_curves;
 #[cfg(feature = "torch")]
 mod split;
 pub mod status;

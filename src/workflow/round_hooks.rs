@@ -10,7 +10,8 @@ use super::held_out::{HeldOut, OutputShape};
 use super::round_report::MERIT_FALSE_POSITIVES;
 use super::{Observer, WorkEvent, WorkflowError, fold_label, round_log};
 use crate::detector::Detector;
-use crate::domain::{Cancel, RoundId, RoundRecord};
+use crate::domain::{Cancel, Detection, RoundId, RoundRecord};
+use crate::evaluation::average_precision::AveragePrecision;
 use crate::evaluation::{FoldCurves, RocCurve};
 use crate::store::Store;
 use crate::training::{Losses, Outcome, RoundHooks, StepReport, TrainEvent};
@@ -122,6 +123,15 @@ impl<'a, 'b> Hooks<'a, 'b> {
         }
     }
 
+    /// Into the store at once: the curves screen reads it beside the curves.
+    fn note_average_precision(&mut self, step: u64, found: &[Vec<Detection>]) -> Result<(), WorkflowError> {
+        let values = self.held_out.average_precision(found).values();
+        let named = AveragePrecision::NAMES.into_iter().zip(values);
+        let rows: Vec<(u64, &str, f64)> = named.filter_map(|(name, value)| Some((step, name, value?))).collect();
+        self.store.append_metrics(self.round.id, &rows)?;
+        Ok(())
+    }
+
     fn flush_or_stop(&mut self) {
         let failed = self.flush().err();
         self.stop_for(failed);
@@ -173,6 +183,7 @@ impl RoundHooks for Hooks<'_, '_> {
         self.tell_unreadable(unreadable);
         let shapes = OutputShape::of(detector.config());
         self.held_out.write(self.run_dir, &found, &shapes).map_err(|e| e.to_string())?;
+        self.note_average_precision(step, &found).map_err(|e| e.to_string())?;
         self.curves.clear();
         for shape in shapes {
             let FoldCurves { pooled, folds } = self.held_out.curves(&found, shape);
