@@ -56,16 +56,18 @@ mod tests {
     #[test]
     fn work_grows_with_images_and_pixels() {
         let cpu = RoundConfig::preset("cpu").unwrap();
-        let more = RoundConfig { batch_images: 4, ..cpu.clone() };
+        let more = RoundConfig { batch_images: 2 * cpu.batch_images, ..cpu.clone() };
         assert_eq!(scaled_step_seconds(1.5, &cpu, &more), Some(3.0));
         let mut larger = cpu.clone();
         larger.detector.shorter_side = 600;
         let ratio = scaled_step_seconds(1.0, &cpu, &larger).unwrap();
-        assert!((2.5..4.0).contains(&ratio), "{ratio}: the RoIs stay as many");
+        assert!((3.0..4.0).contains(&ratio), "{ratio}: the RoIs stay as many");
         assert_eq!(scaled_step_seconds(1.5, &cpu, &RoundConfig { device: "cuda:0".to_owned(), ..cpu.clone() }), None);
         let paper = RoundConfig::preset("paper").unwrap();
         assert_eq!(scaled_step_seconds(1.5, &cpu, &paper), None);
-        let rough = rough_step_seconds(&cpu, 2).unwrap();
+        let mut measured = RoundConfig { batch_images: 2, accumulate: 1, ..cpu };
+        measured.sampler.batch_per_image = 128;
+        let rough = rough_step_seconds(&measured, 2).unwrap();
         assert!((rough - 0.56).abs() < 1e-9, "{rough}");
     }
 

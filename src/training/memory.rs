@@ -73,8 +73,8 @@ mod tests {
         assert_eq!(sizes(4, 1, 64), [(2, 2, 64), (1, 4, 64), (1, 4, 32), (1, 4, 16)]);
         assert_eq!(sizes(3, 2, 16), [(1, 6, 16)]);
         assert_eq!(sizes(1, 1, 20), []);
-        let (config, what) = halved(&RoundConfig::preset("cpu").unwrap()).unwrap();
+        let (config, what) = halved(&RoundConfig::preset("sample").unwrap()).unwrap();
         assert!(what.contains("1 instead of 2"), "{what}");
-        assert_eq!(config, halved_times(&RoundConfig::preset("cpu").unwrap(), 1));
+        assert_eq!(config, halved_times(&RoundConfig::preset("sample").unwrap(), 1));
     }
 }
