@@ -71,7 +71,7 @@ fn crowd_under_specks() -> EvaluatedImage {
     let face = Region::Ellipse { ra: 100.0, rb: 75.0, theta: 0.0, cx: 225.0, cy: 225.0 };
     let over = Region::Rectangle { x: 135.0, y: 160.0, w: 180.0, h: 130.0 };
     let specks = (0..100_000_u32).map(|k| {
-        let (x, y) = (f64::from(140 + k * 7919 % 170), f64::from(165 + k * 104_729 % 120));
+        let (x, y) = (f64::from(140 + k % 997 * 7919 % 170), f64::from(165 + k % 991 * 104_729 % 120));
         ScoredRegion { region: Region::Rectangle { x, y, w: 0.0, h: 0.0 }, score: -f64::from(k) }
     });
     let detections = std::iter::once(ScoredRegion { region: over, score: 1.0 }).chain(specks).collect();

@@ -14,7 +14,7 @@ use quarry::domain::{CandidateId, Verdict};
 use quarry::store::{CandidateQuery, HistoryQuery};
 use quarry::store::{Store, VerdictCounts};
 use quarry::workflow::Project;
-use window::{Window, counts, press, press_at_once, run_until, wait_for, wait_until, window};
+use window::{Window, counts, press, press_at_once, run_until, wait_for, wait_for_part, wait_until, window};
 
 #[test]
 fn without_a_project_the_window_offers_to_open_make_and_try_one() {
@@ -179,6 +179,50 @@ fn the_curves_screen_shows_every_round_with_its_rates() {
         assert!(window.query_all_by_label(label).next().is_some(), "{label}");
     }
     assert_eq!(window.query_all_by_label("Round 2, rectangle").count(), 2, "a toggle and a row of the table");
+}
+
+/// A real click on a curve: the review begins from the score of the point under the pointer.
+#[test]
+fn a_click_on_a_curve_sets_the_reviews_score() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 2);
+    let mut window = window(Screen::Curves, Some(project.dir()));
+    wait_for(&mut window, "Discrete score");
+    wait_for(&mut window, "Continuous score");
+    let (title, other) = (window.get_by_label("Discrete score").rect(), window.get_by_label("Continuous score").rect());
+    let x = f32::midpoint(title.left(), other.left());
+    let is_set = |window: &window::Window| window.query_all_by_label_contains("to 1.00").next().is_some();
+    assert!(!is_set(&window));
+    // Down the middle of the plot until a curve lies under the pointer.
+    for step in 1..18 {
+        let at = egui::pos2(x, title.bottom() + 20.0 * step as f32);
+        window.hover_at(at);
+        window.step();
+        for pressed in [true, false] {
+            let button = egui::PointerButton::Primary;
+            window.event(egui::Event::PointerButton { pos: at, button, pressed, modifiers: Modifiers::NONE });
+            window.step();
+        }
+        if window.query_by_label("Discrete score").is_none() {
+            break;
+        }
+    }
+    wait_for_part(&mut window, "to 1.00");
+}
+
+/// Average precision lies in the store beside the curves, and is shown for every round that has it.
+#[test]
+fn the_curves_screen_shows_average_precision() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 2);
+    let mut store = project.open_store().unwrap();
+    let round = store.round_by_number(2).unwrap().unwrap();
+    store.append_metrics(round.id, &[(9, "ap", 0.4375), (9, "ap50", 0.8125)]).unwrap();
+    drop(store);
+    let mut window = window(Screen::Curves, Some(project.dir()));
+    for label in ["Round 2, boxes", "AP50", "0.4375", "0.8125"] {
+        wait_for(&mut window, label);
+    }
 }
 
 #[test]

@@ -242,3 +242,34 @@ fn ground_truth_is_exported_with_its_sources() {
     let refused = quarry(&[&export[..], &["voc"]].concat()).code(2);
     assert!(stderr(&refused).contains("fddb"), "{}", stderr(&refused));
 }
+
+#[test]
+fn average_precision_of_coco_files_is_told_to_people_and_machines() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let truth = write(
+        "truth.json",
+        r#"{"images": [{"id": 4, "file_name": "a/one.jpg"}],
+            "annotations": [{"image_id": 4, "category_id": 1, "bbox": [0, 0, 50, 50]},
+                            {"image_id": 4, "category_id": 1, "bbox": [100, 0, 50, 50]}]}"#,
+    );
+    let found = write(
+        "found.json",
+        r#"[{"image_id": 1, "file_name": "a/one", "category_id": 1, "bbox": [0, 0, 50, 50], "score": 0.9}]"#,
+    );
+    let args = ["evaluate", "ap", "--ground-truth", truth.as_str(), "--detections", found.as_str()];
+    let report = json(&[&args[..], &["--json"]].concat());
+    // Half of the faces: 51 of 101 recalls.
+    assert!((report["ap"].as_f64().unwrap() - 51.0 / 101.0).abs() < 1e-12, "{report}");
+    assert_eq!((report["faces"].as_u64(), report["small"].is_null()), (Some(2), true));
+    let output = quarry(&args).success().get_output().stdout.clone();
+    assert!(String::from_utf8_lossy(&output).contains("AP50   0.5050"));
+    let broken = write("broken.json", r#"[{"image_id": 9, "bbox": [0, 0, 5, 5], "score": 1}]"#);
+    let message =
+        stderr(&quarry(&["evaluate", "ap", "--ground-truth", truth.as_str(), "--detections", broken.as_str()]).code(1));
+    assert!(message.contains("broken.json") && message.contains("entry 1") && message.contains("id 9"), "{message}");
+}

@@ -17,6 +17,7 @@ use quarry::evaluation::fddb_text::{Order, Shape, UnreadableScores, read_detecti
 use quarry::training::{RoundConfig, TrainEvent};
 use quarry::workflow::cross_validate::{CrossValidation, CrossValidationReport, DEFAULT_NAME, cross_validate, merge};
 use quarry::workflow::evaluate::{FddbEvaluation, SizeSource, evaluate_fddb};
+use quarry::workflow::run_curves::{read_run, run_files};
 use quarry::workflow::{Project, WorkEvent, WorkflowError};
 
 fn request(rounds: u32, folds: &[u8]) -> CrossValidation {
@@ -137,6 +138,14 @@ fn check_pooled_as_official(project: &Project, report: &CrossValidationReport, s
             assert_eq!(pooled, fs::read_to_string(evaluation.out.join(file)).unwrap(), "{round} {shape} {file}");
             assert!(1 < pooled.lines().count(), "{pooled}");
         }
+    }
+    // What the ROC screen shows is the same.
+    let files = run_files(report.dir.parent().unwrap());
+    assert_eq!(files.len(), 4, "{files:?}");
+    for file in files {
+        let run = read_run(&file).unwrap();
+        let text = fs::read_to_string(file.with_file_name("DiscROC.txt")).unwrap();
+        assert_eq!((run.curves.pooled.disc_text(), run.curves.folds.len()), (text, 3), "{}", file.display());
     }
 }
 

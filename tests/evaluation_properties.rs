@@ -300,8 +300,8 @@ fn crowd_under_specks(faces: usize, specks: u32) -> EvaluatedImage {
     let face = Region::Ellipse { ra: 100.0, rb: 75.0, theta: 0.0, cx: 225.0, cy: 225.0 };
     let over = Region::Rectangle { x: 135.0, y: 160.0, w: 180.0, h: 130.0 };
     let speck = |k: u32| Region::Rectangle {
-        x: f64::from(140 + k * 7919 % 170),
-        y: f64::from(165 + k * 104_729 % 120),
+        x: f64::from(140 + k % 997 * 7919 % 170),
+        y: f64::from(165 + k % 991 * 104_729 % 120),
         w: f64::from(u32::from(k % 50 == 0)),
         h: 0.0,
     };

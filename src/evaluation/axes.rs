@@ -90,6 +90,17 @@ impl RateAxis {
         Self { low: ((lowest / step + 1e-9).floor() * step).clamp(0.0, 0.98) }
     }
 
+    /// The line from where it comes up to the axis's foot; what dips below it later runs along the foot.
+    pub fn line(&self, line: &[(f64, f64)]) -> Vec<(f64, f64)> {
+        let Some(begin) = line.iter().position(|at| self.low <= at.1) else { return Vec::new() };
+        let mut seen = Vec::with_capacity(line.len());
+        if let Some((&(ax, a), &(bx, b))) = begin.checked_sub(1).and_then(|k| line.get(k)).zip(line.get(begin)) {
+            seen.push((ax + (bx - ax) * (self.low - a) / (b - a), self.low));
+        }
+        seen.extend(line[begin..].iter().map(|&(x, rate)| (x, rate.max(self.low))));
+        seen
+    }
+
     /// A little above 1, so that a line at a rate of 1 and its mark are seen whole.
     pub fn top(&self) -> f64 {
         1.0 + 0.02 * (1.0 - self.low)
@@ -107,10 +118,27 @@ impl RateAxis {
     }
 }
 
-/// The rate that a curve has when it leaves its fewest false positives.
+/// The rate that a curve has when it leaves the fewest false positives at which it found anything.
 fn first_rate(curve: &PlotCurve) -> Option<f64> {
-    let first = curve.points.first()?.false_positives;
-    curve.points.iter().take_while(|p| p.false_positives == first).last().map(|p| p.rate)
+    let mut found = curve.points.iter().skip_while(|p| p.rate <= 0.0).peekable();
+    let first = found.peek()?.false_positives;
+    found.take_while(|p| p.false_positives == first).last().map(|p| p.rate)
+}
+
+/// Where names stand that want these places, ascending: each at least `height` below the one before, those that would cover each other
+/// spread evenly around the middle of their places.
+pub fn spread_apart(places: &[f64], height: f64) -> Vec<f64> {
+    // Names that touch, as the sum of the places of their first ones and their number.
+    let mut groups: Vec<(f64, usize)> = Vec::new();
+    let first = |(sum, count): (f64, usize)| sum / count as f64 - (count - 1) as f64 / 2.0 * height;
+    for &place in places {
+        let mut group = (place, 1);
+        while let Some(above) = groups.pop_if(|above| first(group) < first(*above) + above.1 as f64 * height) {
+            group = (above.0 + group.0, above.1 + group.1);
+        }
+        groups.push(group);
+    }
+    groups.into_iter().flat_map(|group| (0..group.1).map(move |k| first(group) + k as f64 * height)).collect()
 }
 
 /// 1, 2 or 5 times a power of ten, at least `step`.
@@ -162,10 +190,33 @@ mod tests {
         {
             assert!((low(rates) - expected).abs() < 1e-9, "{rates:?}: {}", low(rates));
         }
+        // A point without any detection counts for nothing.
+        let none = curve(&[(0.0, 0.0), (12.0, 0.77), (90.0, 0.9)]);
+        assert!((RateAxis::fitting(std::iter::once(&none)).low - 0.7).abs() < 1e-9);
         let axis = RateAxis { low: 0.6 };
         let texts: Vec<String> = axis.marks().into_iter().map(|mark| axis.text(mark)).collect();
         assert_eq!(texts, ["0.60", "0.65", "0.70", "0.75", "0.80", "0.85", "0.90", "0.95", "1.00"]);
         assert_eq!(RateAxis::FROM_ZERO.marks().len(), 11);
         assert_eq!(RateAxis::FROM_ZERO.text(0.1), "0.1");
+    }
+
+    #[test]
+    fn a_line_comes_up_where_it_crosses_the_foot() {
+        let axis = RateAxis { low: 0.5 };
+        assert_eq!(
+            axis.line(&[(0.0, 0.0), (0.0, 0.25), (2.0, 0.75), (3.0, 0.25)]),
+            [(1.0, 0.5), (2.0, 0.75), (3.0, 0.5)]
+        );
+        assert_eq!(axis.line(&[(0.0, 0.5), (1.0, 0.6)]), [(0.0, 0.5), (1.0, 0.6)]);
+        assert!(axis.line(&[(0.0, 0.1)]).is_empty());
+    }
+
+    #[test]
+    fn names_that_would_cover_each_other_stand_around_their_middle() {
+        assert_eq!(spread_apart(&[10.0, 80.0], 5.0), [10.0, 80.0]);
+        assert_eq!(spread_apart(&[10.0, 10.0, 10.0, 80.0], 5.0), [5.0, 10.0, 15.0, 80.0]);
+        // The second group runs into the first.
+        assert_eq!(spread_apart(&[10.0, 14.0, 15.0], 4.0), [9.0, 13.0, 17.0]);
+        assert!(spread_apart(&[], 5.0).is_empty());
     }
 }

@@ -146,7 +146,7 @@ impl Figure {
             let y = ((8 + row * LEGEND_ROW) * scale) as i32;
             let indent = if style.is_some() { (46 * scale) as i32 } else { 0 };
             if let Some(style) = style {
-                let y = y + 8 * scale as i32;
+                let y = y + 5 * scale as i32;
                 draw_line(area, &[(x, y), (x + 38 * scale as i32, y)], style, scale)?;
             }
             area.draw(&Text::new(label, (x + indent, y), text.color(&BLACK))).map_err(failed)?;

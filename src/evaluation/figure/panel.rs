@@ -7,7 +7,7 @@ use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
 use plotters::prelude::*;
 
 use super::{FONT, Figure, FigureCurve, FigureError, draw_line, failed, marker_letter, pick, rgb};
-use crate::evaluation::axes::{FalsePositiveAxis, RateAxis};
+use crate::evaluation::axes::{FalsePositiveAxis, RateAxis, spread_apart};
 use crate::evaluation::palette::{CurveStyle, PUBLISHED, Rgb};
 use crate::evaluation::plot_curve::{PlotCurve, ScoreKind};
 
@@ -52,12 +52,11 @@ pub(super) fn draw_panel<B: DrawingBackend>(
         .draw()
         .map_err(failed)?;
     let (base_x, base_y) = area.get_base_pixel();
-    // What lies below the axis runs along its foot.
-    let pixel = |(place, rate): (f64, f64)| {
-        let (x, y) = chart.backend_coord(&(place, rate.max(y_axis.low)));
+    let pixel = |at: (f64, f64)| {
+        let (x, y) = chart.backend_coord(&at);
         (x - base_x, y - base_y)
     };
-    let mut panel = Panel { area, scale, x_axis, pixel, ends: Vec::new() };
+    let mut panel = Panel { area, scale, x_axis, y_axis, pixel, ends: Vec::new() };
     for (k, markers) in figure.published.iter().enumerate() {
         panel.published(pick(kind, &markers.discrete, &markers.continuous), marker_letter(k))?;
     }
@@ -104,6 +103,7 @@ struct Panel<'a, B: DrawingBackend, F: Fn((f64, f64)) -> (i32, i32)> {
     area: &'a DrawingArea<B, Shift>,
     scale: u32,
     x_axis: FalsePositiveAxis,
+    y_axis: RateAxis,
     /// Place and rate to pixels of `area`.
     pixel: F,
     ends: Vec<End>,
@@ -112,7 +112,7 @@ struct Panel<'a, B: DrawingBackend, F: Fn((f64, f64)) -> (i32, i32)> {
 impl<B: DrawingBackend, F: Fn((f64, f64)) -> (i32, i32)> Panel<'_, B, F> {
     /// Reference points, with a faint line through them.
     fn published(&mut self, curve: &PlotCurve, letter: String) -> Result<(), FigureError> {
-        let pixels = self.pixels(&self.x_axis.line(curve));
+        let pixels = self.pixels(&self.y_axis.line(&self.x_axis.line(curve)));
         let Some(&last) = pixels.last() else { return Ok(()) };
         let faint = rgb(PUBLISHED).mix(0.5).stroke_width(self.scale);
         self.area.draw(&PathElement::new(pixels, faint)).map_err(failed)?;
@@ -127,7 +127,7 @@ impl<B: DrawingBackend, F: Fn((f64, f64)) -> (i32, i32)> Panel<'_, B, F> {
     /// A curve that ends before the axis has a dot there and goes on, faintly, with its last value.
     fn curve(&mut self, curve: &FigureCurve, points: &PlotCurve) -> Result<(), FigureError> {
         let axis = self.x_axis;
-        let line = axis.line(&points.decimated(MOST_POINTS, axis.logarithmic, axis.end));
+        let line = self.y_axis.line(&axis.line(&points.decimated(MOST_POINTS, axis.logarithmic, axis.end)));
         let Some(&(_, rate)) = line.last() else { return Ok(()) };
         let pixels = self.pixels(&line);
         draw_line(self.area, &pixels, curve.style, self.scale)?;
@@ -158,10 +158,10 @@ impl<B: DrawingBackend, F: Fn((f64, f64)) -> (i32, i32)> Panel<'_, B, F> {
         let points = |points: i32| points * self.scale as i32;
         let text = (FONT, 12 * self.scale).into_font();
         self.ends.sort_by_key(|(at, ..)| at.1);
-        let mut next_free = i32::MIN;
-        for ((x, y), letters, colour) in &self.ends {
-            let letters_y = (*y).max(next_free);
-            next_free = letters_y + points(11);
+        let places: Vec<f64> = self.ends.iter().map(|(at, ..)| f64::from(at.1)).collect();
+        let places = spread_apart(&places, f64::from(points(11)));
+        for (((x, y), letters, colour), letters_y) in self.ends.iter().zip(places) {
+            let letters_y = letters_y.round() as i32;
             let leader = vec![(x + points(3), *y), (x + points(14), letters_y)];
             let faint = rgb(*colour).mix(0.5).stroke_width(self.scale);
             self.area.draw(&PathElement::new(leader, faint)).map_err(failed)?;

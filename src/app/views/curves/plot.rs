@@ -6,7 +6,7 @@ use egui_plot::{GridInput, GridMark, Plot, PlotPoint, PlotTransform};
 use super::readout::Readout;
 use super::{CurvesCommand, CurvesView, DrawnLine, Published};
 use crate::app::theme;
-use crate::evaluation::axes::{FalsePositiveAxis, RateAxis};
+use crate::evaluation::axes::{FalsePositiveAxis, RateAxis, spread_apart};
 use crate::evaluation::palette::{CurveStyle, strokes};
 use crate::evaluation::{PlotCurve, ScoreKind};
 
@@ -68,14 +68,13 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// Rates below the axis lie along its foot.
     fn on_screen(&self, x: f64, rate: f64) -> Pos2 {
-        self.transform.position_from_point(&PlotPoint::new(x, rate.max(self.y_axis.low)))
+        self.transform.position_from_point(&PlotPoint::new(x, rate))
     }
 
     fn line(&self, curve: &PlotCurve) -> Vec<Pos2> {
         let mut line: Vec<Pos2> = Vec::new();
-        for (x, rate) in self.x_axis.line(curve) {
+        for (x, rate) in self.y_axis.line(&self.x_axis.line(curve)) {
             let at = self.on_screen(x, rate);
             if line.last() != Some(&at) {
                 line.push(at);
@@ -190,11 +189,9 @@ fn x_marks(axis: &FalsePositiveAxis) -> Vec<GridMark> {
 /// Names at the ends of lines, highest first, each at least `height` below the one before.
 fn apart(mut names: Vec<Name>, height: f32) -> Vec<Name> {
     names.sort_by(|a, b| a.at.y.total_cmp(&b.at.y));
-    let mut free = f32::NEG_INFINITY;
-    for name in &mut names {
-        name.at.y = name.at.y.max(free);
-        free = name.at.y + height;
-    }
+    let places: Vec<f64> = names.iter().map(|name| f64::from(name.at.y)).collect();
+    let places = spread_apart(&places, f64::from(height));
+    names.iter_mut().zip(places).for_each(|(name, y)| name.at.y = y as f32);
     names
 }
 
@@ -233,6 +230,6 @@ mod tests {
         let name = |text: &str, y| Name { at: pos2(1.0, y), text: text.to_owned(), color: theme::TEXT };
         let placed = apart(vec![name("b", 10.0), name("a", 9.0), name("c", 80.0)], 5.0);
         let placed: Vec<_> = placed.iter().map(|name| (name.text.as_str(), name.at.y)).collect();
-        assert_eq!(placed, [("a", 9.0), ("b", 14.0), ("c", 80.0)]);
+        assert_eq!(placed, [("a", 7.0), ("b", 12.0), ("c", 80.0)]);
     }
 }
