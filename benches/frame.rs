@@ -35,7 +35,7 @@ struct State {
 
 fn main() {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    let folder = target.join("bench-store");
+    let folder = target.join("bench-store-2");
     let pristine = folder.join("pristine.db");
     assert!(pristine.exists(), "{} is missing: run `cargo bench --bench store` once", pristine.display());
     let project = project(&folder, &pristine);

@@ -4,17 +4,30 @@
     scripts/review_in_a_window.py QUARRY PROJECT [SCREENSHOT_DIR]
 
 QUARRY is the built program, PROJECT a project with at least 300 undecided candidates. Needs Xvfb, xdotool and, for pictures, ImageMagick.
-Prints verdicts a minute and checks after each kill that every verdict which another connection had seen is still there and that the
-database is whole. Ends with 1 when one is lost.
+Prints verdicts a minute and the most memory that the program took. Ends with 1 when anything of this does not hold:
+
+- after each kill every verdict which another connection had seen is still there, and the database is whole;
+- the log holds what the keys said: of each stretch of keys between two kills the first so many, in their order, with the verdict and the
+  reason of each; of the last stretch all;
+- each candidate that a key decided on has one row in the log, and shows that row's verdict.
 """
 
+import collections
 import os
 import sqlite3
 import subprocess
 import sys
 import time
 
-KEYS = ["a", "x", "a", "space", "a", "3"]
+# A key, and what the log has to say of it: verdict and reason.
+KEYS = [
+    ("a", ("confirmed", None)),
+    ("x", ("rejected", None)),
+    ("a", ("confirmed", None)),
+    ("space", ("skipped", None)),
+    ("a", ("confirmed", None)),
+    ("3", ("rejected", "reflection")),
+]
 VERDICTS = 300
 KILLS_AT = [70, 150, 230]
 DISPLAY = ":97"
@@ -26,6 +39,51 @@ def log_of(database):
     rows = [row[0] for row in connection.execute("SELECT uid FROM verdicts ORDER BY seq")]
     connection.close()
     return rows
+
+
+def decisions_of(database):
+    """Candidate, verdict and reason of all rows of the log, and the verdict that each candidate shows."""
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
+    rows = connection.execute("SELECT candidate_id, verdict, reason FROM verdicts ORDER BY seq").fetchall()
+    shown = dict(connection.execute("SELECT id, verdict FROM candidates WHERE verdict IS NOT NULL"))
+    connection.close()
+    return rows, shown
+
+
+def check_keys(decisions, stretches, start):
+    """`stretches`: what the keys of each stretch said, and how many rows the log had at its end."""
+    at = start
+    for number, (said, end) in enumerate(stretches, 1):
+        found = [(verdict, reason) for _, verdict, reason in decisions[at:end]]
+        if found != said[: len(found)]:
+            first = next(k for k, (row, key) in enumerate(zip(found, said + [None] * len(found))) if row != key)
+            wanted = said[first] if first < len(said) else "nothing"
+            sys.exit(f"WRONG: stretch {number}, key {first + 1}: the log says {found[first]}, the key said {wanted}")
+        at = end
+    said, end = stretches[-1]
+    before = stretches[-2][1] if len(stretches) > 1 else start
+    if end - before != len(said):
+        sys.exit(f"LOST: {len(said)} keys in the last stretch, {end - before} rows in the log")
+
+
+def check_candidates(decisions, shown, start):
+    counts = collections.Counter(candidate for candidate, _, _ in decisions[start:])
+    twice = [candidate for candidate, count in counts.items() if count > 1]
+    if twice:
+        sys.exit(f"WRONG: decided on more than once: candidates {twice[:10]} ({len(twice)} in all)")
+    for candidate, verdict, _ in decisions[start:]:
+        if shown.get(candidate) != verdict:
+            sys.exit(f"WRONG: candidate {candidate} shows {shown.get(candidate)}, its row in the log says {verdict}")
+    return len(counts)
+
+
+def peak_memory_mb(process):
+    """The most resident memory that the process had so far; 0 where it has ended."""
+    try:
+        with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+            return next((int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM:")), 0)
+    except OSError:
+        return 0
 
 
 def check_whole(database):
@@ -71,13 +129,14 @@ def main():
     start_count = len(log_of(database))
     window = open_window(quarry, project)
     kills, busy_s, sent, rates = list(KILLS_AT), 0.0, 0, []
-    done = 0
+    done, memory_mb, stretches = 0, 0, []
     while done < VERDICTS:
         goal = kills[0] if kills else VERDICTS
         # Enough keys that some are on their way when the program is killed.
         surplus = 12 if kills else 0
         count = goal + surplus - done
-        keys = [KEYS[(sent + k) % len(KEYS)] for k in range(count)]
+        chosen = [KEYS[(sent + k) % len(KEYS)] for k in range(count)]
+        keys, said = [key for key, _ in chosen], [meaning for _, meaning in chosen]
         begun = time.monotonic()
         typing = subprocess.Popen(["xdotool", "key", "--delay", "4", *keys], env=environment)
         sent += count
@@ -93,6 +152,7 @@ def main():
         if kills:
             kills.pop(0)
             seen = log_of(database)
+            memory_mb = max(memory_mb, peak_memory_mb(window))
             window.kill()
             window.wait()
             typing.wait()
@@ -101,12 +161,20 @@ def main():
             if after[: len(seen)] != seen:
                 sys.exit(f"LOST: {len(seen)} verdicts were committed, {len(after)} are there after kill -9")
             print(f"kill -9 after {len(seen) - start_count} verdicts: all there ({len(after) - start_count})")
+            stretches.append((said, len(after)))
             window = open_window(quarry, project)
             done = len(after) - start_count
         else:
             typing.wait()
+            # A key too many would show now.
+            time.sleep(1.0)
+            stretches.append((said, len(log_of(database))))
     print(f"{done} verdicts in {busy_s:.2f} s of typing: {done / busy_s * 60:.0f} a minute")
     print("by stretch:", ", ".join(f"{rate:.0f}" for rate in rates))
+    decisions, shown = decisions_of(database)
+    check_keys(decisions, stretches, start_count)
+    candidates = check_candidates(decisions, shown, start_count)
+    print(f"{len(decisions) - start_count} rows say what their keys said, on {candidates} candidates, one each")
     screenshot("queue.png")
     for key, name in [("g", "grid.png"), ("g", ""), ("h", "history.png"), ("h", ""), ("p", "people.png"), ("p", ""),
                       ("f", "missed_face.png"), ("Escape", "")]:
@@ -114,6 +182,8 @@ def main():
         time.sleep(1.2)
         if name:
             screenshot(name)
+    memory_mb = max(memory_mb, peak_memory_mb(window))
+    print(f"memory: {memory_mb} MB at most")
     window.terminate()
     window.wait()
 

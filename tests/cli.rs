@@ -157,3 +157,25 @@ fn a_roc_file_of_others_is_kept_in_the_project() {
     assert_eq!(imported["name"], "Net");
     assert!(project.join("curves/Net.json").is_file());
 }
+
+#[test]
+fn ground_truth_is_exported_with_its_sources() {
+    let dir = tempfile::tempdir().unwrap();
+    let (project, data, out) = (dir.path().join("p"), dir.path().join("fddb"), dir.path().join("faces.txt"));
+    let (p, d, o) = (project.to_str().unwrap(), data.to_str().unwrap(), out.to_str().unwrap());
+    write_fddb(&data, GOOD);
+    quarry(&["new", p]).success();
+    json(&["import", "fddb", d, "--project", p, "--json"]);
+    let export = ["export", "ground-truth", "--project", p, "--json", "--out", o, "--format"];
+    let report = json(&[&export[..], &["fddb"]].concat());
+    assert_eq!((report["images"].as_u64(), report["imported"].as_u64()), (Some(2), Some(3)));
+    let text = std::fs::read_to_string(&out).unwrap();
+    assert!(text.starts_with("2002/08/11/big/img_1\n2\n12 8 1.4 20 20  1\n"), "{text}");
+    assert!(
+        std::fs::read_to_string(dir.path().join("faces.sources.csv")).unwrap().contains("img_2,1,imported,ellipse")
+    );
+    json(&[&export[..], &["coco"]].concat());
+    assert!(serde_json::from_slice::<Value>(&std::fs::read(&out).unwrap()).unwrap()["annotations"].is_array());
+    let refused = quarry(&[&export[..], &["voc"]].concat()).code(2);
+    assert!(stderr(&refused).contains("fddb"), "{}", stderr(&refused));
+}

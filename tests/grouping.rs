@@ -4,9 +4,11 @@
 #[path = "support/app_project.rs"]
 mod app_project;
 
-use quarry::domain::{Cancel, ROI_FEATURE_LENGTH, RoiFeature, Verdict};
+use std::collections::HashMap;
+
+use quarry::domain::{Cancel, CandidateId, Look, ROI_FEATURE_LENGTH, RoiFeature, Verdict};
 use quarry::mining::GroupConfig;
-use quarry::store::{CandidateQuery, Store, VerdictFilter};
+use quarry::store::{CandidateQuery, Sort, Store, VerdictFilter};
 use quarry::workflow::group::{GroupReport, config, group};
 
 fn grouped(store: &mut Store, most_distance: Option<u32>) -> GroupReport {
@@ -39,6 +41,28 @@ fn the_same_region_of_two_rounds_is_one_group_and_verdicts_stay() {
     assert!(!waiting.contains(&ids[0]));
     let for_grace = store.undecided_of_group(row.group.unwrap(), Some("Grace")).unwrap();
     assert_eq!(for_grace.len() as u32, row.group_size);
+}
+
+#[test]
+fn alike_groups_are_neighbours_in_the_order_by_likeness() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 12, 2);
+    let mut store = project.open_store().unwrap();
+    let report = grouped(&mut store, Some(0));
+    assert!(6 < report.groups, "{report}");
+    let by_likeness = CandidateQuery { sort: Sort::Group, descending: false, ..CandidateQuery::default() };
+    let listed = store.candidate_ids(&by_likeness).unwrap();
+    assert_eq!(listed.len(), report.groups, "each group is listed as one");
+    let looks: HashMap<CandidateId, Look> =
+        store.candidate_looks().unwrap().into_iter().filter_map(|c| Some((c.id, c.look?))).collect();
+    let length = |ids: &[CandidateId]| -> u32 { ids.windows(2).map(|p| looks[&p[0]].distance(&looks[&p[1]])).sum() };
+    let by_score = store.candidate_ids(&CandidateQuery::default()).unwrap();
+    assert!(length(&listed) * 4 < length(&by_score) * 3, "{} {}", length(&listed), length(&by_score));
+    for id in listed {
+        let row = store.candidate_row(id).unwrap();
+        let best = store.group_members(row.group.unwrap()).unwrap()[0];
+        assert_eq!(row.candidate.score, store.candidate(best).unwrap().score, "the best stands for its group");
+    }
 }
 
 #[test]

@@ -121,6 +121,10 @@ impl QuarryApp {
     fn drain_reader(&mut self, _: &Context) -> bool {
         let Some(answer) = self.session.as_mut().and_then(|session| session.reader.poll()) else { return false };
         let Answer { ticket, result } = answer;
+        let is_set_up = self.session.as_mut().is_some_and(|session| session.is_set_up(ticket));
+        if is_set_up {
+            self.begin_review(result.as_ref().ok());
+        }
         let reply = match result {
             Ok(reply) => reply,
             Err(reason) => {
@@ -148,7 +152,7 @@ impl QuarryApp {
                 self.train.set_speed(overview.speed);
                 self.review.counts = overview.counts;
                 session.details.overview = *overview;
-                if self.review.rows().is_empty() {
+                if self.review.rows().is_empty() && session.page_ticket.is_none() {
                     session.start_query(&self.review.filter, &by, self.review.returning());
                 }
             }
@@ -178,12 +182,8 @@ impl QuarryApp {
                     self.review.show_row(by.sees(*row));
                 }
             }
-            ReadReply::ReviewSetUp { filter, grouping } => {
-                self.review.grouping = grouping;
-                if let Some(text) = filter {
-                    self.review.filter = ReviewFilter::from_json(&text);
-                }
-            }
+            // Taken in by `begin_review`.
+            ReadReply::ReviewSetUp { .. } => {}
             ReadReply::Count(count) if session.count_ticket == Some(ticket) => self.review.total = Some(count),
             // An answer to a filter that was changed since.
             ReadReply::Page(_) | ReadReply::Count(_) | ReadReply::Numbers(_) => {}
@@ -203,6 +203,21 @@ impl QuarryApp {
         if self.session.as_mut().is_some_and(|session| session.page_failed(ticket)) {
             self.review.give_up_waiting();
         }
+    }
+
+    /// The project answers: asks for the first page, then for the rest. `None`: what the review is set up with cannot be read.
+    fn begin_review(&mut self, reply: Option<&ReadReply>) {
+        let by = self.annotator();
+        let Some(session) = &mut self.session else { return };
+        if let Some(ReadReply::ReviewSetUp { filter, grouping, rounds }) = reply {
+            self.review.grouping = *grouping;
+            if let Some(text) = filter {
+                self.review.filter = ReviewFilter::from_json(text);
+            }
+            session.details.overview.rounds.clone_from(rounds);
+            session.start_query(&self.review.filter, &by, None);
+        }
+        session.refresh();
     }
 
     fn curves_came(&mut self, curves: &[(RoundRecord, Vec<CurveRow>)]) {

@@ -13,7 +13,7 @@ use crate::jobs::{
 use crate::store::{CandidateQuery, CandidateRow, Cursor, HistoryQuery, Interval, Sort, VerdictFilter};
 use crate::workflow::Project;
 
-/// Candidates of the first page, which has to come fast, and of every other.
+/// Candidates of the first page, which the screen waits for, and of each that follows.
 const FIRST_PAGE: usize = 100;
 const PAGE: usize = 500;
 /// Threads that decode photographs.
@@ -83,6 +83,8 @@ pub struct Session {
     /// What was counted last may be out of date.
     pub numbers_wanted: bool,
     numbers_asked: Option<Instant>,
+    /// The first thing that is read; all the rest is asked for when it is answered.
+    set_up_ticket: Option<Ticket>,
     /// The log's page that is on its way, and whether it is the newest.
     pub history_ticket: Option<(Ticket, bool)>,
     pub revisit_ticket: Option<Ticket>,
@@ -121,14 +123,20 @@ impl Session {
             numbers_ticket: None,
             numbers_wanted: false,
             numbers_asked: None,
+            set_up_ticket: None,
             history_ticket: None,
             revisit_ticket: None,
             return_ticket: None,
         };
         session.ask_health();
-        session.reader.ask(ReadRequest::ReviewSetUp);
-        session.refresh();
+        session.set_up_ticket = Some(session.reader.ask(ReadRequest::ReviewSetUp));
         Ok(session)
+    }
+
+    /// Whether this answer is the one that the opening waits for. Whatever it says, the rest is to be asked for: the first page of the
+    /// queue, which the user waits for, before what counts the whole project.
+    pub fn is_set_up(&mut self, ticket: Ticket) -> bool {
+        self.set_up_ticket.take_if(|asked| *asked == ticket).is_some()
     }
 
     /// Reads anew what the rounds changed.
@@ -305,12 +313,13 @@ impl Session {
             iou: Interval::new(filter.iou.0, filter.iou.1),
             size: Interval::new(filter.size.0, no_limit(filter.size.1)),
             image_name: filter.name.clone(),
+            image: None,
             fold: filter.fold,
             group: filter.group,
             annotator: by.only().map(str::to_owned).or_else(|| filter.annotator.clone()),
+            collapse: false,
             sort,
             descending,
-            ..CandidateQuery::default()
         }
     }
 }

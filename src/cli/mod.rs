@@ -15,6 +15,7 @@ mod demo;
 #[cfg(feature = "torch")]
 mod detect;
 mod evaluate;
+mod export;
 mod group;
 mod import;
 #[cfg(feature = "torch")]
@@ -75,6 +76,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Import, export and list weight files
     Weights(weights::WeightsArgs),
+    /// Write a project's ground truth for other programs
+    Export(export::ExportArgs),
     /// What a project holds and how far it is
     Status(status::StatusArgs),
     /// Bring verdicts of copies of a project together; agreement and precision
@@ -127,6 +130,7 @@ impl Command {
                 | Self::Import(_)
                 | Self::Group(_)
                 | Self::Evaluate(_)
+                | Self::Export(_)
                 | Self::Status(_)
                 | Self::Verdicts(_),
             ) => false,
@@ -186,6 +190,7 @@ fn run_light(command: Option<Command>, context: &Context) -> anyhow::Result<()> 
         Some(Command::Import(args)) => import::run(&args, context),
         Some(Command::Group(args)) => group::run(&args, context),
         Some(Command::Evaluate(args)) => evaluate::run(&args, context),
+        Some(Command::Export(args)) => export::run(&args, context),
         Some(Command::Status(args)) => status::run(&args, context),
         Some(Command::Verdicts(args)) => verdicts::run(&args, context),
         #[cfg(not(feature = "torch"))]

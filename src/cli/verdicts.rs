@@ -51,7 +51,7 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
             let report = verdicts::merge(&mut store, file)?;
             context.print(&report, || {
                 format!(
-                    "{} verdicts added, {} known already, {} on candidates that this project does not have",
+                    "{} verdicts added, {} known already, {} on candidates that this project does not have: kept until it mines them",
                     report.added, report.known, report.without_candidate
                 )
             })

@@ -34,9 +34,10 @@ impl FaceShape {
 pub enum AnnotationSource {
     /// From the dataset's own files.
     Imported,
-    /// A candidate that an annotator found to be a face which the annotation lacks.
+    /// A candidate that an annotator found to be a face which the annotation lacks, also after its shape was adjusted: it stays apart
+    /// from the dataset's own faces, which alone a published number counts.
     Promoted,
-    /// Corrected by hand.
+    /// A face of the dataset that was corrected by hand. No screen of Quarry does that yet; the word is kept for projects and exports.
     Edited,
 }
 

@@ -2,33 +2,84 @@
 //! database that was too large to be checked when it was opened. Must not know screens.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Clerk, Damage, Waker};
 use crate::store::{Store, StoreError};
 
 /// The newest copy may be this old before another one is due.
 const BACKUP_INTERVAL: Duration = Duration::from_hours(1);
+/// A backup that failed is not tried, nor complained about, again before this long: it is asked for after every verdict.
+const RETRY_PAUSE: Duration = Duration::from_mins(10);
 
 /// Asked with `()`, it makes a backup if one is due; the first time it looks for damage in any case. Answers with the damage it found.
 pub type BackupKeeper = Clerk<(), Option<Damage>>;
 
 /// Keeps backups of `database` on a thread of its own. The database is only read.
 pub fn start_backups(database: PathBuf, waker: Waker) -> std::io::Result<BackupKeeper> {
-    let open = move || Store::open_read_only(&database).map(|store| (store, false)).map_err(|e| e.to_string());
-    let serve = |(store, is_checked): &mut (Store, bool), ()| match keep(store, is_checked) {
+    let open = move || Ok(Keeper { database: database.clone(), store: None, is_checked: false, failed: None });
+    let serve = |keeper: &mut Keeper, ()| match keeper.keep(Instant::now()) {
         Ok(()) => Ok(None),
         Err(error) => Damage::of(&error).map(Some).ok_or_else(|| error.to_string()),
     };
     Clerk::start("Backups", open, serve, waker)
 }
 
-fn keep(store: &Store, is_checked: &mut bool) -> Result<(), StoreError> {
-    let made = store.back_up_if_due(BACKUP_INTERVAL)?;
-    // Making a backup checked what it copied.
-    if made.is_none() && !*is_checked {
-        store.check_if_large()?;
+struct Keeper {
+    database: PathBuf,
+    /// Opened when it is first needed: one that another program holds fails like any other backup.
+    store: Option<Store>,
+    is_checked: bool,
+    failed: Option<Instant>,
+}
+
+impl Keeper {
+    fn keep(&mut self, now: Instant) -> Result<(), StoreError> {
+        if self.failed.is_some_and(|failed| now.duration_since(failed) < RETRY_PAUSE) {
+            return Ok(());
+        }
+        let kept = self.back_up();
+        self.failed = kept.is_err().then_some(now);
+        kept
     }
-    *is_checked = true;
-    Ok(())
+
+    fn back_up(&mut self) -> Result<(), StoreError> {
+        let store = match &mut self.store {
+            Some(store) => store,
+            unopened => unopened.insert(Store::open_read_only(&self.database)?),
+        };
+        let made = store.back_up_if_due(BACKUP_INTERVAL)?;
+        // Making a backup checked what it copied.
+        if made.is_none() && !self.is_checked {
+            store.check_if_large()?;
+        }
+        self.is_checked = true;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_backup_is_told_once_and_tried_again_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = dir.path().join("quarry.db");
+        Store::create(&database).unwrap();
+        // A file where the folder of the backups has to be.
+        let in_the_way = dir.path().join("backups");
+        std::fs::write(&in_the_way, "").unwrap();
+        let mut keeper = Keeper { database, store: None, is_checked: false, failed: None };
+        let start = Instant::now();
+        assert!(keeper.keep(start).is_err());
+        for verdict in 1..5 {
+            assert!(keeper.keep(start + Duration::from_secs(verdict)).is_ok(), "not told after every verdict");
+        }
+        let later = start + RETRY_PAUSE;
+        assert!(keeper.keep(later).is_err(), "it is still in the way");
+        std::fs::remove_file(&in_the_way).unwrap();
+        keeper.keep(later + RETRY_PAUSE).unwrap();
+        assert_eq!(keeper.store.map(|store| store.backups().len()), Some(1));
+    }
 }

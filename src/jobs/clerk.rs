@@ -4,11 +4,14 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::{Waker, panic_message};
+
+/// After a failure to open, requests are answered with its reason for so long before opening is tried again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// The number of a request, rising by one.
 pub type Ticket = u64;
@@ -31,10 +34,11 @@ pub struct Clerk<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Clerk<Q, A> {
-    /// Starts the thread. `open` runs on it and makes what it owns; when that fails every request is answered with its error.
+    /// Starts the thread. `open` runs on it and makes what it owns. When that fails requests are answered with its error, and one that
+    /// comes later tries again: what another program holds is let go of some time.
     pub fn start<S, Open, Serve>(name: &str, open: Open, serve: Serve, waker: Waker) -> std::io::Result<Self>
     where
-        Open: FnOnce() -> Result<S, String> + Send + 'static,
+        Open: FnMut() -> Result<S, String> + Send + 'static,
         Serve: FnMut(&mut S, Q) -> Result<A, String> + Send + 'static,
     {
         let (requests, inbox) = unbounded();
@@ -87,14 +91,19 @@ impl<Q: Send + 'static, A: Send + 'static> Clerk<Q, A> {
 }
 
 fn serve_all<S, Q, A>(
-    open: impl FnOnce() -> Result<S, String>,
+    mut open: impl FnMut() -> Result<S, String>,
     mut serve: impl FnMut(&mut S, Q) -> Result<A, String>,
     inbox: &Receiver<(Ticket, Q)>,
     outbox: &Sender<Answer<A>>,
     waker: &Waker,
 ) {
     let mut owned = open();
+    let mut tried = Instant::now();
     while let Ok((ticket, request)) = inbox.recv() {
+        if owned.is_err() && RETRY_PAUSE <= tried.elapsed() {
+            owned = open();
+            tried = Instant::now();
+        }
         let result = match &mut owned {
             Ok(state) => catch_unwind(AssertUnwindSafe(|| serve(state, request)))
                 .unwrap_or_else(|payload| Err(format!("the program broke off: {}", panic_message(&*payload)))),
@@ -119,7 +128,6 @@ impl<Q, A> Drop for Clerk<Q, A> {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::sync::{Arc, Mutex};
-    use std::time::Instant;
 
     use super::*;
 
@@ -177,6 +185,27 @@ mod tests {
         let mut clerk = Clerk::start("test", open, |(), _: u32| Ok(()), Arc::new(|| {})).unwrap();
         clerk.ask(1);
         assert_eq!(wait(&mut clerk).result.unwrap_err(), "quarry.db is held by another program");
+    }
+
+    #[test]
+    fn what_is_let_go_of_later_is_opened_then() {
+        let held = Arc::new(AtomicU32::new(1));
+        let seen = Arc::clone(&held);
+        let open = move || match seen.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            _ => Err("quarry.db is held by another program".to_owned()),
+        };
+        let mut clerk = Clerk::start("test", open, |(), n: u32| Ok(n), Arc::new(|| {})).unwrap();
+        clerk.ask(1);
+        assert!(wait(&mut clerk).result.is_err());
+        held.store(0, Ordering::SeqCst);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let answered = std::iter::repeat_with(|| {
+            assert!(Instant::now() < deadline, "it is never opened again");
+            clerk.ask(2);
+            wait(&mut clerk).result
+        });
+        assert_eq!(answered.into_iter().find_map(Result::ok), Some(2));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! The thread that reads the project for the screens. Must not write.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{Clerk, Damage, Waker};
@@ -43,7 +42,7 @@ pub enum ReadRequest {
         limit: usize,
     },
     Candidate(CandidateId),
-    /// What the project keeps of the review: the filter's text, and the distance of its groups.
+    /// What the first page of the review needs, and nothing that takes long: the filter's text, the distance of its groups, the rounds.
     ReviewSetUp,
 }
 
@@ -90,6 +89,7 @@ pub enum ReadReply {
     ReviewSetUp {
         filter: Option<String>,
         grouping: GroupConfig,
+        rounds: Vec<RoundRecord>,
     },
     /// What was asked cannot be told: the database is damaged.
     Damaged(Damage),
@@ -141,26 +141,23 @@ fn read(store: &mut Store, request: ReadRequest) -> Result<ReadReply, WorkflowEr
         ReadRequest::People => ReadReply::People(Box::new(people(store)?)),
         ReadRequest::History { query, limit } => ReadReply::History(store.history_steps(&query, limit)?),
         ReadRequest::Candidate(candidate) => ReadReply::Candidate(Box::new(store.candidate_row(candidate)?)),
-        ReadRequest::ReviewSetUp => {
-            ReadReply::ReviewSetUp { filter: store.setting(REVIEW_FILTER)?, grouping: group_config(store)? }
-        }
+        ReadRequest::ReviewSetUp => ReadReply::ReviewSetUp {
+            filter: store.setting(REVIEW_FILTER)?,
+            grouping: group_config(store)?,
+            rounds: store.rounds()?,
+        },
     })
 }
 
 fn overview(store: &Store) -> Result<Overview, StoreError> {
-    let images = store.images()?;
-    let faces = store.all_ground_truth()?.values().map(|faces| faces.len() as u64).sum();
-    let mut folds = BTreeMap::new();
-    for fold in images.iter().filter_map(|image| image.fold) {
-        *folds.entry(fold).or_insert(0) += 1;
-    }
+    let of_folds = store.images_of_folds()?;
     let datasets = store.datasets()?;
     let rounds = store.rounds()?;
     Ok(Overview {
         datasets,
-        images: images.len() as u64,
-        faces,
-        folds: folds.into_iter().collect(),
+        images: of_folds.iter().map(|(_, images)| images).sum(),
+        faces: store.count_ground_truth()?,
+        folds: of_folds.into_iter().filter_map(|(fold, images)| Some((fold?, images))).collect(),
         speed: speed(store, &rounds)?,
         rounds,
         annotators: store.annotators()?,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{Clerk, Waker};
 use crate::domain::{CandidateId, FaceShape, GroupId, RoundId, Verdict};
-use crate::store::{CandidateRow, Gesture, GestureAction, Store, StoreError, now_ms};
+use crate::store::{CandidateQuery, CandidateRow, Gesture, GestureAction, Store, StoreError, now_ms};
 
 /// Gestures over more candidates than this do not read their images again.
 const REFRESHED_MAX: usize = 64;
@@ -19,6 +19,13 @@ pub enum WriteRequest {
     Decide {
         candidates: Vec<CandidateId>,
         group: Option<GroupId>,
+        verdict: Verdict,
+        reason: Option<String>,
+        by: Annotator,
+    },
+    /// All that the query finds when this is written, loaded or not.
+    DecideQuery {
+        query: Box<CandidateQuery>,
         verdict: Verdict,
         reason: Option<String>,
         by: Annotator,
@@ -144,6 +151,12 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
             }
             (Some(store.record_verdicts(&candidates, &by.name, verdict, reason.as_deref(), now)?), by)
         }
+        WriteRequest::DecideQuery { query, verdict, reason, by } => {
+            let gesture = store.record_verdicts_of(&query, &by.name, verdict, reason.as_deref(), now);
+            // The reader has the same lists in memory; here they are wanted once.
+            store.forget_lists();
+            (Some(gesture?), by)
+        }
         WriteRequest::MissedFace { candidate, shape, by } => {
             (Some(store.record_missed_face(candidate, &by.name, shape, None, now)?), by)
         }
@@ -203,4 +216,84 @@ fn changed_by(store: &Store, gesture: &Gesture) -> Result<Vec<CandidateRow>, Sto
         changed.extend(store.candidates_of_image(image)?.into_iter().map(|candidate| candidate.id));
     }
     store.candidate_rows(&changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::FalsePositiveKind;
+    use crate::geometry::BoundingBox;
+    use crate::store::{Interval, NewCandidate, NewDataset, NewImage};
+
+    /// A hundred candidates on one image, the first three of them a group.
+    fn project(dir: &std::path::Path) -> Store {
+        let mut store = Store::create(&dir.join("quarry.db")).unwrap();
+        let (path, content_hash) = ("one.jpg".into(), "hash".to_owned());
+        let image = NewImage {
+            name: "one".to_owned(),
+            path,
+            content_hash,
+            width: 640,
+            height: 480,
+            fold: None,
+            faces: Vec::new(),
+        };
+        let (name, kind, root) = ("Small".to_owned(), "folder".to_owned(), PathBuf::from("/photos"));
+        store.add_dataset(&NewDataset { name, kind, root, images: vec![image] }).unwrap();
+        let image = store.images().unwrap()[0].id;
+        let round = store.start_round("").unwrap().id;
+        let new = |k: u32| NewCandidate {
+            image,
+            bbox: BoundingBox::from_xywh(f64::from(k), 0.0, 20.0, 20.0),
+            score: 1.0 - k as f32 / 100.0,
+            max_iou: 0.0,
+            kind: FalsePositiveKind::Background,
+        };
+        store.replace_candidates(round, &(0..100).map(new).collect::<Vec<_>>()).unwrap();
+        let ids = store.candidate_ids(&CandidateQuery::default()).unwrap();
+        store.set_groups(&[ids[..3].to_vec()]).unwrap();
+        store
+    }
+
+    fn written(store: &mut Store, request: WriteRequest) -> Written {
+        match write(store, request).unwrap() {
+            WriteReply::Verdict(written) => *written,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_query_is_decided_as_one_gesture_and_taken_back_as_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = project(dir.path());
+        let by = Annotator { name: "Ada".to_owned(), blind: false };
+        let query = CandidateQuery { score: Interval::new(0.105, 1.0), collapse: false, ..CandidateQuery::default() };
+        let (verdict, reason) = (Verdict::Confirmed, None);
+        let request = WriteRequest::DecideQuery { query: Box::new(query), verdict, reason, by: by.clone() };
+        let done = written(&mut store, request.clone());
+        assert_eq!(done.gesture.map(|gesture| gesture.candidates.len()), Some(90));
+        assert_eq!(store.verdict_counts(None).unwrap().confirmed, 90);
+        assert!(write(&mut store, request).is_err(), "it finds nothing any more");
+        let undone = written(&mut store, WriteRequest::Undo { by });
+        assert_eq!(undone.gesture.map(|gesture| gesture.candidates.len()), Some(90));
+        assert_eq!(store.verdict_counts(None).unwrap().undecided, 100);
+    }
+
+    #[test]
+    fn a_decision_on_one_of_a_group_tells_how_many_of_it_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = project(dir.path());
+        let ids = store.group_members(GroupId(1)).unwrap();
+        let decide = |name: &str, blind| WriteRequest::Decide {
+            candidates: ids[..1].to_vec(),
+            group: None,
+            verdict: Verdict::Rejected,
+            reason: None,
+            by: Annotator { name: name.to_owned(), blind },
+        };
+        assert_eq!(written(&mut store, decide("Ada", false)).waiting_in_group, 2);
+        store.record_verdicts(&ids[1..2], "Ada", Verdict::Rejected, None, 1).unwrap();
+        assert_eq!(written(&mut store, decide("Grace", false)).waiting_in_group, 1);
+        assert_eq!(written(&mut store, decide("Grace", true)).waiting_in_group, 2, "blind: Ada's are not seen");
+    }
 }

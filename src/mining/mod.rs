@@ -3,6 +3,7 @@
 
 mod agreement;
 mod alike_features;
+mod chain;
 mod classify;
 mod estimate;
 mod group;
@@ -10,6 +11,7 @@ mod look;
 mod mine;
 
 pub use agreement::{Agreement, cohens_kappa};
+pub use chain::chain_of_alike;
 pub use classify::{DetectionClass, classify};
 pub use estimate::{Proportion, of_the_rest, wilson_interval};
 pub use group::{GroupConfig, Groupable, group_alike, group_boxes};

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::columns::{bounding_box, optional_word, word};
 use super::connection::new_uid;
-use super::{Store, StoreError, queue_index};
+use super::{Store, StoreError, exchange, queue_index};
 use crate::domain::{Candidate, CandidateId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
 use crate::geometry::BoundingBox;
 
@@ -66,7 +66,7 @@ impl CandidateRow {
 
 impl Store {
     /// Makes the candidates of a round equal to `new`, in one transaction. One with the same image and box keeps its id and
-    /// verdicts; one that is gone stays as long as the log holds a verdict on it.
+    /// verdicts; one that is gone stays as long as the log holds a verdict on it. Merged verdicts that waited for one are taken in.
     pub fn replace_candidates(&mut self, round: RoundId, new: &[NewCandidate]) -> Result<(), StoreError> {
         self.write(|tx| {
             let mut stored = stored_boxes(tx, round)?;
@@ -86,6 +86,7 @@ impl Store {
             for gone in stored.into_values() {
                 tx.prepare_cached(delete)?.execute([gone])?;
             }
+            exchange::place_waiting(tx)?;
             queue_index::mark_changed(tx)
         })
     }

@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use super::columns::{bounding_box, optional_shape, optional_word};
 use super::verdicts::{NewRow, insert_row};
-use super::{Store, StoreError, annotators, standing};
-use crate::domain::{CandidateId, FaceShape, Verdict};
+use super::{Store, StoreError, annotators, standing, waiting};
+use crate::domain::{AnnotationSource, CandidateId, FaceShape, Verdict};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// The version of the lines that this program writes and reads.
@@ -34,13 +34,19 @@ pub struct VerdictLine {
     pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<ShapeLine>,
+    /// Of a missed face: what kind of ground truth it is, so that it is not taken for the dataset's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<AnnotationSource>,
     /// Orders rows over all copies.
     pub tick: i64,
     /// Milliseconds since the Unix epoch.
     pub time_ms: i64,
-    /// blake3 of the image, and x1, y1, x2, y2 on it: finds the candidate in a project that mined it by itself.
+    /// blake3 of the image, and x1, y1, x2, y2 on it: finds the candidate in a project that mined it by itself, that of the round with
+    /// this number where several rounds have one there. Lines of older versions name no round.
     pub image: String,
     pub bbox: [f64; 4],
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<u32>,
 }
 
 /// The shape of a missed face.
@@ -59,26 +65,32 @@ pub struct MergeReport {
     pub added: u64,
     /// Rows that were here already.
     pub known: u64,
-    /// Rows on candidates that this project does not have; nothing of them is kept.
+    /// Rows on candidates that this project does not have: they are kept aside until mining finds those.
     pub without_candidate: u64,
 }
 
 impl Store {
-    /// The whole log, oldest first. `line` is called for each row; its error ends the export.
+    /// The whole log, oldest first, then merged rows that still wait for their candidates. `line` is called for each row; its error
+    /// ends the export.
     pub fn export_verdicts<E: From<StoreError>>(
         &self,
         mut line: impl FnMut(&VerdictLine) -> Result<(), E>,
     ) -> Result<u64, E> {
         let read = |sql: &str| self.connection.prepare(sql).map_err(|e| StoreError::from(e).at(&self.path));
         let sql = "SELECT v.uid, g.uid, g.action, a.name, c.uid, v.verdict, v.reason, v.shape, v.a, v.b, v.c, v.d, v.e,
-                          v.tick, v.time_ms, i.content_hash, c.x1, c.y1, c.x2, c.y2
+                          v.tick, v.time_ms, i.content_hash, c.x1, c.y1, c.x2, c.y2, r.number
                    FROM verdicts v JOIN gestures g ON g.id = v.gesture_id JOIN annotators a ON a.id = v.annotator_id
-                   JOIN candidates c ON c.id = v.candidate_id JOIN images i ON i.id = c.image_id ORDER BY v.seq";
+                   JOIN candidates c ON c.id = v.candidate_id JOIN images i ON i.id = c.image_id
+                   JOIN rounds r ON r.id = c.round_id ORDER BY v.seq";
         let mut statement = read(sql)?;
         let rows = statement.query_map([], from_row).map_err(|e| StoreError::from(e).at(&self.path))?;
         let mut count = 0;
         for row in rows {
             line(&row.map_err(|e| StoreError::from(e).at(&self.path))?)?;
+            count += 1;
+        }
+        for waiting in self.read(waiting::all)? {
+            line(&waiting)?;
             count += 1;
         }
         Ok(count)
@@ -91,28 +103,7 @@ impl Store {
             let text = format!("verdicts of format {}; this version reads format {FORMAT}: update Quarry", line.format);
             return Err(StoreError::Invalid(text));
         }
-        self.write(|tx| {
-            let mut report = MergeReport::default();
-            let mut touched = BTreeSet::new();
-            for line in lines {
-                let sql = "SELECT 1 FROM verdicts WHERE uid = ?1";
-                if tx.prepare_cached(sql)?.exists([line.uid.as_bytes()])? {
-                    report.known += 1;
-                } else if let Some(candidate) = find_candidate(tx, line)? {
-                    let annotator = insert(tx, line, candidate)?;
-                    touched.insert((candidate, annotator));
-                    report.added += 1;
-                } else {
-                    report.without_candidate += 1;
-                }
-            }
-            for (candidate, annotator) in &touched {
-                let_newest_stand(tx, *candidate, *annotator)?;
-            }
-            let candidates: BTreeSet<CandidateId> = touched.iter().map(|(candidate, _)| *candidate).collect();
-            standing::settle(tx, &candidates.into_iter().collect::<Vec<_>>())?;
-            Ok(report)
-        })
+        self.write(|tx| place(tx, lines))
     }
 
     /// What two annotators hold where both decided (a skip is no decision).
@@ -148,16 +139,49 @@ impl From<&ShapeLine> for FaceShape {
     }
 }
 
+/// Takes those merged rows into the log that waited for candidates which are there now.
+pub(super) fn place_waiting(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    place(tx, &waiting::all(tx)?).map(|_| ())
+}
+
+/// Appends the rows that the log lacks, and keeps those aside whose candidates are missing.
+fn place(tx: &Transaction<'_>, lines: &[VerdictLine]) -> Result<MergeReport, StoreError> {
+    let mut report = MergeReport::default();
+    let mut touched = BTreeSet::new();
+    for line in lines {
+        let sql = "SELECT 1 FROM verdicts WHERE uid = ?1";
+        if tx.prepare_cached(sql)?.exists([line.uid.as_bytes()])? {
+            report.known += 1;
+        } else if let Some(candidate) = find_candidate(tx, line)? {
+            let annotator = insert(tx, line, candidate)?;
+            waiting::remove(tx, line)?;
+            touched.insert((candidate, annotator));
+            report.added += 1;
+        } else {
+            waiting::keep(tx, line)?;
+            report.without_candidate += 1;
+        }
+    }
+    for (candidate, annotator) in &touched {
+        let_newest_stand(tx, *candidate, *annotator)?;
+    }
+    let candidates: BTreeSet<CandidateId> = touched.iter().map(|(candidate, _)| *candidate).collect();
+    standing::settle(tx, &candidates.into_iter().collect::<Vec<_>>())?;
+    Ok(report)
+}
+
 fn find_candidate(tx: &Transaction<'_>, line: &VerdictLine) -> Result<Option<CandidateId>, StoreError> {
     let sql = "SELECT id FROM candidates WHERE uid = ?1";
     let by_uid = tx.prepare_cached(sql)?.query_row([line.candidate.as_bytes()], |r| r.get(0)).optional()?;
     if by_uid.is_some() {
         return Ok(by_uid.map(CandidateId));
     }
-    let sql = "SELECT c.id FROM images i JOIN candidates c ON c.image_id = i.id WHERE i.content_hash = ?1
-               AND c.x1 = ?2 AND c.y1 = ?3 AND c.x2 = ?4 AND c.y2 = ?5 ORDER BY c.id LIMIT 1";
+    let sql = "SELECT c.id FROM images i JOIN candidates c ON c.image_id = i.id JOIN rounds r ON r.id = c.round_id
+               WHERE i.content_hash = ?1 AND c.x1 = ?2 AND c.y1 = ?3 AND c.x2 = ?4 AND c.y2 = ?5
+               ORDER BY r.number IS NOT ?6, c.id LIMIT 1";
     let [x1, y1, x2, y2] = line.bbox;
-    let by_place = tx.prepare_cached(sql)?.query_row(params![line.image, x1, y1, x2, y2], |r| r.get(0)).optional()?;
+    let values = params![line.image, x1, y1, x2, y2, line.round];
+    let by_place = tx.prepare_cached(sql)?.query_row(values, |r| r.get(0)).optional()?;
     Ok(by_place.map(CandidateId))
 }
 
@@ -198,6 +222,7 @@ fn let_newest_stand(tx: &Transaction<'_>, candidate: CandidateId, annotator: i64
 fn from_row(row: &Row<'_>) -> rusqlite::Result<VerdictLine> {
     let uid = |index: usize| row.get::<_, [u8; 16]>(index).map(Uuid::from_bytes);
     let b = bounding_box(row, 16)?;
+    let verdict = optional_word(row, 5)?;
     Ok(VerdictLine {
         format: FORMAT,
         uid: uid(0)?,
@@ -205,12 +230,14 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<VerdictLine> {
         action: row.get(2)?,
         annotator: row.get(3)?,
         candidate: uid(4)?,
-        verdict: optional_word(row, 5)?,
+        verdict,
         reason: row.get(6)?,
         shape: optional_shape(row, 7)?.as_ref().map(ShapeLine::from),
+        source: (verdict == Some(Verdict::MissedFace)).then_some(AnnotationSource::Promoted),
         tick: row.get(13)?,
         time_ms: row.get(14)?,
         image: row.get(15)?,
         bbox: [b.x1, b.y1, b.x2, b.y2],
+        round: row.get(20)?,
     })
 }

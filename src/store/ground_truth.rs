@@ -23,6 +23,25 @@ impl Store {
         })
     }
 
+    /// The faces of all images with their ids, those of an image in the order in which they came; an image without faces has no entry.
+    pub fn ground_truth_by_image(&self) -> Result<HashMap<ImageId, Vec<(GroundTruthId, Annotation)>>, StoreError> {
+        self.read(|c| {
+            let mut statement = c.prepare(&format!("SELECT image_id, id, {COLUMNS} FROM ground_truth ORDER BY id"))?;
+            let mut faces: HashMap<ImageId, Vec<(GroundTruthId, Annotation)>> = HashMap::new();
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let face = (GroundTruthId(row.get(1)?), annotation(row, 2)?);
+                faces.entry(ImageId(row.get(0)?)).or_default().push(face);
+            }
+            Ok(faces)
+        })
+    }
+
+    /// How many faces all images have, promoted ones among them.
+    pub fn count_ground_truth(&self) -> Result<u64, StoreError> {
+        self.read(|c| Ok(c.query_row("SELECT count(*) FROM ground_truth", [], |r| r.get::<_, i64>(0))? as u64))
+    }
+
     /// The faces of all images; an image without faces has no entry.
     pub fn all_ground_truth(&self) -> Result<HashMap<ImageId, Vec<Annotation>>, StoreError> {
         self.read(|c| {

@@ -16,6 +16,8 @@ pub struct HistoryQuery {
     pub image_name: String,
     /// Part of the image's name, the annotator, the verdict or the reason, case ignored; empty for all.
     pub text: String,
+    /// Only the rows of this gesture: all candidates of one stroke.
+    pub gesture: Option<i64>,
     /// Only entries older than this one: the `seq` of the last entry of the page before; of [`Store::history_steps`] its `gesture`.
     pub before: Option<i64>,
 }
@@ -56,7 +58,8 @@ impl Store {
     /// The newest `limit` entries of the log that the query asks for, newest first.
     pub fn history(&self, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryEntry>, StoreError> {
         self.read(|c| {
-            let sql = format!("{SELECT} WHERE {MATCHES} AND v.seq < ?5 ORDER BY v.seq DESC LIMIT ?6");
+            let of_gesture = query.gesture.map_or_else(String::new, |id| format!("AND v.gesture_id = {id}"));
+            let sql = format!("{SELECT} WHERE {MATCHES} {of_gesture} AND v.seq < ?5 ORDER BY v.seq DESC LIMIT ?6");
             let verdict = query.verdict.map(Verdict::as_str);
             let (name, text) = (query.image_name.to_ascii_lowercase(), query.text.to_ascii_lowercase());
             let before = query.before.unwrap_or(i64::MAX);
@@ -67,12 +70,13 @@ impl Store {
     /// As [`Store::history`], but one step for each gesture: a stroke over thousands is one line.
     pub fn history_steps(&self, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryStep>, StoreError> {
         self.read(|c| {
+            let of_gesture = query.gesture.map_or_else(String::new, |id| format!("AND s.id = {id}"));
             let sql = format!(
                 "SELECT (SELECT min(v.seq) FROM verdicts v JOIN gestures g ON g.id = v.gesture_id
                          JOIN annotators a ON a.id = v.annotator_id JOIN candidates c ON c.id = v.candidate_id
                          JOIN images i ON i.id = c.image_id WHERE v.gesture_id = s.id AND {MATCHES}) AS first,
                         (SELECT count(*) FROM verdicts v WHERE v.gesture_id = s.id)
-                 FROM gestures s WHERE s.id < ?5 AND first IS NOT NULL ORDER BY s.id DESC LIMIT ?6"
+                 FROM gestures s WHERE s.id < ?5 {of_gesture} AND first IS NOT NULL ORDER BY s.id DESC LIMIT ?6"
             );
             let verdict = query.verdict.map(Verdict::as_str);
             let (name, text) = (query.image_name.to_ascii_lowercase(), query.text.to_ascii_lowercase());

@@ -25,6 +25,15 @@ impl Store {
         })
     }
 
+    /// How many images each fold has, `None` for those without one; read from an index alone.
+    pub fn images_of_folds(&self) -> Result<Vec<(Option<u8>, u64)>, StoreError> {
+        self.read(|c| {
+            let mut statement = c.prepare("SELECT fold, count(*) FROM images GROUP BY fold ORDER BY fold")?;
+            let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get::<_, i64>(1)? as u64)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     pub fn image(&self, image: ImageId) -> Result<ImageRecord, StoreError> {
         self.read(|c| {
             let mut statement = c.prepare_cached(&format!("SELECT {COLUMNS} FROM images WHERE id = ?1"))?;

@@ -34,6 +34,7 @@ mod scan;
 mod settings;
 mod standing;
 mod verdicts;
+mod waiting;
 
 pub use backup::{BackupFile, restore_backup};
 pub use candidates::{CandidateRow, Held, NewCandidate};

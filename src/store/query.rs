@@ -21,6 +21,8 @@ pub struct CandidateQuery {
     pub group: Option<GroupId>,
     /// Verdicts are this annotator's; `None`: those that count over all annotators.
     pub annotator: Option<String>,
+    /// Candidates of one group are listed as one: the first of them in the order. See [`CandidateQuery::collapses`].
+    pub collapse: bool,
     pub sort: Sort,
     pub descending: bool,
 }
@@ -58,7 +60,8 @@ pub enum Sort {
     Round,
     /// Expected gain: the score shared by the candidates of its group, so that high scores of rare kind come first.
     Expected,
-    /// Group by group, candidates without one last when ascending.
+    /// Alike ones together: group by group in the order in which they were set, which grouping makes a chain of alike groups; within a
+    /// group the highest score first; candidates without one last. All of it the other way round when descending.
     Group,
     /// Those on which annotators differ apart from all others.
     Disagreement,
@@ -95,6 +98,13 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
+impl CandidateQuery {
+    /// Whether groups are listed as one. Never in random order, whose beginning is a sample of single candidates, nor within one group.
+    pub fn collapses(&self) -> bool {
+        self.collapse && self.sort != Sort::Random && self.group.is_none()
+    }
+}
+
 impl Interval {
     pub const ALL: Self = Self { from: f64::NEG_INFINITY, to: f64::INFINITY };
 
@@ -127,6 +137,7 @@ impl Default for CandidateQuery {
             image: None,
             group: None,
             annotator: None,
+            collapse: true,
             sort: Sort::Score,
             descending: true,
         }

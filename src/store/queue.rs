@@ -2,7 +2,7 @@
 
 use super::queue_index::QueueIndex;
 use super::scan::Scan;
-use super::{CandidateQuery, Cursor, Page, Sort, Store, StoreError, VerdictFilter, annotators};
+use super::{CandidateQuery, Cursor, Gesture, Page, Sort, Store, StoreError, VerdictFilter, annotators};
 use crate::domain::{CandidateId, RoundId, Verdict};
 
 /// Which way to step from a candidate in a query's order.
@@ -52,6 +52,7 @@ impl Store {
         Ok(found.into_iter().map(|at| at.id).collect())
     }
 
+    /// How many are listed: a group that is listed as one counts once.
     pub fn count_candidates(&self, query: &CandidateQuery) -> Result<u64, StoreError> {
         self.scan(query, |scan| {
             let mut count = 0;
@@ -101,7 +102,7 @@ impl Store {
     }
 
     pub fn review_progress(&self, query: &CandidateQuery) -> Result<ReviewProgress, StoreError> {
-        let with = |verdict| CandidateQuery { verdict, ..query.clone() };
+        let with = |verdict| CandidateQuery { verdict, collapse: false, ..query.clone() };
         Ok(ReviewProgress {
             done: self.count_candidates(&with(VerdictFilter::Decided))?,
             left: self.count_candidates(&with(VerdictFilter::Undecided))?,
@@ -123,7 +124,7 @@ impl Store {
         let query = CandidateQuery { round, annotator, verdict: VerdictFilter::Any, ..CandidateQuery::default() };
         self.scan(&query, |scan| {
             let mut counts = VerdictCounts::default();
-            scan.visit_with(|_, verdict| {
+            scan.visit_matches(|_, verdict| {
                 let count = match verdict {
                     None => &mut counts.undecided,
                     Some(Verdict::Confirmed) => &mut counts.confirmed,
@@ -135,6 +136,25 @@ impl Store {
             });
             counts
         })
+    }
+
+    /// Decides on all that the query finds as one gesture, to undo in one step: what is found when this is called, not what a screen
+    /// has loaded. Finding nothing is an error.
+    pub fn record_verdicts_of(
+        &mut self,
+        query: &CandidateQuery,
+        annotator: &str,
+        verdict: Verdict,
+        reason: Option<&str>,
+        time_ms: i64,
+    ) -> Result<Gesture, StoreError> {
+        let candidates = self.candidate_ids(query)?;
+        self.record_verdicts(&candidates, annotator, verdict, reason, time_ms)
+    }
+
+    /// Gives the memory back that lists took; the next question reads it again.
+    pub fn forget_lists(&self) {
+        self.queue_index.take();
     }
 
     /// Reads what lists need into memory now rather than at the first question; 0.5 s per million candidates.

@@ -25,6 +25,7 @@ pub(super) struct Entry {
     pub id: i64,
     pub max_iou: f64,
     pub size: f64,
+    /// 1 + place in [`QueueIndex::groups`]; 0 without a group.
     pub group: u32,
     pub score: f32,
     /// Place in [`QueueIndex::images`].
@@ -41,6 +42,11 @@ pub(super) struct IndexedImage {
     pub fold: Option<u8>,
 }
 
+pub(super) struct IndexedGroup {
+    pub id: i64,
+    pub members: u32,
+}
+
 pub(super) struct QueueIndex {
     /// By id.
     pub entries: Vec<Entry>,
@@ -48,8 +54,8 @@ pub(super) struct QueueIndex {
     pub images: Vec<IndexedImage>,
     /// Round number by id.
     pub rounds: HashMap<u32, u32>,
-    /// Members by group id.
-    pub group_sizes: HashMap<u32, u32>,
+    /// By id.
+    pub groups: Vec<IndexedGroup>,
     /// By annotator, parallel to `entries`; read when first asked for.
     own_verdicts: HashMap<i64, Vec<Option<Verdict>>>,
     /// Candidates on which annotators differ; with one annotator read when first asked for.
@@ -69,13 +75,13 @@ impl QueueIndex {
         let (generation, last_seq, data_version) = (generation(c)?, last_seq(c)?, data_version(c)?);
         let images = load_images(c)?;
         let mut entries = Vec::new();
-        let mut group_sizes: HashMap<u32, u32> = HashMap::new();
+        let mut groups = load_groups(c)?;
         let mut statement = c.prepare(&format!("{ENTRY} ORDER BY id"))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let entry = entry(row, &images)?;
-            if entry.group != 0 {
-                *group_sizes.entry(entry.group).or_default() += 1;
+            let entry = entry(row, &images, &groups)?;
+            if let Some(group) = groups.get_mut((entry.group as usize).wrapping_sub(1)) {
+                group.members += 1;
             }
             entries.push(entry);
         }
@@ -83,7 +89,7 @@ impl QueueIndex {
         let rounds = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
         let (own_verdicts, disputed) = (HashMap::new(), None);
         let mut index =
-            Self { entries, images, rounds, group_sizes, own_verdicts, disputed, generation, last_seq, data_version };
+            Self { entries, images, rounds, groups, own_verdicts, disputed, generation, last_seq, data_version };
         // With one annotator there is nothing to differ on.
         if c.prepare("SELECT 1 FROM annotators LIMIT 1 OFFSET 1")?.exists([])? {
             index.read_disputed(c)?;
@@ -109,12 +115,12 @@ impl QueueIndex {
     }
 
     pub fn position(&self, candidate: i64) -> Option<usize> {
-        // Ids have few gaps: most candidates lie as far from the first as their ids do.
-        let guess = (candidate - self.entries.first()?.id) as usize;
-        if self.entries.get(guess).is_some_and(|e| e.id == candidate) {
-            return Some(guess);
-        }
-        self.entries.binary_search_by_key(&candidate, |e| e.id).ok()
+        position(&self.entries, candidate, |e| e.id)
+    }
+
+    /// As in [`Entry::group`]; `None` for a group that the project does not have.
+    pub fn group(&self, id: i64) -> Option<u32> {
+        position(&self.groups, id, |group| group.id).map(|place| place as u32 + 1)
     }
 
     /// What one annotator holds, parallel to `entries`.
@@ -151,18 +157,20 @@ impl QueueIndex {
         self.disputed.as_ref().is_some_and(|set| set.contains(&candidate))
     }
 
-    /// Reads again what verdicts after `last_seq` touched: their candidates, and the whole image where a face came or went.
+    /// Reads again what verdicts after `last_seq` touched: their candidates, and the whole image where a face may have come or gone: where
+    /// anyone ever called the candidate a missed face, for another one's verdict takes that face away, or lets it come again.
     fn refresh_since(&mut self, c: &Connection) -> Result<(), StoreError> {
         let touched = "SELECT v.candidate_id FROM verdicts v WHERE v.seq > ?1
-            UNION SELECT other.id FROM verdicts v LEFT JOIN verdicts before ON before.seq = v.replaces
+            UNION SELECT other.id FROM verdicts v
             JOIN candidates c ON c.id = v.candidate_id JOIN candidates other ON other.image_id = c.image_id
-            WHERE v.seq > ?1 AND 'missed_face' IN (v.verdict, before.verdict)";
+            WHERE v.seq > ?1 AND EXISTS (
+                SELECT 1 FROM verdicts face WHERE face.candidate_id = v.candidate_id AND face.verdict = 'missed_face')";
         let mut statement = c.prepare_cached(touched)?;
         let ids: Vec<i64> = statement.query_map([self.last_seq], |r| r.get(0))?.collect::<Result<_, _>>()?;
         let mut entries = c.prepare_cached(&format!("{ENTRY} WHERE id = ?1"))?;
         for id in ids {
             let Some(at) = self.position(id) else { continue };
-            self.entries[at] = entries.query_row([id], |r| entry(r, &self.images))?;
+            self.entries[at] = entries.query_row([id], |r| entry(r, &self.images, &self.groups))?;
             self.refresh_annotators(c, id, at)?;
         }
         Ok(())
@@ -195,8 +203,24 @@ fn load_images(c: &Connection) -> Result<Vec<IndexedImage>, StoreError> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn entry(row: &Row<'_>, images: &[IndexedImage]) -> rusqlite::Result<Entry> {
-    let image: i64 = row.get(2)?;
+fn load_groups(c: &Connection) -> Result<Vec<IndexedGroup>, StoreError> {
+    let mut statement = c.prepare("SELECT id FROM groups ORDER BY id")?;
+    let rows = statement.query_map([], |r| Ok(IndexedGroup { id: r.get(0)?, members: 0 }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Where the row with this id is, in rows by id.
+fn position<T>(rows: &[T], id: i64, id_of: impl Fn(&T) -> i64) -> Option<usize> {
+    // Ids have few gaps: most rows lie as far from the first as their ids do.
+    let guess = (id - id_of(rows.first()?)) as usize;
+    if rows.get(guess).is_some_and(|row| id_of(row) == id) {
+        return Some(guess);
+    }
+    rows.binary_search_by_key(&id, id_of).ok()
+}
+
+fn entry(row: &Row<'_>, images: &[IndexedImage], groups: &[IndexedGroup]) -> rusqlite::Result<Entry> {
+    let (image, group): (i64, Option<i64>) = (row.get(2)?, row.get(3)?);
     let box_side =
         |from: usize, to: usize| -> rusqlite::Result<f64> { Ok(row.get::<_, f64>(to)? - row.get::<_, f64>(from)?) };
     Ok(Entry {
@@ -204,7 +228,7 @@ fn entry(row: &Row<'_>, images: &[IndexedImage]) -> rusqlite::Result<Entry> {
         round: row.get(1)?,
         // Foreign keys hold: the image of every candidate is there.
         image: images.binary_search_by_key(&image, |i| i.id).unwrap_or(0) as u32,
-        group: row.get::<_, Option<u32>>(3)?.unwrap_or(0),
+        group: group.and_then(|id| position(groups, id, |g| g.id)).map_or(0, |place| place as u32 + 1),
         score: row.get(4)?,
         max_iou: row.get(5)?,
         size: (box_side(6, 8)? * box_side(7, 9)?).sqrt(),

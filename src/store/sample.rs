@@ -16,30 +16,25 @@ pub struct RandomSample {
 }
 
 impl Store {
-    /// The random sample of a query, whatever its own verdict filter and order say.
+    /// The random sample of a query, whatever its own verdict filter and order say. With an annotator, of what this one decided.
     pub fn random_sample(&self, query: &CandidateQuery) -> Result<RandomSample, StoreError> {
-        let shuffled = CandidateQuery {
-            verdict: VerdictFilter::Any,
-            sort: Sort::Random,
-            descending: false,
-            annotator: None,
-            ..query.clone()
-        };
+        let shuffled =
+            CandidateQuery { verdict: VerdictFilter::Any, sort: Sort::Random, descending: false, ..query.clone() };
         self.scan(&shuffled, |scan| {
             let mut gap: Option<Cursor> = None;
-            scan.visit(|e| {
+            scan.visit_matches(|e, verdict| {
                 let at = scan.cursor(e);
-                if e.verdict.is_none() && gap.as_ref().is_none_or(|gap| scan.order(&at, gap).is_lt()) {
+                if verdict.is_none() && gap.as_ref().is_none_or(|gap| scan.order(&at, gap).is_lt()) {
                     gap = Some(at);
                 }
             });
             let mut sample = RandomSample::default();
-            scan.visit(|e| {
+            scan.visit_matches(|e, verdict| {
                 sample.population += 1;
                 let at = scan.cursor(e);
                 if gap.as_ref().is_none_or(|gap| scan.order(&at, gap).is_lt()) {
                     sample.sampled += 1;
-                    sample.confirmed += u64::from(e.verdict == Some(Verdict::Confirmed));
+                    sample.confirmed += u64::from(verdict == Some(Verdict::Confirmed));
                 }
             });
             sample

@@ -25,20 +25,21 @@ pub(super) struct Scan<'a> {
     size: Interval,
     sort: Sort,
     descending: bool,
+    /// The one match that stands for its group, by [`Entry::group`]; `None` where every match is listed.
+    stands_for: Option<Vec<i64>>,
 }
 
 impl<'a> Scan<'a> {
     pub fn new(index: &'a QueueIndex, q: &CandidateQuery, annotator: Option<i64>) -> Self {
-        // Ids beyond 32 bits are in no project; no round or group has this one.
-        let narrow = |id: i64| u32::try_from(id).unwrap_or(u32::MAX);
-        Self {
+        let mut scan = Self {
             index,
             own: annotator.and_then(|a| index.own_verdicts(a)),
             verdicts: wanted_verdicts(q),
             disputed: q.verdict == VerdictFilter::Disputed,
             kinds: FalsePositiveKind::ALL.map(|kind| q.kind.is_none_or(|wanted| wanted == kind)),
-            round: q.round.map(|round| narrow(round.0)),
-            group: q.group.map(|group| narrow(group.0)),
+            // Ids beyond 32 bits are in no project; no round or group has this number.
+            round: q.round.map(|round| u32::try_from(round.0).unwrap_or(u32::MAX)),
+            group: q.group.map(|group| index.group(group.0).unwrap_or(u32::MAX)),
             images: wanted_images(index, q),
             // Scores are f32: a limit is compared as the f32 that it would be.
             score: (q.score.from as f32, q.score.to as f32),
@@ -46,17 +47,44 @@ impl<'a> Scan<'a> {
             size: q.size,
             sort: q.sort,
             descending: q.descending,
+            stands_for: None,
+        };
+        if q.collapses() && !index.groups.is_empty() {
+            scan.stands_for = Some(scan.first_of_groups());
+        }
+        scan
+    }
+
+    /// Calls `f` with every candidate that is listed, by id: every match, of a group that is listed as one only the first in the order.
+    pub fn visit(&self, mut f: impl FnMut(&Entry)) {
+        match &self.stands_for {
+            None => self.visit_matches(|e, _| f(e)),
+            Some(stands_for) => self.visit_matches(|e, _| {
+                if e.group == 0 || stands_for[e.group as usize] == e.id {
+                    f(e);
+                }
+            }),
         }
     }
 
-    /// Calls `f` with every match, by id. The one loop over all candidates: plain comparisons, no calls that an unoptimised build
-    /// would leave in.
-    pub fn visit(&self, mut f: impl FnMut(&Entry)) {
-        self.visit_with(|e, _| f(e));
+    /// Which match stands for each group. It depends on the matches alone, not on where a page starts: a group is on one page only.
+    fn first_of_groups(&self) -> Vec<i64> {
+        let mut first: Vec<Option<Cursor>> = vec![None; self.index.groups.len() + 1];
+        self.visit_matches(|e, _| {
+            if e.group != 0 {
+                let (at, best) = (self.cursor(e), &mut first[e.group as usize]);
+                if best.as_ref().is_none_or(|best| self.order(&at, best).is_lt()) {
+                    *best = Some(at);
+                }
+            }
+        });
+        // No candidate has id 0.
+        first.into_iter().map(|best| best.map_or(0, |at| at.id.0)).collect()
     }
 
-    /// [`Scan::visit`] with the verdict that the query goes by: the annotator's, or the one that counts over all.
-    pub fn visit_with(&self, mut f: impl FnMut(&Entry, Option<Verdict>)) {
+    /// Calls `f` with every match, by id, and with the verdict that the query goes by: the annotator's, or the one that counts over all.
+    /// The one loop over all candidates: plain comparisons, no calls that an unoptimised build would leave in.
+    pub fn visit_matches(&self, mut f: impl FnMut(&Entry, Option<Verdict>)) {
         let (iou, size) = (self.iou, self.size);
         for (at, e) in self.index.entries.iter().enumerate() {
             let verdict = match self.own {
@@ -158,7 +186,6 @@ impl<'a> Scan<'a> {
     }
 
     pub fn cursor(&self, e: &Entry) -> Cursor {
-        let sizes = &self.index.group_sizes;
         let key = match self.sort {
             Sort::Score => f64::from(e.score),
             Sort::Iou => e.max_iou,
@@ -166,9 +193,10 @@ impl<'a> Scan<'a> {
             Sort::Image => f64::from(e.image),
             Sort::Round => self.index.rounds.get(&e.round).copied().unwrap_or(0).into(),
             Sort::Expected if e.group == 0 => f64::from(e.score),
-            Sort::Expected => f64::from(e.score) / f64::from(sizes.get(&e.group).copied().unwrap_or(1)),
+            Sort::Expected => f64::from(e.score) / f64::from(self.index.groups[e.group as usize - 1].members),
             Sort::Group if e.group == 0 => f64::from(u32::MAX),
-            Sort::Group => f64::from(e.group),
+            // Less than 1 is added: no group reaches into the next.
+            Sort::Group => f64::from(e.group) + (1.0 - f64::from(e.score)) / 2.0,
             Sort::Disagreement => u8::from(self.index.is_disputed(e.id)).into(),
             Sort::Random => (shuffled(e.id as u64) >> 11) as f64,
         };

@@ -1,6 +1,7 @@
 //! The verdict log: deciding, undoing, redoing. Every call is one gesture and one transaction, on the disk when it returns. Must not
 //! know keys or screens.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
@@ -100,7 +101,7 @@ impl Store {
         }
         let mut seen = HashSet::new();
         let once = candidates.iter().copied().filter(|c| seen.insert(*c));
-        let decisions: Vec<_> = once.map(|candidate| (candidate, decision.clone())).collect();
+        let decisions: Vec<_> = once.map(|candidate| (candidate, decision)).collect();
         self.write(|tx| {
             let id = annotators::find_or_insert(tx, annotator)?;
             let parent = gestures::stacks(tx, id)?.undo;
@@ -162,16 +163,17 @@ pub(super) fn insert_row(tx: &Transaction<'_>, row: &NewRow<'_>) -> Result<i64, 
 
 /// Appends the rows of one gesture and carries out what follows from them. Works by id, from one end of each B-tree to the other:
 /// for a stroke over thousands that halves the time.
-fn append_all(
+fn append_all<D: Borrow<Decision>>(
     tx: &Transaction<'_>,
     gesture: Written,
-    mut decisions: Vec<(CandidateId, Decision)>,
+    mut decisions: Vec<(CandidateId, D)>,
 ) -> Result<Vec<CandidateId>, StoreError> {
     let given: Vec<CandidateId> = decisions.iter().map(|(candidate, _)| *candidate).collect();
     decisions.sort_by_key(|(candidate, _)| *candidate);
     let mut candidates = Vec::with_capacity(decisions.len());
     for (candidate, decision) in decisions {
         exists(tx, candidate)?;
+        let decision = decision.borrow();
         let row = NewRow {
             uid: &new_uid(),
             gesture: gesture.id,

@@ -18,7 +18,7 @@ pub fn auto_review(project: &Project, round: u32) -> Result<usize, WorkflowError
     let record = store
         .round_by_number(round)?
         .ok_or_else(|| WorkflowError::Refused(format!("there is no round {round} in this project.")))?;
-    let query = CandidateQuery { round: Some(record.id), ..CandidateQuery::default() };
+    let query = CandidateQuery { round: Some(record.id), collapse: false, ..CandidateQuery::default() };
     let mut given = 0;
     loop {
         let page = store.candidates_page(&query, None, PAGE)?;

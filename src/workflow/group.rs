@@ -10,7 +10,7 @@ use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
 use crate::domain::{Cancel, CandidateId, ImageId, Look, Progress};
 use crate::geometry::BoundingBox;
-use crate::mining::{GroupConfig, Groupable, group_alike, look_of};
+use crate::mining::{GroupConfig, Groupable, chain_of_alike, group_alike, look_of};
 use crate::store::Store;
 
 /// The settings that hold what was asked for last.
@@ -87,9 +87,9 @@ pub fn group(
             feature: features.get(&c.id).copied(),
         })
         .collect();
-    let groups: Vec<Vec<CandidateId>> = group_alike(&items, &config)
+    let alike = group_alike(&items, &config).into_iter().filter(|members| 1 < members.len()).collect();
+    let groups: Vec<Vec<CandidateId>> = in_a_chain(alike, &items)
         .into_iter()
-        .filter(|members| 1 < members.len())
         .map(|members| members.into_iter().map(|at| candidates[at].id).collect())
         .collect();
     store.set_groups(&groups)?;
@@ -104,6 +104,17 @@ pub fn group(
         cosine: least_cosine,
         without_features: least_cosine.map_or(0, |_| items.iter().filter(|item| item.feature.is_none()).count()),
     })
+}
+
+/// The groups in the order in which the review shows alike ones together: each beside those that look like it, by its best candidate's
+/// hash. Groups whose photographs could not be read come last.
+fn in_a_chain(groups: Vec<Vec<usize>>, items: &[Groupable]) -> Vec<Vec<usize>> {
+    let look = |members: &[usize]| members.iter().find_map(|at| items[*at].look);
+    let (seen, unseen): (Vec<_>, Vec<_>) = groups.into_iter().partition(|members| look(members).is_some());
+    let hashes: Vec<u64> = seen.iter().filter_map(|members| Some(look(members)?.perceptual)).collect();
+    let mut seen: Vec<Option<Vec<usize>>> = seen.into_iter().map(Some).collect();
+    let chain = chain_of_alike(&hashes).into_iter().filter_map(|place| seen[place].take());
+    chain.chain(unseen).collect()
 }
 
 fn look_at_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -> Result<(), WorkflowError> {

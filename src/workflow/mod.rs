@@ -13,6 +13,7 @@ pub mod detect;
 mod error;
 pub mod evaluate;
 mod event;
+pub mod export;
 pub mod group;
 #[cfg(feature = "torch")]
 mod held_out;

@@ -63,7 +63,7 @@ pub fn people(store: &Store) -> Result<People, WorkflowError> {
         let per_minute = per_minute(&store.recent_decisions(&name, RECENT)?);
         annotators.push(AnnotatorProgress { name, counts, per_minute });
     }
-    let disputed = CandidateQuery { verdict: VerdictFilter::Disputed, ..CandidateQuery::default() };
+    let disputed = CandidateQuery { verdict: VerdictFilter::Disputed, collapse: false, ..CandidateQuery::default() };
     Ok(People { annotators, pairs: agreement(store)?, disputed: store.count_candidates(&disputed)? })
 }
 

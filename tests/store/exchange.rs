@@ -2,10 +2,10 @@
 
 use quarry::domain::{CandidateId, FaceShape, Verdict};
 use quarry::geometry::Ellipse;
-use quarry::store::{CandidateQuery, Sort, Store, VerdictFilter};
+use quarry::store::{CandidateQuery, NewCandidate, Sort, Store, VerdictFilter};
 use quarry::workflow::verdicts::{agreement, export, merge, precision};
 
-use super::project::{Project, bb, candidate, project};
+use super::project::{Project, bb, candidate, dataset, project};
 
 /// The project with one shared verdict, and a copy of it.
 fn copies() -> (Project, Store) {
@@ -72,8 +72,78 @@ fn a_project_that_mined_the_same_by_itself_can_merge() {
     assert_eq!(merge(&mut other.store, &file).unwrap().added, 6);
     assert_eq!(other.store.verdict_counts(None).unwrap().confirmed, 6);
     other.store.replace_candidates(other.round, &[]).unwrap();
-    let mut empty = Store::create(&one.dir.path().join("empty.db")).unwrap();
-    assert_eq!(merge(&mut empty, &file).unwrap().without_candidate, 6);
+    assert_eq!(other.store.verdict_counts(None).unwrap().confirmed, 6, "what was decided on stays");
+}
+
+#[test]
+fn verdicts_on_candidates_that_are_mined_later_are_kept_until_then() {
+    let mut p = project();
+    let ids = p.candidates();
+    p.store.record_verdicts(&ids[1..], "Ada", Verdict::Confirmed, None, 1).unwrap();
+    p.store.record_verdicts(&ids[..1], "Ada", Verdict::MissedFace, None, 2).unwrap();
+    p.store.record_verdicts(&ids[1..2], "Ada", Verdict::Rejected, None, 3).unwrap();
+    let (file, on) = (p.dir.path().join("v.jsonl"), p.dir.path().join("on.jsonl"));
+    export(&p.store, &file).unwrap();
+
+    let mut later = Store::create(&p.dir.path().join("later.db")).unwrap();
+    for _ in 0..2 {
+        let report = merge(&mut later, &file).unwrap();
+        assert_eq!((report.added, report.known, report.without_candidate), (0, 0, 7));
+    }
+    assert_eq!(export(&later, &on).unwrap(), 7, "they travel on");
+    later.add_dataset(&dataset()).unwrap();
+    let round = later.start_round("").unwrap().id;
+    let mined: Vec<NewCandidate> = ids
+        .iter()
+        .map(|id| p.store.candidate(*id).unwrap())
+        .map(|c| NewCandidate { image: c.image, bbox: c.bbox, score: c.score, max_iou: c.max_iou, kind: c.kind })
+        .collect();
+    later.replace_candidates(round, &mined[..4]).unwrap();
+    let counts = later.verdict_counts(None).unwrap();
+    assert_eq!((counts.confirmed, counts.rejected, counts.missed_face, counts.undecided), (2, 1, 1, 0));
+    assert_eq!(export(&later, &on).unwrap(), 7);
+    later.replace_candidates(round, &mined).unwrap();
+    assert_eq!(later.verdict_counts(None).unwrap().confirmed, 4);
+    assert_eq!(merge(&mut later, &on).unwrap().known, 7);
+    assert_eq!(later.count_ground_truth().unwrap(), 4, "the face was promoted here too");
+}
+
+#[test]
+fn a_verdict_finds_the_candidate_of_its_own_round() {
+    let (mut one, mut other) = (project(), project());
+    for p in [&mut one, &mut other] {
+        let again = p.store.candidate(p.candidates()[0]).unwrap();
+        let second = p.store.start_round("").unwrap().id;
+        p.store.replace_candidates(second, &[candidate(again.image, again.bbox, 0.3)]).unwrap();
+    }
+    let ids = one.candidates();
+    assert_eq!(one.store.candidate(ids[6]).unwrap().bbox, one.store.candidate(ids[0]).unwrap().bbox);
+    one.store.record_verdicts(&ids[6..], "Ada", Verdict::Rejected, None, 1).unwrap();
+    let file = one.dir.path().join("v.jsonl");
+    export(&one.store, &file).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let without_round = text.replace(",\"round\":2", "");
+    assert_ne!(text, without_round, "{text}");
+    merge(&mut other.store, &file).unwrap();
+    let verdict = |p: &Project, k: usize| p.store.candidate(ids[k]).unwrap().verdict;
+    assert_eq!((verdict(&other, 0), verdict(&other, 6)), (None, Some(Verdict::Rejected)));
+    let mut older = project();
+    std::fs::write(&file, without_round).unwrap();
+    merge(&mut older.store, &file).unwrap();
+    assert_eq!(verdict(&older, 0), Some(Verdict::Rejected), "a line that names no round finds the place");
+}
+
+#[test]
+fn an_exported_missed_face_says_that_it_was_promoted() {
+    let mut p = project();
+    let ids = p.candidates();
+    p.store.record_verdicts(&ids[..1], "Ada", Verdict::MissedFace, None, 1).unwrap();
+    p.store.record_verdicts(&ids[1..2], "Ada", Verdict::Confirmed, None, 2).unwrap();
+    let file = p.dir.path().join("v.jsonl");
+    export(&p.store, &file).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let flagged: Vec<bool> = text.lines().map(|line| line.contains("\"source\":\"promoted\"")).collect();
+    assert_eq!(flagged, [true, false], "{text}");
 }
 
 #[test]
@@ -131,4 +201,13 @@ fn precision_counts_only_what_was_reviewed_in_random_order() {
     let estimate = precision(&p.store, &random).unwrap();
     assert_eq!((estimate.sample, estimate.estimate), (8, 0.75));
     assert!(estimate.low < 0.5 && 0.9 < estimate.high, "{estimate:?}");
+    // Of one annotator: what others decided is no part of the sample.
+    let of = |name: &str| CandidateQuery { annotator: Some(name.to_owned()), ..random.clone() };
+    assert_eq!(precision(&p.store, &of("Ada")).unwrap(), estimate);
+    assert_eq!(precision(&p.store, &of("Grace")).unwrap().sample, 0);
+    p.store.record_verdicts(&order[..2], "Grace", Verdict::Rejected, None, 4).unwrap();
+    p.store.record_verdicts(&order[2..3], "Grace", Verdict::Confirmed, None, 5).unwrap();
+    let graces = precision(&p.store, &of("Grace")).unwrap();
+    assert_eq!((graces.sample, graces.estimate), (3, 1.0 / 3.0));
+    assert_eq!(precision(&p.store, &of("Ada")).unwrap(), estimate);
 }

@@ -6,6 +6,7 @@
 mod datasets;
 mod durability;
 mod exchange;
+mod export;
 mod project;
 mod queue;
 mod rounds;

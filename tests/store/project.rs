@@ -26,7 +26,7 @@ impl Project {
     }
 
     pub fn candidates(&self) -> Vec<CandidateId> {
-        let all = CandidateQuery { verdict: VerdictFilter::Any, ..CandidateQuery::default() };
+        let all = CandidateQuery { verdict: VerdictFilter::Any, collapse: false, ..CandidateQuery::default() };
         self.store.candidate_ids(&all).unwrap()
     }
 }

@@ -1,6 +1,7 @@
 //! Pages, counts and neighbours against a plain filter and sort of all rows.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use proptest::prelude::*;
 use quarry::domain::{CandidateId, FalsePositiveKind, ImageId, Verdict};
@@ -37,7 +38,7 @@ fn scattered(k: usize, images: &[ImageId]) -> NewCandidate {
 }
 
 fn oracle(store: &Store, q: &CandidateQuery) -> Vec<CandidateId> {
-    let all = CandidateQuery { verdict: VerdictFilter::Any, ..CandidateQuery::default() };
+    let all = CandidateQuery { verdict: VerdictFilter::Any, collapse: false, ..CandidateQuery::default() };
     let every: Vec<CandidateId> = store.candidate_ids(&all).unwrap();
     let rows: Vec<CandidateRow> = every.iter().map(|id| store.candidate_row(*id).unwrap()).collect();
     let mut found: Vec<&CandidateRow> = rows.iter().filter(|row| wanted(store, q, row)).collect();
@@ -49,6 +50,8 @@ fn oracle(store: &Store, q: &CandidateQuery) -> Vec<CandidateId> {
         };
         if keys == Ordering::Equal { a.candidate.id.cmp(&b.candidate.id) } else { keys }
     });
+    let mut groups = HashSet::new();
+    found.retain(|row| !q.collapses() || row.group.is_none_or(|group| groups.insert(group)));
     found.iter().map(|row| row.candidate.id).collect()
 }
 
@@ -96,7 +99,7 @@ fn key(sort: Sort, row: &CandidateRow) -> f64 {
         Sort::Image => c.image.0 as f64,
         Sort::Round => row.round_number.into(),
         Sort::Expected => f64::from(c.score) / f64::from(row.group_size),
-        Sort::Group => row.group.map_or(f64::from(u32::MAX), |g| g.0 as f64),
+        Sort::Group => row.group.map_or(f64::from(u32::MAX), |g| g.0 as f64 + (1.0 - f64::from(c.score)) / 2.0),
         Sort::Disagreement => f64::from(u8::from(1 < held.len())),
         Sort::Random => unreachable!("has no order to check"),
     }
@@ -117,10 +120,14 @@ fn queries() -> impl Strategy<Value = CandidateQuery> {
     (
         (maybe.clone(), maybe.clone(), maybe.clone(), maybe),
         (interval.clone(), interval.clone(), interval),
-        (0..verdicts.len(), 0..names.len(), 0..8_usize, any::<bool>(), 0..4_usize),
+        (0..verdicts.len(), 0..names.len(), 0..8_usize, any::<bool>(), 0..4_usize, any::<bool>()),
     )
         .prop_map(
-            move |((round, fold, kind, group), (score, iou, size), (verdict, name, sort, descending, who))| {
+            move |(
+                (round, fold, kind, group),
+                (score, iou, size),
+                (verdict, name, sort, descending, who, collapse),
+            )| {
                 let scaled = |interval: Option<(u8, u8)>, unit: f64| match interval {
                     None => Interval::ALL,
                     Some((a, b)) => Interval::new(f64::from(a.min(b)) * unit, f64::from(a.max(b)) * unit),
@@ -137,6 +144,7 @@ fn queries() -> impl Strategy<Value = CandidateQuery> {
                     image: None,
                     group: group.map(|g| quarry::domain::GroupId(g as i64 % 3 + 1)),
                     annotator: [None, Some("Ada"), Some("Grace"), Some("nobody")][who].map(str::to_owned),
+                    collapse,
                     sort: Sort::ALL[sort],
                     descending,
                 }
@@ -178,13 +186,80 @@ fn pages_counts_and_neighbours_agree_with_the_definition() {
 #[test]
 fn a_cursor_holds_its_place_while_the_queue_shrinks() {
     let mut p = busy_project();
-    let query = CandidateQuery::default();
+    let query = CandidateQuery { collapse: false, ..CandidateQuery::default() };
     let all = p.store.candidate_ids(&query).unwrap();
     let first = p.store.candidates_page(&query, None, 10).unwrap();
     let ids: Vec<CandidateId> = first.rows.iter().map(|r| r.candidate.id).collect();
     p.store.record_verdicts(&ids, "Ada", Verdict::Confirmed, None, 9).unwrap();
     let second = p.store.candidates_page(&query, first.next.as_ref(), 10).unwrap();
     assert_eq!(second.rows.iter().map(|r| r.candidate.id).collect::<Vec<_>>(), all[10..20]);
+}
+
+#[test]
+fn a_group_is_one_in_the_list_until_all_of_it_is_decided() {
+    let mut p = busy_project();
+    let query = CandidateQuery::default();
+    let single = CandidateQuery { collapse: false, ..query.clone() };
+    let row = |p: &Project, id| p.store.candidate_row(id).unwrap();
+    let group = row(&p, p.candidates()[20]).group;
+    let of_group = |p: &Project, query| -> Vec<CandidateId> {
+        let ids = p.store.candidate_ids(query).unwrap();
+        ids.into_iter().filter(|id| row(p, *id).group == group).collect()
+    };
+    let waiting = of_group(&p, &single);
+    assert!(2 < waiting.len(), "{waiting:?}");
+    // Pages of one: the group is on a single one of them, wherever they start.
+    let (mut cursor, mut seen) = (None, Vec::new());
+    loop {
+        let page = p.store.candidates_page(&query, cursor.as_ref(), 1).unwrap();
+        seen.extend(page.rows.iter().filter(|row| row.group == group).map(|row| row.candidate.id));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, waiting[..1], "the first in the order stands for all");
+    let left = p.store.count_candidates(&query).unwrap();
+    for (k, id) in waiting.iter().enumerate() {
+        assert_eq!(of_group(&p, &query), [*id], "the next of them stands for the rest");
+        assert_eq!(p.store.count_candidates(&query).unwrap(), left);
+        p.store.record_verdicts(&[*id], "Ada", Verdict::Confirmed, None, k as i64).unwrap();
+    }
+    assert!(of_group(&p, &query).is_empty());
+    assert_eq!(p.store.count_candidates(&query).unwrap(), left - 1);
+    let all = |sort, group| CandidateQuery { verdict: VerdictFilter::Any, sort, group, ..CandidateQuery::default() };
+    assert_eq!(p.store.count_candidates(&all(Sort::Random, None)).unwrap(), 120, "a sample is of single candidates");
+    assert_eq!(p.store.count_candidates(&all(Sort::Score, group)).unwrap(), 4, "within a group all are shown");
+    assert_eq!(p.store.count_candidates(&all(Sort::Score, None)).unwrap(), 120 - 6 - 3);
+    assert_eq!(p.store.verdict_counts(None).unwrap().undecided, p.store.count_candidates(&single).unwrap());
+}
+
+#[test]
+fn all_that_a_query_finds_is_decided_as_one_gesture() {
+    let mut p = busy_project();
+    let query = CandidateQuery {
+        score: Interval::new(0.3, 0.6),
+        verdict: VerdictFilter::Undecided,
+        collapse: false,
+        ..CandidateQuery::default()
+    };
+    let found = p.store.candidate_ids(&query).unwrap();
+    assert!(20 < found.len());
+    // What another connection decides in between is no more what the query finds.
+    let mut other = Store::open(&p.path()).unwrap();
+    other.record_verdicts(&found[..1], "Grace", Verdict::Rejected, None, 1).unwrap();
+    let gesture = p.store.record_verdicts_of(&query, "Ada", Verdict::Confirmed, Some("clock"), 2).unwrap();
+    assert_eq!(gesture.candidates, found[1..]);
+    assert_eq!(p.store.count_candidates(&query).unwrap(), 0);
+    let error = p.store.record_verdicts_of(&query, "Ada", Verdict::Confirmed, None, 3).unwrap_err();
+    assert!(error.to_string().contains("needs a candidate"), "{error}");
+    p.store.forget_lists();
+    let undone = p.store.undo("Ada", 4).unwrap().unwrap();
+    assert_eq!(undone.candidates.len(), found.len() - 1);
+    assert_eq!(p.store.candidate_ids(&query).unwrap(), found[1..]);
+    let own = CandidateQuery { annotator: Some("Ada".to_owned()), ..query.clone() };
+    let gesture = p.store.record_verdicts_of(&own, "Ada", Verdict::Skipped, None, 5).unwrap();
+    assert!(gesture.candidates.contains(&found[0]), "what Grace alone decided waits for Ada");
 }
 
 #[test]
@@ -217,6 +292,13 @@ fn another_connections_work_is_seen() {
     assert_eq!(reader.count_candidates(&query).unwrap(), 4, "the face and its double are gone");
     p.store.undo("Ada", 2).unwrap();
     assert_eq!(reader.count_candidates(&query).unwrap(), 6);
+    p.store.redo("Ada", 3).unwrap();
+    assert_eq!(reader.count_candidates(&query).unwrap(), 4);
+    p.store.record_verdicts(&[ids[2]], "Grace", Verdict::Rejected, None, 4).unwrap();
+    assert_eq!(reader.count_candidates(&query).unwrap(), 5, "Grace says it is no face: its double waits again");
+    p.store.undo("Grace", 5).unwrap();
+    assert_eq!(reader.count_candidates(&query).unwrap(), 4, "Ada's face is back, and its double gone");
+    p.store.undo("Ada", 6).unwrap();
     let image = p.store.images().unwrap()[0].id;
     p.store.replace_candidates(p.round, &[candidate(image, bb(1., 1., 5., 5.), 0.5)]).unwrap();
     assert_eq!(reader.count_candidates(&query).unwrap(), 1 + 1, "the new one, and the one with a history");

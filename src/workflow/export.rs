@@ -1,0 +1,162 @@
+//! The project's ground truth as a file for other programs, each face with its source: imported, promoted from a candidate, or edited.
+//! Must not know who asks, nor change anything.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{WorkflowError, write_all_or_none};
+use crate::domain::{Annotation, AnnotationSource, DatasetId, FaceShape, GroundTruthId, ImageId, ImageRecord};
+use crate::geometry::Ellipse;
+use crate::store::Store;
+
+/// What the file looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TruthFormat {
+    /// An ellipse list, all images in one file. It has no room for sources: they stand in a table beside it, `NAME.sources.csv`.
+    Fddb,
+    /// COCO's instances, boxes only; `source` and `ellipse` are keys of Quarry's own on each annotation.
+    Coco,
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TruthReport {
+    pub images: usize,
+    /// Faces in the file.
+    pub faces: usize,
+    pub imported: usize,
+    pub promoted: usize,
+    pub edited: usize,
+    /// Ignored regions that the format has no room for.
+    pub left_out: usize,
+    pub files: Vec<PathBuf>,
+}
+
+/// An image with its faces, in the order in which they came.
+type Annotated = (ImageRecord, Vec<(GroundTruthId, Annotation)>);
+
+/// Writes the ground truth of all images, in the order of import, to `out`: whole, or after an error not at all.
+pub fn ground_truth(store: &Store, format: TruthFormat, out: &Path) -> Result<TruthReport, WorkflowError> {
+    let images = annotated(store)?;
+    let text = |value: &Value| value.to_string().into_bytes();
+    let (contents, left_out) = match format {
+        TruthFormat::Coco => (vec![(out.to_path_buf(), text(&coco(store, &images)?))], 0),
+        TruthFormat::Fddb => {
+            refuse_repeated_names(&images)?;
+            let (list, sources) = fddb(&images);
+            let ignored = faces(&images).filter(|face| face.ignored).count();
+            (vec![(out.to_path_buf(), list.into_bytes()), (sources_beside(out), sources.into_bytes())], ignored)
+        }
+    };
+    let files = contents.iter().map(|(path, _)| path.clone()).collect();
+    write(contents)?;
+    let kept = |face: &&Annotation| format == TruthFormat::Coco || !face.ignored;
+    let of = |source| faces(&images).filter(kept).filter(|face| face.source == source).count();
+    Ok(TruthReport {
+        images: images.len(),
+        faces: faces(&images).filter(kept).count(),
+        imported: of(AnnotationSource::Imported),
+        promoted: of(AnnotationSource::Promoted),
+        edited: of(AnnotationSource::Edited),
+        left_out,
+        files,
+    })
+}
+
+fn annotated(store: &Store) -> Result<Vec<Annotated>, WorkflowError> {
+    let mut faces: HashMap<ImageId, Vec<(GroundTruthId, Annotation)>> = store.ground_truth_by_image()?;
+    let of = |image: ImageRecord| {
+        let faces = faces.remove(&image.id).unwrap_or_default();
+        (image, faces)
+    };
+    Ok(store.images()?.into_iter().map(of).collect())
+}
+
+fn faces(images: &[Annotated]) -> impl Iterator<Item = &Annotation> {
+    images.iter().flat_map(|(_, faces)| faces.iter().map(|(_, face)| face))
+}
+
+/// `faces.txt` has its sources in `faces.sources.csv`.
+fn sources_beside(out: &Path) -> PathBuf {
+    out.with_extension("sources.csv")
+}
+
+fn write(contents: Vec<(PathBuf, Vec<u8>)>) -> Result<(), WorkflowError> {
+    let folder = contents.first().and_then(|(path, _)| path.parent()).unwrap_or(Path::new("")).to_path_buf();
+    let mut named = Vec::new();
+    for (path, bytes) in contents {
+        let name = path.file_name().filter(|_| !path.is_dir()).map(|name| name.to_string_lossy().into_owned());
+        let refused = || WorkflowError::Refused(format!("{} is a folder; name a file to write.", path.display()));
+        named.push((name.ok_or_else(refused)?, bytes));
+    }
+    write_all_or_none(if folder.as_os_str().is_empty() { Path::new(".") } else { &folder }, &named)
+}
+
+/// FDDB knows images by name alone.
+fn refuse_repeated_names(images: &[Annotated]) -> Result<(), WorkflowError> {
+    let mut seen = HashSet::new();
+    match images.iter().find(|(image, _)| !seen.insert(image.name.as_str())) {
+        None => Ok(()),
+        Some((image, _)) => Err(WorkflowError::Refused(format!(
+            "image `{}` is in two datasets of the project, and FDDB's format knows images by name alone. Export as coco.",
+            image.name
+        ))),
+    }
+}
+
+/// The ellipse list and the table of sources. A rectangle becomes the ellipse that it holds, which the table says. Numbers have all
+/// their digits.
+fn fddb(images: &[Annotated]) -> (String, String) {
+    let mut list = String::new();
+    let mut sources = String::from("image,face,source,shape\n");
+    for (image, all) in images {
+        let faces: Vec<&Annotation> = all.iter().map(|(_, face)| face).filter(|face| !face.ignored).collect();
+        // Writing to a string cannot fail.
+        let _ = writeln!(list, "{}\n{}", image.name, faces.len());
+        for (k, face) in faces.into_iter().enumerate() {
+            let (e, shape) = match face.shape {
+                FaceShape::Ellipse(e) => (e, "ellipse"),
+                FaceShape::Rectangle(b) => (Ellipse::inscribed(&b), "rectangle"),
+            };
+            let _ = writeln!(list, "{} {} {} {} {}  1", e.ra, e.rb, e.theta, e.cx, e.cy);
+            let _ = writeln!(sources, "{},{},{},{shape}", quoted(&image.name), k + 1, face.source.as_str());
+        }
+    }
+    (list, sources)
+}
+
+fn quoted(name: &str) -> String {
+    if name.contains([',', '"', '\n']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
+}
+
+fn coco(store: &Store, images: &[Annotated]) -> Result<Value, WorkflowError> {
+    let names: HashMap<DatasetId, String> = store.datasets()?.into_iter().map(|d| (d.id, d.name)).collect();
+    let of_images = images.iter().map(|(image, _)| {
+        json!({
+            "id": image.id.0, "file_name": image.path, "width": image.width, "height": image.height,
+            "name": image.name, "dataset": names.get(&image.dataset),
+        })
+    });
+    let of_faces = images.iter().flat_map(|(image, faces)| {
+        faces.iter().map(|(id, face)| {
+            let b = face.shape.bounding_box();
+            let ellipse = face.shape.ellipse().map(|e| [e.ra, e.rb, e.theta, e.cx, e.cy]);
+            json!({
+                "id": id.0, "image_id": image.id.0, "category_id": 1, "bbox": [b.x1, b.y1, b.width(), b.height()],
+                "area": ellipse.map_or(b.area(), |[ra, rb, ..]| std::f64::consts::PI * ra * rb),
+                "iscrowd": u8::from(face.ignored), "source": face.source, "ellipse": ellipse,
+            })
+        })
+    });
+    Ok(json!({
+        "info": { "description": "Ground truth of a Quarry project. `source` of an annotation: imported from the dataset, promoted \
+                                  from a candidate by a reviewer, or edited. `ellipse`: ra, rb, theta, cx, cy, as FDDB has them." },
+        "images": of_images.collect::<Vec<_>>(),
+        "annotations": of_faces.collect::<Vec<_>>(),
+        "categories": [{ "id": 1, "name": "face", "supercategory": "person" }],
+    }))
+}
