@@ -2,8 +2,10 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 CARGO ?= cargo
+PREFIX ?= $(HOME)/.local
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup run test check bench bench-torchvision golden-table experiment
+.PHONY: help setup run install test check bench bench-torchvision golden-table experiment
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -13,6 +15,11 @@ setup: ## system packages, libtorch, the pretrained backbone; nothing is repeate
 
 run: setup ## open the app on the built-in sample (without a display: the same job headless)
 	@scripts/run.sh
+
+install: setup ## put quarry and its library into PREFIX/bin (PREFIX=~/.local); this checkout stays: libtorch lies in it
+	$(CARGO) build --release
+	install -D -t "$(PREFIX)/bin" "$(TARGET)/release/quarry" "$(TARGET)/release/libquarry.so"
+	@case ":$$PATH:" in *":$(PREFIX)/bin:"*) ;; *) echo "make install: $(PREFIX)/bin is not in PATH; add it there" >&2 ;; esac
 
 test: setup ## build and run every test
 	@scripts/test.sh

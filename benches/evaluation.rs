@@ -1,4 +1,5 @@
-//! How fast FDDB is evaluated: whole detectors, and one fold as a running round evaluates it. Needs ../shared.
+//! How fast FDDB is evaluated: whole detectors, one fold as a running round evaluates it (both need ../shared), and an image made to
+//! be slow.
 
 use std::hint::black_box;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use quarry::evaluation::fddb_text::{
     Order, Shape, UnreadableScores, join, read_annotations, read_detections, read_sizes,
 };
-use quarry::evaluation::{EvaluatedImage, Matching, roc};
+use quarry::evaluation::{EvaluatedImage, Matching, Region, ScoredRegion, match_image, roc};
 
 fn shared() -> Option<PathBuf> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
@@ -65,7 +66,23 @@ fn whole_command(shared: &std::path::Path) {
     }
 }
 
+/// 12 identical faces, a box over them, and 100,000 specks of a pixel: the solver's other start, with every speck a threshold.
+fn crowd_under_specks() -> EvaluatedImage {
+    let face = Region::Ellipse { ra: 100.0, rb: 75.0, theta: 0.0, cx: 225.0, cy: 225.0 };
+    let over = Region::Rectangle { x: 135.0, y: 160.0, w: 180.0, h: 130.0 };
+    let specks = (0..100_000_u32).map(|k| {
+        let (x, y) = (f64::from(140 + k * 7919 % 170), f64::from(165 + k * 104_729 % 120));
+        ScoredRegion { region: Region::Rectangle { x, y, w: 0.0, h: 0.0 }, score: -f64::from(k) }
+    });
+    let detections = std::iter::once(ScoredRegion { region: over, score: 1.0 }).chain(specks).collect();
+    EvaluatedImage { name: "crowd".into(), width: 450, height: 450, faces: vec![face; 12], detections }
+}
+
 fn evaluation(c: &mut Criterion) {
+    let crowd = crowd_under_specks();
+    c.bench_function("12 faces under 100,000 specks", |b| {
+        b.iter(|| match_image(black_box(&crowd), Matching::Official));
+    });
     let Some(shared) = shared() else {
         println!("SKIPPED: the evaluation benchmark needs ../shared");
         return;

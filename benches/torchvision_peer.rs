@@ -1,6 +1,6 @@
 //! Quarry's side of scripts/compare_torchvision.py: reads torchvision's weights and a picture, prints detections or timings as JSON.
 //!
-//! `torchvision_peer detect|time WEIGHTS PICTURE SHORTER_SIDE [STEPS] [SAVE_TO]`
+//! `torchvision_peer detect|time WEIGHTS PICTURE SHORTER_SIDE EPS [STEPS] [SAVE_TO]` (EPS: batch norm's epsilon; 0 for COCO_V1)
 
 use std::path::Path;
 use std::time::Instant;
@@ -28,12 +28,12 @@ fn main() -> Result<()> {
         println!("torchvision_peer: scripts/bench_torchvision.sh runs this with its arguments");
         return Ok(());
     }
-    let [task, weights, picture, side, rest @ ..] = &words[..] else {
+    let [task, weights, picture, side, eps, rest @ ..] = &words[..] else {
         bail!("too few arguments, see the head of this file")
     };
     tch::set_num_threads(THREADS);
     tch::set_num_interop_threads(1);
-    let detector = load(Path::new(weights), side.parse()?)?;
+    let detector = load(Path::new(weights), side.parse()?, eps.parse()?)?;
     let picture = image::open(picture).with_context(|| picture.clone())?.to_rgb8();
     let json = match task.as_str() {
         "detect" => {
@@ -54,13 +54,13 @@ fn export(weights: &Path, detector: &Detector, to: &Path) -> Result<()> {
     let config = DetectorConfig { ellipse_head: true, ..detector.config().clone() };
     let adapted = torchvision_names(read(weights)?.arrays);
     let checkpoint = to.with_extension("checkpoint");
-    Detector::from_arrays(&config, &adapted.arrays, true)?.0.save(&checkpoint)?;
+    Detector::from_arrays(&config, &adapted.arrays, &["roi_heads.box_predictor.ellipse_pred."])?.0.save(&checkpoint)?;
     quarry::workflow::weights::export(&checkpoint, to)?;
     Ok(())
 }
 
 /// torchvision's own architecture, anchors and limits with the state dict of `weights`.
-fn load(weights: &Path, side: u32) -> Result<Detector> {
+fn load(weights: &Path, side: u32, eps: f64) -> Result<Detector> {
     let adapted = torchvision_names(read(weights)?.arrays);
     let predictor = adapted.arrays.iter().find(|a| a.name == "roi_heads.box_predictor.cls_score.weight");
     let classes = predictor.context("no box predictor in the state dict")?.shape[0] as i64;
@@ -68,10 +68,10 @@ fn load(weights: &Path, side: u32) -> Result<Detector> {
         num_classes: classes,
         ellipse_head: false,
         shorter_side: side,
-        batch_norm_eps: 1e-5,
+        batch_norm_eps: eps,
         ..DetectorConfig::torchvision_coco()
     };
-    Ok(Detector::from_arrays(&config, &adapted.arrays, false)?.0)
+    Ok(Detector::from_arrays(&config, &adapted.arrays, &[])?.0)
 }
 
 fn detections(detector: &Detector, picture: &RgbImage) -> Result<serde_json::Value> {

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Quarry's resnet50-fpn beside torchvision's fasterrcnn_resnet50_fpn: the same weights and picture, then seconds and memory.
 
-    compare_torchvision.py PEER [--equality] [--speed] [--sides 320 600] [--steps 5] [--rounds 3] [--weights FILE]
+    compare_torchvision.py PEER [--equality] [--speed] [--sides 320 600] [--eps 1e-5 0] [--steps 5] [--rounds 3] [--weights FILE]
 
-PEER is the program that `cargo bench --bench torchvision_peer --no-run` builds (scripts/bench_torchvision.sh does all of this).
+--eps: batch norm's epsilon, one comparison each; the timings use the last. torchvision's COCO_V1 weights want 0. PEER is the program that `cargo bench --bench torchvision_peer --no-run` builds (scripts/bench_torchvision.sh does all of this).
 Without --weights the weights are random from a fixed seed, with batch norm statistics measured on the picture's own activations, so that
 signals neither die nor explode. One JSON object goes to stdout, a table to stderr.
 """
@@ -85,26 +85,26 @@ def peer(program, *words):
     return json.loads(out.stdout)
 
 
-def equality(program, folder, side, weights):
+def equality(program, folder, side, eps, weights):
     import torch
     from safetensors.torch import load_file
 
     torch.set_num_threads(THREADS)
     path = os.path.join(folder, "picture.png")
     image = load_picture(path)
-    model = build(side, 91)
+    model = build(side, 91, eps)
     if weights:
         model.load_state_dict(torch.load(weights, weights_only=True))
         model.eval()
     else:
         randomise(model, image)
-    out = {"side": side}
+    out = {"side": side, "eps": eps}
     for kind, zipped in [("zip", True), ("old", False)]:
         file = os.path.join(folder, f"weights_{kind}.pth")
         torch.save(model.state_dict(), file, _use_new_zipfile_serialization=zipped)
     saved = os.path.join(folder, "back.safetensors")
-    found = peer(program, "detect", os.path.join(folder, "weights_zip.pth"), path, side, 0, saved)["detections"]
-    old = peer(program, "detect", os.path.join(folder, "weights_old.pth"), path, side)["detections"]
+    found = peer(program, "detect", os.path.join(folder, "weights_zip.pth"), path, side, eps, 0, saved)["detections"]
+    old = peer(program, "detect", os.path.join(folder, "weights_old.pth"), path, side, eps)["detections"]
     out["tensors"] = len(model.state_dict())
     out["old_format_gives_the_same"] = old == found
     back = load_file(saved)
@@ -134,14 +134,14 @@ def status_mib(key):
         return next(int(line.split()[1]) // 1024 for line in status if line.startswith(key))
 
 
-def torchvision_timings(folder, side, steps):
+def torchvision_timings(folder, side, eps, steps):
     """Runs in a process of its own."""
     import torch
 
     torch.set_num_threads(THREADS)
     torch.set_num_interop_threads(1)
     image = load_picture(os.path.join(folder, "picture.png"))
-    model = build(side, 91)
+    model = build(side, 91, eps)
     model.load_state_dict(torch.load(os.path.join(folder, "weights_zip.pth"), weights_only=True))
 
     def run(step):
@@ -175,12 +175,12 @@ def torchvision_timings(folder, side, steps):
             "memory_start_mib": memory_start, "memory_detect_mib": memory_detect, "memory_mib": memory}
 
 
-def speed(program, folder, side, steps, rounds):
+def speed(program, folder, side, eps, steps, rounds):
     """Both in turn; the ratio of medians over rounds. cpu: processor time of all threads, which a busy machine disturbs less."""
     ours, theirs = [], []
     for _ in range(rounds):
-        ours.append(peer(program, "time", os.path.join(folder, "weights_zip.pth"), os.path.join(folder, "picture.png"), side, steps))
-        theirs.append(peer(sys.executable, __file__, program, "--theirs", folder, "--sides", side, "--steps", steps))
+        ours.append(peer(program, "time", os.path.join(folder, "weights_zip.pth"), os.path.join(folder, "picture.png"), side, eps, steps))
+        theirs.append(peer(sys.executable, __file__, program, "--theirs", folder, "--sides", side, "--eps", eps, "--steps", steps))
     pick = lambda rows, key: statistics.median(row[key] for row in rows)
     out = {"side": side, "rounds": rounds, "steps": steps}
     for key in ("train_s", "detect_s", "train_cpu_s", "detect_cpu_s", "memory_mib", "memory_detect_mib", "memory_start_mib"):
@@ -195,24 +195,26 @@ def main():
     parser.add_argument("--equality", action="store_true")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--sides", type=int, nargs="+", default=[320, 600])
+    parser.add_argument("--eps", type=float, nargs="+", default=[1e-5, 0.0])
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--weights")
     parser.add_argument("--theirs", metavar="FOLDER", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.theirs:
-        print(json.dumps(torchvision_timings(args.theirs, args.sides[0], args.steps)))
+        print(json.dumps(torchvision_timings(args.theirs, args.sides[0], args.eps[0], args.steps)))
         return
     everything = not args.equality and not args.speed
     report = {"equality": [], "speed": []}
     with tempfile.TemporaryDirectory(prefix="quarry-torchvision-") as folder:
         picture(os.path.join(folder, "picture.png"))
         for side in args.sides:
-            # The equality run writes the weights that the timings use.
-            report["equality"].append(equality(args.peer, folder, side, args.weights))
-            print(json.dumps(report["equality"][-1]), file=sys.stderr)
+            # The equality runs write the weights that the timings use.
+            for eps in args.eps:
+                report["equality"].append(equality(args.peer, folder, side, eps, args.weights))
+                print(json.dumps(report["equality"][-1]), file=sys.stderr)
             if args.speed or everything:
-                report["speed"].append(speed(args.peer, folder, side, args.steps, args.rounds))
+                report["speed"].append(speed(args.peer, folder, side, args.eps[-1], args.steps, args.rounds))
                 print(json.dumps(report["speed"][-1]), file=sys.stderr)
     print(json.dumps(report, indent=2))
 

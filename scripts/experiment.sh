@@ -6,17 +6,31 @@
 # What is done is asked of the projects themselves: the same command continues after any stop, and a round that was cut off goes on
 # from its last checkpoint. The arm `confirmed` waits until at least REVIEWED verdicts were given in OUT/seed-N with
 # `quarry --project OUT/seed-N`; until then the script does everything else and says what it waits for.
-# Settings: SEEDS, ARMS, STEPS, REVIEWED, QUARRY (the binary).
+# Settings: SEEDS, ARMS, STEPS (1200 a round), PRECISION (bf16 or f32; by what the processor can), REVIEWED, QUARRY (the binary).
 set -euo pipefail
 fddb=${1:?the folder of FDDB} background=${2:?a folder of photographs without faces} out=${3:?where the projects go}
-seeds=${SEEDS:-1 2 3} arms=${ARMS:-none unreviewed ohem confirmed} steps=${STEPS:-700} reviewed=${REVIEWED:-200}
+seeds=${SEEDS:-1 2 3} arms=${ARMS:-none unreviewed ohem confirmed} steps=${STEPS:-1200} reviewed=${REVIEWED:-200}
 quarry=${QUARRY:-$(dirname "$0")/../target/release/quarry}
 quarry=$(realpath "$quarry")
 mkdir -p "$out"
+precision=${PRECISION:-$(grep -qm1 -E 'avx512_bf16|amx_bf16' /proc/cpuinfo && echo bf16 || echo f32)}
 
-# settings SEED: the part of round.toml that all rounds of the experiment share.
+# settings SEED INIT HARD_NEGATIVES SAMPLER: round.toml. All rounds of the experiment share everything but these.
 settings() {
-    printf 'preset = "cpu"\niterations = %s\ntest_folds = [8]\nseed = %s\ncheckpoint_every = 100\n' "$steps" "$1"
+    cat <<TOML
+preset = "cpu"
+iterations = $steps
+test_folds = [8]
+seed = $1
+init = "$2"
+hard_negatives = "$3"
+evaluate_every = 0
+checkpoint_every = 100
+[sampler]
+kind = "$4"
+[detector]
+precision = "$precision"
+TOML
 }
 
 # round_field PROJECT ROUND EXPRESSION: something of a round `r` in `quarry status`; nothing where there is no such round.
@@ -52,21 +66,31 @@ verdicts() {
     round_field "$1" 1 "r['confirmed'] + r['rejected'] + r['missed_faces']"
 }
 
-# round_2 SEED ARM: a copy of the seed's project after round 1, trained on.
-round_2() {
+# prepare SEED ARM: a copy of the seed's project after round 1. All arms but `confirmed` are copied before anybody reviews: missed
+# faces and rejected candidates are part of that arm alone.
+prepare() {
     local from="$out/seed-$1" project="$out/seed-$1-$2" negatives=$2 sampler=random
     [ "$2" = ohem ] && negatives=none sampler=ohem
-    if [ "$2" = confirmed ] && [ "$(verdicts "$from")" -lt "$reviewed" ]; then
-        echo "seed $1, confirmed: $(verdicts "$from") of $reviewed verdicts; review with: quarry --project $from"
-        return
-    fi
     # The settings come last: they say that the project is complete.
     if [ ! -e "$project.toml" ]; then
         rm -rf "$project"
         cp -r "$from" "$project"
-        { settings "$1"; printf 'init = "previous"\nhard_negatives = "%s"\n[sampler]\nkind = "%s"\n' "$negatives" "$sampler"; } >"$project.toml"
+        # Another seed than round 1: the same pictures in another order, and other sizes and flips.
+        settings "$(($1 + 100))" previous "$negatives" "$sampler" >"$project.toml"
     fi
-    train "$project" 2
+}
+
+# round_2 SEED ARM: trains it.
+round_2() {
+    local from="$out/seed-$1"
+    if [ "$2" = confirmed ]; then
+        if [ "$(verdicts "$from")" -lt "$reviewed" ]; then
+            echo "seed $1, confirmed: $(verdicts "$from") of $reviewed verdicts; review with: quarry --project $from"
+            return
+        fi
+        prepare "$1" confirmed
+    fi
+    train "$out/seed-$1-$2" 2
 }
 
 for seed in $seeds; do
@@ -75,10 +99,13 @@ for seed in $seeds; do
         [ -e "$project" ] || "$quarry" new "$project"
         "$quarry" import fddb "$fddb" --project "$project"
         "$quarry" import folder "$background" --project "$project"
-        { settings "$seed"; printf 'hard_negatives = "none"\n'; } >"$project.toml"
+        settings "$seed" backbone none random >"$project.toml"
     fi
     train "$project" 1
     [ "$(round_field "$project" 1 "r['state']")" = mined ] || timed "$project" mine mine
+    for arm in none unreviewed ohem; do
+        prepare "$seed" "$arm"
+    done
 done
 for seed in $seeds; do
     for arm in $arms; do

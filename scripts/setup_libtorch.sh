@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts libtorch 2.13.0 from PyPI's wheels into .libtorch/ (LIBTORCH in .cargo/config.toml points there).
-# An existing LIBTORCH is respected. With an NVIDIA GPU the wheel's CUDA dependencies come along.
+# An existing LIBTORCH is respected. With an NVIDIA GPU the wheel's CUDA dependencies come along. Every wheel is verified.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/pip.sh
@@ -32,17 +32,13 @@ python=$(require_pip "libtorch")
 work=$(mktemp -d "$PWD/.libtorch-setup.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-fetch() { # NAME==VERSION [extra pip arguments]
-    "$python" -m pip download --disable-pip-version-check --only-binary=:all: --python-version 3.11 \
-        --implementation cp --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 --platform manylinux_2_25_x86_64 \
-        --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 -d "$work/wheels" "$@" >&2
-}
-
-verify() { # FILE-PREFIX SHA256
-    local file
-    file=$(ls "$work"/wheels/"$1"-*.whl)
-    if ! echo "$2  $file" | sha256sum --check --status; then
-        say "$(basename "$file") has not the checksum that Quarry expects ($2). Nothing was installed; try again, or look at your package mirror."
+# Fetches what a list names. The lists hold every wheel with its SHA-256, and pip refuses bytes that have another.
+fetch() { # LIST
+    local platforms=(--platform manylinux2014_x86_64) minor
+    for minor in $(seq 17 28); do platforms+=(--platform "manylinux_2_${minor}_x86_64"); done
+    if ! "$python" -m pip download --disable-pip-version-check --only-binary=:all: --no-deps --require-hashes --python-version 3.11 \
+        --implementation cp "${platforms[@]}" -d "$work/wheels" -r "$1" >&2; then
+        say "the wheels of $1 could not be fetched, or have not the checksums that stand there (pip's reason is above). Nothing was installed; try again, or look at your package mirror."
         exit 1
     fi
 }
@@ -52,16 +48,10 @@ unpack() { "$python" -m zipfile -e "$1" "$work/unpacked"; }
 mkdir -p "$work/wheels" "$work/libtorch/lib"
 if [ $variant = cpu ]; then
     say "fetching libtorch $version (527 MB, once) ..."
-    fetch --no-deps "torch==$version"
-    fetch --no-deps nvidia-cuda-runtime==13.0.96
-    fetch --no-deps nvidia-cuda-cupti==13.0.85
 else
     say "NVIDIA GPU found: fetching libtorch $version with CUDA (several GB, once) ..."
-    fetch "torch==$version"
 fi
-verify torch 60fcdcb2f3876e21146cb4524ef06397d727ca9ad5f020818547e25075fe3cb7
-verify nvidia_cuda_runtime 7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548
-verify nvidia_cuda_cupti 4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8
+fetch "scripts/libtorch_$variant.txt"
 
 say "unpacking ..."
 if [ $variant = cpu ]; then

@@ -8,7 +8,7 @@ mod app_project;
 mod window;
 
 use egui::{Key, Modifiers};
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use quarry::app::command::Screen;
 use quarry::domain::{CandidateId, Verdict};
 use quarry::store::{CandidateQuery, HistoryQuery};

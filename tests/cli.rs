@@ -126,8 +126,69 @@ fn training_without_images_or_with_a_fold_that_is_not_there_says_what_to_do() {
     assert!(stderr(&dataset).contains("`WIDER`") && stderr(&dataset).contains("`fddb`"), "{}", stderr(&dataset));
     quarry(&["train", "--project", p, "--test-dataset", "a", "--test-folds", "1"]).code(2);
     assert!(stderr(&fold).contains("fold 7") && stderr(&fold).contains("[1, 2]"), "{}", stderr(&fold));
+    let train_fold = ["--preset", "sample", "--test-folds", "1", "--set", "train_folds=[2, 5]"];
+    let train_fold = quarry(&[&["train", "--project", p], &train_fold[..]].concat()).code(1);
+    assert!(stderr(&train_fold).contains("train fold 5"), "{}", stderr(&train_fold));
     let status = json(&["status", "--project", p, "--json"]);
     assert_eq!(status["rounds"], serde_json::json!([]), "a round that could not start leaves no trace");
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn the_papers_run_does_not_start_on_random_frozen_weights() {
+    if Path::new(env!("CARGO_MANIFEST_DIR")).join("models/resnet50.safetensors").exists() {
+        println!("SKIPPED: this checkout has the paper's backbone in models/");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let project = dir.path().join("p");
+    let p = project.to_str().unwrap();
+    quarry(&["new", p]).success();
+    let data = dir.path().join("fddb");
+    write_fddb(&data, GOOD);
+    quarry(&["import", "fddb", data.to_str().unwrap(), "--project", p]).success();
+    let paper = ["train", "--project", p, "--preset", "paper", "--test-folds", "2"];
+    let refused = quarry(&paper).code(1);
+    for part in ["`quarry weights import resnet50-0676ba61.pth --as resnet50", "detector.frozen_stages = 0"] {
+        assert!(stderr(&refused).contains(part), "{}", stderr(&refused));
+    }
+    assert_eq!(json(&["status", "--project", p, "--json"])["rounds"], serde_json::json!([]));
+    // There is no last round to start from; the backbone is not asked for.
+    let previous = quarry(&[&paper[..], &["--init", "previous"]].concat()).code(1);
+    assert!(stderr(&previous).contains("no earlier round"), "{}", stderr(&previous));
+    assert!(!stderr(&previous).contains("random weights"), "{}", stderr(&previous));
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn nonsense_in_options_is_wrong_usage_and_help_names_the_presets() {
+    let preset = quarry(&["train", "--project", "p", "--preset", "papper"]).code(2);
+    assert!(stderr(&preset).contains("paper") && stderr(&preset).contains("overnight"), "{}", stderr(&preset));
+    quarry(&["train", "--project", "p", "--iterations", "0"]).code(2);
+    for command in ["train", "cross-validate"] {
+        let help = quarry(&[command, "--help"]).success();
+        let text = String::from_utf8_lossy(&help.get_output().stdout).into_owned();
+        for (name, about) in quarry::training::PRESETS {
+            let first_words = about.split(' ').take(3).collect::<Vec<_>>().join(" ");
+            assert!(text.contains(name) && text.contains(&first_words), "{name} is missing in\n{text}");
+        }
+    }
+}
+
+#[cfg(all(feature = "torch", feature = "gui", target_os = "linux"))]
+#[test]
+fn without_a_display_the_window_says_so_and_nothing_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = dir.path().join("p");
+    let check = |args: &[&str], expected: &str| {
+        let mut command = Command::cargo_bin("quarry").unwrap();
+        let refused = command.args(args).env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY").assert().code(1);
+        let message = stderr(&refused);
+        assert!(message.contains("there is no display") && message.contains(expected), "{message}");
+    };
+    check(&[], "quarry --help");
+    check(&["demo", "--project", project.to_str().unwrap()], "quarry demo --headless");
+    assert!(!project.exists());
 }
 
 #[cfg(feature = "torch")]
@@ -151,6 +212,8 @@ fn a_roc_file_of_others_is_kept_in_the_project() {
     quarry(&["new", p]).success();
     std::fs::write(&file, "0 0\n1 1\n").unwrap();
     let import = ["import", "roc", file.to_str().unwrap(), "--project", p];
+    let dry = json(&[&import[..], &["--columns", "rate-first", "--dry-run", "--json"]].concat());
+    assert_eq!((dry["name"].as_str(), project.join("curves").exists()), (Some("Net"), false), "nothing is written");
     let unclear = quarry(&import).code(1);
     assert!(stderr(&unclear).contains("--columns rate-first"), "{}", stderr(&unclear));
     let imported = json(&[&import[..], &["--columns", "rate-first", "--json"]].concat());

@@ -128,6 +128,7 @@ fn check_pooled_as_official(project: &Project, report: &CrossValidationReport, s
             out: scratch.join(format!("official-{round}-{shape}")),
             figures: vec![],
             logarithmic: false,
+            from_zero: false,
             published: false,
         };
         evaluate_fddb(&evaluation, &mut |_| {}, &Cancel::new()).unwrap();

@@ -26,6 +26,7 @@ fn config(folder: &Path, out: &Path) -> FddbEvaluation {
         out: out.to_owned(),
         figures: Vec::new(),
         logarithmic: false,
+        from_zero: false,
         published: false,
     }
 }
@@ -144,11 +145,35 @@ fn bad_detection_files_are_refused_with_file_and_line() {
         ("a/1\n3\n60 70 80 60 0.5\n".to_owned(), vec!["dets.txt:4: ", "ends after 1 detection(s)"]),
         ("a/1\r\n0\r\na/2\r\n0\r\n".to_owned(), vec!["dets.txt:1: ", "Windows line ends"]),
         ("a/1\n1\n60 70 80 60 0.5 1\na/2\n0\n".to_owned(), vec!["dets.txt:3: ", "--shape"]),
+        (
+            "a/1\n1\n40.5 30 1.57 100 100\na/2\n1\n30 20 -1.2 60 60\n".to_owned(),
+            vec!["dets.txt:3: ", "ellipses without a score"],
+        ),
         ("a/1 \n0\na/2\n0\n".to_owned(), vec!["dets.txt:1: ", "blanks around"]),
     ] {
         let folds = TwoFolds::new();
         folds.write("dets.txt", &text);
         TwoFolds::check_refused(&folds.config(), &parts);
+    }
+}
+
+/// Images that the detections do not name are told as missing, also from the middle, never as another order.
+#[test]
+fn a_fold_that_is_left_out_is_named() {
+    for order in [Order::List, Order::ByName] {
+        let folds = TwoFolds::new();
+        folds.write("FDDB-fold-03-ellipseList.txt", "a/1\n1\n40 30 0 100 100 1\na/3\n1\n40 30 0 100 100 1\n");
+        folds.write("sizes.txt", "a/1 200 180\na/2 200 180\na/3 200 180\n");
+        let config = FddbEvaluation { order, ..folds.config() };
+        folds.write("dets.txt", "a/2\n0\n");
+        let parts =
+            ["fold-03-ellipseList.txt:1: ", "image `a/1`: 2 annotated image(s)", "all of FDDB-fold-03-ellipseList.txt"];
+        TwoFolds::check_refused(&config, &parts);
+        folds.write("dets.txt", "a/1\n0\na/2\n0\n");
+        TwoFolds::check_refused(&config, &["fold-03-ellipseList.txt:4: ", "image `a/3`: 1 annotated image(s)"]);
+        assert!(!run(&config).unwrap_err().contains("left out"));
+        folds.write("dets.txt", "a/1\n0\na/3\n0\n");
+        TwoFolds::check_refused(&config, &["fold-07-ellipseList.txt:1: ", "all of FDDB-fold-07-ellipseList.txt"]);
     }
 }
 

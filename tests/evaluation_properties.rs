@@ -161,6 +161,42 @@ fn image(faces: usize, detections: std::ops::Range<usize>) -> impl Strategy<Valu
     )
 }
 
+/// Faces that nearly cover each other, a few good boxes, and far more detections that touch them by a few pixels: the sum of the
+/// faces' best overlaps exceeds the detections', so that the official solver starts from the other cover.
+fn specks(detections: std::ops::Range<usize>) -> impl Strategy<Value = EvaluatedImage> {
+    let face = (-1..2i8, -1..2i8).prop_map(|(dx, dy)| Region::Ellipse {
+        ra: 15.0,
+        rb: 12.0,
+        theta: 1.5,
+        cx: 18.0 + f64::from(dx),
+        cy: 20.0 + f64::from(dy),
+    });
+    let at = |(x, y, w, h): (u8, u8, u8, u8)| {
+        let [x, y, w, h] = [x, y, w, h].map(f64::from);
+        Region::Rectangle { x, y, w, h }
+    };
+    let good = (3..8u8, 3..8u8, 20..27u8, 24..32u8).prop_map(at);
+    let speck = (5..33u8, 5..35u8, 0..2u8, 0..2u8).prop_map(at);
+    // From the right border in, over the faces' last pixels.
+    let far = (29..33u8, 0..15u8, 15..40u8, 15..25u8).prop_map(at);
+    let score = || 0..60u8;
+    let scored = |(region, score): (Region, u8)| ScoredRegion { region, score: f64::from(score) };
+    let many = prop::collection::vec((prop_oneof![4 => speck, 1 => far], score()).prop_map(scored), detections);
+    let few = prop::collection::vec((good, 30..60u8).prop_map(scored), 1..4);
+    let together = (many, few, any::<prop::sample::Index>()).prop_map(|(mut all, few, at)| {
+        let at = at.index(all.len());
+        all.splice(at..at, few);
+        all
+    });
+    (prop::collection::vec(face, 2..6), together).prop_map(|(faces, detections)| EvaluatedImage {
+        name: "s".into(),
+        width: SIDE,
+        height: SIDE,
+        faces,
+        detections,
+    })
+}
+
 fn assert_equal_to_oracle(image: &EvaluatedImage) {
     let ours = match_image(image, Matching::Official);
     let ours: Vec<_> =
@@ -180,6 +216,12 @@ proptest! {
     /// Enough detections over few faces that only the columns that can matter are solved.
     #[test]
     fn wide_images_match_the_oracle(image in image(4, 90..220)) {
+        assert_equal_to_oracle(&image);
+    }
+
+    /// The same from the other cover.
+    #[test]
+    fn specks_over_crowded_faces_match_the_oracle(image in specks(70..180)) {
         assert_equal_to_oracle(&image);
     }
 
@@ -250,6 +292,45 @@ fn detections_that_only_get_better_are_quick() {
     let outcome = match_image(&wide_image(12, boxes.collect()), Matching::Official);
     assert_eq!(outcome.steps.len(), 100_000);
     println!("100,000 ever better detections: {:?}", started.elapsed());
+    assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
+}
+
+/// `faces` identical large faces, a box over them, then specks of one pixel or two: from the column cover all along.
+fn crowd_under_specks(faces: usize, specks: u32) -> EvaluatedImage {
+    let face = Region::Ellipse { ra: 100.0, rb: 75.0, theta: 0.0, cx: 225.0, cy: 225.0 };
+    let over = Region::Rectangle { x: 135.0, y: 160.0, w: 180.0, h: 130.0 };
+    let speck = |k: u32| Region::Rectangle {
+        x: f64::from(140 + k * 7919 % 170),
+        y: f64::from(165 + k * 104_729 % 120),
+        w: f64::from(u32::from(k % 50 == 0)),
+        h: 0.0,
+    };
+    let specks = (0..specks).map(|k| ScoredRegion { region: speck(k), score: -f64::from(k) });
+    let detections = std::iter::once(ScoredRegion { region: over, score: 1.0 }).chain(specks).collect();
+    EvaluatedImage { name: "c".into(), width: 450, height: 450, faces: vec![face; faces], detections }
+}
+
+#[test]
+fn a_crowd_under_specks_matches_the_oracle() {
+    let mut small = crowd_under_specks(4, 90);
+    assert_equal_to_oracle(&small);
+    // The other order of entry: each speck comes before those that stand for it.
+    small.detections.iter_mut().for_each(|d| d.score = -d.score);
+    assert_equal_to_oracle(&small);
+}
+
+#[test]
+fn a_hundred_thousand_specks_over_a_crowd_are_quick() {
+    let started = std::time::Instant::now();
+    for rising in [false, true] {
+        let mut image = crowd_under_specks(12, 100_000);
+        if rising {
+            image.detections.iter_mut().for_each(|d| d.score = d.score.abs());
+        }
+        let outcome = match_image(&image, Matching::Official);
+        assert!(100_000 <= outcome.steps.len());
+    }
+    println!("100,000 specks, twice: {:?}", started.elapsed());
     assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
 }
 

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use quarry::domain::{Annotation, AnnotationSource, Detection, FaceShape, FalsePositiveKind, ImageId, Look, RoundId};
 use quarry::geometry::{BoundingBox, Ellipse};
 use quarry::mining::{
-    DetectionClass, GroupConfig, Groupable, MiningConfig, classify, group_alike, group_boxes, mine_image,
+    DetectionClass, GroupConfig, Groupable, MiningConfig, classify, count_duplicates, group_alike, group_boxes,
+    mine_image,
 };
 
 fn face(b: BoundingBox) -> Annotation {
@@ -46,6 +47,9 @@ fn a_second_detection_of_a_face_is_a_duplicate_and_no_candidate() {
     let duplicate = |c| matches!(c, DetectionClass::FalsePositive { kind: FalsePositiveKind::Duplicate, .. });
     assert!(duplicate(classes[0]), "{classes:?}");
     assert!(mine_image(&detections, &truth, &config).is_empty());
+    assert_eq!(count_duplicates(&detections, &truth, &config), 1);
+    let unseen = MiningConfig { min_score: 0.7, ..config };
+    assert_eq!(count_duplicates(&detections, &truth, &unseen), 0, "what is not mined at all is no duplicate");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `round.toml` from outside: presets, round trips, errors that name file, line, key and the nearest known key.
 
-use quarry::training::{DOCUMENTED, PRESETS, RoundConfig};
+use quarry::training::{DOCUMENTED, DOCUMENTED_SECTIONS, PRESETS, RoundConfig, meaning};
 
 fn error_of(text: &str) -> String {
     RoundConfig::from_toml(text, "round.toml").expect_err(text).to_string()
@@ -31,19 +31,74 @@ fn every_preset_is_sound_and_survives_its_file() {
         let text = config.to_toml();
         let back = RoundConfig::from_toml(&text, "round.toml").unwrap_or_else(|e| panic!("{name}: {e}\n{text}"));
         assert_eq!(back, config, "{text}");
-        for (key, _) in DOCUMENTED {
-            assert!(text.contains(&format!("\n{key} = ")), "{key} is missing in\n{text}");
+        for (key, meaning) in DOCUMENTED.iter().chain(DOCUMENTED_SECTIONS) {
+            let name = key.rsplit('.').next().unwrap_or(key);
+            let line = format!("\n# {meaning}\n{name} = ");
+            assert!(text.contains(&line), "{key} is missing or without its comment in\n{text}");
+        }
+        let fewest = config.iterations / config.checkpoint_every;
+        assert!(10 <= fewest, "{name} leaves {fewest} checkpoints");
+    }
+}
+
+#[test]
+fn every_key_is_documented_and_nothing_else_is() {
+    let mut keys = Vec::new();
+    leaves("", &toml::Table::try_from(RoundConfig::default()).unwrap(), &mut keys);
+    for key in &keys {
+        assert!(meaning(key).is_some(), "{key} has no comment");
+    }
+    for (key, _) in DOCUMENTED.iter().chain(DOCUMENTED_SECTIONS) {
+        assert!(keys.iter().any(|known| known == key), "{key} is no setting");
+    }
+}
+
+fn leaves(path: &str, table: &toml::Table, keys: &mut Vec<String>) {
+    for (key, value) in table {
+        let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match value {
+            toml::Value::Table(inner) => leaves(&full, inner, keys),
+            _ => keys.push(full),
         }
     }
 }
 
 #[test]
-fn every_top_level_key_is_documented() {
-    let table = toml::Table::try_from(RoundConfig::default()).unwrap();
-    for (key, value) in table {
-        let documented = DOCUMENTED.iter().any(|(name, _)| *name == key);
-        assert!(documented || value.is_table(), "{key} has no comment");
+fn curves_grow_while_the_presets_train() {
+    for (name, _) in PRESETS {
+        let config = RoundConfig::preset(name).unwrap();
+        let tests = config.iterations.checked_div(config.evaluate_every);
+        assert!(tests.is_some_and(|tests| 2 <= tests), "{name} is tested {tests:?} times");
     }
+}
+
+#[test]
+fn settings_from_before_mining_had_its_own_mean_what_they_did() {
+    let config = RoundConfig::preset("cpu").unwrap();
+    let text = config.to_toml();
+    let old = &text[..text.find("\n[mining]").unwrap()];
+    let old = format!("{old}{}", &text[text.find("\n[sampler]").unwrap()..]);
+    assert_eq!(RoundConfig::from_toml(&old, "round.toml").unwrap(), config);
+    let mining = config.mining;
+    assert_eq!((mining.score_threshold, mining.nms_iou, mining.max_detections), (0.05, 0.5, 100));
+}
+
+#[test]
+fn what_a_round_can_go_on_with_is_told_from_what_it_cannot() {
+    let own = RoundConfig::preset("cpu").unwrap();
+    let check = |text: &str, binding: &[&str]| {
+        let asked = own.changed_by(text, "round.toml").unwrap();
+        let found: Vec<String> = own.binding_differences(&asked).into_iter().map(|d| d.key).collect();
+        assert_eq!(found, binding, "{text}");
+    };
+    check(
+        "base_lr = 0.001\nlr_factor = 0.5\nmilestones = [0.5]\nwarmup = 0.2\nwarmup_factor = 0.5\nclip_norm = 1\nmax_loss = 5",
+        &[],
+    );
+    check("device = \"cpu\"\nworkers = 3\nevaluate_every = 5\ncheckpoint_every = 5\n[mining]\nmax_detections = 5", &[]);
+    check("momentum = 0.5\nbase_lr = 0.5", &["momentum"]);
+    check("iterations = 9\nhard_negatives = \"none\"", &["hard_negatives", "iterations"]);
+    check("[sampler]\nfg_iou = 0.6", &["sampler.fg_iou"]);
 }
 
 #[test]
@@ -53,6 +108,11 @@ fn one_number_stretches_the_schedule() {
     assert_eq!(schedule.milestones, [500]);
     let cpu = RoundConfig::from_toml("preset = \"cpu\"\niterations = 1400", "round.toml").unwrap().lr_schedule();
     assert_eq!((cpu.warmup, cpu.milestones), (140, vec![1050]));
+    let every = |text: &str| RoundConfig::from_toml(text, "round.toml").unwrap().checkpoint_every;
+    assert_eq!(every("iterations = 700"), 70, "ten checkpoints are left");
+    assert_eq!(every("iterations = 5"), 1);
+    assert_eq!(every("iterations = 700\ncheckpoint_every = 300"), 300, "who says so gets fewer");
+    assert_eq!(every("iterations = 700000"), 1000);
 }
 
 #[test]
@@ -100,6 +160,14 @@ fn mistakes_are_named_with_line_and_nearest_key() {
     check("\n[sampler]\nfg_iou = 0.3", &["round.toml:", "`sampler.bg_iou`", "fg_iou"]);
     check("iterations = 0", &["round.toml:1", "at least 1"]);
     check("momentum = 1.0", &["`momentum`"]);
+    check("[sampler]\nrpn_bg_iou = 0.8", &["round.toml:2", "`sampler.rpn_bg_iou`", "rpn_fg_iou"]);
+    check("[sampler]\nrpn_fg_iou = 1.5", &["round.toml:2", "`sampler.rpn_fg_iou`", "within 0 and 1"]);
+    check("[sampler]\nrpn_positive_fraction = -1", &["`sampler.rpn_positive_fraction`"]);
+    check("[sampler]\nbatch_per_image = 0", &["`sampler.batch_per_image`", "at least 1"]);
+    check("[sampler]\nrpn_batch_per_image = 0", &["`sampler.rpn_batch_per_image`", "at least 1"]);
+    check("[mining]\nscore_threshold = 2", &["`mining.score_threshold`"]);
+    check("[mining]\nmax_detections = 0", &["`mining.max_detections`"]);
+    check("[mining]\nmax_detection = 1", &["`mining.max_detections`"]);
 }
 
 #[test]

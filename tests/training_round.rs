@@ -319,10 +319,20 @@ fn a_round_of_other_settings_or_data_is_not_gone_on_with() {
     let run = dir.path().join("1");
     let mut watch = Watch { cancel_after: Some((2, Cancel::new())), ..Watch::default() };
     train(&config(), &run, Start::Fresh, &mut watch).unwrap();
+    let exploding = RoundConfig { max_loss: 0.001, ..config() };
+    let message = train(&exploding, &run, Start::Resume, &mut Watch::default()).unwrap_err().to_string();
+    assert!(message.contains("step 3") && message.contains("The last good checkpoint is step 2"), "{message}");
     let other = RoundConfig { seed: 99, ..config() };
     let message = train(&other, &run, Start::Resume, &mut Watch::default()).unwrap_err().to_string();
     assert!(message.contains("`seed` was 1 and is 99"), "{message}");
     let fewer = task(images(false), &run, Start::Resume);
     let message = train_round(&config(), fewer, &mut Watch::default(), &Cancel::new()).unwrap_err().to_string();
     assert!(message.contains("hard negatives have changed"), "{message}");
+
+    // What diverged goes on with another rate, which its checkpoints tell from then on.
+    let slower = RoundConfig { base_lr: config().base_lr / 4.0, warmup: 0.5, clip_norm: 1.0, ..config() };
+    let summary = train(&slower, &run, Start::Resume, &mut Watch::default()).unwrap();
+    assert_eq!((summary.outcome, summary.step), (Outcome::Done, 6));
+    let state = fs::read_to_string(run.join("checkpoints/step-0000006/state.json")).unwrap();
+    assert!(state.contains("clip_norm = 1.0"), "{state}");
 }

@@ -17,6 +17,7 @@ fn request(file: &Path, target: &str, models: &Path) -> ImportRequest {
         file: file.to_owned(),
         target: target.to_owned(),
         classes: None,
+        eps: None,
         models: models.to_owned(),
         source,
         licence,
@@ -48,6 +49,50 @@ fn an_imported_backbone_is_listed_and_a_changed_file_is_refused() {
     assert!(message.contains("SHA-256") && message.contains("manifest.toml"), "{message}");
     std::fs::remove_file(&written.file).unwrap();
     assert_eq!(list(&models).unwrap()[0].state, FileState::Absent);
+}
+
+#[test]
+fn a_file_from_elsewhere_is_checked_against_the_manifests_entry_of_its_name() {
+    let (dir, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = dir.path().join("resnet18-ba7816bf.safetensors");
+    write_safetensors(&file, &resnet18(), None).unwrap();
+    let entry = |sha256: &str| {
+        let manifest = format!(
+            "[[weights]]\nname = \"a\"\nfile = \"resnet18-ba7816bf.safetensors\"\nsource = \"s\"\nlicence = \"l\"\nsha256 = \"{sha256}\"\n"
+        );
+        std::fs::write(models.path().join("manifest.toml"), manifest).unwrap();
+    };
+    entry("ba7816bf");
+    let message = import(&request(&file, "resnet18", models.path())).unwrap_err().to_string();
+    assert!(
+        message.contains("resnet18-ba7816bf.safetensors: SHA-256") && message.contains("manifest.toml"),
+        "{message}"
+    );
+    assert!(!models.path().join("resnet18.safetensors").exists());
+    entry(&quarry::detector::weights::sha256_hex(&std::fs::read(&file).unwrap())[..8]);
+    import(&request(&file, "resnet18", models.path())).unwrap();
+
+    // The entry of what an import wrote says nothing about a file elsewhere that happens to be called the same.
+    let named_alike = dir.path().join("resnet18.safetensors");
+    let mut others = resnet18();
+    others[0].data[0] = 7.0;
+    write_safetensors(&named_alike, &others, None).unwrap();
+    import(&request(&named_alike, "resnet18", models.path())).unwrap();
+}
+
+#[test]
+fn a_detectors_options_are_refused_for_a_backbone() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("given.safetensors");
+    write_safetensors(&file, &resnet18(), None).unwrap();
+    let plain = request(&file, "resnet18", dir.path());
+    for (request, option) in [
+        (ImportRequest { classes: Some(2), ..plain.clone() }, "--classes"),
+        (ImportRequest { eps: Some(0.0), ..plain.clone() }, "--eps"),
+    ] {
+        let message = import(&request).unwrap_err().to_string();
+        assert!(message.contains(option) && message.contains("leave it out"), "{message}");
+    }
 }
 
 #[test]
@@ -144,6 +189,65 @@ mod whole_detector {
 
         let exported = export(&two.file, &dir.path().join("back.safetensors")).unwrap();
         assert_eq!(exported.tensors, 295);
+    }
+
+    #[test]
+    fn a_missing_layer_is_no_replaced_head() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("given.safetensors");
+        let mut arrays = old_spelling(91);
+        arrays.retain(|a| !a.name.starts_with("roi_heads.box_head.fc6."));
+        write_safetensors(&file, &arrays, None).unwrap();
+        let two = ImportRequest { classes: Some(2), ..request(&file, "resnet50-fpn", dir.path()) };
+        let message = import(&two).unwrap_err().to_string();
+        assert!(message.contains("given.safetensors: ") && message.contains("lack 2 tensors"), "{message}");
+        assert!(message.contains("roi_heads.box_head.fc6"), "{message}");
+    }
+
+    #[test]
+    fn export_and_import_are_a_round_trip() {
+        let dir = tempfile::tempdir().unwrap();
+        let [checkpoint, exported] = ["checkpoint", "exported"].map(|n| dir.path().join(format!("{n}.safetensors")));
+        let mut config = DetectorConfig::of(Architecture::ResNet18Fpn);
+        (config.pyramid_channels, config.roi.hidden, config.shorter_side) = (16, 24, 123);
+        (config.batch_norm_eps, config.anchors.ratios, config.num_classes) = (3e-5, vec![1.0, 1.25], 5);
+        assert!(config.ellipse_head);
+        let detector = Detector::new(&config, Device::Cpu, 5).unwrap();
+        detector.save(&checkpoint).unwrap();
+        export(&checkpoint, &exported).unwrap();
+
+        let plain = request(&exported, "resnet18-fpn", dir.path());
+        let check = |request: &ImportRequest, expected: &DetectorConfig| {
+            let written = import(request).unwrap();
+            let back = Detector::load(&written.file, Device::Cpu).unwrap();
+            assert_eq!(back.config(), expected);
+            (back.state(), written.notes)
+        };
+        let without_head = DetectorConfig { ellipse_head: false, ..config.clone() };
+        let (state, notes) = check(&plain, &without_head);
+        assert!(notes.iter().any(|n| n.contains("settings inside the file") && n.contains("3e-5")), "{notes:?}");
+        let ours: HashMap<String, tch::Tensor> = detector.state().into_iter().collect();
+        assert_eq!(state.len() + 2, ours.len(), "all but the ellipse head");
+        assert!(state.iter().all(|(name, tensor)| tensor.equal(&ours[name])));
+
+        let two = DetectorConfig { num_classes: 2, batch_norm_eps: 0.0, ..without_head };
+        check(&ImportRequest { classes: Some(2), eps: Some(0.0), ..plain }, &two);
+        let message = import(&request(&exported, "resnet50-fpn", dir.path())).unwrap_err().to_string();
+        assert!(message.contains("exported.safetensors: ") && message.contains("belong to resnet18-fpn"), "{message}");
+    }
+
+    #[test]
+    fn eps_is_said_for_files_without_settings() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("given.safetensors");
+        write_safetensors(&file, &old_spelling(2), None).unwrap();
+        let plain = request(&file, "resnet50-fpn", dir.path());
+        let eps = |eps| {
+            let written = import(&ImportRequest { eps, ..plain.clone() });
+            written.map(|w| Detector::load(&w.file, Device::Cpu).unwrap().config().batch_norm_eps)
+        };
+        assert_eq!((eps(None).unwrap(), eps(Some(1e-5)).unwrap()), (0.0, 1e-5));
+        assert!(eps(Some(-1.0)).unwrap_err().to_string().contains("batch_norm_eps"));
     }
 
     #[test]

@@ -10,10 +10,10 @@ use super::session::Aside;
 use super::views::curves::{CurveKey, CurvesCommand};
 use super::views::review::{Layout, ReviewFilter, Saved};
 use super::{DRAIN_BUDGET, QuarryApp, Screen, export};
-use crate::domain::RoundRecord;
 use crate::evaluation::RocCurve;
-use crate::jobs::{Answer, ReadReply, Ticket, WriteReply, Written};
-use crate::store::{CurveRow, GestureAction};
+use crate::jobs::{Answer, CurveNews, ReadCurve, ReadReply, ReadRequest, Ticket, WriteReply, Written};
+use crate::store::GestureAction;
+use crate::workflow::run_curves::RunCurves;
 
 impl QuarryApp {
     /// Takes news in until none is left or the budget is spent; then another frame is asked for.
@@ -149,6 +149,11 @@ impl QuarryApp {
             }
             ReadReply::Overview(overview) => {
                 self.train.set_rounds(overview.rounds.clone());
+                let folds: Vec<u8> = overview.folds.iter().map(|(fold, _)| *fold).collect();
+                self.train.set_folds(&folds, overview.images);
+                if let Some(round) = self.train.steps_to_read() {
+                    session.reader.ask(ReadRequest::Steps(round));
+                }
                 self.train.set_speed(overview.speed);
                 self.review.counts = overview.counts;
                 session.details.overview = *overview;
@@ -192,17 +197,11 @@ impl QuarryApp {
                     session.details.insert(round, *detail);
                 }
             }
-            ReadReply::Curves(curves) => self.curves_came(&curves),
+            ReadReply::Curves(news) => self.curves_came(*news),
             ReadReply::Round(report) => self.train.report_came(*report),
+            ReadReply::Steps(round, steps) => self.train.steps_came(round, steps),
         }
         true
-    }
-
-    /// Rows that keys wait for do not come.
-    fn rows_are_unread(&mut self, ticket: Ticket) {
-        if self.session.as_mut().is_some_and(|session| session.page_failed(ticket)) {
-            self.review.give_up_waiting();
-        }
     }
 
     /// The project answers: asks for the first page, then for the rest. `None`: what the review is set up with cannot be read.
@@ -215,28 +214,30 @@ impl QuarryApp {
                 self.review.filter = ReviewFilter::from_json(text);
             }
             session.details.overview.rounds.clone_from(rounds);
-            session.start_query(&self.review.filter, &by, None);
+            session.start_query(&self.review.filter, &by, self.review.returning());
         }
         session.refresh();
     }
 
-    fn curves_came(&mut self, curves: &[(RoundRecord, Vec<CurveRow>)]) {
-        let mut read = Vec::new();
-        for (round, rows) in curves {
-            for row in rows {
-                match serde_json::from_str::<RocCurve>(&row.json) {
-                    Ok(curve) => {
-                        read.push((CurveKey { round: round.number, label: row.label.clone() }, row.step, curve));
-                    }
-                    Err(error) => {
-                        let text =
-                            format!("Round {}: its curve of step {} is unreadable: {error}", round.number, row.step);
-                        self.train.say(text, true);
-                    }
-                }
-            }
+    /// Rows that keys wait for do not come.
+    fn rows_are_unread(&mut self, ticket: Ticket) {
+        if self.session.as_mut().is_some_and(|session| session.page_failed(ticket)) {
+            self.review.give_up_waiting();
         }
-        self.curves.put_all(read);
+    }
+
+    fn curves_came(&mut self, news: CurveNews) {
+        for text in news.unreadable {
+            self.train.say(text, true);
+        }
+        let key = |read: &ReadCurve| CurveKey::new(read.round, read.label.as_str());
+        self.curves.put_all(news.curves.into_iter().map(|read| (key(&read), read.step, read.curve)));
+        for (round, step, precision) in news.precision {
+            self.curves.put_precision(round, step, precision);
+        }
+        if let Some(runs) = news.runs {
+            self.curves.set_runs(runs.into_iter().flat_map(curves_of_run));
+        }
     }
 
     fn drain_picture(&mut self, ctx: &Context) -> bool {
@@ -281,6 +282,13 @@ impl QuarryApp {
             ctx.request_repaint_after(std::time::Duration::from_millis(100));
         }
     }
+}
+
+/// A cross-validation's round on one shape: pooled, then its folds.
+fn curves_of_run(run: RunCurves) -> Vec<(CurveKey, RocCurve)> {
+    let pooled = CurveKey { run: Some(run.title), round: run.round, label: run.shape };
+    let folds = run.curves.folds.into_iter().map(|(fold, curve)| (pooled.of_fold(fold), curve));
+    std::iter::once((pooled.clone(), run.curves.pooled)).chain(folds).collect()
 }
 
 fn folder_command(purpose: FolderPurpose, path: std::path::PathBuf) -> Command {

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use super::views::curves::{CurveKey, CurvesModel, ExportFormat, Published};
+use super::views::curves::{CurvesModel, ExportFormat, Published};
 use crate::evaluation::figure::{Figure, FigureCurve, FigureMarkers};
-use crate::evaluation::palette::{CurveStyle, PUBLISHED, curve_style};
 use crate::evaluation::published::published_methods;
-use crate::evaluation::{PlotCurve, RocCurve, ScoreKind, curves_csv};
+use crate::evaluation::{PlotCurve, RocCurve, ScoreKind, curves_csv, others_csv};
 use crate::workflow::roc_import::ImportedRoc;
 use crate::workflow::{write_all_or_none, write_atomically};
 
@@ -21,6 +20,7 @@ pub fn published() -> Vec<Published> {
             notes: method.notes,
             shown: false,
             imported: false,
+            number: 0,
         })
         .collect()
 }
@@ -34,6 +34,7 @@ pub fn imported(roc: ImportedRoc) -> Published {
         notes: roc.notes,
         shown: true,
         imported: true,
+        number: 0,
     }
 }
 
@@ -55,27 +56,40 @@ fn official(model: &CurvesModel, dir: &Path) -> Result<(), String> {
         [("Disc", curve.disc_text()), ("Cont", curve.cont_text())]
             .map(|(score, text)| (format!("{stem}-{score}ROC.txt"), text.into_bytes()))
     });
-    write_all_or_none(dir, &contents.collect::<Vec<_>>()).map_err(|e| e.to_string())
+    let contents: Vec<(String, Vec<u8>)> = contents.collect();
+    if contents.is_empty() {
+        return Err("Nothing is written: no curve of one's own is shown, and FDDB's text holds counts that others' \
+                    curves do not tell"
+            .to_owned());
+    }
+    write_all_or_none(dir, &contents).map_err(|e| e.to_string())
 }
 
+/// One's own curves with their thresholds, then those of others.
 fn csv(model: &CurvesModel) -> String {
     let named: Vec<(String, &RocCurve)> = model.shown().map(|(key, curve)| (key.text(), curve)).collect();
-    curves_csv(named.iter().map(|(name, curve)| (name.as_str(), *curve)))
+    let others = model.published.iter().filter(|p| p.shown);
+    let others = others.map(|p| (p.name.as_str(), &p.discrete, &p.continuous));
+    curves_csv(named.iter().map(|(name, curve)| (name.as_str(), *curve))) + &others_csv(others)
 }
 
-/// The screen's curves as a figure, with the colours and dashes that they have there.
+/// The screen's curves as a figure, with the colours, dashes and names that they have there.
 fn figure(model: &CurvesModel) -> Figure {
     let curves = model.shown().map(|(key, curve)| FigureCurve {
         label: key.text(),
-        style: style(key),
+        short: key.short(),
+        style: key.style(),
+        behind: false,
         discrete: PlotCurve::of(curve, ScoreKind::Discrete),
         continuous: PlotCurve::of(curve, ScoreKind::Continuous),
     });
     let (imported, published): (Vec<&Published>, Vec<&Published>) =
         model.published.iter().filter(|p| p.shown).partition(|p| p.imported);
-    let imported = imported.into_iter().enumerate().map(|(k, p)| FigureCurve {
+    let imported = imported.into_iter().map(|p| FigureCurve {
         label: p.name.clone(),
-        style: CurveStyle { colour: PUBLISHED, dash: curve_style(k + 1).dash },
+        short: p.short(),
+        style: p.style(),
+        behind: true,
         discrete: p.discrete.clone(),
         continuous: p.continuous.clone(),
     });
@@ -89,16 +103,13 @@ fn figure(model: &CurvesModel) -> Figure {
         published: markers.collect(),
         logarithmic: model.log_x,
         x_end: model.x_max as f64,
+        from_zero: model.from_zero,
     }
-}
-
-fn style(key: &CurveKey) -> CurveStyle {
-    let colour = curve_style(key.round.saturating_sub(1) as usize).colour;
-    CurveStyle { colour, dash: curve_style(key.number()).dash }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::views::curves::CurveKey;
     use super::*;
     use crate::evaluation::{CurvePoint, RocPoint};
 
@@ -113,7 +124,7 @@ mod tests {
         };
         for (round, label) in [(1, "rectangle"), (2, "rectangle"), (2, "ellipse")] {
             let curve = RocCurve { faces: 4, points: vec![point(0.25, 9, 3.0), point(0.5, 0, 1.0)] };
-            model.put(CurveKey { round, label: label.to_owned() }, 100, curve);
+            model.put(CurveKey::new(round, label), 100, curve);
         }
         model
     }
@@ -121,10 +132,10 @@ mod tests {
     #[test]
     fn every_shown_curve_is_in_the_table_and_in_the_figure() {
         let mut model = model();
-        model.toggle(&CurveKey { round: 1, label: "rectangle".to_owned() });
+        model.toggle(&CurveKey::new(1, "rectangle"));
         model.published[0].shown = true;
         let (csv, svg) = (csv(&model), figure(&model).svg().unwrap());
-        assert_eq!(csv.lines().count(), 5, "{csv}");
+        assert_eq!(csv.lines().count(), 1 + 2 * 2 + 2 * 4, "{csv}");
         for (key, _) in model.shown() {
             assert!(csv.contains(&key.text()) && svg.contains(&key.text()), "{key:?}");
         }
@@ -134,12 +145,34 @@ mod tests {
     }
 
     #[test]
-    fn curves_of_two_rounds_differ_in_colour_and_dash() {
-        let model = model();
-        let styles: Vec<CurveStyle> = model.keys().map(style).collect();
-        assert_ne!(styles[0].dash, styles[2].dash);
-        assert_ne!(styles[0].colour, styles[2].colour);
-        assert_ne!(styles[1].dash, styles[2].dash);
+    fn only_others_can_be_exported_but_not_as_counts() {
+        let mut model = CurvesModel::default();
+        model.published = published();
+        model.published[0].shown = true;
+        let dir = tempfile::tempdir().unwrap();
+        let message = write(&model, ExportFormat::Official, dir.path()).unwrap_err();
+        assert!(message.contains("no curve of one's own"), "{message}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        let csv = csv(&model);
+        assert_eq!(csv.lines().count(), 1 + 2 * 4, "{csv}");
+        assert!(csv.lines().nth(1).unwrap().ends_with(",,100,0.9361,"), "{csv}");
+        assert!(figure(&model).svg().unwrap().contains("a  Faster R-CNN"));
+    }
+
+    /// Folds and curves that end together have their names at their ends, on the figure as on the screen.
+    #[test]
+    fn every_line_of_the_figure_is_named_at_its_end() {
+        let mut model = model();
+        let fold = CurveKey::new(2, "ellipse").of_fold(9);
+        model.put(fold.clone(), 100, RocCurve { faces: 4, points: Vec::new() });
+        model.put(fold.clone(), 200, model.newest(&CurveKey::new(1, "rectangle")).unwrap().1.clone());
+        model.toggle(&fold);
+        let svg = figure(&model).svg().unwrap();
+        let texts: Vec<&str> = svg.lines().map(str::trim).collect();
+        for name in ["R1", "R2", "R2e", "R2e f9"] {
+            // In both panels.
+            assert_eq!(texts.iter().filter(|text| **text == name).count(), 2, "{name}");
+        }
     }
 
     #[test]
@@ -158,8 +191,13 @@ mod tests {
         let mut model = model();
         let point = |(false_positives, rate)| CurvePoint { false_positives, rate, threshold: None };
         let curve = PlotCurve::new([(0.0, 0.2), (9.0, 0.6)].map(point).to_vec());
-        let roc =
-            ImportedRoc { name: "Theirs".to_owned(), notes: String::new(), discrete: curve.clone(), continuous: curve };
+        let roc = ImportedRoc {
+            name: "Theirs".to_owned(),
+            notes: String::new(),
+            source: String::new(),
+            discrete: curve.clone(),
+            continuous: curve,
+        };
         model.put_imported(imported(roc.clone()));
         model.put_imported(imported(roc));
         assert_eq!(model.published.iter().filter(|p| p.imported).count(), 1);

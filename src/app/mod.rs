@@ -73,6 +73,8 @@ pub struct QuarryApp {
     waker: Waker,
     /// The review opens by itself when the running job leaves candidates behind.
     review_after_job: bool,
+    /// Where rounds on the device `auto` train.
+    has_gpu: bool,
     /// The window is to close when the keys in line are done.
     is_closing: bool,
 }
@@ -104,6 +106,7 @@ impl QuarryApp {
             commands: Vec::new(),
             waker: Arc::new(move || waking.request_repaint()),
             review_after_job: false,
+            has_gpu: work::has_gpu(),
             is_closing: false,
         }
     }

@@ -111,7 +111,12 @@ impl QuarryApp {
             self.train.say("No hard negative is confirmed yet: this round trains without any", true);
         }
         let mine_after = self.train.form.mine_after;
-        if self.start_job(JobKind::Round, work::train(project, Box::new(config), resume, mine_after)) {
+        let how = match (resume, self.train.resumes_with_rates()) {
+            (false, _) => work::Begin::New(Box::new(config)),
+            (true, false) => work::Begin::Resume,
+            (true, true) => work::Begin::ResumeWithRates(Box::new(config)),
+        };
+        if self.start_job(JobKind::Round, work::train(project, how, mine_after)) {
             self.train.begin();
         }
     }
@@ -149,13 +154,17 @@ impl QuarryApp {
             }
             WorkEvent::Train(event) => {
                 let has_news = matches!(event, TrainEvent::Checkpoint { .. } | TrainEvent::Evaluated { .. });
+                if let (TrainEvent::Evaluated { .. }, Some(session)) = (&event, &mut self.session) {
+                    // The average precision lies in the store; the curves came with the event.
+                    session.reader.ask(ReadRequest::Curves);
+                }
                 self.train.train_event(event);
                 if has_news {
                     self.ask_for_report();
                 }
             }
             WorkEvent::Curve { round, step, label, curve } => {
-                self.curves.put(CurveKey { round, label }, step, curve);
+                self.curves.put(CurveKey::new(round, label), step, curve);
             }
         }
     }

@@ -16,9 +16,9 @@ pub(super) const OPTIONS_KEY: &str = "options";
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     #[error(
-        "there is no display: neither WAYLAND_DISPLAY nor DISPLAY is set. Run this on a desktop, or use the subcommands (see `quarry --help`)"
+        "there is no display: neither WAYLAND_DISPLAY nor DISPLAY is set. Run this on a desktop, or without a window: {instead}"
     )]
-    NoDisplay,
+    NoDisplay { instead: &'static str },
     #[error("the window cannot be opened: {0}. Without a working display use the subcommands (see `quarry --help`)")]
     Window(String),
     #[error(transparent)]
@@ -29,6 +29,7 @@ pub enum AppError {
 
 /// Opens the window, on `project` when one is given. Returns when it is closed.
 pub fn run(project: Option<PathBuf>) -> Result<(), AppError> {
+    require_display("the subcommands, see `quarry --help`")?;
     // A wrong path is told before a window flashes up.
     let project = project.map(|dir| Project::open(&dir)).transpose()?;
     open(move |app| {
@@ -40,7 +41,10 @@ pub fn run(project: Option<PathBuf>) -> Result<(), AppError> {
 
 /// Opens the window on the built-in sample in `dir` and trains its first round; with `auto_review` the second one too.
 pub fn run_demo(dir: &Path, auto_review: bool) -> Result<(), AppError> {
+    require_display("`quarry demo --headless`")?;
     let project = Project::open_or_create(dir)?;
+    #[cfg(feature = "torch")]
+    crate::workflow::demo::check_is_sample(&project)?;
     open(move |app| {
         app.push(Command::Open(project.dir().to_owned()));
         app.push(Command::Sample { dir: project.dir().to_owned(), auto_review });
@@ -49,9 +53,6 @@ pub fn run_demo(dir: &Path, auto_review: bool) -> Result<(), AppError> {
 }
 
 fn open(first: impl FnOnce(&mut QuarryApp)) -> Result<(), AppError> {
-    if !has_display() {
-        return Err(AppError::NoDisplay);
-    }
     let keymap = match config_dir() {
         Some(dir) => Keymap::load(&dir.join("keys.toml"))?,
         None => Keymap::default(),
@@ -69,6 +70,11 @@ fn open(first: impl FnOnce(&mut QuarryApp)) -> Result<(), AppError> {
         Ok(Box::new(app))
     };
     eframe::run_native("quarry", options, Box::new(create)).map_err(|e| AppError::Window(e.to_string()))
+}
+
+/// Refuses before anything is looked at or made where no window can open; `instead` is what can be done there.
+fn require_display(instead: &'static str) -> Result<(), AppError> {
+    if has_display() { Ok(()) } else { Err(AppError::NoDisplay { instead }) }
 }
 
 /// Whether there is anything to open a window on. Other systems than Linux always have one.

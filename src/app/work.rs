@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 
 use super::command::ImportKind;
+#[cfg(feature = "torch")]
+use crate::detector::{choose_device, cuda_index};
 use crate::domain::Progress;
 use crate::jobs::Work;
 use crate::mining::GroupConfig;
@@ -42,11 +44,28 @@ pub fn group(project: Project, config: GroupConfig) -> Work<WorkEvent> {
     })
 }
 
+/// Which round is trained.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "torch"), allow(dead_code, reason = "nothing is trained without libtorch"))]
+pub enum Begin {
+    New(Box<RoundConfig>),
+    /// The unfinished one, with its own settings.
+    Resume,
+    /// The unfinished one, with the rates of these settings.
+    ResumeWithRates(Box<RoundConfig>),
+}
+
 /// Trains a round (or goes on with the unfinished one) and mines it.
 #[cfg(feature = "torch")]
-pub fn train(project: Project, config: Box<RoundConfig>, resume: bool, mine_after: bool) -> Work<WorkEvent> {
+pub fn train(project: Project, begin: Begin, mine_after: bool) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
-        let trained = workflow::train::train(&project, &config, resume, tell, cancel).map_err(|e| e.to_string())?;
+        let trained = match &begin {
+            Begin::New(config) => workflow::train::train(&project, config, tell, cancel),
+            Begin::Resume => workflow::train::resume(&project, None, tell, cancel),
+            Begin::ResumeWithRates(form) => workflow::train::unfinished_settings(&project)
+                .and_then(|own| workflow::train::resume(&project, Some(&own.with_rates_of(form)), tell, cancel)),
+        };
+        let trained = trained.map_err(|e| e.to_string())?;
         if trained.stopped {
             return Ok(format!("Round {} stopped at step {}. Resume goes on from there", trained.round, trained.steps));
         }
@@ -80,11 +99,22 @@ pub fn demo(dir: PathBuf, auto_review: bool) -> Work<WorkEvent> {
     })
 }
 
+/// Whether rounds on the device `auto` train on a GPU here.
+#[cfg(feature = "torch")]
+pub fn has_gpu() -> bool {
+    choose_device("auto").is_ok_and(|device| cuda_index(device).is_some())
+}
+
+#[cfg(not(feature = "torch"))]
+pub fn has_gpu() -> bool {
+    false
+}
+
 #[cfg(not(feature = "torch"))]
 const NO_TORCH: &str = "this quarry was built without libtorch (feature `torch`), so it cannot train or detect";
 
 #[cfg(not(feature = "torch"))]
-pub fn train(_: Project, _: Box<RoundConfig>, _: bool, _: bool) -> Work<WorkEvent> {
+pub fn train(_: Project, _: Begin, _: bool) -> Work<WorkEvent> {
     Box::new(|_, _| Err(NO_TORCH.to_owned()))
 }
 

@@ -134,14 +134,17 @@ pub fn cancel_on_ctrl_c() -> Cancel {
     cancel
 }
 
+/// The exit code of what did not come to its end.
+const STOPPED: i32 = 1;
+
 /// Ends the program without running destructors: libtorch's threads may be computing, and tearing it down under them crashes.
 fn end_at_once() -> ! {
     #[cfg(unix)]
     #[expect(unsafe_code, reason = "the only way to end a process without its exit handlers")]
     // SAFETY: `_exit` takes a number, returns never and touches no memory of ours.
     unsafe {
-        libc::_exit(130)
+        libc::_exit(STOPPED)
     }
     #[cfg(not(unix))]
-    std::process::exit(130)
+    std::process::exit(STOPPED)
 }

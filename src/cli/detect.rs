@@ -8,11 +8,11 @@ use crate::workflow::detect::{DetectRequest, DetectionFormat, detect};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  quarry detect --checkpoint faces/runs/2/model.safetensors --images FDDB-fold-08.txt --root originalPics --out dets.txt"
+    after_help = "Example:\n  quarry detect --checkpoint faces/runs/2 --images FDDB-fold-08.txt --root originalPics --out dets.txt"
 )]
 pub struct DetectArgs {
-    /// A round's model.safetensors
-    #[arg(long, value_name = "FILE")]
+    /// A round's folder (PROJECT/runs/2), whose last checkpoint counts, or a checkpoint's model.safetensors
+    #[arg(long, value_name = "DIR|FILE")]
     checkpoint: PathBuf,
     /// A folder of photographs, or a text file with one image name a line (with or without extension)
     #[arg(long, value_name = "LIST.txt|DIR")]
@@ -25,7 +25,7 @@ pub struct DetectArgs {
     out: PathBuf,
     #[arg(long, value_parser = ["fddb", "coco"], default_value = "fddb")]
     format: String,
-    /// In FDDB's format, write ellipses where the detector regresses them
+    /// What to write: rectangles, or the ellipses of a detector that regresses them (in COCO's format as a field of its own)
     #[arg(long, value_parser = ["rectangle", "ellipse"], default_value = "rectangle")]
     shape: String,
     /// auto, cpu or cuda:0
@@ -48,6 +48,16 @@ pub fn run(args: &DetectArgs, context: &Context) -> anyhow::Result<()> {
     let report = detect(&request, &mut |e| console.show(e), &cancel)?;
     drop(console);
     context.print(&report, || {
-        format!("{} detections on {} images written to {}", report.detections, report.images, report.out.display())
+        let done = format!(
+            "{} detections of {} on {} images written to {}",
+            report.detections,
+            report.checkpoint.display(),
+            report.images,
+            report.out.display()
+        );
+        match report.unreadable.len() {
+            0 => done,
+            n => format!("{done}; {n} of the images could not be read (see above)"),
+        }
     })
 }

@@ -9,7 +9,9 @@ use crate::domain::Cancel;
 use crate::evaluation::Matching;
 use crate::evaluation::fddb_text::{Order, Shape, UnreadableScores};
 use crate::evaluation::figure::FigureFormat;
-use crate::workflow::evaluate::{EvaluationReport, FddbEvaluation, RateRow, SizeSource, evaluate_fddb};
+use crate::workflow::evaluate::{
+    ApEvaluation, ApReport, EvaluationReport, FddbEvaluation, RateRow, SizeSource, evaluate_ap, evaluate_fddb,
+};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
@@ -22,11 +24,35 @@ pub struct EvaluateArgs {
 enum Benchmark {
     /// FDDB's official evaluation, byte for byte: discrete and continuous ROC
     Fddb(Box<FddbArgs>),
+    /// COCO's average precision, for datasets that are not FDDB: AP, AP50, AP75, and by size
+    Ap(ApArgs),
 }
 
 const EXAMPLE: &str = "Example:
   quarry evaluate fddb --annotations FDDB-folds/FDDB-fold-*-ellipseList.txt --detections dets.txt \\
       --images-root originalPics --out results --figure svg --published";
+
+const AP_EXAMPLE: &str = "Example:
+  quarry detect --checkpoint faces/runs/2/model.safetensors --images val --format coco --out found.json
+  quarry evaluate ap --ground-truth annotations.json --detections found.json
+
+As pycocotools computes it for boxes of one category: ten IoU thresholds from .50 to .95, 101 recalls, the best 100
+detections of an image; small is below 32 x 32 pixels, large above 96 x 96. Where both files have `file_name`, images are
+found by it, else by `image_id`.";
+
+#[derive(Debug, Args)]
+#[command(after_help = AP_EXAMPLE)]
+struct ApArgs {
+    /// COCO's dataset: `images` and `annotations`
+    #[arg(long, value_name = "FILE.json")]
+    ground_truth: PathBuf,
+    /// COCO's result list, as `quarry detect --format coco` writes it
+    #[arg(long, value_name = "FILE.json")]
+    detections: PathBuf,
+    /// The category to evaluate where the ground truth has several
+    #[arg(long, value_name = "ID")]
+    category: Option<i64>,
+}
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
@@ -67,6 +93,9 @@ struct FddbArgs {
     /// Logarithmic false positives in figures
     #[arg(long)]
     logarithmic: bool,
+    /// Rates from 0 in figures; without it they begin below the lowest curve
+    #[arg(long)]
+    from_zero: bool,
     /// Published reference points in figures
     #[arg(long)]
     published: bool,
@@ -109,9 +138,26 @@ enum FigureWord {
 
 /// Evaluates, writes the files and prints the table, or the summary as JSON.
 pub fn run(args: &EvaluateArgs, context: &Context) -> anyhow::Result<()> {
-    let Benchmark::Fddb(args) = &args.benchmark;
-    let report = evaluate_fddb(&args.config(), &mut |_| {}, &Cancel::new())?;
-    context.print(&report, || text(&report))
+    match &args.benchmark {
+        Benchmark::Fddb(args) => {
+            let report = evaluate_fddb(&args.config(), &mut |_| {}, &Cancel::new())?;
+            context.print(&report, || text(&report))
+        }
+        Benchmark::Ap(args) => {
+            let report = evaluate_ap(&args.config())?;
+            context.print(&report, || ap_text(&report))
+        }
+    }
+}
+
+impl ApArgs {
+    fn config(&self) -> ApEvaluation {
+        ApEvaluation {
+            ground_truth: self.ground_truth.clone(),
+            detections: self.detections.clone(),
+            category: self.category,
+        }
+    }
 }
 
 impl FddbArgs {
@@ -146,6 +192,7 @@ impl FddbArgs {
             out: self.out.clone(),
             figures: self.figures(),
             logarithmic: self.logarithmic,
+            from_zero: self.from_zero,
             published: self.published,
         }
     }
@@ -186,5 +233,19 @@ fn text(report: &EvaluationReport) -> String {
     }
     lines.push(String::new());
     lines.extend(report.files.iter().map(|file| file.display().to_string()));
+    lines.join("\n")
+}
+
+fn ap_text(report: &ApReport) -> String {
+    let ApReport { images, faces, crowds, detections, precision, notes } = report;
+    let mut lines =
+        vec![format!("{images} images, {faces} faces, {crowds} crowds, {detections} detections"), String::new()];
+    let names = ["AP", "AP50", "AP75", "AP small", "AP medium", "AP large"];
+    for (name, value) in names.into_iter().zip(precision.values()) {
+        // No ground truth of that size.
+        let value = value.map_or("-".to_owned(), |v| format!("{v:.4}"));
+        lines.push(format!("{name:>10} {value:>8}"));
+    }
+    lines.extend(notes.iter().map(|note| format!("Note: {note}")));
     lines.join("\n")
 }

@@ -10,7 +10,7 @@ use crate::dataset::ImportSummary;
 use crate::evaluation::roc_file::ColumnOrder;
 use crate::workflow::Project;
 use crate::workflow::import::{ImportFormat, import};
-use crate::workflow::roc_import::{RocImportError, import_roc};
+use crate::workflow::roc_import::{RocImportError, import_roc, read_roc};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -63,19 +63,16 @@ pub fn run(args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
 }
 
 fn roc(project: &Project, args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
-    if args.dry_run {
-        anyhow::bail!(
-            "`--dry-run` is for datasets; a ROC file is small and can be taken out again on the Curves screen"
-        );
-    }
-    let imported =
-        import_roc(project, &args.path, args.columns.map(ColumnOrder::from)).map_err(|error| match error {
-            error @ RocImportError::Ambiguous(_) => {
-                anyhow::anyhow!("{error} with `--columns rate-first` or `--columns false-positives-first`")
-            }
-            RocImportError::Failed(error) => error.into(),
-        })?;
-    context.print(&imported, || format!("{}\n{}", imported.name, imported.notes))
+    let order = args.columns.map(ColumnOrder::from);
+    let read = if args.dry_run { read_roc(&args.path, order) } else { import_roc(project, &args.path, order) };
+    let imported = read.map_err(|error| match error {
+        error @ RocImportError::Ambiguous(_) => {
+            anyhow::anyhow!("{error} with `--columns rate-first` or `--columns false-positives-first`")
+        }
+        RocImportError::Failed(error) => error.into(),
+    })?;
+    let verb = if args.dry_run { "Would import" } else { "Imported" };
+    context.print(&imported, || format!("{verb} {}\n{}", imported.name, imported.notes))
 }
 
 fn text(summary: &ImportSummary, dry_run: bool) -> String {

@@ -43,7 +43,7 @@ fn beside(program: &Path) -> anyhow::Result<PathBuf> {
     let folder = program.parent().unwrap_or(Path::new("."));
     let places = [folder.join("deps").join(&name), folder.join(&name)];
     places.iter().find(|place| place.is_file()).cloned().with_context(|| {
-        format!("{} is missing: it belongs beside the program and holds all that needs libtorch", places[1].display())
+        format!("{} is missing: it belongs beside the program (`make install` puts both there) and holds all that needs libtorch", places[1].display())
     })
 }
 

@@ -21,8 +21,8 @@ pub fn run(args: &MineArgs, context: &Context) -> anyhow::Result<()> {
     drop(console);
     context.print(&report, || {
         format!(
-            "Round {}: {} detections on {} images, {} candidates ({} background, {} localisation, {} duplicate). \
-             Review them with `quarry --project {}`.",
+            "Round {}: {} detections on {} images, {} candidates ({} background, {} localisation); {} more are second detections \
+             of a face. Review them with `quarry --project {}`.",
             report.round,
             report.detections,
             report.images,

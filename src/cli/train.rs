@@ -3,12 +3,13 @@
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
 use super::round_options::{Folds, RoundOptions, folds};
-use crate::workflow::train::{TrainReport, train};
+use crate::training::RoundConfig;
+use crate::workflow::train::{TrainReport, resume, train, unfinished_settings};
 use crate::workflow::{Project, status::rates};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  quarry train --project faces --preset cpu --test-folds 8\n  quarry train --project faces --config round.toml --hard-negatives confirmed\n  quarry train --project faces --sampler ohem --hard-negatives none\n  quarry train --project both --test-dataset FDDB\n  quarry train --project faces --resume"
+    after_help = "Examples:\n  quarry train --project faces --preset cpu --test-folds 8\n  quarry train --project faces --config round.toml --hard-negatives confirmed\n  quarry train --project faces --sampler ohem --hard-negatives none\n  quarry train --project both --test-dataset FDDB\n  quarry train --project faces --resume\n  quarry train --project faces --resume --set base_lr=0.005"
 )]
 pub struct TrainArgs {
     #[command(flatten)]
@@ -19,14 +20,32 @@ pub struct TrainArgs {
     /// Hold out all images of this dataset instead (train on one dataset, test on another); see `quarry status` for the names
     #[arg(long, value_name = "NAME", conflicts_with = "test_folds")]
     test_dataset: Option<String>,
-    /// Go on with the newest round that did not end, with its own settings
+    /// Go on with the newest round that did not end, with its own settings; another device or rate may be named
     #[arg(long)]
     resume: bool,
 }
 
 pub fn run(args: &TrainArgs, context: &Context) -> anyhow::Result<()> {
     let project = Project::open(&context.project_dir())?;
-    let mut config = args.round.settings()?;
+    let config =
+        if args.resume { args.round.changed(&unfinished_settings(&project)?)? } else { args.round.settings()? };
+    let config = tested_as_asked(config, args);
+    let mut console = Console::new();
+    let cancel = cancel_on_ctrl_c();
+    let report = if args.resume {
+        resume(&project, Some(&config), &mut |e| console.show(e), &cancel)?
+    } else {
+        train(&project, &config, &mut |e| console.show(e), &cancel)?
+    };
+    drop(console);
+    context.print(&report, || text(&report))?;
+    if report.stopped {
+        anyhow::bail!("round {} was stopped before its end; `quarry train --resume` goes on with it", report.round);
+    }
+    Ok(())
+}
+
+fn tested_as_asked(mut config: RoundConfig, args: &TrainArgs) -> RoundConfig {
     if let Some(folds) = &args.test_folds {
         config.test_folds.clone_from(&folds.0);
         config.test_dataset.clear();
@@ -35,11 +54,7 @@ pub fn run(args: &TrainArgs, context: &Context) -> anyhow::Result<()> {
         config.test_dataset.clone_from(dataset);
         config.test_folds.clear();
     }
-    let mut console = Console::new();
-    let cancel = cancel_on_ctrl_c();
-    let report = train(&project, &config, args.resume, &mut |e| console.show(e), &cancel)?;
-    drop(console);
-    context.print(&report, || text(&report))
+    config
 }
 
 fn text(report: &TrainReport) -> String {
@@ -59,6 +74,12 @@ fn text(report: &TrainReport) -> String {
         "Sampled RoIs: {} foreground, {} background, {} of them forced hard negatives; {} ignored",
         n.foreground, n.background, n.forced, n.ignored
     ));
+    for (what, unreadable) in [("Training", &report.unreadable), ("Held-out", &report.unreadable_test)] {
+        if !unreadable.is_empty() {
+            lines.push(format!("{what} images that could not be read: {}", unreadable.len()));
+            lines.extend(unreadable.iter().map(|path| format!("  {}", path.display())));
+        }
+    }
     for (label, curve) in &report.curves {
         lines.push(format!("Held-out images ({}), {label}:", report.test_images));
         lines.push("  false positives   discrete TPR   continuous TPR".to_owned());

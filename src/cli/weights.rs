@@ -10,7 +10,7 @@ use crate::workflow::weights::{self, ImportRequest, ListedWeights, WrittenWeight
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  quarry weights import open-nsfw.onnx --as resnet50-half\n  \
     quarry weights import resnet50-0676ba61.pth --as resnet50 --licence BSD-3-Clause\n  \
-    quarry weights export runs/1/last.safetensors detector.safetensors\n  quarry weights list")]
+    quarry weights export faces/runs/1 detector.safetensors\n  quarry weights list")]
 pub struct WeightsArgs {
     /// The folder that holds weights and their manifest [default: $QUARRY_MODELS or models]
     #[arg(long, global = true, value_name = "DIR")]
@@ -25,7 +25,7 @@ enum WeightsCommand {
     #[command(after_help = "Example:\n  quarry weights import vgg16-397923af.pth --as vgg16")]
     Import(ImportArgs),
     /// Write a checkpoint as a state dict that torchvision loads with strict=True
-    #[command(after_help = "Example:\n  quarry weights export runs/1/last.safetensors detector.safetensors")]
+    #[command(after_help = "Example:\n  quarry weights export faces/runs/1 detector.safetensors")]
     Export(ExportArgs),
     /// The known weight files, and whether they are here unchanged
     #[command(after_help = "Example:\n  quarry weights list --json")]
@@ -42,6 +42,9 @@ struct ImportArgs {
     /// Classes, with background, of a whole detector; heads of another number are replaced [default: as in the file]
     #[arg(long, value_name = "N")]
     classes: Option<i64>,
+    /// Batch norm's epsilon of a whole detector [default: as in the file, else 0, torchvision's for COCO_V1]
+    #[arg(long, value_name = "E")]
+    eps: Option<f64>,
     /// Where the file comes from, for the manifest
     #[arg(long, default_value = "", hide_default_value = true)]
     source: String,
@@ -52,7 +55,7 @@ struct ImportArgs {
 
 #[derive(Debug, Args)]
 struct ExportArgs {
-    /// A checkpoint of Quarry
+    /// A round's folder, whose last checkpoint counts, or a checkpoint's model.safetensors
     checkpoint: PathBuf,
     /// The safetensors file to write
     output: PathBuf,
@@ -63,11 +66,12 @@ pub fn run(args: &WeightsArgs, json: bool) -> anyhow::Result<()> {
     let models = args.models.clone().unwrap_or_else(weights::models_folder);
     match &args.command {
         WeightsCommand::Import(import) => {
-            let ImportArgs { file, target, classes, source, licence } = import;
+            let ImportArgs { file, target, classes, eps, source, licence } = import;
             let request = ImportRequest {
                 file: file.clone(),
                 target: target.clone(),
                 classes: *classes,
+                eps: *eps,
                 models,
                 source: source.clone(),
                 licence: licence.clone(),

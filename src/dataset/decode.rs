@@ -42,7 +42,15 @@ pub fn decode_rgb_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, DatasetEr
 
 /// Size of the photograph from its head alone, and whether a JPEG is whole; pixels are not decoded. `path` is only for messages.
 pub fn read_header(bytes: &[u8], path: &Path) -> Result<PhotographHeader, DatasetError> {
-    let mut decoder = open(bytes, path)?;
+    header_of(open(bytes, path)?, path)
+}
+
+/// As [`read_header`], also of a JPEG that is not whole: for what needs no pixels.
+pub fn read_size(bytes: &[u8], path: &Path) -> Result<PhotographHeader, DatasetError> {
+    header_of(decoder(bytes, path)?, path)
+}
+
+fn header_of(mut decoder: impl ImageDecoder, path: &Path) -> Result<PhotographHeader, DatasetError> {
     let (width, height) = decoder.dimensions();
     if width == 0 || height == 0 {
         return Err(DatasetError::undecodable(path, format!("it says that it is {width} x {height} pixels")));
@@ -53,18 +61,23 @@ pub fn read_header(bytes: &[u8], path: &Path) -> Result<PhotographHeader, Datase
 }
 
 fn open<'a>(bytes: &'a [u8], path: &Path) -> Result<impl ImageDecoder + use<'a>, DatasetError> {
+    if image::guess_format(bytes).is_ok_and(|format| format == ImageFormat::Jpeg) && !is_whole_jpeg(bytes) {
+        let problem = format!(
+            "the JPEG is truncated, it ends after {} bytes without its end marker: copy it again from where it came",
+            bytes.len()
+        );
+        return Err(DatasetError::undecodable(path, problem));
+    }
+    decoder(bytes, path)
+}
+
+fn decoder<'a>(bytes: &'a [u8], path: &Path) -> Result<impl ImageDecoder + use<'a>, DatasetError> {
     let failed = |problem: String| DatasetError::undecodable(path, problem);
     if bytes.is_empty() {
         return Err(failed("the file is empty: copy it again from where it came".into()));
     }
     let reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| failed(error.to_string()))?;
-    if reader.format() == Some(ImageFormat::Jpeg) && !is_whole_jpeg(bytes) {
-        return Err(failed(format!(
-            "the JPEG is truncated, it ends after {} bytes without its end marker: copy it again from where it came",
-            bytes.len()
-        )));
-    }
     reader.into_decoder().map_err(|error| failed(explain(&error)))
 }
 

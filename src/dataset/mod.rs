@@ -9,7 +9,7 @@ mod imported;
 mod photographs;
 pub mod sample;
 
-pub use decode::{PhotographHeader, decode_rgb, decode_rgb_bytes, decode_rgb_checked, read_header};
+pub use decode::{PhotographHeader, decode_rgb, decode_rgb_bytes, decode_rgb_checked, read_header, read_size};
 pub use error::DatasetError;
 pub use fddb::read_fddb;
 pub use folder::read_folder;

@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 use super::model::guarded;
 use super::parameters::is_finite;
 use super::weights::{FLAVOUR_KEY, Manifest};
-use super::{CONFIG_KEY, Detector, DetectorConfig, DetectorError};
+use super::{Architecture, CONFIG_KEY, Detector, DetectorConfig, DetectorError};
 use crate::domain::write_whole;
 
 impl Detector {
@@ -35,7 +35,7 @@ impl Detector {
         let config: DetectorConfig = serde_json::from_str(json).map_err(|e| {
             DetectorError::file(path, format!("its settings cannot be read: {e}"), "use the Quarry that wrote it")
         })?;
-        Self::from_state(&config, device, state)
+        Self::from_state(&config, device, state).map_err(DetectorError::in_file(path))
     }
 
     /// As [`Detector::load`], but refuses a checkpoint of another architecture than expected.
@@ -59,7 +59,8 @@ impl Detector {
 
     /// Takes the backbone's weights from a file of a classification network (torchvision's names, with or without
     /// `backbone.body.`): conv1 to conv5_x, or VGG16's convolutions with fc6 and fc7. The file's flavour becomes the detector's.
-    pub fn load_backbone(&mut self, path: &Path) -> Result<(), DetectorError> {
+    /// Where the settings give fc6 and fc7 other sizes than the file's they stay new. Returns a line on what stayed new.
+    pub fn load_backbone(&mut self, path: &Path) -> Result<Vec<String>, DetectorError> {
         let (tensors, metadata) = read(path)?;
         let mut config = self.config().clone();
         if let Some(word) = metadata.get(FLAVOUR_KEY) {
@@ -68,21 +69,25 @@ impl Detector {
             })?;
         }
         let mut state: HashMap<String, Tensor> = self.state().into_iter().collect();
-        let mut wanted: Vec<&String> = state.keys().filter(|name| backbone_name(name).is_some()).collect();
+        let notes: Vec<String> = new_layers(&config, &tensors, &state).into_iter().collect();
+        let head = notes.is_empty() && config.architecture == Architecture::Vgg16;
+        let named = |name: &str| backbone_name(name).or_else(|| classifier_name(name).filter(|_| head));
+        let mut wanted: Vec<&String> = state.keys().filter(|name| named(name).is_some()).collect();
         wanted.sort();
         let found: Vec<(String, Tensor)> = wanted
             .iter()
-            .filter_map(|name| Some(((*name).clone(), find(&tensors, &backbone_name(name)?, &state[*name])?)))
+            .filter_map(|name| Some(((*name).clone(), find(&tensors, &named(name)?, &state[*name])?)))
             .collect();
         let missing: Vec<String> =
             wanted.iter().filter(|n| !found.iter().any(|f| &f.0 == **n)).map(|n| (*n).clone()).collect();
         if let Some(first) = missing.first() {
             let architecture = format!("the backbone of {}", config.architecture);
-            return Err(DetectorError::MissingTensors { architecture, count: missing.len(), first: first.clone() });
+            let error = DetectorError::MissingTensors { architecture, count: missing.len(), first: first.clone() };
+            return Err(DetectorError::in_file(path)(error));
         }
         state.extend(found);
-        *self = Self::from_state(&config, self.device(), state)?;
-        Ok(())
+        *self = Self::from_state(&config, self.device(), state).map_err(DetectorError::in_file(path))?;
+        Ok(notes)
     }
 }
 
@@ -96,6 +101,35 @@ fn backbone_name(name: &str) -> Option<String> {
     }
     let head = name.strip_prefix("roi_heads.box_head.")?;
     head.starts_with("layer4.").then(|| head.to_owned())
+}
+
+/// VGG16's two fully connected layers: fc6 and fc7 of the box head are the first two of torchvision's classifier.
+const CLASSIFIER: [(&str, &str); 2] =
+    [("roi_heads.box_head.fc6.", "classifier.0."), ("roi_heads.box_head.fc7.", "classifier.3.")];
+
+fn classifier_name(name: &str) -> Option<String> {
+    CLASSIFIER.iter().find_map(|(ours, theirs)| Some(format!("{theirs}{}", name.strip_prefix(ours)?)))
+}
+
+/// The line on VGG16's fc6 and fc7 where theirs have other sizes, so that the detector keeps its own new ones.
+fn new_layers(
+    config: &DetectorConfig,
+    theirs: &HashMap<String, Tensor>,
+    ours: &HashMap<String, Tensor>,
+) -> Option<String> {
+    if config.architecture != Architecture::Vgg16 {
+        return None;
+    }
+    CLASSIFIER.iter().find_map(|(prefix, classifier)| {
+        let found = theirs.get(&format!("{classifier}weight"))?.size();
+        let wanted = ours.get(&format!("{prefix}weight"))?.size();
+        (found != wanted).then(|| {
+            format!(
+                "fc6 and fc7 start anew: `{classifier}weight` of the backbone is {found:?} and the settings want {wanted:?} \
+                 (roi.hidden = 4096 and roi.resolution = 7 take VGG16's own)"
+            )
+        })
+    })
 }
 
 /// The tensor of this name, or what a convolution with a bias of its own (folded batch norm) has in its place.

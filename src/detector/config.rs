@@ -254,7 +254,8 @@ impl DetectorConfig {
             return refuse("anchors.sizes", format!("{} lists", self.anchors.sizes.len()), &rule);
         }
         let per_level = self.anchors.sizes[0].len();
-        let even = self.anchors.sizes.iter().all(|s| s.len() == per_level && s.iter().all(|&v| v > 0.0));
+        let even =
+            self.anchors.sizes.iter().all(|s| s.len() == per_level && s.iter().all(|&v| 0.0 < v && v.is_finite()));
         if per_level == 0 || !even {
             return refuse(
                 "anchors.sizes",
@@ -262,21 +263,58 @@ impl DetectorConfig {
                 "levels need equally many positive sizes",
             );
         }
-        if self.anchors.ratios.is_empty() || self.anchors.ratios.iter().any(|&r| r <= 0.0) {
-            return refuse(
-                "anchors.ratios",
-                format!("{:?}", self.anchors.ratios),
-                "at least one positive ratio is needed",
-            );
-        }
-        if self.roi.resolution < 1 || !(0.0..1.0).contains(&self.roi.dropout) {
-            return refuse("roi", format!("{:?}", self.roi), "resolution is at least 1 and dropout in 0..1");
-        }
-        if self.architecture.has_pyramid() && self.pyramid_channels < 1 {
-            return refuse("pyramid_channels", self.pyramid_channels.to_string(), "a pyramid needs channels");
-        }
-        Ok(())
+        let unfit = self.numbers().into_iter().find(|number| !number.fits);
+        unfit.map_or(Ok(()), |Number { key, value, rule, .. }| refuse(key, value, rule))
     }
+
+    /// Whether the box head is two fully connected layers; else it is conv5.
+    fn has_fully_connected_head(&self) -> bool {
+        self.architecture.has_pyramid() || self.architecture == Architecture::Vgg16
+    }
+
+    /// Every number that stands for itself, with what it must be.
+    fn numbers(&self) -> Vec<Number> {
+        fn number(key: &'static str, value: impl std::fmt::Debug, fits: bool, rule: &'static str) -> Number {
+            Number { key, value: format!("{value:?}"), fits, rule }
+        }
+        let share = |key, value: f64| number(key, value, (0.0..=1.0).contains(&value), "it lies in 0..=1");
+        let count = |key, value: i64| number(key, value, 1 <= value, "it must be at least 1");
+        let limit = |key, value: usize| number(key, value, 1 <= value, "it must be at least 1");
+        let size = |key, value: f64, rule| number(key, value, 0.0 <= value && value.is_finite(), rule);
+        let Self { anchors, rpn, roi, detection, .. } = self;
+        let ratios = !anchors.ratios.is_empty() && anchors.ratios.iter().all(|&r| 0.0 < r && r.is_finite());
+        let mut numbers = vec![
+            size("batch_norm_eps", self.batch_norm_eps, "it is added to a variance and must be 0 or a little more"),
+            number("anchors.ratios", &anchors.ratios, ratios, "at least one positive ratio is needed"),
+            limit("rpn.train.pre_nms", rpn.train.pre_nms),
+            limit("rpn.train.post_nms", rpn.train.post_nms),
+            limit("rpn.test.pre_nms", rpn.test.pre_nms),
+            limit("rpn.test.post_nms", rpn.test.post_nms),
+            share("rpn.nms_iou", rpn.nms_iou),
+            size("rpn.min_size", rpn.min_size, "it is a side in pixels and must be 0 or more"),
+            count("roi.resolution", roi.resolution),
+            count("roi.sampling_ratio", roi.sampling_ratio),
+            number("roi.dropout", roi.dropout, (0.0..1.0).contains(&roi.dropout), "it is at least 0 and below 1"),
+            share("detection.score_threshold", detection.score_threshold),
+            share("detection.nms_iou", detection.nms_iou),
+            limit("detection.max_detections", detection.max_detections),
+        ];
+        if self.has_fully_connected_head() {
+            numbers.push(count("roi.hidden", roi.hidden));
+        }
+        if self.architecture.has_pyramid() {
+            numbers.push(count("pyramid_channels", self.pyramid_channels));
+        }
+        numbers
+    }
+}
+
+/// A setting as it is refused.
+struct Number {
+    key: &'static str,
+    value: String,
+    fits: bool,
+    rule: &'static str,
 }
 
 const ROI: RoiHeadConfig = RoiHeadConfig { resolution: 7, sampling_ratio: 2, hidden: 1024, dropout: 0.0 };
@@ -361,7 +399,27 @@ mod tests {
         check(|c| c.longer_side_cap = 20, "longer_side_cap");
         check(|c| c.anchors.sizes.truncate(2), "5 feature levels");
         check(|c| c.anchors.sizes[1].clear(), "anchors.sizes");
+        check(|c| c.anchors.sizes[1][0] = f64::INFINITY, "anchors.sizes");
         check(|c| c.anchors.ratios.clear(), "anchors.ratios");
+        check(|c| c.anchors.ratios[0] = f64::NAN, "anchors.ratios");
+        check(|c| c.anchors.ratios[0] = -1.0, "anchors.ratios");
+        check(|c| c.batch_norm_eps = -1e-5, "batch_norm_eps is -1e-5");
+        check(|c| c.batch_norm_eps = f64::NAN, "batch_norm_eps");
+        check(|c| c.rpn.train.pre_nms = 0, "rpn.train.pre_nms");
+        check(|c| c.rpn.train.post_nms = 0, "rpn.train.post_nms");
+        check(|c| c.rpn.test.pre_nms = 0, "rpn.test.pre_nms");
+        check(|c| c.rpn.test.post_nms = 0, "rpn.test.post_nms");
+        check(|c| c.rpn.nms_iou = 1.1, "rpn.nms_iou is 1.1");
+        check(|c| c.rpn.nms_iou = f64::NAN, "rpn.nms_iou");
+        check(|c| c.rpn.min_size = -1.0, "rpn.min_size");
+        check(|c| c.roi.resolution = 0, "roi.resolution");
+        check(|c| c.roi.sampling_ratio = 0, "roi.sampling_ratio");
+        check(|c| c.roi.hidden = 0, "roi.hidden");
+        check(|c| c.roi.dropout = 1.0, "roi.dropout");
+        check(|c| c.pyramid_channels = 0, "pyramid_channels");
+        check(|c| c.detection.score_threshold = -0.1, "detection.score_threshold");
+        check(|c| c.detection.nms_iou = 50.0, "detection.nms_iou");
+        check(|c| c.detection.max_detections = 0, "detection.max_detections");
         let message = DetectorConfig::preset("resnet51").unwrap_err().to_string();
         assert!(message.contains("resnet50-half-fpn"), "{message}");
     }

@@ -29,6 +29,9 @@ pub enum DetectorError {
     WrongShape { name: String, expected: Vec<i64>, found: Vec<i64> },
     #[error("tensor {name} holds NaN or infinity; the weights are damaged, take an earlier checkpoint")]
     NotFinite { name: String },
+    // `cause`, not `source`: it stands in the message, and whoever prints the chain should not print it twice.
+    #[error("{}: {cause}", path.display())]
+    InFile { path: PathBuf, cause: Box<Self> },
     #[error("a training batch needs at least one picture")]
     EmptyBatch,
     #[error(transparent)]
@@ -41,6 +44,19 @@ impl DetectorError {
     /// A file that could not be read or written.
     pub fn file(path: &Path, what: impl std::fmt::Display, advice: &'static str) -> Self {
         Self::File { path: path.to_path_buf(), what: what.to_string(), advice }
+    }
+
+    /// For `map_err`: what is wrong with the tensors, with the file that they came from. Any other error stays as it is.
+    pub fn in_file(path: &Path) -> impl FnOnce(Self) -> Self {
+        let path = path.to_path_buf();
+        move |error| match error {
+            Self::WrongArchitecture { .. }
+            | Self::MissingTensors { .. }
+            | Self::ExtraTensors { .. }
+            | Self::WrongShape { .. }
+            | Self::NotFinite { .. } => Self::InFile { path, cause: Box::new(error) },
+            other => other,
+        }
     }
 }
 

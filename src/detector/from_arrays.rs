@@ -1,6 +1,6 @@
 //! Weights of other programs -> a detector. Must not know which file they came from.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tch::{Device, Tensor};
 
@@ -8,19 +8,20 @@ use super::weights::NamedArray;
 use super::{Detector, DetectorConfig, DetectorError};
 
 impl Detector {
-    /// A detector on the CPU with these weights, under torchvision's names. With `fill`, tensors that are not among them start anew;
-    /// without it they are an error. Returns how many started anew too.
+    /// A detector on the CPU with these weights, under torchvision's names. Tensors under one of the prefixes `anew` that are not
+    /// among them start anew; any other that is missing is an error. Returns how many started anew too.
     pub fn from_arrays(
         config: &DetectorConfig,
         arrays: &[NamedArray],
-        fill: bool,
+        anew: &[&str],
     ) -> Result<(Self, usize), DetectorError> {
         let mut state: HashMap<String, Tensor> = HashMap::new();
-        let mut started_anew = 0;
-        if fill {
-            state.extend(Self::new(config, Device::Cpu, 0)?.state());
-            started_anew = state.keys().filter(|name| !arrays.iter().any(|a| &a.name == *name)).count();
+        if !anew.is_empty() {
+            let given: HashSet<&str> = arrays.iter().map(|a| a.name.as_str()).collect();
+            let starts = |name: &str| anew.iter().any(|prefix| name.starts_with(prefix)) && !given.contains(name);
+            state.extend(Self::new(config, Device::Cpu, 0)?.state().into_iter().filter(|(name, _)| starts(name)));
         }
+        let started_anew = state.len();
         for array in arrays {
             let shape: Vec<i64> = array.shape.iter().map(|&side| side as i64).collect();
             state.insert(array.name.clone(), Tensor::from_slice(&array.data).reshape(shape));

@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 use super::backbone::Backbone;
 use super::config::{DetectionConfig, Precision};
 use super::parameters::{Builder, Parameter, Source};
-use super::postprocess::{self, LabelledDetection};
+use super::postprocess::{self, FACE_LABEL, LabelledDetection};
 use super::roi_features;
 use super::roi_head::RoiHead;
 use super::roi_loss::{Candidates, RoiBatch};
@@ -78,14 +78,13 @@ impl Detector {
     fn build(config: &DetectorConfig, device: Device, source: Source) -> Result<Self, DetectorError> {
         config.validate()?;
         guarded("building the network", || {
-            tch::no_grad(|| {
-                let mut builder = Builder::new(source, device);
-                let backbone = Backbone::new(&mut builder, config);
-                let rpn = Rpn::new(&mut builder, config, backbone.channels());
-                let roi = RoiHead::new(&mut builder, config, backbone.channels());
-                let parameters = builder.finish(config.architecture.as_str())?;
-                Ok(Self { config: config.clone(), device, parameters, backbone, rpn, roi })
-            })
+            let _guard = tch::no_grad_guard();
+            let mut builder = Builder::new(source, device);
+            let backbone = Backbone::new(&mut builder, config);
+            let rpn = Rpn::new(&mut builder, config, backbone.channels());
+            let roi = RoiHead::new(&mut builder, config, backbone.channels());
+            let parameters = builder.finish(config.architecture.as_str())?;
+            Ok(Self { config: config.clone(), device, parameters, backbone, rpn, roi })
         })
     }
 
@@ -166,25 +165,34 @@ impl Detector {
         sampler: &SamplerConfig,
     ) -> Vec<Draw> {
         let all: Vec<Draw> = candidates.iter().map(Candidates::all).collect();
-        let losses = tch::no_grad(|| {
+        let losses = {
+            let _guard = tch::no_grad_guard();
             let rois = roi_batch(candidates, truths, &all, self.device);
             rois.loss_of_each(&self.roi.forward(maps, &rois.rois, padded, None))
-        });
+        };
         let of_image = candidates.iter().zip(&all).zip(&losses);
         of_image.map(|((c, all), losses)| c.hardest(all, losses, sampler)).collect()
     }
 
-    /// Faces in a photograph, in its own pixels, best first.
+    /// Faces in a photograph, in its own pixels, best first. Other classes, which weights of others may know, are left out.
     pub fn detect(&self, image: &RgbImage) -> Result<Vec<Detection>, DetectorError> {
+        let found = self.detect_labelled(image)?;
+        Ok(found.into_iter().filter(|d| d.label == FACE_LABEL).map(|d| d.detection).collect())
+    }
+
+    /// As [`Detector::detect`], with all classes.
+    pub fn detect_labelled(&self, image: &RgbImage) -> Result<Vec<LabelledDetection>, DetectorError> {
         let prepared = NetworkImage::prepare(image, &self.config)?;
-        let found = self.detect_prepared(&[&prepared])?;
-        Ok(found.into_iter().flatten().map(|d| d.detection).collect())
+        Ok(self.detect_prepared(&[&prepared])?.remove(0))
     }
 
     /// Detections of each prepared picture, in pixels of its photograph, best first. Pictures of one batch are padded to the
     /// largest.
     pub fn detect_prepared(&self, images: &[&NetworkImage]) -> Result<Vec<Vec<LabelledDetection>>, DetectorError> {
-        let found = guarded("detecting", || tch::no_grad(|| self.detect_unguarded(images)))?;
+        let found = guarded("detecting", || {
+            let _guard = tch::no_grad_guard();
+            self.detect_unguarded(images)
+        })?;
         Ok(found.into_iter().map(|image| image.detections.into_iter().map(|(found, _)| found).collect()).collect())
     }
 
@@ -195,21 +203,22 @@ impl Detector {
     ) -> Result<Vec<(Detection, Option<RoiFeature>)>, DetectorError> {
         let prepared = NetworkImage::prepare(image, &self.config)?;
         guarded("detecting", || {
-            tch::no_grad(|| {
-                let found = self.detect_unguarded(&[&prepared])?.remove(0);
-                let rows: Vec<i64> = found.detections.iter().map(|(_, proposal)| *proposal as i64).collect();
-                let rows = Tensor::from_slice(&rows).to_device(self.device);
-                let features = roi_features::short(&found.features.index_select(0, &rows));
-                Ok(found.detections.iter().zip(features).map(|((found, _), f)| (found.detection, f)).collect())
-            })
+            let _guard = tch::no_grad_guard();
+            let mut found = self.detect_unguarded(&[&prepared])?.remove(0);
+            found.detections.retain(|(found, _)| found.label == FACE_LABEL);
+            let rows: Vec<i64> = found.detections.iter().map(|(_, proposal)| *proposal as i64).collect();
+            let rows = Tensor::from_slice(&rows).to_device(self.device);
+            let features = roi_features::short(&found.features.index_select(0, &rows));
+            Ok(found.detections.iter().zip(features).map(|((found, _), f)| (found.detection, f)).collect())
         })
     }
 
     /// What the backbone's stages (conv2_x onwards, `[1, C, H, W]` each) see in a prepared picture, to compare or inspect weights.
     pub fn stage_features(&self, image: &NetworkImage) -> Result<Vec<Tensor>, DetectorError> {
         guarded("computing features", || {
+            let _guard = tch::no_grad_guard();
             let x = transform::batch(&[image], self.config.flavour, self.device)?;
-            Ok(tch::no_grad(|| self.backbone.stages(&x)))
+            Ok(self.backbone.stages(&x))
         })
     }
 
@@ -250,6 +259,8 @@ fn roi_batch(candidates: &[Candidates], truths: &[Truth], drawn: &[Draw], device
 }
 
 /// libtorch reports trouble (out of memory, a device gone) as panics; here they become errors.
+///
+/// Invariant: inside, gradients are turned off by `no_grad_guard` and never by `tch::no_grad`, which leaves them off after a panic.
 pub(super) fn guarded<T>(
     during: &'static str,
     f: impl FnOnce() -> Result<T, DetectorError>,

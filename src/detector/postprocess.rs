@@ -16,7 +16,10 @@ use crate::domain::Detection;
 /// Detections with a shorter side (network pixels) are dropped, as in torchvision.
 const MIN_SIDE: f32 = 1e-2;
 
-/// A detection with its class: 1 is a face, or whatever the weights' classes are.
+/// The class that is a face in Quarry's own detectors.
+pub const FACE_LABEL: i64 = 1;
+
+/// A detection with its class: [`FACE_LABEL`] is a face, or whatever the weights' classes are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LabelledDetection {
     pub detection: Detection,

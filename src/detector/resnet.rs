@@ -188,7 +188,22 @@ impl BlockPlan {
     }
 }
 
-/// Runs `f`, recording nothing for gradients if `frozen`.
+/// Runs `f`, recording nothing for gradients if `frozen`. Afterwards they are recorded as before, also if `f` panics.
 pub(super) fn without_gradient_if<T>(frozen: bool, f: impl FnOnce() -> T) -> T {
-    if frozen { tch::no_grad(f) } else { f() }
+    let _guard = frozen.then(tch::no_grad_guard);
+    f()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gradients_are_recorded_again_after_a_panic() {
+        let weight = Tensor::from_slice(&[1.0_f32]).set_requires_grad(true);
+        let records = || (&weight * 2.0).requires_grad();
+        assert!(!without_gradient_if(true, records) && without_gradient_if(false, records) && records());
+        let panicked = std::panic::catch_unwind(|| without_gradient_if(true, || panic!("CUDA out of memory")));
+        assert!(panicked.is_err() && records());
+    }
 }

@@ -81,14 +81,13 @@ impl Rpn {
 
     /// Proposals `[P, 4]` of each image, best first, inside its `size` (width, height). No gradient flows through them.
     pub fn proposals(&self, output: &RpnOutput, sizes: &[(u32, u32)], limits: RpnLimits) -> Vec<Tensor> {
-        tch::no_grad(|| {
-            let of_image = |(k, &size): (usize, &(u32, u32))| {
-                let logits = output.logits.select(0, k as i64);
-                let codes = output.codes.select(0, k as i64);
-                self.proposals_of_image(output, &logits, &codes, size, limits)
-            };
-            sizes.iter().enumerate().map(of_image).collect()
-        })
+        let _guard = tch::no_grad_guard();
+        let of_image = |(k, &size): (usize, &(u32, u32))| {
+            let logits = output.logits.select(0, k as i64);
+            let codes = output.codes.select(0, k as i64);
+            self.proposals_of_image(output, &logits, &codes, size, limits)
+        };
+        sizes.iter().enumerate().map(of_image).collect()
     }
 
     fn proposals_of_image(

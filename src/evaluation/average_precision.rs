@@ -18,6 +18,8 @@ pub struct ApImage {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ApGroundTruth {
     pub bbox: BoundingBox,
+    /// In square pixels, by which its size is told: an annotation's own `area` (COCO's is the mask's), else the box's.
+    pub area: f64,
     /// Neither found nor missed counts.
     pub ignored: bool,
     /// Ignored, and a region of many: several detections may fall on it, and overlap is relative to the detection's area.
@@ -27,8 +29,10 @@ pub struct ApGroundTruth {
 impl ApImage {
     /// Annotations that are ignored are taken as COCO's crowd regions, which is what WIDER FACE's and COCO's importers mark.
     pub fn new(annotations: &[Annotation], detections: &[Detection]) -> Self {
-        let truth =
-            |a: &Annotation| ApGroundTruth { bbox: a.shape.bounding_box(), ignored: a.ignored, crowd: a.ignored };
+        let truth = |a: &Annotation| {
+            let bbox = a.shape.bounding_box();
+            ApGroundTruth { bbox, area: bbox.area(), ignored: a.ignored, crowd: a.ignored }
+        };
         Self {
             ground_truth: annotations.iter().map(truth).collect(),
             detections: detections.iter().map(|d| (d.bbox, f64::from(d.score))).collect(),
@@ -49,6 +53,20 @@ pub struct AveragePrecision {
     pub medium: Option<f64>,
     /// Area above 96 x 96.
     pub large: Option<f64>,
+}
+
+impl AveragePrecision {
+    /// The names of [`Self::values`], as metrics of a round are called.
+    pub const NAMES: [&'static str; 6] = ["ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"];
+
+    pub fn values(&self) -> [Option<f64>; 6] {
+        [self.ap, self.ap50, self.ap75, self.small, self.medium, self.large]
+    }
+
+    /// From values in the order of [`Self::NAMES`].
+    pub fn from_values([ap, ap50, ap75, small, medium, large]: [Option<f64>; 6]) -> Self {
+        Self { ap, ap50, ap75, small, medium, large }
+    }
 }
 
 const IOU_THRESHOLDS: usize = 10;
@@ -105,8 +123,8 @@ fn at_threshold(images: &[ApImage], threshold: f64, size: (f64, f64)) -> Option<
     Some(interpolated(&scored, faces))
 }
 
-fn outside(b: &BoundingBox, (low, high): (f64, f64)) -> bool {
-    b.area() < low || high < b.area()
+fn outside(area: f64, (low, high): (f64, f64)) -> bool {
+    area < low || high < area
 }
 
 fn overlap(detection: &BoundingBox, truth: &ApGroundTruth) -> f64 {
@@ -120,7 +138,7 @@ fn overlap(detection: &BoundingBox, truth: &ApGroundTruth) -> f64 {
 /// `evaluateImg`: adds the image's detections to `scored` and returns its number of faces that count.
 fn match_one(image: &ApImage, threshold: f64, size: (f64, f64), scored: &mut Vec<Scored>) -> usize {
     let mut truth: Vec<(ApGroundTruth, bool)> =
-        image.ground_truth.iter().map(|t| (*t, t.ignored || t.crowd || outside(&t.bbox, size))).collect();
+        image.ground_truth.iter().map(|t| (*t, t.ignored || t.crowd || outside(t.area, size))).collect();
     truth.sort_by_key(|t| t.1); // those that count first; stable
     let mut taken = vec![false; truth.len()];
     for (bbox, score) in &image.detections {
@@ -146,7 +164,7 @@ fn match_one(image: &ApImage, threshold: f64, size: (f64, f64), scored: &mut Vec
                     scored.push((*score, true));
                 }
             }
-            None if outside(bbox, size) => {}
+            None if outside(bbox.area(), size) => {}
             None => scored.push((*score, false)),
         }
     }
@@ -173,7 +191,12 @@ mod tests {
     use super::*;
 
     fn face(x: f64, side: f64) -> ApGroundTruth {
-        ApGroundTruth { bbox: BoundingBox::from_xywh(x, 0.0, side, side), ignored: false, crowd: false }
+        ApGroundTruth {
+            bbox: BoundingBox::from_xywh(x, 0.0, side, side),
+            area: side * side,
+            ignored: false,
+            crowd: false,
+        }
     }
 
     /// Boxes `(x, width, height, score)` at y = 0.
@@ -240,9 +263,23 @@ mod tests {
     }
 
     #[test]
+    fn a_face_has_the_size_of_its_own_area() {
+        // A box of 40 x 40 whose mask has 900 pixels is small.
+        let masked = ApGroundTruth { area: 900.0, ..face(0.0, 40.0) };
+        let ap = average_precision(&[image(&[masked], &[(0.0, 40.0, 40.0, 0.9)])]);
+        near(ap.small, 1.0);
+        assert_eq!(ap.medium, None);
+        assert_eq!(AveragePrecision::from_values(ap.values()), ap);
+    }
+
+    #[test]
     fn ignored_faces_neither_help_nor_hurt_and_crowds_take_many() {
-        let crowd =
-            ApGroundTruth { bbox: BoundingBox::from_xywh(500.0, 0.0, 300.0, 300.0), ignored: true, crowd: true };
+        let crowd = ApGroundTruth {
+            bbox: BoundingBox::from_xywh(500.0, 0.0, 300.0, 300.0),
+            area: 90_000.0,
+            ignored: true,
+            crowd: true,
+        };
         let inside = [(510.0, 30.0, 30.0, 0.95), (560.0, 30.0, 30.0, 0.94), (0.0, 50.0, 50.0, 0.5)];
         near(average_precision(&[image(&[crowd, face(0.0, 50.0)], &inside)]).ap, 1.0);
     }

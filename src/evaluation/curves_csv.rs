@@ -1,5 +1,6 @@
 //! Curves as CSV, one row a point, for spreadsheets and papers. Must not know files.
 
+use super::plot_curve::PlotCurve;
 use super::roc::RocCurve;
 
 /// `curve,threshold,false_positives,discrete_tpr,continuous_tpr`, every number with all its digits. The point without any
@@ -15,6 +16,24 @@ pub fn curves_csv<'a>(curves: impl IntoIterator<Item = (&'a str, &'a RocCurve)>)
             let (discrete, continuous) = (p.discrete / faces, p.continuous / faces);
             // Writing to a string cannot fail.
             let _ = writeln!(out, "{label},{threshold},{},{discrete},{continuous}", p.false_positives);
+        }
+    }
+    out
+}
+
+/// Rows below those of [`curves_csv`]: curves of others as `(name, discrete, continuous)`. The two have points of their own, so each row
+/// leaves one rate empty.
+pub fn others_csv<'a>(curves: impl IntoIterator<Item = (&'a str, &'a PlotCurve, &'a PlotCurve)>) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    for (label, discrete, continuous) in curves {
+        let label = quoted(label);
+        for (curve, before, after) in [(discrete, "", ","), (continuous, ",", "")] {
+            for p in &curve.points {
+                let threshold = p.threshold.map_or(String::new(), |t| t.to_string());
+                // Writing to a string cannot fail.
+                let _ = writeln!(out, "{label},{threshold},{},{before}{}{after}", p.false_positives, p.rate);
+            }
         }
     }
     out

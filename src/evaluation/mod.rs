@@ -3,11 +3,14 @@
 //! precision for other datasets. Pure: must not know pixels' colours, tensors, the database or the window.
 
 pub mod average_precision;
+pub mod axes;
+mod column_classes;
 mod curves_csv;
 mod ellipse_painter;
 pub mod fddb_text;
 pub mod figure;
 mod folds;
+mod growing_problem;
 mod matching;
 mod official_assignment;
 mod optimal_assignment;
@@ -23,7 +26,7 @@ mod roc;
 pub mod roc_file;
 mod row_tops;
 
-pub use curves_csv::curves_csv;
+pub use curves_csv::{curves_csv, others_csv};
 pub use folds::{FoldCurves, FoldSpread, Spread};
 pub use matching::{ImageOutcome, Matching, NO_DETECTIONS, Step, match_image};
 pub use overlap::pair_without_pixels;

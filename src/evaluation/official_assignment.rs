@@ -1,8 +1,13 @@
 //! The official program's assignment solver (`fddb_spec.md`, section 7). It is NOT always optimal, and the published curves were
 //! made with it: follow the specification, not a textbook. Must not know regions, scores or images.
 
+use super::row_tops::CLEARLY_APART;
+
 /// Two sums this close count as equal: the original's constant.
 const EPS: f64 = 1e-15;
+
+/// What a few roundings of numbers up to 1 add up to at most.
+const NOISE: f64 = 9e-16;
 
 /// Overlaps of `rows` x `columns`, `rows <= columns`, stored row by row.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +52,10 @@ pub struct Assignment {
     pub column_of_row: Vec<Option<usize>>,
     /// Whether rounding took a star away on the way; then a reduced problem need not have the result of the whole one.
     pub lost_a_star: bool,
+    /// How often the cover was changed.
+    pub relabels: u32,
+    /// Whether a decision hung on a difference that rounding could have made.
+    pub close_call: bool,
 }
 
 /// Which side starts as the cover: `Rows` where the sum of row maxima is at most that of the column maxima.
@@ -70,7 +79,8 @@ pub fn solve(r: &Overlaps, cover: Cover) -> Assignment {
         while solver.grow_any() {}
         solver.relabel()
     } {}
-    Assignment { column_of_row: solver.star_of_row, lost_a_star: solver.lost_a_star }
+    let Solver { star_of_row, lost_a_star, relabels, close_call, .. } = solver;
+    Assignment { column_of_row: star_of_row, lost_a_star, relabels, close_call }
 }
 
 struct Solver<'a> {
@@ -83,6 +93,8 @@ struct Solver<'a> {
     star_of_column: Vec<Option<usize>>,
     seen: Vec<bool>,
     lost_a_star: bool,
+    relabels: u32,
+    close_call: bool,
 }
 
 impl<'a> Solver<'a> {
@@ -101,6 +113,8 @@ impl<'a> Solver<'a> {
             star_of_column: vec![None; n],
             seen: vec![false; m],
             lost_a_star: false,
+            relabels: 0,
+            close_call: false,
         };
         solver.refresh_tight();
         solver
@@ -112,12 +126,16 @@ impl<'a> Solver<'a> {
 
     fn refresh_tight(&mut self) {
         let n = self.r.columns.max(1);
+        let mut close = false;
         let rows = self.tight.chunks_exact_mut(n).zip(self.r.values.chunks_exact(n)).zip(&self.u);
         for ((tight, values), &u) in rows {
             for ((t, &r), &v) in tight.iter_mut().zip(values).zip(&self.v) {
-                *t = ((u + v) - r).abs() < EPS;
+                let slack = ((u + v) - r).abs();
+                *t = slack < EPS;
+                close |= NOISE < slack && slack < CLEARLY_APART;
             }
         }
+        self.close_call |= close;
     }
 
     fn star(&mut self, i: usize, j: usize) {
@@ -203,7 +221,9 @@ impl<'a> Solver<'a> {
             self.seen.iter().zip(&mut self.u).filter(|(s, _)| **s).for_each(|(_, u)| *u += q);
             essential.iter().zip(&mut self.v).filter(|(e, _)| !**e).for_each(|(_, v)| *v -= q);
         } else {
-            let q = unseen_rows().fold(d, f64::min);
+            let least = unseen_rows().fold(f64::INFINITY, f64::min);
+            let (q, apart) = (d.min(least), (d - least).abs());
+            self.close_call |= apart < CLEARLY_APART;
             self.seen.iter().zip(&mut self.u).filter(|(s, _)| !**s).for_each(|(_, u)| *u -= q);
             essential.iter().zip(&mut self.v).filter(|(e, _)| **e).for_each(|(_, v)| *v += q);
         }
@@ -211,6 +231,7 @@ impl<'a> Solver<'a> {
             // The original would repeat this step for ever.
             return false;
         }
+        self.relabels += 1;
         self.refresh_tight();
         self.drop_loose_stars();
         true

@@ -8,23 +8,93 @@ pub type Rgb = [u8; 3];
 pub const COLOURS: [Rgb; 7] =
     [[0, 114, 178], [213, 94, 0], [0, 158, 115], [204, 121, 167], [86, 180, 233], [230, 159, 0], [64, 64, 64]];
 
-/// Lengths of strokes and gaps in points; empty is a solid line.
-pub const DASHES: [&[u32]; 4] = [&[], &[8, 4], &[2, 3], &[10, 3, 2, 3]];
+/// Lengths of strokes and gaps in points; empty is a solid line. The nearer in number, the less alike.
+pub const DASHES: [&[u32]; 24] = [
+    &[],
+    &[8, 4],
+    &[2, 3],
+    &[10, 3, 2, 3],
+    &[16, 4],
+    &[4, 4],
+    &[10, 3, 2, 3, 2, 3],
+    &[2, 7],
+    &[14, 3, 6, 3],
+    &[6, 3, 6, 3, 2, 3],
+    &[24, 5],
+    &[14, 3, 2, 3, 2, 3, 2, 3],
+    &[8, 9],
+    &[4, 9],
+    &[16, 9],
+    &[22, 3, 2, 3],
+    &[4, 3, 2, 3],
+    &[22, 3, 8, 3],
+    &[8, 3, 8, 9],
+    &[2, 3, 2, 9],
+    &[4, 3, 4, 9],
+    &[16, 3, 16, 9],
+    &[24, 9, 2, 9],
+    &[10, 3, 4, 3, 4, 3],
+];
 
-/// Colour of published curves, which stand behind one's own.
+/// Colour of others' curves, which stand behind one's own.
 pub const PUBLISHED: Rgb = [140, 140, 140];
 
 /// How a curve is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CurveStyle {
-    pub colour: Rgb,
+    /// A number of the palette's colours; `None` for curves of others.
+    pub colour: Option<usize>,
     pub dash: &'static [u32],
+    /// A part of another curve, as a fold's is.
+    pub thin: bool,
 }
 
-/// The style of the curve with this number (a round's number, or a fold's): the same wherever it is shown. Curves that share a
-/// colour differ in dash: 28 styles, because 7 and 4 have no common divisor.
-pub fn curve_style(number: usize) -> CurveStyle {
-    CurveStyle { colour: COLOURS[number % COLOURS.len()], dash: DASHES[number % DASHES.len()] }
+/// The style of one's own curve with this colour and this dash, by number.
+pub fn curve_style(colour: usize, dash: usize) -> CurveStyle {
+    CurveStyle { colour: Some(colour), dash: DASHES[dash % DASHES.len()], thin: false }
+}
+
+/// The style of the imported curve with this number: never solid, which is one's own.
+pub fn imported_style(number: usize) -> CurveStyle {
+    CurveStyle { colour: None, dash: DASHES[1 + number % (DASHES.len() - 1)], thin: true }
+}
+
+impl CurveStyle {
+    /// On white paper.
+    pub fn rgb(&self) -> Rgb {
+        self.colour.map_or(PUBLISHED, |number| COLOURS[number % COLOURS.len()])
+    }
+}
+
+/// Where a dashed line's strokes begin and end. `line` is in the units of `dash`.
+pub fn strokes(line: &[(f64, f64)], dash: &[u32], unit: f64) -> Vec<Vec<(f64, f64)>> {
+    if dash.is_empty() || line.len() < 2 {
+        return vec![line.to_vec()];
+    }
+    let pattern: Vec<f64> = dash.iter().map(|d| f64::from(*d) * unit).collect();
+    let (mut part, mut left) = (0, pattern[0]);
+    let mut strokes = vec![vec![line[0]]];
+    for pair in line.windows(2) {
+        let ((ax, ay), (bx, by)) = (pair[0], pair[1]);
+        let length = (bx - ax).hypot(by - ay);
+        let mut done = 0.0;
+        while left < length - done {
+            done += left;
+            let at = (ax + (bx - ax) * done / length, ay + (by - ay) * done / length);
+            if part % 2 == 0 {
+                strokes.last_mut().into_iter().for_each(|stroke| stroke.push(at));
+            } else {
+                strokes.push(vec![at]);
+            }
+            part = (part + 1) % pattern.len();
+            left = pattern[part];
+        }
+        left -= length - done;
+        if part % 2 == 0 {
+            strokes.last_mut().into_iter().for_each(|stroke| stroke.push((bx, by)));
+        }
+    }
+    strokes
 }
 
 #[cfg(test)]
@@ -32,11 +102,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_28_styles_differ_and_neighbours_differ_without_colour() {
-        let styles: Vec<CurveStyle> = (0..28).map(curve_style).collect();
-        for (k, a) in styles.iter().enumerate() {
-            assert!(styles[..k].iter().all(|b| b != a), "{k}");
-            assert!(k == 0 || styles[k - 1].dash != a.dash, "{k}");
+    fn every_dash_is_its_own() {
+        for (k, a) in DASHES.iter().enumerate() {
+            assert!(DASHES[..k].iter().all(|b| b != a), "{k}");
+            assert!(a.len() % 2 == 0, "{k}: strokes and gaps");
         }
+    }
+
+    #[test]
+    fn dashes_run_through_corners() {
+        let line = [(0.0, 0.0), (3.0, 0.0), (3.0, 4.0)];
+        assert_eq!(strokes(&line, &[], 1.0), [line.to_vec()]);
+        let cut = strokes(&line, &[2, 3], 1.0);
+        assert_eq!(cut, [vec![(0.0, 0.0), (2.0, 0.0)], vec![(3.0, 2.0), (3.0, 4.0)]]);
     }
 }

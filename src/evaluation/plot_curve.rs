@@ -44,11 +44,10 @@ pub const TABLE_FALSE_POSITIVES: [u64; 6] = [50, 100, 200, 500, 1000, 2000];
 impl PlotCurve {
     /// The points in any order; they are sorted by false positives, then by falling threshold, else by rising rate.
     pub fn new(mut points: Vec<CurvePoint>) -> Self {
+        // No threshold is the highest: none of the detections counts there.
+        let threshold = |p: &CurvePoint| p.threshold.unwrap_or(f64::INFINITY);
         points.sort_by(|a, b| {
-            let by_threshold = match (a.threshold, b.threshold) {
-                (Some(a), Some(b)) => b.total_cmp(&a),
-                _ => std::cmp::Ordering::Equal,
-            };
+            let by_threshold = threshold(b).total_cmp(&threshold(a));
             a.false_positives.total_cmp(&b.false_positives).then(by_threshold).then(a.rate.total_cmp(&b.rate))
         });
         Self { points }
@@ -68,27 +67,10 @@ impl PlotCurve {
         Self { points: points.collect() }
     }
 
-    /// The rate at the last point with at most `fp` false positives; a curve that ends earlier keeps its last value. `None` where
-    /// the curve starts later.
+    /// The rate at the last point with at most `fp` false positives, which need not rise all along; a curve that ends earlier keeps
+    /// its last value. `None` where the curve starts later.
     pub fn rate_at(&self, fp: f64) -> Option<f64> {
-        let end = self.points.partition_point(|p| p.false_positives <= fp);
-        end.checked_sub(1).map(|k| self.points[k].rate)
-    }
-
-    /// The rates at `TABLE_FALSE_POSITIVES`.
-    pub fn table(&self) -> [Option<f64>; 6] {
-        TABLE_FALSE_POSITIVES.map(|fp| self.rate_at(fp as f64))
-    }
-
-    /// The point closest in false positives; between equals the last.
-    pub fn nearest(&self, fp: f64) -> Option<&CurvePoint> {
-        let end = self.points.partition_point(|p| p.false_positives <= fp);
-        let (below, above) = (end.checked_sub(1).map(|k| &self.points[k]), self.points.get(end));
-        match (below, above) {
-            (Some(b), Some(a)) if a.false_positives - fp < fp - b.false_positives => Some(a),
-            (Some(b), _) => Some(b),
-            (None, above) => above,
-        }
+        self.points.iter().rev().find(|p| p.false_positives <= fp).map(|p| p.rate)
     }
 
     pub fn largest_false_positives(&self) -> f64 {
@@ -135,8 +117,21 @@ mod tests {
         let c = curve(&[(3.0, 0.5), (0.0, 0.2), (10.0, 0.6)]);
         assert_eq!([0.0, 2.9, 3.0, 99.0].map(|fp| c.rate_at(fp)), [Some(0.2), Some(0.2), Some(0.5), Some(0.6)]);
         assert_eq!(curve(&[(5.0, 0.1)]).rate_at(4.0), None);
-        assert_eq!(c.nearest(7.0).map(|p| p.rate), Some(0.6));
-        assert_eq!(c.nearest(6.0).map(|p| p.rate), Some(0.5));
+        // The official solver may find a face more and lose a false positive when a detection enters.
+        let point = |false_positives, rate| CurvePoint { false_positives, rate, threshold: None };
+        let back = PlotCurve { points: vec![point(0.0, 0.1), point(3.0, 0.2), point(2.0, 0.4), point(5.0, 0.5)] };
+        assert_eq!([2.0, 3.0, 4.0].map(|fp| back.rate_at(fp)), [Some(0.4); 3]);
+    }
+
+    /// Points with and without threshold have one order, whatever order they come in.
+    #[test]
+    fn points_without_threshold_come_first() {
+        let point = |rate, threshold| CurvePoint { false_positives: 0.0, rate, threshold };
+        let points = [point(0.0, None), point(0.3, Some(0.5)), point(0.2, Some(0.7)), point(0.1, None)];
+        let rates = |order: [usize; 4]| PlotCurve::new(order.map(|k| points[k]).to_vec()).points;
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1]] {
+            assert_eq!(rates(order).iter().map(|p| p.rate).collect::<Vec<_>>(), [0.0, 0.1, 0.2, 0.3], "{order:?}");
+        }
     }
 
     #[test]

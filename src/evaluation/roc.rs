@@ -145,9 +145,27 @@ impl RocCurve {
         self.rate(self.point_at(fp).map_or(0.0, |p| p.continuous))
     }
 
-    /// The point with the lowest threshold that has at most `fp` false positives.
+    /// The point with the lowest threshold that has at most `fp` false positives, which need not fall all along.
     pub fn point_at(&self, fp: u64) -> Option<&RocPoint> {
-        self.points.get(self.points.partition_point(|p| fp < p.false_positives))
+        self.points.iter().find(|p| p.false_positives <= fp)
+    }
+
+    /// At most about `count` points for drawing: of each number of false positives the one with the lowest threshold; the first, the
+    /// last, a quarter of `count` at the highest thresholds as a logarithmic axis shows them, the others evenly.
+    #[must_use]
+    pub fn thinned(&self, count: usize) -> Self {
+        let mut points: Vec<RocPoint> = Vec::new();
+        for point in &self.points {
+            if points.last().is_none_or(|last| last.false_positives != point.false_positives) {
+                points.push(*point);
+            }
+        }
+        if count < points.len() {
+            let (whole, step) = (points.len(), points.len().div_ceil((count * 3 / 4).max(1)));
+            let keep = |k: usize| k == 0 || whole - k <= count / 4 + 1 || k.is_multiple_of(step);
+            points = points.into_iter().enumerate().filter(|(k, _)| keep(*k)).map(|(_, point)| point).collect();
+        }
+        Self { faces: self.faces, points }
     }
 
     /// `DiscROC.txt` as the official program writes it: rate, false positives, threshold.
@@ -174,5 +192,36 @@ impl RocCurve {
             out.push('\n');
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve(points: impl Iterator<Item = (f64, u64, f64)>) -> RocCurve {
+        let point = |(threshold, false_positives, discrete)| RocPoint {
+            threshold,
+            false_positives,
+            discrete,
+            continuous: discrete,
+        };
+        RocCurve { faces: 10, points: points.map(point).collect() }
+    }
+
+    #[test]
+    fn the_lowest_threshold_within_the_false_positives_is_found() {
+        let back = curve([(0.1, 5, 9.0), (0.2, 2, 8.0), (0.3, 3, 6.0), (0.4, 0, 1.0)].into_iter());
+        assert_eq!([0, 2, 3, 4, 9].map(|fp| back.point_at(fp).unwrap().threshold), [0.4, 0.2, 0.2, 0.2, 0.1]);
+    }
+
+    #[test]
+    fn a_long_curve_is_thinned_but_keeps_its_ends() {
+        let short = curve([(0.1, 5, 9.0), (0.2, 5, 8.0), (0.4, 0, 1.0)].into_iter());
+        assert_eq!(short.thinned(100).points, [short.points[0], short.points[2]]);
+        let long = curve((0..50_000_u64).map(|k| (k as f64, 49_999 - k, 5.0)));
+        let thin = long.thinned(1200);
+        assert!((900..=1210).contains(&thin.points.len()), "{}", thin.points.len());
+        assert_eq!((thin.points.first(), thin.points.last()), (long.points.first(), long.points.last()));
     }
 }

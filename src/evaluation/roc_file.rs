@@ -31,17 +31,20 @@ pub enum RocFileError {
          number of false positives in each line; add the order by hand"
     )]
     Ambiguous,
-    #[error("neither column can be a true positive rate: each has values outside 0..1 or falls where the other rises")]
+    #[error(
+        "the first two columns are no rate and false positives: a rate lies between 0 and 1, false positives are whole numbers, \
+         and the rate is no lower at the most false positives than at the fewest. Put the score, where there is one, third"
+    )]
     NoRate,
 }
 
-/// Reads a ROC file and finds out its columns; `order` overrides the finding.
+/// Reads a ROC file and finds out its columns; `order` decides where the numbers leave a doubt, and only there.
 pub fn parse(text: &str, order: Option<ColumnOrder>) -> Result<ImportedCurve, RocFileError> {
     let rows = rows(text)?;
     let columns = rows.first().ok_or(RocFileError::Empty)?.len();
-    let order = match order {
-        Some(order) => order,
-        None => find_order(&rows)?,
+    let order = match (find_order(&rows), order) {
+        (Err(RocFileError::Ambiguous), Some(order)) => order,
+        (found, _) => found?,
     };
     let (rate, fp) = match order {
         ColumnOrder::RateFirst => (0, 1),
@@ -84,8 +87,8 @@ fn rows(text: &str) -> Result<Vec<Vec<f64>>, RocFileError> {
 fn find_order(rows: &[Vec<f64>]) -> Result<ColumnOrder, RocFileError> {
     let could_be_rate = |c: usize| rows.iter().all(|r| (0.0..=1.0).contains(&r[c]));
     let could_be_count = |c: usize| rows.iter().all(|r| 0.0 <= r[c] && r[c].fract() == 0.0);
-    let rate_first = could_be_rate(0) && could_be_count(1);
-    let count_first = could_be_count(0) && could_be_rate(1);
+    let could_be = |rate: usize, count: usize| could_be_rate(rate) && could_be_count(count) && rises(rows, rate, count);
+    let (rate_first, count_first) = (could_be(0, 1), could_be(1, 0));
     match (rate_first, count_first) {
         (true, false) => Ok(ColumnOrder::RateFirst),
         (false, true) => Ok(ColumnOrder::FalsePositivesFirst),
@@ -94,9 +97,32 @@ fn find_order(rows: &[Vec<f64>]) -> Result<ColumnOrder, RocFileError> {
     }
 }
 
+/// Whether the rate is no lower at the most false positives than at the fewest: a column of scores falls there.
+fn rises(rows: &[Vec<f64>], rate: usize, count: usize) -> bool {
+    let counts = || rows.iter().map(|r| r[count]);
+    let (fewest, most) = (counts().fold(f64::INFINITY, f64::min), counts().fold(f64::NEG_INFINITY, f64::max));
+    let rates_at = |at: f64| rows.iter().filter(move |r| r[count] == at).map(|r| r[rate]);
+    rates_at(fewest).fold(f64::INFINITY, f64::min) <= rates_at(most).fold(f64::NEG_INFINITY, f64::max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_score_is_no_rate_and_the_users_word_counts_only_in_doubt() {
+        // Score, false positives, rate: the score falls where the false positives rise.
+        assert_eq!(parse("0.9 0 0.5\n0.7 3 0.8\n0.2 10 0.9\n", None), Err(RocFileError::NoRate));
+        assert_eq!(
+            parse("0 0.9\n3 0.7\n", Some(ColumnOrder::FalsePositivesFirst)).map(|c| c.order),
+            Err(RocFileError::NoRate)
+        );
+        let asked = |text: &str| parse(text, Some(ColumnOrder::FalsePositivesFirst)).map(|c| c.order);
+        assert_eq!(asked("0.9 10\n0.8 3\n"), Ok(ColumnOrder::RateFirst));
+        assert_eq!(asked("0 0\n1 1\n"), Ok(ColumnOrder::FalsePositivesFirst));
+        // Several rates at the fewest false positives, as every ROC file has them.
+        assert_eq!(asked("0.9 5\n0.8 0\n0.1 0\n"), Ok(ColumnOrder::RateFirst));
+    }
 
     #[test]
     fn finds_the_columns_or_says_that_it_cannot() {

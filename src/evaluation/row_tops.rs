@@ -1,66 +1,87 @@
 //! Which columns of a wide matching problem can matter to the official solver at all. Must not know where overlaps come from.
 //!
-//! With one row a face and one column a detection, started from the row cover, unstarred columns keep a potential of 0. Whenever
-//! a row has a tight unstarred column it is reached through the first such column (lowest index among the equal largest), and at
-//! most `rows` columns are starred at any time. So each row can only use its first `rows + 1` columns in the order "larger
-//! value first, lower index first"; every other column is dominated, in the search, in the first stars and in the slack. This
-//! needs values that are equal or clearly apart, which `near_tie` watches, and no star lost to rounding, which the solver reports.
+//! With one row a face and one column a detection, all unstarred columns have lost the same from their first potential: nothing from
+//! the row cover, some Q from the column cover. So a row sees them in a fixed order of slack: from the row cover by falling overlap,
+//! from the column cover by what a column's largest overlap has beyond the row's. Whenever a row has a tight unstarred column it is
+//! reached through the first such column (lowest index among the equal), and at most `rows` columns are starred at any time. So each
+//! row can only use its first `rows + 1` columns in the order "larger value first, lower index first", the value being the overlap or
+//! the negated slack; every other column is dominated, in the search, in the first stars and in the slack. This needs values that are
+//! equal or clearly apart, which `near_tie` tells, and no star lost to rounding, which the solver reports.
+
+use std::collections::BTreeSet;
 
 /// Values closer than this without being equal make the reduction unsafe (the solver calls 1e-15 equal).
-const CLEARLY_APART: f64 = 1e-13;
+pub(super) const CLEARLY_APART: f64 = 1e-13;
 
-/// For each row its first `keep` columns.
+/// For each row its first columns.
 #[derive(Debug)]
 pub(super) struct RowTops {
     keep: usize,
-    /// A row's columns as `(value, column)`, first column first.
+    /// A row's columns as `(value, column)`, first column first: those that are kept and the next one.
     rows: Vec<Vec<(f64, u32)>>,
     /// In how many rows a column is kept.
     uses: Vec<u32>,
-    near_tie: bool,
+    kept: BTreeSet<u32>,
 }
 
 impl RowTops {
     pub fn new(rows: usize, columns: usize) -> Self {
-        Self { keep: rows + 1, rows: vec![Vec::new(); rows], uses: vec![0; columns], near_tie: false }
+        Self { keep: rows + 1, rows: vec![Vec::new(); rows], uses: vec![0; columns], kept: BTreeSet::new() }
     }
 
-    pub fn near_tie(&self) -> bool {
-        self.near_tie
+    /// Whether two neighbours among the first columns of one of `rows`, or the last kept and the next, are too close.
+    pub fn near_tie(&self, rows: &[usize]) -> bool {
+        let close = |pair: &[(f64, u32)]| pair[0].0 != pair[1].0 && (pair[0].0 - pair[1].0).abs() < CLEARLY_APART;
+        rows.iter().any(|&row| self.rows[row].windows(2).any(close))
     }
 
-    pub fn is_kept(&self, column: usize) -> bool {
-        self.uses[column] != 0
+    /// The kept columns, ascending.
+    pub fn kept(&self) -> Vec<usize> {
+        self.kept.iter().map(|&k| k as usize).collect()
     }
 
-    /// Adds a column given its values above 0 as `(row, value)`, rows ascending. True when any row's first columns changed.
-    pub fn insert(&mut self, column: usize, values: &[(u32, f64)]) -> bool {
-        let mut values = values.iter().peekable();
+    /// Adds a column given its value in each row, which is asked for by rising row. True when any row's columns changed.
+    pub fn insert(&mut self, column: usize, mut value: impl FnMut(usize) -> f64) -> bool {
         let mut changed = false;
         for row in 0..self.rows.len() {
-            let value = values.next_if(|v| v.0 as usize == row).map_or(0.0, |v| v.1);
-            changed |= self.insert_in(row, value, column as u32);
+            changed |= self.insert_in(row, value(row), column as u32);
         }
         changed
     }
 
     fn insert_in(&mut self, row: usize, value: f64, column: u32) -> bool {
+        let keep = self.keep;
         let list = &mut self.rows[row];
         let at = list.partition_point(|&(v, c)| value < v || (v == value && c < column));
-        let close =
-            |other: Option<&(f64, u32)>| other.is_some_and(|o| o.0 != value && (o.0 - value).abs() < CLEARLY_APART);
-        self.near_tie |= close(list.get(at)) || close(at.checked_sub(1).and_then(|k| list.get(k)));
-        if self.keep <= at {
+        if keep < at {
             return false;
         }
         list.insert(at, (value, column));
-        self.uses[column as usize] += 1;
-        if self.keep < list.len()
-            && let Some((_, dropped)) = list.pop()
-        {
-            self.uses[dropped as usize] -= 1;
+        list.truncate(keep + 1);
+        let dropped = list.get(keep).map(|next| next.1);
+        if at < keep {
+            self.use_more(column);
+            if let Some(dropped) = dropped {
+                self.use_less(dropped);
+            }
         }
         true
+    }
+
+    fn use_more(&mut self, column: u32) {
+        let uses = &mut self.uses[column as usize];
+        *uses += 1;
+        if *uses == 1 {
+            self.kept.insert(column);
+        }
+    }
+
+    fn use_less(&mut self, column: u32) {
+        let uses = &mut self.uses[column as usize];
+        *uses -= 1;
+        if *uses == 0 {
+            self.kept.remove(&column);
+        }
     }
 }
 
@@ -70,16 +91,28 @@ mod tests {
 
     #[test]
     fn keeps_the_largest_then_the_lowest_index() {
-        let mut tops = RowTops::new(1, 6);
-        assert!(tops.insert(3, &[(0, 0.5)]));
-        assert!(tops.insert(5, &[(0, 0.5)]));
-        assert!(!tops.insert(0, &[]));
-        assert!(tops.insert(1, &[(0, 0.5)])); // pushes 5 out
-        assert!(tops.insert(4, &[(0, 0.7)])); // pushes 3 out
-        assert!(!tops.insert(2, &[(0, 0.3)]));
-        let kept: Vec<usize> = (0..6).filter(|&c| tops.is_kept(c)).collect();
-        assert_eq!((kept, tops.near_tie()), (vec![1, 4], false));
-        tops.insert(2, &[(0, 0.5 + 1e-15)]);
-        assert!(tops.near_tie());
+        let mut tops = RowTops::new(1, 7);
+        assert!(tops.insert(3, |_| 0.5));
+        assert!(tops.insert(5, |_| 0.5));
+        assert!(tops.insert(0, |_| 0.0)); // the next one
+        assert!(!tops.insert(6, |_| 0.0));
+        assert!(tops.insert(1, |_| 0.5)); // pushes 5 out
+        assert!(tops.insert(4, |_| 0.7)); // pushes 3 out
+        assert!(!tops.insert(2, |_| 0.3));
+        assert_eq!((tops.kept(), tops.near_tie(&[0])), (vec![1, 4], false));
+    }
+
+    #[test]
+    fn a_near_tie_is_over_when_it_is_pushed_out() {
+        let mut tops = RowTops::new(2, 8);
+        let close = 0.5 + 1e-15;
+        for (column, value) in [(0, 0.5), (1, close), (2, 0.6)] {
+            tops.insert(column, |row| if row == 0 { value } else { 0.0 });
+        }
+        assert_eq!((tops.near_tie(&[0]), tops.near_tie(&[1])), (true, false));
+        tops.insert(3, |row| if row == 0 { 0.7 } else { 0.0 });
+        assert!(tops.near_tie(&[0]), "the last kept and the next");
+        tops.insert(4, |row| if row == 0 { 0.8 } else { 0.0 });
+        assert!(!tops.near_tie(&[0]));
     }
 }

@@ -4,6 +4,7 @@
 mod backups;
 mod byte_cache;
 mod clerk;
+mod curve_news;
 mod pictures;
 mod reader;
 mod work;
@@ -12,6 +13,7 @@ mod writer;
 pub use backups::{BackupKeeper, start_backups};
 pub use byte_cache::ByteCache;
 pub use clerk::{Answer, Clerk, Ticket};
+pub use curve_news::{CurveNews, ReadCurve};
 pub use pictures::{Decode, Decoded, Picture, PictureKey, PicturePool, PictureRequest, Pixels};
 pub use reader::{ImageDetail, Overview, ProjectReader, REVIEW_FILTER, ReadReply, ReadRequest, start_reader};
 pub use work::{Job, JobBoard, JobError, JobKind, JobNews, Outcome, Work};

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use super::curve_news::{CurveNews, ToldCurves};
 use super::{Clerk, Damage, Waker};
 use crate::domain::{Annotation, CandidateId, Detection, ImageId, ImageRecord, RoundId, RoundRecord};
 use crate::mining::GroupConfig;
 use crate::store::{
-    CandidateQuery, CandidateRow, Cursor, CurveRow, Dataset, HistoryQuery, HistoryStep, Page, Store, StoreError,
-    VerdictCounts,
+    CandidateQuery, CandidateRow, Cursor, Dataset, HistoryQuery, HistoryStep, Page, Store, StoreError, VerdictCounts,
 };
+use crate::training::{StepReport, logged_steps};
 use crate::workflow::group::config as group_config;
 use crate::workflow::review::{People, ReviewNumbers, numbers, people};
 use crate::workflow::round_report::{RoundReport, round_report};
@@ -31,6 +32,8 @@ pub enum ReadRequest {
     },
     Curves,
     Round(RoundId),
+    /// The steps of a round, from its log.
+    Steps(RoundId),
     /// How the review of these candidates stands; the project's counts are of this annotator alone where one is named.
     Numbers {
         query: Box<CandidateQuery>,
@@ -80,8 +83,11 @@ pub enum ReadReply {
     Page(Page),
     Count(u64),
     Image(Box<ImageDetail>),
-    Curves(Vec<(RoundRecord, Vec<CurveRow>)>),
+    /// What was not told before.
+    Curves(Box<CurveNews>),
     Round(Box<RoundReport>),
+    /// Of the round with this number.
+    Steps(u32, Vec<StepReport>),
     Numbers(Box<ReviewNumbers>),
     People(Box<People>),
     History(Vec<HistoryStep>),
@@ -99,9 +105,12 @@ pub type ProjectReader = Clerk<ReadRequest, ReadReply>;
 
 /// Opens `database` for reading on a thread of its own.
 pub fn start_reader(database: PathBuf, waker: Waker) -> std::io::Result<ProjectReader> {
-    let open = move || Store::open_read_only(&database).map_err(|e| e.to_string());
-    let serve = |store: &mut Store, request| {
-        read(store, request).or_else(|error| match &error {
+    let open = move || {
+        let store = Store::open_read_only(&database).map_err(|e| e.to_string())?;
+        Ok(Desk { store, told: ToldCurves::default() })
+    };
+    let serve = |desk: &mut Desk, request| {
+        read(desk, request).or_else(|error| match &error {
             WorkflowError::Store(cause) => Damage::of(cause).map(ReadReply::Damaged).ok_or_else(|| error.to_string()),
             _ => Err(error.to_string()),
         })
@@ -109,7 +118,13 @@ pub fn start_reader(database: PathBuf, waker: Waker) -> std::io::Result<ProjectR
     Clerk::start("Project reader", open, serve, waker)
 }
 
-fn read(store: &mut Store, request: ReadRequest) -> Result<ReadReply, WorkflowError> {
+/// What the thread owns.
+struct Desk {
+    store: Store,
+    told: ToldCurves,
+}
+
+fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadReply, WorkflowError> {
     Ok(match request {
         ReadRequest::Overview => ReadReply::Overview(Box::new(overview(store)?)),
         ReadRequest::Page { query, after, limit } => {
@@ -122,18 +137,17 @@ fn read(store: &mut Store, request: ReadRequest) -> Result<ReadReply, WorkflowEr
             ground_truth: store.ground_truth(image)?.into_iter().map(|(_, annotation)| annotation).collect(),
             detections: store.detections(round, image)?,
         })),
-        ReadRequest::Curves => {
-            let mut curves = Vec::new();
-            for round in store.rounds()? {
-                let rows = store.curves(round.id)?;
-                curves.push((round, rows));
-            }
-            ReadReply::Curves(curves)
-        }
+        ReadRequest::Curves => ReadReply::Curves(Box::new(told.news(store)?)),
         ReadRequest::Round(round) => {
             let project = Project::of_database(store.path())?;
             let round = store.round(round)?;
             ReadReply::Round(Box::new(round_report(&project, store, &round)?))
+        }
+        ReadRequest::Steps(round) => {
+            let number = store.round(round)?.number;
+            let run_dir = Project::of_database(store.path())?.run_dir(number);
+            let steps = logged_steps(&run_dir).map_err(WorkflowError::io(&run_dir, "Check the folder's rights."))?;
+            ReadReply::Steps(number, steps)
         }
         ReadRequest::Numbers { query, annotator } => {
             ReadReply::Numbers(Box::new(numbers(store, &query, annotator.as_deref())?))

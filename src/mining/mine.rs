@@ -36,8 +36,7 @@ impl Default for MiningConfig {
 /// first (the first listed among equals). Boxes without area or with numbers that are none are left out, and so is what lies on
 /// ground truth marked as ignored. Without ground truth every detection is a candidate.
 pub fn mine_image(detections: &[Detection], ground_truth: &[Annotation], config: &MiningConfig) -> Vec<MinedCandidate> {
-    let sound = |d: &&Detection| d.bbox.is_finite() && 0.0 < d.bbox.area() && config.min_score <= d.score;
-    let detections: Vec<Detection> = detections.iter().filter(sound).copied().collect();
+    let detections = sound(detections, config);
     let classes = classify(&detections, ground_truth, config);
     let candidates = detections.iter().zip(classes).filter_map(|(d, class)| match class {
         DetectionClass::FalsePositive { kind, max_iou } if kind != FalsePositiveKind::Duplicate => {
@@ -48,4 +47,18 @@ pub fn mine_image(detections: &[Detection], ground_truth: &[Annotation], config:
     let mut ranked: Vec<MinedCandidate> = candidates.collect();
     ranked.sort_by(|a, b| b.score.total_cmp(&a.score));
     ranked
+}
+
+/// How many detections of an image [`mine_image`] leaves out for being further detections of a face.
+pub fn count_duplicates(detections: &[Detection], ground_truth: &[Annotation], config: &MiningConfig) -> usize {
+    let is_duplicate = |class: &DetectionClass| {
+        matches!(class, DetectionClass::FalsePositive { kind: FalsePositiveKind::Duplicate, .. })
+    };
+    classify(&sound(detections, config), ground_truth, config).iter().filter(|class| is_duplicate(class)).count()
+}
+
+/// The detections that can be mined at all.
+fn sound(detections: &[Detection], config: &MiningConfig) -> Vec<Detection> {
+    let is_sound = |d: &&Detection| d.bbox.is_finite() && 0.0 < d.bbox.area() && config.min_score <= d.score;
+    detections.iter().filter(is_sound).copied().collect()
 }

@@ -16,4 +16,4 @@ pub use classify::{DetectionClass, classify};
 pub use estimate::{Proportion, of_the_rest, wilson_interval};
 pub use group::{GroupConfig, Groupable, group_alike, group_boxes};
 pub use look::look_of;
-pub use mine::{MinedCandidate, MiningConfig, mine_image};
+pub use mine::{MinedCandidate, MiningConfig, count_duplicates, mine_image};

@@ -1,6 +1,6 @@
 //! Numbers that a round's training wrote down, by name and step. Must not know what they measure.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Store, StoreError};
 use crate::domain::RoundId;
@@ -53,6 +53,16 @@ impl Store {
             recent.sort_by(f64::total_cmp);
             let recent_median = recent.get(recent.len() / 2).copied();
             Ok(MetricSummary { count: count as u64, sum, largest, recent_median })
+        })
+    }
+
+    /// The value of a metric at its last step that has one, with the step.
+    pub fn newest_metric(&self, round: RoundId, name: &str) -> Result<Option<(u64, f64)>, StoreError> {
+        self.read(|c| {
+            let sql = "SELECT step, value FROM metrics WHERE round_id = ?1 AND name = ?2 AND value IS NOT NULL
+                       ORDER BY step DESC LIMIT 1";
+            let found = |r: &Row<'_>| Ok((r.get::<_, i64>(0)? as u64, r.get(1)?));
+            Ok(c.prepare_cached(sql)?.query_row(params![round.0, name], found).optional()?)
         })
     }
 

@@ -59,6 +59,15 @@ impl Store {
         })
     }
 
+    /// A round goes on with other settings.
+    pub fn set_round_config(&mut self, round: RoundId, config_toml: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE rounds SET config_toml = ?2 WHERE id = ?1";
+        self.write(|tx| match tx.execute(sql, params![round.0, config_toml])? {
+            0 => Err(StoreError::missing("round", round)),
+            _ => Ok(()),
+        })
+    }
+
     /// Replaces the user's own words on a round.
     pub fn set_round_notes(&mut self, round: RoundId, notes: &str) -> Result<(), StoreError> {
         self.write(|tx| match tx.execute("UPDATE rounds SET notes = ?2 WHERE id = ?1", params![round.0, notes])? {

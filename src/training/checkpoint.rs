@@ -174,12 +174,12 @@ impl RoundProgress {
     /// Refuses to go on with other settings or other data than those that made the checkpoint. What doesn't change the weights may
     /// differ.
     pub fn check_continues(&self, path: &Path, config: &RoundConfig, data: &str) -> Result<(), TrainingError> {
-        // What is tested on shows in the data, where it changes what is trained on.
+        // What is tested on shows in the data, where it changes what is trained on. Rates may change: a round that diverged has to.
         let is_test = |key: &str| key == "test_folds" || key == "test_dataset";
         let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
         let made_with = RoundConfig::from_toml(&self.config_toml, "state.json")?;
         let changed: Vec<String> = made_with
-            .learning_differences(config)
+            .binding_differences(config)
             .into_iter()
             .filter(|d| !is_test(&d.key))
             .map(|d| d.to_string())
@@ -300,9 +300,10 @@ mod tests {
         let check = |config: &RoundConfig, data: &str| progress.check_continues(Path::new("c"), config, data);
         let free = RoundConfig { workers: 3, checkpoint_every: 7, ..config.clone() };
         check(&free, "data").unwrap();
-        let other = RoundConfig { base_lr: 0.5, ..config.clone() };
+        check(&RoundConfig { base_lr: 0.5, warmup: 0.2, clip_norm: 1.0, ..config.clone() }, "data").unwrap();
+        let other = RoundConfig { momentum: 0.5, ..config.clone() };
         let message = check(&other, "data").unwrap_err().to_string();
-        assert!(message.contains("`base_lr` was 0.01 and is 0.5"), "{message}");
+        assert!(message.contains("`momentum` was 0.9 and is 0.5"), "{message}");
         let mut preset = config.clone();
         preset.detector.architecture = crate::detector::Architecture::Vgg16;
         let message = check(&preset, "data").unwrap_err().to_string();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::overlay::{ConfigError, KeyLines};
 use super::schedule::{Schedule, ScheduleKind};
-use crate::detector::{DetectorConfig, SamplerConfig};
+use crate::detector::{DetectionConfig, DetectorConfig, SamplerConfig};
 use crate::domain::{HardNegativeSource, RoundInit};
 
 /// One round's settings. What each key means is written in [`super::config_text::DOCUMENTED`], once, for the file and the form.
@@ -50,11 +50,28 @@ pub struct RoundConfig {
 
     pub detector: DetectorConfig,
     pub sampler: SamplerConfig,
+    /// What a detection has to be to be mined. Rounds from before there was a choice have the defaults.
+    #[serde(default = "mining")]
+    pub mining: DetectionConfig,
+}
+
+/// Mining's own limits: a low threshold, so that the reviewer decides how far down to go.
+pub(super) const MINING: DetectionConfig = DetectionConfig { score_threshold: 0.05, nms_iou: 0.5, max_detections: 100 };
+
+fn mining() -> DetectionConfig {
+    MINING
 }
 
 /// Settings that don't change what is learnt: a round may go on with others.
 pub(super) const FREE_SETTINGS: [&str; 6] =
     ["device", "workers", "prefetch", "evaluate_every", "checkpoint_every", "keep_every"];
+
+/// Settings that change how fast is learnt, not what: a stopped round may go on with others, and one that diverged has to.
+pub(super) const RATE_SETTINGS: [&str; 7] =
+    ["base_lr", "lr_factor", "milestones", "warmup", "warmup_factor", "clip_norm", "max_loss"];
+
+/// Checkpoints that a round leaves at least, where nobody says how many.
+const FEWEST_CHECKPOINTS: u64 = 10;
 
 impl Default for RoundConfig {
     /// The paper's.
@@ -75,6 +92,27 @@ impl RoundConfig {
             factor: self.lr_factor,
             warmup: at(self.warmup),
             warmup_factor: self.warmup_factor,
+        }
+    }
+
+    /// Stretches or shrinks the round, which still leaves some checkpoints.
+    pub fn set_iterations(&mut self, iterations: u64) {
+        self.iterations = iterations;
+        self.checkpoint_every = self.checkpoint_every.min((iterations / FEWEST_CHECKPOINTS).max(1));
+    }
+
+    /// These settings with the rates of `other`: what a stopped round may go on with.
+    #[must_use]
+    pub fn with_rates_of(&self, other: &Self) -> Self {
+        Self {
+            base_lr: other.base_lr,
+            lr_factor: other.lr_factor,
+            milestones: other.milestones.clone(),
+            warmup: other.warmup,
+            warmup_factor: other.warmup_factor,
+            clip_norm: other.clip_norm,
+            max_loss: other.max_loss,
+            ..self.clone()
         }
     }
 
@@ -104,6 +142,7 @@ impl RoundConfig {
         self.check_schedule(lines)?;
         self.check_optimiser(lines)?;
         self.check_sampler(lines)?;
+        check_mining(lines, &self.mining)?;
         self.detector.validate().map_err(|error| lines.error("detector", error.to_string()))
     }
 
@@ -181,8 +220,24 @@ impl RoundConfig {
             let message = format!("its upper end {high} is above `fg_iou` ({}): a RoI would be both", sampler.fg_iou);
             return Err(lines.error("sampler.bg_iou", message));
         }
+        at_least_one(lines, "sampler.batch_per_image", sampler.batch_per_image as u64)?;
+        at_least_one(lines, "sampler.rpn_batch_per_image", sampler.rpn_batch_per_image as u64)?;
+        within(lines, "sampler.rpn_positive_fraction", sampler.rpn_positive_fraction, 0.0, 1.0)?;
+        within(lines, "sampler.rpn_fg_iou", sampler.rpn_fg_iou, 0.0, 1.0)?;
+        within(lines, "sampler.rpn_bg_iou", sampler.rpn_bg_iou, 0.0, 1.0)?;
+        if sampler.rpn_fg_iou < sampler.rpn_bg_iou {
+            let (fg, bg) = (sampler.rpn_fg_iou, sampler.rpn_bg_iou);
+            let message = format!("{bg} is above `rpn_fg_iou` ({fg}): an anchor would be both");
+            return Err(lines.error("sampler.rpn_bg_iou", message));
+        }
         Ok(())
     }
+}
+
+fn check_mining(lines: &KeyLines, mining: &DetectionConfig) -> Result<(), ConfigError> {
+    within(lines, "mining.score_threshold", mining.score_threshold, 0.0, 1.0)?;
+    within(lines, "mining.nms_iou", mining.nms_iou, 0.0, 1.0)?;
+    at_least_one(lines, "mining.max_detections", mining.max_detections as u64)
 }
 
 fn within(lines: &KeyLines, key: &str, value: f64, low: f64, high: f64) -> Result<(), ConfigError> {

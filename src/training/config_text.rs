@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::config::{FREE_SETTINGS, RoundConfig};
+use super::config::{FREE_SETTINGS, RATE_SETTINGS, RoundConfig};
+use super::nested_keys::DOCUMENTED_SECTIONS;
 use super::overlay::{self, ConfigError, KeyLines};
 use crate::detector::DetectorConfig;
 
@@ -50,7 +51,10 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ("clip_norm", "Largest L2 norm of all gradients together; 0: not clipped."),
     ("max_loss", "A total loss above this stops the round: it has exploded."),
     ("evaluate_every", "Steps between two tests on the test folds; 0: only at the end."),
-    ("checkpoint_every", "Steps between two checkpoints; 0: only at the end and when stopped."),
+    (
+        "checkpoint_every",
+        "Steps between two checkpoints; 0: only at the end and when stopped. Left out, never over a tenth of the iterations.",
+    ),
     ("keep_every", "Each k-th of these checkpoints is kept; 0: only the last and the best."),
     ("workers", "Threads that decode and resize."),
     ("prefetch", "Images held ready ahead of the step."),
@@ -77,12 +81,16 @@ impl RoundConfig {
     /// `detector.architecture` than the round preset's resets the whole `[detector]` table to that one first. `file` is for messages.
     pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
         let (over, lines) = overlay::parse(text, file)?;
-        let mut base = to_table(&base_config(&over, &lines)?);
-        check_leaves(&base, &over, &lines)?;
-        overlay::lay_over(&mut base, over, &lines)?;
-        let config: Self = from_table(base).map_err(|message| lines.error("round.toml", message))?;
+        let config = laid_over(&base_config(&over, &lines)?, over, &lines)?;
         config.check_with(&lines)?;
         Ok(config)
+    }
+
+    /// These settings with those of `text` laid over them; what the text leaves out stays. Whether the whole makes sense is not
+    /// checked.
+    pub fn changed_by(&self, text: &str, file: &str) -> Result<Self, ConfigError> {
+        let (over, lines) = overlay::parse(text, file)?;
+        laid_over(self, over, &lines)
     }
 
     /// The whole config as a commented file that `from_toml` reads back to the same value.
@@ -95,9 +103,11 @@ impl RoundConfig {
                 let _ = write!(text, "\n# {meaning}\n{key} = {value}\n");
             }
         }
-        let sections: Table = table.into_iter().filter(|(_, value)| value.is_table()).collect();
-        text.push('\n');
-        text.push_str(&sections.to_string());
+        for (key, value) in &table {
+            if let Value::Table(section) = value {
+                write_section(&mut text, key, section);
+            }
+        }
         text
     }
 
@@ -124,11 +134,46 @@ impl RoundConfig {
         differences.retain(|difference| !FREE_SETTINGS.contains(&difference.key.as_str()));
         differences
     }
+
+    /// The settings of `other` that a round begun with these cannot go on with: what is learnt stays; rates and mining may change.
+    pub fn binding_differences(&self, other: &Self) -> Vec<Difference> {
+        let mut differences = self.learning_differences(other);
+        differences.retain(|d| !RATE_SETTINGS.contains(&d.key.as_str()) && !d.key.starts_with("mining."));
+        differences
+    }
 }
 
-/// What a top-level key of `round.toml` means; the form's tooltip.
+/// What a key of `round.toml` means (`seed`, `sampler.fg_iou`); the form's tooltip.
 pub fn meaning(key: &str) -> Option<&'static str> {
-    DOCUMENTED.iter().find(|(name, _)| *name == key).map(|(_, meaning)| *meaning)
+    DOCUMENTED.iter().chain(DOCUMENTED_SECTIONS).find(|(name, _)| *name == key).map(|(_, meaning)| *meaning)
+}
+
+/// A table with a comment on each of its keys, then the tables in it.
+fn write_section(text: &mut String, path: &str, section: &Table) {
+    // Writing to a String cannot fail.
+    let _ = write!(text, "\n[{path}]\n");
+    for (key, value) in section.iter().filter(|(_, value)| !value.is_table()) {
+        if let Some(meaning) = meaning(&format!("{path}.{key}")) {
+            let _ = writeln!(text, "# {meaning}");
+        }
+        let _ = writeln!(text, "{key} = {value}");
+    }
+    for (key, value) in section {
+        if let Value::Table(inner) = value {
+            write_section(text, &format!("{path}.{key}"), inner);
+        }
+    }
+}
+
+fn laid_over(base: &RoundConfig, over: Table, lines: &KeyLines) -> Result<RoundConfig, ConfigError> {
+    let mut table = to_table(base);
+    check_leaves(&table, &over, lines)?;
+    overlay::lay_over(&mut table, over, lines)?;
+    let mut config: RoundConfig = from_table(table).map_err(|message| lines.error("round.toml", message))?;
+    if lines.contains("iterations") && !lines.contains("checkpoint_every") {
+        config.set_iterations(config.iterations);
+    }
+    Ok(config)
 }
 
 /// The config that `over` is laid on: its round preset, with its detector preset where it names another.

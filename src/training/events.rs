@@ -42,7 +42,7 @@ pub enum TrainEvent {
 }
 
 /// What a round sets out to do.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RoundStart {
     /// Steps already done by an earlier sitting.
     pub step: u64,

@@ -1,4 +1,4 @@
-//! One training a project: a lock file that names its holder. The operating system frees it when the process ends, however it
+//! One training or mining a project: a lock file that names its holder. The operating system frees it when the process ends, however it
 //! ends, so a lock is never stale.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::error::TrainingError;
 
-/// Held while a round trains; dropping it frees the project.
+/// Held while a round trains or is mined; dropping it frees the project.
 #[derive(Debug)]
 pub struct RunLock {
     _file: File,
@@ -43,7 +43,7 @@ impl RunLock {
             }
             Err(TryLockError::Error(error)) => return Err(TrainingError::io(&path, "locking")(error)),
         }
-        let holder = format!("process {}, training in {}\n", std::process::id(), runs.display());
+        let holder = format!("process {}, at work in {}\n", std::process::id(), runs.display());
         let mut write = || -> std::io::Result<()> {
             file.set_len(0)?;
             file.seek(SeekFrom::Start(0))?;
@@ -64,10 +64,10 @@ mod tests {
         let project = tempfile::tempdir().unwrap();
         let runs = project.path().join("runs");
         std::fs::create_dir(&runs).unwrap();
-        std::fs::write(runs.join(LOCK_FILE), "process 1, training in /gone").unwrap();
+        std::fs::write(runs.join(LOCK_FILE), "process 1, at work in /gone").unwrap();
         let first = RunLock::take(&runs).unwrap();
         let error = RunLock::take(&runs).unwrap_err().to_string();
-        assert!(error.contains(&format!("process {}, training in", std::process::id())), "{error}");
+        assert!(error.contains(&format!("process {}, at work in", std::process::id())), "{error}");
         drop(first);
         RunLock::take(&runs).unwrap();
     }

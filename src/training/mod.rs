@@ -13,6 +13,7 @@ mod events;
 mod loader;
 #[cfg(feature = "torch")]
 mod lock;
+mod nested_keys;
 #[cfg(feature = "torch")]
 mod order;
 mod overlay;
@@ -21,6 +22,7 @@ mod presets;
 mod records;
 mod sampler_table;
 mod schedule;
+mod step_log;
 
 #[cfg(feature = "torch")]
 mod memory;
@@ -45,12 +47,14 @@ pub use events::{GpuUsage, Losses, Outcome, RoundStart, StepClock, StepReport, T
 pub use loader::{Decode, TrainingImage};
 #[cfg(feature = "torch")]
 pub use lock::RunLock;
+pub use nested_keys::DOCUMENTED_SECTIONS;
 #[cfg(feature = "torch")]
 pub use order::{Order, Slot};
 pub use overlay::ConfigError;
 pub use presets::PRESETS;
 pub use sampler_table::{SAMPLER_FILE, SamplerTotals};
 pub use schedule::{Schedule, ScheduleKind};
+pub use step_log::logged_steps;
 
 #[cfg(feature = "torch")]
 pub use round::{RECENT_LOSSES, RoundHooks, RoundTask, Start, TrainSummary, train_round};

@@ -1,6 +1,6 @@
 //! Ready-made settings of a round. Only numbers: what they mean is written in `config_text`.
 
-use super::config::RoundConfig;
+use super::config::{MINING, RoundConfig};
 use super::overlay::{self, ConfigError};
 use super::schedule::ScheduleKind;
 use crate::detector::{Architecture, DetectorConfig, SamplerConfig};
@@ -80,31 +80,39 @@ pub(super) fn paper() -> RoundConfig {
         prefetch: 8,
         detector: DetectorConfig::of(Architecture::ResNet50C4),
         sampler: SamplerConfig::default(),
+        mining: MINING,
     }
 }
 
+/// Two images a step, one after the other: pictures of different shapes are not padded to each other. Few RoIs an image, so that
+/// hard negatives weigh in what is learnt from it, and none is wasted on a picture with one face.
 fn cpu() -> RoundConfig {
     RoundConfig {
         preset: "cpu".to_owned(),
-        iterations: 700,
-        batch_images: 2,
+        iterations: 1200,
+        batch_images: 1,
+        accumulate: 2,
+        scale_jitter: 0.25,
         base_lr: 0.01,
-        milestones: vec![0.75],
+        schedule: ScheduleKind::Cosine,
+        milestones: Vec::new(),
+        lr_factor: 0.01,
         warmup: 0.1,
         weight_decay: 0.0001,
         clip_norm: 10.0,
-        evaluate_every: 0,
-        checkpoint_every: 100,
+        evaluate_every: 350,
+        checkpoint_every: 70,
         keep_every: 0,
         workers: 1,
         prefetch: 4,
         detector: DetectorConfig::of(Architecture::ResNet50HalfFpn),
+        sampler: SamplerConfig { batch_per_image: 64, ..SamplerConfig::default() },
         ..paper()
     }
 }
 
 fn quick() -> RoundConfig {
-    RoundConfig { preset: "quick".to_owned(), iterations: 300, ..cpu() }
+    RoundConfig { preset: "quick".to_owned(), iterations: 300, evaluate_every: 150, checkpoint_every: 30, ..cpu() }
 }
 
 fn overnight() -> RoundConfig {
@@ -126,10 +134,16 @@ fn overnight() -> RoundConfig {
 fn sample() -> RoundConfig {
     let detector = DetectorConfig { shorter_side: 192, longer_side_cap: 288, ..cpu().detector };
     let sampler = SamplerConfig { bg_iou: (0.0, 0.5), ..SamplerConfig::default() };
-    let (evaluate_every, checkpoint_every) = (100, 100);
+    let (evaluate_every, checkpoint_every) = (100, 30);
     RoundConfig {
         preset: "sample".to_owned(),
         iterations: 300,
+        batch_images: 2,
+        accumulate: 1,
+        scale_jitter: 0.0,
+        schedule: ScheduleKind::Step,
+        milestones: vec![0.75],
+        lr_factor: 0.1,
         evaluate_every,
         checkpoint_every,
         detector,

@@ -6,11 +6,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::error::TrainingError;
-use super::events::{Losses, StepReport};
+use super::events::StepReport;
 use super::sampler_table::{SAMPLER_FILE, SAMPLER_HEADER};
+use super::step_log::{LOG_FILE, log_header};
 use crate::detector::SamplerCounts;
-
-const LOG_FILE: &str = "log.csv";
 
 /// Both tables, open for appending.
 pub(super) struct Records {
@@ -26,9 +25,8 @@ struct Table {
 impl Records {
     /// Goes on after step `step`: lines of later steps (made between the last checkpoint and a crash) are dropped.
     pub fn open(run_dir: &Path, step: u64) -> Result<Self, TrainingError> {
-        let log = format!("step,total,{},lr,grad_norm,seconds,loader_wait_s", Losses::NAMES.join(","));
         Ok(Self {
-            log: Table::open(run_dir.join(LOG_FILE), &log, step)?,
+            log: Table::open(run_dir.join(LOG_FILE), &log_header(), step)?,
             sampler: Table::open(run_dir.join(SAMPLER_FILE), SAMPLER_HEADER, step)?,
         })
     }
@@ -82,6 +80,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::training::logged_steps;
 
     #[test]
     fn resuming_drops_the_lines_after_the_checkpoint() {
@@ -98,6 +97,9 @@ mod tests {
         let log = fs::read_to_string(dir.path().join(LOG_FILE)).unwrap();
         let steps: Vec<&str> = log.lines().map(|line| line.split(',').next().unwrap()).collect();
         assert_eq!(steps, ["step", "1", "2", "3"], "{log}");
+        let read = logged_steps(dir.path()).unwrap();
+        assert_eq!(read.iter().map(|r| (r.step, r.total)).collect::<Vec<_>>(), [(1, 0.5), (2, 0.5), (3, 0.5)]);
+        assert_eq!(logged_steps(&dir.path().join("none")).unwrap(), []);
         let sampler = fs::read_to_string(dir.path().join(SAMPLER_FILE)).unwrap();
         assert_eq!(sampler.lines().nth(1), Some("1,0,4;9,2,3,0,0,0,0,0,0,0"));
         assert_eq!(sampler.lines().next().unwrap().split(',').count(), 12);

@@ -184,7 +184,7 @@ impl<'a> Round<'a> {
             records: Records::open(task.run_dir, progress.step)?,
             _lock: task.lock,
             meter: Meter::new(cuda_index(detector.device())),
-            stepper: Stepper { detector, sgd, loader, updating: false },
+            stepper: Stepper { detector, sgd, loader, updating: false, seen: Vec::new() },
             clock: StepClock::default(),
             reports: Vec::new(),
             waited_s: 0.0,
@@ -323,7 +323,7 @@ impl<'a> Round<'a> {
             return Ok(());
         }
         if !self.stepper.sgd.is_finite() {
-            let images = "the weights after it, which hold NaN or infinity".to_owned();
+            let images = format!("{}; the weights after it hold NaN or infinity", self.stepper.image_names());
             return Err(TrainingError::Diverged { step, total: f64::NAN, images, last: String::new() });
         }
         self.progress.unreadable = self.stepper.loader.unreadable().clone();
@@ -380,7 +380,9 @@ fn fresh(config: &RoundConfig, task: &RoundTask<'_>, hooks: &mut dyn RoundHooks)
     }
     let mut detector = Detector::new(&config.detector, device, config.seed)?;
     match task.backbone {
-        Some(path) => detector.load_backbone(path)?,
+        Some(path) => {
+            detector.load_backbone(path)?.into_iter().for_each(|note| hooks.event(TrainEvent::Warning(note)));
+        }
         None => hooks.event(TrainEvent::Warning(
             "There are no pretrained backbone weights: the round starts from random ones and learns far more slowly"
                 .to_owned(),
@@ -396,8 +398,9 @@ fn continued(
     data: &str,
 ) -> Result<(Detector, RoundProgress), TrainingError> {
     let path = checkpoints.path(step);
-    let progress = checkpoints.read(step)?;
+    let mut progress = checkpoints.read(step)?;
     progress.check_continues(&path, config, data)?;
+    progress.config_toml = config.to_toml();
     let device = choose_device(&config.device)?;
     Ok((Detector::load_as(&path.join(MODEL_FILE), &config.detector, device)?, progress))
 }

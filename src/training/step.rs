@@ -25,6 +25,8 @@ pub(super) struct Stepper {
     pub loader: Loader,
     /// True while the weights are being changed: a step that fails then cannot be made again.
     pub updating: bool,
+    /// Indices of the images of the latest step.
+    pub seen: Vec<usize>,
 }
 
 /// A mini-batch that was learnt from.
@@ -57,10 +59,12 @@ impl Stepper {
         let mut counts = SamplerCounts::default();
         let share = 1.0 / f64::from(config.accumulate);
         self.sgd.zero_grad();
+        self.seen.clear();
         for mini_batch in 0..config.accumulate {
             let waiting = Instant::now();
             let Some((samples, slots)) = self.load(config, cancel, warn)? else { return Ok(None) };
             report.loader_wait_s += waiting.elapsed().as_secs_f64();
+            self.seen.extend(&slots);
             let learnt = self.learn(config, step, mini_batch, &samples, &slots, share)?;
             report.total += learnt.total * share;
             report.losses = added(report.losses, learnt.losses, share);
@@ -70,11 +74,16 @@ impl Stepper {
             records.mini_batch(step, mini_batch, &ids, given, &learnt.counts)?;
         }
         report.grad_norm = self.sgd.grad_norm()?;
+        #[cfg(test)]
+        fault::spoil(step, &mut report.grad_norm);
         if !report.grad_norm.is_finite() {
-            return Err(diverged(step, report.grad_norm, "a gradient of this mini-batch".to_owned()));
+            let images = format!("{}; its gradient is no number", self.image_names());
+            return Err(diverged(step, report.total, images));
         }
         self.updating = true;
         self.sgd.step(lr, report.grad_norm)?;
+        #[cfg(test)]
+        fault::spoil_weights(step, &self.detector);
         self.updating = false;
         report.seconds = start.elapsed().as_secs_f64();
         Ok(Some(Stepped { report, counts }))
@@ -131,7 +140,16 @@ impl Stepper {
         if guilty.is_empty() {
             guilty = images.to_vec();
         }
-        let names: Vec<String> = guilty.iter().map(|&i| self.loader.image(i).path.display().to_string()).collect();
+        self.names(&guilty)
+    }
+
+    /// The images of the latest step by their paths.
+    pub fn image_names(&self) -> String {
+        self.names(&self.seen)
+    }
+
+    fn names(&self, images: &[usize]) -> String {
+        let names: Vec<String> = images.iter().map(|&i| self.loader.image(i).path.display().to_string()).collect();
         names.join(", ")
     }
 }
@@ -164,13 +182,39 @@ fn added(sum: Losses, more: Losses, share: f64) -> Losses {
     }
 }
 
-/// Out of memory on demand, for tests on machines that have enough.
+/// Out of memory, gradients and weights that are no numbers on demand, for tests on machines where all is well.
 #[cfg(test)]
 pub(super) mod fault {
     use std::cell::Cell;
 
     thread_local! {
         static ARMED: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+        static SPOILT: Cell<u64> = const { Cell::new(0) };
+        static SPOILT_WEIGHTS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    /// The gradient of `step` on this thread is no number.
+    pub fn arm_gradient(step: u64) {
+        SPOILT.set(step);
+    }
+
+    /// The weights after `step` on this thread are no numbers.
+    pub fn arm_weights(step: u64) {
+        SPOILT_WEIGHTS.set(step);
+    }
+
+    pub fn spoil_weights(step: u64, detector: &super::Detector) {
+        if SPOILT_WEIGHTS.get() == step {
+            for (_, mut weights) in detector.trainable() {
+                tch::no_grad(|| drop(weights.fill_(f64::NAN)));
+            }
+        }
+    }
+
+    pub fn spoil(step: u64, grad_norm: &mut f64) {
+        if SPOILT.get() == step {
+            *grad_norm = f64::NAN;
+        }
     }
 
     /// The first `times` mini-batches of `step` on this thread fail as libtorch does when memory runs out.

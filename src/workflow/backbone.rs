@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::weights::converted_backbone;
 use super::{Observer, WorkEvent, WorkflowError};
-use crate::detector::{Architecture, DetectorConfig};
+use crate::detector::Architecture;
+use crate::training::RoundConfig;
 
 /// The folders that may hold weights, most particular first: `$QUARRY_MODELS`, `models/` here, beside the binary or above it,
 /// and in the source tree that it was built from.
@@ -30,19 +31,50 @@ fn file_names(architecture: Architecture) -> &'static [&'static str] {
     }
 }
 
-/// The backbone's file, or `None` with a line in the log where the detector has to start from random weights.
-pub fn find(config: &DetectorConfig, observer: &mut Observer) -> Result<Option<PathBuf>, WorkflowError> {
+/// The backbone's file, or `None` with a line in the log where the detector has to start from random weights. Refused where some of
+/// them would stay random for ever; the sample's rounds are short and small enough to be tried all the same.
+pub fn find(round: &RoundConfig, observer: &mut Observer) -> Result<Option<PathBuf>, WorkflowError> {
+    let config = &round.detector;
     let names = file_names(config.architecture);
     let found = folders().into_iter().flat_map(|dir| names.iter().map(move |n| dir.join(n))).find(|p| p.is_file());
-    if found.is_none() {
-        let line = format!(
-            "No pretrained backbone for {} found ({} in models/): starting from random weights, which needs many more steps. \
-             `make setup` fetches the half-width ResNet-50; models/README.md tells of the others.",
-            config.architecture, names[0]
-        );
-        observer(WorkEvent::Log(line));
+    if let Some(file) = found {
+        return Ok(Some(converted_backbone(&file, backbone_name(config.architecture))?));
     }
-    Ok(found.map(|file| converted_backbone(&file, backbone_name(config.architecture))).transpose()?)
+    let missing = format!("No pretrained backbone for {} was found ({} in models/)", config.architecture, names[0]);
+    if 0 < config.frozen_stages && round.preset != "sample" {
+        return Err(WorkflowError::Refused(format!(
+            "{missing}, and its first {} stages do not learn (`detector.frozen_stages`): they would stay random. {}; or set \
+             `detector.frozen_stages = 0` to train all of it from random weights.",
+            config.frozen_stages,
+            way(config.architecture)
+        )));
+    }
+    observer(WorkEvent::Log(format!(
+        "{missing}: starting from random weights, which needs many more steps. {}",
+        way(config.architecture)
+    )));
+    Ok(None)
+}
+
+/// How to come by the backbone of an architecture.
+fn way(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::ResNet50HalfC4 | Architecture::ResNet50HalfFpn => {
+            "`make setup` fetches it; where you have its file: `quarry weights import open-nsfw.onnx --as resnet50-half`"
+        }
+        Architecture::ResNet50C4 | Architecture::ResNet50Fpn => {
+            "Get resnet50-0676ba61.pth (models/README.md says where), then `quarry weights import resnet50-0676ba61.pth --as resnet50 \
+             --licence BSD-3-Clause`"
+        }
+        Architecture::Vgg16 => {
+            "Get vgg16-397923af.pth (models/README.md says where), then `quarry weights import vgg16-397923af.pth --as vgg16 \
+             --licence BSD-3-Clause`"
+        }
+        Architecture::ResNet18Fpn => {
+            "Get resnet18-f37072fd.pth (models/README.md says where), then `quarry weights import resnet18-f37072fd.pth --as resnet18 \
+             --licence BSD-3-Clause`"
+        }
+    }
 }
 
 /// The name under which `quarry weights import --as` knows the backbone.

@@ -1,7 +1,7 @@
 //! The built-in sample's whole loop: write it, import it, round 1, mine, review, round 2. Each stage is found in the project,
 //! not remembered, so that a demo that was stopped goes on where it was.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use super::auto_review::auto_review;
 use super::import::{ImportFormat, import};
 use super::mine::mine;
 use super::status::rates;
-use super::train::train;
+use super::train::{TrainReport, resume, train};
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::sample::{self, SampleConfig};
 use crate::domain::{Cancel, HardNegativeSource, Progress, RoundRecord, RoundState};
@@ -44,7 +44,8 @@ pub fn first_round_config() -> Result<RoundConfig, WorkflowError> {
 /// A project in `dir` that holds the built-in sample. Goes on with one that is there.
 pub fn prepare(dir: &Path, observer: &mut Observer, cancel: &Cancel) -> Result<Project, WorkflowError> {
     let project = Project::open_or_create(dir)?;
-    let sample_dir = project.dir().join("sample");
+    check_is_sample(&project)?;
+    let sample_dir = sample_dir(&project);
     if project.open_store()?.datasets()?.is_empty() {
         let mut progress = |p: Progress| observer(WorkEvent::Progress(p));
         sample::write(&sample_dir, &SampleConfig::default(), &mut progress)?;
@@ -57,15 +58,35 @@ pub fn prepare(dir: &Path, observer: &mut Observer, cancel: &Cancel) -> Result<P
     Ok(project)
 }
 
+/// Refuses a project that holds other photographs than the sample's: its rounds would be trained as a demo, and a review by the ground
+/// truth's word would confirm candidates that nobody has looked at.
+pub fn check_is_sample(project: &Project) -> Result<(), WorkflowError> {
+    let datasets = project.open_store()?.datasets()?;
+    // A copy of a demo still points to the sample of the first one.
+    let is_sample = |root: &Path| root == sample_dir(project) || root.join(sample::DECOYS_FILE).is_file();
+    match datasets.iter().find(|dataset| !is_sample(&dataset.root)) {
+        None => Ok(()),
+        Some(dataset) => Err(WorkflowError::Refused(format!(
+            "{} holds the dataset `{}`, which is not the built-in sample's: the demo works on a project of its own. Give it another \
+             folder with --project.",
+            project.dir().display(),
+            dataset.name
+        ))),
+    }
+}
+
+fn sample_dir(project: &Project) -> PathBuf {
+    project.dir().join("sample")
+}
+
 /// Round 1 and its candidates, ready for review. Returns the number of candidates.
 pub fn first_round(project: &Project, observer: &mut Observer, cancel: &Cancel) -> Result<usize, WorkflowError> {
     let round = newest(project)?;
-    if round.as_ref().is_none_or(|r| matches!(r.state, RoundState::Running | RoundState::Stopped | RoundState::Failed))
+    let is_open = |r: &RoundRecord| matches!(r.state, RoundState::Running | RoundState::Stopped | RoundState::Failed);
+    if round.as_ref().is_none_or(is_open)
+        && train_or_go_on(project, &first_round_config()?, round.is_some(), observer, cancel)?.stopped
     {
-        let report = train(project, &first_round_config()?, round.is_some(), observer, cancel)?;
-        if report.stopped {
-            return Err(WorkflowError::Cancelled);
-        }
+        return Err(WorkflowError::Cancelled);
     }
     if newest(project)?.is_some_and(|r| r.state == RoundState::Trained && r.number == 1) {
         return Ok(mine(project, Some(1), observer, cancel)?.candidates);
@@ -94,12 +115,22 @@ pub fn run_headless(
         let second = newest(&project)?.filter(|r| r.number == 2);
         if second.as_ref().is_none_or(|r| !matches!(r.state, RoundState::Trained | RoundState::Mined)) {
             let config = first_round_config()?.next_round();
-            if train(&project, &config, second.is_some(), observer, cancel)?.stopped {
+            if train_or_go_on(&project, &config, second.is_some(), observer, cancel)?.stopped {
                 return Err(WorkflowError::Cancelled);
             }
         }
     }
     Ok(DemoReport { project: project.dir().display().to_string(), candidates, verdicts, rounds: rounds(&project)? })
+}
+
+fn train_or_go_on(
+    project: &Project,
+    config: &RoundConfig,
+    is_begun: bool,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<TrainReport, WorkflowError> {
+    if is_begun { resume(project, None, observer, cancel) } else { train(project, config, observer, cancel) }
 }
 
 fn newest(project: &Project) -> Result<Option<RoundRecord>, WorkflowError> {

@@ -8,12 +8,15 @@ use super::detect::fddb_text;
 use super::{WorkflowError, write_atomically};
 use crate::detector::DetectorConfig;
 use crate::domain::{Annotation, AnnotationSource, Detection, ImageId, ImageRecord};
+use crate::evaluation::average_precision::{ApImage, AveragePrecision, average_precision};
 use crate::evaluation::{EvaluatedImage, FoldCurves, Matching, Region, ScoredRegion, match_images};
 
 /// The images that a round is tested on with their imported ground truth, in import order (which is FDDB's list order).
 #[derive(Debug, Clone)]
 pub struct HeldOut {
     pub images: Vec<ImageRecord>,
+    /// Imported, those to ignore included.
+    annotations: Vec<Vec<Annotation>>,
     faces: Vec<Vec<Region>>,
 }
 
@@ -45,17 +48,25 @@ impl OutputShape {
 
 impl HeldOut {
     pub fn new(images: Vec<ImageRecord>, truth: &HashMap<ImageId, Vec<Annotation>>) -> Self {
-        let faces = images.iter().map(|image| {
+        let imported = images.iter().map(|image| {
             let annotations = truth.get(&image.id).map_or(&[][..], Vec::as_slice);
-            let imported = annotations.iter().filter(|a| a.source == AnnotationSource::Imported && !a.ignored);
-            imported.map(|a| Region::from(&a.shape)).collect()
+            annotations.iter().filter(|a| a.source == AnnotationSource::Imported).copied().collect()
         });
+        let annotations: Vec<Vec<Annotation>> = imported.collect();
+        let region = |a: &Annotation| Region::from(&a.shape);
+        let faces = annotations.iter().map(|of_image| of_image.iter().filter(|a| !a.ignored).map(region).collect());
         let faces = faces.collect();
-        Self { images, faces }
+        Self { images, annotations, faces }
     }
 
     pub fn face_count(&self) -> usize {
         self.faces.iter().map(Vec::len).sum()
+    }
+
+    /// COCO's average precision of the boxes of `detections`, one list for each of `images`, in their order.
+    pub fn average_precision(&self, detections: &[Vec<Detection>]) -> AveragePrecision {
+        let images = self.annotations.iter().zip(detections).map(|(truth, found)| ApImage::new(truth, found));
+        average_precision(&images.collect::<Vec<_>>())
     }
 
     /// The curves of `detections`, one list for each of `images`, in their order: pooled, and of each fold.

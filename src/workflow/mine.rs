@@ -1,16 +1,18 @@
 //! A round's checkpoint -> detections on the training images -> candidates in the store. Must not know how they are reviewed.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
-use super::detect::on_files;
+use super::detect::{Found, on_files};
 use super::group::{config as group_config, group};
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError};
-use crate::detector::{DetectionConfig, Detector, choose_device};
+use crate::detector::{Detector, choose_device};
 use crate::domain::{Cancel, Detection, FalsePositiveKind, RoundRecord, RoundState};
-use crate::mining::{MiningConfig, mine_image};
+use crate::mining::{MiningConfig, count_duplicates, mine_image};
 use crate::store::{NewCandidate, Store};
-use crate::training::{RoundConfig, last_model};
+use crate::training::{RoundConfig, RunLock, last_model};
 
 /// What mining found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,17 +23,21 @@ pub struct MineReport {
     pub candidates: usize,
     pub background: usize,
     pub localisation: usize,
+    /// Further detections of a face: found, and no candidates.
     pub duplicate: usize,
+    /// Training images that could not be read.
+    pub unreadable: Vec<PathBuf>,
 }
 
 /// Mines `round` (the newest trained one when `None`): detects on every image that it trained on and keeps the false positives.
-/// Mining again replaces candidates that nobody has judged.
+/// Mining again replaces candidates that nobody has judged. No round may train meanwhile: it might be this one.
 pub fn mine(
     project: &Project,
     round: Option<u32>,
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<MineReport, WorkflowError> {
+    let _lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
     let round = choose_round(&store, round)?;
     let config = RoundConfig::from_toml(&round.config_toml, &format!("round {}", round.number))?;
@@ -43,20 +49,21 @@ pub fn mine(
         ))
     })?;
     let mut detector = Detector::load(&checkpoint, choose_device(&config.device)?)?;
-    let mining = MiningConfig::default();
-    let detection = DetectionConfig { score_threshold: f64::from(mining.min_score), ..detector.config().detection };
-    detector.set_detection(detection);
+    detector.set_detection(config.mining);
+    let mining = MiningConfig { min_score: config.mining.score_threshold as f32, ..MiningConfig::default() };
     let images = Split::new(&store.images()?, &store.datasets()?, &config)?.training;
     let files = images.iter().map(|i| store.image_file(i.id)).collect::<Result<Vec<_>, _>>()?;
     let detect = |picture: &_| detector.detect_with_features(picture);
-    let seen = on_files(detect, &files, "Detecting on the training images", observer, cancel)?;
+    let Found { of_files: seen, unreadable } =
+        on_files(detect, &files, "Detecting on the training images", observer, cancel)?;
     let found: Vec<Vec<Detection>> =
         seen.iter().map(|of_image| of_image.iter().map(|(detection, _)| *detection).collect()).collect();
 
     let truth = store.all_ground_truth()?;
-    let mut candidates = Vec::new();
+    let (mut candidates, mut duplicate) = (Vec::new(), 0);
     for (image, detections) in images.iter().zip(&found) {
         let annotations = truth.get(&image.id).map_or(&[][..], Vec::as_slice);
+        duplicate += count_duplicates(detections, annotations, &mining);
         let mined = mine_image(detections, annotations, &mining);
         candidates.extend(mined.into_iter().map(|m| NewCandidate {
             image: image.id,
@@ -66,7 +73,17 @@ pub fn mine(
             kind: m.kind,
         }));
     }
-    let report = report(round.number, images.len(), found.iter().map(Vec::len).sum(), &candidates);
+    let count = |kind| candidates.iter().filter(|c| c.kind == kind).count();
+    let report = MineReport {
+        round: round.number,
+        images: images.len(),
+        detections: found.iter().map(Vec::len).sum(),
+        candidates: candidates.len(),
+        background: count(FalsePositiveKind::Background),
+        localisation: count(FalsePositiveKind::Localisation),
+        duplicate,
+        unreadable,
+    };
     let rows: Vec<_> = images.iter().map(|i| i.id).zip(found).collect();
     store.replace_detections(round.id, &rows)?;
     store.replace_candidates(round.id, &candidates)?;
@@ -84,31 +101,27 @@ pub fn mine(
     Ok(report)
 }
 
+/// The round to mine; one that is not trained to its end is refused.
 fn choose_round(store: &Store, number: Option<u32>) -> Result<RoundRecord, WorkflowError> {
     let rounds = store.rounds()?;
-    let trained = |r: &RoundRecord| matches!(r.state, RoundState::Trained | RoundState::Mined);
+    let is_trained = |r: &RoundRecord| matches!(r.state, RoundState::Trained | RoundState::Mined);
     let found = match number {
         Some(number) => rounds.iter().find(|r| r.number == number),
-        None => rounds.iter().rfind(|r| trained(r)),
+        None => rounds.iter().rfind(|r| is_trained(r)),
     };
-    found.cloned().ok_or_else(|| {
-        let known: Vec<u32> = rounds.iter().map(|r| r.number).collect();
-        WorkflowError::Refused(match number {
-            Some(n) => format!("there is no round {n}; this project has rounds {known:?}."),
-            None => "no round is trained yet. Train one with `quarry train --project P`.".to_owned(),
-        })
-    })
-}
-
-fn report(round: u32, images: usize, detections: usize, candidates: &[NewCandidate]) -> MineReport {
-    let count = |kind| candidates.iter().filter(|c| c.kind == kind).count();
-    MineReport {
-        round,
-        images,
-        detections,
-        candidates: candidates.len(),
-        background: count(FalsePositiveKind::Background),
-        localisation: count(FalsePositiveKind::Localisation),
-        duplicate: count(FalsePositiveKind::Duplicate),
+    match found {
+        Some(round) if is_trained(round) => Ok(round.clone()),
+        Some(round) => Err(WorkflowError::Refused(format!(
+            "round {} is {}: only a round that is trained to its end can be mined. Go on with `quarry train --resume`.",
+            round.number,
+            round.state.as_str()
+        ))),
+        None => {
+            let known: Vec<u32> = rounds.iter().map(|r| r.number).collect();
+            Err(WorkflowError::Refused(match number {
+                Some(n) => format!("there is no round {n}; this project has rounds {known:?}."),
+                None => "no round is trained yet. Train one with `quarry train --project P`.".to_owned(),
+            }))
+        }
     }
 }

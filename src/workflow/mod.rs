@@ -24,8 +24,13 @@ mod project;
 pub mod review;
 pub mod roc_import;
 #[cfg(feature = "torch")]
+mod round_data;
+#[cfg(feature = "torch")]
 mod round_hooks;
+#[cfg(feature = "torch")]
+mod round_log;
 pub mod round_report;
+pub mod run_curves;
 #[cfg(feature = "torch")]
 mod split;
 pub mod status;

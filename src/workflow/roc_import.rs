@@ -17,8 +17,11 @@ const MOST_POINTS: usize = 4000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImportedRoc {
     pub name: String,
-    /// Which files, and how their columns were read.
+    /// Which files, how their columns were read, and what else the user should know.
     pub notes: String,
+    /// What tells curves of the same name apart: the files' path, with `*` for the score. Empty in projects of before.
+    #[serde(default)]
+    pub source: String,
     /// Empty where only the other file was there.
     pub discrete: PlotCurve,
     pub continuous: PlotCurve,
@@ -34,30 +37,59 @@ pub enum RocImportError {
     Failed(#[from] WorkflowError),
 }
 
-/// Reads `path` (`*DiscROC.txt` or `*ContROC.txt`) and the file of the other score beside it, where there is one, and keeps both in
-/// the project. `order` is the user's word for files whose columns cannot be told apart.
+/// [`read_roc`], kept in the project. The same files again replace their curve; others of the same name get a number.
 pub fn import_roc(project: &Project, path: &Path, order: Option<ColumnOrder>) -> Result<ImportedRoc, RocImportError> {
-    let file_name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let Some((name, kind)) = name_and_score(&file_name) else {
-        let reason = "the name does not say which score it holds. Rename a copy to end in DiscROC.txt or ContROC.txt";
-        return Err(bad(path, reason.to_owned()).into());
-    };
-    let (curve, note) = read_curve(path, order)?;
-    let other = other_score(path, &file_name, kind).map(|path| read_curve(&path, order)).transpose()?;
-    let notes =
-        std::iter::once(&note).chain(other.as_ref().map(|(_, note)| note)).cloned().collect::<Vec<_>>().join("\n");
-    let other = other.map(|(curve, _)| curve).unwrap_or_default();
-    let (discrete, continuous) = match kind {
-        ScoreKind::Discrete => (curve, other),
-        ScoreKind::Continuous => (other, curve),
-    };
-    let imported = ImportedRoc { name, notes, discrete, continuous };
+    let read = read_roc(path, order)?;
     let folder = folder(project.dir());
     fs::create_dir_all(&folder).map_err(WorkflowError::io(&folder, "Check that the project may be written to."))?;
-    let kept = folder.join(format!("{}.json", safe_name(&imported.name)));
+    let imported = free_name(&folder, read);
+    let kept = kept_at(&folder, &imported.name);
     let json = serde_json::to_vec(&imported).map_err(|e| bad(&kept, e.to_string()))?;
     write_atomically(&kept, &json)?;
     Ok(imported)
+}
+
+/// Reads `path` (`*DiscROC.txt` or `*ContROC.txt`) and the file of the other score beside it, where there is one; writes nothing.
+/// `order` is the user's word for files whose columns cannot be told apart.
+pub fn read_roc(path: &Path, order: Option<ColumnOrder>) -> Result<ImportedRoc, RocImportError> {
+    let named = NamedFile::of(path).ok_or_else(|| {
+        let reason = "the name does not say which score it holds. Rename a copy to end in DiscROC.txt or ContROC.txt";
+        bad(path, reason.to_owned())
+    })?;
+    let (curve, note) = read_curve(path, order)?;
+    let other = named.other_score(path).map(|path| read_curve(&path, order)).transpose()?;
+    let notes = std::iter::once(&note).chain(other.as_ref().map(|(_, note)| note)).cloned().collect::<Vec<_>>();
+    let other = other.map(|(curve, _)| curve).unwrap_or_default();
+    let (discrete, continuous) = match named.kind {
+        ScoreKind::Discrete => (curve, other),
+        ScoreKind::Continuous => (other, curve),
+    };
+    let (name, source) = (named.name.clone(), named.source(path));
+    Ok(ImportedRoc { name, notes: notes.join("\n"), source, discrete, continuous })
+}
+
+/// With a number behind its name, and a word about it, where another source has the name.
+fn free_name(folder: &Path, mut imported: ImportedRoc) -> ImportedRoc {
+    let name = imported.name.clone();
+    let mut number = 1;
+    while let Some(kept) = kept_roc(&kept_at(folder, &imported.name)) {
+        let older = kept.source.is_empty() && imported.notes.lines().any(|line| kept.notes.contains(line));
+        if kept.source == imported.source || older {
+            break;
+        }
+        number += 1;
+        imported.name = format!("{name} ({number})");
+    }
+    if 1 < number {
+        let ImportedRoc { name: called, notes, .. } = &imported;
+        imported.notes = format!("{notes}\nCalled `{called}`: another imported curve is called `{name}`");
+    }
+    imported
+}
+
+/// What is kept there; a file that cannot be read is nobody's and may be replaced.
+fn kept_roc(path: &Path) -> Option<ImportedRoc> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
 /// The curves that were imported into the project in `dir`, by name, and what cannot be read.
@@ -78,7 +110,7 @@ pub fn imported_rocs(dir: &Path) -> (Vec<ImportedRoc>, Vec<WorkflowError>) {
 
 /// Takes an imported curve out of the project again; the user's own files stay.
 pub fn forget_roc(project: &Project, name: &str) -> Result<(), WorkflowError> {
-    let path = folder(project.dir()).join(format!("{}.json", safe_name(name)));
+    let path = kept_at(&folder(project.dir()), name);
     fs::remove_file(&path).map_err(WorkflowError::io(&path, "Check that the project may be written to."))
 }
 
@@ -107,28 +139,62 @@ fn folder(project: &Path) -> PathBuf {
     project.join("curves")
 }
 
-/// `MTCNN_DiscROC.txt`: MTCNN, discrete.
-fn name_and_score(file_name: &str) -> Option<(String, ScoreKind)> {
-    let lower = file_name.to_ascii_lowercase();
-    let (at, kind) = match (lower.rfind("disc"), lower.rfind("cont")) {
-        (Some(at), None) => (at, ScoreKind::Discrete),
-        (None, Some(at)) => (at, ScoreKind::Continuous),
-        (Some(d), Some(c)) if c < d => (d, ScoreKind::Discrete),
-        (Some(_), Some(c)) => (c, ScoreKind::Continuous),
-        (None, None) => return None,
-    };
-    let name = file_name[..at].trim_end_matches(['_', '-', ' ', '.']);
-    Some((if name.is_empty() { "Imported".to_owned() } else { name.to_owned() }, kind))
+fn kept_at(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{}.json", safe_name(name)))
 }
 
-/// The file of the other score beside this one.
-fn other_score(path: &Path, file_name: &str, kind: ScoreKind) -> Option<PathBuf> {
-    let names = [("Disc", "Cont"), ("disc", "cont"), ("DISC", "CONT")].into_iter().filter_map(|(disc, cont)| {
-        let (this, that) = if kind == ScoreKind::Discrete { (disc, cont) } else { (cont, disc) };
-        let at = file_name.rfind(this)?;
-        Some(format!("{}{that}{}", &file_name[..at], &file_name[at + this.len()..]))
-    });
-    names.map(|name| path.with_file_name(name)).find(|path| path.is_file())
+/// What a ROC file's name says: `MTCNN_DiscROC.txt` is MTCNN, discrete.
+struct NamedFile {
+    name: String,
+    kind: ScoreKind,
+    file_name: String,
+    /// Where `Disc` or `Cont` begins in it.
+    at: usize,
+}
+
+impl NamedFile {
+    /// `None` where the name has neither `DiscROC` nor `ContROC`, in any case. A bare `DiscROC.txt` is called after its folder.
+    fn of(path: &Path) -> Option<Self> {
+        let file_name = path.file_name()?.to_string_lossy().into_owned();
+        let lower = file_name.to_ascii_lowercase();
+        let found = [("discroc", ScoreKind::Discrete), ("controc", ScoreKind::Continuous)]
+            .into_iter()
+            .filter_map(|(marker, kind)| Some((lower.rfind(marker)?, kind)));
+        let (at, kind) = found.max_by_key(|(at, _)| *at)?;
+        let (before, after) = (plain(&file_name[..at]), &file_name[at + "DiscROC".len()..]);
+        let after = plain(after.rsplit_once('.').map_or(after, |(stem, _)| stem));
+        let folder = || path.canonicalize().ok()?.parent()?.file_name().map(|n| n.to_string_lossy().into_owned());
+        let name = match (before, after) {
+            ("", "") => folder().unwrap_or_else(|| "Imported".to_owned()),
+            ("", after) => after.to_owned(),
+            (before, _) => before.to_owned(),
+        };
+        Some(Self { name, kind, file_name, at })
+    }
+
+    /// The file's name with another word for the score.
+    fn with_score(&self, word: &str) -> String {
+        format!("{}{word}{}", &self.file_name[..self.at], &self.file_name[self.at + "Disc".len()..])
+    }
+
+    /// The file of the other score beside this one.
+    fn other_score(&self, path: &Path) -> Option<PathBuf> {
+        let words = match self.kind {
+            ScoreKind::Discrete => ["Cont", "cont", "CONT"],
+            ScoreKind::Continuous => ["Disc", "disc", "DISC"],
+        };
+        words.map(|word| path.with_file_name(self.with_score(word))).into_iter().find(|path| path.is_file())
+    }
+
+    fn source(&self, path: &Path) -> String {
+        let whole = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        whole.with_file_name(self.with_score("*")).display().to_string()
+    }
+}
+
+/// Without what parts a name from the score's word.
+fn plain(name: &str) -> &str {
+    name.trim_matches(['_', '-', ' ', '.'])
 }
 
 fn safe_name(name: &str) -> String {
@@ -169,8 +235,48 @@ mod tests {
         let (curves, errors) = imported_rocs(project.dir());
         assert_eq!((curves.len(), errors.len()), (1, 1));
         assert!(errors[0].to_string().contains("broken.json"));
+        // What detection finds stands against the user's word for the other half.
+        fs::write(dir.path().join("x-ContROC.txt"), "7 0.25\n9 0.5\n").unwrap();
+        let imported = import_roc(&project, &file, Some(ColumnOrder::RateFirst)).unwrap();
+        assert_eq!(imported.continuous.rate_at(9.0), Some(0.5));
         let nameless = dir.path().join("roc.txt");
         fs::write(&nameless, "0.5 10\n").unwrap();
         assert!(import_roc(&project, &nameless, None).unwrap_err().to_string().contains("DiscROC.txt"));
+    }
+
+    #[test]
+    fn names_say_the_score_beyond_doubt() {
+        let named = |name: &str| NamedFile::of(Path::new(name)).map(|n| (n.name, n.kind));
+        let is = |name: &str, kind| Some((name.to_owned(), kind));
+        assert_eq!(named("MTCNN_DiscROC.txt"), is("MTCNN", ScoreKind::Discrete));
+        assert_eq!(named("net-controc.TXT"), is("net", ScoreKind::Continuous));
+        assert_eq!(named("ContROC_of-discs.txt"), is("of-discs", ScoreKind::Continuous));
+        assert_eq!(named("contour.txt"), None);
+        assert_eq!(named("disc.txt"), None);
+    }
+
+    #[test]
+    fn two_sources_of_one_name_are_two_curves() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = Project::create(&dir.path().join("p")).unwrap();
+        let write = |folder: &str, name: &str, text: &str| {
+            fs::create_dir_all(dir.path().join(folder)).unwrap();
+            let path = dir.path().join(folder).join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let import = |path: &Path| import_roc(&project, path, None).unwrap();
+        let (a, b) = (write("first", "DiscROC.txt", "0.5 10\n"), write("second", "DiscROC.txt", "0.6 10\n"));
+        assert_eq!((import(&a).name, import(&b).name), ("first".to_owned(), "second".to_owned()));
+        let (c, d) = (write("first", "Net_DiscROC.txt", "0.5 10\n"), write("second", "Net_DiscROC.txt", "0.6 10\n"));
+        assert_eq!(import(&c).name, "Net");
+        let second = import(&d);
+        assert_eq!(second.name, "Net (2)");
+        assert!(second.notes.contains("another imported curve is called `Net`"), "{}", second.notes);
+        // The same files again, also from their other half, replace their own curve.
+        let cont = write("second", "Net_ContROC.txt", "0.4 10\n");
+        assert_eq!(import(&cont).name, "Net (2)");
+        assert_eq!(import(&c).name, "Net");
+        assert_eq!(imported_rocs(project.dir()).0.len(), 4);
     }
 }

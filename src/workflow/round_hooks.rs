@@ -2,20 +2,32 @@
 //! checkpoints, events for whoever watches. Must not know how a step is made.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::detect::detect_files;
+use super::detect::{Found, detect_files};
 use super::held_out::{HeldOut, OutputShape};
 use super::round_report::MERIT_FALSE_POSITIVES;
-use super::{Observer, WorkEvent, WorkflowError, fold_label};
+use super::{Observer, WorkEvent, WorkflowError, fold_label, round_log};
 use crate::detector::Detector;
-use crate::domain::{Cancel, RoundId, RoundRecord};
+use crate::domain::{Cancel, Detection, RoundId, RoundRecord};
+use crate::evaluation::average_precision::AveragePrecision;
 use crate::evaluation::{FoldCurves, RocCurve};
 use crate::store::Store;
-use crate::training::{Losses, RoundHooks, TrainEvent};
+use crate::training::{Losses, Outcome, RoundHooks, StepReport, TrainEvent};
 
 /// Metrics are written to the store in batches of at least this many values: one transaction each.
 const METRIC_BATCH: usize = 450;
+/// Pictures that a warning names; the report names all.
+const NAMED: usize = 5;
+
+/// What the last test on the held-out images came to.
+pub(super) struct LastTest {
+    /// By output shape.
+    pub curves: Vec<(String, RocCurve)>,
+    /// Images that could not be read.
+    pub unreadable: Vec<PathBuf>,
+}
 
 /// The hooks of one round.
 pub(super) struct Hooks<'a, 'b> {
@@ -28,6 +40,10 @@ pub(super) struct Hooks<'a, 'b> {
     observer: &'a mut Observer<'b>,
     cancel: &'a Cancel,
     curves: Vec<(String, RocCurve)>,
+    /// Held-out images that the last evaluation could not read.
+    unreadable: Vec<PathBuf>,
+    /// The step that was made last in this sitting.
+    step: u64,
     metrics: Vec<(u64, &'static str, f64)>,
     failure: Option<WorkflowError>,
 }
@@ -42,16 +58,28 @@ impl<'a, 'b> Hooks<'a, 'b> {
         observer: &'a mut Observer<'b>,
         cancel: &'a Cancel,
     ) -> Self {
-        let (curves, metrics) = (Vec::new(), Vec::new());
-        Self { store, round, held_out, files, run_dir, observer, cancel, curves, metrics, failure: None }
+        Self {
+            store,
+            round,
+            held_out,
+            files,
+            run_dir,
+            observer,
+            cancel,
+            curves: Vec::new(),
+            unreadable: Vec::new(),
+            step: 0,
+            metrics: Vec::new(),
+            failure: None,
+        }
     }
 
-    /// Writes what is left to write; the curves of the last evaluation, by output shape.
-    pub fn finish(mut self) -> Result<Vec<(String, RocCurve)>, WorkflowError> {
+    /// Writes what is left to write.
+    pub fn finish(mut self) -> Result<LastTest, WorkflowError> {
         self.flush()?;
         match self.failure {
             Some(failure) => Err(failure),
-            None => Ok(self.curves),
+            None => Ok(LastTest { curves: self.curves, unreadable: self.unreadable }),
         }
     }
 
@@ -64,12 +92,24 @@ impl<'a, 'b> Hooks<'a, 'b> {
     }
 
     fn note(&mut self, event: &TrainEvent) {
-        let TrainEvent::Step(step) = event else {
-            if matches!(event, TrainEvent::Checkpoint { .. }) {
-                self.flush_or_stop();
-            }
-            return;
-        };
+        match event {
+            TrainEvent::Step(step) => self.note_step(step),
+            TrainEvent::Started(start) => self.step = start.step,
+            TrainEvent::Checkpoint { .. } => self.flush_or_stop(),
+            TrainEvent::Warning(text) => self.log(text),
+            TrainEvent::Finished { outcome: Outcome::Failed(reason) } => self.log(&format!("Failed: {reason}")),
+            _ => {}
+        }
+    }
+
+    /// A line in the round's `log.txt`.
+    fn log(&mut self, text: &str) {
+        let failed = round_log::append(self.run_dir, self.step, text).err();
+        self.stop_for(failed);
+    }
+
+    fn note_step(&mut self, step: &StepReport) {
+        self.step = step.step;
         let losses = Losses::NAMES.into_iter().zip(step.losses.values());
         let rest = [("loss", step.total), ("lr", step.lr), ("grad_norm", step.grad_norm), ("step_s", step.seconds)];
         self.metrics.extend(losses.chain(rest).map(|(name, value)| (step.step, name, value)));
@@ -83,11 +123,44 @@ impl<'a, 'b> Hooks<'a, 'b> {
         }
     }
 
+    /// Into the store at once: the curves screen reads it beside the curves.
+    fn note_average_precision(&mut self, step: u64, found: &[Vec<Detection>]) -> Result<(), WorkflowError> {
+        let values = self.held_out.average_precision(found).values();
+        let named = AveragePrecision::NAMES.into_iter().zip(values);
+        let rows: Vec<(u64, &str, f64)> = named.filter_map(|(name, value)| Some((step, name, value?))).collect();
+        self.store.append_metrics(self.round.id, &rows)?;
+        Ok(())
+    }
+
     fn flush_or_stop(&mut self) {
-        if let Err(error) = self.flush() {
+        let failed = self.flush().err();
+        self.stop_for(failed);
+    }
+
+    fn stop_for(&mut self, failed: Option<WorkflowError>) {
+        if let Some(error) = failed {
             self.failure.get_or_insert(error);
             self.cancel.cancel();
         }
+    }
+
+    /// Tells of held-out images that cannot be read, once.
+    fn tell_unreadable(&mut self, unreadable: Vec<PathBuf>) {
+        if unreadable == self.unreadable {
+            return;
+        }
+        if !unreadable.is_empty() {
+            let names: Vec<String> = unreadable.iter().take(NAMED).map(|path| path.display().to_string()).collect();
+            let mut text = format!("{} of {} held-out images cannot be read, ", unreadable.len(), self.files.len());
+            text += "and their faces count as missed: ";
+            text += &names.join(", ");
+            if NAMED < unreadable.len() {
+                // Writing to a String cannot fail.
+                let _ = write!(text, " and {} more", unreadable.len() - NAMED);
+            }
+            self.event(TrainEvent::Warning(text));
+        }
+        self.unreadable = unreadable;
     }
 }
 
@@ -102,13 +175,15 @@ impl RoundHooks for Hooks<'_, '_> {
             return Ok(None);
         }
         let what = format!("Evaluating at step {step}");
-        let found =
+        let Found { of_files: found, unreadable } =
             detect_files(detector, &self.files, &what, self.observer, self.cancel).map_err(|e| e.to_string())?;
         if self.cancel.is_cancelled() {
             return Ok(None);
         }
+        self.tell_unreadable(unreadable);
         let shapes = OutputShape::of(detector.config());
         self.held_out.write(self.run_dir, &found, &shapes).map_err(|e| e.to_string())?;
+        self.note_average_precision(step, &found).map_err(|e| e.to_string())?;
         self.curves.clear();
         for shape in shapes {
             let FoldCurves { pooled, folds } = self.held_out.curves(&found, shape);

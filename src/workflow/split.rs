@@ -30,7 +30,8 @@ impl Split {
             ));
         }
         let test_dataset = test_dataset(datasets, config)?;
-        check_folds(images, &config.test_folds)?;
+        check_folds(images, "test", &config.test_folds)?;
+        check_folds(images, "train", &config.train_folds)?;
         let in_test = |image: &ImageRecord| match test_dataset {
             Some(dataset) => image.dataset == dataset,
             None => config.tests_on(image.fold),
@@ -70,12 +71,15 @@ fn test_dataset(datasets: &[Dataset], config: &RoundConfig) -> Result<Option<Dat
     }
 }
 
-fn check_folds(images: &[ImageRecord], test_folds: &[u8]) -> Result<(), WorkflowError> {
+/// `kind` is `test` or `train`.
+fn check_folds(images: &[ImageRecord], kind: &str, folds: &[u8]) -> Result<(), WorkflowError> {
     let known = folds_of(images);
-    match test_folds.iter().find(|fold| !known.contains(fold)) {
+    match folds.iter().find(|fold| !known.contains(fold)) {
         None => Ok(()),
         Some(fold) => Err(WorkflowError::Refused(format!(
-            "test fold {fold} has no images in this project; the folds with images are {known:?}. Choose one with --test-folds."
+            "{kind} fold {fold} has no images in this project; the folds with images are {known:?}. Choose among them with \
+             `{kind}_folds` in round.toml{}.",
+            if kind == "test" { " or --test-folds" } else { "" }
         ))),
     }
 }
@@ -155,7 +159,13 @@ mod tests {
             |name: &str| RoundConfig { test_folds: vec![], test_dataset: name.to_owned(), ..RoundConfig::default() };
         check(on("face"), &[dataset(1, "faces")], &["no dataset `face`", "`faces`"]);
         check(on("faces"), &[dataset(1, "faces"), dataset(2, "faces")], &["two datasets"]);
-        check(RoundConfig { test_folds: vec![7], ..RoundConfig::default() }, &[], &["fold 7", "[1, 2]"]);
+        check(
+            RoundConfig { test_folds: vec![7], ..RoundConfig::default() },
+            &[],
+            &["test fold 7", "[1, 2]", "--test-folds"],
+        );
+        let train = RoundConfig { test_folds: vec![1], train_folds: vec![2, 5], ..RoundConfig::default() };
+        check(train, &[], &["train fold 5", "[1, 2]", "`train_folds`"]);
         let empty = Split::new(&[], &[], &RoundConfig::default()).unwrap_err().to_string();
         assert!(empty.contains("quarry import"), "{empty}");
     }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::held_out::HeldOut;
-use super::round_hooks::Hooks;
+use super::round_data;
+use super::round_hooks::{Hooks, LastTest};
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
@@ -15,7 +16,10 @@ use crate::detector::{SamplerCounts, choose_device};
 use crate::domain::{Annotation, Cancel, HardNegativeSource, ImageId, ImageRecord, RoundInit, RoundRecord, RoundState};
 use crate::evaluation::RocCurve;
 use crate::store::Store;
-use crate::training::{Outcome, RoundConfig, RoundTask, RunLock, Start, TrainingImage, last_model, train_round};
+use crate::training::{
+    Difference, Outcome, RoundConfig, RoundHooks as _, RoundTask, RunLock, Start, TrainEvent, TrainingImage,
+    last_model, train_round,
+};
 
 /// What became of a round's training.
 #[derive(Debug, Clone, Serialize)]
@@ -38,57 +42,119 @@ pub struct TrainReport {
     pub sampler: SamplerCounts,
     /// The last evaluation of the held-out images, by output shape.
     pub curves: Vec<(String, RocCurve)>,
+    /// Training images that could not be read, and were left out.
+    pub unreadable: Vec<PathBuf>,
+    /// Held-out images that could not be read: their faces count as missed.
+    pub unreadable_test: Vec<PathBuf>,
 }
 
-/// Trains the next round of the project, or goes on with the newest unfinished one when `resume` is set.
+/// Trains the next round of the project.
 pub fn train(
     project: &Project,
     config: &RoundConfig,
-    resume: bool,
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<TrainReport, WorkflowError> {
     // Before anything is looked at: another training may be about to change it.
     let lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
-    let unfinished = if resume { unfinished_round(&store)? } else { None };
-    let config = match &unfinished {
-        Some(round) => RoundConfig::from_toml(&round.config_toml, &format!("round {}", round.number))?,
-        None => config.clone(),
-    };
     config.check()?;
     choose_device(&config.device)?;
-    let number = match &unfinished {
-        Some(round) => round.number,
-        None => store.rounds()?.last().map_or(1, |r| r.number + 1),
-    };
-    let start = if unfinished.is_some() { Start::Resume } else { Start::Fresh };
-    let plan = plan(project, &store, &config, number, start, lock, observer)?;
+    let number = store.rounds()?.last().map_or(1, |r| r.number + 1);
+    let plan = plan(project, &store, config, number, Start::Fresh, lock, observer)?;
     // Nothing is written before everything that can be refused has been looked at.
-    let round = match unfinished {
-        Some(round) => round,
-        None => store.start_round(&config.to_toml())?,
+    let round = store.start_round(&config.to_toml())?;
+    sitting(project, &mut store, &round, config, plan, observer, cancel)
+}
+
+/// Goes on with the newest round that did not end, with the images, faces and hard negatives that it began with. `asked` are its
+/// settings with what is to change; what a round cannot change on its way is refused by name.
+pub fn resume(
+    project: &Project,
+    asked: Option<&RoundConfig>,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<TrainReport, WorkflowError> {
+    let lock = RunLock::take(&project.runs_dir())?;
+    let mut store = project.open_store()?;
+    let (round, own) = unfinished(&store)?;
+    let config = asked.unwrap_or(&own);
+    let binding = own.binding_differences(config);
+    if !binding.is_empty() {
+        return Err(WorkflowError::Refused(format!(
+            "round {} cannot go on with other settings of this kind: {}. It can with another rate (base_lr, lr_factor, milestones, \
+             warmup, warmup_factor, clip_norm, max_loss) or device; for the rest start a new round.",
+            round.number,
+            in_words(&binding)
+        )));
+    }
+    config.check()?;
+    choose_device(&config.device)?;
+    let mut plan = plan(project, &store, config, round.number, Start::Resume, lock, observer)?;
+    plan.changes = own.learning_differences(config);
+    if own != *config {
+        store.set_round_config(round.id, &config.to_toml())?;
+    }
+    sitting(project, &mut store, &round, config, plan, observer, cancel)
+}
+
+/// The settings of the round that [`resume`] goes on with.
+pub fn unfinished_settings(project: &Project) -> Result<RoundConfig, WorkflowError> {
+    Ok(unfinished(&project.open_store()?)?.1)
+}
+
+fn unfinished(store: &Store) -> Result<(RoundRecord, RoundConfig), WorkflowError> {
+    let open = |r: &RoundRecord| matches!(r.state, RoundState::Running | RoundState::Stopped | RoundState::Failed);
+    let rounds = store.rounds()?;
+    let Some(round) = rounds.iter().rfind(|r| open(r)) else {
+        let there = if rounds.is_empty() { "this project has no round yet" } else { "every round here is trained" };
+        return Err(WorkflowError::Refused(format!(
+            "there is nothing to go on with: {there}. Start the next one with `quarry train` without `--resume`."
+        )));
     };
+    let config = RoundConfig::from_toml(&round.config_toml, &format!("round {}", round.number))?;
+    Ok((round.clone(), config))
+}
+
+fn in_words(differences: &[Difference]) -> String {
+    differences.iter().map(Difference::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Trains until the round ends or is stopped, and keeps what became of it.
+fn sitting(
+    project: &Project,
+    store: &mut Store,
+    round: &RoundRecord,
+    config: &RoundConfig,
+    plan: Plan,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<TrainReport, WorkflowError> {
     store.set_round_state(round.id, RoundState::Running)?;
     observer(WorkEvent::Round { round: round.number });
-    let result = run(project, &mut store, &round, &config, plan, observer, cancel);
+    let result = run(project, store, round, config, plan, observer, cancel);
     let state = match &result {
         Ok(report) if report.stopped => RoundState::Stopped,
         Ok(_) => RoundState::Trained,
         Err(_) => RoundState::Failed,
     };
-    store.set_round_state(round.id, state)?;
-    result
-}
-
-fn unfinished_round(store: &Store) -> Result<Option<RoundRecord>, WorkflowError> {
-    let open = |r: &RoundRecord| matches!(r.state, RoundState::Running | RoundState::Stopped | RoundState::Failed);
-    Ok(store.rounds()?.into_iter().rfind(open))
+    match (result, store.set_round_state(round.id, state)) {
+        (Err(error), Err(unstored)) => {
+            // The round's own error is the one to know; this one most likely follows from it.
+            observer(WorkEvent::Log(format!("That round {} failed could not be stored: {unstored}", round.number)));
+            Err(error)
+        }
+        (result, stored) => result.and_then(|report| Ok(stored.map(|()| report)?)),
+    }
 }
 
 /// What a round needs from the project, gathered before it starts.
 struct Plan {
     training: Vec<TrainingImage>,
+    /// The training images are still to be written down.
+    is_new: bool,
+    /// Settings that the round goes on with other than before.
+    changes: Vec<Difference>,
     held_out: HeldOut,
     held_out_files: Vec<PathBuf>,
     backbone: Option<PathBuf>,
@@ -109,18 +175,31 @@ fn plan(
     let images = store.images()?;
     let truth = store.all_ground_truth()?;
     let split = Split::new(&images, &store.datasets()?, config)?;
-    if 0 < split.repeated {
-        observer(WorkEvent::Log(format!(
-            "{} images are not trained on: the same photographs are tested on under another name",
-            split.repeated
-        )));
-    }
     let held_out = HeldOut::new(split.test, &truth);
     let held_out_files = held_out.images.iter().map(|i| store.image_file(i.id)).collect::<Result<_, _>>()?;
-    let training = training_images(store, split.training, &truth, config, number)?;
+    let run_dir = project.run_dir(number);
+    let begun = last_model(&run_dir).is_some();
+    let kept = match start {
+        Start::Resume => round_data::read(&run_dir, |image| store.image_file(image))?,
+        Start::Fresh => None,
+    };
+    // A round that was begun without such a file goes on as it can.
+    let is_new = kept.is_none() && !begun;
+    let training = if let Some(training) = kept {
+        training
+    } else {
+        if 0 < split.repeated {
+            observer(WorkEvent::Log(format!(
+                "{} images are not trained on: the same photographs are tested on under another name",
+                split.repeated
+            )));
+        }
+        training_images(store, split.training, &truth, config, number)?
+    };
     let previous = previous_checkpoint(project, number, config)?;
-    let backbone = backbone::find(&config.detector, observer)?;
-    Ok(Plan { training, held_out, held_out_files, backbone, previous, start, lock })
+    let backbone = if config.init == RoundInit::Backbone && !begun { backbone::find(config, observer)? } else { None };
+    let changes = Vec::new();
+    Ok(Plan { training, is_new, changes, held_out, held_out_files, backbone, previous, start, lock })
 }
 
 fn run(
@@ -132,7 +211,7 @@ fn run(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<TrainReport, WorkflowError> {
-    let Plan { training, held_out, held_out_files, backbone, previous, start, lock } = plan;
+    let Plan { training, is_new, changes, held_out, held_out_files, backbone, previous, start, lock } = plan;
     let hard_negatives = training.iter().map(|i| i.hard_negatives.len()).sum();
     let (training_images, test_images) = (training.len(), held_out.images.len());
     observer(WorkEvent::Log(format!(
@@ -141,7 +220,13 @@ fn run(
         held_out.face_count(),
     )));
     let run_dir = project.run_dir(round.number);
+    if is_new {
+        round_data::write(&run_dir, &training)?;
+    }
     let mut hooks = Hooks::new(store, round, held_out, held_out_files, &run_dir, observer, cancel);
+    if !changes.is_empty() {
+        hooks.event(TrainEvent::Warning(format!("The round goes on with other settings: {}", in_words(&changes))));
+    }
     let task = RoundTask {
         lock,
         images: training,
@@ -152,7 +237,7 @@ fn run(
         start,
     };
     let summary = train_round(config, task, &mut hooks, cancel)?;
-    let curves = hooks.finish()?;
+    let LastTest { curves, unreadable: unreadable_test } = hooks.finish()?;
     Ok(TrainReport {
         round: round.number,
         steps: summary.step,
@@ -166,6 +251,8 @@ fn run(
         checkpoint: summary.model,
         sampler: summary.counts,
         curves,
+        unreadable: summary.unreadable,
+        unreadable_test,
     })
 }
 

@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+#[cfg(feature = "torch")]
+use crate::detector::weights::Format;
 use crate::detector::weights::{
     BACKBONES, FLAVOUR_KEY, FileState, Manifest, ManifestEntry, NamedArray, WeightError, check_finite, metadata, read,
     read_backbone, sha256_hex, write_safetensors,
 };
 use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError};
+#[cfg(feature = "torch")]
+use crate::training::last_model;
 
 /// What torchvision's own detector consists of; anything else in a checkpoint is Quarry's, as the ellipse head is.
 const TORCHVISION_PARTS: [&str; 5] = [
@@ -31,6 +35,13 @@ pub enum WeightsTaskError {
         "there is neither a backbone nor a detector `{name}`; backbones are {backbones}; detectors are {detectors}"
     )]
     UnknownTarget { name: String, backbones: String, detectors: String },
+    #[error(
+        "{}: there is no checkpoint in this folder; give a round's folder (PROJECT/runs/1), once it has a checkpoint, or the file itself",
+        .0.display()
+    )]
+    NoCheckpoint(PathBuf),
+    #[error("--{option} belongs to a whole detector, and `{backbone}` is a backbone; leave it out")]
+    NotForBackbones { option: &'static str, backbone: String },
     #[error("this quarry was built without libtorch (feature `torch`), which importing a whole detector needs")]
     NeedsTorch,
 }
@@ -43,6 +54,9 @@ pub struct ImportRequest {
     pub target: String,
     /// Classes, with background, of an imported detector; its own number if `None`.
     pub classes: Option<i64>,
+    /// The batch norm epsilon that belongs to an imported detector's numbers; if `None` the one of the settings in the file, or
+    /// 0 (torchvision's COCO_V1) for `resnet50-fpn` without settings.
+    pub eps: Option<f64>,
     /// The folder that receives the file and whose manifest lists it.
     pub models: PathBuf,
     /// For the manifest; the file's own name if empty.
@@ -70,8 +84,14 @@ pub struct ListedWeights {
 
 /// Converts a weight file into `models/<target>.safetensors` and lists it in the manifest there.
 pub fn import(request: &ImportRequest) -> Result<WrittenWeights, WeightsTaskError> {
-    let path = request.models.join(format!("{}.safetensors", request.target));
+    let name = format!("{}.safetensors", request.target);
+    let path = request.models.join(&name);
+    // What an earlier import wrote under this name is about to be replaced.
+    if request.file.file_name().is_none_or(|file| file != name.as_str()) {
+        Manifest::check_listed(&request.models, &request.file)?;
+    }
     let (tensors, notes) = if BACKBONES.contains(&request.target.as_str()) {
+        refuse_detector_options(request)?;
         let backbone = read_backbone(&request.file, &request.target)?;
         write_safetensors(&path, &backbone.arrays, Some((FLAVOUR_KEY, backbone.flavour)))?;
         (backbone.arrays.len(), backbone.notes)
@@ -88,6 +108,13 @@ pub fn import(request: &ImportRequest) -> Result<WrittenWeights, WeightsTaskErro
     let written = written(path, tensors, notes)?;
     Manifest::record(&request.models, &entry_of(request, &written))?;
     Ok(written)
+}
+
+fn refuse_detector_options(request: &ImportRequest) -> Result<(), WeightsTaskError> {
+    let options = [("classes", request.classes.is_some()), ("eps", request.eps.is_some())];
+    options.into_iter().find(|(_, given)| *given).map_or(Ok(()), |(option, _)| {
+        Err(WeightsTaskError::NotForBackbones { option, backbone: request.target.clone() })
+    })
 }
 
 /// The file from which a detector takes `backbone`: `path` itself if it is a converted file, else its conversion beside it (or
@@ -108,8 +135,25 @@ pub fn converted_backbone(path: &Path, backbone: &str) -> Result<PathBuf, Weight
     Ok(temporary)
 }
 
-/// Writes the checkpoint `file` as a state dict that torchvision's `fasterrcnn_resnet50_fpn` loads with `strict=True`.
+/// The checkpoint that `path` means: a file means itself, a round's folder its last one, and a checkpoint's folder the model in it.
+pub fn checkpoint_file(path: &Path) -> Result<PathBuf, WeightsTaskError> {
+    if !path.is_dir() {
+        return Ok(path.to_path_buf());
+    }
+    let inside = Some(path.join("model.safetensors")).filter(|file| file.is_file());
+    inside.or_else(|| last_model(path)).ok_or_else(|| WeightsTaskError::NoCheckpoint(path.to_path_buf()))
+}
+
+#[cfg(not(feature = "torch"))]
+fn last_model(_: &Path) -> Option<PathBuf> {
+    None
+}
+
+/// Writes the checkpoint `file` (or the last one of the round whose folder it is) as a state dict that torchvision's
+/// `fasterrcnn_resnet50_fpn` loads with `strict=True`. The settings stay in its metadata, so that [`import`] makes the same detector of
+/// it again.
 pub fn export(file: &Path, to: &Path) -> Result<WrittenWeights, WeightsTaskError> {
+    let file = &checkpoint_file(file)?;
     let (ours, arrays): (Vec<NamedArray>, Vec<NamedArray>) =
         read(file)?.arrays.into_iter().partition(|a| !TORCHVISION_PARTS.iter().any(|part| a.name.starts_with(part)));
     check_finite(file, &arrays)?;
@@ -121,8 +165,11 @@ pub fn export(file: &Path, to: &Path) -> Result<WrittenWeights, WeightsTaskError
             first.name
         ));
     }
-    notes.extend(peer_notes(checkpoint_config(file).as_ref()));
-    write_safetensors(to, &arrays, None)?;
+    let config = checkpoint_config(file).map(|config| DetectorConfig { ellipse_head: false, ..config });
+    notes.extend(peer_notes(config.as_ref()));
+    let json = config.map(|config| serde_json::to_string(&config)).transpose();
+    let json = json.map_err(|e| DetectorError::file(to, e, "report this"))?;
+    write_safetensors(to, &arrays, json.as_deref().map(|json| (CONFIG_KEY, json)))?;
     written(to.to_path_buf(), arrays.len(), notes)
 }
 
@@ -196,30 +243,54 @@ fn import_detector(request: &ImportRequest, path: &Path) -> Result<(usize, Vec<S
     use crate::detector::weights::{drop_foreign_heads, torchvision_names};
 
     let file = read(&request.file)?;
+    let (config, note) = import_config(request, file.format)?;
     let adapted = torchvision_names(file.arrays);
     check_finite(&request.file, &adapted.arrays)?;
     let mut notes = file.notes;
+    notes.push(note);
     notes.extend(adapted.notes);
     let rows = |a: &NamedArray| a.shape.first().map(|&rows| rows as i64);
     let predictor = adapted.arrays.iter().find(|a| a.name == "roi_heads.box_predictor.cls_score.weight");
-    let mut config = DetectorConfig::preset(&request.target)?;
-    if config.architecture == Architecture::ResNet50Fpn {
-        config = DetectorConfig::torchvision_coco();
-        notes.push("batch norm eps 0, as in torchvision's COCO_V1 weights".to_owned());
-    }
-    config.ellipse_head = false;
-    config.num_classes = request.classes.or_else(|| predictor.and_then(rows)).unwrap_or(config.num_classes);
+    let num_classes = request.classes.or_else(|| predictor.and_then(rows)).unwrap_or(config.num_classes);
+    let config = DetectorConfig { num_classes, ..config };
+    config.validate()?;
     let per_cell = config.anchors.sizes[0].len() * config.anchors.ratios.len();
     let adapted = drop_foreign_heads(adapted.arrays, config.num_classes as usize, per_cell);
-    let replaced = !adapted.notes.is_empty();
     notes.extend(adapted.notes);
-    let (detector, started_anew) = Detector::from_arrays(&config, &adapted.arrays, replaced)?;
-    if replaced {
+    let made = Detector::from_arrays(&config, &adapted.arrays, &adapted.dropped);
+    let (detector, started_anew) = made.map_err(DetectorError::in_file(&request.file))?;
+    if !adapted.dropped.is_empty() {
         notes.push(format!("{started_anew} tensors start anew"));
     }
     std::fs::create_dir_all(&request.models).map_err(|source| WeightError::io(&request.models, source))?;
     detector.save(path)?;
     Ok((detector.state().len(), notes))
+}
+
+/// The settings of the detector to make, and a line on where they come from: the file itself, if Quarry exported it, else the target's
+/// preset with torchvision's eps.
+#[cfg(feature = "torch")]
+fn import_config(request: &ImportRequest, format: Format) -> Result<(DetectorConfig, String), WeightsTaskError> {
+    let inside = if format == Format::Safetensors { metadata(&request.file)?.remove(CONFIG_KEY) } else { None };
+    let (mut config, from) = if let Some(json) = inside {
+        let advice = "use the Quarry that wrote it";
+        let config: DetectorConfig =
+            serde_json::from_str(&json).map_err(|e| DetectorError::file(&request.file, e, advice))?;
+        if config.architecture.as_str() != request.target {
+            let (expected, found) = (request.target.clone(), config.architecture.to_string());
+            let error = DetectorError::WrongArchitecture { expected, found };
+            return Err(DetectorError::in_file(&request.file)(error).into());
+        }
+        (config, "the settings inside the file were taken over")
+    } else if request.target == Architecture::ResNet50Fpn.as_str() {
+        (DetectorConfig::torchvision_coco(), "settings of torchvision's COCO_V1 weights")
+    } else {
+        (DetectorConfig::preset(&request.target)?, "settings of the preset")
+    };
+    config.ellipse_head = false;
+    config.batch_norm_eps = request.eps.unwrap_or(config.batch_norm_eps);
+    let note = format!("{from}, batch norm eps {:e}", config.batch_norm_eps);
+    Ok((config, note))
 }
 
 #[cfg(not(feature = "torch"))]

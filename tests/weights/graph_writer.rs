@@ -8,21 +8,31 @@ pub fn mark(name: &str) -> f32 {
     name.bytes().fold(7_u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)) % 100_003) as f32
 }
 
-/// The file; `shuffle` changes the order of nodes and initialisers and the values' names.
-pub fn resnet50_half_like(shuffle: u64) -> Vec<u8> {
-    let mut graph = Graph { nodes: Vec::new(), initialisers: Vec::new(), shuffle, count: 0 };
-    let stem = graph.convolution("conv1", "image");
+/// Where the strides of a stage are.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Strides {
+    Caffe,
+    Torchvision,
+}
+
+/// The file; `shuffle` changes the order of nodes and initialisers, the values' names, and how lists of numbers are written.
+pub fn resnet50_half_like(shuffle: u64, strides: Strides) -> Vec<u8> {
+    let mut graph = Graph::new(shuffle);
+    let stem = graph.convolution("conv1", "image", 2);
     let relu = graph.node("Relu", &[&stem]);
     let mut x = graph.node("MaxPool", &[&relu]);
     for (stage, blocks) in [3, 4, 6, 3].into_iter().enumerate() {
         for block in 0..blocks {
             let name = |part: &str| format!("layer{}.{block}.{part}", stage + 1);
-            let a = graph.convolution(&name("conv1"), &x);
+            let opens = stage > 0 && block == 0;
+            let stride = |here: bool| if opens && here { 2 } else { 1 };
+            let a = graph.convolution(&name("conv1"), &x, stride(strides == Strides::Caffe));
             let a = graph.node("Relu", &[&a]);
-            let b = graph.convolution(&name("conv2"), &a);
+            let b = graph.convolution(&name("conv2"), &a, stride(strides == Strides::Torchvision));
             let b = graph.node("Relu", &[&b]);
-            let c = graph.convolution(&name("conv3"), &b);
-            let shortcut = if block == 0 { graph.convolution(&name("downsample.0"), &x) } else { x.clone() };
+            let c = graph.convolution(&name("conv3"), &b, 1);
+            let shortcut =
+                if block == 0 { graph.convolution(&name("downsample.0"), &x, stride(true)) } else { x.clone() };
             let sum =
                 if block % 2 == 0 { graph.node("Add", &[&c, &shortcut]) } else { graph.node("Add", &[&shortcut, &c]) };
             x = graph.node("Relu", &[&sum]);
@@ -34,8 +44,22 @@ pub fn resnet50_half_like(shuffle: u64) -> Vec<u8> {
 
 /// A file with the stem alone.
 pub fn one_convolution() -> Vec<u8> {
-    let mut graph = Graph { nodes: Vec::new(), initialisers: Vec::new(), shuffle: 1, count: 0 };
-    graph.convolution("conv1", "image");
+    let mut graph = Graph::new(1);
+    graph.convolution("conv1", "image", 2);
+    graph.finish()
+}
+
+/// The weights of `backbone` under torchvision's names (without those that `left_out` says), a constant beside them, and of the graph
+/// only the convolution that opens the second stage.
+pub fn by_name(backbone: &str, strides: Strides, left_out: fn(&str) -> bool) -> Vec<u8> {
+    let mut graph = Graph::new(1);
+    for (name, shape) in expected_shapes(backbone).unwrap() {
+        if !left_out(&name) {
+            graph.initialiser(&name, &shape, mark(&name));
+        }
+    }
+    graph.initialiser("onnx::Reshape_7", &[2], 0.0);
+    graph.strided(&["x", "layer2.0.conv1.weight"], if strides == Strides::Caffe { 2 } else { 1 });
     graph.finish()
 }
 
@@ -47,7 +71,40 @@ struct Graph {
 }
 
 impl Graph {
+    fn new(shuffle: u64) -> Self {
+        Self { nodes: Vec::new(), initialisers: Vec::new(), shuffle, count: 0 }
+    }
+
     fn node(&mut self, kind: &str, inputs: &[&str]) -> String {
+        self.node_with(kind, inputs, &[])
+    }
+
+    fn strided(&mut self, inputs: &[&str], stride: u64) -> String {
+        let kernel = self.integers("kernel_shape", &[7, 7]);
+        let strides = self.integers("strides", &[stride, stride]);
+        self.node_with("Conv", inputs, &[kernel, strides])
+    }
+
+    /// An AttributeProto: its numbers one by one, as ONNX writes them, or packed, as proto3 may.
+    fn integers(&self, name: &str, values: &[u64]) -> Vec<u8> {
+        let mut attribute = Vec::new();
+        bytes(&mut attribute, 1, name.as_bytes());
+        if self.shuffle.is_multiple_of(2) {
+            let mut packed = Vec::new();
+            for &value in values {
+                varint(&mut packed, value);
+            }
+            bytes(&mut attribute, 8, &packed);
+        } else {
+            for &value in values {
+                number(&mut attribute, 8, value);
+            }
+        }
+        number(&mut attribute, 20, 7);
+        attribute
+    }
+
+    fn node_with(&mut self, kind: &str, inputs: &[&str], attributes: &[Vec<u8>]) -> String {
         self.count += 1;
         let output = format!("value{}", self.count * 7919 % (1009 + self.shuffle));
         let mut node = Vec::new();
@@ -56,17 +113,20 @@ impl Graph {
         }
         bytes(&mut node, 2, output.as_bytes());
         bytes(&mut node, 4, kind.as_bytes());
+        for attribute in attributes {
+            bytes(&mut node, 5, attribute);
+        }
         self.nodes.push(node);
         output
     }
 
-    fn convolution(&mut self, name: &str, input: &str) -> String {
+    fn convolution(&mut self, name: &str, input: &str, stride: u64) -> String {
         let shapes = expected_shapes("resnet50-half").unwrap();
         let shape = shapes.into_iter().find(|s| s.0 == format!("{name}.weight")).unwrap().1;
         let (weight, bias) = (format!("w{}", self.count), format!("b{}", self.count));
         self.initialiser(&weight, &shape, mark(name));
         self.initialiser(&bias, &shape[..1], mark(name) + 0.5);
-        self.node("Conv", &[input, &weight, &bias])
+        self.strided(&[input, &weight, &bias], stride)
     }
 
     fn initialiser(&mut self, name: &str, shape: &[usize], value: f32) {

@@ -7,7 +7,8 @@ mod pickle_writer;
 
 use std::path::Path;
 
-use pickle_writer::{Saved, floats, global, legacy_file, saved, state_dict, text, zip_file};
+use graph_writer::Strides;
+use pickle_writer::{Saved, floats, global, legacy_file, saved, state_dict, state_dict_of_python_2, text, zip_file};
 use quarry::detector::weights::{
     DType, Format, NamedArray, WeightError, WeightFile, expected_shapes, read, read_backbone, read_bytes,
     write_safetensors,
@@ -35,6 +36,7 @@ fn both_pytorch_formats_give_shapes_strides_offsets_and_number_formats() {
         saved("scalar", "0", &[], &[]),
         saved("empty", "0", &[0, 4], &[4, 1]),
         saved("four", "0", &[1, 2, 1, 3], &[6, 3, 3, 1]),
+        Saved { old: true, offset: 1, ..saved("old", "0", &[2, 2], &[2, 1]) },
     ];
     let storages = [("0", counting(6))];
     let zip = parse(&zip_file(&state_dict(&tensors, false), &storages)).unwrap();
@@ -52,6 +54,19 @@ fn both_pytorch_formats_give_shapes_strides_offsets_and_number_formats() {
     check("scalar", &[], &[0.]);
     check("empty", &[0, 4], &[]);
     check("four", &[1, 2, 1, 3], &[0., 1., 2., 3., 4., 5.]);
+    check("old", &[2, 2], &[1., 2., 3., 4.]);
+}
+
+#[test]
+fn files_of_pytorch_before_0_4_and_of_python_2_are_read() {
+    let storages = [("0", counting(6))];
+    let old = Saved { old: true, ..saved("features.0.weight", "0", &[2, 3], &[3, 1]) };
+    for pickle in [state_dict(std::slice::from_ref(&old), true), state_dict_of_python_2(&old)] {
+        let file = parse(&legacy_file(&pickle, &storages, 4)).unwrap();
+        let array = &file.arrays[0];
+        assert_eq!((array.name.as_str(), &array.shape[..]), ("features.0.weight", &[2, 3][..]));
+        assert_eq!(array.data, [0., 1., 2., 3., 4., 5.]);
+    }
 }
 
 #[test]
@@ -182,10 +197,12 @@ fn a_graph_is_walked_by_its_edges_whatever_the_order_and_names() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("half.onnx");
     let mut seen = Vec::new();
-    for shuffle in [1, 2] {
-        std::fs::write(&path, graph_writer::resnet50_half_like(shuffle)).unwrap();
+    for (shuffle, strides, flavour) in
+        [(1, Strides::Caffe, "caffe"), (2, Strides::Caffe, "caffe"), (1, Strides::Torchvision, "torchvision")]
+    {
+        std::fs::write(&path, graph_writer::resnet50_half_like(shuffle, strides)).unwrap();
         let backbone = read_backbone(&path, "resnet50-half").unwrap();
-        assert_eq!((backbone.flavour, backbone.batch_norm_eps, backbone.arrays.len()), ("caffe", 0.0, 53 * 5));
+        assert_eq!((backbone.flavour, backbone.batch_norm_eps, backbone.arrays.len()), (flavour, 0.0, 53 * 5));
         for (array, (name, shape)) in backbone.arrays.iter().zip(expected_shapes("resnet50-half").unwrap()) {
             assert_eq!((&array.name, &array.shape), (&name, &shape));
             if name.ends_with("conv1.weight") || name.ends_with("conv2.weight") || name.ends_with("downsample.0.weight")
@@ -199,6 +216,45 @@ fn a_graph_is_walked_by_its_edges_whatever_the_order_and_names() {
         seen.push(backbone.arrays);
     }
     assert_eq!(seen[0], seen[1]);
+    // What Quarry itself wrote keeps its flavour.
+    let converted = dir.path().join("half.safetensors");
+    write_safetensors(&converted, &seen[2], Some(("quarry.flavour", "torchvision"))).unwrap();
+    assert_eq!(read_backbone(&converted, "resnet50-half").unwrap().flavour, "torchvision");
+}
+
+#[test]
+fn a_graph_with_torchvisions_names_is_read_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("named.onnx");
+    let check = |backbone: &str, strides: Strides, flavour: &str| {
+        std::fs::write(&path, graph_writer::by_name(backbone, strides, |_| false)).unwrap();
+        let read = read_backbone(&path, backbone).unwrap();
+        let expected = expected_shapes(backbone).unwrap();
+        assert_eq!(
+            (read.flavour, read.batch_norm_eps, read.arrays.len()),
+            (flavour, 1e-5, expected.len()),
+            "{backbone}"
+        );
+        for (array, (name, shape)) in read.arrays.iter().zip(expected) {
+            assert_eq!((&array.name, &array.shape, array.data[0]), (&name, &shape, graph_writer::mark(&name)));
+        }
+        assert!(read.notes[0].contains(&format!("of the graph's {} initialisers", read.arrays.len() + 1)));
+    };
+    check("resnet50-half", Strides::Torchvision, "torchvision");
+    check("resnet50-half", Strides::Caffe, "caffe");
+    // Two 3x3 convolutions have the stride in the first, whoever trained them.
+    check("resnet18", Strides::Caffe, "torchvision");
+    let refused = |backbone: &str, bytes: Vec<u8>, expected: &str| {
+        std::fs::write(&path, bytes).unwrap();
+        let message = read_backbone(&path, backbone).unwrap_err().to_string();
+        assert!(message.contains("named.onnx") && message.contains(expected), "{message}");
+    };
+    refused(
+        "vgg16",
+        graph_writer::by_name("resnet18", Strides::Caffe, |_| false),
+        "not the weights of vgg16: 30 of 30",
+    );
+    refused("resnet18", graph_writer::by_name("resnet18", Strides::Caffe, |n| n.starts_with("bn1.")), "ONNX ResNet");
 }
 
 #[test]

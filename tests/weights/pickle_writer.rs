@@ -12,10 +12,12 @@ pub struct Saved<'a> {
     pub stride: &'a [u32],
     /// Wrapped in `_rebuild_parameter`.
     pub parameter: bool,
+    /// As PyTorch wrote before 0.4: `_rebuild_tensor` with four arguments.
+    pub old: bool,
 }
 
 pub fn saved<'a>(name: &'a str, key: &'a str, shape: &'a [u32], stride: &'a [u32]) -> Saved<'a> {
-    Saved { name, storage: "FloatStorage", key, offset: 0, shape, stride, parameter: false }
+    Saved { name, storage: "FloatStorage", key, offset: 0, shape, stride, parameter: false, old: false }
 }
 
 pub fn text(out: &mut Vec<u8>, value: &str) {
@@ -65,7 +67,7 @@ pub fn state_dict(tensors: &[Saved], legacy: bool) -> Vec<u8> {
             global(&mut out, "torch._utils", "_rebuild_parameter");
             out.push(b'(');
         }
-        global(&mut out, "torch._utils", "_rebuild_tensor_v2");
+        global(&mut out, "torch._utils", if tensor.old { "_rebuild_tensor" } else { "_rebuild_tensor_v2" });
         out.extend([b'(', b'(']);
         text(&mut out, "storage");
         global(&mut out, "torch", tensor.storage);
@@ -79,9 +81,12 @@ pub fn state_dict(tensors: &[Saved], legacy: bool) -> Vec<u8> {
         integer(&mut out, tensor.offset);
         tuple(&mut out, tensor.shape);
         tuple(&mut out, tensor.stride);
-        out.push(0x89);
-        global(&mut out, "collections", "OrderedDict");
-        out.extend([b')', b'R', b't', b'R']);
+        if !tensor.old {
+            out.push(0x89);
+            global(&mut out, "collections", "OrderedDict");
+            out.extend([b')', b'R']);
+        }
+        out.extend([b't', b'R']);
         if tensor.parameter {
             out.push(0x88);
             global(&mut out, "collections", "OrderedDict");
@@ -93,6 +98,22 @@ pub fn state_dict(tensors: &[Saved], legacy: bool) -> Vec<u8> {
     text(&mut out, "_metadata");
     global(&mut out, "collections", "OrderedDict");
     out.extend([b')', b'R', b's', b'b', b'.']);
+    out
+}
+
+/// [`state_dict`] of one tensor as Python 2 pickles it: `OrderedDict([[name, tensor]])`.
+pub fn state_dict_of_python_2(tensor: &Saved) -> Vec<u8> {
+    let inner = state_dict(std::slice::from_ref(tensor), true);
+    let after_name =
+        inner.windows(tensor.name.len()).position(|w| w == tensor.name.as_bytes()).unwrap() + tensor.name.len();
+    let end = inner.iter().rposition(|&b| b == b'}').unwrap() - 1;
+    let mut out = vec![0x80, 2];
+    global(&mut out, "collections", "OrderedDict");
+    out.extend(b"](](");
+    out.extend([b'U', tensor.name.len() as u8]);
+    out.extend(tensor.name.as_bytes());
+    out.extend(&inner[after_name..end]);
+    out.extend([b'e', b'e', 0x85, b'R', b'.']);
     out
 }
 

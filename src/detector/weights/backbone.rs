@@ -1,13 +1,16 @@
 //! The pretrained backbones that a detector can start from: which tensors each has, and how to get them from any weight file.
 //! Must not know how a network computes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use super::{Format, NamedArray, WeightError, WeightFile, naming, onnx, resnet_graph};
+use super::{Format, NamedArray, WeightError, WeightFile, naming, onnx, resnet_graph, safetensors_file};
 
 /// The names for `--as`.
 pub const BACKBONES: [&str; 4] = ["resnet50-half", "resnet50", "resnet18", "vgg16"];
+
+const CAFFE: &str = "caffe";
+const TORCHVISION_EPS: f64 = 1e-5;
 
 /// The metadata key under which a backbone's file tells its flavour.
 pub const FLAVOUR_KEY: &str = "quarry.flavour";
@@ -41,16 +44,17 @@ pub fn expected_shapes(backbone: &str) -> Option<Vec<(String, Vec<usize>)>> {
 pub fn import_backbone(path: &Path, bytes: &[u8], backbone: &str) -> Result<ImportedBackbone, WeightError> {
     let unknown = || WeightError::UnknownBackbone { name: backbone.to_owned(), known: BACKBONES.join(", ") };
     let expected = expected_shapes(backbone).ok_or_else(unknown)?;
-    let is_graph = Format::of(bytes) == Some(Format::Onnx);
-    let (arrays, mut notes) =
-        if is_graph { from_graph(path, bytes)? } else { from_state_dict(super::read_bytes(path, bytes)?) };
-    let arrays = select(path, backbone, &expected, arrays, &mut notes)?;
+    let found = match Format::of(bytes) {
+        Some(Format::Onnx) => from_graph(path, bytes, backbone, &expected)?,
+        _ => from_state_dict(super::read_bytes(path, bytes)?, backbone),
+    };
+    let mut notes = found.notes;
+    let arrays = select(path, backbone, &expected, found.arrays, &mut notes)?;
     check_finite(path, &arrays)?;
-    let half = backbone == "resnet50-half";
     Ok(ImportedBackbone {
         backbone: backbone.to_owned(),
-        flavour: if half || is_graph { "caffe" } else { "torchvision" },
-        batch_norm_eps: if half || is_graph { 0.0 } else { 1e-5 },
+        flavour: if told_flavour(bytes).unwrap_or(found.caffe) { CAFFE } else { "torchvision" },
+        batch_norm_eps: if found.folded { 0.0 } else { TORCHVISION_EPS },
         arrays,
         notes,
     })
@@ -67,23 +71,62 @@ pub fn check_finite(path: &Path, arrays: &[NamedArray]) -> Result<(), WeightErro
     Ok(())
 }
 
-fn from_graph(path: &Path, bytes: &[u8]) -> Result<(Vec<NamedArray>, Vec<String>), WeightError> {
-    let walk = || resnet_graph::read(&onnx::Graph::read(bytes)?);
-    let found =
-        walk().map_err(|why| WeightError::Malformed { path: path.to_path_buf(), format: "ONNX ResNet", why })?;
-    let convolutions = found.arrays.iter().filter(|a| a.shape.len() == 4).count();
-    let note = format!(
-        "{convolutions} convolutions found by walking the graph; their folded batch norm stands as bias; last feature `{}`",
-        found.last_feature
-    );
-    Ok((found.arrays, vec![note]))
+/// What a file holds before it is compared with what is expected.
+struct Found {
+    arrays: Vec<NamedArray>,
+    notes: Vec<String>,
+    caffe: bool,
+    /// Batch norm is folded into the convolutions.
+    folded: bool,
 }
 
-fn from_state_dict(file: WeightFile) -> (Vec<NamedArray>, Vec<String>) {
+/// By name where the graph keeps torchvision's names (as exports with batch norm do), else by walking the graph of a ResNet.
+fn from_graph(
+    path: &Path,
+    bytes: &[u8],
+    backbone: &str,
+    expected: &[(String, Vec<usize>)],
+) -> Result<Found, WeightError> {
+    let malformed = |format, why| WeightError::Malformed { path: path.to_path_buf(), format, why };
+    let graph = onnx::Graph::read(bytes).map_err(|why| malformed("ONNX", why))?;
+    if backbone == "vgg16" || expected.iter().all(|(name, _)| graph.initialiser(name).is_some()) {
+        return Ok(by_name(graph, expected));
+    }
+    let found = resnet_graph::read(&graph).map_err(|why| malformed("ONNX ResNet", why))?;
+    let convolutions = found.arrays.iter().filter(|a| a.shape.len() == 4).count();
+    let note = format!(
+        "{convolutions} convolutions found by walking the graph; their folded batch norm stands as bias; last feature `{}`; \
+         the strides are {}'s",
+        found.last_feature,
+        if found.caffe { "Caffe" } else { "torchvision" }
+    );
+    Ok(Found { arrays: found.arrays, notes: vec![note], caffe: found.caffe, folded: true })
+}
+
+/// The initialisers that carry torchvision's names, and nothing else of the graph.
+fn by_name(graph: onnx::Graph, expected: &[(String, Vec<usize>)]) -> Found {
+    let opening = graph.convolution_with("layer2.0.conv1.weight");
+    let caffe = opening.is_some_and(|node| resnet_graph::is_caffe(&graph, node));
+    let all = graph.arrays.len();
+    let wanted: HashSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+    let arrays: Vec<NamedArray> = graph.arrays.into_iter().filter(|a| wanted.contains(a.name.as_str())).collect();
+    let note = format!("{} of the graph's {all} initialisers have torchvision's names and were taken", arrays.len());
+    Found { arrays, notes: vec![note], caffe, folded: false }
+}
+
+/// Whether a file that Quarry itself wrote says Caffe; `None` for all others.
+fn told_flavour(bytes: &[u8]) -> Option<bool> {
+    let metadata = safetensors_file::metadata_in(bytes).ok()?;
+    metadata.get(FLAVOUR_KEY).map(|word| word == CAFFE)
+}
+
+fn from_state_dict(file: WeightFile, backbone: &str) -> Found {
     let adapted = naming::torchvision_names(file.arrays);
     let mut notes = file.notes;
     notes.extend(adapted.notes);
-    (without_prefix(adapted.arrays, &mut notes), notes)
+    let arrays = without_prefix(adapted.arrays, &mut notes);
+    let half = backbone == "resnet50-half";
+    Found { arrays, notes, caffe: half, folded: half }
 }
 
 /// Out of a whole detector only what lies under its backbone.

@@ -17,7 +17,7 @@ pub enum WeightError {
     NotFinite { path: PathBuf, tensor: String, count: usize },
     #[error("there is no backbone `{name}`; known are {known}")]
     UnknownBackbone { name: String, known: String },
-    #[error("{}: SHA-256 is {found}, but {} lists {wanted}; the file was changed or cut off, fetch it again", path.display(), manifest.display())]
+    #[error("{}: SHA-256 is {found}, but {} lists {wanted}; the file was changed or cut off, fetch it again (or give it another name, if it is another file)", path.display(), manifest.display())]
     Checksum { path: PathBuf, manifest: PathBuf, found: String, wanted: String },
     #[error("{}: {why}", path.display())]
     Manifest { path: PathBuf, why: String },

@@ -55,15 +55,21 @@ impl Manifest {
     /// Refuses `bytes` (the content of `path`) where the manifest beside it lists another SHA-256.
     pub fn check(path: &Path, bytes: &[u8]) -> Result<(), WeightError> {
         let dir = folder(path);
-        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-        let manifest = Self::of(&dir)?;
-        let Some(entry) = manifest.weights.iter().find(|e| e.file == name) else { return Ok(()) };
-        let found = sha256_hex(bytes);
-        if found.starts_with(&entry.sha256) {
-            return Ok(());
-        }
-        let (path, manifest) = (path.to_path_buf(), dir.join(FILE_NAME));
-        Err(WeightError::Checksum { path, manifest, found, wanted: entry.sha256.clone() })
+        Self::of(&dir)?.listed(path).map_or(Ok(()), |entry| entry.check(path, bytes, &dir))
+    }
+
+    /// Refuses the file `path` from elsewhere if the manifest of `dir` lists a file of its name with another SHA-256.
+    pub fn check_listed(dir: &Path, path: &Path) -> Result<(), WeightError> {
+        let manifest = Self::of(dir)?;
+        let is_beside = || folder(path).canonicalize().ok() == dir.canonicalize().ok();
+        let Some(entry) = manifest.listed(path).filter(|_| !is_beside()) else { return Ok(()) };
+        let bytes = std::fs::read(path).map_err(|source| WeightError::io(path, source))?;
+        entry.check(path, &bytes, dir)
+    }
+
+    fn listed(&self, path: &Path) -> Option<&ManifestEntry> {
+        let name = path.file_name()?.to_str()?;
+        self.weights.iter().find(|entry| entry.file == name)
     }
 
     /// Whether the file of `entry` lies in `dir` unchanged.
@@ -112,6 +118,18 @@ impl Manifest {
             }
         }
         Ok(manifest)
+    }
+}
+
+impl ManifestEntry {
+    /// `dir` is the manifest's folder.
+    fn check(&self, path: &Path, bytes: &[u8], dir: &Path) -> Result<(), WeightError> {
+        let found = sha256_hex(bytes);
+        if found.starts_with(&self.sha256) {
+            return Ok(());
+        }
+        let (path, manifest) = (path.to_path_buf(), dir.join(FILE_NAME));
+        Err(WeightError::Checksum { path, manifest, found, wanted: self.sha256.clone() })
     }
 }
 
@@ -175,6 +193,21 @@ mod tests {
         Manifest::check(&dir.path().join("b.pth"), b"anything").unwrap();
         let message = Manifest::check(&dir.path().join("a.pth"), b"abd").unwrap_err().to_string();
         assert!(message.contains("a.pth") && message.contains("ba7816bf"), "{message}");
+    }
+
+    #[test]
+    fn a_file_elsewhere_is_checked_against_the_entry_of_its_name() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        Manifest::record(dir.path(), &entry("a.pth", "ba7816bf")).unwrap();
+        let check = |name: &str, bytes: &[u8], expected: bool| {
+            let path = elsewhere.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            let checked = Manifest::check_listed(dir.path(), &path);
+            assert_eq!(checked.is_ok(), expected, "{name}: {checked:?}");
+        };
+        check("a.pth", b"abc", true);
+        check("a.pth", b"abd", false);
+        check("b.pth", b"abd", true);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use super::NamedArray;
 pub struct Adapted {
     pub arrays: Vec<NamedArray>,
     pub notes: Vec<String>,
+    /// The prefixes of tensors that were dropped, which a detector has to start anew.
+    pub dropped: Vec<&'static str>,
 }
 
 /// Strips `module.`, respells torchvision's older names of the pyramid and the RPN head, and drops `num_batches_tracked`.
@@ -37,7 +39,7 @@ pub fn torchvision_names(arrays: Vec<NamedArray>) -> Adapted {
     note(wrapped, "the prefix `module.` of a parallel training was taken off");
     note(counters, "`num_batches_tracked` was left out, frozen batch norm does not count");
     note(old, "torchvision's older names of the pyramid and the RPN head were respelled");
-    Adapted { arrays: out, notes }
+    Adapted { arrays: out, notes, dropped: Vec::new() }
 }
 
 /// Drops the heads whose shapes follow the number of classes (`classes`, with background) or anchors a cell, where theirs differ;
@@ -47,7 +49,7 @@ pub fn drop_foreign_heads(arrays: Vec<NamedArray>, classes: usize, anchors_per_c
     let their_classes = rows("roi_heads.box_predictor.cls_score.weight").unwrap_or(classes);
     let their_anchors = rows("rpn.head.cls_logits.weight").unwrap_or(anchors_per_cell);
     let mut notes = Vec::new();
-    let mut dropped: Vec<&str> = Vec::new();
+    let mut dropped = Vec::new();
     if their_classes != classes {
         notes.push(format!(
             "the box predictor has {their_classes} classes where {classes} are wanted: it was replaced by a new one"
@@ -61,7 +63,7 @@ pub fn drop_foreign_heads(arrays: Vec<NamedArray>, classes: usize, anchors_per_c
         dropped.extend(["rpn.head.cls_logits.", "rpn.head.bbox_pred."]);
     }
     let keep = |a: &NamedArray| !dropped.iter().any(|prefix| a.name.starts_with(prefix));
-    Adapted { arrays: arrays.into_iter().filter(keep).collect(), notes }
+    Adapted { arrays: arrays.into_iter().filter(keep).collect(), notes, dropped }
 }
 
 /// `backbone.fpn.inner_blocks.0.weight` -> `backbone.fpn.inner_blocks.0.0.weight`, `rpn.head.conv.weight` ->

@@ -33,6 +33,25 @@ pub struct NodeProto {
     pub name: String,
     #[prost(string, tag = "4")]
     pub op_type: String,
+    #[prost(message, repeated, tag = "5")]
+    pub attribute: Vec<AttributeProto>,
+}
+
+/// Of a node's settings only the lists of integers are read.
+#[derive(Clone, PartialEq, Message)]
+pub struct AttributeProto {
+    #[prost(string, tag = "1")]
+    pub name: String,
+    #[prost(int64, repeated, tag = "8")]
+    pub ints: Vec<i64>,
+}
+
+impl NodeProto {
+    /// The step of a convolution along the first axis; 1 where the node does not say.
+    pub fn stride(&self) -> i64 {
+        let strides = self.attribute.iter().find(|a| a.name == "strides");
+        strides.and_then(|a| a.ints.first().copied()).unwrap_or(1)
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -80,6 +99,11 @@ impl Graph {
     /// The initialiser of this name.
     pub fn initialiser(&self, name: &str) -> Option<&NamedArray> {
         self.places.get(name).map(|&k| &self.arrays[k])
+    }
+
+    /// The convolution whose weight is the initialiser `name`.
+    pub fn convolution_with(&self, name: &str) -> Option<&NodeProto> {
+        self.nodes.iter().find(|n| n.op_type == "Conv" && n.input.get(1).is_some_and(|weight| weight == name))
     }
 
     /// The nodes that read the value `name`.

@@ -253,7 +253,7 @@ impl Machine<'_> {
         let name = self.line()?;
         let global = match (module.as_str(), name.as_str()) {
             ("collections", "OrderedDict") => Global::OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2") => Global::RebuildTensor,
+            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Global::RebuildTensor,
             ("torch._utils", "_rebuild_parameter") => Global::RebuildParameter,
             ("torch", storage) => match storage_dtype(storage) {
                 Some(dtype) => Global::StorageType(dtype),
@@ -299,7 +299,7 @@ impl Machine<'_> {
             return Err("arguments that are no tuple".to_owned());
         };
         let value = match self.values[callable.0] {
-            Value::Global(Global::OrderedDict) if arguments.is_empty() => Value::Dict(Vec::new()),
+            Value::Global(Global::OrderedDict) => Value::Dict(self.ordered(&arguments)?),
             Value::Global(Global::RebuildTensor) => Value::Tensor(self.tensor(&arguments)?),
             Value::Global(Global::RebuildParameter) => match arguments.first().map(|id| &self.values[id.0]) {
                 Some(Value::Tensor(tensor)) => Value::Tensor(tensor.clone()),
@@ -310,7 +310,24 @@ impl Machine<'_> {
         self.push(value)
     }
 
-    /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])`.
+    /// The entries of `OrderedDict()`, or of the `OrderedDict([[key, value], ...])` that Python 2 writes.
+    fn ordered(&self, arguments: &[Id]) -> Result<Vec<(Id, Id)>, String> {
+        let wrong = || "an ordered dict that is not made of pairs".to_owned();
+        let pairs = match arguments {
+            [] => return Ok(Vec::new()),
+            [pairs] => &self.values[pairs.0],
+            _ => return Err(wrong()),
+        };
+        let Value::List(pairs) = pairs else { return Err(wrong()) };
+        let pair = |id: &Id| match &self.values[id.0] {
+            Value::List(pair) | Value::Tuple(pair) => <[Id; 2]>::try_from(&pair[..]).map(|[k, v]| (k, v)).ok(),
+            _ => None,
+        };
+        pairs.iter().map(|id| pair(id).ok_or_else(wrong)).collect()
+    }
+
+    /// `_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks[, metadata])`, and before PyTorch 0.4
+    /// `_rebuild_tensor(storage, offset, size, stride)`.
     fn tensor(&self, arguments: &[Id]) -> Result<TensorRef, String> {
         let [storage, offset, shape, stride, ..] = arguments else {
             return Err("a tensor with too few arguments".to_owned());

@@ -11,6 +11,8 @@ use super::onnx::{Graph, NodeProto};
 pub struct ResNetGraph {
     /// `conv1.weight`, `layer1.0.conv1.weight`, ...; each bias stands as a batch norm that only adds.
     pub arrays: Vec<NamedArray>,
+    /// Whether the strides are where Caffe's ResNets have them, see [`is_caffe`].
+    pub caffe: bool,
     /// The input of the graph's end (the last block's output), for comparisons.
     pub last_feature: String,
 }
@@ -24,13 +26,16 @@ pub fn read(graph: &Graph) -> Result<ResNetGraph, String> {
         .ok_or("there is no convolution of an RGB picture in the graph")?;
     let mut arrays = layer(graph, stem, "conv1", "bn1")?;
     let mut feature = output(stem)?.to_owned();
-    let (mut stage, mut block) = (0, 0);
+    let (mut stage, mut block, mut caffe) = (0, 0, false);
     loop {
         feature = after_plain_nodes(graph, &feature)?;
         let Some(paths) = block_paths(graph, &feature)? else {
-            return Ok(ResNetGraph { arrays, last_feature: feature });
+            return Ok(ResNetGraph { arrays, caffe, last_feature: feature });
         };
         (stage, block) = if paths.shortcut.is_some() { (stage + 1, 0) } else { (stage, block + 1) };
+        if (stage, block) == (2, 0) {
+            caffe = is_caffe(graph, paths.convolutions[0]);
+        }
         let prefix = format!("layer{stage}.{block}");
         for (k, node) in paths.convolutions.iter().enumerate() {
             let k = k + 1;
@@ -41,6 +46,13 @@ pub fn read(graph: &Graph) -> Result<ResNetGraph, String> {
         }
         paths.sum.clone_into(&mut feature);
     }
+}
+
+/// Of `layer2.0.conv1`: whether the 1x1 convolution that opens a stage has the stride. torchvision's ResNets have it in the 3x3 after
+/// it; of two 3x3 the first has it in either flavour.
+pub fn is_caffe(graph: &Graph, opening: &NodeProto) -> bool {
+    let weight = opening.input.get(1).and_then(|name| graph.initialiser(name));
+    weight.is_some_and(|w| w.shape.get(2..) == Some(&[1, 1])) && opening.stride() == 2
 }
 
 fn is_stem(graph: &Graph, node: &NodeProto) -> bool {

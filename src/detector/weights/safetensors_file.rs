@@ -20,9 +20,13 @@ pub fn read(bytes: &[u8]) -> Result<Vec<NamedArray>, String> {
 /// The text metadata of the safetensors file `path`; empty if there is none.
 pub fn metadata(path: &Path) -> Result<HashMap<String, String>, WeightError> {
     let bytes = std::fs::read(path).map_err(|source| WeightError::io(path, source))?;
-    let header = SafeTensors::read_metadata(&bytes);
     let malformed = |e| WeightError::Malformed { path: path.to_path_buf(), format: "safetensors", why: format!("{e}") };
-    Ok(header.map_err(malformed)?.1.metadata().clone().unwrap_or_default())
+    metadata_in(&bytes).map_err(malformed)
+}
+
+/// [`metadata`] of a file's bytes.
+pub fn metadata_in(bytes: &[u8]) -> Result<HashMap<String, String>, safetensors::SafeTensorError> {
+    Ok(SafeTensors::read_metadata(bytes)?.1.metadata().clone().unwrap_or_default())
 }
 
 /// Writes `arrays` as f32 with `metadata`, whole or not at all. One entry of metadata at most: with it the same input always gives

@@ -142,6 +142,7 @@ fn settle_shape(texts: &[(&Path, String)], shape: Shape) -> Result<Shape, FddbTe
         return Ok(shape);
     }
     let (mut fives, mut sixes) = (false, false);
+    let mut unscored = UnscoredEllipses::default();
     for (path, text) in texts {
         for (line_number, line) in data_lines(text) {
             let mut words = line.split_ascii_whitespace();
@@ -149,6 +150,7 @@ fn settle_shape(texts: &[(&Path, String)], shape: Shape) -> Result<Shape, FddbTe
             let columns = third.map_or(0, |_| 3 + words.count());
             let angle = third.and_then(|w| w.parse::<f64>().ok()).is_some_and(|v| v.abs() <= std::f64::consts::TAU);
             (fives, sixes) = (fives || columns == 5, sixes || columns == 6);
+            unscored.look_at(line, line_number, path);
             if (fives && sixes) || 6 < columns || (columns == 6 && !angle) {
                 let place = Place { path: (*path).into(), line: line_number };
                 return Err(place.error(format!(
@@ -158,7 +160,43 @@ fn settle_shape(texts: &[(&Path, String)], shape: Shape) -> Result<Shape, FddbTe
             }
         }
     }
-    Ok(if sixes { Shape::Ellipse } else { Shape::Rectangle })
+    match unscored.first() {
+        Some(place) if fives => Err(place.error(
+            "5 columns with an angle third look like ellipses without a score (`ra rb theta cx cy`): add the score, or say \
+             `--shape rectangle` if these are boxes `x y w h score` that are all a few pixels wide",
+        )),
+        _ => Ok(if sixes { Shape::Ellipse } else { Shape::Rectangle }),
+    }
+}
+
+/// Whether lines of 5 columns are ellipses whose score is missing: no box is wider than a full turn, one has a fraction of a pixel or
+/// a negative width, and the last number is no score but a place in every line.
+#[derive(Default)]
+struct UnscoredEllipses {
+    first: Option<Place>,
+    /// A line that no ellipse without score has.
+    refuted: bool,
+    has_fraction: bool,
+}
+
+impl UnscoredEllipses {
+    fn look_at(&mut self, line: &str, line_number: usize, path: &Path) {
+        if self.refuted {
+            return;
+        }
+        let numbers: Vec<f64> = line.split_ascii_whitespace().map_while(|w| w.parse().ok()).collect();
+        let &[_, _, third, _, fifth] = numbers.as_slice() else {
+            self.refuted = true;
+            return;
+        };
+        self.refuted |= std::f64::consts::TAU < third.abs() || fifth.abs() <= 1.0;
+        self.has_fraction |= third.fract() != 0.0 || third < 0.0;
+        self.first.get_or_insert_with(|| Place { path: path.into(), line: line_number });
+    }
+
+    fn first(self) -> Option<Place> {
+        self.first.filter(|_| !self.refuted && self.has_fraction)
+    }
 }
 
 /// Lines that hold regions, as far as names and counts tell; the strict reading comes later.

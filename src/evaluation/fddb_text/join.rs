@@ -1,6 +1,7 @@
 //! Puts lists, annotations and detections together, in lock step as the official program does, or by name. Must not know scores.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use super::{AnnotatedImage, DetectedImage, FddbTextError, ListedImage};
 use crate::evaluation::region::EvaluatedImage;
@@ -88,6 +89,9 @@ fn in_list_order<'a>(
     for (annotated, detected) in annotations.iter().zip(detections) {
         if annotated.name != detected.name {
             let known = annotations.iter().any(|a| a.name == detected.name);
+            if known {
+                refuse_missing(annotations, detections)?;
+            }
             let why = if known {
                 "the order differs; sort the file, or take detections by name (`--order name`)"
             } else {
@@ -99,9 +103,7 @@ fn in_list_order<'a>(
             )));
         }
     }
-    if let Some(first) = annotations.get(detections.len()) {
-        return Err(first.place.error(missing_detections(&first.name, annotations.len() - detections.len())));
-    }
+    refuse_missing(annotations, detections)?;
     if let Some(extra) = detections.get(annotations.len())
         && !may_go_on
     {
@@ -111,11 +113,29 @@ fn in_list_order<'a>(
     Ok(detections.iter().take(annotations.len()).collect())
 }
 
-fn missing_detections(name: &str, count: usize) -> String {
-    format!(
-        "no detections for image `{name}`: {count} annotated image(s) are missing from the detection files (a fold left \
-         out?); an image without detections needs its name and a count of 0"
-    )
+/// Names the first image without detections, how many there are, and the annotation files none of whose images has any: most often
+/// a fold's detection file was left out.
+fn refuse_missing(annotations: &[AnnotatedImage], detections: &[DetectedImage]) -> Result<(), FddbTextError> {
+    let detected: HashSet<&str> = detections.iter().map(|d| d.name.as_str()).collect();
+    let is_missing = |a: &&AnnotatedImage| !detected.contains(a.name.as_str());
+    let missing: Vec<&AnnotatedImage> = annotations.iter().filter(is_missing).collect();
+    let Some(first) = missing.first() else { return Ok(()) };
+    let mut files: Vec<&Path> = missing.iter().map(|a| &*a.place.path).collect();
+    files.dedup();
+    files.retain(|file| annotations.iter().filter(|a| *a.place.path == **file).all(|a| is_missing(&a)));
+    let names: Vec<String> = files.iter().filter_map(|f| Some(f.file_name()?.to_string_lossy().into_owned())).collect();
+    let whole = match names.as_slice() {
+        [] => String::new(),
+        names => {
+            format!(", among them all of {}: that fold's detection file seems to be left out", names.join(" and "))
+        }
+    };
+    Err(first.place.error(format!(
+        "no detections for image `{}`: {} annotated image(s) are missing from the detection files{whole}; an image without \
+         detections needs its name and a count of 0",
+        first.name,
+        missing.len()
+    )))
 }
 
 fn by_name<'a>(
@@ -124,10 +144,7 @@ fn by_name<'a>(
     may_go_on: bool,
 ) -> Result<Vec<&'a DetectedImage>, FddbTextError> {
     let by_name: HashMap<&str, &DetectedImage> = detections.iter().map(|d| (d.name.as_str(), d)).collect();
-    let missing: Vec<&AnnotatedImage> = annotations.iter().filter(|a| !by_name.contains_key(a.name.as_str())).collect();
-    if let Some(first) = missing.first() {
-        return Err(first.place.error(missing_detections(&first.name, missing.len())));
-    }
+    refuse_missing(annotations, detections)?;
     let known: HashSet<&str> = annotations.iter().map(|a| a.name.as_str()).collect();
     if let Some(extra) = detections.iter().find(|d| !may_go_on && !known.contains(d.name.as_str())) {
         return Err(extra.place.error(format!("detections for image `{}`, which no annotation knows", extra.name)));

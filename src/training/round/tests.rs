@@ -46,6 +46,15 @@ fn train(run_dir: &Path, events: &mut Events) -> Result<TrainSummary, TrainingEr
 }
 
 fn train_with(run_dir: &Path, hooks: &mut dyn RoundHooks, cancel: &Cancel) -> Result<TrainSummary, TrainingError> {
+    train_by(&config(), run_dir, hooks, cancel)
+}
+
+fn train_by(
+    config: &RoundConfig,
+    run_dir: &Path,
+    hooks: &mut dyn RoundHooks,
+    cancel: &Cancel,
+) -> Result<TrainSummary, TrainingError> {
     tch::set_num_threads(1);
     let image = |n: u32| TrainingImage {
         id: ImageId(i64::from(n)),
@@ -57,7 +66,7 @@ fn train_with(run_dir: &Path, hooks: &mut dyn RoundHooks, cancel: &Cancel) -> Re
     let lock = RunLock::take(run_dir.parent().unwrap()).unwrap();
     let images = (1..=5).map(image).collect();
     let task = RoundTask { lock, images, decode, backbone: None, previous: None, run_dir, start: Start::Fresh };
-    train_round(&config(), task, hooks, cancel)
+    train_round(config, task, hooks, cancel)
 }
 
 /// `step: images` of every mini-batch in order.
@@ -113,4 +122,26 @@ fn when_nothing_is_left_to_halve_the_round_stops_with_advice_and_can_go_on() {
     assert!(matches!(error, TrainingError::OutOfMemory { step: 2, .. }), "{error}");
     assert!(error.to_string().contains("device = \"cpu\""), "{error}");
     assert_eq!(events.0.last(), Some(&TrainEvent::Finished { outcome: Outcome::Failed(error.to_string()) }));
+}
+
+#[test]
+fn a_gradient_or_weights_that_are_no_numbers_name_the_images_of_their_step() {
+    let dir = tempfile::tempdir().unwrap();
+    fault::arm_gradient(2);
+    let error = train(&dir.path().join("1"), &mut Events(vec![])).unwrap_err().to_string();
+    fault::arm_gradient(0);
+    let images = drawn(&dir.path().join("1"));
+    let check = |error: &str, step: usize, what: &str| {
+        let of_step = images[step - 1].split_once(": ").unwrap().1.replace(';', ", ");
+        for part in [&format!("step {step}: "), &format!(" on {of_step}; "), what] {
+            assert!(error.contains(part), "{error:?} lacks {part:?}");
+        }
+    };
+    check(&error, 2, "gradient is no number");
+
+    fault::arm_weights(1);
+    let config = RoundConfig { checkpoint_every: 1, ..config() };
+    let error = train_by(&config, &dir.path().join("2"), &mut Events(vec![]), &Cancel::new()).unwrap_err().to_string();
+    fault::arm_weights(0);
+    check(&error, 1, "hold NaN or infinity");
 }

@@ -10,7 +10,7 @@ use crate::domain::{Cancel, HardNegativeSource, RoundRecord, RoundState};
 use crate::training::RoundConfig;
 use crate::workflow::held_out::OutputShape;
 use crate::workflow::mine::mine;
-use crate::workflow::train::train;
+use crate::workflow::train::{resume, train, unfinished_settings};
 use crate::workflow::{FoldProgress, Observer, Project, WorkEvent, WorkflowError};
 
 const RECORD: &str = "fold.json";
@@ -122,7 +122,13 @@ impl<'a> Fold<'a> {
             if !round.as_ref().is_some_and(is_trained) {
                 observer(WorkEvent::Fold(at(number)));
                 // A round that was begun goes on; a new one gets the next number, which is this one.
-                if train(&project, &config, round.is_some(), observer, cancel)?.stopped {
+                let trained = if round.is_some() {
+                    let preset = unfinished_settings(&project)?.preset;
+                    resume(&project, Some(&RoundConfig { preset, ..config.clone() }), observer, cancel)?
+                } else {
+                    train(&project, &config, observer, cancel)?
+                };
+                if trained.stopped {
                     return Err(WorkflowError::Cancelled);
                 }
             }

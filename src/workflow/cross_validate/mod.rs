@@ -50,7 +50,7 @@ pub struct CrossValidationReport {
 }
 
 /// The folder in `runs/` where none is named.
-pub const DEFAULT_NAME: &str = "cross-validation";
+pub const DEFAULT_NAME: &str = super::run_curves::DEFAULT_RUN;
 
 /// Runs what is not done yet, then pools every fold that is. A cancel leaves the fold's checkpoint and ends with
 /// [`WorkflowError::Cancelled`]; folds that were done before it are pooled.

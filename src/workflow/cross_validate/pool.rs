@@ -12,6 +12,7 @@ use crate::evaluation::{FoldSpread, ScoredRegion, curves_csv};
 use crate::store::{Dataset, NewDataset, NewImage};
 use crate::workflow::evaluate::RateRow;
 use crate::workflow::held_out::{HeldOut, OutputShape};
+use crate::workflow::run_curves::{CURVES_FILE, PooledCurves};
 use crate::workflow::split::folds_of;
 use crate::workflow::status::rates;
 use crate::workflow::{Project, WorkflowError, write_all_or_none};
@@ -102,7 +103,7 @@ pub struct PooledRates {
     pub spread: Vec<FoldSpread>,
 }
 
-/// Pools every round and shape of the records and writes `round-<n>/<shape>/{DiscROC.txt,ContROC.txt,curves.csv}`; the files.
+/// Pools every round and shape of the records and writes `round-<n>/<shape>/{DiscROC.txt,ContROC.txt,curves.csv,curves.json}`; the files.
 pub(super) fn write(
     dir: &Path,
     facts: &Facts,
@@ -146,7 +147,11 @@ fn pool(
     let labelled = std::iter::once(("pooled", &curves.pooled));
     let csv = curves_csv(labelled.chain(labels.iter().map(String::as_str).zip(curves.folds.values())));
     let out = dir.join(format!("round-{round}")).join(shape.as_str());
+    let all = PooledCurves { all_folds: facts.folds().len(), curves: curves.clone() };
+    let json = serde_json::to_vec(&all)
+        .map_err(|e| WorkflowError::Refused(format!("the pooled curves cannot be written: {e}")))?;
     let contents = [
+        (CURVES_FILE.to_owned(), json),
         ("DiscROC.txt".to_owned(), curves.pooled.disc_text().into_bytes()),
         ("ContROC.txt".to_owned(), curves.pooled.cont_text().into_bytes()),
         ("curves.csv".to_owned(), csv.into_bytes()),

@@ -1,4 +1,4 @@
-//! Image sizes from file headers. Must not decode pixels.
+//! Image sizes from file headers, upright as everywhere else. Must not decode pixels.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::EvaluateError;
-use crate::dataset::photograph_file;
+use crate::dataset::{photograph_file, read_size};
 use crate::evaluation::fddb_text::ImageSizes;
 
 /// The sizes of the named images below `root`, from their headers.
@@ -22,8 +22,36 @@ fn size(root: &Path, name: &str) -> Result<(u32, u32), EvaluateError> {
     let path = photograph_file(root, name).ok_or_else(|| {
         failed(format!("no file {name}.jpg (or .png, .ppm, .bmp); is this the folder that image names start from?"))
     })?;
-    let reader = image::ImageReader::open(path).and_then(image::ImageReader::with_guessed_format);
-    let reader = reader.map_err(|e| failed(e.to_string()))?;
-    let (width, height) = reader.into_dimensions().map_err(|e| failed(e.to_string()))?;
-    if width == 0 || height == 0 { Err(failed("the image has no pixels".to_owned())) } else { Ok((width, height)) }
+    let bytes = std::fs::read(&path).map_err(|e| failed(e.to_string()))?;
+    let header = read_size(&bytes, &path).map_err(|e| failed(e.to_string()))?;
+    Ok((header.width, header.height))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A JPEG of 32 x 16 pixels whose EXIF segment says that it lies on its side.
+    fn on_its_side() -> Vec<u8> {
+        let mut jpeg = std::io::Cursor::new(Vec::new());
+        image::RgbImage::new(32, 16).write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
+        let jpeg = jpeg.into_inner();
+        let exif = b"\xFF\xE1\0\x22Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        [&jpeg[..2], &exif[..], &jpeg[2..]].concat()
+    }
+
+    #[test]
+    fn sizes_are_upright_and_need_no_whole_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = on_its_side();
+        std::fs::write(dir.path().join("turned.jpg"), &bytes).unwrap();
+        std::fs::write(dir.path().join("cut.jpg"), &bytes[..bytes.len() - 2]).unwrap();
+        std::fs::write(dir.path().join("text.jpg"), "no picture").unwrap();
+        let sizes = read_headers(dir.path(), ["turned", "cut"].into_iter()).unwrap();
+        assert_eq!((sizes["turned"], sizes["cut"]), ((16, 32), (16, 32)));
+        for name in ["text", "gone"] {
+            let message = read_headers(dir.path(), std::iter::once(name)).unwrap_err().to_string();
+            assert!(message.contains(name), "{message}");
+        }
+    }
 }

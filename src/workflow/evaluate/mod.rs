@@ -1,6 +1,7 @@
 //! The use case "evaluate detection files on FDDB": text files in, curves, figures and a summary out. CLI and app both call it. Must
 //! not know how regions are compared, nor who shows the result.
 
+mod average_precision;
 mod image_sizes;
 mod output;
 mod report;
@@ -15,6 +16,7 @@ use crate::evaluation::fddb_text::{
 use crate::evaluation::figure::{FigureError, FigureFormat};
 use crate::evaluation::{FoldCurves, Matching, match_images};
 
+pub use average_precision::{ApEvaluation, ApReport, evaluate_ap};
 pub use report::{EvaluationReport, RateRow};
 
 /// Where image sizes come from; pixels are never needed.
@@ -44,6 +46,8 @@ pub struct FddbEvaluation {
     pub figures: Vec<FigureFormat>,
     /// Draw figures over a logarithmic axis.
     pub logarithmic: bool,
+    /// Draw figures with rates from 0, not from a round number below the lowest curve.
+    pub from_zero: bool,
     /// Show the published reference points in figures.
     pub published: bool,
 }

@@ -66,12 +66,15 @@ fn figure(config: &FddbEvaluation, curves: &FoldCurves) -> Figure {
     Figure {
         curves: vec![FigureCurve {
             label,
-            style: curve_style(0),
+            short: String::new(),
+            style: curve_style(0, 0),
+            behind: false,
             discrete: pooled(ScoreKind::Discrete),
             continuous: pooled(ScoreKind::Continuous),
         }],
         published: markers.collect(),
         logarithmic: config.logarithmic,
         x_end: FIGURE_X_END,
+        from_zero: config.from_zero,
     }
 }

@@ -1,10 +1,14 @@
 //! The ROC screen: discrete and continuous side by side, what is shown, and the table. Measures nothing itself.
 
+mod key;
 mod model;
 mod plot;
+mod readout;
 mod table;
 
-pub use model::{CurveKey, CurvesModel, DrawnLine, Published, Reading, Score, TABLE_AT};
+pub use key::CurveKey;
+pub use model::{CurvesModel, DrawnLine, Published, TABLE_AT};
+pub use readout::Readout;
 
 use std::path::PathBuf;
 
@@ -12,13 +16,19 @@ use egui::{Panel, RichText, ScrollArea, Ui};
 
 use super::super::command::Command;
 use super::super::theme;
+use crate::evaluation::ScoreKind;
 use crate::evaluation::roc_file::ColumnOrder;
+
+/// The table's part of the screen at most; what is longer can be scrolled.
+const TABLE_PART: f32 = 0.45;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum CurvesCommand {
     Toggle(CurveKey),
     SetLog(bool),
     SetMax(u64),
+    /// Rates from 0, or from a round number below the lowest curve.
+    SetFromZero(bool),
     ShowEarlier(bool),
     TogglePublished(usize),
     /// Asks for a ROC file.
@@ -76,14 +86,14 @@ impl CurvesView<'_> {
         );
         let main = theme::main_column();
         egui::CentralPanel::default().frame(main).show(ui, |ui| {
-            if self.model.is_empty() && !self.model.published.iter().any(|p| p.shown) {
+            if self.model.is_empty() && !self.model.shows_anything() {
                 return nothing(ui);
             }
-            let table = (92.0 + 34.0 * self.model.shown().count() as f32).min(ui.available_height() * 0.42);
+            let table = table::height(self.model).min(ui.available_height() * TABLE_PART);
             let height = ui.available_height() - table - theme::GAP;
             ui.columns(2, |columns| {
-                plot::show(&mut columns[0], self, Score::Discrete, height);
-                plot::show(&mut columns[1], self, Score::Continuous, height);
+                plot::show(&mut columns[0], self, ScoreKind::Discrete, height);
+                plot::show(&mut columns[1], self, ScoreKind::Continuous, height);
             });
             ui.add_space(theme::GAP);
             table::show(ui, self.model);
@@ -99,22 +109,31 @@ impl CurvesView<'_> {
             if self.model.is_empty() {
                 ui.label(RichText::new("None measured yet.").color(theme::WEAK));
             }
-            let keys: Vec<CurveKey> = self.model.keys().filter(|key| key.fold().is_none()).cloned().collect();
-            for key in keys {
-                self.toggle(ui, &key);
-                self.folds(ui, &key);
-            }
+            self.toggles(ui, |key| key.run.is_none());
             let mut earlier = self.model.earlier_shown;
             if ui.checkbox(&mut earlier, "Earlier evaluations, faded").changed() {
                 self.push(CurvesCommand::ShowEarlier(earlier));
             }
         });
         ui.add_space(theme::GAP);
-        self.axis(ui);
+        if self.model.keys().any(|key| key.run.is_some()) {
+            super::start::card(ui, "Cross-validation", |ui| self.toggles(ui, |key| key.run.is_some()));
+            ui.add_space(theme::GAP);
+        }
+        self.axes(ui);
         ui.add_space(theme::GAP);
         self.published(ui);
         ui.add_space(theme::GAP);
         self.export(ui);
+    }
+
+    /// A switch for each pooled curve that `is_wanted`, with its folds.
+    fn toggles(&mut self, ui: &mut Ui, is_wanted: impl Fn(&CurveKey) -> bool) {
+        let pooled = self.model.keys().filter(|key| key.fold().is_none() && is_wanted(key));
+        for key in pooled.cloned().collect::<Vec<_>>() {
+            self.toggle(ui, &key);
+            self.folds(ui, &key);
+        }
     }
 
     fn toggle(&mut self, ui: &mut Ui, key: &CurveKey) {
@@ -124,7 +143,7 @@ impl CurvesView<'_> {
                 self.push(CurvesCommand::Toggle(key.clone()));
             }
             let (rect, _) = ui.allocate_exact_size(egui::vec2(34.0, 12.0), egui::Sense::hover());
-            plot::paint_sample(ui.painter(), rect, key);
+            plot::paint_sample(ui.painter(), rect, key.style());
             if self.model.is_running(key) {
                 ui.label(RichText::new("live").small().color(theme::GOOD));
             }
@@ -149,8 +168,9 @@ impl CurvesView<'_> {
         });
     }
 
-    fn axis(&mut self, ui: &mut Ui) {
-        super::start::card(ui, "False positives", |ui| {
+    fn axes(&mut self, ui: &mut Ui) {
+        super::start::card(ui, "Axes", |ui| {
+            ui.label(RichText::new("False positives").color(theme::WEAK));
             ui.horizontal(|ui| {
                 for (log, text) in [(true, "Logarithmic"), (false, "Linear")] {
                     if ui.selectable_label(self.model.log_x == log, text).clicked() {
@@ -166,6 +186,10 @@ impl CurvesView<'_> {
                     }
                 }
             });
+            let mut from_zero = self.model.from_zero;
+            if ui.checkbox(&mut from_zero, "Rates from 0").changed() {
+                self.push(CurvesCommand::SetFromZero(from_zero));
+            }
         });
     }
 
@@ -183,6 +207,10 @@ impl CurvesView<'_> {
                 let response = ui.checkbox(&mut shown, RichText::new(&published.name).small());
                 if !published.notes.is_empty() {
                     response.clone().on_hover_text(&published.notes);
+                }
+                if published.imported {
+                    let (rect, _) = ui.allocate_exact_size(egui::vec2(34.0, 12.0), egui::Sense::hover());
+                    plot::paint_sample(ui.painter(), rect, published.style());
                 }
                 if response.changed() {
                     self.commands.push(Command::Curves(CurvesCommand::TogglePublished(index)));
@@ -219,7 +247,12 @@ impl CurvesView<'_> {
                         ExportFormat::Official => "FDDB text…".to_owned(),
                         other => format!("{}…", other.extension().to_uppercase()),
                     };
-                    if ui.add_enabled(!self.model.is_empty(), egui::Button::new(text)).clicked() {
+                    // FDDB's text holds counts, which only one's own curves have.
+                    let enabled = match format {
+                        ExportFormat::Official => self.model.shown().next().is_some(),
+                        _ => self.model.shows_anything(),
+                    };
+                    if ui.add_enabled(enabled, egui::Button::new(text)).clicked() {
                         self.push(CurvesCommand::Export(format));
                     }
                 }

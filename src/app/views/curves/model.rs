@@ -1,61 +1,21 @@
 //! The curves' state: what was measured, what is shown, and the lines ready to be drawn. Knows neither egui nor files.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::evaluation::{FoldSpread, PlotCurve, RocCurve};
-use crate::workflow::split_fold_label;
+use super::key::CurveKey;
+use super::readout::Readout;
+use crate::evaluation::average_precision::AveragePrecision;
+use crate::evaluation::axes::{FalsePositiveAxis, RateAxis};
+use crate::evaluation::palette::{CurveStyle, imported_style};
+use crate::evaluation::{FoldSpread, PlotCurve, RocCurve, ScoreKind};
 
-/// Points that a drawn line keeps at most.
+/// Points that a drawn line keeps at most, about.
 const LINE_POINTS_MAX: usize = 1200;
 /// False positives of the table's columns.
 pub const TABLE_AT: [u64; 8] = [10, 20, 50, 100, 200, 500, 1000, 2000];
-
-/// Which curve: of a round, on what (`rectangle`, `ellipse`), pooled over the test folds or of one (`rectangle, fold 9`).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CurveKey {
-    pub round: u32,
-    pub label: String,
-}
-
-impl CurveKey {
-    pub fn text(&self) -> String {
-        format!("Round {}, {}", self.round, self.label)
-    }
-
-    /// The fold of a fold's curve; `None` for a pooled one.
-    pub fn fold(&self) -> Option<u8> {
-        split_fold_label(&self.label).map(|(_, fold)| fold)
-    }
-
-    /// Whether this is the curve of one of the folds that `pooled` pools.
-    fn is_fold_of(&self, pooled: &Self) -> bool {
-        self.round == pooled.round && split_fold_label(&self.label).is_some_and(|(label, _)| label == pooled.label)
-    }
-
-    /// A number that stays the curve's own: two for each round, rectangles first. Folds have their own, by fold.
-    pub fn number(&self) -> usize {
-        match self.fold() {
-            Some(fold) => usize::from(fold),
-            None => self.round.saturating_sub(1) as usize * 2 + usize::from(self.label != "rectangle"),
-        }
-    }
-}
-
-/// Which of FDDB's two scores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Score {
-    Discrete,
-    Continuous,
-}
-
-/// A point that can be read out.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
-    pub false_positives: u64,
-    pub rate: f64,
-    pub threshold: f64,
-}
 
 /// A line as it is drawn: points from few false positives to many.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +24,7 @@ pub struct DrawnLine {
     pub step: u64,
     /// 0 for the newest evaluation of its curve, then 1, 2 ... back in time.
     pub age: usize,
-    pub points: Vec<Reading>,
+    pub curve: Arc<PlotCurve>,
 }
 
 /// A curve of others behind one's own: from the literature, or imported.
@@ -76,19 +36,79 @@ pub struct Published {
     pub discrete: PlotCurve,
     pub continuous: PlotCurve,
     pub shown: bool,
-    /// Whether the user brought it in, and can take it out again.
+    /// Whether the user brought it in, and can take it out again. Else it is reference points, of which nothing lies between.
     pub imported: bool,
+    /// Its own among those that were imported; its style goes by it.
+    pub number: usize,
+}
+
+impl Published {
+    pub fn curve(&self, kind: ScoreKind) -> &PlotCurve {
+        match kind {
+            ScoreKind::Discrete => &self.discrete,
+            ScoreKind::Continuous => &self.continuous,
+        }
+    }
+
+    pub fn style(&self) -> CurveStyle {
+        if self.imported { imported_style(self.number) } else { CurveStyle { dash: &[], ..imported_style(0) } }
+    }
+
+    /// A, B, C ... at an imported curve's end.
+    pub fn short(&self) -> String {
+        char::from(b'A' + (self.number % 26) as u8).to_string()
+    }
+
+    /// The rate at a number of false positives; of reference points only where there is one.
+    pub fn rate_at(&self, kind: ScoreKind, at: u64) -> Option<f64> {
+        let curve = self.curve(kind);
+        let is_known = self.imported || curve.points.iter().any(|p| p.false_positives == at as f64);
+        curve.rate_at(at as f64).filter(|_| is_known)
+    }
+}
+
+/// One evaluation of a curve.
+#[derive(Debug)]
+struct Evaluation {
+    /// Whole while it is the newest, then thinned.
+    curve: RocCurve,
+    discrete: Arc<PlotCurve>,
+    continuous: Arc<PlotCurve>,
+    /// Discrete and continuous at [`TABLE_AT`].
+    rates: Vec<(f64, f64)>,
+}
+
+impl Evaluation {
+    fn new(curve: RocCurve) -> Self {
+        let thin = curve.thinned(LINE_POINTS_MAX);
+        let line = |kind| Arc::new(PlotCurve::of(&thin, kind));
+        let rates = TABLE_AT.map(|at| (curve.discrete_tpr_at(at), curve.continuous_tpr_at(at))).to_vec();
+        Self { discrete: line(ScoreKind::Discrete), continuous: line(ScoreKind::Continuous), rates, curve }
+    }
+
+    fn line(&self, kind: ScoreKind) -> &Arc<PlotCurve> {
+        match kind {
+            ScoreKind::Discrete => &self.discrete,
+            ScoreKind::Continuous => &self.continuous,
+        }
+    }
 }
 
 #[derive(Debug)]
 pub struct CurvesModel {
     pub log_x: bool,
     pub x_max: u64,
+    /// Rates from 0, not from a round number below the lowest curve.
+    pub from_zero: bool,
     pub earlier_shown: bool,
     pub published: Vec<Published>,
     /// A ROC file that waits for the user to say which of its columns is the rate.
     pub ambiguous: Option<PathBuf>,
-    curves: BTreeMap<CurveKey, BTreeMap<u64, RocCurve>>,
+    /// By round: the newest step that has it.
+    precision: BTreeMap<u32, (u64, AveragePrecision)>,
+    curves: BTreeMap<CurveKey, BTreeMap<u64, Evaluation>>,
+    /// Of pooled curves with two folds or more.
+    spreads: BTreeMap<CurveKey, Vec<FoldSpread>>,
     /// Shown although it is a fold's, or hidden although it is not.
     toggled: BTreeSet<CurveKey>,
     discrete: Vec<DrawnLine>,
@@ -101,10 +121,13 @@ impl Default for CurvesModel {
         Self {
             log_x: true,
             x_max: 2000,
+            from_zero: false,
             earlier_shown: true,
             published: Vec::new(),
             ambiguous: None,
+            precision: BTreeMap::new(),
             curves: BTreeMap::new(),
+            spreads: BTreeMap::new(),
             toggled: BTreeSet::new(),
             discrete: Vec::new(),
             continuous: Vec::new(),
@@ -115,7 +138,9 @@ impl Default for CurvesModel {
 
 impl CurvesModel {
     pub fn clear(&mut self) {
+        self.precision.clear();
         self.curves.clear();
+        self.spreads.clear();
         self.toggled.clear();
         self.ambiguous = None;
         self.published.retain(|published| !published.imported);
@@ -128,16 +153,47 @@ impl CurvesModel {
 
     /// Takes an evaluation in; one of the same round, label and step is replaced.
     pub fn put(&mut self, key: CurveKey, step: u64, curve: RocCurve) {
-        self.curves.entry(key).or_default().insert(step, curve);
-        self.redraw();
+        self.put_all([(key, step, curve)]);
     }
 
     /// Takes many in at once.
     pub fn put_all(&mut self, curves: impl IntoIterator<Item = (CurveKey, u64, RocCurve)>) {
+        let mut changed = BTreeSet::new();
         for (key, step, curve) in curves {
-            self.curves.entry(key).or_default().insert(step, curve);
+            changed.insert(key.pooled());
+            let steps = self.curves.entry(key).or_default();
+            steps.insert(step, Evaluation::new(curve));
+            // Only the newest is exported and told in numbers.
+            for (_, earlier) in steps.iter_mut().rev().skip(1) {
+                if LINE_POINTS_MAX < earlier.curve.points.len() {
+                    earlier.curve = earlier.curve.thinned(LINE_POINTS_MAX);
+                }
+            }
+        }
+        for pooled in changed {
+            self.spread_anew(pooled);
         }
         self.redraw();
+    }
+
+    /// Takes the cross-validations' curves in, all of them: those of before are gone.
+    pub fn set_runs(&mut self, curves: impl IntoIterator<Item = (CurveKey, RocCurve)>) {
+        self.curves.retain(|key, _| key.run.is_none());
+        self.spreads.retain(|key, _| key.run.is_none());
+        self.put_all(curves.into_iter().map(|(key, curve)| (key, 0, curve)));
+    }
+
+    /// Takes in the average precision of a round's evaluations; the newest is kept.
+    pub fn put_precision(&mut self, round: u32, step: u64, precision: AveragePrecision) {
+        let known = self.precision.entry(round).or_insert((step, precision));
+        if known.0 <= step {
+            *known = (step, precision);
+        }
+    }
+
+    /// By round.
+    pub fn precision(&self) -> impl Iterator<Item = (u32, AveragePrecision)> {
+        self.precision.iter().map(|(round, (_, precision))| (*round, *precision))
     }
 
     /// The round that grows now; its curve is marked.
@@ -146,7 +202,7 @@ impl CurvesModel {
     }
 
     pub fn is_running(&self, key: &CurveKey) -> bool {
-        self.running == Some(key.round)
+        key.run.is_none() && self.running == Some(key.round)
     }
 
     pub fn keys(&self) -> impl Iterator<Item = &CurveKey> {
@@ -155,26 +211,42 @@ impl CurvesModel {
 
     /// The folds' curves that `pooled` pools, by fold.
     pub fn folds_of(&self, pooled: &CurveKey) -> Vec<CurveKey> {
-        let mut folds: Vec<CurveKey> = self.curves.keys().filter(|key| key.is_fold_of(pooled)).cloned().collect();
+        let is_fold_of = |key: &&CurveKey| key.fold().is_some() && key.pooled() == *pooled;
+        let mut folds: Vec<CurveKey> = self.curves.keys().filter(is_fold_of).cloned().collect();
         folds.sort_by_key(CurveKey::fold);
         folds
     }
 
     /// How far the folds of a pooled curve differ at each of the table's false positives; empty for fewer than two folds.
-    pub fn spread(&self, pooled: &CurveKey) -> Vec<FoldSpread> {
-        let folds = self.folds_of(pooled);
+    pub fn spread(&self, pooled: &CurveKey) -> &[FoldSpread] {
+        self.spreads.get(pooled).map_or(&[], Vec::as_slice)
+    }
+
+    fn spread_anew(&mut self, pooled: CurveKey) {
+        let folds = self.folds_of(&pooled);
         let newest: Vec<&RocCurve> = folds.iter().filter_map(|key| Some(self.newest(key)?.1)).collect();
-        TABLE_AT.into_iter().filter_map(|at| FoldSpread::of(&newest, at)).collect()
+        let spread = TABLE_AT.into_iter().filter_map(|at| FoldSpread::of(&newest, at)).collect();
+        self.spreads.insert(pooled, spread);
     }
 
     /// Puts an imported curve behind one's own, shown; one of the same name is replaced.
-    pub fn put_imported(&mut self, imported: Published) {
-        self.published.retain(|p| !(p.imported && p.name == imported.name));
+    pub fn put_imported(&mut self, mut imported: Published) {
+        let same = self.published.iter().position(|p| p.imported && p.name == imported.name);
+        let numbers = || self.published.iter().filter(|p| p.imported).map(|p| p.number);
+        imported.number = match same {
+            Some(at) => self.published.remove(at).number,
+            None => numbers().max().map_or(0, |largest| largest + 1),
+        };
         self.published.insert(0, imported);
     }
 
     pub fn is_shown(&self, key: &CurveKey) -> bool {
         key.fold().is_none() != self.toggled.contains(key)
+    }
+
+    /// Whether the plots show anything at all.
+    pub fn shows_anything(&self) -> bool {
+        self.shown().next().is_some() || self.published.iter().any(|p| p.shown)
     }
 
     pub fn toggle(&mut self, key: &CurveKey) {
@@ -186,163 +258,78 @@ impl CurvesModel {
 
     /// The newest evaluation of a curve.
     pub fn newest(&self, key: &CurveKey) -> Option<(u64, &RocCurve)> {
-        self.curves.get(key)?.last_key_value().map(|(step, curve)| (*step, curve))
+        self.curves.get(key)?.last_key_value().map(|(step, evaluation)| (*step, &evaluation.curve))
     }
 
     /// The curves that are shown, for an export.
     pub fn shown(&self) -> impl Iterator<Item = (&CurveKey, &RocCurve)> {
-        let newest = |key: &CurveKey| self.curves.get(key)?.last_key_value().map(|(_, curve)| curve);
-        self.curves.keys().filter(|key| self.is_shown(key)).filter_map(move |key| newest(key).map(|curve| (key, curve)))
+        let shown = self.curves.keys().filter(|key| self.is_shown(key));
+        shown.filter_map(move |key| self.newest(key).map(|(_, curve)| (key, curve)))
     }
 
-    pub fn lines(&self, score: Score) -> &[DrawnLine] {
-        match score {
-            Score::Discrete => &self.discrete,
-            Score::Continuous => &self.continuous,
+    /// Discrete and continuous rates of a curve's newest evaluation at [`TABLE_AT`].
+    pub fn rates(&self, key: &CurveKey) -> &[(f64, f64)] {
+        let newest = self.curves.get(key).and_then(|steps| steps.last_key_value());
+        newest.map_or(&[], |(_, evaluation)| evaluation.rates.as_slice())
+    }
+
+    /// In the order in which they are painted: the oldest first, and folds before what they are pooled to.
+    pub fn lines(&self, kind: ScoreKind) -> &[DrawnLine] {
+        match kind {
+            ScoreKind::Discrete => &self.discrete,
+            ScoreKind::Continuous => &self.continuous,
         }
+    }
+
+    pub fn x_axis(&self) -> FalsePositiveAxis {
+        FalsePositiveAxis { logarithmic: self.log_x, end: self.x_max as f64 }
+    }
+
+    /// As low as the newest evaluations need; those before may leave it.
+    pub fn rate_axis(&self, kind: ScoreKind) -> RateAxis {
+        if self.from_zero {
+            return RateAxis::FROM_ZERO;
+        }
+        let newest = self.lines(kind).iter().filter(|line| line.age == 0).map(|line| &*line.curve);
+        RateAxis::fitting(newest.chain(self.published.iter().filter(|p| p.shown).map(|p| p.curve(kind))))
     }
 
     fn redraw(&mut self) {
-        self.discrete = self.drawn(Score::Discrete);
-        self.continuous = self.drawn(Score::Continuous);
+        self.discrete = self.drawn(ScoreKind::Discrete);
+        self.continuous = self.drawn(ScoreKind::Continuous);
     }
 
-    fn drawn(&self, score: Score) -> Vec<DrawnLine> {
+    fn drawn(&self, kind: ScoreKind) -> Vec<DrawnLine> {
         let mut lines = Vec::new();
         for (key, steps) in self.curves.iter().filter(|(key, _)| self.is_shown(key)) {
-            // The oldest first, so that the newest is painted over it.
-            for (index, (step, curve)) in steps.iter().enumerate() {
-                let age = steps.len() - 1 - index;
-                lines.push(DrawnLine { key: key.clone(), step: *step, age, points: readings(curve, score) });
+            for (age, (step, evaluation)) in steps.iter().rev().enumerate() {
+                let curve = evaluation.line(kind).clone();
+                lines.push(DrawnLine { key: key.clone(), step: *step, age, curve });
             }
         }
+        lines.sort_by_key(|line| (Reverse(line.age), line.key.fold().is_none()));
         lines
     }
 
-    /// The shown newest line that comes closest to a place of the plot, and its point. `distance` measures in points of the screen.
-    pub fn nearest(
-        &self,
-        score: Score,
-        distance: impl Fn(&Reading) -> f32,
-        within: f32,
-    ) -> Option<(&DrawnLine, Reading)> {
-        let newest = self.lines(score).iter().filter(|line| line.age == 0);
-        let points = newest.flat_map(|line| line.points.iter().map(move |point| (line, *point)));
-        let near = points.map(|(line, point)| (distance(&point), line, point)).filter(|(d, ..)| *d <= within);
-        near.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, line, point)| (line, point))
-    }
-}
-
-/// Points from few false positives to many, thinned: the best rate of each number of false positives, then evenly.
-fn readings(curve: &RocCurve, score: Score) -> Vec<Reading> {
-    let faces = curve.faces.max(1) as f64;
-    let mut readings: Vec<Reading> = Vec::new();
-    for point in curve.points.iter().rev() {
-        let hits = match score {
-            Score::Discrete => point.discrete,
-            Score::Continuous => point.continuous,
-        };
-        let reading =
-            Reading { false_positives: point.false_positives, rate: hits / faces, threshold: point.threshold };
-        match readings.last_mut() {
-            Some(last) if last.false_positives == reading.false_positives => *last = reading,
-            _ => readings.push(reading),
+    /// The point, of all lines that are shown but for earlier evaluations, that comes closest to a place of the plot. `distance` takes
+    /// false positives and rate, and measures in points of the screen.
+    pub fn nearest(&self, kind: ScoreKind, distance: impl Fn(f64, f64) -> f32, within: f32) -> Option<Readout> {
+        let own = self.lines(kind).iter().filter(|line| line.age == 0);
+        let own = own.map(|line| (line.key.text(), line.key.style(), true, &*line.curve));
+        let others = self.published.iter().filter(|p| p.shown);
+        let others = others.map(|p| (p.name.clone(), p.style(), false, p.curve(kind)));
+        let mut nearest: Option<(f32, Readout)> = None;
+        for (name, style, own, curve) in own.chain(others) {
+            let points = curve.points.iter().map(|p| (distance(p.false_positives, p.rate), *p));
+            let Some((d, point)) = points.min_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
+            if d <= within && nearest.as_ref().is_none_or(|(best, _)| d < *best) {
+                nearest = Some((d, Readout { name, style, own, point }));
+            }
         }
+        nearest.map(|(_, readout)| readout)
     }
-    thinned(readings)
-}
-
-/// Keeps the first, the last and those between in steps that grow with the number of false positives, as a logarithmic axis shows them.
-fn thinned(readings: Vec<Reading>) -> Vec<Reading> {
-    if readings.len() <= LINE_POINTS_MAX {
-        return readings;
-    }
-    let last = readings.len() - 1;
-    let step = readings.len().div_ceil(LINE_POINTS_MAX * 3 / 4);
-    let keep = |index: usize| index < LINE_POINTS_MAX / 4 || index.is_multiple_of(step) || index == last;
-    readings.into_iter().enumerate().filter(|(index, _)| keep(*index)).map(|(_, reading)| reading).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::evaluation::RocPoint;
-
-    fn curve(points: &[(f64, u64, f64)]) -> RocCurve {
-        let point = |&(threshold, false_positives, discrete): &(f64, u64, f64)| RocPoint {
-            threshold,
-            false_positives,
-            discrete,
-            continuous: discrete * 0.8,
-        };
-        RocCurve { faces: 10, points: points.iter().map(point).collect() }
-    }
-
-    fn key(round: u32) -> CurveKey {
-        CurveKey { round, label: "rectangle".to_owned() }
-    }
-
-    #[test]
-    fn a_line_runs_from_few_to_many_with_the_best_rate_of_each() {
-        let mut model = CurvesModel::default();
-        model.put(key(1), 100, curve(&[(0.1, 5, 9.0), (0.5, 1, 8.0), (0.7, 0, 6.0), (0.9, 0, 3.0)]));
-        let rates: Vec<_> =
-            model.lines(Score::Discrete)[0].points.iter().map(|p| (p.false_positives, p.rate)).collect();
-        assert_eq!(rates, [(0, 0.6), (1, 0.8), (5, 0.9)]);
-        assert_eq!(model.lines(Score::Discrete)[0].points[0].threshold, 0.7);
-        assert!((model.lines(Score::Continuous)[0].points[2].rate - 0.72).abs() < 1e-12);
-    }
-
-    #[test]
-    fn earlier_evaluations_are_older_and_hidden_curves_are_gone() {
-        let mut model = CurvesModel::default();
-        for step in [100, 200, 300] {
-            model.put(key(1), step, curve(&[(0.5, 1, 5.0)]));
-        }
-        model.put(key(2), 100, curve(&[(0.5, 1, 7.0)]));
-        let ages: Vec<_> = model.lines(Score::Discrete).iter().map(|l| (l.key.round, l.step, l.age)).collect();
-        assert_eq!(ages, [(1, 100, 2), (1, 200, 1), (1, 300, 0), (2, 100, 0)]);
-        model.toggle(&key(1));
-        assert_eq!(model.lines(Score::Discrete).len(), 1);
-        assert_eq!(model.shown().count(), 1);
-        model.toggle(&key(1));
-        assert_eq!(model.lines(Score::Discrete).len(), 4);
-    }
-
-    #[test]
-    fn folds_are_hidden_until_asked_for_and_their_spread_is_told() {
-        let mut model = CurvesModel::default();
-        let fold = |n: u8| CurveKey { round: 1, label: crate::workflow::fold_label("rectangle", n) };
-        model.put(key(1), 1, curve(&[(0.5, 10, 7.0)]));
-        model.put(fold(10), 1, curve(&[(0.5, 5, 8.0)]));
-        model.put(fold(9), 1, curve(&[(0.5, 5, 6.0)]));
-        assert_eq!(model.shown().count(), 1);
-        assert_eq!(model.folds_of(&key(1)), [fold(9), fold(10)]);
-        model.toggle(&fold(9));
-        assert_eq!(model.lines(Score::Discrete).len(), 2);
-        let spread = model.spread(&key(1));
-        assert_eq!((spread[0].discrete.lowest, spread[0].discrete.highest), (0.6, 0.8));
-        assert_eq!((spread[0].false_positives, spread.len()), (TABLE_AT[0], TABLE_AT.len()));
-        assert_ne!(fold(9).number(), fold(10).number());
-        assert!(model.spread(&fold(9)).is_empty());
-    }
-
-    #[test]
-    fn a_long_curve_is_thinned_but_keeps_its_ends() {
-        let points: Vec<_> =
-            (0..50_000u64).rev().map(|n| (1.0 - n as f64 / 50_000.0, n, n as f64 / 50_000.0)).collect();
-        let readings = readings(&curve(&points), Score::Discrete);
-        assert!(readings.len() <= LINE_POINTS_MAX + 1, "{}", readings.len());
-        assert_eq!((readings[0].false_positives, readings.last().unwrap().false_positives), (0, 49_999));
-    }
-
-    #[test]
-    fn the_nearest_point_is_read_out_only_within_reach() {
-        let mut model = CurvesModel::default();
-        model.put(key(1), 1, curve(&[(0.2, 100, 9.0), (0.8, 10, 5.0)]));
-        let distance = |reading: &Reading| (reading.false_positives as f32 - 12.0).abs();
-        let (line, reading) = model.nearest(Score::Discrete, distance, 5.0).unwrap();
-        assert_eq!((line.key.round, reading.threshold), (1, 0.8));
-        assert!(model.nearest(Score::Discrete, distance, 1.0).is_none());
-    }
-}
+#[path = "model_tests.rs"]
+mod tests;

@@ -1,208 +1,213 @@
-//! One ROC plot: lines by round (colour) and output (style), a readout under the pointer, a click that filters the review.
+//! One ROC plot: lines by round (colour) and output (dash), a readout under the pointer, a click that filters the review.
 
 use egui::{Color32, FontId, Painter, Pos2, Rect, RichText, Shape, Stroke, Ui, pos2, vec2};
-use egui_plot::{GridInput, GridMark, Line, LineStyle, Plot, PlotPoint, PlotPoints, PlotTransform, Text};
+use egui_plot::{GridInput, GridMark, Plot, PlotPoint, PlotTransform};
 
-use super::{CurveKey, CurvesCommand, CurvesView, DrawnLine, Reading, Score};
+use super::readout::Readout;
+use super::{CurvesCommand, CurvesView, DrawnLine, Published};
 use crate::app::theme;
+use crate::evaluation::axes::{FalsePositiveAxis, RateAxis};
+use crate::evaluation::palette::{CurveStyle, strokes};
+use crate::evaluation::{PlotCurve, ScoreKind};
 
 /// How near the pointer must be to a point, in points of the screen.
 const REACH: f32 = 28.0;
-/// On a logarithmic axis, no false positive stands here.
-const NONE_AT: f64 = 0.5;
-/// A published curve's name with the room around it, in points of the screen.
-const NAME_HEIGHT: f64 = 16.0;
-/// A little above 1, so that a line at a rate of 1 and its axis mark are seen whole.
-const TOP: f64 = 1.02;
+/// A name at a line's end with the room around it, in points of the screen.
+const NAME_HEIGHT: f32 = 14.0;
+/// Room for the names right of the axis's end, as a part of it.
+const NAMES_WIDTH: f64 = 0.09;
+/// How a curve goes on that ends before the axis does: it keeps its last value.
+const KEPT_VALUE: &[u32] = &[1, 4];
 
-pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, score: Score, height: f32) {
+pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, kind: ScoreKind, height: f32) {
     theme::card().show(ui, |ui| {
         ui.take_available_width();
-        let title = match score {
-            Score::Discrete => "Discrete score",
-            Score::Continuous => "Continuous score",
-        };
+        let title = kind.title();
         ui.label(RichText::new(title).strong().color(theme::STRONG));
-        let log = view.model.log_x;
-        let x_max = x_of(view.model.x_max as f64, log);
+        let (x_axis, y_axis) = (view.model.x_axis(), view.model.rate_axis(kind));
+        let (start, end) = x_axis.range();
+        let right = end + (end - start) * NAMES_WIDTH;
         let plot = Plot::new(title)
             .height((height - 2.0 * f32::from(theme::CARD_MARGIN) - 30.0).max(120.0))
-            .default_x_bounds(x_of(0.0, log), x_max)
-            .default_y_bounds(0.0, TOP)
+            .default_x_bounds(start, right)
+            .default_y_bounds(y_axis.low, y_axis.top())
             .x_axis_label("false positives")
             .y_axis_label("true positive rate")
-            .x_axis_formatter(move |mark, _| x_text(mark.value, log))
+            .x_axis_formatter(move |mark, _| x_axis.text(mark.value))
+            .x_grid_spacer(move |_: GridInput| x_marks(&x_axis))
             .label_formatter(|_| None)
             .allow_scroll(false)
             .allow_drag(false)
             .show_background(false)
             .grid_color(theme::GRID)
             .show_crosshair(false);
-        let plot = if log { plot.x_grid_spacer(|input: GridInput| log_marks(input.bounds)) } else { plot };
         let shown = plot.show(ui, |plot| {
-            plot.set_plot_bounds_x(x_of(0.0, log)..=x_max);
-            plot.set_plot_bounds_y(0.0..=TOP);
-            let mut names = Vec::new();
-            for published in view.model.published.iter().filter(|p| p.shown) {
-                let curve = if score == Score::Discrete { &published.discrete } else { &published.continuous };
-                let points: Vec<[f64; 2]> =
-                    curve.points.iter().map(|point| [x_of(point.false_positives, log), point.rate]).collect();
-                names.extend(points.iter().rfind(|point| point[0] <= x_max).map(|end| (*end, published.name.as_str())));
-                let line = Line::new(published.name.clone(), PlotPoints::new(points));
-                let line = line.color(theme::faded(theme::WEAK, 0.6)).width(1.2);
-                // A ROC file rises many times at one number of false positives: a step, not a band.
-                plot.line(line.allow_hover(false).allow_band(false));
-            }
-            for (at, name) in apart(names, NAME_HEIGHT * TOP / f64::from(height)) {
-                let text = RichText::new(name).size(11.0);
-                let text = Text::new(name.to_owned(), PlotPoint::new(at[0], at[1]), text);
-                plot.text(text.color(theme::WEAK).anchor(egui::Align2::RIGHT_BOTTOM));
-            }
-            for line in view.model.lines(score) {
-                if line.age == 0 || view.model.earlier_shown {
-                    plot.line(drawn(line, log));
-                    if let Some(name) = fold_name(line, log, x_max) {
-                        plot.text(name);
-                    }
-                }
-            }
+            plot.set_plot_bounds_x(start..=right);
+            plot.set_plot_bounds_y(y_axis.low..=y_axis.top());
         });
-        let pointer = shown.response.hover_pos();
-        let reading = pointer.and_then(|pointer| nearest(view, score, &shown.transform, pointer));
-        if let Some((line, reading)) = reading {
-            readout(ui, &shown.transform, &line, &reading, log, shown.response.rect);
-            if shown.response.clicked() && reading.threshold != f64::MAX {
-                view.push(CurvesCommand::ReviewFrom(reading.threshold));
+        let frame = shown.response.rect;
+        let place = Place { transform: &shown.transform, x_axis, y_axis };
+        paint(&ui.painter().with_clip_rect(frame), view, kind, &place);
+        let readout = shown.response.hover_pos().and_then(|pointer| {
+            view.model.nearest(kind, |fp, rate| place.on_screen(x_axis.place(fp), rate).distance(pointer), REACH)
+        });
+        if let Some(readout) = readout {
+            paint_readout(ui, &place, &readout, frame);
+            if let Some(score) = readout.review_from().filter(|_| shown.response.clicked()) {
+                view.push(CurvesCommand::ReviewFrom(score));
             }
         }
     });
 }
 
-/// The place of a number of false positives on the axis.
-fn x_of(false_positives: f64, log: bool) -> f64 {
-    if log { false_positives.max(NONE_AT).log10() } else { false_positives }
+/// The plot's axes on the screen.
+struct Place<'a> {
+    transform: &'a PlotTransform,
+    x_axis: FalsePositiveAxis,
+    y_axis: RateAxis,
 }
 
-fn x_text(value: f64, log: bool) -> String {
-    let count = if log { 10f64.powf(value) } else { value };
-    if count < 0.75 { "0".to_owned() } else { format!("{count:.0}") }
-}
+impl Place<'_> {
+    /// Rates below the axis lie along its foot.
+    fn on_screen(&self, x: f64, rate: f64) -> Pos2 {
+        self.transform.position_from_point(&PlotPoint::new(x, rate.max(self.y_axis.low)))
+    }
 
-fn log_marks((low, high): (f64, f64)) -> Vec<GridMark> {
-    let mut marks = vec![GridMark { value: NONE_AT.log10(), step_size: 1.0 }];
-    for decade in low.floor() as i32..=high.ceil() as i32 {
-        for digit in 1..10 {
-            let value = f64::from(decade) + f64::from(digit).log10();
-            let step_size = if digit == 1 { 1.0 } else { 0.1 };
-            if 0.0 <= value && value <= high {
-                marks.push(GridMark { value, step_size });
+    fn line(&self, curve: &PlotCurve) -> Vec<Pos2> {
+        let mut line: Vec<Pos2> = Vec::new();
+        for (x, rate) in self.x_axis.line(curve) {
+            let at = self.on_screen(x, rate);
+            if line.last() != Some(&at) {
+                line.push(at);
             }
         }
+        line
     }
-    marks
-}
 
-fn color(key: &CurveKey) -> Color32 {
-    theme::series(key.round.saturating_sub(1) as usize)
-}
-
-/// The figures' dashes, as near as the plot has them.
-fn style(key: &CurveKey) -> LineStyle {
-    match key.number() % 4 {
-        0 => LineStyle::Solid,
-        1 => LineStyle::Dashed { length: 8.0 },
-        2 => LineStyle::Dotted { spacing: 6.0 },
-        _ => LineStyle::Dashed { length: 18.0 },
+    /// Where a line's name stands.
+    fn end(&self, last: Pos2) -> Pos2 {
+        pos2(self.on_screen(self.x_axis.range().1, 1.0).x, last.y)
     }
 }
 
-fn drawn(line: &DrawnLine, log: bool) -> Line<'static> {
-    let points = line.points.iter().map(|point| [x_of(point.false_positives as f64, log), point.rate]);
-    let points = without_middles(points);
-    let strength = if line.age == 0 { 1.0 } else { (0.45 / line.age as f32).max(0.1) };
-    Line::new(format!("{} {}", line.key.text(), line.step), PlotPoints::new(points))
-        .color(theme::faded(color(&line.key), strength))
-        .width(if line.age == 0 && line.key.fold().is_none() { 2.2 } else { 1.2 })
-        .style(style(&line.key))
-        .allow_hover(false)
-        .allow_band(false)
+/// A name at the end of a line.
+struct Name {
+    at: Pos2,
+    text: String,
+    color: Color32,
 }
 
-/// The same line with fewer points: those in the middle of a level or upright stretch are left out, since dashes that start anew
-/// at each of hundreds of points are no dashes.
-fn without_middles(points: impl Iterator<Item = [f64; 2]>) -> Vec<[f64; 2]> {
-    let mut kept: Vec<[f64; 2]> = Vec::new();
-    for point in points {
-        if let [.., before, last] = kept[..]
-            && (0..2).any(|axis| before[axis] == last[axis] && last[axis] == point[axis])
-        {
-            kept.pop();
+/// Everything in the order of its weight: others, earlier evaluations, folds, the newest curves; then the names.
+fn paint(painter: &Painter, view: &CurvesView<'_>, kind: ScoreKind, place: &Place<'_>) {
+    let mut names = Vec::new();
+    let mut long_names = Vec::new();
+    for published in view.model.published.iter().filter(|p| p.shown) {
+        if let Some(last) = paint_others(painter, published, kind, place) {
+            long_names.push(Name { at: last, text: published.name.clone(), color: theme::WEAK });
         }
-        kept.push(point);
     }
-    kept
+    for line in view.model.lines(kind).iter().filter(|line| line.age == 0 || view.model.earlier_shown) {
+        names.extend(paint_own(painter, line, place));
+    }
+    for name in apart(long_names, NAME_HEIGHT) {
+        let (at, anchor) = (pos2(place.end(name.at).x.min(name.at.x), name.at.y - 2.0), egui::Align2::RIGHT_BOTTOM);
+        painter.text(at, anchor, name.text, FontId::proportional(11.0), name.color);
+    }
+    for name in apart(names, NAME_HEIGHT) {
+        let at = name.at + vec2(6.0, 0.0);
+        painter.text(at, egui::Align2::LEFT_CENTER, name.text, FontId::proportional(12.0), name.color);
+    }
+}
+
+/// Reference points have dots; an imported curve has a dot where it ends. Gives the place of its last point.
+fn paint_others(painter: &Painter, published: &Published, kind: ScoreKind, place: &Place<'_>) -> Option<Pos2> {
+    let (curve, style) = (published.curve(kind), published.style());
+    let line = place.line(curve);
+    let (&last, color) = (line.last()?, color(style));
+    paint_line(painter, &line, style, theme::faded(color, 0.6));
+    if published.imported {
+        paint_end(painter, last, place, style, color);
+    } else {
+        for point in curve.points.iter().filter(|p| p.false_positives <= place.x_axis.end) {
+            let at = place.on_screen(place.x_axis.place(point.false_positives), point.rate);
+            painter.circle_filled(at, 2.5, color);
+        }
+    }
+    Some(last)
+}
+
+fn paint_own(painter: &Painter, line: &DrawnLine, place: &Place<'_>) -> Option<Name> {
+    let points = place.line(&line.curve);
+    let (&last, style) = (points.last()?, line.key.style());
+    let strength = if line.age == 0 { 1.0 } else { (0.45 / line.age as f32).max(0.1) };
+    let color = color(style);
+    let style = CurveStyle { thin: style.thin || 0 < line.age, ..style };
+    paint_line(painter, &points, style, theme::faded(color, strength));
+    if 0 < line.age {
+        return None;
+    }
+    paint_end(painter, last, place, style, color);
+    Some(Name { at: place.end(last), text: line.key.short(), color })
+}
+
+/// A curve that ends before the axis has a dot there and goes on, faintly, with its last value.
+fn paint_end(painter: &Painter, last: Pos2, place: &Place<'_>, style: CurveStyle, color: Color32) {
+    let end = place.end(last);
+    if last.x + 0.5 < end.x {
+        painter.circle_filled(last, 3.0, color);
+        let style = CurveStyle { dash: KEPT_VALUE, thin: true, ..style };
+        paint_line(painter, &[last, end], style, theme::faded(color, 0.7));
+    }
+}
+
+fn paint_line(painter: &Painter, line: &[Pos2], style: CurveStyle, color: Color32) {
+    let stroke = Stroke::new(if style.thin { 1.2 } else { 2.2 }, color);
+    let line: Vec<(f64, f64)> = line.iter().map(|at| (f64::from(at.x), f64::from(at.y))).collect();
+    let shapes = strokes(&line, style.dash, 1.0).into_iter().map(|stroke_points| {
+        Shape::line(stroke_points.into_iter().map(|(x, y)| pos2(x as f32, y as f32)).collect(), stroke)
+    });
+    painter.extend(shapes);
+}
+
+fn color(style: CurveStyle) -> Color32 {
+    style.colour.map_or(theme::WEAK, theme::series)
+}
+
+/// Every mark of a linear axis; of a logarithmic one also the lines between its powers of ten.
+fn x_marks(axis: &FalsePositiveAxis) -> Vec<GridMark> {
+    let marks = axis.marks();
+    if !axis.logarithmic {
+        let step_size = marks.get(1).copied().unwrap_or(1.0);
+        return marks.into_iter().map(|value| GridMark { value, step_size }).collect();
+    }
+    let (_, end) = axis.range();
+    let between = (0..=end.floor() as i32)
+        .flat_map(|decade| (2..10).map(move |digit| f64::from(decade) + f64::from(digit).log10()));
+    let between = between.filter(|value| *value <= end).map(|value| GridMark { value, step_size: 0.1 });
+    marks.into_iter().map(|value| GridMark { value, step_size: 1.0 }).chain(between).collect()
 }
 
 /// Names at the ends of lines, highest first, each at least `height` below the one before.
-fn apart(mut names: Vec<([f64; 2], &str)>, height: f64) -> Vec<([f64; 2], &str)> {
-    names.sort_by(|(a, _), (b, _)| b[1].total_cmp(&a[1]));
-    let mut highest = f64::INFINITY;
-    for (at, _) in &mut names {
-        at[1] = at[1].min(highest);
-        highest = at[1] - height;
+fn apart(mut names: Vec<Name>, height: f32) -> Vec<Name> {
+    names.sort_by(|a, b| a.at.y.total_cmp(&b.at.y));
+    let mut free = f32::NEG_INFINITY;
+    for name in &mut names {
+        name.at.y = name.at.y.max(free);
+        free = name.at.y + height;
     }
     names
 }
 
-/// A fold's number at the end of its newest line: it tells the folds apart without colour.
-fn fold_name(line: &DrawnLine, log: bool, x_max: f64) -> Option<Text> {
-    let (fold, color) = (line.key.fold()?, color(&line.key));
-    let last = line.points.iter().rev().find(|point| x_of(point.false_positives as f64, log) <= x_max)?;
-    let at = PlotPoint::new(x_of(last.false_positives as f64, log), last.rate);
-    let text = RichText::new(format!(" {fold}")).size(12.0);
-    (line.age == 0).then(|| Text::new(line.key.text(), at, text).color(color).anchor(egui::Align2::LEFT_CENTER))
-}
-
 /// The line's look beside its name.
-pub(super) fn paint_sample(painter: &Painter, rect: Rect, key: &CurveKey) {
-    let ends = [rect.left_center(), rect.right_center()];
-    let stroke = Stroke::new(2.4, color(key));
-    match style(key) {
-        LineStyle::Solid => {
-            painter.line_segment(ends, stroke);
-        }
-        LineStyle::Dashed { length } => painter.extend(Shape::dashed_line(&ends, stroke, length, length * 0.6)),
-        LineStyle::Dotted { spacing } => painter.extend(Shape::dotted_line(&ends, stroke.color, spacing, 1.6)),
-    }
+pub(super) fn paint_sample(painter: &Painter, rect: Rect, style: CurveStyle) {
+    paint_line(painter, &[rect.left_center(), rect.right_center()], style, color(style));
 }
 
-fn nearest(
-    view: &CurvesView<'_>,
-    score: Score,
-    transform: &PlotTransform,
-    pointer: Pos2,
-) -> Option<(DrawnLine, Reading)> {
-    let log = view.model.log_x;
-    let distance = |reading: &Reading| position(transform, reading, log).distance(pointer);
-    view.model.nearest(score, distance, REACH).map(|(line, reading)| (line.clone(), reading))
-}
-
-fn position(transform: &PlotTransform, reading: &Reading, log: bool) -> Pos2 {
-    transform.position_from_point(&PlotPoint::new(x_of(reading.false_positives as f64, log), reading.rate))
-}
-
-fn readout(ui: &Ui, transform: &PlotTransform, line: &DrawnLine, reading: &Reading, log: bool, frame: Rect) {
-    let at = position(transform, reading, log);
+fn paint_readout(ui: &Ui, place: &Place<'_>, readout: &Readout, frame: Rect) {
+    let at = place.on_screen(place.x_axis.place(readout.point.false_positives), readout.point.rate);
     let painter = ui.painter().with_clip_rect(frame);
-    painter.circle(at, 5.0, color(&line.key), Stroke::new(1.5, theme::STRONG));
-    let score = if reading.threshold == f64::MAX {
-        "no detection".to_owned()
-    } else {
-        format!("score from {:.3}\nClick to review from this score", reading.threshold)
-    };
-    let (name, count) = (line.key.text(), reading.false_positives);
-    let text = format!("{name}\n{count} false positives\nrate {:.4}\n{score}", reading.rate);
-    let galley = painter.layout_no_wrap(text, FontId::proportional(12.5), theme::TEXT);
+    painter.circle(at, 5.0, color(readout.style), Stroke::new(1.5, theme::STRONG));
+    let galley = painter.layout_no_wrap(readout.text(), FontId::proportional(12.5), theme::TEXT);
     let size = galley.size() + vec2(16.0, 12.0);
     let x = if at.x + size.x + 14.0 < frame.right() { at.x + 12.0 } else { at.x - size.x - 12.0 };
     let y = (at.y + 10.0).min(frame.bottom() - size.y - 4.0);
@@ -216,30 +221,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_logarithmic_axis_has_room_for_none() {
-        assert_eq!(
-            (x_text(x_of(0.0, true), true), x_text(x_of(100.0, true), true)),
-            ("0".to_owned(), "100".to_owned())
-        );
-        assert_eq!(x_text(x_of(250.0, false), false), "250");
-        let marks = log_marks((NONE_AT.log10(), 3.3));
-        let tens = marks.iter().filter(|mark| mark.step_size == 1.0).count();
-        assert_eq!(tens, 5, "0, 1, 10, 100, 1000");
+    fn an_axis_has_a_mark_for_none_and_for_each_power_of_ten() {
+        let axis = FalsePositiveAxis { logarithmic: true, end: 2000.0 };
+        let written = x_marks(&axis).iter().filter(|mark| mark.step_size == 1.0).count();
+        assert_eq!(written, 5, "0, 1, 10, 100, 1000");
+        assert_eq!(x_marks(&FalsePositiveAxis { logarithmic: false, ..axis }).len(), 11);
     }
 
     #[test]
     fn names_of_lines_that_end_together_stand_below_each_other() {
-        let names = vec![([1.0, 0.90], "b"), ([2.0, 0.91], "a"), ([1.0, 0.3], "c")];
-        let placed = apart(names, 0.05);
-        assert_eq!(placed.iter().map(|(_, name)| *name).collect::<Vec<_>>(), ["a", "b", "c"]);
-        assert_eq!(placed.iter().map(|(at, _)| at[1]).collect::<Vec<_>>(), [0.91, 0.86, 0.3]);
-    }
-
-    #[test]
-    fn a_line_keeps_its_corners_and_loses_the_points_between() {
-        let points = [[0.0, 0.1], [0.0, 0.2], [0.0, 0.5], [1.0, 0.5], [2.0, 0.5], [3.0, 0.5], [4.0, 0.6], [5.0, 0.7]];
-        let corners = [[0.0, 0.1], [0.0, 0.5], [3.0, 0.5], [4.0, 0.6], [5.0, 0.7]];
-        assert_eq!(without_middles(points.into_iter()), corners);
-        assert_eq!(without_middles([[1.0, 0.5]].into_iter()), [[1.0, 0.5]]);
+        let name = |text: &str, y| Name { at: pos2(1.0, y), text: text.to_owned(), color: theme::TEXT };
+        let placed = apart(vec![name("b", 10.0), name("a", 9.0), name("c", 80.0)], 5.0);
+        let placed: Vec<_> = placed.iter().map(|name| (name.text.as_str(), name.at.y)).collect();
+        assert_eq!(placed, [("a", 9.0), ("b", 14.0), ("c", 80.0)]);
     }
 }

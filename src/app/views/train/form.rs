@@ -55,7 +55,7 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
             };
             choose(ui, "init", &mut config.init, &[RoundInit::Backbone, RoundInit::Previous], text);
         });
-        row(ui, "Sampler", "sampler", |ui| {
+        row(ui, "Sampler", "sampler.kind", |ui| {
             let text = |kind| match kind {
                 SamplerKind::Random => "Random",
                 SamplerKind::Ohem => "Highest loss (OHEM)",
@@ -73,7 +73,10 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
             form.test_folds.clear();
         }
         row(ui, "Iterations", "iterations", |ui| {
-            ui.add(DragValue::new(&mut config.iterations).range(1..=10_000_000).speed(10));
+            let edited = ui.add(DragValue::new(&mut config.iterations).range(1..=10_000_000).speed(10));
+            if edited.drag_stopped() || edited.lost_focus() {
+                config.set_iterations(config.iterations);
+            }
         });
         row(ui, "Learning rate", "base_lr", |ui| {
             ui.add(DragValue::new(&mut config.base_lr).range(1e-7..=1.0).speed(0.0001).max_decimals(7));
@@ -173,7 +176,7 @@ fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
     }
     ui.horizontal(|ui| {
         if let Some(round) = view.model.resumable()
-            && ui.button(format!("Resume round {round}")).clicked()
+            && resume_button(ui, round, view.model.resumes_with_rates())
         {
             view.push(TrainCommand::Resume);
         }
@@ -185,6 +188,16 @@ fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
     });
     let (text, color) = note(view, &finished);
     ui.label(RichText::new(text).small().color(color));
+}
+
+fn resume_button(ui: &mut Ui, round: u32, with_rates: bool) -> bool {
+    let text = if with_rates {
+        "It goes on from its last checkpoint, with the learning rate, warm-up, clipping and largest loss of this form: with its own \
+         it would fail the same way"
+    } else {
+        "It goes on from its last checkpoint, with its own settings"
+    };
+    ui.button(format!("Resume round {round}")).on_hover_text(text).clicked()
 }
 
 fn running_buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
@@ -218,7 +231,9 @@ fn note(view: &TrainView<'_>, finished: &Result<RoundConfig, String>) -> (String
         Ok(config) => config,
     };
     let about = PRESETS.iter().find(|(name, _)| *name == config.preset).map_or("", |(_, about)| about);
-    let text = match view.model.estimate(config, cores()) {
+    let on_gpu = view.has_gpu && config.device == "auto";
+    let estimate = view.model.estimate(config, cores());
+    let text = match estimate.filter(|estimate| !on_gpu || matches!(estimate, Estimate::Measured { .. })) {
         Some(Estimate::Measured { round, minutes }) => {
             format!("About {} at the speed of round {round}, without the tests.", minutes_text(minutes))
         }
@@ -229,7 +244,7 @@ fn note(view: &TrainView<'_>, finished: &Result<RoundConfig, String>) -> (String
                 cores()
             )
         }
-        None => format!("{about}. How long it takes here is not known before its first steps."),
+        None => format!("{about}. How long it takes on a GPU is measured after its first steps."),
     };
     (text, theme::WEAK)
 }

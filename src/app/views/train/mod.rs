@@ -54,6 +54,8 @@ pub struct TrainView<'a> {
     /// Names of the project's datasets.
     pub datasets: Vec<&'a str>,
     pub images: u64,
+    /// Where rounds on the device `auto` train.
+    pub has_gpu: bool,
     pub commands: &'a mut Vec<Command>,
 }
 

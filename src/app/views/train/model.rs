@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::series::Series;
-use crate::domain::{RoundRecord, RoundState, parse_folds};
+use crate::domain::{RoundId, RoundRecord, RoundState, parse_folds};
 use crate::training::{
     Difference, Losses, Outcome, RoundConfig, RoundStart, StepReport, TrainEvent, rough_step_seconds,
     scaled_step_seconds,
@@ -87,6 +87,8 @@ pub struct TrainModel {
     pub opened: Option<OpenedRound>,
     /// The newest round that made steps, with its median step in seconds.
     speed: Option<(u32, f64)>,
+    /// The steps of the newest round were asked for.
+    steps_asked: bool,
 }
 
 /// A round whose report is shown.
@@ -140,6 +142,43 @@ impl TrainModel {
             let mine_after = self.form.mine_after;
             self.form = Form { mine_after, ..Form::of(config.next_round()) };
         }
+    }
+
+    /// The folds that have images were read. Where the proposed test folds, which nobody has changed, are not among them, the last
+    /// one that is there is proposed.
+    pub fn set_folds(&mut self, folds: &[u8], images: u64) {
+        let form = &mut self.form;
+        let proposed = RoundConfig::preset(&form.config.preset).map(|preset| preset.test_folds).unwrap_or_default();
+        let is_missing = proposed.iter().any(|fold| !folds.contains(fold));
+        let is_untouched = form.file.is_none() && parse_folds(&form.test_folds).is_ok_and(|typed| typed == proposed);
+        if 0 < images && is_missing && is_untouched {
+            form.test_folds = folds.iter().max().map(u8::to_string).unwrap_or_default();
+        }
+    }
+
+    /// The round whose steps are to be read, once: the newest, while no run is shown.
+    pub fn steps_to_read(&mut self) -> Option<RoundId> {
+        let newest = self.rounds.last().filter(|_| self.run.is_none() && !self.steps_asked)?;
+        self.steps_asked = true;
+        Some(newest.id)
+    }
+
+    /// The steps of a round of an earlier sitting were read; they are shown as long as no other runs.
+    pub fn steps_came(&mut self, round: u32, steps: Vec<StepReport>) {
+        if self.run.is_some() || steps.is_empty() {
+            return;
+        }
+        let config = self.round(round).and_then(|r| RoundConfig::from_toml(&r.config_toml, "round.toml").ok());
+        let start = config.map(|config| RoundStart { iterations: config.iterations, ..RoundStart::default() });
+        self.run = Some(Run { round: Some(round), start, ..Run::default() });
+        for report in steps {
+            self.step(report);
+        }
+    }
+
+    /// A failed round goes on with the form's rates: with its own it would fail again.
+    pub fn resumes_with_rates(&self) -> bool {
+        self.rounds.last().is_some_and(|round| round.state == RoundState::Failed)
     }
 
     pub fn round(&self, number: u32) -> Option<&RoundRecord> {
@@ -349,6 +388,37 @@ mod tests {
     }
 
     #[test]
+    fn a_test_fold_that_is_there_is_proposed_unless_another_was_chosen() {
+        let check = |typed: &str, folds: Vec<u8>, images: u64, expected: &str| {
+            let mut model = TrainModel::default();
+            model.form.test_folds = typed.to_owned();
+            model.set_folds(&folds, images);
+            assert_eq!(model.form.test_folds, expected, "{typed:?} with {folds:?}");
+        };
+        check("10", (1..=10).collect(), 9, "10");
+        check("10", (1..=8).collect(), 9, "8");
+        check("10", vec![], 9, "");
+        check("10", vec![], 0, "10");
+        check("9", vec![1, 2], 9, "9");
+    }
+
+    #[test]
+    fn after_reopening_the_newest_round_shows_its_steps_until_another_runs() {
+        let mut model = TrainModel::default();
+        let config = RoundConfig { iterations: 4, ..RoundConfig::preset("cpu").unwrap() };
+        assert_eq!(model.steps_to_read(), None);
+        model.set_rounds(vec![round(1, RoundState::Mined, &config), round(2, RoundState::Stopped, &config)]);
+        assert_eq!((model.steps_to_read(), model.steps_to_read()), (Some(crate::domain::RoundId(2)), None));
+        let steps = |n: u64| (1..=n).map(|step| StepReport { step, lr: 0.5, ..StepReport::default() }).collect();
+        model.steps_came(2, steps(3));
+        let run = model.run.as_ref().unwrap();
+        assert_eq!((run.round, run.share(), run.lr.points().len()), (Some(2), Some(0.75), 3));
+        model.begin();
+        model.steps_came(2, steps(1));
+        assert!(model.run.as_ref().unwrap().last.is_none(), "what runs is shown");
+    }
+
+    #[test]
     fn the_estimate_is_measured_where_it_can_be() {
         let mut model = TrainModel::default();
         let cpu = RoundConfig { iterations: 600, ..RoundConfig::preset("cpu").unwrap() };
@@ -357,7 +427,10 @@ mod tests {
         model.set_rounds(vec![round(1, RoundState::Trained, &cpu)]);
         model.set_speed(Some((1, 3.0)));
         assert_eq!(model.estimate(&cpu, 2), Some(Estimate::Measured { round: 1, minutes: 30.0 }));
-        assert_eq!(model.estimate(&RoundConfig::preset("paper").unwrap(), 2), None, "nobody knows");
+        let paper = model.estimate(&RoundConfig::preset("paper").unwrap(), 2);
+        assert!(matches!(paper, Some(Estimate::Rough { minutes }) if 1440.0 < minutes), "days: {paper:?}");
+        let cuda = RoundConfig { device: "cuda:0".to_owned(), ..RoundConfig::preset("paper").unwrap() };
+        assert_eq!(model.estimate(&cuda, 2), None, "nobody knows");
     }
 
     #[test]

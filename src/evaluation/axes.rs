@@ -1,0 +1,171 @@
+//! The two axes of a ROC plot, shared by the screen and the figures: where a number of false positives stands, which rates are seen,
+//! what is marked. Must not know pixels.
+
+use super::plot_curve::PlotCurve;
+
+/// On a logarithmic axis, no false positive stands here.
+const NONE_AT: f64 = 0.5;
+/// Marks that an axis has at most, about.
+const MOST_MARKS: f64 = 10.0;
+
+/// False positives, from none to `end`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FalsePositiveAxis {
+    pub logarithmic: bool,
+    pub end: f64,
+}
+
+impl FalsePositiveAxis {
+    /// The place of a number of false positives on the axis.
+    pub fn place(&self, false_positives: f64) -> f64 {
+        if self.logarithmic { false_positives.max(NONE_AT).log10() } else { false_positives }
+    }
+
+    /// The places of none and of the end.
+    pub fn range(&self) -> (f64, f64) {
+        (self.place(0.0), self.place(self.end.max(1.0)))
+    }
+
+    /// What is written at a place.
+    pub fn text(&self, place: f64) -> String {
+        let count = if self.logarithmic { 10f64.powf(place) } else { place };
+        if count < 0.75 { "0".to_owned() } else { format!("{count:.0}") }
+    }
+
+    /// The places that are written.
+    pub fn marks(&self) -> Vec<f64> {
+        let (low, high) = self.range();
+        if self.logarithmic {
+            return std::iter::once(low).chain((0..=high.floor() as i32).map(f64::from)).collect();
+        }
+        let step = nice_step(high / MOST_MARKS);
+        (0..=(high / step) as u32).map(|k| f64::from(k) * step).collect()
+    }
+
+    /// The line of a curve as far as the axis shows it: places and rates, the last at the axis's end where the curve goes beyond.
+    pub fn line(&self, curve: &PlotCurve) -> Vec<(f64, f64)> {
+        let (_, end) = self.range();
+        let mut line: Vec<(f64, f64)> = Vec::with_capacity(curve.points.len());
+        for point in &curve.points {
+            let at = (self.place(point.false_positives), point.rate);
+            if at.0 <= end {
+                line.push(at);
+                continue;
+            }
+            if let Some(&(x, rate)) = line.last().filter(|last| last.0 < end) {
+                line.push((end, rate + (at.1 - rate) * (end - x) / (at.0 - x)));
+            }
+            break;
+        }
+        line
+    }
+
+    /// Whether a line stops before the axis does: there the curve has its last point, and keeps its value from then on.
+    pub fn ends_early(&self, line: &[(f64, f64)]) -> bool {
+        line.last().is_some_and(|last| last.0 < self.range().1)
+    }
+}
+
+/// True positive rates, from `low` to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateAxis {
+    pub low: f64,
+}
+
+impl RateAxis {
+    pub const FROM_ZERO: Self = Self { low: 0.0 };
+
+    /// From a round number at or below the lowest of the rates that `curves` have at their fewest false positives.
+    pub fn fitting<'a>(curves: impl Iterator<Item = &'a PlotCurve>) -> Self {
+        Self::below(curves.filter_map(first_rate).fold(f64::INFINITY, f64::min))
+    }
+
+    /// From a round number at or below `lowest`; from 0 without one.
+    fn below(lowest: f64) -> Self {
+        if !lowest.is_finite() {
+            return Self::FROM_ZERO;
+        }
+        let step = if 0.9 <= lowest { 0.02 } else { 0.1 };
+        // What is on a step but for rounding stays there.
+        Self { low: ((lowest / step + 1e-9).floor() * step).clamp(0.0, 0.98) }
+    }
+
+    /// A little above 1, so that a line at a rate of 1 and its mark are seen whole.
+    pub fn top(&self) -> f64 {
+        1.0 + 0.02 * (1.0 - self.low)
+    }
+
+    pub fn marks(&self) -> Vec<f64> {
+        let step = nice_step((1.0 - self.low) / MOST_MARKS);
+        let first = (self.low / step - 1e-9).ceil();
+        (0..).map(|k| (first + f64::from(k)) * step).take_while(|mark| *mark <= 1.0 + 1e-9).collect()
+    }
+
+    /// Beyond the first decimal only where the marks are.
+    pub fn text(&self, rate: f64) -> String {
+        if nice_step((1.0 - self.low) / MOST_MARKS) < 0.0999 { format!("{rate:.2}") } else { format!("{rate:.1}") }
+    }
+}
+
+/// The rate that a curve has when it leaves its fewest false positives.
+fn first_rate(curve: &PlotCurve) -> Option<f64> {
+    let first = curve.points.first()?.false_positives;
+    curve.points.iter().take_while(|p| p.false_positives == first).last().map(|p| p.rate)
+}
+
+/// 1, 2 or 5 times a power of ten, at least `step`.
+fn nice_step(step: f64) -> f64 {
+    let power = 10f64.powf((step * 0.999_999).log10().floor());
+    [1.0, 2.0, 5.0, 10.0].into_iter().map(|n| n * power).find(|nice| step <= nice * 1.000_001).unwrap_or(step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluation::CurvePoint;
+
+    fn curve(points: &[(f64, f64)]) -> PlotCurve {
+        let point = |&(false_positives, rate): &(f64, f64)| CurvePoint { false_positives, rate, threshold: None };
+        PlotCurve { points: points.iter().map(point).collect() }
+    }
+
+    #[test]
+    fn a_logarithmic_axis_has_room_for_none() {
+        let log = FalsePositiveAxis { logarithmic: true, end: 2000.0 };
+        let texts: Vec<String> = log.marks().into_iter().map(|mark| log.text(mark)).collect();
+        assert_eq!(texts, ["0", "1", "10", "100", "1000"]);
+        let linear = FalsePositiveAxis { logarithmic: false, end: 2000.0 };
+        assert_eq!(linear.marks(), (0..=10).map(|k| f64::from(k) * 200.0).collect::<Vec<_>>());
+        assert_eq!(linear.text(250.0), "250");
+    }
+
+    #[test]
+    fn a_line_is_cut_at_the_end_and_no_sooner() {
+        let axis = FalsePositiveAxis { logarithmic: false, end: 100.0 };
+        let long = axis.line(&curve(&[(0.0, 0.5), (90.0, 0.6), (190.0, 0.7), (300.0, 0.9)]));
+        let last = long[2];
+        assert!(long.len() == 3 && last.0 == 100.0 && (last.1 - 0.61).abs() < 1e-12, "{long:?}");
+        assert!(!axis.ends_early(&long));
+        let short = axis.line(&curve(&[(0.0, 0.5), (90.0, 0.6)]));
+        assert!(axis.ends_early(&short) && short.len() == 2);
+        assert!(axis.line(&curve(&[(500.0, 0.9)])).is_empty());
+    }
+
+    #[test]
+    fn rates_begin_below_the_lowest_curve() {
+        let low = |rates: &[f64]| {
+            let curves: Vec<PlotCurve> = rates.iter().map(|r| curve(&[(0.0, 0.01), (0.0, *r), (9.0, 1.0)])).collect();
+            RateAxis::fitting(curves.iter()).low
+        };
+        for (rates, expected) in
+            [(&[0.87, 0.63][..], 0.6), (&[0.97, 0.931], 0.92), (&[0.05], 0.0), (&[], 0.0), (&[0.7], 0.7)]
+        {
+            assert!((low(rates) - expected).abs() < 1e-9, "{rates:?}: {}", low(rates));
+        }
+        let axis = RateAxis { low: 0.6 };
+        let texts: Vec<String> = axis.marks().into_iter().map(|mark| axis.text(mark)).collect();
+        assert_eq!(texts, ["0.60", "0.65", "0.70", "0.75", "0.80", "0.85", "0.90", "0.95", "1.00"]);
+        assert_eq!(RateAxis::FROM_ZERO.marks().len(), 11);
+        assert_eq!(RateAxis::FROM_ZERO.text(0.1), "0.1");
+    }
+}

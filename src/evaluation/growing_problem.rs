@@ -1,0 +1,290 @@
+//! The matching problem of one image while detections enter it by falling score. Solves again only when what the solver can see has
+//! changed, and gives it no more columns than can matter. Must not know regions nor thresholds.
+
+use super::column_classes::ColumnClasses;
+use super::matching::{Matching, Step};
+use super::official_assignment::{self, Assignment, Cover, Overlaps};
+use super::optimal_assignment;
+use super::overlap::TouchingDetection;
+use super::row_tops::RowTops;
+
+/// Problems with fewer touching detections than this are solved whole: reducing them costs more than it saves.
+const REDUCE_FROM: usize = 64;
+
+/// Rounding errors of the column cover stay below the solver's tolerance for this many changes of it, by a wide margin.
+const RELABELS_BEYOND_DOUBT: u32 = 3;
+
+/// Which columns the last result was found with, and so what makes it void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// All of them.
+    Whole,
+    /// Each face's largest overlaps, from the row cover.
+    RowTops,
+    /// Each face's least slacks, from the column cover.
+    SlackTops,
+    /// The first of those that are equal, from this cover.
+    Classes(Cover),
+}
+
+pub(super) struct GrowingProblem<'a> {
+    touching: &'a [TouchingDetection],
+    matching: Matching,
+    entered: Vec<bool>,
+    count: usize,
+    /// The largest overlap of each face; 0 while nothing touches it.
+    face_best: Vec<f64>,
+    /// Running sum of the detections' largest overlaps, in order of entry.
+    detection_best_sum: f64,
+    /// From this many detections on the problem is reduced.
+    reduce_from: usize,
+    row_tops: Option<RowTops>,
+    /// Made when the column cover is first met.
+    slack_tops: Option<RowTops>,
+    /// Made when neither of the others is beyond doubt for the first time.
+    classes: Option<ColumnClasses>,
+    /// The last result, while it still holds.
+    counts: Option<Step>,
+    found: Found,
+}
+
+impl<'a> GrowingProblem<'a> {
+    pub fn new(touching: &'a [TouchingDetection], faces: usize, matching: Matching) -> Self {
+        let reduce_from = REDUCE_FROM.max(2 * (faces + 1)) + 1;
+        let wide = reduce_from <= touching.len();
+        Self {
+            touching,
+            matching,
+            entered: vec![false; touching.len()],
+            count: 0,
+            face_best: vec![0.0; faces],
+            detection_best_sum: 0.0,
+            reduce_from,
+            row_tops: wide.then(|| RowTops::new(faces, touching.len())),
+            slack_tops: None,
+            classes: None,
+            counts: None,
+            found: Found::Whole,
+        }
+    }
+
+    pub fn enter(&mut self, k: usize) {
+        let touching = self.touching;
+        let detection = &touching[k];
+        self.entered[k] = true;
+        self.count += 1;
+        self.detection_best_sum += detection.best;
+        let mut touches_first = false;
+        for &(face, iou) in &detection.faces {
+            let best = &mut self.face_best[face as usize];
+            touches_first |= *best == 0.0;
+            *best = best.max(iou);
+        }
+        let in_rows = self.row_tops.as_mut().is_some_and(|tops| tops.insert(k, overlaps_of(detection)));
+        let in_slacks = self.slack_tops.as_mut().is_some_and(|tops| tops.insert(k, slacks_of(detection)));
+        let in_classes = self.classes.as_mut().is_some_and(|classes| classes.insert(k, detection));
+        let unseen = match self.found {
+            Found::Whole => false,
+            Found::RowTops => !in_rows,
+            Found::SlackTops => !in_slacks,
+            Found::Classes(_) => !in_classes,
+        };
+        if touches_first || !unseen {
+            self.counts = None;
+        }
+    }
+
+    /// The counts of the detections that entered (threshold and false positives are left to the caller).
+    pub fn counts(&mut self) -> Step {
+        // A detection that the solver does not see still counts in the sums that choose the cover.
+        let needs = match self.found {
+            Found::Whole | Found::RowTops => None,
+            Found::SlackTops => Some(Cover::Columns),
+            Found::Classes(cover) => Some(cover),
+        };
+        if let Some(counts) = self.counts
+            && needs.is_none_or(|cover| self.cover(&self.touched_faces()) == cover)
+        {
+            return counts;
+        }
+        let counts = self.solve();
+        self.counts = Some(counts);
+        counts
+    }
+
+    fn touched_faces(&self) -> Vec<usize> {
+        (0..self.face_best.len()).filter(|&f| self.face_best[f] != 0.0).collect()
+    }
+
+    fn solve(&mut self) -> Step {
+        let faces = self.touched_faces();
+        self.found = Found::Whole;
+        if self.count < faces.len() {
+            return self.solve_whole(&faces, true);
+        }
+        if self.count < self.reduce_from {
+            return self.solve_whole(&faces, false);
+        }
+        match self.matching {
+            Matching::Official => self.solve_reduced(&faces),
+            Matching::Optimal => {
+                // A largest sum never needs more of a face's columns than there are faces.
+                let columns = self.row_tops.as_ref().map_or_else(|| self.all_entered(), RowTops::kept);
+                let r = self.overlaps(&columns, &faces, false);
+                self.found = Found::RowTops;
+                count(&r, &optimal_assignment::solve(&r))
+            }
+        }
+    }
+
+    /// The official result by fewer columns: by each face's first ones where that is beyond doubt, else by the first of equal ones,
+    /// which always gives it unless rounding takes a star away.
+    fn solve_reduced(&mut self, faces: &[usize]) -> Step {
+        let cover = self.cover(faces);
+        let (tops, found) = match cover {
+            Cover::Rows => (self.row_tops.take(), Found::RowTops),
+            Cover::Columns => (Some(self.slack_tops.take().unwrap_or_else(|| self.new_slack_tops())), Found::SlackTops),
+        };
+        let by_tops = tops.as_ref().filter(|tops| !tops.near_tie(faces)).and_then(|tops| {
+            let r = self.overlaps(&tops.kept(), faces, false);
+            let assignment = official_assignment::solve(&r, cover);
+            is_beyond_doubt(&assignment, cover).then(|| count(&r, &assignment.column_of_row))
+        });
+        match cover {
+            Cover::Rows => self.row_tops = tops,
+            Cover::Columns => self.slack_tops = tops,
+        }
+        if let Some(counts) = by_tops {
+            self.found = found;
+            return counts;
+        }
+        let classes = self.classes.take().unwrap_or_else(|| self.new_classes());
+        let r = self.overlaps(&classes.kept(), faces, false);
+        self.classes = Some(classes);
+        let assignment = official_assignment::solve(&r, cover);
+        if assignment.lost_a_star {
+            return self.solve_whole(faces, false);
+        }
+        self.found = Found::Classes(cover);
+        count(&r, &assignment.column_of_row)
+    }
+
+    fn new_slack_tops(&self) -> RowTops {
+        let mut tops = RowTops::new(self.face_best.len(), self.touching.len());
+        for k in self.all_entered() {
+            tops.insert(k, slacks_of(&self.touching[k]));
+        }
+        tops
+    }
+
+    fn new_classes(&self) -> ColumnClasses {
+        let mut classes = ColumnClasses::new(self.face_best.len());
+        for k in self.all_entered() {
+            classes.insert(k, &self.touching[k]);
+        }
+        classes
+    }
+
+    fn all_entered(&self) -> Vec<usize> {
+        (0..self.entered.len()).filter(|&k| self.entered[k]).collect()
+    }
+
+    /// The cover that the official solver starts from with faces as rows. Its sums run in order of index and decide by `<=`, so
+    /// they are taken exactly wherever the running sum leaves any doubt.
+    fn cover(&self, faces: &[usize]) -> Cover {
+        let rows: f64 = faces.iter().map(|&f| self.face_best[f]).fold(0.0, |sum, b| sum + b);
+        let doubt = 1e-9 * (1.0 + self.detection_best_sum);
+        if doubt < (rows - self.detection_best_sum).abs() {
+            return if rows < self.detection_best_sum { Cover::Rows } else { Cover::Columns };
+        }
+        let entered = self.touching.iter().zip(&self.entered).filter(|(_, e)| **e);
+        let columns = entered.map(|(t, _)| t.best).fold(0.0, |sum, b| sum + b);
+        if rows <= columns { Cover::Rows } else { Cover::Columns }
+    }
+
+    fn solve_whole(&self, faces: &[usize], transposed: bool) -> Step {
+        let r = self.overlaps(&self.all_entered(), faces, transposed);
+        let assigned = match self.matching {
+            Matching::Official => official_assignment::solve(&r, Cover::of(&r)).column_of_row,
+            Matching::Optimal => optimal_assignment::solve(&r),
+        };
+        count(&r, &assigned)
+    }
+
+    /// Faces as rows, or detections as rows when `transposed`.
+    fn overlaps(&self, detections: &[usize], faces: &[usize], transposed: bool) -> Overlaps {
+        let (rows, columns) =
+            if transposed { (detections.len(), faces.len()) } else { (faces.len(), detections.len()) };
+        let mut values = vec![0.0; rows * columns];
+        for (d, &k) in detections.iter().enumerate() {
+            for &(face, iou) in &self.touching[k].faces {
+                let Ok(f) = faces.binary_search(&(face as usize)) else { continue };
+                let (row, column) = if transposed { (d, f) } else { (f, d) };
+                values[row * columns + column] = iou;
+            }
+        }
+        Overlaps { rows, columns, values }
+    }
+}
+
+/// A column's overlap with each face, as [`RowTops`] orders them from the row cover: the larger, the sooner.
+fn overlaps_of(detection: &TouchingDetection) -> impl FnMut(usize) -> f64 {
+    let mut faces = detection.faces.iter().peekable();
+    move |face| faces.next_if(|v| v.0 as usize == face).map_or(0.0, |v| v.1)
+}
+
+/// The same for the column cover: what a column's largest overlap has beyond the overlap with each face, negated.
+fn slacks_of(detection: &TouchingDetection) -> impl FnMut(usize) -> f64 {
+    let (mut overlap, best) = (overlaps_of(detection), detection.best);
+    move |face| overlap(face) - best
+}
+
+/// Whether the solver, given all columns, had come to the same assignment. From the row cover a column that was left out has, bit by
+/// bit, the potential 0 of those that stand for it. From the column cover its potential may differ from theirs in the last bits, so
+/// no decision may hang on these.
+fn is_beyond_doubt(assignment: &Assignment, cover: Cover) -> bool {
+    let sure = match cover {
+        Cover::Rows => true,
+        Cover::Columns => assignment.relabels <= RELABELS_BEYOND_DOUBT && !assignment.close_call,
+    };
+    sure && !assignment.lost_a_star
+}
+
+fn count(r: &Overlaps, assigned: &[Option<usize>]) -> Step {
+    let mut counts = Step { threshold: 0.0, true_positives: 0, false_positives: 0, continuous: 0.0 };
+    for (i, j) in assigned.iter().enumerate() {
+        let iou = j.map_or(0.0, |j| r.at(i, j));
+        counts.continuous += iou;
+        counts.true_positives += u64::from(0.5 < iou);
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Columns of `(face, IoU)` that enter in their order; what the last result was found with.
+    fn found(faces: usize, columns: impl Iterator<Item = Vec<(u32, f64)>>) -> Found {
+        let best = |faces: &[(u32, f64)]| faces.iter().map(|f| f.1).fold(0.0, f64::max);
+        let touching: Vec<TouchingDetection> =
+            columns.map(|faces| TouchingDetection { score: 0.0, best: best(&faces), faces }).collect();
+        let mut problem = GrowingProblem::new(&touching, faces, Matching::Official);
+        (0..touching.len()).for_each(|k| problem.enter(k));
+        problem.counts();
+        problem.found
+    }
+
+    #[test]
+    fn wide_problems_are_reduced_from_either_cover() {
+        let all = |iou: f64| (0..12).map(|face| (face, iou)).collect::<Vec<_>>();
+        let specks =
+            |count: usize| std::iter::once(all(0.8)).chain((0..count).map(move |k| all(1e-5 + 1e-9 * k as f64)));
+        assert_eq!(found(12, specks(3000)), Found::SlackTops);
+        assert_eq!(found(12, (0..3000).map(|k| vec![(k % 12, 0.3 + 1e-5 * f64::from(k))])), Found::RowTops);
+        assert_eq!(found(12, specks(30)), Found::Whole);
+        // 1e-15 apart: only equal columns may stand for each other.
+        let ties = (0..3000).map(|k| vec![(k % 12, if k < 60 { 0.5 + 1e-15 } else { 0.5 })]);
+        assert_eq!(found(12, ties), Found::Classes(Cover::Rows));
+    }
+}

@@ -1,0 +1,44 @@
+//! `log.csv`, a line a step, read again for the window. Knows neither tensors nor who makes the steps.
+
+use std::io;
+use std::path::Path;
+
+use super::events::{Losses, StepReport};
+
+/// A line for each step of a round.
+pub(super) const LOG_FILE: &str = "log.csv";
+
+/// Its first line.
+pub(super) fn log_header() -> String {
+    format!("step,total,{},lr,grad_norm,seconds,loader_wait_s", Losses::NAMES.join(","))
+}
+
+/// The steps of the round in `run_dir`, in order; none without a log. A last line that was broken off is left out; other columns than
+/// ours are an error. What the log does not hold is 0.
+pub fn logged_steps(run_dir: &Path) -> io::Result<Vec<StepReport>> {
+    let text = match std::fs::read_to_string(run_dir.join(LOG_FILE)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
+    let mut lines = whole.lines();
+    if lines.next().is_some_and(|header| header != log_header()) {
+        let text = format!("{LOG_FILE} has other columns than this Quarry writes");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(lines.filter_map(step_of).collect())
+}
+
+fn step_of(line: &str) -> Option<StepReport> {
+    let (step, rest) = line.split_once(',')?;
+    let numbers: Vec<f64> = rest.split(',').map(str::parse).collect::<Result<_, _>>().ok()?;
+    let [total, classifier, box_reg, objectness, rpn_box_reg, ellipse, lr, grad_norm, seconds, loader_wait_s] =
+        numbers[..]
+    else {
+        return None;
+    };
+    let losses = Losses { classifier, box_reg, objectness, rpn_box_reg, ellipse };
+    let step = step.parse().ok()?;
+    Some(StepReport { step, total, losses, lr, grad_norm, seconds, loader_wait_s, ..StepReport::default() })
+}

@@ -1,0 +1,167 @@
+//! `runs/<round>/data.json`: what a round learns from, written when it starts. A review or an import while the round runs, or before
+//! it goes on, changes nothing of it. Must not know how the data was chosen.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{WorkflowError, write_atomically};
+use crate::domain::{FaceShape, ImageId};
+use crate::geometry::{BoundingBox, Ellipse};
+use crate::training::TrainingImage;
+
+const FILE: &str = "data.json";
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DataFile {
+    version: u32,
+    /// In the round's order.
+    images: Vec<Given>,
+}
+
+/// An image with what is learnt from it. Shapes are text: their numbers come back to the last bit, which JSON's own do not everywhere.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Given {
+    image: ImageId,
+    /// `ellipse ra rb theta cx cy` or `rectangle x1 y1 x2 y2`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    faces: Vec<String>,
+    /// `x1 y1 x2 y2 score`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hard_negatives: Vec<String>,
+    /// `x1 y1 x2 y2`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ignored: Vec<String>,
+}
+
+/// Writes down what the round in `run_dir` learns from.
+pub(super) fn write(run_dir: &Path, images: &[TrainingImage]) -> Result<(), WorkflowError> {
+    let path = run_dir.join(FILE);
+    fs::create_dir_all(run_dir)
+        .map_err(WorkflowError::io(run_dir, "Check that the project's folder may be written to."))?;
+    let file = DataFile { version: VERSION, images: images.iter().map(given).collect() };
+    let text = serde_json::to_string(&file)
+        .map_err(|e| WorkflowError::BadFile { path: path.clone(), reason: e.to_string() })?;
+    write_atomically(&path, text.as_bytes())
+}
+
+/// What the round in `run_dir` learns from; `None` where it was begun without such a file. Only the paths are looked up anew, by
+/// `image_file`.
+pub(super) fn read<E: Into<WorkflowError>>(
+    run_dir: &Path,
+    image_file: impl Fn(ImageId) -> Result<PathBuf, E>,
+) -> Result<Option<Vec<TrainingImage>>, WorkflowError> {
+    let path = run_dir.join(FILE);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bad = |reason: String| WorkflowError::BadFile {
+        path: path.clone(),
+        reason: format!("{reason}; the file is damaged. Start a new round"),
+    };
+    let text = fs::read_to_string(&path).map_err(WorkflowError::io(&path, "Check the file's rights."))?;
+    let file: DataFile = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
+    if file.version != VERSION {
+        return Err(bad(format!("it has version {}, this Quarry reads {VERSION}", file.version)));
+    }
+    let image = |given: &Given| -> Result<TrainingImage, WorkflowError> {
+        let (faces, hard_negatives, ignored) =
+            shapes(given).ok_or_else(|| bad(format!("a shape of image {} cannot be read", given.image)))?;
+        let path = image_file(given.image).map_err(Into::into)?;
+        Ok(TrainingImage { id: given.image, path, faces, hard_negatives, ignored })
+    };
+    file.images.iter().map(image).collect::<Result<Vec<_>, _>>().map(Some)
+}
+
+fn given(image: &TrainingImage) -> Given {
+    Given {
+        image: image.id,
+        faces: image.faces.iter().map(face_text).collect(),
+        hard_negatives: image.hard_negatives.iter().map(|(b, score)| format!("{} {score}", box_text(b))).collect(),
+        ignored: image.ignored.iter().map(box_text).collect(),
+    }
+}
+
+fn face_text(face: &FaceShape) -> String {
+    match face {
+        FaceShape::Rectangle(b) => format!("rectangle {}", box_text(b)),
+        FaceShape::Ellipse(e) => format!("ellipse {} {} {} {} {}", e.ra, e.rb, e.theta, e.cx, e.cy),
+    }
+}
+
+fn box_text(b: &BoundingBox) -> String {
+    format!("{} {} {} {}", b.x1, b.y1, b.x2, b.y2)
+}
+
+type Shapes = (Vec<FaceShape>, Vec<(BoundingBox, f32)>, Vec<BoundingBox>);
+
+fn shapes(given: &Given) -> Option<Shapes> {
+    Some((
+        given.faces.iter().map(|text| face_of(text)).collect::<Option<_>>()?,
+        given.hard_negatives.iter().map(|text| hard_negative_of(text)).collect::<Option<_>>()?,
+        given.ignored.iter().map(|text| box_of(text)).collect::<Option<_>>()?,
+    ))
+}
+
+fn face_of(text: &str) -> Option<FaceShape> {
+    match text.split_once(' ')? {
+        ("rectangle", numbers) => box_of(numbers).map(FaceShape::Rectangle),
+        ("ellipse", text) => {
+            let [ra, rb, theta, cx, cy] = numbers(text)?;
+            Some(FaceShape::Ellipse(Ellipse::new(ra, rb, theta, cx, cy)))
+        }
+        _ => None,
+    }
+}
+
+fn hard_negative_of(text: &str) -> Option<(BoundingBox, f32)> {
+    let (bbox, score) = text.rsplit_once(' ')?;
+    Some((box_of(bbox)?, score.parse().ok()?))
+}
+
+fn box_of(text: &str) -> Option<BoundingBox> {
+    let [x1, y1, x2, y2] = numbers(text)?;
+    Some(BoundingBox::new(x1, y1, x2, y2))
+}
+
+fn numbers<const N: usize>(text: &str) -> Option<[f64; N]> {
+    let all: Vec<f64> = text.split(' ').map(f64::from_str).collect::<Result<_, _>>().ok()?;
+    all.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_comes_back_to_the_last_bit_with_paths_of_today() {
+        let dir = tempfile::tempdir().unwrap();
+        let run_dir = dir.path().join("runs/1");
+        let file = |id: ImageId| -> Result<PathBuf, WorkflowError> { Ok(format!("/moved/{id}.jpg").into()) };
+        assert_eq!(read(&run_dir, file).unwrap(), None);
+        let image = |id: i64, third: f64| TrainingImage {
+            id: ImageId(id),
+            path: format!("/moved/{id}.jpg").into(),
+            faces: vec![
+                FaceShape::Ellipse(Ellipse::new(1.0 / third, 0.1 + 0.2, std::f64::consts::PI, -0.0, 1e-300)),
+                FaceShape::Rectangle(BoundingBox::new(0.1, 0.7, 1e17, 2.0_f64.sqrt())),
+            ],
+            hard_negatives: vec![(BoundingBox::new(0.3, 1.0 / 7.0, 9.0, 9.5), 0.1 + 0.7)],
+            ignored: vec![BoundingBox::new(1.1, 2.2, 3.3, 4.4)],
+        };
+        let empty = TrainingImage { faces: vec![], hard_negatives: vec![], ignored: vec![], ..image(2, 3.0) };
+        let images = vec![image(9, 3.0), empty, image(4, 49.0)];
+        write(&run_dir, &images).unwrap();
+        assert_eq!(format!("{:?}", read(&run_dir, file).unwrap().unwrap()), format!("{images:?}"));
+
+        let text = fs::read_to_string(run_dir.join(FILE)).unwrap();
+        fs::write(run_dir.join(FILE), text.replace("1.1 2.2", "1.1 two")).unwrap();
+        let message = read(&run_dir, file).unwrap_err().to_string();
+        assert!(message.contains("data.json") && message.contains("image 9"), "{message}");
+    }
+}

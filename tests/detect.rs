@@ -1,0 +1,135 @@
+//! `quarry detect` as a use case: which checkpoint, which images, what is written. Knows only the public API.
+#![cfg(feature = "torch")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::{Path, PathBuf};
+
+use image::{Rgb, RgbImage};
+use quarry::detector::{Architecture, Detector, DetectorConfig};
+use quarry::domain::Cancel;
+use quarry::workflow::detect::{DetectReport, DetectRequest, DetectionFormat, detect};
+use quarry::workflow::weights::export;
+use serde_json::Value;
+use tch::Device;
+
+/// A detector that knows nothing and so finds something of every class everywhere.
+fn save(path: &Path, classes: i64, ellipse_head: bool) {
+    let mut config = DetectorConfig::of(Architecture::ResNet18Fpn);
+    (config.shorter_side, config.longer_side_cap) = (48, 64);
+    (config.pyramid_channels, config.roi.hidden) = (16, 16);
+    (config.num_classes, config.ellipse_head) = (classes, ellipse_head);
+    (config.detection.score_threshold, config.detection.max_detections) = (0.0, 1000);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    Detector::new(&config, Device::Cpu, 3).unwrap().save(path).unwrap();
+}
+
+/// A folder with two pictures and a list of them.
+fn pictures() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["one", "two"] {
+        let picture = RgbImage::from_fn(64, 48, |x, y| Rgb([(x * 3) as u8, (y * 5) as u8, name.as_bytes()[0]]));
+        picture.save(dir.path().join(format!("{name}.png"))).unwrap();
+    }
+    std::fs::write(dir.path().join("list.txt"), "one\ntwo\n").unwrap();
+    dir
+}
+
+fn request(dir: &Path, checkpoint: &Path, format: DetectionFormat, ellipses: bool) -> DetectRequest {
+    DetectRequest {
+        checkpoint: checkpoint.to_owned(),
+        images: dir.join("list.txt"),
+        root: None,
+        out: dir.join("out.txt"),
+        format,
+        ellipses,
+        device: "cpu".to_owned(),
+    }
+}
+
+/// The report and the lines of the log, or the message.
+fn run(request: &DetectRequest) -> Result<(DetectReport, Vec<String>), String> {
+    let mut log = Vec::new();
+    let mut observer = |event| {
+        if let quarry::workflow::WorkEvent::Log(line) = event {
+            log.push(line);
+        }
+    };
+    let report = detect(request, &mut observer, &Cancel::new()).map_err(|e| e.to_string())?;
+    Ok((report, log))
+}
+
+#[test]
+fn coco_keeps_the_classes_and_fddb_the_faces_alone() {
+    let dir = pictures();
+    let model = dir.path().join("model.safetensors");
+    save(&model, 4, false);
+    let (all, log) = run(&request(dir.path(), &model, DetectionFormat::Coco, false)).unwrap();
+    let results: Vec<Value> = serde_json::from_slice(&std::fs::read(&all.out).unwrap()).unwrap();
+    let classes = |class: i64| results.iter().filter(|r| r["category_id"] == class).count();
+    assert_eq!((results.len(), log.len()), (all.detections, 0));
+    assert!(0 < classes(1) && 0 < classes(2) + classes(3), "{results:?}");
+    assert_eq!(classes(1) + classes(2) + classes(3), results.len());
+    assert!(results.iter().all(|r| r.get("ellipse").is_none()));
+
+    let (faces, log) = run(&request(dir.path(), &model, DetectionFormat::Fddb, false)).unwrap();
+    assert_eq!(faces.detections, classes(1));
+    assert!(log.iter().any(|line| line.contains(&format!("{} detections", results.len() - classes(1)))), "{log:?}");
+    let text = std::fs::read_to_string(&faces.out).unwrap();
+    assert_eq!(text.lines().count(), 4 + classes(1), "{text}");
+}
+
+#[test]
+fn ellipses_are_written_by_a_detector_that_has_them_and_refused_by_another() {
+    let dir = pictures();
+    let model = dir.path().join("model.safetensors");
+    save(&model, 2, true);
+    let (report, _) = run(&request(dir.path(), &model, DetectionFormat::Coco, true)).unwrap();
+    let results: Vec<Value> = serde_json::from_slice(&std::fs::read(&report.out).unwrap()).unwrap();
+    assert!(!results.is_empty() && results.iter().all(|r| r["ellipse"].as_array().unwrap().len() == 5), "{results:?}");
+    std::fs::remove_file(&report.out).unwrap();
+
+    save(&model, 2, false);
+    for format in [DetectionFormat::Coco, DetectionFormat::Fddb] {
+        let message = run(&request(dir.path(), &model, format, true)).unwrap_err();
+        assert!(message.contains("model.safetensors") && message.contains("--shape ellipse"), "{message}");
+        assert!(!dir.path().join("out.txt").exists());
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_before_anything_is_read() {
+    let dir = pictures();
+    let check = |out: PathBuf, expected: &str| {
+        let nowhere = dir.path().join("no-checkpoint");
+        let message =
+            run(&DetectRequest { out, ..request(dir.path(), &nowhere, DetectionFormat::Fddb, false) }).unwrap_err();
+        assert!(message.contains(expected), "{message}");
+    };
+    check(dir.path().to_owned(), "this is a folder");
+    check(dir.path().join("gone/out.txt"), "gone");
+    check(dir.path().join("one.png/out.txt"), "one.png");
+    check(dir.path().join("out.txt"), "no-checkpoint");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "nothing is left behind");
+}
+
+#[test]
+fn a_rounds_folder_means_its_last_checkpoint() {
+    let dir = pictures();
+    let round = dir.path().join("runs/1");
+    std::fs::create_dir_all(&round).unwrap();
+    let message = run(&request(dir.path(), &round, DetectionFormat::Fddb, false)).unwrap_err();
+    assert!(message.contains("runs/1") && message.contains("no checkpoint in this folder"), "{message}");
+    let model = |step: &str| round.join("checkpoints").join(step).join("model.safetensors");
+    save(&model("step-0000002"), 2, false);
+    save(&model("step-0000010"), 2, false);
+    for (given, expected) in [
+        (round.clone(), model("step-0000010")),
+        (round.join("checkpoints/step-0000002"), model("step-0000002")),
+        (model("step-0000002"), model("step-0000002")),
+    ] {
+        let (report, _) = run(&request(dir.path(), &given, DetectionFormat::Fddb, false)).unwrap();
+        assert_eq!(report.checkpoint, expected);
+    }
+    let exported = export(&round, &dir.path().join("exported.safetensors")).unwrap();
+    assert!(exported.file.is_file());
+}
