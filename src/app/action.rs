@@ -106,6 +106,7 @@ actions! {
     CandidateBox: Review, "candidate_box", "Box", "The candidate's own box on or off", [plain(Key::C)];
     Filter: Review, "filter", "Filter", "Choose which candidates are shown", [plain(Key::Slash)];
     LessFilter: Review, "less_filter", "Last condition away", "Take the filter's last condition away", [plain(Key::Minus)];
+    AlikeAsOne: Review, "alike_as_one", "Alike as one", "List a group of alike candidates as one, or each by itself", [plain(Key::U)];
     ShowGroup: Review, "show_group", "Show the group", "Only the candidates alike to this one, whatever their verdict", [shift(Key::G)];
     History: Review, "history", "History", "Every decision: search, look again, change", [plain(Key::H)];
     LookAgain: Review, "look_again", "Look again", "In the history: show the candidate of the marked decision; a new verdict changes it", [plain(Key::L)];

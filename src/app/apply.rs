@@ -9,7 +9,7 @@ use super::command::{Command, FolderPurpose, Screen};
 use super::dialogs::{self, Ask};
 use super::session::Session;
 use super::views::curves::CurvesCommand;
-use super::views::review::{Decision, Layout, Nudge, REASONS, ReviewCommand, ReviewFilter, nudge};
+use super::views::review::{Decision, Layout, Nudge, REASONS, ReviewCommand, ReviewFilter, ShownVerdicts, nudge};
 use super::{QuarryApp, ReviewModel, export};
 use crate::domain::{CandidateId, Verdict};
 use crate::evaluation::roc_file::ColumnOrder;
@@ -174,7 +174,13 @@ impl QuarryApp {
             Action::Next => self.review.step(1),
             Action::RowUp => self.review.step(-columns),
             Action::RowDown => self.review.step(columns),
-            Action::NextUndecided => self.review.next_undecided(),
+            Action::NextUndecided => {
+                let is_somewhere = self.review.next_undecided();
+                // Groups that were listed as one may have others that wait.
+                if !is_somewhere && self.review.filter.verdicts == ShownVerdicts::Undecided {
+                    self.restart_review(None);
+                }
+            }
             Action::MissedFace => self.review.start_adjusting(),
             Action::Zoom => self.review.zoomed = !self.review.zoomed,
             Action::Filter => self.review.toggle_filter(),
@@ -182,6 +188,10 @@ impl QuarryApp {
                 if let Some((condition, _)) = self.review.filter.chips().last() {
                     self.set_filter(self.review.filter.without(*condition));
                 }
+            }
+            Action::AlikeAsOne => {
+                let alike_as_one = !self.review.filter.alike_as_one;
+                self.set_filter(ReviewFilter { alike_as_one, ..self.review.filter.clone() });
             }
             Action::ShowGroup => {
                 if let Some(filter) = self.review.filter_of_group() {
@@ -267,6 +277,11 @@ impl QuarryApp {
         let request = match decision {
             Decision::Verdict { candidates, group, verdict, reason } => {
                 WriteRequest::Decide { candidates, group, verdict, reason, by }
+            }
+            Decision::All { verdict, reason } => {
+                let Some(session) = &self.session else { return };
+                let query = Box::new(session.query(&self.review.filter, &by));
+                WriteRequest::DecideQuery { query, verdict, reason, by }
             }
             Decision::Face { candidate, shape } => WriteRequest::MissedFace { candidate, shape, by },
             Decision::Undo => WriteRequest::Undo { by },

@@ -285,7 +285,7 @@ impl Session {
     }
 
     /// The filter in the store's words.
-    fn query(&self, filter: &ReviewFilter, by: &Annotator) -> CandidateQuery {
+    pub fn query(&self, filter: &ReviewFilter, by: &Annotator) -> CandidateQuery {
         let number = |number: u32| self.details.overview.rounds.iter().find(|r| r.number == number).map(|r| r.id);
         let (sort, descending) = match filter.order {
             Order::Score => (Sort::Score, true),
@@ -313,13 +313,13 @@ impl Session {
             iou: Interval::new(filter.iou.0, filter.iou.1),
             size: Interval::new(filter.size.0, no_limit(filter.size.1)),
             image_name: filter.name.clone(),
+            image: None,
             fold: filter.fold,
             group: filter.group,
             annotator: by.only().map(str::to_owned).or_else(|| filter.annotator.clone()),
-            collapse: false,
+            collapse: filter.lists_alike_as_one(),
             sort,
             descending,
-            ..CandidateQuery::default()
         }
     }
 }

@@ -128,7 +128,6 @@ impl<Q, A> Drop for Clerk<Q, A> {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::sync::{Arc, Mutex};
-    use std::time::Instant;
 
     use super::*;
 

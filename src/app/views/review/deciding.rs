@@ -32,6 +32,11 @@ pub enum Decision {
         verdict: Verdict,
         reason: Option<String>,
     },
+    /// All that the filter finds when it is written.
+    All {
+        verdict: Verdict,
+        reason: Option<String>,
+    },
     Face {
         candidate: CandidateId,
         shape: FaceShape,
@@ -69,6 +74,7 @@ pub(super) struct Pending {
     decision: Decision,
     before: Vec<(CandidateId, Option<Verdict>)>,
     selected: HashSet<CandidateId>,
+    all_selected: bool,
     at: Option<CandidateId>,
 }
 
@@ -131,6 +137,9 @@ impl<Key> ReviewModel<Key> {
             return None;
         }
         let reason = reason.map(str::to_owned);
+        if self.layout == Layout::Grid && self.all_selected {
+            return Some(self.send(Decision::All { verdict, reason }, &targets, Some(verdict)));
+        }
         Some(self.send(Decision::Verdict { candidates, group: None, verdict, reason }, &targets, Some(verdict)))
     }
 
@@ -138,7 +147,9 @@ impl<Key> ReviewModel<Key> {
     pub fn decide_group(&mut self, verdict: Verdict) -> Option<Decision> {
         let mut targets = self.targets();
         let group = targets.contains(&self.position).then(|| self.rows[self.position].group).flatten();
-        let Some(group) = group.filter(|_| self.failure.is_none()) else { return self.decide(verdict, None) };
+        let Some(group) = group.filter(|_| self.failure.is_none() && !self.all_selected) else {
+            return self.decide(verdict, None);
+        };
         let candidates: Vec<CandidateId> = targets.iter().map(|i| self.rows[*i].candidate.id).collect();
         let chosen: HashSet<usize> = targets.iter().copied().collect();
         targets.extend(self.waiting_of(group).filter(|i| !chosen.contains(i)));
@@ -189,7 +200,8 @@ impl<Key> ReviewModel<Key> {
     fn send(&mut self, decision: Decision, targets: &[usize], verdict: Option<Verdict>) -> Decision {
         let before = targets.iter().map(|i| (self.rows[*i].candidate.id, self.rows[*i].candidate.verdict)).collect();
         let (selected, at) = (self.selected.clone(), self.current().map(|row| row.candidate.id));
-        self.pending = Some(Pending { decision: decision.clone(), before, selected, at });
+        let all_selected = self.all_selected;
+        self.pending = Some(Pending { decision: decision.clone(), before, selected, all_selected, at });
         self.offer = None;
         for index in targets {
             self.set_verdict(*index, verdict);
@@ -214,7 +226,7 @@ impl<Key> ReviewModel<Key> {
     /// The store has the decision. `now_s` is any clock in seconds.
     pub fn confirmed(&mut self, saved: &Saved, now_s: f64) {
         let Some(pending) = self.pending.take() else { return };
-        if matches!(pending.decision, Decision::Verdict { .. } | Decision::Face { .. }) {
+        if !matches!(pending.decision, Decision::Undo | Decision::Redo) {
             self.pace.record(now_s, saved.candidates.len());
         }
         self.refresh(&saved.changed);
@@ -266,7 +278,7 @@ impl<Key> ReviewModel<Key> {
                 self.set_verdict(index, *verdict);
             }
         }
-        (self.selected, self.seeking) = (pending.selected, None);
+        (self.selected, self.all_selected, self.seeking) = (pending.selected, pending.all_selected, None);
         if let Some(index) = pending.at.and_then(|at| self.index_of(at)) {
             self.go_to(index);
         }

@@ -129,6 +129,8 @@ pub struct ReviewFilter {
     pub group: Option<GroupId>,
     /// What others decided is hidden, and what they decided alone still waits.
     pub blind: bool,
+    /// A group of alike candidates is listed as one; not in random order.
+    pub alike_as_one: bool,
     pub order: Order,
 }
 
@@ -146,6 +148,7 @@ impl Default for ReviewFilter {
             annotator: None,
             group: None,
             blind: false,
+            alike_as_one: true,
             order: Order::default(),
         }
     }
@@ -187,6 +190,11 @@ impl ReviewFilter {
     /// What people differ on.
     pub fn disagreements() -> Self {
         Self { verdicts: ShownVerdicts::Disputed, order: Order::Disagreement, ..Self::default() }
+    }
+
+    /// Whether groups are listed as one: never in random order, nor within one group.
+    pub fn lists_alike_as_one(&self) -> bool {
+        self.alike_as_one && self.order != Order::Random && self.group.is_none()
     }
 
     /// The conditions that leave something out, with their text.
@@ -271,6 +279,7 @@ mod tests {
             annotator: Some("Ada".to_owned()),
             group: Some(GroupId(4)),
             blind: true,
+            alike_as_one: false,
             order: Order::ExpectedGain,
         }
     }

@@ -30,15 +30,15 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         let found = view.model.total.map_or("counting…".to_owned(), |n| format!("{n} candidates"));
         ui.label(RichText::new(found).small().color(theme::TEXT));
         ui.label(RichText::new(filter.order.text()).small().color(theme::WEAK));
-        match view.model.selected_count() {
-            0 => {}
-            n if view.model.is_selecting_all() => {
-                ui.label(RichText::new(format!("selecting… {n}")).small().color(theme::ACCENT));
-            }
-            n => {
-                ui.label(RichText::new(format!("{n} selected")).small().color(theme::ACCENT));
-            }
+        if filter.lists_alike_as_one() {
+            ui.label(RichText::new("groups as one").small().color(theme::WEAK));
         }
+        let selected = match view.model.selected_count() {
+            0 => return,
+            _ if view.model.is_all_selected() => "all selected".to_owned(),
+            n => format!("{n} selected"),
+        };
+        ui.label(RichText::new(selected).small().color(theme::ACCENT));
     });
     if let Some(sample) = view.model.numbers.map(|numbers| numbers.sample).filter(|_| filter.order == Order::Random) {
         ui.label(RichText::new(sample_text(&sample)).color(theme::STRONG)).on_hover_text(

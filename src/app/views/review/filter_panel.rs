@@ -6,7 +6,7 @@ use egui::text_edit::TextEditState;
 use egui::{Button, ComboBox, DragValue, Slider, TextEdit, Ui};
 
 use super::filter::{Order, ReviewFilter, SIZE_MAX, ShownVerdicts, kind_text};
-use super::{ReviewCommand, ReviewView};
+use super::{Action, ReviewCommand, ReviewView};
 use crate::app::theme;
 use crate::domain::FalsePositiveKind;
 use crate::mining::GroupConfig;
@@ -21,6 +21,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
             people(ui, view, &mut filter);
         });
         ui.horizontal_wrapped(|ui| {
+            let key = view.keymap.text(Action::AlikeAsOne);
+            ui.checkbox(&mut filter.alike_as_one, format!("Alike as one ({key})"))
+                .on_hover_text("List a group of alike candidates as one, with their number; not in random order");
             grouping(ui, view);
             ui.label("Name has");
             let edit = TextEdit::singleline(&mut filter.name).desired_width(160.0);
@@ -34,8 +37,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
                 close = true;
             }
             if ui.button("Show all").on_hover_text("Take every condition away").clicked() {
-                let (order, blind) = (filter.order, filter.blind);
-                filter = ReviewFilter { order, blind, verdicts: ShownVerdicts::All, ..ReviewFilter::default() };
+                let ReviewFilter { order, blind, alike_as_one, .. } = filter;
+                let verdicts = ShownVerdicts::All;
+                filter = ReviewFilter { order, blind, alike_as_one, verdicts, ..ReviewFilter::default() };
             }
             if ui.button("Done").clicked() || ui.input(|i| i.key_pressed(egui::Key::Escape)) {
                 close = true;

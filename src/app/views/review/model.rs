@@ -97,8 +97,8 @@ pub struct ReviewModel<Key> {
     pub(super) rows: Vec<CandidateRow>,
     pub(super) position: usize,
     pub(super) selected: HashSet<CandidateId>,
-    /// Everything was selected while rows were still to come: they are asked for, and are selected as they come.
-    pub(super) selecting_all: bool,
+    /// Everything that the filter finds is selected, also what is not loaded.
+    pub(super) all_selected: bool,
     /// The next row that waits was not among those loaded: more are asked for until it is.
     pub(super) seeking: Option<Seeking>,
     /// The first rows are on their way.
@@ -137,7 +137,7 @@ impl<Key> Default for ReviewModel<Key> {
             rows: Vec::new(),
             position: 0,
             selected: HashSet::new(),
-            selecting_all: false,
+            all_selected: false,
             seeking: None,
             loading: false,
             returning: None,
@@ -188,14 +188,14 @@ impl<Key> ReviewModel<Key> {
         self.selected.len()
     }
 
-    pub fn is_selecting_all(&self) -> bool {
-        self.selecting_all
+    pub fn is_all_selected(&self) -> bool {
+        self.all_selected
     }
 
-    /// Whether more rows are worth asking for: the end of what is loaded is near, or all of them are wanted.
+    /// Whether more rows are worth asking for: the end of what is loaded is near, or one is looked for.
     pub fn wants_more(&self, visible_end: usize) -> bool {
         let is_near = self.rows.len() < self.position.max(visible_end) + ROWS_AHEAD && !self.stalled;
-        !self.complete && (self.selecting_all || self.seeking.is_some() || is_near)
+        !self.complete && (self.seeking.is_some() || is_near)
     }
 
     /// Starts over: with another filter, or with the same candidates, which may have changed, and then `back_to` one of them.
@@ -231,7 +231,7 @@ impl<Key> ReviewModel<Key> {
 
     /// Whether rows have to come before the next key can mean anything.
     pub(super) fn awaits_rows(&self) -> bool {
-        self.loading || self.returning.is_some() || self.selecting_all || self.seeking.is_some()
+        self.loading || self.returning.is_some() || self.seeking.is_some()
     }
 
     /// The next page of rows. `complete`: there are no more.
@@ -240,9 +240,8 @@ impl<Key> ReviewModel<Key> {
         self.rows.extend(rows.into_iter().filter(|row| !self.brought_in.contains(&row.candidate.id)));
         self.complete = complete;
         (self.loading, self.stalled) = (false, false);
-        if self.selecting_all {
+        if self.all_selected {
             self.selected.extend(self.rows[before..].iter().map(|row| row.candidate.id));
-            self.selecting_all = !complete;
         }
         if let Some(seeking) = self.seeking {
             self.seek(seeking, before);
@@ -273,13 +272,18 @@ impl<Key> ReviewModel<Key> {
         self.go_to(self.position.saturating_add_signed(by));
     }
 
-    /// Goes to the next row that waits; past the end, also of what is not loaded yet, it begins again at the top.
-    pub fn next_undecided(&mut self) {
-        match self.waiting_in(self.position + 1..self.rows.len()) {
-            Some(index) => self.go_to(index),
-            None if !self.complete && !self.rows.is_empty() => self.seeking = Some(Seeking::Around),
-            None => self.position = self.waiting_in(0..self.rows.len()).unwrap_or(self.position),
+    /// Goes to the next row that waits; past the end, also of what is not loaded yet, it begins again at the top. `false`: none waits.
+    pub fn next_undecided(&mut self) -> bool {
+        let below = self.waiting_in(self.position + 1..self.rows.len());
+        if below.is_none() && !self.complete && !self.rows.is_empty() {
+            self.seeking = Some(Seeking::Around);
+            return true;
         }
+        let found = below.or_else(|| self.waiting_in(0..self.rows.len()));
+        if let Some(index) = found {
+            self.go_to(index);
+        }
+        found.is_some()
     }
 
     /// Goes to the next row below this one that waits, or else one row on.
@@ -303,6 +307,7 @@ impl<Key> ReviewModel<Key> {
 
     pub fn toggle_selected(&mut self, index: usize) {
         let Some(id) = self.rows.get(index).map(|row| row.candidate.id) else { return };
+        self.all_selected = false;
         if !self.selected.remove(&id) {
             self.selected.insert(id);
         }
@@ -315,34 +320,29 @@ impl<Key> ReviewModel<Key> {
         self.selected.extend(rows.iter().map(|row| row.candidate.id));
     }
 
-    /// Selects all that the filter finds, also what is not loaded yet; until it is, decisions wait.
+    /// Selects all that the filter finds, also what is not loaded.
     pub fn select_all(&mut self) {
         self.selected = self.rows.iter().map(|row| row.candidate.id).collect();
-        self.selecting_all = !self.complete && !self.rows.is_empty();
+        self.all_selected = !self.selected.is_empty();
     }
 
     pub fn clear_selection(&mut self) {
         self.selected.clear();
-        self.selecting_all = false;
+        self.all_selected = false;
     }
 
     /// The rows that are waited for cannot be read.
     pub fn give_up_waiting(&mut self) {
         (self.loading, self.stalled, self.seeking) = (false, true, None);
-        if self.selecting_all {
-            self.clear_selection();
-        }
     }
 
-    /// Breaks off what waits for rows to come, and with it the keys that stand behind it. `false`: nothing did.
+    /// Breaks off looking for the next row that waits, and with it the keys that stand behind it. `false`: nothing was looked for.
     pub fn break_off(&mut self) -> bool {
-        if !self.selecting_all && self.seeking.is_none() {
-            return false;
+        let is_seeking = self.seeking.take().is_some();
+        if is_seeking {
+            self.line.clear();
         }
-        self.clear_selection();
-        self.seeking = None;
-        self.line.clear();
-        true
+        is_seeking
     }
 
     /// What Esc does: the filter closes, else the selection ends, else the queue or the grid is shown again.

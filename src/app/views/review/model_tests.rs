@@ -113,27 +113,23 @@ fn the_grid_decides_on_the_selection_in_one_gesture() {
 }
 
 #[test]
-fn everything_is_selected_also_what_is_not_loaded_yet_and_decisions_wait_for_it() {
+fn everything_that_the_filter_finds_is_decided_in_one_stroke_without_being_loaded() {
     let mut model = ReviewModel::<char> { layout: Layout::Grid, ..ReviewModel::default() };
     model.extend((1..=300).map(row).collect(), false);
-    assert!(!model.wants_more(0));
     model.select_all();
-    assert!(model.wants_more(0) && model.must_wait());
-    model.wait('a');
-    assert_eq!(model.next_in_line(), None, "the rest is not there yet");
-    model.extend((301..=500).map(row).collect(), false);
-    model.extend((501..=510).map(row).collect(), true);
-    assert_eq!((model.selected_count(), model.next_in_line()), (510, Some('a')));
-    let Some(Decision::Verdict { candidates, .. }) = model.decide(Verdict::Confirmed, None) else { panic!() };
-    assert_eq!(candidates.len(), 510);
-
-    assert_eq!((model.selected_count(), model.selecting_all), (0, false), "what comes later is not selected");
-
-    let mut unread = ReviewModel::<char>::default();
-    unread.extend((1..=10).map(row).collect(), false);
-    unread.select_all();
-    unread.give_up_waiting();
-    assert!(!unread.must_wait() && unread.selected_count() == 0);
+    assert!(model.is_all_selected() && !model.must_wait() && !model.wants_more(0));
+    model.extend((301..=310).map(row).collect(), false);
+    assert!(model.is_selected(CandidateId(305)), "what is loaded later shows as selected too");
+    let all = Decision::All { verdict: Verdict::Confirmed, reason: None };
+    assert_eq!(model.decide_group(Verdict::Confirmed), Some(all));
+    assert_eq!((model.selected_count(), model.is_all_selected()), (0, false));
+    assert!(verdicts(&model).iter().all(|verdict| *verdict == Some(Verdict::Confirmed)));
+    model.failed("full".to_owned());
+    assert!(model.is_all_selected(), "it is as before the failure");
+    model.go_on();
+    model.toggle_selected(0);
+    let Some(Decision::Verdict { candidates, .. }) = model.decide(Verdict::Rejected, None) else { panic!() };
+    assert_eq!(candidates.len(), 309, "all but one are no longer all, only what is loaded");
 }
 
 #[test]
@@ -342,17 +338,16 @@ fn the_next_undecided_is_looked_for_in_rows_that_are_not_loaded_yet() {
 }
 
 #[test]
-fn esc_breaks_off_what_waits_for_rows_and_drops_the_keys_behind_it() {
+fn esc_breaks_off_the_search_and_drops_the_keys_behind_it_then_ends_the_selection() {
     let mut model = ReviewModel::<char> { layout: Layout::Grid, ..ReviewModel::default() };
-    model.extend((1..=300).map(row).collect(), false);
-    assert!(!model.break_off(), "nothing is waited for");
-    model.select_all();
+    model.extend(vec![row(1)], false);
+    assert!(!model.break_off(), "nothing is looked for");
+    model.next_undecided();
     model.wait('a');
-    assert!(model.break_off());
-    assert_eq!((model.selected_count(), model.must_wait()), (0, false));
-    model.toggle_selected(3);
+    assert!(model.must_wait() && model.break_off() && !model.must_wait());
+    model.select_all();
     model.leave();
-    assert_eq!((model.selected_count(), model.layout), (0, Layout::Grid));
+    assert_eq!((model.selected_count(), model.is_all_selected(), model.layout), (0, false, Layout::Grid));
 }
 
 #[test]
