@@ -102,6 +102,13 @@ fn a_checkpoint_with_wrong_tensors_is_named() {
     let path = folder.path().join("model.safetensors");
     let detector = Detector::new(&small(), Device::Cpu, 3).unwrap();
     detector.save(&path).unwrap();
+    let half = DetectorConfig::of(Architecture::ResNet50HalfFpn);
+    let message = Detector::load_as(&path, &half, Device::Cpu).unwrap_err().to_string();
+    assert!(message.contains("model.safetensors: ") && message.contains("belong to resnet18-fpn"), "{message}");
+    let mut wider = small();
+    wider.roi.hidden *= 2;
+    let message = Detector::load_with(&path, &wider, Device::Cpu).unwrap_err().to_string();
+    assert!(message.contains("model.safetensors: ") && message.contains("has shape"), "{message}");
     let metadata = quarry::detector::weights::metadata(&path).unwrap();
     let settings = metadata.iter().next().map(|(key, value)| (key.as_str(), value.as_str()));
     let check = |change: &dyn Fn(&mut Vec<NamedArray>), expected: &str| {
@@ -116,7 +123,6 @@ fn a_checkpoint_with_wrong_tensors_is_named() {
     check(&|a| a.push(NamedArray::new("fc.weight", vec![1], vec![0.0])), "does not know, first fc.weight");
     check(&|a| a[0].data[0] = f32::NAN, "NaN");
     check(&|a| a[0] = NamedArray::new(a[0].name.clone(), vec![1], vec![0.0]), "has shape [1]");
-    let half = DetectorConfig::of(Architecture::ResNet50HalfFpn);
     let message = load_backbone_message(&half, &path);
     assert!(message.contains("model.safetensors: "), "{message}");
 }

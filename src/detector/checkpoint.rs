@@ -43,7 +43,8 @@ impl Detector {
         let detector = Self::load(path, device)?;
         let (found, wanted) = (detector.config().architecture, expected.architecture);
         if found != wanted {
-            return Err(DetectorError::WrongArchitecture { expected: wanted.to_string(), found: found.to_string() });
+            let error = DetectorError::WrongArchitecture { expected: wanted.to_string(), found: found.to_string() };
+            return Err(DetectorError::in_file(path)(error));
         }
         Ok(detector)
     }
@@ -54,7 +55,8 @@ impl Detector {
         let found = Self::load_as(path, settings, Device::Cpu)?;
         let (flavour, batch_norm_eps) = (found.config().flavour, found.config().batch_norm_eps);
         let config = DetectorConfig { flavour, batch_norm_eps, ..settings.clone() };
-        Self::from_state(&config, device, found.state().into_iter().collect())
+        let made = Self::from_state(&config, device, found.state().into_iter().collect());
+        made.map_err(DetectorError::in_file(path))
     }
 
     /// Takes the backbone's weights from a file of a classification network (torchvision's names, with or without
