@@ -106,8 +106,8 @@ fn one_number_stretches_the_schedule() {
     let config = RoundConfig::from_toml("iterations = 700", "round.toml").unwrap();
     let schedule = config.lr_schedule();
     assert_eq!(schedule.milestones, [500]);
-    let cpu = RoundConfig::from_toml("preset = \"cpu\"\niterations = 1400", "round.toml").unwrap().lr_schedule();
-    assert_eq!((cpu.warmup, cpu.milestones), (140, vec![1050]));
+    let sample = RoundConfig::from_toml("preset = \"sample\"\niterations = 1400", "round.toml").unwrap().lr_schedule();
+    assert_eq!((sample.warmup, sample.milestones), (140, vec![1050]));
     let every = |text: &str| RoundConfig::from_toml(text, "round.toml").unwrap().checkpoint_every;
     assert_eq!(every("iterations = 700"), 70, "ten checkpoints are left");
     assert_eq!(every("iterations = 5"), 1);
@@ -121,7 +121,7 @@ fn values_are_laid_over_the_preset() {
     let config = RoundConfig::from_toml(text, "round.toml").unwrap();
     let expected = [
         "base_lr 0.01 -> 1.0",
-        "detector.anchors.ratios [1.0, 1.5, 2.0] -> [1.0, 2.0]",
+        "detector.anchors.ratios [1.2, 1.6] -> [1.0, 2.0]",
         "sampler.bg_iou [0.1, 0.5] -> [0.0, 0.5]",
         "sampler.kind \"random\" -> \"ohem\"",
     ];
