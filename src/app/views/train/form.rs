@@ -81,8 +81,13 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
         row(ui, "Learning rate", "base_lr", |ui| {
             ui.add(DragValue::new(&mut config.base_lr).range(1e-7..=1.0).speed(0.0001).max_decimals(7));
         });
-        row(ui, "Images a step", "batch_images", |ui| {
-            ui.add(DragValue::new(&mut config.batch_images).range(1..=64).speed(0.05));
+        row(ui, "Images at a time", "batch_images", |ui| {
+            ui.horizontal(|ui| {
+                ui.add(DragValue::new(&mut config.batch_images).range(1..=64).speed(0.05));
+                ui.label(RichText::new("times").color(theme::WEAK));
+                ui.add(DragValue::new(&mut config.accumulate).range(1..=64).speed(0.05));
+                ui.label(RichText::new("a step").color(theme::WEAK));
+            });
         });
         row(ui, "Test every", "evaluate_every", |ui| {
             ui.add(DragValue::new(&mut config.evaluate_every).range(0..=1_000_000).speed(5).suffix(" steps"));
