@@ -216,10 +216,10 @@ mod tests {
 
     #[test]
     fn keys_move_and_conflicts_are_refused() {
-        let moved = parse("confirm = \"W\"\nundo = [\"U\", \"Ctrl+U\"]").unwrap();
+        let moved = parse("confirm = \"W\"\nundo = [\"J\", \"Ctrl+J\"]").unwrap();
         assert_eq!(moved.action(Modifiers::NONE, Key::W, Scope::Review), Some(Action::Confirm));
         assert_eq!(moved.action(Modifiers::NONE, Key::A, Scope::Review), None);
-        assert_eq!(moved.action(Modifiers::CTRL, Key::U, Scope::Review), Some(Action::Undo));
+        assert_eq!(moved.action(Modifiers::CTRL, Key::J, Scope::Review), Some(Action::Undo));
         assert_eq!(
             parse("confirm = \"X\"").unwrap_err(),
             "keys.toml: `X` is given to both `confirm` and `reject`. Give one of them another key"
