@@ -8,7 +8,7 @@ use crate::app::views::start::card;
 use crate::evaluation::ScoreKind;
 
 /// A row with the gap below it, in points of the screen.
-const ROW: f32 = 25.0;
+const ROW: f32 = 34.0;
 /// The card around the rows.
 const FRAME: f32 = 78.0;
 /// What a place without a number shows.
@@ -35,7 +35,7 @@ pub(super) fn show(ui: &mut Ui, model: &CurvesModel) {
                 for (key, _) in model.shown() {
                     ui.label(RichText::new(key.text()).color(theme::STRONG));
                     for (discrete, continuous) in model.rates(key) {
-                        ui.label(RichText::new(format!("{discrete:.4} / {continuous:.4}")).monospace());
+                        ui.label(RichText::new(format!("{discrete:.4}/{continuous:.4}")).monospace());
                     }
                     ui.end_row();
                     spread(ui, model, key);
@@ -54,7 +54,7 @@ fn others(ui: &mut Ui, published: &Published) {
         let rate = |kind| published.rate_at(kind, at).map_or(NONE.to_owned(), |rate| format!("{rate:.4}"));
         let text = match (rate(ScoreKind::Discrete), rate(ScoreKind::Continuous)) {
             (discrete, continuous) if discrete == NONE && continuous == NONE => NONE.to_owned(),
-            (discrete, continuous) => format!("{discrete} / {continuous}"),
+            (discrete, continuous) => format!("{discrete}/{continuous}"),
         };
         ui.label(RichText::new(text).monospace().color(theme::WEAK));
     }
@@ -69,7 +69,7 @@ fn spread(ui: &mut Ui, model: &CurvesModel, pooled: &CurveKey) {
     }
     ui.label(RichText::new("  ± between folds").small().color(theme::WEAK));
     for at in spread {
-        let text = format!("±{:.4} / ±{:.4}", at.discrete.deviation, at.continuous.deviation);
+        let text = format!("±{:.4}/±{:.4}", at.discrete.deviation, at.continuous.deviation);
         let range = |s: crate::evaluation::Spread| format!("{:.4} to {:.4}, mean {:.4}", s.lowest, s.highest, s.mean);
         let hover = format!("Discrete {}\nContinuous {}", range(at.discrete), range(at.continuous));
         ui.label(RichText::new(text).monospace().small().color(theme::WEAK)).on_hover_text(hover);
