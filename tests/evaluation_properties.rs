@@ -293,7 +293,7 @@ fn crowd_under_specks(faces: usize, specks: u32) -> EvaluatedImage {
     let speck = |k: u32| Region::Rectangle {
         x: f64::from(140 + k % 997 * 7919 % 170),
         y: f64::from(165 + k % 991 * 104_729 % 120),
-        w: f64::from(u32::from(k % 50 == 0)),
+        w: f64::from(u32::from(k.is_multiple_of(50))),
         h: 0.0,
     };
     let specks = (0..specks).map(|k| ScoredRegion { region: speck(k), score: -f64::from(k) });

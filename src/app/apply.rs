@@ -252,7 +252,10 @@ impl QuarryApp {
                 let decision = self.review.commit_adjusted();
                 return self.save(decision);
             }
-            Action::Cancel => return drop(self.review.stop_adjusting()),
+            Action::Cancel => {
+                self.review.stop_adjusting();
+                return;
+            }
             Action::MoveLeft => Nudge::Move { dx: -1.0, dy: 0.0 },
             Action::MoveRight => Nudge::Move { dx: 1.0, dy: 0.0 },
             Action::MoveUp => Nudge::Move { dx: 0.0, dy: -1.0 },

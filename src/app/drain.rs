@@ -80,7 +80,9 @@ impl QuarryApp {
             images.extend(written.changed.iter().map(|row| row.candidate.image));
         }
         if let Some(session) = &mut self.session {
-            images.into_iter().for_each(|image| session.image_changed(image));
+            for image in images {
+                session.image_changed(image);
+            }
         }
         let saved = Saved {
             candidates: gesture.candidates,
@@ -187,11 +189,9 @@ impl QuarryApp {
                     self.review.show_row(by.sees(*row));
                 }
             }
-            // Taken in by `begin_review`.
-            ReadReply::ReviewSetUp { .. } => {}
             ReadReply::Count(count) if session.count_ticket == Some(ticket) => self.review.total = Some(count),
-            // An answer to a filter that was changed since.
-            ReadReply::Page(_) | ReadReply::Count(_) | ReadReply::Numbers(_) => {}
+            // Taken in by `begin_review`, and answers to a filter that was changed since.
+            ReadReply::ReviewSetUp { .. } | ReadReply::Page(_) | ReadReply::Count(_) | ReadReply::Numbers(_) => {}
             ReadReply::Image(detail) => {
                 if let Some(round) = session.detail_round(ticket) {
                     session.details.insert(round, *detail);

@@ -109,7 +109,8 @@ impl RateAxis {
     pub fn marks(&self) -> Vec<f64> {
         let step = nice_step((1.0 - self.low) / MOST_MARKS);
         let first = (self.low / step - 1e-9).ceil();
-        (0..).map(|k| (first + f64::from(k)) * step).take_while(|mark| *mark <= 1.0 + 1e-9).collect()
+        let last = (1.0 / step + 1e-9).floor();
+        (0..=(last - first).max(0.0) as u32).map(|k| (first + f64::from(k)) * step).collect()
     }
 
     /// Beyond the first decimal only where the marks are.

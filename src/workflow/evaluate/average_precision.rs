@@ -87,7 +87,7 @@ pub fn evaluate_ap(config: &ApEvaluation) -> Result<ApReport, WorkflowError> {
     if count < detections.len() {
         notes.push(format!("{} detections of other categories are left out", detections.len() - count));
     }
-    let images: Vec<ApImage> = images.by_id.into_values().collect();
+    let images: Vec<ApImage> = images.all.into_values().collect();
     let precision = average_precision(&images);
     Ok(ApReport { images: images.len(), faces, crowds, detections: count, precision, notes })
 }
@@ -135,7 +135,7 @@ fn detection_category(detections: &[CocoDetection], category: Option<i64>, notes
 
 /// The ground truth's images, in the order of their ids as pycocotools takes them.
 struct Images<'a> {
-    by_id: BTreeMap<i64, ApImage>,
+    all: BTreeMap<i64, ApImage>,
     by_name: HashMap<&'a str, i64>,
     /// By name without extension; `None` where two images share it.
     by_stem: HashMap<&'a str, Option<i64>>,
@@ -143,10 +143,10 @@ struct Images<'a> {
 
 impl<'a> Images<'a> {
     fn new(truth: &'a CocoDataset, path: &Path) -> Result<Self, WorkflowError> {
-        let mut images = Self { by_id: BTreeMap::new(), by_name: HashMap::new(), by_stem: HashMap::new() };
+        let mut images = Self { all: BTreeMap::new(), by_name: HashMap::new(), by_stem: HashMap::new() };
         for (n, image) in truth.images.iter().enumerate() {
             let empty = ApImage { ground_truth: Vec::new(), detections: Vec::new() };
-            if images.by_id.insert(image.id, empty).is_some() {
+            if images.all.insert(image.id, empty).is_some() {
                 return Err(bad(path, format!("images, entry {}: id {} stands twice", n + 1, image.id)));
             }
             let Some(name) = &image.file_name else { continue };
@@ -169,7 +169,7 @@ impl<'a> Images<'a> {
         for (n, annotation) in truth.annotations.iter().enumerate() {
             let wrong = |reason: String| bad(path, format!("annotations, entry {}: {reason}", n + 1));
             let image = self
-                .by_id
+                .all
                 .get_mut(&annotation.image_id)
                 .ok_or_else(|| wrong(format!("image {} is not among the images", annotation.image_id)))?;
             let bbox = bounding_box(annotation.bbox).map_err(wrong)?;
@@ -199,7 +199,7 @@ impl<'a> Images<'a> {
             if category.is_some() && detection.category_id != category {
                 continue;
             }
-            let image = self.by_id.get_mut(&id).ok_or_else(|| wrong(format!("image {id} is not among the images")))?;
+            let image = self.all.get_mut(&id).ok_or_else(|| wrong(format!("image {id} is not among the images")))?;
             image.detections.push((bbox, detection.score));
             count += 1;
         }
@@ -210,7 +210,7 @@ impl<'a> Images<'a> {
     fn find(&self, detection: &CocoDetection) -> Result<i64, String> {
         let id = detection.image_id;
         let Some(name) = detection.file_name.as_deref().filter(|_| !self.by_name.is_empty()) else {
-            return if self.by_id.contains_key(&id) {
+            return if self.all.contains_key(&id) {
                 Ok(id)
             } else {
                 Err(format!("the ground truth has no image with id {id}"))
@@ -320,7 +320,9 @@ mod tests {
             ),
         ] {
             let message = run(truth, &detections, category).unwrap_err();
-            parts.iter().for_each(|part| assert!(message.contains(part), "`{part}` is not in: {message}"));
+            for part in parts {
+                assert!(message.contains(part), "`{part}` is not in: {message}");
+            }
         }
     }
 }

@@ -51,11 +51,13 @@ impl CurveKey {
     }
 
     /// The curve that pools this one's folds; itself for a pooled one.
+    #[must_use]
     pub fn pooled(&self) -> Self {
         Self { label: self.shape().to_owned(), ..self.clone() }
     }
 
     /// The curve of one of the folds that this one pools.
+    #[must_use]
     pub fn of_fold(&self, fold: u8) -> Self {
         Self { label: fold_label(self.shape(), fold), ..self.clone() }
     }

@@ -39,7 +39,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
             if ui.button("Show all").on_hover_text("Take every condition away").clicked() {
                 let ReviewFilter { order, blind, alike_as_one, .. } = filter;
                 let verdicts = ShownVerdicts::All;
-                filter = ReviewFilter { order, blind, alike_as_one, verdicts, ..ReviewFilter::default() };
+                filter = ReviewFilter { verdicts, blind, alike_as_one, order, ..ReviewFilter::default() };
             }
             if ui.button("Done").clicked() || ui.input(|i| i.key_pressed(egui::Key::Escape)) {
                 close = true;
