@@ -97,7 +97,7 @@ impl QuarryApp {
         self.keep_backups();
         if gesture.action != GestureAction::Decide && saved.changed.is_empty() {
             // A stroke over very many was taken back or repeated: their rows are out of date.
-            self.restart_review(saved.candidates.first().copied());
+            self.reread_review();
         }
         self.read_beside();
     }

@@ -231,17 +231,22 @@ impl<Key> ReviewModel<Key> {
         }
         self.refresh(&saved.changed);
         match pending.decision {
-            Decision::Undo | Decision::Redo => {
-                if let Some(row) = &saved.row {
-                    self.show_row(row.clone());
-                }
-            }
+            Decision::Undo | Decision::Redo => self.show_first_of(saved),
             Decision::Verdict { group: None, verdict, reason, .. } if 0 < saved.waiting_in_group => {
                 let group = saved.row.as_ref().and_then(|row| row.group).filter(|_| verdict != Verdict::Skipped);
                 let waiting = saved.waiting_in_group;
                 self.offer = group.map(|group| GroupOffer { group, verdict, reason, waiting });
             }
             _ => {}
+        }
+    }
+
+    /// Goes to the first candidate, as they are listed here, of a gesture that was taken back or repeated.
+    fn show_first_of(&mut self, saved: &Saved) {
+        let candidates: HashSet<CandidateId> = saved.candidates.iter().copied().collect();
+        let listed = self.rows.iter().find(|row| candidates.contains(&row.candidate.id));
+        if let Some(row) = listed.or(saved.row.as_ref()).cloned() {
+            self.show_row(row);
         }
     }
 

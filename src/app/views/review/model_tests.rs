@@ -273,6 +273,16 @@ fn an_undo_ends_the_selection_so_that_the_next_verdict_is_about_what_came_back()
 }
 
 #[test]
+fn an_undo_of_a_stroke_goes_to_the_first_of_it_in_the_order_of_the_list() {
+    let mut model = ReviewModel::<char>::default();
+    model.extend([4, 3, 9, 1].map(row).to_vec(), true);
+    model.undo().unwrap();
+    let candidates = [1, 3, 9].map(CandidateId).to_vec();
+    model.confirmed(&Saved { candidates, row: Some(row(1)), ..Saved::default() }, 0.0);
+    assert_eq!((model.position(), model.rows().len()), (1, 4));
+}
+
+#[test]
 fn a_selection_holds_candidates_not_places() {
     let mut model = model(4);
     model.layout = Layout::Grid;
