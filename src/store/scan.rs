@@ -1,7 +1,9 @@
 //! One query held against the columns in memory: which candidates match, and where each stands in the order. Must not touch the
 //! database.
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use super::queue_index::{Entry, IndexedImage, QueueIndex};
 use super::{CandidateQuery, Cursor, Interval, Sort, VerdictFilter};
@@ -25,13 +27,15 @@ pub(super) struct Scan<'a> {
     size: Interval,
     sort: Sort,
     descending: bool,
-    /// The one match that stands for its group, by [`Entry::group`]; `None` where every match is listed.
-    stands_for: Option<Vec<i64>>,
+    /// Whether a group is listed as one.
+    collapses: bool,
+    /// The one match that stands for its group, by [`Entry::group`], once somebody asked: it takes a pass over all candidates.
+    stands_for: OnceCell<Vec<i64>>,
 }
 
 impl<'a> Scan<'a> {
     pub fn new(index: &'a QueueIndex, q: &CandidateQuery, annotator: Option<i64>) -> Self {
-        let mut scan = Self {
+        Self {
             index,
             own: annotator.and_then(|a| index.own_verdicts(a)),
             verdicts: wanted_verdicts(q),
@@ -47,24 +51,22 @@ impl<'a> Scan<'a> {
             size: q.size,
             sort: q.sort,
             descending: q.descending,
-            stands_for: None,
-        };
-        if q.collapses() && !index.groups.is_empty() {
-            scan.stands_for = Some(scan.first_of_groups());
+            collapses: q.collapses() && !index.groups.is_empty(),
+            stands_for: OnceCell::new(),
         }
-        scan
     }
 
     /// Calls `f` with every candidate that is listed, by id: every match, of a group that is listed as one only the first in the order.
     pub fn visit(&self, mut f: impl FnMut(&Entry)) {
-        match &self.stands_for {
-            None => self.visit_matches(|e, _| f(e)),
-            Some(stands_for) => self.visit_matches(|e, _| {
-                if e.group == 0 || stands_for[e.group as usize] == e.id {
-                    f(e);
-                }
-            }),
+        if !self.collapses {
+            return self.visit_matches(|e, _| f(e));
         }
+        let stands_for = self.stands_for.get_or_init(|| self.first_of_groups());
+        self.visit_matches(|e, _| {
+            if e.group == 0 || stands_for[e.group as usize] == e.id {
+                f(e);
+            }
+        });
     }
 
     /// Which match stands for each group. It depends on the matches alone, not on where a page starts: a group is on one page only.
@@ -145,6 +147,9 @@ impl<'a> Scan<'a> {
 
     /// The first `limit` after a place, in order.
     pub fn first(&self, after: Option<Cursor>, limit: usize) -> Vec<Cursor> {
+        if self.collapses && after.is_none() {
+            return self.first_page_of_groups(limit);
+        }
         // Every so often the best so far are sorted out of what came: most candidates are turned away by one comparison.
         let room = limit.saturating_mul(4).max(1024);
         let mut best: Vec<Cursor> = Vec::new();
@@ -167,6 +172,36 @@ impl<'a> Scan<'a> {
         best.sort_unstable_by(|a, b| self.order(a, b));
         best.truncate(limit);
         best
+    }
+
+    /// The first `limit` of all with groups as one, in a single pass: before the first place nothing of a group can stand elsewhere.
+    fn first_page_of_groups(&self, limit: usize) -> Vec<Cursor> {
+        let room = limit.saturating_mul(4).max(1024);
+        let mut best: Vec<(Cursor, u32)> = Vec::new();
+        let mut bound: Option<Cursor> = None;
+        self.visit_matches(|e, _| {
+            let at = self.cursor(e);
+            if bound.as_ref().is_some_and(|bound| self.order(bound, &at).is_lt()) {
+                return;
+            }
+            best.push((at, e.group));
+            if best.len() == room {
+                self.one_of_each_group(&mut best);
+                // As many groups as are wanted begin before this one.
+                bound = best.get(limit).map(|(at, _)| *at);
+                best.truncate(limit);
+            }
+        });
+        self.one_of_each_group(&mut best);
+        best.truncate(limit);
+        best.into_iter().map(|(at, _)| at).collect()
+    }
+
+    /// In order, and of each group only its first.
+    fn one_of_each_group(&self, found: &mut Vec<(Cursor, u32)>) {
+        found.sort_unstable_by(|(a, _), (b, _)| self.order(a, b));
+        let mut seen = HashSet::new();
+        found.retain(|(_, group)| *group == 0 || seen.insert(*group));
     }
 
     pub fn place(&self, candidate: CandidateId) -> Option<Cursor> {
