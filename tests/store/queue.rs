@@ -325,3 +325,27 @@ fn groups_are_listed_and_replaced() {
     assert_eq!(p.store.candidate_row(members[0]).unwrap().group, None);
     assert!(p.store.set_groups(&[vec![members[0], members[1]], vec![members[1], members[2]]]).is_err());
 }
+
+#[test]
+fn the_first_page_of_many_groups_is_where_all_pages_begin() {
+    let mut p = project();
+    let images: Vec<ImageId> = p.store.images().unwrap().iter().map(|i| i.id).collect();
+    let spread = |k: usize| NewCandidate { score: (k * 7919 % 5003) as f32 / 5003.0, ..scattered(k, &images) };
+    p.store.replace_candidates(p.round, &(0..5000).map(spread).collect::<Vec<_>>()).unwrap();
+    let ids = p.candidates();
+    let members = |group: usize| ids.iter().skip(group).step_by(90).copied().collect();
+    // Most candidates stand in one of 80 groups: the first page looks at far more of them than it lists.
+    p.store.set_groups(&(0..80).map(members).collect::<Vec<Vec<CandidateId>>>()).unwrap();
+    for sort in [Sort::Score, Sort::Iou, Sort::Size, Sort::Image] {
+        for descending in [false, true] {
+            let query = CandidateQuery { sort, descending, ..CandidateQuery::default() };
+            let all = p.store.candidate_ids(&query).unwrap();
+            assert!(600 < all.len() && all.len() < 700, "{}", all.len());
+            for limit in [1, 100, 300, 5000] {
+                let page = p.store.candidates_page(&query, None, limit).unwrap();
+                let listed: Vec<CandidateId> = page.rows.iter().map(|row| row.candidate.id).collect();
+                assert_eq!(listed, all[..limit.min(all.len())], "{sort:?} {descending} {limit}");
+            }
+        }
+    }
+}
