@@ -42,6 +42,7 @@ fn request(dir: &Path, checkpoint: &Path, format: DetectionFormat, ellipses: boo
         out: dir.join("out.txt"),
         format,
         ellipses,
+        scale: None,
         device: "cpu".to_owned(),
     }
 }
@@ -94,6 +95,35 @@ fn ellipses_are_written_by_a_detector_that_has_them_and_refused_by_another() {
         assert!(message.contains("model.safetensors") && message.contains("--shape ellipse"), "{message}");
         assert!(!dir.path().join("out.txt").exists());
     }
+}
+
+#[test]
+fn a_scale_detects_as_a_detector_for_larger_pictures_does() {
+    let dir = pictures();
+    let (own, larger) = (dir.path().join("own/model.safetensors"), dir.path().join("larger/model.safetensors"));
+    let save = |path: &Path, sides: (u32, u32), scale: f64| {
+        let mut config = DetectorConfig::of(Architecture::ResNet18Fpn);
+        (config.shorter_side, config.longer_side_cap) = sides;
+        (config.pyramid_channels, config.roi.hidden) = (16, 16);
+        (config.detection.score_threshold, config.detection.scale) = (0.0, scale);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        Detector::new(&config, Device::Cpu, 3).unwrap().save(path).unwrap();
+    };
+    save(&own, (48, 64), 1.0);
+    save(&larger, (96, 128), 1.0);
+    let written = |checkpoint: &Path, scale| {
+        let request = DetectRequest { scale, ..request(dir.path(), checkpoint, DetectionFormat::Fddb, false) };
+        run(&request).map(|(report, _)| std::fs::read_to_string(report.out).unwrap())
+    };
+    let (small, large) = (written(&own, None).unwrap(), written(&larger, None).unwrap());
+    assert_ne!(small, large);
+    assert_eq!(written(&own, Some(2.0)).unwrap(), large);
+    assert_eq!(written(&larger, Some(0.5)).unwrap(), small);
+    let message = written(&own, Some(0.0)).unwrap_err();
+    assert!(message.contains("detection.scale"), "{message}");
+
+    save(&own, (48, 64), 2.0);
+    assert_eq!(written(&own, None).unwrap(), large);
 }
 
 #[test]

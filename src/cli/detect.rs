@@ -28,6 +28,9 @@ pub struct DetectArgs {
     /// What to write: rectangles, or the ellipses of a detector that regresses them (in COCO's format as a field of its own)
     #[arg(long, value_parser = ["rectangle", "ellipse"], default_value = "rectangle")]
     shape: String,
+    /// Detect on pictures this many times as large as the detector was trained on, 0.25 to 4 [default: the checkpoint's own]
+    #[arg(long)]
+    scale: Option<f64>,
     /// auto, cpu or cuda:0
     #[arg(long, default_value = "auto")]
     device: String,
@@ -41,6 +44,7 @@ pub fn run(args: &DetectArgs, context: &Context) -> anyhow::Result<()> {
         out: args.out.clone(),
         format: if args.format == "coco" { DetectionFormat::Coco } else { DetectionFormat::Fddb },
         ellipses: args.shape == "ellipse",
+        scale: args.scale,
         device: args.device.clone(),
     };
     let mut console = Console::new();

@@ -144,6 +144,22 @@ pub struct DetectionConfig {
     pub nms_iou: f64,
     /// Best detections kept of an image.
     pub max_detections: usize,
+    /// Pictures are detected on this many times as large as `shorter_side` and `longer_side_cap` say. Checkpoints from before there
+    /// was a choice: 1. Source: Touvron et al., "Fixing the train-test resolution discrepancy" (2019).
+    #[serde(default = "same_scale")]
+    pub scale: f64,
+}
+
+impl DetectionConfig {
+    /// What a detector without settings of its own keeps.
+    pub const DEFAULT: Self = Self { score_threshold: 0.05, nms_iou: 0.5, max_detections: 100, scale: 1.0 };
+
+    /// Scales that detection takes: at a quarter faces vanish, beyond four times memory does.
+    pub const SCALES: std::ops::RangeInclusive<f64> = 0.25..=4.0;
+}
+
+fn same_scale() -> f64 {
+    1.0
 }
 
 /// Everything that defines a detector except its weights. Stored in each checkpoint.
@@ -298,6 +314,12 @@ impl DetectorConfig {
             share("detection.score_threshold", detection.score_threshold),
             share("detection.nms_iou", detection.nms_iou),
             limit("detection.max_detections", detection.max_detections),
+            number(
+                "detection.scale",
+                detection.scale,
+                DetectionConfig::SCALES.contains(&detection.scale),
+                "it lies in 0.25..=4",
+            ),
         ];
         if self.has_fully_connected_head() {
             numbers.push(count("roi.hidden", roi.hidden));
@@ -333,7 +355,7 @@ fn paper(architecture: Architecture, roi: RoiHeadConfig) -> DetectorConfig {
         anchors: Anchors { sizes: vec![vec![32.0, 64.0, 128.0, 256.0, 512.0]], ratios: FACE_RATIOS.to_vec() },
         rpn: rpn((12_000, 2000), (6000, 300)),
         roi,
-        detection: DetectionConfig { score_threshold: 0.05, nms_iou: 0.5, max_detections: 100 },
+        detection: DetectionConfig::DEFAULT,
         ellipse_head: true,
         precision: Precision::F32,
     }
@@ -420,6 +442,8 @@ mod tests {
         check(|c| c.detection.score_threshold = -0.1, "detection.score_threshold");
         check(|c| c.detection.nms_iou = 50.0, "detection.nms_iou");
         check(|c| c.detection.max_detections = 0, "detection.max_detections");
+        check(|c| c.detection.scale = 0.0, "detection.scale");
+        check(|c| c.detection.scale = f64::NAN, "detection.scale");
         let message = DetectorConfig::preset("resnet51").unwrap_err().to_string();
         assert!(message.contains("resnet50-half-fpn"), "{message}");
     }

@@ -174,6 +174,11 @@ impl Detector {
         of_image.map(|((c, all), losses)| c.hardest(all, losses, sampler)).collect()
     }
 
+    /// The picture as large as this detector detects on it.
+    fn prepare(&self, image: &RgbImage) -> Result<NetworkImage, DetectorError> {
+        NetworkImage::prepare(image, &self.config.resized(self.config.detection.scale))
+    }
+
     /// Faces in a photograph, in its own pixels, best first. Other classes, which weights of others may know, are left out.
     pub fn detect(&self, image: &RgbImage) -> Result<Vec<Detection>, DetectorError> {
         let found = self.detect_labelled(image)?;
@@ -182,7 +187,7 @@ impl Detector {
 
     /// As [`Detector::detect`], with all classes.
     pub fn detect_labelled(&self, image: &RgbImage) -> Result<Vec<LabelledDetection>, DetectorError> {
-        let prepared = NetworkImage::prepare(image, &self.config)?;
+        let prepared = self.prepare(image)?;
         Ok(self.detect_prepared(&[&prepared])?.remove(0))
     }
 
@@ -201,7 +206,7 @@ impl Detector {
         &self,
         image: &RgbImage,
     ) -> Result<Vec<(Detection, Option<RoiFeature>)>, DetectorError> {
-        let prepared = NetworkImage::prepare(image, &self.config)?;
+        let prepared = self.prepare(image)?;
         guarded("detecting", || {
             let _guard = tch::no_grad_guard();
             let mut found = self.detect_unguarded(&[&prepared])?.remove(0);

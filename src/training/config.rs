@@ -56,7 +56,7 @@ pub struct RoundConfig {
 }
 
 /// Mining's own limits: a low threshold, so that the reviewer decides how far down to go.
-pub(super) const MINING: DetectionConfig = DetectionConfig { score_threshold: 0.05, nms_iou: 0.5, max_detections: 100 };
+pub(super) const MINING: DetectionConfig = DetectionConfig::DEFAULT;
 
 fn mining() -> DetectionConfig {
     MINING
@@ -237,6 +237,8 @@ impl RoundConfig {
 fn check_mining(lines: &KeyLines, mining: &DetectionConfig) -> Result<(), ConfigError> {
     within(lines, "mining.score_threshold", mining.score_threshold, 0.0, 1.0)?;
     within(lines, "mining.nms_iou", mining.nms_iou, 0.0, 1.0)?;
+    let scales = DetectionConfig::SCALES;
+    within(lines, "mining.scale", mining.scale, *scales.start(), *scales.end())?;
     at_least_one(lines, "mining.max_detections", mining.max_detections as u64)
 }
 

@@ -35,6 +35,10 @@ pub const DOCUMENTED_SECTIONS: &[(&str, &str)] = &[
     ("detector.detection.nms_iou", "Of two detections that overlap by more than this IoU, the lower score goes."),
     ("detector.detection.max_detections", "Best detections that are kept of an image."),
     (
+        "detector.detection.scale",
+        "Pictures are detected on this many times as large as they are trained on (the paper's: 1); costs its square in time.",
+    ),
+    (
         "sampler.kind",
         "How RoIs are drawn: random (with hard negatives always selected) or ohem (those with the highest loss).",
     ),
@@ -53,4 +57,5 @@ pub const DOCUMENTED_SECTIONS: &[(&str, &str)] = &[
     ("mining.score_threshold", "Detections on the training images below this score are not mined."),
     ("mining.nms_iou", "Of two detections that overlap by more than this IoU, only the higher score is mined."),
     ("mining.max_detections", "Best detections of an image that are looked at."),
+    ("mining.scale", "Pictures are mined this many times as large as they are trained on."),
 ];

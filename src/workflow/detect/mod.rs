@@ -15,7 +15,7 @@ use super::project::write_atomically;
 use super::weights::checkpoint_file;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
-use crate::detector::{Detector, DetectorError, FACE_LABEL, LabelledDetection, choose_device};
+use crate::detector::{DetectionConfig, Detector, DetectorError, FACE_LABEL, LabelledDetection, choose_device};
 use crate::domain::{Cancel, Detection, Progress};
 
 /// How detections are written.
@@ -41,6 +41,8 @@ pub struct DetectRequest {
     pub format: DetectionFormat,
     /// Write ellipses too; a detector without an ellipse head is refused.
     pub ellipses: bool,
+    /// Pictures this many times as large as the detector was trained on; as the checkpoint says when `None`.
+    pub scale: Option<f64>,
     pub device: String,
 }
 
@@ -75,7 +77,11 @@ pub fn detect(
         images_of_list(&request.images, request.root.as_deref())?
     };
     let checkpoint = checkpoint_file(&request.checkpoint)?;
-    let detector = Detector::load(&checkpoint, choose_device(&request.device)?)?;
+    let mut detector = Detector::load(&checkpoint, choose_device(&request.device)?)?;
+    if let Some(scale) = request.scale {
+        detector.set_detection(DetectionConfig { scale, ..detector.config().detection });
+        detector.config().validate()?;
+    }
     if request.ellipses && !detector.config().ellipse_head {
         return Err(WorkflowError::Refused(format!(
             "{}: this detector has no ellipse head. Leave `--shape ellipse` out, or take a checkpoint of a round with `ellipse_head = true`.",
