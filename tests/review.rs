@@ -189,6 +189,35 @@ fn the_history_is_searched_and_a_decision_changed() {
 }
 
 #[test]
+fn every_decision_of_a_stroke_is_listed_and_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 4, 1, "");
+    let ids = queue(&project);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 12");
+    press(&mut window, Key::G);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    window.step();
+    press(&mut window, Key::A);
+    wait_until(&mut window, "the stroke", || counts(&project).confirmed == 12);
+    press(&mut window, Key::H);
+    run_until(&mut window, "the stroke's line", |window| window.query_all_by_label("Look again").count() == 1);
+    press(&mut window, Key::O);
+    run_until(&mut window, "its decisions", |window| window.query_all_by_label("Look again").count() == 12);
+    press(&mut window, Key::ArrowDown);
+    press(&mut window, Key::L);
+    let newest_but_one = project.open_store().unwrap().history(&HistoryQuery::default(), 2).unwrap()[1].record.candidate;
+    assert!(ids.contains(&newest_but_one));
+    wait_for(&mut window, &format!("Crop of candidate {newest_but_one}"));
+    press(&mut window, Key::X);
+    wait_until(&mut window, "the change", || counts(&project).rejected == 1);
+    press(&mut window, Key::H);
+    wait_for(&mut window, "Back to all");
+    press(&mut window, Key::Escape);
+    run_until(&mut window, "both strokes", |window| window.query_all_by_label("Look again").count() == 2);
+}
+
+#[test]
 fn people_see_their_agreement_and_review_what_they_differ_on() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(&dir, 2, 1, "");

@@ -110,6 +110,7 @@ actions! {
     ShowGroup: Review, "show_group", "Show the group", "Only the candidates alike to this one, whatever their verdict", [shift(Key::G)];
     History: Review, "history", "History", "Every decision: search, look again, change", [plain(Key::H)];
     LookAgain: Review, "look_again", "Look again", "In the history: show the candidate of the marked decision; a new verdict changes it", [plain(Key::L)];
+    Stroke: Review, "stroke", "Whole stroke", "In the history: every decision of the marked stroke, and back", [plain(Key::O)];
     People: Review, "people", "People", "Who decided how much, and how far they agree", [plain(Key::P)];
     Disagreements: Review, "disagreements", "Disagreements", "Review what people differ on", [shift(Key::P)];
     GoOn: Review, "go_on", "Go on", "After a verdict that could not be saved: decide again", [plain(Key::Enter)];

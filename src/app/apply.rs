@@ -203,7 +203,11 @@ impl QuarryApp {
                 self.set_filter(ReviewFilter::disagreements());
             }
             Action::LookAgain => self.look_again(),
+            Action::Stroke => self.toggle_stroke(self.review.history.at),
             Action::GoOn => self.review.go_on(),
+            Action::Leave if self.review.layout == Layout::History && self.review.history.stroke.is_some() => {
+                self.toggle_stroke(0);
+            }
             Action::Leave => self.review.leave(),
             Action::SelectMore => self.review.toggle_selected(self.review.position()),
             Action::SelectAll if self.review.layout == Layout::Grid => self.review.select_all(),
@@ -227,13 +231,23 @@ impl QuarryApp {
     }
 
     pub(super) fn search_history(&mut self, text: String) {
-        (self.review.history.text, self.review.history.at) = (text, 0);
+        self.review.history.search(text);
         self.read_beside();
+    }
+
+    fn toggle_stroke(&mut self, index: usize) {
+        if self.review.layout != Layout::History {
+            return;
+        }
+        let is_opened = self.review.history.toggle_stroke(index);
+        if is_opened || self.review.history.is_near_start() {
+            self.read_beside();
+        }
     }
 
     fn older_history(&mut self) {
         let by = self.annotator();
-        if let Some(session) = self.session.as_mut().filter(|session| session.history_ticket.is_none()) {
+        if let Some(session) = self.session.as_mut().filter(|session| session.history_asked.is_none()) {
             session.want_history(&self.review.history, &by, false);
         }
     }
@@ -327,6 +341,7 @@ impl QuarryApp {
             ReviewCommand::Regroup => self.start_grouping(),
             ReviewCommand::SearchHistory(text) => self.search_history(text),
             ReviewCommand::OlderHistory => self.older_history(),
+            ReviewCommand::Stroke(index) => self.toggle_stroke(index),
             ReviewCommand::Revisit(candidate) => {
                 if let Some(session) = &mut self.session {
                     session.revisit(candidate);

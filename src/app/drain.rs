@@ -59,7 +59,6 @@ impl QuarryApp {
             (Ok(WriteReply::Notes(_)), _) => self.refresh(),
             (Ok(WriteReply::Health(damage)), _) => {
                 session.damage = damage;
-                self.keep_backups();
             }
             (Ok(WriteReply::Setting), _) => {}
             (Err(reason), Some(Aside::Notes)) => self.say_error(format!("The notes are not saved: {reason}")),
@@ -165,8 +164,11 @@ impl QuarryApp {
             }
             ReadReply::Page(page) if session.page_ticket == Some(ticket) => {
                 let complete = page.next.is_none();
-                session.page_came(page.next);
+                let is_first = session.page_came(page.next);
                 self.review.extend(page.rows.into_iter().map(|row| by.sees(row)).collect(), complete);
+                if is_first {
+                    session.keep_backups();
+                }
             }
             ReadReply::Numbers(numbers) if session.numbers_ticket == Some(ticket) => {
                 session.numbers_ticket = None;
@@ -177,7 +179,7 @@ impl QuarryApp {
             }
             ReadReply::People(people) => self.review.people = Some(*people),
             ReadReply::History(steps) => {
-                if let Some((_, from_start)) = session.history_ticket.take_if(|(asked, _)| *asked == ticket) {
+                if let Some(from_start) = session.history_came(ticket, &self.review.history) {
                     self.review.history.extend(steps, from_start);
                 }
             }

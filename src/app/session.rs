@@ -77,6 +77,7 @@ pub struct Session {
     detail_tickets: HashMap<Ticket, RoundId>,
     aside: HashMap<Ticket, Aside>,
     cursor: Option<Cursor>,
+    has_first_page: bool,
     /// The database can only be read.
     pub damage: Option<Damage>,
     pub numbers_ticket: Option<Ticket>,
@@ -85,11 +86,19 @@ pub struct Session {
     numbers_asked: Option<Instant>,
     /// The first thing that is read; all the rest is asked for when it is answered.
     set_up_ticket: Option<Ticket>,
-    /// The log's page that is on its way, and whether it is the newest.
-    pub history_ticket: Option<(Ticket, bool)>,
+    /// The log's page that is on its way.
+    pub history_asked: Option<HistoryAsked>,
     pub revisit_ticket: Option<Ticket>,
     /// The candidate that the review goes back to.
     return_ticket: Option<Ticket>,
+}
+
+/// A page of the log that was asked for.
+pub struct HistoryAsked {
+    ticket: Ticket,
+    /// It is the newest.
+    from_start: bool,
+    stroke: Option<i64>,
 }
 
 /// What the writer does beside verdicts.
@@ -119,12 +128,13 @@ impl Session {
             detail_tickets: HashMap::new(),
             aside: HashMap::new(),
             cursor: None,
+            has_first_page: false,
             damage: None,
             numbers_ticket: None,
             numbers_wanted: false,
             numbers_asked: None,
             set_up_ticket: None,
-            history_ticket: None,
+            history_asked: None,
             revisit_ticket: None,
             return_ticket: None,
         };
@@ -212,12 +222,19 @@ impl Session {
     pub fn want_history(&mut self, history: &HistoryModel, by: &Annotator, from_start: bool) {
         let query = HistoryQuery {
             annotator: by.only().map(str::to_owned),
-            text: history.text.clone(),
+            text: if history.stroke.is_some() { String::new() } else { history.text.clone() },
+            gesture: history.stroke,
             before: history.oldest().filter(|_| !from_start),
             ..HistoryQuery::default()
         };
         let ticket = self.reader.ask(ReadRequest::History { query: Box::new(query), limit: HISTORY_PAGE });
-        self.history_ticket = Some((ticket, from_start));
+        self.history_asked = Some(HistoryAsked { ticket, from_start, stroke: history.stroke });
+    }
+
+    /// Whether an answer is the log's page that is waited for and still listed: then, whether it is the newest.
+    pub fn history_came(&mut self, ticket: Ticket, history: &HistoryModel) -> Option<bool> {
+        let asked = self.history_asked.take_if(|asked| asked.ticket == ticket)?;
+        (asked.stroke == history.stroke).then_some(asked.from_start)
     }
 
     pub fn revisit(&mut self, candidate: CandidateId) {
@@ -255,9 +272,11 @@ impl Session {
         self.return_ticket.take_if(|asked| *asked == ticket).is_some()
     }
 
-    pub fn page_came(&mut self, next: Option<Cursor>) {
+    /// Whether it was the first page since the project was opened: what reads the whole database waits for it.
+    pub fn page_came(&mut self, next: Option<Cursor>) -> bool {
         self.page_ticket = None;
         self.cursor = next;
+        !std::mem::replace(&mut self.has_first_page, true)
     }
 
     /// Asks for what is drawn over the images of these candidates, where it is not there yet.

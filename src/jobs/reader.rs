@@ -153,7 +153,7 @@ fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadRep
             ReadReply::Numbers(Box::new(numbers(store, &query, annotator.as_deref())?))
         }
         ReadRequest::People => ReadReply::People(Box::new(people(store)?)),
-        ReadRequest::History { query, limit } => ReadReply::History(store.history_steps(&query, limit)?),
+        ReadRequest::History { query, limit } => ReadReply::History(history(store, &query, limit)?),
         ReadRequest::Candidate(candidate) => ReadReply::Candidate(Box::new(store.candidate_row(candidate)?)),
         ReadRequest::ReviewSetUp => ReadReply::ReviewSetUp {
             filter: store.setting(REVIEW_FILTER)?,
@@ -186,4 +186,12 @@ fn speed(store: &Store, rounds: &[RoundRecord]) -> Result<Option<(u32, f64)>, St
         }
     }
     Ok(None)
+}
+/// The strokes of the log; of one stroke each decision by itself.
+fn history(store: &Store, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryStep>, StoreError> {
+    if query.gesture.is_none() {
+        return store.history_steps(query, limit);
+    }
+    let entries = store.history(query, limit)?;
+    Ok(entries.into_iter().map(|entry| HistoryStep { entry, candidates: 1 }).collect())
 }

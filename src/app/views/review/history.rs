@@ -22,12 +22,58 @@ pub struct HistoryModel {
     pub complete: bool,
     /// The marked step.
     pub at: usize,
+    /// The stroke whose decisions are listed one by one, instead of all strokes.
+    pub stroke: Option<i64>,
+    above: Option<Strokes>,
+    /// The stroke to mark when the list that it stands in was read anew.
+    mark: Option<i64>,
+}
+
+/// The list that a stroke was opened from, for the way back.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Strokes {
+    steps: Vec<HistoryStep>,
+    complete: bool,
+    at: usize,
 }
 
 impl HistoryModel {
-    /// The gesture that an older page has to come before; `None` for the newest page.
+    /// What an older page has to come before: a gesture, or in an opened stroke a row of the log. `None` for the newest page.
     pub fn oldest(&self) -> Option<i64> {
-        self.steps.last().map(|step| step.entry.gesture)
+        let is_open = self.stroke.is_some();
+        self.steps.last().map(|step| if is_open { step.entry.seq } else { step.entry.gesture })
+    }
+
+    /// Opens the stroke at this step, or goes back to the strokes. Whether its decisions have to be read.
+    pub fn toggle_stroke(&mut self, index: usize) -> bool {
+        if self.close_stroke() {
+            return false;
+        }
+        let Some(step) = self.steps.get(index).filter(|step| 1 < step.candidates) else { return false };
+        self.stroke = Some(step.entry.gesture);
+        let (steps, complete) = (std::mem::take(&mut self.steps), std::mem::take(&mut self.complete));
+        self.above = Some(Strokes { steps, complete, at: index });
+        self.at = 0;
+        true
+    }
+
+    /// Back to the strokes, where they were left. `false`: none is open.
+    pub fn close_stroke(&mut self) -> bool {
+        let Some(Strokes { steps, complete, at }) = self.above.take() else { return false };
+        self.mark = self.stroke.take();
+        (self.steps, self.complete, self.at) = (steps, complete, at);
+        true
+    }
+
+    /// Whether the newest page has the marked step: it may be read anew without losing the place.
+    pub fn is_near_start(&self) -> bool {
+        self.at < HISTORY_PAGE / 2
+    }
+
+    /// Another text is searched for, among all strokes.
+    pub fn search(&mut self, text: String) {
+        self.close_stroke();
+        (self.text, self.at, self.mark) = (text, 0, None);
     }
 
     /// The next, older steps. `from_start`: they are the newest ones.
@@ -37,6 +83,10 @@ impl HistoryModel {
         }
         self.complete = steps.len() < HISTORY_PAGE;
         self.steps.extend(steps);
+        let mark = self.mark.take_if(|_| self.stroke.is_none());
+        if let Some(at) = mark.and_then(|mark| self.steps.iter().position(|step| step.entry.gesture == mark)) {
+            self.at = at;
+        }
         self.step(0);
     }
 
@@ -63,11 +113,19 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         if view.model.typing_ahead {
             response.request_focus();
         }
-        for action in [Action::Filter, Action::LookAgain, Action::Leave] {
+        for action in [Action::Filter, Action::LookAgain, Action::Stroke, Action::Leave] {
             let text = format!("{}  {}", view.keymap.text(action), action.text());
             ui.label(RichText::new(text).small().color(theme::WEAK));
         }
     });
+    if view.model.history.stroke.is_some() {
+        ui.horizontal(|ui| {
+            ui.label("Every decision of one stroke");
+            if ui.button("Back to all").clicked() {
+                view.push(ReviewCommand::Stroke(0));
+            }
+        });
+    }
     if text != view.model.history.text {
         view.push(ReviewCommand::SearchHistory(text));
     }
@@ -86,10 +144,10 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let area = if let Some(offset) = offset { area.vertical_scroll_offset(offset) } else { area };
     area.auto_shrink(false).show_rows(ui, height, count + usize::from(!complete), |ui, range| {
         let end = range.end;
-        Grid::new("history").num_columns(6).min_row_height(height).min_col_width(60.0).show(ui, |ui| {
+        Grid::new("history").num_columns(7).min_row_height(height).min_col_width(60.0).show(ui, |ui| {
             let first = range.start.min(count);
             for (index, step) in history.steps[first..end.min(count)].iter().enumerate() {
-                commands.extend(row(ui, step, first + index == marked));
+                commands.extend(row(ui, step, first + index, first + index == marked));
                 ui.end_row();
             }
         });
@@ -110,7 +168,7 @@ fn scroll_to_marked(ui: &Ui, marked: usize, pitch: f32) -> Option<f32> {
     (before != marked).then(|| (marked as f32 * pitch - ui.available_height() / 3.0).max(0.0))
 }
 
-fn row(ui: &mut Ui, step: &HistoryStep, is_marked: bool) -> Option<ReviewCommand> {
+fn row(ui: &mut Ui, step: &HistoryStep, index: usize, is_marked: bool) -> Option<ReviewCommand> {
     let record = &step.entry.record;
     let time_color = if is_marked { theme::CANDIDATE } else { theme::WEAK };
     ui.label(RichText::new(utc_text(record.time_ms)).monospace().color(time_color)).on_hover_text("UTC");
@@ -130,7 +188,13 @@ fn row(ui: &mut Ui, step: &HistoryStep, is_marked: bool) -> Option<ReviewCommand
     ui.label(RichText::new(step.entry.reason.as_deref().unwrap_or_default()).color(theme::WEAK));
     let again =
         ui.add(Button::new("Look again").small()).on_hover_text("Show this candidate; a new verdict changes it");
-    again.clicked().then_some(ReviewCommand::Revisit(record.candidate))
+    if again.clicked() {
+        return Some(ReviewCommand::Revisit(record.candidate));
+    }
+    let all = || Button::new(format!("All {}", step.candidates)).small();
+    let is_opened =
+        1 < step.candidates && ui.add(all()).on_hover_text("List every decision of this stroke").clicked();
+    is_opened.then_some(ReviewCommand::Stroke(index))
 }
 
 /// A time as `2026-11-24 09:05:07`, UTC; milliseconds since the Unix epoch. A time beyond the years that can be told is that number.
@@ -152,6 +216,39 @@ mod tests {
         history.extend(Vec::new(), true);
         assert!(!history.step(1), "there is nothing older");
         assert_eq!(history.at, 0);
+    }
+
+    #[test]
+    fn a_stroke_is_opened_and_left_where_it_was() {
+        let step = |gesture: i64, seq: i64, candidates: u64| HistoryStep {
+            entry: crate::store::HistoryEntry {
+                seq,
+                gesture,
+                action: GestureAction::Decide,
+                record: crate::domain::VerdictRecord {
+                    candidate: crate::domain::CandidateId(seq),
+                    annotator: "Ada".to_owned(),
+                    verdict: None,
+                    time_ms: 0,
+                },
+                reason: None,
+                image: crate::domain::ImageId(1),
+                image_name: String::new(),
+            },
+            candidates,
+        };
+        let mut history = HistoryModel::default();
+        history.extend(vec![step(9, 40, 1), step(8, 20, 20)], true);
+        assert!(!history.toggle_stroke(0), "one decision has nothing to open");
+        history.step(1);
+        assert!(history.toggle_stroke(history.at) && history.steps.is_empty());
+        assert_eq!(history.stroke, Some(8));
+        history.extend((20..40).rev().map(|seq| step(8, seq, 1)).collect(), true);
+        assert_eq!(history.oldest(), Some(20), "pages of a stroke go by rows");
+        assert!(!history.toggle_stroke(5));
+        assert_eq!((history.steps.len(), history.at, history.stroke, history.oldest()), (2, 1, None, Some(8)));
+        history.extend(vec![step(10, 41, 1), step(9, 40, 1), step(8, 20, 20)], true);
+        assert_eq!(history.at, 2, "a newer stroke above it");
     }
 
     #[test]

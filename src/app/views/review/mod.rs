@@ -50,6 +50,8 @@ pub enum ReviewCommand {
     Regroup,
     SearchHistory(String),
     OlderHistory,
+    /// Lists the decisions of the stroke at this step of the history; goes back where one is listed.
+    Stroke(usize),
     /// Shows a candidate of the history in the queue.
     Revisit(CandidateId),
     /// The grid shows rows up to here.
