@@ -80,6 +80,31 @@ fn a_group_is_decided_in_one_stroke_and_taken_back_in_one() {
 }
 
 #[test]
+fn everything_selected_is_decided_with_all_alike_by_the_group_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 4, 2, "");
+    let mut store = project.open_store().unwrap();
+    let exact = quarry::mining::GroupConfig { most_distance: 0, ..Default::default() };
+    group(&mut store, &exact, &mut |_| {}, &Cancel::new()).unwrap();
+    let listed = store.count_candidates(&CandidateQuery::default()).unwrap();
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, &format!("1 of {listed}"));
+    press(&mut window, Key::G);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    window.step();
+    press(&mut window, Key::A);
+    wait_until(&mut window, "those listed", || counts(&project).confirmed == listed);
+    press(&mut window, Key::Backspace);
+    wait_until(&mut window, "undone", || counts(&project).undecided == 24);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    window.step();
+    shift(&mut window, Key::A);
+    wait_until(&mut window, "all alike", || counts(&project).confirmed == 24);
+    press(&mut window, Key::Backspace);
+    wait_until(&mut window, "undone", || counts(&project).undecided == 24);
+}
+
+#[test]
 fn groups_are_found_anew_from_the_window() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(&dir, 3, 2, "");

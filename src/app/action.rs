@@ -87,8 +87,8 @@ actions! {
 
     Confirm: Review, "confirm", "Hard negative", "Confirm: not a face. The next round trains on it as background", [plain(Key::A)];
     Reject: Review, "reject", "Reject", "Not to be trained on: a drawn face, a reflection, a doubtful one", [plain(Key::X)];
-    ConfirmGroup: Review, "confirm_group", "Group: hard negative", "Confirm this candidate and all alike that wait, in one stroke", [shift(Key::A)];
-    RejectGroup: Review, "reject_group", "Group: reject", "Reject this candidate and all alike that wait, in one stroke", [shift(Key::X)];
+    ConfirmGroup: Review, "confirm_group", "Group: hard negative", "Confirm this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::A)];
+    RejectGroup: Review, "reject_group", "Group: reject", "Reject this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::X)];
     DecideRest: Review, "decide_rest", "The rest too", "Give the others of the group that was just decided the same verdict", [plain(Key::R)];
     MissedFace: Review, "missed_face", "Missed face", "A real face which the annotation lacks: adjust its ellipse, then Enter", [plain(Key::F)];
     Skip: Review, "skip", "Skip", "Leave it undecided and go on", [plain(Key::Space)];

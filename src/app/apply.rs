@@ -292,13 +292,14 @@ impl QuarryApp {
         let Some(decision) = decision else { return };
         let by = self.annotator();
         let request = match decision {
-            Decision::Verdict { candidates, group, verdict, reason } => {
-                WriteRequest::Decide { candidates, group, verdict, reason, by }
+            Decision::Verdict { candidates, groups, verdict, reason } => {
+                WriteRequest::Decide { candidates, groups, verdict, reason, by }
             }
-            Decision::All { verdict, reason } => {
+            Decision::All { alike, verdict, reason } => {
                 let Some(session) = &self.session else { return };
-                let query = Box::new(session.query(&self.review.filter, &by));
-                WriteRequest::DecideQuery { query, verdict, reason, by }
+                let mut query = session.query(&self.review.filter, &by);
+                query.collapse &= !alike;
+                WriteRequest::DecideQuery { query: Box::new(query), verdict, reason, by }
             }
             Decision::Face { candidate, shape } => WriteRequest::MissedFace { candidate, shape, by },
             Decision::Undo => WriteRequest::Undo { by },

@@ -87,7 +87,7 @@ impl QuarryApp {
             candidates: gesture.candidates,
             changed: written.changed,
             row: written.row,
-            waiting_in_group: written.waiting_in_group,
+            waiting: written.waiting,
         };
         self.review.confirmed(&saved, now_s);
         if let Some(session) = &mut self.session {

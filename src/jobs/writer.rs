@@ -15,10 +15,10 @@ const BROUGHT_BACK_MAX: usize = 2_000;
 /// What is to be written. Verdicts are one gesture each.
 #[derive(Debug, Clone, PartialEq)]
 pub enum WriteRequest {
-    /// The candidates, and with a group also all of it that waits for a verdict when this is written.
+    /// The candidates, and of the groups all that waits for a verdict when this is written.
     Decide {
         candidates: Vec<CandidateId>,
-        group: Option<GroupId>,
+        groups: Vec<GroupId>,
         verdict: Verdict,
         reason: Option<String>,
         by: Annotator,
@@ -103,8 +103,8 @@ pub struct Written {
     pub changed: Vec<CandidateRow>,
     /// The gesture's first candidate.
     pub row: Option<CandidateRow>,
-    /// Of a decision on one candidate of a group: how many of the group still wait.
-    pub waiting_in_group: u32,
+    /// The groups of the gesture's candidates of which some still wait, and how many; of a stroke over many nothing.
+    pub waiting: Vec<(GroupId, u32)>,
 }
 
 pub type VerdictWriter = Clerk<WriteRequest, WriteReply>;
@@ -145,8 +145,8 @@ fn serve(opened: &mut Opened, request: WriteRequest) -> Result<WriteReply, Strin
 fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreError> {
     let now = now_ms();
     let (gesture, by) = match request {
-        WriteRequest::Decide { mut candidates, group, verdict, reason, by } => {
-            if let Some(group) = group {
+        WriteRequest::Decide { mut candidates, groups, verdict, reason, by } => {
+            for group in groups {
                 candidates.extend(store.undecided_of_group(group, by.only())?);
             }
             (Some(store.record_verdicts(&candidates, &by.name, verdict, reason.as_deref(), now)?), by)
@@ -176,12 +176,24 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
     let candidates = gesture.as_ref().map_or(&[][..], |g| &g.candidates);
     let row = candidates.first().and_then(|c| store.candidate_row(*c).ok()).map(|row| by.sees(row));
     let changed = gesture.as_ref().and_then(|gesture| changed_by(store, gesture).ok()).unwrap_or_default();
+    let waiting = waiting_of(store, candidates, &changed, &by);
     let changed = changed.into_iter().map(|row| by.sees(row)).collect();
-    let waiting_in_group = match (candidates, row.as_ref().and_then(|row| row.group)) {
-        ([_], Some(group)) => store.count_undecided_of_group(group, by.only()).unwrap_or(0),
-        _ => 0,
-    };
-    Ok(WriteReply::Verdict(Box::new(Written { gesture, changed, row, waiting_in_group })))
+    Ok(WriteReply::Verdict(Box::new(Written { gesture, changed, row, waiting })))
+}
+
+/// What still waits in the groups of `candidates`, in their order, as far as their rows are among `rows`.
+fn waiting_of(
+    store: &Store,
+    candidates: &[CandidateId],
+    rows: &[CandidateRow],
+    by: &Annotator,
+) -> Vec<(GroupId, u32)> {
+    let mut groups: Vec<GroupId> = Vec::new();
+    for row in rows.iter().filter(|row| candidates.len() <= REFRESHED_MAX && candidates.contains(&row.candidate.id)) {
+        groups.extend(row.group.filter(|group| !groups.contains(group)));
+    }
+    let waiting = |group| Some((group, store.count_undecided_of_group(group, by.only()).ok()?));
+    groups.into_iter().filter_map(waiting).filter(|(_, count)| 0 < *count).collect()
 }
 
 impl Annotator {
@@ -286,14 +298,38 @@ mod tests {
         let ids = store.group_members(GroupId(1)).unwrap();
         let decide = |name: &str, blind| WriteRequest::Decide {
             candidates: ids[..1].to_vec(),
-            group: None,
+            groups: Vec::new(),
             verdict: Verdict::Rejected,
             reason: None,
             by: Annotator { name: name.to_owned(), blind },
         };
-        assert_eq!(written(&mut store, decide("Ada", false)).waiting_in_group, 2);
+        assert_eq!(written(&mut store, decide("Ada", false)).waiting, [(GroupId(1), 2)]);
         store.record_verdicts(&ids[1..2], "Ada", Verdict::Rejected, None, 1).unwrap();
-        assert_eq!(written(&mut store, decide("Grace", false)).waiting_in_group, 1);
-        assert_eq!(written(&mut store, decide("Grace", true)).waiting_in_group, 2, "blind: Ada's are not seen");
+        assert_eq!(written(&mut store, decide("Grace", false)).waiting, [(GroupId(1), 1)]);
+        assert_eq!(written(&mut store, decide("Grace", true)).waiting, [(GroupId(1), 2)], "blind: Ada's are not seen");
+    }
+
+    #[test]
+    fn a_stroke_takes_what_waits_of_all_its_groups() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = project(dir.path());
+        let ids = store.candidate_ids(&CandidateQuery::default()).unwrap();
+        store.set_groups(&[ids[..3].to_vec(), ids[10..14].to_vec()]).unwrap();
+        let (first, second) = (GroupId(1), GroupId(2));
+        let by = Annotator { name: "Ada".to_owned(), blind: false };
+        let decide = |candidates: &[CandidateId], groups: &[GroupId]| WriteRequest::Decide {
+            candidates: candidates.to_vec(),
+            groups: groups.to_vec(),
+            verdict: Verdict::Confirmed,
+            reason: None,
+            by: by.clone(),
+        };
+        let both = written(&mut store, decide(&[ids[10], ids[0], ids[50]], &[]));
+        let mut waiting = both.waiting;
+        waiting.sort();
+        assert_eq!(waiting, [(first, 2), (second, 3)]);
+        let rest = written(&mut store, decide(&[], &[first, second]));
+        assert_eq!((rest.gesture.unwrap().candidates.len(), rest.waiting.len()), (5, 0));
+        assert_eq!(store.verdict_counts(None).unwrap().confirmed, 8);
     }
 }

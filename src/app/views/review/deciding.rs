@@ -25,15 +25,16 @@ pub const REASONS: [&str; 9] = [
 /// What is to be written.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Decision {
-    /// The candidates, and all that waits of the group.
+    /// The candidates, and all that waits of the groups.
     Verdict {
         candidates: Vec<CandidateId>,
-        group: Option<GroupId>,
+        groups: Vec<GroupId>,
         verdict: Verdict,
         reason: Option<String>,
     },
-    /// All that the filter finds when it is written.
+    /// All that the filter finds when it is written; `alike`: each one of it, where groups are listed as one.
     All {
+        alike: bool,
         verdict: Verdict,
         reason: Option<String>,
     },
@@ -45,13 +46,13 @@ pub enum Decision {
     Redo,
 }
 
-/// The others of a group, after one of it was decided on.
+/// The others of the groups, after some of them were decided on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupOffer {
-    pub group: GroupId,
+    pub groups: Vec<GroupId>,
     pub verdict: Verdict,
     pub reason: Option<String>,
-    /// Candidates of the group that still wait.
+    /// Candidates of the groups that still wait.
     pub waiting: u32,
 }
 
@@ -64,8 +65,8 @@ pub struct Saved {
     pub changed: Vec<CandidateRow>,
     /// The candidate that an undo or redo brings back, with its surroundings.
     pub row: Option<CandidateRow>,
-    /// Of a decision on one candidate of a group: how many of the group still wait.
-    pub waiting_in_group: u32,
+    /// The groups of a decision's candidates of which some still wait, and how many.
+    pub waiting: Vec<(GroupId, u32)>,
 }
 
 /// A decision on its way, and what stood before it.
@@ -138,40 +139,46 @@ impl<Key> ReviewModel<Key> {
         }
         let reason = reason.map(str::to_owned);
         if self.layout == Layout::Grid && self.all_selected {
-            return Some(self.send(Decision::All { verdict, reason }, &targets, Some(verdict)));
+            return Some(self.send(Decision::All { alike: false, verdict, reason }, &targets, Some(verdict)));
         }
-        Some(self.send(Decision::Verdict { candidates, group: None, verdict, reason }, &targets, Some(verdict)))
+        Some(self.send(Decision::Verdict { candidates, groups: Vec::new(), verdict, reason }, &targets, Some(verdict)))
     }
 
-    /// Decides on what [`ReviewModel::decide`] would and on all that waits of the current candidate's group, as one gesture.
+    /// Decides on what [`ReviewModel::decide`] would and on all that waits of those candidates' groups, as one gesture.
     pub fn decide_group(&mut self, verdict: Verdict) -> Option<Decision> {
         let mut targets = self.targets();
-        let group = targets.contains(&self.position).then(|| self.rows[self.position].group).flatten();
-        let Some(group) = group.filter(|_| self.failure.is_none() && !self.all_selected) else {
+        let mut groups: Vec<GroupId> = targets.iter().filter_map(|i| self.rows[*i].group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        if groups.is_empty() || self.failure.is_some() {
             return self.decide(verdict, None);
-        };
+        }
+        if self.layout == Layout::Grid && self.all_selected {
+            return Some(self.send(Decision::All { alike: true, verdict, reason: None }, &targets, Some(verdict)));
+        }
         let candidates: Vec<CandidateId> = targets.iter().map(|i| self.rows[*i].candidate.id).collect();
         let chosen: HashSet<usize> = targets.iter().copied().collect();
-        targets.extend(self.waiting_of(group).filter(|i| !chosen.contains(i)));
-        let decision = Decision::Verdict { candidates, group: Some(group), verdict, reason: None };
+        targets.extend(self.waiting_of(&groups).filter(|i| !chosen.contains(i)));
+        let decision = Decision::Verdict { candidates, groups, verdict, reason: None };
         Some(self.send(decision, &targets, Some(verdict)))
     }
 
-    /// Gives the rest of the group that was decided on last the same verdict. `None` when nothing is on offer.
+    /// Gives the rest of the groups that were decided on last the same verdict. `None` when nothing is on offer.
     pub fn decide_rest(&mut self) -> Option<Decision> {
         if !self.layout.shows_candidates() || self.failure.is_some() {
             return None;
         }
-        let GroupOffer { group, verdict, reason, .. } = self.offer.take()?;
-        let targets: Vec<usize> = self.waiting_of(group).collect();
-        let decision = Decision::Verdict { candidates: Vec::new(), group: Some(group), verdict, reason };
+        let GroupOffer { groups, verdict, reason, .. } = self.offer.take()?;
+        let targets: Vec<usize> = self.waiting_of(&groups).collect();
+        let decision = Decision::Verdict { candidates: Vec::new(), groups, verdict, reason };
         Some(self.send(decision, &targets, Some(verdict)))
     }
 
-    fn waiting_of(&self, group: GroupId) -> impl Iterator<Item = usize> {
+    /// `groups` in order.
+    fn waiting_of(&self, groups: &[GroupId]) -> impl Iterator<Item = usize> {
         let waits = move |row: &CandidateRow| {
             let Candidate { kind, verdict, .. } = row.candidate;
-            row.group == Some(group) && verdict.is_none() && kind != FalsePositiveKind::Duplicate
+            row.group.is_some_and(|group| groups.binary_search(&group).is_ok()) && verdict.is_none() && kind != FalsePositiveKind::Duplicate
         };
         self.rows.iter().enumerate().filter(move |(_, row)| waits(row)).map(|(index, _)| index)
     }
@@ -232,10 +239,11 @@ impl<Key> ReviewModel<Key> {
         self.refresh(&saved.changed);
         match pending.decision {
             Decision::Undo | Decision::Redo => self.show_first_of(saved),
-            Decision::Verdict { group: None, verdict, reason, .. } if 0 < saved.waiting_in_group => {
-                let group = saved.row.as_ref().and_then(|row| row.group).filter(|_| verdict != Verdict::Skipped);
-                let waiting = saved.waiting_in_group;
-                self.offer = group.map(|group| GroupOffer { group, verdict, reason, waiting });
+            Decision::Verdict { groups, verdict, reason, .. } if groups.is_empty() && verdict != Verdict::Skipped => {
+                let mut groups: Vec<GroupId> = saved.waiting.iter().map(|(group, _)| *group).collect();
+                groups.sort_unstable();
+                let waiting = saved.waiting.iter().map(|(_, waiting)| waiting).sum();
+                self.offer = (0 < waiting).then_some(GroupOffer { groups, verdict, reason, waiting });
             }
             _ => {}
         }

@@ -46,7 +46,7 @@ fn saved(model: &ReviewModel<char>, ids: &[i64]) -> Saved {
     let changed: Vec<CandidateRow> =
         model.rows().iter().filter(|r| candidates.contains(&r.candidate.id)).cloned().collect();
     let row = changed.first().cloned();
-    Saved { candidates, changed, row, waiting_in_group: 0 }
+    Saved { candidates, changed, row, waiting: Vec::new() }
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_decision_shows_at_once_goes_on_and_counts() {
     let candidates = vec![CandidateId(1)];
     assert_eq!(
         decision,
-        Decision::Verdict { candidates, group: None, verdict: Verdict::Confirmed, reason: Some("animal".to_owned()) }
+        Decision::Verdict { candidates, groups: Vec::new(), verdict: Verdict::Confirmed, reason: Some("animal".to_owned()) }
     );
     assert_eq!((model.position(), model.counts.undecided, model.counts.confirmed), (1, 2, 1));
     assert!(model.is_saving());
@@ -120,7 +120,7 @@ fn everything_that_the_filter_finds_is_decided_in_one_stroke_without_being_loade
     assert!(model.is_all_selected() && !model.must_wait() && !model.wants_more(0));
     model.extend((301..=310).map(row).collect(), false);
     assert!(model.is_selected(CandidateId(305)), "what is loaded later shows as selected too");
-    let all = Decision::All { verdict: Verdict::Confirmed, reason: None };
+    let all = Decision::All { alike: false, verdict: Verdict::Confirmed, reason: None };
     assert_eq!(model.decide_group(Verdict::Confirmed), Some(all));
     assert_eq!((model.selected_count(), model.is_all_selected()), (0, false));
     assert!(verdicts(&model).iter().all(|verdict| *verdict == Some(Verdict::Confirmed)));
@@ -203,8 +203,8 @@ fn grouped(count: i64, group: &[i64]) -> ReviewModel<char> {
 fn a_whole_group_is_one_decision_and_shows_at_once() {
     let mut model = grouped(5, &[1, 2, 4]);
     let decision = model.decide_group(Verdict::Confirmed).unwrap();
-    let (candidates, group) = (vec![CandidateId(1)], Some(GroupId(7)));
-    assert_eq!(decision, Decision::Verdict { candidates, group, verdict: Verdict::Confirmed, reason: None });
+    let (candidates, groups) = (vec![CandidateId(1)], vec![GroupId(7)]);
+    assert_eq!(decision, Decision::Verdict { candidates, groups, verdict: Verdict::Confirmed, reason: None });
     let yes = Some(Verdict::Confirmed);
     assert_eq!(verdicts(&model), [yes, yes, None, yes, None]);
     assert_eq!((model.position(), model.counts.undecided), (2, 2));
@@ -214,7 +214,35 @@ fn a_whole_group_is_one_decision_and_shows_at_once() {
     model.go_to(2);
     let alone = model.decide_group(Verdict::Rejected).unwrap();
     let candidates = vec![CandidateId(3)];
-    assert_eq!(alone, Decision::Verdict { candidates, group: None, verdict: Verdict::Rejected, reason: None });
+    assert_eq!(alone, Decision::Verdict { candidates, groups: Vec::new(), verdict: Verdict::Rejected, reason: None });
+}
+
+#[test]
+fn a_selection_is_decided_with_all_its_groups_and_a_stroke_offers_their_rest() {
+    let two_groups = || {
+        let mut model = grouped(6, &[1, 2]);
+        for row in &mut model.rows[2..5] {
+            (row.group, row.group_size) = (Some(GroupId(3)), 3);
+        }
+        model.layout = Layout::Grid;
+        model.toggle_selected(0);
+        model.toggle_selected(2);
+        model
+    };
+    let mut model = two_groups();
+    let Some(Decision::Verdict { candidates, groups, .. }) = model.decide_group(Verdict::Confirmed) else { panic!() };
+    assert_eq!((candidates.len(), groups), (2, vec![GroupId(3), GroupId(7)]));
+    let yes = Some(Verdict::Confirmed);
+    assert_eq!(verdicts(&model), [yes, yes, yes, yes, yes, None]);
+
+    let mut model = two_groups();
+    model.decide(Verdict::Confirmed, None).unwrap();
+    let done = Saved { waiting: vec![(GroupId(7), 1), (GroupId(3), 2)], ..saved(&model, &[1, 3]) };
+    model.confirmed(&done, 0.0);
+    assert_eq!(model.offer.as_ref().map(|offer| offer.waiting), Some(3));
+    let Some(Decision::Verdict { candidates, groups, .. }) = model.decide_rest() else { panic!() };
+    assert_eq!((candidates.len(), groups), (0, vec![GroupId(3), GroupId(7)]));
+    assert_eq!(verdicts(&model), [yes, yes, yes, yes, yes, None]);
 }
 
 #[test]
@@ -222,20 +250,20 @@ fn deciding_one_of_a_group_offers_the_rest_until_the_next_decision() {
     let mut model = grouped(5, &[1, 2, 4]);
     assert_eq!(model.decide_rest(), None);
     model.decide(Verdict::Rejected, Some("reflection"));
-    let done = Saved { waiting_in_group: 2, ..saved(&model, &[1]) };
+    let done = Saved { waiting: vec![(GroupId(7), 2)], ..saved(&model, &[1]) };
     model.confirmed(&done, 0.0);
     let reason = Some("reflection".to_owned());
-    let offer = GroupOffer { group: GroupId(7), verdict: Verdict::Rejected, reason: reason.clone(), waiting: 2 };
+    let offer = GroupOffer { groups: vec![GroupId(7)], verdict: Verdict::Rejected, reason: reason.clone(), waiting: 2 };
     assert_eq!(model.offer, Some(offer));
     let rest = model.decide_rest().unwrap();
-    let group = Some(GroupId(7));
-    assert_eq!(rest, Decision::Verdict { candidates: Vec::new(), group, verdict: Verdict::Rejected, reason });
+    let groups = vec![GroupId(7)];
+    assert_eq!(rest, Decision::Verdict { candidates: Vec::new(), groups, verdict: Verdict::Rejected, reason });
     assert_eq!((model.position(), model.offer.clone(), model.counts.rejected), (2, None, 3));
     let done = saved(&model, &[2, 4]);
     model.confirmed(&done, 1.0);
     model.go_to(1);
     model.decide(Verdict::Skipped, None);
-    let skipped = Saved { waiting_in_group: 1, ..saved(&model, &[2]) };
+    let skipped = Saved { waiting: vec![(GroupId(7), 1)], ..saved(&model, &[2]) };
     model.confirmed(&skipped, 2.0);
     assert_eq!(model.offer, None, "a skip is nothing to repeat");
 }
@@ -366,7 +394,7 @@ fn duplicates_of_a_promoted_face_are_passed_over_unless_they_are_asked_for() {
     model.rows[1].candidate.kind = FalsePositiveKind::Duplicate;
     model.decide(Verdict::Confirmed, None);
     assert_eq!(model.position(), 2);
-    let done = Saved { waiting_in_group: 1, ..saved(&model, &[1]) };
+    let done = Saved { waiting: vec![(GroupId(7), 1)], ..saved(&model, &[1]) };
     model.confirmed(&done, 0.0);
     model.decide_rest().unwrap();
     assert_eq!(verdicts(&model)[1..], [None, Some(Verdict::Confirmed), None], "the duplicate is not of the rest");
