@@ -141,6 +141,27 @@ fn a_filter_counts_as_one_types_and_is_kept_with_the_project() {
 }
 
 #[test]
+fn a_filter_that_leaves_few_is_chosen_at_the_end_of_the_grid() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 60, 1, "");
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 180");
+    press(&mut window, Key::G);
+    for _ in 0..60 {
+        press(&mut window, Key::ArrowDown);
+    }
+    let last = *queue(&project).last().unwrap();
+    wait_for(&mut window, &format!("Candidate {last}"));
+    press(&mut window, Key::Slash);
+    wait_for(&mut window, "Image name");
+    window.run_steps(3);
+    window.get_by_label("Image name").type_text("SCENE_0002");
+    wait_for(&mut window, "3 candidates");
+    window.run_steps(5);
+    assert_eq!(window.query_all_by_label_contains("Candidate ").count(), 3);
+}
+
+#[test]
 fn every_condition_of_a_filter_reaches_the_store() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(&dir, 10, 2, r#"{"fold":3,"round":2,"iou":[0.0,0.2],"size":[10.0,10000.0]}"#);

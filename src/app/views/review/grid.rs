@@ -1,5 +1,7 @@
 //! Many crops at once. Only the visible rows are laid out, asked for and painted.
 
+use std::ops::Range;
+
 use egui::{Align2, Modifiers, Rect, ScrollArea, Sense, Ui, pos2, vec2};
 
 use super::crop::{alike_text, candidate_overlay};
@@ -31,7 +33,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let id = ui.scope_id().with("grid row");
     let moved = ui.data(|data| data.get_temp::<usize>(id)) != Some(current_row);
     ui.data_mut(|data| data.insert_temp(id, current_row));
-    ScrollArea::vertical().auto_shrink(false).show_viewport(ui, |ui, viewport| {
+    // A key shows its row at once.
+    let area = ScrollArea::vertical().auto_shrink(false).animated(false);
+    area.show_viewport(ui, |ui, viewport| {
         let total_rows = count.div_ceil(columns);
         ui.set_height(total_rows as f32 * pitch);
         let origin = ui.min_rect().min;
@@ -39,8 +43,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
             let top = origin.y + current_row as f32 * pitch;
             ui.scroll_to_rect(Rect::from_min_size(pos2(origin.x, top), vec2(CELL, CELL)), None);
         }
-        let first = (viewport.min.y / pitch).floor().max(0.0) as usize;
-        let last = ((viewport.max.y / pitch).ceil() as usize).min(total_rows);
+        let Range { start: first, end: last } = visible_rows(viewport.min.y, viewport.max.y, pitch, total_rows);
         for row in first..last {
             for column in 0..columns {
                 let index = row * columns + column;
@@ -53,6 +56,13 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         view.push(ReviewCommand::Visible(last * columns));
         decode_ahead(view, last * columns, (last - first) * columns);
     });
+}
+
+/// The rows between two heights. After the list became shorter, the heights may still be those of rows that are no more.
+fn visible_rows(top: f32, bottom: f32, pitch: f32, total: usize) -> Range<usize> {
+    let end = ((bottom / pitch).ceil() as usize).min(total);
+    let start = ((top / pitch).floor().max(0.0) as usize).min(end);
+    start..end
 }
 
 /// Asks for the crops of the next page after those that are visible.
@@ -153,4 +163,18 @@ fn is_dragged_over(ui: &Ui, rect: Rect) -> bool {
     let is_of_cells = began.is_some() && ui.ctx().dragged_id() == began;
     let at = ui.input(|i| i.pointer.latest_pos().filter(|_| i.pointer.is_decidedly_dragging()));
     is_of_cells && at.is_some_and(|at| rect.contains(at) && ui.clip_rect().contains(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_are_no_more_are_not_visible() {
+        assert_eq!(visible_rows(0.0, 300.0, 100.0, 9), 0..3);
+        assert_eq!(visible_rows(150.0, 450.0, 100.0, 9), 1..5);
+        assert_eq!(visible_rows(-20.0, 80.0, 100.0, 9), 0..1);
+        assert_eq!(visible_rows(3600.0, 4600.0, 100.0, 2), 2..2, "the list became shorter");
+        assert_eq!(visible_rows(3600.0, 4600.0, 100.0, 0), 0..0);
+    }
 }
