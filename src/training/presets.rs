@@ -3,7 +3,7 @@
 use super::config::{MINING, RoundConfig};
 use super::overlay::{self, ConfigError};
 use super::schedule::ScheduleKind;
-use crate::detector::{Architecture, DetectionConfig, DetectorConfig, SamplerConfig};
+use crate::detector::{Architecture, DetectorConfig, SamplerConfig};
 use crate::domain::{HardNegativeSource, RoundInit};
 
 /// A preset's name with what it is for.
@@ -85,11 +85,8 @@ pub(super) fn paper() -> RoundConfig {
 }
 
 /// Two images a step, one after the other: pictures of different shapes are not padded to each other. Few RoIs an image, so that
-/// hard negatives weigh in what is learnt from it, and none is wasted on a picture with one face. Detecting on larger pictures than
-/// it trains on costs little and finds more: docs/experiments.md.
+/// hard negatives weigh in what is learnt from it, and none is wasted on a picture with one face.
 fn cpu() -> RoundConfig {
-    let network = DetectorConfig::of(Architecture::ResNet50HalfFpn);
-    let detector = DetectorConfig { detection: DetectionConfig { scale: 1.2, ..network.detection }, ..network };
     RoundConfig {
         preset: "cpu".to_owned(),
         iterations: 1200,
@@ -108,7 +105,7 @@ fn cpu() -> RoundConfig {
         keep_every: 0,
         workers: 1,
         prefetch: 4,
-        detector,
+        detector: DetectorConfig::of(Architecture::ResNet50HalfFpn),
         sampler: SamplerConfig { batch_per_image: 64, ..SamplerConfig::default() },
         ..paper()
     }
@@ -135,8 +132,7 @@ fn overnight() -> RoundConfig {
 /// The sample's scenes are 320x240 and drawn: a small picture and few steps will do. Background of any overlap below 0.5 is
 /// drawn, torchvision's rule: with so few steps the paper's [0.1, 0.5) leaves plain background unlearnt.
 fn sample() -> RoundConfig {
-    let network = DetectorConfig::of(Architecture::ResNet50HalfFpn);
-    let detector = DetectorConfig { shorter_side: 192, longer_side_cap: 288, ..network };
+    let detector = DetectorConfig { shorter_side: 192, longer_side_cap: 288, ..cpu().detector };
     let sampler = SamplerConfig { bg_iou: (0.0, 0.5), ..SamplerConfig::default() };
     let (evaluate_every, checkpoint_every) = (100, 30);
     RoundConfig {
