@@ -252,7 +252,8 @@ fn every_decision_of_a_stroke_is_listed_and_changed() {
     run_until(&mut window, "its decisions", |window| window.query_all_by_label("Look again").count() == 12);
     press(&mut window, Key::ArrowDown);
     press(&mut window, Key::L);
-    let newest_but_one = project.open_store().unwrap().history(&HistoryQuery::default(), 2).unwrap()[1].record.candidate;
+    let newest_but_one =
+        project.open_store().unwrap().history(&HistoryQuery::default(), 2).unwrap()[1].record.candidate;
     assert!(ids.contains(&newest_but_one));
     wait_for(&mut window, &format!("Crop of candidate {newest_but_one}"));
     press(&mut window, Key::X);

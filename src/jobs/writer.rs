@@ -182,12 +182,7 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
 }
 
 /// What still waits in the groups of `candidates`, in their order, as far as their rows are among `rows`.
-fn waiting_of(
-    store: &Store,
-    candidates: &[CandidateId],
-    rows: &[CandidateRow],
-    by: &Annotator,
-) -> Vec<(GroupId, u32)> {
+fn waiting_of(store: &Store, candidates: &[CandidateId], rows: &[CandidateRow], by: &Annotator) -> Vec<(GroupId, u32)> {
     let mut groups: Vec<GroupId> = Vec::new();
     for row in rows.iter().filter(|row| candidates.len() <= REFRESHED_MAX && candidates.contains(&row.candidate.id)) {
         groups.extend(row.group.filter(|group| !groups.contains(group)));

@@ -178,7 +178,9 @@ impl<Key> ReviewModel<Key> {
     fn waiting_of(&self, groups: &[GroupId]) -> impl Iterator<Item = usize> {
         let waits = move |row: &CandidateRow| {
             let Candidate { kind, verdict, .. } = row.candidate;
-            row.group.is_some_and(|group| groups.binary_search(&group).is_ok()) && verdict.is_none() && kind != FalsePositiveKind::Duplicate
+            row.group.is_some_and(|group| groups.binary_search(&group).is_ok())
+                && verdict.is_none()
+                && kind != FalsePositiveKind::Duplicate
         };
         self.rows.iter().enumerate().filter(move |(_, row)| waits(row)).map(|(index, _)| index)
     }

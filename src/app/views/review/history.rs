@@ -192,8 +192,7 @@ fn row(ui: &mut Ui, step: &HistoryStep, index: usize, is_marked: bool) -> Option
         return Some(ReviewCommand::Revisit(record.candidate));
     }
     let all = || Button::new(format!("All {}", step.candidates)).small();
-    let is_opened =
-        1 < step.candidates && ui.add(all()).on_hover_text("List every decision of this stroke").clicked();
+    let is_opened = 1 < step.candidates && ui.add(all()).on_hover_text("List every decision of this stroke").clicked();
     is_opened.then_some(ReviewCommand::Stroke(index))
 }
 

@@ -56,7 +56,12 @@ fn a_decision_shows_at_once_goes_on_and_counts() {
     let candidates = vec![CandidateId(1)];
     assert_eq!(
         decision,
-        Decision::Verdict { candidates, groups: Vec::new(), verdict: Verdict::Confirmed, reason: Some("animal".to_owned()) }
+        Decision::Verdict {
+            candidates,
+            groups: Vec::new(),
+            verdict: Verdict::Confirmed,
+            reason: Some("animal".to_owned())
+        }
     );
     assert_eq!((model.position(), model.counts.undecided, model.counts.confirmed), (1, 2, 1));
     assert!(model.is_saving());
