@@ -187,6 +187,7 @@ fn speed(store: &Store, rounds: &[RoundRecord]) -> Result<Option<(u32, f64)>, St
     }
     Ok(None)
 }
+
 /// The strokes of the log; of one stroke each decision by itself.
 fn history(store: &Store, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryStep>, StoreError> {
     if query.gesture.is_none() {
