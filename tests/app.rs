@@ -14,7 +14,9 @@ use quarry::domain::{CandidateId, Verdict};
 use quarry::store::{CandidateQuery, HistoryQuery};
 use quarry::store::{Store, VerdictCounts};
 use quarry::workflow::Project;
-use window::{Window, counts, press, press_at_once, run_until, wait_for, wait_for_part, wait_until, window};
+use window::{
+    Window, counts, open_grid, press, press_at_once, run_until, select_all, wait_for, wait_for_part, wait_until, window,
+};
 
 #[test]
 fn without_a_project_the_window_offers_to_open_make_and_try_one() {
@@ -83,11 +85,9 @@ fn the_grid_decides_on_everything_selected_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let project = app_project::make(dir.path(), 4, 1);
     let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for(&mut window, "1 of 12");
-    press(&mut window, Key::G);
+    open_grid(&mut window, 12);
     wait_for(&mut window, "Candidate 1");
-    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
-    window.step();
+    select_all(&mut window);
     press(&mut window, Key::A);
     wait_until(&mut window, "twelve verdicts", || counts(&project).confirmed == 12);
     press(&mut window, Key::Backspace);
@@ -372,10 +372,8 @@ fn an_undo_of_a_large_stroke_keeps_the_place_for_the_keys_behind_it() {
     let project = app_project::make(dir.path(), 30, 1);
     let first = queue(&project)[0];
     let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for(&mut window, "1 of 90");
-    press(&mut window, Key::G);
-    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
-    window.step();
+    open_grid(&mut window, 90);
+    select_all(&mut window);
     press_at_once(&mut window, &[(Key::A, "a"), (Key::Backspace, ""), (Key::X, "x")]);
     let expected = VerdictCounts { undecided: 89, rejected: 1, ..VerdictCounts::default() };
     wait_until(&mut window, "the verdict after the undo", || counts(&project) == expected);

@@ -14,7 +14,7 @@ use quarry::domain::{Cancel, CandidateId, Verdict};
 use quarry::store::{CandidateQuery, HistoryQuery, Store, VerdictCounts};
 use quarry::workflow::Project;
 use quarry::workflow::group::group;
-use window::{Window, counts, press, run_until, wait_for, wait_for_part, wait_until, window};
+use window::{Window, counts, open_grid, press, run_until, select_all, wait_for, wait_for_part, wait_until, window};
 
 fn project(dir: &tempfile::TempDir, images: u32, rounds: u32, filter: &str) -> Project {
     let project = app_project::make(dir.path(), images, rounds);
@@ -88,16 +88,13 @@ fn everything_selected_is_decided_with_all_alike_by_the_group_key() {
     group(&mut store, &exact, &mut |_| {}, &Cancel::new()).unwrap();
     let listed = store.count_candidates(&CandidateQuery::default()).unwrap();
     let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for(&mut window, &format!("1 of {listed}"));
-    press(&mut window, Key::G);
-    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
-    window.step();
+    open_grid(&mut window, listed);
+    select_all(&mut window);
     press(&mut window, Key::A);
     wait_until(&mut window, "those listed", || counts(&project).confirmed == listed);
     press(&mut window, Key::Backspace);
     wait_until(&mut window, "undone", || counts(&project).undecided == 24);
-    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
-    window.step();
+    select_all(&mut window);
     shift(&mut window, Key::A);
     wait_until(&mut window, "all alike", || counts(&project).confirmed == 24);
     press(&mut window, Key::Backspace);
@@ -145,8 +142,7 @@ fn a_filter_that_leaves_few_is_chosen_at_the_end_of_the_grid() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(&dir, 60, 1, "");
     let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for(&mut window, "1 of 180");
-    press(&mut window, Key::G);
+    open_grid(&mut window, 180);
     for _ in 0..60 {
         press(&mut window, Key::ArrowDown);
     }
@@ -240,10 +236,8 @@ fn every_decision_of_a_stroke_is_listed_and_changed() {
     let project = project(&dir, 4, 1, "");
     let ids = queue(&project);
     let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for(&mut window, "1 of 12");
-    press(&mut window, Key::G);
-    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
-    window.step();
+    open_grid(&mut window, 12);
+    select_all(&mut window);
     press(&mut window, Key::A);
     wait_until(&mut window, "the stroke", || counts(&project).confirmed == 12);
     press(&mut window, Key::H);
@@ -382,8 +376,7 @@ fn crops_of_the_grid_are_selected_by_dragging() {
     let project = project(&dir, 4, 1, "");
     let ids = queue(&project);
     let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for(&mut window, "1 of 12");
-    press(&mut window, Key::G);
+    open_grid(&mut window, 12);
     let cell = |k: usize| format!("Candidate {}", ids[k]);
     wait_for(&mut window, &cell(5));
     let places: Vec<_> = [2, 3, 6, 4].iter().map(|k| window.get_by_label(&cell(*k)).rect().center()).collect();

@@ -239,8 +239,7 @@ impl QuarryApp {
         if self.review.layout != Layout::History {
             return;
         }
-        let is_opened = self.review.history.toggle_stroke(index);
-        if is_opened || self.review.history.is_near_start() {
+        if self.review.history.toggle_stroke(index) {
             self.read_beside();
         }
     }

@@ -64,6 +64,18 @@ pub fn press(window: &mut Window, key: Key) {
     window.step();
 }
 
+/// The grid, once the queue lists `count` candidates.
+pub fn open_grid(window: &mut Window, count: u64) {
+    wait_for(window, &format!("1 of {count}"));
+    press(window, Key::G);
+}
+
+/// Selects everything in the grid.
+pub fn select_all(window: &mut Window) {
+    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    window.step();
+}
+
 /// Keys that come between two frames, each with the letter that it writes.
 pub fn press_at_once(window: &mut Window, keys: &[(Key, &str)]) {
     for (key, text) in keys {

@@ -147,14 +147,17 @@ impl<Key> ReviewModel<Key> {
     /// Decides on what [`ReviewModel::decide`] would and on all that waits of those candidates' groups, as one gesture.
     pub fn decide_group(&mut self, verdict: Verdict) -> Option<Decision> {
         let mut targets = self.targets();
-        let mut groups: Vec<GroupId> = targets.iter().filter_map(|i| self.rows[*i].group).collect();
-        groups.sort_unstable();
-        groups.dedup();
-        if groups.is_empty() || self.failure.is_some() {
-            return self.decide(verdict, None);
+        if targets.is_empty() || self.failure.is_some() {
+            return None;
         }
         if self.layout == Layout::Grid && self.all_selected {
             return Some(self.send(Decision::All { alike: true, verdict, reason: None }, &targets, Some(verdict)));
+        }
+        let mut groups: Vec<GroupId> = targets.iter().filter_map(|i| self.rows[*i].group).collect();
+        groups.sort_unstable();
+        groups.dedup();
+        if groups.is_empty() {
+            return self.decide(verdict, None);
         }
         let candidates: Vec<CandidateId> = targets.iter().map(|i| self.rows[*i].candidate.id).collect();
         let chosen: HashSet<usize> = targets.iter().copied().collect();

@@ -44,10 +44,10 @@ impl HistoryModel {
         self.steps.last().map(|step| if is_open { step.entry.seq } else { step.entry.gesture })
     }
 
-    /// Opens the stroke at this step, or goes back to the strokes. Whether its decisions have to be read.
+    /// Opens the stroke at this step, or goes back to the strokes. Whether the list has to be read.
     pub fn toggle_stroke(&mut self, index: usize) -> bool {
         if self.close_stroke() {
-            return false;
+            return self.is_near_start();
         }
         let Some(step) = self.steps.get(index).filter(|step| 1 < step.candidates) else { return false };
         self.stroke = Some(step.entry.gesture);
@@ -66,7 +66,7 @@ impl HistoryModel {
     }
 
     /// Whether the newest page has the marked step: it may be read anew without losing the place.
-    pub fn is_near_start(&self) -> bool {
+    fn is_near_start(&self) -> bool {
         self.at < HISTORY_PAGE / 2
     }
 
@@ -244,10 +244,14 @@ mod tests {
         assert_eq!(history.stroke, Some(8));
         history.extend((20..40).rev().map(|seq| step(8, seq, 1)).collect(), true);
         assert_eq!(history.oldest(), Some(20), "pages of a stroke go by rows");
-        assert!(!history.toggle_stroke(5));
+        assert!(history.toggle_stroke(5), "the newest page may have newer strokes by now");
         assert_eq!((history.steps.len(), history.at, history.stroke, history.oldest()), (2, 1, None, Some(8)));
         history.extend(vec![step(10, 41, 1), step(9, 40, 1), step(8, 20, 20)], true);
         assert_eq!(history.at, 2, "a newer stroke above it");
+        history.extend((0..HISTORY_PAGE as i64).rev().map(|gesture| step(gesture, gesture, 2)).collect(), true);
+        history.step(isize::MAX);
+        assert!(history.toggle_stroke(history.at));
+        assert!(!history.toggle_stroke(0), "reading the newest page would lose the place");
     }
 
     #[test]

@@ -125,8 +125,11 @@ fn everything_that_the_filter_finds_is_decided_in_one_stroke_without_being_loade
     assert!(model.is_all_selected() && !model.must_wait() && !model.wants_more(0));
     model.extend((301..=310).map(row).collect(), false);
     assert!(model.is_selected(CandidateId(305)), "what is loaded later shows as selected too");
-    let all = Decision::All { alike: false, verdict: Verdict::Confirmed, reason: None };
-    assert_eq!(model.decide_group(Verdict::Confirmed), Some(all));
+    let all = |alike| Decision::All { alike, verdict: Verdict::Confirmed, reason: None };
+    assert_eq!(model.decide_group(Verdict::Confirmed), Some(all(true)), "rows that are not loaded may be of groups");
+    model.failed("full".to_owned());
+    model.go_on();
+    assert_eq!(model.decide(Verdict::Confirmed, None), Some(all(false)));
     assert_eq!((model.selected_count(), model.is_all_selected()), (0, false));
     assert!(verdicts(&model).iter().all(|verdict| *verdict == Some(Verdict::Confirmed)));
     model.failed("full".to_owned());
