@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OpenFlags, Row};
 
 use super::StoreError;
 use crate::domain::{FalsePositiveKind, Verdict};
@@ -19,8 +19,11 @@ pub(super) fn mark_changed(c: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Ids from which on two threads read the candidates: fewer are read as fast as a thread starts.
+const HALVED_FROM: i64 = 50_000;
+
 /// A candidate as filters and sorts see it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Entry {
     pub id: i64,
     pub max_iou: f64,
@@ -71,19 +74,20 @@ const DISPUTED: &str = "SELECT candidate_id FROM standing_verdicts WHERE verdict
 
 impl QueueIndex {
     pub fn load(c: &Connection) -> Result<Self, StoreError> {
+        Self::load_halved(c, HALVED_FROM)
+    }
+
+    /// From `halved_from` candidates on a second connection reads one half of them meanwhile.
+    fn load_halved(c: &Connection, halved_from: i64) -> Result<Self, StoreError> {
         // Read before the rows: a change in between is then seen again, never missed.
         let (generation, last_seq, data_version) = (generation(c)?, last_seq(c)?, data_version(c)?);
         let images = load_images(c)?;
-        let mut entries = Vec::new();
         let mut groups = load_groups(c)?;
-        let mut statement = c.prepare(&format!("{ENTRY} ORDER BY id"))?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let entry = entry(row, &images, &groups)?;
+        let entries = load_entries(c, &images, &groups, halved_from)?;
+        for entry in &entries {
             if let Some(group) = groups.get_mut((entry.group as usize).wrapping_sub(1)) {
                 group.members += 1;
             }
-            entries.push(entry);
         }
         let mut statement = c.prepare("SELECT id, number FROM rounds")?;
         let rounds = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
@@ -194,6 +198,53 @@ impl QueueIndex {
     }
 }
 
+/// All candidates by id. Two connections may see two states of the database; whatever was committed between them is read again by the
+/// next [`QueueIndex::sync`], as what is committed between two statements of one is.
+fn load_entries(
+    c: &Connection,
+    images: &[IndexedImage],
+    groups: &[IndexedGroup],
+    halved_from: i64,
+) -> Result<Vec<Entry>, StoreError> {
+    let sql = "SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM candidates";
+    let (first, last): (i64, i64) = c.query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let middle = first + (last - first) / 2;
+    let second = (halved_from <= last - first).then(|| beside(c)).flatten();
+    let Some(second) = second else { return read_entries(c, (first, last), images, groups) };
+    let (lower, upper) = std::thread::scope(|scope| {
+        let upper = scope.spawn(move || read_entries(&second, (middle + 1, last), images, groups));
+        let lower = read_entries(c, (first, middle), images, groups);
+        (lower, upper.join().ok().and_then(Result::ok))
+    });
+    let mut entries = lower?;
+    match upper {
+        Some(upper) => entries.extend(upper),
+        None => entries.extend(read_entries(c, (middle + 1, last), images, groups)?),
+    }
+    Ok(entries)
+}
+
+/// Another connection to the same file; `None` where it has none or it cannot be opened twice.
+fn beside(c: &Connection) -> Option<Connection> {
+    let path = c.path().filter(|path| !path.is_empty())?;
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX).ok()
+}
+
+fn read_entries(
+    c: &Connection,
+    (from, to): (i64, i64),
+    images: &[IndexedImage],
+    groups: &[IndexedGroup],
+) -> Result<Vec<Entry>, StoreError> {
+    let mut statement = c.prepare(&format!("{ENTRY} WHERE id BETWEEN ?1 AND ?2 ORDER BY id"))?;
+    let mut rows = statement.query([from, to])?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        entries.push(entry(row, images, groups)?);
+    }
+    Ok(entries)
+}
+
 fn load_images(c: &Connection) -> Result<Vec<IndexedImage>, StoreError> {
     let mut statement = c.prepare("SELECT id, name, fold FROM images ORDER BY id")?;
     let rows = statement.query_map([], |r| {
@@ -267,4 +318,55 @@ fn last_seq(c: &Connection) -> Result<i64, StoreError> {
 /// Changes when another connection commits.
 fn data_version(c: &Connection) -> Result<i64, StoreError> {
     Ok(c.prepare_cached("PRAGMA data_version")?.query_row([], |r| r.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{CandidateId, GroupId};
+    use crate::geometry::BoundingBox;
+    use crate::store::{NewCandidate, NewDataset, NewImage, Store};
+
+    #[test]
+    fn two_connections_read_what_one_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::create(&dir.path().join("quarry.db")).unwrap();
+        let image = |k: u32| NewImage {
+            name: format!("picture {k}"),
+            path: format!("{k}.png").into(),
+            content_hash: format!("{k:064x}"),
+            width: 40,
+            height: 40,
+            fold: None,
+            faces: Vec::new(),
+        };
+        let images = (0..3).map(image).collect();
+        store
+            .add_dataset(&NewDataset { name: "Few".to_owned(), kind: "folder".to_owned(), root: "/".into(), images })
+            .unwrap();
+        let round = store.start_round("").unwrap().id;
+        let images: Vec<_> = store.images().unwrap().iter().map(|image| image.id).collect();
+        let candidate = |k: usize| NewCandidate {
+            image: images[k % 3],
+            bbox: BoundingBox::from_xywh(k as f64, 1.0, 10.0, 12.0),
+            score: 0.9 - 0.05 * k as f32,
+            max_iou: 0.0,
+            kind: FalsePositiveKind::Background,
+        };
+        store.replace_candidates(round, &(0..11).map(candidate).collect::<Vec<_>>()).unwrap();
+        store.set_groups(&[vec![CandidateId(2), CandidateId(10)]]).unwrap();
+        store.record_verdicts(&[CandidateId(9)], "Ada", Verdict::Rejected, None, 1).unwrap();
+        let whole = QueueIndex::load_halved(&store.connection, i64::MAX).unwrap();
+        let halved = QueueIndex::load_halved(&store.connection, 0).unwrap();
+        assert_eq!(whole.entries.len(), 11);
+        assert_eq!(halved.entries, whole.entries);
+        assert!(beside(&store.connection).is_some(), "it was read by two");
+        assert_eq!(halved.entries[8].verdict, Some(Verdict::Rejected));
+        let members =
+            |index: &QueueIndex| index.groups.iter().map(|group| (GroupId(group.id), group.members)).collect();
+        let expected: Vec<(GroupId, u32)> = vec![(GroupId(1), 2)];
+        assert_eq!((members(&halved), members(&whole)), (expected.clone(), expected));
+        let alone = Connection::open_in_memory().unwrap();
+        assert!(beside(&alone).is_none(), "a database in memory has no second connection");
+    }
 }
