@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# The proof that hard negatives raise the curves: for each seed one round 1, mined, then one round 2 per arm, all arms equally long.
+# The proof that hard negatives raise the curves: for each seed one round 1, mined, then for each arm the rounds 2 to ROUNDS, all arms
+# equally long. The arm `unreviewed` mines each of its rounds before the next; `confirmed` goes on with its review of round 1.
 #
 #   scripts/experiment.sh FDDB BACKGROUND OUT
 #
 # What is done is asked of the projects themselves: the same command continues after any stop, and a round that was cut off goes on
 # from its last checkpoint. The arm `confirmed` waits until at least REVIEWED verdicts were given in OUT/seed-N with
 # `quarry --project OUT/seed-N`; until then the script does everything else and says what it waits for.
-# Settings: SEEDS, ARMS, STEPS (1200 a round), PRECISION (bf16 or f32; by what the processor can), REVIEWED, QUARRY (the binary).
+# Settings: SEEDS, ARMS, ROUNDS (3), STEPS (1200 a round), PRECISION (bf16 or f32; by what the processor can), REVIEWED, QUARRY (the binary).
 set -euo pipefail
 fddb=${1:?the folder of FDDB} background=${2:?a folder of photographs without faces} out=${3:?where the projects go}
-seeds=${SEEDS:-1 2 3} arms=${ARMS:-none unreviewed ohem confirmed} steps=${STEPS:-1200} reviewed=${REVIEWED:-200}
+seeds=${SEEDS:-1 2 3} arms=${ARMS:-none unreviewed ohem confirmed} rounds=${ROUNDS:-3}
+steps=${STEPS:-1200} reviewed=${REVIEWED:-200}
 quarry=${QUARRY:-$(dirname "$0")/../target/release/quarry}
 quarry=$(realpath "$quarry")
 mkdir -p "$out"
@@ -53,36 +55,46 @@ timed() {
     mv "$project.$name.part" "$project.$name.json"
 }
 
-# train PROJECT ROUND: what is trained stays, what was begun goes on, nothing is begun twice.
+# train PROJECT ROUND SETTINGS: what is trained stays, what was begun goes on, nothing is begun twice.
 train() {
     case $(round_field "$1" "$2" "r['state']") in
         trained | mined) ;;
-        '') timed "$1" "round-$2" train --config "$1.toml" ;;
+        '') timed "$1" "round-$2" train --config "$3" ;;
         *) timed "$1" "round-$2" train --resume ;;
     esac
+}
+
+# mine PROJECT ROUND: a round that is mined stays so.
+mine() {
+    [ "$(round_field "$1" "$2" "r['state']")" = mined ] || timed "$1" mine mine
 }
 
 verdicts() {
     round_field "$1" 1 "r['confirmed'] + r['rejected'] + r['missed_faces']"
 }
 
+# later_settings SEED ARM ROUND: another seed in each round: the same pictures in another order, and other sizes and flips.
+later_settings() {
+    local negatives=$2 sampler=random
+    [ "$2" = ohem ] && negatives=none sampler=ohem
+    settings "$(($1 + 100 * ($3 - 1)))" previous "$negatives" "$sampler"
+}
+
 # prepare SEED ARM: a copy of the seed's project after round 1. All arms but `confirmed` are copied before anybody reviews: missed
 # faces and rejected candidates are part of that arm alone.
 prepare() {
-    local from="$out/seed-$1" project="$out/seed-$1-$2" negatives=$2 sampler=random
-    [ "$2" = ohem ] && negatives=none sampler=ohem
+    local from="$out/seed-$1" project="$out/seed-$1-$2"
     # The settings come last: they say that the project is complete.
     if [ ! -e "$project.toml" ]; then
         rm -rf "$project"
         cp -r "$from" "$project"
-        # Another seed than round 1: the same pictures in another order, and other sizes and flips.
-        settings "$(($1 + 100))" previous "$negatives" "$sampler" >"$project.toml"
+        later_settings "$1" "$2" 2 >"$project.toml"
     fi
 }
 
-# round_2 SEED ARM: trains it.
-round_2() {
-    local from="$out/seed-$1"
+# later_rounds SEED ARM: trains rounds 2 to ROUNDS.
+later_rounds() {
+    local from="$out/seed-$1" project="$out/seed-$1-$2"
     if [ "$2" = confirmed ]; then
         if [ "$(verdicts "$from")" -lt "$reviewed" ]; then
             echo "seed $1, confirmed: $(verdicts "$from") of $reviewed verdicts; review with: quarry --project $from"
@@ -90,7 +102,12 @@ round_2() {
         fi
         prepare "$1" confirmed
     fi
-    train "$out/seed-$1-$2" 2
+    train "$project" 2 "$project.toml"
+    for round in $(seq 3 "$rounds"); do
+        [ "$2" = unreviewed ] && mine "$project" $((round - 1))
+        later_settings "$1" "$2" "$round" >"$project.round-$round.toml"
+        train "$project" "$round" "$project.round-$round.toml"
+    done
 }
 
 for seed in $seeds; do
@@ -101,14 +118,14 @@ for seed in $seeds; do
         "$quarry" import folder "$background" --project "$project"
         settings "$seed" backbone none random >"$project.toml"
     fi
-    train "$project" 1
-    [ "$(round_field "$project" 1 "r['state']")" = mined ] || timed "$project" mine mine
+    train "$project" 1 "$project.toml"
+    mine "$project" 1
     for arm in none unreviewed ohem; do
         prepare "$seed" "$arm"
     done
 done
 for seed in $seeds; do
     for arm in $arms; do
-        round_2 "$seed" "$arm"
+        later_rounds "$seed" "$arm"
     done
 done

@@ -14,19 +14,25 @@ import sys
 from pathlib import Path
 
 AT = (10, 30, 100)
-ARMS = {"round 1": "round 1 (shared)", "none": "(a) no hard negatives", "unreviewed": "(b) all candidates",
-        "confirmed": "(c) reviewed", "ohem": "(d) OHEM"}
+ARMS = {"shared": "shared", "none": "(a) no hard negatives", "unreviewed": "(b) all candidates", "confirmed": "(c) reviewed",
+        "ohem": "(d) OHEM"}
+STYLES = dict(zip(ARMS, (":", "-", "--", "-.", (0, (8, 1, 1, 1, 1, 1)))))
 
 
 def reports(out):
-    """{arm: {seed: report}}, in the order of ARMS."""
-    found = {arm: {} for arm in ARMS}
-    for file in sorted(Path(out).glob("seed-*.round-*.json")):
-        match = re.fullmatch(r"seed-(\d+)(?:-(\w+))?\.round-(\d)\.json", file.name)
-        if not match or (match[2] or "round 1") not in found:
-            continue
-        found[match[2] or "round 1"][int(match[1])] = json.loads(file.read_text())
-    return {arm: seeds for arm, seeds in found.items() if seeds}
+    """{(round, arm): {seed: report}}, by round and in the order of ARMS."""
+    found = {}
+    for file in Path(out).glob("seed-*.round-*.json"):
+        match = re.fullmatch(r"seed-(\d+)(?:-(\w+))?\.round-(\d+)\.json", file.name)
+        arm = match and (match[2] or "shared")
+        if arm in ARMS:
+            found.setdefault((int(match[3]), arm), {})[int(match[1])] = json.loads(file.read_text())
+    order = sorted(found, key=lambda key: (key[0], list(ARMS).index(key[1])))
+    return {key: dict(sorted(found[key].items())) for key in order}
+
+
+def label(key):
+    return f"{key[0]}, {ARMS[key[1]]}"
 
 
 def curves_of(seeds, shape):
@@ -48,43 +54,42 @@ def mean_and_spread(values, form=".3f"):
 
 def table(found, shape):
     head = " | ".join(f"discrete @{n} | continuous @{n}" for n in AT)
-    print(f"\n| {shape}s | seeds | {head} | min |\n|---" + "|---" * (2 * len(AT) + 2) + "|")
-    for arm, seeds in found.items():
+    print(f"\n| {shape}s: round, arm | seeds | {head} | min |\n|---" + "|---" * (2 * len(AT) + 2) + "|")
+    for key, seeds in found.items():
         curves = curves_of(seeds, shape)
         cells = []
         for n in AT:
             for values in zip(*(rates(c, n) for c in curves)):
                 cells.append(mean_and_spread(values))
         minutes = statistics.mean(r["seconds"] for r in seeds.values()) / 60
-        print(f"| {ARMS[arm]} | {len(seeds)} | " + " | ".join(cells) + f" | {minutes:.1f} |")
+        print(f"| {label(key)} | {len(seeds)} | " + " | ".join(cells) + f" | {minutes:.1f} |")
 
 
 def gains(found, shape):
-    """How much each arm's rates lie above arm (a)'s of the same seed."""
-    base = found.get("none", {})
-    arms = {arm: sorted(set(seeds) & set(base)) for arm, seeds in found.items() if arm not in ("round 1", "none")}
-    arms = {arm: shared for arm, shared in arms.items() if shared}
-    if not arms:
-        return
+    """How much each arm's rates lie above arm (a)'s of the same round and seed."""
     head = " | ".join(f"discrete @{n} | continuous @{n}" for n in AT)
-    print(f"\n| {shape}s, above (a) | seeds | {head} |\n|---" + "|---" * (2 * len(AT) + 1) + "|")
-    for arm, shared in arms.items():
-        own, others = (curves_of({s: reports[s] for s in shared}, shape) for reports in (found[arm], base))
+    print(f"\n| {shape}s, above (a) of the same round | seeds | {head} |\n|---" + "|---" * (2 * len(AT) + 1) + "|")
+    for (number, arm), seeds in found.items():
+        base = found.get((number, "none"), {})
+        shared = sorted(set(seeds) & set(base))
+        if arm in ("shared", "none") or not shared:
+            continue
+        own, others = (curves_of({s: reports[s] for s in shared}, shape) for reports in (seeds, base))
         cells = []
         for n in AT:
             pairs = zip(*([a - b for a, b in zip(rates(x, n), rates(y, n))] for x, y in zip(own, others)))
             cells.extend(mean_and_spread(values, "+.3f") for values in pairs)
-        print(f"| {ARMS[arm]} | {len(shared)} | " + " | ".join(cells) + " |")
+        print(f"| {label((number, arm))} | {len(shared)} | " + " | ".join(cells) + " |")
 
 
 def sampler(found):
     print("\n| RoIs a round (mean) | foreground | background | forced hard negatives | ignored | RPN: forced | hard negatives known |")
     print("|---|---|---|---|---|---|---|")
-    for arm, seeds in found.items():
-        mean = lambda key: round(statistics.mean(r["sampler"][key] for r in seeds.values()))
+    for key, seeds in found.items():
+        mean = lambda count: round(statistics.mean(r["sampler"][count] for r in seeds.values()))
         known = round(statistics.mean(r["hard_negatives"] for r in seeds.values()))
-        keys = ("foreground", "background", "forced", "ignored", "rpn_forced")
-        print(f"| {ARMS[arm]} | " + " | ".join(str(mean(k)) for k in keys) + f" | {known} |")
+        counts = ("foreground", "background", "forced", "ignored", "rpn_forced")
+        print(f"| {label(key)} | " + " | ".join(str(mean(count)) for count in counts) + f" | {known} |")
 
 
 def figure(found, file):
@@ -93,20 +98,24 @@ def figure(found, file):
     matplotlib.rcParams["svg.hashsalt"] = "quarry"
     import matplotlib.pyplot as plt
     grid = sorted({round(10 ** (i / 20)) for i in range(0, 51)})
-    fig, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharex=True)
-    styles = dict(zip(ARMS, (":", "-", "--", "-.", (0, (6, 1, 1, 1)))))
-    for axis, part, name in ((axes[0], 0, "discrete"), (axes[1], 1, "continuous")):
-        for arm, seeds in found.items():
-            curves = curves_of(seeds, "ellipse")
-            rows = [[rates(c, n)[part] for n in grid] for c in curves]
-            mean = [statistics.mean(v) for v in zip(*rows)]
-            line, = axis.plot(grid, mean, linestyle=styles[arm], label=ARMS[arm])
-            axis.fill_between(grid, [min(v) for v in zip(*rows)], [max(v) for v in zip(*rows)], alpha=0.12, color=line.get_color(), linewidth=0)
-        axis.set_xscale("log")
+    rounds = sorted({number for number, arm in found if arm != "shared"}) or [1]
+    fig, rows = plt.subplots(len(rounds), 2, figsize=(11, 4.5 * len(rounds)), sharex=True, sharey="col", squeeze=False)
+    for number, axes in zip(rounds, rows):
+        shown = {arm: seeds for (n, arm), seeds in found.items() if n == number or arm == "shared"}
+        for axis, part, name in ((axes[0], 0, "discrete"), (axes[1], 1, "continuous")):
+            for arm, seeds in shown.items():
+                values = [[rates(c, n)[part] for n in grid] for c in curves_of(seeds, "ellipse")]
+                mean = [statistics.mean(v) for v in zip(*values)]
+                name_of_line = "round 1" if arm == "shared" else f"round {number}, {ARMS[arm]}"
+                line, = axis.plot(grid, mean, linestyle=STYLES[arm], label=name_of_line)
+                lowest, highest = ([end(v) for v in zip(*values)] for end in (min, max))
+                axis.fill_between(grid, lowest, highest, alpha=0.12, color=line.get_color(), linewidth=0)
+            axis.set_xscale("log")
+            axis.set_ylabel(f"{name} true positive rate")
+            axis.grid(alpha=0.3)
+        axes[0].legend(loc="lower right")
+    for axis in rows[-1]:
         axis.set_xlabel("false positives on fold 8")
-        axis.set_ylabel(f"{name} true positive rate")
-        axis.grid(alpha=0.3)
-    axes[0].legend(loc="lower right")
     fig.tight_layout()
     fig.savefig(file, metadata={"Date": None})
 
