@@ -7,6 +7,7 @@ mod app_project;
 #[path = "support/window.rs"]
 mod window;
 
+use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use quarry::app::command::Screen;
@@ -401,4 +402,24 @@ fn ground_truth_detections_and_box_are_switched_one_by_one() {
         assert_eq!(shown(&window), expected, "{key:?}");
     }
     assert_eq!(counts(&project).undecided, 6);
+}
+
+#[test]
+fn a_name_that_was_typed_counts_when_a_key_leaves_the_screen() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Project, Some(project.dir()));
+    let field = |window: &Window| window.query_by_role_and_label(Role::TextInput, "Annotator").is_some();
+    run_until(&mut window, "the annotator's field", field);
+    window.get_by_role_and_label(Role::TextInput, "Annotator").focus();
+    window.step();
+    window.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    window.get_by_role_and_label(Role::TextInput, "Annotator").type_text("Grace");
+    window.step();
+    window.key_press_modifiers(Modifiers::COMMAND, Key::Num2);
+    wait_for(&mut window, "1 of 6");
+    press(&mut window, Key::A);
+    wait_until(&mut window, "the verdict", || counts(&project).confirmed == 1);
+    let log = project.open_store().unwrap().history(&HistoryQuery::default(), 1).unwrap();
+    assert!(log[0].record.annotator.contains("Grace"), "{}", log[0].record.annotator);
 }

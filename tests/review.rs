@@ -7,6 +7,7 @@ mod app_project;
 #[path = "support/window.rs"]
 mod window;
 
+use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use quarry::app::command::Screen;
@@ -403,4 +404,40 @@ fn crops_of_the_grid_are_selected_by_dragging() {
     let mut expected = ids[2..=4].to_vec();
     expected.sort_unstable();
     assert_eq!(decided, expected, "going back shrinks the selection");
+}
+
+#[test]
+fn verdicts_beyond_the_last_candidate_change_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 1, 1, "");
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 3");
+    for key in [Key::A, Key::A, Key::A, Key::X, Key::X] {
+        press(&mut window, key);
+    }
+    wait_for(&mut window, "End of the list");
+    window.run_steps(5);
+    assert_eq!((counts(&project).confirmed, counts(&project).rejected), (3, 0));
+    press(&mut window, Key::ArrowRight);
+    press(&mut window, Key::X);
+    wait_until(&mut window, "the change of the last", || counts(&project).rejected == 1);
+}
+
+#[test]
+fn the_random_order_samples_what_waits_when_it_is_chosen() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 6, 1, "");
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 18");
+    for _ in 0..8 {
+        press(&mut window, Key::A);
+    }
+    wait_until(&mut window, "eight by score", || counts(&project).confirmed == 8);
+    press(&mut window, Key::Slash);
+    let order = |window: &Window| window.query_by_role_and_label(Role::ComboBox, "Order").is_some();
+    run_until(&mut window, "the order's field", order);
+    window.get_by_role_and_label(Role::ComboBox, "Order").click();
+    wait_for(&mut window, "Random sample");
+    window.get_by_label("Random sample").click();
+    wait_for_part(&mut window, "0 of 10 reviewed");
 }

@@ -9,10 +9,13 @@ use super::command::{Command, FolderPurpose, Screen};
 use super::dialogs::{self, Ask};
 use super::session::Session;
 use super::views::curves::CurvesCommand;
-use super::views::review::{Decision, Layout, Nudge, REASONS, ReviewCommand, ReviewFilter, ShownVerdicts, nudge};
+use super::views::review::{
+    Decision, Layout, Nudge, Order, REASONS, ReviewCommand, ReviewFilter, ShownVerdicts, nudge,
+};
 use super::{QuarryApp, ReviewModel, export};
-use crate::domain::{CandidateId, Verdict};
+use crate::domain::{Annotation, AnnotationSource, CandidateId, Verdict};
 use crate::evaluation::roc_file::ColumnOrder;
+use crate::geometry::Ellipse;
 use crate::jobs::{Annotator, ReadRequest, WriteRequest};
 use crate::store::restore_backup;
 use crate::workflow::Project;
@@ -41,6 +44,7 @@ impl QuarryApp {
     }
 
     fn show_screen(&mut self, screen: Screen) {
+        self.take_typed_annotator();
         self.screen = screen;
         self.help_open = false;
     }
@@ -65,6 +69,14 @@ impl QuarryApp {
             if self.review.filter.blind {
                 self.reread_review();
             }
+        }
+    }
+
+    /// A name that stands in its field counts, also where a key left the screen before the field did.
+    fn take_typed_annotator(&mut self) {
+        let typed = self.start.annotator.trim().to_owned();
+        if self.screen == Screen::Project && typed != self.options.annotator {
+            self.set_annotator(typed);
         }
     }
 
@@ -181,7 +193,10 @@ impl QuarryApp {
                     self.restart_review(None);
                 }
             }
-            Action::MissedFace => self.review.start_adjusting(),
+            Action::MissedFace => {
+                let promoted = self.promoted();
+                self.review.start_adjusting(promoted);
+            }
             Action::Zoom => self.review.zoomed = !self.review.zoomed,
             Action::Filter => self.review.toggle_filter(),
             Action::LessFilter => {
@@ -224,6 +239,15 @@ impl QuarryApp {
         }
     }
 
+    /// The ellipse that the current candidate was promoted with, where it is a missed face.
+    fn promoted(&self) -> Option<Ellipse> {
+        let row = self.review.current().filter(|row| row.candidate.verdict == Some(Verdict::MissedFace))?;
+        let faces = &self.session.as_ref()?.details.get(row)?.ground_truth;
+        let near = |face: &&Annotation| face.shape.bounding_box().iou(&row.candidate.bbox);
+        let promoted = faces.iter().filter(|face| face.source == AnnotationSource::Promoted && 0.0 < near(face));
+        promoted.max_by(|a, b| near(a).total_cmp(&near(b)))?.shape.ellipse()
+    }
+
     fn step_history(&mut self, by: isize) {
         if self.review.history.step(by) {
             self.older_history();
@@ -261,6 +285,8 @@ impl QuarryApp {
 
     fn adjust(&mut self, action: Action) {
         let change = match action {
+            // The ellipse that could not be saved is still there: first the failure is taken note of.
+            Action::Commit if self.review.failure.is_some() => return self.review.go_on(),
             Action::Commit => {
                 let decision = self.review.commit_adjusted();
                 return self.save(decision);
@@ -360,8 +386,12 @@ impl QuarryApp {
     }
 
     pub(super) fn set_filter(&mut self, filter: ReviewFilter) {
+        let begins_sample = filter.order == Order::Random && self.review.filter.order != Order::Random;
         self.review.filter = filter;
         if let Some(session) = &mut self.session {
+            if begins_sample {
+                session.begin_sample();
+            }
             session.write_filter(&self.review.filter);
         }
         self.restart_review(None);

@@ -60,7 +60,7 @@ impl QuarryApp {
             (Ok(WriteReply::Health(damage)), _) => {
                 session.damage = damage;
             }
-            (Ok(WriteReply::Setting), _) => {}
+            (Ok(WriteReply::Setting), _) => session.numbers_wanted = true,
             (Err(reason), Some(Aside::Notes)) => self.say_error(format!("The notes are not saved: {reason}")),
             (Err(reason), Some(Aside::Setting)) => self.say_error(format!("The filter is not kept: {reason}")),
             (Err(reason), Some(Aside::Health)) => self.say_error(reason),
@@ -70,8 +70,14 @@ impl QuarryApp {
 
     fn written(&mut self, written: Written, now_s: f64) {
         let Some(gesture) = written.gesture else {
+            let is_decision = self.review.is_deciding();
             self.review.confirmed(&Saved::default(), now_s);
-            self.say("There is nothing more to take back or to repeat");
+            if is_decision {
+                self.say("Nothing of this was left to decide");
+                self.reread_review();
+            } else {
+                self.say("There is nothing more to take back or to repeat");
+            }
             return;
         };
         let mut images = self.review.images_of_faces(&gesture.candidates, &written.changed);
@@ -133,6 +139,9 @@ impl QuarryApp {
                     self.review.came_back(None);
                     return true;
                 }
+                if let Some(session) = &mut self.session {
+                    session.detail_failed(ticket);
+                }
                 self.rows_are_unread(ticket);
                 self.say_error(format!("The project cannot be read: {reason}"));
                 return true;
@@ -156,7 +165,9 @@ impl QuarryApp {
                     session.reader.ask(ReadRequest::Steps(round));
                 }
                 self.train.set_speed(overview.speed);
-                self.review.counts = overview.counts;
+                if !self.review.filter.blind {
+                    self.review.counts = overview.counts;
+                }
                 session.details.overview = *overview;
                 if self.review.rows().is_empty() && session.page_ticket.is_none() {
                     session.start_query(&self.review.filter, &by, self.review.returning());

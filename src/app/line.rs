@@ -70,11 +70,12 @@ impl QuarryApp {
         match command {
             Command::Key(_) => self.review.must_wait() || self.review.typing_ahead,
             Command::Do(action) => action.scope() != Scope::Everywhere && self.review.must_wait(),
+            // A decision that cannot be saved must not be forgotten with its project.
+            Command::Open(_) | Command::New(_) | Command::Sample { .. } => {
+                self.review.has_line() || self.review.is_saving()
+            }
             // What keys before it were meant for must not change under them.
-            Command::Open(_)
-            | Command::New(_)
-            | Command::Sample { .. }
-            | Command::SetAnnotator(_)
+            Command::SetAnnotator(_)
             | Command::Review(
                 ReviewCommand::SetFilter(_)
                 | ReviewCommand::GoTo(_)
@@ -153,14 +154,16 @@ impl QuarryApp {
         }
     }
 
-    /// A window that is closed while keys stand in line stays until they are done; when one of them fails it stays open to say so.
+    /// A window that is closed while keys stand in line, or a decision is saved, stays until they are done; when one of them fails it
+    /// stays open to say so.
     /// Closing it again closes it at once.
     pub(super) fn hold_close(&mut self, ctx: &Context) {
         let wants_to_close = ctx.input(|input| input.viewport().close_requested());
-        if wants_to_close && self.review.has_line() && !self.is_closing {
+        let is_busy = self.review.has_line() || self.review.is_saving();
+        if wants_to_close && is_busy && !self.is_closing {
             self.is_closing = true;
             ctx.send_viewport_cmd(ViewportCommand::CancelClose);
-        } else if self.is_closing && !self.review.has_line() && !self.review.is_saving() {
+        } else if self.is_closing && !is_busy {
             self.is_closing = false;
             if self.review.failure.is_none() {
                 ctx.send_viewport_cmd(ViewportCommand::Close);

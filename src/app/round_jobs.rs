@@ -182,12 +182,12 @@ impl QuarryApp {
                 self.say_error(reason);
             }
         }
-        if kind == JobKind::Grouping {
-            self.reread_review();
+        if let (JobKind::Round | JobKind::Import, Some(session)) = (kind, &mut self.session) {
+            session.forget_details();
         }
+        self.reread_review();
         if kind == JobKind::Round {
             self.curves.set_running(None);
-            self.reread_review();
             if is_done && std::mem::take(&mut self.review_after_job) {
                 self.screen = Screen::Review;
             }

@@ -74,7 +74,7 @@ pub struct Session {
     /// What each open read request is for; answers to others are out of date.
     pub page_ticket: Option<Ticket>,
     pub count_ticket: Option<Ticket>,
-    detail_tickets: HashMap<Ticket, RoundId>,
+    detail_tickets: HashMap<Ticket, (ImageId, RoundId)>,
     aside: HashMap<Ticket, Aside>,
     cursor: Option<Cursor>,
     has_first_page: bool,
@@ -168,6 +168,13 @@ impl Session {
         }
     }
 
+    /// The random order was chosen: it samples what waits now.
+    pub fn begin_sample(&mut self) {
+        if self.damage.is_none() {
+            self.write_aside(Aside::Setting, WriteRequest::BeginSample);
+        }
+    }
+
     /// Has a backup made if one is due and none is on its way.
     pub fn keep_backups(&mut self) {
         if self.damage.is_none() && self.backups.open_requests() == 0 {
@@ -244,6 +251,7 @@ impl Session {
     /// Asks for the first page of a filter, for the candidate to go back to, and for the count of all.
     pub fn start_query(&mut self, filter: &ReviewFilter, by: &Annotator, back_to: Option<CandidateId>) {
         self.cursor = None;
+        self.forget_failed_details();
         let query = Box::new(self.query(filter, by));
         let first = ReadRequest::Page { query: query.clone(), after: None, limit: FIRST_PAGE };
         self.page_ticket = Some(self.reader.ask(first));
@@ -288,14 +296,32 @@ impl Session {
             }
             if self.details.asked.insert(key) {
                 let ticket = self.reader.ask(ReadRequest::Image { image: key.0, round: key.1 });
-                self.detail_tickets.insert(ticket, key.1);
+                self.detail_tickets.insert(ticket, key);
             }
         }
     }
 
     /// The round that an answered image request was for.
     pub fn detail_round(&mut self, ticket: Ticket) -> Option<RoundId> {
-        self.detail_tickets.remove(&ticket)
+        self.detail_tickets.remove(&ticket).map(|(_, round)| round)
+    }
+
+    /// What is drawn over an image could not be read, if that is what was asked for.
+    pub fn detail_failed(&mut self, ticket: Ticket) {
+        self.detail_tickets.remove(&ticket);
+    }
+
+    /// Lets what could not be read be asked for again.
+    fn forget_failed_details(&mut self) {
+        let open: HashSet<_> = self.detail_tickets.values().copied().collect();
+        self.details.asked.retain(|key| open.contains(key));
+    }
+
+    /// Rounds or annotations are others now: nothing that is drawn over images holds any more, nor what is on its way.
+    pub fn forget_details(&mut self) {
+        self.details.images.clear();
+        self.details.asked.clear();
+        self.detail_tickets.clear();
     }
 
     /// A face was promoted or taken back on this image: what is drawn over it has to be read again.

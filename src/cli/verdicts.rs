@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Context;
 use crate::domain::RoundId;
-use crate::store::{CandidateQuery, Store};
+use crate::store::{CandidateQuery, Store, StoreError};
 use crate::workflow::{Project, verdicts};
 
 #[derive(Debug, clap::Args)]
@@ -41,14 +41,14 @@ enum Action {
 }
 
 pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
-    let mut store = Project::open(&context.project_dir())?.open_store()?;
+    let project = Project::open(&context.project_dir())?;
     match &args.action {
         Action::Export { file } => {
-            let rows = verdicts::export(&store, file)?;
+            let rows = verdicts::export(&readable(&project)?, file)?;
             context.print(&json!({ "rows": rows, "file": file }), || format!("{rows} verdicts in {}", file.display()))
         }
         Action::Merge { file } => {
-            let report = verdicts::merge(&mut store, file)?;
+            let report = verdicts::merge(&mut project.open_store()?, file)?;
             context.print(&report, || {
                 format!(
                     "{} verdicts added, {} known already, {} on candidates that this project does not have: kept until it mines them",
@@ -56,8 +56,20 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
                 )
             })
         }
-        Action::Agreement => agreement(&store, context),
-        Action::Precision { round } => precision(&store, *round, context),
+        Action::Agreement => agreement(&readable(&project)?, context),
+        Action::Precision { round } => precision(&readable(&project)?, *round, context),
+    }
+}
+
+/// What is left of a damaged database can be read: its newest verdicts may be in no backup.
+fn readable(project: &Project) -> anyhow::Result<Store> {
+    match Store::open(&project.database()) {
+        Err(damage @ StoreError::Corrupt { .. }) => {
+            eprintln!("quarry: {damage}");
+            eprintln!("quarry: reading what can be read of it");
+            Ok(Store::open_read_only(&project.database())?)
+        }
+        opened => Ok(opened?),
     }
 }
 

@@ -46,6 +46,8 @@ pub enum WriteRequest {
         round: RoundId,
         notes: String,
     },
+    /// From now on the random order is a sample of what waits now. Answered as a setting.
+    BeginSample,
     /// A text that is kept with the project, by name.
     Setting {
         name: &'static str,
@@ -96,7 +98,7 @@ impl Damage {
 /// The gesture is on the disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
-    /// `None`: there was nothing to undo or redo.
+    /// `None`: there was nothing to undo or redo, or nothing left to decide on.
     pub gesture: Option<Gesture>,
     /// The gesture's candidates and the others of their images, as they stand now. Of a stroke over many nothing, of its undo only
     /// the candidates, of one over very many nothing either.
@@ -149,13 +151,13 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
             for group in groups {
                 candidates.extend(store.undecided_of_group(group, by.only())?);
             }
-            (Some(store.record_verdicts(&candidates, &by.name, verdict, reason.as_deref(), now)?), by)
+            (decide(store, &candidates, &by, verdict, reason.as_deref(), now)?, by)
         }
         WriteRequest::DecideQuery { query, verdict, reason, by } => {
-            let gesture = store.record_verdicts_of(&query, &by.name, verdict, reason.as_deref(), now);
+            let candidates = store.candidate_ids(&query);
             // The reader has the same lists in memory; here they are wanted once.
             store.forget_lists();
-            (Some(gesture?), by)
+            (decide(store, &candidates?, &by, verdict, reason.as_deref(), now)?, by)
         }
         WriteRequest::MissedFace { candidate, shape, by } => {
             (Some(store.record_missed_face(candidate, &by.name, shape, None, now)?), by)
@@ -165,6 +167,10 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
         WriteRequest::Notes { round, notes } => {
             store.set_round_notes(round, &notes)?;
             return Ok(WriteReply::Notes(round));
+        }
+        WriteRequest::BeginSample => {
+            store.begin_sample()?;
+            return Ok(WriteReply::Setting);
         }
         WriteRequest::Setting { name, value } => {
             store.set_setting(name, &value)?;
@@ -179,6 +185,21 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
     let waiting = waiting_of(store, candidates, &changed, &by);
     let changed = changed.into_iter().map(|row| by.sees(row)).collect();
     Ok(WriteReply::Verdict(Box::new(Written { gesture, changed, row, waiting })))
+}
+
+/// `None`: nothing is left to decide on, since the screen was read.
+fn decide(
+    store: &mut Store,
+    candidates: &[CandidateId],
+    by: &Annotator,
+    verdict: Verdict,
+    reason: Option<&str>,
+    now: i64,
+) -> Result<Option<Gesture>, StoreError> {
+    if candidates.is_empty() {
+        return Ok(None);
+    }
+    store.record_verdicts(candidates, &by.name, verdict, reason, now).map(Some)
 }
 
 /// What still waits in the groups of `candidates`, in their order, as far as their rows are among `rows`.
@@ -280,7 +301,7 @@ mod tests {
         let done = written(&mut store, request.clone());
         assert_eq!(done.gesture.map(|gesture| gesture.candidates.len()), Some(90));
         assert_eq!(store.verdict_counts(None).unwrap().confirmed, 90);
-        assert!(write(&mut store, request).is_err(), "it finds nothing any more");
+        assert_eq!(written(&mut store, request).gesture, None, "it finds nothing any more");
         let undone = written(&mut store, WriteRequest::Undo { by });
         assert_eq!(undone.gesture.map(|gesture| gesture.candidates.len()), Some(90));
         assert_eq!(store.verdict_counts(None).unwrap().undecided, 100);
@@ -310,7 +331,8 @@ mod tests {
         let mut store = project(dir.path());
         let ids = store.candidate_ids(&CandidateQuery::default()).unwrap();
         store.set_groups(&[ids[..3].to_vec(), ids[10..14].to_vec()]).unwrap();
-        let (first, second) = (GroupId(1), GroupId(2));
+        // The project's own group was the first.
+        let (first, second) = (GroupId(2), GroupId(3));
         let by = Annotator { name: "Ada".to_owned(), blind: false };
         let decide = |candidates: &[CandidateId], groups: &[GroupId]| WriteRequest::Decide {
             candidates: candidates.to_vec(),

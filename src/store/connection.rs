@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::queue_index::QueueIndex;
+use super::sample::DecidedBefore;
 use super::{StoreError, backup, migrations};
 
 /// `Qry1`: marks the file as a Quarry project.
@@ -25,6 +26,8 @@ pub struct Store {
     pub(super) queue_index: RefCell<Option<QueueIndex>>,
     /// This connection wrote since the queue index was brought up to date.
     pub(super) written: Cell<bool>,
+    /// What the random sample leaves out.
+    pub(super) decided_before: RefCell<DecidedBefore>,
 }
 
 impl Store {
@@ -96,7 +99,13 @@ impl Store {
     }
 
     fn new(connection: Connection, path: &Path) -> Self {
-        Self { connection, path: path.to_owned(), queue_index: RefCell::new(None), written: Cell::new(false) }
+        Self {
+            connection,
+            path: path.to_owned(),
+            queue_index: RefCell::new(None),
+            written: Cell::new(false),
+            decided_before: RefCell::default(),
+        }
     }
 
     fn connect(path: &Path, access: OpenFlags) -> Result<Self, StoreError> {
@@ -120,6 +129,12 @@ impl Store {
         migrations::refuse_newer(&self.connection, &self.path)?;
         let id: i32 = self.connection.pragma_query_value(None, "application_id", |r| r.get(0))?;
         if id != APPLICATION_ID {
+            // A project's database that lost all of its bytes is damaged, not another program's file.
+            let backup = backup::newest_good(&self.path).filter(|_| self.bytes() == 0);
+            if backup.is_some() {
+                let detail = "the file is empty".to_owned();
+                return Err(StoreError::Corrupt { path: self.path.clone(), detail, backup });
+            }
             return Err(StoreError::NotAProject(self.path.clone()));
         }
         if !self.is_large() {
@@ -130,7 +145,11 @@ impl Store {
     }
 
     fn is_large(&self) -> bool {
-        CHECKED_ON_OPEN_BYTES <= std::fs::metadata(&self.path).map_or(0, |m| m.len())
+        CHECKED_ON_OPEN_BYTES <= self.bytes()
+    }
+
+    fn bytes(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |m| m.len())
     }
 
     /// Adds the newest good backup to an error that says the file is damaged, once: finding it reads whole backups.

@@ -1,6 +1,6 @@
 //! Groups of near-duplicate candidates. Must not know how they were found to be alike.
 
-use rusqlite::params;
+use rusqlite::{Transaction, params};
 
 use super::connection::new_uid;
 use super::{Store, StoreError, queue_index};
@@ -15,14 +15,17 @@ const WAITS: &str = "CASE WHEN ?2 IS NULL
 
 impl Store {
     /// Makes these the groups of the project, in one transaction; their order is that of [`Sort::Group`](super::Sort::Group). A candidate
-    /// belongs to one group at most; groups of one are left out.
+    /// belongs to one group at most; groups of one are left out. No id is given twice: what a screen still holds of an older group
+    /// finds nothing, never another group.
     pub fn set_groups(&mut self, groups: &[Vec<CandidateId>]) -> Result<(), StoreError> {
         self.write(|tx| {
+            let mut group = last_group(tx)?;
             tx.execute("UPDATE candidates SET group_id = NULL WHERE group_id IS NOT NULL", [])?;
             tx.execute("DELETE FROM groups", [])?;
             for members in groups.iter().filter(|members| 1 < members.len()) {
-                tx.prepare_cached("INSERT INTO groups (uid) VALUES (?1)")?.execute([new_uid()])?;
-                let group = tx.last_insert_rowid();
+                group += 1;
+                tx.prepare_cached("INSERT INTO groups (id, uid) VALUES (?1, ?2)")?
+                    .execute(params![group, new_uid()])?;
                 for member in members {
                     let sql = "UPDATE candidates SET group_id = ?2 WHERE id = ?1 AND group_id IS NULL";
                     if tx.prepare_cached(sql)?.execute(params![member.0, group])? == 0 {
@@ -31,6 +34,9 @@ impl Store {
                     }
                 }
             }
+            let sql = "INSERT INTO meta (key, value) VALUES ('last_group', ?1)
+                       ON CONFLICT DO UPDATE SET value = excluded.value";
+            tx.execute(sql, [group])?;
             queue_index::mark_changed(tx)
         })
     }
@@ -63,4 +69,11 @@ impl Store {
             Ok(c.prepare_cached(&sql)?.query_row(params![group.0, annotator], |r| r.get(0))?)
         })
     }
+}
+
+/// The highest id that a group ever had.
+fn last_group(tx: &Transaction<'_>) -> Result<i64, StoreError> {
+    let sql = "SELECT max(coalesce((SELECT value FROM meta WHERE key = 'last_group'), 0),
+                          coalesce((SELECT max(id) FROM groups), 0))";
+    Ok(tx.query_row(sql, [], |r| r.get(0))?)
 }

@@ -52,7 +52,9 @@ const SELECT: &str = "SELECT v.seq, v.gesture_id, g.action, v.candidate_id, a.na
 /// What a row of the log has to be for a query: ?1 annotator, ?2 verdict, ?3 part of the name, ?4 words of the search field.
 const MATCHES: &str = "(?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR v.verdict = ?2)
     AND (?3 = '' OR instr(lower(i.name), ?3))
-    AND (?4 = '' OR instr(lower(i.name || ' ' || a.name || ' ' || coalesce(v.verdict, 'undone') || ' ' || coalesce(v.reason, '')), ?4))";
+    AND (?4 = '' OR instr(lower(i.name || ' ' || a.name || ' ' || coalesce(v.reason, '') || ' ' || coalesce(
+        CASE v.verdict WHEN 'confirmed' THEN 'confirmed hard negative' WHEN 'missed_face' THEN 'missed_face missed face'
+                       ELSE v.verdict END, 'undone taken back')), ?4))";
 
 impl Store {
     /// The newest `limit` entries of the log that the query asks for, newest first.

@@ -2,7 +2,7 @@
 
 use super::queue_index::QueueIndex;
 use super::scan::Scan;
-use super::{CandidateQuery, Cursor, Gesture, Page, Sort, Store, StoreError, VerdictFilter, annotators};
+use super::{CandidateQuery, Cursor, Page, Sort, Store, StoreError, VerdictFilter, annotators};
 use crate::domain::{CandidateId, RoundId, Verdict};
 
 /// Which way to step from a candidate in a query's order.
@@ -136,20 +136,6 @@ impl Store {
             });
             counts
         })
-    }
-
-    /// Decides on all that the query finds as one gesture, to undo in one step: what is found when this is called, not what a screen
-    /// has loaded. Finding nothing is an error.
-    pub fn record_verdicts_of(
-        &mut self,
-        query: &CandidateQuery,
-        annotator: &str,
-        verdict: Verdict,
-        reason: Option<&str>,
-        time_ms: i64,
-    ) -> Result<Gesture, StoreError> {
-        let candidates = self.candidate_ids(query)?;
-        self.record_verdicts(&candidates, annotator, verdict, reason, time_ms)
     }
 
     /// Gives the memory back that lists took; the next question reads it again.

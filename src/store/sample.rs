@@ -1,13 +1,20 @@
 //! The random sample: how far the review has come in the fixed shuffle, and what it found. Must not estimate anything from it.
 
-use super::{CandidateQuery, Cursor, Sort, Store, StoreError, VerdictFilter};
+use std::collections::HashSet;
+
+use rusqlite::params;
+
+use super::{CandidateQuery, Cursor, Sort, Store, StoreError, VerdictFilter, annotators};
 use crate::domain::Verdict;
 
-/// The part of a query's candidates that was reviewed in random order without a gap: an unbiased sample of all of them, whatever
-/// else was reviewed in another order.
+/// The setting that holds the log's last row before the sample began.
+const SAMPLE_FROM: &str = "sample_from";
+
+/// The part of a query's candidates that was reviewed in random order without a gap: an unbiased sample of those that waited when the
+/// sample began. What had a verdict then was chosen in another order, and is neither of the sample nor of what it speaks of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RandomSample {
-    /// All candidates of the query, reviewed or not.
+    /// The query's candidates that waited when the sample began, reviewed since or not.
     pub population: u64,
     /// Reviewed without a gap from the start of the random order, skipped ones among them.
     pub sampled: u64,
@@ -15,21 +22,44 @@ pub struct RandomSample {
     pub confirmed: u64,
 }
 
+/// The candidates with a verdict in the first rows of the log, as last asked for: those rows never change.
+#[derive(Debug, Default)]
+pub(super) struct DecidedBefore {
+    from: i64,
+    annotator: Option<i64>,
+    candidates: HashSet<i64>,
+}
+
 impl Store {
-    /// The random sample of a query, whatever its own verdict filter and order say. With an annotator, of what this one decided.
+    /// Begins another random sample: of what waits now.
+    pub fn begin_sample(&mut self) -> Result<(), StoreError> {
+        let last: i64 =
+            self.read(|c| Ok(c.query_row("SELECT coalesce(max(seq), 0) FROM verdicts", [], |r| r.get(0))?))?;
+        self.set_setting(SAMPLE_FROM, &last.to_string())
+    }
+
+    /// The random sample of a query, whatever its own verdict filter and order say. With an annotator, of what this one decided. Before
+    /// the first [`Store::begin_sample`] it is one of all candidates.
     pub fn random_sample(&self, query: &CandidateQuery) -> Result<RandomSample, StoreError> {
+        let from = self.setting(SAMPLE_FROM)?.and_then(|text| text.parse().ok()).unwrap_or(0);
+        self.read_decided_before(from, query.annotator.as_deref())?;
+        let before = self.decided_before.borrow();
         let shuffled =
             CandidateQuery { verdict: VerdictFilter::Any, sort: Sort::Random, descending: false, ..query.clone() };
         self.scan(&shuffled, |scan| {
             let mut gap: Option<Cursor> = None;
             scan.visit_matches(|e, verdict| {
                 let at = scan.cursor(e);
-                if verdict.is_none() && gap.as_ref().is_none_or(|gap| scan.order(&at, gap).is_lt()) {
+                let is_earlier = verdict.is_none() && gap.as_ref().is_none_or(|gap| scan.order(&at, gap).is_lt());
+                if is_earlier && !before.candidates.contains(&e.id) {
                     gap = Some(at);
                 }
             });
             let mut sample = RandomSample::default();
             scan.visit_matches(|e, verdict| {
+                if before.candidates.contains(&e.id) {
+                    return;
+                }
                 sample.population += 1;
                 let at = scan.cursor(e);
                 if gap.as_ref().is_none_or(|gap| scan.order(&at, gap).is_lt()) {
@@ -38,6 +68,26 @@ impl Store {
                 }
             });
             sample
+        })
+    }
+
+    fn read_decided_before(&self, from: i64, annotator: Option<&str>) -> Result<(), StoreError> {
+        self.read(|c| {
+            // Someone without verdicts has no row; no annotator has id 0.
+            let annotator = annotator.map(|name| annotators::find(c, name)).transpose()?.map(|id| id.unwrap_or(0));
+            let mut known = self.decided_before.borrow_mut();
+            if (known.from, known.annotator) == (from, annotator) {
+                return Ok(());
+            }
+            // Of each annotator's rows on a candidate the last one: what was taken back before counts as undecided.
+            let sql = "SELECT DISTINCT candidate_id FROM (
+                           SELECT candidate_id, verdict, max(seq) FROM verdicts
+                           WHERE seq <= ?1 AND (?2 IS NULL OR annotator_id = ?2) GROUP BY candidate_id, annotator_id)
+                       WHERE verdict IS NOT NULL";
+            let mut statement = c.prepare_cached(sql)?;
+            let rows = statement.query_map(params![from, annotator], |r| r.get(0))?;
+            *known = DecidedBefore { from, annotator, candidates: rows.collect::<Result<_, _>>()? };
+            Ok(())
         })
     }
 }

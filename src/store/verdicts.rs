@@ -11,6 +11,7 @@ use super::connection::new_uid;
 use super::gestures::{self, Gesture, GestureAction, Written};
 use super::{Store, StoreError, annotators, standing};
 use crate::domain::{CandidateId, FaceShape, Verdict};
+use crate::geometry::BoundingBox;
 
 /// What an annotator holds on a candidate.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,13 +51,20 @@ impl Store {
         if !b.is_finite() || b.area() <= 0.0 {
             return Err(StoreError::Invalid("a face needs a shape with some area".to_owned()));
         }
+        let sql = "SELECT i.width, i.height FROM candidates c JOIN images i ON i.id = c.image_id WHERE c.id = ?1";
+        let read = |r: &Row<'_>| Ok(BoundingBox::new(0.0, 0.0, r.get(0)?, r.get(1)?));
+        let image = self.read(|c| Ok(c.prepare_cached(sql)?.query_row([candidate.0], read).optional()?))?;
+        if image.is_some_and(|image| b.iou(&image) <= 0.0) {
+            return Err(StoreError::Invalid("the face lies outside its photograph: move it back".to_owned()));
+        }
         let verdict = Verdict::MissedFace;
         let decision = Decision { verdict: Some(verdict), reason: reason.map(str::to_owned), shape: Some(shape) };
         self.decide(&[candidate], annotator, verdict, &decision, time_ms)
     }
 
     /// Takes back the annotator's last decision that still stands: what stood before it is appended again. `None` when there is
-    /// nothing left to undo. There is no limit, and closing the project changes nothing.
+    /// nothing left to undo. There is no limit, and closing the project changes nothing. Candidates on which a newer verdict of the
+    /// same annotator was merged from another copy keep that one.
     pub fn undo(&mut self, annotator: &str, time_ms: i64) -> Result<Option<Gesture>, StoreError> {
         self.write(|tx| {
             let Some(id) = annotators::find(tx, annotator)? else { return Ok(None) };
@@ -64,7 +72,7 @@ impl Store {
             let Some(decision) = stacks.undo else { return Ok(None) };
             let links = (Some(decision), stacks.redo.map(|r| r.undo));
             let gesture = gestures::append(tx, id, GestureAction::Undo, links, time_ms)?;
-            let given = rows_of(tx, decision)?;
+            let given = not_overruled(tx, id, decision, rows_of(tx, decision)?)?;
             let mut before = Vec::with_capacity(given.len());
             for row in &given {
                 before.push((row.candidate, row.replaces.map_or(Ok(Decision::default()), |seq| read(tx, seq))?));
@@ -81,7 +89,10 @@ impl Store {
             let Some(undone) = gestures::stacks(tx, id)?.redo else { return Ok(None) };
             let links = (Some(undone.undo), None);
             let gesture = gestures::append(tx, id, GestureAction::Redo, links, time_ms)?;
-            let given = rows_of(tx, undone.decision)?;
+            // The undo may have left some alone.
+            let undone_on: HashSet<_> = rows_of(tx, undone.undo)?.iter().map(|row| row.candidate).collect();
+            let mut given = not_overruled(tx, id, undone.undo, rows_of(tx, undone.decision)?)?;
+            given.retain(|row| undone_on.contains(&row.candidate));
             let again: Vec<_> = given.iter().map(|row| (row.candidate, row.decision.clone())).collect();
             let candidates = append_all(tx, gesture, again)?;
             Ok(Some(described(gesture, GestureAction::Redo, annotator, &given, candidates)))
@@ -207,6 +218,29 @@ fn rows_of(tx: &Transaction<'_>, gesture: i64) -> Result<Vec<LogRow>, StoreError
         Ok(LogRow { candidate: CandidateId(r.get(0)?), replaces: r.get(1)?, decision: decision(r, 2)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Leaves out the candidates on which the annotator's newest verdict was merged from another copy after `gesture`.
+fn not_overruled(
+    tx: &Transaction<'_>,
+    annotator: i64,
+    gesture: i64,
+    mut rows: Vec<LogRow>,
+) -> Result<Vec<LogRow>, StoreError> {
+    let sql = "SELECT 1 FROM gestures WHERE annotator_id = ?1 AND merged = 1 AND id > ?2 LIMIT 1";
+    if !tx.prepare_cached(sql)?.exists([annotator, gesture])? {
+        return Ok(rows);
+    }
+    let sql = "SELECT g.merged = 1 AND g.id > ?3 FROM verdicts v JOIN gestures g ON g.id = v.gesture_id
+               WHERE v.candidate_id = ?1 AND v.annotator_id = ?2 ORDER BY v.tick DESC, v.uid DESC LIMIT 1";
+    let mut statement = tx.prepare_cached(sql)?;
+    let mut is_overruled = Vec::with_capacity(rows.len());
+    for row in &rows {
+        is_overruled.push(statement.query_row([row.candidate.0, annotator, gesture], |r| r.get::<_, bool>(0))?);
+    }
+    let mut is_overruled = is_overruled.into_iter();
+    rows.retain(|_| !is_overruled.next().unwrap_or(false));
+    Ok(rows)
 }
 
 /// Eight columns from `first` on: verdict, reason, shape, a, b, c, d, e.

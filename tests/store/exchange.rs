@@ -211,3 +211,56 @@ fn precision_counts_only_what_was_reviewed_in_random_order() {
     assert_eq!((graces.sample, graces.estimate), (3, 1.0 / 3.0));
     assert_eq!(precision(&p.store, &of("Ada")).unwrap(), estimate);
 }
+
+#[test]
+fn a_sample_that_begins_later_is_of_what_waited_then() {
+    let mut p = project();
+    let image = p.store.images().unwrap()[3].id;
+    let boxes = (0..40).map(|k| bb(f64::from(k), 9., 60. + f64::from(k), 30.));
+    p.store.replace_candidates(p.round, &boxes.map(|b| candidate(image, b, 0.5)).collect::<Vec<_>>()).unwrap();
+    let random = CandidateQuery {
+        sort: Sort::Random,
+        descending: false,
+        verdict: VerdictFilter::Any,
+        ..CandidateQuery::default()
+    };
+    let order = p.store.candidate_ids(&random).unwrap();
+    // Taken back before the sample began: it waits.
+    p.store.record_verdicts(&order[30..31], "Ada", Verdict::Confirmed, None, 0).unwrap();
+    p.store.undo("Ada", 0).unwrap().unwrap();
+    // The best scored ones, say: hard negatives nearly all, and all over the shuffle.
+    p.store.record_verdicts(&order[..10], "Ada", Verdict::Confirmed, None, 1).unwrap();
+    p.store.record_verdicts(&order[12..30], "Ada", Verdict::Confirmed, None, 2).unwrap();
+    assert_eq!(precision(&p.store, &random).unwrap().sample, 10);
+    p.store.begin_sample().unwrap();
+    assert!(precision(&p.store, &random).unwrap().estimate.is_nan(), "nothing of it says what waits");
+    assert_eq!(p.store.random_sample(&random).unwrap().population, 12);
+    p.store.record_verdicts(&order[10..12], "Ada", Verdict::Rejected, None, 3).unwrap();
+    p.store.record_verdicts(&order[30..32], "Ada", Verdict::Confirmed, None, 4).unwrap();
+    let estimate = precision(&p.store, &random).unwrap();
+    assert_eq!((estimate.sample, estimate.estimate), (4, 0.5));
+    // Of Grace, who had decided on nothing, all of them are.
+    let graces = CandidateQuery { annotator: Some("Grace".to_owned()), ..random.clone() };
+    assert_eq!(p.store.random_sample(&graces).unwrap().population, 40);
+    p.reopen();
+    assert_eq!(p.store.random_sample(&random).unwrap().population, 12, "it goes on after a restart");
+}
+
+#[test]
+fn an_undo_leaves_a_newer_verdict_from_another_copy_alone() {
+    let (mut p, mut copy) = copies();
+    let ids = p.candidates();
+    p.store.record_verdicts(&ids[..3], "Ada", Verdict::Confirmed, None, 10).unwrap();
+    copy.record_verdicts(&ids[1..2], "Ada", Verdict::Rejected, None, 5).unwrap();
+    copy.record_verdicts(&ids[..1], "Ada", Verdict::Rejected, None, 20).unwrap();
+    let file = p.dir.path().join("copy.jsonl");
+    export(&copy, &file).unwrap();
+    merge(&mut p.store, &file).unwrap();
+    let verdict = |p: &Project, k: usize| p.store.candidate(ids[k]).unwrap().verdict;
+    let (yes, no) = (Some(Verdict::Confirmed), Some(Verdict::Rejected));
+    assert_eq!([0, 1, 2].map(|k| verdict(&p, k)), [no, yes, yes], "the copy's is newer on the first alone");
+    assert_eq!(p.store.undo("Ada", 30).unwrap().unwrap().candidates, ids[1..3]);
+    assert_eq!([0, 1, 2].map(|k| verdict(&p, k)), [no, None, None]);
+    assert_eq!(p.store.redo("Ada", 31).unwrap().unwrap().candidates, ids[1..3]);
+    assert_eq!([0, 1, 2].map(|k| verdict(&p, k)), [no, yes, yes]);
+}

@@ -248,18 +248,19 @@ fn all_that_a_query_finds_is_decided_as_one_gesture() {
     // What another connection decides in between is no more what the query finds.
     let mut other = Store::open(&p.path()).unwrap();
     other.record_verdicts(&found[..1], "Grace", Verdict::Rejected, None, 1).unwrap();
-    let gesture = p.store.record_verdicts_of(&query, "Ada", Verdict::Confirmed, Some("clock"), 2).unwrap();
-    assert_eq!(gesture.candidates, found[1..]);
+    let rest = p.store.candidate_ids(&query).unwrap();
+    assert_eq!(rest, found[1..]);
+    let gesture = p.store.record_verdicts(&rest, "Ada", Verdict::Confirmed, Some("clock"), 2).unwrap();
+    assert_eq!(gesture.candidates, rest);
     assert_eq!(p.store.count_candidates(&query).unwrap(), 0);
-    let error = p.store.record_verdicts_of(&query, "Ada", Verdict::Confirmed, None, 3).unwrap_err();
+    let error = p.store.record_verdicts(&[], "Ada", Verdict::Confirmed, None, 3).unwrap_err();
     assert!(error.to_string().contains("needs a candidate"), "{error}");
     p.store.forget_lists();
     let undone = p.store.undo("Ada", 4).unwrap().unwrap();
     assert_eq!(undone.candidates.len(), found.len() - 1);
     assert_eq!(p.store.candidate_ids(&query).unwrap(), found[1..]);
     let own = CandidateQuery { annotator: Some("Ada".to_owned()), ..query.clone() };
-    let gesture = p.store.record_verdicts_of(&own, "Ada", Verdict::Skipped, None, 5).unwrap();
-    assert!(gesture.candidates.contains(&found[0]), "what Grace alone decided waits for Ada");
+    assert!(p.store.candidate_ids(&own).unwrap().contains(&found[0]), "what Grace alone decided waits for Ada");
 }
 
 #[test]
@@ -324,6 +325,20 @@ fn groups_are_listed_and_replaced() {
     p.store.set_groups(&[]).unwrap();
     assert_eq!(p.store.candidate_row(members[0]).unwrap().group, None);
     assert!(p.store.set_groups(&[vec![members[0], members[1]], vec![members[1], members[2]]]).is_err());
+}
+
+#[test]
+fn no_group_gets_the_id_of_an_older_one() {
+    let mut p = busy_project();
+    let ids = p.candidates();
+    let group = |p: &Project, id: CandidateId| p.store.candidate_row(id).unwrap().group;
+    let old = group(&p, ids[0]).unwrap();
+    p.store.set_groups(&[]).unwrap();
+    p.reopen();
+    p.store.set_groups(&[ids[50..53].to_vec()]).unwrap();
+    let new = group(&p, ids[50]).unwrap();
+    assert!(old < new, "{old} {new}");
+    assert!(p.store.undecided_of_group(old, None).unwrap().is_empty(), "a stroke over it decides on nothing");
 }
 
 #[test]

@@ -49,6 +49,9 @@ fn a_damaged_database_names_its_newest_good_backup_and_opens_read_only() {
     let message = error(Store::open(&path)).to_string();
     assert!(message.contains("read only") && message.contains("000001-rolling.db"), "{message}");
     Store::open_read_only(&path).unwrap();
+    std::fs::write(&path, "").unwrap();
+    let StoreError::Corrupt { backup, .. } = error(Store::open(&path)) else { panic!("no bytes are damage too") };
+    assert_eq!(backup.as_deref(), Some(first.as_path()));
     std::fs::copy(&first, &path).unwrap();
     let restored = Store::open(&path).unwrap();
     assert_eq!(restored.verdict_counts(None).unwrap().confirmed, 2);

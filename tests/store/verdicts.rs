@@ -139,6 +139,9 @@ fn the_annotators_own_shape_is_kept_through_undo_and_redo() {
     assert_eq!(promoted(&p, id), [again]);
     let flat = FaceShape::Rectangle(bb(1., 1., 1., 9.));
     assert!(matches!(p.store.record_missed_face(id, ADA, flat, None, 7), Err(StoreError::Invalid(_))));
+    let outside = FaceShape::Rectangle(bb(700., 1., 720., 9.));
+    let error = p.store.record_missed_face(id, ADA, outside, None, 8).unwrap_err();
+    assert!(error.to_string().contains("outside its photograph"), "{error}");
 }
 
 #[test]
@@ -168,6 +171,10 @@ fn history_is_searched_newest_first() {
     assert_eq!(count(HistoryQuery { annotator: Some("Grace".to_owned()), ..HistoryQuery::default() }), 2);
     assert_eq!(count(HistoryQuery { verdict: Some(Verdict::Rejected), ..HistoryQuery::default() }), 1);
     assert_eq!(count(HistoryQuery { image_name: "B/TH".to_owned(), ..HistoryQuery::default() }), 3);
+    // The words that the screen shows, and those of the exports.
+    for (text, found) in [("hard neg", 6), ("confirmed", 6), ("taken back", 1), ("rejected", 1), ("missed face", 0)] {
+        assert_eq!(count(HistoryQuery { text: text.to_owned(), ..HistoryQuery::default() }), found, "{text}");
+    }
     let newest = p.store.history(&HistoryQuery::default(), 1).unwrap();
     assert_eq!((newest[0].action, newest[0].record.verdict), (GestureAction::Undo, None));
     let older = HistoryQuery { before: Some(newest[0].seq), ..HistoryQuery::default() };

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::model::{Layout, ReviewModel};
+use super::model::{Adjusting, Layout, ReviewModel};
 use crate::domain::{Candidate, CandidateId, FaceShape, FalsePositiveKind, GroupId, ImageId, Verdict};
 use crate::store::{CandidateRow, VerdictCounts};
 
@@ -77,6 +77,7 @@ pub(super) struct Pending {
     selected: HashSet<CandidateId>,
     all_selected: bool,
     at: Option<CandidateId>,
+    layout: Layout,
 }
 
 impl<Key> ReviewModel<Key> {
@@ -87,9 +88,15 @@ impl<Key> ReviewModel<Key> {
             Layout::Grid if !self.selected.is_empty() => {
                 (0..self.rows.len()).filter(|i| self.selected.contains(&self.rows[*i].candidate.id)).collect()
             }
-            _ if self.position < self.rows.len() => vec![self.position],
+            _ if self.position < self.rows.len() && !self.past_end => vec![self.position],
             _ => Vec::new(),
         }
+    }
+
+    /// Whether what is on its way gives a verdict, rather than taking one back or repeating it.
+    pub fn is_deciding(&self) -> bool {
+        let is_verdict = |pending: &Pending| !matches!(pending.decision, Decision::Undo | Decision::Redo);
+        self.pending.as_ref().is_some_and(is_verdict)
     }
 
     /// Whether a decision is on its way; until it is confirmed keys have to wait.
@@ -139,7 +146,7 @@ impl<Key> ReviewModel<Key> {
         }
         let reason = reason.map(str::to_owned);
         if self.layout == Layout::Grid && self.all_selected {
-            return Some(self.send(Decision::All { alike: false, verdict, reason }, &targets, Some(verdict)));
+            return Some(self.decide_all(Decision::All { alike: false, verdict, reason }, &targets, verdict));
         }
         Some(self.send(Decision::Verdict { candidates, groups: Vec::new(), verdict, reason }, &targets, Some(verdict)))
     }
@@ -151,7 +158,7 @@ impl<Key> ReviewModel<Key> {
             return None;
         }
         if self.layout == Layout::Grid && self.all_selected {
-            return Some(self.send(Decision::All { alike: true, verdict, reason: None }, &targets, Some(verdict)));
+            return Some(self.decide_all(Decision::All { alike: true, verdict, reason: None }, &targets, verdict));
         }
         let mut groups: Vec<GroupId> = targets.iter().filter_map(|i| self.rows[*i].group).collect();
         groups.sort_unstable();
@@ -164,6 +171,14 @@ impl<Key> ReviewModel<Key> {
         targets.extend(self.waiting_of(&groups).filter(|i| !chosen.contains(i)));
         let decision = Decision::Verdict { candidates, groups, verdict, reason: None };
         Some(self.send(decision, &targets, Some(verdict)))
+    }
+
+    /// Of what is loaded only that shows the verdict which the filter still finds: what was decided since is none of it.
+    fn decide_all(&mut self, decision: Decision, selected: &[usize], verdict: Verdict) -> Decision {
+        let targets: Vec<usize> = selected.iter().copied().filter(|i| self.is_found(&self.rows[*i])).collect();
+        let decision = self.send(decision, &targets, Some(verdict));
+        self.clear_selection();
+        decision
     }
 
     /// Gives the rest of the groups that were decided on last the same verdict. `None` when nothing is on offer.
@@ -213,7 +228,8 @@ impl<Key> ReviewModel<Key> {
         let before = targets.iter().map(|i| (self.rows[*i].candidate.id, self.rows[*i].candidate.verdict)).collect();
         let (selected, at) = (self.selected.clone(), self.current().map(|row| row.candidate.id));
         let all_selected = self.all_selected;
-        self.pending = Some(Pending { decision: decision.clone(), before, selected, all_selected, at });
+        let layout = self.layout;
+        self.pending = Some(Pending { decision: decision.clone(), before, selected, all_selected, at, layout });
         self.offer = None;
         for index in targets {
             self.set_verdict(*index, verdict);
@@ -299,6 +315,11 @@ impl<Key> ReviewModel<Key> {
         (self.selected, self.all_selected, self.seeking) = (pending.selected, pending.all_selected, None);
         if let Some(index) = pending.at.and_then(|at| self.index_of(at)) {
             self.go_to(index);
+        }
+        // What was drawn is not lost: it stands there to be written again.
+        if let Decision::Face { candidate, shape: FaceShape::Ellipse(ellipse) } = pending.decision {
+            self.adjusting = Some(Adjusting { candidate, ellipse, from: pending.layout });
+            self.layout = Layout::Queue;
         }
     }
 

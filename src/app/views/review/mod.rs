@@ -78,6 +78,7 @@ impl ReviewView<'_> {
             Frame::new().fill(theme::BACKGROUND).inner_margin(Margin { left: 16, right: 16, top: 10, bottom: 12 });
         egui::CentralPanel::default().frame(frame).show(ui, |ui| {
             self.failure(ui);
+            self.end_of_list(ui);
             match self.model.layout {
                 Layout::History => return history::show(ui, self),
                 Layout::People => return people::show(ui, self),
@@ -111,9 +112,26 @@ impl ReviewView<'_> {
         ui.add_space(6.0);
     }
 
+    /// Verdicts that were typed ahead of the last candidate must not fall on it: the screen says so instead.
+    fn end_of_list(&mut self, ui: &mut Ui) {
+        if !self.model.is_past_end() || !self.model.layout.shows_candidates() {
+            return;
+        }
+        ui.horizontal(|ui| {
+            ui.label(RichText::new("End of the list").strong().color(theme::GOOD));
+            ui.label("Nothing below waits. Verdict keys do nothing here until you go somewhere.");
+            for action in [Action::NextUndecided, Action::Next, Action::Undo] {
+                self.small(ui, action);
+            }
+        });
+        ui.add_space(6.0);
+    }
+
     fn nothing(&mut self, ui: &mut Ui) {
         ui.add_space(ui.available_height() * 0.3);
         ui.vertical_centered(|ui| {
+            let key = self.keymap.text(Action::Filter);
+            let change_filter = format!("Take a chip away, or press {key} to change the filter.");
             let (title, hint) = match self.model.total {
                 None => ("Looking for candidates…", "One moment."),
                 Some(_) if self.model.counts.undecided == 0 && 0 < self.model.counts_total() => {
@@ -122,7 +140,7 @@ impl ReviewView<'_> {
                 Some(_) if self.model.counts_total() == 0 => {
                     ("No candidates yet", "Train a round; its false positives come here.")
                 }
-                Some(_) => ("Nothing passes the filter", "Take a chip away, or press / to change the filter."),
+                Some(_) => ("Nothing passes the filter", change_filter.as_str()),
             };
             ui.label(RichText::new(title).size(theme::BIG_NUMBER).color(theme::STRONG));
             ui.label(RichText::new(hint).color(theme::WEAK));
@@ -226,7 +244,9 @@ impl ReviewView<'_> {
                 }
             }
             ui.add_space(theme::GAP);
-            let hint = "Drag the handles, or: arrows move, Shift+arrows stretch, Q and E turn.";
+            let moves = [Action::MoveLeft, Action::MoveRight, Action::MoveUp, Action::MoveDown];
+            let keys = moves.map(|action| self.keymap.text(action)).join(" ");
+            let hint = format!("Drag the handles, or move it with {keys}. These change its shape:");
             ui.label(RichText::new(hint).color(theme::WEAK));
         });
         ui.horizontal(|ui| {
@@ -252,7 +272,9 @@ impl ReviewView<'_> {
             ui.spacing_mut().item_spacing.y = 3.0;
             ui.label(RichText::new(format!("{done} decided  ·  {left} left")).color(theme::STRONG));
             ui.add(egui::ProgressBar::new(share).desired_width(190.0).desired_height(5.0).fill(theme::GOOD));
-            ui.label(RichText::new(pace).small().color(theme::WEAK));
+            let by = if pace.is_empty() { String::new() } else { "  ·  ".to_owned() };
+            let text = format!("{}{by}{pace}", self.annotator);
+            ui.label(RichText::new(text).small().color(theme::WEAK)).on_hover_text("Whose verdicts these are");
         });
     }
 }

@@ -8,7 +8,7 @@ use super::deciding::{GroupOffer, Pending};
 use super::filter::{ReviewFilter, ShownVerdicts};
 use super::history::HistoryModel;
 use super::pace::Pace;
-use crate::domain::{CandidateId, FalsePositiveKind};
+use crate::domain::{CandidateId, FalsePositiveKind, Verdict};
 use crate::geometry::Ellipse;
 use crate::mining::GroupConfig;
 use crate::store::{CandidateRow, VerdictCounts};
@@ -60,10 +60,10 @@ impl Default for Drawn {
     }
 }
 
-/// Where the next row that waits is looked for while rows are still to come.
+/// Where the next row is looked for while rows are still to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seeking {
-    /// Below; where none is found one stays.
+    /// Below, after a decision; where none is found that was the last.
     Below,
     /// Below, then from the top on.
     Around,
@@ -96,6 +96,8 @@ pub struct ReviewModel<Key> {
     pub people: Option<People>,
     pub(super) rows: Vec<CandidateRow>,
     pub(super) position: usize,
+    /// The current row was decided on and none came after it: keys decide nothing until one goes somewhere.
+    pub(super) past_end: bool,
     pub(super) selected: HashSet<CandidateId>,
     /// Everything that the filter finds is selected, also what is not loaded.
     pub(super) all_selected: bool,
@@ -136,6 +138,7 @@ impl<Key> Default for ReviewModel<Key> {
             people: None,
             rows: Vec::new(),
             position: 0,
+            past_end: false,
             selected: HashSet::new(),
             all_selected: false,
             seeking: None,
@@ -167,6 +170,11 @@ impl<Key> ReviewModel<Key> {
 
     pub fn current(&self) -> Option<&CandidateRow> {
         self.rows.get(self.position)
+    }
+
+    /// Whether the last row was decided on: what is typed ahead means nothing any more.
+    pub fn is_past_end(&self) -> bool {
+        self.past_end
     }
 
     /// The rows after the current one, for decoding ahead.
@@ -203,7 +211,7 @@ impl<Key> ReviewModel<Key> {
         self.rows.clear();
         self.clear_selection();
         self.brought_in.clear();
-        self.position = 0;
+        (self.position, self.past_end) = (0, false);
         self.complete = false;
         self.total = None;
         self.numbers = None;
@@ -250,13 +258,17 @@ impl<Key> ReviewModel<Key> {
 
     /// Goes on looking in the rows from `new` on.
     fn seek(&mut self, seeking: Seeking, new: usize) {
-        let below = self.waiting_in(new..self.rows.len());
+        let rows = self.rows.len();
         let found = match seeking {
-            Seeking::Around if self.complete => below.or_else(|| self.waiting_in(0..self.rows.len())),
-            Seeking::Around | Seeking::Below => below,
+            Seeking::Around => {
+                let again = || self.waiting_in(0..rows).filter(|_| self.complete);
+                self.waiting_in(new..rows).or_else(again)
+            }
+            Seeking::Below => self.following_in(new..rows),
         };
-        if let Some(index) = found {
-            self.position = index;
+        match found {
+            Some(index) => (self.position, self.past_end) = (index, false),
+            None => self.past_end |= self.complete && seeking == Seeking::Below,
         }
         if found.is_some() || self.complete {
             self.seeking = None;
@@ -264,7 +276,7 @@ impl<Key> ReviewModel<Key> {
     }
 
     pub fn go_to(&mut self, index: usize) {
-        self.seeking = None;
+        (self.seeking, self.past_end) = (None, false);
         self.position = index.min(self.rows.len().saturating_sub(1));
     }
 
@@ -286,12 +298,23 @@ impl<Key> ReviewModel<Key> {
         found.is_some()
     }
 
-    /// Goes to the next row below this one that waits, or else one row on.
+    /// After a decision: goes on to the row that follows. Where none does nobody is to be decided on by the next key.
     pub(super) fn advance(&mut self) {
-        let below = self.waiting_in(self.position + 1..self.rows.len());
-        self.go_to(below.unwrap_or(self.position + 1));
-        if below.is_none() && !self.complete {
-            self.seeking = Some(Seeking::Below);
+        match self.following_in(self.position + 1..self.rows.len()) {
+            Some(index) => self.go_to(index),
+            None if self.complete => self.past_end = true,
+            None => self.seeking = Some(Seeking::Below),
+        }
+    }
+
+    /// Which of these rows follows a decision: in a list of what waits the next that does, in one of everything the next one where none
+    /// does, in one of decided candidates the next.
+    fn following_in(&self, indices: std::ops::Range<usize>) -> Option<usize> {
+        let next = Some(indices.start).filter(|_| !indices.is_empty());
+        match self.filter.verdicts {
+            ShownVerdicts::Undecided => self.waiting_in(indices),
+            ShownVerdicts::All => self.waiting_in(indices).or(next),
+            ShownVerdicts::Decided | ShownVerdicts::Disputed | ShownVerdicts::Only(_) => next,
         }
     }
 
@@ -302,7 +325,26 @@ impl<Key> ReviewModel<Key> {
     /// Whether a row waits for a verdict. A duplicate lies on a face that was promoted since: it does not, unless it was asked for.
     fn is_waiting(&self, row: &CandidateRow) -> bool {
         let is_asked_for = self.filter.kind == Some(FalsePositiveKind::Duplicate);
-        row.candidate.verdict.is_none() && (is_asked_for || row.candidate.kind != FalsePositiveKind::Duplicate)
+        self.verdict_of(row).is_none() && (is_asked_for || row.candidate.kind != FalsePositiveKind::Duplicate)
+    }
+
+    /// The verdict that the filter goes by: that of the annotator whose verdicts it shows, else what counts over all. In a blind review
+    /// the rows hold the own one.
+    fn verdict_of(&self, row: &CandidateRow) -> Option<Verdict> {
+        match self.filter.annotator.as_ref().filter(|_| !self.filter.blind) {
+            Some(name) => row.held.iter().find(|held| held.annotator == *name).map(|held| held.verdict),
+            None => row.candidate.verdict,
+        }
+    }
+
+    /// Whether the filter's condition on verdicts still finds a row, as far as a row can tell.
+    pub(super) fn is_found(&self, row: &CandidateRow) -> bool {
+        match self.filter.verdicts {
+            ShownVerdicts::Undecided => self.is_waiting(row),
+            ShownVerdicts::Decided => self.verdict_of(row).is_some(),
+            ShownVerdicts::Only(verdict) => self.verdict_of(row) == Some(verdict),
+            ShownVerdicts::All | ShownVerdicts::Disputed => true,
+        }
     }
 
     pub fn toggle_selected(&mut self, index: usize) {
@@ -333,16 +375,18 @@ impl<Key> ReviewModel<Key> {
 
     /// The rows that are waited for cannot be read.
     pub fn give_up_waiting(&mut self) {
+        self.past_end |= self.seeking == Some(Seeking::Below);
         (self.loading, self.stalled, self.seeking) = (false, true, None);
     }
 
     /// Breaks off looking for the next row that waits, and with it the keys that stand behind it. `false`: nothing was looked for.
     pub fn break_off(&mut self) -> bool {
-        let is_seeking = self.seeking.take().is_some();
-        if is_seeking {
+        let seeking = self.seeking.take();
+        if seeking.is_some() {
             self.line.clear();
         }
-        is_seeking
+        self.past_end |= seeking == Some(Seeking::Below);
+        seeking.is_some()
     }
 
     /// What Esc does: the filter closes, else the selection ends, else the queue or the grid is shown again.
@@ -394,13 +438,14 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Opens the adjustment of the current candidate as a missed face; not while the queue stands after a failure.
-    pub fn start_adjusting(&mut self) {
-        if !self.layout.shows_candidates() || self.failure.is_some() {
+    /// Opens the adjustment of the current candidate as a missed face, from the ellipse that it was promoted with or from its box; not
+    /// while the queue stands after a failure.
+    pub fn start_adjusting(&mut self, promoted: Option<Ellipse>) {
+        if !self.layout.shows_candidates() || self.failure.is_some() || self.past_end {
             return;
         }
         if let Some(row) = self.current() {
-            let ellipse = adjust::start(&row.candidate.bbox);
+            let ellipse = promoted.unwrap_or_else(|| adjust::start(&row.candidate.bbox));
             self.adjusting = Some(Adjusting { candidate: row.candidate.id, ellipse, from: self.layout });
             self.layout = Layout::Queue;
         }

@@ -99,7 +99,7 @@ fn what_cannot_be_saved_is_taken_back_and_stops_the_queue() {
     assert!(model.failure.as_ref().unwrap().contains("No space left"));
     assert_eq!(model.decide(Verdict::Confirmed, None), None, "the key was meant for the candidate after it");
     assert_eq!((model.decide_group(Verdict::Rejected), model.undo(), model.redo()), (None, None, None));
-    model.start_adjusting();
+    model.start_adjusting(None);
     assert_eq!(model.adjusting, None);
     model.go_on();
     assert!(model.decide(Verdict::Confirmed, None).is_some() && model.failure.is_none());
@@ -180,7 +180,7 @@ fn next_undecided_wraps_around_and_stays_when_all_is_decided() {
 #[test]
 fn a_missed_face_is_written_as_it_was_adjusted() {
     let mut model = model(2);
-    model.start_adjusting();
+    model.start_adjusting(None);
     let ellipse = Ellipse::new(9.0, 4.0, 0.1, 5.0, 5.0);
     model.adjusting.as_mut().unwrap().ellipse = ellipse;
     let decision = model.commit_adjusted().unwrap();
@@ -282,7 +282,7 @@ fn nothing_is_decided_where_no_candidate_is_shown() {
     for layout in [Layout::History, Layout::People] {
         model.toggle_layout(layout);
         assert_eq!(model.decide(Verdict::Confirmed, None), None);
-        model.start_adjusting();
+        model.start_adjusting(None);
         assert_eq!(model.adjusting, None);
         model.toggle_layout(layout);
         assert_eq!(model.layout, Layout::Queue);
@@ -334,7 +334,7 @@ fn a_selection_holds_candidates_not_places() {
 fn after_a_restart_keys_wait_for_the_rows_and_for_the_candidate_to_go_back_to() {
     let mut model = model(3);
     model.go_to(1);
-    model.start_adjusting();
+    model.start_adjusting(None);
     model.restart(Some(CandidateId(2)));
     model.wait('a');
     assert_eq!(model.next_in_line(), None, "no row is there");
@@ -431,8 +431,106 @@ fn a_face_that_was_called_one_before_makes_its_image_be_read_again() {
 fn an_ellipse_that_was_begun_in_the_grid_leads_back_there() {
     let mut model = model(2);
     model.layout = Layout::Grid;
-    model.start_adjusting();
+    model.start_adjusting(None);
     assert_eq!(model.layout, Layout::Queue);
     model.commit_adjusted().unwrap();
     assert_eq!(model.layout, Layout::Grid);
+}
+
+#[test]
+fn verdicts_that_are_typed_ahead_of_the_last_candidate_do_not_fall_on_it() {
+    let mut model = model(2);
+    for id in [1, 2] {
+        model.decide(Verdict::Confirmed, None).unwrap();
+        let done = saved(&model, &[id]);
+        model.confirmed(&done, 0.0);
+    }
+    assert!(model.is_past_end());
+    assert_eq!((model.decide(Verdict::Rejected, None), model.decide_group(Verdict::Rejected)), (None, None));
+    model.start_adjusting(None);
+    assert_eq!(model.adjusting, None);
+    model.step(1);
+    assert!(model.decide(Verdict::Rejected, None).is_some(), "whoever goes there again changes it");
+
+    let mut more = ReviewModel::<char>::default();
+    more.extend(vec![row(1)], false);
+    more.decide(Verdict::Confirmed, None).unwrap();
+    let done = saved(&more, &[1]);
+    more.confirmed(&done, 0.0);
+    more.give_up_waiting();
+    assert!(more.is_past_end(), "the next page cannot be read");
+    more.extend(vec![row(2)], true);
+    assert_eq!(more.decide(Verdict::Rejected, None), None);
+    assert!(more.next_undecided() && !more.is_past_end());
+    assert_eq!(more.current().unwrap().candidate.id, CandidateId(2));
+}
+
+#[test]
+fn in_a_list_of_decided_candidates_a_verdict_goes_one_on_and_loads_no_more_than_that() {
+    let mut model = model(3);
+    model.filter.verdicts = ShownVerdicts::Decided;
+    for row in &mut model.rows {
+        row.candidate.verdict = Some(Verdict::Skipped);
+    }
+    model.complete = false;
+    for _ in 0..3 {
+        assert!(!model.must_wait());
+        model.decide(Verdict::Rejected, None).unwrap();
+        model.confirmed(&Saved::default(), 0.0);
+    }
+    assert!(model.must_wait(), "the next page is to come");
+    let mut next = row(4);
+    next.candidate.verdict = Some(Verdict::Skipped);
+    model.extend(vec![next], false);
+    assert_eq!((model.position(), model.must_wait()), (3, false));
+}
+
+#[test]
+fn what_waits_for_one_annotator_is_next_whatever_others_decided() {
+    let mut model = model(4);
+    model.filter.annotator = Some("Grace".to_owned());
+    let held = |annotator: &str| crate::store::Held {
+        annotator: annotator.to_owned(),
+        verdict: Verdict::Rejected,
+        reason: None,
+    };
+    for (index, annotator) in [(1, "Ada"), (2, "Grace")] {
+        model.rows[index].candidate.verdict = Some(Verdict::Rejected);
+        model.rows[index].held = vec![held(annotator)];
+    }
+    model.decide(Verdict::Confirmed, None).unwrap();
+    assert_eq!(model.position(), 1, "Ada's verdict is not Grace's");
+    model.confirmed(&Saved::default(), 0.0);
+    model.next_undecided();
+    assert_eq!(model.position(), 3);
+}
+
+#[test]
+fn everything_selected_shows_verdicts_only_where_the_filter_still_finds_it() {
+    let mut model = model(3);
+    model.layout = Layout::Grid;
+    model.go_to(1);
+    model.decide(Verdict::Rejected, None).unwrap();
+    let done = saved(&model, &[2]);
+    model.confirmed(&done, 0.0);
+    model.select_all();
+    model.decide(Verdict::Confirmed, None).unwrap();
+    let (yes, no) = (Some(Verdict::Confirmed), Some(Verdict::Rejected));
+    assert_eq!(verdicts(&model), [yes, no, yes]);
+    assert_eq!(model.selected_count(), 0);
+}
+
+#[test]
+fn an_ellipse_that_cannot_be_saved_stays_to_be_written_again() {
+    let mut model = model(2);
+    model.layout = Layout::Grid;
+    model.start_adjusting(Some(Ellipse::new(9.0, 4.0, 0.1, 5.0, 5.0)));
+    let adjusting = model.adjusting.clone();
+    model.commit_adjusted().unwrap();
+    assert_eq!(model.layout, Layout::Grid);
+    model.failed("full".to_owned());
+    assert_eq!((model.adjusting.clone(), model.layout), (adjusting, Layout::Queue));
+    assert_eq!(model.commit_adjusted(), None, "first the failure is taken note of");
+    model.go_on();
+    assert!(model.commit_adjusted().is_some());
 }

@@ -41,7 +41,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     for overlay in overlays(&row, detail, drawn, view.model.adjusting.is_none(), view.model.filter.blind) {
         canvas::paint_overlay(ui.painter(), rect, &fit, &overlay);
     }
-    legend(ui, rect, detail, drawn);
+    legend(ui, rect, detail, drawn, view.model.filter.blind);
     canvas::paint_frame(ui.painter(), rect, theme::BORDER, 1.0);
     if let Some(adjusting) = &view.model.adjusting {
         let ellipse = adjusting.ellipse;
@@ -93,7 +93,7 @@ fn overlays(row: &CandidateRow, detail: &ImageDetail, drawn: Drawn, is_labelled:
     overlays
 }
 
-fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail, drawn: Drawn) {
+fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail, drawn: Drawn, is_blind: bool) {
     let mut entries = Vec::new();
     if drawn.candidate {
         entries.push(("candidate", theme::CANDIDATE));
@@ -102,7 +102,7 @@ fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail, drawn: Drawn) {
     if has(AnnotationSource::Imported) {
         entries.push(("ground truth", theme::ground_truth(AnnotationSource::Imported)));
     }
-    if has(AnnotationSource::Promoted) {
+    if has(AnnotationSource::Promoted) && !is_blind {
         entries.push(("promoted face", theme::ground_truth(AnnotationSource::Promoted)));
     }
     if drawn.detections && 1 < detail.detections.len() {
