@@ -1,6 +1,7 @@
 //! `round.toml` from outside: presets, round trips, errors that name file, line, key and the nearest known key.
 
-use quarry::training::{DOCUMENTED, DOCUMENTED_SECTIONS, PRESETS, RoundConfig, meaning};
+use quarry::domain::HardNegativeSource;
+use quarry::training::{DOCUMENTED, DOCUMENTED_SECTIONS, PRESETS, RoundConfig, ScheduleKind, meaning, names_setting};
 
 fn error_of(text: &str) -> String {
     RoundConfig::from_toml(text, "round.toml").expect_err(text).to_string()
@@ -39,6 +40,53 @@ fn every_preset_is_sound_and_survives_its_file() {
         let fewest = config.iterations / config.checkpoint_every;
         assert!(10 <= fewest, "{name} leaves {fewest} checkpoints");
     }
+}
+
+#[test]
+fn every_schedule_over_every_preset_survives_its_file() {
+    for (name, _) in PRESETS {
+        for (word, kind) in
+            [("step", ScheduleKind::Step), ("cosine", ScheduleKind::Cosine), ("constant", ScheduleKind::Constant)]
+        {
+            let config = RoundConfig::from_toml(&format!("preset = \"{name}\"\nschedule = \"{word}\""), "f").unwrap();
+            config.check().unwrap();
+            let own = RoundConfig::preset(name).unwrap();
+            assert_eq!(own.changed_by(&format!("schedule = \"{word}\""), "f").unwrap(), config);
+            let milestones = if kind == ScheduleKind::Step { own.milestones } else { vec![] };
+            assert_eq!((config.schedule, &config.milestones), (kind, &milestones), "{name} {word}");
+            let text = config.to_toml();
+            assert_eq!(RoundConfig::from_toml(&text, "f").unwrap(), config, "{name} {word}");
+            assert_eq!(RoundConfig::from_stored(&text, "f").unwrap(), config, "{name} {word}");
+        }
+    }
+}
+
+#[test]
+fn milestones_that_an_older_version_stored_beside_a_cosine_mean_nothing() {
+    let config = RoundConfig::from_toml("schedule = \"cosine\"", "f").unwrap();
+    let text = config.to_toml();
+    let old = text.replace("\nmilestones = []", "\nmilestones = [0.7142857142857143]");
+    assert_ne!(old, text);
+    assert_eq!(RoundConfig::from_stored(&old, "f").unwrap(), config);
+    assert!(error_of(&old).contains("`milestones`"));
+    let stale = RoundConfig { schedule: ScheduleKind::Cosine, ..RoundConfig::default() };
+    assert!(stale.check().is_err(), "what a file could not say is refused before it is written");
+}
+
+#[test]
+fn rates_pass_between_rounds_whatever_their_schedules() {
+    let of = |text: &str| RoundConfig::from_toml(text, "f").unwrap();
+    let (paper, late, cosine) = (of(""), of("base_lr = 0.5\nmilestones = [0.9]"), of("schedule = \"cosine\""));
+    let check = |own: &RoundConfig, form: &RoundConfig, milestones: &[f64]| {
+        let config = own.with_rates_of(form);
+        assert_eq!((config.base_lr, config.schedule), (form.base_lr, own.schedule));
+        assert_eq!(config.milestones, milestones);
+        assert!(own.binding_differences(&config).is_empty());
+        assert_eq!(of(&config.to_toml()), config);
+    };
+    check(&paper, &late, &[0.9]);
+    check(&late, &cosine, &[0.9]);
+    check(&cosine, &late, &[]);
 }
 
 #[test]
@@ -108,11 +156,37 @@ fn one_number_stretches_the_schedule() {
     assert_eq!(schedule.milestones, [500]);
     let sample = RoundConfig::from_toml("preset = \"sample\"\niterations = 1400", "round.toml").unwrap().lr_schedule();
     assert_eq!((sample.warmup, sample.milestones), (140, vec![1050]));
-    let every = |text: &str| RoundConfig::from_toml(text, "round.toml").unwrap().checkpoint_every;
-    assert_eq!(every("iterations = 700"), 70, "ten checkpoints are left");
-    assert_eq!(every("iterations = 5"), 1);
-    assert_eq!(every("iterations = 700\ncheckpoint_every = 300"), 300, "who says so gets fewer");
-    assert_eq!(every("iterations = 700000"), 1000);
+    let check = |text: &str, expected: (u64, u64)| {
+        let config = RoundConfig::from_toml(text, "round.toml").unwrap();
+        assert_eq!((config.evaluate_every, config.checkpoint_every), expected, "{text}");
+    };
+    check("", (10_000, 1000));
+    check("iterations = 5000", (714, 71));
+    check("iterations = 5", (1, 1));
+    check("iterations = 700000", (100_000, 10_000));
+    check("iterations = 700\ncheckpoint_every = 300", (100, 300));
+    check("evaluate_every = 0\niterations = 700", (0, 10));
+    check("preset = \"cpu\"\niterations = 70000", (20_416, 4083));
+    check("iterations = 9223372036854775807\nmilestones = []", (1_317_624_576_693_539_401, 131_762_457_669_353_940));
+}
+
+#[test]
+fn iterations_that_go_down_and_up_again_leave_the_intervals_as_they_were() {
+    for (name, _) in PRESETS {
+        let preset = RoundConfig::preset(name).unwrap();
+        let own = RoundConfig { checkpoint_every: 11, ..preset.clone() };
+        let never = RoundConfig { evaluate_every: 0, checkpoint_every: 0, ..preset.clone() };
+        let (mut follows, mut keeps, mut stays) = (preset.clone(), own.clone(), never.clone());
+        for iterations in [preset.iterations / 2, 3, 1, 40, 1_000_000, preset.iterations] {
+            follows.set_iterations(iterations);
+            keeps.set_iterations(iterations);
+            stays.set_iterations(iterations);
+            assert!(0 < follows.evaluate_every && 0 < follows.checkpoint_every, "{name} {iterations}");
+            assert_eq!((keeps.checkpoint_every, stays.evaluate_every, stays.checkpoint_every), (11, 0, 0), "{name}");
+            assert_eq!(keeps.evaluate_every, follows.evaluate_every, "{name}");
+        }
+        assert_eq!((follows, keeps, stays), (preset, own, never));
+    }
 }
 
 #[test]
@@ -122,6 +196,7 @@ fn values_are_laid_over_the_preset() {
     let expected = [
         "base_lr 0.01 -> 1.0",
         "detector.anchors.ratios [1.2, 1.6] -> [1.0, 2.0]",
+        "hard_negatives \"confirmed\" -> \"none\"",
         "sampler.bg_iou [0.1, 0.5] -> [0.0, 0.5]",
         "sampler.kind \"random\" -> \"ohem\"",
     ];
@@ -146,6 +221,10 @@ fn mistakes_are_named_with_line_and_nearest_key() {
     };
     check("seed = 1\nbase_learning = 3\n", &["round.toml:2", "`base_learning`", "`base_lr`"]);
     check("seed = 1\n\n[sampler]\nfg_iuo = 0.6\n", &["round.toml:4", "`sampler.fg_iuo`", "`sampler.fg_iou`"]);
+    check("seed = 1\nfg_iou = 0.6", &["round.toml:2", "`fg_iou`", "did you mean `sampler.fg_iou`"]);
+    check("[sampler]\nbase_lr = 1", &["round.toml:2", "did you mean `base_lr`"]);
+    check("[rpn]\nmin_size = 1", &["round.toml:1", "did you mean `detector.rpn`"]);
+    check("nms_iou = 0.4", &["`detector.detection.nms_iou` or `detector.rpn.nms_iou` or `mining.nms_iou`"]);
     check("\nseed = \"one\"", &["round.toml:2", "`seed`", "an integer", "a string"]);
     check("seed = -4", &["round.toml:1", "`seed`"]);
     check("flip = 1.5", &["round.toml:1", "`flip`", "1.5"]);
@@ -161,6 +240,12 @@ fn mistakes_are_named_with_line_and_nearest_key() {
     check("iterations = 0", &["round.toml:1", "at least 1"]);
     check("momentum = 1.0", &["`momentum`"]);
     check("[sampler]\nrpn_bg_iou = 0.8", &["round.toml:2", "`sampler.rpn_bg_iou`", "rpn_fg_iou"]);
+    for nonsense in ["[nan, 0.5]", "[0.1, nan]", "[nan, nan]", "[0.1, inf]", "[-inf, 0.5]", "[0.5, 0.1]", "[-0.1, 0.5]"]
+    {
+        check(&format!("[sampler]\nbg_iou = {nonsense}"), &["round.toml:2", "`sampler.bg_iou`", "interval of IoU"]);
+    }
+    check("[sampler]\nohem_nms_iou = 1.5", &["round.toml:2", "`sampler.ohem_nms_iou`", "within 0 and 1"]);
+    check("[sampler]\nohem_nms_iou = nan", &["`sampler.ohem_nms_iou`"]);
     check("[sampler]\nrpn_fg_iou = 1.5", &["round.toml:2", "`sampler.rpn_fg_iou`", "within 0 and 1"]);
     check("[sampler]\nrpn_positive_fraction = -1", &["`sampler.rpn_positive_fraction`"]);
     check("[sampler]\nbatch_per_image = 0", &["`sampler.batch_per_image`", "at least 1"]);
@@ -168,6 +253,41 @@ fn mistakes_are_named_with_line_and_nearest_key() {
     check("[mining]\nscore_threshold = 2", &["`mining.score_threshold`"]);
     check("[mining]\nmax_detections = 0", &["`mining.max_detections`"]);
     check("[mining]\nmax_detection = 1", &["`mining.max_detections`"]);
+}
+
+#[test]
+fn numbers_that_a_file_cannot_hold_are_refused_before_it_is_written() {
+    let check = |config: RoundConfig, key: &str| {
+        let message = config.check().unwrap_err().to_string();
+        assert!(message.contains(&format!("`{key}`")) && message.contains("9223372036854775807"), "{message}");
+    };
+    let largest = RoundConfig { seed: i64::MAX as u64, ..RoundConfig::default() };
+    largest.check().unwrap();
+    assert_eq!(RoundConfig::from_toml(&largest.to_toml(), "f").unwrap(), largest);
+    check(RoundConfig { seed: 1 << 63, ..RoundConfig::default() }, "seed");
+    check(RoundConfig { iterations: u64::MAX, ..RoundConfig::default() }, "iterations");
+    check(RoundConfig { keep_every: u64::MAX, ..RoundConfig::default() }, "keep_every");
+}
+
+#[test]
+fn ohem_has_no_hard_negatives_unless_the_file_names_them() {
+    let check = |text: &str, expected: HardNegativeSource| {
+        let config = RoundConfig::from_toml(text, "round.toml").unwrap();
+        assert_eq!(config.hard_negatives, expected, "{text}");
+        assert_eq!(RoundConfig::from_toml(&config.to_toml(), "round.toml").unwrap(), config);
+    };
+    check("", HardNegativeSource::Confirmed);
+    check("sampler.kind = \"ohem\"", HardNegativeSource::None);
+    check("hard_negatives = \"unreviewed\"\n[sampler]\nkind = \"ohem\"", HardNegativeSource::Unreviewed);
+    let ohem = RoundConfig::from_toml("sampler.kind = \"ohem\"\nhard_negatives = \"confirmed\"", "f").unwrap();
+    assert_eq!(ohem.changed_by("seed = 5", "f").unwrap().hard_negatives, HardNegativeSource::Confirmed);
+}
+
+#[test]
+fn a_file_is_asked_which_settings_it_names() {
+    let text = "# hard_negatives = \"none\"\nseed = 1\n[sampler]\nkind = \"ohem\"";
+    assert!(names_setting(text, "seed") && names_setting(text, "sampler.kind"));
+    assert!(!names_setting(text, "hard_negatives") && !names_setting(text, "kind") && !names_setting("= 1", "seed"));
 }
 
 #[test]

@@ -38,11 +38,8 @@ pub fn run(args: &CrossValidateArgs, context: &Context) -> anyhow::Result<()> {
     let project = Project::open(&context.project_dir())?;
     let mut console = Console::new();
     let report = if args.merge.is_empty() {
-        let mut config = args.round.settings()?;
-        if !args.round.names_hard_negatives() {
-            // Nobody reviews between the rounds unless it is asked for.
-            config.hard_negatives = HardNegativeSource::Unreviewed;
-        }
+        // Nobody reviews between the rounds unless it is asked for.
+        let config = args.round.settings_with(HardNegativeSource::Unreviewed)?;
         let folds = args.folds.as_ref().map(|folds| folds.0.clone()).unwrap_or_default();
         let request = CrossValidation { name: args.name.clone(), config, rounds: args.rounds, folds };
         let cancel = cancel_on_ctrl_c();

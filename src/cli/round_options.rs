@@ -8,7 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::detector::SamplerKind;
 use crate::domain::{HardNegativeSource, RoundInit, parse_folds};
-use crate::training::{ConfigError, PRESETS, RoundConfig};
+use crate::training::{ConfigError, LARGEST_WHOLE, PRESETS, RoundConfig, names_setting};
 
 #[derive(Debug, clap::Args)]
 pub struct RoundOptions {
@@ -18,23 +18,23 @@ pub struct RoundOptions {
     /// A round.toml with settings
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
-    /// Which false positives of earlier rounds to train with
+    /// Which false positives of earlier rounds to train with; none where left out with the sampler ohem
     #[arg(long, value_parser = ["confirmed", "unreviewed", "none"])]
     hard_negatives: Option<String>,
-    /// How RoIs are drawn: at random with hard negatives always selected, or those with the highest loss
+    /// How RoIs are drawn: at random with hard negatives always selected, or those with the highest loss, which needs none
     #[arg(long, value_parser = ["random", "ohem"])]
     sampler: Option<String>,
     /// Where the weights start
     #[arg(long, value_parser = ["backbone", "previous"])]
     init: Option<String>,
     /// Steps; the whole schedule stretches or shrinks with them
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=LARGEST_WHOLE))]
     iterations: Option<u64>,
     /// auto, cpu or cuda:0
     #[arg(long)]
     device: Option<String>,
     /// All randomness of a round
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=LARGEST_WHOLE))]
     seed: Option<u64>,
     /// Any single setting as round.toml names it, e.g. base_lr=0.005 or sampler.fg_iou=0.6
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
@@ -62,35 +62,68 @@ pub fn folds(text: &str) -> Result<Folds, String> {
     parse_folds(text).map(Folds)
 }
 
+/// `round.toml` as the user wrote it.
+struct File {
+    name: String,
+    text: String,
+}
+
 impl RoundOptions {
-    /// Whether the user chose hard negatives, by option or in a file.
-    pub fn names_hard_negatives(&self) -> bool {
-        let is_set = self.set.iter().any(|(key, _)| key == "hard_negatives");
-        self.hard_negatives.is_some() || self.config.is_some() || is_set
+    /// The settings, with the preset's hard negatives where nobody chose any; whether they make sense is checked where they are used.
+    pub fn settings(&self) -> anyhow::Result<RoundConfig> {
+        self.settings_or(None)
     }
 
-    /// The settings; whether they make sense is checked where they are used.
-    pub fn settings(&self) -> anyhow::Result<RoundConfig> {
-        let config = match &self.config {
-            Some(file) => RoundConfig::from_toml(&read(file)?, &file.display().to_string())?,
+    /// As [`settings`](Self::settings), with these hard negatives where nobody chose any. OHEM then has none: it finds its own.
+    pub fn settings_with(&self, unnamed: HardNegativeSource) -> anyhow::Result<RoundConfig> {
+        self.settings_or(Some(unnamed))
+    }
+
+    fn settings_or(&self, unnamed: Option<HardNegativeSource>) -> anyhow::Result<RoundConfig> {
+        let file = self.file()?;
+        let config = match &file {
+            Some(file) => RoundConfig::from_toml(&file.text, &file.name)?,
             None => RoundConfig::preset(self.preset.as_deref().unwrap_or(DEFAULT_PRESET))?,
         };
-        Ok(self.with_options(config)?)
+        let mut config = self.with_options(config, file.as_ref())?;
+        if !self.names_hard_negatives(file.as_ref()) {
+            config.hard_negatives = match config.sampler.kind {
+                SamplerKind::Ohem => HardNegativeSource::None,
+                SamplerKind::Random => match unnamed {
+                    Some(source) => source,
+                    None => RoundConfig::preset(&config.preset)?.hard_negatives,
+                },
+            };
+        }
+        Ok(config)
     }
 
     /// The settings of a round that goes on, with those changed that the file or an option names.
     pub fn changed(&self, own: &RoundConfig) -> anyhow::Result<RoundConfig> {
-        let mut config = match &self.config {
-            Some(file) => own.changed_by(&read(file)?, &file.display().to_string())?,
+        let file = self.file()?;
+        let mut config = match &file {
+            Some(file) => own.changed_by(&file.text, &file.name)?,
             None => own.clone(),
         };
         if let Some(preset) = &self.preset {
             config.preset.clone_from(preset);
         }
-        Ok(self.with_options(config)?)
+        Ok(self.with_options(config, file.as_ref())?)
     }
 
-    fn with_options(&self, mut config: RoundConfig) -> Result<RoundConfig, ConfigError> {
+    fn file(&self) -> anyhow::Result<Option<File>> {
+        let Some(path) = &self.config else { return Ok(None) };
+        Ok(Some(File { name: path.display().to_string(), text: read(path)? }))
+    }
+
+    /// Whether the user chose hard negatives, by option or in the file.
+    fn names_hard_negatives(&self, file: Option<&File>) -> bool {
+        let key = "hard_negatives";
+        let is_set = self.set.iter().any(|(set, _)| set == key);
+        self.hard_negatives.is_some() || is_set || file.is_some_and(|file| names_setting(&file.text, key))
+    }
+
+    fn with_options(&self, mut config: RoundConfig, file: Option<&File>) -> Result<RoundConfig, ConfigError> {
         match self.hard_negatives.as_deref() {
             Some("none") => config.hard_negatives = HardNegativeSource::None,
             Some("unreviewed") => config.hard_negatives = HardNegativeSource::Unreviewed,
@@ -107,8 +140,16 @@ impl RoundOptions {
             Some(_) => config.init = RoundInit::Backbone,
             None => {}
         }
-        if let Some(iterations) = self.iterations.filter(|iterations| *iterations != config.iterations) {
+        if let Some(iterations) = self.iterations {
+            let named = |key: &str| file.is_some_and(|file| names_setting(&file.text, key));
+            let (evaluate_every, checkpoint_every) = (config.evaluate_every, config.checkpoint_every);
             config.set_iterations(iterations);
+            if named("evaluate_every") {
+                config.evaluate_every = evaluate_every;
+            }
+            if named("checkpoint_every") {
+                config.checkpoint_every = checkpoint_every;
+            }
         }
         if let Some(device) = &self.device {
             config.device.clone_from(device);
@@ -116,7 +157,10 @@ impl RoundOptions {
         if let Some(seed) = self.seed {
             config.seed = seed;
         }
-        self.set.iter().try_fold(config, |config, (key, value)| with(&config, key, value))
+        // Other settings follow from these two, unless they are named too: so these come first.
+        let (leading, rest): (Vec<_>, Vec<_>) =
+            self.set.iter().partition(|(key, _)| matches!(key.as_str(), "iterations" | "schedule"));
+        leading.into_iter().chain(rest).try_fold(config, |config, (key, value)| with(&config, key, value))
     }
 }
 
@@ -157,26 +201,78 @@ mod tests {
             assert_eq!(keys, [key], "{words:?}");
         };
         assert!(preset.differences(&settings(&[])).is_empty());
-        check(&["--sampler", "ohem"], "sampler.kind");
         check(&["--hard-negatives", "none"], "hard_negatives");
         check(&["--init", "previous"], "init");
-        check(&["--iterations", "7000"], "iterations");
-        let short = settings(&["--iterations", "90"]);
-        assert_eq!((short.iterations, short.checkpoint_every), (90, 9), "ten checkpoints are left");
         check(&["--device", "cpu"], "device");
         check(&["--seed", "9"], "seed");
         check(&["--set", "base_lr=0.5"], "base_lr");
-        check(&["--set", "sampler.kind=ohem"], "sampler.kind");
         check(&["--set", "milestones=[0.2, 0.3]"], "milestones");
         assert_eq!(settings(&["--preset", "paper", "--sampler", "random"]), RoundConfig::preset("paper").unwrap());
     }
 
-    #[test]
-    fn an_option_wins_over_the_file() {
+    /// `round.toml` in a folder of its own.
+    fn file(text: &str) -> (tempfile::TempDir, String) {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("round.toml");
-        std::fs::write(&file, "seed = 4\n[sampler]\nkind = \"ohem\"\n").unwrap();
-        let file = file.to_str().unwrap();
+        std::fs::write(&file, text).unwrap();
+        (dir, file.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn tests_and_checkpoints_follow_the_iterations_unless_they_are_named() {
+        let (_dir, file) = file("preset = \"cpu\"\ncheckpoint_every = 70\n");
+        let check = |words: &[&str], expected: (u64, u64, u64)| {
+            let config = settings(words);
+            assert_eq!((config.iterations, config.evaluate_every, config.checkpoint_every), expected, "{words:?}");
+        };
+        check(&["--iterations", "1200"], (1200, 350, 70));
+        check(&["--iterations", "12000"], (12_000, 3500, 700));
+        check(&["--iterations", "90"], (90, 26, 5));
+        check(&["--iterations", "1"], (1, 1, 1));
+        check(&["--preset", "paper", "--iterations", "5000"], (5000, 714, 71));
+        check(&["--set", "iterations=12000"], (12_000, 3500, 700));
+        check(&["--set", "evaluate_every=0", "--iterations", "12000"], (12_000, 0, 700));
+        check(&["--set", "evaluate_every=5", "--set", "iterations=12000"], (12_000, 5, 700));
+        check(&["--config", &file, "--iterations", "12000"], (12_000, 3500, 70));
+    }
+
+    #[test]
+    fn ohem_has_no_hard_negatives_unless_they_are_named() {
+        use HardNegativeSource::{Confirmed, None, Unreviewed};
+        let (_plain, plain) = file("seed = 4\n");
+        let (_naming, naming) = file("hard_negatives = \"confirmed\"\n");
+        let (_ohem, ohem) = file("[sampler]\nkind = \"ohem\"\n");
+        // `train`, then `cross-validate`.
+        let check = |words: &[&str], train: HardNegativeSource, cross_validate: HardNegativeSource| {
+            let options = Words::parse_from(std::iter::once(&"x").chain(words)).round;
+            let found = (options.settings().unwrap(), options.settings_with(Unreviewed).unwrap());
+            assert_eq!((found.0.hard_negatives, found.1.hard_negatives), (train, cross_validate), "{words:?}");
+        };
+        check(&[], Confirmed, Unreviewed);
+        check(&["--config", &plain], Confirmed, Unreviewed);
+        check(&["--config", &naming], Confirmed, Confirmed);
+        check(&["--set", "hard_negatives=confirmed"], Confirmed, Confirmed);
+        check(&["--sampler", "ohem"], None, None);
+        check(&["--set", "sampler.kind=ohem"], None, None);
+        check(&["--config", &ohem], None, None);
+        check(&["--config", &ohem, "--sampler", "random"], Confirmed, Unreviewed);
+        check(&["--config", &naming, "--sampler", "ohem"], Confirmed, Confirmed);
+        check(&["--sampler", "ohem", "--hard-negatives", "unreviewed"], Unreviewed, Unreviewed);
+    }
+
+    #[test]
+    fn milestones_beside_another_schedule_are_refused_in_either_order() {
+        let check = |words: &[&str], is_sound: bool| assert_eq!(settings(words).check().is_ok(), is_sound, "{words:?}");
+        check(&["--preset", "paper", "--set", "schedule=cosine"], true);
+        check(&["--preset", "paper", "--set", "schedule=cosine", "--set", "milestones=[0.5]"], false);
+        check(&["--preset", "paper", "--set", "milestones=[0.5]", "--set", "schedule=cosine"], false);
+        check(&["--set", "milestones=[0.5]", "--set", "schedule=step"], true);
+    }
+
+    #[test]
+    fn an_option_wins_over_the_file() {
+        let (_dir, file) = file("seed = 4\n[sampler]\nkind = \"ohem\"\n");
+        let file = file.as_str();
         assert_eq!(settings(&["--config", file]).sampler.kind, SamplerKind::Ohem);
         let config = settings(&["--config", file, "--sampler", "random"]);
         assert_eq!((config.sampler.kind, config.seed), (SamplerKind::Random, 4));
@@ -184,9 +280,7 @@ mod tests {
 
     #[test]
     fn a_round_that_goes_on_keeps_what_is_not_named() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("round.toml");
-        std::fs::write(&file, "preset = \"cpu\"\nbase_lr = 0.5\n").unwrap();
+        let (_dir, file) = file("preset = \"cpu\"\nbase_lr = 0.5\n");
         let own = RoundConfig { seed: 7, test_folds: vec![3], ..RoundConfig::preset("cpu").unwrap() };
         let check = |words: &[&str], expected: &[&str]| {
             let asked = Words::parse_from(std::iter::once(&"x").chain(words)).round.changed(&own).unwrap();
@@ -194,7 +288,8 @@ mod tests {
             assert_eq!(keys, expected, "{words:?}");
         };
         check(&[], &[]);
-        check(&["--config", file.to_str().unwrap()], &["base_lr"]);
+        check(&["--config", &file], &["base_lr"]);
+        check(&["--sampler", "ohem"], &["sampler.kind"]);
         check(&["--device", "cpu", "--set", "clip_norm=1"], &["clip_norm", "device"]);
         check(&["--preset", "paper"], &["preset"]);
         check(&["--seed", "9"], &["seed"]);
@@ -208,6 +303,8 @@ mod tests {
         };
         check(&["--preset", "papper"], "paper");
         check(&["--iterations", "0"], "1..");
+        check(&["--seed", "18446744073709551615"], "9223372036854775807");
+        check(&["--iterations", "9223372036854775808"], "9223372036854775807");
         check(&["--set", "base_lr"], "KEY=VALUE");
         let unknown = Words::parse_from(["x", "--set", "base_rl=1"]).round.settings().unwrap_err().to_string();
         assert!(unknown.contains("`base_lr`"), "{unknown}");

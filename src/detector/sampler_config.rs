@@ -9,7 +9,7 @@ pub enum SamplerKind {
     /// Fast R-CNN's: at random, with hard negatives always selected.
     #[default]
     Random,
-    /// Shrivastava et al. 2016: those with the highest loss, after NMS with IoU 0.7.
+    /// Shrivastava et al. 2016: those with the highest loss, after NMS (`ohem_nms_iou`).
     Ohem,
 }
 
@@ -27,6 +27,8 @@ pub struct SamplerConfig {
     /// A RoI is background if its largest IoU is at least the first and below the second. In a picture without faces, and
     /// for hard negatives, the first does not count.
     pub bg_iou: (f64, f64),
+    /// OHEM leaves out RoIs that overlap one of higher loss by more than this (Shrivastava et al. 2016, section 4); unused at random.
+    pub ohem_nms_iou: f64,
     /// Anchors of each image in the RPN's mini-batch.
     pub rpn_batch_per_image: usize,
     pub rpn_positive_fraction: f64,
@@ -44,6 +46,7 @@ impl Default for SamplerConfig {
             positive_fraction: 0.25,
             fg_iou: 0.5,
             bg_iou: (0.1, 0.5),
+            ohem_nms_iou: 0.7,
             rpn_batch_per_image: 256,
             rpn_positive_fraction: 0.5,
             rpn_fg_iou: 0.7,
@@ -55,20 +58,20 @@ impl Default for SamplerConfig {
 /// What a step's mini-batches held, summed over its images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SamplerCounts {
-    pub foreground: u32,
+    pub foreground: u64,
     /// All background RoIs, with the forced ones.
-    pub background: u32,
+    pub background: u64,
     /// Hard negatives selected as background RoIs.
-    pub forced: u32,
-    /// Proposals left out for lying on an ignored region.
-    pub ignored: u32,
-    pub rpn_foreground: u32,
+    pub forced: u64,
+    /// RoIs on an ignored region, which are not learnt; a face's RoI there is, and does not count.
+    pub ignored: u64,
+    pub rpn_foreground: u64,
     /// All background anchors, with the forced ones.
-    pub rpn_background: u32,
+    pub rpn_background: u64,
     /// Background anchors on a hard negative.
-    pub rpn_forced: u32,
-    /// Anchors left out for lying on an ignored region.
-    pub rpn_ignored: u32,
+    pub rpn_forced: u64,
+    /// Anchors on an ignored region, which are not learnt; a face's anchor there is, and does not count.
+    pub rpn_ignored: u64,
 }
 
 impl std::ops::AddAssign for SamplerCounts {

@@ -70,8 +70,8 @@ pub(super) const FREE_SETTINGS: [&str; 6] =
 pub(super) const RATE_SETTINGS: [&str; 7] =
     ["base_lr", "lr_factor", "milestones", "warmup", "warmup_factor", "clip_norm", "max_loss"];
 
-/// Checkpoints that a round leaves at least, where nobody says how many.
-const FEWEST_CHECKPOINTS: u64 = 10;
+/// The largest whole number that TOML, and so `round.toml`, can hold.
+pub(crate) const LARGEST_WHOLE: u64 = i64::MAX as u64;
 
 impl Default for RoundConfig {
     /// The paper's.
@@ -95,19 +95,36 @@ impl RoundConfig {
         }
     }
 
-    /// Stretches or shrinks the round, which still leaves some checkpoints.
+    /// Stretches or shrinks the round: tests and checkpoints follow, as long as they are as often as the preset has them.
     pub fn set_iterations(&mut self, iterations: u64) {
+        (self.evaluate_every, self.checkpoint_every) = self.intervals_at(iterations);
         self.iterations = iterations;
-        self.checkpoint_every = self.checkpoint_every.min((iterations / FEWEST_CHECKPOINTS).max(1));
     }
 
-    /// These settings with the rates of `other`: what a stopped round may go on with.
+    /// `evaluate_every` and `checkpoint_every` for so many iterations. Reckoned from the preset's, so that going back and forth ends
+    /// where it began; an interval that somebody chose otherwise stays.
+    pub(super) fn intervals_at(&self, iterations: u64) -> (u64, u64) {
+        let preset = Self::preset(&self.preset).unwrap_or_else(|_| self.clone());
+        let follow = |own: u64, of_preset: u64| {
+            let at = |iterations| stretched(of_preset, preset.iterations, iterations);
+            if own == at(self.iterations) { at(iterations) } else { own }
+        };
+        (follow(self.evaluate_every, preset.evaluate_every), follow(self.checkpoint_every, preset.checkpoint_every))
+    }
+
+    /// These settings with the rates of `other`: what a stopped round may go on with. Milestones belong to `schedule = "step"`: they
+    /// pass between two such rounds only.
     #[must_use]
     pub fn with_rates_of(&self, other: &Self) -> Self {
+        let milestones = match (self.schedule, other.schedule) {
+            (ScheduleKind::Step, ScheduleKind::Step) => other.milestones.clone(),
+            (ScheduleKind::Step, _) => self.milestones.clone(),
+            _ => Vec::new(),
+        };
         Self {
             base_lr: other.base_lr,
             lr_factor: other.lr_factor,
-            milestones: other.milestones.clone(),
+            milestones,
             warmup: other.warmup,
             warmup_factor: other.warmup_factor,
             clip_norm: other.clip_norm,
@@ -138,12 +155,29 @@ impl RoundConfig {
     }
 
     pub(super) fn check_with(&self, lines: &KeyLines) -> Result<(), ConfigError> {
+        self.check_whole_numbers(lines)?;
         self.check_data(lines)?;
         self.check_schedule(lines)?;
         self.check_optimiser(lines)?;
         self.check_sampler(lines)?;
         check_mining(lines, &self.mining)?;
         self.detector.validate().map_err(|error| lines.error("detector", error.to_string()))
+    }
+
+    fn check_whole_numbers(&self, lines: &KeyLines) -> Result<(), ConfigError> {
+        let numbers = [
+            ("seed", self.seed),
+            ("iterations", self.iterations),
+            ("evaluate_every", self.evaluate_every),
+            ("checkpoint_every", self.checkpoint_every),
+            ("keep_every", self.keep_every),
+        ];
+        match numbers.into_iter().find(|(_, value)| LARGEST_WHOLE < *value) {
+            Some((key, value)) => {
+                Err(lines.error(key, format!("{value} is above {LARGEST_WHOLE}, the largest that can be kept")))
+            }
+            None => Ok(()),
+        }
     }
 
     fn check_data(&self, lines: &KeyLines) -> Result<(), ConfigError> {
@@ -186,7 +220,7 @@ impl RoundConfig {
         if self.schedule == ScheduleKind::Step && self.milestones.first().is_some_and(|&first| first < self.warmup) {
             return Err(lines.error("warmup", "the warm-up lasts beyond the first of the `milestones`"));
         }
-        if self.schedule != ScheduleKind::Step && lines.contains("milestones") && !self.milestones.is_empty() {
+        if self.schedule != ScheduleKind::Step && !self.milestones.is_empty() {
             return Err(lines.error("milestones", "only `schedule = \"step\"` has milestones"));
         }
         Ok(())
@@ -213,7 +247,7 @@ impl RoundConfig {
         within(lines, "sampler.positive_fraction", sampler.positive_fraction, 0.0, 1.0)?;
         within(lines, "sampler.fg_iou", sampler.fg_iou, 0.0, 1.0)?;
         let (low, high) = sampler.bg_iou;
-        if low > high || low < 0.0 {
+        if !(0.0..=1.0).contains(&low) || !(low..=1.0).contains(&high) {
             return Err(lines.error("sampler.bg_iou", format!("[{low}, {high}] is not an interval of IoU")));
         }
         if sampler.fg_iou < high {
@@ -222,6 +256,7 @@ impl RoundConfig {
         }
         at_least_one(lines, "sampler.batch_per_image", sampler.batch_per_image as u64)?;
         at_least_one(lines, "sampler.rpn_batch_per_image", sampler.rpn_batch_per_image as u64)?;
+        within(lines, "sampler.ohem_nms_iou", sampler.ohem_nms_iou, 0.0, 1.0)?;
         within(lines, "sampler.rpn_positive_fraction", sampler.rpn_positive_fraction, 0.0, 1.0)?;
         within(lines, "sampler.rpn_fg_iou", sampler.rpn_fg_iou, 0.0, 1.0)?;
         within(lines, "sampler.rpn_bg_iou", sampler.rpn_bg_iou, 0.0, 1.0)?;
@@ -232,6 +267,15 @@ impl RoundConfig {
         }
         Ok(())
     }
+}
+
+/// Steps between two of something that happens every `every` steps of a round of `of`, in a round of `iterations`; 0 is never.
+fn stretched(every: u64, of: u64, iterations: u64) -> u64 {
+    if every == 0 {
+        return 0;
+    }
+    let steps = u128::from(every) * u128::from(iterations) / u128::from(of.max(1));
+    u64::try_from(steps).unwrap_or(u64::MAX).max(1)
 }
 
 fn check_mining(lines: &KeyLines, mining: &DetectionConfig) -> Result<(), ConfigError> {

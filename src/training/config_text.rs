@@ -9,7 +9,9 @@ use toml::{Table, Value};
 use super::config::{FREE_SETTINGS, RATE_SETTINGS, RoundConfig};
 use super::nested_keys::DOCUMENTED_SECTIONS;
 use super::overlay::{self, ConfigError, KeyLines};
-use crate::detector::DetectorConfig;
+use super::schedule::ScheduleKind;
+use crate::detector::{DetectorConfig, SamplerKind};
+use crate::domain::HardNegativeSource;
 
 /// Every key of the top of `round.toml` in its written order, with what it means.
 pub const DOCUMENTED: &[(&str, &str)] = &[
@@ -24,7 +26,8 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ("train_folds", "Folds to train on; empty: all but the test folds. Images without a fold always take part."),
     (
         "hard_negatives",
-        "Of earlier rounds: none, unreviewed (the paper's: all that nobody rejected) or confirmed (by an annotator).",
+        "Of earlier rounds: none, unreviewed (the paper's: all that nobody rejected) or confirmed (by an annotator). Left out, none where \
+         `sampler.kind` is ohem.",
     ),
     ("init", "Where the weights start: backbone (the paper's: the pretrained one) or previous (the last round's)."),
     ("flip", "Chance that an image is mirrored."),
@@ -34,13 +37,14 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ),
     (
         "iterations",
-        "Steps of the optimiser. Milestones and warm-up are fractions of it: this one number stretches everything.",
+        "Steps of the optimiser. Milestones and warm-up are fractions of it, and what happens every so many steps follows where it is \
+         left out: this one number stretches everything.",
     ),
     ("batch_images", "Images in a mini-batch."),
     ("accumulate", "Mini-batches whose gradients are averaged for one step."),
     ("base_lr", "Learning rate of SGD before the first milestone."),
     ("schedule", "step (the paper's), cosine or constant."),
-    ("milestones", "Where the rate drops, as fractions of the iterations (the paper's: after 50k of 70k)."),
+    ("milestones", "Where the rate of step drops, as fractions of the iterations (the paper's: after 50k of 70k)."),
     ("lr_factor", "What a milestone multiplies the rate by; what is left of it at the end of a cosine."),
     ("warmup", "Length of the linear warm-up as a fraction of the iterations; 0: none."),
     ("warmup_factor", "Fraction of the rate at the first step of the warm-up."),
@@ -50,10 +54,13 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ("bias_weight_decay", "Whether biases and norms are decayed too (Caffe: false, torchvision: true)."),
     ("clip_norm", "Largest L2 norm of all gradients together; 0: not clipped."),
     ("max_loss", "A total loss above this stops the round: it has exploded."),
-    ("evaluate_every", "Steps between two tests on the test folds; 0: only at the end."),
+    (
+        "evaluate_every",
+        "Steps between two tests on the test folds; 0: only at the end. Left out, the preset's share of the iterations.",
+    ),
     (
         "checkpoint_every",
-        "Steps between two checkpoints; 0: only at the end and when stopped. Left out, never over a tenth of the iterations.",
+        "Steps between two checkpoints; 0: only at the end and when stopped. Left out, the preset's share of the iterations.",
     ),
     ("keep_every", "Each k-th of these checkpoints is kept; 0: only the last and the best."),
     ("workers", "Threads that decode and resize."),
@@ -81,9 +88,18 @@ impl RoundConfig {
     /// `detector.architecture` than the round preset's resets the whole `[detector]` table to that one first. `file` is for messages.
     pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
         let (over, lines) = overlay::parse(text, file)?;
-        let config = laid_over(&base_config(&over, &lines)?, over, &lines)?;
-        config.check_with(&lines)?;
-        Ok(config)
+        read(over, &lines)
+    }
+
+    /// Reads what [`to_toml`](Self::to_toml) wrote, of older versions too: they wrote down the preset's milestones beside a schedule
+    /// that has none, where they meant nothing.
+    pub fn from_stored(text: &str, source: &str) -> Result<Self, ConfigError> {
+        let (mut over, mut lines) = overlay::parse(text, source)?;
+        if over.get("schedule").and_then(Value::as_str).is_some_and(|kind| kind != "step") {
+            over.remove("milestones");
+            lines.forget("milestones");
+        }
+        read(over, &lines)
     }
 
     /// These settings with those of `text` laid over them; what the text leaves out stays. Whether the whole makes sense is not
@@ -93,7 +109,7 @@ impl RoundConfig {
         laid_over(self, over, &lines)
     }
 
-    /// The whole config as a commented file that `from_toml` reads back to the same value.
+    /// The whole config as a commented file that `from_toml` reads back to the same value, if it passes [`check`](Self::check).
     pub fn to_toml(&self) -> String {
         let table = to_table(self);
         let mut text = String::from("# Quarry round settings. Keys left out come from the preset.\n");
@@ -143,6 +159,11 @@ impl RoundConfig {
     }
 }
 
+/// Whether `text` sets the key of this full name, e.g. `sampler.kind`. False for a text that is not TOML.
+pub fn names_setting(text: &str, key: &str) -> bool {
+    overlay::parse(text, "").is_ok_and(|(_, lines)| lines.contains(key))
+}
+
 /// What a key of `round.toml` means (`seed`, `sampler.fg_iou`); the form's tooltip.
 pub fn meaning(key: &str) -> Option<&'static str> {
     DOCUMENTED.iter().chain(DOCUMENTED_SECTIONS).find(|(name, _)| *name == key).map(|(_, meaning)| *meaning)
@@ -165,13 +186,29 @@ fn write_section(text: &mut String, path: &str, section: &Table) {
     }
 }
 
+fn read(over: Table, lines: &KeyLines) -> Result<RoundConfig, ConfigError> {
+    let mut config = laid_over(&base_config(&over, lines)?, over, lines)?;
+    if config.sampler.kind == SamplerKind::Ohem && !lines.contains("hard_negatives") {
+        config.hard_negatives = HardNegativeSource::None;
+    }
+    config.check_with(lines)?;
+    Ok(config)
+}
+
 fn laid_over(base: &RoundConfig, over: Table, lines: &KeyLines) -> Result<RoundConfig, ConfigError> {
     let mut table = to_table(base);
     check_leaves(&table, &over, lines)?;
     overlay::lay_over(&mut table, over, lines)?;
     let mut config: RoundConfig = from_table(table).map_err(|message| lines.error("round.toml", message))?;
-    if lines.contains("iterations") && !lines.contains("checkpoint_every") {
-        config.set_iterations(config.iterations);
+    let (evaluate_every, checkpoint_every) = base.intervals_at(config.iterations);
+    if !lines.contains("evaluate_every") {
+        config.evaluate_every = evaluate_every;
+    }
+    if !lines.contains("checkpoint_every") {
+        config.checkpoint_every = checkpoint_every;
+    }
+    if config.schedule != ScheduleKind::Step && !lines.contains("milestones") {
+        config.milestones.clear();
     }
     Ok(config)
 }
@@ -232,7 +269,10 @@ fn flatten(path: &str, table: Table, flat: &mut Vec<(String, String)>) {
 }
 
 fn to_table(config: &RoundConfig) -> Table {
-    #[expect(clippy::expect_used, reason = "a struct of numbers, words and lists is always a TOML table")]
+    #[expect(
+        clippy::expect_used,
+        reason = "a struct of numbers, words and lists is a TOML table; `check` refuses larger numbers"
+    )]
     Table::try_from(config).expect("round settings are a TOML table")
 }
 

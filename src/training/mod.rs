@@ -37,8 +37,9 @@ mod step;
 
 #[cfg(feature = "torch")]
 pub use checkpoint::{best_model, last_model};
+pub(crate) use config::LARGEST_WHOLE;
 pub use config::RoundConfig;
-pub use config_text::{DOCUMENTED, Difference, meaning};
+pub use config_text::{DOCUMENTED, Difference, meaning, names_setting};
 #[cfg(feature = "torch")]
 pub use error::TrainingError;
 pub use estimate::{rough_step_seconds, scaled_step_seconds};

@@ -40,7 +40,8 @@ pub const DOCUMENTED_SECTIONS: &[(&str, &str)] = &[
     ),
     (
         "sampler.kind",
-        "How RoIs are drawn: random (with hard negatives always selected) or ohem (those with the highest loss).",
+        "How RoIs are drawn: random (with hard negatives always selected) or ohem (those with the highest loss, which needs no hard \
+         negatives: named all the same, they bind the RPN's anchors alone and are candidates for RoIs, but not forced).",
     ),
     ("sampler.batch_per_image", "RoIs of each image in a mini-batch."),
     ("sampler.positive_fraction", "Share of foreground RoIs at most; 0.25 is background to foreground 3:1."),
@@ -49,6 +50,10 @@ pub const DOCUMENTED_SECTIONS: &[(&str, &str)] = &[
         "sampler.bg_iou",
         "A RoI is background if its largest IoU is at least the first and below the second. In images without faces, and for hard \
          negatives, the first does not count.",
+    ),
+    (
+        "sampler.ohem_nms_iou",
+        "Of two RoIs that overlap by more than this IoU, ohem leaves out the one of lower loss; unused with random.",
     ),
     ("sampler.rpn_batch_per_image", "Anchors of each image in the RPN's mini-batch."),
     ("sampler.rpn_positive_fraction", "Share of foreground anchors at most."),

@@ -1,5 +1,5 @@
-//! Lays a TOML text over a table of defaults: a key that the defaults lack is an error that names its line and the nearest known
-//! key. Must not know what the keys mean.
+//! Lays a TOML text over a table of defaults: a key that the defaults lack is an error that names its line and where the key stands
+//! in another table, or the nearest known key. Must not know what the keys mean.
 
 use std::collections::HashMap;
 
@@ -36,6 +36,11 @@ impl KeyLines {
         self.lines.contains_key(key)
     }
 
+    /// As if the text did not set `key`.
+    pub(super) fn forget(&mut self, key: &str) {
+        self.lines.remove(key);
+    }
+
     /// An error about `key`, placed where the text sets it, or at the first line where it leaves it to the defaults.
     pub(super) fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
         let line = self.lines.get(key).copied().unwrap_or(1);
@@ -59,7 +64,9 @@ pub(super) fn parse(text: &str, file: &str) -> Result<(Table, KeyLines), ConfigE
 
 /// Writes every value of `over` into `base`. Keys must exist in `base` and keep its type; whole numbers do for fractions.
 pub(super) fn lay_over(base: &mut Table, over: Table, lines: &KeyLines) -> Result<(), ConfigError> {
-    lay_table(base, over, "", lines)
+    let mut paths = Vec::new();
+    collect_paths(base, "", &mut paths);
+    lay_table(base, over, "", &Known { paths, lines })
 }
 
 /// The word of `known` most like `word`, when any is like it at all.
@@ -69,19 +76,36 @@ pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
     (likeness > 0.6).then(|| candidate.to_owned())
 }
 
-fn lay_table(base: &mut Table, over: Table, path: &str, lines: &KeyLines) -> Result<(), ConfigError> {
+/// Every path of the defaults, and the lines of the text that is laid over them.
+struct Known<'a> {
+    paths: Vec<String>,
+    lines: &'a KeyLines,
+}
+
+impl Known<'_> {
+    /// Where the defaults have a key of this very name.
+    fn places_of(&self, key: &str) -> Option<String> {
+        let is_key = |path: &&str| path.rsplit('.').next() == Some(key);
+        let places: Vec<&str> = self.paths.iter().map(String::as_str).filter(is_key).collect();
+        (!places.is_empty()).then(|| places.join("` or `"))
+    }
+}
+
+fn lay_table(base: &mut Table, over: Table, path: &str, known: &Known<'_>) -> Result<(), ConfigError> {
+    let lines = known.lines;
     for (key, value) in over {
         let full = joined(path, &key);
         let Some(slot) = base.get_mut(&key) else {
+            let alike = || nearest(&key, base.keys().map(String::as_str)).map(|n| joined(path, &n));
             return Err(ConfigError::UnknownKey {
                 file: lines.file.clone(),
                 line: lines.lines.get(&full).copied().unwrap_or(1),
-                nearest: nearest(&key, base.keys().map(String::as_str)).map(|n| joined(path, &n)),
+                nearest: known.places_of(&key).or_else(alike),
                 key: full,
             });
         };
         match (slot, value) {
-            (Value::Table(inner), Value::Table(value)) => lay_table(inner, value, &full, lines)?,
+            (Value::Table(inner), Value::Table(value)) => lay_table(inner, value, &full, known)?,
             (slot, value) => {
                 let found = value.type_str();
                 let wanted = slot.type_str();
@@ -117,6 +141,16 @@ fn collect_lines(text: &str, table: &DeTable<'_>, path: &str, lines: &mut HashMa
         if let DeValue::Table(inner) = Spanned::get_ref(value) {
             collect_lines(text, inner, &full, lines);
         }
+    }
+}
+
+fn collect_paths(table: &Table, path: &str, paths: &mut Vec<String>) {
+    for (key, value) in table {
+        let full = joined(path, key);
+        if let Value::Table(inner) = value {
+            collect_paths(inner, &full, paths);
+        }
+        paths.push(full);
     }
 }
 

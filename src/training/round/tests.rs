@@ -18,7 +18,7 @@ impl RoundHooks for Events {
 }
 
 fn config() -> RoundConfig {
-    let text = "preset = \"sample\"\niterations = 3\nbatch_images = 2\ncheckpoint_every = 0\nworkers = 1\n[sampler]\n\
+    let text = "preset = \"sample\"\niterations = 3\nbatch_images = 2\nevaluate_every = 0\ncheckpoint_every = 0\nworkers = 1\n[sampler]\n\
                 batch_per_image = 32\nrpn_batch_per_image = 16\n[detector]\narchitecture = \"resnet18-fpn\"\nshorter_side = 48\n\
                 longer_side_cap = 64\npyramid_channels = 16\n[detector.roi]\nhidden = 16\n";
     RoundConfig::from_toml(text, "tests").unwrap()

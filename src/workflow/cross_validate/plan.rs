@@ -36,6 +36,7 @@ impl Plan {
     pub fn new(dir: &Path, config: &RoundConfig, facts: &Facts) -> Result<Self, WorkflowError> {
         let config = RoundConfig { test_folds: Vec::new(), ..config.clone() };
         config.check()?;
+        check_train_folds(&config.train_folds, &facts.folds())?;
         let data = facts.fingerprint();
         if let Some(begun) = Self::read(dir)? {
             check_same(dir, &begun, &config, &data)?;
@@ -60,7 +61,7 @@ impl Plan {
         let Some(file) = Self::read(dir)? else {
             return Err(WorkflowError::Refused(format!("{}: there is no cross-validation here.", dir.display())));
         };
-        let config = RoundConfig::from_toml(&file.config_toml, &dir.join(FILE).display().to_string())?;
+        let config = RoundConfig::from_stored(&file.config_toml, &dir.join(FILE).display().to_string())?;
         let data = facts.fingerprint();
         check_same(dir, &file, &config, &data)?;
         Ok(Self { id: id_of(&config, &data), config, data })
@@ -70,7 +71,7 @@ impl Plan {
         dir.join(FILE).is_file()
     }
 
-    /// The settings of every round of `fold`.
+    /// The settings of every round of `fold`. Invariant: of named `train_folds` some are left, as an empty list stands for all.
     pub fn config_of(&self, fold: u8) -> RoundConfig {
         let train_folds = self.config.train_folds.iter().copied().filter(|other| *other != fold).collect();
         RoundConfig { test_folds: vec![fold], train_folds, ..self.config.clone() }
@@ -81,8 +82,20 @@ impl Plan {
     }
 }
 
+/// Every fold of the project has its turn to be tested on; then something has to be left of the folds to train on.
+fn check_train_folds(train: &[u8], all: &[u8]) -> Result<(), WorkflowError> {
+    let Some(&first) = train.first() else { return Ok(()) };
+    if train.iter().any(|fold| *fold != first) || !all.contains(&first) {
+        return Ok(());
+    }
+    Err(WorkflowError::Refused(format!(
+        "`train_folds` names fold {first} alone: when it is tested on, no fold would be left to train on. Name at least two, or \
+         none for all that are not tested on."
+    )))
+}
+
 fn check_same(dir: &Path, begun: &PlanFile, config: &RoundConfig, data: &str) -> Result<(), WorkflowError> {
-    let before = RoundConfig::from_toml(&begun.config_toml, &dir.join(FILE).display().to_string())?;
+    let before = RoundConfig::from_stored(&begun.config_toml, &dir.join(FILE).display().to_string())?;
     let changed: Vec<String> = fixed_differences(&before, config).map(|d| d.to_string()).collect();
     if !changed.is_empty() {
         return Err(WorkflowError::Refused(format!(
@@ -128,4 +141,26 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, WorkflowE
         path: path.to_path_buf(),
         reason: format!("{e}; the file is damaged or of another version"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_fold_is_left_to_train_on_whichever_is_tested_on() {
+        let check = |train: &[u8], is_sound: bool| {
+            let checked = check_train_folds(train, &[1, 2, 3]);
+            assert_eq!(checked.is_ok(), is_sound, "{train:?}: {checked:?}");
+            if let Err(error) = checked {
+                assert!(error.to_string().contains("`train_folds` names fold 2 alone"), "{error}");
+            }
+        };
+        check(&[], true);
+        check(&[1, 2], true);
+        check(&[2], false);
+        check(&[2, 2], false);
+        // Not tested on here: it is left for every fold.
+        check(&[9], true);
+    }
 }

@@ -11,6 +11,9 @@ use crate::detector::SamplerKind;
 use crate::domain::{HardNegativeSource, RoundInit};
 use crate::training::{PRESETS, RoundConfig, meaning};
 
+/// A field reckons in `f64`: beyond this it would round what is typed.
+const LARGEST_SEED: u64 = 1 << 53;
+
 pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
     let mut form = view.model.form.clone();
     let mut changed = false;
@@ -73,10 +76,9 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
             form.test_folds.clear();
         }
         row(ui, "Iterations", "iterations", |ui| {
-            let edited = ui.add(DragValue::new(&mut config.iterations).range(1..=10_000_000).speed(10));
-            if edited.drag_stopped() || edited.lost_focus() {
-                config.set_iterations(config.iterations);
-            }
+            let mut iterations = config.iterations;
+            ui.add(DragValue::new(&mut iterations).range(1..=10_000_000).speed(10));
+            config.set_iterations(iterations);
         });
         row(ui, "Learning rate", "base_lr", |ui| {
             ui.add(DragValue::new(&mut config.base_lr).range(1e-7..=1.0).speed(0.0001).max_decimals(7));
@@ -96,7 +98,9 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
             ui.add(DragValue::new(&mut config.checkpoint_every).range(0..=1_000_000).speed(5).suffix(" steps"));
         });
         row(ui, "Seed", "seed", |ui| {
-            ui.add(DragValue::new(&mut config.seed).speed(0.05));
+            // One from a file may be larger, and stays until it is edited.
+            let seed = DragValue::new(&mut config.seed).range(0..=LARGEST_SEED).clamp_existing_to_range(false);
+            ui.add(seed.speed(0.05));
         });
         row(ui, "Device", "device", |ui| {
             ui.add(TextEdit::singleline(&mut config.device).desired_width(160.0).hint_text("auto, cpu or cuda:0"));

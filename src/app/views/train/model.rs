@@ -137,7 +137,8 @@ impl TrainModel {
         if !is_new {
             return;
         }
-        let config = self.rounds.last().and_then(|round| RoundConfig::from_toml(&round.config_toml, "round.toml").ok());
+        let config =
+            self.rounds.last().and_then(|round| RoundConfig::from_stored(&round.config_toml, "round.toml").ok());
         if let Some(config) = config {
             let mine_after = self.form.mine_after;
             self.form = Form { mine_after, ..Form::of(config.next_round()) };
@@ -168,7 +169,7 @@ impl TrainModel {
         if self.run.is_some() || steps.is_empty() {
             return;
         }
-        let config = self.round(round).and_then(|r| RoundConfig::from_toml(&r.config_toml, "round.toml").ok());
+        let config = self.round(round).and_then(|r| RoundConfig::from_stored(&r.config_toml, "round.toml").ok());
         let start = config.map(|config| RoundStart { iterations: config.iterations, ..RoundStart::default() });
         self.run = Some(Run { round: Some(round), start, ..Run::default() });
         for report in steps {
@@ -209,7 +210,7 @@ impl TrainModel {
 
     /// The settings in which round `after` differs from round `before`.
     pub fn differences(&self, before: u32, after: u32) -> Vec<Difference> {
-        let config = |n: u32| RoundConfig::from_toml(&self.round(n)?.config_toml, "round.toml").ok();
+        let config = |n: u32| RoundConfig::from_stored(&self.round(n)?.config_toml, "round.toml").ok();
         match (config(before), config(after)) {
             (Some(before), Some(after)) => before.differences(&after),
             _ => Vec::new(),
@@ -225,7 +226,7 @@ impl TrainModel {
     pub fn estimate(&self, config: &RoundConfig, cores: usize) -> Option<Estimate> {
         let minutes = |step_seconds: f64| step_seconds * config.iterations as f64 / 60.0;
         let measured = self.speed.and_then(|(round, seconds)| {
-            let of = RoundConfig::from_toml(&self.round(round)?.config_toml, "round.toml").ok()?;
+            let of = RoundConfig::from_stored(&self.round(round)?.config_toml, "round.toml").ok()?;
             let minutes = minutes(scaled_step_seconds(seconds, &of, config)?);
             Some(Estimate::Measured { round, minutes })
         });
