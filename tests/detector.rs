@@ -203,11 +203,14 @@ fn hard_negatives_are_always_selected_and_ignored_regions_never() {
     let counts = detector.losses(&[blind.clone()], &SamplerConfig::default(), &mut rng()).unwrap().counts;
     assert!(0 < counts.foreground && 0 < counts.rpn_foreground, "{counts:?}");
     assert_eq!((counts.background, counts.rpn_background), (0, 0), "{counts:?}");
+    // What is learnt there all the same does not count as ignored.
+    let everywhere = counts;
     // All of a picture without faces is ignored: nothing is drawn, nothing is learnt.
     (blind.faces, blind.ellipses) = (vec![], vec![]);
     let report = detector.losses(&[blind.clone()], &SamplerConfig::default(), &mut rng()).unwrap();
     let counts = report.counts;
     assert_eq!((counts.foreground, counts.background, counts.rpn_foreground, counts.rpn_background), (0, 0, 0, 0));
+    assert_eq!(everywhere.rpn_ignored + everywhere.rpn_foreground, counts.rpn_ignored, "one role each");
     assert_eq!(report.total.double_value(&[]), 0.0);
     losses_are_finite(&detector, &[blind], &SamplerConfig::default());
 }

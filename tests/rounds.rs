@@ -6,14 +6,17 @@
 #[path = "support/tiny_project.rs"]
 mod tiny_project;
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use quarry::domain::{Cancel, FaceShape, RoundState, Verdict};
+use quarry::detector::Architecture;
+use quarry::domain::{Cancel, FaceShape, RoundInit, RoundState, Verdict};
 use quarry::training::{RoundConfig, TrainEvent};
 use quarry::workflow::mine::mine;
+use quarry::workflow::round_report::round_report;
 use quarry::workflow::train::{TrainReport, resume, train};
 use quarry::workflow::{Project, WorkEvent, WorkflowError};
 
@@ -164,6 +167,7 @@ fn a_full_disk_stops_the_round_on_its_last_good_checkpoint() {
     let left: Vec<String> = fs::read_dir(project.run_dir(1).join("checkpoints"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| name != "marks.json")
         .collect();
     assert_eq!(left, ["step-0000004"], "nothing half written is left");
     assert!(fs::read(checkpoint(&project, 4).join("model.safetensors")).unwrap() == good);
@@ -255,6 +259,90 @@ fn what_is_reviewed_after_its_start_does_not_change_a_round() {
     fs::write(&file, kept).unwrap();
     assert!(!sit(&project, None, 99).unwrap().stopped);
     refusal(sit(&project, None, 1), &["nothing to go on with", "without `--resume`"]);
+}
+
+#[test]
+fn every_mini_batch_of_a_reviewed_round_holds_all_hard_negatives_of_its_images() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "p", 4, 2);
+    let text = tiny_project::settings("iterations = 6\ntest_folds = [2]\nhard_negatives = \"confirmed\"");
+    let config = RoundConfig::from_toml(&text, "tests").unwrap();
+    train(&project, &config, &mut |_| {}, &Cancel::new()).unwrap();
+    mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap();
+
+    let mut store = project.open_store().unwrap();
+    let mut confirmed = HashMap::new();
+    for (k, image) in store.images().unwrap().iter().filter(|image| image.fold != Some(2)).enumerate() {
+        let ids: Vec<_> = store.candidates_of_image(image.id).unwrap().iter().map(|c| c.id).collect();
+        // One picture is all rejected; the others have as many hard negatives as there is room for, or fewer.
+        let chosen = &ids[..ids.len().min(12)];
+        let verdict = if k == 0 { Verdict::Rejected } else { Verdict::Confirmed };
+        store.record_verdicts(chosen, "tester", verdict, None, 1).unwrap();
+        confirmed.insert(image.id.to_string(), if k == 0 { 0 } else { chosen.len() as u64 });
+    }
+    let report = train(&project, &config, &mut |_| {}, &Cancel::new()).unwrap();
+    assert!(report.round == 2 && 0 < report.hard_negatives, "{report:?}");
+
+    let table = fs::read_to_string(project.run_dir(2).join("sampler.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len() as u64, 6 * u64::from(config.accumulate), "{table}");
+    let number = |row: &[&str], column: usize| row[column].parse::<u64>().unwrap();
+    for row in &rows {
+        let wanted: u64 = row[2].split(';').map(|image| confirmed[image]).sum();
+        assert_eq!((number(row, 3), number(row, 6)), (wanted, wanted), "given and forced: {row:?}");
+        assert!(number(row, 6) <= number(row, 5) && 3 * number(row, 4) <= number(row, 5).max(12), "{row:?}");
+        assert!(wanted == 0 || 0 < number(row, 10), "they bind the RPN too: {row:?}");
+    }
+    let sum = |column: usize| rows.iter().map(|row| number(row, column)).sum::<u64>();
+    assert!(0 < sum(6) && 0 < sum(7), "hard negatives and ignored RoIs: {table}");
+    let store = project.open_store().unwrap();
+    let shown = round_report(&project, &store, &store.round_by_number(2).unwrap().unwrap()).unwrap().sampler.unwrap();
+    let totals = [shown.hard_negatives, shown.foreground, shown.background, shown.forced, shown.ignored];
+    assert_eq!(totals, [3, 4, 5, 6, 7].map(sum), "the round's report");
+}
+
+#[test]
+fn a_round_outlasts_another_program_that_holds_the_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "p", 4, 2);
+    let text = tiny_project::settings("iterations = 3\ncheckpoint_every = 1\ntest_folds = [2]");
+    let config = RoundConfig::from_toml(&text, "tests").unwrap();
+    let database = project.dir().join("quarry.db");
+    let (mut holder, mut waited) = (None, Vec::new());
+    let mut watch = |event| match event {
+        WorkEvent::Train(TrainEvent::Step(step)) if step.step == 3 => {
+            let other = rusqlite::Connection::open(&database).unwrap();
+            other.execute_batch("BEGIN IMMEDIATE").unwrap();
+            // Longer than the store itself waits, at each of two tries.
+            holder = Some(std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_secs(12));
+                other.execute_batch("ROLLBACK").unwrap();
+            }));
+        }
+        WorkEvent::Train(TrainEvent::Warning(text)) => waited.push(text),
+        _ => {}
+    };
+    let report = train(&project, &config, &mut watch, &Cancel::new()).unwrap();
+    holder.unwrap().join().unwrap();
+    assert!(!report.stopped && !report.curves.is_empty(), "{report:?}");
+    assert!(waited.iter().any(|text| text.contains("held by another program")), "{waited:?}");
+    let store = project.open_store().unwrap();
+    let round = store.round_by_number(1).unwrap().unwrap();
+    assert_eq!(round.state, RoundState::Trained);
+    assert_eq!(store.metric_summary(round.id, "loss").unwrap().count, 3, "no step is missing");
+}
+
+#[test]
+fn weights_of_another_architecture_are_refused_before_a_round_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "p", 4, 2);
+    let text = tiny_project::settings("iterations = 1\ntest_folds = [2]");
+    let config = RoundConfig::from_toml(&text, "tests").unwrap();
+    sit(&project, Some(&config), 9).unwrap();
+    let mut next = RoundConfig { init: RoundInit::Previous, ..config };
+    next.detector.architecture = Architecture::ResNet50HalfFpn;
+    refusal(sit(&project, Some(&next), 9), &["step-0000001", "resnet18-fpn", "resnet50-half-fpn"]);
+    assert_eq!(project.open_store().unwrap().rounds().unwrap().len(), 1);
 }
 
 #[test]

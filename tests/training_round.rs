@@ -247,7 +247,7 @@ fn every_hard_negative_of_a_mini_batch_is_selected_and_the_ratio_stays() {
     }
     let sum = |name: &str| rows.iter().map(|row| column(row, name)).sum::<u64>();
     let counts = summary.counts;
-    let summed = [counts.foreground, counts.background, counts.forced, counts.ignored].map(u64::from);
+    let summed = [counts.foreground, counts.background, counts.forced, counts.ignored];
     assert_eq!(summed, ["foreground", "background", "forced", "ignored"].map(sum));
     assert!(sum("foreground") > 0 && sum("rpn_ignored") > 0, "{table}");
 }

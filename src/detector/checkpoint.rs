@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::model::guarded;
 use super::parameters::is_finite;
-use super::weights::{FLAVOUR_KEY, Manifest};
+use super::weights::{self, FLAVOUR_KEY, Manifest};
 use super::{Architecture, CONFIG_KEY, Detector, DetectorConfig, DetectorError};
 use crate::domain::write_whole;
 
@@ -28,24 +28,20 @@ impl Detector {
     /// Reads a checkpoint with its own settings.
     pub fn load(path: &Path, device: Device) -> Result<Self, DetectorError> {
         let (state, metadata) = read(path)?;
-        let json = metadata.get(CONFIG_KEY).ok_or_else(|| {
-            let advice = "import weights of other programs with `quarry weights import`";
-            DetectorError::file(path, "this is not a checkpoint of Quarry (no settings inside)", advice)
-        })?;
-        let config: DetectorConfig = serde_json::from_str(json).map_err(|e| {
-            DetectorError::file(path, format!("its settings cannot be read: {e}"), "use the Quarry that wrote it")
-        })?;
+        let config = settings_in(path, &metadata)?;
         Self::from_state(&config, device, state).map_err(DetectorError::in_file(path))
+    }
+
+    /// Whether [`Detector::load_as`] would take the checkpoint for its architecture, from its header alone.
+    pub fn check_architecture(path: &Path, expected: Architecture) -> Result<(), DetectorError> {
+        let metadata = weights::metadata(path).map_err(|e| DetectorError::file(path, e, ADVICE))?;
+        same_architecture(path, settings_in(path, &metadata)?.architecture, expected)
     }
 
     /// As [`Detector::load`], but refuses a checkpoint of another architecture than expected.
     pub fn load_as(path: &Path, expected: &DetectorConfig, device: Device) -> Result<Self, DetectorError> {
         let detector = Self::load(path, device)?;
-        let (found, wanted) = (detector.config().architecture, expected.architecture);
-        if found != wanted {
-            let error = DetectorError::WrongArchitecture { expected: wanted.to_string(), found: found.to_string() };
-            return Err(DetectorError::in_file(path)(error));
-        }
+        same_architecture(path, detector.config().architecture, expected.architecture)?;
         Ok(detector)
     }
 
@@ -91,6 +87,24 @@ impl Detector {
         *self = Self::from_state(&config, self.device(), state).map_err(DetectorError::in_file(path))?;
         Ok(notes)
     }
+}
+
+fn settings_in(path: &Path, metadata: &HashMap<String, String>) -> Result<DetectorConfig, DetectorError> {
+    let json = metadata.get(CONFIG_KEY).ok_or_else(|| {
+        let advice = "import weights of other programs with `quarry weights import`";
+        DetectorError::file(path, "this is not a checkpoint of Quarry (no settings inside)", advice)
+    })?;
+    serde_json::from_str(json).map_err(|e| {
+        DetectorError::file(path, format!("its settings cannot be read: {e}"), "use the Quarry that wrote it")
+    })
+}
+
+fn same_architecture(path: &Path, found: Architecture, expected: Architecture) -> Result<(), DetectorError> {
+    if found == expected {
+        return Ok(());
+    }
+    let error = DetectorError::WrongArchitecture { expected: expected.to_string(), found: found.to_string() };
+    Err(DetectorError::in_file(path)(error))
 }
 
 /// The name in a classification network's state dict of a detector's tensor; `None` if it belongs to the detector alone.
@@ -159,11 +173,12 @@ fn convolution_of(norm: &str) -> Option<String> {
     Some(format!("{}conv{}", &norm[..at], &norm[at + 2..]))
 }
 
+const ADVICE: &str = "give a safetensors file that is complete";
+
 /// The tensors of a file, on the CPU, and its metadata.
 type Contents = (HashMap<String, Tensor>, HashMap<String, String>);
 
 fn read(path: &Path) -> Result<Contents, DetectorError> {
-    const ADVICE: &str = "give a safetensors file that is complete";
     let bytes = std::fs::read(path).map_err(|e| DetectorError::file(path, e, "check the path"))?;
     Manifest::check(path, &bytes).map_err(|e| DetectorError::Weights(Box::new(e)))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| DetectorError::file(path, e, ADVICE))?;

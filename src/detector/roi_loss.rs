@@ -18,8 +18,6 @@ use super::{SamplerConfig, SamplerCounts};
 
 /// The class of faces; 0 is background.
 const FACE: i64 = 1;
-/// OHEM leaves out RoIs that overlap one of higher loss by more than this (Shrivastava et al. 2016, section 4).
-const OHEM_NMS_IOU: f64 = 0.7;
 
 /// All that could be drawn from one image.
 #[derive(Debug)]
@@ -30,7 +28,8 @@ pub(super) struct Candidates {
     pub faces: Vec<usize>,
     /// Hard negatives in order of priority.
     forced: Vec<usize>,
-    ignored: u32,
+    /// On an ignored region and no face's.
+    ignored: u64,
 }
 
 impl Candidates {
@@ -54,7 +53,8 @@ impl Candidates {
         let roles: Vec<Role> = best.iter().zip(&ignored).map(role).collect();
         Self {
             forced: (first_forced..roles.len()).filter(|&k| !ignored[k]).collect(),
-            ignored: ignored.iter().filter(|&&v| v).count() as u32,
+            ignored: roles.iter().zip(&ignored).filter(|&(role, &ignored)| ignored && *role == Role::Neither).count()
+                as u64,
             faces: best.into_iter().map(|(face, _)| face).collect(),
             boxes,
             roles,
@@ -75,16 +75,16 @@ impl Candidates {
     pub fn hardest(&self, all: &Draw, losses: &[f32], config: &SamplerConfig) -> Draw {
         let order = [&all.foreground[..], &all.background[..]].concat();
         let boxes = self.boxes.index_select(0, &index_tensor(&order));
-        let kept = nms::nms_limited(&boxes, &Tensor::from_slice(losses), OHEM_NMS_IOU, config.batch_per_image);
+        let kept = nms::nms_limited(&boxes, &Tensor::from_slice(losses), config.ohem_nms_iou, config.batch_per_image);
         let chosen: Vec<usize> = super::truth::indices(&kept).into_iter().map(|k| order[k]).collect();
         let of = |role| chosen.iter().copied().filter(|&k| self.roles[k] == role).collect();
         Draw { foreground: of(Role::Foreground), background: of(Role::Background), forced: 0 }
     }
 
     pub fn count(&self, drawn: &Draw, counts: &mut SamplerCounts) {
-        counts.foreground += drawn.foreground.len() as u32;
-        counts.background += drawn.background.len() as u32;
-        counts.forced += drawn.forced as u32;
+        counts.foreground += drawn.foreground.len() as u64;
+        counts.background += drawn.background.len() as u64;
+        counts.forced += drawn.forced as u64;
         counts.ignored += self.ignored;
     }
 }

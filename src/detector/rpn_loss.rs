@@ -75,10 +75,11 @@ fn draw_anchors(
     let roles: Vec<Role> = matches.iter().zip(&ignored).map(role).collect();
     let forced: Vec<usize> = on_hard_negatives(anchors, truth, config).into_iter().filter(|&k| !ignored[k]).collect();
     let drawn = draw(&roles, &forced, config.rpn_quota(), rng);
-    counts.rpn_foreground += drawn.foreground.len() as u32;
-    counts.rpn_background += drawn.background.len() as u32;
-    counts.rpn_forced += drawn.forced as u32;
-    counts.rpn_ignored += ignored.iter().filter(|&&v| v).count() as u32;
+    counts.rpn_foreground += drawn.foreground.len() as u64;
+    counts.rpn_background += drawn.background.len() as u64;
+    counts.rpn_forced += drawn.forced as u64;
+    counts.rpn_ignored +=
+        roles.iter().zip(&ignored).filter(|&(role, &ignored)| ignored && *role == Role::Neither).count() as u64;
     let faces = drawn.foreground.iter().map(|&k| matches[k] as usize).collect();
     (drawn, faces)
 }

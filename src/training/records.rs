@@ -10,6 +10,7 @@ use super::events::StepReport;
 use super::sampler_table::{SAMPLER_FILE, SAMPLER_HEADER};
 use super::step_log::{LOG_FILE, log_header};
 use crate::detector::SamplerCounts;
+use crate::domain::write_whole;
 
 /// Both tables, open for appending.
 pub(super) struct Records {
@@ -67,7 +68,8 @@ impl Table {
         // A last line that was broken off ends without its line break.
         let whole = &old[..old.rfind('\n').map_or(0, |end| end + 1)];
         let kept: Vec<&str> = std::iter::once(header).chain(whole.lines().filter(before)).collect();
-        fs::write(&path, kept.join("\n") + "\n").map_err(TrainingError::io(&path, "writing"))?;
+        // Whole or not at all: a crash or a full disk here costs no line of the steps before.
+        write_whole(&path, (kept.join("\n") + "\n").as_bytes()).map_err(TrainingError::io(&path, "writing"))?;
         let file = OpenOptions::new().append(true).open(&path).map_err(TrainingError::io(&path, "opening"))?;
         Ok(Self { path, file })
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::detect::{Found, on_files};
 use super::group::{config as group_config, group};
+use super::patience::patiently;
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::detector::{Detector, choose_device};
@@ -40,7 +41,7 @@ pub fn mine(
     let _lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
     let round = choose_round(&store, round)?;
-    let config = RoundConfig::from_toml(&round.config_toml, &format!("round {}", round.number))?;
+    let config = RoundConfig::from_stored(&round.config_toml, &format!("round {}", round.number))?;
     let checkpoint = last_model(&project.run_dir(round.number)).ok_or_else(|| {
         WorkflowError::Refused(format!(
             "round {} has no checkpoint in {}. Train it first, or go on with `quarry train --resume`.",
@@ -85,8 +86,9 @@ pub fn mine(
         unreadable,
     };
     let rows: Vec<_> = images.iter().map(|i| i.id).zip(found).collect();
-    store.replace_detections(round.id, &rows)?;
-    store.replace_candidates(round.id, &candidates)?;
+    let mut tell = |text| observer(WorkEvent::Log(text));
+    patiently(cancel, &mut tell, || store.replace_detections(round.id, &rows))?;
+    patiently(cancel, &mut tell, || store.replace_candidates(round.id, &candidates))?;
     let of_images = images.iter().zip(seen);
     let features =
         of_images.flat_map(|(image, of_image)| of_image.into_iter().map(move |(d, f)| (image.id, d.bbox, f)));

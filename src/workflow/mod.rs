@@ -20,6 +20,8 @@ mod held_out;
 pub mod import;
 #[cfg(feature = "torch")]
 pub mod mine;
+#[cfg(feature = "torch")]
+mod patience;
 mod project;
 pub mod review;
 pub mod roc_import;

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::detect::{Found, detect_files};
 use super::held_out::{HeldOut, OutputShape};
+use super::patience::patiently;
 use super::round_report::MERIT_FALSE_POSITIVES;
 use super::{Observer, WorkEvent, WorkflowError, fold_label, round_log};
 use crate::detector::Detector;
 use crate::domain::{Cancel, Detection, RoundId, RoundRecord};
 use crate::evaluation::average_precision::AveragePrecision;
 use crate::evaluation::{FoldCurves, RocCurve};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::training::{Losses, Outcome, RoundHooks, StepReport, TrainEvent};
 
 /// Metrics are written to the store in batches of at least this many values: one transaction each.
@@ -74,21 +75,36 @@ impl<'a, 'b> Hooks<'a, 'b> {
         }
     }
 
-    /// Writes what is left to write.
+    /// Writes what is left to write, also after a cancel.
     pub fn finish(mut self) -> Result<LastTest, WorkflowError> {
-        self.flush()?;
+        let rows = std::mem::take(&mut self.metrics);
+        if !rows.is_empty() {
+            self.patiently(&Cancel::new(), |store, round| store.append_metrics(round, &rows))?;
+        }
         match self.failure {
             Some(failure) => Err(failure),
             None => Ok(LastTest { curves: self.curves, unreadable: self.unreadable }),
         }
     }
 
-    fn flush(&mut self) -> Result<(), WorkflowError> {
-        if !self.metrics.is_empty() {
-            let rows: Vec<(u64, &str, f64)> = std::mem::take(&mut self.metrics);
-            self.store.append_metrics(self.round.id, &rows)?;
+    /// While another program holds the database the rows stay for the next time.
+    fn flush(&mut self) -> Result<(), StoreError> {
+        match self.store.append_metrics(self.round.id, &self.metrics) {
+            Ok(()) => self.metrics.clear(),
+            Err(StoreError::Busy(_)) => {}
+            Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Writes to the store, and waits where another program holds it.
+    fn patiently<T>(
+        &mut self,
+        cancel: &Cancel,
+        write: impl Fn(&mut Store, RoundId) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let tell = |text| (self.observer)(WorkEvent::Train(TrainEvent::Warning(text)));
+        patiently(cancel, tell, || write(self.store, self.round.id))
     }
 
     fn note(&mut self, event: &TrainEvent) {
@@ -123,17 +139,24 @@ impl<'a, 'b> Hooks<'a, 'b> {
         }
     }
 
+    fn put_curve(&mut self, step: u64, label: &str, curve: &RocCurve) -> Result<(), WorkflowError> {
+        let json = serde_json::to_string(curve)
+            .map_err(|e| WorkflowError::Refused(format!("a curve cannot be written: {e}")))?;
+        self.patiently(self.cancel, |store, round| store.put_curve(round, step, label, &json))?;
+        Ok(())
+    }
+
     /// Into the store at once: the curves screen reads it beside the curves.
     fn note_average_precision(&mut self, step: u64, found: &[Vec<Detection>]) -> Result<(), WorkflowError> {
         let values = self.held_out.average_precision(found).values();
         let named = AveragePrecision::NAMES.into_iter().zip(values);
         let rows: Vec<(u64, &str, f64)> = named.filter_map(|(name, value)| Some((step, name, value?))).collect();
-        self.store.append_metrics(self.round.id, &rows)?;
+        self.patiently(self.cancel, |store, round| store.append_metrics(round, &rows))?;
         Ok(())
     }
 
     fn flush_or_stop(&mut self) {
-        let failed = self.flush().err();
+        let failed = self.flush().err().map(WorkflowError::from);
         self.stop_for(failed);
     }
 
@@ -191,7 +214,7 @@ impl RoundHooks for Hooks<'_, '_> {
             let folds = if folds.len() < 2 { BTreeMap::new() } else { folds };
             let of_folds = folds.into_iter().map(|(fold, curve)| (fold_label(shape.as_str(), fold), curve));
             for (label, curve) in std::iter::once((shape.as_str().to_owned(), pooled)).chain(of_folds) {
-                put_curve(self.store, self.round.id, step, &label, &curve).map_err(|e| e.to_string())?;
+                self.put_curve(step, &label, &curve).map_err(|e| e.to_string())?;
                 let (round, label_shown, shown) = (self.round.number, label.clone(), curve.clone());
                 (self.observer)(WorkEvent::Curve { round, step, label: label_shown, curve: shown });
                 self.curves.push((label, curve));
@@ -199,11 +222,4 @@ impl RoundHooks for Hooks<'_, '_> {
         }
         Ok(self.curves.first().map(|(_, curve)| curve.discrete_tpr_at(MERIT_FALSE_POSITIVES)))
     }
-}
-
-fn put_curve(store: &mut Store, round: RoundId, step: u64, label: &str, curve: &RocCurve) -> Result<(), WorkflowError> {
-    let json =
-        serde_json::to_string(curve).map_err(|e| WorkflowError::Refused(format!("a curve cannot be written: {e}")))?;
-    store.put_curve(round, step, label, &json)?;
-    Ok(())
 }

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::held_out::HeldOut;
+use super::patience::patiently;
 use super::round_data;
 use super::round_hooks::{Hooks, LastTest};
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
-use crate::detector::{SamplerCounts, choose_device};
+use crate::detector::{Detector, SamplerCounts, choose_device};
 use crate::domain::{Annotation, Cancel, HardNegativeSource, ImageId, ImageRecord, RoundInit, RoundRecord, RoundState};
 use crate::evaluation::RocCurve;
 use crate::store::Store;
@@ -112,7 +113,7 @@ fn unfinished(store: &Store) -> Result<(RoundRecord, RoundConfig), WorkflowError
             "there is nothing to go on with: {there}. Start the next one with `quarry train` without `--resume`."
         )));
     };
-    let config = RoundConfig::from_toml(&round.config_toml, &format!("round {}", round.number))?;
+    let config = RoundConfig::from_stored(&round.config_toml, &format!("round {}", round.number))?;
     Ok((round.clone(), config))
 }
 
@@ -138,7 +139,9 @@ fn sitting(
         Ok(_) => RoundState::Trained,
         Err(_) => RoundState::Failed,
     };
-    match (result, store.set_round_state(round.id, state)) {
+    let tell = |text| observer(WorkEvent::Log(text));
+    // A cancelled round's state is kept too.
+    match (result, patiently(&Cancel::new(), tell, || store.set_round_state(round.id, state))) {
         (Err(error), Err(unstored)) => {
             // The round's own error is the one to know; this one most likely follows from it.
             observer(WorkEvent::Log(format!("That round {} failed could not be stored: {unstored}", round.number)));
@@ -196,7 +199,7 @@ fn plan(
         }
         training_images(store, split.training, &truth, config, number)?
     };
-    let previous = previous_checkpoint(project, number, config)?;
+    let previous = if begun { None } else { previous_checkpoint(project, number, config, observer)? };
     let backbone = if config.init == RoundInit::Backbone && !begun { backbone::find(config, observer)? } else { None };
     let changes = Vec::new();
     Ok(Plan { training, is_new, changes, held_out, held_out_files, backbone, previous, start, lock })
@@ -294,14 +297,22 @@ fn training_images(
     Ok(out)
 }
 
-fn previous_checkpoint(project: &Project, round: u32, config: &RoundConfig) -> Result<Option<PathBuf>, WorkflowError> {
+/// The weights that a round with `init = "previous"` starts from: of the last round that has any, whether it came to its end or not.
+fn previous_checkpoint(
+    project: &Project,
+    round: u32,
+    config: &RoundConfig,
+    observer: &mut Observer,
+) -> Result<Option<PathBuf>, WorkflowError> {
     if config.init == RoundInit::Backbone {
         return Ok(None);
     }
-    let found = (1..round).rev().find_map(|n| last_model(&project.run_dir(n)));
-    found.map(Some).ok_or_else(|| {
-        WorkflowError::Refused(
+    let Some(found) = (1..round).rev().find_map(|n| last_model(&project.run_dir(n))) else {
+        return Err(WorkflowError::Refused(
             "init is `previous`, but no earlier round has a checkpoint. Use `--init backbone`.".to_owned(),
-        )
-    })
+        ));
+    };
+    Detector::check_architecture(&found, config.detector.architecture)?;
+    observer(WorkEvent::Log(format!("Round {round} starts from the weights of {}", found.display())));
+    Ok(Some(found))
 }

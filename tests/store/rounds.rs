@@ -4,7 +4,7 @@ use quarry::domain::{Detection, FalsePositiveKind, HardNegativeSource, ImageId, 
 use quarry::geometry::Ellipse;
 use quarry::store::{CandidateQuery, VerdictFilter};
 
-use super::project::{bb, candidate, project};
+use super::project::{Project, bb, candidate, project};
 
 #[test]
 fn rounds_are_numbered_and_remember_their_state() {
@@ -17,6 +17,22 @@ fn rounds_are_numbered_and_remember_their_state() {
     assert!(read.finished_ms.is_some());
     assert_eq!(p.store.rounds().unwrap().len(), 2);
     assert!(p.store.round_by_number(3).unwrap().is_none());
+}
+
+#[test]
+fn mining_a_round_leaves_when_it_was_trained() {
+    let mut p = project();
+    let round = p.store.start_round("").unwrap();
+    let finished_ms = |p: &Project| p.store.round(round.id).unwrap().finished_ms;
+    p.store.set_round_state(round.id, RoundState::Trained).unwrap();
+    let trained = finished_ms(&p).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    p.store.set_round_state(round.id, RoundState::Mined).unwrap();
+    assert_eq!(finished_ms(&p), Some(trained));
+    p.store.set_round_state(round.id, RoundState::Running).unwrap();
+    assert_eq!(finished_ms(&p), None);
+    p.store.set_round_state(round.id, RoundState::Stopped).unwrap();
+    assert!(trained < finished_ms(&p).unwrap(), "a round that goes on ends anew");
 }
 
 #[test]
