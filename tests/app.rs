@@ -405,6 +405,34 @@ fn ground_truth_detections_and_box_are_switched_one_by_one() {
 }
 
 #[test]
+fn an_interval_that_was_chosen_stays_while_the_iterations_are_typed() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Train, Some(project.dir()));
+    wait_for(&mut window, "Start round 2");
+    let field =
+        |label: &'static str| move |window: &Window| window.query_by_role_and_label(Role::SpinButton, label).is_some();
+    let enter = |window: &mut Window, label: &'static str, text: &str| {
+        run_until(window, label, field(label));
+        window.get_by_role_and_label(Role::SpinButton, label).click();
+        window.run_steps(3);
+        // A digit at a time, each of which is a number of iterations.
+        for digit in text.chars() {
+            window.event(egui::Event::Text(digit.to_string()));
+            window.step();
+        }
+        press(window, Key::Enter);
+        window.run_steps(3);
+    };
+    let value = |window: &Window, label: &str| {
+        window.get_by_role_and_label(Role::SpinButton, label).accesskit_node().numeric_value().unwrap()
+    };
+    enter(&mut window, "Checkpoint every", "1");
+    enter(&mut window, "Iterations", "5000");
+    assert_eq!((value(&window, "Iterations"), value(&window, "Checkpoint every")), (5000.0, 1.0));
+}
+
+#[test]
 fn a_name_that_was_typed_counts_when_a_key_leaves_the_screen() {
     let dir = tempfile::tempdir().unwrap();
     let project = app_project::make(dir.path(), 2, 1);

@@ -75,7 +75,12 @@ impl QuarryApp {
     /// A name that stands in its field counts, also where a key left the screen before the field did.
     fn take_typed_annotator(&mut self) {
         let typed = self.start.annotator.trim().to_owned();
-        if self.screen == Screen::Project && typed != self.options.annotator {
+        if self.screen != Screen::Project || typed == self.options.annotator {
+            return;
+        }
+        if self.review.has_line() {
+            self.review.wait(Command::SetAnnotator(typed));
+        } else {
             self.set_annotator(typed);
         }
     }
@@ -148,6 +153,7 @@ impl QuarryApp {
             Action::ShowKeys => self.help_open = !self.help_open,
             Action::OpenProject => self.ask(Ask::Folder(FolderPurpose::Open)),
             action if action.scope() == Scope::Adjust => self.adjust(action),
+            Action::GoOn => self.review.go_on(),
             // What is decided on then is the ellipse.
             _ if self.review.adjusting.is_some() => {}
             action => self.review_action(action),
@@ -239,8 +245,11 @@ impl QuarryApp {
         }
     }
 
-    /// The ellipse that the current candidate was promoted with, where it is a missed face.
+    /// The ellipse that the current candidate was promoted with, where it is a missed face. None in a blind review: it may be another's.
     fn promoted(&self) -> Option<Ellipse> {
+        if self.review.filter.blind {
+            return None;
+        }
         let row = self.review.current().filter(|row| row.candidate.verdict == Some(Verdict::MissedFace))?;
         let faces = &self.session.as_ref()?.details.get(row)?.ground_truth;
         let near = |face: &&Annotation| face.shape.bounding_box().iou(&row.candidate.bbox);

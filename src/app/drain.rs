@@ -100,8 +100,9 @@ impl QuarryApp {
             session.numbers_wanted = true;
         }
         self.keep_backups();
-        if gesture.action != GestureAction::Decide && saved.changed.is_empty() {
-            // A stroke over very many was taken back or repeated: their rows are out of date.
+        let is_stroke = saved.changed.is_empty() && !saved.candidates.is_empty();
+        if is_stroke && (gesture.action != GestureAction::Decide || self.review.filter.annotator.is_some()) {
+            // A stroke over very many was taken back or repeated, or what each annotator holds is listed: the rows are out of date.
             self.reread_review();
         }
         self.read_beside();
@@ -280,14 +281,16 @@ impl QuarryApp {
     pub(super) fn ask_for_more(&mut self, ctx: &Context) {
         let by = self.annotator();
         let is_shown = self.screen == Screen::Review;
-        let Some(session) = self.session.as_mut().filter(|_| is_shown || self.review.must_wait()) else { return };
+        // In a blind review the other screens' counts are the annotator's own too.
+        let wants_numbers = is_shown || self.review.filter.blind;
+        let Some(session) = self.session.as_mut().filter(|_| wants_numbers || self.review.must_wait()) else { return };
         if self.review.wants_more(self.grid_visible) && !session.next_page(&self.review.filter, &by) {
             self.review.give_up_waiting();
         }
-        if !is_shown {
+        if !wants_numbers {
             return;
         }
-        if self.review.layout == Layout::Queue {
+        if is_shown && self.review.layout == Layout::Queue {
             let rows = self.review.current().into_iter().chain(self.review.upcoming(12));
             session.want_details(rows);
         }

@@ -44,6 +44,7 @@ impl QuarryApp {
             name: session.project.name(),
             dir: session.project.dir(),
             overview: &session.details.overview,
+            counts: &self.review.counts,
             busy,
         });
         StartView { model: &mut self.start, options: &self.options, project, commands }.show(ui);

@@ -105,8 +105,9 @@ impl QuarryApp {
             Err(_) if resume => self.train.form.config.clone(),
             Err(reason) => return self.say_error(reason),
         };
-        let none_confirmed =
-            config.hard_negatives == HardNegativeSource::Confirmed && self.review.counts.confirmed == 0;
+        // In a blind review the review's counts are the annotator's own.
+        let confirmed = session.details.overview.counts.confirmed.max(self.review.counts.confirmed);
+        let none_confirmed = config.hard_negatives == HardNegativeSource::Confirmed && confirmed == 0;
         if !resume && none_confirmed && !self.train.rounds.is_empty() {
             self.train.say("No hard negative is confirmed yet: this round trains without any", true);
         }

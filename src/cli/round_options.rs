@@ -140,16 +140,9 @@ impl RoundOptions {
             Some(_) => config.init = RoundInit::Backbone,
             None => {}
         }
+        let (evaluate_every, checkpoint_every) = (config.evaluate_every, config.checkpoint_every);
         if let Some(iterations) = self.iterations {
-            let named = |key: &str| file.is_some_and(|file| names_setting(&file.text, key));
-            let (evaluate_every, checkpoint_every) = (config.evaluate_every, config.checkpoint_every);
             config.set_iterations(iterations);
-            if named("evaluate_every") {
-                config.evaluate_every = evaluate_every;
-            }
-            if named("checkpoint_every") {
-                config.checkpoint_every = checkpoint_every;
-            }
         }
         if let Some(device) = &self.device {
             config.device.clone_from(device);
@@ -160,7 +153,17 @@ impl RoundOptions {
         // Other settings follow from these two, unless they are named too: so these come first.
         let (leading, rest): (Vec<_>, Vec<_>) =
             self.set.iter().partition(|(key, _)| matches!(key.as_str(), "iterations" | "schedule"));
-        leading.into_iter().chain(rest).try_fold(config, |config, (key, value)| with(&config, key, value))
+        let set = |config: RoundConfig, (key, value): &(String, String)| with(&config, key, value);
+        let mut config = leading.into_iter().try_fold(config, set)?;
+        // What the file names itself follows nothing.
+        let named = |key: &str| file.is_some_and(|file| names_setting(&file.text, key));
+        if named("evaluate_every") {
+            config.evaluate_every = evaluate_every;
+        }
+        if named("checkpoint_every") {
+            config.checkpoint_every = checkpoint_every;
+        }
+        rest.into_iter().try_fold(config, set)
     }
 }
 
@@ -234,6 +237,8 @@ mod tests {
         check(&["--set", "evaluate_every=0", "--iterations", "12000"], (12_000, 0, 700));
         check(&["--set", "evaluate_every=5", "--set", "iterations=12000"], (12_000, 5, 700));
         check(&["--config", &file, "--iterations", "12000"], (12_000, 3500, 70));
+        check(&["--config", &file, "--set", "iterations=12000"], (12_000, 3500, 70));
+        check(&["--config", &file, "--set", "iterations=12000", "--set", "checkpoint_every=9"], (12_000, 3500, 9));
     }
 
     #[test]

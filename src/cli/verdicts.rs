@@ -31,7 +31,7 @@ enum Action {
     /// How far annotators agree (Cohen's kappa)
     #[command(after_help = "Example:\n  quarry verdicts agreement --project faces")]
     Agreement,
-    /// The share of hard negatives among all candidates, from those reviewed in random order
+    /// The share of hard negatives among what waited when the random order was chosen, from those reviewed in that order
     #[command(after_help = "Example:\n  quarry verdicts precision --project faces --round 1")]
     Precision {
         /// Only the candidates of this round

@@ -220,7 +220,8 @@ fn rows_of(tx: &Transaction<'_>, gesture: i64) -> Result<Vec<LogRow>, StoreError
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Leaves out the candidates on which the annotator's newest verdict was merged from another copy after `gesture`.
+/// Leaves out the candidates on which a newer verdict of the annotator was merged from another copy after `gesture`; also where it was
+/// overruled and restored since.
 fn not_overruled(
     tx: &Transaction<'_>,
     annotator: i64,
@@ -231,12 +232,13 @@ fn not_overruled(
     if !tx.prepare_cached(sql)?.exists([annotator, gesture])? {
         return Ok(rows);
     }
-    let sql = "SELECT g.merged = 1 AND g.id > ?3 FROM verdicts v JOIN gestures g ON g.id = v.gesture_id
-               WHERE v.candidate_id = ?1 AND v.annotator_id = ?2 ORDER BY v.tick DESC, v.uid DESC LIMIT 1";
+    let sql = "SELECT 1 FROM verdicts v JOIN gestures g ON g.id = v.gesture_id
+               WHERE v.candidate_id = ?1 AND v.annotator_id = ?2 AND g.merged = 1 AND g.id > ?3
+                 AND (v.tick, v.uid) > (SELECT o.tick, o.uid FROM verdicts o WHERE o.gesture_id = ?3 AND o.candidate_id = ?1)";
     let mut statement = tx.prepare_cached(sql)?;
     let mut is_overruled = Vec::with_capacity(rows.len());
     for row in &rows {
-        is_overruled.push(statement.query_row([row.candidate.0, annotator, gesture], |r| r.get::<_, bool>(0))?);
+        is_overruled.push(statement.exists([row.candidate.0, annotator, gesture])?);
     }
     let mut is_overruled = is_overruled.into_iter();
     rows.retain(|_| !is_overruled.next().unwrap_or(false));
@@ -259,7 +261,7 @@ fn described(
     given: &[LogRow],
     candidates: Vec<CandidateId>,
 ) -> Gesture {
-    // A decision has at least one row, and each of them a verdict.
+    // Each row of a decision has a verdict; none is left where newer ones were merged on all of its candidates.
     let verdict = given.iter().find_map(|row| row.decision.verdict).unwrap_or(Verdict::Skipped);
     let annotator = annotator.to_owned();
     Gesture { id: gesture.id, action, annotator, verdict, candidates, time_ms: gesture.time_ms }

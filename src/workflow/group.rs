@@ -6,6 +6,7 @@ use std::fmt;
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::patience::patiently;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
 use crate::domain::{Cancel, CandidateId, ImageId, Look, Progress};
@@ -92,9 +93,11 @@ pub fn group(
         .into_iter()
         .map(|members| members.into_iter().map(|at| candidates[at].id).collect())
         .collect();
-    store.set_groups(&groups)?;
-    store.set_setting(DISTANCE, &most_distance.to_string())?;
-    store.set_setting(COSINE, &least_cosine.map_or_else(|| "off".to_owned(), |cosine| cosine.to_string()))?;
+    let cosine = least_cosine.map_or_else(|| "off".to_owned(), |cosine| cosine.to_string());
+    let mut tell = |text| observer(WorkEvent::Log(text));
+    patiently(cancel, &mut tell, || store.set_groups(&groups))?;
+    patiently(cancel, &mut tell, || store.set_setting(DISTANCE, &most_distance.to_string()))?;
+    patiently(cancel, &mut tell, || store.set_setting(COSINE, &cosine))?;
     Ok(GroupReport {
         candidates: candidates.len(),
         groups: groups.len(),
@@ -149,7 +152,7 @@ fn look_at_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel
                 Err(reason) => observer(WorkEvent::Log(format!("Grouped by region alone: {reason}"))),
             }
         }
-        store.put_looks(&looks)?;
+        patiently(cancel, |text| observer(WorkEvent::Log(text)), || store.put_looks(&looks))?;
     }
     Ok(())
 }

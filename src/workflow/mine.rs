@@ -89,11 +89,11 @@ pub fn mine(
     let mut tell = |text| observer(WorkEvent::Log(text));
     patiently(cancel, &mut tell, || store.replace_detections(round.id, &rows))?;
     patiently(cancel, &mut tell, || store.replace_candidates(round.id, &candidates))?;
-    let of_images = images.iter().zip(seen);
-    let features =
-        of_images.flat_map(|(image, of_image)| of_image.into_iter().map(move |(d, f)| (image.id, d.bbox, f)));
-    store.put_features(round.id, features.filter_map(|(image, bbox, feature)| Some((image, bbox, feature?))))?;
-    store.set_round_state(round.id, RoundState::Mined)?;
+    let of_images = images.iter().zip(&seen);
+    let features = of_images.flat_map(|(image, of_image)| of_image.iter().map(|(d, f)| (image.id, d.bbox, *f)));
+    let features = features.filter_map(|(image, bbox, feature)| Some((image, bbox, feature?)));
+    patiently(cancel, &mut tell, || store.put_features(round.id, features.clone()))?;
+    patiently(cancel, &mut tell, || store.set_round_state(round.id, RoundState::Mined))?;
     let alike = group_config(&store)?;
     let groups = group(&mut store, &alike, observer, cancel)?;
     observer(WorkEvent::Log(format!(

@@ -20,7 +20,6 @@ mod held_out;
 pub mod import;
 #[cfg(feature = "torch")]
 pub mod mine;
-#[cfg(feature = "torch")]
 mod patience;
 mod project;
 pub mod review;

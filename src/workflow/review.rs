@@ -22,7 +22,7 @@ pub struct ReviewNumbers {
 /// What the part that was reviewed in random order says about the query's candidates.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SampleEstimate {
-    /// All candidates of the query.
+    /// The query's candidates that waited when the sample began.
     pub population: u64,
     /// Share of hard negatives among those outside the sample: the precision of taking every one of them for a hard negative.
     pub rest: Proportion,

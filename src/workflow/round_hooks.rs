@@ -46,6 +46,8 @@ pub(super) struct Hooks<'a, 'b> {
     /// The step that was made last in this sitting.
     step: u64,
     metrics: Vec<(u64, &'static str, f64)>,
+    /// So many of them are written at once; more while another program holds the database.
+    batch: usize,
     failure: Option<WorkflowError>,
 }
 
@@ -71,6 +73,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
             unreadable: Vec::new(),
             step: 0,
             metrics: Vec::new(),
+            batch: METRIC_BATCH,
             failure: None,
         }
     }
@@ -90,8 +93,11 @@ impl<'a, 'b> Hooks<'a, 'b> {
     /// While another program holds the database the rows stay for the next time.
     fn flush(&mut self) -> Result<(), StoreError> {
         match self.store.append_metrics(self.round.id, &self.metrics) {
-            Ok(()) => self.metrics.clear(),
-            Err(StoreError::Busy(_)) => {}
+            Ok(()) => {
+                self.metrics.clear();
+                self.batch = METRIC_BATCH;
+            }
+            Err(StoreError::Busy(_)) => self.batch = self.metrics.len() + METRIC_BATCH,
             Err(error) => return Err(error),
         }
         Ok(())
@@ -103,7 +109,11 @@ impl<'a, 'b> Hooks<'a, 'b> {
         cancel: &Cancel,
         write: impl Fn(&mut Store, RoundId) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let tell = |text| (self.observer)(WorkEvent::Train(TrainEvent::Warning(text)));
+        let tell = |text: String| {
+            // That it is not in the log either is no reason to stop.
+            let _ = round_log::append(self.run_dir, self.step, &text);
+            (self.observer)(WorkEvent::Train(TrainEvent::Warning(text)));
+        };
         patiently(cancel, tell, || write(self.store, self.round.id))
     }
 
@@ -134,7 +144,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
             step.usage.gpu.map(|gpu| [("gpu_percent", f64::from(gpu.percent)), ("gpu_bytes", gpu.memory_bytes as f64)]);
         self.metrics
             .extend(memory.into_iter().chain(gpu.into_iter().flatten()).map(|(name, value)| (step.step, name, value)));
-        if self.metrics.len() >= METRIC_BATCH {
+        if self.metrics.len() >= self.batch {
             self.flush_or_stop();
         }
     }

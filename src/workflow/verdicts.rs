@@ -51,8 +51,8 @@ pub fn agreement(store: &Store) -> Result<Vec<PairAgreement>, WorkflowError> {
     Ok(pairs)
 }
 
-/// The share of hard negatives among all candidates of a query, from those reviewed in random order (`Sort::Random`) so far, with
-/// its 95 % interval. A skipped candidate counts as none.
+/// The share of hard negatives among the candidates of a query that waited when the sample began, from those reviewed in random order
+/// (`Sort::Random`) so far, with its 95 % interval. A skipped candidate counts as none.
 pub fn precision(store: &Store, query: &CandidateQuery) -> Result<Proportion, WorkflowError> {
     let sample = store.random_sample(query)?;
     Ok(wilson_interval(sample.confirmed, sample.sampled, sample.population))

@@ -247,6 +247,25 @@ fn a_sample_that_begins_later_is_of_what_waited_then() {
 }
 
 #[test]
+fn a_merged_verdict_that_was_overruled_and_restored_is_not_undone() {
+    let (mut p, mut copy) = copies();
+    let id = p.candidates()[1];
+    p.store.record_verdicts(&[id], "Ada", Verdict::Confirmed, None, 10).unwrap();
+    copy.record_verdicts(&[id], "Ada", Verdict::Skipped, None, 11).unwrap();
+    copy.record_verdicts(&[id], "Ada", Verdict::Rejected, None, 20).unwrap();
+    let file = p.dir.path().join("copy.jsonl");
+    export(&copy, &file).unwrap();
+    merge(&mut p.store, &file).unwrap();
+    let verdict = |p: &Project| p.store.candidate(id).unwrap().verdict;
+    assert_eq!(verdict(&p), Some(Verdict::Rejected));
+    p.store.record_verdicts(&[id], "Ada", Verdict::Confirmed, None, 30).unwrap();
+    p.store.undo("Ada", 31).unwrap().unwrap();
+    assert_eq!(verdict(&p), Some(Verdict::Rejected), "the merged one is back");
+    p.store.undo("Ada", 32).unwrap().unwrap();
+    assert_eq!(verdict(&p), Some(Verdict::Rejected), "the first decision was older than the merged one");
+}
+
+#[test]
 fn an_undo_leaves_a_newer_verdict_from_another_copy_alone() {
     let (mut p, mut copy) = copies();
     let ids = p.candidates();

@@ -73,10 +73,10 @@ pub struct Saved {
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     decision: Decision,
-    before: Vec<(CandidateId, Option<Verdict>)>,
+    before: HashMap<CandidateId, Option<Verdict>>,
     selected: HashSet<CandidateId>,
     all_selected: bool,
-    at: Option<CandidateId>,
+    at: Option<CandidateRow>,
     layout: Layout,
 }
 
@@ -97,6 +97,11 @@ impl<Key> ReviewModel<Key> {
     pub fn is_deciding(&self) -> bool {
         let is_verdict = |pending: &Pending| !matches!(pending.decision, Decision::Undo | Decision::Redo);
         self.pending.as_ref().is_some_and(is_verdict)
+    }
+
+    /// Whether a verdict on this candidate is on its way: it waits for none.
+    pub(super) fn is_being_decided(&self, candidate: CandidateId) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.before.contains_key(&candidate))
     }
 
     /// Whether a decision is on its way; until it is confirmed keys have to wait.
@@ -209,11 +214,13 @@ impl<Key> ReviewModel<Key> {
             return None;
         }
         let adjusted = self.stop_adjusting()?;
-        let index = self.index_of(adjusted.candidate)?;
-        self.go_to(index);
+        let index = self.index_of(adjusted.candidate);
+        if let Some(index) = index {
+            self.go_to(index);
+        }
         let shape = FaceShape::Ellipse(adjusted.ellipse);
         let decision = Decision::Face { candidate: adjusted.candidate, shape };
-        Some(self.send(decision, &[index], Some(Verdict::MissedFace)))
+        Some(self.send(decision, index.as_slice(), Some(Verdict::MissedFace)))
     }
 
     pub fn undo(&mut self) -> Option<Decision> {
@@ -226,7 +233,7 @@ impl<Key> ReviewModel<Key> {
 
     fn send(&mut self, decision: Decision, targets: &[usize], verdict: Option<Verdict>) -> Decision {
         let before = targets.iter().map(|i| (self.rows[*i].candidate.id, self.rows[*i].candidate.verdict)).collect();
-        let (selected, at) = (self.selected.clone(), self.current().map(|row| row.candidate.id));
+        let (selected, at) = (self.selected.clone(), self.current().cloned());
         let all_selected = self.all_selected;
         let layout = self.layout;
         self.pending = Some(Pending { decision: decision.clone(), before, selected, all_selected, at, layout });
@@ -306,18 +313,21 @@ impl<Key> ReviewModel<Key> {
         self.line.clear();
         self.failure = Some(reason);
         let Some(pending) = self.pending.take() else { return };
-        let before: HashMap<CandidateId, Option<Verdict>> = pending.before.into_iter().collect();
         for index in 0..self.rows.len() {
-            if let Some(verdict) = before.get(&self.rows[index].candidate.id) {
+            if let Some(verdict) = pending.before.get(&self.rows[index].candidate.id) {
                 self.set_verdict(index, *verdict);
             }
         }
         (self.selected, self.all_selected, self.seeking) = (pending.selected, pending.all_selected, None);
-        if let Some(index) = pending.at.and_then(|at| self.index_of(at)) {
+        let listed = pending.at.as_ref().and_then(|row| self.index_of(row.candidate.id));
+        if let Some(index) = listed {
             self.go_to(index);
         }
-        // What was drawn is not lost: it stands there to be written again.
+        // What was drawn is not lost: it stands there to be written again, whatever is listed by now.
         if let Decision::Face { candidate, shape: FaceShape::Ellipse(ellipse) } = pending.decision {
+            if let Some(row) = pending.at.filter(|_| listed.is_none()) {
+                self.show_row(row);
+            }
             self.adjusting = Some(Adjusting { candidate, ellipse, from: pending.layout });
             self.layout = Layout::Queue;
         }

@@ -69,10 +69,12 @@ fn intervals(ui: &mut Ui, filter: &mut ReviewFilter) {
     ui.name_inputs("Highest IoU", |ui| ui.add(share(&mut filter.iou.1)));
     ui.add_space(theme::GAP);
     ui.label("Size");
-    let side = |value| DragValue::new(value).range(0.0..=SIZE_MAX).speed(1.0).fixed_decimals(0).suffix(" px");
+    // A suffix would become the field's name for screen readers: the unit stands beside it.
+    let side = |value| DragValue::new(value).range(0.0..=SIZE_MAX).speed(1.0).fixed_decimals(0);
     ui.name_inputs("Smallest size", |ui| ui.add(side(&mut filter.size.0)));
     ui.label("to");
     ui.name_inputs("Largest size", |ui| ui.add(side(&mut filter.size.1)));
+    ui.label("px");
 }
 
 /// A score or an IoU, 0..=1.

@@ -119,7 +119,7 @@ impl ReviewView<'_> {
         }
         ui.horizontal(|ui| {
             ui.label(RichText::new("End of the list").strong().color(theme::GOOD));
-            ui.label("Nothing below waits. Verdict keys do nothing here until you go somewhere.");
+            ui.label("You decided on the last one. Verdict keys do nothing here until you go somewhere.");
             for action in [Action::NextUndecided, Action::Next, Action::Undo] {
                 self.small(ui, action);
             }

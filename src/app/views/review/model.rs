@@ -107,6 +107,8 @@ pub struct ReviewModel<Key> {
     loading: bool,
     /// The candidate to stand on again once it was read.
     returning: Option<CandidateId>,
+    /// That one was decided on, and none came after it.
+    returning_past_end: bool,
     /// The next rows could not be read: they are asked for when somebody wants them, not by themselves.
     stalled: bool,
     complete: bool,
@@ -144,6 +146,7 @@ impl<Key> Default for ReviewModel<Key> {
             seeking: None,
             loading: false,
             returning: None,
+            returning_past_end: false,
             stalled: false,
             complete: false,
             brought_in: HashSet::new(),
@@ -208,6 +211,8 @@ impl<Key> ReviewModel<Key> {
 
     /// Starts over: with another filter, or with the same candidates, which may have changed, and then `back_to` one of them.
     pub fn restart(&mut self, back_to: Option<CandidateId>) {
+        let stays = back_to.is_some() && back_to == self.current().map(|row| row.candidate.id).or(self.returning);
+        self.returning_past_end = stays && (self.past_end || self.returning_past_end);
         self.rows.clear();
         self.clear_selection();
         self.brought_in.clear();
@@ -231,8 +236,14 @@ impl<Key> ReviewModel<Key> {
     /// The candidate that a restart goes back to was read; `None`: it is gone.
     pub fn came_back(&mut self, row: Option<CandidateRow>) {
         self.returning = None;
+        let is_past_end = std::mem::take(&mut self.returning_past_end);
         match row {
-            Some(row) => self.show_row(row),
+            // An ellipse that came back meanwhile is on another candidate, and stays.
+            Some(row) if self.adjusting.as_ref().is_some_and(|adjusting| adjusting.candidate != row.candidate.id) => {}
+            Some(row) => {
+                self.show_row(row);
+                self.past_end = is_past_end;
+            }
             None => self.adjusting = None,
         }
     }
@@ -325,7 +336,8 @@ impl<Key> ReviewModel<Key> {
     /// Whether a row waits for a verdict. A duplicate lies on a face that was promoted since: it does not, unless it was asked for.
     fn is_waiting(&self, row: &CandidateRow) -> bool {
         let is_asked_for = self.filter.kind == Some(FalsePositiveKind::Duplicate);
-        self.verdict_of(row).is_none() && (is_asked_for || row.candidate.kind != FalsePositiveKind::Duplicate)
+        let is_duplicate = row.candidate.kind == FalsePositiveKind::Duplicate;
+        self.verdict_of(row).is_none() && (is_asked_for || !is_duplicate) && !self.is_being_decided(row.candidate.id)
     }
 
     /// The verdict that the filter goes by: that of the annotator whose verdicts it shows, else what counts over all. In a blind review

@@ -506,6 +506,61 @@ fn what_waits_for_one_annotator_is_next_whatever_others_decided() {
 }
 
 #[test]
+fn what_is_being_decided_waits_for_nobody() {
+    let mut model = model(4);
+    // Ada herself decides; her rows say so once it is saved.
+    model.filter.annotator = Some("Ada".to_owned());
+    model.layout = Layout::Grid;
+    model.select_to(2);
+    model.decide(Verdict::Confirmed, None).unwrap();
+    assert_eq!(model.position(), 3, "not among the three that were decided on");
+    model.failed("full".to_owned());
+    model.go_on();
+    model.go_to(0);
+    model.next_undecided();
+    assert_eq!(model.position(), 1, "they wait again");
+}
+
+#[test]
+fn the_end_of_the_list_outlasts_a_rereading() {
+    let mut model = model(1);
+    model.decide(Verdict::Confirmed, None).unwrap();
+    let done = saved(&model, &[1]);
+    model.confirmed(&done, 0.0);
+    for _ in 0..2 {
+        let last = model.current().cloned().or(done.row.clone()).unwrap();
+        model.restart(Some(last.candidate.id));
+    }
+    assert!(!model.is_past_end());
+    model.extend(vec![], true);
+    model.came_back(done.row.clone());
+    assert!(model.is_past_end());
+    assert_eq!(model.decide(Verdict::Rejected, None), None);
+    model.restart(None);
+    model.extend(vec![row(1)], true);
+    assert!(!model.is_past_end(), "another filter begins anew");
+}
+
+#[test]
+fn an_ellipse_that_cannot_be_saved_comes_back_with_its_candidate() {
+    let mut model = model(2);
+    model.start_adjusting(None);
+    let drawn = model.adjusting.clone().unwrap().ellipse;
+    model.commit_adjusted().unwrap();
+    // A round ends meanwhile, and the list is read anew from the next candidate on.
+    model.restart(Some(CandidateId(2)));
+    model.extend(vec![row(2)], true);
+    model.failed("held by another program".to_owned());
+    assert_eq!(model.current().unwrap().candidate.id, CandidateId(1));
+    model.came_back(Some(row(2)));
+    assert_eq!(model.current().unwrap().candidate.id, CandidateId(1), "the picture below the ellipse stays");
+    assert_eq!(model.adjusting.as_ref().unwrap().ellipse, drawn);
+    model.go_on();
+    let Some(Decision::Face { candidate, .. }) = model.commit_adjusted() else { panic!() };
+    assert_eq!(candidate, CandidateId(1));
+}
+
+#[test]
 fn everything_selected_shows_verdicts_only_where_the_filter_still_finds_it() {
     let mut model = model(3);
     model.layout = Layout::Grid;

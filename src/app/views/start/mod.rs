@@ -8,12 +8,15 @@ use super::super::command::{Command, FolderPurpose, ImportKind};
 use super::super::options::Options;
 use super::super::theme;
 use crate::jobs::Overview;
+use crate::store::VerdictCounts;
 
 /// The open project as this screen shows it.
 pub struct OpenProject<'a> {
     pub name: String,
     pub dir: &'a std::path::Path,
     pub overview: &'a Overview,
+    /// How the review stands: in a blind one, the annotator's own.
+    pub counts: &'a VerdictCounts,
     pub busy: bool,
 }
 

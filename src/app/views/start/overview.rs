@@ -12,7 +12,7 @@ pub(super) fn show(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Co
     ui.label(RichText::new(project.dir.display().to_string()).small().color(theme::WEAK));
     ui.add_space(theme::GAP);
     let overview = project.overview;
-    let counts = &overview.counts;
+    let counts = project.counts;
     let decided = counts.confirmed + counts.rejected + counts.missed_face + counts.skipped;
     let tiles = [
         ("Photographs", overview.images.to_string(), folds_text(overview)),
@@ -27,7 +27,7 @@ pub(super) fn show(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Co
         }
     });
     ui.add_space(theme::GAP);
-    next_step(ui, overview, project.busy, commands);
+    next_step(ui, project, commands);
     if !overview.datasets.is_empty() {
         ui.add_space(theme::GAP);
         datasets(ui, overview);
@@ -56,13 +56,14 @@ fn last_round_text(overview: &Overview) -> String {
 }
 
 /// One sentence and one button: what to do now.
-fn next_step(ui: &mut Ui, overview: &Overview, busy: bool, commands: &mut Vec<Command>) {
+fn next_step(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>) {
+    let overview = project.overview;
     let (text, button, screen) = if overview.images == 0 {
         ("Next: bring photographs in, below.".to_owned(), None, Screen::Project)
-    } else if busy {
+    } else if project.busy {
         ("A job is running; the bar above shows how far it is.".to_owned(), Some("See the training"), Screen::Train)
-    } else if 0 < overview.counts.undecided {
-        let text = format!("Next: decide on {} candidates.", overview.counts.undecided);
+    } else if 0 < project.counts.undecided {
+        let text = format!("Next: decide on {} candidates.", project.counts.undecided);
         (text, Some("Review"), Screen::Review)
     } else if overview.rounds.is_empty() {
         ("Next: train the first round.".to_owned(), Some("Set up round 1"), Screen::Train)

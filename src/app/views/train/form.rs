@@ -75,11 +75,7 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
         } else {
             form.test_folds.clear();
         }
-        row(ui, "Iterations", "iterations", |ui| {
-            let mut iterations = config.iterations;
-            ui.add(DragValue::new(&mut iterations).range(1..=10_000_000).speed(10));
-            config.set_iterations(iterations);
-        });
+        row(ui, "Iterations", "iterations", |ui| iterations(ui, config));
         row(ui, "Learning rate", "base_lr", |ui| {
             ui.add(DragValue::new(&mut config.base_lr).range(1e-7..=1.0).speed(0.0001).max_decimals(7));
         });
@@ -91,12 +87,8 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
                 ui.label(RichText::new("a step").color(theme::WEAK));
             });
         });
-        row(ui, "Test every", "evaluate_every", |ui| {
-            ui.add(DragValue::new(&mut config.evaluate_every).range(0..=1_000_000).speed(5).suffix(" steps"));
-        });
-        row(ui, "Checkpoint every", "checkpoint_every", |ui| {
-            ui.add(DragValue::new(&mut config.checkpoint_every).range(0..=1_000_000).speed(5).suffix(" steps"));
-        });
+        row(ui, "Test every", "evaluate_every", |ui| steps(ui, &mut config.evaluate_every));
+        row(ui, "Checkpoint every", "checkpoint_every", |ui| steps(ui, &mut config.checkpoint_every));
         row(ui, "Seed", "seed", |ui| {
             // One from a file may be larger, and stays until it is edited.
             let seed = DragValue::new(&mut config.seed).range(0..=LARGEST_SEED).clamp_existing_to_range(false);
@@ -134,6 +126,35 @@ fn preset(ui: &mut Ui, form: &mut Form) {
                 }
             }
         });
+    });
+}
+
+/// Tests and checkpoints follow from where the edit began, not from each number on the way: one that was chosen apart from the preset's
+/// stays so.
+fn iterations(ui: &mut Ui, config: &mut RoundConfig) {
+    let id = ui.scope_id().with("iterations");
+    let now = [config.iterations, config.evaluate_every, config.checkpoint_every];
+    let begun = ui.data(|data| data.get_temp::<[u64; 3]>(id)).unwrap_or(now);
+    let mut iterations = config.iterations;
+    let field = ui.add(DragValue::new(&mut iterations).range(1..=10_000_000).speed(10));
+    if field.changed() {
+        [config.iterations, config.evaluate_every, config.checkpoint_every] = begun;
+        config.set_iterations(iterations);
+    }
+    let is_edited = field.dragged() || field.has_focus();
+    ui.data_mut(|data| {
+        data.remove::<[u64; 3]>(id);
+        if is_edited {
+            data.insert_temp(id, begun);
+        }
+    });
+}
+
+/// The unit stands beside the field: as its suffix it would become the field's name for screen readers.
+fn steps(ui: &mut Ui, value: &mut u64) {
+    ui.horizontal(|ui| {
+        ui.add(DragValue::new(value).range(0..=10_000_000).speed(5));
+        ui.label(RichText::new("steps").color(theme::WEAK));
     });
 }
 
