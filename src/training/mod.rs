@@ -37,6 +37,7 @@ mod step;
 
 #[cfg(feature = "torch")]
 pub use checkpoint::{best_model, last_model};
+#[cfg(feature = "torch")]
 pub(crate) use config::LARGEST_WHOLE;
 pub use config::RoundConfig;
 pub use config_text::{DOCUMENTED, Difference, meaning, names_setting};
