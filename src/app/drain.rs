@@ -100,6 +100,9 @@ impl QuarryApp {
             session.numbers_wanted = true;
         }
         self.keep_backups();
+        if saved.candidates.is_empty() {
+            self.say("Newer verdicts came from another copy since, and stay as they are");
+        }
         let is_stroke = saved.changed.is_empty() && !saved.candidates.is_empty();
         if is_stroke && (gesture.action != GestureAction::Decide || self.review.filter.annotator.is_some()) {
             // A stroke over very many was taken back or repeated, or what each annotator holds is listed: the rows are out of date.
