@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::series::Series;
 use crate::domain::{RoundId, RoundRecord, RoundState, parse_folds};
 use crate::training::{
-    Difference, Losses, Outcome, RoundConfig, RoundStart, StepReport, TrainEvent, rough_step_seconds,
+    Difference, Losses, Outcome, RoundConfig, RoundStart, StepClock, StepReport, TrainEvent, rough_step_seconds,
     scaled_step_seconds,
 };
 use crate::workflow::round_report::{MERIT_FALSE_POSITIVES, RoundReport};
@@ -170,10 +170,16 @@ impl TrainModel {
             return;
         }
         let config = self.round(round).and_then(|r| RoundConfig::from_stored(&r.config_toml, "round.toml").ok());
+        // The log holds the seconds of each step alone.
+        let mut clock = StepClock::default();
+        steps.iter().for_each(|step| clock.record(step.seconds));
+        let images_per_s = config
+            .as_ref()
+            .map_or(0.0, |config| config.images_per_step() as f64 / clock.median().max(f64::MIN_POSITIVE));
         let start = config.map(|config| RoundStart { iterations: config.iterations, ..RoundStart::default() });
         self.run = Some(Run { round: Some(round), start, ..Run::default() });
         for report in steps {
-            self.step(report);
+            self.step(StepReport { images_per_s, ..report });
         }
     }
 
@@ -410,10 +416,12 @@ mod tests {
         assert_eq!(model.steps_to_read(), None);
         model.set_rounds(vec![round(1, RoundState::Mined, &config), round(2, RoundState::Stopped, &config)]);
         assert_eq!((model.steps_to_read(), model.steps_to_read()), (Some(crate::domain::RoundId(2)), None));
-        let steps = |n: u64| (1..=n).map(|step| StepReport { step, lr: 0.5, ..StepReport::default() }).collect();
+        let steps =
+            |n: u64| (1..=n).map(|step| StepReport { step, lr: 0.5, seconds: 0.25, ..StepReport::default() }).collect();
         model.steps_came(2, steps(3));
         let run = model.run.as_ref().unwrap();
         assert_eq!((run.round, run.share(), run.lr.points().len()), (Some(2), Some(0.75), 3));
+        assert_eq!(run.last.as_ref().map(|last| last.images_per_s), Some(8.0), "two images a step");
         model.begin();
         model.steps_came(2, steps(1));
         assert!(model.run.as_ref().unwrap().last.is_none(), "what runs is shown");
