@@ -61,7 +61,7 @@ impl QuarryApp {
         }
     }
 
-    fn set_annotator(&mut self, name: String) {
+    pub(super) fn set_annotator(&mut self, name: String) {
         if name.is_empty() {
             self.start.annotator = self.options.annotator.clone();
         } else {
@@ -417,7 +417,7 @@ impl QuarryApp {
 
     /// Reads the queue anew where one stands in it: rounds or groups changed.
     pub(super) fn reread_review(&mut self) {
-        self.restart_review(self.review.current().map(|row| row.candidate.id).or(self.review.returning()));
+        self.restart_review(self.review.stands_on());
     }
 
     /// Has read anew what the history or the people's screen shows, where that is open.

@@ -64,7 +64,7 @@ impl QuarryApp {
             (Err(reason), Some(Aside::Notes)) => self.say_error(format!("The notes are not saved: {reason}")),
             (Err(reason), Some(Aside::Setting)) => self.say_error(format!("The filter is not kept: {reason}")),
             (Err(reason), Some(Aside::Health)) => self.say_error(reason),
-            (Err(reason), None) => self.review.failed(reason),
+            (Err(reason), None) => self.without_line(|review| review.failed(reason)),
         }
     }
 
@@ -145,6 +145,7 @@ impl QuarryApp {
                 }
                 if let Some(session) = &mut self.session {
                     session.detail_failed(ticket);
+                    session.numbers_failed(ticket);
                 }
                 self.rows_are_unread(ticket);
                 self.say_error(format!("The project cannot be read: {reason}"));
@@ -156,6 +157,7 @@ impl QuarryApp {
         match reply {
             ReadReply::Damaged(damage) => {
                 session.found_damage(damage);
+                session.numbers_failed(ticket);
                 if session.ends_return(ticket) {
                     self.review.came_back(None);
                 }

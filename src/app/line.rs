@@ -9,7 +9,7 @@ use super::action::{Action, Scope};
 use super::command::Command;
 use super::keys::Typed;
 use super::views::review::{Layout, ReviewCommand, ReviewFilter};
-use super::{QuarryApp, Screen};
+use super::{QuarryApp, ReviewModel, Screen};
 
 /// Longest time of a frame that goes into keys which wait for each other's verdicts to be saved.
 const LINE_BUDGET: Duration = Duration::from_millis(25);
@@ -40,7 +40,21 @@ impl QuarryApp {
         }
         let is_left = self.scope() == Scope::Everywhere;
         let is_lone_letter = typed.key.is_none() && !is_text;
-        is_left || is_lone_letter || (self.ends_waiting(typed, is_text) && self.review.break_off())
+        is_left || is_lone_letter || (self.ends_waiting(typed, is_text) && self.without_line(ReviewModel::break_off))
+    }
+
+    /// Does what may drop the line; a name that stands in it counts all the same.
+    pub(super) fn without_line<T>(&mut self, act: impl FnOnce(&mut ReviewModel<Command>) -> T) -> T {
+        let names = self.review.line().filter_map(|command| match command {
+            Command::SetAnnotator(name) => Some(name.clone()),
+            _ => None,
+        });
+        let name = names.last();
+        let result = act(&mut self.review);
+        if let Some(name) = name.filter(|_| !self.review.has_line()) {
+            self.set_annotator(name);
+        }
+        result
     }
 
     /// Whether a key is Esc, and not meant for an ellipse or a filter that keys in line will open.

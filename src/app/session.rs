@@ -225,6 +225,11 @@ impl Session {
         true
     }
 
+    /// How the review stands could not be read, if that is what was asked for: it is asked for when something changes again.
+    pub fn numbers_failed(&mut self, ticket: Ticket) {
+        self.numbers_ticket.take_if(|asked| *asked == ticket);
+    }
+
     /// Asks for the newest page of the log, or for the next older one.
     pub fn want_history(&mut self, history: &HistoryModel, by: &Annotator, from_start: bool) {
         let query = HistoryQuery {

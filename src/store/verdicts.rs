@@ -73,9 +73,15 @@ impl Store {
             let links = (Some(decision), stacks.redo.map(|r| r.undo));
             let gesture = gestures::append(tx, id, GestureAction::Undo, links, time_ms)?;
             let given = not_overruled(tx, id, decision, rows_of(tx, decision)?)?;
+            let is_merged = has_merged(tx, id)?;
             let mut before = Vec::with_capacity(given.len());
             for row in &given {
-                before.push((row.candidate, row.replaces.map_or(Ok(Decision::default()), |seq| read(tx, seq))?));
+                let stood = match row.replaces {
+                    _ if is_merged => stood_before(tx, id, decision, row.candidate)?,
+                    Some(seq) => read(tx, seq)?,
+                    None => Decision::default(),
+                };
+                before.push((row.candidate, stood));
             }
             let candidates = append_all(tx, gesture, before)?;
             Ok(Some(described(gesture, GestureAction::Undo, annotator, &given, candidates)))
@@ -218,6 +224,29 @@ fn rows_of(tx: &Transaction<'_>, gesture: i64) -> Result<Vec<LogRow>, StoreError
         Ok(LogRow { candidate: CandidateId(r.get(0)?), replaces: r.get(1)?, decision: decision(r, 2)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Whether anything of the annotator's was merged from another copy.
+fn has_merged(tx: &Transaction<'_>, annotator: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM gestures WHERE annotator_id = ?1 AND merged = 1 LIMIT 1";
+    Ok(tx.prepare_cached(sql)?.exists([annotator])?)
+}
+
+/// What the annotator held on a candidate before `gesture`, in the order of the verdicts. What that replaced when it was written is another
+/// where an older verdict was merged since.
+fn stood_before(
+    tx: &Transaction<'_>,
+    annotator: i64,
+    gesture: i64,
+    candidate: CandidateId,
+) -> Result<Decision, StoreError> {
+    let sql = "SELECT verdict, reason, shape, a, b, c, d, e FROM verdicts
+               WHERE candidate_id = ?1 AND annotator_id = ?2
+                 AND (tick, uid) < (SELECT o.tick, o.uid FROM verdicts o WHERE o.gesture_id = ?3 AND o.candidate_id = ?1)
+               ORDER BY tick DESC, uid DESC LIMIT 1";
+    let mut statement = tx.prepare_cached(sql)?;
+    let found = statement.query_row([candidate.0, annotator, gesture], |r| decision(r, 0)).optional()?;
+    Ok(found.unwrap_or_default())
 }
 
 /// Leaves out the candidates on which a newer verdict of the annotator was merged from another copy after `gesture`; also where it was

@@ -266,6 +266,29 @@ fn a_merged_verdict_that_was_overruled_and_restored_is_not_undone() {
 }
 
 #[test]
+fn a_merged_verdict_between_two_decisions_is_what_the_second_replaced() {
+    let (mut p, mut copy) = copies();
+    let id = p.candidates()[1];
+    copy.record_verdicts(&[id], "Ada", Verdict::Rejected, None, 25).unwrap();
+    let file = p.dir.path().join("copy.jsonl");
+    export(&copy, &file).unwrap();
+    let verdict = |p: &Project| p.store.candidate(id).unwrap().verdict;
+    p.store.record_verdicts(&[id], "Ada", Verdict::Confirmed, None, 20).unwrap();
+    for time_ms in 21..24 {
+        p.store.record_verdicts(&p.candidates()[3..4], "Ada", Verdict::Skipped, None, time_ms).unwrap();
+    }
+    p.store.record_verdicts(&[id], "Ada", Verdict::Skipped, None, 30).unwrap();
+    merge(&mut p.store, &file).unwrap();
+    assert_eq!(verdict(&p), Some(Verdict::Skipped), "the last one here is the newest");
+    p.store.undo("Ada", 31).unwrap().unwrap();
+    assert_eq!(verdict(&p), Some(Verdict::Rejected), "the copy's, which lies between");
+    for time_ms in 32..36 {
+        p.store.undo("Ada", time_ms).unwrap().unwrap();
+    }
+    assert_eq!(verdict(&p), Some(Verdict::Rejected), "the first was older");
+}
+
+#[test]
 fn an_undo_leaves_a_newer_verdict_from_another_copy_alone() {
     let (mut p, mut copy) = copies();
     let ids = p.candidates();
@@ -279,7 +302,11 @@ fn an_undo_leaves_a_newer_verdict_from_another_copy_alone() {
     let (yes, no) = (Some(Verdict::Confirmed), Some(Verdict::Rejected));
     assert_eq!([0, 1, 2].map(|k| verdict(&p, k)), [no, yes, yes], "the copy's is newer on the first alone");
     assert_eq!(p.store.undo("Ada", 30).unwrap().unwrap().candidates, ids[1..3]);
-    assert_eq!([0, 1, 2].map(|k| verdict(&p, k)), [no, None, None]);
+    assert_eq!(
+        [0, 1, 2].map(|k| verdict(&p, k)),
+        [no, no, None],
+        "what the copy holds from before the decision stood then"
+    );
     assert_eq!(p.store.redo("Ada", 31).unwrap().unwrap().candidates, ids[1..3]);
     assert_eq!([0, 1, 2].map(|k| verdict(&p, k)), [no, yes, yes]);
 }

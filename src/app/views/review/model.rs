@@ -69,6 +69,15 @@ pub(super) enum Seeking {
     Around,
 }
 
+/// What had become of the candidate that a restart goes back to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Past {
+    /// It was the last.
+    End,
+    /// The one that follows was looked for.
+    Seeking,
+}
+
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "switches of the screen that have nothing to do with each other")]
 pub struct ReviewModel<Key> {
@@ -107,8 +116,8 @@ pub struct ReviewModel<Key> {
     loading: bool,
     /// The candidate to stand on again once it was read.
     returning: Option<CandidateId>,
-    /// That one was decided on, and none came after it.
-    returning_past_end: bool,
+    /// That one was decided on already.
+    returning_past: Option<Past>,
     /// The next rows could not be read: they are asked for when somebody wants them, not by themselves.
     stalled: bool,
     complete: bool,
@@ -146,7 +155,7 @@ impl<Key> Default for ReviewModel<Key> {
             seeking: None,
             loading: false,
             returning: None,
-            returning_past_end: false,
+            returning_past: None,
             stalled: false,
             complete: false,
             brought_in: HashSet::new(),
@@ -211,8 +220,13 @@ impl<Key> ReviewModel<Key> {
 
     /// Starts over: with another filter, or with the same candidates, which may have changed, and then `back_to` one of them.
     pub fn restart(&mut self, back_to: Option<CandidateId>) {
-        let stays = back_to.is_some() && back_to == self.current().map(|row| row.candidate.id).or(self.returning);
-        self.returning_past_end = stays && (self.past_end || self.returning_past_end);
+        let stays = back_to.is_some() && back_to == self.stands_on();
+        let past = match self.seeking {
+            _ if self.past_end => Some(Past::End),
+            Some(Seeking::Below) => Some(Past::Seeking),
+            _ => self.returning_past,
+        };
+        self.returning_past = past.filter(|_| stays);
         self.rows.clear();
         self.clear_selection();
         self.brought_in.clear();
@@ -228,6 +242,11 @@ impl<Key> ReviewModel<Key> {
         self.returning = back_to;
     }
 
+    /// The candidate that the next key is about, or will be once it was read again.
+    pub fn stands_on(&self) -> Option<CandidateId> {
+        self.returning.or(self.current().map(|row| row.candidate.id))
+    }
+
     /// The candidate that a restart goes back to, until it was read.
     pub fn returning(&self) -> Option<CandidateId> {
         self.returning
@@ -235,16 +254,21 @@ impl<Key> ReviewModel<Key> {
 
     /// The candidate that a restart goes back to was read; `None`: it is gone.
     pub fn came_back(&mut self, row: Option<CandidateRow>) {
-        self.returning = None;
-        let is_past_end = std::mem::take(&mut self.returning_past_end);
+        let returning = self.returning.take();
+        let past = self.returning_past.take();
         match row {
             // An ellipse that came back meanwhile is on another candidate, and stays.
             Some(row) if self.adjusting.as_ref().is_some_and(|adjusting| adjusting.candidate != row.candidate.id) => {}
             Some(row) => {
+                let past = past.filter(|_| !self.is_waiting(&row));
                 self.show_row(row);
-                self.past_end = is_past_end;
+                match past {
+                    Some(Past::End) => self.past_end = true,
+                    Some(Past::Seeking) => self.advance(),
+                    None => {}
+                }
             }
-            None => self.adjusting = None,
+            None => self.adjusting = self.adjusting.take().filter(|adjusting| Some(adjusting.candidate) != returning),
         }
     }
 

@@ -536,9 +536,28 @@ fn the_end_of_the_list_outlasts_a_rereading() {
     model.came_back(done.row.clone());
     assert!(model.is_past_end());
     assert_eq!(model.decide(Verdict::Rejected, None), None);
+    // Somebody else is to decide, for whom it waits.
+    model.restart(Some(CandidateId(1)));
+    model.extend(vec![row(1)], true);
+    model.came_back(Some(row(1)));
+    assert!(!model.is_past_end());
     model.restart(None);
     model.extend(vec![row(1)], true);
     assert!(!model.is_past_end(), "another filter begins anew");
+}
+
+#[test]
+fn the_row_after_a_decision_is_looked_for_after_a_rereading_too() {
+    let mut model = ReviewModel::<char>::default();
+    model.extend(vec![row(1)], false);
+    model.decide(Verdict::Confirmed, None).unwrap();
+    let done = saved(&model, &[1]);
+    model.confirmed(&done, 0.0);
+    assert!(model.must_wait());
+    model.restart(Some(CandidateId(1)));
+    model.extend(vec![row(2)], false);
+    model.came_back(done.row);
+    assert_eq!(model.current().unwrap().candidate.id, CandidateId(2), "not the one that was just decided on");
 }
 
 #[test]

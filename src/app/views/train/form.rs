@@ -134,7 +134,9 @@ fn preset(ui: &mut Ui, form: &mut Form) {
 fn iterations(ui: &mut Ui, config: &mut RoundConfig) {
     let id = ui.scope_id().with("iterations");
     let now = [config.iterations, config.evaluate_every, config.checkpoint_every];
-    let begun = ui.data(|data| data.get_temp::<[u64; 3]>(id)).unwrap_or(now);
+    // Another field may be dragged meanwhile: the edit begins anew from there.
+    let kept = ui.data(|data| data.get_temp::<([u64; 3], [u64; 3])>(id));
+    let begun = kept.filter(|(_, left)| *left == now).map_or(now, |(begun, _)| begun);
     let mut iterations = config.iterations;
     let field = ui.add(DragValue::new(&mut iterations).range(1..=10_000_000).speed(10));
     if field.changed() {
@@ -142,10 +144,11 @@ fn iterations(ui: &mut Ui, config: &mut RoundConfig) {
         config.set_iterations(iterations);
     }
     let is_edited = field.dragged() || field.has_focus();
+    let left = [config.iterations, config.evaluate_every, config.checkpoint_every];
     ui.data_mut(|data| {
-        data.remove::<[u64; 3]>(id);
+        data.remove::<([u64; 3], [u64; 3])>(id);
         if is_edited {
-            data.insert_temp(id, begun);
+            data.insert_temp(id, (begun, left));
         }
     });
 }
