@@ -172,7 +172,9 @@ impl TrainModel {
         let config = self.round(round).and_then(|r| RoundConfig::from_stored(&r.config_toml, "round.toml").ok());
         // The log holds the seconds of each step alone.
         let mut clock = StepClock::default();
-        steps.iter().for_each(|step| clock.record(step.seconds));
+        for step in &steps {
+            clock.record(step.seconds);
+        }
         let images_per_s = config
             .as_ref()
             .map_or(0.0, |config| config.images_per_step() as f64 / clock.median().max(f64::MIN_POSITIVE));
