@@ -30,6 +30,10 @@ fn settings(project: &Project, more: &str) -> PathBuf {
     file
 }
 
+fn config(more: &str) -> RoundConfig {
+    RoundConfig::from_toml(&tiny_project::settings(more), "tests").unwrap()
+}
+
 fn quarry(project: &Project, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quarry"));
     command.arg("train").arg("--project").arg(project.dir()).args(more);
@@ -227,10 +231,7 @@ fn refusal(result: Result<TrainReport, WorkflowError>, expected: &[&str]) {
 fn what_is_reviewed_after_its_start_does_not_change_a_round() {
     let dir = tempfile::tempdir().unwrap();
     let project = tiny_project::make(dir.path(), "p", 4, 2);
-    let text = tiny_project::settings(
-        "iterations = 4\ncheckpoint_every = 1\ntest_folds = [2]\nhard_negatives = \"unreviewed\"",
-    );
-    let config = RoundConfig::from_toml(&text, "tests").unwrap();
+    let config = config("iterations = 4\ncheckpoint_every = 1\ntest_folds = [2]\nhard_negatives = \"unreviewed\"");
     train(&project, &config, &mut |_| {}, &Cancel::new()).unwrap();
     assert!(0 < mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap().candidates);
     let begun = sit(&project, Some(&config), 2).unwrap();
@@ -265,8 +266,7 @@ fn what_is_reviewed_after_its_start_does_not_change_a_round() {
 fn every_mini_batch_of_a_reviewed_round_holds_all_hard_negatives_of_its_images() {
     let dir = tempfile::tempdir().unwrap();
     let project = tiny_project::make(dir.path(), "p", 4, 2);
-    let text = tiny_project::settings("iterations = 6\ntest_folds = [2]\nhard_negatives = \"confirmed\"");
-    let config = RoundConfig::from_toml(&text, "tests").unwrap();
+    let config = config("iterations = 6\ntest_folds = [2]\nhard_negatives = \"confirmed\"");
     train(&project, &config, &mut |_| {}, &Cancel::new()).unwrap();
     mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap();
 
@@ -297,7 +297,8 @@ fn every_mini_batch_of_a_reviewed_round_holds_all_hard_negatives_of_its_images()
     assert!(0 < sum(6) && 0 < sum(7), "hard negatives and ignored RoIs: {table}");
     let store = project.open_store().unwrap();
     let shown = round_report(&project, &store, &store.round_by_number(2).unwrap().unwrap()).unwrap().sampler.unwrap();
-    let totals = [shown.hard_negatives, shown.foreground, shown.background, shown.forced, shown.ignored];
+    let drawn = shown.drawn;
+    let totals = [shown.hard_negatives, drawn.foreground, drawn.background, drawn.forced, drawn.ignored];
     assert_eq!(totals, [3, 4, 5, 6, 7].map(sum), "the round's report");
 }
 
@@ -305,8 +306,7 @@ fn every_mini_batch_of_a_reviewed_round_holds_all_hard_negatives_of_its_images()
 fn a_round_outlasts_another_program_that_holds_the_database() {
     let dir = tempfile::tempdir().unwrap();
     let project = tiny_project::make(dir.path(), "p", 4, 2);
-    let text = tiny_project::settings("iterations = 3\ncheckpoint_every = 1\ntest_folds = [2]");
-    let config = RoundConfig::from_toml(&text, "tests").unwrap();
+    let config = config("iterations = 3\ncheckpoint_every = 1\ntest_folds = [2]");
     let database = project.dir().join("quarry.db");
     let (mut holder, mut waited) = (None, Vec::new());
     let mut watch = |event| match event {
@@ -336,8 +336,7 @@ fn a_round_outlasts_another_program_that_holds_the_database() {
 fn weights_of_another_architecture_are_refused_before_a_round_begins() {
     let dir = tempfile::tempdir().unwrap();
     let project = tiny_project::make(dir.path(), "p", 4, 2);
-    let text = tiny_project::settings("iterations = 1\ntest_folds = [2]");
-    let config = RoundConfig::from_toml(&text, "tests").unwrap();
+    let config = config("iterations = 1\ntest_folds = [2]");
     sit(&project, Some(&config), 9).unwrap();
     let mut next = RoundConfig { init: RoundInit::Previous, ..config };
     next.detector.architecture = Architecture::ResNet50HalfFpn;
@@ -351,8 +350,7 @@ fn a_round_goes_on_with_another_rate_or_device_and_with_nothing_else() {
     let project = tiny_project::make(dir.path(), "p", 4, 2);
     let none = quarry(&project, &["--resume"]).output().unwrap();
     assert!(none.status.code() == Some(1) && stderr(&none).contains("no round yet"), "{}", stderr(&none));
-    let text = tiny_project::settings("iterations = 4\ncheckpoint_every = 1\ntest_folds = [2]\nmax_loss = 0.001");
-    let config = RoundConfig::from_toml(&text, "tests").unwrap();
+    let config = config("iterations = 4\ncheckpoint_every = 1\ntest_folds = [2]\nmax_loss = 0.001");
     refusal(sit(&project, Some(&config), 9), &["step 1", "scene_", "--resume --set base_lr="]);
     assert_eq!(project.open_store().unwrap().rounds().unwrap()[0].state, RoundState::Failed);
     let mined = mine(&project, Some(1), &mut |_| {}, &Cancel::new()).unwrap_err().to_string();
@@ -383,8 +381,7 @@ fn held_out_pictures_that_cannot_be_read_are_named() {
     let project = tiny_project::make(dir.path(), "p", 4, 2);
     let broken = dir.path().join("pictures/scene_1.png");
     fs::write(&broken, "no picture").unwrap();
-    let text = tiny_project::settings("iterations = 2\nevaluate_every = 1\ntest_folds = [2]");
-    let config = RoundConfig::from_toml(&text, "tests").unwrap();
+    let config = config("iterations = 2\nevaluate_every = 1\ntest_folds = [2]");
     let report = sit(&project, Some(&config), 9).unwrap();
     assert_eq!((report.unreadable, report.unreadable_test), (vec![], vec![broken]));
     let log = fs::read_to_string(project.run_dir(1).join("log.txt")).unwrap();

@@ -225,7 +225,6 @@ impl QuarryApp {
             }
             Action::LookAgain => self.look_again(),
             Action::Stroke => self.toggle_stroke(self.review.history.at),
-            Action::GoOn => self.review.go_on(),
             Action::Leave if self.review.layout == Layout::History && self.review.history.stroke.is_some() => {
                 self.toggle_stroke(0);
             }

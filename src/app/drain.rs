@@ -139,16 +139,9 @@ impl QuarryApp {
         let reply = match result {
             Ok(reply) => reply,
             Err(reason) => {
-                if self.session.as_mut().is_some_and(|session| session.ends_return(ticket)) {
-                    self.review.came_back(None);
-                    return true;
+                if !self.read_failed(ticket) {
+                    self.say_error(format!("The project cannot be read: {reason}"));
                 }
-                if let Some(session) = &mut self.session {
-                    session.detail_failed(ticket);
-                    session.numbers_failed(ticket);
-                }
-                self.rows_are_unread(ticket);
-                self.say_error(format!("The project cannot be read: {reason}"));
                 return true;
             }
         };
@@ -157,11 +150,7 @@ impl QuarryApp {
         match reply {
             ReadReply::Damaged(damage) => {
                 session.found_damage(damage);
-                session.numbers_failed(ticket);
-                if session.ends_return(ticket) {
-                    self.review.came_back(None);
-                }
-                self.rows_are_unread(ticket);
+                self.read_failed(ticket);
             }
             ReadReply::Overview(overview) => {
                 self.train.set_rounds(overview.rounds.clone());
@@ -238,11 +227,19 @@ impl QuarryApp {
         session.refresh();
     }
 
-    /// Rows that keys wait for do not come.
-    fn rows_are_unread(&mut self, ticket: Ticket) {
-        if self.session.as_mut().is_some_and(|session| session.page_failed(ticket)) {
+    /// What was asked for with this ticket does not come. `true`: the candidate to go back to, which is gone then.
+    fn read_failed(&mut self, ticket: Ticket) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        if session.ends_return(ticket) {
+            self.review.came_back(None);
+            return true;
+        }
+        session.detail_failed(ticket);
+        session.numbers_failed(ticket);
+        if session.page_failed(ticket) {
             self.review.give_up_waiting();
         }
+        false
     }
 
     fn curves_came(&mut self, news: CurveNews) {

@@ -12,7 +12,7 @@ use super::ops::losses::{SMOOTH_L1_BETA, fast_rcnn_loss};
 use super::ops::nms;
 use super::roi_head::RoiOutput;
 use super::sampler_config::SamplerKind;
-use super::sampling::{Draw, Role, draw};
+use super::sampling::{Draw, Role, count_ignored, draw};
 use super::truth::{Truth, bounding_boxes, floats, index_tensor};
 use super::{SamplerConfig, SamplerCounts};
 
@@ -53,8 +53,7 @@ impl Candidates {
         let roles: Vec<Role> = best.iter().zip(&ignored).map(role).collect();
         Self {
             forced: (first_forced..roles.len()).filter(|&k| !ignored[k]).collect(),
-            ignored: roles.iter().zip(&ignored).filter(|&(role, &ignored)| ignored && *role == Role::Neither).count()
-                as u64,
+            ignored: count_ignored(&roles, &ignored),
             faces: best.into_iter().map(|(face, _)| face).collect(),
             boxes,
             roles,

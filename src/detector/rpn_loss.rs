@@ -10,7 +10,7 @@ use super::ops::boxes;
 use super::ops::losses::SMOOTH_L1_BETA;
 use super::ops::matcher::{BELOW_LOW, Matcher};
 use super::rpn::RpnOutput;
-use super::sampling::{Draw, Role, draw};
+use super::sampling::{Draw, Role, count_ignored, draw};
 use super::truth::{Truth, floats, index_tensor};
 use super::{SamplerConfig, SamplerCounts};
 
@@ -78,8 +78,7 @@ fn draw_anchors(
     counts.rpn_foreground += drawn.foreground.len() as u64;
     counts.rpn_background += drawn.background.len() as u64;
     counts.rpn_forced += drawn.forced as u64;
-    counts.rpn_ignored +=
-        roles.iter().zip(&ignored).filter(|&(role, &ignored)| ignored && *role == Role::Neither).count() as u64;
+    counts.rpn_ignored += count_ignored(&roles, &ignored);
     let faces = drawn.foreground.iter().map(|&k| matches[k] as usize).collect();
     (drawn, faces)
 }

@@ -25,6 +25,11 @@ pub(super) struct Draw {
     pub forced: usize,
 }
 
+/// How many lie on an ignored region and are not learnt: a face's there is.
+pub(super) fn count_ignored(roles: &[Role], ignored: &[bool]) -> u64 {
+    roles.iter().zip(ignored).filter(|&(role, &ignored)| ignored && *role == Role::Neither).count() as u64
+}
+
 /// How many of what.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Quota {

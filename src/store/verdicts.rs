@@ -73,7 +73,7 @@ impl Store {
             let links = (Some(decision), stacks.redo.map(|r| r.undo));
             let gesture = gestures::append(tx, id, GestureAction::Undo, links, time_ms)?;
             let given = not_overruled(tx, id, decision, rows_of(tx, decision)?)?;
-            let is_merged = has_merged(tx, id)?;
+            let is_merged = has_merged(tx, id, 0)?;
             let mut before = Vec::with_capacity(given.len());
             for row in &given {
                 let stood = match row.replaces {
@@ -226,10 +226,10 @@ fn rows_of(tx: &Transaction<'_>, gesture: i64) -> Result<Vec<LogRow>, StoreError
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether anything of the annotator's was merged from another copy.
-fn has_merged(tx: &Transaction<'_>, annotator: i64) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM gestures WHERE annotator_id = ?1 AND merged = 1 LIMIT 1";
-    Ok(tx.prepare_cached(sql)?.exists([annotator])?)
+/// Whether anything of the annotator's was merged from another copy after `gesture`; 0 is before all.
+fn has_merged(tx: &Transaction<'_>, annotator: i64, gesture: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM gestures WHERE annotator_id = ?1 AND merged = 1 AND id > ?2 LIMIT 1";
+    Ok(tx.prepare_cached(sql)?.exists([annotator, gesture])?)
 }
 
 /// What the annotator held on a candidate before `gesture`, in the order of the verdicts. What that replaced when it was written is another
@@ -255,23 +255,22 @@ fn not_overruled(
     tx: &Transaction<'_>,
     annotator: i64,
     gesture: i64,
-    mut rows: Vec<LogRow>,
+    rows: Vec<LogRow>,
 ) -> Result<Vec<LogRow>, StoreError> {
-    let sql = "SELECT 1 FROM gestures WHERE annotator_id = ?1 AND merged = 1 AND id > ?2 LIMIT 1";
-    if !tx.prepare_cached(sql)?.exists([annotator, gesture])? {
+    if !has_merged(tx, annotator, gesture)? {
         return Ok(rows);
     }
     let sql = "SELECT 1 FROM verdicts v JOIN gestures g ON g.id = v.gesture_id
                WHERE v.candidate_id = ?1 AND v.annotator_id = ?2 AND g.merged = 1 AND g.id > ?3
                  AND (v.tick, v.uid) > (SELECT o.tick, o.uid FROM verdicts o WHERE o.gesture_id = ?3 AND o.candidate_id = ?1)";
     let mut statement = tx.prepare_cached(sql)?;
-    let mut is_overruled = Vec::with_capacity(rows.len());
-    for row in &rows {
-        is_overruled.push(statement.exists([row.candidate.0, annotator, gesture])?);
+    let mut left = Vec::with_capacity(rows.len());
+    for row in rows {
+        if !statement.exists([row.candidate.0, annotator, gesture])? {
+            left.push(row);
+        }
     }
-    let mut is_overruled = is_overruled.into_iter();
-    rows.retain(|_| !is_overruled.next().unwrap_or(false));
-    Ok(rows)
+    Ok(left)
 }
 
 /// Eight columns from `first` on: verdict, reason, shape, a, b, c, d, e.

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::detector::SamplerCounts;
+
 /// Of every mini-batch: what the samplers drew.
 pub const SAMPLER_FILE: &str = "sampler.csv";
 
@@ -18,17 +20,8 @@ pub struct SamplerTotals {
     pub mini_batches: u64,
     /// That the images came with; each is selected once for every time that its image is seen, as long as there is room.
     pub hard_negatives: u64,
-    /// RoIs.
-    pub foreground: u64,
-    /// With the forced ones.
-    pub background: u64,
-    pub forced: u64,
-    pub ignored: u64,
-    /// Anchors.
-    pub rpn_foreground: u64,
-    pub rpn_background: u64,
-    pub rpn_forced: u64,
-    pub rpn_ignored: u64,
+    #[serde(flatten)]
+    pub drawn: SamplerCounts,
 }
 
 impl SamplerTotals {
@@ -59,12 +52,12 @@ impl SamplerTotals {
         let words: Vec<Option<u64>> = line.split(',').skip(3).map(|word| word.parse().ok()).collect();
         let [
             Some(given),
-            Some(fg),
-            Some(bg),
+            Some(foreground),
+            Some(background),
             Some(forced),
             Some(ignored),
-            Some(rpn_fg),
-            Some(rpn_bg),
+            Some(rpn_foreground),
+            Some(rpn_background),
             Some(rpn_forced),
             Some(rpn_ignored),
         ] = words[..]
@@ -73,14 +66,16 @@ impl SamplerTotals {
         };
         self.mini_batches += 1;
         self.hard_negatives += given;
-        self.foreground += fg;
-        self.background += bg;
-        self.forced += forced;
-        self.ignored += ignored;
-        self.rpn_foreground += rpn_fg;
-        self.rpn_background += rpn_bg;
-        self.rpn_forced += rpn_forced;
-        self.rpn_ignored += rpn_ignored;
+        self.drawn += SamplerCounts {
+            foreground,
+            background,
+            forced,
+            ignored,
+            rpn_foreground,
+            rpn_background,
+            rpn_forced,
+            rpn_ignored,
+        };
     }
 }
 
@@ -98,14 +93,16 @@ mod tests {
         let expected = SamplerTotals {
             mini_batches: 2,
             hard_negatives: 3,
-            foreground: 7,
-            background: 192,
-            forced: 3,
-            ignored: 5,
-            rpn_foreground: 15,
-            rpn_background: 300,
-            rpn_forced: 9,
-            rpn_ignored: 1,
+            drawn: SamplerCounts {
+                foreground: 7,
+                background: 192,
+                forced: 3,
+                ignored: 5,
+                rpn_foreground: 15,
+                rpn_background: 300,
+                rpn_forced: 9,
+                rpn_ignored: 1,
+            },
         };
         assert_eq!(totals, expected);
         std::fs::write(dir.path().join(SAMPLER_FILE), "step,foreground\n1,2\n").unwrap();

@@ -179,6 +179,11 @@ fn annotators_agree_as_far_as_they_do() {
     assert_eq!(p.store.candidate_ids(&disputed).unwrap(), ids[2..4]);
 }
 
+/// All candidates in the random order.
+fn shuffled() -> CandidateQuery {
+    CandidateQuery { sort: Sort::Random, descending: false, verdict: VerdictFilter::Any, ..CandidateQuery::default() }
+}
+
 #[test]
 fn precision_counts_only_what_was_reviewed_in_random_order() {
     let mut p = project();
@@ -186,12 +191,7 @@ fn precision_counts_only_what_was_reviewed_in_random_order() {
     let boxes = (0..40).map(|k| bb(f64::from(k), 9., 60. + f64::from(k), 30.));
     let new: Vec<_> = boxes.map(|b| candidate(image, b, 0.5)).collect();
     p.store.replace_candidates(p.round, &new).unwrap();
-    let random = CandidateQuery {
-        sort: Sort::Random,
-        descending: false,
-        verdict: VerdictFilter::Any,
-        ..CandidateQuery::default()
-    };
+    let random = shuffled();
     let order = p.store.candidate_ids(&random).unwrap();
     assert!(precision(&p.store, &random).unwrap().estimate.is_nan());
     p.store.record_verdicts(&order[..6], "Ada", Verdict::Confirmed, None, 1).unwrap();
@@ -218,12 +218,7 @@ fn a_sample_that_begins_later_is_of_what_waited_then() {
     let image = p.store.images().unwrap()[3].id;
     let boxes = (0..40).map(|k| bb(f64::from(k), 9., 60. + f64::from(k), 30.));
     p.store.replace_candidates(p.round, &boxes.map(|b| candidate(image, b, 0.5)).collect::<Vec<_>>()).unwrap();
-    let random = CandidateQuery {
-        sort: Sort::Random,
-        descending: false,
-        verdict: VerdictFilter::Any,
-        ..CandidateQuery::default()
-    };
+    let random = shuffled();
     let order = p.store.candidate_ids(&random).unwrap();
     // Taken back before the sample began: it waits.
     p.store.record_verdicts(&order[30..31], "Ada", Verdict::Confirmed, None, 0).unwrap();

@@ -132,10 +132,13 @@ fn preset(ui: &mut Ui, form: &mut Form) {
 /// Tests and checkpoints follow from where the edit began, not from each number on the way: one that was chosen apart from the preset's
 /// stays so.
 fn iterations(ui: &mut Ui, config: &mut RoundConfig) {
+    /// What an edit began from and what it left.
+    type Edit = ([u64; 3], [u64; 3]);
+    let of = |config: &RoundConfig| [config.iterations, config.evaluate_every, config.checkpoint_every];
     let id = ui.scope_id().with("iterations");
-    let now = [config.iterations, config.evaluate_every, config.checkpoint_every];
+    let now = of(config);
     // Another field may be dragged meanwhile: the edit begins anew from there.
-    let kept = ui.data(|data| data.get_temp::<([u64; 3], [u64; 3])>(id));
+    let kept = ui.data(|data| data.get_temp::<Edit>(id));
     let begun = kept.filter(|(_, left)| *left == now).map_or(now, |(begun, _)| begun);
     let mut iterations = config.iterations;
     let field = ui.add(DragValue::new(&mut iterations).range(1..=10_000_000).speed(10));
@@ -144,11 +147,10 @@ fn iterations(ui: &mut Ui, config: &mut RoundConfig) {
         config.set_iterations(iterations);
     }
     let is_edited = field.dragged() || field.has_focus();
-    let left = [config.iterations, config.evaluate_every, config.checkpoint_every];
     ui.data_mut(|data| {
-        data.remove::<([u64; 3], [u64; 3])>(id);
+        data.remove::<Edit>(id);
         if is_edited {
-            data.insert_temp(id, (begun, left));
+            data.insert_temp::<Edit>(id, (begun, of(config)));
         }
     });
 }

@@ -137,8 +137,7 @@ impl TrainModel {
         if !is_new {
             return;
         }
-        let config =
-            self.rounds.last().and_then(|round| RoundConfig::from_stored(&round.config_toml, "round.toml").ok());
+        let config = self.rounds.last().and_then(settings_of);
         if let Some(config) = config {
             let mine_after = self.form.mine_after;
             self.form = Form { mine_after, ..Form::of(config.next_round()) };
@@ -169,7 +168,7 @@ impl TrainModel {
         if self.run.is_some() || steps.is_empty() {
             return;
         }
-        let config = self.round(round).and_then(|r| RoundConfig::from_stored(&r.config_toml, "round.toml").ok());
+        let config = self.round(round).and_then(settings_of);
         // The log holds the seconds of each step alone.
         let mut clock = StepClock::default();
         for step in &steps {
@@ -218,7 +217,7 @@ impl TrainModel {
 
     /// The settings in which round `after` differs from round `before`.
     pub fn differences(&self, before: u32, after: u32) -> Vec<Difference> {
-        let config = |n: u32| RoundConfig::from_stored(&self.round(n)?.config_toml, "round.toml").ok();
+        let config = |n: u32| self.round(n).and_then(settings_of);
         match (config(before), config(after)) {
             (Some(before), Some(after)) => before.differences(&after),
             _ => Vec::new(),
@@ -234,7 +233,7 @@ impl TrainModel {
     pub fn estimate(&self, config: &RoundConfig, cores: usize) -> Option<Estimate> {
         let minutes = |step_seconds: f64| step_seconds * config.iterations as f64 / 60.0;
         let measured = self.speed.and_then(|(round, seconds)| {
-            let of = RoundConfig::from_stored(&self.round(round)?.config_toml, "round.toml").ok()?;
+            let of = settings_of(self.round(round)?)?;
             let minutes = minutes(scaled_step_seconds(seconds, &of, config)?);
             Some(Estimate::Measured { round, minutes })
         });
@@ -323,6 +322,11 @@ impl TrainModel {
         let parts = Losses::NAMES.into_iter().zip(&run.losses);
         parts.filter(|(_, series)| series.points().iter().any(|point| point[1] != 0.0)).collect()
     }
+}
+
+/// `None` where this version cannot read them.
+fn settings_of(round: &RoundRecord) -> Option<RoundConfig> {
+    RoundConfig::from_stored(&round.config_toml, "round.toml").ok()
 }
 
 #[cfg(test)]

@@ -67,14 +67,14 @@ fn left(ui: &mut Ui, report: Option<&RoundReport>) {
 
 fn sampler(ui: &mut Ui, totals: &SamplerTotals) {
     heading(ui, &format!("Drawn in {} mini-batches", totals.mini_batches));
-    let t = totals;
+    let t = totals.drawn;
     let rows = [
         ("Foreground", t.foreground, t.rpn_foreground),
         ("Background", t.background, t.rpn_background),
         ("of it forced hard negatives", t.forced, t.rpn_forced),
         ("Ignored", t.ignored, t.rpn_ignored),
     ];
-    let each = |count: u64| count as f64 / t.mini_batches.max(1) as f64;
+    let each = |count: u64| count as f64 / totals.mini_batches.max(1) as f64;
     Grid::new("sampler").num_columns(5).min_row_height(ROW).spacing(vec2(18.0, 3.0)).show(ui, |ui| {
         small_row(ui, &["", "RoIs", "a batch", "Anchors", "a batch"], true);
         for (name, rois, anchors) in rows {
@@ -82,7 +82,7 @@ fn sampler(ui: &mut Ui, totals: &SamplerTotals) {
             small_row(ui, &[name, &rois.to_string(), &per_rois, &anchors.to_string(), &per_anchors], false);
         }
     });
-    let given = format!("{} of {} hard negatives of these images were selected", t.forced, t.hard_negatives);
+    let given = format!("{} of {} hard negatives of these images were selected", t.forced, totals.hard_negatives);
     ui.label(RichText::new(given).small().color(theme::WEAK));
 }
 
