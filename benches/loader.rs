@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use image::RgbImage;
 use quarry::dataset::{decode_rgb, is_photograph, sample};
 use quarry::detector::Detector;
-use quarry::domain::{Cancel, FaceShape, ImageId};
+use quarry::domain::{Cancel, ImageId, Shape};
 use quarry::geometry::BoundingBox;
 use quarry::training::{RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainingImage, train_round};
 
@@ -140,7 +140,7 @@ fn images(folder: &Path, count: usize) -> Vec<TrainingImage> {
     let image = |(index, path): (usize, PathBuf)| TrainingImage {
         id: ImageId(index as i64),
         path,
-        faces: vec![FaceShape::Rectangle(BoundingBox::new(40.0, 40.0, 120.0, 150.0))],
+        faces: vec![Shape::Rectangle(BoundingBox::new(40.0, 40.0, 120.0, 150.0))],
         hard_negatives: vec![],
         ignored: vec![],
     };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
 use quarry::domain::{
-    Annotation, AnnotationSource, CANDIDATE_MAX_IOU, CandidateId, FaceShape, FalsePositiveKind, ImageId, Verdict,
+    Annotation, AnnotationSource, CANDIDATE_MAX_IOU, CandidateId, FalsePositiveKind, ImageId, Shape, Verdict,
 };
 use quarry::geometry::{BoundingBox, Ellipse};
 use quarry::store::{
@@ -149,7 +149,7 @@ fn commits(store: &mut Store) -> Result<(), StoreError> {
     let ids = store.candidate_ids(&CandidateQuery { collapse: false, ..query.clone() })?;
     let (mut commit, mut next, mut undo) = (Vec::new(), Vec::new(), Vec::new());
     for (k, id) in ids.iter().take(2000).enumerate() {
-        let verdict = if k % 50 == 0 { Verdict::MissedFace } else { Verdict::Confirmed };
+        let verdict = if k % 50 == 0 { Verdict::MissedObject } else { Verdict::Confirmed };
         timed(&mut commit, || store.record_verdicts(&[*id], "Ada", verdict, None, k as i64))?;
         if k % 10 == 0 {
             timed(&mut next, || store.next_undecided(&query, Some(*id)))?;
@@ -234,7 +234,7 @@ fn new_faces(rng: &mut ChaCha8Rng) -> Vec<Annotation> {
     let mut face = || {
         let (ra, rb) = (rng.random_range(30.0..70.0), rng.random_range(20.0..45.0));
         let (cx, cy) = (rng.random_range(70.0..380.0), rng.random_range(70.0..330.0));
-        let shape = FaceShape::Ellipse(Ellipse::new(ra, rb, rng.random_range(1.2..1.9), cx, cy));
+        let shape = Shape::Ellipse(Ellipse::new(ra, rb, rng.random_range(1.2..1.9), cx, cy));
         Annotation { shape, source: AnnotationSource::Imported, ignored: false }
     };
     (0..FACES).map(|_| face()).collect()

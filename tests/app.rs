@@ -322,7 +322,7 @@ fn a_key_means_what_it_does_when_its_turn_comes() {
     // X is nothing while the ellipse is open, the arrow moves it, Esc leaves it.
     let keys = [Key::A, Key::F, Key::X, Key::ArrowRight, Key::Enter, Key::F, Key::X, Key::Escape, Key::X];
     press_at_once(&mut window, &keys.map(|key| (key, "")));
-    let expected = [Verdict::Confirmed, Verdict::MissedFace, Verdict::Rejected];
+    let expected = [Verdict::Confirmed, Verdict::MissedObject, Verdict::Rejected];
     wait_until(&mut window, "three verdicts", || log(&project).len() == 3);
     assert_eq!(log(&project), ids.iter().copied().zip(expected.map(Some)).collect::<Vec<_>>());
 }

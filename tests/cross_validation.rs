@@ -188,7 +188,7 @@ fn the_projects_own_verdicts_and_rounds_do_not_reach_a_fold() {
     };
     store.replace_candidates(round.id, &[candidate]).unwrap();
     let id = store.candidates_of_image(image).unwrap()[0].id;
-    let shape = quarry::domain::FaceShape::Rectangle(candidate.bbox);
+    let shape = quarry::domain::Shape::Rectangle(candidate.bbox);
     store.record_missed_face(id, "tester", shape, None, 1).unwrap();
     let report = run(&project, &request(1, &[1])).unwrap();
     let fold = Project::open(&report.dir.join("fold-1")).unwrap().open_store().unwrap();

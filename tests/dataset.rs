@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use quarry::dataset::{
     DatasetError, ImportedDataset, decode_rgb, decode_rgb_bytes, fddb, read_fddb, read_folder, read_header,
 };
-use quarry::domain::{Cancel, FaceShape, Progress};
+use quarry::domain::{Cancel, Progress, Shape};
 
 fn import(dir: &Path) -> Result<ImportedDataset, DatasetError> {
     read_fddb(dir, &mut |_| {}, &Cancel::new())
@@ -92,7 +92,7 @@ fn a_good_fddb_keeps_ellipses_folds_sizes_and_hashes() {
     let [first, second] = dataset.images.as_slice() else { panic!("{:?}", dataset.images) };
     assert_eq!((first.name.as_str(), first.width, first.height, first.fold), ("a/1", 24, 16, Some(3)));
     assert_eq!(first.content_hash, blake3::hash(&jpeg(24, 16)).to_hex().to_string());
-    let FaceShape::Ellipse(e) = first.faces[0].shape else { panic!("{:?}", first.faces) };
+    let Shape::Ellipse(e) = first.faces[0].shape else { panic!("{:?}", first.faces) };
     assert_eq!((e.ra, e.rb, e.theta, e.cx, e.cy), (5.5, 4.0, 1.5, 12.0, 8.0));
     assert_eq!((second.faces.len(), second.path.as_path()), (0, Path::new("originalPics/a/2.jpg")));
     assert_eq!((dataset.summary.images, dataset.summary.faces, dataset.summary.folds[&3]), (2, 1, 2));

@@ -1,7 +1,7 @@
 //! Mining from outside: against a brute-force oracle, and on images whose answer is known.
 
 use proptest::prelude::*;
-use quarry::domain::{Annotation, AnnotationSource, Detection, FaceShape, FalsePositiveKind, ImageId, Look, RoundId};
+use quarry::domain::{Annotation, AnnotationSource, Detection, FalsePositiveKind, ImageId, Look, RoundId, Shape};
 use quarry::geometry::{BoundingBox, Ellipse};
 use quarry::mining::{
     DetectionClass, GroupConfig, Groupable, MiningConfig, classify, count_duplicates, group_alike, group_boxes,
@@ -9,7 +9,7 @@ use quarry::mining::{
 };
 
 fn face(b: BoundingBox) -> Annotation {
-    Annotation { shape: FaceShape::Rectangle(b), source: AnnotationSource::Imported, ignored: false }
+    Annotation { shape: Shape::Rectangle(b), source: AnnotationSource::Imported, ignored: false }
 }
 
 fn detection(b: BoundingBox, score: f32) -> Detection {
@@ -64,7 +64,7 @@ fn an_image_without_faces_gives_every_detection() {
 fn ellipses_match_by_their_box_and_ignored_faces_are_left_alone() {
     let ellipse = Ellipse::inscribed(&bb(0., 0., 60., 80.));
     let mut truth =
-        vec![Annotation { shape: FaceShape::Ellipse(ellipse), source: AnnotationSource::Imported, ignored: false }];
+        vec![Annotation { shape: Shape::Ellipse(ellipse), source: AnnotationSource::Imported, ignored: false }];
     truth.push(Annotation { ignored: true, ..face(bb(200., 200., 400., 400.)) });
     let config = MiningConfig::default();
     let on_ellipse = detection(bb(0., 0., 60., 80.), 0.9);

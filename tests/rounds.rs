@@ -13,7 +13,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use quarry::detector::Architecture;
-use quarry::domain::{Cancel, FaceShape, RoundInit, RoundState, Verdict};
+use quarry::domain::{Cancel, RoundInit, RoundState, Shape, Verdict};
 use quarry::training::{RoundConfig, TrainEvent};
 use quarry::workflow::mine::mine;
 use quarry::workflow::round_report::round_report;
@@ -246,7 +246,7 @@ fn what_is_reviewed_after_its_start_does_not_change_a_round() {
         .flat_map(|image| store.candidates_of_image(image.id).unwrap())
         .collect();
     let ids: Vec<_> = candidates.iter().map(|c| c.id).collect();
-    let face = FaceShape::Rectangle(candidates[0].bbox);
+    let face = Shape::Rectangle(candidates[0].bbox);
     store.record_missed_face(ids[0], "tester", face, None, 1).unwrap();
     store.record_verdicts(&ids[1..], "tester", Verdict::Rejected, None, 2).unwrap();
     let went_on = sit(&project, None, 1).unwrap();

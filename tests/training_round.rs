@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage};
 use quarry::detector::Detector;
-use quarry::domain::{Cancel, FaceShape, ImageId};
+use quarry::domain::{Cancel, ImageId, Shape};
 use quarry::geometry::BoundingBox;
 use quarry::training::{
     Outcome, RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainSummary, TrainingError,
@@ -109,7 +109,7 @@ fn images(hard_negatives: bool) -> Vec<TrainingImage> {
         id: ImageId(i64::from(index)),
         path: PathBuf::from(index.to_string()),
         // The last one is a background scene.
-        faces: if index == 4 { vec![] } else { vec![FaceShape::Rectangle(BoundingBox::new(12.0, 10.0, 28.0, 34.0))] },
+        faces: if index == 4 { vec![] } else { vec![Shape::Rectangle(BoundingBox::new(12.0, 10.0, 28.0, 34.0))] },
         hard_negatives: if hard_negatives { vec![(BoundingBox::new(40.0, 10.0, 56.0, 34.0), 0.9)] } else { vec![] },
         ignored: if index == 2 { vec![BoundingBox::new(0.0, 0.0, 10.0, 48.0)] } else { vec![] },
     };

@@ -90,7 +90,7 @@ actions! {
     ConfirmGroup: Review, "confirm_group", "Group: hard negative", "Confirm this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::A)];
     RejectGroup: Review, "reject_group", "Group: reject", "Reject this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::X)];
     DecideRest: Review, "decide_rest", "The rest too", "Give the others of the group that was just decided the same verdict", [plain(Key::R)];
-    MissedFace: Review, "missed_face", "Missed face", "A real face which the annotation lacks: adjust its ellipse, then Enter", [plain(Key::F)];
+    MissedObject: Review, "missed_face", "Missed face", "A real face which the annotation lacks: adjust its ellipse, then Enter", [plain(Key::F)];
     Skip: Review, "skip", "Skip", "Leave it undecided and go on", [plain(Key::Space)];
     Undo: Review, "undo", "Undo", "Take back the last decision, also after a restart", [plain(Key::Backspace), ctrl(Key::Z)];
     Redo: Review, "redo", "Redo", "Decide again what was taken back", [ctrl_shift(Key::Z), ctrl(Key::Y)];

@@ -199,7 +199,7 @@ impl QuarryApp {
                     self.restart_review(None);
                 }
             }
-            Action::MissedFace => {
+            Action::MissedObject => {
                 let promoted = self.promoted();
                 self.review.start_adjusting(promoted);
             }
@@ -249,7 +249,7 @@ impl QuarryApp {
         if self.review.filter.blind {
             return None;
         }
-        let row = self.review.current().filter(|row| row.candidate.verdict == Some(Verdict::MissedFace))?;
+        let row = self.review.current().filter(|row| row.candidate.verdict == Some(Verdict::MissedObject))?;
         let faces = &self.session.as_ref()?.details.get(row)?.ground_truth;
         let near = |face: &&Annotation| face.shape.bounding_box().iou(&row.candidate.bbox);
         let promoted = faces.iter().filter(|face| face.source == AnnotationSource::Promoted && 0.0 < near(face));
@@ -334,7 +334,7 @@ impl QuarryApp {
                 query.collapse &= !alike;
                 WriteRequest::DecideQuery { query: Box::new(query), verdict, reason, by }
             }
-            Decision::Face { candidate, shape } => WriteRequest::MissedFace { candidate, shape, by },
+            Decision::Face { candidate, shape } => WriteRequest::MissedObject { candidate, shape, by },
             Decision::Undo => WriteRequest::Undo { by },
             Decision::Redo => WriteRequest::Redo { by },
         };

@@ -81,7 +81,7 @@ impl QuarryApp {
             return;
         };
         let mut images = self.review.images_of_faces(&gesture.candidates, &written.changed);
-        if gesture.verdict == crate::domain::Verdict::MissedFace {
+        if gesture.verdict == crate::domain::Verdict::MissedObject {
             images.extend(written.changed.iter().map(|row| row.candidate.image));
         }
         if let Some(session) = &mut self.session {

@@ -59,7 +59,7 @@ impl QuarryApp {
 
     /// Whether a key is Esc, and not meant for an ellipse or a filter that keys in line will open.
     fn ends_waiting(&self, typed: &Typed, is_text: bool) -> bool {
-        let is_for_now = !is_text && !self.line_holds(Action::MissedFace);
+        let is_for_now = !is_text && !self.line_holds(Action::MissedObject);
         is_for_now && self.meaning(typed, Scope::Review) == Some(Action::Leave)
     }
 

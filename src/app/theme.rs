@@ -41,7 +41,7 @@ pub fn verdict(verdict: Option<Verdict>) -> Color32 {
         None => WEAK,
         Some(Verdict::Confirmed) => GOOD,
         Some(Verdict::Rejected) => ERROR,
-        Some(Verdict::MissedFace) => WARNING,
+        Some(Verdict::MissedObject) => WARNING,
         Some(Verdict::Skipped) => Color32::from_rgb(0x7c, 0x88, 0x97),
     }
 }

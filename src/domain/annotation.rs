@@ -6,12 +6,12 @@ use crate::geometry::{BoundingBox, Ellipse};
 
 /// A face as it was annotated. Ellipses stay ellipses; their box is derived.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum FaceShape {
+pub enum Shape {
     Rectangle(BoundingBox),
     Ellipse(Ellipse),
 }
 
-impl FaceShape {
+impl Shape {
     /// The box that the detector learns: the rectangle itself, or the tight box of the ellipse.
     pub fn bounding_box(&self) -> BoundingBox {
         match self {
@@ -61,7 +61,7 @@ impl AnnotationSource {
 /// One ground truth of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Annotation {
-    pub shape: FaceShape,
+    pub shape: Shape,
     pub source: AnnotationSource,
     /// Not to be learnt nor counted (WIDER FACE's `invalid`, COCO's `iscrowd`, Pascal VOC's `difficult`).
     pub ignored: bool,

@@ -23,6 +23,8 @@ row_id!(/// A photograph.
     ImageId);
 row_id!(/// An annotated face.
     GroundTruthId);
+row_id!(/// A class of objects, e.g. `face` or `pedestrian`.
+    ClassId);
 row_id!(/// A training round.
     RoundId);
 row_id!(/// A mined false positive.

@@ -14,11 +14,11 @@ mod round;
 mod verdict;
 mod whole_file;
 
-pub use annotation::{Annotation, AnnotationSource, FaceShape};
+pub use annotation::{Annotation, AnnotationSource, Shape};
 pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePositiveKind};
 pub use detection::Detection;
 pub use folds::parse_folds;
-pub use ids::{CandidateId, DatasetId, GroundTruthId, GroupId, ImageId, RoundId};
+pub use ids::{CandidateId, ClassId, DatasetId, GroundTruthId, GroupId, ImageId, RoundId};
 pub use image::ImageRecord;
 pub use look::Look;
 pub use observer::{Cancel, Progress};

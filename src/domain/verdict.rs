@@ -13,20 +13,20 @@ pub enum Verdict {
     /// Not to be trained on as background: an ignored region from then on.
     Rejected,
     /// A real face which the annotation lacks: it becomes ground truth with source "promoted".
-    MissedFace,
+    MissedObject,
     /// Looked at and left undecided.
     Skipped,
 }
 
 impl Verdict {
-    pub const ALL: [Self; 4] = [Self::Confirmed, Self::Rejected, Self::MissedFace, Self::Skipped];
+    pub const ALL: [Self; 4] = [Self::Confirmed, Self::Rejected, Self::MissedObject, Self::Skipped];
 
     /// The word stored in the database and in exports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Confirmed => "confirmed",
             Self::Rejected => "rejected",
-            Self::MissedFace => "missed_face",
+            Self::MissedObject => "missed_face",
             Self::Skipped => "skipped",
         }
     }

@@ -1,6 +1,6 @@
 //! What is compared: faces and detections as regions of one image. Must not know files, nor how regions become pixels.
 
-use crate::domain::{Detection, FaceShape};
+use crate::domain::{Detection, Shape};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// A face or a detection, in pixels of its image, with the numbers as the text files give them: nothing is rounded or put in
@@ -25,11 +25,11 @@ impl From<Ellipse> for Region {
     }
 }
 
-impl From<&FaceShape> for Region {
-    fn from(shape: &FaceShape) -> Self {
+impl From<&Shape> for Region {
+    fn from(shape: &Shape) -> Self {
         match *shape {
-            FaceShape::Rectangle(b) => b.into(),
-            FaceShape::Ellipse(e) => e.into(),
+            Shape::Rectangle(b) => b.into(),
+            Shape::Ellipse(e) => e.into(),
         }
     }
 }

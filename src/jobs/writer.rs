@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::{Clerk, Waker};
-use crate::domain::{CandidateId, FaceShape, GroupId, RoundId, Verdict};
+use crate::domain::{CandidateId, GroupId, RoundId, Shape, Verdict};
 use crate::store::{CandidateQuery, CandidateRow, Gesture, GestureAction, Store, StoreError, now_ms};
 
 /// Gestures over more candidates than this do not read their images again.
@@ -30,9 +30,9 @@ pub enum WriteRequest {
         reason: Option<String>,
         by: Annotator,
     },
-    MissedFace {
+    MissedObject {
         candidate: CandidateId,
-        shape: FaceShape,
+        shape: Shape,
         by: Annotator,
     },
     Undo {
@@ -159,7 +159,7 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
             store.forget_lists();
             (decide(store, &candidates?, &by, verdict, reason.as_deref(), now)?, by)
         }
-        WriteRequest::MissedFace { candidate, shape, by } => {
+        WriteRequest::MissedObject { candidate, shape, by } => {
             (Some(store.record_missed_face(candidate, &by.name, shape, None, now)?), by)
         }
         WriteRequest::Undo { by } => (store.undo(&by.name, now)?, by),
@@ -228,7 +228,7 @@ fn changed_by(store: &Store, gesture: &Gesture) -> Result<Vec<CandidateRow>, Sto
     let candidates = &gesture.candidates;
     if REFRESHED_MAX < candidates.len() {
         // A face that comes or goes changes its neighbours too: too much to read.
-        let is_brought_back = gesture.action != GestureAction::Decide && gesture.verdict != Verdict::MissedFace;
+        let is_brought_back = gesture.action != GestureAction::Decide && gesture.verdict != Verdict::MissedObject;
         let is_read = is_brought_back && candidates.len() <= BROUGHT_BACK_MAX;
         return if is_read { store.candidate_rows(candidates) } else { Ok(Vec::new()) };
     }

@@ -3,7 +3,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Row, RowIndex};
 
-use crate::domain::{Annotation, AnnotationSource, FaceShape, FalsePositiveKind, RoundState, Verdict};
+use crate::domain::{Annotation, AnnotationSource, FalsePositiveKind, RoundState, Shape, Verdict};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// A value that is stored as a word.
@@ -39,23 +39,23 @@ pub(super) fn bounding_box(row: &Row<'_>, first: usize) -> rusqlite::Result<Boun
 }
 
 /// A shape as columns: its word and a, b, c, d, e.
-pub(super) fn shape_columns(shape: &FaceShape) -> (&'static str, [f64; 4], Option<f64>) {
+pub(super) fn shape_columns(shape: &Shape) -> (&'static str, [f64; 4], Option<f64>) {
     match shape {
-        FaceShape::Rectangle(r) => ("rectangle", [r.x1, r.y1, r.x2, r.y2], None),
-        FaceShape::Ellipse(e) => ("ellipse", [e.ra, e.rb, e.theta, e.cx], Some(e.cy)),
+        Shape::Rectangle(r) => ("rectangle", [r.x1, r.y1, r.x2, r.y2], None),
+        Shape::Ellipse(e) => ("ellipse", [e.ra, e.rb, e.theta, e.cx], Some(e.cy)),
     }
 }
 
 /// Six columns from `first` on: shape, a, b, c, d, e; `None` where the first is NULL.
-pub(super) fn optional_shape(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<FaceShape>> {
+pub(super) fn optional_shape(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Shape>> {
     let word: Option<String> = row.get(first)?;
     let number = |k: usize| row.get::<_, f64>(first + k);
     match word.as_deref() {
         None => Ok(None),
-        Some("rectangle") => Ok(Some(FaceShape::Rectangle(bounding_box(row, first + 1)?))),
+        Some("rectangle") => Ok(Some(Shape::Rectangle(bounding_box(row, first + 1)?))),
         Some("ellipse") => {
             let ellipse = Ellipse::new(number(1)?, number(2)?, number(3)?, number(4)?, number(5)?);
-            Ok(Some(FaceShape::Ellipse(ellipse)))
+            Ok(Some(Shape::Ellipse(ellipse)))
         }
         Some(other) => Err(unknown(other)),
     }

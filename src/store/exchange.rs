@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::columns::{bounding_box, optional_shape, optional_word};
 use super::verdicts::{NewRow, insert_row};
 use super::{Store, StoreError, annotators, standing, waiting};
-use crate::domain::{AnnotationSource, CandidateId, FaceShape, Verdict};
+use crate::domain::{AnnotationSource, CandidateId, Shape, Verdict};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// The version of the lines that this program writes and reads.
@@ -121,16 +121,16 @@ impl Store {
     }
 }
 
-impl From<&FaceShape> for ShapeLine {
-    fn from(shape: &FaceShape) -> Self {
+impl From<&Shape> for ShapeLine {
+    fn from(shape: &Shape) -> Self {
         match shape {
-            FaceShape::Rectangle(b) => Self::Rectangle([b.x1, b.y1, b.x2, b.y2]),
-            FaceShape::Ellipse(e) => Self::Ellipse([e.ra, e.rb, e.theta, e.cx, e.cy]),
+            Shape::Rectangle(b) => Self::Rectangle([b.x1, b.y1, b.x2, b.y2]),
+            Shape::Ellipse(e) => Self::Ellipse([e.ra, e.rb, e.theta, e.cx, e.cy]),
         }
     }
 }
 
-impl From<&ShapeLine> for FaceShape {
+impl From<&ShapeLine> for Shape {
     fn from(line: &ShapeLine) -> Self {
         match *line {
             ShapeLine::Rectangle([x1, y1, x2, y2]) => Self::Rectangle(BoundingBox::new(x1, y1, x2, y2)),
@@ -194,7 +194,7 @@ fn insert(tx: &Transaction<'_>, line: &VerdictLine, candidate: CandidateId) -> R
     tx.prepare_cached(sql)?.execute(values)?;
     let sql = "SELECT id FROM gestures WHERE uid = ?1";
     let gesture = tx.prepare_cached(sql)?.query_row([line.gesture.as_bytes()], |r| r.get(0))?;
-    let shape = line.shape.as_ref().map(FaceShape::from);
+    let shape = line.shape.as_ref().map(Shape::from);
     let row = NewRow {
         uid: line.uid.as_bytes(),
         gesture,
@@ -233,7 +233,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<VerdictLine> {
         verdict,
         reason: row.get(6)?,
         shape: optional_shape(row, 7)?.as_ref().map(ShapeLine::from),
-        source: (verdict == Some(Verdict::MissedFace)).then_some(AnnotationSource::Promoted),
+        source: (verdict == Some(Verdict::MissedObject)).then_some(AnnotationSource::Promoted),
         tick: row.get(13)?,
         time_ms: row.get(14)?,
         image: row.get(15)?,

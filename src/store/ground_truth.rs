@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, params};
 use super::columns::{annotation, shape_columns};
 use super::connection::new_uid;
 use super::{Store, StoreError};
-use crate::domain::{Annotation, AnnotationSource, CandidateId, FaceShape, GroundTruthId, ImageId};
+use crate::domain::{Annotation, AnnotationSource, CandidateId, GroundTruthId, ImageId, Shape};
 use crate::geometry::BoundingBox;
 
 const COLUMNS: &str = "shape, a, b, c, d, e, source, ignored";
@@ -78,7 +78,7 @@ pub(super) fn set_promoted(
     tx: &Transaction<'_>,
     image: ImageId,
     candidate: CandidateId,
-    shape: Option<FaceShape>,
+    shape: Option<Shape>,
 ) -> Result<(), StoreError> {
     tx.prepare_cached("DELETE FROM ground_truth WHERE candidate_id = ?1")?.execute([candidate.0])?;
     if let Some(shape) = shape {

@@ -129,7 +129,7 @@ impl Store {
                     None => &mut counts.undecided,
                     Some(Verdict::Confirmed) => &mut counts.confirmed,
                     Some(Verdict::Rejected) => &mut counts.rejected,
-                    Some(Verdict::MissedFace) => &mut counts.missed_face,
+                    Some(Verdict::MissedObject) => &mut counts.missed_face,
                     Some(Verdict::Skipped) => &mut counts.skipped,
                 };
                 *count += 1;

@@ -301,7 +301,7 @@ fn verdict(value: ValueRef<'_>) -> Option<Verdict> {
     match value {
         ValueRef::Text([b'c', ..]) => Some(Verdict::Confirmed),
         ValueRef::Text([b'r', ..]) => Some(Verdict::Rejected),
-        ValueRef::Text([b'm', ..]) => Some(Verdict::MissedFace),
+        ValueRef::Text([b'm', ..]) => Some(Verdict::MissedObject),
         ValueRef::Text([b's', ..]) => Some(Verdict::Skipped),
         _ => None,
     }

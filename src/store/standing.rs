@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::columns::{bounding_box, optional_word};
 use super::{StoreError, ground_truth, verdicts};
-use crate::domain::{CandidateId, FaceShape, FalsePositiveKind, ImageId, Verdict};
+use crate::domain::{CandidateId, FalsePositiveKind, ImageId, Shape, Verdict};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// The row of the log that stands for an annotator on a candidate.
@@ -49,8 +49,8 @@ pub(super) fn settle(tx: &Transaction<'_>, candidates: &[CandidateId]) -> Result
             let sql = "UPDATE candidates SET verdict = ?2 WHERE id = ?1";
             tx.prepare_cached(sql)?.execute(params![candidate.0, verdict.map(Verdict::as_str)])?;
         }
-        let promoted = newest.filter(|n| n.verdict == Verdict::MissedFace);
-        if promoted.is_some() || before.verdict == Some(Verdict::MissedFace) {
+        let promoted = newest.filter(|n| n.verdict == Verdict::MissedObject);
+        if promoted.is_some() || before.verdict == Some(Verdict::MissedObject) {
             let shape = match promoted {
                 Some(n) => Some(verdicts::read(tx, n.seq)?.shape.unwrap_or_else(|| inscribed(&before.bbox))),
                 None => None,
@@ -110,6 +110,6 @@ fn newest(c: &Connection, candidate: CandidateId) -> Result<Option<Newest>, Stor
     Ok(found.and_then(|(seq, verdict)| Some(Newest { seq, verdict: verdict? })))
 }
 
-fn inscribed(bbox: &BoundingBox) -> FaceShape {
-    FaceShape::Ellipse(Ellipse::inscribed(bbox))
+fn inscribed(bbox: &BoundingBox) -> Shape {
+    Shape::Ellipse(Ellipse::inscribed(bbox))
 }

@@ -10,7 +10,7 @@ use super::columns::{optional_shape, optional_word, shape_columns};
 use super::connection::new_uid;
 use super::gestures::{self, Gesture, GestureAction, Written};
 use super::{Store, StoreError, annotators, standing};
-use crate::domain::{CandidateId, FaceShape, Verdict};
+use crate::domain::{CandidateId, Shape, Verdict};
 use crate::geometry::BoundingBox;
 
 /// What an annotator holds on a candidate.
@@ -20,7 +20,7 @@ pub(super) struct Decision {
     pub verdict: Option<Verdict>,
     pub reason: Option<String>,
     /// Of a missed face: the annotator's own shape; `None` is the ellipse in the candidate's box.
-    pub shape: Option<FaceShape>,
+    pub shape: Option<Shape>,
 }
 
 impl Store {
@@ -43,7 +43,7 @@ impl Store {
         &mut self,
         candidate: CandidateId,
         annotator: &str,
-        shape: FaceShape,
+        shape: Shape,
         reason: Option<&str>,
         time_ms: i64,
     ) -> Result<Gesture, StoreError> {
@@ -57,7 +57,7 @@ impl Store {
         if image.is_some_and(|image| b.iou(&image) <= 0.0) {
             return Err(StoreError::Invalid("the face lies outside its photograph: move it back".to_owned()));
         }
-        let verdict = Verdict::MissedFace;
+        let verdict = Verdict::MissedObject;
         let decision = Decision { verdict: Some(verdict), reason: reason.map(str::to_owned), shape: Some(shape) };
         self.decide(&[candidate], annotator, verdict, &decision, time_ms)
     }
@@ -146,7 +146,7 @@ pub(super) struct NewRow<'a> {
     pub annotator: i64,
     pub verdict: Option<Verdict>,
     pub reason: Option<&'a str>,
-    pub shape: Option<&'a FaceShape>,
+    pub shape: Option<&'a Shape>,
     pub tick: i64,
     pub time_ms: i64,
 }

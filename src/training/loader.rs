@@ -15,7 +15,7 @@ use super::config::RoundConfig;
 use super::error::TrainingError;
 use super::order::{Order, Slot};
 use crate::detector::{DetectorConfig, NetworkImage, SamplerConfig, TrainingSample};
-use crate::domain::{Cancel, FaceShape, ImageId};
+use crate::domain::{Cancel, ImageId, Shape};
 use crate::geometry::{BoundingBox, NetworkPx};
 
 /// A photograph with all that the round learns from it, in its own pixels. No faces: all of it is background.
@@ -24,7 +24,7 @@ pub struct TrainingImage {
     pub id: ImageId,
     /// Absolute.
     pub path: PathBuf,
-    pub faces: Vec<FaceShape>,
+    pub faces: Vec<Shape>,
     /// With the score of the detection that each was; any order.
     pub hard_negatives: Vec<(BoundingBox, f32)>,
     /// Neither foreground nor background (rejected candidates).
@@ -223,7 +223,7 @@ fn load(source: &Source, slot: Slot) -> Result<TrainingSample, String> {
 fn sample_of(image: &TrainingImage, prepared: NetworkImage, sampler: &SamplerConfig, epoch: u64) -> TrainingSample {
     let fit = prepared.fit;
     let (width, height) = (f64::from(prepared.width), f64::from(prepared.height));
-    let visible = |face: &FaceShape| fit.bounding_box(&face.bounding_box()).clipped(width, height);
+    let visible = |face: &Shape| fit.bounding_box(&face.bounding_box()).clipped(width, height);
     let learnable = |b: &BoundingBox<NetworkPx>| b.is_finite() && b.width() > 0.0 && b.height() > 0.0;
     let boxed = image.faces.iter().map(|face| (visible(face), face.ellipse().map(|e| fit.ellipse(&e))));
     let (faces, ellipses) = boxed.filter(|(b, _)| learnable(b)).unzip();
@@ -240,7 +240,7 @@ fn sample_of(image: &TrainingImage, prepared: NetworkImage, sampler: &SamplerCon
 /// Hard negatives by score. Where there are more than a mini-batch has room for, each epoch starts where the one before ended.
 /// Those that lie on a face (one that was missed before) are hard negatives no more.
 fn prioritised(image: &TrainingImage, sampler: &SamplerConfig, epoch: u64) -> Vec<BoundingBox> {
-    let faces: Vec<BoundingBox> = image.faces.iter().map(FaceShape::bounding_box).collect();
+    let faces: Vec<BoundingBox> = image.faces.iter().map(Shape::bounding_box).collect();
     let off_faces = |b: &BoundingBox| b.max_iou(&faces).is_none_or(|(_, iou)| iou < sampler.fg_iou);
     let mut hard: Vec<(BoundingBox, f32)> =
         image.hard_negatives.iter().filter(|(b, _)| b.area() > 0.0 && off_faces(b)).copied().collect();

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{WorkflowError, write_all_or_none};
-use crate::domain::{Annotation, AnnotationSource, DatasetId, FaceShape, GroundTruthId, ImageId, ImageRecord};
+use crate::domain::{Annotation, AnnotationSource, DatasetId, GroundTruthId, ImageId, ImageRecord, Shape};
 use crate::geometry::Ellipse;
 use crate::store::Store;
 
@@ -119,8 +119,8 @@ fn fddb(images: &[Annotated]) -> (String, String) {
         let _ = writeln!(list, "{}\n{}", image.name, faces.len());
         for (k, face) in faces.into_iter().enumerate() {
             let (e, shape) = match face.shape {
-                FaceShape::Ellipse(e) => (e, "ellipse"),
-                FaceShape::Rectangle(b) => (Ellipse::inscribed(&b), "rectangle"),
+                Shape::Ellipse(e) => (e, "ellipse"),
+                Shape::Rectangle(b) => (Ellipse::inscribed(&b), "rectangle"),
             };
             let _ = writeln!(list, "{} {} {} {} {}  1", e.ra, e.rb, e.theta, e.cx, e.cy);
             let _ = writeln!(sources, "{},{},{},{shape}", quoted(&image.name), k + 1, face.source.as_str());

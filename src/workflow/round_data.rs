@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{WorkflowError, write_atomically};
-use crate::domain::{FaceShape, ImageId};
+use crate::domain::{ImageId, Shape};
 use crate::geometry::{BoundingBox, Ellipse};
 use crate::training::TrainingImage;
 
@@ -87,10 +87,10 @@ fn given(image: &TrainingImage) -> Given {
     }
 }
 
-fn face_text(face: &FaceShape) -> String {
+fn face_text(face: &Shape) -> String {
     match face {
-        FaceShape::Rectangle(b) => format!("rectangle {}", box_text(b)),
-        FaceShape::Ellipse(e) => format!("ellipse {} {} {} {} {}", e.ra, e.rb, e.theta, e.cx, e.cy),
+        Shape::Rectangle(b) => format!("rectangle {}", box_text(b)),
+        Shape::Ellipse(e) => format!("ellipse {} {} {} {} {}", e.ra, e.rb, e.theta, e.cx, e.cy),
     }
 }
 
@@ -98,7 +98,7 @@ fn box_text(b: &BoundingBox) -> String {
     format!("{} {} {} {}", b.x1, b.y1, b.x2, b.y2)
 }
 
-type Shapes = (Vec<FaceShape>, Vec<(BoundingBox, f32)>, Vec<BoundingBox>);
+type Shapes = (Vec<Shape>, Vec<(BoundingBox, f32)>, Vec<BoundingBox>);
 
 fn shapes(given: &Given) -> Option<Shapes> {
     Some((
@@ -108,12 +108,12 @@ fn shapes(given: &Given) -> Option<Shapes> {
     ))
 }
 
-fn face_of(text: &str) -> Option<FaceShape> {
+fn face_of(text: &str) -> Option<Shape> {
     match text.split_once(' ')? {
-        ("rectangle", numbers) => box_of(numbers).map(FaceShape::Rectangle),
+        ("rectangle", numbers) => box_of(numbers).map(Shape::Rectangle),
         ("ellipse", text) => {
             let [ra, rb, theta, cx, cy] = numbers(text)?;
-            Some(FaceShape::Ellipse(Ellipse::new(ra, rb, theta, cx, cy)))
+            Some(Shape::Ellipse(Ellipse::new(ra, rb, theta, cx, cy)))
         }
         _ => None,
     }
@@ -148,8 +148,8 @@ mod tests {
             id: ImageId(id),
             path: format!("/moved/{id}.jpg").into(),
             faces: vec![
-                FaceShape::Ellipse(Ellipse::new(1.0 / third, 0.1 + 0.2, std::f64::consts::PI, -0.0, 1e-300)),
-                FaceShape::Rectangle(BoundingBox::new(0.1, 0.7, 1e17, 2.0_f64.sqrt())),
+                Shape::Ellipse(Ellipse::new(1.0 / third, 0.1 + 0.2, std::f64::consts::PI, -0.0, 1e-300)),
+                Shape::Rectangle(BoundingBox::new(0.1, 0.7, 1e17, 2.0_f64.sqrt())),
             ],
             hard_negatives: vec![(BoundingBox::new(0.3, 1.0 / 7.0, 9.0, 9.5), 0.1 + 0.7)],
             ignored: vec![BoundingBox::new(1.1, 2.2, 3.3, 4.4)],

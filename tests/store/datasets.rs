@@ -44,7 +44,7 @@ fn importing_again_changes_nothing_but_what_changed() {
 fn promoted_faces_outlive_an_import() {
     let mut p = project();
     let first = p.candidates()[0];
-    p.store.record_verdicts(&[first], "Ada", Verdict::MissedFace, None, 1).unwrap();
+    p.store.record_verdicts(&[first], "Ada", Verdict::MissedObject, None, 1).unwrap();
     p.store.add_dataset(&dataset()).unwrap();
     let image = p.store.candidate(first).unwrap().image;
     let sources: Vec<_> = p.store.ground_truth(image).unwrap().iter().map(|(_, a)| a.source).collect();

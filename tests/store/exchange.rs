@@ -1,6 +1,6 @@
 //! Copies of a project that are reviewed apart and brought together.
 
-use quarry::domain::{CandidateId, FaceShape, Verdict};
+use quarry::domain::{CandidateId, Shape, Verdict};
 use quarry::geometry::Ellipse;
 use quarry::store::{CandidateQuery, NewCandidate, Sort, Store, VerdictFilter};
 use quarry::workflow::verdicts::{agreement, export, merge, precision};
@@ -30,7 +30,7 @@ fn state(store: &Store, ids: &[CandidateId]) -> Vec<(Option<Verdict>, usize, usi
 fn two_copies_end_up_the_same_whichever_merges_first() {
     let (mut p, mut copy) = copies();
     let ids = p.candidates();
-    let drawn = FaceShape::Ellipse(Ellipse::new(45.0, 30.0, 1.5, 230.0, 240.0));
+    let drawn = Shape::Ellipse(Ellipse::new(45.0, 30.0, 1.5, 230.0, 240.0));
     p.store.record_verdicts(&ids[..3], "Ada", Verdict::Confirmed, Some("clock"), 10).unwrap();
     p.store.record_verdicts(&ids[3..4], "Ada", Verdict::Rejected, None, 50).unwrap();
     p.store.record_missed_face(ids[4], "Ada", drawn, None, 51).unwrap();
@@ -80,7 +80,7 @@ fn verdicts_on_candidates_that_are_mined_later_are_kept_until_then() {
     let mut p = project();
     let ids = p.candidates();
     p.store.record_verdicts(&ids[1..], "Ada", Verdict::Confirmed, None, 1).unwrap();
-    p.store.record_verdicts(&ids[..1], "Ada", Verdict::MissedFace, None, 2).unwrap();
+    p.store.record_verdicts(&ids[..1], "Ada", Verdict::MissedObject, None, 2).unwrap();
     p.store.record_verdicts(&ids[1..2], "Ada", Verdict::Rejected, None, 3).unwrap();
     let (file, on) = (p.dir.path().join("v.jsonl"), p.dir.path().join("on.jsonl"));
     export(&p.store, &file).unwrap();
@@ -137,7 +137,7 @@ fn a_verdict_finds_the_candidate_of_its_own_round() {
 fn an_exported_missed_face_says_that_it_was_promoted() {
     let mut p = project();
     let ids = p.candidates();
-    p.store.record_verdicts(&ids[..1], "Ada", Verdict::MissedFace, None, 1).unwrap();
+    p.store.record_verdicts(&ids[..1], "Ada", Verdict::MissedObject, None, 1).unwrap();
     p.store.record_verdicts(&ids[1..2], "Ada", Verdict::Confirmed, None, 2).unwrap();
     let file = p.dir.path().join("v.jsonl");
     export(&p.store, &file).unwrap();

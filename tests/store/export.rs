@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use quarry::domain::{AnnotationSource, FaceShape};
+use quarry::domain::{AnnotationSource, Shape};
 use quarry::evaluation::fddb_text::read_annotations;
 use quarry::geometry::Ellipse;
 use quarry::store::{NewDataset, Store};
@@ -14,7 +14,7 @@ use super::project::{Project, bb, dataset, face, new_image, project};
 /// The small project with an ellipse, an ignored region, an image name that a table has to quote, and a promoted face.
 fn annotated() -> Project {
     let mut p = project();
-    let ellipse = FaceShape::Ellipse(Ellipse::new(31.5, 20.25, 1.234_567_890_123, 50.0, 60.5));
+    let ellipse = Shape::Ellipse(Ellipse::new(31.5, 20.25, 1.234_567_890_123, 50.0, 60.5));
     let faces = vec![
         quarry::domain::Annotation { shape: ellipse, source: AnnotationSource::Imported, ignored: false },
         quarry::domain::Annotation { ignored: true, ..face(bb(200., 0., 240., 40.)) },
@@ -22,7 +22,7 @@ fn annotated() -> Project {
     let images = vec![new_image("odd,name", None, faces)];
     let (name, kind, root) = ("More".to_owned(), "folder".to_owned(), "/photos/more".into());
     p.store.add_dataset(&NewDataset { name, kind, root, images }).unwrap();
-    let drawn = FaceShape::Ellipse(Ellipse::new(45.0, 30.0, 1.5, 230.0, 240.0));
+    let drawn = Shape::Ellipse(Ellipse::new(45.0, 30.0, 1.5, 230.0, 240.0));
     let id = p.candidates()[0];
     p.store.record_missed_face(id, "Ada", drawn, None, 1).unwrap();
     p

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use quarry::domain::{Annotation, AnnotationSource, CandidateId, FaceShape, FalsePositiveKind, ImageId, RoundId};
+use quarry::domain::{Annotation, AnnotationSource, CandidateId, FalsePositiveKind, ImageId, RoundId, Shape};
 use quarry::geometry::BoundingBox;
 use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewImage, Store, VerdictFilter};
 use tempfile::TempDir;
@@ -36,7 +36,7 @@ pub fn bb(x1: f64, y1: f64, x2: f64, y2: f64) -> BoundingBox {
 }
 
 pub fn face(b: BoundingBox) -> Annotation {
-    Annotation { shape: FaceShape::Rectangle(b), source: AnnotationSource::Imported, ignored: false }
+    Annotation { shape: Shape::Rectangle(b), source: AnnotationSource::Imported, ignored: false }
 }
 
 pub fn new_image(name: &str, fold: Option<u8>, faces: Vec<Annotation>) -> NewImage {

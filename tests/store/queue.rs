@@ -113,7 +113,7 @@ fn queries() -> impl Strategy<Value = CandidateQuery> {
         VerdictFilter::Undecided,
         VerdictFilter::Decided,
         VerdictFilter::Is(Verdict::Confirmed),
-        VerdictFilter::Is(Verdict::MissedFace),
+        VerdictFilter::Is(Verdict::MissedObject),
         VerdictFilter::Disputed,
     ];
     let names = ["", "a/", "B/", "four_5", "%", "_"];
@@ -289,7 +289,7 @@ fn another_connections_work_is_seen() {
     let query = CandidateQuery::default();
     assert_eq!(reader.count_candidates(&query).unwrap(), 6);
     let ids = p.candidates();
-    p.store.record_verdicts(&[ids[2]], "Ada", Verdict::MissedFace, None, 1).unwrap();
+    p.store.record_verdicts(&[ids[2]], "Ada", Verdict::MissedObject, None, 1).unwrap();
     assert_eq!(reader.count_candidates(&query).unwrap(), 4, "the face and its double are gone");
     p.store.undo("Ada", 2).unwrap();
     assert_eq!(reader.count_candidates(&query).unwrap(), 6);

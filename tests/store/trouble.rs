@@ -121,7 +121,7 @@ fn a_full_disk_saves_nothing_by_halves() {
     let all = CandidateQuery { verdict: VerdictFilter::Any, ..CandidateQuery::default() };
     let ids = p.store.candidate_ids(&all).unwrap();
     p.store.limit_pages(1).unwrap();
-    let error = p.store.record_verdicts(&ids, "Ada", Verdict::MissedFace, None, 1).unwrap_err();
+    let error = p.store.record_verdicts(&ids, "Ada", Verdict::MissedObject, None, 1).unwrap_err();
     assert!(matches!(error, StoreError::DiskFull(_)), "{error}");
     assert_eq!(p.store.verdict_counts(None).unwrap().undecided, 500);
     assert_eq!(p.store.count_candidates(&CandidateQuery::default()).unwrap(), 500);

@@ -1,7 +1,7 @@
 //! Deciding, undoing and redoing; faces that are promoted; history.
 
 use proptest::prelude::*;
-use quarry::domain::{AnnotationSource, CandidateId, FaceShape, FalsePositiveKind, Verdict};
+use quarry::domain::{AnnotationSource, CandidateId, FalsePositiveKind, Shape, Verdict};
 use quarry::geometry::Ellipse;
 use quarry::store::{CandidateQuery, GestureAction, HistoryQuery, Store, StoreError};
 
@@ -67,8 +67,8 @@ fn the_newest_row_counts_when_the_clock_goes_backwards() {
     p.store.record_verdicts(&[id], ADA, Verdict::Confirmed, None, 1_000_000).unwrap();
     p.store.record_verdicts(&[id], "Grace", Verdict::Rejected, None, -5).unwrap();
     assert_eq!(verdicts(&p.store, &[id]), [Some(Verdict::Rejected)]);
-    p.store.record_verdicts(&[id], ADA, Verdict::MissedFace, None, 3).unwrap();
-    assert_eq!(verdicts(&p.store, &[id]), [Some(Verdict::MissedFace)]);
+    p.store.record_verdicts(&[id], ADA, Verdict::MissedObject, None, 3).unwrap();
+    assert_eq!(verdicts(&p.store, &[id]), [Some(Verdict::MissedObject)]);
     p.store.undo(ADA, 2).unwrap().unwrap();
     assert_eq!(p.store.standing_verdicts(id).unwrap().len(), 2);
 }
@@ -87,7 +87,7 @@ fn annotators_undo_their_own_and_a_skip_overrules_nobody() {
     assert_eq!(names, ["Grace"]);
 }
 
-fn promoted(p: &Project, id: CandidateId) -> Vec<FaceShape> {
+fn promoted(p: &Project, id: CandidateId) -> Vec<Shape> {
     let image = p.store.candidate(id).unwrap().image;
     let faces = p.store.ground_truth(image).unwrap();
     faces.iter().filter(|(_, a)| a.source == AnnotationSource::Promoted).map(|(_, a)| a.shape).collect()
@@ -101,8 +101,8 @@ fn a_missed_face_becomes_ground_truth_and_its_double_leaves_the_queue() {
     let queue = CandidateQuery::default();
     let left = p.store.count_candidates(&queue).unwrap();
 
-    p.store.record_verdicts(&[face], ADA, Verdict::MissedFace, None, 1).unwrap();
-    assert_eq!(promoted(&p, face), [FaceShape::Ellipse(Ellipse::inscribed(&bb(200., 200., 260., 280.)))]);
+    p.store.record_verdicts(&[face], ADA, Verdict::MissedObject, None, 1).unwrap();
+    assert_eq!(promoted(&p, face), [Shape::Ellipse(Ellipse::inscribed(&bb(200., 200., 260., 280.)))]);
     let matched = p.store.candidate(double).unwrap();
     assert!(matched.max_iou > 0.9 && matched.kind == FalsePositiveKind::Duplicate, "{matched:?}");
     assert_eq!(p.store.candidate(beside).unwrap().max_iou, 0.0);
@@ -124,8 +124,8 @@ fn a_missed_face_becomes_ground_truth_and_its_double_leaves_the_queue() {
 fn the_annotators_own_shape_is_kept_through_undo_and_redo() {
     let mut p = project();
     let id = p.candidates()[0];
-    let drawn = FaceShape::Ellipse(Ellipse::new(50.0, 30.0, 1.2, 230.0, 240.0));
-    let again = FaceShape::Rectangle(bb(190., 190., 270., 290.));
+    let drawn = Shape::Ellipse(Ellipse::new(50.0, 30.0, 1.2, 230.0, 240.0));
+    let again = Shape::Rectangle(bb(190., 190., 270., 290.));
     p.store.record_missed_face(id, ADA, drawn, None, 1).unwrap();
     assert_eq!(promoted(&p, id), [drawn]);
     p.store.record_missed_face(id, ADA, again, None, 2).unwrap();
@@ -137,9 +137,9 @@ fn the_annotators_own_shape_is_kept_through_undo_and_redo() {
     p.store.redo(ADA, 5).unwrap();
     p.store.redo(ADA, 6).unwrap();
     assert_eq!(promoted(&p, id), [again]);
-    let flat = FaceShape::Rectangle(bb(1., 1., 1., 9.));
+    let flat = Shape::Rectangle(bb(1., 1., 1., 9.));
     assert!(matches!(p.store.record_missed_face(id, ADA, flat, None, 7), Err(StoreError::Invalid(_))));
-    let outside = FaceShape::Rectangle(bb(700., 1., 720., 9.));
+    let outside = Shape::Rectangle(bb(700., 1., 720., 9.));
     let error = p.store.record_missed_face(id, ADA, outside, None, 8).unwrap_err();
     assert!(error.to_string().contains("outside its photograph"), "{error}");
 }
@@ -192,7 +192,7 @@ fn counts_follow_the_verdicts() {
     let mut p = project();
     let ids = p.candidates();
     p.store.record_verdicts(&ids[..2], ADA, Verdict::Confirmed, None, 1).unwrap();
-    p.store.record_verdicts(&ids[2..3], ADA, Verdict::MissedFace, None, 2).unwrap();
+    p.store.record_verdicts(&ids[2..3], ADA, Verdict::MissedObject, None, 2).unwrap();
     let counts = p.store.verdict_counts(Some(p.round)).unwrap();
     assert_eq!((counts.confirmed, counts.missed_face, counts.undecided), (2, 1, 2), "the face's double counts nowhere");
     assert_eq!(p.store.verdict_counts(None).unwrap(), counts);
@@ -253,7 +253,7 @@ proptest! {
                 Step::Reopen => p.reopen(),
             }
             prop_assert_eq!(&verdicts(&p.store, &ids), &states[at]);
-            let faces = ids.iter().zip(&states[at]).filter(|(_, v)| **v == Some(Verdict::MissedFace)).count();
+            let faces = ids.iter().zip(&states[at]).filter(|(_, v)| **v == Some(Verdict::MissedObject)).count();
             let stored: usize = p.store.all_ground_truth().unwrap().values().map(Vec::len).sum();
             prop_assert_eq!(stored, 3 + faces);
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
-use quarry::domain::{Annotation, AnnotationSource, Detection, FaceShape, FalsePositiveKind, ImageId, RoundState};
+use quarry::domain::{Annotation, AnnotationSource, Detection, FalsePositiveKind, ImageId, RoundState, Shape};
 use quarry::evaluation::{RocCurve, RocPoint};
 use quarry::geometry::{BoundingBox, Ellipse};
 use quarry::store::{NewCandidate, NewDataset, NewImage};
@@ -67,7 +67,7 @@ fn picture(dir: &Path, number: u32) -> NewImage {
     let name = format!("scene_{number:04}");
     let path = dir.join(format!("{name}.png"));
     pixels.save(&path).unwrap();
-    let shape = FaceShape::Ellipse(face(number));
+    let shape = Shape::Ellipse(face(number));
     NewImage {
         path: format!("{name}.png").into(),
         content_hash: blake3::hash(&std::fs::read(&path).unwrap()).to_hex().to_string(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
-use quarry::domain::{Annotation, AnnotationSource, FaceShape};
+use quarry::domain::{Annotation, AnnotationSource, Shape};
 use quarry::geometry::Ellipse;
 use quarry::store::{NewDataset, NewImage};
 use quarry::workflow::Project;
@@ -52,7 +52,7 @@ fn picture(dir: &Path, number: u32, with_face: bool, fold: Option<u8>) -> NewIma
     let path = dir.join(format!("{name}.png"));
     pixels.save(&path).unwrap();
     let content_hash = format!("{number:064x}");
-    let shape = FaceShape::Ellipse(face);
+    let shape = Shape::Ellipse(face);
     let annotation = Annotation { shape, source: AnnotationSource::Imported, ignored: false };
     let faces = if with_face { vec![annotation] } else { vec![] };
     NewImage { path: format!("{name}.png").into(), content_hash, name, width: 64, height: 48, fold, faces }

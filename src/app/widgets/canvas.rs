@@ -4,7 +4,7 @@ use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Shape, Stroke, StrokeKi
 
 use crate::app::textures::Shown;
 use crate::app::theme;
-use crate::domain::FaceShape;
+use crate::domain::Shape;
 use crate::geometry::{BoundingBox, Ellipse, Fit, ImagePx, ScreenPx};
 
 /// Points of an ellipse's outline.
@@ -16,7 +16,7 @@ pub type ScreenFit = Fit<ImagePx, ScreenPx>;
 /// A shape over the picture.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overlay {
-    pub shape: FaceShape,
+    pub shape: Shape,
     pub color: Color32,
     pub width: f32,
     pub dashed: bool,
@@ -97,13 +97,13 @@ fn paint_label(painter: &Painter, shape: Rect, screen: Rect, text: &str, color: 
     painter.galley(position + vec2(4.0, 1.0), galley, theme::BACKGROUND);
 }
 
-fn outline(fit: &ScreenFit, shape: &FaceShape) -> Vec<Pos2> {
+fn outline(fit: &ScreenFit, shape: &Shape) -> Vec<Pos2> {
     match shape {
-        FaceShape::Rectangle(b) => {
+        Shape::Rectangle(b) => {
             let r = screen_rect(fit, b);
             vec![r.left_top(), r.right_top(), r.right_bottom(), r.left_bottom()]
         }
-        FaceShape::Ellipse(e) => ellipse_outline(fit, e),
+        Shape::Ellipse(e) => ellipse_outline(fit, e),
     }
 }
 

@@ -12,7 +12,7 @@ use super::folder::absolute_folder;
 use super::imported::LeftOut;
 use super::photographs::{SeenContent, probe_all};
 use super::{DatasetError, ImportedDataset, ImportedImage};
-use crate::domain::{Annotation, AnnotationSource, Cancel, FaceShape, Progress};
+use crate::domain::{Annotation, AnnotationSource, Cancel, Progress, Shape};
 
 /// The folder of the lists.
 pub const FOLDS_FOLDER: &str = "FDDB-folds";
@@ -130,7 +130,7 @@ fn read_fold(fold: u8, names: &Path, ellipses: &Path, first: &mut FirstListed) -
                 format!("'{name}' has no entry in {}: add it (with 0 faces if it has none)", ellipses.display());
             return Err(DatasetError::line(names, line, problem));
         };
-        let face = |e| Annotation { shape: FaceShape::Ellipse(e), source: AnnotationSource::Imported, ignored: false };
+        let face = |e| Annotation { shape: Shape::Ellipse(e), source: AnnotationSource::Imported, ignored: false };
         let path = Path::new(PICTURES_FOLDER).join(format!("{name}.jpg"));
         entries.push(Entry { name, path, fold, faces: found.ellipses.into_iter().map(face).collect() });
     }

@@ -25,7 +25,7 @@ fn decode(path: &Path) -> Result<RgbImage, String> {
 }
 
 fn image(name: &str) -> TrainingImage {
-    let faces = vec![FaceShape::Rectangle(BoundingBox::new(1.0, 1.0, 5.0, 9.0))];
+    let faces = vec![Shape::Rectangle(BoundingBox::new(1.0, 1.0, 5.0, 9.0))];
     TrainingImage { id: ImageId(1), path: name.into(), faces, hard_negatives: vec![], ignored: vec![] }
 }
 
@@ -104,8 +104,8 @@ fn hard_negatives_come_by_score_and_rotate_when_there_is_no_room() {
 #[test]
 fn shapes_arrive_in_network_pixels() {
     let mut image = image("10");
-    image.faces.push(FaceShape::Ellipse(Ellipse::new(4.0, 2.0, 0.0, 8.0, 8.0)));
-    image.faces.push(FaceShape::Rectangle(BoundingBox::new(3.0, 3.0, 3.0, 9.0)));
+    image.faces.push(Shape::Ellipse(Ellipse::new(4.0, 2.0, 0.0, 8.0, 8.0)));
+    image.faces.push(Shape::Rectangle(BoundingBox::new(3.0, 3.0, 3.0, 9.0)));
     image.ignored.push(BoundingBox::new(0.0, 0.0, 2.0, 2.0));
     let mut detector = config(1).detector;
     detector.shorter_side = 32;
@@ -115,8 +115,8 @@ fn shapes_arrive_in_network_pixels() {
     assert_eq!(sample.faces[0], BoundingBox::new(2.0, 2.0, 10.0, 18.0));
     assert_eq!(sample.ellipses[1].unwrap().ra, 8.0);
     image.faces = vec![
-        FaceShape::Ellipse(Ellipse::new(4.0, 4.0, 0.0, 15.0, 8.0)),
-        FaceShape::Rectangle(BoundingBox::new(20.0, 0.0, 25.0, 5.0)),
+        Shape::Ellipse(Ellipse::new(4.0, 4.0, 0.0, 15.0, 8.0)),
+        Shape::Rectangle(BoundingBox::new(20.0, 0.0, 25.0, 5.0)),
     ];
     let prepared = NetworkImage::prepare(&decode(Path::new("10")).unwrap(), &detector).unwrap();
     let cut = sample_of(&image, prepared, &SamplerConfig::default(), 0);

@@ -2,7 +2,7 @@
 
 use super::super::step::fault;
 use super::*;
-use crate::domain::{FaceShape, ImageId};
+use crate::domain::{ImageId, Shape};
 use crate::geometry::BoundingBox;
 
 struct Events(Vec<TrainEvent>);
@@ -59,7 +59,7 @@ fn train_by(
     let image = |n: u32| TrainingImage {
         id: ImageId(i64::from(n)),
         path: n.to_string().into(),
-        faces: vec![FaceShape::Rectangle(BoundingBox::new(12.0, 10.0, 28.0, 34.0))],
+        faces: vec![Shape::Rectangle(BoundingBox::new(12.0, 10.0, 28.0, 34.0))],
         hard_negatives: vec![],
         ignored: vec![],
     };

@@ -6,7 +6,7 @@ use super::ReviewView;
 use super::filter::verdict_text;
 use crate::app::theme;
 use crate::app::widgets::canvas::{self, Overlay};
-use crate::domain::FaceShape;
+use crate::domain::Shape;
 use crate::geometry::BoundingBox;
 use crate::jobs::{PictureKey, PictureRequest};
 use crate::store::CandidateRow;
@@ -62,5 +62,5 @@ pub(super) fn alike_text(row: &CandidateRow) -> Option<String> {
 }
 
 pub(super) fn candidate_overlay(bbox: &BoundingBox, label: Option<String>) -> Overlay {
-    Overlay { shape: FaceShape::Rectangle(*bbox), color: theme::CANDIDATE, width: 2.0, dashed: false, label }
+    Overlay { shape: Shape::Rectangle(*bbox), color: theme::CANDIDATE, width: 2.0, dashed: false, label }
 }

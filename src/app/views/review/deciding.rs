@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::model::{Adjusting, Layout, ReviewModel};
-use crate::domain::{Candidate, CandidateId, FaceShape, FalsePositiveKind, GroupId, ImageId, Verdict};
+use crate::domain::{Candidate, CandidateId, FalsePositiveKind, GroupId, ImageId, Shape, Verdict};
 use crate::store::{CandidateRow, VerdictCounts};
 
 /// Words for the keys 1 to 9: why a candidate is not to be trained on as background.
@@ -40,7 +40,7 @@ pub enum Decision {
     },
     Face {
         candidate: CandidateId,
-        shape: FaceShape,
+        shape: Shape,
     },
     Undo,
     Redo,
@@ -218,9 +218,9 @@ impl<Key> ReviewModel<Key> {
         if let Some(index) = index {
             self.go_to(index);
         }
-        let shape = FaceShape::Ellipse(adjusted.ellipse);
+        let shape = Shape::Ellipse(adjusted.ellipse);
         let decision = Decision::Face { candidate: adjusted.candidate, shape };
-        Some(self.send(decision, index.as_slice(), Some(Verdict::MissedFace)))
+        Some(self.send(decision, index.as_slice(), Some(Verdict::MissedObject)))
     }
 
     pub fn undo(&mut self) -> Option<Decision> {
@@ -324,7 +324,7 @@ impl<Key> ReviewModel<Key> {
             self.go_to(index);
         }
         // What was drawn is not lost: it stands there to be written again, whatever is listed by now.
-        if let Decision::Face { candidate, shape: FaceShape::Ellipse(ellipse) } = pending.decision {
+        if let Decision::Face { candidate, shape: Shape::Ellipse(ellipse) } = pending.decision {
             if let Some(row) = pending.at.filter(|_| listed.is_none()) {
                 self.show_row(row);
             }
@@ -341,7 +341,7 @@ impl<Key> ReviewModel<Key> {
 
 /// Whether anyone holds that this is a missed face.
 fn is_missed_face(row: &CandidateRow) -> bool {
-    let face = Verdict::MissedFace;
+    let face = Verdict::MissedObject;
     row.candidate.verdict == Some(face) || row.held.iter().any(|held| held.verdict == face)
 }
 
@@ -350,7 +350,7 @@ fn tally(counts: &mut VerdictCounts, verdict: Option<Verdict>) -> &mut u64 {
         None => &mut counts.undecided,
         Some(Verdict::Confirmed) => &mut counts.confirmed,
         Some(Verdict::Rejected) => &mut counts.rejected,
-        Some(Verdict::MissedFace) => &mut counts.missed_face,
+        Some(Verdict::MissedObject) => &mut counts.missed_face,
         Some(Verdict::Skipped) => &mut counts.skipped,
     }
 }

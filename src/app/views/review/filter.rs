@@ -24,7 +24,7 @@ impl ShownVerdicts {
         Self::Disputed,
         Self::Only(Verdict::Confirmed),
         Self::Only(Verdict::Rejected),
-        Self::Only(Verdict::MissedFace),
+        Self::Only(Verdict::MissedObject),
         Self::Only(Verdict::Skipped),
     ];
 
@@ -88,7 +88,7 @@ pub fn verdict_text(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Confirmed => "Hard negative",
         Verdict::Rejected => "Rejected",
-        Verdict::MissedFace => "Missed face",
+        Verdict::MissedObject => "Missed face",
         Verdict::Skipped => "Skipped",
     }
 }

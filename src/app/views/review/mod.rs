@@ -185,7 +185,7 @@ impl ReviewView<'_> {
             let large = [
                 (Action::Confirm, Some(Verdict::Confirmed)),
                 (Action::Reject, Some(Verdict::Rejected)),
-                (Action::MissedFace, Some(Verdict::MissedFace)),
+                (Action::MissedObject, Some(Verdict::MissedObject)),
                 (Action::Skip, None),
             ];
             for (action, verdict) in large {

@@ -2,7 +2,7 @@
 
 use super::super::deciding::{Decision, GroupOffer, Saved};
 use super::*;
-use crate::domain::{Candidate, FaceShape, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
+use crate::domain::{Candidate, FalsePositiveKind, GroupId, ImageId, RoundId, Shape, Verdict};
 use crate::geometry::BoundingBox;
 
 fn row(id: i64) -> CandidateRow {
@@ -184,8 +184,8 @@ fn a_missed_face_is_written_as_it_was_adjusted() {
     let ellipse = Ellipse::new(9.0, 4.0, 0.1, 5.0, 5.0);
     model.adjusting.as_mut().unwrap().ellipse = ellipse;
     let decision = model.commit_adjusted().unwrap();
-    assert_eq!(decision, Decision::Face { candidate: CandidateId(1), shape: FaceShape::Ellipse(ellipse) });
-    assert_eq!((verdicts(&model)[0], model.adjusting.clone()), (Some(Verdict::MissedFace), None));
+    assert_eq!(decision, Decision::Face { candidate: CandidateId(1), shape: Shape::Ellipse(ellipse) });
+    assert_eq!((verdicts(&model)[0], model.adjusting.clone()), (Some(Verdict::MissedObject), None));
     assert_eq!(model.commit_adjusted(), None);
 }
 
@@ -420,7 +420,7 @@ fn duplicates_of_a_promoted_face_are_passed_over_unless_they_are_asked_for() {
 fn a_face_that_was_called_one_before_makes_its_image_be_read_again() {
     let mut model = model(2);
     model.rows[0].held =
-        vec![crate::store::Held { annotator: "Ada".to_owned(), verdict: Verdict::MissedFace, reason: None }];
+        vec![crate::store::Held { annotator: "Ada".to_owned(), verdict: Verdict::MissedObject, reason: None }];
     model.rows[0].candidate.image = ImageId(5);
     model.decide(Verdict::Rejected, None);
     assert_eq!(model.images_of_faces(&[CandidateId(1)], &[]).into_iter().collect::<Vec<_>>(), [ImageId(5)]);

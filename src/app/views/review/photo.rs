@@ -9,7 +9,7 @@ use crate::app::command::Command;
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas::{self, Overlay, ScreenFit};
-use crate::domain::{AnnotationSource, FaceShape};
+use crate::domain::{AnnotationSource, Shape};
 use crate::geometry::{BoundingBox, Ellipse};
 use crate::jobs::{ImageDetail, PictureKey, PictureRequest};
 use crate::store::CandidateRow;
@@ -69,7 +69,7 @@ fn overlays(row: &CandidateRow, detail: &ImageDetail, drawn: Drawn, is_labelled:
     let is_other = |bbox: &BoundingBox| bbox.iou(&row.candidate.bbox) < SAME_BOX_IOU;
     for detection in detail.detections.iter().filter(|d| drawn.detections && is_other(&d.bbox)) {
         overlays.push(Overlay {
-            shape: FaceShape::Rectangle(detection.bbox),
+            shape: Shape::Rectangle(detection.bbox),
             color: theme::faded(theme::DETECTION, 0.8),
             width: 1.0,
             dashed: true,
@@ -134,7 +134,7 @@ fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail, drawn: Drawn, is_blind: boo
 /// Paints the ellipse and its handles; returns the ellipse after a drag.
 fn handles(ui: &Ui, rect: Rect, fit: &ScreenFit, ellipse: &Ellipse) -> Option<Ellipse> {
     let outline = Overlay {
-        shape: FaceShape::Ellipse(*ellipse),
+        shape: Shape::Ellipse(*ellipse),
         color: theme::WARNING,
         width: 2.5,
         dashed: false,
@@ -193,7 +193,7 @@ mod tests {
 
     fn detail() -> ImageDetail {
         let face = |source| {
-            let shape = FaceShape::Ellipse(Ellipse::new(9.0, 6.0, 0.0, 50.0, 50.0));
+            let shape = Shape::Ellipse(Ellipse::new(9.0, 6.0, 0.0, 50.0, 50.0));
             Annotation { shape, source, ignored: false }
         };
         let detection = |bbox| Detection { bbox, ellipse: None, score: 0.5 };
