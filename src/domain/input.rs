@@ -1,0 +1,159 @@
+//! Opens the files that a user names: regular files only, up to a stated size, so that no FIFO, device or endless file blocks the
+//! work or fills the memory. Text comes as UTF-8 without its byte order mark.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Largest sizes of input files in bytes. Each is far above what real files have.
+pub mod limits {
+    const MIB: u64 = 1 << 20;
+    /// An image file: 256 megapixels of 16-bit RGBA without compression take 2 GiB.
+    pub const IMAGE: u64 = 2048 * MIB;
+    /// Annotation and detection files that are read as a whole.
+    pub const TEXT: u64 = 2048 * MIB;
+    /// Settings that people write: `round.toml`, `project.toml`, `keys.toml`, `model.toml`.
+    pub const SETTINGS: u64 = MIB;
+    /// Weight files; the largest detectors have a few GB.
+    pub const WEIGHTS: u64 = 16 * 1024 * MIB;
+    /// A line of a text file that is echoed or parsed on its own.
+    pub const LINE: usize = 1 << 20;
+}
+
+/// Why an input file was not read. Every message names the file.
+#[derive(Debug, Error)]
+pub enum InputError {
+    #[error("{}: {what}. {hint}", path.display())]
+    NotAFile { path: PathBuf, what: &'static str, hint: &'static str },
+    #[error("{}: the file has {size} bytes; Quarry reads up to {limit} here. Check that it is the right file.", path.display())]
+    TooLarge { path: PathBuf, size: u64, limit: u64 },
+    #[error("{}:{line}: the text is not UTF-8. Save the file as UTF-8.", path.display())]
+    NotUtf8 { path: PathBuf, line: usize },
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: io::Error },
+}
+
+impl InputError {
+    /// As the error that the standard library would give.
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::NotAFile { .. } => io::ErrorKind::InvalidInput,
+            Self::TooLarge { .. } => io::ErrorKind::FileTooLarge,
+            Self::NotUtf8 { .. } => io::ErrorKind::InvalidData,
+            Self::Io { source, .. } => source.kind(),
+        }
+    }
+}
+
+/// Opens a regular file for reading; links are followed. Anything else (a folder, FIFO, socket or device) is an error, without waiting
+/// for whoever holds its other end. The size in bytes comes with it.
+pub fn open_regular(path: &Path) -> Result<(File, u64), InputError> {
+    let io = |source| InputError::Io { path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // A FIFO without a writer would block; a terminal must not become this process's own.
+        options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+    }
+    let refused = |what| InputError::NotAFile { path: path.to_owned(), what, hint: "Name a regular file." };
+    // Sockets and some devices cannot even be opened, so look first; what was opened is looked at again.
+    let before = std::fs::metadata(path).map_err(io)?;
+    if !before.is_file() {
+        return Err(refused(kind_of(&before)));
+    }
+    let file = options.open(path).map_err(io)?;
+    let found = file.metadata().map_err(io)?;
+    if found.is_file() { Ok((file, found.len())) } else { Err(refused(kind_of(&found))) }
+}
+
+/// The bytes of a regular file of at most `limit` bytes.
+pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
+    let (file, size) = open_regular(path)?;
+    let too_large = |size| InputError::TooLarge { path: path.to_owned(), size, limit };
+    if size > limit {
+        return Err(too_large(size));
+    }
+    let mut bytes = Vec::with_capacity(size as usize);
+    // A file may grow, and files such as those in /proc say 0.
+    let read = file.take(limit + 1).read_to_end(&mut bytes);
+    read.map_err(|source| InputError::Io { path: path.to_owned(), source })?;
+    if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
+}
+
+/// The text of a regular file of at most `limit` bytes, without a byte order mark. UTF-16 is told apart and refused with its name.
+pub fn read_text(path: &Path, limit: u64) -> Result<String, InputError> {
+    let bytes = read_bytes(path, limit)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count();
+        InputError::NotUtf8 { path: path.to_owned(), line }
+    })?;
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
+}
+
+/// Text without the byte order mark that some editors write first.
+pub fn without_bom(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
+}
+
+fn kind_of(metadata: &std::fs::Metadata) -> &'static str {
+    let kind = metadata.file_type();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        if kind.is_fifo() {
+            return "this is a FIFO, not a file";
+        }
+        if kind.is_socket() {
+            return "this is a socket, not a file";
+        }
+        if kind.is_block_device() || kind.is_char_device() {
+            return "this is a device, not a file";
+        }
+    }
+    if kind.is_dir() { "this is a folder, not a file" } else { "this is not a regular file" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_comes_without_its_byte_order_mark_and_within_its_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        std::fs::write(&path, b"\xEF\xBB\xBFone\n").unwrap();
+        assert_eq!(read_text(&path, 100).unwrap(), "one\n");
+        assert!(matches!(read_bytes(&path, 6), Err(InputError::TooLarge { size: 7, limit: 6, .. })));
+        std::fs::write(&path, b"one\ntwo\n\xff").unwrap();
+        assert!(read_text(&path, 100).unwrap_err().to_string().contains("a.txt:3: the text is not UTF-8"));
+    }
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let message = |path: &Path| read_bytes(path, 100).unwrap_err().to_string();
+        assert!(message(dir.path()).contains("folder, not a file"));
+        assert_eq!(read_bytes(&dir.path().join("gone"), 9).unwrap_err().kind(), io::ErrorKind::NotFound);
+        #[cfg(unix)]
+        {
+            use std::os::unix::ffi::OsStrExt as _;
+            let fifo = dir.path().join("fifo");
+            let name = std::ffi::CString::new(fifo.as_os_str().as_bytes()).unwrap();
+            // SAFETY: the name is a C string that outlives the call.
+            assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+            assert!(message(&fifo).contains("this is a FIFO"));
+            assert!(message(Path::new("/dev/zero")).contains("this is a device"));
+            let link = dir.path().join("link");
+            std::os::unix::fs::symlink(&fifo, &link).unwrap();
+            assert!(message(&link).contains("this is a FIFO"));
+        }
+    }
+}
