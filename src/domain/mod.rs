@@ -12,6 +12,7 @@ mod look;
 mod observer;
 mod roi_feature;
 mod round;
+mod sane_shape;
 mod verdict;
 mod whole_file;
 
@@ -26,5 +27,6 @@ pub use look::Look;
 pub use observer::{Cancel, Progress};
 pub use roi_feature::{ROI_FEATURE_LENGTH, RoiFeature};
 pub use round::{HardNegativeSource, RoundInit, RoundRecord, RoundState};
+pub use sane_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};
 pub use verdict::{Verdict, VerdictRecord};
 pub use whole_file::{write_together, write_whole, write_whole_with};

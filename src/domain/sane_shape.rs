@@ -1,0 +1,110 @@
+//! The one definition of a shape that can be an annotated object: finite, of a sensible size, and at least partly inside its image.
+
+use super::Shape;
+use crate::geometry::BoundingBox;
+
+/// The least width and height in pixels, of the whole shape and of its part inside the image. Below half a pixel no pixel need be
+/// covered; rounded coordinates of real one-pixel objects stay above it.
+pub const MIN_SIDE_PX: f64 = 0.5;
+/// The largest width and height, in longer sides of the image. An object that is cut by the image's edge may well be larger than the
+/// image, but not by this much.
+pub const MAX_IMAGE_SIDES: f64 = 10.0;
+
+/// Why a shape cannot be an object of its image. Lengths are pixels.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum ShapeProblem {
+    #[error("its coordinates are not all finite numbers")]
+    NotFinite,
+    #[error("its half axes are {ra} and {rb}: both must be above 0")]
+    HalfAxes { ra: f64, rb: f64 },
+    #[error("it is {width:.3} x {height:.3} pixels: each side must be at least {MIN_SIDE_PX}")]
+    TooSmall { width: f64, height: f64 },
+    #[error("it is {width:.3e} x {height:.3e} pixels in an image of {image_width} x {image_height}")]
+    TooLarge { width: f64, height: f64, image_width: u32, image_height: u32 },
+    #[error("it lies outside its image of {image_width} x {image_height} pixels")]
+    Outside { image_width: u32, image_height: u32 },
+}
+
+/// Whether `shape` can be an object of an image of `width` x `height` pixels. Shapes that reach beyond the image's edge are sane as long
+/// as a part of at least [`MIN_SIDE_PX`] in both directions is inside.
+///
+/// # Errors
+///
+/// The first thing that is wrong with it.
+pub fn check_shape(shape: &Shape, width: u32, height: u32) -> Result<(), ShapeProblem> {
+    check_numbers(shape)?;
+    let bbox = shape.bounding_box();
+    // Finite numbers may still add up to infinity.
+    let too_large =
+        ShapeProblem::TooLarge { width: bbox.width(), height: bbox.height(), image_width: width, image_height: height };
+    if !bbox.is_finite() || bbox.width().max(bbox.height()) > MAX_IMAGE_SIDES * f64::from(width.max(height)) {
+        return Err(too_large);
+    }
+    if is_small(&bbox) {
+        return Err(ShapeProblem::TooSmall { width: bbox.width(), height: bbox.height() });
+    }
+    if is_small(&bbox.clipped(f64::from(width), f64::from(height))) {
+        return Err(ShapeProblem::Outside { image_width: width, image_height: height });
+    }
+    Ok(())
+}
+
+fn check_numbers(shape: &Shape) -> Result<(), ShapeProblem> {
+    match shape {
+        Shape::Rectangle(b) if !b.is_finite() => Err(ShapeProblem::NotFinite),
+        Shape::Ellipse(e) if ![e.ra, e.rb, e.theta, e.cx, e.cy].iter().all(|v| v.is_finite()) => {
+            Err(ShapeProblem::NotFinite)
+        }
+        Shape::Ellipse(e) if e.ra <= 0.0 || e.rb <= 0.0 => Err(ShapeProblem::HalfAxes { ra: e.ra, rb: e.rb }),
+        _ => Ok(()),
+    }
+}
+
+fn is_small(bbox: &BoundingBox) -> bool {
+    bbox.width() < MIN_SIDE_PX || bbox.height() < MIN_SIDE_PX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Ellipse;
+
+    fn check(shape: Shape, words: &str) {
+        let found = check_shape(&shape, 100, 80).map_or_else(|problem| problem.to_string(), |()| "sane".to_owned());
+        assert!(found.contains(words), "{shape:?}: {found}, not {words}");
+    }
+
+    #[test]
+    fn boxes_are_finite_visible_and_of_a_sensible_size() {
+        let with = |x, y, w, h| Shape::Rectangle(BoundingBox::from_xywh(x, y, w, h));
+        check(with(10.0, 10.0, 20.0, 20.0), "sane");
+        check(with(-15.0, -15.0, 20.0, 20.0), "sane");
+        check(with(-50.0, -50.0, 300.0, 300.0), "sane");
+        check(with(0.0, 0.0, 1.0, 1.0), "sane");
+        check(with(10.0, 10.0, 0.01, 20.0), "0.010 x 20.000 pixels");
+        check(with(10.0, 10.0, 0.0, 0.0), "at least 0.5");
+        check(with(-30.0, 10.0, 20.0, 20.0), "outside its image of 100 x 80");
+        check(with(100.0, 10.0, 20.0, 20.0), "outside");
+        check(with(10.0, 1e9, 20.0, 20.0), "outside");
+        check(with(10.0, 10.0, 1e308, 20.0), "1.000e308 x");
+        check(Shape::Rectangle(BoundingBox::new(-1e308, 0.0, 1e308, 9.0)), "inf x");
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            check(with(value, 10.0, 20.0, 20.0), "finite");
+        }
+    }
+
+    #[test]
+    fn ellipses_are_held_to_the_same_rules() {
+        let with = |ra, rb, theta, cx, cy| Shape::Ellipse(Ellipse::new(ra, rb, theta, cx, cy));
+        check(with(20.0, 10.0, 0.7, 50.0, 40.0), "sane");
+        check(with(20.0, 10.0, 0.7, -5.0, 40.0), "sane");
+        check(with(20.0, 10.0, 0.7, -50.0, 40.0), "outside");
+        check(with(1e308, 10.0, 0.7, 50.0, 40.0), "pixels in an image of 100 x 80");
+        check(with(1e308, 1e308, 0.7, 50.0, 40.0), "pixels in an image of 100 x 80");
+        check(with(0.01, 0.01, 0.7, 50.0, 40.0), "at least");
+        check(with(0.0, 10.0, 0.7, 50.0, 40.0), "half axes are 0 and 10");
+        check(with(-5.0, 10.0, 0.7, 50.0, 40.0), "half axes are -5 and 10");
+        check(with(5.0, 10.0, f64::NAN, 50.0, 40.0), "finite");
+        check(with(5.0, f64::NAN, 0.0, 50.0, 40.0), "finite");
+    }
+}
