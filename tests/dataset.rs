@@ -90,12 +90,13 @@ fn a_good_fddb_keeps_ellipses_folds_sizes_and_hashes() {
     assert_eq!(dataset.kind, "fddb");
     assert!(dataset.root.is_absolute());
     let [first, second] = dataset.images.as_slice() else { panic!("{:?}", dataset.images) };
-    assert_eq!((first.name.as_str(), first.width, first.height, first.fold), ("a/1", 24, 16, Some(3)));
+    assert_eq!((first.name.as_str(), first.width, first.height), ("a/1", 24, 16));
+    assert_eq!((first.split.as_deref(), dataset.classes.as_slice()), (Some("3"), ["face".to_owned()].as_slice()));
     assert_eq!(first.content_hash, blake3::hash(&jpeg(24, 16)).to_hex().to_string());
-    let Shape::Ellipse(e) = first.faces[0].shape else { panic!("{:?}", first.faces) };
+    let Shape::Ellipse(e) = first.objects[0].shape else { panic!("{:?}", first.objects) };
     assert_eq!((e.ra, e.rb, e.theta, e.cx, e.cy), (5.5, 4.0, 1.5, 12.0, 8.0));
-    assert_eq!((second.faces.len(), second.path.as_path()), (0, Path::new("originalPics/a/2.jpg")));
-    assert_eq!((dataset.summary.images, dataset.summary.faces, dataset.summary.folds[&3]), (2, 1, 2));
+    assert_eq!((second.objects.len(), second.path.as_path()), (0, Path::new("originalPics/a/2.jpg")));
+    assert_eq!((dataset.summary.images, dataset.summary.objects, dataset.summary.splits["3"]), (2, 1, 2));
     assert!(dataset.root.join(&second.path).is_file());
 }
 
@@ -187,7 +188,7 @@ fn missing_and_truncated_pictures_are_left_out_and_told() {
     let whole = jpeg(20, 30);
     tiny.write("originalPics/a/2.jpg", &whole[..whole.len() * 2 / 3]);
     let summary = tiny.import().unwrap().summary;
-    assert_eq!((summary.images, summary.faces), (1, 1));
+    assert_eq!((summary.images, summary.objects), (1, 1));
     assert_eq!(summary.missing, ["a/3"]);
     assert!(summary.warnings[0].contains("1 of 3 listed pictures are missing"), "{:?}", summary.warnings);
     let [(name, why)] = summary.unreadable.as_slice() else { panic!("{summary:?}") };
@@ -212,7 +213,7 @@ fn a_plain_folder_is_walked_and_what_cannot_be_used_is_told() {
     let dataset = read_folder(&tiny.path("originalPics"), &mut |p: Progress| seen.push(p), &Cancel::new()).unwrap();
     let names: Vec<&str> = dataset.images.iter().map(|image| image.name.as_str()).collect();
     assert_eq!(names, ["a/1.jpg", "a/2.jpg", "a/3.PNG"]);
-    assert!(dataset.images.iter().all(|image| image.faces.is_empty() && image.fold.is_none()));
+    assert!(dataset.images.iter().all(|image| image.objects.is_empty() && image.split.is_none()));
     let summary = dataset.summary;
     assert_eq!(summary.duplicates, [("a/copy.jpeg".to_owned(), "a/2.jpg".to_owned())]);
     let unreadable: Vec<&str> = summary.unreadable.iter().map(|(name, _)| name.as_str()).collect();

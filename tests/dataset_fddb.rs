@@ -29,14 +29,15 @@ fn eight_folds_of_fddb_are_read_and_the_two_missing_ones_told() {
     let dataset = read_fddb(&fddb, &mut |progress| last = Some(progress), &Cancel::new()).unwrap();
     let summary = &dataset.summary;
     assert_eq!(summary.images, 2306);
-    let folds: Vec<(u8, usize)> = summary.folds.iter().map(|(&fold, &images)| (fold, images)).collect();
-    assert_eq!(folds, [(1, 290), (2, 285), (3, 274), (4, 302), (5, 298), (6, 302), (7, 279), (8, 276)]);
+    let folds: Vec<(&str, usize)> = summary.splits.iter().map(|(fold, &images)| (fold.as_str(), images)).collect();
+    let expected = [("1", 290), ("2", 285), ("3", 274), ("4", 302), ("5", 298), ("6", 302), ("7", 279), ("8", 276)];
+    assert_eq!(folds, expected);
     assert_eq!(summary.missing.len(), 539);
     assert_eq!(summary.unreadable, []);
     assert!(
         summary.warnings[0].contains("539 of 2845") && summary.warnings[0].contains("259 of fold 9, 280 of fold 10")
     );
-    assert_eq!(summary.faces, dataset.images.iter().map(|image| image.faces.len()).sum::<usize>());
+    assert_eq!(summary.objects, dataset.images.iter().map(|image| image.objects.len()).sum::<usize>());
     assert_eq!(last.map(|p| (p.done, p.total)), Some((2306, 2306)));
     let sizes = image_sizes(&fddb);
     for image in &dataset.images {
@@ -74,6 +75,6 @@ fn channels(path: &Path) -> u8 {
 fn the_background_scenes_are_read_as_a_plain_folder() {
     let Some(shared) = support::shared_dir() else { return };
     let dataset = read_folder(&shared.join("data/background_scenes"), &mut |_| {}, &Cancel::new()).unwrap();
-    assert_eq!((dataset.images.len() + dataset.summary.duplicates.len(), dataset.summary.faces), (274, 0));
+    assert_eq!((dataset.images.len() + dataset.summary.duplicates.len(), dataset.summary.objects), (274, 0));
     println!("{}", dataset.summary);
 }

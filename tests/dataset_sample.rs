@@ -63,19 +63,19 @@ fn the_same_seed_gives_the_same_bytes_on_any_number_of_threads() {
 fn the_sample_is_a_dataset_with_ten_folds_and_two_faces_a_scene() {
     let (folder, dataset) = default_sample();
     assert_eq!((dataset.kind, dataset.images.len()), ("sample", 240));
-    assert_eq!(dataset.summary.folds, (1..=10).map(|fold| (fold, 24)).collect());
+    assert_eq!(dataset.summary.splits, (1..=10).map(|fold| (fold.to_string(), 24)).collect());
     assert!(
         dataset.summary.missing.is_empty()
             && dataset.summary.unreadable.is_empty()
             && dataset.summary.duplicates.is_empty()
     );
-    let mean = dataset.summary.faces as f64 / 240.0;
+    let mean = dataset.summary.objects as f64 / 240.0;
     assert!((1.6..=2.4).contains(&mean), "{mean} faces a scene");
-    assert!(dataset.images.iter().any(|image| image.faces.is_empty()));
+    assert!(dataset.images.iter().any(|image| image.objects.is_empty()));
     for image in &dataset.images {
         assert_eq!((image.width, image.height), (320, 240));
-        assert!(image.faces.len() <= 4);
-        for face in &image.faces {
+        assert!(image.objects.len() <= 4);
+        for face in &image.objects {
             let e = face.shape.ellipse().unwrap();
             assert!(
                 (10.0..=56.0).contains(&e.ra) && e.rb < e.ra && e.theta.abs() <= std::f64::consts::FRAC_PI_2,
@@ -96,7 +96,7 @@ fn decoys_are_plenty_of_every_kind_and_not_faces() {
     let faces: HashMap<&str, Vec<BoundingBox>> = dataset
         .images
         .iter()
-        .map(|i| (i.name.as_str(), i.faces.iter().map(|f| f.shape.bounding_box()).collect()))
+        .map(|i| (i.name.as_str(), i.objects.iter().map(|f| f.shape.bounding_box()).collect()))
         .collect();
     for (name, decoy) in &decoys {
         *counts.entry(decoy.kind).or_default() += 1;
@@ -148,7 +148,7 @@ fn contact_sheet(dataset: &ImportedDataset, root: &Path, out: &Path) {
         for (k, image) in images.iter().enumerate() {
             let mut picture = decode_rgb(&dataset.root.join(&image.path)).unwrap();
             if page % 2 == 1 {
-                for face in &image.faces {
+                for face in &image.objects {
                     draw(&mut picture, &face.shape.ellipse().unwrap().outline(400), Rgb([60, 255, 60]));
                 }
                 for (_, decoy) in decoys.iter().filter(|(name, _)| *name == image.name) {

@@ -31,7 +31,7 @@ pub fn import(project: Project, kind: ImportKind, path: PathBuf) -> Work<WorkEve
             ImportKind::Folder => ImportFormat::Folder,
         };
         let summary = bring_in(&project, format, &path, false, tell, cancel).map_err(|e| e.to_string())?;
-        Ok(format!("{} photographs with {} faces are in", summary.images, summary.faces))
+        Ok(format!("{} images with {} objects are in", summary.images, summary.objects))
     })
 }
 

@@ -47,8 +47,8 @@ pub fn read_folder(
                     content_hash: probe.content_hash,
                     width: probe.width,
                     height: probe.height,
-                    fold: None,
-                    faces: Vec::new(),
+                    split: None,
+                    objects: Vec::new(),
                 }),
             },
         }
@@ -57,7 +57,7 @@ pub fn read_folder(
         let (name, why) = &left_out.unreadable[0];
         return Err(DatasetError::layout(&root, format!("none of its pictures can be read; the first, {name}: {why}")));
     }
-    Ok(ImportedDataset::new("folder", root, images, left_out))
+    Ok(ImportedDataset::new("folder", root, Vec::new(), images, left_out))
 }
 
 /// The folder's absolute path, links resolved.

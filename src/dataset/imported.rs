@@ -1,5 +1,5 @@
-//! What every importer gives back: images with their ground truth, and a summary of what was found and what was left out.
-//! Must not know which format it came from.
+//! What every importer gives back: images with their objects, the names of the classes, and a summary of what was found, what was
+//! left out and which records are bad.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,9 +7,20 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::domain::Annotation;
+use crate::domain::Shape;
 
-/// One photograph of a dataset, with the faces that its annotation lists.
+/// One annotated object of an image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ImportedObject {
+    /// Index into [`ImportedDataset::classes`].
+    pub class: u32,
+    /// Pixels of the upright image (EXIF orientation applied), continuous: the left upper corner of the first pixel is 0, 0.
+    pub shape: Shape,
+    /// Neither learnt nor counted (COCO's `iscrowd`, Pascal VOC's `difficult`, WIDER FACE's `invalid`).
+    pub ignored: bool,
+}
+
+/// One image of a dataset, with the objects that its annotation lists.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImportedImage {
     /// The name in the dataset's own lists, e.g. FDDB's `2002/08/11/big/img_591`; the relative path where there are no lists.
@@ -21,10 +32,10 @@ pub struct ImportedImage {
     /// Pixels after EXIF orientation.
     pub width: u32,
     pub height: u32,
-    /// FDDB's fold 1..=10; `None` for sets without folds.
-    pub fold: Option<u8>,
-    /// Empty for a photograph without faces.
-    pub faces: Vec<Annotation>,
+    /// The named part of the dataset that the image belongs to: `train`, `val`, FDDB's folds `1` to `10`.
+    pub split: Option<String>,
+    /// Empty for an image without objects.
+    pub objects: Vec<ImportedObject>,
 }
 
 /// A dataset as read from its folder; nothing is stored yet.
@@ -32,20 +43,48 @@ pub struct ImportedImage {
 pub struct ImportedDataset {
     /// The folder's name.
     pub name: String,
-    /// `fddb`, `folder` or `sample`.
+    /// The format's word: `coco`, `voc`, `fddb`, `folder`, `sample` ...
     pub kind: &'static str,
     /// Absolute.
     pub root: PathBuf,
+    /// Names, each once, in the dataset's own order. Empty where nothing is annotated.
+    pub classes: Vec<String>,
     /// In the order of the dataset's own lists, or by path.
     pub images: Vec<ImportedImage>,
     pub summary: ImportSummary,
 }
 
 impl ImportedDataset {
-    pub(super) fn new(kind: &'static str, root: PathBuf, images: Vec<ImportedImage>, left_out: LeftOut) -> Self {
+    pub(super) fn new(
+        kind: &'static str,
+        root: PathBuf,
+        classes: Vec<String>,
+        images: Vec<ImportedImage>,
+        left_out: LeftOut,
+    ) -> Self {
         let name = root.file_name().map_or_else(|| kind.to_owned(), |name| name.to_string_lossy().into_owned());
-        let summary = ImportSummary::of(&images, left_out);
-        Self { name, kind, root, images, summary }
+        let summary = ImportSummary::of(&classes, &images, left_out);
+        Self { name, kind, root, classes, images, summary }
+    }
+}
+
+/// A record of an annotation file that was skipped, or told because it is doubtful.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BadRecord {
+    /// As the user named it, or below that folder.
+    pub file: PathBuf,
+    /// From 1; `None` where the format has no lines (the record then names itself).
+    pub line: Option<usize>,
+    /// What is wrong and what to do, without the file's name.
+    pub problem: String,
+}
+
+impl fmt::Display for BadRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}: {}", self.file.display(), self.problem),
+            None => write!(f, "{}: {}", self.file.display(), self.problem),
+        }
     }
 }
 
@@ -55,6 +94,7 @@ pub(super) struct LeftOut {
     pub missing: Vec<String>,
     pub unreadable: Vec<(String, String)>,
     pub duplicates: Vec<(String, String)>,
+    pub bad_records: Vec<BadRecord>,
     pub warnings: Vec<String>,
 }
 
@@ -62,67 +102,112 @@ pub(super) struct LeftOut {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ImportSummary {
     pub images: usize,
+    /// Ignored ones included.
+    pub objects: usize,
+    /// Objects of the class `face`, the key that scripts of the first version read.
     pub faces: usize,
-    /// Fold -> images read.
-    pub folds: BTreeMap<u8, usize>,
-    /// Names that the lists hold but whose picture is not there; left out.
+    pub ignored: usize,
+    /// Images without any object.
+    pub background_images: usize,
+    /// Class -> objects, ignored ones included; classes without objects too.
+    pub classes: BTreeMap<String, usize>,
+    /// Split -> images.
+    pub splits: BTreeMap<String, usize>,
+    /// Names that the lists hold but whose image is not there; left out.
     pub missing: Vec<String>,
     /// Name and reason; left out.
     pub unreadable: Vec<(String, String)>,
     /// Two names whose files have the same bytes: the later one, then the earlier one.
     pub duplicates: Vec<(String, String)>,
+    /// Records that were skipped, in the order of the files.
+    pub bad_records: Vec<BadRecord>,
     /// Whole sentences, ready to be shown.
     pub warnings: Vec<String>,
 }
 
 impl ImportSummary {
-    fn of(images: &[ImportedImage], left_out: LeftOut) -> Self {
-        let mut folds = BTreeMap::new();
-        for fold in images.iter().filter_map(|image| image.fold) {
-            *folds.entry(fold).or_insert(0) += 1;
+    fn of(class_names: &[String], images: &[ImportedImage], left_out: LeftOut) -> Self {
+        let mut splits = BTreeMap::new();
+        for split in images.iter().filter_map(|image| image.split.as_ref()) {
+            match splits.get_mut(split) {
+                Some(count) => *count += 1,
+                None => drop(splits.insert(split.clone(), 1)),
+            }
         }
-        let LeftOut { missing, unreadable, duplicates, warnings } = left_out;
-        let faces = images.iter().map(|image| image.faces.len()).sum();
-        Self { images: images.len(), faces, folds, missing, unreadable, duplicates, warnings }
+        let mut counts = vec![0; class_names.len()];
+        for object in images.iter().flat_map(|image| &image.objects) {
+            counts[object.class as usize] += 1;
+        }
+        let classes: BTreeMap<String, usize> = class_names.iter().cloned().zip(counts).collect();
+        let LeftOut { missing, unreadable, duplicates, bad_records, warnings } = left_out;
+        Self {
+            images: images.len(),
+            objects: classes.values().sum(),
+            faces: classes.get("face").copied().unwrap_or(0),
+            ignored: images.iter().flat_map(|image| &image.objects).filter(|object| object.ignored).count(),
+            background_images: images.iter().filter(|image| image.objects.is_empty()).count(),
+            classes,
+            splits,
+            missing,
+            unreadable,
+            duplicates,
+            bad_records,
+            warnings,
+        }
     }
 }
+
+/// Classes and splits that a summary names before it says `…`.
+const NAMES_SHOWN: usize = 20;
 
 /// A few lines for a terminal or a window: counts first, then what was left out, at most three names of each.
 impl fmt::Display for ImportSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} images, {} faces", self.images, self.faces)?;
-        if !self.folds.is_empty() {
-            let folds: Vec<String> = self.folds.iter().map(|(fold, images)| format!("{fold}: {images}")).collect();
-            write!(f, ", {} folds ({})", self.folds.len(), folds.join(", "))?;
+        let only_faces = self.classes.len() == 1 && self.classes.contains_key("face");
+        write!(f, "{} images, {} {}", self.images, self.objects, if only_faces { "faces" } else { "objects" })?;
+        if self.ignored > 0 {
+            write!(f, " ({} ignored)", self.ignored)?;
+        }
+        if !self.classes.is_empty() && !only_faces {
+            write!(f, "\nClasses: {}", counted(&self.classes))?;
+        }
+        if !self.splits.is_empty() {
+            write!(f, "\nSplits: {}", counted(&self.splits))?;
         }
         for warning in &self.warnings {
             write!(f, "\n{warning}")?;
         }
-        if !self.unreadable.is_empty() {
-            let shown: Vec<String> =
-                self.unreadable.iter().take(3).map(|(name, why)| format!("{name} ({why})")).collect();
-            write!(
-                f,
-                "\n{} unreadable, left out: {}{}",
-                self.unreadable.len(),
-                shown.join(", "),
-                more(self.unreadable.len())
-            )?;
-        }
-        if !self.duplicates.is_empty() {
-            let shown: Vec<String> = self.duplicates.iter().take(3).map(|(b, a)| format!("{b} = {a}")).collect();
-            write!(
-                f,
-                "\n{} with the same bytes as another: {}{}",
-                self.duplicates.len(),
-                shown.join(", "),
-                more(self.duplicates.len())
-            )?;
-        }
-        Ok(())
+        listed(f, self.bad_records.len(), "bad records, skipped", self.bad_records.iter(), "\n  ")?;
+        let unreadable = self.unreadable.iter().map(|(name, why)| format!("{name} ({why})"));
+        listed(f, self.unreadable.len(), "unreadable, left out", unreadable, " ")?;
+        let same = self.duplicates.iter().map(|(later, earlier)| format!("{later} = {earlier}"));
+        listed(f, self.duplicates.len(), "with the same bytes as another", same, " ")
     }
 }
 
-fn more(count: usize) -> &'static str {
-    if count > 3 { ", …" } else { "" }
+/// `car: 3, person: 12`; numbers (FDDB's folds) in their order.
+fn counted(counts: &BTreeMap<String, usize>) -> String {
+    let mut sorted: Vec<(&String, &usize)> = counts.iter().collect();
+    sorted.sort_by_key(|(name, _)| name.parse::<u32>().unwrap_or(u32::MAX));
+    let shown: Vec<String> = sorted.iter().take(NAMES_SHOWN).map(|(name, count)| format!("{name}: {count}")).collect();
+    let more = if counts.len() > NAMES_SHOWN { format!(", … ({} in all)", counts.len()) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
+/// The first three of what was left out.
+fn listed(
+    f: &mut fmt::Formatter<'_>,
+    count: usize,
+    what: &str,
+    entries: impl Iterator<Item = impl fmt::Display>,
+    before: &str,
+) -> fmt::Result {
+    if count == 0 {
+        return Ok(());
+    }
+    write!(f, "\n{count} {what}:")?;
+    for (k, entry) in entries.take(3).enumerate() {
+        write!(f, "{}{before}{entry}", if k > 0 && before == " " { "," } else { "" })?;
+    }
+    if count > 3 { write!(f, "{before}…") } else { Ok(()) }
 }

@@ -13,5 +13,5 @@ pub use decode::{PhotographHeader, decode_rgb, decode_rgb_bytes, decode_rgb_chec
 pub use error::DatasetError;
 pub use fddb::read_fddb;
 pub use folder::read_folder;
-pub use imported::{ImportSummary, ImportedDataset, ImportedImage};
+pub use imported::{BadRecord, ImportSummary, ImportedDataset, ImportedImage, ImportedObject};
 pub use photographs::{PHOTOGRAPH_EXTENSIONS, is_photograph, photograph_file};

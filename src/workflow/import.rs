@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::{Observer, Project, WorkEvent, WorkflowError};
-use crate::dataset::{self, ImportSummary, ImportedDataset};
-use crate::domain::{Cancel, Progress};
+use crate::dataset::{self, ImportSummary, ImportedDataset, ImportedObject};
+use crate::domain::{Annotation, AnnotationSource, Cancel, Progress};
 use crate::store::{NewDataset, NewImage};
 
 /// The formats that can be imported.
@@ -55,8 +55,8 @@ fn add(project: &Project, imported: &ImportedDataset) -> Result<(), WorkflowErro
         content_hash: image.content_hash.clone(),
         width: image.width,
         height: image.height,
-        fold: image.fold,
-        faces: image.faces.clone(),
+        fold: image.split.as_deref().and_then(|split| split.parse().ok()),
+        faces: image.objects.iter().map(annotation).collect(),
     });
     let rows = NewDataset {
         name: imported.name.clone(),
@@ -66,4 +66,8 @@ fn add(project: &Project, imported: &ImportedDataset) -> Result<(), WorkflowErro
     };
     project.open_store()?.add_dataset(&rows)?;
     Ok(())
+}
+
+fn annotation(object: &ImportedObject) -> Annotation {
+    Annotation { shape: object.shape, source: AnnotationSource::Imported, ignored: object.ignored }
 }

@@ -11,13 +11,15 @@ pub use lists::{AnnotatedName, ListedName, parse_ellipse_list, parse_name_list};
 use super::folder::absolute_folder;
 use super::imported::LeftOut;
 use super::photographs::{SeenContent, probe_all};
-use super::{DatasetError, ImportedDataset, ImportedImage};
-use crate::domain::{Annotation, AnnotationSource, Cancel, Progress, Shape};
+use super::{DatasetError, ImportedDataset, ImportedImage, ImportedObject};
+use crate::domain::{Cancel, Progress, Shape};
 
 /// The folder of the lists.
 pub const FOLDS_FOLDER: &str = "FDDB-folds";
 /// The folder of the pictures.
 pub const PICTURES_FOLDER: &str = "originalPics";
+/// The one class of FDDB.
+pub const FACE: &str = "face";
 /// FDDB has ten folds, numbered from 1.
 const FOLDS: std::ops::RangeInclusive<u8> = 1..=10;
 
@@ -58,11 +60,11 @@ pub fn read_fddb(
             content_hash: probe.content_hash,
             width: probe.width,
             height: probe.height,
-            fold: Some(entry.fold),
-            faces: entry.faces,
+            split: Some(entry.fold.to_string()),
+            objects: entry.faces,
         });
     }
-    Ok(ImportedDataset::new("fddb", root, images, left_out))
+    Ok(ImportedDataset::new("fddb", root, vec![FACE.to_owned()], images, left_out))
 }
 
 /// One picture that the lists name.
@@ -70,7 +72,7 @@ struct Entry {
     name: String,
     path: PathBuf,
     fold: u8,
-    faces: Vec<Annotation>,
+    faces: Vec<ImportedObject>,
 }
 
 fn read_lists(root: &Path) -> Result<Vec<Entry>, DatasetError> {
@@ -130,7 +132,7 @@ fn read_fold(fold: u8, names: &Path, ellipses: &Path, first: &mut FirstListed) -
                 format!("'{name}' has no entry in {}: add it (with 0 faces if it has none)", ellipses.display());
             return Err(DatasetError::line(names, line, problem));
         };
-        let face = |e| Annotation { shape: Shape::Ellipse(e), source: AnnotationSource::Imported, ignored: false };
+        let face = |e| ImportedObject { class: 0, shape: Shape::Ellipse(e), ignored: false };
         let path = Path::new(PICTURES_FOLDER).join(format!("{name}.jpg"));
         entries.push(Entry { name, path, fold, faces: found.ellipses.into_iter().map(face).collect() });
     }
