@@ -1,6 +1,6 @@
 //! A picture on the screen with shapes drawn over it. Must not know what the shapes mean.
 
-use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, pos2, vec2};
+use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, StrokeKind, pos2, vec2};
 
 use crate::app::textures::Shown;
 use crate::app::theme;
@@ -73,15 +73,17 @@ pub fn paint_overlay(painter: &Painter, screen: Rect, fit: &ScreenFit, overlay: 
     let painter = painter.with_clip_rect(screen.intersect(painter.clip_rect()));
     let points = outline(fit, &overlay.shape);
     // A dark line below keeps the colour readable on any photograph.
-    painter
-        .add(Shape::closed_line(points.clone(), Stroke::new(overlay.width + 2.0, theme::faded(Color32::BLACK, 0.45))));
+    painter.add(egui::Shape::closed_line(
+        points.clone(),
+        Stroke::new(overlay.width + 2.0, theme::faded(Color32::BLACK, 0.45)),
+    ));
     let stroke = Stroke::new(overlay.width, overlay.color);
     if overlay.dashed {
         let mut closed = points.clone();
         closed.extend(points.first().copied());
-        painter.extend(Shape::dashed_line(&closed, stroke, 6.0, 4.0));
+        painter.extend(egui::Shape::dashed_line(&closed, stroke, 6.0, 4.0));
     } else {
-        painter.add(Shape::closed_line(points.clone(), stroke));
+        painter.add(egui::Shape::closed_line(points.clone(), stroke));
     }
     if let Some(label) = &overlay.label {
         paint_label(&painter, Rect::from_points(&points), screen, label, overlay.color);
