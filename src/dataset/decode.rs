@@ -15,6 +15,8 @@ pub struct PhotographHeader {
     /// Pixels after EXIF orientation.
     pub width: u32,
     pub height: u32,
+    /// EXIF's orientation, 1 to 8: how the stored pixels become upright.
+    pub exif_orientation: u8,
 }
 
 /// The photograph as 8-bit RGB, upright.
@@ -57,7 +59,7 @@ fn header_of(mut decoder: impl ImageDecoder, path: &Path) -> Result<PhotographHe
     }
     let orientation = decoder.orientation().map_err(|error| DatasetError::undecodable(path, explain(&error)))?;
     let (width, height) = if turns_sideways(orientation) { (height, width) } else { (width, height) };
-    Ok(PhotographHeader { width, height })
+    Ok(PhotographHeader { width, height, exif_orientation: orientation.to_exif() })
 }
 
 fn open<'a>(bytes: &'a [u8], path: &Path) -> Result<impl ImageDecoder + use<'a>, DatasetError> {

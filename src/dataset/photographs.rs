@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{DatasetError, read_header};
+use super::{DatasetError, PhotographHeader, read_header};
 use crate::domain::{Cancel, Progress};
 
 /// The extensions of the formats that Quarry decodes, in lower case, commonest first.
@@ -37,6 +37,8 @@ pub(super) struct Probe {
     pub content_hash: String,
     pub width: u32,
     pub height: u32,
+    /// EXIF's orientation, 1 to 8.
+    pub exif_orientation: u8,
 }
 
 /// Hash and size of `root/path` for every path, in the same order. A photograph that cannot be read is an `Err` in its place and does
@@ -62,7 +64,8 @@ pub(super) fn probe_all(
 fn probe(path: &Path) -> Result<Probe, DatasetError> {
     let bytes = std::fs::read(path).map_err(DatasetError::io("read", path))?;
     let header = read_header(&bytes, path)?;
-    Ok(Probe { content_hash: blake3::hash(&bytes).to_hex().to_string(), width: header.width, height: header.height })
+    let PhotographHeader { width, height, exif_orientation } = header;
+    Ok(Probe { content_hash: blake3::hash(&bytes).to_hex().to_string(), width, height, exif_orientation })
 }
 
 /// Remembers the first name of each content.
