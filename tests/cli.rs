@@ -237,7 +237,9 @@ fn ground_truth_is_exported_with_its_sources() {
     assert!(
         std::fs::read_to_string(dir.path().join("faces.sources.csv")).unwrap().contains("img_2,1,imported,ellipse")
     );
-    json(&[&export[..], &["coco"]].concat());
+    let existing = quarry(&[&export[..], &["coco"]].concat()).code(1);
+    assert!(stderr(&existing).contains("faces.txt") && stderr(&existing).contains("--force"), "{}", stderr(&existing));
+    json(&[&export[..], &["coco", "--force"]].concat());
     assert!(serde_json::from_slice::<Value>(&std::fs::read(&out).unwrap()).unwrap()["annotations"].is_array());
     let refused = quarry(&[&export[..], &["voc"]].concat()).code(2);
     assert!(stderr(&refused).contains("fddb"), "{}", stderr(&refused));

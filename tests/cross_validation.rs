@@ -126,7 +126,7 @@ fn check_pooled_as_official(project: &Project, report: &CrossValidationReport, s
             matching: Matching::Official,
             order: Order::List,
             unreadable_scores: UnreadableScores::Refuse,
-            out: scratch.join(format!("official-{round}-{shape}")),
+            out: scratch.join(format!("official-{round}-{shape}")).into(),
             figures: vec![],
             logarithmic: false,
             from_zero: false,
@@ -135,7 +135,7 @@ fn check_pooled_as_official(project: &Project, report: &CrossValidationReport, s
         evaluate_fddb(&evaluation, &mut |_| {}, &Cancel::new()).unwrap();
         for file in ["DiscROC.txt", "ContROC.txt", "curves.csv"] {
             let pooled = fs::read_to_string(report.dir.join(format!("round-{round}/{shape}/{file}"))).unwrap();
-            assert_eq!(pooled, fs::read_to_string(evaluation.out.join(file)).unwrap(), "{round} {shape} {file}");
+            assert_eq!(pooled, fs::read_to_string(evaluation.out.path.join(file)).unwrap(), "{round} {shape} {file}");
             assert!(1 < pooled.lines().count(), "{pooled}");
         }
     }

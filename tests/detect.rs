@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage};
 use quarry::detector::{Architecture, Detector, DetectorConfig};
-use quarry::domain::Cancel;
+use quarry::domain::{Cancel, Output};
 use quarry::workflow::detect::{DetectReport, DetectRequest, DetectionFormat, detect};
 use quarry::workflow::weights::export;
 use serde_json::Value;
@@ -39,7 +39,7 @@ fn request(dir: &Path, checkpoint: &Path, format: DetectionFormat, ellipses: boo
         checkpoint: checkpoint.to_owned(),
         images: dir.join("list.txt"),
         root: None,
-        out: dir.join("out.txt"),
+        out: Output::new(dir.join("out.txt"), true),
         format,
         ellipses,
         scale: None,
@@ -132,7 +132,8 @@ fn what_cannot_be_written_is_refused_before_anything_is_read() {
     let check = |out: PathBuf, expected: &str| {
         let nowhere = dir.path().join("no-checkpoint");
         let message =
-            run(&DetectRequest { out, ..request(dir.path(), &nowhere, DetectionFormat::Fddb, false) }).unwrap_err();
+            run(&DetectRequest { out: out.into(), ..request(dir.path(), &nowhere, DetectionFormat::Fddb, false) })
+                .unwrap_err();
         assert!(message.contains(expected), "{message}");
     };
     check(dir.path().to_owned(), "this is a folder");

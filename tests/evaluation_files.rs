@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use quarry::domain::Cancel;
+use quarry::domain::{Cancel, Output};
 use quarry::evaluation::Matching;
 use quarry::evaluation::fddb_text::{Order, Shape, UnreadableScores};
 use quarry::evaluation::figure::FigureFormat;
@@ -23,7 +23,7 @@ fn config(folder: &Path, out: &Path) -> FddbEvaluation {
         matching: Matching::Official,
         order: Order::List,
         unreadable_scores: UnreadableScores::Refuse,
-        out: out.to_owned(),
+        out: Output::new(out, true),
         figures: Vec::new(),
         logarithmic: false,
         from_zero: false,
@@ -102,7 +102,7 @@ impl TwoFolds {
         for part in parts {
             assert!(message.contains(part), "`{part}` is not in: {message}");
         }
-        assert!(!config.out.exists(), "something was written");
+        assert!(!config.out.path.exists(), "something was written");
     }
 }
 

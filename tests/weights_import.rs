@@ -19,6 +19,7 @@ fn request(file: &Path, target: &str, models: &Path) -> ImportRequest {
         classes: None,
         eps: None,
         models: models.to_owned(),
+        replace: true,
         source,
         licence,
     }
@@ -144,6 +145,7 @@ mod whole_detector {
 
     use super::*;
     use quarry::detector::{Architecture, Detector, DetectorConfig};
+    use quarry::domain::Output;
     use tch::Device;
 
     /// resnet50-fpn's state with `classes`, under torchvision's older names, as f32 arrays.
@@ -267,7 +269,7 @@ mod whole_detector {
 
         let small = DetectorConfig::of(Architecture::ResNet18Fpn);
         Detector::new(&small, Device::Cpu, 5).unwrap().save(&from).unwrap();
-        let exported = export(&from, &to).unwrap();
+        let exported = export(&from, Output::new(&to, true)).unwrap();
         assert!(exported.notes.iter().any(|n| n.contains("does not load resnet18-fpn")), "{:?}", exported.notes);
     }
 

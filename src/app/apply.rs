@@ -7,18 +7,20 @@ use egui::Context;
 use super::action::{Action, Scope};
 use super::command::{Command, FolderPurpose, Screen};
 use super::dialogs::{self, Ask};
+use super::export::ExportError;
 use super::session::Session;
-use super::views::curves::CurvesCommand;
+use super::views::curves::{CurvesCommand, ExportFormat};
 use super::views::review::{
     Decision, Layout, Nudge, Order, REASONS, ReviewCommand, ReviewFilter, ShownVerdicts, nudge,
 };
 use super::{QuarryApp, ReviewModel, export};
-use crate::domain::{Annotation, AnnotationSource, CandidateId, Verdict};
+use crate::domain::{Annotation, AnnotationSource, CandidateId, Output, OutputError, Verdict};
 use crate::evaluation::roc_file::ColumnOrder;
 use crate::geometry::Ellipse;
 use crate::jobs::{Annotator, ReadRequest, WriteRequest};
 use crate::store::restore_backup;
 use crate::workflow::Project;
+use crate::workflow::outputs::OutputPolicy;
 use crate::workflow::roc_import::{RocImportError, forget_roc, import_roc, imported_rocs};
 
 impl QuarryApp {
@@ -450,10 +452,25 @@ impl QuarryApp {
                 self.show_screen(Screen::Review);
             }
             CurvesCommand::Export(format) => self.ask(Ask::Save(format)),
+            CurvesCommand::Write(format, out) => self.export(format, &out),
+            CurvesCommand::LeaveFiles => self.curves.replacing = None,
             CurvesCommand::ChooseRoc => self.ask(Ask::RocFile),
             CurvesCommand::ReadRoc(path, order) => self.read_roc(&path, order),
             CurvesCommand::LeaveRoc => self.curves.ambiguous = None,
             CurvesCommand::ForgetRoc(name) => self.forget_roc(&name),
+        }
+    }
+
+    fn export(&mut self, format: ExportFormat, out: &Output) {
+        self.curves.replacing = None;
+        let database = self.session.as_ref().map(|session| session.project.database());
+        let policy = database.iter().fold(OutputPolicy::new(), |policy, database| policy.project_around(database));
+        match export::write(&self.curves, format, out, &policy) {
+            Ok(()) => self.say(format!("Written to {}", out.path.display())),
+            Err(ExportError::Output(OutputError::Exists(_))) => {
+                self.curves.replacing = Some((format, out.path.clone()));
+            }
+            Err(error) => self.say_error(error.to_string()),
         }
     }
 

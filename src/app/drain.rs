@@ -7,9 +7,10 @@ use egui::Context;
 use super::command::{Command, FolderPurpose, ImportKind};
 use super::dialogs::Ask;
 use super::session::Aside;
-use super::views::curves::{CurveKey, CurvesCommand};
+use super::views::curves::{CurveKey, CurvesCommand, ExportFormat};
 use super::views::review::{Layout, ReviewFilter, Saved};
-use super::{DRAIN_BUDGET, QuarryApp, Screen, export};
+use super::{DRAIN_BUDGET, QuarryApp, Screen};
+use crate::domain::Output;
 use crate::evaluation::RocCurve;
 use crate::jobs::{Answer, CurveNews, ReadCurve, ReadReply, ReadRequest, Ticket, WriteReply, Written};
 use crate::store::GestureAction;
@@ -266,10 +267,11 @@ impl QuarryApp {
         let Some(answer) = self.dialogs.as_mut().and_then(super::dialogs::Dialogs::poll) else { return false };
         match answer.result {
             Ok((Ask::Folder(purpose), Some(path))) => self.commands.push(folder_command(purpose, path)),
-            Ok((Ask::Save(format), Some(path))) => match export::write(&self.curves, format, &path) {
-                Ok(()) => self.say(format!("Written to {}", path.display())),
-                Err(reason) => self.say_error(reason),
-            },
+            Ok((Ask::Save(format), Some(path))) => {
+                // The system's dialog asks before a file is replaced, and knows nothing of the files in a folder.
+                let out = Output::new(path, format != ExportFormat::Official);
+                self.commands.push(Command::Curves(CurvesCommand::Write(format, out)));
+            }
             Ok((Ask::RocFile, Some(path))) => {
                 self.commands.push(Command::Curves(CurvesCommand::ReadRoc(path, None)));
             }

@@ -1,13 +1,12 @@
 //! What leaves the curves screen for a file, and the published curves that come in. Knows no widget.
 
-use std::path::Path;
-
 use super::views::curves::{CurvesModel, ExportFormat, Published};
-use crate::evaluation::figure::{Figure, FigureCurve, FigureMarkers};
+use crate::domain::{Output, OutputError};
+use crate::evaluation::figure::{Figure, FigureCurve, FigureError, FigureMarkers};
 use crate::evaluation::published::published_methods;
 use crate::evaluation::{PlotCurve, RocCurve, ScoreKind, curves_csv, others_csv};
+use crate::workflow::outputs::{self, OutputPolicy};
 use crate::workflow::roc_import::ImportedRoc;
-use crate::workflow::{write_all_or_none, write_atomically};
 
 /// Curves from the literature.
 pub fn published() -> Vec<Published> {
@@ -38,19 +37,40 @@ pub fn imported(roc: ImportedRoc) -> Published {
     }
 }
 
-/// Writes the shown curves to `path`.
-pub fn write(model: &CurvesModel, format: ExportFormat, path: &Path) -> Result<(), String> {
-    let bytes = match format {
-        ExportFormat::Svg => figure(model).svg().map_err(|e| e.to_string())?.into_bytes(),
-        ExportFormat::Png => figure(model).png().map_err(|e| e.to_string())?,
-        ExportFormat::Csv => csv(model).into_bytes(),
-        ExportFormat::Official => return official(model, path),
-    };
-    write_atomically(path, &bytes).map_err(|e| e.to_string())
+/// Why nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error(transparent)]
+    Figure(#[from] FigureError),
+    #[error(
+        "Nothing is written: no curve of one's own is shown, and FDDB's text holds counts that others' curves do not tell"
+    )]
+    NoOwnCurve,
 }
 
-/// Both official files of each shown curve, into the folder `dir`.
-fn official(model: &CurvesModel, dir: &Path) -> Result<(), String> {
+/// Writes the shown curves to a file, or to a folder in FDDB's format, where `policy` allows it.
+pub fn write(
+    model: &CurvesModel,
+    format: ExportFormat,
+    out: &Output,
+    policy: &OutputPolicy,
+) -> Result<(), ExportError> {
+    if format == ExportFormat::Official {
+        return official(model, out, policy);
+    }
+    policy.check_file(out)?;
+    let bytes = match format {
+        ExportFormat::Svg => figure(model).svg()?.into_bytes(),
+        ExportFormat::Png => figure(model).png()?,
+        ExportFormat::Csv | ExportFormat::Official => csv(model).into_bytes(),
+    };
+    Ok(outputs::write(out, &bytes)?)
+}
+
+/// Both official files of each shown curve, into the folder `out`.
+fn official(model: &CurvesModel, out: &Output, policy: &OutputPolicy) -> Result<(), ExportError> {
     let contents = model.shown().flat_map(|(key, curve)| {
         let stem = key.text().to_lowercase().replace(", ", "-").replace(' ', "");
         [("Disc", curve.disc_text()), ("Cont", curve.cont_text())]
@@ -58,11 +78,10 @@ fn official(model: &CurvesModel, dir: &Path) -> Result<(), String> {
     });
     let contents: Vec<(String, Vec<u8>)> = contents.collect();
     if contents.is_empty() {
-        return Err("Nothing is written: no curve of one's own is shown, and FDDB's text holds counts that others' \
-                    curves do not tell"
-            .to_owned());
+        return Err(ExportError::NoOwnCurve);
     }
-    write_all_or_none(dir, &contents).map_err(|e| e.to_string())
+    policy.check_folder(out, contents.iter().map(|(name, _)| name.as_str()))?;
+    Ok(outputs::write_folder(out, &contents)?)
 }
 
 /// One's own curves with their thresholds, then those of others.
@@ -113,6 +132,10 @@ mod tests {
     use super::*;
     use crate::evaluation::{CurvePoint, RocPoint};
 
+    fn write(model: &CurvesModel, format: ExportFormat, out: impl Into<Output>) -> Result<(), ExportError> {
+        super::write(model, format, &out.into(), &OutputPolicy::new())
+    }
+
     fn model() -> CurvesModel {
         let mut model = CurvesModel::default();
         model.published = published();
@@ -150,7 +173,7 @@ mod tests {
         model.published = published();
         model.published[0].shown = true;
         let dir = tempfile::tempdir().unwrap();
-        let message = write(&model, ExportFormat::Official, dir.path()).unwrap_err();
+        let message = write(&model, ExportFormat::Official, dir.path()).unwrap_err().to_string();
         assert!(message.contains("no curve of one's own"), "{message}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         let csv = csv(&model);
@@ -184,6 +207,9 @@ mod tests {
         let (_, curve) = model.shown().find(|(key, _)| key.round == 2 && key.label == "ellipse").unwrap();
         assert_eq!(text, curve.disc_text());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 6);
+        let again = write(&model, ExportFormat::Official, dir.path()).unwrap_err();
+        assert!(matches!(again, ExportError::Output(OutputError::Exists(_))), "{again}");
+        write(&model, ExportFormat::Official, Output::new(dir.path(), true)).unwrap();
     }
 
     #[test]

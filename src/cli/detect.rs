@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
+use super::{Context, Replace};
 use crate::workflow::detect::{DetectRequest, DetectionFormat, detect};
 
 #[derive(Debug, clap::Args)]
@@ -23,6 +23,8 @@ pub struct DetectArgs {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    replace: Replace,
     #[arg(long, value_parser = ["fddb", "coco"], default_value = "fddb")]
     format: String,
     /// What to write: rectangles, or the ellipses of a detector that regresses them (in COCO's format as a field of its own)
@@ -41,7 +43,7 @@ pub fn run(args: &DetectArgs, context: &Context) -> anyhow::Result<()> {
         checkpoint: args.checkpoint.clone(),
         images: args.images.clone(),
         root: args.root.clone(),
-        out: args.out.clone(),
+        out: args.replace.output(&args.out),
         format: if args.format == "coco" { DetectionFormat::Coco } else { DetectionFormat::Fddb },
         ellipses: args.shape == "ellipse",
         scale: args.scale,

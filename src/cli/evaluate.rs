@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::Context;
+use super::{Context, Replace};
 use crate::domain::Cancel;
 use crate::evaluation::Matching;
 use crate::evaluation::fddb_text::{Order, Shape, UnreadableScores};
@@ -72,6 +72,8 @@ struct FddbArgs {
     /// Folder for DiscROC.txt, ContROC.txt, curves.csv, summary.json and figures
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    replace: Replace,
     /// Image lists; evaluation stops where they end
     #[arg(long, num_args = 1.., value_name = "FILE")]
     list: Vec<PathBuf>,
@@ -189,7 +191,7 @@ impl FddbArgs {
                 UnreadableWord::Refuse => UnreadableScores::Refuse,
                 UnreadableWord::AsOfficial => UnreadableScores::AsOfficial,
             },
-            out: self.out.clone(),
+            out: self.replace.output(&self.out),
             figures: self.figures(),
             logarithmic: self.logarithmic,
             from_zero: self.from_zero,

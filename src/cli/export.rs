@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::Context;
+use super::{Context, Replace};
 use crate::workflow::Project;
 use crate::workflow::export::{TruthFormat, TruthReport, ground_truth};
 
@@ -30,6 +30,8 @@ FDDB's text has no room for sources: they are written beside it, to faces.source
         /// The file to write
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        #[command(flatten)]
+        replace: Replace,
     },
 }
 
@@ -43,12 +45,12 @@ enum Format {
 
 pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
     let store = Project::open(&context.project_dir())?.open_store()?;
-    let What::GroundTruth { format, out } = &args.what;
+    let What::GroundTruth { format, out, replace } = &args.what;
     let format = match format {
         Format::Fddb => TruthFormat::Fddb,
         Format::Coco => TruthFormat::Coco,
     };
-    let report = ground_truth(&store, format, out)?;
+    let report = ground_truth(&store, format, replace.output(out))?;
     context.print(&report, || text(&report))
 }
 

@@ -1,11 +1,13 @@
 //! The command line: one file a subcommand. Results go to stdout (`--json` for machines), progress and errors to stderr;
 //! exit code 0 done, 1 failed or stopped before the end, 2 wrong usage. Must not do the work itself: that is `workflow`'s.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::domain::Output;
 
 mod console;
 #[cfg(feature = "torch")]
@@ -89,6 +91,20 @@ enum Command {
 struct Context {
     project: Option<PathBuf>,
     json: bool,
+}
+
+/// Leave to replace files, for every subcommand that writes where the user says.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Replace {
+    /// Replace files that are there already; inputs, datasets and a project's own files are never replaced
+    #[arg(long)]
+    force: bool,
+}
+
+impl Replace {
+    fn output(self, path: &Path) -> Output {
+        Output::new(path, self.force)
+    }
 }
 
 impl Context {

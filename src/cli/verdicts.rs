@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::Context;
+use super::{Context, Replace};
 use crate::domain::RoundId;
 use crate::store::{CandidateQuery, Store, StoreError};
 use crate::workflow::{Project, verdicts};
@@ -24,7 +24,11 @@ pub struct VerdictsArgs {
 enum Action {
     /// Write the whole verdict log as JSON lines
     #[command(after_help = "Example:\n  quarry verdicts export ada.jsonl --project faces-of-ada")]
-    Export { file: PathBuf },
+    Export {
+        file: PathBuf,
+        #[command(flatten)]
+        replace: Replace,
+    },
     /// Add the verdicts of a copy of this project; nothing is lost, and merging twice changes nothing
     #[command(after_help = "Example:\n  quarry verdicts merge ada.jsonl --project faces")]
     Merge { file: PathBuf },
@@ -43,8 +47,8 @@ enum Action {
 pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
     let project = Project::open(&context.project_dir())?;
     match &args.action {
-        Action::Export { file } => {
-            let rows = verdicts::export(&readable(&project)?, file)?;
+        Action::Export { file, replace } => {
+            let rows = verdicts::export(&readable(&project)?, replace.output(file))?;
             context.print(&json!({ "rows": rows, "file": file }), || format!("{rows} verdicts in {}", file.display()))
         }
         Action::Merge { file } => {

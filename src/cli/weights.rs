@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::Replace;
 use crate::workflow::weights::{self, ImportRequest, ListedWeights, WrittenWeights};
 
 /// Weight files of other programs
@@ -51,6 +52,8 @@ struct ImportArgs {
     /// Its licence, for the manifest
     #[arg(long, default_value = "", hide_default_value = true)]
     licence: String,
+    #[command(flatten)]
+    replace: Replace,
 }
 
 #[derive(Debug, Args)]
@@ -59,6 +62,8 @@ struct ExportArgs {
     checkpoint: PathBuf,
     /// The safetensors file to write
     output: PathBuf,
+    #[command(flatten)]
+    replace: Replace,
 }
 
 /// Does what the arguments say and prints the result, as JSON if `json`.
@@ -66,13 +71,14 @@ pub fn run(args: &WeightsArgs, json: bool) -> anyhow::Result<()> {
     let models = args.models.clone().unwrap_or_else(weights::models_folder);
     match &args.command {
         WeightsCommand::Import(import) => {
-            let ImportArgs { file, target, classes, eps, source, licence } = import;
+            let ImportArgs { file, target, classes, eps, source, licence, replace } = import;
             let request = ImportRequest {
                 file: file.clone(),
                 target: target.clone(),
                 classes: *classes,
                 eps: *eps,
                 models,
+                replace: replace.force,
                 source: source.clone(),
                 licence: licence.clone(),
             };
@@ -80,7 +86,7 @@ pub fn run(args: &WeightsArgs, json: bool) -> anyhow::Result<()> {
             print(json, &written, || describe(&written))
         }
         WeightsCommand::Export(export) => {
-            let written = weights::export(&export.checkpoint, &export.output)?;
+            let written = weights::export(&export.checkpoint, export.replace.output(&export.output))?;
             print(json, &written, || describe(&written))
         }
         WeightsCommand::List => {

@@ -103,7 +103,7 @@ pub fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
 }
 
-fn kind_of(metadata: &std::fs::Metadata) -> &'static str {
+pub(super) fn kind_of(metadata: &std::fs::Metadata) -> &'static str {
     let kind = metadata.file_type();
     #[cfg(unix)]
     {

@@ -10,6 +10,7 @@ mod image;
 mod input;
 mod look;
 mod observer;
+mod output;
 mod roi_feature;
 mod round;
 mod sane_shape;
@@ -25,8 +26,11 @@ pub use image::ImageRecord;
 pub use input::{InputError, limits, open_regular, read_bytes, read_text, without_bom};
 pub use look::Look;
 pub use observer::{Cancel, Progress};
+pub use output::{Output, OutputError, ReadOnly, real_place};
 pub use roi_feature::{ROI_FEATURE_LENGTH, RoiFeature};
 pub use round::{HardNegativeSource, RoundInit, RoundRecord, RoundState};
 pub use sane_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};
 pub use verdict::{Verdict, VerdictRecord};
-pub use whole_file::{write_together, write_whole, write_whole_with};
+pub use whole_file::{
+    check_writable, clear_unfinished, write_output, write_output_with, write_together, write_whole, write_whole_with,
+};

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::dataset::DatasetError;
+use crate::domain::{InputError, OutputError};
 use crate::store::StoreError;
 
 /// Why a use case could not be done. Each message says what happened, where, and what to do.
@@ -18,6 +19,10 @@ pub enum WorkflowError {
     Io { path: PathBuf, cause: io::Error, advice: &'static str },
     #[error("{path}: {reason}", path = .path.display())]
     BadFile { path: PathBuf, reason: String },
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error(transparent)]
+    Input(#[from] InputError),
     #[error(transparent)]
     Dataset(#[from] DatasetError),
     #[error(transparent)]

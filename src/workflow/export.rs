@@ -2,14 +2,16 @@
 //! Must not know who asks, nor change anything.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{WorkflowError, write_all_or_none};
-use crate::domain::{Annotation, AnnotationSource, DatasetId, GroundTruthId, ImageId, ImageRecord, Shape};
+use super::WorkflowError;
+use super::outputs::{self, OutputPolicy};
+use crate::domain::{Annotation, AnnotationSource, DatasetId, GroundTruthId, ImageId, ImageRecord, Output, Shape};
 use crate::geometry::Ellipse;
 use crate::store::Store;
 
@@ -40,7 +42,11 @@ pub struct TruthReport {
 type Annotated = (ImageRecord, Vec<(GroundTruthId, Annotation)>);
 
 /// Writes the ground truth of all images, in the order of import, to `out`: whole, or after an error not at all.
-pub fn ground_truth(store: &Store, format: TruthFormat, out: &Path) -> Result<TruthReport, WorkflowError> {
+pub fn ground_truth(store: &Store, format: TruthFormat, out: impl Into<Output>) -> Result<TruthReport, WorkflowError> {
+    let Output { path: ref out, replace } = out.into();
+    let policy = OutputPolicy::new().datasets(store)?;
+    let written = if format == TruthFormat::Fddb { vec![out.clone(), sources_beside(out)] } else { vec![out.clone()] };
+    written.into_iter().try_for_each(|path| policy.check_file(&Output::new(path, replace)))?;
     let images = annotated(store)?;
     let text = |value: &Value| value.to_string().into_bytes();
     let (contents, left_out) = match format {
@@ -53,7 +59,7 @@ pub fn ground_truth(store: &Store, format: TruthFormat, out: &Path) -> Result<Tr
         }
     };
     let files = contents.iter().map(|(path, _)| path.clone()).collect();
-    write(contents)?;
+    write(contents, replace)?;
     let kept = |face: &&Annotation| format == TruthFormat::Coco || !face.ignored;
     let of = |source| faces(&images).filter(kept).filter(|face| face.source == source).count();
     Ok(TruthReport {
@@ -85,15 +91,13 @@ fn sources_beside(out: &Path) -> PathBuf {
     out.with_extension("sources.csv")
 }
 
-fn write(contents: Vec<(PathBuf, Vec<u8>)>) -> Result<(), WorkflowError> {
-    let folder = contents.first().and_then(|(path, _)| path.parent()).unwrap_or(Path::new("")).to_path_buf();
-    let mut named = Vec::new();
-    for (path, bytes) in contents {
-        let name = path.file_name().filter(|_| !path.is_dir()).map(|name| name.to_string_lossy().into_owned());
-        let refused = || WorkflowError::Refused(format!("{} is a folder; name a file to write.", path.display()));
-        named.push((name.ok_or_else(refused)?, bytes));
-    }
-    write_all_or_none(if folder.as_os_str().is_empty() { Path::new(".") } else { &folder }, &named)
+/// The files lie in one folder.
+fn write(contents: Vec<(PathBuf, Vec<u8>)>, replace: bool) -> Result<(), WorkflowError> {
+    let folder = contents.first().and_then(|(path, _)| path.parent()).filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).to_path_buf();
+    let named: Vec<(OsString, Vec<u8>)> =
+        contents.into_iter().filter_map(|(path, bytes)| Some((path.file_name()?.to_owned(), bytes))).collect();
+    outputs::write_folder(&Output::new(folder, replace), &named).map_err(Into::into)
 }
 
 /// FDDB knows images by name alone.

@@ -20,6 +20,7 @@ mod held_out;
 pub mod import;
 #[cfg(feature = "torch")]
 pub mod mine;
+pub mod outputs;
 mod patience;
 mod project;
 pub mod review;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::WorkflowError;
-use crate::domain::{write_together, write_whole};
+use super::outputs::check_new_project;
+use crate::domain::{clear_unfinished, write_together, write_whole};
 use crate::store::Store;
 
 /// `project.toml`: what is about the project and not in its database.
@@ -26,10 +27,18 @@ pub struct Project {
 
 impl Project {
     /// Makes a new project in `dir`, which may exist but must not hold a project yet.
+    ///
+    /// Refused below a dataset's folder or another project's own files, and where files are in the way.
     pub fn create(dir: &Path) -> Result<Self, WorkflowError> {
         if dir.join("quarry.db").exists() {
             return Err(WorkflowError::ProjectExists(dir.to_path_buf()));
         }
+        check_new_project(dir)?;
+        Self::create_own(dir)
+    }
+
+    /// [`Project::create`] in a folder that is Quarry's own: a fold of a cross-validation is a project too.
+    fn create_own(dir: &Path) -> Result<Self, WorkflowError> {
         let advice = "Choose a folder that you may write to.";
         fs::create_dir_all(dir.join("runs")).map_err(WorkflowError::io(dir, advice))?;
         let dir = dir.canonicalize().map_err(WorkflowError::io(dir, advice))?;
@@ -48,7 +57,16 @@ impl Project {
             return Err(WorkflowError::NoProject(dir.to_path_buf()));
         }
         let dir = dir.canonicalize().map_err(WorkflowError::io(dir, "Check the path."))?;
-        Ok(Self { dir })
+        let project = Self { dir };
+        project.clear_unfinished();
+        Ok(project)
+    }
+
+    /// Removes what killed processes left half written in the project's own folders.
+    fn clear_unfinished(&self) {
+        let runs = fs::read_dir(self.runs_dir()).into_iter().flatten().flatten().map(|entry| entry.path());
+        let own = [self.dir.clone(), self.runs_dir(), self.dir.join("curves")];
+        own.into_iter().chain(runs).for_each(|folder| clear_unfinished(&folder));
     }
 
     /// The project that a database belongs to.
@@ -58,6 +76,12 @@ impl Project {
 
     pub fn open_or_create(dir: &Path) -> Result<Self, WorkflowError> {
         if dir.join("quarry.db").is_file() { Self::open(dir) } else { Self::create(dir) }
+    }
+
+    /// A fold's project, within the project's own folder.
+    #[cfg(feature = "torch")]
+    pub(super) fn open_or_create_own(dir: &Path) -> Result<Self, WorkflowError> {
+        if dir.join("quarry.db").is_file() { Self::open(dir) } else { Self::create_own(dir) }
     }
 
     pub fn dir(&self) -> &Path {
@@ -98,7 +122,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WorkflowError> 
     write_whole(path, bytes).map_err(WorkflowError::io(path, WRITE_ADVICE))
 }
 
-/// [`write_together`] with what to do about a failure.
+/// [`write_together`] over files of Quarry's own, with what to do about a failure.
 pub fn write_all_or_none(folder: &Path, contents: &[(String, Vec<u8>)]) -> Result<(), WorkflowError> {
-    write_together(folder, contents).map_err(|(path, cause)| WorkflowError::io(&path, WRITE_ADVICE)(cause))
+    write_together(folder, contents, true).map_err(|(path, cause)| WorkflowError::io(&path, WRITE_ADVICE)(cause))
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::WorkflowError;
-use crate::domain::write_whole_with;
+use super::outputs::{self, OutputPolicy};
+use crate::domain::{Output, write_output_with};
 use crate::mining::{Agreement, Proportion, cohens_kappa, wilson_interval};
 use crate::store::{CandidateQuery, MergeReport, Store, VerdictLine};
 
@@ -21,9 +22,11 @@ pub struct PairAgreement {
 }
 
 /// Writes the verdict log as JSON lines; the number of rows. The file appears whole or not at all.
-pub fn export(store: &Store, file: &Path) -> Result<u64, WorkflowError> {
-    let failed = |source| WorkflowError::io(file, "Choose a place that you may write to.")(source);
-    write_whole_with(file, failed, |out| {
+pub fn export(store: &Store, file: impl Into<Output>) -> Result<u64, WorkflowError> {
+    let file = &file.into();
+    OutputPolicy::new().datasets(store)?.check_file(file)?;
+    let failed = |source| WorkflowError::from(outputs::not_written(file, source));
+    write_output_with(file, failed, |out| {
         store.export_verdicts(|line| {
             serde_json::to_writer(&mut *out, line).map_err(|e| failed(e.into()))?;
             out.write_all(b"\n").map_err(failed)

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::outputs::OutputPolicy;
 #[cfg(feature = "torch")]
 use crate::detector::weights::Format;
 use crate::detector::weights::{
@@ -12,6 +13,7 @@ use crate::detector::weights::{
     read_backbone, sha256_hex, write_safetensors,
 };
 use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError};
+use crate::domain::{Output, OutputError};
 #[cfg(feature = "torch")]
 use crate::training::last_model;
 
@@ -31,6 +33,8 @@ pub enum WeightsTaskError {
     Weights(#[from] WeightError),
     #[error(transparent)]
     Detector(#[from] DetectorError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
     #[error(
         "there is neither a backbone nor a detector `{name}`; backbones are {backbones}; detectors are {detectors}"
     )]
@@ -59,6 +63,8 @@ pub struct ImportRequest {
     pub eps: Option<f64>,
     /// The folder that receives the file and whose manifest lists it.
     pub models: PathBuf,
+    /// An earlier import may be replaced.
+    pub replace: bool,
     /// For the manifest; the file's own name if empty.
     pub source: String,
     pub licence: String,
@@ -86,6 +92,8 @@ pub struct ListedWeights {
 pub fn import(request: &ImportRequest) -> Result<WrittenWeights, WeightsTaskError> {
     let name = format!("{}.safetensors", request.target);
     let path = request.models.join(&name);
+    let policy = OutputPolicy::new().input(&request.file).project_around(&request.file);
+    policy.check(&Output::new(&path, request.replace))?;
     // What an earlier import wrote under this name is about to be replaced.
     if request.file.file_name().is_none_or(|file| file != name.as_str()) {
         Manifest::check_listed(&request.models, &request.file)?;
@@ -152,8 +160,10 @@ fn last_model(_: &Path) -> Option<PathBuf> {
 /// Writes the checkpoint `file` (or the last one of the round whose folder it is) as a state dict that torchvision's
 /// `fasterrcnn_resnet50_fpn` loads with `strict=True`. The settings stay in its metadata, so that [`import`] makes the same detector of
 /// it again.
-pub fn export(file: &Path, to: &Path) -> Result<WrittenWeights, WeightsTaskError> {
-    let file = &checkpoint_file(file)?;
+pub fn export(file: &Path, to: impl Into<Output>) -> Result<WrittenWeights, WeightsTaskError> {
+    let to = to.into();
+    OutputPolicy::new().input(file).project_around(file).check(&to)?;
+    let (file, to) = (&checkpoint_file(file)?, to.path.as_path());
     let (ours, arrays): (Vec<NamedArray>, Vec<NamedArray>) =
         read(file)?.arrays.into_iter().partition(|a| !TORCHVISION_PARTS.iter().any(|part| a.name.starts_with(part)));
     check_finite(file, &arrays)?;

@@ -1,6 +1,6 @@
 //! Copies of a project that are reviewed apart and brought together.
 
-use quarry::domain::{CandidateId, Shape, Verdict};
+use quarry::domain::{CandidateId, Output, Shape, Verdict};
 use quarry::geometry::Ellipse;
 use quarry::store::{CandidateQuery, NewCandidate, Sort, Store, VerdictFilter};
 use quarry::workflow::verdicts::{agreement, export, merge, precision};
@@ -101,7 +101,7 @@ fn verdicts_on_candidates_that_are_mined_later_are_kept_until_then() {
     later.replace_candidates(round, &mined[..4]).unwrap();
     let counts = later.verdict_counts(None).unwrap();
     assert_eq!((counts.confirmed, counts.rejected, counts.missed_face, counts.undecided), (2, 1, 1, 0));
-    assert_eq!(export(&later, &on).unwrap(), 7);
+    assert_eq!(export(&later, Output::new(&on, true)).unwrap(), 7);
     later.replace_candidates(round, &mined).unwrap();
     assert_eq!(later.verdict_counts(None).unwrap().confirmed, 4);
     assert_eq!(merge(&mut later, &on).unwrap().known, 7);

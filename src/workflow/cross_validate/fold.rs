@@ -114,7 +114,7 @@ impl<'a> Fold<'a> {
         if self.record()?.is_some_and(|record| rounds <= record.rounds.len() as u32) {
             return Ok(());
         }
-        let project = Project::open_or_create(&self.dir)?;
+        let project = Project::open_or_create_own(&self.dir)?;
         bring_in_images(&project, facts)?;
         let config = self.plan.config_of(self.number);
         for number in 1..=rounds {

@@ -3,7 +3,7 @@
 mod images;
 mod output;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use image::RgbImage;
 use serde::Serialize;
@@ -11,12 +11,12 @@ use serde::Serialize;
 use self::images::{images_in, images_of_list};
 use self::output::coco_text;
 pub(super) use self::output::fddb_text;
-use super::project::write_atomically;
+use super::outputs::{self, OutputPolicy};
 use super::weights::checkpoint_file;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
 use crate::detector::{DetectionConfig, Detector, DetectorError, FACE_LABEL, LabelledDetection, choose_device};
-use crate::domain::{Cancel, Detection, Progress};
+use crate::domain::{Cancel, Detection, Output, Progress};
 
 /// How detections are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct DetectRequest {
     pub images: PathBuf,
     /// What the names in a list are relative to; the list's own folder when `None`.
     pub root: Option<PathBuf>,
-    pub out: PathBuf,
+    pub out: Output,
     pub format: DetectionFormat,
     /// Write ellipses too; a detector without an ellipse head is refused.
     pub ellipses: bool,
@@ -70,12 +70,12 @@ pub fn detect(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<DetectReport, WorkflowError> {
-    check_writable(&request.out)?;
     let images = if request.images.is_dir() {
         images_in(&request.images)?
     } else {
         images_of_list(&request.images, request.root.as_deref())?
     };
+    policy(request).inputs(images.iter().map(|(_, file)| file)).check_file(&request.out)?;
     let checkpoint = checkpoint_file(&request.checkpoint)?;
     let mut detector = Detector::load(&checkpoint, choose_device(&request.device)?)?;
     if let Some(scale) = request.scale {
@@ -97,7 +97,7 @@ pub fn detect(
             let faces: Vec<Vec<Detection>> = found.iter().map(|of_image| faces_among(of_image)).collect();
             (fddb_text(&names, &faces, request.ellipses), count(&faces))
         }
-        DetectionFormat::Coco => (coco_text(&names, &found, request.ellipses, &request.out)?, count(&found)),
+        DetectionFormat::Coco => (coco_text(&names, &found, request.ellipses, &request.out.path)?, count(&found)),
     };
     let left_out = count(&found) - detections;
     if 0 < left_out {
@@ -105,21 +105,16 @@ pub fn detect(
             "{left_out} detections of other classes than {FACE_LABEL} were left out: FDDB's format has no classes (`--format coco` has)"
         )));
     }
-    write_atomically(&request.out, text.as_bytes())?;
-    Ok(DetectReport { images: names.len(), detections, out: request.out.clone(), checkpoint, unreadable })
+    outputs::write(&request.out, text.as_bytes())?;
+    Ok(DetectReport { images: names.len(), detections, out: request.out.path.clone(), checkpoint, unreadable })
 }
 
-/// So that hours of detecting don't end in a file that cannot be written.
-fn check_writable(out: &Path) -> Result<(), WorkflowError> {
-    if out.is_dir() {
-        let example = out.join("detections.txt");
-        let what =
-            format!("{}: this is a folder. Name a file for --out, such as {}.", out.display(), example.display());
-        return Err(WorkflowError::Refused(what));
-    }
-    let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let attempt = tempfile::Builder::new().prefix(".quarry-").tempfile_in(folder);
-    attempt.map(drop).map_err(WorkflowError::io(folder, "Give --out in a folder that is there and may be written to."))
+/// What the run reads: the list or the folder of images, what the list's names are relative to where that is named, the checkpoint, and
+/// the datasets of the project that it lies in.
+fn policy(request: &DetectRequest) -> OutputPolicy {
+    let policy = OutputPolicy::new().input(&request.images).input(&request.checkpoint);
+    let policy = policy.project_around(&request.checkpoint).project_around(&request.images);
+    request.root.iter().fold(policy, |policy, root| policy.images(root))
 }
 
 fn faces_among(found: &[LabelledDetection]) -> Vec<Detection> {

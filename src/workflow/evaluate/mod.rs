@@ -9,7 +9,7 @@ mod report;
 use std::path::{Path, PathBuf};
 
 use super::WorkEvent;
-use crate::domain::{Cancel, Progress};
+use crate::domain::{Cancel, Output, OutputError, Progress};
 use crate::evaluation::fddb_text::{
     FddbTextError, Order, Shape, UnreadableScores, join, read_annotations, read_detections, read_list, read_sizes,
 };
@@ -42,7 +42,7 @@ pub struct FddbEvaluation {
     pub order: Order,
     pub unreadable_scores: UnreadableScores,
     /// Folder for the results; made where it is missing.
-    pub out: PathBuf,
+    pub out: Output,
     pub figures: Vec<FigureFormat>,
     /// Draw figures over a logarithmic axis.
     pub logarithmic: bool,
@@ -60,8 +60,10 @@ pub enum EvaluateError {
     Figure(#[from] FigureError),
     #[error("cannot read the size of image `{name}` below {}: {problem}", root.display())]
     ImageSize { name: String, root: PathBuf, problem: String },
-    #[error("cannot write {}: {cause}", path.display())]
-    Write { path: PathBuf, cause: std::io::Error },
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error("the summary cannot be written as JSON: {0}")]
+    Summary(serde_json::Error),
     #[error("stopped; nothing was written")]
     Cancelled,
 }
@@ -73,6 +75,7 @@ pub fn evaluate_fddb(
     observer: &mut super::Observer,
     cancel: &Cancel,
 ) -> Result<EvaluationReport, EvaluateError> {
+    output::check(config)?;
     let mut step = |what: &str, done: u64| {
         observer(WorkEvent::Progress(Progress { what: what.to_owned(), done, total: 3 }));
         if cancel.is_cancelled() { Err(EvaluateError::Cancelled) } else { Ok(()) }

@@ -2,15 +2,31 @@
 
 use std::path::PathBuf;
 
-use super::{EvaluateError, EvaluationReport, FddbEvaluation};
-use crate::domain::write_together;
+use super::{EvaluateError, EvaluationReport, FddbEvaluation, SizeSource};
 use crate::evaluation::figure::{Figure, FigureCurve, FigureFormat, FigureMarkers};
 use crate::evaluation::palette::curve_style;
 use crate::evaluation::published::published_methods;
 use crate::evaluation::{FoldCurves, PlotCurve, RocCurve, ScoreKind, curves_csv};
+use crate::workflow::outputs::{self, OutputPolicy};
 
 /// The largest false positives of figures, as FDDB's results page shows them.
 const FIGURE_X_END: f64 = 2000.0;
+
+const TABLES: [&str; 4] = ["DiscROC.txt", "ContROC.txt", "curves.csv", "summary.json"];
+
+/// Refuses the results' folder where a result would replace an input or, without leave, any other file.
+pub(super) fn check(config: &FddbEvaluation) -> Result<(), EvaluateError> {
+    let inputs = [&config.annotations, &config.detections, &config.lists];
+    let policy = OutputPolicy::new().inputs(inputs.into_iter().flatten());
+    let policy = match &config.sizes {
+        SizeSource::Images(root) => policy.images(root),
+        SizeSource::Table(table) => policy.input(table),
+    };
+    let policy = inputs.into_iter().flatten().fold(policy, |policy, input| policy.project_around(input));
+    let figures: Vec<String> = config.figures.iter().map(|format| format!("roc.{}", format.extension())).collect();
+    let names = TABLES.into_iter().chain(figures.iter().map(String::as_str));
+    Ok(policy.check_folder(&config.out, names)?)
+}
 
 /// Writes everything that `config` asks for and returns the paths.
 pub(super) fn write_all(config: &FddbEvaluation, report: &EvaluationReport) -> Result<Vec<PathBuf>, EvaluateError> {
@@ -34,13 +50,13 @@ pub(super) fn write_all(config: &FddbEvaluation, report: &EvaluationReport) -> R
             contents.push((format!("roc.{}", format.extension()), bytes));
         }
     }
-    let mut files: Vec<PathBuf> = contents.iter().map(|(name, _)| config.out.join(name)).collect();
-    files.push(config.out.join("summary.json"));
+    let folder = &config.out.path;
+    let mut files: Vec<PathBuf> = contents.iter().map(|(name, _)| folder.join(name)).collect();
+    files.push(folder.join("summary.json"));
     let with_files = EvaluationReport { files: files.clone(), ..report.clone() };
-    let summary = serde_json::to_vec_pretty(&with_files)
-        .map_err(|e| EvaluateError::Write { path: config.out.join("summary.json"), cause: e.into() })?;
+    let summary = serde_json::to_vec_pretty(&with_files).map_err(EvaluateError::Summary)?;
     contents.push(("summary.json".to_owned(), summary));
-    write_together(&config.out, &contents).map_err(|(path, cause)| EvaluateError::Write { path, cause })?;
+    outputs::write_folder(&config.out, &contents)?;
     Ok(files)
 }
 

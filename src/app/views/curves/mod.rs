@@ -7,7 +7,7 @@ mod readout;
 mod table;
 
 pub use key::CurveKey;
-pub use model::{CurvesModel, DrawnLine, Published, TABLE_AT};
+pub use model::{CurvesModel, DrawnLine, ExportFormat, Published, TABLE_AT};
 pub use readout::Readout;
 
 use std::path::PathBuf;
@@ -16,6 +16,7 @@ use egui::{Panel, RichText, ScrollArea, Ui};
 
 use super::super::command::Command;
 use super::super::theme;
+use crate::domain::Output;
 use crate::evaluation::ScoreKind;
 use crate::evaluation::roc_file::ColumnOrder;
 
@@ -42,28 +43,10 @@ pub enum CurvesCommand {
     /// Sets the review's filter to this score and above.
     ReviewFrom(f64),
     Export(ExportFormat),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExportFormat {
-    Svg,
-    Png,
-    Csv,
-    /// `DiscROC.txt` and `ContROC.txt` of each curve, as FDDB's program writes them.
-    Official,
-}
-
-impl ExportFormat {
-    pub const ALL: [Self; 4] = [Self::Svg, Self::Png, Self::Csv, Self::Official];
-
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Svg => "svg",
-            Self::Png => "png",
-            Self::Csv => "csv",
-            Self::Official => "txt",
-        }
-    }
+    /// Writes the shown curves to a file or folder that was chosen.
+    Write(ExportFormat, Output),
+    /// Leaves the files as they are that an export would replace.
+    LeaveFiles,
 }
 
 pub struct CurvesView<'a> {
@@ -257,6 +240,21 @@ impl CurvesView<'_> {
                     }
                 }
             });
+            if let Some((format, path)) = &self.model.replacing {
+                self.ask_to_replace(ui, *format, path);
+            }
+        });
+    }
+
+    fn ask_to_replace(&mut self, ui: &mut Ui, format: ExportFormat, path: &std::path::Path) {
+        ui.label(format!("{} holds files of these names already.", path.display()));
+        ui.horizontal(|ui| {
+            if ui.button("Replace them").clicked() {
+                self.commands.push(Command::Curves(CurvesCommand::Write(format, Output::new(path, true))));
+            }
+            if ui.button("Leave them").clicked() {
+                self.commands.push(Command::Curves(CurvesCommand::LeaveFiles));
+            }
         });
     }
 }

@@ -94,6 +94,29 @@ impl Evaluation {
     }
 }
 
+/// How curves are exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportFormat {
+    Svg,
+    Png,
+    Csv,
+    /// `DiscROC.txt` and `ContROC.txt` of each curve, as FDDB's program writes them.
+    Official,
+}
+
+impl ExportFormat {
+    pub const ALL: [Self; 4] = [Self::Svg, Self::Png, Self::Csv, Self::Official];
+
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Svg => "svg",
+            Self::Png => "png",
+            Self::Csv => "csv",
+            Self::Official => "txt",
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct CurvesModel {
     pub log_x: bool,
@@ -104,6 +127,8 @@ pub struct CurvesModel {
     pub published: Vec<Published>,
     /// A ROC file that waits for the user to say which of its columns is the rate.
     pub ambiguous: Option<PathBuf>,
+    /// An export that would replace files, and waits for the user to allow it.
+    pub replacing: Option<(ExportFormat, PathBuf)>,
     /// By round: the newest step that has it.
     precision: BTreeMap<u32, (u64, AveragePrecision)>,
     curves: BTreeMap<CurveKey, BTreeMap<u64, Evaluation>>,
@@ -125,6 +150,7 @@ impl Default for CurvesModel {
             earlier_shown: true,
             published: Vec::new(),
             ambiguous: None,
+            replacing: None,
             precision: BTreeMap::new(),
             curves: BTreeMap::new(),
             spreads: BTreeMap::new(),
@@ -143,6 +169,7 @@ impl CurvesModel {
         self.spreads.clear();
         self.toggled.clear();
         self.ambiguous = None;
+        self.replacing = None;
         self.published.retain(|published| !published.imported);
         self.redraw();
     }

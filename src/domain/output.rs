@@ -1,0 +1,248 @@
+//! Where results may be written: never over an input, into a dataset or over a project's own file, and over another file only when the
+//! user says so. What is protected comes from the caller.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use thiserror::Error;
+
+use super::input::kind_of;
+
+/// A file, or a folder of files, that the user named for results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    pub path: PathBuf,
+    /// Files that are there already may be replaced: the user said so.
+    pub replace: bool,
+}
+
+impl Output {
+    /// Refuses to replace anything unless `replace`.
+    pub fn new(path: impl Into<PathBuf>, replace: bool) -> Self {
+        Self { path: path.into(), replace }
+    }
+
+    /// The file `name` in this folder.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Self {
+        Self { path: self.path.join(name), replace: self.replace }
+    }
+}
+
+impl From<&Path> for Output {
+    fn from(path: &Path) -> Self {
+        Self::new(path, false)
+    }
+}
+
+impl From<&PathBuf> for Output {
+    fn from(path: &PathBuf) -> Self {
+        Self::new(path, false)
+    }
+}
+
+impl From<PathBuf> for Output {
+    fn from(path: PathBuf) -> Self {
+        Self::new(path, false)
+    }
+}
+
+/// Why nothing is written. Every message names the output, and what it would have destroyed.
+#[derive(Debug, Error)]
+pub enum OutputError {
+    #[error("{}: this is the same file as {}, which is an input. Name another file to write.", out.display(), input.display())]
+    Input { out: PathBuf, input: PathBuf },
+    #[error("{}: this lies below {}, {what}, which Quarry only reads. Name a place outside of it.", out.display(), folder.display())]
+    ReadOnlyFolder { out: PathBuf, folder: PathBuf, what: &'static str },
+    #[error(
+        "{}: this place belongs to the Quarry project {}, which keeps its own files there. Name another place.",
+        out.display(), project.display()
+    )]
+    Project { out: PathBuf, project: PathBuf },
+    #[error("{}: no project can be made here, {} is in the way. Choose another folder.", out.display(), there.display())]
+    InTheWay { out: PathBuf, there: PathBuf },
+    #[error("{}: there is a file of this name already. Use --force to replace it, or name another file.", .0.display())]
+    Exists(PathBuf),
+    #[error("{}: this is a link to {}. Name the file itself, or another file to write.", out.display(), target.display())]
+    Link { out: PathBuf, target: PathBuf },
+    #[error("{}: {what}. Name a file to write, such as {}.", out.display(), example.display())]
+    NotAFile { out: PathBuf, what: &'static str, example: PathBuf },
+    #[error("{}: {source}. Name a place in a folder that exists and may be written to.", out.display())]
+    Io { out: PathBuf, source: io::Error },
+}
+
+/// What a command reads and must not write to.
+#[derive(Debug, Clone, Default)]
+pub struct ReadOnly {
+    files: Vec<PathBuf>,
+    /// As the user names the folder, where it really is, and what it is.
+    folders: Vec<(PathBuf, PathBuf, &'static str)>,
+}
+
+impl ReadOnly {
+    /// A file that the command reads, or a folder of such files.
+    pub fn input(&mut self, path: &Path) {
+        if path.is_dir() {
+            self.folder(path, "a folder of inputs");
+        } else {
+            self.files.push(path.to_path_buf());
+        }
+    }
+
+    /// Everything below `path`, which need not exist.
+    pub fn folder(&mut self, path: &Path, what: &'static str) {
+        // A folder whose place cannot be found out cannot be written into either.
+        if let Ok(real) = real_place(&path.join("x")) {
+            let real = real.parent().map(Path::to_path_buf).unwrap_or_default();
+            self.folders.push((path.to_path_buf(), real, what));
+        }
+    }
+
+    /// Refuses a file that must not be written: what is there and is not a plain file, an input under whatever name, a place below a
+    /// read-only folder, and an existing file without leave to replace it. Nothing is changed on disk.
+    pub fn check(&self, out: &Output) -> Result<(), OutputError> {
+        let path = &out.path;
+        let there = existing(path)?;
+        let real = real_place(path).map_err(|source| OutputError::Io { out: path.clone(), source })?;
+        if let Some((folder, _, what)) = self.folders.iter().find(|(_, folder, _)| real.starts_with(folder)) {
+            return Err(OutputError::ReadOnlyFolder { out: path.clone(), folder: folder.clone(), what });
+        }
+        let Some(there) = there else { return Ok(()) };
+        if let Some(input) = self.files.iter().find(|input| is_same(input, &real, &there)) {
+            return Err(OutputError::Input { out: path.clone(), input: input.clone() });
+        }
+        if out.replace { Ok(()) } else { Err(OutputError::Exists(path.clone())) }
+    }
+}
+
+/// What lies at `path`, if it is a plain file or nothing; anything else is refused.
+fn existing(path: &Path) -> Result<Option<Metadata>, OutputError> {
+    let out = || path.to_path_buf();
+    let refused = |what, example| Err(OutputError::NotAFile { out: out(), what, example });
+    let there = match fs::symlink_metadata(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.file_name().is_some() => return Ok(None),
+        Err(source) => return Err(OutputError::Io { out: out(), source }),
+    };
+    if there.is_symlink() {
+        let target = fs::canonicalize(path).or_else(|_| fs::read_link(path)).unwrap_or_default();
+        return Err(OutputError::Link { out: out(), target });
+    }
+    if there.is_dir() {
+        return refused(kind_of(&there), path.join("results.txt"));
+    }
+    if there.is_file() { Ok(Some(there)) } else { refused(kind_of(&there), PathBuf::from("results.txt")) }
+}
+
+/// Where a file at `path` really is or would be: links in its folder are followed, its own name is not. What does not exist yet is
+/// taken as it is written.
+pub fn real_place(path: &Path) -> io::Result<PathBuf> {
+    let whole = std::path::absolute(path)?;
+    let folder = whole.parent().unwrap_or(&whole);
+    let mut real = real_folder(folder)?;
+    real.extend(whole.file_name());
+    Ok(real)
+}
+
+fn real_folder(folder: &Path) -> io::Result<PathBuf> {
+    let mut missing = Vec::new();
+    for ancestor in folder.ancestors() {
+        match fs::canonicalize(ancestor) {
+            Ok(mut real) => {
+                for part in missing.iter().rev() {
+                    match part {
+                        Component::ParentDir => {
+                            real.pop();
+                        }
+                        part => real.push(part),
+                    }
+                }
+                return Ok(real);
+            }
+            // A broken link is there, and nothing can be written through it.
+            Err(error) if error.kind() != io::ErrorKind::NotFound || fs::symlink_metadata(ancestor).is_ok() => {
+                return Err(error);
+            }
+            Err(_) => missing.extend(ancestor.components().next_back()),
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
+/// Whether an input is the file at `real`: by its place, or as a hard link to the same content.
+fn is_same(input: &Path, real: &Path, there: &Metadata) -> bool {
+    #[cfg(unix)]
+    if let Ok(found) = fs::metadata(input) {
+        use std::os::unix::fs::MetadataExt as _;
+        return (found.dev(), found.ino()) == (there.dev(), there.ino());
+    }
+    let _ = there;
+    fs::canonicalize(input).is_ok_and(|input| input == real)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with an input `in.txt`, a folder `photos`, and another file `old.txt`.
+    fn scene() -> (tempfile::TempDir, ReadOnly) {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["in.txt", "old.txt"] {
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        fs::create_dir(dir.path().join("photos")).unwrap();
+        let mut guarded = ReadOnly::default();
+        guarded.input(&dir.path().join("in.txt"));
+        guarded.folder(&dir.path().join("photos"), "the dataset `drawn`");
+        (dir, guarded)
+    }
+
+    #[test]
+    fn inputs_and_what_lies_below_a_dataset_are_refused_also_with_force() {
+        let (dir, guarded) = scene();
+        let check = |path: &str, expected: &str| {
+            for replace in [false, true] {
+                let found = guarded.check(&Output::new(dir.path().join(path), replace));
+                let message = found.map_or_else(|e| e.to_string(), |()| String::new());
+                assert!(message.contains(expected), "{path}: {message}");
+                assert_eq!(message.is_empty(), expected.is_empty(), "{path}: {message}");
+            }
+        };
+        check("in.txt", "which is an input");
+        check("photos/../in.txt", "which is an input");
+        check("photos/new.txt", "the dataset `drawn`");
+        check("photos/new/deep/a.txt", "the dataset `drawn`");
+        check("gone/../photos/a.txt", "the dataset `drawn`");
+        check("photos", "this is a folder");
+        check("new.txt", "");
+        check("photos2/a.txt", "");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::symlink;
+            let at = |name: &str| dir.path().join(name);
+            symlink(at("photos"), at("link")).unwrap();
+            symlink(at("in.txt"), at("link.txt")).unwrap();
+            symlink(at("gone"), at("broken")).unwrap();
+            fs::hard_link(at("in.txt"), at("hard.txt")).unwrap();
+            check("link/new.txt", "the dataset `drawn`");
+            check("link.txt", "in.txt");
+            check("broken", "this is a link to");
+            check("broken/a.txt", "No such file");
+            check("hard.txt", "which is an input");
+            let mut through_a_link = ReadOnly::default();
+            through_a_link.folder(&at("link"), "a folder of inputs");
+            assert!(through_a_link.check(&at("photos/a.txt").into()).is_err());
+            assert!(guarded.check(&Path::new("/dev/null").into()).unwrap_err().to_string().contains("device"));
+        }
+    }
+
+    #[test]
+    fn another_file_is_replaced_only_when_asked_for() {
+        let (dir, guarded) = scene();
+        let out = dir.path().join("old.txt");
+        assert!(matches!(guarded.check(&Output::new(&out, false)), Err(OutputError::Exists(path)) if path == out));
+        guarded.check(&Output::new(&out, true)).unwrap();
+        assert!(guarded.check(&Output::new("", true)).is_err());
+    }
+}

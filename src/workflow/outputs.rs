@@ -1,0 +1,155 @@
+//! The one policy for everything that a command or a dialog writes outside of a project: which inputs, datasets and files of a project it
+//! must keep off. Checked before the work starts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::WorkflowError;
+use crate::dataset::fddb::FOLDS_FOLDER;
+use crate::domain::{Output, OutputError, ReadOnly, check_writable, real_place, write_output, write_together};
+use crate::store::Store;
+
+/// What a command must not write to. Build it from everything that the command reads, then check each output.
+#[derive(Debug, Clone, Default)]
+pub struct OutputPolicy {
+    read_only: ReadOnly,
+}
+
+impl OutputPolicy {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A file that the command reads, or a folder of such files. A list in FDDB's own folder of lists protects that folder.
+    #[must_use]
+    pub fn input(mut self, path: &Path) -> Self {
+        self.read_only.input(path);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        if folder.file_name().is_some_and(|name| name == FOLDS_FOLDER) {
+            self.read_only.folder(folder, "FDDB's folder of lists");
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn inputs(self, paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
+        paths.into_iter().fold(self, |policy, path| policy.input(path.as_ref()))
+    }
+
+    /// A folder of images.
+    #[must_use]
+    pub fn images(mut self, root: &Path) -> Self {
+        self.read_only.folder(root, "a folder of images");
+        self
+    }
+
+    /// The datasets of the project at hand.
+    pub fn datasets(mut self, store: &Store) -> Result<Self, WorkflowError> {
+        for dataset in store.datasets()? {
+            self.read_only.folder(&dataset.root, "the folder of a dataset of the project");
+        }
+        Ok(self)
+    }
+
+    /// The datasets of the project that `path` lies in, if it is in one: a checkpoint's, for example. A project that cannot be read
+    /// does not stop work that needs nothing of it.
+    #[must_use]
+    pub fn project_around(self, path: &Path) -> Self {
+        let database = real_place(path).ok().and_then(|real| project_holding(&real)).map(|dir| dir.join(DATABASE));
+        let store = database.and_then(|database| Store::open_read_only(&database).ok());
+        store.and_then(|store| self.clone().datasets(&store).ok()).unwrap_or(self)
+    }
+
+    /// Refuses `out` where it must not be written; see [`ReadOnly::check`]. Its folder may be missing.
+    pub fn check(&self, out: &Output) -> Result<(), OutputError> {
+        if let Some(project) = owner(&out.path).map_err(|source| io(out, source))? {
+            return Err(OutputError::Project { out: out.path.clone(), project });
+        }
+        self.read_only.check(out)
+    }
+
+    /// [`OutputPolicy::check`] for a file whose folder has to be there, so that hours of work don't end in a file that cannot be written.
+    pub fn check_file(&self, out: &Output) -> Result<(), OutputError> {
+        self.check(out)?;
+        let folder = out.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        check_writable(folder).map_err(|source| io(out, source))
+    }
+
+    /// [`OutputPolicy::check`] for files of these names in the folder `out`, which is made where it is missing.
+    pub fn check_folder<'a>(&self, out: &Output, names: impl IntoIterator<Item = &'a str>) -> Result<(), OutputError> {
+        let path = &out.path;
+        if path.exists() && !path.is_dir() {
+            let (what, example) = ("this is a file, and a folder is needed here", PathBuf::from("results/"));
+            return Err(OutputError::NotAFile { out: path.clone(), what, example });
+        }
+        names.into_iter().try_for_each(|name| self.check(&out.file(name)))?;
+        let there = path.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+        check_writable(there).map_err(|source| io(out, source))
+    }
+}
+
+/// [`write_output`] with the policy's words.
+pub fn write(out: &Output, bytes: &[u8]) -> Result<(), OutputError> {
+    write_output(out, bytes).map_err(|error| not_written(out, error))
+}
+
+/// [`write_together`] with the policy's words.
+pub fn write_folder(out: &Output, contents: &[(impl AsRef<Path>, Vec<u8>)]) -> Result<(), OutputError> {
+    let failed = |(path, error)| not_written(&Output::new(path, out.replace), error);
+    write_together(&out.path, contents, out.replace).map_err(failed)
+}
+
+/// An error of writing to `out`; a file that came to be there meanwhile is told as one that was there before.
+pub(super) fn not_written(out: &Output, error: std::io::Error) -> OutputError {
+    if error.kind() == std::io::ErrorKind::AlreadyExists {
+        return OutputError::Exists(out.path.clone());
+    }
+    io(out, error)
+}
+
+/// Whether a new project may be made in `dir`: not within a dataset of another project nor among its files, and nothing that is not
+/// Quarry's is in the way.
+pub(super) fn check_new_project(dir: &Path) -> Result<(), OutputError> {
+    let out = Output::new(dir.join(DATABASE), false);
+    OutputPolicy::new().project_around(dir).check(&out)?;
+    for name in ["project.toml", "quarry.db-wal", "quarry.db-shm"] {
+        let place = dir.join(name);
+        let is_ours = name == "project.toml" && fs::read_to_string(&place).is_ok_and(|text| text.contains("made_by"));
+        if place.symlink_metadata().is_ok() && !is_ours {
+            return Err(in_the_way(dir, place));
+        }
+    }
+    let runs = dir.join("runs");
+    let is_empty = fs::read_dir(&runs).is_ok_and(|mut entries| entries.next().is_none());
+    if runs.symlink_metadata().is_ok() && !is_empty { Err(in_the_way(dir, runs)) } else { Ok(()) }
+}
+
+fn in_the_way(dir: &Path, there: PathBuf) -> OutputError {
+    OutputError::InTheWay { out: dir.to_path_buf(), there }
+}
+
+const DATABASE: &str = "quarry.db";
+
+/// The project whose own file `path` is or would be.
+fn owner(path: &Path) -> std::io::Result<Option<PathBuf>> {
+    let real = real_place(path)?;
+    let Some(project) = project_holding(&real) else { return Ok(None) };
+    let first = real.strip_prefix(&project).ok().and_then(|inside| inside.iter().next());
+    let name = first.map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    Ok(is_own_name(&name).then_some(project))
+}
+
+/// The nearest project folder that `real` is in. A fold of a cross-validation is a project too.
+fn project_holding(real: &Path) -> Option<PathBuf> {
+    real.ancestors().skip(1).find(|dir| dir.join(DATABASE).is_file()).map(Path::to_path_buf)
+}
+
+/// What Quarry writes directly in a project's folder: the database with its logs and damaged copies, settings, and folders.
+fn is_own_name(name: &str) -> bool {
+    let is_database = name.starts_with(DATABASE) || (name.starts_with("damaged") && name.contains(".db"));
+    is_database || matches!(name, "project.toml" | "runs" | "curves" | "backups" | "sample")
+}
+
+fn io(out: &Output, source: std::io::Error) -> OutputError {
+    OutputError::Io { out: out.path.clone(), source }
+}

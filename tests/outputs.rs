@@ -1,0 +1,243 @@
+//! What the command line may write, from outside: no output replaces an input, a file of a dataset or of a project, nor any other file
+//! without `--force`.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+
+/// A project `p` with an FDDB dataset `fddb`, a detections file and a file of somebody's own.
+struct Scene {
+    dir: tempfile::TempDir,
+}
+
+const LIST: &str = "fddb/FDDB-folds/FDDB-fold-01-ellipseList.txt";
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self { dir: tempfile::tempdir().unwrap() };
+        let folds = scene.at("fddb/FDDB-folds");
+        std::fs::create_dir_all(&folds).unwrap();
+        std::fs::create_dir_all(scene.at("fddb/originalPics")).unwrap();
+        for (name, shade) in [("one", 40), ("two", 200)] {
+            let pixels = image::GrayImage::from_pixel(64, 48, image::Luma([shade]));
+            pixels.save(scene.at(&format!("fddb/originalPics/{name}.jpg"))).unwrap();
+        }
+        scene.write("fddb/FDDB-folds/FDDB-fold-01.txt", "one\ntwo\n");
+        scene.write(LIST, "one\n1\n12 8 1.4 20 20  1\ntwo\n0\n");
+        scene.write("dets.txt", "one\n1\n10 5 20 25 0.9\ntwo\n0\n");
+        scene.write("mine.txt", "somebody's own\n");
+        scene.run(&["new", "p"]).success();
+        scene.run(&["import", "fddb", "fddb", "--project", "p"]).success();
+        scene
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.at(name), text).unwrap();
+    }
+
+    fn run(&self, args: &[&str]) -> assert_cmd::assert::Assert {
+        Command::cargo_bin("quarry").unwrap().current_dir(self.dir.path()).args(args).assert()
+    }
+
+    /// Every file below the folder with what is in it, but for the database, whose log moves with every look at it.
+    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let (mut files, mut folders) = (BTreeMap::new(), vec![self.dir.path().to_path_buf()]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let is_database = path.file_name().unwrap().to_string_lossy().starts_with("quarry.db");
+                if path.is_dir() && !path.is_symlink() {
+                    folders.push(path);
+                } else if path.is_file() && !is_database {
+                    files.insert(path.clone(), std::fs::read(&path).unwrap());
+                }
+            }
+        }
+        files
+    }
+
+    /// Both with and without `--force`: exit code 1, these words, and no file is another one afterwards.
+    fn refused(&self, args: &[&str], expected: &[&str]) {
+        let before = self.files();
+        for args in [args.to_vec(), [args, &["--force"]].concat()] {
+            let failed = self.run(&args).code(1);
+            let message = stderr(&failed);
+            assert!(expected.iter().all(|part| message.contains(part)), "{args:?}: {message}");
+            assert!(self.files() == before, "{args:?} changed a file: {message}");
+        }
+    }
+
+    /// Without `--force` as above; with it the files are replaced.
+    fn replaced_with_force(&self, args: &[&str], file: &str) {
+        let before = self.files();
+        let message = stderr(&self.run(args).code(1));
+        assert!(message.contains(file) && message.contains("--force"), "{args:?}: {message}");
+        assert!(self.files() == before, "{args:?} changed a file: {message}");
+        self.run(&[args, &["--force"]].concat()).success();
+        assert_ne!(std::fs::read(self.at(file)).unwrap(), before[&self.at(file)], "{args:?}");
+    }
+}
+
+fn stderr(assert: &assert_cmd::assert::Assert) -> String {
+    String::from_utf8_lossy(&assert.get_output().stderr).into_owned()
+}
+
+fn export<'a>(format: &'a str, out: &'a str) -> [&'a str; 8] {
+    ["export", "ground-truth", "--project", "p", "--format", format, "--out", out]
+}
+
+#[test]
+fn exports_keep_off_datasets_projects_and_what_is_not_a_file() {
+    let scene = Scene::new();
+    scene.refused(&export("fddb", LIST), &["FDDB-fold-01-ellipseList.txt", "dataset", "fddb"]);
+    scene.refused(&export("coco", "fddb/new/deep.json"), &["deep.json", "dataset"]);
+    scene.refused(&export("coco", "fddb/originalPics/one.jpg"), &["one.jpg", "dataset"]);
+    scene.refused(&export("coco", "p/quarry.db"), &["quarry.db", "project"]);
+    scene.refused(&export("coco", "p/quarry.db-journal"), &["quarry.db-journal", "project"]);
+    scene.refused(&export("coco", "p/runs/x.json"), &["x.json", "project"]);
+    scene.refused(&export("coco", "p/curves/x.json"), &["x.json", "project"]);
+    scene.refused(&export("coco", "p/backups/x.json"), &["x.json", "project"]);
+    scene.refused(&export("coco", "p"), &["folder"]);
+    scene.refused(&export("coco", "gone/x.json"), &["gone"]);
+    scene.refused(&["verdicts", "export", "p/project.toml", "--project", "p"], &["project.toml"]);
+    scene.refused(&["verdicts", "export", "fddb/v.jsonl", "--project", "p"], &["v.jsonl", "dataset"]);
+    scene.run(&export("coco", "p/faces.json")).success();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::symlink;
+        symlink(scene.at("fddb"), scene.at("link")).unwrap();
+        symlink(scene.at("mine.txt"), scene.at("link.txt")).unwrap();
+        symlink(scene.at("p"), scene.at("q")).unwrap();
+        scene.refused(&export("coco", "link/x.json"), &["link/x.json", "dataset"]);
+        scene.refused(&export("coco", "link.txt"), &["link.txt", "mine.txt"]);
+        scene.refused(&export("coco", "q/quarry.db"), &["quarry.db", "project"]);
+        scene.refused(&export("coco", "/dev/null"), &["/dev/null", "device"]);
+        scene.refused(&export("coco", "/dev/stdout"), &["/dev/stdout", "link"]);
+        make_fifo(&scene.at("fifo"));
+        scene.refused(&export("coco", "fifo"), &["FIFO"]);
+    }
+}
+
+#[test]
+fn other_files_are_replaced_with_force_only() {
+    let scene = Scene::new();
+    scene.replaced_with_force(&export("coco", "mine.txt"), "mine.txt");
+    scene.write("mine.sources.csv", "somebody's own\n");
+    std::fs::remove_file(scene.at("mine.txt")).unwrap();
+    scene.replaced_with_force(&export("fddb", "mine.txt"), "mine.sources.csv");
+    scene.replaced_with_force(&["verdicts", "export", "mine.txt", "--project", "p"], "mine.txt");
+    std::fs::create_dir(scene.at("results")).unwrap();
+    scene.write("results/curves.csv", "somebody's own\n");
+    scene.replaced_with_force(&evaluate("results"), "results/curves.csv");
+}
+
+fn evaluate(out: &str) -> [&str; 10] {
+    let images = ["--images-root", "fddb/originalPics"];
+    ["evaluate", "fddb", "--annotations", LIST, "--detections", "dets.txt", images[0], images[1], "--out", out]
+}
+
+#[test]
+fn an_evaluation_keeps_off_what_it_reads() {
+    let scene = Scene::new();
+    scene.refused(&evaluate("fddb/originalPics/results"), &["originalPics", "images"]);
+    scene.refused(&evaluate("fddb/FDDB-folds"), &["FDDB-folds"]);
+    scene.refused(&evaluate("p/runs/1"), &["project"]);
+    scene.refused(&evaluate("mine.txt"), &["mine.txt", "this is a file"]);
+    // An input that is called as a result is, and a result that is a hard link to an input.
+    std::fs::create_dir(scene.at("results")).unwrap();
+    std::fs::copy(scene.at("dets.txt"), scene.at("results/DiscROC.txt")).unwrap();
+    let mut args = evaluate("results");
+    args[5] = "results/DiscROC.txt";
+    scene.refused(&args, &["DiscROC.txt", "input"]);
+    std::fs::rename(scene.at("results/DiscROC.txt"), scene.at("results/curves.csv")).unwrap();
+    std::fs::hard_link(scene.at("results/curves.csv"), scene.at("linked.txt")).unwrap();
+    args[5] = "linked.txt";
+    scene.refused(&args, &["curves.csv", "linked.txt", "input"]);
+    scene.run(&evaluate("new/results")).success();
+    assert!(scene.at("new/results/summary.json").is_file());
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn detections_keep_off_their_list_their_images_and_the_checkpoint() {
+    let scene = Scene::new();
+    let detect = |images: &str, out: &str, expected: &[&str]| {
+        let args = ["detect", "--checkpoint", "model.safetensors", "--images", images, "--out", out];
+        scene.refused(&args, expected);
+    };
+    scene.write("model.safetensors", "x");
+    scene.write("list.txt", "fddb/originalPics/one\n");
+    detect("list.txt", "list.txt", &["list.txt", "input"]);
+    detect("list.txt", "model.safetensors", &["model.safetensors", "input"]);
+    detect("list.txt", "fddb/originalPics/one.jpg", &["one.jpg", "input"]);
+    detect("fddb/originalPics", "fddb/originalPics/dets.txt", &["dets.txt", "originalPics"]);
+    detect("list.txt", "p/quarry.db", &["quarry.db", "project"]);
+    scene.write("names.txt", "originalPics/one\n");
+    let with_root = ["--images", "names.txt", "--root", "fddb", "--out", "fddb/dets.txt"];
+    scene.refused(&[&["detect", "--checkpoint", "model.safetensors"], &with_root[..]].concat(), &["fddb", "images"]);
+    // A checkpoint in a project: its dataset is protected too.
+    std::fs::create_dir_all(scene.at("p/runs/1")).unwrap();
+    scene.write("p/runs/1/model.safetensors", "x");
+    let in_project = ["--checkpoint", "p/runs/1", "--images", "list.txt", "--out", "fddb/dets.txt"];
+    scene.refused(&[&["detect"], &in_project[..]].concat(), &["fddb", "dataset"]);
+}
+
+#[test]
+fn weights_keep_off_their_inputs_and_other_files() {
+    let scene = Scene::new();
+    scene.write("resnet18.safetensors", "x");
+    let import = ["weights", "import", "resnet18.safetensors", "--as", "resnet18", "--models", "."];
+    scene.refused(&import, &["resnet18.safetensors", "input"]);
+    scene.refused(&["weights", "export", "resnet18.safetensors", "resnet18.safetensors"], &["input"]);
+    scene.refused(&["weights", "export", "resnet18.safetensors", "p/runs/x"], &["project"]);
+    scene.write("other.safetensors", "x");
+    let import = ["weights", "import", "other.safetensors", "--as", "resnet18", "--models", "."];
+    let message = stderr(&scene.run(&import).code(1));
+    assert!(message.contains("resnet18.safetensors") && message.contains("--force"), "{message}");
+}
+
+#[test]
+fn a_project_is_not_made_over_somebody_elses_files() {
+    let scene = Scene::new();
+    let refused = |dir: &str, expected: &str| {
+        let before = scene.files();
+        let message = stderr(&scene.run(&["new", dir]).code(1));
+        assert!(message.contains(dir) && message.contains(expected), "{message}");
+        assert!(scene.files() == before, "{message}");
+    };
+    std::fs::create_dir_all(scene.at("theirs/runs/exp1")).unwrap();
+    refused("theirs", "runs is in the way");
+    std::fs::create_dir_all(scene.at("other")).unwrap();
+    scene.write("other/project.toml", "[tool]\n");
+    refused("other", "project.toml is in the way");
+    refused("mine.txt", "mine.txt");
+    refused("p/runs/new", "project");
+    std::fs::create_dir(scene.at("empty")).unwrap();
+    scene.run(&["new", "empty"]).success();
+}
+
+#[test]
+fn what_a_killed_process_left_is_cleared_when_the_project_is_opened() {
+    let scene = Scene::new();
+    for name in ["p/.quarry-4000000000-left", "p/runs/.quarry-4000000000-left"] {
+        scene.write(name, "half");
+    }
+    scene.run(&["status", "--project", "p"]).success();
+    assert!(
+        scene.files().keys().all(|path| !path.to_string_lossy().contains(".quarry-")),
+        "{:?}",
+        scene.files().keys()
+    );
+}
+
+#[cfg(unix)]
+fn make_fifo(path: &Path) {
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
