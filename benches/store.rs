@@ -213,7 +213,7 @@ fn generate(store: &mut Store) -> Result<(), StoreError> {
         let round = store.start_round("")?.id;
         let new: Vec<NewCandidate> =
             (0..CANDIDATES / 2).map(|k| new_candidate(&mut rng, images[k / 5], &faces[k / 5])).collect();
-        store.replace_candidates(round, &new)?;
+        store.replace_candidates(round, &images, &new)?;
     }
     let any = CandidateQuery { verdict: VerdictFilter::Any, ..CandidateQuery::default() };
     let mut ids = store.candidate_ids(&any)?;

@@ -186,7 +186,7 @@ fn the_projects_own_verdicts_and_rounds_do_not_reach_a_fold() {
         max_iou: 0.0,
         kind: quarry::domain::FalsePositiveKind::Background,
     };
-    store.replace_candidates(round.id, &[candidate]).unwrap();
+    store.replace_candidates(round.id, &[image], &[candidate]).unwrap();
     let id = store.candidates_of_image(image).unwrap()[0].id;
     let shape = quarry::domain::Shape::Rectangle(candidate.bbox);
     store.record_missed_face(id, "tester", shape, None, 1).unwrap();

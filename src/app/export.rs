@@ -146,7 +146,7 @@ mod tests {
             continuous: discrete / 2.0,
         };
         for (round, label) in [(1, "rectangle"), (2, "rectangle"), (2, "ellipse")] {
-            let curve = RocCurve { faces: 4, points: vec![point(0.25, 9, 3.0), point(0.5, 0, 1.0)] };
+            let curve = RocCurve { faces: 4, points: vec![point(0.25, 9, 3.0), point(0.5, 0, 1.0)], unreadable: 0 };
             model.put(CurveKey::new(round, label), 100, curve);
         }
         model
@@ -187,7 +187,7 @@ mod tests {
     fn every_line_of_the_figure_is_named_at_its_end() {
         let mut model = model();
         let fold = CurveKey::new(2, "ellipse").of_fold(9);
-        model.put(fold.clone(), 100, RocCurve { faces: 4, points: Vec::new() });
+        model.put(fold.clone(), 100, RocCurve { faces: 4, points: Vec::new(), unreadable: 0 });
         model.put(fold.clone(), 200, model.newest(&CurveKey::new(1, "rectangle")).unwrap().1.clone());
         model.toggle(&fold);
         let svg = figure(&model).svg().unwrap();

@@ -30,8 +30,8 @@ pub fn import(project: Project, kind: ImportKind, path: PathBuf) -> Work<WorkEve
             ImportKind::Fddb => ImportFormat::Fddb,
             ImportKind::Folder => ImportFormat::Folder,
         };
-        let summary = bring_in(&project, format, &path, false, tell, cancel).map_err(|e| e.to_string())?;
-        Ok(format!("{} images with {} objects are in", summary.images, summary.objects))
+        let report = bring_in(&project, format, &path, false, tell, cancel).map_err(|e| e.to_string())?;
+        Ok(report.to_string())
     })
 }
 

@@ -63,7 +63,7 @@ pub fn run(args: &DetectArgs, context: &Context) -> anyhow::Result<()> {
         );
         match report.unreadable.len() {
             0 => done,
-            n => format!("{done}; {n} of the images could not be read (see above)"),
+            n => format!("{done}; {n} of the images could not be read and are left out of the file (see above)"),
         }
     })
 }

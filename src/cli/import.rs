@@ -6,10 +6,9 @@ use clap::builder::PossibleValuesParser;
 
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
-use crate::dataset::ImportSummary;
 use crate::evaluation::roc_file::ColumnOrder;
 use crate::workflow::Project;
-use crate::workflow::import::{ImportFormat, import};
+use crate::workflow::import::{ImportFormat, ImportReport, import};
 use crate::workflow::roc_import::{RocImportError, import_roc, read_roc};
 
 #[derive(Debug, clap::Args)]
@@ -57,9 +56,9 @@ pub fn run(args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
     let format = format.ok_or_else(|| anyhow::anyhow!("unknown format {}", args.format))?;
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
-    let summary = import(&project, format, &args.path, args.dry_run, &mut |e| console.show(e), &cancel)?;
+    let report = import(&project, format, &args.path, args.dry_run, &mut |e| console.show(e), &cancel)?;
     drop(console);
-    context.print(&summary, || text(&summary, args.dry_run))
+    context.print(&report, || text(&report, args.dry_run))
 }
 
 fn roc(project: &Project, args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
@@ -75,7 +74,12 @@ fn roc(project: &Project, args: &ImportArgs, context: &Context) -> anyhow::Resul
     context.print(&imported, || format!("{verb} {}\n{}", imported.name, imported.notes))
 }
 
-fn text(summary: &ImportSummary, dry_run: bool) -> String {
-    let verb = if dry_run { "Would import" } else { "Imported" };
-    format!("{verb} {summary}")
+fn text(report: &ImportReport, dry_run: bool) -> String {
+    let verb = match (dry_run, report.is_update) {
+        (true, false) => "Would import",
+        (true, true) => "Would update",
+        (false, false) => "Imported",
+        (false, true) => "Updated",
+    };
+    format!("{verb} {report}")
 }

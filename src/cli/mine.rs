@@ -20,9 +20,13 @@ pub fn run(args: &MineArgs, context: &Context) -> anyhow::Result<()> {
     let report = mine(&project, args.round, &mut |e| console.show(e), &cancel)?;
     drop(console);
     context.print(&report, || {
+        let unreadable = match report.unreadable.len() {
+            0 => String::new(),
+            n => format!(" {n} images could not be read (see above); their candidates stay as they were."),
+        };
         format!(
             "Round {}: {} detections on {} images, {} candidates ({} background, {} localisation); {} more are second detections \
-             of a face. Review them with `quarry --project {}`.",
+             of a face.{unreadable} Review them with `quarry --project {}`.",
             report.round,
             report.detections,
             report.images,

@@ -20,6 +20,15 @@ fn text(status: &Status) -> String {
     }
     for d in &status.datasets {
         lines.push(format!("Dataset {} ({}): {} images, {} faces, at {}", d.name, d.kind, d.images, d.faces, d.root));
+        if d.removed > 0 {
+            lines.push(format!(
+                "  {} images were removed: kept with their verdicts, neither trained nor tested on",
+                d.removed
+            ));
+        }
+        if d.copies > 0 {
+            lines.push(format!("  {} images are not used: the same bytes count in another dataset", d.copies));
+        }
     }
     for r in &status.rounds {
         lines.push(format!(
@@ -28,7 +37,11 @@ fn text(status: &Status) -> String {
         ));
         for c in &r.curves {
             let at: Vec<String> = c.at.iter().map(|(fp, d, k)| format!("{fp} FP {d:.4}/{k:.4}")).collect();
-            lines.push(format!("  {} at step {}: discrete/continuous TPR at {}", c.label, c.step, at.join(", ")));
+            let mark = match c.unreadable {
+                0 => String::new(),
+                n => format!(" ({n} test images could not be read; their faces count as missed)"),
+            };
+            lines.push(format!("  {} at step {}{mark}: discrete/continuous TPR at {}", c.label, c.step, at.join(", ")));
         }
     }
     lines.join("\n")

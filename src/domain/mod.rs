@@ -14,6 +14,7 @@ mod output;
 mod roi_feature;
 mod round;
 mod sane_shape;
+mod sources;
 mod verdict;
 mod whole_file;
 
@@ -30,6 +31,7 @@ pub use output::{Output, OutputError, ReadOnly, real_place};
 pub use roi_feature::{ROI_FEATURE_LENGTH, RoiFeature};
 pub use round::{HardNegativeSource, RoundInit, RoundRecord, RoundState};
 pub use sane_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};
+pub use sources::{Away, Sources};
 pub use verdict::{Verdict, VerdictRecord};
 pub use whole_file::{
     check_writable, clear_unfinished, write_output, write_output_with, write_together, write_whole, write_whole_with,

@@ -26,6 +26,14 @@ pub struct RocCurve {
     pub faces: u64,
     /// Ascending thresholds: most false positives first.
     pub points: Vec<RocPoint>,
+    /// Images of the test that could not be read: their faces count as missed, so that the curve is below the true one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unreadable: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The curve of `images`, which are evaluated in parallel and summed in the given order.
@@ -49,7 +57,7 @@ pub fn merge<'a>(outcomes: impl IntoIterator<Item = &'a ImageOutcome>) -> RocCur
     let points = thresholds.iter().zip(counts).map(|(&threshold, ((&discrete, false_positives), continuous))| {
         RocPoint { threshold, false_positives, discrete: discrete as f64, continuous }
     });
-    RocCurve { faces: outcomes.iter().map(|o| o.faces).sum(), points: points.collect() }
+    RocCurve { faces: outcomes.iter().map(|o| o.faces).sum(), points: points.collect(), unreadable: 0 }
 }
 
 fn distinct_thresholds(outcomes: &[&ImageOutcome]) -> Vec<f64> {
@@ -165,7 +173,7 @@ impl RocCurve {
             let keep = |k: usize| k == 0 || whole - k <= count / 4 + 1 || k.is_multiple_of(step);
             points = points.into_iter().enumerate().filter(|(k, _)| keep(*k)).map(|(_, point)| point).collect();
         }
-        Self { faces: self.faces, points }
+        Self { faces: self.faces, points, unreadable: self.unreadable }
     }
 
     /// `DiscROC.txt` as the official program writes it: rate, false positives, threshold.
@@ -206,7 +214,7 @@ mod tests {
             discrete,
             continuous: discrete,
         };
-        RocCurve { faces: 10, points: points.map(point).collect() }
+        RocCurve { faces: 10, points: points.map(point).collect(), unreadable: 0 }
     }
 
     #[test]

@@ -121,7 +121,7 @@ mod tests {
 
     fn json(threshold: f64, points: u64) -> String {
         let point = |n| RocPoint { threshold, false_positives: points - n, discrete: 1.0, continuous: 0.5 };
-        serde_json::to_string(&RocCurve { faces: 3, points: (0..points).map(point).collect() }).unwrap()
+        serde_json::to_string(&RocCurve { faces: 3, points: (0..points).map(point).collect(), unreadable: 0 }).unwrap()
     }
 
     #[test]

@@ -277,7 +277,7 @@ mod tests {
             max_iou: 0.0,
             kind: FalsePositiveKind::Background,
         };
-        store.replace_candidates(round, &(0..100).map(new).collect::<Vec<_>>()).unwrap();
+        store.replace_candidates(round, &[image], &(0..100).map(new).collect::<Vec<_>>()).unwrap();
         let ids = store.candidate_ids(&CandidateQuery::default()).unwrap();
         store.set_groups(&[ids[..3].to_vec()]).unwrap();
         store

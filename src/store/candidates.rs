@@ -65,25 +65,32 @@ impl CandidateRow {
 }
 
 impl Store {
-    /// Makes the candidates of a round equal to `new`, in one transaction. One with the same image and box keeps its id and
-    /// verdicts; one that is gone stays as long as the log holds a verdict on it. Merged verdicts that waited for one are taken in.
-    pub fn replace_candidates(&mut self, round: RoundId, new: &[NewCandidate]) -> Result<(), StoreError> {
+    /// Makes the candidates of a round on the images `looked` equal to `new`, in one transaction; other images keep theirs, as nothing
+    /// was learnt about them. One with the same image and box keeps its id and verdicts; one that is gone stays as long as the log
+    /// holds a verdict on it. Merged verdicts that waited for one are taken in.
+    pub fn replace_candidates(
+        &mut self,
+        round: RoundId,
+        looked: &[ImageId],
+        new: &[NewCandidate],
+    ) -> Result<(), StoreError> {
+        let looked: HashSet<i64> = looked.iter().map(|image| image.0).collect();
+        if let Some(stray) = new.iter().find(|candidate| !looked.contains(&candidate.image.0)) {
+            let text = format!("a candidate lies on image {}, which was not looked at", stray.image);
+            return Err(StoreError::Invalid(text));
+        }
         self.write(|tx| {
             let mut stored = stored_boxes(tx, round)?;
-            let mut kept = HashSet::new();
             for candidate in new {
                 refuse_non_numbers(candidate)?;
                 match stored.remove(&Place::of(candidate.image, &candidate.bbox)) {
-                    Some(id) => {
-                        update(tx, id, candidate)?;
-                        kept.insert(id);
-                    }
+                    Some(id) => update(tx, id, candidate)?,
                     None => insert(tx, round, candidate)?,
                 }
             }
             let delete = "DELETE FROM candidates WHERE id = ?1
                           AND NOT EXISTS (SELECT 1 FROM verdicts WHERE candidate_id = ?1)";
-            for gone in stored.into_values() {
+            for (_, gone) in stored.into_iter().filter(|(place, _)| looked.contains(&place.0)) {
                 tx.prepare_cached(delete)?.execute([gone])?;
             }
             exchange::place_waiting(tx)?;
@@ -187,6 +194,7 @@ pub(super) fn stored_boxes(tx: &Transaction<'_>, round: RoundId) -> Result<HashM
 fn update(tx: &Transaction<'_>, id: i64, new: &NewCandidate) -> Result<(), StoreError> {
     let sql = "UPDATE candidates SET score = ?2, max_iou = ?3, kind = ?4 WHERE id = ?1";
     tx.prepare_cached(sql)?.execute(params![id, new.score, new.max_iou, new.kind.as_str()])?;
+    tx.prepare_cached("DELETE FROM stale_candidates WHERE candidate_id = ?1")?.execute([id])?;
     Ok(())
 }
 
@@ -197,6 +205,22 @@ fn insert(tx: &Transaction<'_>, round: RoundId, new: &NewCandidate) -> Result<()
     let values = params![new_uid(), round.0, new.image.0, b.x1, b.y1, b.x2, b.y2, new.score, new.max_iou, kind];
     tx.prepare_cached(sql)?.execute(values)?;
     Ok(())
+}
+
+/// Marks the candidates of an image as found on bytes that it no longer has, and forgets what they looked like; how many they are.
+pub(super) fn mark_stale(tx: &Transaction<'_>, image: ImageId) -> Result<usize, StoreError> {
+    let of_image = "SELECT id FROM candidates WHERE image_id = ?1";
+    for table in ["looks", "features"] {
+        let sql = format!("DELETE FROM {table} WHERE candidate_id IN ({of_image})");
+        tx.prepare_cached(&sql)?.execute([image.0])?;
+    }
+    tx.prepare_cached(&format!("INSERT OR IGNORE INTO stale_candidates {of_image}"))?.execute([image.0])?;
+    count_of_image(tx, image)
+}
+
+pub(super) fn count_of_image(c: &Connection, image: ImageId) -> Result<usize, StoreError> {
+    let mut statement = c.prepare_cached("SELECT count(*) FROM candidates WHERE image_id = ?1")?;
+    Ok(statement.query_row([image.0], |r| r.get::<_, i64>(0))? as usize)
 }
 
 fn refuse_non_numbers(new: &NewCandidate) -> Result<(), StoreError> {

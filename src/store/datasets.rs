@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::connection::{new_uid, now_ms};
-use super::{Store, StoreError, ground_truth, images, queue_index, standing};
+use super::reimport::Reimport;
+use super::{Store, StoreError, images, queue_index};
 use crate::domain::{Annotation, DatasetId};
+
+/// The kind of a dataset that has no lists: what it holds is what lies in the folder.
+const PLAIN_FOLDER: &str = "folder";
 
 /// A dataset to import: everything of it, in one transaction.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,53 +50,72 @@ pub struct Dataset {
     pub imported_ms: i64,
 }
 
-/// What an import changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an import changes, by the names of images.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImportCounts {
-    pub dataset: DatasetId,
-    pub added: usize,
+    /// `None` for a dataset that the project does not have yet, while nothing is written.
+    pub dataset: Option<DatasetId>,
+    pub added: Vec<String>,
     /// Content, size, fold or faces differ from the import before.
-    pub changed: usize,
+    pub changed: Vec<String>,
+    /// Name or path before and now; the bytes are the same.
+    pub moved: Vec<(String, String)>,
+    /// No longer in the dataset. They are kept with their verdicts, and used for nothing.
+    pub removed: Vec<String>,
+    /// There again after they had been removed.
+    pub returned: Vec<String>,
     pub unchanged: usize,
+    /// Candidates that were found on bytes which their image no longer has.
+    pub stale_candidates: usize,
+    /// Images with the same bytes as one of another dataset.
+    pub same_bytes: Vec<SameBytes>,
+}
+
+/// An image of an import with the same bytes as one of another dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SameBytes {
+    pub name: String,
+    /// The other dataset's name.
+    pub dataset: String,
+    /// The name there.
+    pub other: String,
 }
 
 impl Store {
-    /// Imports a dataset in one transaction. One that is there already (same kind, and the same root or the same images by name and
-    /// content) is brought up to date: its root follows, new images are added, changed ones updated. Images that the folder no
-    /// longer has stay, with their verdicts; so do promoted faces.
+    /// [`Store::import_dataset`] of a dataset that could be read completely.
     pub fn add_dataset(&mut self, new: &NewDataset) -> Result<ImportCounts, StoreError> {
-        let root = utf8(&new.root)?;
+        self.import_dataset(new, &[])
+    }
+
+    /// Imports a dataset in one transaction. One that is there already is brought up to date: its root follows, new images are added,
+    /// changed ones updated, renamed ones found by their bytes. Images that the dataset no longer has are kept as removed, with their
+    /// verdicts; so are promoted faces. `unread`: names of images, or of folders, that could not be read; they stay as they are.
+    ///
+    /// A dataset is there already if one of the same kind has the same root or is mostly the same by names and bytes: more than half
+    /// of the larger one. Of two plain folders that both are there, one must hold the other.
+    pub fn import_dataset(&mut self, new: &NewDataset, unread: &[String]) -> Result<ImportCounts, StoreError> {
         refuse_repeated_names(new)?;
         self.write(|tx| {
-            let dataset = match find(tx, new, root)? {
-                Some(known) => {
-                    let sql = "UPDATE datasets SET root = ?2, name = ?3, imported_ms = ?4 WHERE id = ?1";
-                    tx.execute(sql, params![known.0, root, new.name, now_ms()])?;
-                    known
-                }
-                None => insert(tx, new, root)?,
-            };
-            let mut counts = ImportCounts { dataset, added: 0, changed: 0, unchanged: 0 };
-            for image in &new.images {
-                match images::upsert(tx, dataset, image)? {
-                    images::Upserted::Added(id) => {
-                        ground_truth::replace_imported(tx, id, &image.faces)?;
-                        counts.added += 1;
-                    }
-                    images::Upserted::Known { id, changed } => {
-                        if ground_truth::replace_imported(tx, id, &image.faces)? {
-                            standing::rematch(tx, id)?;
-                            counts.changed += 1;
-                        } else if changed {
-                            counts.changed += 1;
-                        } else {
-                            counts.unchanged += 1;
-                        }
-                    }
-                }
-            }
-            queue_index::mark_changed(tx)?;
-            Ok(counts)
+            let known = find(tx, new, utf8(&new.root)?)?;
+            import_into(tx, known, new, unread)
+        })
+    }
+
+    /// What [`Store::import_dataset`] would change. Nothing is written.
+    pub fn preview_import(&self, new: &NewDataset, unread: &[String]) -> Result<ImportCounts, StoreError> {
+        refuse_repeated_names(new)?;
+        self.read(|c| {
+            let known = find(c, new, utf8(&new.root)?)?;
+            Reimport::plan(c, known, new, unread)?.counts(c, known)
+        })
+    }
+
+    /// Makes the datasets of this project those of another one, in the same order; for copies of a project that never had others.
+    pub fn mirror_datasets(&mut self, all: &[NewDataset]) -> Result<(), StoreError> {
+        let mut known = self.datasets()?.into_iter().map(|dataset| dataset.id);
+        all.iter().try_for_each(|new| {
+            let into = known.next();
+            self.write(|tx| import_into(tx, into, new, &[]).map(|_| ()))
         })
     }
 
@@ -123,29 +146,60 @@ impl Store {
     }
 }
 
-fn find(tx: &Transaction<'_>, new: &NewDataset, root: &str) -> Result<Option<DatasetId>, StoreError> {
+fn import_into(
+    tx: &Transaction<'_>,
+    known: Option<DatasetId>,
+    new: &NewDataset,
+    unread: &[String],
+) -> Result<ImportCounts, StoreError> {
+    let root = utf8(&new.root)?;
+    let plan = Reimport::plan(tx, known, new, unread)?;
+    let mut counts = plan.counts(tx, known)?;
+    let dataset = match known {
+        Some(known) => {
+            let sql = "UPDATE datasets SET root = ?2, name = ?3, imported_ms = ?4 WHERE id = ?1";
+            tx.execute(sql, params![known.0, root, new.name, now_ms()])?;
+            known
+        }
+        None => insert(tx, new, root)?,
+    };
+    plan.apply(tx, dataset)?;
+    queue_index::mark_changed(tx)?;
+    counts.dataset = Some(dataset);
+    Ok(counts)
+}
+
+fn find(c: &Connection, new: &NewDataset, root: &str) -> Result<Option<DatasetId>, StoreError> {
     let sql = "SELECT id FROM datasets WHERE kind = ?1 AND root = ?2";
-    let same_root = tx.query_row(sql, params![new.kind, root], |r| r.get(0)).optional()?;
+    let same_root = c.query_row(sql, params![new.kind, root], |r| r.get(0)).optional()?;
     if let Some(id) = same_root {
         return Ok(Some(DatasetId(id)));
     }
-    let mut statement = tx.prepare("SELECT id FROM datasets WHERE kind = ?1 ORDER BY id")?;
-    let of_kind: Vec<i64> = statement.query_map([&new.kind], |r| r.get(0))?.collect::<Result<_, _>>()?;
-    for id in of_kind {
-        if same_content(tx, id, new)? {
+    let mut statement = c.prepare("SELECT id, root FROM datasets WHERE kind = ?1 ORDER BY id")?;
+    let of_kind: Vec<(i64, String)> =
+        statement.query_map([&new.kind], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
+    for (id, old_root) in of_kind {
+        if is_mostly(c, DatasetId(id), Path::new(&old_root), new)? {
             return Ok(Some(DatasetId(id)));
         }
     }
     Ok(None)
 }
 
-/// Whether the dataset holds the same images by name and content: a folder that was moved.
-fn same_content(connection: &Connection, dataset: i64, new: &NewDataset) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare("SELECT name, content_hash FROM images WHERE dataset_id = ?1")?;
-    let stored: HashMap<String, String> =
-        statement.query_map([dataset], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
-    let same = |image: &NewImage| stored.get(&image.name) == Some(&image.content_hash);
-    Ok(!stored.is_empty() && stored.len() == new.images.len() && new.images.iter().all(same))
+/// Whether the dataset at `old_root` is the new one under another root. See [`Store::import_dataset`] for the rule.
+fn is_mostly(c: &Connection, dataset: DatasetId, old_root: &Path, new: &NewDataset) -> Result<bool, StoreError> {
+    let stored: HashMap<String, String> = images::of_dataset(c, dataset)?
+        .into_iter()
+        .filter(|image| !image.is_removed)
+        .map(|image| (image.record.name, image.record.content_hash))
+        .collect();
+    let same = new.images.iter().filter(|image| stored.get(&image.name) == Some(&image.content_hash)).count();
+    let (smaller, larger) = (stored.len().min(new.images.len()), stored.len().max(new.images.len()));
+    // Two lists with the same names are one dataset. Two folders may well have some files in common.
+    let is_one_in_the_other = same == smaller;
+    let is_list = new.kind != PLAIN_FOLDER;
+    let is_half = if is_one_in_the_other { same * 2 >= larger } else { same * 2 > larger };
+    Ok(same > 0 && is_half && (is_list || is_one_in_the_other || !old_root.is_dir()))
 }
 
 fn insert(tx: &Transaction<'_>, new: &NewDataset, root: &str) -> Result<DatasetId, StoreError> {

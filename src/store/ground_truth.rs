@@ -6,7 +6,7 @@ use rusqlite::{Connection, Transaction, params};
 
 use super::columns::{annotation, shape_columns};
 use super::connection::new_uid;
-use super::{Store, StoreError};
+use super::{Store, StoreError, images};
 use crate::domain::{Annotation, AnnotationSource, CandidateId, GroundTruthId, ImageId, Shape};
 use crate::geometry::BoundingBox;
 
@@ -37,9 +37,16 @@ impl Store {
         })
     }
 
-    /// How many faces all images have, promoted ones among them.
+    /// How many faces all images have, promoted ones among them. Those of removed images are left out.
     pub fn count_ground_truth(&self) -> Result<u64, StoreError> {
-        self.read(|c| Ok(c.query_row("SELECT count(*) FROM ground_truth", [], |r| r.get::<_, i64>(0))? as u64))
+        self.read(|c| {
+            let sql = format!(
+                "SELECT (SELECT count(*) FROM ground_truth) - (SELECT count(*) FROM ground_truth WHERE image_id IN
+                 (SELECT id FROM images WHERE NOT ({})))",
+                images::present(c)?
+            );
+            Ok(c.query_row(&sql, [], |r| r.get::<_, i64>(0))? as u64)
+        })
     }
 
     /// The faces of all images; an image without faces has no entry.
@@ -58,19 +65,23 @@ impl Store {
 
 /// Makes the image's faces from the dataset equal to `faces`; promoted ones stay. Says whether anything changed.
 pub(super) fn replace_imported(tx: &Transaction<'_>, image: ImageId, faces: &[Annotation]) -> Result<bool, StoreError> {
-    let sql = format!("SELECT {COLUMNS} FROM ground_truth WHERE image_id = ?1 AND source = 'imported' ORDER BY id");
-    let stored: Vec<Annotation> =
-        tx.prepare_cached(&sql)?.query_map([image.0], |r| annotation(r, 0))?.collect::<Result<_, _>>()?;
-    let wanted: Vec<Annotation> =
-        faces.iter().map(|face| Annotation { source: AnnotationSource::Imported, ..*face }).collect();
-    if stored == wanted {
+    if !imported_differ(tx, image, faces)? {
         return Ok(false);
     }
     tx.execute("DELETE FROM ground_truth WHERE image_id = ?1 AND source = 'imported'", [image.0])?;
-    for face in &wanted {
-        insert(tx, image, face, None)?;
+    for face in faces {
+        insert(tx, image, &Annotation { source: AnnotationSource::Imported, ..*face }, None)?;
     }
     Ok(true)
+}
+
+/// Whether the image's faces from the dataset are others than `faces`.
+pub(super) fn imported_differ(c: &Connection, image: ImageId, faces: &[Annotation]) -> Result<bool, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM ground_truth WHERE image_id = ?1 AND source = 'imported' ORDER BY id");
+    let stored: Vec<Annotation> =
+        c.prepare_cached(&sql)?.query_map([image.0], |r| annotation(r, 0))?.collect::<Result<_, _>>()?;
+    let wanted = faces.iter().map(|face| Annotation { source: AnnotationSource::Imported, ..*face });
+    Ok(!stored.into_iter().eq(wanted))
 }
 
 /// Makes the face that was promoted from `candidate` equal to `shape`, or takes it away.
@@ -88,14 +99,19 @@ pub(super) fn set_promoted(
     Ok(())
 }
 
-/// The boxes of an image's faces, each with the candidate that it was promoted from.
+/// The boxes of an image's faces, each with the candidate that it was promoted from; those of the same bytes in other datasets too.
 pub(super) fn boxes(c: &Connection, image: ImageId) -> Result<Vec<(BoundingBox, Option<CandidateId>)>, StoreError> {
     let sql = format!("SELECT {COLUMNS}, candidate_id FROM ground_truth WHERE image_id = ?1");
     let mut statement = c.prepare_cached(&sql)?;
-    let rows = statement.query_map([image.0], |r| {
-        Ok((annotation(r, 0)?.shape.bounding_box(), r.get::<_, Option<i64>>(8)?.map(CandidateId)))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut found = Vec::new();
+    for copy in images::copies(c, image)? {
+        let mut rows = statement.query([copy.0])?;
+        while let Some(row) = rows.next()? {
+            let origin = row.get::<_, Option<i64>>(8)?.map(CandidateId);
+            found.push((annotation(row, 0)?.shape.bounding_box(), origin));
+        }
+    }
+    Ok(found)
 }
 
 fn insert(

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::columns::bounding_box;
 use super::{Store, StoreError};
@@ -24,7 +24,8 @@ const UNDISPUTED: &str = "c.kind <> 'duplicate' AND NOT EXISTS (
 impl Store {
     /// The hard negatives of the rounds with a number below `rounds_before`, highest score first. `Confirmed`: the newest decision
     /// confirms it; `Unreviewed`: every candidate, whatever it lacks in review. Neither holds one that an annotator's standing
-    /// verdict rejects or calls a missed face, nor one that lies on a face that was promoted since.
+    /// verdict rejects or calls a missed face, nor one that lies on a face that was promoted since, nor one of an image whose bytes
+    /// changed.
     pub fn hard_negatives(
         &self,
         source: HardNegativeSource,
@@ -39,7 +40,8 @@ impl Store {
             let sql = format!(
                 "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2, c.score FROM candidates c
                  JOIN rounds r ON r.id = c.round_id
-                 WHERE r.number < ?1 AND {wanted} AND {UNDISPUTED} ORDER BY c.score DESC, c.id"
+                 WHERE r.number < ?1 AND {wanted} AND {UNDISPUTED} AND {} ORDER BY c.score DESC, c.id",
+                fresh(connection)?
             );
             let mut statement = connection.prepare(&sql)?;
             let mut rows = statement.query(params![rounds_before])?;
@@ -52,13 +54,17 @@ impl Store {
         })
     }
 
-    /// Regions that are neither foreground nor background from now on: what an annotator's standing verdict rejects, of all rounds.
+    /// Regions that are neither foreground nor background from now on: what an annotator's standing verdict rejects, of all rounds,
+    /// where the image still has the bytes that were judged.
     pub fn rejected_regions(&self) -> Result<HashMap<ImageId, Vec<BoundingBox>>, StoreError> {
         self.read(|connection| {
-            let sql = "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2 FROM candidates c
-                       WHERE c.id IN (SELECT candidate_id FROM standing_verdicts WHERE verdict = 'rejected')
-                       AND c.kind <> 'duplicate' AND c.verdict <> 'missed_face' ORDER BY c.id";
-            let mut statement = connection.prepare(sql)?;
+            let sql = format!(
+                "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2 FROM candidates c
+                 WHERE c.id IN (SELECT candidate_id FROM standing_verdicts WHERE verdict = 'rejected')
+                 AND c.kind <> 'duplicate' AND c.verdict <> 'missed_face' AND {} ORDER BY c.id",
+                fresh(connection)?
+            );
+            let mut statement = connection.prepare(&sql)?;
             let mut rows = statement.query([])?;
             let mut found: HashMap<ImageId, Vec<BoundingBox>> = HashMap::new();
             while let Some(row) = rows.next()? {
@@ -67,4 +73,11 @@ impl Store {
             Ok(found)
         })
     }
+}
+
+/// The condition that the image still has the bytes that the candidate was found on. A database of an older format that is only read
+/// does not tell.
+fn fresh(c: &Connection) -> Result<&'static str, StoreError> {
+    let is_known = c.table_exists(None, "stale_candidates")?;
+    Ok(if is_known { "c.id NOT IN (SELECT candidate_id FROM stale_candidates)" } else { "TRUE" })
 }

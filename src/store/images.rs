@@ -1,8 +1,9 @@
 //! Photographs: name, place below the dataset's root, identity by content. Must not open a file.
 
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::connection::new_uid;
 use super::{NewImage, Store, StoreError};
@@ -10,25 +11,32 @@ use crate::domain::{DatasetId, ImageId, ImageRecord};
 
 const COLUMNS: &str = "id, dataset_id, name, path, content_hash, width, height, fold";
 
-/// What an import made of one image.
-pub(super) enum Upserted {
-    Added(ImageId),
-    Known { id: ImageId, changed: bool },
-}
-
 impl Store {
-    /// All images in the order of import.
+    /// All images that their datasets hold, in the order of import. Removed ones are left out.
     pub fn images(&self) -> Result<Vec<ImageRecord>, StoreError> {
         self.read(|c| {
-            let mut statement = c.prepare(&format!("SELECT {COLUMNS} FROM images ORDER BY id"))?;
+            let sql = format!("SELECT {COLUMNS} FROM images WHERE {} ORDER BY id", present(c)?);
+            let mut statement = c.prepare(&sql)?;
             Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
         })
     }
 
-    /// How many images each fold has, `None` for those without one; read from an index alone.
+    /// How many images of each dataset an import found to be removed; a dataset without any has no entry.
+    pub fn removed_images(&self) -> Result<HashMap<DatasetId, usize>, StoreError> {
+        self.read(|c| {
+            let sql =
+                format!("SELECT dataset_id, count(*) FROM images WHERE NOT ({}) GROUP BY dataset_id", present(c)?);
+            let mut statement = c.prepare(&sql)?;
+            let rows = statement.query_map([], |r| Ok((DatasetId(r.get(0)?), r.get::<_, i64>(1)? as usize)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// How many images each fold has, `None` for those without one. Removed images are left out.
     pub fn images_of_folds(&self) -> Result<Vec<(Option<u8>, u64)>, StoreError> {
         self.read(|c| {
-            let mut statement = c.prepare("SELECT fold, count(*) FROM images GROUP BY fold ORDER BY fold")?;
+            let sql = format!("SELECT fold, count(*) FROM images WHERE {} GROUP BY fold ORDER BY fold", present(c)?);
+            let mut statement = c.prepare(&sql)?;
             let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get::<_, i64>(1)? as u64)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
@@ -53,28 +61,74 @@ impl Store {
     }
 }
 
-pub(super) fn upsert(tx: &Transaction<'_>, dataset: DatasetId, new: &NewImage) -> Result<Upserted, StoreError> {
+/// The condition that an image is still in its dataset. Nothing is removed in a database of an older format that is only read.
+pub(super) fn present(c: &Connection) -> Result<&'static str, StoreError> {
+    Ok(if c.column_exists(None, "images", "removed_ms")? { "removed_ms IS NULL" } else { "TRUE" })
+}
+
+/// The ids of removed images.
+pub(super) fn removed(c: &Connection) -> Result<HashSet<i64>, StoreError> {
+    let mut statement = c.prepare(&format!("SELECT id FROM images WHERE NOT ({})", present(c)?))?;
+    Ok(statement.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// An image of a dataset, and whether it was removed.
+pub(super) struct StoredImage {
+    pub record: ImageRecord,
+    pub is_removed: bool,
+}
+
+/// Everything that the project ever had of a dataset, in the order of import.
+pub(super) fn of_dataset(c: &Connection, dataset: DatasetId) -> Result<Vec<StoredImage>, StoreError> {
+    let sql = format!("SELECT {COLUMNS}, NOT ({}) FROM images WHERE dataset_id = ?1 ORDER BY id", present(c)?);
+    let mut statement = c.prepare(&sql)?;
+    let rows = statement.query_map([dataset.0], |r| Ok(StoredImage { record: from_row(r)?, is_removed: r.get(8)? }))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The image itself, and those with the same bytes in other datasets.
+pub(super) fn copies(c: &Connection, image: ImageId) -> Result<Vec<ImageId>, StoreError> {
+    let sql = format!(
+        "SELECT ?1 UNION SELECT b.id FROM images a JOIN images b ON b.content_hash = a.content_hash
+         WHERE a.id = ?1 AND b.dataset_id <> a.dataset_id AND b.{}",
+        present(c)?
+    );
+    let sql = sql.replace("b.TRUE", "TRUE");
+    let mut statement = c.prepare_cached(&sql)?;
+    Ok(statement.query_map([image.0], |r| Ok(ImageId(r.get(0)?)))?.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn insert(tx: &Transaction<'_>, dataset: DatasetId, new: &NewImage) -> Result<ImageId, StoreError> {
     let path = stored_path(new)?;
-    let sql = format!("SELECT {COLUMNS} FROM images WHERE dataset_id = ?1 AND name = ?2");
-    let known = tx.prepare_cached(&sql)?.query_row(params![dataset.0, new.name], from_row).optional()?;
-    let Some(old) = known else {
-        let sql = "INSERT INTO images (uid, dataset_id, name, path, content_hash, width, height, fold)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-        let values = params![new_uid(), dataset.0, new.name, path, new.content_hash, new.width, new.height, new.fold];
-        tx.prepare_cached(sql)?.execute(values)?;
-        return Ok(Upserted::Added(ImageId(tx.last_insert_rowid())));
-    };
-    let stored = (&old.path, &old.content_hash, old.width, old.height, old.fold);
-    let changed = stored != (&path, &new.content_hash, new.width, new.height, new.fold);
-    if changed {
-        let sql = "UPDATE images SET path = ?2, content_hash = ?3, width = ?4, height = ?5, fold = ?6 WHERE id = ?1";
-        tx.prepare_cached(sql)?.execute(params![old.id.0, path, new.content_hash, new.width, new.height, new.fold])?;
-    }
-    Ok(Upserted::Known { id: old.id, changed })
+    let sql = "INSERT INTO images (uid, dataset_id, name, path, content_hash, width, height, fold)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let values = params![new_uid(), dataset.0, new.name, path, new.content_hash, new.width, new.height, new.fold];
+    tx.prepare_cached(sql)?.execute(values)?;
+    Ok(ImageId(tx.last_insert_rowid()))
+}
+
+/// Makes a stored image what the import says it is now, in its dataset again if it was removed.
+pub(super) fn update(tx: &Transaction<'_>, id: ImageId, new: &NewImage) -> Result<(), StoreError> {
+    let path = stored_path(new)?;
+    let sql = "UPDATE images SET name = ?2, path = ?3, content_hash = ?4, width = ?5, height = ?6, fold = ?7,
+               removed_ms = NULL WHERE id = ?1";
+    let values = params![id.0, new.name, path, new.content_hash, new.width, new.height, new.fold];
+    tx.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+pub(super) fn rename(tx: &Transaction<'_>, id: ImageId, name: &str) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE images SET name = ?2 WHERE id = ?1")?.execute(params![id.0, name])?;
+    Ok(())
+}
+
+pub(super) fn remove(tx: &Transaction<'_>, id: ImageId, now_ms: i64) -> Result<(), StoreError> {
+    tx.prepare_cached("UPDATE images SET removed_ms = ?2 WHERE id = ?1")?.execute(params![id.0, now_ms])?;
+    Ok(())
 }
 
 /// With `/` on every system, so that a project can change computers.
-fn stored_path(new: &NewImage) -> Result<String, StoreError> {
+pub(super) fn stored_path(new: &NewImage) -> Result<String, StoreError> {
     if new.path.is_absolute() {
         let text = format!("{} must be relative to the dataset's root", new.path.display());
         return Err(StoreError::Invalid(text));

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::columns::bounding_box;
-use super::{Store, StoreError};
+use super::{Store, StoreError, images};
 use crate::domain::{CandidateId, ImageId, Look, RoundId};
 use crate::geometry::BoundingBox;
 
@@ -20,14 +20,14 @@ pub struct CandidateLook {
 }
 
 impl Store {
-    /// Every candidate of every round, highest score first: what grouping works on.
+    /// Every candidate of every round but those of removed images, highest score first: what grouping works on.
     pub fn candidate_looks(&self) -> Result<Vec<CandidateLook>, StoreError> {
         self.looks("", "c.score DESC, c.id")
     }
 
-    /// The candidates whose crop was not looked at yet, by image.
+    /// The candidates whose crop was not looked at yet, by image; not those of removed images.
     pub fn candidates_without_look(&self) -> Result<Vec<CandidateLook>, StoreError> {
-        self.looks("WHERE l.candidate_id IS NULL", "c.image_id, c.id")
+        self.looks("AND l.candidate_id IS NULL", "c.image_id, c.id")
     }
 
     /// Keeps what crops look like, in one transaction.
@@ -44,11 +44,15 @@ impl Store {
     }
 
     fn looks(&self, filter: &str, order: &str) -> Result<Vec<CandidateLook>, StoreError> {
-        let sql = format!(
-            "SELECT c.id, c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, l.content, l.perceptual, c.round_id
-             FROM candidates c LEFT JOIN looks l ON l.candidate_id = c.id {filter} ORDER BY {order}"
-        );
-        self.read(|c| read_looks(c, &sql))
+        self.read(|c| {
+            let sql = format!(
+                "SELECT c.id, c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, l.content, l.perceptual, c.round_id
+                 FROM candidates c LEFT JOIN looks l ON l.candidate_id = c.id
+                 WHERE c.image_id NOT IN (SELECT id FROM images WHERE NOT ({})) {filter} ORDER BY {order}",
+                images::present(c)?
+            );
+            read_looks(c, &sql)
+        })
     }
 }
 

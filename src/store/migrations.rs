@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_looks_and_settings.sql"),
     include_str!("migrations/0003_features.sql"),
     include_str!("migrations/0004_waiting_verdicts.sql"),
+    include_str!("migrations/0005_removed_images.sql"),
 ];
 
 /// Brings the database to the newest format. A backup is written before the first change; all changes are one transaction.

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, Row};
 
-use super::StoreError;
+use super::{StoreError, images};
 use crate::domain::{FalsePositiveKind, Verdict};
 
 /// Marks that candidates, images, rounds or groups changed other than by a verdict.
@@ -43,6 +43,8 @@ pub(super) struct IndexedImage {
     /// In lower case.
     pub name: Box<str>,
     pub fold: Option<u8>,
+    /// Its candidates are not listed: nobody can see them.
+    is_removed: bool,
 }
 
 pub(super) struct IndexedGroup {
@@ -198,7 +200,7 @@ impl QueueIndex {
     }
 }
 
-/// All candidates by id. Two connections may see two states of the database; whatever was committed between them is read again by the
+/// All candidates by id, but those of removed images. Two connections may see two states of the database; whatever was committed between them is read again by the
 /// next [`QueueIndex::sync`], as what is committed between two statements of one is.
 fn load_entries(
     c: &Connection,
@@ -240,16 +242,21 @@ fn read_entries(
     let mut rows = statement.query([from, to])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        entries.push(entry(row, images, groups)?);
+        let entry = entry(row, images, groups)?;
+        if !images.get(entry.image as usize).is_some_and(|image| image.is_removed) {
+            entries.push(entry);
+        }
     }
     Ok(entries)
 }
 
 fn load_images(c: &Connection) -> Result<Vec<IndexedImage>, StoreError> {
+    let removed = images::removed(c)?;
     let mut statement = c.prepare("SELECT id, name, fold FROM images ORDER BY id")?;
     let rows = statement.query_map([], |r| {
-        let name: String = r.get(1)?;
-        Ok(IndexedImage { id: r.get(0)?, name: name.to_lowercase().into(), fold: r.get(2)? })
+        let (id, name): (i64, String) = (r.get(0)?, r.get(1)?);
+        let is_removed = removed.contains(&id);
+        Ok(IndexedImage { id, name: name.to_lowercase().into(), fold: r.get(2)?, is_removed })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -353,7 +360,7 @@ mod tests {
             max_iou: 0.0,
             kind: FalsePositiveKind::Background,
         };
-        store.replace_candidates(round, &(0..11).map(candidate).collect::<Vec<_>>()).unwrap();
+        store.replace_candidates(round, &images, &(0..11).map(candidate).collect::<Vec<_>>()).unwrap();
         store.set_groups(&[vec![CandidateId(2), CandidateId(10)]]).unwrap();
         store.record_verdicts(&[CandidateId(9)], "Ada", Verdict::Rejected, None, 1).unwrap();
         let whole = QueueIndex::load_halved(&store.connection, i64::MAX).unwrap();

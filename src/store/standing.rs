@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::columns::{bounding_box, optional_word};
-use super::{StoreError, ground_truth, verdicts};
+use super::{StoreError, ground_truth, images, queue_index, verdicts};
 use crate::domain::{CandidateId, FalsePositiveKind, ImageId, Shape, Verdict};
 use crate::geometry::{BoundingBox, Ellipse};
 
@@ -40,7 +40,7 @@ pub(super) fn set(
 /// Brings candidates, promoted faces and matches in line with the standing verdicts of `candidates`. Over all annotators the newest
 /// decision counts; a skip counts only where nobody decided.
 pub(super) fn settle(tx: &Transaction<'_>, candidates: &[CandidateId]) -> Result<(), StoreError> {
-    let mut images = BTreeSet::new();
+    let (mut touched, mut promotions) = (BTreeSet::new(), BTreeSet::new());
     for &candidate in candidates {
         let before = current(tx, candidate)?.ok_or_else(|| StoreError::missing("candidate", candidate))?;
         let newest = newest(tx, candidate)?;
@@ -56,20 +56,29 @@ pub(super) fn settle(tx: &Transaction<'_>, candidates: &[CandidateId]) -> Result
                 None => None,
             };
             ground_truth::set_promoted(tx, before.image, candidate, shape)?;
-            images.insert(before.image);
+            promotions.insert(before.image);
+            touched.extend(images::copies(tx, before.image)?);
         }
     }
-    images.into_iter().try_for_each(|image| rematch(tx, image))
+    // Lists follow the log image by image; copies in other datasets are beyond what they look at.
+    if touched.len() > promotions.len() {
+        queue_index::mark_changed(tx)?;
+    }
+    touched.into_iter().try_for_each(|image| rematch(tx, image))
 }
 
-/// Matches the candidates of an image with its ground truth anew: largest IoU and kind. A promoted face does not count for the
+/// Matches the candidates of an image with its ground truth, and with that of its copies in other datasets, anew: largest IoU and
+/// kind. A promoted face does not count for the
 /// candidate that it came from.
 pub(super) fn rematch(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreError> {
-    let faces = ground_truth::boxes(tx, image)?;
     let mut statement = tx.prepare_cached("SELECT id, x1, y1, x2, y2, max_iou FROM candidates WHERE image_id = ?1")?;
     let rows: Vec<(CandidateId, BoundingBox, f64)> = statement
         .query_map([image.0], |r| Ok((CandidateId(r.get(0)?), bounding_box(r, 1)?, r.get(5)?)))?
         .collect::<Result<_, _>>()?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let faces = ground_truth::boxes(tx, image)?;
     let sql = "UPDATE candidates SET max_iou = ?2, kind = ?3 WHERE id = ?1";
     for (candidate, bbox, stored) in rows {
         let others = faces.iter().filter(|(_, origin)| *origin != Some(candidate));

@@ -124,6 +124,10 @@ impl Store {
             let parent = gestures::stacks(tx, id)?.undo;
             let gesture = gestures::append(tx, id, GestureAction::Decide, (None, parent), time_ms)?;
             let candidates = append_all(tx, gesture, decisions)?;
+            for candidate in &candidates {
+                // Whoever decides now has seen what the image holds now.
+                tx.prepare_cached("DELETE FROM stale_candidates WHERE candidate_id = ?1")?.execute([candidate.0])?;
+            }
             let annotator = annotator.to_owned();
             let action = GestureAction::Decide;
             Ok(Gesture { id: gesture.id, action, annotator, verdict, candidates, time_ms })

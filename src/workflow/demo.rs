@@ -49,7 +49,7 @@ pub fn prepare(dir: &Path, observer: &mut Observer, cancel: &Cancel) -> Result<P
     if project.open_store()?.datasets()?.is_empty() {
         let mut progress = |p: Progress| observer(WorkEvent::Progress(p));
         sample::write(&sample_dir, &SampleConfig::default(), &mut progress)?;
-        let summary = import(&project, ImportFormat::Fddb, &sample_dir, false, observer, cancel)?;
+        let summary = import(&project, ImportFormat::Fddb, &sample_dir, false, observer, cancel)?.summary;
         observer(WorkEvent::Log(format!(
             "The built-in sample: {} scenes with {} faces, folds {} and {} held out",
             summary.images, summary.faces, HELD_OUT_FOLDS[0], HELD_OUT_FOLDS[1]

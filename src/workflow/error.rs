@@ -27,6 +27,8 @@ pub enum WorkflowError {
     Dataset(#[from] DatasetError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Away(#[from] crate::domain::Away),
     #[cfg(feature = "torch")]
     #[error(transparent)]
     Detector(#[from] crate::detector::DetectorError),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -9,7 +10,7 @@ use serde::Serialize;
 use super::patience::patiently;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
-use crate::domain::{Cancel, CandidateId, ImageId, Look, Progress};
+use crate::domain::{Cancel, CandidateId, ImageId, Look, Progress, Sources};
 use crate::geometry::BoundingBox;
 use crate::mining::{GroupConfig, Groupable, chain_of_alike, group_alike, look_of};
 use crate::store::Store;
@@ -127,6 +128,8 @@ fn look_at_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel
     }
     let mut images: Vec<_> = of_image.into_iter().collect();
     images.sort_by_key(|(image, _)| *image);
+    let sources = sources(store, &images)?;
+    sources.check()?;
     let total = images.len() as u64;
     for (part, images) in images.chunks(IMAGES_AT_ONCE).enumerate() {
         if cancel.is_cancelled() {
@@ -138,10 +141,10 @@ fn look_at_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel
         for (image, crops) in images {
             files.push((store.image_file(*image)?, crops));
         }
-        let looked: Vec<Result<Vec<(CandidateId, Look)>, String>> = files
+        let looked: Vec<Result<Vec<(CandidateId, Look)>, (&PathBuf, String)>> = files
             .par_iter()
             .map(|(file, crops)| {
-                let picture = decode_rgb(file).map_err(|e| e.to_string())?;
+                let picture = decode_rgb(file).map_err(|e| (file, e.to_string()))?;
                 Ok(crops.iter().map(|(id, bbox)| (*id, look_of(&picture, bbox))).collect())
             })
             .collect();
@@ -149,10 +152,19 @@ fn look_at_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel
         for of_image in looked {
             match of_image {
                 Ok(of_image) => looks.extend(of_image),
-                Err(reason) => observer(WorkEvent::Log(format!("Grouped by region alone: {reason}"))),
+                Err((file, reason)) => {
+                    sources.check_around(file)?;
+                    observer(WorkEvent::Log(format!("Grouped by region alone: {reason}")));
+                }
             }
         }
         patiently(cancel, |text| observer(WorkEvent::Log(text)), || store.put_looks(&looks))?;
     }
     Ok(())
+}
+
+fn sources<T>(store: &Store, images: &[(ImageId, T)]) -> Result<Sources, WorkflowError> {
+    let files = images.iter().map(|(image, _)| store.image_file(*image)).collect::<Result<Vec<_>, _>>()?;
+    let roots = store.datasets()?.into_iter().map(|dataset| dataset.root);
+    Ok(Sources::new(roots, files.iter().map(PathBuf::as_path)))
 }

@@ -81,6 +81,16 @@ impl HeldOut {
         FoldCurves::new(&match_images(&self.evaluated(detections), Matching::Official), &folds)
     }
 
+    /// Says in each curve how many of its images could not be read; `is_unread` is parallel to `images`.
+    pub fn mark_unreadable(&self, curves: &mut FoldCurves, is_unread: &[bool]) {
+        for (image, _) in self.images.iter().zip(is_unread).filter(|(_, is_unread)| **is_unread) {
+            curves.pooled.unreadable += 1;
+            if let Some(curve) = image.fold.and_then(|fold| curves.folds.get_mut(&fold)) {
+                curve.unreadable += 1;
+            }
+        }
+    }
+
     /// What FDDB's evaluation compares: `detections` holds one list for each of `images`, in their order.
     fn evaluated(&self, detections: impl Iterator<Item = Vec<ScoredRegion>>) -> Vec<EvaluatedImage> {
         let images = self.images.iter().zip(&self.faces).zip(detections);

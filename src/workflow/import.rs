@@ -1,11 +1,14 @@
 //! Photographs and annotations -> the project's store. The files themselves are only read.
 
+use std::fmt;
 use std::path::Path;
+
+use serde::Serialize;
 
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::{self, ImportSummary, ImportedDataset, ImportedObject};
 use crate::domain::{Annotation, AnnotationSource, Cancel, Progress};
-use crate::store::{NewDataset, NewImage};
+use crate::store::{ImportCounts, NewDataset, NewImage};
 
 /// The formats that can be imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +30,45 @@ impl ImportFormat {
     }
 }
 
-/// Reads the dataset at `path` and, unless `dry_run`, adds it to the project in one transaction. Importing the same folder again
-/// adds only what is new.
+/// What an import found and what it changes, or would change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImportReport {
+    #[serde(flatten)]
+    pub summary: ImportSummary,
+    /// The project has the dataset already, and it is brought up to date.
+    pub is_update: bool,
+    pub added: usize,
+    pub changed: usize,
+    pub moved: usize,
+    pub removed: usize,
+    pub returned: usize,
+    pub unchanged: usize,
+    /// Images that the dataset lists but that cannot be read now. What is known of them stays.
+    pub kept_unread: usize,
+    /// Candidates that were found on bytes which their image no longer has. They are not trained with until they are mined or decided
+    /// again.
+    pub stale_candidates: usize,
+    /// Images with the same bytes as one of another dataset of the project.
+    pub same_bytes: usize,
+    pub names: ChangedNames,
+}
+
+/// The images behind the counts of an [`ImportReport`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct ChangedNames {
+    /// Of an update; of a new dataset all images are added.
+    pub added: Vec<String>,
+    pub changed: Vec<String>,
+    /// Before and now.
+    pub moved: Vec<(String, String)>,
+    pub removed: Vec<String>,
+    pub returned: Vec<String>,
+    /// Name, the other dataset, the name there.
+    pub same_bytes: Vec<(String, String, String)>,
+}
+
+/// Reads the dataset at `path` and, unless `dry_run`, adds it to the project in one transaction. A dataset that the project has already
+/// is brought up to date (see [`Store::import_dataset`](crate::store::Store::import_dataset)).
 pub fn import(
     project: &Project,
     format: ImportFormat,
@@ -36,19 +76,26 @@ pub fn import(
     dry_run: bool,
     observer: &mut Observer,
     cancel: &Cancel,
-) -> Result<ImportSummary, WorkflowError> {
+) -> Result<ImportReport, WorkflowError> {
     let mut progress = |p: Progress| observer(WorkEvent::Progress(p));
     let imported = match format {
         ImportFormat::Fddb => dataset::read_fddb(path, &mut progress, cancel)?,
         ImportFormat::Folder => dataset::read_folder(path, &mut progress, cancel)?,
     };
-    if !dry_run {
-        add(project, &imported)?;
-    }
-    Ok(imported.summary)
+    let rows = new_dataset(&imported);
+    let unread = unread(&imported.summary);
+    let mut store = project.open_store()?;
+    let is_update = store.preview_import(&rows, &unread)?.dataset.is_some();
+    let counts = if dry_run { store.preview_import(&rows, &unread)? } else { store.import_dataset(&rows, &unread)? };
+    Ok(ImportReport::new(imported.summary, is_update, unread.len(), counts))
 }
 
-fn add(project: &Project, imported: &ImportedDataset) -> Result<(), WorkflowError> {
+/// Names that are in the dataset but could not be read; of folders too.
+fn unread(summary: &ImportSummary) -> Vec<String> {
+    summary.missing.iter().chain(summary.unreadable.iter().map(|(name, _)| name)).cloned().collect()
+}
+
+fn new_dataset(imported: &ImportedDataset) -> NewDataset {
     let images = imported.images.iter().map(|image| NewImage {
         name: image.name.clone(),
         path: image.path.clone(),
@@ -58,14 +105,97 @@ fn add(project: &Project, imported: &ImportedDataset) -> Result<(), WorkflowErro
         fold: image.split.as_deref().and_then(|split| split.parse().ok()),
         faces: image.objects.iter().map(annotation).collect(),
     });
-    let rows = NewDataset {
+    NewDataset {
         name: imported.name.clone(),
         kind: imported.kind.to_owned(),
         root: imported.root.clone(),
         images: images.collect(),
-    };
-    project.open_store()?.add_dataset(&rows)?;
-    Ok(())
+    }
+}
+
+impl ImportReport {
+    fn new(summary: ImportSummary, is_update: bool, unread: usize, counts: ImportCounts) -> Self {
+        let same_bytes = counts.same_bytes.into_iter().map(|same| (same.name, same.dataset, same.other));
+        let names = ChangedNames {
+            added: if is_update { counts.added.clone() } else { Vec::new() },
+            changed: counts.changed,
+            moved: counts.moved,
+            removed: counts.removed,
+            returned: counts.returned,
+            same_bytes: same_bytes.collect(),
+        };
+        Self {
+            summary,
+            is_update,
+            added: counts.added.len(),
+            changed: names.changed.len(),
+            moved: names.moved.len(),
+            removed: names.removed.len(),
+            returned: names.returned.len(),
+            unchanged: counts.unchanged,
+            kept_unread: if is_update { unread } else { 0 },
+            stale_candidates: counts.stale_candidates,
+            same_bytes: names.same_bytes.len(),
+            names,
+        }
+    }
+}
+
+/// The summary, then what changed: counts first, then at most three names of each kind.
+impl fmt::Display for ImportReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.summary)?;
+        if self.is_update {
+            let Self { added, removed, changed, moved, returned, unchanged, .. } = self;
+            write!(
+                f,
+                "\nThe project has this dataset already: {added} added, {removed} removed, {changed} changed, {moved} moved, \
+                 {returned} returned, {unchanged} unchanged"
+            )?;
+            let names = &self.names;
+            listed(f, "Added", &names.added)?;
+            listed(f, "Removed (kept with their verdicts, no longer trained or tested on)", &names.removed)?;
+            listed(f, "Changed", &names.changed)?;
+            let moved: Vec<String> = names.moved.iter().map(|(before, now)| format!("{before} -> {now}")).collect();
+            listed(f, "Moved (the same bytes under another name)", &moved)?;
+            listed(f, "Returned", &names.returned)?;
+        }
+        if self.kept_unread > 0 {
+            write!(f, "\n{} images cannot be read now; what the project knows of them stays.", self.kept_unread)?;
+        }
+        if self.stale_candidates > 0 {
+            write!(
+                f,
+                "\n{} candidates were found on bytes that their images no longer have. They are not trained with until they are \
+                 mined or decided again.",
+                self.stale_candidates
+            )?;
+        }
+        if self.same_bytes > 0 {
+            let same =
+                self.names.same_bytes.iter().map(|(name, dataset, other)| format!("{name} = {dataset}: {other}"));
+            let what =
+                format!("{} images have the same bytes as images of other datasets in this project", self.same_bytes);
+            listed(f, &what, &same.collect::<Vec<_>>())?;
+            write!(
+                f,
+                "\nOf such copies the annotated one counts (the first imported of several); the others are neither trained on \
+                 nor mined."
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Names that a line shows before it ends with `…`.
+const SHOWN: usize = 3;
+
+fn listed(f: &mut fmt::Formatter<'_>, what: &str, names: &[String]) -> fmt::Result {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let more = if names.len() > SHOWN { ", …" } else { "" };
+    write!(f, "\n{what}: {}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
 fn annotation(object: &ImportedObject) -> Annotation {

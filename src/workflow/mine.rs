@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::detect::{Found, on_files};
+use super::detect::{Found, on_files, refuse_mostly_unreadable};
 use super::group::{config as group_config, group};
 use super::patience::patiently;
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::detector::{Detector, choose_device};
-use crate::domain::{Cancel, Detection, FalsePositiveKind, RoundRecord, RoundState};
+use crate::domain::{
+    Cancel, Detection, FalsePositiveKind, ImageId, ImageRecord, RoiFeature, RoundRecord, RoundState, Sources,
+};
 use crate::mining::{MiningConfig, count_duplicates, mine_image};
 use crate::store::{NewCandidate, Store};
 use crate::training::{RoundConfig, RunLock, last_model};
@@ -26,12 +28,12 @@ pub struct MineReport {
     pub localisation: usize,
     /// Further detections of a face: found, and no candidates.
     pub duplicate: usize,
-    /// Training images that could not be read.
+    /// Training images that could not be read: their candidates of an earlier mining stay as they are.
     pub unreadable: Vec<PathBuf>,
 }
 
 /// Mines `round` (the newest trained one when `None`): detects on every image that it trained on and keeps the false positives.
-/// Mining again replaces candidates that nobody has judged. No round may train meanwhile: it might be this one.
+/// Mining again replaces candidates that nobody has judged on the images that could be read. No round may train meanwhile: it might be this one.
 pub fn mine(
     project: &Project,
     round: Option<u32>,
@@ -52,20 +54,27 @@ pub fn mine(
     let mut detector = Detector::load(&checkpoint, choose_device(&config.device)?)?;
     detector.set_detection(config.mining);
     let mining = MiningConfig { min_score: config.mining.score_threshold as f32, ..MiningConfig::default() };
-    let images = Split::new(&store.images()?, &store.datasets()?, &config)?.training;
+    let truth = store.all_ground_truth()?;
+    let Split { training: images, copies, .. } = Split::new(&store.images()?, &store.datasets()?, &truth, &config)?;
     let files = images.iter().map(|i| store.image_file(i.id)).collect::<Result<Vec<_>, _>>()?;
+    let roots = store.datasets()?.into_iter().map(|dataset| dataset.root);
+    let sources = Sources::new(roots, files.iter().map(PathBuf::as_path));
     let detect = |picture: &_| detector.detect_with_features(picture);
-    let Found { of_files: seen, unreadable } =
-        on_files(detect, &files, "Detecting on the training images", observer, cancel)?;
+    let Found { of_files, unreadable } =
+        on_files(detect, &files, &sources, "Detecting on the training images", observer, cancel)?;
+    refuse_mostly_unreadable(&unreadable, images.len())?;
+    // Of images that could not be read nothing was learnt: what is known of them stays.
+    let read = images.iter().zip(of_files).filter_map(|(image, found)| Some((image, found?)));
+    let (read, seen): (Vec<&ImageRecord>, Vec<Vec<(Detection, Option<RoiFeature>)>>) = read.unzip();
+    let looked: Vec<ImageId> = read.iter().map(|image| image.id).collect();
     let found: Vec<Vec<Detection>> =
         seen.iter().map(|of_image| of_image.iter().map(|(detection, _)| *detection).collect()).collect();
 
-    let truth = store.all_ground_truth()?;
     let (mut candidates, mut duplicate) = (Vec::new(), 0);
-    for (image, detections) in images.iter().zip(&found) {
-        let annotations = truth.get(&image.id).map_or(&[][..], Vec::as_slice);
-        duplicate += count_duplicates(detections, annotations, &mining);
-        let mined = mine_image(detections, annotations, &mining);
+    for (image, detections) in read.iter().zip(&found) {
+        let annotations = copies.annotations(image, &truth);
+        duplicate += count_duplicates(detections, &annotations, &mining);
+        let mined = mine_image(detections, &annotations, &mining);
         candidates.extend(mined.into_iter().map(|m| NewCandidate {
             image: image.id,
             bbox: m.bbox,
@@ -85,12 +94,12 @@ pub fn mine(
         duplicate,
         unreadable,
     };
-    let rows: Vec<_> = images.iter().map(|i| i.id).zip(found).collect();
+    let rows: Vec<_> = looked.iter().copied().zip(found).collect();
     let mut tell = |text| observer(WorkEvent::Log(text));
     patiently(cancel, &mut tell, || store.replace_detections(round.id, &rows))?;
-    patiently(cancel, &mut tell, || store.replace_candidates(round.id, &candidates))?;
-    let of_images = images.iter().zip(&seen);
-    let features = of_images.flat_map(|(image, of_image)| of_image.iter().map(|(d, f)| (image.id, d.bbox, *f)));
+    patiently(cancel, &mut tell, || store.replace_candidates(round.id, &looked, &candidates))?;
+    let of_images = looked.iter().zip(&seen);
+    let features = of_images.flat_map(|(image, of_image)| of_image.iter().map(|(d, f)| (*image, d.bbox, *f)));
     let features = features.filter_map(|(image, bbox, feature)| Some((image, bbox, feature?)));
     patiently(cancel, &mut tell, || store.put_features(round.id, features.clone()))?;
     patiently(cancel, &mut tell, || store.set_round_state(round.id, RoundState::Mined))?;

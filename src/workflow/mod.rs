@@ -4,6 +4,7 @@
 pub mod auto_review;
 #[cfg(feature = "torch")]
 mod backbone;
+mod copies;
 #[cfg(feature = "torch")]
 pub mod cross_validate;
 #[cfg(feature = "torch")]

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::detect::{Found, detect_files};
+use super::detect::{Found, detect_files, refuse_mostly_unreadable};
 use super::held_out::{HeldOut, OutputShape};
 use super::patience::patiently;
 use super::round_report::MERIT_FALSE_POSITIVES;
 use super::{Observer, WorkEvent, WorkflowError, fold_label, round_log};
 use crate::detector::Detector;
-use crate::domain::{Cancel, Detection, RoundId, RoundRecord};
+use crate::domain::{Cancel, Detection, RoundId, RoundRecord, Sources};
 use crate::evaluation::average_precision::AveragePrecision;
 use crate::evaluation::{FoldCurves, RocCurve};
 use crate::store::{Store, StoreError};
@@ -37,6 +37,7 @@ pub(super) struct Hooks<'a, 'b> {
     held_out: HeldOut,
     /// Of the held-out images.
     files: Vec<PathBuf>,
+    sources: Sources,
     run_dir: &'a Path,
     observer: &'a mut Observer<'b>,
     cancel: &'a Cancel,
@@ -56,7 +57,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
         store: &'a mut Store,
         round: &'a RoundRecord,
         held_out: HeldOut,
-        files: Vec<PathBuf>,
+        (files, sources): (Vec<PathBuf>, Sources),
         run_dir: &'a Path,
         observer: &'a mut Observer<'b>,
         cancel: &'a Cancel,
@@ -66,6 +67,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
             round,
             held_out,
             files,
+            sources,
             run_dir,
             observer,
             cancel,
@@ -208,18 +210,24 @@ impl RoundHooks for Hooks<'_, '_> {
             return Ok(None);
         }
         let what = format!("Evaluating at step {step}");
-        let Found { of_files: found, unreadable } =
-            detect_files(detector, &self.files, &what, self.observer, self.cancel).map_err(|e| e.to_string())?;
+        let Found { of_files, unreadable } =
+            detect_files(detector, &self.files, &self.sources, &what, self.observer, self.cancel)
+                .map_err(|e| e.to_string())?;
         if self.cancel.is_cancelled() {
             return Ok(None);
         }
+        refuse_mostly_unreadable(&unreadable, self.files.len()).map_err(|e| e.to_string())?;
         self.tell_unreadable(unreadable);
+        let is_unread: Vec<bool> = of_files.iter().map(Option::is_none).collect();
+        let found: Vec<Vec<Detection>> = of_files.into_iter().map(Option::unwrap_or_default).collect();
         let shapes = OutputShape::of(detector.config());
         self.held_out.write(self.run_dir, &found, &shapes).map_err(|e| e.to_string())?;
         self.note_average_precision(step, &found).map_err(|e| e.to_string())?;
         self.curves.clear();
         for shape in shapes {
-            let FoldCurves { pooled, folds } = self.held_out.curves(&found, shape);
+            let mut curves = self.held_out.curves(&found, shape);
+            self.held_out.mark_unreadable(&mut curves, &is_unread);
+            let FoldCurves { pooled, folds } = curves;
             // A single fold's curve is the pooled one.
             let folds = if folds.len() < 2 { BTreeMap::new() } else { folds };
             let of_folds = folds.into_iter().map(|(fold, curve)| (fold_label(shape.as_str(), fold), curve));

@@ -84,7 +84,7 @@ mod tests {
     fn what_was_pooled_is_read_again_to_the_last_digit() {
         let runs = tempfile::tempdir().unwrap();
         let point = RocPoint { threshold: 0.1 + 0.2, false_positives: 3, discrete: 2.0, continuous: 1.0 / 3.0 };
-        let curve = RocCurve { faces: 7, points: vec![point] };
+        let curve = RocCurve { faces: 7, points: vec![point], unreadable: 0 };
         let folds = (1..=10).map(|fold| (fold, curve.clone())).collect();
         let pooled = PooledCurves { all_folds: 10, curves: FoldCurves { pooled: curve, folds } };
         for folder in

@@ -1,28 +1,37 @@
 //! Which images a round trains on and which it is tested on: by folds, or by dataset in the unrestricted protocol. Must not know what is
 //! done with them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::WorkflowError;
+use super::copies::{Copies, Truth};
 use crate::domain::{DatasetId, ImageRecord};
 use crate::store::Dataset;
 use crate::training::RoundConfig;
 
-/// The images of a project, parted. No image is on both sides, and no photograph either: one that lies in a second dataset too (the
-/// same bytes) is not trained on while it is tested on.
+/// The images of a project, parted. No image is on both sides, and no bytes either: an image that another dataset holds too is not
+/// trained on while it is tested on there. Of copies in several datasets one counts ([`Copies`]), for training and for testing.
 #[derive(Debug, Clone)]
 pub struct Split {
     /// In the order of import.
     pub training: Vec<ImageRecord>,
     /// In the order of import, which is FDDB's list order.
     pub test: Vec<ImageRecord>,
-    /// Images that are not trained on for being tested on under another name.
+    /// Images that are not trained on for being tested on in another dataset.
     pub repeated: usize,
+    /// Images that are neither trained nor tested on, as their copies in another dataset count.
+    pub copied: usize,
+    pub copies: Copies,
 }
 
 impl Split {
     /// Refuses a project without images, and folds or a dataset that it does not have.
-    pub fn new(images: &[ImageRecord], datasets: &[Dataset], config: &RoundConfig) -> Result<Self, WorkflowError> {
+    pub fn new(
+        images: &[ImageRecord],
+        datasets: &[Dataset],
+        truth: &Truth,
+        config: &RoundConfig,
+    ) -> Result<Self, WorkflowError> {
         if images.is_empty() {
             return Err(WorkflowError::Refused(
                 "the project has no images yet. Import some first, e.g. `quarry import fddb DIR --project P`."
@@ -36,18 +45,52 @@ impl Split {
             Some(dataset) => image.dataset == dataset,
             None => config.tests_on(image.fold),
         };
+        let copies = Copies::new(images, truth);
         let (test, others): (Vec<ImageRecord>, Vec<ImageRecord>) = images.iter().cloned().partition(in_test);
-        let tested: HashSet<(&str, DatasetId)> = test.iter().map(|i| (i.content_hash.as_str(), i.dataset)).collect();
-        let hashes: HashSet<&str> = tested.iter().map(|(hash, _)| *hash).collect();
-        // Pictures that a dataset itself has in two folds are its own protocol.
+        let (test, copied_test) = once_each(test, &copies);
+        let mut tested: HashMap<&str, HashSet<DatasetId>> = HashMap::new();
+        for image in test.iter().chain(&copied_test) {
+            tested.entry(image.content_hash.as_str()).or_default().insert(image.dataset);
+        }
+        // Images that a dataset itself has in two folds are its own protocol.
         let is_repeated = |i: &ImageRecord| {
-            hashes.contains(i.content_hash.as_str()) && !tested.contains(&(i.content_hash.as_str(), i.dataset))
+            tested.get(i.content_hash.as_str()).is_some_and(|datasets| datasets.iter().any(|d| *d != i.dataset))
         };
-        let (repeated, training): (Vec<_>, Vec<_>) =
+        let (repeated, others): (Vec<_>, Vec<_>) =
             others.into_iter().filter(|i| config.trains_on(i.fold)).partition(is_repeated);
-        let repeated = repeated.len();
-        Ok(Self { training, test, repeated })
+        let (training, copied): (Vec<_>, Vec<_>) = others.into_iter().partition(|image| copies.counts(image));
+        let (repeated, copied) = (repeated.len(), copied.len() + copied_test.len());
+        Ok(Self { training, test, repeated, copied, copies })
     }
+
+    /// What the user has to know of images that are left out.
+    pub fn told(&self) -> Vec<String> {
+        let mut told = Vec::new();
+        if self.repeated > 0 {
+            told.push(format!(
+                "{} images are not trained on: images with the same bytes are tested on in another dataset",
+                self.repeated
+            ));
+        }
+        if self.copied > 0 {
+            told.push(format!(
+                "{} images are not used: images with the same bytes count in another dataset (the annotated one)",
+                self.copied
+            ));
+        }
+        told
+    }
+}
+
+/// The images to test on without copies in several datasets, and those copies.
+fn once_each(test: Vec<ImageRecord>, copies: &Copies) -> (Vec<ImageRecord>, Vec<ImageRecord>) {
+    let mut chosen: HashMap<String, (bool, DatasetId)> = HashMap::new();
+    for image in &test {
+        let rank = (!copies.counts(image), image.dataset);
+        let best = chosen.entry(image.content_hash.clone()).or_insert(rank);
+        *best = rank.min(*best);
+    }
+    test.into_iter().partition(|image| chosen.get(&image.content_hash).is_none_or(|(_, d)| *d == image.dataset))
 }
 
 fn test_dataset(datasets: &[Dataset], config: &RoundConfig) -> Result<Option<DatasetId>, WorkflowError> {
@@ -126,7 +169,7 @@ mod tests {
     }
 
     fn parts(config: &RoundConfig) -> (Vec<i64>, Vec<i64>, usize) {
-        let split = Split::new(&images(), &[dataset(1, "faces"), dataset(2, "scenes")], config).unwrap();
+        let split = Split::new(&images(), &[dataset(1, "faces"), dataset(2, "scenes")], &Truth::new(), config).unwrap();
         let ids = |images: Vec<ImageRecord>| images.into_iter().map(|i| i.id.0).collect();
         (ids(split.training), ids(split.test), split.repeated)
     }
@@ -136,7 +179,35 @@ mod tests {
         let config = RoundConfig { test_folds: vec![1], ..RoundConfig::default() };
         assert_eq!(parts(&config), (vec![2, 3, 5], vec![1], 1), "the dataset's own copy in fold 2 stays");
         let none = RoundConfig { test_folds: vec![], ..RoundConfig::default() };
-        assert_eq!(parts(&none), (vec![1, 2, 3, 4, 5], vec![], 0));
+        assert_eq!(parts(&none), (vec![1, 2, 3, 5], vec![], 0), "of copies in two datasets one is trained on");
+    }
+
+    #[test]
+    fn nothing_that_is_annotated_somewhere_is_trained_on_as_background_whatever_the_folds() {
+        let face = {
+            use crate::domain::{AnnotationSource, Shape};
+            use crate::geometry::BoundingBox;
+            let shape = Shape::Rectangle(BoundingBox::new(0.0, 0.0, 2.0, 2.0));
+            vec![crate::domain::Annotation { shape, source: AnnotationSource::Imported, ignored: false }]
+        };
+        // The plain folder comes first; its copies are of folds 1, 2 and 3 of the annotated dataset.
+        let images = [
+            image(1, 1, "a", None),
+            image(2, 1, "b", None),
+            image(3, 1, "c", None),
+            image(4, 1, "x", None),
+            image(5, 2, "a", Some(1)),
+            image(6, 2, "b", Some(2)),
+            image(7, 2, "c", Some(3)),
+            image(8, 3, "a", Some(1)),
+        ];
+        let truth: Truth = (5..=8).map(|id| (ImageId(id), face.clone())).collect();
+        let config = RoundConfig { test_folds: vec![1], train_folds: vec![2], ..RoundConfig::default() };
+        let datasets = [dataset(1, "scenes"), dataset(2, "faces"), dataset(3, "more faces")];
+        let split = Split::new(&images, &datasets, &truth, &config).unwrap();
+        let ids = |images: &[ImageRecord]| images.iter().map(|i| i.id.0).collect::<Vec<_>>();
+        assert_eq!((ids(&split.training), ids(&split.test)), (vec![4, 6], vec![5]), "and nothing is tested twice");
+        assert_eq!((split.repeated, split.copied), (1, 3));
     }
 
     #[test]
@@ -150,7 +221,7 @@ mod tests {
     #[test]
     fn what_the_project_lacks_is_named() {
         let check = |config: RoundConfig, datasets: &[Dataset], expected: &[&str]| {
-            let message = Split::new(&images(), datasets, &config).unwrap_err().to_string();
+            let message = Split::new(&images(), datasets, &Truth::new(), &config).unwrap_err().to_string();
             for part in expected {
                 assert!(message.contains(part), "{message:?} lacks {part:?}");
             }
@@ -166,7 +237,7 @@ mod tests {
         );
         let train = RoundConfig { test_folds: vec![1], train_folds: vec![2, 5], ..RoundConfig::default() };
         check(train, &[], &["train fold 5", "[1, 2]", "`train_folds`"]);
-        let empty = Split::new(&[], &[], &RoundConfig::default()).unwrap_err().to_string();
+        let empty = Split::new(&[], &[], &Truth::new(), &RoundConfig::default()).unwrap_err().to_string();
         assert!(empty.contains("quarry import"), "{empty}");
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::copies::Copies;
 use super::{Project, WorkflowError};
 use crate::domain::{ImageRecord, RoundRecord};
 use crate::evaluation::RocCurve;
@@ -21,8 +22,13 @@ pub struct DatasetStatus {
     pub name: String,
     pub kind: String,
     pub root: String,
+    /// Without those that were removed.
     pub images: usize,
     pub faces: usize,
+    /// Images that the dataset no longer holds: kept with their verdicts, neither trained nor tested on.
+    pub removed: usize,
+    /// Images that are not used, as images with the same bytes count in another dataset.
+    pub copies: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -45,6 +51,8 @@ pub struct CurveStatus {
     pub step: u64,
     /// `(false positives, discrete TPR, continuous TPR)`.
     pub at: Vec<(u64, f64, f64)>,
+    /// Test images that could not be read: their faces count as missed.
+    pub unreadable: u64,
 }
 
 /// The false-positive counts of every table of ours.
@@ -59,10 +67,19 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
     let store = project.open_store()?;
     let images = store.images()?;
     let truth = store.all_ground_truth()?;
+    let (removed, copies) = (store.removed_images()?, Copies::new(&images, &truth));
     let datasets = store.datasets()?.into_iter().map(|d| {
         let of_it: Vec<&ImageRecord> = images.iter().filter(|i| i.dataset == d.id).collect();
         let faces = of_it.iter().map(|i| truth.get(&i.id).map_or(0, Vec::len)).sum();
-        DatasetStatus { name: d.name, kind: d.kind, root: d.root.display().to_string(), images: of_it.len(), faces }
+        DatasetStatus {
+            name: d.name,
+            kind: d.kind,
+            root: d.root.display().to_string(),
+            images: of_it.len(),
+            faces,
+            removed: removed.get(&d.id).copied().unwrap_or(0),
+            copies: of_it.iter().filter(|image| !copies.counts(image)).count(),
+        }
     });
     let datasets = datasets.collect();
     let mut rounds = Vec::new();
@@ -98,7 +115,8 @@ pub(super) fn last_curves(
             reason: format!("the curve of round {} at step {} cannot be read: {e}", round.number, stored.step),
         })?;
         curves.retain(|c| c.label != stored.label);
-        curves.push(CurveStatus { label: stored.label, step: stored.step, at: rates(&curve) });
+        let unreadable = curve.unreadable;
+        curves.push(CurveStatus { label: stored.label, step: stored.step, at: rates(&curve), unreadable });
     }
     Ok(curves)
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::copies::Truth;
 use super::held_out::HeldOut;
 use super::patience::patiently;
 use super::round_data;
@@ -14,8 +15,9 @@ use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
 use crate::detector::{Detector, SamplerCounts, choose_device};
-use crate::domain::{Annotation, Cancel, HardNegativeSource, ImageId, ImageRecord, RoundInit, RoundRecord, RoundState};
+use crate::domain::{CANDIDATE_MAX_IOU, Cancel, HardNegativeSource, RoundInit, RoundRecord, RoundState, Sources};
 use crate::evaluation::RocCurve;
+use crate::geometry::BoundingBox;
 use crate::store::Store;
 use crate::training::{
     Difference, Outcome, RoundConfig, RoundHooks as _, RoundTask, RunLock, Start, TrainEvent, TrainingImage,
@@ -159,7 +161,7 @@ struct Plan {
     /// Settings that the round goes on with other than before.
     changes: Vec<Difference>,
     held_out: HeldOut,
-    held_out_files: Vec<PathBuf>,
+    held_out_files: (Vec<PathBuf>, Sources),
     backbone: Option<PathBuf>,
     previous: Option<PathBuf>,
     start: Start,
@@ -177,9 +179,12 @@ fn plan(
 ) -> Result<Plan, WorkflowError> {
     let images = store.images()?;
     let truth = store.all_ground_truth()?;
-    let split = Split::new(&images, &store.datasets()?, config)?;
-    let held_out = HeldOut::new(split.test, &truth);
-    let held_out_files = held_out.images.iter().map(|i| store.image_file(i.id)).collect::<Result<_, _>>()?;
+    let mut split = Split::new(&images, &store.datasets()?, &truth, config)?;
+    let test = std::mem::take(&mut split.test);
+    let tested_with = split.copies.tested_with(&test, &truth);
+    let held_out = HeldOut::new(test, &tested_with);
+    let held_out_files = held_out.images.iter().map(|i| store.image_file(i.id)).collect::<Result<Vec<_>, _>>()?;
+    let held_out_sources = sources(store, held_out_files.iter().map(PathBuf::as_path))?;
     let run_dir = project.run_dir(number);
     let begun = last_model(&run_dir).is_some();
     let kept = match start {
@@ -191,17 +196,16 @@ fn plan(
     let training = if let Some(training) = kept {
         training
     } else {
-        if 0 < split.repeated {
-            observer(WorkEvent::Log(format!(
-                "{} images are not trained on: the same photographs are tested on under another name",
-                split.repeated
-            )));
-        }
-        training_images(store, split.training, &truth, config, number)?
+        split.told().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
+        training_images(store, &split, &truth, config, number)?
     };
+    // Nothing is begun, nor gone on with, while a dataset is away.
+    held_out_sources.check()?;
+    sources(store, training.iter().map(|image| image.path.as_path()))?.check()?;
     let previous = if begun { None } else { previous_checkpoint(project, number, config, observer)? };
     let backbone = if config.init == RoundInit::Backbone && !begun { backbone::find(config, observer)? } else { None };
     let changes = Vec::new();
+    let held_out_files = (held_out_files, held_out_sources);
     Ok(Plan { training, is_new, changes, held_out, held_out_files, backbone, previous, start, lock })
 }
 
@@ -263,11 +267,16 @@ fn decode(path: &Path) -> Result<image::RgbImage, String> {
     decode_rgb(path).map_err(|e| e.to_string())
 }
 
-/// The training images with what the reviews of earlier rounds said of them.
+/// The project's datasets with those of `files` that lie in each.
+fn sources<'a>(store: &Store, files: impl Iterator<Item = &'a Path>) -> Result<Sources, WorkflowError> {
+    Ok(Sources::new(store.datasets()?.into_iter().map(|dataset| dataset.root), files))
+}
+
+/// The training images with what the reviews of earlier rounds said of them and of their copies in other datasets.
 fn training_images(
     store: &Store,
-    images: Vec<ImageRecord>,
-    truth: &HashMap<ImageId, Vec<Annotation>>,
+    split: &Split,
+    truth: &Truth,
     config: &RoundConfig,
     round: u32,
 ) -> Result<Vec<TrainingImage>, WorkflowError> {
@@ -277,16 +286,26 @@ fn training_images(
     };
     let mut rejected = store.rejected_regions()?;
     let mut out = Vec::new();
-    for image in images {
-        let annotations = truth.get(&image.id).map_or(&[][..], Vec::as_slice);
-        let mut ignored = rejected.remove(&image.id).unwrap_or_default();
-        ignored.extend(annotations.iter().filter(|a| a.ignored).map(|a| a.shape.bounding_box()));
+    for image in &split.training {
+        let annotations = split.copies.annotations(image, truth);
+        let boxes: Vec<BoundingBox> = annotations.iter().map(|a| a.shape.bounding_box()).collect();
+        let is_background = |b: &BoundingBox| b.max_iou(&boxes).is_none_or(|(_, iou)| iou < CANDIDATE_MAX_IOU);
+        let mut ignored: Vec<BoundingBox> =
+            annotations.iter().filter(|a| a.ignored).map(|a| a.shape.bounding_box()).collect();
+        let mut hard_negatives = hard.remove(&image.id).unwrap_or_default();
+        let mut regions = rejected.remove(&image.id).unwrap_or_default();
+        for copy in split.copies.of(image) {
+            hard_negatives
+                .extend(hard.remove(&copy).unwrap_or_default().into_iter().filter(|h| is_background(&h.bbox)));
+            regions.extend(rejected.remove(&copy).unwrap_or_default().into_iter().filter(|b| is_background(b)));
+        }
+        regions.append(&mut ignored);
         out.push(TrainingImage {
             id: image.id,
             path: store.image_file(image.id)?,
             faces: annotations.iter().filter(|a| !a.ignored).map(|a| a.shape).collect(),
-            hard_negatives: hard.remove(&image.id).unwrap_or_default().into_iter().map(|h| (h.bbox, h.score)).collect(),
-            ignored,
+            hard_negatives: hard_negatives.into_iter().map(|h| (h.bbox, h.score)).collect(),
+            ignored: regions,
         });
     }
     if out.iter().all(|i| i.faces.is_empty()) {

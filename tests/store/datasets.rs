@@ -12,7 +12,7 @@ fn an_import_is_read_back_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::create(&dir.path().join("quarry.db")).unwrap();
     let counts = store.add_dataset(&dataset()).unwrap();
-    assert_eq!((counts.added, counts.changed, counts.unchanged), (4, 0, 0));
+    assert_eq!((counts.added.len(), counts.changed.len(), counts.unchanged), (4, 0, 0));
     let images = store.images().unwrap();
     assert_eq!(images.iter().map(|i| i.fold).collect::<Vec<_>>(), [Some(1), Some(1), Some(2), None]);
     assert_eq!(images[3].path, "pics/b/FOUR_50%.jpg");
@@ -27,7 +27,7 @@ fn an_import_is_read_back_as_it_was() {
 fn importing_again_changes_nothing_but_what_changed() {
     let mut p = project();
     let again = p.store.add_dataset(&dataset()).unwrap();
-    assert_eq!((again.added, again.changed, again.unchanged), (0, 0, 4));
+    assert_eq!((again.added.len(), again.changed.len(), again.unchanged), (0, 0, 4));
     assert_eq!(p.candidates().len(), 6);
 
     let mut new = dataset();
@@ -35,7 +35,7 @@ fn importing_again_changes_nothing_but_what_changed() {
     new.images[1].content_hash = "another".to_owned();
     new.images.push(new_image("c/five", Some(3), Vec::new()));
     let changed = p.store.add_dataset(&new).unwrap();
-    assert_eq!((changed.added, changed.changed, changed.unchanged), (1, 2, 2));
+    assert_eq!((changed.added.len(), changed.changed.len(), changed.unchanged), (1, 2, 2));
     assert_eq!(p.store.datasets().unwrap().len(), 1);
     assert_eq!(p.candidates().len(), 5, "a candidate on the new face is none any more");
 }
@@ -58,15 +58,21 @@ fn a_moved_folder_keeps_its_images() {
     let mut moved = dataset();
     moved.root = "/elsewhere".into();
     let counts = p.store.add_dataset(&moved).unwrap();
-    assert_eq!((counts.added, counts.unchanged), (0, 4), "the same content under another root is the same dataset");
+    assert_eq!(
+        (counts.added.len(), counts.unchanged),
+        (0, 4),
+        "the same content under another root is the same dataset"
+    );
     assert_eq!(p.store.image_file(image.id).unwrap(), Path::new("/elsewhere/pics/a/one.jpg"));
     p.store.move_dataset(image.dataset, Path::new("/third")).unwrap();
     assert_eq!(p.store.image_file(image.id).unwrap(), Path::new("/third/pics/a/one.jpg"));
 
     let mut other = dataset();
     other.root = "/other".into();
-    other.images[0].content_hash = "not the same".to_owned();
-    assert_eq!(p.store.add_dataset(&other).unwrap().added, 4, "other content is another dataset");
+    for image in &mut other.images[..2] {
+        image.content_hash += ", not the same";
+    }
+    assert_eq!(p.store.add_dataset(&other).unwrap().added.len(), 4, "what is half another is another dataset");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use quarry::domain::Verdict;
 use quarry::store::{CandidateQuery, Store};
 
-use super::project::{bb, candidate, project};
+use super::project::{bb, candidate, every_image, project};
 
 const CHILD: &str = "QUARRY_TEST_KILLED_CHILD";
 
@@ -21,7 +21,7 @@ fn a_committed_verdict_survives_kill_9() {
     let mut p = project();
     let image = p.store.images().unwrap()[3].id;
     let many: Vec<_> = (0..3000).map(|k| candidate(image, bb(120. + f64::from(k), 9., 9000., 30.), 0.5)).collect();
-    p.store.replace_candidates(p.round, &many).unwrap();
+    p.store.replace_candidates(p.round, &every_image(&p.store), &many).unwrap();
     let path = p.path();
     drop(p.store);
     let mut committed = 0;

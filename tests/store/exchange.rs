@@ -5,7 +5,7 @@ use quarry::geometry::Ellipse;
 use quarry::store::{CandidateQuery, NewCandidate, Sort, Store, VerdictFilter};
 use quarry::workflow::verdicts::{agreement, export, merge, precision};
 
-use super::project::{Project, bb, candidate, dataset, project};
+use super::project::{Project, bb, candidate, dataset, every_image, project};
 
 /// The project with one shared verdict, and a copy of it.
 fn copies() -> (Project, Store) {
@@ -71,7 +71,7 @@ fn a_project_that_mined_the_same_by_itself_can_merge() {
     export(&one.store, &file).unwrap();
     assert_eq!(merge(&mut other.store, &file).unwrap().added, 6);
     assert_eq!(other.store.verdict_counts(None).unwrap().confirmed, 6);
-    other.store.replace_candidates(other.round, &[]).unwrap();
+    other.store.replace_candidates(other.round, &every_image(&other.store), &[]).unwrap();
     assert_eq!(other.store.verdict_counts(None).unwrap().confirmed, 6, "what was decided on stays");
 }
 
@@ -98,11 +98,11 @@ fn verdicts_on_candidates_that_are_mined_later_are_kept_until_then() {
         .map(|id| p.store.candidate(*id).unwrap())
         .map(|c| NewCandidate { image: c.image, bbox: c.bbox, score: c.score, max_iou: c.max_iou, kind: c.kind })
         .collect();
-    later.replace_candidates(round, &mined[..4]).unwrap();
+    later.replace_candidates(round, &every_image(&later), &mined[..4]).unwrap();
     let counts = later.verdict_counts(None).unwrap();
     assert_eq!((counts.confirmed, counts.rejected, counts.missed_face, counts.undecided), (2, 1, 1, 0));
     assert_eq!(export(&later, Output::new(&on, true)).unwrap(), 7);
-    later.replace_candidates(round, &mined).unwrap();
+    later.replace_candidates(round, &every_image(&later), &mined).unwrap();
     assert_eq!(later.verdict_counts(None).unwrap().confirmed, 4);
     assert_eq!(merge(&mut later, &on).unwrap().known, 7);
     assert_eq!(later.count_ground_truth().unwrap(), 4, "the face was promoted here too");
@@ -114,7 +114,7 @@ fn a_verdict_finds_the_candidate_of_its_own_round() {
     for p in [&mut one, &mut other] {
         let again = p.store.candidate(p.candidates()[0]).unwrap();
         let second = p.store.start_round("").unwrap().id;
-        p.store.replace_candidates(second, &[candidate(again.image, again.bbox, 0.3)]).unwrap();
+        p.store.replace_candidates(second, &every_image(&p.store), &[candidate(again.image, again.bbox, 0.3)]).unwrap();
     }
     let ids = one.candidates();
     assert_eq!(one.store.candidate(ids[6]).unwrap().bbox, one.store.candidate(ids[0]).unwrap().bbox);
@@ -190,7 +190,7 @@ fn precision_counts_only_what_was_reviewed_in_random_order() {
     let image = p.store.images().unwrap()[3].id;
     let boxes = (0..40).map(|k| bb(f64::from(k), 9., 60. + f64::from(k), 30.));
     let new: Vec<_> = boxes.map(|b| candidate(image, b, 0.5)).collect();
-    p.store.replace_candidates(p.round, &new).unwrap();
+    p.store.replace_candidates(p.round, &every_image(&p.store), &new).unwrap();
     let random = shuffled();
     let order = p.store.candidate_ids(&random).unwrap();
     assert!(precision(&p.store, &random).unwrap().estimate.is_nan());
@@ -217,7 +217,13 @@ fn a_sample_that_begins_later_is_of_what_waited_then() {
     let mut p = project();
     let image = p.store.images().unwrap()[3].id;
     let boxes = (0..40).map(|k| bb(f64::from(k), 9., 60. + f64::from(k), 30.));
-    p.store.replace_candidates(p.round, &boxes.map(|b| candidate(image, b, 0.5)).collect::<Vec<_>>()).unwrap();
+    p.store
+        .replace_candidates(
+            p.round,
+            &every_image(&p.store),
+            &boxes.map(|b| candidate(image, b, 0.5)).collect::<Vec<_>>(),
+        )
+        .unwrap();
     let random = shuffled();
     let order = p.store.candidate_ids(&random).unwrap();
     // Taken back before the sample began: it waits.

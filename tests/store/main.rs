@@ -9,6 +9,7 @@ mod exchange;
 mod export;
 mod project;
 mod queue;
+mod reimport;
 mod rounds;
 mod trouble;
 mod verdicts;

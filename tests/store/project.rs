@@ -67,6 +67,11 @@ pub fn dataset() -> NewDataset {
     }
 }
 
+/// As if mining had looked at all of them.
+pub fn every_image(store: &Store) -> Vec<ImageId> {
+    store.images().unwrap().iter().map(|image| image.id).collect()
+}
+
 pub fn candidate(image: ImageId, bbox: BoundingBox, score: f32) -> NewCandidate {
     NewCandidate { image, bbox, score, max_iou: 0.0, kind: FalsePositiveKind::Background }
 }
@@ -86,6 +91,6 @@ pub fn project() -> Project {
         candidate(images[2], bb(400., 200., 460., 280.), 0.5),
         candidate(images[3], bb(10., 10., 60., 60.), 0.4),
     ];
-    store.replace_candidates(round, &new).unwrap();
+    store.replace_candidates(round, &every_image(&store), &new).unwrap();
     Project { dir, store, round }
 }

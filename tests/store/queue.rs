@@ -8,7 +8,7 @@ use quarry::domain::{CandidateId, FalsePositiveKind, ImageId, Verdict};
 use quarry::geometry::BoundingBox;
 use quarry::store::{CandidateQuery, CandidateRow, Interval, Neighbour, NewCandidate, Sort, Store, VerdictFilter};
 
-use super::project::{Project, bb, candidate, project};
+use super::project::{Project, bb, candidate, every_image, project};
 
 /// Two rounds on the small dataset, 120 candidates with many equal scores, IoUs and sizes, groups and two annotators.
 fn busy_project() -> Project {
@@ -17,7 +17,7 @@ fn busy_project() -> Project {
     let second = p.store.start_round("").unwrap().id;
     for (round, offset) in [(p.round, 0_usize), (second, 60)] {
         let new: Vec<NewCandidate> = (0..60).map(|k| k + offset).map(|k| scattered(k, &images)).collect();
-        p.store.replace_candidates(round, &new).unwrap();
+        p.store.replace_candidates(round, &every_image(&p.store), &new).unwrap();
     }
     let ids = p.candidates();
     let groups: Vec<Vec<CandidateId>> = vec![ids[..7].to_vec(), ids[20..24].to_vec(), ids[30..31].to_vec()];
@@ -301,7 +301,7 @@ fn another_connections_work_is_seen() {
     assert_eq!(reader.count_candidates(&query).unwrap(), 4, "Ada's face is back, and its double gone");
     p.store.undo("Ada", 6).unwrap();
     let image = p.store.images().unwrap()[0].id;
-    p.store.replace_candidates(p.round, &[candidate(image, bb(1., 1., 5., 5.), 0.5)]).unwrap();
+    p.store.replace_candidates(p.round, &every_image(&p.store), &[candidate(image, bb(1., 1., 5., 5.), 0.5)]).unwrap();
     assert_eq!(reader.count_candidates(&query).unwrap(), 1 + 1, "the new one, and the one with a history");
 }
 
@@ -346,7 +346,7 @@ fn the_first_page_of_many_groups_is_where_all_pages_begin() {
     let mut p = project();
     let images: Vec<ImageId> = p.store.images().unwrap().iter().map(|i| i.id).collect();
     let spread = |k: usize| NewCandidate { score: (k * 7919 % 5003) as f32 / 5003.0, ..scattered(k, &images) };
-    p.store.replace_candidates(p.round, &(0..5000).map(spread).collect::<Vec<_>>()).unwrap();
+    p.store.replace_candidates(p.round, &every_image(&p.store), &(0..5000).map(spread).collect::<Vec<_>>()).unwrap();
     let ids = p.candidates();
     let members = |group: usize| ids.iter().skip(group).step_by(90).copied().collect();
     // Most candidates stand in one of 80 groups: the first page looks at far more of them than it lists.

@@ -4,7 +4,7 @@ use quarry::domain::{Detection, FalsePositiveKind, HardNegativeSource, ImageId, 
 use quarry::geometry::Ellipse;
 use quarry::store::{CandidateQuery, VerdictFilter};
 
-use super::project::{Project, bb, candidate, project};
+use super::project::{Project, bb, candidate, every_image, project};
 
 #[test]
 fn rounds_are_numbered_and_remember_their_state() {
@@ -59,7 +59,7 @@ fn mining_again_keeps_verdicts_and_ids() {
     let image = p.store.images().unwrap()[0].id;
     p.store.record_verdicts(&before[..2], "Ada", Verdict::Confirmed, None, 1).unwrap();
     let new = [candidate(image, bb(200., 200., 260., 280.), 0.95), candidate(image, bb(1., 1., 9., 9.), 0.3)];
-    p.store.replace_candidates(p.round, &new).unwrap();
+    p.store.replace_candidates(p.round, &every_image(&p.store), &new).unwrap();
     let after = p.candidates();
     assert_eq!(after.len(), 3, "one found again, one that holds a verdict, one new");
     assert!(after.contains(&before[0]) && after.contains(&before[1]));
@@ -110,7 +110,7 @@ fn a_duplicate_is_never_a_hard_negative() {
     let image = p.store.images().unwrap()[0].id;
     let mut duplicate = candidate(image, bb(0., 0., 99., 99.), 0.9);
     (duplicate.kind, duplicate.max_iou) = (FalsePositiveKind::Duplicate, 0.98);
-    p.store.replace_candidates(p.round, &[duplicate]).unwrap();
+    p.store.replace_candidates(p.round, &every_image(&p.store), &[duplicate]).unwrap();
     assert!(p.store.hard_negatives(HardNegativeSource::Unreviewed, 9).unwrap().is_empty());
 }
 

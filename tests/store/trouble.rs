@@ -6,7 +6,7 @@ use std::path::Path;
 use quarry::domain::Verdict;
 use quarry::store::{CandidateQuery, HistoryQuery, Store, StoreError, VerdictFilter};
 
-use super::project::{bb, candidate, project};
+use super::project::{bb, candidate, every_image, project};
 
 fn error(opened: Result<Store, StoreError>) -> StoreError {
     opened.err().expect("this must not open")
@@ -117,7 +117,7 @@ fn a_full_disk_saves_nothing_by_halves() {
     let mut p = project();
     let image = p.store.images().unwrap()[0].id;
     let many: Vec<_> = (0..500).map(|k| candidate(image, bb(120. + f64::from(k), 120., 700., 150.), 0.5)).collect();
-    p.store.replace_candidates(p.round, &many).unwrap();
+    p.store.replace_candidates(p.round, &every_image(&p.store), &many).unwrap();
     let all = CandidateQuery { verdict: VerdictFilter::Any, ..CandidateQuery::default() };
     let ids = p.store.candidate_ids(&all).unwrap();
     p.store.limit_pages(1).unwrap();

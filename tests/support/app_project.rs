@@ -33,7 +33,7 @@ pub fn make(dir: &Path, images: u32, rounds: u32) -> Project {
         let ids: Vec<ImageId> = store.images().unwrap().iter().map(|i| i.id).collect();
         let detections: Vec<_> = ids.iter().enumerate().map(|(n, id)| (*id, detections(n as u32))).collect();
         store.replace_detections(round.id, &detections).unwrap();
-        store.replace_candidates(round.id, &candidates(&detections)).unwrap();
+        store.replace_candidates(round.id, &ids, &candidates(&detections)).unwrap();
         store.set_round_state(round.id, RoundState::Mined).unwrap();
     }
     project
@@ -137,5 +137,5 @@ fn curve(round: u32, step: u64) -> RocCurve {
         let threshold = 1.0 - n as f64 / 1100.0;
         RocPoint { threshold, false_positives: n, discrete, continuous: discrete * 0.78 }
     };
-    RocCurve { faces, points: (0..1000).rev().map(point).collect() }
+    RocCurve { faces, points: (0..1000).rev().map(point).collect(), unreadable: 0 }
 }

@@ -181,11 +181,7 @@ impl<'a> Fold<'a> {
 
 /// The project's images with the annotations that came with them, in a fixed order.
 fn bring_in_images(project: &Project, facts: &Facts) -> Result<(), WorkflowError> {
-    let mut store = project.open_store()?;
-    for dataset in facts.new_datasets() {
-        store.add_dataset(&dataset)?;
-    }
-    Ok(())
+    Ok(project.open_store()?.mirror_datasets(&facts.new_datasets())?)
 }
 
 fn is_trained(round: &RoundRecord) -> bool {

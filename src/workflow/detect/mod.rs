@@ -3,7 +3,7 @@
 mod images;
 mod output;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use super::weights::checkpoint_file;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
 use crate::detector::{DetectionConfig, Detector, DetectorError, FACE_LABEL, LabelledDetection, choose_device};
-use crate::domain::{Cancel, Detection, Output, Progress};
+use crate::domain::{Cancel, Detection, Output, Progress, Sources};
 
 /// How detections are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,15 +53,15 @@ pub struct DetectReport {
     pub out: PathBuf,
     /// The checkpoint that was used.
     pub checkpoint: PathBuf,
-    /// Pictures that could not be read; they stand in the file without a detection.
+    /// Images that could not be read. They are left out of the file, as nothing is known of them.
     pub unreadable: Vec<PathBuf>,
 }
 
 /// What was found on image files, one entry a file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Found<T> {
-    pub of_files: Vec<Vec<T>>,
-    /// Their entries are empty.
+    /// `None` where the file could not be read: nothing is known of it.
+    pub of_files: Vec<Option<Vec<T>>>,
     pub unreadable: Vec<PathBuf>,
 }
 
@@ -89,9 +89,11 @@ pub fn detect(
         )));
     }
     let files: Vec<PathBuf> = images.iter().map(|(_, file)| file.clone()).collect();
-    let Found { of_files: found, unreadable } =
-        on_files(|picture| detector.detect_labelled(picture), &files, "Detecting", observer, cancel)?;
-    let names: Vec<&str> = images.iter().map(|(name, _)| name.as_str()).collect();
+    let sources = Sources::new(images_root(request), files.iter().map(PathBuf::as_path));
+    let detect = |image: &RgbImage| detector.detect_labelled(image);
+    let Found { of_files, unreadable } = on_files(detect, &files, &sources, "Detecting", observer, cancel)?;
+    let read = images.iter().zip(of_files).filter_map(|((name, _), found)| Some((name.as_str(), found?)));
+    let (names, found): (Vec<&str>, Vec<Vec<LabelledDetection>>) = read.unzip();
     let (text, detections) = match request.format {
         DetectionFormat::Fddb => {
             let faces: Vec<Vec<Detection>> = found.iter().map(|of_image| faces_among(of_image)).collect();
@@ -117,6 +119,14 @@ fn policy(request: &DetectRequest) -> OutputPolicy {
     request.root.iter().fold(policy, |policy, root| policy.images(root))
 }
 
+/// The folder that all images lie in.
+fn images_root(request: &DetectRequest) -> Option<PathBuf> {
+    if request.images.is_dir() {
+        return Some(request.images.clone());
+    }
+    request.root.clone().or_else(|| request.images.parent().map(Path::to_path_buf))
+}
+
 fn faces_among(found: &[LabelledDetection]) -> Vec<Detection> {
     found.iter().filter(|d| d.label == FACE_LABEL).map(|d| d.detection).collect()
 }
@@ -125,25 +135,29 @@ fn count<T>(found: &[Vec<T>]) -> usize {
     found.iter().map(Vec::len).sum()
 }
 
-/// Detects on image files in order; a picture that cannot be read gets no detections and is told once in the log.
+/// Detects on image files in order. A file that cannot be read is told once in the log; where its whole dataset is away, that is an
+/// error.
 pub(super) fn detect_files(
     detector: &Detector,
     files: &[PathBuf],
+    sources: &Sources,
     what: &str,
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<Found<Detection>, WorkflowError> {
-    on_files(|picture| detector.detect(picture), files, what, observer, cancel)
+    on_files(|picture| detector.detect(picture), files, sources, what, observer, cancel)
 }
 
 /// [`detect_files`] with another way to detect.
 pub(super) fn on_files<T>(
     detect: impl Fn(&RgbImage) -> Result<Vec<T>, DetectorError>,
     files: &[PathBuf],
+    sources: &Sources,
     what: &str,
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<Found<T>, WorkflowError> {
+    sources.check()?;
     let (mut of_files, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
     for (done, file) in files.iter().enumerate() {
         cancel.wait_while_paused();
@@ -152,11 +166,12 @@ pub(super) fn on_files<T>(
         }
         observer(WorkEvent::Progress(Progress { what: what.to_owned(), done: done as u64, total: files.len() as u64 }));
         match decode_rgb(file) {
-            Ok(image) => of_files.push(detect(&image)?),
+            Ok(image) => of_files.push(Some(detect(&image)?)),
             Err(error) => {
+                sources.check_around(file)?;
                 observer(WorkEvent::Log(format!("Left out: {error}")));
                 unreadable.push(file.clone());
-                of_files.push(Vec::new());
+                of_files.push(None);
             }
         }
     }
@@ -166,4 +181,17 @@ pub(super) fn on_files<T>(
         total: files.len() as u64,
     }));
     Ok(Found { of_files, unreadable })
+}
+
+/// An error where more than half of the images could not be read, although the files are there: what the rest says is of no use.
+pub(super) fn refuse_mostly_unreadable(unreadable: &[PathBuf], images: usize) -> Result<(), WorkflowError> {
+    match unreadable.first() {
+        Some(first) if unreadable.len() * 2 > images => Err(WorkflowError::Refused(format!(
+            "{} of {images} images cannot be read, the first is {}. Restore them and run the command again; what is known of them \
+             was kept.",
+            unreadable.len(),
+            first.display()
+        ))),
+        _ => Ok(()),
+    }
 }

@@ -10,7 +10,7 @@ fn curve(points: &[(f64, u64, f64)]) -> RocCurve {
         discrete,
         continuous: discrete * 0.8,
     };
-    RocCurve { faces: 10, points: points.iter().map(point).collect() }
+    RocCurve { faces: 10, points: points.iter().map(point).collect(), unreadable: 0 }
 }
 
 fn key(round: u32) -> CurveKey {

@@ -1,0 +1,119 @@
+//! The folders that long work reads its images from, and whether they are still there. An image that cannot be read says nothing about
+//! the image, so work stops where a whole dataset is away, and goes on where a single file is broken.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::open_regular;
+
+/// Files of a dataset that are tried when one could not be read.
+const TRIED: usize = 64;
+
+/// The images of a dataset cannot be reached: its folder is gone, unmounted, or no longer readable.
+#[derive(Debug, Error)]
+#[error("{}: {what}. {ADVICE}", root.display())]
+pub struct Away {
+    pub root: PathBuf,
+    what: String,
+}
+
+const ADVICE: &str = "Mount or restore it, or import the dataset from where it lies now; then run the command again. What is \
+                      known of its images was kept";
+
+/// Datasets with those of their files that a piece of work reads.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    sources: Vec<Source>,
+}
+
+#[derive(Debug, Clone)]
+struct Source {
+    root: PathBuf,
+    files: Vec<PathBuf>,
+}
+
+impl Sources {
+    /// `roots` of datasets; a file belongs to the deepest root that it lies below. Files below none are not watched.
+    pub fn new<'a>(roots: impl IntoIterator<Item = PathBuf>, files: impl IntoIterator<Item = &'a Path>) -> Self {
+        let sources = roots.into_iter().map(|root| Source { root, files: Vec::new() });
+        let mut all = Self { sources: sources.collect() };
+        // The deepest come first.
+        all.sources.sort_by_key(|source| std::cmp::Reverse(source.root.components().count()));
+        for file in files {
+            if let Some(source) = all.sources.iter_mut().find(|source| file.starts_with(&source.root)) {
+                source.files.push(file.to_path_buf());
+            }
+        }
+        all
+    }
+
+    /// Refuses to begin while a dataset is away.
+    pub fn check(&self) -> Result<(), Away> {
+        self.sources.iter().filter(|source| !source.files.is_empty()).try_for_each(Source::check)
+    }
+
+    /// After `file` could not be read: an error where its whole dataset is away, nothing where others of its files are there.
+    pub fn check_around(&self, file: &Path) -> Result<(), Away> {
+        let source = self.sources.iter().find(|source| file.starts_with(&source.root));
+        source.map_or(Ok(()), Source::check)
+    }
+}
+
+impl Source {
+    /// Away: no folder, or more than half of some files, evenly chosen, are not there or may not be opened.
+    fn check(&self) -> Result<(), Away> {
+        let away = |what: String| Err(Away { root: self.root.clone(), what });
+        if !self.root.is_dir() {
+            return away("the folder of this dataset is not there".to_owned());
+        }
+        let step = self.files.len().div_ceil(TRIED).max(1);
+        let tried: Vec<&PathBuf> = self.files.iter().step_by(step).collect();
+        let missing: Vec<&&PathBuf> = tried.iter().filter(|file| open_regular(file).is_err()).collect();
+        match missing.first() {
+            Some(first) if missing.len() * 2 > tried.len() => away(format!(
+                "{} of {} files of this dataset that were tried cannot be opened, the first is {}",
+                missing.len(),
+                tried.len(),
+                first.display()
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_file_is_told_apart_from_a_dataset_that_is_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let (big, small) = (dir.path().join("big"), dir.path().join("big/small"));
+        std::fs::create_dir_all(&small).unwrap();
+        let files: Vec<PathBuf> = (0..200)
+            .map(|k| big.join(format!("{k}.png")))
+            .chain((0..2).map(|k| small.join(format!("{k}.png"))))
+            .collect();
+        for file in &files {
+            std::fs::write(file, "x").unwrap();
+        }
+        let sources = Sources::new([big.clone(), small.clone()], files.iter().map(PathBuf::as_path));
+        sources.check().unwrap();
+        for file in [&files[3], &files[200]] {
+            std::fs::remove_file(file).unwrap();
+            sources.check_around(file).unwrap();
+        }
+        std::fs::rename(&small, dir.path().join("elsewhere")).unwrap();
+        sources.check_around(&files[0]).unwrap();
+        let message = sources.check_around(&files[201]).unwrap_err().to_string();
+        assert!(message.contains("small: the folder of this dataset is not there. Mount or restore it"), "{message}");
+        assert!(sources.check().is_err());
+        // An empty folder under the mount point.
+        std::fs::create_dir(&small).unwrap();
+        let message = sources.check_around(&files[200]).unwrap_err().to_string();
+        assert!(message.contains("2 of 2 files") && message.contains("0.png"), "{message}");
+        sources.check_around(Path::new("/not/watched.png")).unwrap();
+        Sources::default().check().unwrap();
+    }
+}

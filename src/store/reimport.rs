@@ -1,0 +1,261 @@
+//! Compares an import with what the project has of the dataset: which images are new, changed, moved, removed or there again. Bytes
+//! identify an image before its name does, so that verdicts follow a renamed file.
+
+use std::collections::{HashMap, HashSet};
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::connection::now_ms;
+use super::images::{self, StoredImage};
+use super::{ImportCounts, NewDataset, NewImage, SameBytes, StoreError, candidates, ground_truth, standing};
+use crate::domain::DatasetId;
+
+/// What an import does with the images of a dataset.
+pub(super) struct Reimport<'a> {
+    new: &'a NewDataset,
+    stored: Vec<StoredImage>,
+    /// For each image of the import the place in `stored` of the image that it is.
+    known: Vec<Option<usize>>,
+    /// Places in `stored` of images that the dataset no longer holds.
+    gone: Vec<usize>,
+}
+
+impl<'a> Reimport<'a> {
+    /// `unread`: names of images, or of folders of images, that the dataset still has but that could not be read.
+    pub fn plan(
+        c: &Connection,
+        dataset: Option<DatasetId>,
+        new: &'a NewDataset,
+        unread: &[String],
+    ) -> Result<Self, StoreError> {
+        let stored = match dataset {
+            Some(dataset) => images::of_dataset(c, dataset)?,
+            None => Vec::new(),
+        };
+        let known = matched(&stored, &new.images);
+        let taken: HashSet<usize> = known.iter().flatten().copied().collect();
+        let unread: HashSet<&str> = unread.iter().map(String::as_str).collect();
+        let is_gone = |at: &usize| {
+            let image = &stored[*at];
+            !taken.contains(at) && !image.is_removed && !is_or_lies_in(&image.record.name, &unread)
+        };
+        let gone = (0..stored.len()).filter(is_gone).collect();
+        Ok(Self { new, stored, known, gone })
+    }
+
+    /// What the import changes. Reads only.
+    pub fn counts(&self, c: &Connection, dataset: Option<DatasetId>) -> Result<ImportCounts, StoreError> {
+        let mut counts = ImportCounts { dataset, ..ImportCounts::default() };
+        for (new, known) in self.pairs() {
+            counts.same_bytes.extend(same_bytes(c, dataset, new)?);
+            let Some(known) = known else {
+                counts.added.push(new.name.clone());
+                continue;
+            };
+            let (old, is_returned) = (&known.record, known.is_removed);
+            let facts = (&old.content_hash, old.width, old.height, old.fold);
+            let is_changed = facts != (&new.content_hash, new.width, new.height, new.fold)
+                || ground_truth::imported_differ(c, old.id, &new.faces)?;
+            let is_moved = (&old.name, &old.path) != (&new.name, &images::stored_path(new)?);
+            if is_returned {
+                counts.returned.push(new.name.clone());
+            }
+            if is_changed {
+                counts.changed.push(new.name.clone());
+            }
+            if is_moved {
+                counts.moved.push((old.name.clone(), new.name.clone()));
+            }
+            if !is_returned && !is_changed && !is_moved {
+                counts.unchanged += 1;
+            }
+            if old.content_hash != new.content_hash {
+                counts.stale_candidates += candidates::count_of_image(c, old.id)?;
+            }
+        }
+        counts.removed = self.gone.iter().map(|&at| self.stored[at].record.name.clone()).collect();
+        Ok(counts)
+    }
+
+    /// Writes the import into `dataset`. Candidates of images whose faces or bytes changed, and of their copies in other datasets, are
+    /// matched anew.
+    pub fn apply(&self, tx: &Transaction<'_>, dataset: DatasetId) -> Result<(), StoreError> {
+        self.clear_names(tx)?;
+        let now = now_ms();
+        let mut touched = Vec::new();
+        for &at in &self.gone {
+            let id = self.stored[at].record.id;
+            touched.extend(images::copies(tx, id)?);
+            images::remove(tx, id, now)?;
+        }
+        for (new, known) in self.pairs() {
+            let Some(known) = known else {
+                let id = images::insert(tx, dataset, new)?;
+                ground_truth::replace_imported(tx, id, &new.faces)?;
+                touched.push(id);
+                continue;
+            };
+            let id = known.record.id;
+            if known.record.content_hash != new.content_hash {
+                touched.extend(images::copies(tx, id)?);
+                candidates::mark_stale(tx, id)?;
+            }
+            images::update(tx, id, new)?;
+            let has_other_faces = ground_truth::replace_imported(tx, id, &new.faces)?;
+            if has_other_faces || known.is_removed || known.record.content_hash != new.content_hash {
+                touched.push(id);
+            }
+        }
+        let mut rematched = HashSet::new();
+        for image in touched {
+            for copy in images::copies(tx, image)? {
+                if rematched.insert(copy) {
+                    standing::rematch(tx, copy)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn pairs(&self) -> impl Iterator<Item = (&NewImage, Option<&StoredImage>)> {
+        let known = self.known.iter().map(|at| at.map(|at| &self.stored[at]));
+        self.new.images.iter().zip(known)
+    }
+
+    /// Names are unique within a dataset: images that are about to get another name, or whose name another one takes, give it up first.
+    fn clear_names(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+        let taken: HashSet<usize> = self.known.iter().flatten().copied().collect();
+        let wanted: HashSet<&str> = self.new.images.iter().map(|image| image.name.as_str()).collect();
+        for (new, known) in self.pairs() {
+            if let Some(known) = known.filter(|known| known.record.name != new.name) {
+                images::rename(tx, known.record.id, &format!("\u{1}{}", known.record.id))?;
+            }
+        }
+        for (_, image) in self.stored.iter().enumerate().filter(|(at, _)| !taken.contains(at)) {
+            let record = &image.record;
+            if wanted.contains(record.name.as_str()) {
+                images::rename(tx, record.id, &format!("{} (removed, image {})", record.name, record.id))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// For each new image the stored one that it is: of the same name and bytes, else of the same bytes, else of the same name.
+fn matched(stored: &[StoredImage], new: &[NewImage]) -> Vec<Option<usize>> {
+    let mut known = vec![None; new.len()];
+    let mut free: HashSet<usize> = (0..stored.len()).collect();
+    let by_name: HashMap<&str, usize> =
+        stored.iter().enumerate().map(|(at, image)| (image.record.name.as_str(), at)).collect();
+    let mut claim = |known: &mut Vec<Option<usize>>, k: usize, at: Option<usize>| {
+        if let Some(at) = at.filter(|at| free.remove(at)) {
+            known[k] = Some(at);
+        }
+    };
+    let named = |image: &NewImage| by_name.get(image.name.as_str()).copied();
+    let has_bytes = |at: &usize, image: &NewImage| stored[*at].record.content_hash == image.content_hash;
+    for (k, image) in new.iter().enumerate() {
+        claim(&mut known, k, named(image).filter(|at| has_bytes(at, image)));
+    }
+    // Images that are still in the dataset come before removed ones.
+    let mut by_bytes: HashMap<&str, Vec<usize>> = HashMap::new();
+    let taken: HashSet<usize> = known.iter().flatten().copied().collect();
+    let (removed, present): (Vec<usize>, Vec<usize>) =
+        (0..stored.len()).filter(|at| !taken.contains(at)).partition(|at| stored[*at].is_removed);
+    for at in removed.into_iter().rev().chain(present.into_iter().rev()) {
+        by_bytes.entry(stored[at].record.content_hash.as_str()).or_default().push(at);
+    }
+    for (k, image) in new.iter().enumerate() {
+        if known[k].is_none() {
+            let found = by_bytes.get_mut(image.content_hash.as_str()).and_then(Vec::pop);
+            claim(&mut known, k, found);
+        }
+    }
+    for (k, image) in new.iter().enumerate() {
+        if known[k].is_none() {
+            claim(&mut known, k, named(image));
+        }
+    }
+    known
+}
+
+/// Whether `name`, or a folder that it lies in, is among `names`.
+fn is_or_lies_in(name: &str, names: &HashSet<&str>) -> bool {
+    let folders = name.match_indices('/').map(|(at, _)| &name[..at]);
+    std::iter::once(name).chain(folders).any(|part| names.contains(part))
+}
+
+/// The first image of another dataset that has the same bytes.
+fn same_bytes(c: &Connection, own: Option<DatasetId>, new: &NewImage) -> Result<Option<SameBytes>, StoreError> {
+    let sql = format!(
+        "SELECT d.name, i.name FROM images i JOIN datasets d ON d.id = i.dataset_id
+         WHERE i.content_hash = ?1 AND i.dataset_id IS NOT ?2 AND {} ORDER BY i.id LIMIT 1",
+        images::present(c)?
+    );
+    let mut statement = c.prepare_cached(&sql)?;
+    let read = |r: &rusqlite::Row<'_>| Ok(SameBytes { name: new.name.clone(), dataset: r.get(0)?, other: r.get(1)? });
+    Ok(statement.query_row(params![new.content_hash, own.map(|id| id.0)], read).optional()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{ImageId, ImageRecord};
+
+    fn stored(images: &[(&str, &str, bool)]) -> Vec<StoredImage> {
+        let record = |(k, &(name, hash, is_removed)): (usize, &(&str, &str, bool))| StoredImage {
+            record: ImageRecord {
+                id: ImageId(k as i64 + 1),
+                dataset: DatasetId(1),
+                name: name.to_owned(),
+                path: format!("{name}.jpg"),
+                content_hash: hash.to_owned(),
+                width: 4,
+                height: 3,
+                fold: None,
+            },
+            is_removed,
+        };
+        images.iter().enumerate().map(record).collect()
+    }
+
+    fn new(images: &[(&str, &str)]) -> Vec<NewImage> {
+        let image = |&(name, hash): &(&str, &str)| NewImage {
+            name: name.to_owned(),
+            path: format!("{name}.jpg").into(),
+            content_hash: hash.to_owned(),
+            width: 4,
+            height: 3,
+            fold: None,
+            faces: Vec::new(),
+        };
+        images.iter().map(image).collect()
+    }
+
+    #[test]
+    fn bytes_come_before_names_and_nothing_is_taken_twice() {
+        let check = |before: &[(&str, &str, bool)], after: &[(&str, &str)], expected: &[Option<usize>]| {
+            assert_eq!(matched(&stored(before), &new(after)), expected, "{before:?} -> {after:?}");
+        };
+        let two = [("a", "A", false), ("b", "B", false)];
+        check(&two, &[("a", "A"), ("b", "B")], &[Some(0), Some(1)]);
+        check(&two, &[("b", "A"), ("a", "B")], &[Some(0), Some(1)]);
+        check(&two, &[("a", "B")], &[Some(1)]);
+        check(&two, &[("a", "C"), ("b", "B"), ("c", "A")], &[None, Some(1), Some(0)]);
+        check(&two, &[("a", "C"), ("c", "D")], &[Some(0), None]);
+        // The same bytes several times: each stored one once, those in the dataset first.
+        let copies = [("x", "A", true), ("y", "A", false), ("z", "A", false)];
+        check(&copies, &[("p", "A"), ("q", "A"), ("r", "A"), ("s", "A")], &[Some(1), Some(2), Some(0), None]);
+        check(&copies, &[("p", "A"), ("z", "A")], &[Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn an_unread_name_covers_the_folder_below_it() {
+        let names = HashSet::from(["b", "c/d"]);
+        for (name, expected) in
+            [("b", true), ("b/1.jpg", true), ("c/d/e/1.jpg", true), ("c/1.jpg", false), ("bb", false)]
+        {
+            assert_eq!(is_or_lies_in(name, &names), expected, "{name}");
+        }
+    }
+}
