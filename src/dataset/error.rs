@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::domain::InputError;
+
 /// Errors of this room.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
@@ -19,6 +21,9 @@ pub enum DatasetError {
     Layout { path: PathBuf, problem: String },
     #[error("cannot decode {}: {problem}", path.display())]
     Undecodable { path: PathBuf, problem: String },
+    /// A file that is no regular file, too large or not UTF-8.
+    #[error(transparent)]
+    Input(#[from] InputError),
     #[error("cancelled")]
     Cancelled,
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::DatasetError;
 use crate::domain::Shape;
 
 /// One annotated object of an image.
@@ -63,8 +64,24 @@ impl ImportedDataset {
         left_out: LeftOut,
     ) -> Self {
         let name = root.file_name().map_or_else(|| kind.to_owned(), |name| name.to_string_lossy().into_owned());
-        let summary = ImportSummary::of(&classes, &images, left_out);
+        let summary = ImportSummary { format: kind.to_owned(), ..ImportSummary::of(&classes, &images, left_out) };
         Self { name, kind, root, classes, images, summary }
+    }
+
+    /// The images of one split, and what was told of the others. Fails where there is no such split.
+    pub(super) fn only_split(self, wanted: &str) -> Result<Self, DatasetError> {
+        let Self { name, kind, root, classes, mut images, summary } = self;
+        if !summary.splits.contains_key(wanted) {
+            let problem = match summary.splits.is_empty() {
+                true => format!("there is no split `{wanted}`; it has no splits"),
+                false => format!("there is no split `{wanted}`; it has {}", counted(&summary.splits)),
+            };
+            return Err(DatasetError::layout(&root, problem));
+        }
+        images.retain(|image| image.split.as_deref() == Some(wanted));
+        let ImportSummary { missing, unreadable, duplicates, bad_records, warnings, .. } = summary;
+        let left_out = LeftOut { missing, unreadable, duplicates, bad_records, warnings };
+        Ok(Self { name, ..Self::new(kind, root, classes, images, left_out) })
     }
 }
 
@@ -101,6 +118,10 @@ pub(super) struct LeftOut {
 /// What was found, and what was left out and why.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ImportSummary {
+    /// The format's word.
+    pub format: String,
+    /// Why it was taken for this format, where that was not said.
+    pub recognised: Option<String>,
     pub images: usize,
     /// Ignored ones included.
     pub objects: usize,
@@ -141,6 +162,8 @@ impl ImportSummary {
         let classes: BTreeMap<String, usize> = class_names.iter().cloned().zip(counts).collect();
         let LeftOut { missing, unreadable, duplicates, bad_records, warnings } = left_out;
         Self {
+            format: String::new(),
+            recognised: None,
             images: images.len(),
             objects: classes.values().sum(),
             faces: classes.get("face").copied().unwrap_or(0),
@@ -167,6 +190,9 @@ impl fmt::Display for ImportSummary {
         write!(f, "{} images, {} {}", self.images, self.objects, if only_faces { "faces" } else { "objects" })?;
         if self.ignored > 0 {
             write!(f, " ({} ignored)", self.ignored)?;
+        }
+        if let Some(why) = &self.recognised {
+            write!(f, "\nRead as {}: {why}", self.format)?;
         }
         if !self.classes.is_empty() && !only_faces {
             write!(f, "\nClasses: {}", counted(&self.classes))?;

@@ -5,6 +5,7 @@ mod decode;
 mod error;
 pub mod fddb;
 mod folder;
+pub mod formats;
 mod imported;
 mod photographs;
 pub mod sample;

@@ -1,0 +1,279 @@
+//! COCO's `instances` JSON (<https://cocodataset.org/#format-data>): one file, or a folder with one file a split. Files are streamed:
+//! what is kept is one box an annotation.
+
+mod extent;
+mod records;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use self::records::{AnnotationRecord, CategoryRecord, ImageRecord, Taker};
+use super::draft::{Draft, DraftImage, DraftObject, Place, bad_record};
+use super::image_files::{ImageFiles, shortened};
+use super::json_values::{Numbers, head_of};
+use super::layout::{absolute, json_files, root_of, split_in_name};
+use super::{Format, ReadOptions};
+use crate::dataset::{BadRecord, DatasetError, ImportedDataset};
+use crate::domain::{Cancel, Progress, Shape};
+use crate::geometry::{BoundingBox, Ellipse};
+
+/// COCO's `instances`.
+#[derive(Debug)]
+pub struct Coco;
+
+impl Format for Coco {
+    fn name(&self) -> &'static str {
+        "coco"
+    }
+
+    fn recognise(&self, path: &Path) -> Option<String> {
+        if path.is_file() {
+            return looks_like_coco(path).then(|| "a JSON file with COCO's images and annotations".to_owned());
+        }
+        let file = annotation_files(path).ok()?.into_iter().next()?;
+        Some(format!("{} has COCO's images and annotations", file.strip_prefix(path).unwrap_or(&file).display()))
+    }
+
+    fn read(
+        &self,
+        path: &Path,
+        options: &ReadOptions,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &Cancel,
+    ) -> Result<ImportedDataset, DatasetError> {
+        let path = absolute(path)?;
+        let files = if path.is_file() { vec![path.clone()] } else { annotation_files(&path)? };
+        if files.is_empty() {
+            let problem = "no COCO file in it or in its annotations/: name the JSON file itself";
+            return Err(DatasetError::layout(&path, problem));
+        }
+        let mut draft = Draft::new(root_of(&path, options, &["annotations"])?, options);
+        let mut splits = Vec::new();
+        let total = files.len() as u64;
+        for (k, file) in files.iter().enumerate() {
+            progress(Progress { what: "Reading annotations".into(), done: k as u64, total });
+            let split = split_of(file, &path, files.len());
+            splits.extend(split.clone());
+            if options.split.is_none() || split.is_none() || split == options.split {
+                read_file(file, split, &mut draft, cancel)?;
+            }
+        }
+        draft.keep_split(options, splits)?;
+        draft.finish("coco", options, progress, cancel)
+    }
+}
+
+fn looks_like_coco(file: &Path) -> bool {
+    let Some(head) = head_of(file) else { return false };
+    let text = String::from_utf8_lossy(&head);
+    let has = |key: &str| text.contains(&format!("\"{key}\""));
+    text.trim_start().starts_with('{')
+        && !has("shapes")
+        && (has("images") || has("image_id") || has("categories") && has("annotations"))
+}
+
+/// The COCO files of a folder: in it, in `annotations/`, or one in each folder below (`train/_annotations.coco.json`). Captions and
+/// keypoints are passed over where there are instances.
+fn annotation_files(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let name = |file: &PathBuf| file.file_name().map_or(String::new(), |name| name.to_string_lossy().to_lowercase());
+    let others = ["captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_"];
+    for depth in [0, 1] {
+        let mut found = json_files(folder, depth)?;
+        if found.iter().any(|file| name(file).starts_with("instances")) {
+            found.retain(|file| name(file).starts_with("instances"));
+        }
+        found.retain(|file| !others.iter().any(|other| name(file).starts_with(other)) && looks_like_coco(file));
+        if !found.is_empty() {
+            return Ok(found);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// `train` of `instances_train2017.json` and of `train/_annotations.coco.json`; the file's own name where there are several without.
+fn split_of(file: &Path, path: &Path, files: usize) -> Option<String> {
+    let stem = file.file_stem()?.to_string_lossy().into_owned();
+    let folder = file.parent().filter(|folder| *folder != path).and_then(Path::file_name);
+    let folder = folder.and_then(|name| split_in_name(&name.to_string_lossy()));
+    split_in_name(&stem).or(folder).or((files > 1).then_some(stem))
+}
+
+fn read_file(file: &Path, split: Option<String>, draft: &mut Draft, cancel: &Cancel) -> Result<(), DatasetError> {
+    let mut taken = Taken::new(file);
+    let lists = records::read(file, &mut taken, cancel)?;
+    let missing_list = match (lists.images, lists.categories || taken.annotations.is_empty()) {
+        (false, _) => Some("images"),
+        (true, false) => Some("categories"),
+        (true, true) => None,
+    };
+    if let Some(list) = missing_list {
+        let problem = format!("it has no list `{list}`: name a COCO file with images, annotations and categories");
+        return Err(DatasetError::layout(file, problem));
+    }
+    if lists.images && !lists.annotations {
+        draft.warnings.push(format!("{} has no annotations: all of its images are without objects.", file.display()));
+    }
+    taken.move_into(draft, split)
+}
+
+/// The folders that `file_name` may be relative to.
+fn bases(file: &Path, split: Option<&str>, root: &Path) -> Vec<PathBuf> {
+    let own = file.parent().and_then(|folder| folder.strip_prefix(root).ok()).map(Path::to_path_buf);
+    let stem = file.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
+    let dated = stem.rsplit('_').next().unwrap_or("").to_owned();
+    let mut bases = Vec::new();
+    bases.extend(own.filter(|own| !own.ends_with("annotations")));
+    for name in [dated.as_str(), split.unwrap_or("")].into_iter().filter(|name| !name.is_empty()) {
+        bases.extend([PathBuf::from(name), Path::new("images").join(name), Path::new(name).join("images")]);
+    }
+    bases.extend(["images", "JPEGImages", "data", ""].map(PathBuf::from));
+    bases
+}
+
+/// An image as its record says, before it is looked for.
+struct TakenImage {
+    name: String,
+    declared: Option<(u32, u32)>,
+    split: Option<String>,
+    index: u32,
+    objects: Vec<DraftObject>,
+}
+
+/// An annotation that waits for images and categories, which may follow later in the file.
+struct TakenAnnotation {
+    image: i64,
+    category: i64,
+    object: DraftObject,
+}
+
+/// The records of one file.
+struct Taken<'a> {
+    file: &'a Path,
+    images: Vec<TakenImage>,
+    image_of: HashMap<i64, u32>,
+    annotations: Vec<TakenAnnotation>,
+    categories: Vec<(i64, String)>,
+    bad: Vec<BadRecord>,
+}
+
+impl<'a> Taken<'a> {
+    fn new(file: &'a Path) -> Self {
+        let (images, image_of, annotations, categories) = Default::default();
+        Self { file, images, image_of, annotations, categories, bad: Vec::new() }
+    }
+
+    fn bad(&mut self, list: &'static str, index: u32, problem: impl Into<String>) {
+        self.bad.push(bad_record(self.file, Place::Record(list, index), problem.into()));
+    }
+
+    fn move_into(mut self, draft: &mut Draft, split: Option<String>) -> Result<(), DatasetError> {
+        let file = draft.file(self.file);
+        let mut classes: HashMap<i64, u32> = HashMap::new();
+        for (id, name) in std::mem::take(&mut self.categories) {
+            classes.insert(id, draft.classes.id(&name));
+        }
+        for TakenAnnotation { image, category, mut object } in std::mem::take(&mut self.annotations) {
+            let Place::Record(list, index) = object.place else { continue };
+            match (self.image_of.get(&image), classes.get(&category)) {
+                (None, _) => self.bad(list, index, format!("image_id {image} is in no record of `images`")),
+                (_, None) => self.bad(list, index, format!("category_id {category} is in no record of `categories`")),
+                (Some(&image), Some(&class)) => {
+                    object.class = class;
+                    self.images[image as usize].objects.push(object);
+                }
+            }
+        }
+        draft.problems.add_all(self.bad)?;
+        let mut files = ImageFiles::new(&draft.root, bases(self.file, split.as_deref(), &draft.root));
+        for image in self.images {
+            let place = Place::Record("images", image.index);
+            if let Some(path) = draft.found(files.locate(&image.name), file, place)? {
+                let split = image.split.or_else(|| split.clone());
+                let TakenImage { declared, objects, .. } = image;
+                draft.images.push(DraftImage { path, split, declared, file, objects });
+            }
+        }
+        Ok(())
+    }
+}
+
+const NO_OBJECT: &str = "expected an object {...}";
+
+impl Taker for Taken<'_> {
+    fn image(&mut self, index: u32, record: Option<ImageRecord>) {
+        let Some(record) = record else { return self.bad("images", index, NO_OBJECT) };
+        let Some(id) = record.id.id() else {
+            return self.bad("images", index, format!("id is {}; expected an integer", record.id));
+        };
+        let Some(name) = record.file_name.text().map(str::to_owned) else {
+            return self.bad("images", index, format!("file_name is {}; expected text", record.file_name));
+        };
+        if self.image_of.contains_key(&id) {
+            let problem = format!("id {id} is taken by an earlier image; '{}' is skipped", shortened(&name));
+            return self.bad("images", index, problem);
+        }
+        let declared = record.width.size().zip(record.height.size());
+        if declared.is_none() && !(record.width.is_missing() && record.height.is_missing()) {
+            let (width, height) = (&record.width, &record.height);
+            let problem = format!("width is {width} and height is {height}; expected integers above 0");
+            return self.bad("images", index, problem);
+        }
+        self.image_of.insert(id, self.images.len() as u32);
+        let split = record.split.text().map(str::to_owned);
+        self.images.push(TakenImage { name, declared, split, index, objects: Vec::new() });
+    }
+
+    fn annotation(&mut self, index: u32, record: Option<AnnotationRecord>) {
+        const LIST: &str = "annotations";
+        let Some(record) = record else { return self.bad(LIST, index, NO_OBJECT) };
+        let Some(image) = record.image_id.id() else {
+            return self.bad(LIST, index, format!("image_id is {}; expected an integer", record.image_id));
+        };
+        let Some(category) = record.category_id.id() else {
+            return self.bad(LIST, index, format!("category_id is {}; expected an integer", record.category_id));
+        };
+        match shape_of(&record) {
+            Err(problem) => self.bad(LIST, index, problem),
+            Ok(shape) => {
+                let ignored = record.is_crowd || record.ignore;
+                let object = DraftObject { class: 0, shape, ignored, place: Place::Record(LIST, index) };
+                self.annotations.push(TakenAnnotation { image, category, object });
+            }
+        }
+    }
+
+    fn category(&mut self, index: u32, record: Option<CategoryRecord>) {
+        const LIST: &str = "categories";
+        let Some(record) = record else { return self.bad(LIST, index, NO_OBJECT) };
+        let Some(id) = record.id.id() else {
+            return self.bad(LIST, index, format!("id is {}; expected an integer", record.id));
+        };
+        match record.name.text().map(str::trim).filter(|name| !name.is_empty()) {
+            None => self.bad(LIST, index, format!("name is {}; expected text", record.name)),
+            Some(_) if self.categories.iter().any(|(known, _)| *known == id) => {
+                self.bad(LIST, index, format!("id {id} is taken by an earlier category"));
+            }
+            Some(name) => self.categories.push((id, name.to_owned())),
+        }
+    }
+}
+
+fn shape_of(record: &AnnotationRecord) -> Result<Shape, String> {
+    if let Some(Numbers(Some(values))) = &record.ellipse
+        && let &[ra, rb, theta, cx, cy] = values.as_slice()
+    {
+        return Ok(Shape::Ellipse(Ellipse::new(ra, rb, theta, cx, cy)));
+    }
+    match &record.bbox {
+        Some(Numbers(Some(values))) => match *values.as_slice() {
+            [_, _, w, h] if w <= 0.0 || h <= 0.0 => Err(format!("bbox is {w} wide and {h} high; both must be above 0")),
+            [x, y, w, h] => Ok(Shape::Rectangle(BoundingBox::from_xywh(x, y, w, h))),
+            _ => Err(format!("bbox has {} numbers; expected 4: x, y, width, height", values.len())),
+        },
+        Some(Numbers(None)) => Err("bbox is not a list of 4 finite numbers".to_owned()),
+        None => match record.extent.bounding_box() {
+            Some(bbox) => Ok(Shape::Rectangle(bbox)),
+            None => Err("it has neither a bbox nor a segmentation with an area".to_owned()),
+        },
+    }
+}

@@ -1,0 +1,369 @@
+//! What a reader of annotations gives before any image is opened, and the common second half of every import: images are hashed and
+//! measured, coordinates become pixels of the upright image, and shapes that cannot be objects are reported.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use super::image_files::{Located, shortened};
+use super::upright::Upright;
+use super::{ExifRule, ReadOptions};
+use crate::dataset::imported::LeftOut;
+use crate::dataset::photographs::{Probe, SeenContent, probe_all};
+use crate::dataset::{BadRecord, DatasetError, ImportedDataset, ImportedImage, ImportedObject};
+use crate::domain::{Cancel, Progress, Shape, check_shape};
+use crate::geometry::{BoundingBox, Ellipse};
+
+/// Class names in the order in which they were met.
+#[derive(Debug, Default)]
+pub(super) struct Classes {
+    names: Vec<String>,
+    index: HashMap<String, u32>,
+}
+
+impl Classes {
+    pub fn id(&mut self, name: &str) -> u32 {
+        if let Some(&known) = self.index.get(name) {
+            return known;
+        }
+        let id = self.names.len() as u32;
+        self.names.push(name.to_owned());
+        self.index.insert(name.to_owned(), id);
+        id
+    }
+}
+
+/// Where a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// From 1.
+    Line(u32),
+    /// Index from 0 into a list of a JSON file, e.g. `annotations[3]`.
+    Record(&'static str, u32),
+    /// The file as a whole.
+    File,
+}
+
+/// An object as a file has it: not yet turned upright.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DraftObject {
+    pub class: u32,
+    /// In pixels, or in fractions of the image's width and height where [`Draft::fractions`] is set.
+    pub shape: Shape,
+    pub ignored: bool,
+    pub place: Place,
+}
+
+/// An image that the annotation names and that is there.
+#[derive(Debug)]
+pub(super) struct DraftImage {
+    /// Relative to the root.
+    pub path: PathBuf,
+    pub split: Option<String>,
+    /// Width and height that the annotation gives.
+    pub declared: Option<(u32, u32)>,
+    /// Index into [`Draft::files`]: where its objects come from.
+    pub file: u32,
+    pub objects: Vec<DraftObject>,
+}
+
+/// Bad records, skipped or, in strict mode, the end of the import.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    strict: bool,
+    records: Vec<BadRecord>,
+}
+
+impl Problems {
+    /// Reports that the record at `place` of `file` is skipped. Fails in strict mode.
+    pub fn report(&mut self, file: &Path, place: Place, problem: impl Into<String>) -> Result<(), DatasetError> {
+        let record = bad_record(file, place, problem.into());
+        self.add(record)
+    }
+
+    pub fn add(&mut self, record: BadRecord) -> Result<(), DatasetError> {
+        if self.strict {
+            return Err(strict_error(record));
+        }
+        self.records.push(record);
+        Ok(())
+    }
+
+    pub fn add_all(&mut self, records: Vec<BadRecord>) -> Result<(), DatasetError> {
+        records.into_iter().try_for_each(|record| self.add(record))
+    }
+}
+
+pub(super) fn bad_record(file: &Path, place: Place, problem: String) -> BadRecord {
+    let (line, problem) = match place {
+        Place::Line(line) => (Some(line as usize), problem),
+        Place::Record(list, index) => (None, format!("{list}[{index}]: {problem}")),
+        Place::File => (None, problem),
+    };
+    BadRecord { file: file.to_path_buf(), line, problem }
+}
+
+fn strict_error(record: BadRecord) -> DatasetError {
+    let problem = format!("{}. Correct it, or import without --strict to skip it", record.problem);
+    match record.line {
+        Some(line) => DatasetError::line(&record.file, line, problem),
+        None => DatasetError::layout(&record.file, problem),
+    }
+}
+
+/// A dataset of which only the annotation files were read.
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// Absolute, links resolved.
+    pub root: PathBuf,
+    pub classes: Classes,
+    /// The annotation files.
+    pub files: Vec<PathBuf>,
+    pub images: Vec<DraftImage>,
+    pub problems: Problems,
+    /// Coordinates are fractions of the image's size.
+    pub fractions: bool,
+    /// Names of images that are not there.
+    pub missing: Vec<String>,
+    /// Whole sentences.
+    pub warnings: Vec<String>,
+}
+
+impl Draft {
+    pub fn new(root: PathBuf, options: &ReadOptions) -> Self {
+        Self {
+            root,
+            classes: Classes::default(),
+            files: Vec::new(),
+            images: Vec::new(),
+            problems: Problems { strict: options.strict, records: Vec::new() },
+            fractions: false,
+            missing: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// The index of a new annotation file.
+    pub fn file(&mut self, path: &Path) -> u32 {
+        self.files.push(path.to_path_buf());
+        self.files.len() as u32 - 1
+    }
+
+    /// What [`super::image_files::ImageFiles::locate`] found, as a path; `None` where the image is missing or the name was reported.
+    pub fn found(
+        &mut self,
+        located: Result<Located, String>,
+        file: u32,
+        place: Place,
+    ) -> Result<Option<PathBuf>, DatasetError> {
+        let path = self.files[file as usize].clone();
+        match located {
+            Ok(Located::Found(path)) => Ok(Some(path)),
+            Ok(Located::Missing(expected)) => {
+                if self.problems.strict {
+                    let problem = format!("the image {} is not there", self.root.join(&expected).display());
+                    self.problems.report(&path, place, problem)?;
+                }
+                self.missing.push(name_of(&expected));
+                Ok(None)
+            }
+            Err(problem) => self.problems.report(&path, place, problem).map(|()| None),
+        }
+    }
+
+    /// Keeps what `options.split` asks for. `known` are further splits that the dataset has. Fails where there is no such split.
+    pub fn keep_split(&mut self, options: &ReadOptions, known: Vec<String>) -> Result<(), DatasetError> {
+        let Some(wanted) = &options.split else { return Ok(()) };
+        let splits: BTreeSet<String> =
+            self.images.iter().filter_map(|image| image.split.clone()).chain(known).collect();
+        if !splits.contains(wanted) {
+            let splits: Vec<String> = splits.into_iter().collect();
+            let there =
+                if splits.is_empty() { "it has no splits".to_owned() } else { format!("it has {}", splits.join(", ")) };
+            return Err(DatasetError::layout(&self.root, format!("there is no split `{wanted}`; {there}")));
+        }
+        self.images.retain(|image| image.split.as_ref() == Some(wanted));
+        Ok(())
+    }
+
+    /// Reads the images themselves, in parallel, and makes the dataset.
+    pub fn finish(
+        mut self,
+        kind: &'static str,
+        options: &ReadOptions,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &Cancel,
+    ) -> Result<ImportedDataset, DatasetError> {
+        self.keep_first_listings();
+        self.tell_missing()?;
+        let paths: Vec<&Path> = self.images.iter().map(|image| image.path.as_path()).collect();
+        let probes = probe_all(&self.root, &paths, progress, cancel)?;
+        let mut left_out = LeftOut { missing: std::mem::take(&mut self.missing), ..LeftOut::default() };
+        let mut seen = SeenContent::default();
+        let mut images = Vec::with_capacity(self.images.len());
+        let mut other_sizes = OtherSizes::default();
+        for (draft, probe) in std::mem::take(&mut self.images).into_iter().zip(probes) {
+            let name = name_of(&draft.path);
+            let probe = match probe {
+                Ok(probe) => probe,
+                Err(error) if options.strict => return Err(error),
+                Err(error) => {
+                    left_out.unreadable.push((name, error.to_string()));
+                    continue;
+                }
+            };
+            if let Some(earlier) = seen.earlier(&probe.content_hash, &name) {
+                left_out.duplicates.push((name.clone(), earlier));
+            }
+            other_sizes.look(&name, &draft, &probe);
+            let objects = self.objects(&draft, &probe, options.exif)?;
+            let Probe { content_hash, width, height, .. } = probe;
+            images.push(ImportedImage {
+                name,
+                path: draft.path,
+                content_hash,
+                width,
+                height,
+                split: draft.split,
+                objects,
+            });
+        }
+        if let (true, Some((name, why))) = (images.is_empty(), left_out.unreadable.first()) {
+            return Err(DatasetError::layout(
+                &self.root,
+                format!("none of its images can be read; the first, {name}: {why}"),
+            ));
+        }
+        left_out.warnings = std::mem::take(&mut self.warnings);
+        left_out.warnings.extend(other_sizes.warning());
+        left_out.bad_records = self.problems.records;
+        Ok(ImportedDataset::new(kind, self.root, self.classes.names, images, left_out))
+    }
+
+    /// An image that is listed again, in another split or file, is read where it is listed first.
+    fn keep_first_listings(&mut self) {
+        let mut first: HashMap<PathBuf, Option<String>> = HashMap::with_capacity(self.images.len());
+        let mut again = Vec::new();
+        self.images.retain(|image| match first.get(&image.path) {
+            Some(split) => {
+                again.push((name_of(&image.path), split.clone(), image.split.clone()));
+                false
+            }
+            None => {
+                first.insert(image.path.clone(), image.split.clone());
+                true
+            }
+        });
+        if let Some((name, one, other)) = again.first() {
+            let split = |split: &Option<String>| split.clone().unwrap_or_else(|| "none".to_owned());
+            self.warnings.push(format!(
+                "{} images are listed more than once and are read where they are listed first; the first is {name} (splits {} and {}).",
+                again.len(),
+                split(one),
+                split(other)
+            ));
+        }
+    }
+
+    fn tell_missing(&mut self) -> Result<(), DatasetError> {
+        let listed = self.missing.len() + self.images.len();
+        match (self.missing.first(), self.images.is_empty()) {
+            (Some(first), false) => self.warnings.push(format!(
+                "{} of {listed} listed images are missing and were left out; the first is {first}.",
+                self.missing.len()
+            )),
+            (Some(first), true) => {
+                let problem = format!(
+                    "none of the {listed} listed images is there; the first is '{first}'. Name the folder of the images with --images DIR"
+                );
+                return Err(DatasetError::layout(&self.root, problem));
+            }
+            (None, true) => {
+                let problem = match self.problems.records.first() {
+                    Some(record) => format!(
+                        "no usable image is listed; {} bad records, the first: {record}",
+                        self.problems.records.len()
+                    ),
+                    None => "the annotation lists no image".to_owned(),
+                };
+                return Err(DatasetError::layout(self.files.first().unwrap_or(&self.root), problem));
+            }
+            (None, false) => {}
+        }
+        Ok(())
+    }
+
+    fn objects(
+        &mut self,
+        draft: &DraftImage,
+        probe: &Probe,
+        rule: ExifRule,
+    ) -> Result<Vec<ImportedObject>, DatasetError> {
+        let size = (probe.width, probe.height);
+        let upright = Upright::of(rule, probe.exif_orientation, size, draft.declared);
+        let scale = if self.fractions { upright.annotated_size(size) } else { (1.0, 1.0) };
+        let mut objects = Vec::with_capacity(draft.objects.len());
+        for object in &draft.objects {
+            let shape = upright.shape(scaled(object.shape, scale));
+            match check_shape(&shape, probe.width, probe.height) {
+                Ok(()) => objects.push(ImportedObject { class: object.class, shape, ignored: object.ignored }),
+                Err(problem) => {
+                    let b = shape.bounding_box();
+                    let problem = format!(
+                        "the object at x {:.1}, y {:.1} of {}: {problem}",
+                        b.x1,
+                        b.y1,
+                        shortened(&name_of(&draft.path))
+                    );
+                    let file = self.files[draft.file as usize].clone();
+                    self.problems.report(&file, object.place, problem)?;
+                }
+            }
+        }
+        Ok(objects)
+    }
+}
+
+/// The path with `/`, as the project calls the image.
+pub(super) fn name_of(path: &Path) -> String {
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    parts.join("/")
+}
+
+fn scaled(shape: Shape, (x, y): (f64, f64)) -> Shape {
+    if (x, y) == (1.0, 1.0) {
+        return shape;
+    }
+    match shape {
+        Shape::Rectangle(b) => Shape::Rectangle(BoundingBox::new(b.x1 * x, b.y1 * y, b.x2 * x, b.y2 * y)),
+        // Fractions of different sides: only upright ellipses come in them.
+        Shape::Ellipse(e) => Shape::Ellipse(Ellipse::new(e.ra * x, e.rb * y, e.theta, e.cx * x, e.cy * y)),
+    }
+}
+
+/// Counts images whose size is another than their annotation says.
+#[derive(Default)]
+struct OtherSizes {
+    count: usize,
+    first: Option<String>,
+}
+
+impl OtherSizes {
+    fn look(&mut self, name: &str, draft: &DraftImage, probe: &Probe) {
+        let Some((w, h)) = draft.declared else { return };
+        if (w, h) == (probe.width, probe.height) || (h, w) == (probe.width, probe.height) {
+            return;
+        }
+        self.count += 1;
+        self.first.get_or_insert_with(|| {
+            format!("{name} is {} x {} pixels, its annotation says {w} x {h}", probe.width, probe.height)
+        });
+    }
+
+    fn warning(self) -> Option<String> {
+        let first = self.first?;
+        Some(format!(
+            "{} images have another size than their annotation says, so their boxes may be wrong; the first: {first}.",
+            self.count
+        ))
+    }
+}

@@ -1,0 +1,233 @@
+//! Where the image lies that an annotation names: below the dataset's root and nowhere else, whatever the name says and wherever links
+//! lead.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+use crate::dataset::photographs::{PHOTOGRAPH_EXTENSIONS, is_photograph};
+
+/// What became of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Located {
+    /// Relative to the root.
+    Found(PathBuf),
+    /// No such file; the path relative to the root where it should be.
+    Missing(PathBuf),
+}
+
+/// Finds images below one root.
+#[derive(Debug)]
+pub(super) struct ImageFiles {
+    root: PathBuf,
+    /// Folders relative to the root that names may be relative to, most likely first.
+    bases: Vec<PathBuf>,
+    /// The base that the last name was found below.
+    last: usize,
+    /// Folder -> whether it really lies below the root, links resolved.
+    inside: HashMap<PathBuf, bool>,
+}
+
+impl ImageFiles {
+    /// `root` is absolute with links resolved. Bases that are no folders are passed over.
+    pub fn new(root: &Path, bases: impl IntoIterator<Item = PathBuf>) -> Self {
+        let mut kept: Vec<PathBuf> = Vec::new();
+        for base in bases {
+            if !kept.contains(&base) && root.join(&base).is_dir() {
+                kept.push(base);
+            }
+        }
+        if kept.is_empty() {
+            kept.push(PathBuf::new());
+        }
+        Self { root: root.to_path_buf(), bases: kept, last: 0, inside: HashMap::new() }
+    }
+
+    /// The image that an annotation calls `name`, with `/` or `\` between folders, with its extension in any case or without it.
+    /// An error says what is wrong with the name.
+    pub fn locate(&mut self, name: &str) -> Result<Located, String> {
+        let order = std::iter::once(self.last).chain((0..self.bases.len()).filter(|&k| k != self.last));
+        let order: Vec<usize> = order.collect();
+        let mut first_path = None;
+        let mut problem = None;
+        for k in order {
+            match below_root(&self.root, &self.bases[k], name) {
+                Err(error) => problem = Some(error),
+                Ok(path) => match self.on_disk(&path) {
+                    Some(found) => {
+                        self.last = k;
+                        return self.check_inside(found, name);
+                    }
+                    None => {
+                        first_path.get_or_insert(path);
+                    }
+                },
+            }
+        }
+        match (first_path, problem) {
+            (Some(path), _) => Ok(Located::Missing(path)),
+            (None, Some(problem)) => Err(problem),
+            (None, None) => Err(leads_out(name)),
+        }
+    }
+
+    /// The path itself, or with its extension in another case, or with an extension where it has none.
+    fn on_disk(&self, path: &Path) -> Option<PathBuf> {
+        let is_file = |path: &PathBuf| self.root.join(path).is_file();
+        let path = path.to_path_buf();
+        if is_file(&path) {
+            return Some(path);
+        }
+        if is_photograph(&path) {
+            let extension = path.extension()?.to_string_lossy().into_owned();
+            let cases = [extension.to_ascii_lowercase(), extension.to_ascii_uppercase()];
+            return cases.into_iter().map(|e| path.with_extension(e)).find(is_file);
+        }
+        let appended = |extension: &str| {
+            let mut name = path.clone().into_os_string();
+            name.push(".");
+            name.push(extension);
+            PathBuf::from(name)
+        };
+        let extensions = PHOTOGRAPH_EXTENSIONS.iter();
+        extensions.flat_map(|e| [appended(e), appended(&e.to_ascii_uppercase())]).find(is_file)
+    }
+
+    fn check_inside(&mut self, path: PathBuf, name: &str) -> Result<Located, String> {
+        let full = self.root.join(&path);
+        let is_link = std::fs::symlink_metadata(&full).is_ok_and(|file| file.file_type().is_symlink());
+        let is_inside = if is_link { self.really_below(&full) } else { self.folder_is_inside(&path) };
+        if is_inside {
+            return Ok(Located::Found(path));
+        }
+        Err(format!(
+            "'{}' is a link that leads out of {}: name the folder that it leads to with --images DIR",
+            name.escape_debug(),
+            self.root.display()
+        ))
+    }
+
+    fn folder_is_inside(&mut self, path: &Path) -> bool {
+        let Some(folder) = path.parent() else { return true };
+        if let Some(&known) = self.inside.get(folder) {
+            return known;
+        }
+        let is_inside = self.really_below(&self.root.join(folder));
+        self.inside.insert(folder.to_path_buf(), is_inside);
+        is_inside
+    }
+
+    fn really_below(&self, full: &Path) -> bool {
+        full.canonicalize().is_ok_and(|real| real.starts_with(&self.root))
+    }
+}
+
+/// `name`, relative to the folder `base` of `root` or absolute, as a path relative to `root`; `..` and `.` are resolved in the name
+/// itself. An error says that it leads elsewhere.
+pub(super) fn below_root(root: &Path, base: &Path, name: &str) -> Result<PathBuf, String> {
+    if name.trim().is_empty() {
+        return Err("the name of the image is empty".to_owned());
+    }
+    if name.contains('\0') {
+        return Err(format!("'{}' holds a NUL character: correct the name", shortened(name)));
+    }
+    // On Unix a backslash may belong to a name; elsewhere it came from Windows.
+    let windows = name.contains('\\') && !root.join(base).join(name).exists();
+    let name = if windows { name.replace('\\', "/") } else { name.to_owned() };
+    let has_drive = name.as_bytes().get(1) == Some(&b':') && name.as_bytes()[0].is_ascii_alphabetic();
+    let relative = match Path::new(&name).strip_prefix(root) {
+        Ok(inside) => inside.to_path_buf(),
+        Err(_) if Path::new(&name).is_absolute() || name.starts_with('/') => return Err(leads_out(&name)),
+        Err(_) if has_drive && name.as_bytes().get(2) == Some(&b'/') => return Err(leads_out(&name)),
+        Err(_) => base.join(&name),
+    };
+    resolved(&relative).ok_or_else(|| leads_out(&name))
+}
+
+/// Without `.` and `..`; `None` where it climbs above its start.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    let mut parts = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => parts.push(name),
+            Component::CurDir => {}
+            Component::ParentDir if parts.pop() => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(parts)
+}
+
+fn leads_out(name: &str) -> String {
+    format!(
+        "'{}' leads out of the dataset's folder: write it relative to that folder, or name the folder of the images with --images DIR",
+        shortened(name)
+    )
+}
+
+/// A name from a file as a message shows it: escaped, and cut where it is long.
+pub(super) fn shortened(name: &str) -> String {
+    const SHOWN: usize = 120;
+    let start: String = name.chars().take(SHOWN).collect();
+    let rest = name.len() - start.len();
+    let escaped = start.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"");
+    if rest > 0 { format!("{escaped}… ({} bytes)", name.len()) } else { escaped }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_below_the_root() {
+        let root = Path::new("/data/set");
+        let check = |base: &str, name: &str, expected: &str| {
+            assert_eq!(below_root(root, Path::new(base), name), Ok(PathBuf::from(expected)), "{name}");
+        };
+        check("", "a b/#1 %20.jpg", "a b/#1 %20.jpg");
+        check("images", "./a.jpg", "images/a.jpg");
+        check("labels", "../images/a.jpg", "images/a.jpg");
+        check("", r"train\a.jpg", "train/a.jpg");
+        check("images", "/data/set/val/a.jpg", "val/a.jpg");
+        for name in
+            ["", " ", "a\0b", "../a.jpg", "x/../../a.jpg", "/etc/passwd", r"C:\a.jpg", "c:/a.jpg", r"..\..\a.jpg"]
+        {
+            assert!(below_root(root, Path::new("images/.."), name).is_err(), "{name:?}");
+        }
+        assert!(shortened(&"x".repeat(100_000)).len() < 200);
+    }
+
+    #[test]
+    fn images_are_found_in_any_case_and_below_the_first_base_that_has_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        for folder in ["images/train", "images/val"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+            std::fs::write(root.join(folder).join("a.JPG"), b"x").unwrap();
+        }
+        let mut files = ImageFiles::new(&root, ["gone", "images/val", "images/train"].map(PathBuf::from));
+        let found = |path: &str| Ok(Located::Found(path.into()));
+        assert_eq!(files.locate("a.jpg"), found("images/val/a.JPG"));
+        assert_eq!(files.locate("a"), found("images/val/a.JPG"));
+        assert_eq!(files.locate("b.jpg"), Ok(Located::Missing("images/val/b.jpg".into())));
+        assert!(files.locate("../../../b.jpg").is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_that_leave_the_root_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        for folder in ["set/in", "out"] {
+            std::fs::create_dir_all(dir.join(folder)).unwrap();
+            std::fs::write(dir.join(folder).join("a.jpg"), b"x").unwrap();
+        }
+        std::os::unix::fs::symlink(dir.join("out"), dir.join("set/link")).unwrap();
+        std::os::unix::fs::symlink(dir.join("out/a.jpg"), dir.join("set/in/out.jpg")).unwrap();
+        std::os::unix::fs::symlink(dir.join("set/in/a.jpg"), dir.join("set/in/same.jpg")).unwrap();
+        let mut files = ImageFiles::new(&dir.join("set"), [PathBuf::new()]);
+        assert!(files.locate("in/same.jpg").is_ok() && files.locate("in/a.jpg").is_ok());
+        for name in ["link/a.jpg", "in/out.jpg"] {
+            assert!(files.locate(name).unwrap_err().contains("--images"), "{name}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The annotation formats that Quarry reads, one file or folder each behind one trait, and the choice among them for a given path.
+//!
+//! A reader makes a [`Draft`](draft::Draft): the records of the annotation files with every image's path. What all formats share
+//! happens once, in `Draft::finish`: images are hashed and measured, coordinates turned upright, shapes checked.
+
+mod coco;
+mod cvat;
+mod draft;
+mod image_files;
+mod json_values;
+mod label_studio;
+mod labelme;
+mod layout;
+mod plain;
+mod text_lines;
+mod upright;
+mod voc;
+mod wider;
+mod xml;
+mod yolo;
+
+use std::path::{Path, PathBuf};
+
+use super::{DatasetError, ImportedDataset};
+use crate::domain::{Cancel, Progress};
+
+/// How annotations are to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// The folder that image names are relative to, where it is not the one that the format's layout says.
+    pub images: Option<PathBuf>,
+    /// Fail at the first bad record or unusable image instead of skipping it.
+    pub strict: bool,
+    /// Read only the split of this name.
+    pub split: Option<String>,
+    pub exif: ExifRule,
+    /// What Pascal VOC's first pixel is called: 1 in its definition, 0 in files of some tools.
+    pub voc_origin: u8,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { images: None, strict: false, split: None, exif: ExifRule::Auto, voc_origin: 1 }
+    }
+}
+
+/// Which pixels the coordinates of an image with an EXIF orientation mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExifRule {
+    /// The stored pixels where the annotation's width and height say so, otherwise the upright image.
+    #[default]
+    Auto,
+    /// The upright image, orientation applied: what a viewer shows.
+    Apply,
+    /// The pixels as they are stored, orientation ignored.
+    Ignore,
+}
+
+/// A format that Quarry reads.
+pub trait Format: Sync {
+    /// The word on the command line and in the database.
+    fn name(&self) -> &'static str;
+
+    /// Why `path` looks like this format; `None` where it does not. Reads little.
+    fn recognise(&self, path: &Path) -> Option<String>;
+
+    /// Reads the dataset at `path`. Bad records are skipped and told in the summary, or fail the import with `options.strict`.
+    fn read(
+        &self,
+        path: &Path,
+        options: &ReadOptions,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &Cancel,
+    ) -> Result<ImportedDataset, DatasetError>;
+}
+
+/// In the order in which [`recognise`] asks them: the ones with the most particular layout first, the plain folder last.
+pub const FORMATS: [&dyn Format; 9] = [
+    &plain::Fddb,
+    &wider::WiderFace,
+    &voc::Voc,
+    &cvat::Cvat,
+    &yolo::Yolo,
+    &coco::Coco,
+    &label_studio::LabelStudio,
+    &labelme::Labelme,
+    &plain::Folder,
+];
+
+/// Reads `path` in the format that [`recognise`] finds.
+pub fn read_auto(
+    path: &Path,
+    options: &ReadOptions,
+    progress: &mut dyn FnMut(Progress),
+    cancel: &Cancel,
+) -> Result<ImportedDataset, DatasetError> {
+    let (format, why) = recognise(path)?;
+    let mut dataset = format.read(path, options, progress, cancel)?;
+    dataset.summary.recognised = Some(why);
+    Ok(dataset)
+}
+
+/// The format of this name.
+pub fn format_named(name: &str) -> Option<&'static dyn Format> {
+    FORMATS.into_iter().find(|format| format.name() == name)
+}
+
+/// The format that `path` is in, and why.
+pub fn recognise(path: &Path) -> Result<(&'static dyn Format, String), DatasetError> {
+    std::fs::metadata(path).map_err(DatasetError::io("open", path))?;
+    let found = FORMATS.into_iter().find_map(|format| Some((format, format.recognise(path)?)));
+    found.ok_or_else(|| {
+        let names: Vec<&str> = FORMATS.iter().map(|format| format.name()).collect();
+        let problem = format!(
+            "it looks like none of the formats that Quarry reads ({}). Name the format instead of `auto`, and the folder or file \
+             that docs/formats.md gives for it",
+            names.join(", ")
+        );
+        DatasetError::layout(path, problem)
+    })
+}

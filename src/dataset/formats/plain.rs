@@ -1,0 +1,96 @@
+//! FDDB and plain folders of images behind the trait of all formats; their readers stand beside this folder.
+
+use std::path::Path;
+
+use super::{Format, ReadOptions};
+use crate::dataset::fddb::FOLDS_FOLDER;
+use crate::dataset::{DatasetError, ImportedDataset, is_photograph, read_fddb, read_folder};
+use crate::domain::{Cancel, Progress};
+
+/// FDDB as it ships.
+#[derive(Debug)]
+pub struct Fddb;
+
+/// A folder of images without objects, to mine from.
+#[derive(Debug)]
+pub struct Folder;
+
+impl Format for Fddb {
+    fn name(&self) -> &'static str {
+        "fddb"
+    }
+
+    fn recognise(&self, path: &Path) -> Option<String> {
+        path.join(FOLDS_FOLDER).is_dir().then(|| format!("it holds {FOLDS_FOLDER}/"))
+    }
+
+    fn read(
+        &self,
+        path: &Path,
+        options: &ReadOptions,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &Cancel,
+    ) -> Result<ImportedDataset, DatasetError> {
+        refuse_images_option(path, options, "FDDB's images lie in originalPics/")?;
+        as_asked(read_fddb(path, progress, cancel)?, options)
+    }
+}
+
+impl Format for Folder {
+    fn name(&self) -> &'static str {
+        "folder"
+    }
+
+    fn recognise(&self, path: &Path) -> Option<String> {
+        let has_image = path.is_dir() && has_image_below(path, 3);
+        has_image.then(|| "a folder with images and no annotations that Quarry knows".to_owned())
+    }
+
+    fn read(
+        &self,
+        path: &Path,
+        options: &ReadOptions,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &Cancel,
+    ) -> Result<ImportedDataset, DatasetError> {
+        refuse_images_option(path, options, "the folder itself holds the images")?;
+        as_asked(read_folder(path, progress, cancel)?, options)
+    }
+}
+
+fn has_image_below(folder: &Path, depth: usize) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    let mut folders = Vec::new();
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.is_dir() {
+            folders.push(path);
+        } else if is_photograph(&path) {
+            return true;
+        }
+    }
+    depth > 0 && folders.iter().any(|folder| has_image_below(folder, depth - 1))
+}
+
+fn refuse_images_option(path: &Path, options: &ReadOptions, why: &str) -> Result<(), DatasetError> {
+    match options.images {
+        Some(_) => Err(DatasetError::layout(path, format!("{why}: leave --images out"))),
+        None => Ok(()),
+    }
+}
+
+/// Strictness and split for readers that know neither.
+fn as_asked(dataset: ImportedDataset, options: &ReadOptions) -> Result<ImportedDataset, DatasetError> {
+    let summary = &dataset.summary;
+    let unusable = summary.unreadable.first().map(|(name, why)| format!("{name}: {why}"));
+    let unusable = unusable.or_else(|| summary.missing.first().map(|name| format!("the image {name} is not there")));
+    if let (true, Some(problem)) = (options.strict, unusable) {
+        return Err(DatasetError::layout(
+            &dataset.root,
+            format!("{problem}. Correct it, or import without --strict to leave it out"),
+        ));
+    }
+    match &options.split {
+        None => Ok(dataset),
+        Some(wanted) => dataset.only_split(wanted),
+    }
+}

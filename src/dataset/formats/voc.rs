@@ -1,0 +1,375 @@
+//! Pascal VOC's XML, one file an image (<http://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf>). Corners are pixel indices,
+//! both inclusive, counted from 1; `ImageSets/Main/*.txt` are the splits.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::draft::{Draft, DraftImage, DraftObject, Place, bad_record};
+use super::image_files::{ImageFiles, Located, shortened};
+use super::layout::{absolute, files_in, folders_in, images_below, root_of};
+use super::text_lines::{numbered, text_of};
+use super::xml::{XmlEvent, XmlReader};
+use super::{Format, ReadOptions};
+use crate::dataset::{BadRecord, DatasetError, ImportedDataset};
+use crate::domain::{Cancel, Progress, Shape};
+use crate::geometry::BoundingBox;
+
+/// Pascal VOC.
+#[derive(Debug)]
+pub struct Voc;
+
+const ANNOTATIONS: &str = "Annotations";
+
+impl Format for Voc {
+    fn name(&self) -> &'static str {
+        "voc"
+    }
+
+    fn recognise(&self, path: &Path) -> Option<String> {
+        if path.is_file() {
+            return is_voc_file(path).then(|| "an XML file with <annotation>".to_owned());
+        }
+        let file = annotation_folders(path)
+            .ok()?
+            .iter()
+            .find_map(|folder| files_in(folder, &["xml"]).ok()?.into_iter().take(3).find(|file| is_voc_file(file)))?;
+        Some(format!("{} holds an <annotation>", file.strip_prefix(path).unwrap_or(&file).display()))
+    }
+
+    fn read(
+        &self,
+        path: &Path,
+        options: &ReadOptions,
+        progress: &mut dyn FnMut(Progress),
+        cancel: &Cancel,
+    ) -> Result<ImportedDataset, DatasetError> {
+        let path = absolute(path)?;
+        let mut draft = Draft::new(root_of(&path, options, &[ANNOTATIONS])?, options);
+        let folders = if path.is_file() { Vec::new() } else { annotation_folders(&path)? };
+        let mut files = if path.is_file() { vec![path.clone()] } else { Vec::new() };
+        for folder in &folders {
+            files.extend(xml_below(folder)?);
+        }
+        if files.is_empty() {
+            let problem = format!("no XML file in it or in {ANNOTATIONS}/: name the folder that holds {ANNOTATIONS}/");
+            return Err(DatasetError::layout(&path, problem));
+        }
+        read_files(&mut draft, &files, options.voc_origin, progress, cancel)?;
+        let mut known = Vec::new();
+        for folder in folders.iter().filter(|folder| folder.ends_with(ANNOTATIONS)) {
+            known.extend(read_splits(&mut draft, folder, options)?);
+        }
+        draft.keep_split(options, known)?;
+        tell_unannotated(&mut draft)?;
+        draft.finish("voc", options, progress, cancel)
+    }
+}
+
+fn is_voc_file(file: &Path) -> bool {
+    let is_xml = file.extension().is_some_and(|e| e.eq_ignore_ascii_case("xml"));
+    is_xml
+        && super::json_values::head_of(file).is_some_and(|head| String::from_utf8_lossy(&head).contains("<annotation>"))
+}
+
+/// `Annotations/` of the folder or of the folders in it (`VOCdevkit/VOC2012`), or the folder itself.
+fn annotation_folders(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let own = path.join(ANNOTATIONS);
+    if own.is_dir() {
+        return Ok(vec![own]);
+    }
+    let below: Vec<PathBuf> =
+        folders_in(path)?.into_iter().map(|folder| folder.join(ANNOTATIONS)).filter(|folder| folder.is_dir()).collect();
+    Ok(if below.is_empty() { vec![path.to_path_buf()] } else { below })
+}
+
+fn xml_below(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let mut found = files_in(folder, &["xml"])?;
+    for below in folders_in(folder)? {
+        found.extend(xml_below(&below)?);
+    }
+    Ok(found)
+}
+
+/// One file: the image that it names, and its objects with class names that are no indices yet.
+#[derive(Debug, Default)]
+struct Annotated {
+    filename: Option<String>,
+    declared: Option<(u32, u32)>,
+    objects: Vec<(String, DraftObject)>,
+    bad: Vec<BadRecord>,
+    /// The file is no XML: nothing of it is used.
+    is_unusable: bool,
+}
+
+fn read_files(
+    draft: &mut Draft,
+    files: &[PathBuf],
+    origin: u8,
+    progress: &mut dyn FnMut(Progress),
+    cancel: &Cancel,
+) -> Result<(), DatasetError> {
+    const BATCH: usize = 1024;
+    let mut finders: HashMap<PathBuf, ImageFiles> = HashMap::new();
+    for (k, batch) in files.chunks(BATCH).enumerate() {
+        if cancel.is_cancelled() {
+            return Err(DatasetError::Cancelled);
+        }
+        let read: Vec<Annotated> = batch.par_iter().map(|file| read_file(file, origin)).collect();
+        for (file, annotated) in batch.iter().zip(read) {
+            add(draft, &mut finders, file, annotated)?;
+        }
+        progress(Progress {
+            what: "Reading annotations".into(),
+            done: (k * BATCH + batch.len()) as u64,
+            total: files.len() as u64,
+        });
+    }
+    Ok(())
+}
+
+fn add(
+    draft: &mut Draft,
+    finders: &mut HashMap<PathBuf, ImageFiles>,
+    file: &Path,
+    annotated: Annotated,
+) -> Result<(), DatasetError> {
+    draft.problems.add_all(annotated.bad)?;
+    if annotated.is_unusable {
+        return Ok(());
+    }
+    let folder = file.parent().unwrap_or(file);
+    let root = draft.root.clone();
+    let finder = finders.entry(folder.to_path_buf()).or_insert_with(|| ImageFiles::new(&root, bases(&root, folder)));
+    let stem = file.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
+    let name = annotated.filename.unwrap_or_else(|| stem.clone());
+    // Tools that rename images often leave <filename> as it was.
+    let located = match finder.locate(&name) {
+        Ok(Located::Missing(path)) => match finder.locate(&stem) {
+            Ok(Located::Found(path)) => Ok(Located::Found(path)),
+            _ => Ok(Located::Missing(path)),
+        },
+        other => other,
+    };
+    let index = draft.file(file);
+    if let Some(path) = draft.found(located, index, Place::File)? {
+        let objects = annotated
+            .objects
+            .into_iter()
+            .map(|(class, object)| DraftObject { class: draft.classes.id(&class), ..object });
+        let objects = objects.collect();
+        draft.images.push(DraftImage { path, split: None, declared: annotated.declared, file: index, objects });
+    }
+    Ok(())
+}
+
+/// The folders that `<filename>` may be relative to, for the annotations in `folder`.
+fn bases(root: &Path, folder: &Path) -> Vec<PathBuf> {
+    let relative = folder.strip_prefix(root).unwrap_or(Path::new(""));
+    let above: PathBuf = relative.iter().take_while(|part| *part != ANNOTATIONS).collect();
+    let below: PathBuf = relative.iter().skip_while(|part| *part != ANNOTATIONS).skip(1).collect();
+    let images = |name: &str| above.join(name).join(&below);
+    vec![
+        images("JPEGImages"),
+        images("images"),
+        above.join("JPEGImages"),
+        above.join("images"),
+        relative.to_path_buf(),
+        above,
+        PathBuf::new(),
+    ]
+}
+
+fn read_file(file: &Path, origin: u8) -> Annotated {
+    let mut annotated = Annotated::default();
+    let result = XmlReader::open(file).and_then(|mut xml| read_annotation(file, &mut xml, origin, &mut annotated));
+    if let Err(error) = result {
+        annotated.is_unusable = true;
+        annotated.bad.push(match error {
+            DatasetError::Line { line, problem, .. } => bad_record(file, Place::Line(line as u32), problem),
+            other => bad_record(file, Place::File, other.to_string()),
+        });
+    }
+    annotated
+}
+
+fn read_annotation(file: &Path, xml: &mut XmlReader, origin: u8, out: &mut Annotated) -> Result<(), DatasetError> {
+    let root = Element::read(xml)?;
+    if root.name != "annotation" {
+        let problem = format!("expected <annotation>, found <{}>: this is no Pascal VOC file", shortened(&root.name));
+        return Err(xml.error(root.line, problem));
+    }
+    out.filename = root.child("filename").map(|name| name.text.trim().to_owned()).filter(|name| !name.is_empty());
+    let size = |name: &str| root.child("size")?.child(name)?.text.trim().parse::<f64>().ok();
+    // Some tools write 0 x 0 where they did not look.
+    out.declared =
+        size("width").zip(size("height")).map(|(w, h)| (w as u32, h as u32)).filter(|&(w, h)| w > 0 && h > 0);
+    for object in root.children.iter().filter(|child| child.name == "object") {
+        match read_object(object, origin) {
+            Ok(read) => out.objects.push(read),
+            Err((line, problem)) => out.bad.push(bad_record(file, Place::Line(line), problem)),
+        }
+    }
+    Ok(())
+}
+
+fn read_object(object: &Element, origin: u8) -> Result<(String, DraftObject), (u32, String)> {
+    let wrong = |element: &Element, problem: String| (element.line, problem);
+    let class = object.child("name").map(|name| name.text.trim()).filter(|name| !name.is_empty());
+    let class = class.ok_or_else(|| wrong(object, "the object has no <name>".to_owned()))?;
+    let corners =
+        object.child("bndbox").ok_or_else(|| wrong(object, format!("'{}' has no <bndbox>", shortened(class))))?;
+    let number = |name: &str| -> Result<f64, (u32, String)> {
+        let element = corners.child(name).ok_or_else(|| wrong(corners, format!("<bndbox> has no <{name}>")))?;
+        let number = element.text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
+        number.ok_or_else(|| {
+            wrong(element, format!("{name} is '{}', not a finite number", shortened(element.text.trim())))
+        })
+    };
+    let (x1, y1, x2, y2) = (number("xmin")?, number("ymin")?, number("xmax")?, number("ymax")?);
+    if x2 < x1 || y2 < y1 {
+        return Err(wrong(
+            corners,
+            format!("the corners {x1}, {y1} and {x2}, {y2} are not left upper and right lower"),
+        ));
+    }
+    let origin = f64::from(origin);
+    // Both corners are pixels of the object: its right edge is one further.
+    let bbox = BoundingBox::new(x1 - origin, y1 - origin, x2 - origin + 1.0, y2 - origin + 1.0);
+    let difficult = object.child("difficult").map_or("0", |flag| flag.text.trim());
+    let ignored = difficult == "1" || difficult.eq_ignore_ascii_case("true");
+    let place = Place::Line(object.line);
+    Ok((class.to_owned(), DraftObject { class: 0, shape: Shape::Rectangle(bbox), ignored, place }))
+}
+
+/// A small XML tree.
+#[derive(Debug, Default)]
+struct Element {
+    name: String,
+    line: u32,
+    text: String,
+    children: Vec<Element>,
+}
+
+impl Element {
+    const DEEPEST: usize = 32;
+
+    /// The file's one element.
+    fn read(xml: &mut XmlReader) -> Result<Self, DatasetError> {
+        let mut open: Vec<Self> = Vec::new();
+        loop {
+            let line = xml.line();
+            let closed = match xml.next()? {
+                XmlEvent::Open { element, is_empty } => {
+                    let element = Self { name: element.name, line: element.line, ..Self::default() };
+                    if open.len() >= Self::DEEPEST {
+                        return Err(xml.error(element.line, "the elements are nested too deeply"));
+                    }
+                    if is_empty {
+                        element
+                    } else {
+                        open.push(element);
+                        continue;
+                    }
+                }
+                XmlEvent::Close => match open.pop() {
+                    Some(element) => element,
+                    None => return Err(xml.error(line, "an element is closed that was not opened")),
+                },
+                XmlEvent::Text(text) => {
+                    if let Some(element) = open.last_mut() {
+                        element.text.push_str(&text);
+                    }
+                    continue;
+                }
+                XmlEvent::End => {
+                    let problem = match open.last() {
+                        Some(element) => format!("the file ends before </{}>: copy it again", element.name),
+                        None => "the file holds no element".to_owned(),
+                    };
+                    return Err(xml.error(line, problem));
+                }
+            };
+            match open.last_mut() {
+                Some(parent) => parent.children.push(closed),
+                None => return Ok(closed),
+            }
+        }
+    }
+
+    fn child(&self, name: &str) -> Option<&Self> {
+        self.children.iter().find(|child| child.name == name)
+    }
+}
+
+/// Reads `ImageSets/Main/*.txt` beside `folder` and gives the images their splits. Returns the names of the splits.
+fn read_splits(draft: &mut Draft, folder: &Path, options: &ReadOptions) -> Result<Vec<String>, DatasetError> {
+    let sets = folder.with_file_name("ImageSets").join("Main");
+    if !sets.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut files = files_in(&sets, &["txt"])?;
+    let rank = |file: &PathBuf| match file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).as_deref() {
+        Some("train") => 0,
+        Some("val") => 1,
+        Some("test") => 2,
+        Some("trainval") => 4,
+        _ => 3,
+    };
+    files.sort_by_key(|file| (rank(file), file.clone()));
+    let mut by_stem: HashMap<String, usize> = HashMap::new();
+    for (k, image) in draft.images.iter().enumerate() {
+        let annotation = &draft.files[image.file as usize];
+        if let Some(stem) = annotation.strip_prefix(folder).ok().map(|path| path.with_extension("")) {
+            by_stem.insert(super::draft::name_of(&stem), k);
+        }
+    }
+    let mut known = Vec::new();
+    for file in files {
+        let text = text_of(&file)?;
+        if is_class_list(&text) {
+            continue;
+        }
+        let split = file.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
+        for (line, name) in numbered(&text) {
+            match by_stem.get(&name.replace('\\', "/")) {
+                Some(&k) => drop(draft.images[k].split.get_or_insert_with(|| split.clone())),
+                // Its image may be what is missing, which is told already.
+                None if folder.join(format!("{name}.xml")).is_file() => {}
+                None if options.split.as_ref().is_none_or(|wanted| *wanted == split) => {
+                    let problem = format!("'{}' has no XML file in {ANNOTATIONS}/", shortened(name));
+                    draft.problems.report(&file, Place::Line(line as u32), problem)?;
+                }
+                None => {}
+            }
+        }
+        known.push(split);
+    }
+    Ok(known)
+}
+
+/// `car_train.txt` says for each image whether it holds a car: -1, 0 or 1 in a second column.
+fn is_class_list(text: &str) -> bool {
+    let mut lines = numbered(text).peekable();
+    lines.peek().is_some()
+        && lines.all(|(_, line)| {
+            line.rsplit_once(char::is_whitespace).is_some_and(|(_, last)| ["-1", "0", "1"].contains(&last))
+        })
+}
+
+/// Images beside the annotated ones that no XML file names.
+fn tell_unannotated(draft: &mut Draft) -> Result<(), DatasetError> {
+    let images = draft.root.join("JPEGImages");
+    if images.is_dir() && draft.images.iter().all(|image| image.path.starts_with("JPEGImages")) {
+        let there = images_below(&draft.root, Path::new("JPEGImages"))?.len();
+        let used = draft.images.len();
+        if there > used {
+            draft.warnings.push(format!(
+                "{} images in JPEGImages/ have no annotation that is read, and were left out.",
+                there - used
+            ));
+        }
+    }
+    Ok(())
+}

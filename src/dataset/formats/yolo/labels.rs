@@ -1,0 +1,117 @@
+//! YOLO's label files: one line an object, its class and its box or polygon in fractions of the image.
+
+use std::path::Path;
+
+use crate::dataset::formats::draft::{DraftObject, Place, bad_record};
+use crate::dataset::formats::text_lines::{numbered, numbers};
+use crate::dataset::{BadRecord, DatasetError};
+use crate::domain::{InputError, Shape, limits, read_text};
+use crate::geometry::BoundingBox;
+
+/// How far a coordinate may lie outside 0 to 1 by rounding.
+const TOLERANCE: f64 = 0.01;
+
+/// What the lines of all label files have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LabelForm {
+    /// Key points follow the box.
+    pub has_keypoints: bool,
+    /// Class indices are below this.
+    pub classes: u32,
+}
+
+/// The objects of a label file, their class as the index that the file has, and its bad lines. `None` where there is no such file.
+pub(super) fn read(path: &Path, form: LabelForm) -> Result<Option<(Vec<DraftObject>, Vec<BadRecord>)>, DatasetError> {
+    let text = match read_text(path, limits::TEXT) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(InputError::NotUtf8 { line, .. }) => {
+            let problem = "the text is not UTF-8. Save the file as UTF-8".to_owned();
+            return Ok(Some((Vec::new(), vec![bad_record(path, Place::Line(line as u32), problem)])));
+        }
+        other => other?,
+    };
+    let (mut objects, mut bad) = (Vec::new(), Vec::new());
+    for (line, text) in numbered(&text) {
+        let place = Place::Line(line as u32);
+        match object(text, form) {
+            Ok((class, bbox)) => {
+                objects.push(DraftObject { class, shape: Shape::Rectangle(bbox), ignored: false, place });
+            }
+            Err(problem) => bad.push(bad_record(path, place, problem)),
+        }
+    }
+    Ok(Some((objects, bad)))
+}
+
+fn object(text: &str, form: LabelForm) -> Result<(u32, BoundingBox), String> {
+    let values = numbers(text).map_err(|word| {
+        format!("'{}' is not a finite number", crate::dataset::formats::image_files::shortened(word))
+    })?;
+    let (&class, coordinates) = values.split_first().ok_or("the line is empty")?;
+    let polygon = coordinates.len() >= 6 && coordinates.len().is_multiple_of(2);
+    if coordinates.len() != 4 && !(polygon || form.has_keypoints && coordinates.len() > 4) {
+        return Err(format!(
+            "expected `class x y width height`, or a class and the corners of a polygon, found {} numbers",
+            values.len()
+        ));
+    }
+    if class.fract() != 0.0 || class < 0.0 {
+        return Err(format!("class {class} is not an index such as 0, 1, 2"));
+    }
+    if class >= f64::from(form.classes) {
+        return Err(format!("class {class} has no name: names has the classes 0 to {}", i64::from(form.classes) - 1));
+    }
+    let is_box = coordinates.len() == 4 || form.has_keypoints;
+    let used = if is_box { &coordinates[..4] } else { coordinates };
+    if let Some(outside) = used.iter().find(|&&v| !(-TOLERANCE..=1.0 + TOLERANCE).contains(&v)) {
+        return Err(format!(
+            "{outside} is not between 0 and 1: coordinates are fractions of the image's width and height, not pixels"
+        ));
+    }
+    let bbox = if is_box { box_of(used)? } else { box_of_polygon(used) };
+    Ok((class as u32, bbox))
+}
+
+fn box_of(values: &[f64]) -> Result<BoundingBox, String> {
+    let (x, y, w, h) = (values[0], values[1], values[2], values[3]);
+    if w <= 0.0 || h <= 0.0 {
+        return Err(format!("the box is {w} wide and {h} high; both must be above 0"));
+    }
+    Ok(BoundingBox::new(x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0))
+}
+
+fn box_of_polygon(values: &[f64]) -> BoundingBox {
+    let of = |offset: usize| values.iter().skip(offset).step_by(2).copied();
+    let (least, most) = (|o| of(o).fold(f64::MAX, f64::min), |o| of(o).fold(f64::MIN, f64::max));
+    BoundingBox::new(least(0), least(1), most(0), most(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_boxes_or_polygons_in_fractions() {
+        let check = |text: &str, has_keypoints: bool, expected: Result<(u32, [f64; 4]), &str>| {
+            let found = object(text, LabelForm { has_keypoints, classes: 3 });
+            match (found, expected) {
+                (Ok((class, b)), Ok(expected)) => assert_eq!((class, [b.x1, b.y1, b.x2, b.y2]), expected, "{text}"),
+                (Err(problem), Err(words)) => assert!(problem.contains(words), "{text}: {problem}"),
+                (found, _) => panic!("{text}: {found:?}"),
+            }
+        };
+        check("0 0.5 0.5 0.5 0.25", false, Ok((0, [0.25, 0.375, 0.75, 0.625])));
+        check("2.0 0.5 0.5 1 1", false, Ok((2, [0.0, 0.0, 1.0, 1.0])));
+        check("1 0.25 0.5 0.75 0.5 0.5 0.125", false, Ok((1, [0.25, 0.125, 0.75, 0.5])));
+        check("1 0.5 0.5 0.5 0.25 9 9 2 9 9 2", true, Ok((1, [0.25, 0.375, 0.75, 0.625])));
+        check("0 0.5 0.5 0.5", false, Err("found 4 numbers"));
+        check("0 0.5 0.5 0.5 0.5 0.9", false, Err("found 6 numbers"));
+        check("3 0.5 0.5 0.5 0.5", false, Err("class 3 has no name"));
+        check("-1 0.5 0.5 0.5 0.5", false, Err("class -1"));
+        check("0.5 0.5 0.5 0.5 0.5", false, Err("class 0.5"));
+        check("0 120 80 40 30", false, Err("120 is not between 0 and 1"));
+        check("0 0.5 0.5 0 0.5", false, Err("0 wide"));
+        check("0 0.5 nan 0.5 0.5", false, Err("'nan' is not a finite number"));
+        check("car 0.5 0.5 0.5 0.5", false, Err("'car'"));
+    }
+}

@@ -1,0 +1,6 @@
+//! The annotation formats from outside: good datasets, their variants, bad records, and what is written reads back the same.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod readers;
+mod support;
