@@ -222,6 +222,32 @@ fn a_roc_file_of_others_is_kept_in_the_project() {
 }
 
 #[test]
+fn import_auto_says_which_format_it_sees_and_strict_refuses_bad_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let (project, data) = (dir.path().join("p"), dir.path().join("set"));
+    let (p, d) = (project.to_str().unwrap(), data.to_str().unwrap());
+    std::fs::create_dir_all(data.join("images")).unwrap();
+    image::RgbImage::new(40, 40).save(data.join("images/a.png")).unwrap();
+    let coco = r#"{"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 5, "name": "car"}],
+        "annotations": [{"image_id": 1, "category_id": 5, "bbox": [1, 2, 3, 4]}, {"image_id": 1, "category_id": 6, "bbox": [1, 2, 3, 4]}]}"#;
+    std::fs::write(data.join("instances_train.json"), coco).unwrap();
+    quarry(&["new", p]).success();
+    let import = ["import", "auto", d, "--project", p];
+    let found = json(&[&import[..], &["--json", "--dry-run"]].concat());
+    assert_eq!((found["format"].as_str(), found["objects"].as_u64()), (Some("coco"), Some(1)), "{found}");
+    assert!(found["recognised"].as_str().unwrap().contains("instances_train.json"), "{found}");
+    assert_eq!((&found["classes"]["car"], &found["splits"]["train"]), (&1.into(), &1.into()), "{found}");
+    assert!(found["bad_records"][0]["problem"].as_str().unwrap().contains("annotations[1]: category_id 6"), "{found}");
+    let refused = quarry(&[&import[..], &["--strict"]].concat()).code(1);
+    assert!(stderr(&refused).contains("instances_train.json: annotations[1]"), "{}", stderr(&refused));
+    let shown = quarry(&import).success();
+    let shown = String::from_utf8_lossy(&shown.get_output().stdout).into_owned();
+    for words in ["Imported 1 images, 1 objects", "Read as coco", "Classes: car: 1", "1 bad records, skipped:"] {
+        assert!(shown.contains(words), "no {words:?} in {shown}");
+    }
+}
+
+#[test]
 fn ground_truth_is_exported_with_its_sources() {
     let dir = tempfile::tempdir().unwrap();
     let (project, data, out) = (dir.path().join("p"), dir.path().join("fddb"), dir.path().join("faces.txt"));

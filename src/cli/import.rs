@@ -6,20 +6,21 @@ use clap::builder::PossibleValuesParser;
 
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
+use crate::dataset::formats::{ExifRule, ReadOptions};
 use crate::evaluation::roc_file::ColumnOrder;
 use crate::workflow::Project;
-use crate::workflow::import::{ImportFormat, ImportReport, import};
+use crate::workflow::import::{ImportFormat, ImportReport, import_with};
 use crate::workflow::roc_import::{RocImportError, import_roc, read_roc};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  quarry import fddb FDDB --project faces\n  quarry import folder scenes --project faces --dry-run\n  quarry import roc MTCNN_DiscROC.txt --project faces"
+    after_help = "Examples:\n  quarry import auto DATASET --project objects --dry-run\n  quarry import coco annotations/instances_val2017.json --images val2017 --project objects\n  quarry import yolo data.yaml --split train --project objects\n  quarry import fddb FDDB --project faces\n  quarry import folder scenes --project faces --dry-run\n  quarry import roc MTCNN_DiscROC.txt --project faces"
 )]
 pub struct ImportArgs {
-    /// How the dataset is laid out; `folder` is a folder of photographs without faces, `roc` a ROC file of others
+    /// The dataset's format; `auto` finds it out, `folder` is a folder of images without objects, `roc` a ROC file
     #[arg(value_parser = PossibleValuesParser::new(ImportFormat::ALL.map(ImportFormat::as_str).into_iter().chain([ROC])))]
     format: String,
-    /// The dataset's folder, or the ROC file (`*DiscROC.txt`, `*ContROC.txt`); it is only read
+    /// The dataset's folder or annotation file, or the ROC file (`*DiscROC.txt`, `*ContROC.txt`); it is only read
     path: PathBuf,
     /// The columns of a ROC file where they cannot be told apart
     #[arg(long, value_enum)]
@@ -27,6 +28,44 @@ pub struct ImportArgs {
     /// Read and check everything, write nothing
     #[arg(long)]
     dry_run: bool,
+    /// The folder that image names are relative to, where the images do not lie where the format has them
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    /// Fail at the first bad record or missing image instead of skipping it
+    #[arg(long)]
+    strict: bool,
+    /// Import only this split, e.g. train, val, or fold 3 of FDDB
+    #[arg(long, value_name = "NAME")]
+    split: Option<String>,
+    /// Which pixels the coordinates of images with an EXIF orientation mean
+    #[arg(long, value_enum, default_value_t)]
+    exif: Exif,
+    /// What Pascal VOC's first pixel is called
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
+    origin: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum Exif {
+    /// The stored pixels where the annotation's width and height say so, otherwise the upright image
+    #[default]
+    Auto,
+    /// The upright image, orientation applied
+    Apply,
+    /// The pixels as stored, orientation ignored
+    Ignore,
+}
+
+impl ImportArgs {
+    fn read_options(&self) -> ReadOptions {
+        let exif = match self.exif {
+            Exif::Auto => ExifRule::Auto,
+            Exif::Apply => ExifRule::Apply,
+            Exif::Ignore => ExifRule::Ignore,
+        };
+        let (images, split) = (self.images.clone(), self.split.clone());
+        ReadOptions { images, strict: self.strict, split, exif, voc_origin: self.origin }
+    }
 }
 
 /// Not a dataset: a curve to show behind one's own.
@@ -56,9 +95,12 @@ pub fn run(args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
     let format = format.ok_or_else(|| anyhow::anyhow!("unknown format {}", args.format))?;
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
-    let report = import(&project, format, &args.path, args.dry_run, &mut |e| console.show(e), &cancel)?;
+    let report = {
+        let options = args.read_options();
+        import_with(&project, format, &args.path, &options, args.dry_run, &mut |e| console.show(e), &cancel)?
+    };
     drop(console);
-    context.print_done(&report, || text(&report, args.dry_run))
+    context.print(&report, || text(&report, args.dry_run))
 }
 
 fn roc(project: &Project, args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
@@ -71,7 +113,7 @@ fn roc(project: &Project, args: &ImportArgs, context: &Context) -> anyhow::Resul
         RocImportError::Failed(error) => error.into(),
     })?;
     let verb = if args.dry_run { "Would import" } else { "Imported" };
-    context.print_done(&imported, || format!("{verb} {}\n{}", imported.name, imported.notes))
+    context.print(&imported, || format!("{verb} {}\n{}", imported.name, imported.notes))
 }
 
 fn text(report: &ImportReport, dry_run: bool) -> String {

@@ -3,10 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::detector::SamplerKind;
-use crate::domain::{HardNegativeSource, RoundInit, limits, parse_folds, read_text};
+use crate::domain::{HardNegativeSource, RoundInit, parse_folds};
 use crate::training::{ConfigError, LARGEST_WHOLE, PRESETS, RoundConfig, names_setting};
 
 #[derive(Debug, clap::Args)]
@@ -167,7 +168,7 @@ impl RoundOptions {
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {
-    Ok(read_text(file, limits::SETTINGS)?)
+    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
 }
 
 /// `config` with one setting changed. Words need no quotes.

@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::printable::printable_path;
-
 /// Largest sizes of input files in bytes. Each is far above what real files have.
 pub mod limits {
     const MIB: u64 = 1 << 20;
@@ -27,16 +25,13 @@ pub mod limits {
 /// Why an input file was not read. Every message names the file.
 #[derive(Debug, Error)]
 pub enum InputError {
-    #[error("{}: {what}. {hint}", printable_path(path))]
+    #[error("{}: {what}. {hint}", path.display())]
     NotAFile { path: PathBuf, what: &'static str, hint: &'static str },
-    #[error(
-        "{}: the file has {size} bytes; Quarry reads up to {limit} here. Check that it is the right file.",
-        printable_path(path)
-    )]
+    #[error("{}: the file has {size} bytes; Quarry reads up to {limit} here. Check that it is the right file.", path.display())]
     TooLarge { path: PathBuf, size: u64, limit: u64 },
-    #[error("{}:{line}: the text is not UTF-8. Save the file as UTF-8.", printable_path(path))]
+    #[error("{}:{line}: the text is not UTF-8. Save the file as UTF-8.", path.display())]
     NotUtf8 { path: PathBuf, line: usize },
-    #[error("{}: {source}", printable_path(path))]
+    #[error("{}: {source}", path.display())]
     Io { path: PathBuf, source: io::Error },
 }
 
@@ -49,22 +44,6 @@ impl InputError {
             Self::NotUtf8 { .. } => io::ErrorKind::InvalidData,
             Self::Io { source, .. } => source.kind(),
         }
-    }
-}
-
-/// Without the path, for errors that name it themselves.
-impl From<InputError> for io::Error {
-    fn from(error: InputError) -> Self {
-        let kind = error.kind();
-        let what = match error {
-            InputError::Io { source, .. } => return source,
-            InputError::NotAFile { what, .. } => what.to_owned(),
-            InputError::TooLarge { size, limit, .. } => {
-                format!("the file has {size} bytes, and Quarry reads up to {limit} here")
-            }
-            InputError::NotUtf8 { line, .. } => format!("line {line} is not UTF-8 text"),
-        };
-        Self::new(kind, what)
     }
 }
 
@@ -105,21 +84,19 @@ pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
     if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
-/// The text of a regular file of at most `limit` bytes, without a byte order mark.
+/// The text of a regular file of at most `limit` bytes, without a byte order mark. UTF-16 is told apart and refused with its name.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, InputError> {
     let bytes = read_bytes(path, limit)?;
-    let mut text = String::from_utf8(bytes).map_err(|error| {
+    let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = 1 + error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count();
         InputError::NotUtf8 { path: path.to_owned(), line }
     })?;
-    if text.starts_with(BYTE_ORDER_MARK) {
-        text.drain(..BYTE_ORDER_MARK.len_utf8());
-    }
-    Ok(text)
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
 }
-
-const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Text without the byte order mark that some editors write first.
 pub fn without_bom(bytes: &[u8]) -> &[u8] {

@@ -6,25 +6,54 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::{Observer, Project, WorkEvent, WorkflowError};
-use crate::dataset::{self, ImportSummary, ImportedDataset, ImportedObject};
+use crate::dataset::formats::{self, ReadOptions};
+use crate::dataset::{ImportSummary, ImportedDataset, ImportedObject};
 use crate::domain::{Annotation, AnnotationSource, Cancel, Progress};
 use crate::store::{ImportCounts, NewDataset, NewImage};
 
 /// The formats that can be imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportFormat {
+    /// Whichever the path looks like.
+    Auto,
+    Coco,
+    Voc,
+    Yolo,
+    Wider,
+    Cvat,
     /// FDDB as it ships: `FDDB-folds/*.txt` and `originalPics/`.
     Fddb,
-    /// A folder of photographs without faces, to mine from.
+    LabelStudio,
+    Labelme,
+    /// A folder of images without objects, to mine from.
     Folder,
 }
 
 impl ImportFormat {
-    pub const ALL: [Self; 2] = [Self::Fddb, Self::Folder];
+    pub const ALL: [Self; 10] = [
+        Self::Auto,
+        Self::Coco,
+        Self::Voc,
+        Self::Yolo,
+        Self::Wider,
+        Self::Cvat,
+        Self::Fddb,
+        Self::LabelStudio,
+        Self::Labelme,
+        Self::Folder,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
+            Self::Coco => "coco",
+            Self::Voc => "voc",
+            Self::Yolo => "yolo",
+            Self::Wider => "wider",
+            Self::Cvat => "cvat",
             Self::Fddb => "fddb",
+            Self::LabelStudio => "label-studio",
+            Self::Labelme => "labelme",
             Self::Folder => "folder",
         }
     }
@@ -77,17 +106,36 @@ pub fn import(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<ImportReport, WorkflowError> {
+    import_with(project, format, path, &ReadOptions::default(), dry_run, observer, cancel)
+}
+
+/// [`import`], with how the annotations are to be read.
+pub fn import_with(
+    project: &Project,
+    format: ImportFormat,
+    path: &Path,
+    options: &ReadOptions,
+    dry_run: bool,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<ImportReport, WorkflowError> {
     let mut progress = |p: Progress| observer(WorkEvent::Progress(p));
-    let imported = match format {
-        ImportFormat::Fddb => dataset::read_fddb(path, &mut progress, cancel)?,
-        ImportFormat::Folder => dataset::read_folder(path, &mut progress, cancel)?,
+    let imported = match formats::format_named(format.as_str()) {
+        Some(named) => named.read(path, options, &mut progress, cancel)?,
+        None => formats::read_auto(path, options, &mut progress, cancel)?,
     };
     let rows = new_dataset(&imported);
-    let unread = unread(&imported.summary);
+    let mut unread = unread(&imported.summary);
+    let unread_now = unread.len();
     let mut store = project.open_store()?;
-    let is_update = store.preview_import(&rows, &unread)?.dataset.is_some();
+    let known = store.preview_import(&rows, &unread)?.dataset;
+    let is_update = known.is_some();
+    if let (Some(dataset), Some(_)) = (known, &options.split) {
+        // The images of the other splits are not gone: they were not asked for.
+        unread.extend(store.images()?.into_iter().filter(|image| image.dataset == dataset).map(|image| image.name));
+    }
     let counts = if dry_run { store.preview_import(&rows, &unread)? } else { store.import_dataset(&rows, &unread)? };
-    Ok(ImportReport::new(imported.summary, is_update, unread.len(), counts))
+    Ok(ImportReport::new(imported.summary, is_update, unread_now, counts))
 }
 
 /// Names that are in the dataset but could not be read; of folders too.
