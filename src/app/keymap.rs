@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::action::{Action, Scope};
+use crate::domain::{limits, read_text};
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeymapError {
@@ -38,7 +39,7 @@ impl Default for Keymap {
 impl Keymap {
     /// The defaults with the changes of `keys.toml`; the defaults alone when `file` does not exist.
     pub fn load(file: &Path) -> Result<Self, KeymapError> {
-        match std::fs::read_to_string(file) {
+        match read_text(file, limits::SETTINGS) {
             Ok(text) => Self::parse(&text, file),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(KeymapError::Syntax { file: file.to_owned(), message: error.to_string() }),

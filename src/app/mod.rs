@@ -45,7 +45,7 @@ use views::review::crop_key;
 use views::start::StartModel;
 use views::train::TrainModel;
 
-use crate::domain::CandidateId;
+use crate::domain::{CandidateId, printable_message};
 use crate::jobs::{JobBoard, Waker};
 use crate::workflow::WorkEvent;
 
@@ -146,13 +146,13 @@ impl QuarryApp {
     }
 
     fn say_error(&mut self, text: impl Into<String>) {
-        let text = text.into();
+        let text = printable_message(&text.into()).into_owned();
         tracing::error!("{text}");
         self.toast(text, "!", theme::ERROR, 12);
     }
 
     fn say(&mut self, text: impl Into<String>) {
-        self.toast(text.into(), "i", theme::ACCENT, 5);
+        self.toast(printable_message(&text.into()).into_owned(), "i", theme::ACCENT, 5);
     }
 
     /// The icons of `egui_notify` are not in the window's font.

@@ -1,12 +1,67 @@
-//! Progress for people at a terminal: bars on stderr where stderr is one, plain log lines otherwise. Must not touch stdout.
+//! The only way to stdout and stderr. Progress is shown as bars where stderr is a terminal and as lines otherwise. No print can end the
+//! work: what nobody can read any more is dropped.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
+use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::domain::Cancel;
+use crate::domain::{Cancel, printable, printable_json, printable_message};
 use crate::training::TrainEvent;
 use crate::workflow::{FoldProgress, WorkEvent};
+
+/// A message on stderr. A closed pipe or a full disk there is nobody's concern.
+pub fn say(message: impl std::fmt::Display) {
+    let text = printable_message(&message.to_string()).into_owned();
+    // In one piece, so that lines of several threads do not mix.
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+/// What a command found out, on stdout: `value` as JSON, or `text` for people. It fails where that cannot be written; that nobody reads
+/// on (`quarry status | head`) is no failure.
+pub fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+    let text = rendered(json, value, text)?;
+    write_out(&text).context("the result cannot be written to stdout")
+}
+
+/// [`print`] for work that is done and stays done, whether its report can be written or not.
+pub fn print_done(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+    let text = rendered(json, value, text)?;
+    if let Err(error) = write_out(&text) {
+        say(format!("quarry: the work is done, but its report cannot be written to stdout: {error}"));
+    }
+    Ok(())
+}
+
+fn rendered(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<String> {
+    if json {
+        return Ok(printable_json(&serde_json::to_string_pretty(value)?).into_owned());
+    }
+    Ok(printable_message(text().trim_end()).into_owned())
+}
+
+fn write_out(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Stderr for the log, which would panic when it cannot write.
+#[derive(Debug, Clone, Copy)]
+pub struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = io::stderr().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Shows work events on stderr.
 #[derive(Debug)]
@@ -80,7 +135,7 @@ impl Console {
             if let Ok(style) = style {
                 bar.set_style(style);
             }
-            bar.set_prefix(what.to_owned());
+            bar.set_prefix(printable(what).into_owned());
             what.clone_into(&mut self.what);
             self.bar = Some(bar);
         }
@@ -93,8 +148,8 @@ impl Console {
 
     fn line(&mut self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.println(printable_message(text)),
+            None => say(text),
         }
     }
 }
@@ -125,8 +180,8 @@ pub fn cancel_on_ctrl_c() -> Cancel {
         if flag.is_cancelled() {
             end_at_once();
         }
-        eprintln!("quarry: stopping at the next safe place (press Ctrl+C again to end at once)");
         flag.cancel();
+        say("quarry: stopping at the next safe place (press Ctrl+C again to end at once)");
     });
     if let Err(error) = set {
         tracing::warn!("Ctrl+C will end the program at once: {error}");

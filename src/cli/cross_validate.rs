@@ -48,7 +48,7 @@ pub fn run(args: &CrossValidateArgs, context: &Context) -> anyhow::Result<()> {
         merge(&project, &args.name, &args.merge, &mut |e| console.show(e))?
     };
     drop(console);
-    context.print(&report, || text(&report))
+    context.print_done(&report, || text(&report))
 }
 
 fn text(report: &CrossValidationReport) -> String {

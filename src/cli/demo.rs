@@ -29,7 +29,7 @@ pub fn run(args: &DemoArgs, context: &Context) -> anyhow::Result<()> {
     let cancel = cancel_on_ctrl_c();
     let report = run_headless(&dir, args.auto_review, &mut |e| console.show(e), &cancel)?;
     drop(console);
-    context.print(&report, || text(&report, args.auto_review))
+    context.print_done(&report, || text(&report, args.auto_review))
 }
 
 #[cfg(feature = "gui")]

@@ -53,7 +53,7 @@ pub fn run(args: &DetectArgs, context: &Context) -> anyhow::Result<()> {
     let cancel = cancel_on_ctrl_c();
     let report = detect(&request, &mut |e| console.show(e), &cancel)?;
     drop(console);
-    context.print(&report, || {
+    context.print_done(&report, || {
         let done = format!(
             "{} detections of {} on {} images written to {}",
             report.detections,

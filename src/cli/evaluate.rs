@@ -143,7 +143,7 @@ pub fn run(args: &EvaluateArgs, context: &Context) -> anyhow::Result<()> {
     match &args.benchmark {
         Benchmark::Fddb(args) => {
             let report = evaluate_fddb(&args.config(), &mut |_| {}, &Cancel::new())?;
-            context.print(&report, || text(&report))
+            context.print_done(&report, || text(&report))
         }
         Benchmark::Ap(args) => {
             let report = evaluate_ap(&args.config())?;

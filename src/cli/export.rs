@@ -51,7 +51,7 @@ pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
         Format::Coco => TruthFormat::Coco,
     };
     let report = ground_truth(&store, format, replace.output(out))?;
-    context.print(&report, || text(&report))
+    context.print_done(&report, || text(&report))
 }
 
 fn text(report: &TruthReport) -> String {

@@ -38,5 +38,5 @@ pub fn run(args: &GroupArgs, context: &Context) -> anyhow::Result<()> {
     let asked = GroupConfig { most_distance, least_cosine, ..own };
     let report = group(&mut store, &asked, &mut |e| console.show(e), &cancel)?;
     drop(console);
-    context.print(&report, || format!("{report}."))
+    context.print_done(&report, || format!("{report}."))
 }

@@ -100,7 +100,7 @@ pub fn run(args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
         import_with(&project, format, &args.path, &options, args.dry_run, &mut |e| console.show(e), &cancel)?
     };
     drop(console);
-    context.print(&report, || text(&report, args.dry_run))
+    context.print_done(&report, || text(&report, args.dry_run))
 }
 
 fn roc(project: &Project, args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
@@ -113,7 +113,7 @@ fn roc(project: &Project, args: &ImportArgs, context: &Context) -> anyhow::Resul
         RocImportError::Failed(error) => error.into(),
     })?;
     let verb = if args.dry_run { "Would import" } else { "Imported" };
-    context.print(&imported, || format!("{verb} {}\n{}", imported.name, imported.notes))
+    context.print_done(&imported, || format!("{verb} {}\n{}", imported.name, imported.notes))
 }
 
 fn text(report: &ImportReport, dry_run: bool) -> String {

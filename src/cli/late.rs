@@ -15,7 +15,7 @@ pub fn main() -> ExitCode {
     match in_library() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("quarry: {error:#}");
+            super::console::say(format!("quarry: {error:#}"));
             ExitCode::from(1)
         }
     }

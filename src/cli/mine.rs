@@ -19,7 +19,7 @@ pub fn run(args: &MineArgs, context: &Context) -> anyhow::Result<()> {
     let cancel = cancel_on_ctrl_c();
     let report = mine(&project, args.round, &mut |e| console.show(e), &cancel)?;
     drop(console);
-    context.print(&report, || {
+    context.print_done(&report, || {
         let unreadable = match report.unreadable.len() {
             0 => String::new(),
             n => format!(" {n} images could not be read (see above); their candidates stay as they were."),

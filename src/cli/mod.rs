@@ -115,15 +115,14 @@ impl Context {
         })
     }
 
-    /// Prints `value` as JSON, or `text` for people.
+    /// Prints what a command found out as JSON, or `text` for people. It fails where that cannot be written.
     fn print(&self, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
-        use std::io::Write;
-        let text = if self.json { serde_json::to_string_pretty(value)? } else { text() };
-        match writeln!(std::io::stdout(), "{}", text.trim_end()) {
-            // `quarry status | head` is no failure.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            other => Ok(other?),
-        }
+        console::print(self.json, value, text)
+    }
+
+    /// [`Context::print`] for work that is done and stays done, whether its report can be printed or not.
+    fn print_done(&self, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+        console::print_done(self.json, value, text)
     }
 }
 
@@ -173,12 +172,12 @@ fn main_with_libtorch() -> ExitCode {
 
 fn finish(cli: Cli, run: fn(Option<Command>, &Context) -> anyhow::Result<()>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("QUARRY_LOG").unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| console::LogWriter).init();
     let context = Context { project: cli.project, json: cli.json };
     match run(cli.command, &context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("quarry: {error:#}");
+            console::say(format!("quarry: {error:#}"));
             ExitCode::from(1)
         }
     }

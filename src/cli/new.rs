@@ -15,5 +15,5 @@ pub struct NewArgs {
 pub fn run(args: &NewArgs, context: &Context) -> anyhow::Result<()> {
     let project = Project::create(&args.dir)?;
     let value = serde_json::json!({ "project": project.dir(), "database": project.database() });
-    context.print(&value, || format!("Made the project {}", project.dir().display()))
+    context.print_done(&value, || format!("Made the project {}", project.dir().display()))
 }

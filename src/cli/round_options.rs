@@ -3,11 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::detector::SamplerKind;
-use crate::domain::{HardNegativeSource, RoundInit, parse_folds};
+use crate::domain::{HardNegativeSource, RoundInit, limits, parse_folds, read_text};
 use crate::training::{ConfigError, LARGEST_WHOLE, PRESETS, RoundConfig, names_setting};
 
 #[derive(Debug, clap::Args)]
@@ -168,7 +167,7 @@ impl RoundOptions {
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+    Ok(read_text(file, limits::SETTINGS)?)
 }
 
 /// `config` with one setting changed. Words need no quotes.

@@ -38,7 +38,7 @@ pub fn run(args: &TrainArgs, context: &Context) -> anyhow::Result<()> {
         train(&project, &config, &mut |e| console.show(e), &cancel)?
     };
     drop(console);
-    context.print(&report, || text(&report))?;
+    context.print_done(&report, || text(&report))?;
     if report.stopped {
         anyhow::bail!("round {} was stopped before its end; `quarry train --resume` goes on with it", report.round);
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::console::say;
 use super::{Context, Replace};
 use crate::domain::RoundId;
 use crate::store::{CandidateQuery, Store, StoreError};
@@ -49,11 +50,12 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
     match &args.action {
         Action::Export { file, replace } => {
             let rows = verdicts::export(&readable(&project)?, replace.output(file))?;
-            context.print(&json!({ "rows": rows, "file": file }), || format!("{rows} verdicts in {}", file.display()))
+            context
+                .print_done(&json!({ "rows": rows, "file": file }), || format!("{rows} verdicts in {}", file.display()))
         }
         Action::Merge { file } => {
             let report = verdicts::merge(&mut project.open_store()?, file)?;
-            context.print(&report, || {
+            context.print_done(&report, || {
                 format!(
                     "{} verdicts added, {} known already, {} on candidates that this project does not have: kept until it mines them",
                     report.added, report.known, report.without_candidate
@@ -69,8 +71,7 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
 fn readable(project: &Project) -> anyhow::Result<Store> {
     match Store::open(&project.database()) {
         Err(damage @ StoreError::Corrupt { .. }) => {
-            eprintln!("quarry: {damage}");
-            eprintln!("quarry: reading what can be read of it");
+            say(format!("quarry: {damage}\nquarry: reading what can be read of it"));
             Ok(Store::open_read_only(&project.database())?)
         }
         opened => Ok(opened?),

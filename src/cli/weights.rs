@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::Replace;
+use super::console::{print, print_done};
 use crate::workflow::weights::{self, ImportRequest, ListedWeights, WrittenWeights};
 
 /// Weight files of other programs
@@ -83,25 +84,16 @@ pub fn run(args: &WeightsArgs, json: bool) -> anyhow::Result<()> {
                 licence: licence.clone(),
             };
             let written = weights::import(&request)?;
-            print(json, &written, || describe(&written))
+            print_done(json, &written, || describe(&written))
         }
         WeightsCommand::Export(export) => {
             let written = weights::export(&export.checkpoint, export.replace.output(&export.output))?;
-            print(json, &written, || describe(&written))
+            print_done(json, &written, || describe(&written))
         }
         WeightsCommand::List => {
             let listed = weights::list(&models)?;
             print(json, &listed, || table(&models.display().to_string(), &listed))
         }
-    }
-}
-
-fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
-    use std::io::Write;
-    let text = if json { serde_json::to_string_pretty(value)? } else { text() };
-    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => Ok(other?),
     }
 }
 

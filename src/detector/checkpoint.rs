@@ -1,6 +1,7 @@
 //! Checkpoints: safetensors with the detector's settings in their metadata, written atomically. Must not know optimisers.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -10,7 +11,7 @@ use super::model::guarded;
 use super::parameters::is_finite;
 use super::weights::{self, FLAVOUR_KEY, Manifest};
 use super::{Architecture, CONFIG_KEY, Detector, DetectorConfig, DetectorError};
-use crate::domain::write_whole;
+use crate::domain::{limits, read_bytes, write_whole};
 
 impl Detector {
     /// Writes all tensors and the settings to a file beside `path`, flushes it to the disk, and renames it to `path`.
@@ -179,7 +180,8 @@ const ADVICE: &str = "give a safetensors file that is complete";
 type Contents = (HashMap<String, Tensor>, HashMap<String, String>);
 
 fn read(path: &Path) -> Result<Contents, DetectorError> {
-    let bytes = std::fs::read(path).map_err(|e| DetectorError::file(path, e, "check the path"))?;
+    let bytes = read_bytes(path, limits::WEIGHTS).map_err(io::Error::from);
+    let bytes = bytes.map_err(|e| DetectorError::file(path, e, "check the path"))?;
     Manifest::check(path, &bytes).map_err(|e| DetectorError::Weights(Box::new(e)))?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| DetectorError::file(path, e, ADVICE))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| DetectorError::file(path, e, ADVICE))?;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::printable::printable_path;
+
 /// Largest sizes of input files in bytes. Each is far above what real files have.
 pub mod limits {
     const MIB: u64 = 1 << 20;
@@ -25,13 +27,16 @@ pub mod limits {
 /// Why an input file was not read. Every message names the file.
 #[derive(Debug, Error)]
 pub enum InputError {
-    #[error("{}: {what}. {hint}", path.display())]
+    #[error("{}: {what}. {hint}", printable_path(path))]
     NotAFile { path: PathBuf, what: &'static str, hint: &'static str },
-    #[error("{}: the file has {size} bytes; Quarry reads up to {limit} here. Check that it is the right file.", path.display())]
+    #[error(
+        "{}: the file has {size} bytes; Quarry reads up to {limit} here. Check that it is the right file.",
+        printable_path(path)
+    )]
     TooLarge { path: PathBuf, size: u64, limit: u64 },
-    #[error("{}:{line}: the text is not UTF-8. Save the file as UTF-8.", path.display())]
+    #[error("{}:{line}: the text is not UTF-8. Save the file as UTF-8.", printable_path(path))]
     NotUtf8 { path: PathBuf, line: usize },
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", printable_path(path))]
     Io { path: PathBuf, source: io::Error },
 }
 
@@ -44,6 +49,22 @@ impl InputError {
             Self::NotUtf8 { .. } => io::ErrorKind::InvalidData,
             Self::Io { source, .. } => source.kind(),
         }
+    }
+}
+
+/// Without the path, for errors that name it themselves.
+impl From<InputError> for io::Error {
+    fn from(error: InputError) -> Self {
+        let kind = error.kind();
+        let what = match error {
+            InputError::Io { source, .. } => return source,
+            InputError::NotAFile { what, .. } => what.to_owned(),
+            InputError::TooLarge { size, limit, .. } => {
+                format!("the file has {size} bytes, and Quarry reads up to {limit} here")
+            }
+            InputError::NotUtf8 { line, .. } => format!("line {line} is not UTF-8 text"),
+        };
+        Self::new(kind, what)
     }
 }
 
@@ -84,19 +105,21 @@ pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
     if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
-/// The text of a regular file of at most `limit` bytes, without a byte order mark. UTF-16 is told apart and refused with its name.
+/// The text of a regular file of at most `limit` bytes, without a byte order mark.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, InputError> {
     let bytes = read_bytes(path, limit)?;
-    let text = String::from_utf8(bytes).map_err(|error| {
+    let mut text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = 1 + error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count();
         InputError::NotUtf8 { path: path.to_owned(), line }
     })?;
-    Ok(match text.strip_prefix('\u{feff}') {
-        Some(rest) => rest.to_owned(),
-        None => text,
-    })
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.drain(..BYTE_ORDER_MARK.len_utf8());
+    }
+    Ok(text)
 }
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Text without the byte order mark that some editors write first.
 pub fn without_bom(bytes: &[u8]) -> &[u8] {

@@ -11,6 +11,7 @@ mod input;
 mod look;
 mod observer;
 mod output;
+mod printable;
 mod roi_feature;
 mod round;
 mod sane_shape;
@@ -28,6 +29,7 @@ pub use input::{InputError, limits, open_regular, read_bytes, read_text, without
 pub use look::Look;
 pub use observer::{Cancel, Progress};
 pub use output::{Output, OutputError, ReadOnly, real_place};
+pub use printable::{csv_text, list_problem, printable, printable_json, printable_message, printable_path};
 pub use roi_feature::{ROI_FEATURE_LENGTH, RoiFeature};
 pub use round::{HardNegativeSource, RoundInit, RoundRecord, RoundState};
 pub use sane_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};

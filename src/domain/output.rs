@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use thiserror::Error;
 
 use super::input::kind_of;
+use super::printable::printable_path;
 
 /// A file, or a folder of files, that the user named for results.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,24 +52,41 @@ impl From<PathBuf> for Output {
 /// Why nothing is written. Every message names the output, and what it would have destroyed.
 #[derive(Debug, Error)]
 pub enum OutputError {
-    #[error("{}: this is the same file as {}, which is an input. Name another file to write.", out.display(), input.display())]
+    #[error(
+        "{}: this is the same file as {}, which is an input. Name another file to write.",
+        printable_path(out),
+        printable_path(input)
+    )]
     Input { out: PathBuf, input: PathBuf },
-    #[error("{}: this lies below {}, {what}, which Quarry only reads. Name a place outside of it.", out.display(), folder.display())]
+    #[error(
+        "{}: this lies below {}, {what}, which Quarry only reads. Name a place outside of it.",
+        printable_path(out),
+        printable_path(folder)
+    )]
     ReadOnlyFolder { out: PathBuf, folder: PathBuf, what: &'static str },
     #[error(
         "{}: this place belongs to the Quarry project {}, which keeps its own files there. Name another place.",
-        out.display(), project.display()
+        printable_path(out),
+        printable_path(project)
     )]
     Project { out: PathBuf, project: PathBuf },
-    #[error("{}: no project can be made here, {} is in the way. Choose another folder.", out.display(), there.display())]
+    #[error(
+        "{}: no project can be made here, {} is in the way. Choose another folder.",
+        printable_path(out),
+        printable_path(there)
+    )]
     InTheWay { out: PathBuf, there: PathBuf },
-    #[error("{}: there is a file of this name already. Use --force to replace it, or name another file.", .0.display())]
+    #[error("{}: there is a file of this name already. Use --force to replace it, or name another file.", printable_path(.0))]
     Exists(PathBuf),
-    #[error("{}: this is a link to {}. Name the file itself, or another file to write.", out.display(), target.display())]
+    #[error(
+        "{}: this is a link to {}. Name the file itself, or another file to write.",
+        printable_path(out),
+        printable_path(target)
+    )]
     Link { out: PathBuf, target: PathBuf },
-    #[error("{}: {what}. Name a file to write, such as {}.", out.display(), example.display())]
+    #[error("{}: {what}. Name a file to write, such as {}.", printable_path(out), printable_path(example))]
     NotAFile { out: PathBuf, what: &'static str, example: PathBuf },
-    #[error("{}: {source}. Name a place in a folder that exists and may be written to.", out.display())]
+    #[error("{}: {source}. Name a place in a folder that exists and may be written to.", printable_path(out))]
     Io { out: PathBuf, source: io::Error },
 }
 

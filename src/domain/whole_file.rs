@@ -114,7 +114,7 @@ fn is_abandoned(path: &Path, rest_of_name: &str) -> bool {
         changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > ABANDONED_AFTER))
     };
     let is_locking = rest_of_name.split_once('-').is_some_and(|(process, _)| process.parse::<u32>().is_ok());
-    match File::open(path).map(|file| file.try_lock()) {
+    match open_regular(path).map(|(file, _)| file.try_lock()) {
         Ok(Ok(())) if is_locking => true,
         Ok(Ok(()) | Err(TryLockError::Error(_))) => is_old(),
         Ok(Err(TryLockError::WouldBlock)) | Err(_) => false,

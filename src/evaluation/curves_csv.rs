@@ -2,6 +2,7 @@
 
 use super::plot_curve::PlotCurve;
 use super::roc::RocCurve;
+use crate::domain::csv_text;
 
 /// `curve,threshold,false_positives,discrete_tpr,continuous_tpr`, every number with all its digits. The point without any
 /// detection has an empty threshold.
@@ -9,7 +10,7 @@ pub fn curves_csv<'a>(curves: impl IntoIterator<Item = (&'a str, &'a RocCurve)>)
     use std::fmt::Write as _;
     let mut out = String::from("curve,threshold,false_positives,discrete_tpr,continuous_tpr\n");
     for (label, curve) in curves {
-        let label = quoted(label);
+        let label = csv_text(label);
         let faces = curve.faces.max(1) as f64;
         for p in &curve.points {
             let threshold = if p.threshold == f64::MAX { String::new() } else { p.threshold.to_string() };
@@ -27,7 +28,7 @@ pub fn others_csv<'a>(curves: impl IntoIterator<Item = (&'a str, &'a PlotCurve, 
     use std::fmt::Write as _;
     let mut out = String::new();
     for (label, discrete, continuous) in curves {
-        let label = quoted(label);
+        let label = csv_text(label);
         for (curve, before, after) in [(discrete, "", ","), (continuous, ",", "")] {
             for p in &curve.points {
                 let threshold = p.threshold.map_or(String::new(), |t| t.to_string());
@@ -37,8 +38,4 @@ pub fn others_csv<'a>(curves: impl IntoIterator<Item = (&'a str, &'a PlotCurve, 
         }
     }
     out
-}
-
-fn quoted(label: &str) -> String {
-    if label.contains([',', '"', '\n']) { format!("\"{}\"", label.replace('"', "\"\"")) } else { label.to_owned() }
 }

@@ -2,6 +2,7 @@
 //! out from the numbers, and a file that leaves a doubt is refused. Must not know where a file came from.
 
 use super::plot_curve::{CurvePoint, PlotCurve};
+use crate::domain::printable;
 
 /// Which of the first two columns is the true positive rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +74,7 @@ fn rows(text: &str) -> Result<Vec<Vec<f64>>, RocFileError> {
         let error = |message: String| RocFileError::Line { line: k + 1, message };
         let numbers = words.iter().map(|w| {
             let value = w.parse::<f64>().ok().filter(|v| v.is_finite());
-            value.ok_or_else(|| error(format!("`{w}` is not a finite number")))
+            value.ok_or_else(|| error(format!("`{}` is not a finite number", printable(w))))
         });
         let row: Vec<f64> = numbers.collect::<Result<_, _>>()?;
         if !(2..=3).contains(&row.len()) || rows.first().is_some_and(|first| first.len() != row.len()) {

@@ -12,7 +12,7 @@ use super::config::RoundConfig;
 use super::error::TrainingError;
 use super::loader::TrainingImage;
 use crate::detector::SamplerCounts;
-use crate::domain::write_whole;
+use crate::domain::{limits, read_text, write_whole};
 
 pub const MODEL_FILE: &str = "model.safetensors";
 pub(super) const OPTIMISER_FILE: &str = "optim.safetensors";
@@ -239,7 +239,8 @@ fn json(path: &Path, value: &impl Serialize) -> Result<String, TrainingError> {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainingError> {
-    let text = fs::read_to_string(path).map_err(TrainingError::io(path, "reading"))?;
+    let text =
+        read_text(path, limits::TEXT).map_err(std::io::Error::from).map_err(TrainingError::io(path, "reading"))?;
     serde_json::from_str(&text).map_err(|error| TrainingError::Checkpoint {
         path: path.to_path_buf(),
         what: format!("{error}; the file is damaged, remove its folder to resume from the checkpoint before"),

@@ -2,7 +2,7 @@
 //! is done. Must not know what the numbers mean for the training.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::TrainingError;
@@ -10,7 +10,7 @@ use super::events::StepReport;
 use super::sampler_table::{SAMPLER_FILE, SAMPLER_HEADER};
 use super::step_log::{LOG_FILE, log_header};
 use crate::detector::SamplerCounts;
-use crate::domain::write_whole;
+use crate::domain::{limits, read_text, write_whole};
 
 /// Both tables, open for appending.
 pub(super) struct Records {
@@ -57,7 +57,7 @@ impl Records {
 impl Table {
     fn open(path: PathBuf, header: &str, step: u64) -> Result<Self, TrainingError> {
         let old = if path.exists() {
-            fs::read_to_string(&path).map_err(TrainingError::io(&path, "reading"))?
+            read_text(&path, limits::TEXT).map_err(io::Error::from).map_err(TrainingError::io(&path, "reading"))?
         } else {
             String::new()
         };

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::detector::SamplerCounts;
+use crate::domain::open_regular;
 
 /// Of every mini-batch: what the samplers drew.
 pub const SAMPLER_FILE: &str = "sampler.csv";
@@ -28,10 +29,10 @@ impl SamplerTotals {
     /// Of the round in `run_dir`; `None` without a table. A last line that was broken off is left out; other columns than ours are an
     /// error.
     pub fn read(run_dir: &Path) -> io::Result<Option<Self>> {
-        let file = match std::fs::File::open(run_dir.join(SAMPLER_FILE)) {
-            Ok(file) => BufReader::new(file),
+        let file = match open_regular(&run_dir.join(SAMPLER_FILE)) {
+            Ok((file, _)) => BufReader::new(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         let mut totals = Self::default();
         let mut lines = file.lines();

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::events::{Losses, StepReport};
+use crate::domain::{limits, read_text};
 
 /// A line for each step of a round.
 pub(super) const LOG_FILE: &str = "log.csv";
@@ -16,10 +17,10 @@ pub(super) fn log_header() -> String {
 /// The steps of the round in `run_dir`, in order; none without a log. A last line that was broken off is left out; other columns than
 /// ours are an error. What the log does not hold is 0.
 pub fn logged_steps(run_dir: &Path) -> io::Result<Vec<StepReport>> {
-    let text = match std::fs::read_to_string(run_dir.join(LOG_FILE)) {
+    let text = match read_text(&run_dir.join(LOG_FILE), limits::TEXT) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
+        Err(error) => return Err(error.into()),
     };
     let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
     let mut lines = whole.lines();

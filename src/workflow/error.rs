@@ -4,20 +4,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::dataset::DatasetError;
-use crate::domain::{InputError, OutputError};
+use crate::domain::{InputError, OutputError, printable_path};
 use crate::store::StoreError;
 
 /// Why a use case could not be done. Each message says what happened, where, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkflowError {
-    #[error("{path}: there is no Quarry project here (no quarry.db). Make one with `quarry new {path}`.", path = .0.display())]
+    #[error("{path}: there is no Quarry project here (no quarry.db). Make one with `quarry new {path}`.", path = printable_path(.0))]
     NoProject(PathBuf),
-    #[error("{path}: there is a Quarry project here already. Open it with `quarry --project {path}`.", path = .0.display())]
+    #[error("{path}: there is a Quarry project here already. Open it with `quarry --project {path}`.", path = printable_path(.0))]
     ProjectExists(PathBuf),
     // `cause`, not `source`: it stands in the message, and whoever prints the chain should not print it twice.
-    #[error("{path}: {cause}. {advice}", path = .path.display())]
+    #[error("{path}: {cause}. {advice}", path = printable_path(path))]
     Io { path: PathBuf, cause: io::Error, advice: &'static str },
-    #[error("{path}: {reason}", path = .path.display())]
+    #[error("{path}: {reason}", path = printable_path(path))]
     BadFile { path: PathBuf, reason: String },
     #[error(transparent)]
     Output(#[from] OutputError),

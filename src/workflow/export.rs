@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use super::WorkflowError;
 use super::outputs::{self, OutputPolicy};
-use crate::domain::{Annotation, AnnotationSource, DatasetId, GroundTruthId, ImageId, ImageRecord, Output, Shape};
+use crate::domain::{
+    Annotation, AnnotationSource, DatasetId, GroundTruthId, ImageId, ImageRecord, Output, Shape, csv_text,
+};
 use crate::geometry::Ellipse;
 use crate::store::Store;
 
@@ -127,14 +129,10 @@ fn fddb(images: &[Annotated]) -> (String, String) {
                 Shape::Rectangle(b) => (Ellipse::inscribed(&b), "rectangle"),
             };
             let _ = writeln!(list, "{} {} {} {} {}  1", e.ra, e.rb, e.theta, e.cx, e.cy);
-            let _ = writeln!(sources, "{},{},{},{shape}", quoted(&image.name), k + 1, face.source.as_str());
+            let _ = writeln!(sources, "{},{},{},{shape}", csv_text(&image.name), k + 1, face.source.as_str());
         }
     }
     (list, sources)
-}
-
-fn quoted(name: &str) -> String {
-    if name.contains([',', '"', '\n']) { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
 }
 
 fn coco(store: &Store, images: &[Annotated]) -> Result<Value, WorkflowError> {

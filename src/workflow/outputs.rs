@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::WorkflowError;
 use crate::dataset::fddb::FOLDS_FOLDER;
-use crate::domain::{Output, OutputError, ReadOnly, check_writable, real_place, write_output, write_together};
+use crate::domain::{
+    Output, OutputError, ReadOnly, check_writable, limits, read_text, real_place, write_output, write_together,
+};
 use crate::store::Store;
 
 /// What a command must not write to. Build it from everything that the command reads, then check each output.
@@ -114,7 +116,8 @@ pub(super) fn check_new_project(dir: &Path) -> Result<(), OutputError> {
     OutputPolicy::new().project_around(dir).check(&out)?;
     for name in ["project.toml", "quarry.db-wal", "quarry.db-shm"] {
         let place = dir.join(name);
-        let is_ours = name == "project.toml" && fs::read_to_string(&place).is_ok_and(|text| text.contains("made_by"));
+        let is_ours =
+            name == "project.toml" && read_text(&place, limits::SETTINGS).is_ok_and(|text| text.contains("made_by"));
         if place.symlink_metadata().is_ok() && !is_ours {
             return Err(in_the_way(dir, place));
         }

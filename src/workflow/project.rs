@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::WorkflowError;
 use super::outputs::check_new_project;
-use crate::domain::{clear_unfinished, write_together, write_whole};
+use crate::domain::{clear_unfinished, limits, read_text, write_together, write_whole};
 use crate::store::Store;
 
 /// `project.toml`: what is about the project and not in its database.
@@ -105,7 +105,7 @@ impl Project {
     /// The name in `project.toml`, or the folder's where that file is missing or broken.
     pub fn name(&self) -> String {
         let folder = || self.dir.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let text = fs::read_to_string(self.dir.join("project.toml")).ok();
+        let text = read_text(&self.dir.join("project.toml"), limits::SETTINGS).ok();
         text.and_then(|t| toml::from_str::<ProjectFile>(&t).ok()).map_or_else(folder, |f| f.name)
     }
 

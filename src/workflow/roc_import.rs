@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Project, WorkflowError, write_atomically};
+use crate::domain::{limits, read_bytes, read_text, without_bom};
 use crate::evaluation::roc_file::{self, ColumnOrder, RocFileError};
 use crate::evaluation::{PlotCurve, ScoreKind};
 
@@ -89,7 +90,7 @@ fn free_name(folder: &Path, mut imported: ImportedRoc) -> ImportedRoc {
 
 /// What is kept there; a file that cannot be read is nobody's and may be replaced.
 fn kept_roc(path: &Path) -> Option<ImportedRoc> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    serde_json::from_str(&read_text(path, limits::TEXT).ok()?).ok()
 }
 
 /// The curves that were imported into the project in `dir`, by name, and what cannot be read.
@@ -99,8 +100,8 @@ pub fn imported_rocs(dir: &Path) -> (Vec<ImportedRoc>, Vec<WorkflowError>) {
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "json")) {
-        let text = fs::read(&path).map_err(WorkflowError::io(&path, "Check its permissions."));
-        match text.and_then(|text| serde_json::from_slice(&text).map_err(|e| bad(&path, e.to_string()))) {
+        let text = read_text(&path, limits::TEXT).map_err(WorkflowError::from);
+        match text.and_then(|text| serde_json::from_str(&text).map_err(|e| bad(&path, e.to_string()))) {
             Ok(curve) => curves.push(curve),
             Err(error) => errors.push(error),
         }
@@ -116,8 +117,8 @@ pub fn forget_roc(project: &Project, name: &str) -> Result<(), WorkflowError> {
 
 /// A ROC file's curve, and how its columns were read.
 fn read_curve(path: &Path, order: Option<ColumnOrder>) -> Result<(PlotCurve, String), RocImportError> {
-    let bytes = fs::read(path).map_err(WorkflowError::io(path, "Check the path."))?;
-    let read = roc_file::parse(&String::from_utf8_lossy(&bytes), order).map_err(|error| match error {
+    let bytes = read_bytes(path, limits::TEXT).map_err(WorkflowError::from)?;
+    let read = roc_file::parse(&String::from_utf8_lossy(without_bom(&bytes)), order).map_err(|error| match error {
         RocFileError::Ambiguous => RocImportError::Ambiguous(path.to_path_buf()),
         other => bad(path, other.to_string()).into(),
     })?;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{WorkflowError, write_atomically};
-use crate::domain::{ImageId, Shape};
+use crate::domain::{ImageId, Shape, limits, read_text};
 use crate::geometry::{BoundingBox, Ellipse};
 use crate::training::TrainingImage;
 
@@ -64,7 +64,7 @@ pub(super) fn read<E: Into<WorkflowError>>(
         path: path.clone(),
         reason: format!("{reason}; the file is damaged. Start a new round"),
     };
-    let text = fs::read_to_string(&path).map_err(WorkflowError::io(&path, "Check the file's rights."))?;
+    let text = read_text(&path, limits::TEXT)?;
     let file: DataFile = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
     if file.version != VERSION {
         return Err(bad(format!("it has version {}, this Quarry reads {VERSION}", file.version)));

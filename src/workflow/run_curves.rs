@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::WorkflowError;
+use crate::domain::{limits, read_text};
 use crate::evaluation::FoldCurves;
 
 /// Beside the pooled text files, `runs/<name>/round-<n>/<shape>/`: everything that the screen shows, in full digits.
@@ -49,9 +50,9 @@ pub fn run_files(runs: &Path) -> Vec<PathBuf> {
 
 /// Reads one of [`run_files`].
 pub fn read_run(file: &Path) -> Result<RunCurves, WorkflowError> {
-    let bytes = fs::read(file).map_err(WorkflowError::io(file, "Check its permissions."))?;
+    let text = read_text(file, limits::TEXT)?;
     let bad = |reason: String| WorkflowError::BadFile { path: file.to_path_buf(), reason };
-    let pooled: PooledCurves = serde_json::from_slice(&bytes)
+    let pooled: PooledCurves = serde_json::from_str(&text)
         .map_err(|e| bad(format!("{e}; run the cross-validation again, which pools its folds anew")))?;
     let name_of = |dir: Option<&Path>| dir.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     let round_dir = file.ancestors().nth(2);

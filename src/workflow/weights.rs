@@ -13,7 +13,7 @@ use crate::detector::weights::{
     read_backbone, sha256_hex, write_safetensors,
 };
 use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError};
-use crate::domain::{Output, OutputError};
+use crate::domain::{Output, OutputError, limits, read_bytes};
 #[cfg(feature = "torch")]
 use crate::training::last_model;
 
@@ -228,7 +228,7 @@ pub fn models_folder() -> PathBuf {
 }
 
 fn written(file: PathBuf, tensors: usize, notes: Vec<String>) -> Result<WrittenWeights, WeightsTaskError> {
-    let bytes = std::fs::read(&file).map_err(|source| WeightError::io(&file, source))?;
+    let bytes = read_bytes(&file, limits::WEIGHTS).map_err(|error| WeightError::io(&file, error.into()))?;
     Ok(WrittenWeights { sha256: sha256_hex(&bytes), file, tensors, notes })
 }
 

@@ -12,7 +12,7 @@ use super::folder::absolute_folder;
 use super::imported::LeftOut;
 use super::photographs::{SeenContent, probe_all};
 use super::{DatasetError, ImportedDataset, ImportedImage, ImportedObject};
-use crate::domain::{Cancel, Progress, Shape};
+use crate::domain::{Cancel, Progress, Shape, limits};
 
 /// The folder of the lists.
 pub const FOLDS_FOLDER: &str = "FDDB-folds";
@@ -145,7 +145,8 @@ fn read_fold(fold: u8, names: &Path, ellipses: &Path, first: &mut FirstListed) -
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, DatasetError> {
-    std::fs::read(path).map_err(DatasetError::io("read", path))
+    let bytes = crate::domain::read_bytes(path, limits::TEXT);
+    bytes.map_err(std::io::Error::from).map_err(DatasetError::io("read", path))
 }
 
 fn require_pictures_folder(root: &Path) -> Result<(), DatasetError> {

@@ -1,11 +1,12 @@
 //! `decoys.tsv`: what in the sample is not a face, for tests and inspection. Must not know how decoys are painted.
 
 use std::fmt::Write;
-use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::decoys::{Decoy, DecoyKind};
 use crate::dataset::DatasetError;
+use crate::domain::{limits, read_text};
 use crate::geometry::BoundingBox;
 
 /// The file's name; it also marks a folder as a sample.
@@ -27,7 +28,7 @@ pub(super) fn text<'a>(scenes: impl IntoIterator<Item = (&'a str, &'a [Decoy])>)
 /// The decoys of the sample in `dir`, each with the name of its scene.
 pub fn read_decoys(dir: &Path) -> Result<Vec<(String, Decoy)>, DatasetError> {
     let path = dir.join(DECOYS_FILE);
-    let text = fs::read_to_string(&path).map_err(DatasetError::io("read", &path))?;
+    let text = read_text(&path, limits::TEXT).map_err(io::Error::from).map_err(DatasetError::io("read", &path))?;
     let mut rows = Vec::new();
     for (index, row) in text.lines().enumerate().skip(1) {
         let wrong = || {

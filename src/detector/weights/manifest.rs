@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::WeightError;
+use crate::domain::{limits, read_bytes, read_text, write_whole};
 
 /// The manifest's name in its folder.
 pub const FILE_NAME: &str = "manifest.toml";
@@ -44,10 +45,10 @@ impl Manifest {
     /// The manifest of the folder `dir`; empty where there is none.
     pub fn of(dir: &Path) -> Result<Self, WeightError> {
         let path = dir.join(FILE_NAME);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match read_text(&path, limits::SETTINGS) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(source) => return Err(WeightError::io(&path, source)),
+            Err(error) => return Err(WeightError::io(&path, error.into())),
         };
         Self::parse(&path, &text)
     }
@@ -63,7 +64,7 @@ impl Manifest {
         let manifest = Self::of(dir)?;
         let is_beside = || folder(path).canonicalize().ok() == dir.canonicalize().ok();
         let Some(entry) = manifest.listed(path).filter(|_| !is_beside()) else { return Ok(()) };
-        let bytes = std::fs::read(path).map_err(|source| WeightError::io(path, source))?;
+        let bytes = read_bytes(path, limits::WEIGHTS).map_err(|error| WeightError::io(path, error.into()))?;
         entry.check(path, &bytes, dir)
     }
 
@@ -75,11 +76,11 @@ impl Manifest {
     /// Whether the file of `entry` lies in `dir` unchanged.
     pub fn state(dir: &Path, entry: &ManifestEntry) -> Result<FileState, WeightError> {
         let path = dir.join(&entry.file);
-        match std::fs::read(&path) {
+        match read_bytes(&path, limits::WEIGHTS) {
             Ok(bytes) if sha256_hex(&bytes).starts_with(&entry.sha256) => Ok(FileState::Present),
             Ok(_) => Ok(FileState::Changed),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(FileState::Absent),
-            Err(source) => Err(WeightError::io(&path, source)),
+            Err(error) => Err(WeightError::io(&path, error.into())),
         }
     }
 
@@ -89,14 +90,11 @@ impl Manifest {
         if Self::of(dir)?.weights.contains(entry) {
             return Ok(());
         }
-        let before = if path.exists() { std::fs::read_to_string(&path) } else { Ok(String::new()) };
-        let before = before.map_err(|source| WeightError::io(&path, source))?;
+        let before = if path.exists() { read_text(&path, limits::SETTINGS) } else { Ok(String::new()) };
+        let before = before.map_err(|error| WeightError::io(&path, error.into()))?;
         let after = format!("{}{}", without_file(&before, &entry.file), block(entry));
         Self::parse(&path, &after)?;
-        let temporary = dir.join(".manifest.toml.new");
-        std::fs::write(&temporary, after)
-            .and_then(|()| std::fs::rename(&temporary, &path))
-            .map_err(|source| WeightError::io(&path, source))
+        write_whole(&path, after.as_bytes()).map_err(|source| WeightError::io(&path, source))
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, WeightError> {

@@ -7,7 +7,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::{DType, NamedArray, WeightError};
-use crate::domain::write_whole;
+use crate::domain::{limits, write_whole};
 
 /// All tensors in order of name.
 pub fn read(bytes: &[u8]) -> Result<Vec<NamedArray>, String> {
@@ -19,7 +19,8 @@ pub fn read(bytes: &[u8]) -> Result<Vec<NamedArray>, String> {
 
 /// The text metadata of the safetensors file `path`; empty if there is none.
 pub fn metadata(path: &Path) -> Result<HashMap<String, String>, WeightError> {
-    let bytes = std::fs::read(path).map_err(|source| WeightError::io(path, source))?;
+    let bytes =
+        crate::domain::read_bytes(path, limits::WEIGHTS).map_err(|error| WeightError::io(path, error.into()))?;
     let malformed = |e| WeightError::Malformed { path: path.to_path_buf(), format: "safetensors", why: format!("{e}") };
     metadata_in(&bytes).map_err(malformed)
 }

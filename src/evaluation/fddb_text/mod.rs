@@ -15,6 +15,7 @@ pub use numbers::UnreadableScores;
 pub use sizes::{ImageSizes, read_sizes};
 
 use super::region::{Region, ScoredRegion};
+use crate::domain::{InputError, limits, printable_path};
 
 /// A line of a file, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub struct Place {
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.path.display(), self.line)
+        write!(f, "{}:{}", printable_path(&self.path), self.line)
     }
 }
 
@@ -45,7 +46,7 @@ impl Place {
 /// Why a text file cannot be evaluated.
 #[derive(Debug, thiserror::Error)]
 pub enum FddbTextError {
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", printable_path(path))]
     Read { path: PathBuf, source: std::io::Error },
     #[error("{place}: {message}")]
     At { place: Place, message: String },
@@ -81,10 +82,10 @@ pub type AnnotatedImage = Block<Region>;
 pub type DetectedImage = Block<ScoredRegion>;
 
 pub(super) fn read_text(path: &Path) -> Result<String, FddbTextError> {
-    let bytes = std::fs::read(path).map_err(|source| FddbTextError::Read { path: path.to_owned(), source })?;
-    String::from_utf8(bytes).map_err(|e| {
-        let valid = e.utf8_error().valid_up_to();
-        let line = e.as_bytes()[..valid].split(|&b| b == b'\n').count();
-        Place { path: path.into(), line }.error("this is not text (UTF-8); is it the right file?")
+    crate::domain::read_text(path, limits::TEXT).map_err(|error| match error {
+        InputError::NotUtf8 { line, .. } => {
+            Place { path: path.into(), line }.error("this is not text (UTF-8); is it the right file?")
+        }
+        error => FddbTextError::Read { path: path.to_owned(), source: error.into() },
     })
 }

@@ -1,5 +1,6 @@
 //! The numbers of a region line, as C++ streams read them. Must not know lines' order.
 
+use crate::domain::printable;
 use crate::evaluation::region::Region;
 
 /// What to do with a score that is no finite number.
@@ -19,8 +20,8 @@ const LARGEST_COORDINATE: f64 = 2_147_483_647.0;
 pub(super) fn number(word: &str) -> Result<f64, String> {
     match word.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
-        Ok(_) => Err(format!("`{word}` is not a finite number")),
-        Err(_) => Err(format!("`{word}` is not a number")),
+        Ok(_) => Err(format!("`{}` is not a finite number", printable(word))),
+        Err(_) => Err(format!("`{}` is not a number", printable(word))),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Folds that were done elsewhere -> this project. Only results are copied, no checkpoints. Must not know how they are pooled.
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::fold::Fold;
 use super::plan::Plan;
 use super::pool::Facts;
+use crate::domain::{limits, read_bytes};
 use crate::workflow::{Observer, WorkEvent, WorkflowError, write_atomically};
 
 /// Copies into `dir` the folds of `others` that `dir` lacks or has fewer rounds of. Everything is checked before anything is written: the
@@ -65,7 +66,8 @@ fn take_fold(from: &Fold, to: &Fold) -> Result<bool, WorkflowError> {
     let advice = "Copy the other project's folder completely and merge again.";
     for file in Fold::result_files(&theirs) {
         let path = from.dir().join(&file);
-        let bytes = fs::read(&path).map_err(WorkflowError::io(&path, advice))?;
+        let bytes = read_bytes(&path, limits::TEXT).map_err(io::Error::from);
+        let bytes = bytes.map_err(WorkflowError::io(&path, advice))?;
         let target = to.dir().join(&file);
         let folder = target.parent().unwrap_or(to.dir());
         fs::create_dir_all(folder).map_err(WorkflowError::io(folder, "Check that it may be written to."))?;

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::pool::Facts;
+use crate::domain::{limits, read_text};
 use crate::training::{Difference, RoundConfig};
 use crate::workflow::{WorkflowError, write_atomically};
 
@@ -136,7 +137,7 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Work
 }
 
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, WorkflowError> {
-    let text = fs::read_to_string(path).map_err(WorkflowError::io(path, "Check the file's rights."))?;
+    let text = read_text(path, limits::TEXT)?;
     serde_json::from_str(&text).map_err(|e| WorkflowError::BadFile {
         path: path.to_path_buf(),
         reason: format!("{e}; the file is damaged or of another version"),

@@ -2,13 +2,13 @@
 //! nothing. Must not know how average precision is computed, nor who shows it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::super::WorkflowError;
+use crate::domain::{limits, read_bytes, without_bom};
 use crate::evaluation::average_precision::{ApGroundTruth, ApImage, AveragePrecision, average_precision};
 use crate::geometry::BoundingBox;
 
@@ -93,9 +93,9 @@ pub fn evaluate_ap(config: &ApEvaluation) -> Result<ApReport, WorkflowError> {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path, advice: &str) -> Result<T, WorkflowError> {
-    let bytes = fs::read(path).map_err(WorkflowError::io(path, "Check the path."))?;
+    let bytes = read_bytes(path, limits::TEXT)?;
     // The message ends in the line and the column.
-    serde_json::from_slice(&bytes).map_err(|e| bad(path, format!("{e}; {advice}")))
+    serde_json::from_slice(without_bom(&bytes)).map_err(|e| bad(path, format!("{e}; {advice}")))
 }
 
 fn bad(path: &Path, reason: String) -> WorkflowError {
@@ -260,8 +260,8 @@ mod tests {
     fn run(truth: &str, detections: &str, category: Option<i64>) -> Result<ApReport, String> {
         let dir = tempfile::tempdir().unwrap();
         let (ground_truth, found) = (dir.path().join("truth.json"), dir.path().join("found.json"));
-        fs::write(&ground_truth, truth).unwrap();
-        fs::write(&found, detections).unwrap();
+        std::fs::write(&ground_truth, truth).unwrap();
+        std::fs::write(&found, detections).unwrap();
         evaluate_ap(&ApEvaluation { ground_truth, detections: found, category }).map_err(|e| e.to_string())
     }
 

@@ -1,0 +1,144 @@
+//! Names and lines from outside, as they may be shown: no control character, no text that runs backwards, and not a hundred megabytes.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+/// Longest part of a name or a line that a message repeats, in characters.
+const NAME_CHARS: usize = 200;
+
+/// Longest line of a whole message, in characters.
+const LINE_CHARS: usize = 4000;
+
+/// A name, a word or a line from a file for a message: control characters, line ends and marks of text direction are escaped, and what
+/// is long is cut with its length said.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escaped(cut(text, NAME_CHARS), |_| false)
+}
+
+/// [`printable`] for a path; it is not cut.
+pub fn printable_path(path: &Path) -> String {
+    escaped(path.to_string_lossy(), |_| false).into_owned()
+}
+
+/// A whole message: as [`printable`], but lines stay lines, and only those that nobody reads to their end are cut.
+pub fn printable_message(text: &str) -> Cow<'_, str> {
+    let kept = if text.lines().any(|line| line.len() > LINE_CHARS) {
+        Cow::Owned(text.lines().map(|line| cut(line, LINE_CHARS)).collect::<Vec<_>>().join("\n"))
+    } else {
+        Cow::Borrowed(text)
+    };
+    escaped(kept, |c| matches!(c, '\n' | '\t'))
+}
+
+/// JSON with the same characters escaped as JSON escapes them: it means the same.
+pub fn printable_json(json: &str) -> Cow<'_, str> {
+    if !json.contains(|c| is_unsafe(c) && c != '\n') {
+        return Cow::Borrowed(json);
+    }
+    let escape = |c: char| match c {
+        '\n' => "\n".to_owned(),
+        c if is_unsafe(c) => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    Cow::Owned(json.chars().map(escape).collect())
+}
+
+/// Text as a field of a CSV table: quoted where it has to be, and with an apostrophe before what a spreadsheet would take for a formula.
+pub fn csv_text(text: &str) -> String {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+/// Why `name` cannot stand on a line of its own in a list and be read again as it was; `None` where it can.
+pub fn list_problem(name: &str) -> Option<&'static str> {
+    if name.contains(['\n', '\r']) {
+        return Some("it has a line break in it");
+    }
+    if name.is_empty() {
+        return Some("it is empty");
+    }
+    (name.trim() != name || name.starts_with('\u{feff}')).then_some("it begins or ends with a blank")
+}
+
+fn cut(text: &str, chars: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(chars) {
+        Some((end, _)) => Cow::Owned(format!("{}… ({} bytes in all)", &text[..end], text.len())),
+        None => Cow::Borrowed(text),
+    }
+}
+
+fn escaped(text: Cow<'_, str>, is_kept: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let is_escaped = |c: char| is_unsafe(c) && !is_kept(c);
+    if !text.contains(is_escaped) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_escaped(c) { out.extend(c.escape_debug()) } else { out.push(c) }
+    }
+    Cow::Owned(out)
+}
+
+/// What changes a terminal's state or the order in which text is read: control characters, line and paragraph separators, marks and
+/// overrides of text direction.
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_and_text_direction_are_escaped() {
+        for (text, expected) in [
+            ("Grüße/a b.jpg", "Grüße/a b.jpg"),
+            ("a\nb\rc\td", "a\\nb\\rc\\td"),
+            ("\u{1b}[31mred", "\\u{1b}[31mred"),
+            ("\u{9b}31m\u{7f}", "\\u{9b}31m\\u{7f}"),
+            ("gpj.\u{202e}exe\u{2066}", "gpj.\\u{202e}exe\\u{2066}"),
+        ] {
+            assert_eq!(printable(text), expected);
+        }
+        assert_eq!(printable_message("a\n\tb\u{1b}c"), "a\n\tb\\u{1b}c");
+        let json = serde_json::to_string_pretty(&["a\u{9b}\u{202e}\u{1b}"]).unwrap();
+        assert!(printable_json(&json).chars().all(|c| c == '\n' || !is_unsafe(c)));
+        assert_eq!(serde_json::from_str::<Vec<String>>(&printable_json(&json)).unwrap(), ["a\u{9b}\u{202e}\u{1b}"]);
+    }
+
+    #[test]
+    fn what_is_long_is_cut_with_its_length() {
+        let long = "é".repeat(1_000_000);
+        let short = printable(&long);
+        assert!(short.chars().count() < 250 && short.ends_with("… (2000000 bytes in all)"), "{short}");
+        assert!(printable_message(&format!("a\n{long}\nb")).len() < 2 * LINE_CHARS + 100);
+        assert_eq!(printable(&"x".repeat(NAME_CHARS)), "x".repeat(NAME_CHARS));
+    }
+
+    #[test]
+    fn no_field_of_a_table_is_a_formula() {
+        for (text, expected) in [
+            ("a", "a"),
+            ("a,b", "\"a,b\""),
+            ("say \"a\"", "\"say \"\"a\"\"\""),
+            ("=1+2", "'=1+2"),
+            ("@x", "'@x"),
+            ("-1", "'-1"),
+            ("+1", "'+1"),
+            ("\t1", "'\t1"),
+            ("\r1", "\"'\r1\""),
+            ("a\nb", "\"a\nb\""),
+        ] {
+            assert_eq!(csv_text(text), expected);
+        }
+    }
+
+    #[test]
+    fn names_that_a_list_cannot_hold_are_told() {
+        for (name, holds) in [("a b", true), ("a\nb", false), ("a\r", false), (" a", false), ("", false)] {
+            assert_eq!(list_problem(name).is_none(), holds, "{name:?}");
+        }
+    }
+}
