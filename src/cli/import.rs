@@ -93,6 +93,9 @@ pub fn run(args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
     }
     let format = ImportFormat::ALL.into_iter().find(|f| f.as_str() == args.format);
     let format = format.ok_or_else(|| anyhow::anyhow!("unknown format {}", args.format))?;
+    if let Some(megapixels) = context.max_megapixels.filter(|_| !args.dry_run) {
+        project.keep_max_megapixels(megapixels)?;
+    }
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
     let report = {

@@ -48,6 +48,9 @@ pub struct Cli {
     /// Print the result as JSON on stdout
     #[arg(long, global = true)]
     json: bool,
+    /// Largest image to decode, in millions of pixels [default: 256, or the project's own]; `import` keeps it with the project
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    max_megapixels: Option<u32>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -91,6 +94,7 @@ enum Command {
 struct Context {
     project: Option<PathBuf>,
     json: bool,
+    max_megapixels: Option<u32>,
 }
 
 /// Leave to replace files, for every subcommand that writes where the user says.
@@ -173,7 +177,10 @@ fn main_with_libtorch() -> ExitCode {
 fn finish(cli: Cli, run: fn(Option<Command>, &Context) -> anyhow::Result<()>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("QUARRY_LOG").unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| console::LogWriter).init();
-    let context = Context { project: cli.project, json: cli.json };
+    if let Some(megapixels) = cli.max_megapixels {
+        crate::dataset::set_max_megapixels(megapixels);
+    }
+    let context = Context { project: cli.project, json: cli.json, max_megapixels: cli.max_megapixels };
     match run(cli.command, &context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,13 +1,24 @@
-//! Decoding of photographs: EXIF orientation applied; grey, RGBA, CMYK and 16 bit become 8-bit RGB (alpha is dropped, as OpenCV and
-//! torchvision do). A file that ends too early is an error, never a half-grey picture. Must not know which dataset it reads.
+//! Decoding of images: EXIF orientation applied; grey, RGBA, CMYK and 16 bit become 8-bit RGB (alpha is dropped, as OpenCV and
+//! torchvision do); of an animation the first frame. A file that ends too early is an error, never a half-grey image. Dimensions are
+//! checked before anything is allocated for the pixels.
 
-use std::io::Cursor;
+use std::borrow::Cow;
+use std::io::{Cursor, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::DatasetError;
+use super::jpeg::{Completeness, completeness};
+use super::limits::check_size;
+use crate::domain::{InputError, limits, open_regular};
+
+/// Bytes that a decoder may allocate beside the pixels: tables, rows, metadata.
+const WORKING_BYTES: u64 = 64 << 20;
+/// As many bytes of a file as tell its format.
+const SIGNATURE_BYTES: u64 = 16;
 
 /// What the head of a file says, without decoding its pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,75 +30,161 @@ pub struct PhotographHeader {
     pub exif_orientation: u8,
 }
 
-/// The photograph as 8-bit RGB, upright.
+/// The image as 8-bit RGB, upright.
 pub fn decode_rgb(path: &Path) -> Result<RgbImage, DatasetError> {
-    let bytes = std::fs::read(path).map_err(DatasetError::io("read", path))?;
-    decode_rgb_bytes(&bytes, path)
+    decode_rgb_bytes(&read_image_file(path)?, path)
 }
 
 /// As [`decode_rgb`], and whether the file's bytes are others than those with this blake3 (lower-case hex).
 pub fn decode_rgb_checked(path: &Path, content_hash: &str) -> Result<(RgbImage, bool), DatasetError> {
-    let bytes = std::fs::read(path).map_err(DatasetError::io("read", path))?;
+    let bytes = read_image_file(path)?;
     let is_changed = blake3::hash(&bytes).to_hex().as_str() != content_hash;
     Ok((decode_rgb_bytes(&bytes, path)?, is_changed))
 }
 
 /// As [`decode_rgb`], from a file's bytes; `path` is only for messages.
 pub fn decode_rgb_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, DatasetError> {
-    let failed = |error: image::ImageError| DatasetError::undecodable(path, explain(&error));
-    let mut decoder = open(bytes, path)?;
-    let orientation = decoder.orientation().map_err(failed)?;
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(failed)?;
-    picture.apply_orientation(orientation);
-    Ok(picture.into_rgb8())
+    guarded(path, || {
+        let mut decoder = decoder(bytes)?;
+        let whole = whole_jpeg(bytes)?;
+        if let Cow::Owned(ended) = &whole {
+            return pixels(self::decoder(ended)?);
+        }
+        // Now that the size is known to be sane, the decoder may take what it needs for it.
+        let room = 2 * decoder.total_bytes() + bytes.len() as u64 + WORKING_BYTES;
+        decoder.set_limits(allowing(room)).map_err(|error| explain(&error))?;
+        pixels(decoder)
+    })
 }
 
-/// Size of the photograph from its head alone, and whether a JPEG is whole; pixels are not decoded. `path` is only for messages.
+/// Size of the image from its head alone, and whether a JPEG is whole; pixels are not decoded. `path` is only for messages.
 pub fn read_header(bytes: &[u8], path: &Path) -> Result<PhotographHeader, DatasetError> {
-    header_of(open(bytes, path)?, path)
+    guarded(path, || {
+        let decoder = decoder(bytes)?;
+        whole_jpeg(bytes)?;
+        header_of(decoder)
+    })
 }
 
 /// As [`read_header`], also of a JPEG that is not whole: for what needs no pixels.
 pub fn read_size(bytes: &[u8], path: &Path) -> Result<PhotographHeader, DatasetError> {
-    header_of(decoder(bytes, path)?, path)
+    guarded(path, || header_of(decoder(bytes)?))
 }
 
-fn header_of(mut decoder: impl ImageDecoder, path: &Path) -> Result<PhotographHeader, DatasetError> {
-    let (width, height) = decoder.dimensions();
-    if width == 0 || height == 0 {
-        return Err(DatasetError::undecodable(path, format!("it says that it is {width} x {height} pixels")));
+/// The bytes of an image file. A file that is no image is not read further than its first bytes, however large it is.
+pub fn read_image_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
+    let (mut file, size) = open_regular(path)?;
+    if size > limits::IMAGE {
+        return Err(InputError::TooLarge { path: path.to_owned(), size, limit: limits::IMAGE }.into());
     }
-    let orientation = decoder.orientation().map_err(|error| DatasetError::undecodable(path, explain(&error)))?;
+    let mut bytes = Vec::new();
+    let failed = DatasetError::io("read", path);
+    let mut read = file.by_ref().take(SIGNATURE_BYTES).read_to_end(&mut bytes);
+    if image::guess_format(&bytes).is_ok() {
+        bytes.reserve_exact(size as usize);
+        // The file may grow meanwhile.
+        read = read.and_then(|_| file.take(limits::IMAGE).read_to_end(&mut bytes));
+    }
+    read.map(|_| bytes).map_err(failed)
+}
+
+/// Turns what went wrong, also a panic of a decoder, into an error that names the file.
+fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, String>) -> Result<T, DatasetError> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    let done = done
+        .unwrap_or_else(|_| Err("the decoder gave up: the file is damaged, copy it again from where it came".into()));
+    done.map_err(|problem| DatasetError::undecodable(path, problem))
+}
+
+/// A decoder of an image whose dimensions are within the limits.
+fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder, String> {
+    if bytes.is_empty() {
+        return Err("the file is empty: copy it again from where it came".into());
+    }
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
+    check_head(bytes, reader.format())?;
+    reader.limits(allowing(WORKING_BYTES));
+    // A JPEG that ends within its head is told as truncated too.
+    let decoder = reader.into_decoder().map_err(|error| whole_jpeg(bytes).err().unwrap_or_else(|| explain(&error)))?;
+    let (width, height) = decoder.dimensions();
+    check_size(width, height, decoder.total_bytes())?;
+    Ok(decoder)
+}
+
+/// What has to be known before the decoder of the format is made, because making it allocates already.
+fn check_head(bytes: &[u8], format: Option<ImageFormat>) -> Result<(), String> {
+    match (format, bytes.get(16..24)) {
+        // The header chunk comes first: a row is allocated by its width.
+        (Some(ImageFormat::Png), Some(&[a, b, c, d, e, f, g, h])) => {
+            check_size(u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]), 0)
+        }
+        // Metadata is allocated by the length that its chunk claims.
+        (Some(ImageFormat::WebP), Some(_)) if !chunks_fit(bytes) => {
+            Err("the WebP is truncated: copy it again from where it came".into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the chunks of a WebP file end within it; what else follows its data is not looked at.
+fn chunks_fit(bytes: &[u8]) -> bool {
+    const CHUNKS: [&[u8; 4]; 8] = [b"ALPH", b"ANIM", b"ANMF", b"EXIF", b"ICCP", b"VP8 ", b"VP8L", b"XMP "];
+    let mut at = 12;
+    while let Some(&[n0, n1, n2, n3, a, b, c, d]) = bytes.get(at..at + 8) {
+        let length = u32::from_le_bytes([a, b, c, d]) as usize;
+        at += 8 + length;
+        if at > bytes.len() {
+            return !CHUNKS.contains(&&[n0, n1, n2, n3]);
+        }
+        at += length % 2;
+    }
+    true
+}
+
+fn allowing(bytes: u64) -> Limits {
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(bytes);
+    limits
+}
+
+/// The JPEG with an end marker after its data, where it has none; any other file as it is. Fails where data is missing.
+fn whole_jpeg(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    if !image::guess_format(bytes).is_ok_and(|format| format == ImageFormat::Jpeg) {
+        return Ok(Cow::Borrowed(bytes));
+    }
+    match completeness(bytes) {
+        Completeness::Whole { is_ended: true, .. } | Completeness::Unknown { is_ended: true } => {
+            Ok(Cow::Borrowed(bytes))
+        }
+        // What follows is no part of the image, and decoders stumble over it.
+        Completeness::Whole { end, is_ended: false } => Ok(Cow::Owned([&bytes[..end], &[0xFF, 0xD9]].concat())),
+        Completeness::Truncated | Completeness::Unknown { is_ended: false } => Err(format!(
+            "the JPEG is truncated, its {} bytes do not hold all of its pixels: copy it again from where it came",
+            bytes.len()
+        )),
+    }
+}
+
+fn pixels(mut decoder: impl ImageDecoder) -> Result<RgbImage, String> {
+    let orientation = decoder.orientation().map_err(|error| explain(&error))?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|error| explain(&error))?;
+    picture.apply_orientation(orientation);
+    Ok(picture.into_rgb8())
+}
+
+fn header_of(mut decoder: impl ImageDecoder) -> Result<PhotographHeader, String> {
+    let (width, height) = decoder.dimensions();
+    let orientation = decoder.orientation().map_err(|error| explain(&error))?;
     let (width, height) = if turns_sideways(orientation) { (height, width) } else { (width, height) };
     Ok(PhotographHeader { width, height, exif_orientation: orientation.to_exif() })
 }
 
-fn open<'a>(bytes: &'a [u8], path: &Path) -> Result<impl ImageDecoder + use<'a>, DatasetError> {
-    if image::guess_format(bytes).is_ok_and(|format| format == ImageFormat::Jpeg) && !is_whole_jpeg(bytes) {
-        let problem = format!(
-            "the JPEG is truncated, it ends after {} bytes without its end marker: copy it again from where it came",
-            bytes.len()
-        );
-        return Err(DatasetError::undecodable(path, problem));
-    }
-    decoder(bytes, path)
-}
-
-fn decoder<'a>(bytes: &'a [u8], path: &Path) -> Result<impl ImageDecoder + use<'a>, DatasetError> {
-    let failed = |problem: String| DatasetError::undecodable(path, problem);
-    if bytes.is_empty() {
-        return Err(failed("the file is empty: copy it again from where it came".into()));
-    }
-    let reader =
-        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| failed(error.to_string()))?;
-    reader.into_decoder().map_err(|error| failed(explain(&error)))
-}
-
-fn explain(error: &image::ImageError) -> String {
+fn explain(error: &ImageError) -> String {
     match error {
-        image::ImageError::Unsupported(_) => {
-            "not a picture that Quarry reads (JPEG, PNG, BMP, GIF, WebP, TIFF, PNM): convert it first".into()
+        ImageError::Unsupported(_) => {
+            "not an image that Quarry reads (JPEG, PNG, BMP, GIF, WebP, TIFF, PNM): convert it first".into()
         }
+        ImageError::Limits(_) => "decoding it takes far more memory than its pixels: convert it first".into(),
         other => format!("{other}: the file is damaged, copy it again from where it came"),
     }
 }
@@ -97,25 +194,4 @@ fn turns_sideways(orientation: Orientation) -> bool {
         orientation,
         Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
     )
-}
-
-/// Walks the segments of a JPEG (ITU-T T.81, B.1) up to the end-of-image marker. The decoder itself fills what is missing with grey and
-/// says nothing. A thumbnail inside EXIF has its own end marker, which is why looking for the last two bytes is not enough.
-fn is_whole_jpeg(bytes: &[u8]) -> bool {
-    const END_OF_IMAGE: u8 = 0xD9;
-    let mut at = 2;
-    while let Some(found) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xFF)) {
-        at += found + 1;
-        match bytes.get(at) {
-            Some(&END_OF_IMAGE) => return true,
-            // Stuffing, fill bytes, restart markers, start of image, TEM: no length follows.
-            Some(0x00 | 0xFF | 0x01 | 0xD0..=0xD8) => {}
-            Some(_) => match bytes.get(at + 1..at + 3) {
-                Some(&[high, low]) => at += 1 + usize::from(u16::from_be_bytes([high, low])).max(2),
-                _ => return false,
-            },
-            None => return false,
-        }
-    }
-    false
 }

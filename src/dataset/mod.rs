@@ -1,18 +1,27 @@
 //! Datasets on disk -> domain: FDDB, plain folders, the built-in sample, and the decoding of photographs. Reads the user's files and
 //! never writes to them. Must not know the database, the detector nor the window.
 
+#[cfg(test)]
+mod bombs;
 mod decode;
+#[cfg(test)]
+mod decode_tests;
 mod error;
 pub mod fddb;
 mod folder;
 pub mod formats;
 mod imported;
+mod jpeg;
+mod limits;
 mod photographs;
 pub mod sample;
 
-pub use decode::{PhotographHeader, decode_rgb, decode_rgb_bytes, decode_rgb_checked, read_header, read_size};
+pub use decode::{
+    PhotographHeader, decode_rgb, decode_rgb_bytes, decode_rgb_checked, read_header, read_image_file, read_size,
+};
 pub use error::DatasetError;
 pub use fddb::read_fddb;
 pub use folder::read_folder;
 pub use imported::{BadRecord, ImportSummary, ImportedDataset, ImportedImage, ImportedObject};
+pub use limits::{DEFAULT_MEGAPIXELS, max_megapixels, raise_max_megapixels, set_max_megapixels};
 pub use photographs::{PHOTOGRAPH_EXTENSIONS, is_photograph, photograph_file};

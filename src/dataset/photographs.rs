@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{DatasetError, PhotographHeader, read_header};
+use super::{DatasetError, PhotographHeader, read_header, read_image_file};
 use crate::domain::{Cancel, Progress};
 
 /// The extensions of the formats that Quarry decodes, in lower case, commonest first.
@@ -62,7 +62,7 @@ pub(super) fn probe_all(
 }
 
 fn probe(path: &Path) -> Result<Probe, DatasetError> {
-    let bytes = std::fs::read(path).map_err(DatasetError::io("read", path))?;
+    let bytes = read_image_file(path)?;
     let header = read_header(&bytes, path)?;
     let PhotographHeader { width, height, exif_orientation } = header;
     Ok(Probe { content_hash: blake3::hash(&bytes).to_hex().to_string(), width, height, exif_orientation })

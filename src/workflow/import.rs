@@ -119,6 +119,7 @@ pub fn import_with(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<ImportReport, WorkflowError> {
+    drop(project.open_store()?);
     let mut progress = |p: Progress| observer(WorkEvent::Progress(p));
     let imported = match formats::format_named(format.as_str()) {
         Some(named) => named.read(path, options, &mut progress, cancel)?,

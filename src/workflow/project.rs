@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::WorkflowError;
 use super::outputs::check_new_project;
+use crate::dataset::raise_max_megapixels;
 use crate::domain::{clear_unfinished, limits, read_text, write_together, write_whole};
 use crate::store::Store;
 
@@ -18,6 +19,9 @@ pub struct ProjectFile {
     /// The version of Quarry that made the project.
     pub made_by: String,
 }
+
+/// The setting that allows larger images than usual.
+const MAX_MEGAPIXELS: &str = "max_megapixels";
 
 /// A project folder that exists. Cheap to clone: it holds only paths, every caller opens its own store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +115,16 @@ impl Project {
 
     /// A connection of the caller's own, migrated to this version.
     pub fn open_store(&self) -> Result<Store, WorkflowError> {
-        Ok(Store::open(&self.database())?)
+        let store = Store::open(&self.database())?;
+        if let Some(megapixels) = store.setting(MAX_MEGAPIXELS)?.and_then(|text| text.parse().ok()) {
+            raise_max_megapixels(megapixels);
+        }
+        Ok(store)
+    }
+
+    /// Keeps how large the images of this project may be, in millions of pixels, for all later work on it.
+    pub fn keep_max_megapixels(&self, megapixels: u32) -> Result<(), WorkflowError> {
+        Ok(self.open_store()?.set_setting(MAX_MEGAPIXELS, &megapixels.to_string())?)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::EvaluateError;
-use crate::dataset::{photograph_file, read_size};
+use crate::dataset::{photograph_file, read_image_file, read_size};
 use crate::evaluation::fddb_text::ImageSizes;
 
 /// The sizes of the named images below `root`, from their headers.
@@ -22,7 +22,7 @@ fn size(root: &Path, name: &str) -> Result<(u32, u32), EvaluateError> {
     let path = photograph_file(root, name).ok_or_else(|| {
         failed(format!("no file {name}.jpg (or .png, .ppm, .bmp); is this the folder that image names start from?"))
     })?;
-    let bytes = std::fs::read(&path).map_err(|e| failed(e.to_string()))?;
+    let bytes = read_image_file(&path).map_err(|e| failed(e.to_string()))?;
     let header = read_size(&bytes, &path).map_err(|e| failed(e.to_string()))?;
     Ok((header.width, header.height))
 }

@@ -1,0 +1,149 @@
+//! Tests of decoding: images that claim to be huge, and JPEGs with and without all of their data.
+
+use std::path::Path;
+
+use super::bombs::{bombs, jpeg};
+use super::*;
+
+fn decode(bytes: &[u8]) -> Result<image::RgbImage, String> {
+    decode_rgb_bytes(bytes, Path::new("a.jpg")).map_err(|error| error.to_string())
+}
+
+fn is_whole(bytes: &[u8]) -> bool {
+    let header = read_header(bytes, Path::new("a.jpg"));
+    assert_eq!(header.is_ok(), decode(bytes).is_ok(), "an import and a run must agree");
+    header.is_ok()
+}
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/dataset").join(name)).unwrap()
+}
+
+/// Where the entropy-coded data of the first scan begins.
+fn first_scan(bytes: &[u8]) -> usize {
+    bytes.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap()
+}
+
+#[test]
+fn images_that_claim_to_be_huge_are_ordinary_errors() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, bytes) in bombs() {
+        assert!(bytes.len() < 1000, "{name}");
+        let path = dir.path().join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let message = decode_rgb(&path).unwrap_err().to_string();
+        assert!(message.contains(name), "{message}");
+        assert!(!message.contains("gave up"), "{message}");
+    }
+}
+
+#[test]
+fn a_refused_size_is_told_in_pixels_and_can_be_allowed() {
+    let message = decode(&jpeg(0xC0, 40_000, 10_000)).unwrap_err();
+    assert!(message.contains("40000 x 10000 pixels, which is 400 megapixels"), "{message}");
+    assert!(message.contains("limit of 256") && message.contains("--max-megapixels"), "{message}");
+    for name in ["square.png", "binary.ppm", "square.jpg", "screen.gif", "square.tif", "lossy.webp", "square.bmp"] {
+        let bytes = bombs().into_iter().find(|bomb| bomb.0 == name).unwrap().1;
+        let message = read_header(&bytes, Path::new(name)).unwrap_err().to_string();
+        assert!(message.contains("megapixels and more than the limit of 256"), "{message}");
+    }
+    // 256 megapixels exactly are no reason to refuse; that the file holds none of them is.
+    let message = decode(&jpeg(0xC0, 16_000, 16_000)).unwrap_err();
+    assert!(message.contains("truncated"), "{message}");
+}
+
+#[test]
+fn of_an_animation_the_first_frame_is_read() {
+    let mut bytes = Vec::new();
+    let mut encoder = image::codecs::gif::GifEncoder::new(&mut bytes);
+    for grey in [200, 10] {
+        encoder
+            .encode_frame(image::Frame::new(image::RgbaImage::from_pixel(6, 4, image::Rgba([grey, grey, grey, 255]))))
+            .unwrap();
+    }
+    drop(encoder);
+    let picture = decode(&bytes).unwrap();
+    assert_eq!((picture.dimensions(), picture.get_pixel(2, 2).0), ((6, 4), [200; 3]));
+}
+
+#[test]
+fn only_regular_files_are_read_and_no_further_than_needed() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("a.jpg");
+    std::fs::create_dir(&folder).unwrap();
+    assert!(decode_rgb(&folder).unwrap_err().to_string().contains("a folder, not a file"));
+    let sparse = dir.path().join("b.jpg");
+    std::fs::File::create(&sparse).unwrap().set_len(1 << 30).unwrap();
+    assert_eq!(read_image_file(&sparse).unwrap().len(), 16);
+    assert!(decode_rgb(&sparse).unwrap_err().to_string().contains("not an image that Quarry reads"));
+}
+
+/// Data after the end marker, and none of the marker itself, are no reason to leave an image out.
+#[test]
+fn a_jpeg_is_whole_when_its_scans_are() {
+    for name in ["baseline.jpg", "progressive.jpg", "restarts.jpg", "grey.jpg"] {
+        let whole = fixture(name);
+        assert_eq!(whole[whole.len() - 2..], [0xFF, 0xD9], "{name}");
+        let expected = decode(&whole).unwrap();
+        let without_end = &whole[..whole.len() - 2];
+        let first = first_scan(&whole);
+        let tails: [&[u8]; 6] =
+            [b"", &[0; 3000], &whole, b"MotionPhoto_Data\xFF\xE1\xFF\xFF\xFF", &[0xFF; 9], &[0xFF, 0x02, 0xFF, 0xC0]];
+        for tail in tails {
+            let mut bytes = [&whole, tail].concat();
+            assert_eq!(decode(&bytes).as_ref(), Ok(&expected), "{name}: after the end marker: {tail:x?}");
+            bytes = [without_end, tail].concat();
+            let found = decode(&bytes);
+            assert_eq!(found.as_ref(), Ok(&expected), "{name}: instead of the end marker: {tail:x?}");
+            // The same tail does not make up for missing data, not even an end marker.
+            for cut in [first + 40, usize::midpoint(first, whole.len()), whole.len() - 12] {
+                // A few bytes of text may pass for the last few of the data: nobody can tell.
+                if cut < whole.len() - 12 || tail.first() != Some(&b'M') {
+                    assert!(!is_whole(&[&whole[..cut], tail].concat()), "{name} cut at {cut}: {tail:x?}");
+                }
+                assert!(
+                    !is_whole(&[&whole[..cut], &[0xFF, 0xD9], tail].concat()),
+                    "{name} cut at {cut} and ended: {tail:x?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_jpeg_cut_anywhere_within_its_scans_is_truncated() {
+    for name in ["baseline.jpg", "progressive.jpg", "restarts.jpg", "grey.jpg"] {
+        let whole = fixture(name);
+        let mut last_cut = 0;
+        for length in 3..whole.len() - 2 {
+            if read_header(&whole[..length], Path::new("a.jpg")).is_err() {
+                last_cut = length;
+            }
+        }
+        // The last byte may hold nothing but padding.
+        assert!(
+            last_cut + 4 >= whole.len() - 2,
+            "{name}: cut at {} of {} was taken for whole",
+            last_cut + 1,
+            whole.len()
+        );
+        for length in 3..=last_cut {
+            let error = read_header(&whole[..length], Path::new("a.jpg")).map(|_| length).unwrap_err().to_string();
+            assert!(error.contains("a.jpg"), "{name} {length}: {error}");
+        }
+    }
+}
+
+#[test]
+fn the_walk_never_panics_on_damaged_jpegs() {
+    for name in ["baseline.jpg", "progressive.jpg", "restarts.jpg"] {
+        let whole = fixture(name);
+        for at in 2..whole.len() {
+            for value in [0x00, 0xFF, whole[at] ^ 0x10] {
+                let mut bytes = whole.clone();
+                bytes[at] = value;
+                super::jpeg::completeness(&bytes);
+            }
+        }
+    }
+}
