@@ -14,7 +14,8 @@ pub struct DetectArgs {
     /// A round's folder (PROJECT/runs/2), whose last checkpoint counts, or a checkpoint's model.safetensors
     #[arg(long, value_name = "DIR|FILE")]
     checkpoint: PathBuf,
-    /// A folder of photographs, or a text file with one image name a line (with or without extension)
+    /// A folder of images, or a text file with one image name a line (with or without extension). Hidden files are passed over; images
+    /// of a folder are named without extension, except where two would share a name
     #[arg(long, value_name = "LIST.txt|DIR")]
     images: PathBuf,
     /// What the names of the list are relative to

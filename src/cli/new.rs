@@ -14,6 +14,8 @@ pub struct NewArgs {
 
 pub fn run(args: &NewArgs, context: &Context) -> anyhow::Result<()> {
     let project = Project::create(&args.dir)?;
-    let value = serde_json::json!({ "project": project.dir(), "database": project.database() });
+    let value = serde_json::json!({
+        "project": project.dir().to_string_lossy(), "database": project.database().to_string_lossy()
+    });
     context.print_done(&value, || format!("Made the project {}", project.dir().display()))
 }

@@ -50,8 +50,9 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
     match &args.action {
         Action::Export { file, replace } => {
             let rows = verdicts::export(&readable(&project)?, replace.output(file))?;
-            context
-                .print_done(&json!({ "rows": rows, "file": file }), || format!("{rows} verdicts in {}", file.display()))
+            context.print_done(&json!({ "rows": rows, "file": file.to_string_lossy() }), || {
+                format!("{rows} verdicts in {}", file.display())
+            })
         }
         Action::Merge { file } => {
             let report = verdicts::merge(&mut project.open_store()?, file)?;

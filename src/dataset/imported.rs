@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::DatasetError;
-use crate::domain::Shape;
+use crate::domain::{Shape, check_shape, shown_path};
 
 /// One annotated object of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,9 +60,10 @@ impl ImportedDataset {
         kind: &'static str,
         root: PathBuf,
         classes: Vec<String>,
-        images: Vec<ImportedImage>,
-        left_out: LeftOut,
+        mut images: Vec<ImportedImage>,
+        mut left_out: LeftOut,
     ) -> Self {
+        images.iter_mut().for_each(|image| left_out.insane_objects(image));
         let name = root.file_name().map_or_else(|| kind.to_owned(), |name| name.to_string_lossy().into_owned());
         let summary = ImportSummary { format: kind.to_owned(), ..ImportSummary::of(&classes, &images, left_out) };
         Self { name, kind, root, classes, images, summary }
@@ -79,8 +80,8 @@ impl ImportedDataset {
             return Err(DatasetError::layout(&root, problem));
         }
         images.retain(|image| image.split.as_deref() == Some(wanted));
-        let ImportSummary { missing, unreadable, duplicates, bad_records, warnings, .. } = summary;
-        let left_out = LeftOut { missing, unreadable, duplicates, bad_records, warnings };
+        let ImportSummary { missing, unreadable, duplicates, bad_records, shapes, warnings, .. } = summary;
+        let left_out = LeftOut { missing, unreadable, duplicates, bad_records, shapes, warnings };
         Ok(Self { name, ..Self::new(kind, root, classes, images, left_out) })
     }
 }
@@ -89,6 +90,7 @@ impl ImportedDataset {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BadRecord {
     /// As the user named it, or below that folder.
+    #[serde(serialize_with = "shown_path")]
     pub file: PathBuf,
     /// From 1; `None` where the format has no lines (the record then names itself).
     pub line: Option<usize>,
@@ -112,7 +114,22 @@ pub(super) struct LeftOut {
     pub unreadable: Vec<(String, String)>,
     pub duplicates: Vec<(String, String)>,
     pub bad_records: Vec<BadRecord>,
+    pub shapes: Vec<(String, String)>,
     pub warnings: Vec<String>,
+}
+
+impl LeftOut {
+    /// Takes objects out of the image that cannot be any. Those that reach beyond its edge stay as they are annotated: training cuts their
+    /// boxes at the edge.
+    fn insane_objects(&mut self, image: &mut ImportedImage) {
+        image.objects.retain(|object| match check_shape(&object.shape, image.width, image.height) {
+            Ok(()) => true,
+            Err(problem) => {
+                self.shapes.push((image.name.clone(), problem.to_string()));
+                false
+            }
+        });
+    }
 }
 
 /// What was found, and what was left out and why.
@@ -140,6 +157,8 @@ pub struct ImportSummary {
     pub unreadable: Vec<(String, String)>,
     /// Two names whose files have the same bytes: the later one, then the earlier one.
     pub duplicates: Vec<(String, String)>,
+    /// Image and reason of each object that was left out because its shape cannot be one's (`domain/sane_shape.rs`).
+    pub shapes: Vec<(String, String)>,
     /// Records that were skipped, in the order of the files.
     pub bad_records: Vec<BadRecord>,
     /// Whole sentences, ready to be shown.
@@ -160,7 +179,7 @@ impl ImportSummary {
             counts[object.class as usize] += 1;
         }
         let classes: BTreeMap<String, usize> = class_names.iter().cloned().zip(counts).collect();
-        let LeftOut { missing, unreadable, duplicates, bad_records, warnings } = left_out;
+        let LeftOut { missing, unreadable, duplicates, bad_records, shapes, warnings } = left_out;
         Self {
             format: String::new(),
             recognised: None,
@@ -175,6 +194,7 @@ impl ImportSummary {
             unreadable,
             duplicates,
             bad_records,
+            shapes,
             warnings,
         }
     }
@@ -204,6 +224,8 @@ impl fmt::Display for ImportSummary {
             write!(f, "\n{warning}")?;
         }
         listed(f, self.bad_records.len(), "bad records, skipped", self.bad_records.iter(), "\n  ")?;
+        let shapes = self.shapes.iter().map(|(name, why)| format!("{name} ({why})"));
+        listed(f, self.shapes.len(), "objects left out because of their shape", shapes, " ")?;
         let unreadable = self.unreadable.iter().map(|(name, why)| format!("{name} ({why})"));
         listed(f, self.unreadable.len(), "unreadable, left out", unreadable, " ")?;
         let same = self.duplicates.iter().map(|(later, earlier)| format!("{later} = {earlier}"));

@@ -8,6 +8,7 @@ mod decode;
 mod decode_tests;
 mod error;
 pub mod fddb;
+mod finder;
 mod folder;
 pub mod formats;
 mod imported;
@@ -15,13 +16,16 @@ mod jpeg;
 mod limits;
 mod photographs;
 pub mod sample;
+mod walk;
 
 pub use decode::{
     PhotographHeader, decode_rgb, decode_rgb_bytes, decode_rgb_checked, read_header, read_image_file, read_size,
 };
 pub use error::DatasetError;
 pub use fddb::read_fddb;
+pub use finder::{PhotographFinder, photograph_file};
 pub use folder::read_folder;
 pub use imported::{BadRecord, ImportSummary, ImportedDataset, ImportedImage, ImportedObject};
 pub use limits::{DEFAULT_MEGAPIXELS, max_megapixels, raise_max_megapixels, set_max_megapixels};
-pub use photographs::{PHOTOGRAPH_EXTENSIONS, is_photograph, photograph_file};
+pub use photographs::{PHOTOGRAPH_EXTENSIONS, is_photograph};
+pub use walk::{FoundImages, find_images};

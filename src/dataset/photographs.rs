@@ -1,31 +1,18 @@
-//! Photographs as files: which are some, where one of a name lies, and reading many at once (hash and size of each, in parallel, with
-//! progress and cancellation). Must not know where the list of photographs came from.
+//! Photographs as files: which are some, and reading many at once (hash and size of each, in parallel, with progress and cancellation).
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
 
 use super::{DatasetError, PhotographHeader, read_header, read_image_file};
+pub use crate::domain::IMAGE_EXTENSIONS as PHOTOGRAPH_EXTENSIONS;
 use crate::domain::{Cancel, Progress};
-
-/// The extensions of the formats that Quarry decodes, in lower case, commonest first.
-pub const PHOTOGRAPH_EXTENSIONS: [&str; 14] =
-    ["jpg", "jpeg", "png", "bmp", "ppm", "jpe", "jfif", "gif", "webp", "tif", "tiff", "pgm", "pbm", "pnm"];
 
 /// Whether the file's name says that it is a photograph, in any case of letters.
 pub fn is_photograph(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
     extension.is_some_and(|e| PHOTOGRAPH_EXTENSIONS.contains(&e.as_str()))
-}
-
-/// The file below `root` that a list calls `name`: as it stands, or with the extension that lists such as FDDB's leave out.
-pub fn photograph_file(root: &Path, name: &str) -> Option<PathBuf> {
-    let extended = |extension: &str| root.join(format!("{name}.{extension}"));
-    let both_cases = |e: &&str| [extended(e), extended(&e.to_ascii_uppercase())];
-    std::iter::once(root.join(name))
-        .chain(PHOTOGRAPH_EXTENSIONS.iter().flat_map(both_cases))
-        .find(|file| file.is_file())
 }
 
 /// Photographs between two looks at `cancel`.
@@ -80,28 +67,5 @@ impl SeenContent {
         }
         self.0.insert(content_hash.to_owned(), name.to_owned());
         None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_of_a_list_finds_its_file() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("img_1")).unwrap();
-        for file in ["img_1.jpg", "img_2.PNG", "img.3.bmp", "notes.txt"] {
-            std::fs::write(dir.path().join(file), b"x").unwrap();
-        }
-        let check = |name: &str, expected: Option<&str>| {
-            assert_eq!(photograph_file(dir.path(), name), expected.map(|file| dir.path().join(file)), "{name}");
-        };
-        check("img_1", Some("img_1.jpg"));
-        check("img_1.jpg", Some("img_1.jpg"));
-        check("img_2", Some("img_2.PNG"));
-        check("img.3", Some("img.3.bmp"));
-        check("notes", None);
-        assert!(is_photograph(Path::new("a/B.JPG")) && !is_photograph(Path::new("notes.txt")));
     }
 }

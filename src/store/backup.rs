@@ -105,7 +105,11 @@ pub fn restore_backup(database: &Path, backup: &Path) -> Result<PathBuf, StoreEr
     let aside = aside.unwrap_or_else(|| database.with_file_name("damaged.db"));
     // What the log beside it holds belongs to the damaged file, and would spoil the restored one.
     for ending in ["-wal", "-shm"] {
-        let beside = |file: &Path| PathBuf::from(format!("{}{ending}", file.display()));
+        let beside = |file: &Path| {
+            let mut name = file.as_os_str().to_owned();
+            name.push(ending);
+            PathBuf::from(name)
+        };
         let log = beside(database);
         if log.exists() {
             std::fs::rename(&log, beside(&aside)).map_err(failed(&log))?;

@@ -15,7 +15,7 @@ use super::config::RoundConfig;
 use super::error::TrainingError;
 use super::order::{Order, Slot};
 use crate::detector::{DetectorConfig, NetworkImage, SamplerConfig, TrainingSample};
-use crate::domain::{Cancel, ImageId, Shape};
+use crate::domain::{Cancel, ImageId, Shape, check_shape};
 use crate::geometry::{BoundingBox, NetworkPx};
 
 /// A photograph with all that the round learns from it, in its own pixels. No faces: all of it is background.
@@ -214,8 +214,17 @@ fn load(source: &Source, slot: Slot) -> Result<TrainingSample, String> {
     let picture = (source.decode)(&image.path)?;
     let detector = source.detector.resized(slot.scale);
     let prepared = NetworkImage::prepare(&picture, &detector).map_err(|error| error.to_string())?;
-    let sample = sample_of(image, prepared, &source.sampler, slot.epoch);
+    let sample = sample_of(&sane(image, picture.dimensions()), prepared, &source.sampler, slot.epoch);
     Ok(if slot.flip { sample.flipped() } else { sample })
+}
+
+/// The image without what cannot be an object of it, wherever it came from: an import of an earlier version, a merged file.
+fn sane(image: &TrainingImage, (width, height): (u32, u32)) -> TrainingImage {
+    let mut image = image.clone();
+    image.faces.retain(|face| check_shape(face, width, height).is_ok());
+    image.hard_negatives.retain(|(b, _)| check_shape(&Shape::Rectangle(*b), width, height).is_ok());
+    image.ignored.retain(|b| b.is_finite());
+    image
 }
 
 /// Everything of the image in network pixels. Boxes of faces end at the picture's border, as proposals do; ellipses stay whole.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::WorkflowError;
 use super::outputs::{self, OutputPolicy};
 use crate::domain::{
-    Annotation, AnnotationSource, DatasetId, GroundTruthId, ImageId, ImageRecord, Output, Shape, csv_text,
+    Annotation, AnnotationSource, DatasetId, GroundTruthId, ImageId, ImageRecord, Output, Shape, csv_text, shown_paths,
 };
 use crate::geometry::Ellipse;
 use crate::store::Store;
@@ -37,6 +37,7 @@ pub struct TruthReport {
     pub edited: usize,
     /// Ignored regions that the format has no room for.
     pub left_out: usize,
+    #[serde(serialize_with = "shown_paths")]
     pub files: Vec<PathBuf>,
 }
 

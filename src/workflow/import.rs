@@ -119,6 +119,7 @@ pub fn import_with(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<ImportReport, WorkflowError> {
+    // The project says how large images may be; and hours of reading should not end at a database that cannot be opened.
     drop(project.open_store()?);
     let mut progress = |p: Progress| observer(WorkEvent::Progress(p));
     let imported = match formats::format_named(format.as_str()) {

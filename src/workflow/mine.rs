@@ -12,6 +12,7 @@ use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::detector::{Detector, choose_device};
 use crate::domain::{
     Cancel, Detection, FalsePositiveKind, ImageId, ImageRecord, RoiFeature, RoundRecord, RoundState, Sources,
+    shown_paths,
 };
 use crate::mining::{MiningConfig, count_duplicates, mine_image};
 use crate::store::{NewCandidate, Store};
@@ -29,6 +30,7 @@ pub struct MineReport {
     /// Further detections of a face: found, and no candidates.
     pub duplicate: usize,
     /// Training images that could not be read: their candidates of an earlier mining stay as they are.
+    #[serde(serialize_with = "shown_paths")]
     pub unreadable: Vec<PathBuf>,
 }
 

@@ -15,7 +15,10 @@ use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
 use crate::detector::{Detector, SamplerCounts, choose_device};
-use crate::domain::{CANDIDATE_MAX_IOU, Cancel, HardNegativeSource, RoundInit, RoundRecord, RoundState, Sources};
+use crate::domain::{
+    CANDIDATE_MAX_IOU, Cancel, HardNegativeSource, RoundInit, RoundRecord, RoundState, Sources, shown_path_if_any,
+    shown_paths,
+};
 use crate::evaluation::RocCurve;
 use crate::geometry::BoundingBox;
 use crate::store::Store;
@@ -40,14 +43,17 @@ pub struct TrainReport {
     /// True when it was stopped before the last step; `quarry train --resume` goes on.
     pub stopped: bool,
     /// `None` when it was stopped before its first step.
+    #[serde(serialize_with = "shown_path_if_any")]
     pub checkpoint: Option<PathBuf>,
     /// What the samplers drew over the whole round.
     pub sampler: SamplerCounts,
     /// The last evaluation of the held-out images, by output shape.
     pub curves: Vec<(String, RocCurve)>,
     /// Training images that could not be read, and were left out.
+    #[serde(serialize_with = "shown_paths")]
     pub unreadable: Vec<PathBuf>,
     /// Held-out images that could not be read: their faces count as missed.
+    #[serde(serialize_with = "shown_paths")]
     pub unreadable_test: Vec<PathBuf>,
 }
 

@@ -13,7 +13,7 @@ use crate::detector::weights::{
     read_backbone, sha256_hex, write_safetensors,
 };
 use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError};
-use crate::domain::{Output, OutputError, limits, read_bytes};
+use crate::domain::{Output, OutputError, limits, read_bytes, shown_path};
 #[cfg(feature = "torch")]
 use crate::training::last_model;
 
@@ -73,6 +73,7 @@ pub struct ImportRequest {
 /// A file that was written.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WrittenWeights {
+    #[serde(serialize_with = "shown_path")]
     pub file: PathBuf,
     pub tensors: usize,
     pub sha256: String,

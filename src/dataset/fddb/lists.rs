@@ -45,7 +45,7 @@ pub fn parse_ellipse_list(path: &Path, bytes: &[u8]) -> Result<Vec<AnnotatedName
         check_name(path, line, name)?;
         check_once(path, line, name, &mut first_line)?;
         let count = match rest.next() {
-            Some((count_line, text)) => parse_count(path, count_line, text, name)?,
+            Some((count_line, text)) => parse_count(path, (line, name), (count_line, text))?,
             None => {
                 return Err(DatasetError::line(path, line, format!("the file ends before the face count of '{name}'")));
             }
@@ -75,11 +75,6 @@ fn lines<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<(usize, &'a str)>, Data
 }
 
 fn check_name(path: &Path, line: usize, name: &str) -> Result<(), DatasetError> {
-    if name.split_whitespace().count() >= 5 && name.split_whitespace().take(5).all(|word| word.parse::<f64>().is_ok()) {
-        let problem =
-            format!("expected the name of an image, found the ellipse '{name}': the count before it is too small");
-        return Err(DatasetError::line(path, line, problem));
-    }
     let leaves = name.contains('\0') || name.starts_with('/') || name.split(['/', '\\']).any(|part| part == "..");
     if leaves || Path::new(name).is_absolute() {
         let problem = format!(
@@ -106,8 +101,20 @@ fn check_once<'a>(
     }
 }
 
-fn parse_count(path: &Path, line: usize, text: &str, name: &str) -> Result<usize, DatasetError> {
+/// The count on the line after a name. Only where there is none does it matter what the name looks like: an image may well be called
+/// `2024 05 17 09 30 12`.
+fn parse_count(
+    path: &Path,
+    (name_line, name): (usize, &str),
+    (line, text): (usize, &str),
+) -> Result<usize, DatasetError> {
     text.parse().map_err(|_| {
+        let is_ellipse = name.split_whitespace().filter(|word| word.parse::<f64>().is_ok()).count() >= 5;
+        if is_ellipse {
+            let problem =
+                format!("expected the name of an image, found the ellipse '{name}': the count before it is too small");
+            return DatasetError::line(path, name_line, problem);
+        }
         let problem =
             format!("expected the number of faces of '{name}', found '{text}': the line after a name holds a count");
         DatasetError::line(path, line, problem)

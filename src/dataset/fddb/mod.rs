@@ -11,7 +11,7 @@ pub use lists::{AnnotatedName, ListedName, parse_ellipse_list, parse_name_list};
 use super::folder::absolute_folder;
 use super::imported::LeftOut;
 use super::photographs::{SeenContent, probe_all};
-use super::{DatasetError, ImportedDataset, ImportedImage, ImportedObject};
+use super::{DatasetError, ImportedDataset, ImportedImage, ImportedObject, PhotographFinder};
 use crate::domain::{Cancel, Progress, Shape, limits};
 
 /// The folder of the lists.
@@ -37,7 +37,17 @@ pub fn read_fddb(
     let entries = read_lists(&root)?;
     require_pictures_folder(&root)?;
     let mut left_out = LeftOut::default();
-    let (present, absent): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|e| root.join(&e.path).is_file());
+    let finder = PhotographFinder::new(&root.join(PICTURES_FOLDER));
+    let (mut present, mut absent) = (Vec::new(), Vec::new());
+    for mut entry in entries {
+        match finder.find(&entry.name) {
+            Some(file) => {
+                entry.path = file.strip_prefix(&root).map_or(entry.path, Path::to_path_buf);
+                present.push(entry);
+            }
+            None => absent.push(entry),
+        }
+    }
     report_missing(&root, present.len(), &absent, &mut left_out)?;
     let paths: Vec<&Path> = present.iter().map(|entry| entry.path.as_path()).collect();
     let probes = probe_all(&root, &paths, progress, cancel)?;
@@ -70,6 +80,7 @@ pub fn read_fddb(
 /// One picture that the lists name.
 struct Entry {
     name: String,
+    /// Below the dataset's root; as FDDB ships it until the file is found.
     path: PathBuf,
     fold: u8,
     faces: Vec<ImportedObject>,

@@ -19,16 +19,16 @@ pub enum Shape {
     Ellipse,
 }
 
-/// Names separated by white space, as the official program reads its list.
+/// One name a line. The official program reads names between white space: [`join`](super::join) takes a line apart that is no name as a
+/// whole.
 pub fn read_list(path: &Path) -> Result<Vec<ListedImage>, FddbTextError> {
     let text = read_text(path)?;
     let path: Arc<Path> = path.into();
-    let names = text.lines().enumerate().flat_map(|(k, line)| {
-        let path = path.clone();
-        line.split_ascii_whitespace()
-            .map(move |name| ListedImage { name: name.to_owned(), place: Place { path: path.clone(), line: k + 1 } })
-    });
-    Ok(names.collect())
+    let lines =
+        text.lines().enumerate().map(|(k, line)| (k + 1, line.trim_ascii())).filter(|(_, line)| !line.is_empty());
+    let listed =
+        |(line, name): (usize, &str)| ListedImage { name: name.to_owned(), place: Place { path: path.clone(), line } };
+    Ok(lines.map(listed).collect())
 }
 
 /// An ellipse list: `ra rb theta cx cy label` a face.
@@ -93,13 +93,11 @@ fn read_blocks<T>(
     }
     while let Some((name_line, name)) = lines.next() {
         let place = at(name_line);
-        check_name(name, what).map_err(|e| place.error(e))?;
+        check_name(name).map_err(|e| place.error(e))?;
         let count = lines.next().map(|(_, line)| line.trim()).ok_or_else(|| {
             at(name_line + 1).error(format!("the file ends where the number of {what}s of `{name}` is expected"))
         })?;
-        let count: usize = count.parse().map_err(|_| {
-            at(name_line + 1).error(format!("`{count}` where the number of {what}s of `{name}` is expected"))
-        })?;
+        let count: usize = count.parse().map_err(|_| no_count(&place, name, count, what))?;
         let mut regions = Vec::with_capacity(count.min(text.len() / 4));
         for k in 0..count {
             let promised = || format!("line {} promises {count} {what}(s) for `{name}`", name_line + 1);
@@ -114,7 +112,7 @@ fn read_blocks<T>(
     Ok(blocks)
 }
 
-fn check_name(name: &str, what: &str) -> Result<(), String> {
+fn check_name(name: &str) -> Result<(), String> {
     if name.ends_with('\r') {
         return Err(
             "Windows line ends (CR LF), which the official program refuses; convert the file, e.g. with dos2unix"
@@ -127,13 +125,18 @@ fn check_name(name: &str, what: &str) -> Result<(), String> {
     if name.trim() != name {
         return Err(format!("blanks around the image name `{name}`, which the official program refuses"));
     }
+    Ok(())
+}
+
+/// Only where no count follows does it matter what the name looks like: an image may well be called `2024 05 17 093012`.
+fn no_count(place: &Place, name: &str, found: &str, what: &str) -> FddbTextError {
     let numbers = name.split_ascii_whitespace().filter(|w| w.parse::<f64>().is_ok()).count();
-    if 3 < numbers {
-        return Err(format!(
+    if numbers > 3 {
+        return place.error(format!(
             "`{name}` where an image name is expected: the count before it is too small for its {what}s"
         ));
     }
-    Ok(())
+    place.below(1).error(format!("`{found}` where the number of {what}s of `{name}` is expected"))
 }
 
 /// `Auto` becomes a shape by the columns of all data lines, or an error where they leave a doubt.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::{AnnotatedImage, DetectedImage, FddbTextError, ListedImage};
+use crate::domain::{ImageNames, NameMatch};
 use crate::evaluation::region::EvaluatedImage;
 
 /// How detections find their image.
@@ -27,8 +28,10 @@ pub fn join(
 ) -> Result<Vec<EvaluatedImage>, FddbTextError> {
     refuse_twice(annotations.iter().map(|a| (a.name.as_str(), &a.place)))?;
     refuse_twice(detections.iter().map(|d| (d.name.as_str(), &d.place)))?;
+    let named = by_annotated_name(annotations, detections)?;
+    let detections = named.as_slice();
     let annotations = match list {
-        Some(list) => listed(list, annotations)?,
+        Some(list) => listed(&names_of(list, annotations), annotations)?,
         None => annotations,
     };
     let in_order: Vec<&DetectedImage> = match order {
@@ -53,6 +56,59 @@ pub fn join(
     let images: Vec<EvaluatedImage> = images.collect::<Result<_, FddbTextError>>()?;
     refuse_endless(annotations, detections, &images)?;
     Ok(images)
+}
+
+/// The detections of an image, under the name that the annotations have for it.
+struct Named<'a> {
+    name: &'a str,
+    block: &'a DetectedImage,
+}
+
+/// Detections whose name only lacks an image extension, or has one more, are those of that image. A name that fits several images is
+/// refused, and so are two names for one image.
+fn by_annotated_name<'a>(
+    annotations: &'a [AnnotatedImage],
+    detections: &'a [DetectedImage],
+) -> Result<Vec<Named<'a>>, FddbTextError> {
+    let known = ImageNames::new(annotations.iter().map(|a| a.name.as_str()));
+    let mut seen: HashMap<&str, &DetectedImage> = HashMap::new();
+    let mut named = Vec::with_capacity(detections.len());
+    for block in detections {
+        let name = match known.find(&block.name) {
+            NameMatch::One(index) => known.name(index),
+            NameMatch::None => block.name.as_str(),
+            NameMatch::Several(several) => {
+                let (a, b) = (&annotations[several[0]], &annotations[several[1]]);
+                return Err(block.place.error(format!(
+                    "`{}` fits the annotated images `{}` ({}) and `{}` ({}): give the name in full",
+                    block.name, a.name, a.place, b.name, b.place
+                )));
+            }
+        };
+        if let Some(first) = seen.insert(name, block) {
+            return Err(block.place.error(format!(
+                "`{}` and `{}` ({}) are both the annotated image `{name}`: take one of them out",
+                block.name, first.name, first.place
+            )));
+        }
+        named.push(Named { name, block });
+    }
+    Ok(named)
+}
+
+/// The list with every line taken apart that is no annotated name but consists of some, as the official program reads it.
+fn names_of(list: &[ListedImage], annotations: &[AnnotatedImage]) -> Vec<ListedImage> {
+    let known: HashSet<&str> = annotations.iter().map(|a| a.name.as_str()).collect();
+    let apart = |line: &ListedImage| {
+        let words: Vec<&str> = line.name.split_ascii_whitespace().collect();
+        let is_whole = known.contains(line.name.as_str()) || !words.iter().all(|word| known.contains(word));
+        let names = if is_whole { vec![line.name.as_str()] } else { words };
+        names
+            .into_iter()
+            .map(|name| ListedImage { name: name.to_owned(), place: line.place.clone() })
+            .collect::<Vec<_>>()
+    };
+    list.iter().flat_map(apart).collect()
 }
 
 fn refuse_twice<'a>(names: impl Iterator<Item = (&'a str, &'a super::Place)>) -> Result<(), FddbTextError> {
@@ -83,7 +139,7 @@ fn listed<'a>(list: &[ListedImage], annotations: &'a [AnnotatedImage]) -> Result
 
 fn in_list_order<'a>(
     annotations: &[AnnotatedImage],
-    detections: &'a [DetectedImage],
+    detections: &[Named<'a>],
     may_go_on: bool,
 ) -> Result<Vec<&'a DetectedImage>, FddbTextError> {
     for (annotated, detected) in annotations.iter().zip(detections) {
@@ -97,7 +153,7 @@ fn in_list_order<'a>(
             } else {
                 "no annotation knows this image"
             };
-            return Err(detected.place.error(format!(
+            return Err(detected.block.place.error(format!(
                 "detections for image `{}` where `{}` ({}) is expected: {why}",
                 detected.name, annotated.name, annotated.place
             )));
@@ -108,15 +164,15 @@ fn in_list_order<'a>(
         && !may_go_on
     {
         let message = format!("detections for image `{}`, after the last annotated image", extra.name);
-        return Err(extra.place.error(message));
+        return Err(extra.block.place.error(message));
     }
-    Ok(detections.iter().take(annotations.len()).collect())
+    Ok(detections.iter().take(annotations.len()).map(|d| d.block).collect())
 }
 
 /// Names the first image without detections, how many there are, and the annotation files none of whose images has any: most often
 /// a fold's detection file was left out.
-fn refuse_missing(annotations: &[AnnotatedImage], detections: &[DetectedImage]) -> Result<(), FddbTextError> {
-    let detected: HashSet<&str> = detections.iter().map(|d| d.name.as_str()).collect();
+fn refuse_missing(annotations: &[AnnotatedImage], detections: &[Named<'_>]) -> Result<(), FddbTextError> {
+    let detected: HashSet<&str> = detections.iter().map(|d| d.name).collect();
     let is_missing = |a: &&AnnotatedImage| !detected.contains(a.name.as_str());
     let missing: Vec<&AnnotatedImage> = annotations.iter().filter(is_missing).collect();
     let Some(first) = missing.first() else { return Ok(()) };
@@ -140,14 +196,17 @@ fn refuse_missing(annotations: &[AnnotatedImage], detections: &[DetectedImage]) 
 
 fn by_name<'a>(
     annotations: &[AnnotatedImage],
-    detections: &'a [DetectedImage],
+    detections: &[Named<'a>],
     may_go_on: bool,
 ) -> Result<Vec<&'a DetectedImage>, FddbTextError> {
-    let by_name: HashMap<&str, &DetectedImage> = detections.iter().map(|d| (d.name.as_str(), d)).collect();
+    let by_name: HashMap<&str, &DetectedImage> = detections.iter().map(|d| (d.name, d.block)).collect();
     refuse_missing(annotations, detections)?;
     let known: HashSet<&str> = annotations.iter().map(|a| a.name.as_str()).collect();
-    if let Some(extra) = detections.iter().find(|d| !may_go_on && !known.contains(d.name.as_str())) {
-        return Err(extra.place.error(format!("detections for image `{}`, which no annotation knows", extra.name)));
+    if let Some(extra) = detections.iter().find(|d| !may_go_on && !known.contains(d.name)) {
+        return Err(extra
+            .block
+            .place
+            .error(format!("detections for image `{}`, which no annotation knows", extra.name)));
     }
     Ok(annotations.iter().map(|a| by_name[a.name.as_str()]).collect())
 }
@@ -155,13 +214,13 @@ fn by_name<'a>(
 /// A face and a detection that both have no pixel inside their image: the official program divides 0 by 0 and never ends.
 fn refuse_endless(
     annotations: &[AnnotatedImage],
-    detections: &[DetectedImage],
+    detections: &[Named<'_>],
     images: &[EvaluatedImage],
 ) -> Result<(), FddbTextError> {
     for (image, annotated) in images.iter().zip(annotations) {
         let Some((face, detection)) = crate::evaluation::pair_without_pixels(image) else { continue };
         let detected = detections.iter().find(|d| d.name == image.name);
-        let place = detected.map_or_else(|| annotated.place.clone(), |d| d.place_of(detection));
+        let place = detected.map_or_else(|| annotated.place.clone(), |d| d.block.place_of(detection));
         return Err(place.error(format!(
             "this detection and the face in {} both lie wholly outside image `{}` ({} x {}): their overlap is 0/0, on which \
              the official program never ends; remove the detection",

@@ -8,14 +8,25 @@ use super::{FddbTextError, Place, read_text};
 /// Width and height in pixels by image name.
 pub type ImageSizes = HashMap<String, (u32, u32)>;
 
-/// Reads a table separated by tabs or blanks; further columns are left alone.
+/// Columns of a line without tabs that may follow the size before the line is taken for one whose name has blanks.
+const COLUMNS_MAX: usize = 4;
+
+/// Reads a table separated by tabs or, where names have no blanks, by blanks; further columns are left alone.
 pub fn read_sizes(path: &Path) -> Result<ImageSizes, FddbTextError> {
     let text = read_text(path)?;
     let mut sizes = ImageSizes::new();
     for (k, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let place = Place { path: path.into(), line: k + 1 };
-        let mut words = line.split_ascii_whitespace();
-        let name = words.next().unwrap_or_default();
+        let (name, columns) = match line.split_once('\t') {
+            Some((name, columns)) => (name.trim_ascii(), columns),
+            None => line.trim_ascii().split_once([' ', '\r']).unwrap_or((line.trim_ascii(), "")),
+        };
+        if !line.contains('\t') && line.split_ascii_whitespace().count() > COLUMNS_MAX {
+            return Err(
+                place.error(format!("`{line}` does not tell where the name ends: separate the columns by tabs"))
+            );
+        }
+        let mut words = columns.split_ascii_whitespace();
         let mut pixels = || words.next().and_then(|w| w.parse::<u32>().ok());
         let size = match (pixels(), pixels()) {
             (Some(0), Some(_)) | (Some(_), Some(0)) => {

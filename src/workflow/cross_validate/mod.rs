@@ -19,7 +19,7 @@ pub use pool::{PooledRates, PooledRound};
 
 use super::split::folds_of;
 use super::{FoldProgress, Observer, Project, WorkflowError};
-use crate::domain::Cancel;
+use crate::domain::{Cancel, shown_path, shown_paths};
 use crate::training::RoundConfig;
 use fold::Fold;
 use plan::Plan;
@@ -40,12 +40,14 @@ pub struct CrossValidation {
 /// What is there so far, this run's folds and those of runs before.
 #[derive(Debug, Clone, Serialize)]
 pub struct CrossValidationReport {
+    #[serde(serialize_with = "shown_path")]
     pub dir: PathBuf,
     /// The folds of the project.
     pub all_folds: Vec<u8>,
     pub folds: Vec<FoldRecord>,
     /// One entry a round; each says which folds it pools.
     pub rounds: Vec<PooledRound>,
+    #[serde(serialize_with = "shown_paths")]
     pub files: Vec<PathBuf>,
 }
 

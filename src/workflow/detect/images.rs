@@ -1,44 +1,56 @@
-//! The images that a detection run goes through: a folder's, or a list's. Must not know detectors.
+//! The images that a detection run goes through: a folder's, or a list's.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::dataset::{is_photograph, photograph_file};
+use crate::dataset::{PhotographFinder, find_images};
+use crate::domain::{Cancel, limits, read_text, without_image_extension};
 use crate::workflow::WorkflowError;
 
-/// `(name without extension, file)` of every photograph below `dir`, in name order.
-pub(super) fn images_in(dir: &Path) -> Result<Vec<(String, PathBuf)>, WorkflowError> {
-    let mut out = Vec::new();
-    let mut folders = vec![dir.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        let entries = fs::read_dir(&folder).map_err(WorkflowError::io(&folder, "Check the path."))?;
-        for entry in entries {
-            let path = entry.map_err(WorkflowError::io(&folder, "Check the path."))?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if is_photograph(&path) {
-                let relative = path.strip_prefix(dir).unwrap_or(&path).with_extension("");
-                out.push((relative.to_string_lossy().replace('\\', "/"), path));
-            }
-        }
-    }
-    out.sort();
-    if out.is_empty() {
+/// The images below a folder and what could not be looked at.
+pub(super) struct FolderImages {
+    /// `(name, file)` in name order, each name once.
+    pub images: Vec<(String, PathBuf)>,
+    /// Name and reason.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// Every image that the walk of an import would find below `dir`. Names are without extension, except where two images would share one.
+pub(super) fn images_in(dir: &Path, cancel: &Cancel) -> Result<FolderImages, WorkflowError> {
+    let found = find_images(dir, cancel)?;
+    if found.images.is_empty() {
         return Err(WorkflowError::Refused(format!("{}: no photographs found here.", dir.display())));
     }
-    Ok(out)
+    let names = distinct_names(found.images.iter().map(|(name, _)| name.as_str()));
+    let files = found.images.iter().map(|(_, path)| dir.join(path));
+    Ok(FolderImages { images: names.into_iter().zip(files).collect(), left_out: found.left_out })
+}
+
+/// Each name without its extension, or as it stands where the shorter one would also mean another image.
+fn distinct_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
+    let mut meant: HashMap<&str, usize> = HashMap::new();
+    for name in names.clone() {
+        let stem = without_image_extension(name);
+        *meant.entry(stem).or_default() += 1;
+        if stem != name {
+            *meant.entry(name).or_default() += 1;
+        }
+    }
+    let shortest = |name| if meant[without_image_extension(name)] == 1 { without_image_extension(name) } else { name };
+    names.map(|name| shortest(name).to_owned()).collect()
 }
 
 /// `(name as it stands in the list, file)` of every line. A picture that is not there, or stands there twice, is an error with its line.
 pub(super) fn images_of_list(list: &Path, root: Option<&Path>) -> Result<Vec<(String, PathBuf)>, WorkflowError> {
-    let text = fs::read_to_string(list)
-        .map_err(WorkflowError::io(list, "--images takes a folder or a text file with one image name a line."))?;
+    let text = read_text(list, limits::TEXT).map_err(|error| {
+        WorkflowError::Refused(format!("{error} `--images` takes a folder or a text file with one image name a line."))
+    })?;
     let root = root.map_or_else(|| list.parent().unwrap_or(Path::new(".")).to_path_buf(), Path::to_path_buf);
+    let finder = PhotographFinder::new(&root);
     let mut out = Vec::new();
     let mut lines: HashMap<PathBuf, usize> = HashMap::new();
     for (n, line) in text.lines().enumerate().map(|(n, l)| (n + 1, l.trim())).filter(|(_, l)| !l.is_empty()) {
-        let Some(file) = photograph_file(&root, line) else {
+        let Some(file) = finder.find(line) else {
             return Err(WorkflowError::Refused(format!(
                 "{}:{n}: no picture `{line}` under {} (tried the usual extensions). Set --root to the pictures' folder.",
                 list.display(),
@@ -61,7 +73,21 @@ pub(super) fn images_of_list(list: &Path, root: Option<&Path>) -> Result<Vec<(St
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[test]
+    fn names_lose_their_extension_where_they_stay_distinct() {
+        let check = |names: &[&str], expected: &[&str]| {
+            let found = distinct_names(names.iter().copied());
+            assert_eq!(found, expected);
+        };
+        check(&["a.jpg", "b/a.jpg", "scan.1.jpg", "scan.png"], &["a", "b/a", "scan.1", "scan"]);
+        check(&["a.jpg", "a.png", "b.jpg"], &["a.jpg", "a.png", "b"]);
+        check(&["a.jpg", "a.jpg.png"], &["a", "a.jpg.png"]);
+        check(&["a.JPG", "a.jpg"], &["a.JPG", "a.jpg"]);
+    }
 
     #[test]
     fn a_line_without_a_picture_of_its_own_is_named_with_file_and_line() {

@@ -16,7 +16,7 @@ use super::weights::checkpoint_file;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
 use crate::detector::{DetectionConfig, Detector, DetectorError, FACE_LABEL, LabelledDetection, choose_device};
-use crate::domain::{Cancel, Detection, Output, Progress, Sources};
+use crate::domain::{Cancel, Detection, Output, Progress, Sources, shown_path, shown_paths};
 
 /// How detections are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +50,13 @@ pub struct DetectRequest {
 pub struct DetectReport {
     pub images: usize,
     pub detections: usize,
+    #[serde(serialize_with = "shown_path")]
     pub out: PathBuf,
     /// The checkpoint that was used.
+    #[serde(serialize_with = "shown_path")]
     pub checkpoint: PathBuf,
     /// Images that could not be read. They are left out of the file, as nothing is known of them.
+    #[serde(serialize_with = "shown_paths")]
     pub unreadable: Vec<PathBuf>,
 }
 
@@ -71,7 +74,11 @@ pub fn detect(
     cancel: &Cancel,
 ) -> Result<DetectReport, WorkflowError> {
     let images = if request.images.is_dir() {
-        images_in(&request.images)?
+        let found = images_in(&request.images, cancel)?;
+        for (name, why) in &found.left_out {
+            observer(WorkEvent::Log(format!("Left out: {name}: {why}")));
+        }
+        found.images
     } else {
         images_of_list(&request.images, request.root.as_deref())?
     };

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::super::WorkflowError;
-use crate::domain::{limits, read_bytes, without_bom};
+use crate::domain::{ImageNames, NameMatch, limits, read_bytes, without_bom};
 use crate::evaluation::average_precision::{ApGroundTruth, ApImage, AveragePrecision, average_precision};
 use crate::geometry::BoundingBox;
 
@@ -87,6 +87,12 @@ pub fn evaluate_ap(config: &ApEvaluation) -> Result<ApReport, WorkflowError> {
     if count < detections.len() {
         notes.push(format!("{} detections of other categories are left out", detections.len() - count));
     }
+    if images.told_by_id > 0 {
+        notes.push(format!(
+            "{} detections were told apart by image_id: several images have their file name",
+            images.told_by_id
+        ));
+    }
     let images: Vec<ApImage> = images.all.into_values().collect();
     let precision = average_precision(&images);
     Ok(ApReport { images: images.len(), faces, crowds, detections: count, precision, notes })
@@ -136,26 +142,27 @@ fn detection_category(detections: &[CocoDetection], category: Option<i64>, notes
 /// The ground truth's images, in the order of their ids as pycocotools takes them.
 struct Images<'a> {
     all: BTreeMap<i64, ApImage>,
-    by_name: HashMap<&'a str, i64>,
-    /// By name without extension; `None` where two images share it.
-    by_stem: HashMap<&'a str, Option<i64>>,
+    names: ImageNames<'a>,
+    /// The ids of the images that have names, in the names' order.
+    named: Vec<i64>,
+    /// By image: the name under which it got detections, so that no second name goes to the same image.
+    found_as: HashMap<i64, &'a str>,
+    /// Detections whose name fits several images, of which their id is one.
+    told_by_id: usize,
 }
 
 impl<'a> Images<'a> {
     fn new(truth: &'a CocoDataset, path: &Path) -> Result<Self, WorkflowError> {
-        let mut images = Self { all: BTreeMap::new(), by_name: HashMap::new(), by_stem: HashMap::new() };
+        let mut all = BTreeMap::new();
         for (n, image) in truth.images.iter().enumerate() {
             let empty = ApImage { ground_truth: Vec::new(), detections: Vec::new() };
-            if images.all.insert(image.id, empty).is_some() {
+            if all.insert(image.id, empty).is_some() {
                 return Err(bad(path, format!("images, entry {}: id {} stands twice", n + 1, image.id)));
             }
-            let Some(name) = &image.file_name else { continue };
-            if images.by_name.insert(name, image.id).is_some() {
-                return Err(bad(path, format!("images, entry {}: file name `{name}` stands twice", n + 1)));
-            }
-            images.by_stem.entry(stem(name)).and_modify(|id| *id = None).or_insert(Some(image.id));
         }
-        Ok(images)
+        let named = truth.images.iter().filter_map(|image| Some((image.id, image.file_name.as_deref()?)));
+        let (named, names): (Vec<i64>, Vec<&str>) = named.unzip();
+        Ok(Self { all, names: ImageNames::new(names), named, found_as: HashMap::new(), told_by_id: 0 })
     }
 
     /// How many faces and crowds of `category` there are.
@@ -187,7 +194,7 @@ impl<'a> Images<'a> {
     /// How many detections count.
     fn add_detections(
         &mut self,
-        detections: &[CocoDetection],
+        detections: &'a [CocoDetection],
         category: Option<i64>,
         path: &Path,
     ) -> Result<usize, WorkflowError> {
@@ -206,34 +213,47 @@ impl<'a> Images<'a> {
         Ok(count)
     }
 
-    /// By file name where both files have them: `image_id` of `quarry detect` only counts its list. Else by id.
-    fn find(&self, detection: &CocoDetection) -> Result<i64, String> {
+    /// By file name where both files have them: `image_id` of `quarry detect` only counts its list. By id where there are no names, or
+    /// where several images have the name.
+    fn find(&mut self, detection: &'a CocoDetection) -> Result<i64, String> {
         let id = detection.image_id;
-        let Some(name) = detection.file_name.as_deref().filter(|_| !self.by_name.is_empty()) else {
+        let Some(name) = detection.file_name.as_deref().filter(|_| !self.named.is_empty()) else {
             return if self.all.contains_key(&id) {
                 Ok(id)
             } else {
                 Err(format!("the ground truth has no image with id {id}"))
             };
         };
-        if let Some(id) = self.by_name.get(name) {
-            return Ok(*id);
-        }
-        match self.by_stem.get(stem(name)) {
-            Some(Some(id)) => Ok(*id),
-            Some(None) => Err(format!("`{name}` fits several of the ground truth's images; give its extension")),
-            None => Err(format!(
-                "the ground truth has no image `{name}`; names must be relative to the same folder in both files"
+        let found = match self.names.find(name) {
+            NameMatch::One(index) => self.named[index],
+            NameMatch::Several(several) if several.iter().any(|index| self.named[*index] == id) => {
+                self.told_by_id += 1;
+                return Ok(id);
+            }
+            NameMatch::Several(several) => return Err(self.ambiguous(name, id, &several)),
+            NameMatch::None => {
+                return Err(format!(
+                    "the ground truth has no image `{name}`; names must be relative to the same folder in both files"
+                ));
+            }
+        };
+        match self.found_as.insert(found, name) {
+            Some(other) if other != name => Err(format!(
+                "`{other}` and `{name}` both fit image {found} of the ground truth; give the file's name in full"
             )),
+            _ => Ok(found),
         }
     }
-}
 
-/// A name without the extension of a picture: `quarry detect` leaves it out.
-fn stem(name: &str) -> &str {
-    match name.rsplit_once('.') {
-        Some((stem, extension)) if !extension.contains('/') && extension.len() <= 4 && !stem.is_empty() => stem,
-        _ => name,
+    fn ambiguous(&self, name: &str, id: i64, several: &[usize]) -> String {
+        let shown = |index: &usize| format!("`{}` (id {})", self.names.name(*index), self.named[*index]);
+        let shown: Vec<String> = several.iter().take(3).map(shown).collect();
+        format!(
+            "`{name}` fits {} of the ground truth's images, {}, and its image_id {id} is none of theirs; give the file's name in full or \
+             the image's id",
+            several.len(),
+            shown.join(", ")
+        )
     }
 }
 
@@ -281,6 +301,62 @@ mod tests {
         let report = run(TRUTH, by_id, None).unwrap();
         assert_eq!((report.precision.ap, report.detections), (Some(1.0), 2));
         assert!(report.notes[0].contains("1 detections of other categories"), "{:?}", report.notes);
+    }
+
+    /// Names with dots, and twins that only the extension or the id tells apart.
+    #[test]
+    fn names_are_told_apart_or_refused() {
+        let truth = |first: &str, second: &str| {
+            format!(
+                r#"{{"images": [{{"id": 1, "file_name": "{first}"}}, {{"id": 2, "file_name": "{second}"}}],
+                "annotations": [{{"image_id": 1, "category_id": 1, "bbox": [0, 0, 50, 50]}},
+                                {{"image_id": 2, "category_id": 1, "bbox": [100, 0, 80, 80]}}]}}"#
+            )
+        };
+        // The ids are of a list in another order.
+        let found = |first: &str, second: &str, ids: [i64; 2]| {
+            format!(
+                r#"[{{"image_id": {}, "file_name": "{first}", "bbox": [0, 0, 50, 50], "score": 0.9}},
+                {{"image_id": {}, "file_name": "{second}", "bbox": [100, 0, 80, 80], "score": 0.8}}]"#,
+                ids[0], ids[1]
+            )
+        };
+        let ap = |truth: &str, found: &str| run(truth, found, None).unwrap().precision.ap;
+        let dotted = truth("scan.1.jpg", "scan.jpg");
+        assert_eq!(ap(&dotted, &found("scan.1", "scan", [2, 1])), Some(1.0));
+        assert_eq!(ap(&dotted, &found("scan.1.jpg", "scan", [2, 1])), Some(1.0));
+        let twins = truth("a.jpg", "a.png");
+        assert_eq!(ap(&twins, &found("a.jpg", "a.png", [2, 1])), Some(1.0));
+        let message = run(&twins, &found("a", "a.png", [7, 8]), None).unwrap_err();
+        for part in ["entry 1", "`a` fits 2", "`a.jpg` (id 1)", "`a.png` (id 2)"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        let message = run(&truth("a.jpg", "b.jpg"), &found("a.jpg", "a.png", [1, 2]), None).unwrap_err();
+        assert!(message.contains("entry 2") && message.contains("`a.jpg` and `a.png` both fit"), "{message}");
+    }
+
+    /// Two folders with a `1.jpg` each, as an export has them: ids count.
+    #[test]
+    fn images_of_the_same_name_are_told_apart_by_id() {
+        let truth = r#"{"images": [{"id": 1, "file_name": "1.jpg"}, {"id": 2, "file_name": "1.jpg"}],
+            "annotations": [{"image_id": 1, "category_id": 1, "bbox": [0, 0, 50, 50]},
+                            {"image_id": 2, "category_id": 1, "bbox": [100, 0, 80, 80]}]}"#;
+        let found = |name: &str, second: i64| {
+            format!(
+                r#"[{{"image_id": 1, {name} "bbox": [0, 0, 50, 50], "score": 0.9}},
+                {{"image_id": {second}, {name} "bbox": [100, 0, 80, 80], "score": 0.8}}]"#
+            )
+        };
+        let by_id = run(truth, &found("", 2), None).unwrap();
+        assert_eq!((by_id.precision.ap, by_id.notes.len()), (Some(1.0), 0));
+        let named = run(truth, &found(r#""file_name": "1.jpg","#, 2), None).unwrap();
+        assert_eq!(named.precision.ap, Some(1.0));
+        assert!(named.notes[0].contains("2 detections were told apart by image_id"), "{:?}", named.notes);
+        let message = run(truth, &found(r#""file_name": "1.jpg","#, 9), None).unwrap_err();
+        assert!(
+            message.contains("(id 1)") && message.contains("(id 2)") && message.contains("image_id 9"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::FddbEvaluation;
+use crate::domain::shown_paths;
 use crate::evaluation::{EvaluatedImage, FoldCurves, FoldSpread, Matching, RocCurve, TABLE_FALSE_POSITIVES};
 
 /// True positive rates at a number of false positives.
@@ -31,6 +32,7 @@ pub struct EvaluationReport {
     pub folds: BTreeMap<u8, Vec<RateRow>>,
     pub spread: Vec<FoldSpread>,
     /// The files written, in `out`.
+    #[serde(serialize_with = "shown_paths")]
     pub files: Vec<PathBuf>,
     #[serde(skip)]
     pub curves: FoldCurves,

@@ -1,0 +1,103 @@
+//! Where the image lies that a list names: as it stands, or with the extension that lists such as FDDB's leave out.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::domain::{IMAGE_EXTENSIONS, without_image_extension};
+
+/// Looks for images below one folder. The folders are listed at most once, so that many names cost few looks at the disk.
+#[derive(Debug)]
+pub struct PhotographFinder {
+    root: PathBuf,
+    folders: Mutex<HashMap<PathBuf, Arc<Listing>>>,
+}
+
+/// The image files of a folder by their name without extension, each in the order in which they are tried.
+type Listing = HashMap<String, Vec<String>>;
+
+impl PhotographFinder {
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_path_buf(), folders: Mutex::default() }
+    }
+
+    /// The file that `name` means: the file of that very name; or else with an extension, in the order of [`IMAGE_EXTENSIONS`], lower
+    /// case before others. Only regular files count.
+    pub fn find(&self, name: &str) -> Option<PathBuf> {
+        let exact = self.root.join(name);
+        let usual = self.root.join(format!("{name}.{}", IMAGE_EXTENSIONS[0]));
+        if let Some(file) = [&exact, &usual].into_iter().find(|file| file.is_file()) {
+            return Some(file.clone());
+        }
+        let folder = exact.parent()?;
+        let stem = exact.file_name()?.to_str()?;
+        self.listing(folder).get(stem)?.iter().map(|file| folder.join(file)).find(|file| file.is_file())
+    }
+
+    fn listing(&self, folder: &Path) -> Arc<Listing> {
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(folders.entry(folder.to_path_buf()).or_insert_with(|| Arc::new(list(folder))))
+    }
+}
+
+/// As [`PhotographFinder::find`], for a single name.
+pub fn photograph_file(root: &Path, name: &str) -> Option<PathBuf> {
+    PhotographFinder::new(root).find(name)
+}
+
+/// A folder that is not there or cannot be listed holds no image.
+fn list(folder: &Path) -> Listing {
+    let mut listing = Listing::new();
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for file in entries.filter_map(|entry| entry.file_name().into_string().ok()) {
+        let stem = without_image_extension(&file);
+        if stem.len() < file.len() {
+            listing.entry(stem.to_owned()).or_default().push(file);
+        }
+    }
+    for files in listing.values_mut() {
+        files.sort_by_key(|file| rank(file));
+    }
+    listing
+}
+
+/// Place of the extension in the order, whether it is in lower case, and the name itself.
+fn rank(file: &str) -> (usize, bool, String) {
+    let extension = file.rsplit('.').next().unwrap_or_default();
+    let lower = extension.to_ascii_lowercase();
+    let place = IMAGE_EXTENSIONS.iter().position(|known| *known == lower).unwrap_or(IMAGE_EXTENSIONS.len());
+    (place, lower != extension, file.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_list_finds_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("img_1")).unwrap();
+        std::fs::create_dir(dir.path().join("img_7.jpg")).unwrap();
+        let files = ["img_1.jpg", "img_2.PNG", "img.3.bmp", "notes.txt", "img_4.JPG", "img_4.png", "img_5.Jpeg"];
+        for file in files.into_iter().chain(["img_6", "img_6.jpg", "img_7.png", "img_8.PNG", "img_8.png"]) {
+            std::fs::write(dir.path().join(file), b"x").unwrap();
+        }
+        let finder = PhotographFinder::new(dir.path());
+        let check = |name: &str, expected: Option<&str>| {
+            assert_eq!(finder.find(name), expected.map(|file| dir.path().join(file)), "{name}");
+        };
+        check("img_1", Some("img_1.jpg"));
+        check("img_1.jpg", Some("img_1.jpg"));
+        check("img_2", Some("img_2.PNG"));
+        check("img.3", Some("img.3.bmp"));
+        check("img", None);
+        check("notes", None);
+        check("notes.txt", Some("notes.txt"));
+        check("img_4", Some("img_4.JPG"));
+        check("img_5", Some("img_5.Jpeg"));
+        check("img_6", Some("img_6"));
+        check("img_7", Some("img_7.png"));
+        check("img_8", Some("img_8.png"));
+        check("gone/img_1", None);
+    }
+}

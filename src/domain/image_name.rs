@@ -1,0 +1,113 @@
+//! Names of images in lists, annotations and detections, with and without a file's extension: which image is meant by one.
+
+use std::collections::HashMap;
+
+/// The extensions of the formats that Quarry decodes, in lower case, commonest first: the order in which a file is looked for.
+pub const IMAGE_EXTENSIONS: [&str; 14] =
+    ["jpg", "jpeg", "png", "bmp", "ppm", "jpe", "jfif", "gif", "webp", "tif", "tiff", "pgm", "pbm", "pnm"];
+
+/// The name without the extension of an image file, in any case of letters. Whatever else follows a dot belongs to the name: `scan.1` is
+/// the name of `scan.1.jpg`.
+pub fn without_image_extension(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((stem, extension))
+            if !stem.is_empty()
+                && !stem.ends_with('/')
+                && IMAGE_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)) =>
+        {
+            stem
+        }
+        _ => name,
+    }
+}
+
+/// Finds images by name: as it stands, or else without image extensions on either side.
+#[derive(Debug, Default)]
+pub struct ImageNames<'a> {
+    names: Vec<&'a str>,
+    by_name: HashMap<&'a str, Vec<usize>>,
+    by_stem: HashMap<&'a str, Vec<usize>>,
+}
+
+/// The images that a name fits, by their place in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameMatch {
+    None,
+    One(usize),
+    /// The name does not tell which of these is meant.
+    Several(Vec<usize>),
+}
+
+impl<'a> ImageNames<'a> {
+    pub fn new(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut made = Self::default();
+        for (index, name) in names.into_iter().enumerate() {
+            made.names.push(name);
+            made.by_name.entry(name).or_default().push(index);
+            made.by_stem.entry(without_image_extension(name)).or_default().push(index);
+        }
+        made
+    }
+
+    pub fn name(&self, index: usize) -> &'a str {
+        self.names[index]
+    }
+
+    pub fn find(&self, name: &str) -> NameMatch {
+        if let Some(exact) = self.by_name.get(name) {
+            return Self::told(exact.clone());
+        }
+        let stem = without_image_extension(name);
+        let places = [self.by_stem.get(name), self.by_name.get(stem), self.by_stem.get(stem)];
+        let mut found: Vec<usize> = places.into_iter().flatten().flatten().copied().collect();
+        found.sort_unstable();
+        found.dedup();
+        Self::told(found)
+    }
+
+    fn told(found: Vec<usize>) -> NameMatch {
+        match found.as_slice() {
+            [] => NameMatch::None,
+            &[one] => NameMatch::One(one),
+            _ => NameMatch::Several(found),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_extensions_of_images_are_left_out() {
+        let check = |name: &str, expected: &str| assert_eq!(without_image_extension(name), expected);
+        check("a/scan.jpg", "a/scan");
+        check("scan.1.JPEG", "scan.1");
+        check("scan.1", "scan.1");
+        check("v1.2/scan", "v1.2/scan");
+        check("a/.jpg", "a/.jpg");
+        check(".png", ".png");
+        check("scan.jpg.jpg", "scan.jpg");
+        check("scan.", "scan.");
+    }
+
+    #[test]
+    fn names_are_found_as_they_stand_and_then_without_extensions() {
+        let check = |names: &[&str], name: &str, expected: NameMatch| {
+            assert_eq!(ImageNames::new(names.iter().copied()).find(name), expected, "{name} in {names:?}");
+        };
+        let dotted = ["scan.1.jpg", "scan.jpg"];
+        check(&dotted, "scan.1", NameMatch::One(0));
+        check(&dotted, "scan", NameMatch::One(1));
+        check(&dotted, "scan.png", NameMatch::One(1));
+        check(&dotted, "scan.2", NameMatch::None);
+        let twins = ["a.jpg", "a.png"];
+        check(&twins, "a.png", NameMatch::One(1));
+        check(&twins, "a", NameMatch::Several(vec![0, 1]));
+        check(&twins, "a.bmp", NameMatch::Several(vec![0, 1]));
+        check(&["a", "a.jpg"], "a", NameMatch::One(0));
+        check(&["a"], "a.jpg", NameMatch::One(0));
+        check(&["a", "a.jpg.png"], "a.jpg", NameMatch::Several(vec![0, 1]));
+        check(&["x/1.jpg", "x/1.jpg"], "x/1.jpg", NameMatch::Several(vec![0, 1]));
+    }
+}

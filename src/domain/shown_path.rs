@@ -1,0 +1,21 @@
+//! Paths in reports. JSON has no place for a path that is not UTF-8, and a report must not fail because of one: what does not fit is shown
+//! as `�`. For `#[serde(serialize_with = ...)]`; a path that is read back must not go this way.
+
+use std::path::PathBuf;
+
+use serde::Serializer;
+
+pub fn shown_path<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+pub fn shown_path_if_any<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => serializer.collect_str(&path.display()),
+        None => serializer.serialize_none(),
+    }
+}
+
+pub fn shown_paths<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.to_string_lossy()))
+}
