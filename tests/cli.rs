@@ -301,3 +301,35 @@ fn average_precision_of_coco_files_is_told_to_people_and_machines() {
         stderr(&quarry(&["evaluate", "ap", "--ground-truth", truth.as_str(), "--detections", broken.as_str()]).code(1));
     assert!(message.contains("broken.json") && message.contains("entry 1") && message.contains("id 9"), "{message}");
 }
+
+#[test]
+fn every_metric_of_coco_files_is_told_to_people_and_machines() {
+    let files = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/evaluators/several_classes");
+    let (truth, found) = (files.join("ground_truth.json"), files.join("detections.json"));
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let cases = [
+        ("coco", "ap_large", "ar100"),
+        ("voc", "map_11_point", "ap all point"),
+        ("pr", "overall", "best f1"),
+        ("miss-rate", "mean_log_average_miss_rate", "log average miss rate"),
+        ("tide", "main", "Dupe"),
+    ];
+    for (metric, key, word) in cases {
+        let args =
+            ["evaluate", metric, "--ground-truth", truth.to_str().unwrap(), "--detections", found.to_str().unwrap()];
+        let report = json(&[&args[..], &["--json", "--out", out.to_str().unwrap()]].concat());
+        assert!(!report[key].is_null() && report["images"] == 9, "{metric}: {report}");
+        assert!(
+            report["files"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|file| std::path::Path::new(file.as_str().unwrap()).is_file())
+        );
+        let output = quarry(&args).success().get_output().stdout.clone();
+        assert!(String::from_utf8_lossy(&output).contains(word), "{metric}: {}", String::from_utf8_lossy(&output));
+    }
+    let refused = quarry(&["evaluate", "tide", "--ground-truth", "a", "--detections", "b", "--iou", "0"]).code(2);
+    assert!(stderr(&refused).contains("above 0 and up to 1"), "{}", stderr(&refused));
+}

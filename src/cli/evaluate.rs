@@ -1,9 +1,10 @@
-//! `quarry evaluate`: detection files to curves, without a project. Must not know how anything is computed.
+//! `quarry evaluate`: detection files to curves and numbers, without a project.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::evaluate_coco::{CocoArgs, MissRateArgs, PrArgs, TideArgs, VocArgs};
 use super::{Context, Replace};
 use crate::domain::Cancel;
 use crate::evaluation::Matching;
@@ -24,8 +25,18 @@ pub struct EvaluateArgs {
 enum Benchmark {
     /// FDDB's official evaluation, byte for byte: discrete and continuous ROC
     Fddb(Box<FddbArgs>),
-    /// COCO's average precision, for datasets that are not FDDB: AP, AP50, AP75, and by size
+    /// COCO's average precision of one category: AP, AP50, AP75, and by size
     Ap(ApArgs),
+    /// COCO's twelve numbers over all categories and for each, as pycocotools computes them
+    Coco(CocoArgs),
+    /// PASCAL VOC's average precision of each category: over 11 recalls and over all recalls
+    Voc(VocArgs),
+    /// Precision and recall at each score, and the threshold with the largest F1
+    Pr(PrArgs),
+    /// Miss rate over false positives per image, and its log-average
+    MissRate(MissRateArgs),
+    /// TIDE: what each kind of error costs in average precision
+    Tide(TideArgs),
 }
 
 const EXAMPLE: &str = "Example:
@@ -149,6 +160,11 @@ pub fn run(args: &EvaluateArgs, context: &Context) -> anyhow::Result<()> {
             let report = evaluate_ap(&args.config())?;
             context.print(&report, || ap_text(&report))
         }
+        Benchmark::Coco(args) => args.run(context),
+        Benchmark::Voc(args) => args.run(context),
+        Benchmark::Pr(args) => args.run(context),
+        Benchmark::MissRate(args) => args.run(context),
+        Benchmark::Tide(args) => args.run(context),
     }
 }
 

@@ -17,6 +17,7 @@ mod demo;
 #[cfg(feature = "torch")]
 mod detect;
 mod evaluate;
+mod evaluate_coco;
 mod export;
 mod group;
 mod import;

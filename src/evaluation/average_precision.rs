@@ -1,10 +1,10 @@
-//! COCO's average precision for datasets that are not FDDB, after pycocotools' `COCOeval` (`evaluateImg`, `accumulate`,
-//! `summarize`): ten IoU thresholds, 101 recall points, 100 detections an image, ignored ground truth, three sizes. One category.
-//! Must not know files.
+//! COCO's average precision of boxes of one class: what a round's held-out images are measured by.
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::coco::{Coco, CocoMetrics};
+use super::evaluator::Evaluator as _;
+use super::set::{EvaluationSet, SetClass, SetDetection, SetImage, SetObject};
 use crate::domain::{Annotation, Detection};
 use crate::geometry::BoundingBox;
 
@@ -20,9 +20,7 @@ pub struct ApGroundTruth {
     pub bbox: BoundingBox,
     /// In square pixels, by which its size is told: an annotation's own `area` (COCO's is the mask's), else the box's.
     pub area: f64,
-    /// Neither found nor missed counts.
-    pub ignored: bool,
-    /// Ignored, and a region of many: several detections may fall on it, and overlap is relative to the detection's area.
+    /// A region of many, or one to ignore: neither found nor missed counts, several detections may fall on it.
     pub crowd: bool,
 }
 
@@ -31,7 +29,7 @@ impl ApImage {
     pub fn new(annotations: &[Annotation], detections: &[Detection]) -> Self {
         let truth = |a: &Annotation| {
             let bbox = a.shape.bounding_box();
-            ApGroundTruth { bbox, area: bbox.area(), ignored: a.ignored, crowd: a.ignored }
+            ApGroundTruth { bbox, area: bbox.area(), crowd: a.ignored }
         };
         Self {
             ground_truth: annotations.iter().map(truth).collect(),
@@ -69,121 +67,26 @@ impl AveragePrecision {
     }
 }
 
-const IOU_THRESHOLDS: usize = 10;
-const RECALL_POINTS: usize = 101;
-const MOST_DETECTIONS: usize = 100;
-const ANY_SIZE: (f64, f64) = (0.0, 1e10);
-
-/// The `k`-th of .50, .55 ... .95, as numpy's `linspace` has it.
-fn iou_threshold(k: usize) -> f64 {
-    0.5 + k as f64 * (0.45 / 9.0)
+impl From<CocoMetrics> for AveragePrecision {
+    fn from(m: CocoMetrics) -> Self {
+        Self { ap: m.ap, ap50: m.ap50, ap75: m.ap75, small: m.ap_small, medium: m.ap_medium, large: m.ap_large }
+    }
 }
 
 pub fn average_precision(images: &[ApImage]) -> AveragePrecision {
-    let sorted: Vec<ApImage> = images.par_iter().map(best_detections).collect();
-    let at = |size: (f64, f64)| -> Vec<Option<f64>> {
-        (0..IOU_THRESHOLDS).into_par_iter().map(|k| at_threshold(&sorted, iou_threshold(k), size)).collect()
+    let object =
+        |t: &ApGroundTruth| SetObject { class: 0, bbox: t.bbox.into(), area: t.area, crowd: t.crowd, difficult: false };
+    let detection = |d: &(BoundingBox, f64)| SetDetection { class: 0, bbox: d.0.into(), score: d.1 };
+    let image = |(k, image): (usize, &ApImage)| SetImage {
+        id: k as i64,
+        objects: image.ground_truth.iter().map(object).collect(),
+        detections: image.detections.iter().map(detection).collect(),
     };
-    let mean = |values: Vec<Option<f64>>| {
-        let present: Vec<f64> = values.into_iter().flatten().collect();
-        (!present.is_empty()).then(|| present.iter().sum::<f64>() / present.len() as f64)
+    let set = EvaluationSet {
+        classes: vec![SetClass { id: 1, name: String::new(), listed: true }],
+        images: images.iter().enumerate().map(image).collect(),
     };
-    let all = at(ANY_SIZE);
-    AveragePrecision {
-        ap50: all[0],
-        ap75: all[5],
-        ap: mean(all),
-        small: mean(at((0.0, 32.0 * 32.0))),
-        medium: mean(at((32.0 * 32.0, 96.0 * 96.0))),
-        large: mean(at((96.0 * 96.0, 1e10))),
-    }
-}
-
-/// The image with its best 100 detections, best first; equal scores keep their order (pycocotools' merge sort).
-fn best_detections(image: &ApImage) -> ApImage {
-    let mut detections = image.detections.clone();
-    detections.sort_by(|a, b| b.1.total_cmp(&a.1));
-    detections.truncate(MOST_DETECTIONS);
-    ApImage { ground_truth: image.ground_truth.clone(), detections }
-}
-
-/// A detection that counts: its score, and whether it found a face.
-type Scored = (f64, bool);
-
-fn at_threshold(images: &[ApImage], threshold: f64, size: (f64, f64)) -> Option<f64> {
-    let mut scored: Vec<Scored> = Vec::new();
-    let mut faces = 0;
-    for image in images {
-        faces += match_one(image, threshold, size, &mut scored);
-    }
-    if faces == 0 {
-        return None;
-    }
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    Some(interpolated(&scored, faces))
-}
-
-fn outside(area: f64, (low, high): (f64, f64)) -> bool {
-    area < low || high < area
-}
-
-fn overlap(detection: &BoundingBox, truth: &ApGroundTruth) -> f64 {
-    if !truth.crowd {
-        return detection.iou(&truth.bbox);
-    }
-    let area = detection.area();
-    if area == 0.0 { 0.0 } else { detection.intersection_area(&truth.bbox) / area }
-}
-
-/// `evaluateImg`: adds the image's detections to `scored` and returns its number of faces that count.
-fn match_one(image: &ApImage, threshold: f64, size: (f64, f64), scored: &mut Vec<Scored>) -> usize {
-    let mut truth: Vec<(ApGroundTruth, bool)> =
-        image.ground_truth.iter().map(|t| (*t, t.ignored || t.crowd || outside(t.area, size))).collect();
-    truth.sort_by_key(|t| t.1); // those that count first; stable
-    let mut taken = vec![false; truth.len()];
-    for (bbox, score) in &image.detections {
-        let mut best = threshold.min(1.0 - 1e-10);
-        let mut found: Option<usize> = None;
-        for (k, (t, ignored)) in truth.iter().enumerate() {
-            if taken[k] && !t.crowd {
-                continue;
-            }
-            // A face that counts is not given up for an ignored one.
-            if *ignored && found.is_some_and(|f| !truth[f].1) {
-                break;
-            }
-            let iou = overlap(bbox, t);
-            if best <= iou {
-                (best, found) = (iou, Some(k));
-            }
-        }
-        match found {
-            Some(k) => {
-                taken[k] = true;
-                if !truth[k].1 {
-                    scored.push((*score, true));
-                }
-            }
-            None if outside(bbox.area(), size) => {}
-            None => scored.push((*score, false)),
-        }
-    }
-    truth.iter().filter(|t| !t.1).count()
-}
-
-/// `accumulate`: precision made monotone, read at 101 recalls, averaged.
-fn interpolated(scored: &[Scored], faces: usize) -> f64 {
-    let mut found = 0_usize;
-    let mut curve: Vec<(f64, f64)> = Vec::with_capacity(scored.len());
-    for (k, (_, hit)) in scored.iter().enumerate() {
-        found += usize::from(*hit);
-        curve.push((found as f64 / faces as f64, found as f64 / (k + 1) as f64));
-    }
-    for k in (1..curve.len()).rev() {
-        curve[k - 1].1 = curve[k - 1].1.max(curve[k].1);
-    }
-    let precision_at = |recall: f64| curve.get(curve.partition_point(|p| p.0 < recall)).map_or(0.0, |p| p.1);
-    (0..RECALL_POINTS).map(|k| precision_at(k as f64 * 0.01)).sum::<f64>() / RECALL_POINTS as f64
+    Coco.evaluate(&set).overall.into()
 }
 
 #[cfg(test)]
@@ -191,12 +94,7 @@ mod tests {
     use super::*;
 
     fn face(x: f64, side: f64) -> ApGroundTruth {
-        ApGroundTruth {
-            bbox: BoundingBox::from_xywh(x, 0.0, side, side),
-            area: side * side,
-            ignored: false,
-            crowd: false,
-        }
+        ApGroundTruth { bbox: BoundingBox::from_xywh(x, 0.0, side, side), area: side * side, crowd: false }
     }
 
     /// Boxes `(x, width, height, score)` at y = 0.
@@ -274,12 +172,8 @@ mod tests {
 
     #[test]
     fn ignored_faces_neither_help_nor_hurt_and_crowds_take_many() {
-        let crowd = ApGroundTruth {
-            bbox: BoundingBox::from_xywh(500.0, 0.0, 300.0, 300.0),
-            area: 90_000.0,
-            ignored: true,
-            crowd: true,
-        };
+        let crowd =
+            ApGroundTruth { bbox: BoundingBox::from_xywh(500.0, 0.0, 300.0, 300.0), area: 90_000.0, crowd: true };
         let inside = [(510.0, 30.0, 30.0, 0.95), (560.0, 30.0, 30.0, 0.94), (0.0, 50.0, 50.0, 0.5)];
         near(average_precision(&[image(&[crowd, face(0.0, 50.0)], &inside)]).ap, 1.0);
     }

@@ -1,17 +1,23 @@
-//! FDDB's evaluation, equal to the official program byte by byte (`fddb_spec.md` describes that program): regions as pixel sets,
-//! the official assignment, discrete and continuous ROC, the text formats, published curves, figures, and COCO's average
-//! precision for other datasets. Pure: must not know pixels' colours, tensors, the database or the window.
+//! Evaluators behind one door ([`Evaluator`]): FDDB's, equal to the official program byte by byte (regions as pixel sets, the official
+//! assignment, discrete and continuous ROC, its text formats), COCO's, VOC's, precision-recall, miss rate and TIDE; published curves
+//! and figures. Pure.
 
 pub mod average_precision;
 pub mod axes;
+pub mod coco;
 mod column_classes;
 mod curves_csv;
 mod ellipse_painter;
+mod evaluator;
+mod fddb;
 pub mod fddb_text;
 pub mod figure;
 mod folds;
+mod greedy;
 mod growing_problem;
+mod interpolation;
 mod matching;
+pub mod miss_rate;
 mod official_assignment;
 mod optimal_assignment;
 mod overlap;
@@ -20,13 +26,19 @@ mod percent_g;
 mod pixel_set;
 mod plot_curve;
 mod polygon_fill;
+pub mod precision_recall;
 pub mod published;
 mod region;
 mod roc;
 pub mod roc_file;
 mod row_tops;
+mod set;
+pub mod tide;
+pub mod voc;
 
 pub use curves_csv::{curves_csv, others_csv};
+pub use evaluator::{Cell, Evaluator, Metric, Table, Tabular};
+pub use fddb::Fddb;
 pub use folds::{FoldCurves, FoldSpread, Spread};
 pub use matching::{ImageOutcome, Matching, NO_DETECTIONS, Step, match_image};
 pub use overlap::pair_without_pixels;
@@ -35,3 +47,4 @@ pub use pixel_set::PixelSet;
 pub use plot_curve::{CurvePoint, PlotCurve, ScoreKind, TABLE_FALSE_POSITIVES};
 pub use region::{EvaluatedImage, Region, ScoredRegion};
 pub use roc::{RocCurve, RocPoint, match_images, merge, roc};
+pub use set::{EvaluationSet, SetClass, SetDetection, SetImage, SetObject, XywhBox};

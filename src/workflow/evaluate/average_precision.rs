@@ -1,16 +1,17 @@
-//! The use case "average precision of COCO files": a dataset's ground truth and a detector's result list in, six numbers out. Writes
-//! nothing. Must not know how average precision is computed, nor who shows it.
+//! The use case "average precision of COCO files": a dataset's ground truth and a detector's result list in, six numbers of one category
+//! out. Writes nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::super::WorkflowError;
-use crate::domain::{ImageNames, NameMatch, limits, read_bytes, without_bom};
-use crate::evaluation::average_precision::{ApGroundTruth, ApImage, AveragePrecision, average_precision};
-use crate::geometry::BoundingBox;
+use super::coco_json::{CocoDataset, CocoDetection};
+use super::coco_set::{CocoFiles, bad, taken_for};
+use crate::evaluation::average_precision::AveragePrecision;
+use crate::evaluation::coco::Coco;
+use crate::evaluation::{Evaluator as _, SetClass};
 
 /// What to compare.
 #[derive(Debug, Clone)]
@@ -36,89 +37,49 @@ pub struct ApReport {
     pub notes: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct CocoDataset {
-    images: Vec<CocoImage>,
-    annotations: Vec<CocoAnnotation>,
-}
-
-#[derive(Deserialize)]
-struct CocoImage {
-    id: i64,
-    file_name: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct CocoAnnotation {
-    image_id: i64,
-    category_id: i64,
-    bbox: [f64; 4],
-    area: Option<f64>,
-    /// A number in COCO, a truth value in some copies of its format. A flag `ignore` has no meaning to pycocotools.
-    #[serde(default)]
-    iscrowd: serde_json::Value,
-}
-
-#[derive(Deserialize)]
-struct CocoDetection {
-    image_id: i64,
-    file_name: Option<String>,
-    category_id: Option<i64>,
-    bbox: [f64; 4],
-    score: f64,
-}
-
 /// Reads both files and computes COCO's average precision as pycocotools does for one category.
 pub fn evaluate_ap(config: &ApEvaluation) -> Result<ApReport, WorkflowError> {
-    let truth: CocoDataset = read_json(
-        &config.ground_truth,
-        "`--ground-truth` takes a COCO dataset, an object with `images` and `annotations`",
-    )?;
-    let detections: Vec<CocoDetection> = read_json(
-        &config.detections,
-        "`--detections` takes a COCO result list of `image_id`, `category_id`, `bbox` and `score`",
-    )?;
+    let files = CocoFiles { ground_truth: config.ground_truth.clone(), detections: config.detections.clone() };
+    let (truth, detections) = files.read_files()?;
     let mut notes = Vec::new();
     let category = category(&truth, config)?;
-    let mut images = Images::new(&truth, &config.ground_truth)?;
-    let (faces, crowds) = images.add_truth(&truth, category, &config.ground_truth)?;
     let wanted = detection_category(&detections, category, &mut notes);
-    let count = images.add_detections(&detections, wanted, &config.detections)?;
+    let class = SetClass { id: category.unwrap_or(0), name: String::new(), listed: true };
+    let of_detection = |d: &CocoDetection| {
+        let counts = wanted.is_none() || d.category_id.map(|id| id.0) == wanted;
+        Ok(counts.then_some(0))
+    };
+    let set = files.set(vec![class], &truth, &detections, |id| (Some(id) == category).then_some(0), of_detection)?;
+    let count = set.images.iter().map(|image| image.detections.len()).sum();
     if count < detections.len() {
         notes.push(format!("{} detections of other categories are left out", detections.len() - count));
     }
-    if images.told_by_id > 0 {
-        notes.push(format!(
-            "{} detections were told apart by image_id: several images have their file name",
-            images.told_by_id
-        ));
-    }
-    let images: Vec<ApImage> = images.all.into_values().collect();
-    let precision = average_precision(&images);
-    Ok(ApReport { images: images.len(), faces, crowds, detections: count, precision, notes })
-}
-
-fn read_json<T: DeserializeOwned>(path: &Path, advice: &str) -> Result<T, WorkflowError> {
-    let bytes = read_bytes(path, limits::TEXT)?;
-    // The message ends in the line and the column.
-    serde_json::from_slice(without_bom(&bytes)).map_err(|e| bad(path, format!("{e}; {advice}")))
-}
-
-fn bad(path: &Path, reason: String) -> WorkflowError {
-    WorkflowError::BadFile { path: path.to_path_buf(), reason }
+    let objects = || set.images.iter().flat_map(|image| &image.objects);
+    let crowds = objects().filter(|o| o.crowd).count();
+    Ok(ApReport {
+        images: set.images.len(),
+        faces: objects().count() - crowds,
+        crowds,
+        detections: count,
+        precision: Coco.evaluate(&set).overall.into(),
+        notes,
+    })
 }
 
 /// The category that is evaluated: the only one, or the one that was asked for.
 fn category(truth: &CocoDataset, config: &ApEvaluation) -> Result<Option<i64>, WorkflowError> {
-    let known: BTreeSet<i64> = truth.annotations.iter().map(|a| a.category_id).collect();
+    let known: BTreeSet<i64> = truth.annotations.iter().map(|a| a.category_id.0).collect();
     match config.category {
         Some(wanted) if !known.contains(&wanted) => {
             let reason = format!("no annotation has category {wanted}; the categories here are {known:?}");
             Err(bad(&config.ground_truth, reason))
         }
         Some(wanted) => Ok(Some(wanted)),
-        None if 1 < known.len() => {
-            let reason = format!("annotations of categories {known:?}: say which one is evaluated with `--category`");
+        None if known.len() > 1 => {
+            let reason = format!(
+                "annotations of categories {known:?}: say which one is evaluated with `--category`, or evaluate all of them with \
+                 `quarry evaluate coco`"
+            );
             Err(bad(&config.ground_truth, reason))
         }
         None => Ok(known.first().copied()),
@@ -127,145 +88,15 @@ fn category(truth: &CocoDataset, config: &ApEvaluation) -> Result<Option<i64>, W
 
 /// Which of the detections' categories is the ground truth's `category`; `None` for all of them.
 fn detection_category(detections: &[CocoDetection], category: Option<i64>, notes: &mut Vec<String>) -> Option<i64> {
-    let known: BTreeSet<i64> = detections.iter().filter_map(|d| d.category_id).collect();
+    let known: BTreeSet<i64> = detections.iter().filter_map(|d| d.category_id.map(|id| id.0)).collect();
     match (known.len(), known.first(), category) {
         (1, Some(only), Some(category)) if *only != category => {
-            notes
-                .push(format!("all detections have category {only}: taken for the ground truth's category {category}"));
+            notes.push(taken_for(*only, category));
             None
         }
         (0 | 1, ..) => None,
         _ => category,
     }
-}
-
-/// The ground truth's images, in the order of their ids as pycocotools takes them.
-struct Images<'a> {
-    all: BTreeMap<i64, ApImage>,
-    names: ImageNames<'a>,
-    /// The ids of the images that have names, in the names' order.
-    named: Vec<i64>,
-    /// By image: the name under which it got detections, so that no second name goes to the same image.
-    found_as: HashMap<i64, &'a str>,
-    /// Detections whose name fits several images, of which their id is one.
-    told_by_id: usize,
-}
-
-impl<'a> Images<'a> {
-    fn new(truth: &'a CocoDataset, path: &Path) -> Result<Self, WorkflowError> {
-        let mut all = BTreeMap::new();
-        for (n, image) in truth.images.iter().enumerate() {
-            let empty = ApImage { ground_truth: Vec::new(), detections: Vec::new() };
-            if all.insert(image.id, empty).is_some() {
-                return Err(bad(path, format!("images, entry {}: id {} stands twice", n + 1, image.id)));
-            }
-        }
-        let named = truth.images.iter().filter_map(|image| Some((image.id, image.file_name.as_deref()?)));
-        let (named, names): (Vec<i64>, Vec<&str>) = named.unzip();
-        Ok(Self { all, names: ImageNames::new(names), named, found_as: HashMap::new(), told_by_id: 0 })
-    }
-
-    /// How many faces and crowds of `category` there are.
-    fn add_truth(
-        &mut self,
-        truth: &CocoDataset,
-        category: Option<i64>,
-        path: &Path,
-    ) -> Result<(usize, usize), WorkflowError> {
-        let (mut faces, mut crowds) = (0, 0);
-        for (n, annotation) in truth.annotations.iter().enumerate() {
-            let wrong = |reason: String| bad(path, format!("annotations, entry {}: {reason}", n + 1));
-            let image = self
-                .all
-                .get_mut(&annotation.image_id)
-                .ok_or_else(|| wrong(format!("image {} is not among the images", annotation.image_id)))?;
-            let bbox = bounding_box(annotation.bbox).map_err(wrong)?;
-            if Some(annotation.category_id) != category {
-                continue;
-            }
-            let crowd = is_set(&annotation.iscrowd);
-            let area = annotation.area.unwrap_or_else(|| bbox.area());
-            image.ground_truth.push(ApGroundTruth { bbox, area, ignored: crowd, crowd });
-            if crowd { crowds += 1 } else { faces += 1 }
-        }
-        Ok((faces, crowds))
-    }
-
-    /// How many detections count.
-    fn add_detections(
-        &mut self,
-        detections: &'a [CocoDetection],
-        category: Option<i64>,
-        path: &Path,
-    ) -> Result<usize, WorkflowError> {
-        let mut count = 0;
-        for (n, detection) in detections.iter().enumerate() {
-            let wrong = |reason: String| bad(path, format!("entry {}: {reason}", n + 1));
-            let id = self.find(detection).map_err(wrong)?;
-            let bbox = bounding_box(detection.bbox).map_err(wrong)?;
-            if category.is_some() && detection.category_id != category {
-                continue;
-            }
-            let image = self.all.get_mut(&id).ok_or_else(|| wrong(format!("image {id} is not among the images")))?;
-            image.detections.push((bbox, detection.score));
-            count += 1;
-        }
-        Ok(count)
-    }
-
-    /// By file name where both files have them: `image_id` of `quarry detect` only counts its list. By id where there are no names, or
-    /// where several images have the name.
-    fn find(&mut self, detection: &'a CocoDetection) -> Result<i64, String> {
-        let id = detection.image_id;
-        let Some(name) = detection.file_name.as_deref().filter(|_| !self.named.is_empty()) else {
-            return if self.all.contains_key(&id) {
-                Ok(id)
-            } else {
-                Err(format!("the ground truth has no image with id {id}"))
-            };
-        };
-        let found = match self.names.find(name) {
-            NameMatch::One(index) => self.named[index],
-            NameMatch::Several(several) if several.iter().any(|index| self.named[*index] == id) => {
-                self.told_by_id += 1;
-                return Ok(id);
-            }
-            NameMatch::Several(several) => return Err(self.ambiguous(name, id, &several)),
-            NameMatch::None => {
-                return Err(format!(
-                    "the ground truth has no image `{name}`; names must be relative to the same folder in both files"
-                ));
-            }
-        };
-        match self.found_as.insert(found, name) {
-            Some(other) if other != name => Err(format!(
-                "`{other}` and `{name}` both fit image {found} of the ground truth; give the file's name in full"
-            )),
-            _ => Ok(found),
-        }
-    }
-
-    fn ambiguous(&self, name: &str, id: i64, several: &[usize]) -> String {
-        let shown = |index: &usize| format!("`{}` (id {})", self.names.name(*index), self.named[*index]);
-        let shown: Vec<String> = several.iter().take(3).map(shown).collect();
-        format!(
-            "`{name}` fits {} of the ground truth's images, {}, and its image_id {id} is none of theirs; give the file's name in full or \
-             the image's id",
-            several.len(),
-            shown.join(", ")
-        )
-    }
-}
-
-fn is_set(flag: &serde_json::Value) -> bool {
-    flag.as_bool().unwrap_or_else(|| flag.as_f64().is_some_and(|v| v != 0.0))
-}
-
-fn bounding_box([x, y, width, height]: [f64; 4]) -> Result<BoundingBox, String> {
-    if width < 0.0 || height < 0.0 {
-        return Err(format!("a box of {width} x {height} pixels; `bbox` is `x, y, width, height`"));
-    }
-    Ok(BoundingBox::from_xywh(x, y, width, height))
 }
 
 #[cfg(test)]

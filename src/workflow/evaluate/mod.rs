@@ -1,8 +1,11 @@
-//! The use case "evaluate detection files on FDDB": text files in, curves, figures and a summary out. CLI and app both call it. Must
-//! not know how regions are compared, nor who shows the result.
+//! The use cases "evaluate detection files": FDDB's text files in, curves, figures and a summary out (here); COCO's files in, the numbers
+//! of any evaluator out (`metrics.rs`).
 
 mod average_precision;
+mod coco_json;
+mod coco_set;
 mod image_sizes;
+mod metrics;
 mod output;
 mod report;
 
@@ -17,6 +20,8 @@ use crate::evaluation::figure::{FigureError, FigureFormat};
 use crate::evaluation::{FoldCurves, Matching, match_images};
 
 pub use average_precision::{ApEvaluation, ApReport, evaluate_ap};
+pub use coco_set::CocoFiles;
+pub use metrics::{CocoEvaluation, MetricReport, evaluate_coco_files};
 pub use report::{EvaluationReport, RateRow};
 
 /// Where image sizes come from; pixels are never needed.

@@ -1,0 +1,25 @@
+//! FDDB's evaluation behind the evaluators' door.
+
+use super::evaluator::{Evaluator, Metric};
+use super::matching::Matching;
+use super::region::EvaluatedImage;
+use super::roc::{RocCurve, roc};
+
+/// Discrete and continuous ROC of faces, equal to the official program.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Fddb {
+    pub matching: Matching,
+}
+
+impl Evaluator for Fddb {
+    type Input = [EvaluatedImage];
+    type Report = RocCurve;
+
+    fn metric(&self) -> Metric {
+        Metric::Fddb
+    }
+
+    fn evaluate(&self, images: &[EvaluatedImage]) -> RocCurve {
+        roc(images, self.matching)
+    }
+}

@@ -1,0 +1,198 @@
+//! What kind of error each detection of an image is, and what mending it would do (`TIDEExample`, `TIDERun._eval_image`).
+
+use super::super::set::{SetDetection, SetImage, SetObject, best_first};
+use super::{ErrorKind, Tide};
+
+/// Detections of an image that count, over all classes.
+const MOST_DETECTIONS: usize = 100;
+
+/// A detection in a class's list.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Point {
+    pub class: usize,
+    pub score: f64,
+    pub correct: bool,
+}
+
+/// What an error turns into when it is mended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Mended {
+    /// The detection goes.
+    Gone,
+    /// It finds the object.
+    Hit { class: usize, score: f64 },
+    /// A missed object is taken away from its class.
+    ObjectGone { class: usize },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct ErrorRecord {
+    pub kind: ErrorKind,
+    /// The false positive as it counts; `None` for a missed object and for a detection in an ignored region.
+    pub original: Option<Point>,
+    pub mended: Mended,
+}
+
+/// One image after matching.
+#[derive(Debug, Default)]
+pub(super) struct ImageErrors {
+    /// The classes of the objects that count.
+    pub objects: Vec<usize>,
+    /// The classes of those that no detection finds.
+    pub missed: Vec<usize>,
+    /// Best first.
+    pub points: Vec<Point>,
+    pub errors: Vec<ErrorRecord>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Hit,
+    Unused,
+    Ignored,
+}
+
+/// The object that an error would find if it were mended.
+#[derive(Debug, Clone, Copy)]
+struct Claim {
+    object: usize,
+    detection: usize,
+}
+
+impl ImageErrors {
+    pub fn new(image: &SetImage, tide: &Tide) -> Self {
+        let objects: Vec<&SetObject> = image.objects.iter().filter(|o| !o.crowd).collect();
+        let mut found: Vec<&SetDetection> = image.detections.iter().collect();
+        found.sort_by(|a, b| best_first(a.score, b.score));
+        found.truncate(MOST_DETECTIONS);
+        let overlaps = Overlaps::new(&found, &objects);
+        let (mut uses, used) = match_objects(&overlaps, tide.iou);
+        ignore_regions(image, &found, tide.iou, &mut uses);
+
+        let point = |k: usize, correct| Point { class: found[k].class, score: found[k].score, correct };
+        let kept = (0..found.len()).filter(|&k| uses[k] != Use::Ignored);
+        let points = kept.map(|k| point(k, uses[k] == Use::Hit)).collect();
+        let wrong = (0..found.len()).filter(|&k| uses[k] != Use::Hit);
+        let judged: Vec<(usize, ErrorKind, Option<Claim>)> = wrong
+            .map(|k| {
+                let (kind, object) = overlaps.kind_of(k, &used, tide);
+                let claim = object.filter(|&object| !used[object]).map(|object| Claim { object, detection: k });
+                (k, kind, claim)
+            })
+            .collect();
+        let claims: Vec<Claim> = judged.iter().filter_map(|j| j.2).collect();
+        let winner = winners(&claims, objects.len(), &found);
+        let mended = |claim: Option<Claim>| match claim {
+            Some(claim) if winner[claim.object] == Some(claim.detection) => {
+                Mended::Hit { class: objects[claim.object].class, score: found[claim.detection].score }
+            }
+            _ => Mended::Gone,
+        };
+        let mut errors: Vec<ErrorRecord> = judged
+            .iter()
+            .map(|&(k, kind, claim)| ErrorRecord {
+                kind,
+                original: (uses[k] == Use::Unused).then(|| point(k, false)),
+                mended: mended(claim),
+            })
+            .collect();
+        let unused = || objects.iter().enumerate().filter(|(g, _)| !used[*g]);
+        errors.extend(unused().filter(|(g, _)| winner[*g].is_none()).map(|(_, object)| ErrorRecord {
+            kind: ErrorKind::Missed,
+            original: None,
+            mended: Mended::ObjectGone { class: object.class },
+        }));
+        Self {
+            missed: unused().map(|(_, object)| object.class).collect(),
+            objects: objects.iter().map(|o| o.class).collect(),
+            points,
+            errors,
+        }
+    }
+}
+
+/// Of the errors that would find the same object, the one with the largest score, the first of equal ones.
+fn winners(claims: &[Claim], objects: usize, found: &[&SetDetection]) -> Vec<Option<usize>> {
+    let mut winner: Vec<Option<usize>> = vec![None; objects];
+    for claim in claims {
+        let best = &mut winner[claim.object];
+        if best.is_none_or(|k| found[k].score < found[claim.detection].score) {
+            *best = Some(claim.detection);
+        }
+    }
+    winner
+}
+
+/// Best first, each detection takes the free object of its class that it overlaps most.
+fn match_objects(overlaps: &Overlaps, threshold: f64) -> (Vec<Use>, Vec<bool>) {
+    let mut used = vec![false; overlaps.objects];
+    let uses = (0..overlaps.detections)
+        .map(|k| match overlaps.largest(k, |g, same| same && !used[g]) {
+            Some((g, iou)) if iou >= threshold => {
+                used[g] = true;
+                Use::Hit
+            }
+            _ => Use::Unused,
+        })
+        .collect();
+    (uses, used)
+}
+
+/// A detection that finds nothing and lies in a crowd of its class counts neither way.
+fn ignore_regions(image: &SetImage, found: &[&SetDetection], threshold: f64, uses: &mut [Use]) {
+    for region in image.objects.iter().filter(|o| o.crowd) {
+        for (detection, used) in found.iter().zip(uses.iter_mut()) {
+            let inside = || detection.bbox.share_inside(&region.bbox) > threshold;
+            if *used == Use::Unused && region.class == detection.class && inside() {
+                *used = Use::Ignored;
+            }
+        }
+    }
+}
+
+struct Overlaps {
+    detections: usize,
+    objects: usize,
+    /// IoU, row by row (a row a detection), and whether the classes are the same.
+    values: Vec<(f64, bool)>,
+}
+
+impl Overlaps {
+    fn new(found: &[&SetDetection], objects: &[&SetObject]) -> Self {
+        let each = found.iter().flat_map(|d| objects.iter().map(|o| (d.bbox.iou(&o.bbox), d.class == o.class)));
+        Self { detections: found.len(), objects: objects.len(), values: each.collect() }
+    }
+
+    /// The first of the largest overlaps of detection `k` among the objects that `counts(object, same class)`; `None` where all are 0.
+    fn largest(&self, k: usize, counts: impl Fn(usize, bool) -> bool) -> Option<(usize, f64)> {
+        let row = &self.values[k * self.objects..(k + 1) * self.objects];
+        let mut best: Option<(usize, f64)> = None;
+        for (g, &(iou, same)) in row.iter().enumerate() {
+            if iou > best.map_or(0.0, |b| b.1) && counts(g, same) {
+                best = Some((g, iou));
+            }
+        }
+        best
+    }
+
+    /// The kind of a detection that finds nothing, and the object that it would find if it were mended.
+    fn kind_of(&self, k: usize, used: &[bool], tide: &Tide) -> (ErrorKind, Option<usize>) {
+        let (foreground, background) = (tide.iou, tide.background_iou);
+        if let Some((g, iou)) = self.largest(k, |_, same| same)
+            && background <= iou
+            && iou <= foreground
+        {
+            return (ErrorKind::Localisation, Some(g));
+        }
+        if let Some((g, iou)) = self.largest(k, |_, same| !same)
+            && iou >= foreground
+        {
+            return (ErrorKind::Classification, Some(g));
+        }
+        if self.largest(k, |g, same| same && used[g]).is_some_and(|(_, iou)| iou >= foreground) {
+            return (ErrorKind::Duplicate, None);
+        }
+        let touches = self.largest(k, |_, _| true).is_some_and(|(_, iou)| iou > background);
+        (if touches { ErrorKind::Both } else { ErrorKind::Background }, None)
+    }
+}

@@ -1,0 +1,189 @@
+//! COCO's files -> what the evaluators compare: images found by name or id, classes of categories whose ids may have gaps.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use super::super::WorkflowError;
+use super::coco_json::{CocoDataset, CocoDetection, read_dataset, read_detections};
+use crate::evaluation::{EvaluationSet, SetClass, SetDetection, SetImage, SetObject, XywhBox};
+
+/// The two files that are compared.
+#[derive(Debug, Clone)]
+pub struct CocoFiles {
+    /// COCO's dataset: `images`, `annotations` and `categories`.
+    pub ground_truth: PathBuf,
+    /// COCO's result list, as `quarry detect --format coco` writes it.
+    pub detections: PathBuf,
+}
+
+/// What was read, and what the user should know about how it was understood.
+#[derive(Debug)]
+pub(super) struct CocoSet {
+    pub set: EvaluationSet,
+    pub notes: Vec<String>,
+}
+
+impl CocoFiles {
+    /// Every category as a class of its own.
+    pub(super) fn read(&self) -> Result<CocoSet, WorkflowError> {
+        let (truth, found) = self.read_files()?;
+        let listed = self.listed(&truth)?;
+        let annotated: BTreeSet<i64> = truth.annotations.iter().map(|a| a.category_id.0).collect();
+        let detected: BTreeSet<i64> = found.iter().filter_map(|d| d.category_id.map(|id| id.0)).collect();
+        let mut notes = Vec::new();
+        let known = |id: &i64| listed.contains_key(id) || annotated.contains(id);
+        // The only class there is: a detector that was trained elsewhere numbers it otherwise, or not at all.
+        let only = (annotated.len() == 1).then(|| annotated.first().copied()).flatten();
+        let renamed = only.filter(|_| detected.len() == 1 && !detected.iter().any(known));
+        if let (Some(category), Some(other)) = (renamed, detected.first()) {
+            notes.push(taken_for(*other, category));
+        }
+        let mut classes: Vec<SetClass> =
+            listed.iter().map(|(&id, name)| SetClass { id, name: name.clone(), listed: true }).collect();
+        let detected = detected.into_iter().filter(|_| renamed.is_none());
+        let unlisted: BTreeSet<i64> =
+            annotated.iter().copied().chain(detected).filter(|id| !listed.contains_key(id)).collect();
+        let listed_by_objects = listed.is_empty();
+        classes.extend(unlisted.iter().map(|&id| {
+            let listed = listed_by_objects && annotated.contains(&id);
+            SetClass { id, name: format!("category {id}"), listed }
+        }));
+        let index: HashMap<i64, usize> = classes.iter().enumerate().map(|(k, class)| (class.id, k)).collect();
+        let of_detection = |d: &CocoDetection| match (renamed.or(d.category_id.map(|id| id.0)), only) {
+            (Some(id), _) | (None, Some(id)) => Ok(index.get(&id).copied()),
+            (None, None) => Err("`category_id` is missing, and the ground truth has several categories".to_owned()),
+        };
+        let set = self.set(classes, &truth, &found, |id| index.get(&id).copied(), of_detection)?;
+        notes.extend(left_out(&set));
+        Ok(CocoSet { set, notes })
+    }
+
+    pub(super) fn read_files(&self) -> Result<(CocoDataset, Vec<CocoDetection>), WorkflowError> {
+        let (truth, found) = rayon::join(|| read_dataset(&self.ground_truth), || read_detections(&self.detections));
+        Ok((truth?, found?))
+    }
+
+    /// The dataset's categories with their names, by id.
+    fn listed(&self, truth: &CocoDataset) -> Result<BTreeMap<i64, String>, WorkflowError> {
+        let mut listed = BTreeMap::new();
+        for (n, category) in truth.categories.iter().enumerate() {
+            let id = category.id.0;
+            let name = category.name.clone().unwrap_or_else(|| format!("category {id}"));
+            if listed.insert(id, name).is_some() {
+                let reason = format!("categories, entry {}: id {id} stands twice", n + 1);
+                return Err(bad(&self.ground_truth, reason));
+            }
+        }
+        Ok(listed)
+    }
+
+    /// Puts both files together; what `class_of` and `of_detection` give no class for is left out.
+    pub(super) fn set(
+        &self,
+        classes: Vec<SetClass>,
+        truth: &CocoDataset,
+        found: &[CocoDetection],
+        class_of: impl Fn(i64) -> Option<usize>,
+        of_detection: impl Fn(&CocoDetection) -> Result<Option<usize>, String>,
+    ) -> Result<EvaluationSet, WorkflowError> {
+        let index = ImageIndex::new(truth).map_err(|reason| bad(&self.ground_truth, reason))?;
+        let new = |image: &super::coco_json::CocoImage| SetImage { id: image.id.0, ..SetImage::default() };
+        let mut images: Vec<SetImage> = truth.images.iter().map(new).collect();
+        for (n, a) in truth.annotations.iter().enumerate() {
+            let wrong = |reason: String| bad(&self.ground_truth, format!("annotations, entry {}: {reason}", n + 1));
+            let id = a.image_id.0;
+            let at = index.by_id.get(&id).ok_or_else(|| wrong(format!("image {id} is not among the images")))?;
+            let bbox = xywh(a.bbox.0).map_err(wrong)?;
+            let Some(class) = class_of(a.category_id.0) else { continue };
+            let area = a.area.unwrap_or_else(|| bbox.area());
+            let difficult = a.difficult.0 || a.ignore.0;
+            images[*at].objects.push(SetObject { class, bbox, area, crowd: a.iscrowd.0, difficult });
+        }
+        for (n, d) in found.iter().enumerate() {
+            let wrong = |reason: String| bad(&self.detections, format!("entry {}: {reason}", n + 1));
+            let at = index.find(d).map_err(wrong)?;
+            let bbox = xywh(d.bbox.0).map_err(wrong)?;
+            let Some(class) = of_detection(d).map_err(wrong)? else { continue };
+            images[at].detections.push(SetDetection { class, bbox, score: d.score });
+        }
+        Ok(EvaluationSet { classes, images })
+    }
+}
+
+pub(super) fn bad(path: &Path, reason: String) -> WorkflowError {
+    WorkflowError::BadFile { path: path.to_path_buf(), reason }
+}
+
+pub(super) fn taken_for(detected: i64, category: i64) -> String {
+    format!("all detections have category {detected}: taken for the ground truth's category {category}")
+}
+
+/// What only TIDE counts.
+fn left_out(set: &EvaluationSet) -> Vec<String> {
+    let unlisted = |class: usize| !set.classes[class].listed;
+    let objects = set.images.iter().flat_map(|i| &i.objects).filter(|o| unlisted(o.class)).count();
+    let detections = set.images.iter().flat_map(|i| &i.detections).filter(|d| unlisted(d.class)).count();
+    let note = |count: usize, what: &str| {
+        (count > 0).then(|| {
+            format!("{count} {what} of categories that the ground truth does not list are left out (TIDE counts them)")
+        })
+    };
+    [note(objects, "annotations"), note(detections, "detections")].into_iter().flatten().collect()
+}
+
+/// The ground truth's images.
+struct ImageIndex<'a> {
+    by_id: HashMap<i64, usize>,
+    /// `None` where two images share the name.
+    by_name: HashMap<&'a str, Option<usize>>,
+    /// By name without extension.
+    by_stem: HashMap<&'a str, Option<usize>>,
+}
+
+impl<'a> ImageIndex<'a> {
+    fn new(truth: &'a CocoDataset) -> Result<Self, String> {
+        let mut index = Self { by_id: HashMap::new(), by_name: HashMap::new(), by_stem: HashMap::new() };
+        for (at, image) in truth.images.iter().enumerate() {
+            let id = image.id.0;
+            if index.by_id.insert(id, at).is_some() {
+                return Err(format!("images, entry {}: id {id} stands twice", at + 1));
+            }
+            let Some(name) = &image.file_name else { continue };
+            index.by_name.entry(name).and_modify(|at| *at = None).or_insert(Some(at));
+            index.by_stem.entry(stem(name)).and_modify(|at| *at = None).or_insert(Some(at));
+        }
+        Ok(index)
+    }
+
+    /// By file name where both files have them: `image_id` of `quarry detect` only counts its list. Else by id.
+    fn find(&self, detection: &CocoDetection) -> Result<usize, String> {
+        let id = detection.image_id.0;
+        let Some(name) = detection.file_name.as_deref().filter(|_| !self.by_name.is_empty()) else {
+            return self.by_id.get(&id).copied().ok_or_else(|| format!("the ground truth has no image with id {id}"));
+        };
+        match self.by_name.get(name).or_else(|| self.by_stem.get(stem(name))) {
+            Some(Some(at)) => Ok(*at),
+            Some(None) => {
+                Err(format!("`{name}` fits several of the ground truth's images; give its folder and extension"))
+            }
+            None => Err(format!(
+                "the ground truth has no image `{name}`; names must be relative to the same folder in both files"
+            )),
+        }
+    }
+}
+
+/// A name without the extension of a picture: `quarry detect` leaves it out.
+fn stem(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((stem, extension)) if !extension.contains('/') && extension.len() <= 4 && !stem.is_empty() => stem,
+        _ => name,
+    }
+}
+
+fn xywh([x, y, w, h]: [f64; 4]) -> Result<XywhBox, String> {
+    if w < 0.0 || h < 0.0 {
+        return Err(format!("a box of {w} x {h} pixels; `bbox` is `x, y, width, height`"));
+    }
+    Ok(XywhBox { x, y, w, h })
+}
