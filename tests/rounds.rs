@@ -263,6 +263,30 @@ fn what_is_reviewed_after_its_start_does_not_change_a_round() {
 }
 
 #[test]
+fn a_baseline_learns_nothing_of_the_review() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "p", 4, 2);
+    let first = config("iterations = 2\ntest_folds = [2]\nhard_negatives = \"none\"");
+    train(&project, &first, &mut |_| {}, &Cancel::new()).unwrap();
+    mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap();
+    let mut store = project.open_store().unwrap();
+    let images: Vec<_> = store.images().unwrap().into_iter().filter(|image| image.fold != Some(2)).collect();
+    let ids: Vec<_> =
+        images.iter().flat_map(|i| store.candidates_of_image(i.id).unwrap()).map(|candidate| candidate.id).collect();
+    store.record_verdicts(&ids[..1], "tester", Verdict::MissedObject, None, 1).unwrap();
+    store.record_verdicts(&ids[1..], "tester", Verdict::Rejected, None, 2).unwrap();
+    drop(store);
+    let data = |number: u32| fs::read_to_string(project.run_dir(number).join("data.json")).unwrap();
+    // What a round before any review was given.
+    let clean = data(1);
+    train(&project, &first, &mut |_| {}, &Cancel::new()).unwrap();
+    assert_eq!(data(2), clean, "no promoted object, no ignored region");
+    let corrected = config("iterations = 2\ntest_folds = [2]\nhard_negatives = \"none\"\nground_truth = \"corrected\"");
+    train(&project, &corrected, &mut |_| {}, &Cancel::new()).unwrap();
+    assert!(data(3).contains("\"ignored\"") && data(3).matches("ellipse ").count() > clean.matches("ellipse ").count());
+}
+
+#[test]
 fn every_mini_batch_of_a_reviewed_round_holds_all_hard_negatives_of_its_images() {
     let dir = tempfile::tempdir().unwrap();
     let project = tiny_project::make(dir.path(), "p", 4, 2);

@@ -1,5 +1,6 @@
 //! `round.toml` from outside: presets, round trips, errors that name file, line, key and the nearest known key.
 
+use quarry::detector::Architecture;
 use quarry::domain::HardNegativeSource;
 use quarry::training::{DOCUMENTED, DOCUMENTED_SECTIONS, PRESETS, RoundConfig, ScheduleKind, meaning, names_setting};
 
@@ -109,6 +110,74 @@ fn leaves(path: &str, table: &toml::Table, keys: &mut Vec<String>) {
             _ => keys.push(full),
         }
     }
+}
+
+#[test]
+fn the_papers_networks_are_one_choice_away() {
+    let check = |name: &str, architecture: Architecture, hidden: i64, dropout: f64, levels: usize| {
+        let config = RoundConfig::preset(name).unwrap();
+        config.check().unwrap();
+        let detector = &config.detector;
+        assert_eq!((detector.architecture, detector.roi.hidden, detector.roi.dropout), (architecture, hidden, dropout));
+        assert_eq!((detector.anchors.sizes.len(), detector.rpn.min_size), (levels, 16.0), "{name}");
+        let sampler = &config.sampler;
+        assert_eq!((sampler.fg_exclusive, sampler.rpn_inside_only, sampler.box_beta), (true, true, 1.0), "{name}");
+        assert_eq!((config.iterations, config.base_lr, config.bias_lr_factor), (70_000, 0.001, 2.0), "{name}");
+    };
+    check("paper", Architecture::ResNet50C4, 0, 0.0, 1);
+    check("paper-vgg16", Architecture::Vgg16, 4096, 0.5, 1);
+    check("paper-fpn", Architecture::ResNet50Fpn, 1024, 0.0, 5);
+}
+
+#[test]
+fn another_architecture_takes_its_own_defaults_along() {
+    let check = |text: &str| {
+        let paper = RoundConfig::preset("paper").unwrap();
+        let changed = paper.changed_by(text, "--set").unwrap();
+        changed.check().unwrap();
+        assert_eq!(changed.detector.roi.hidden, 4096, "{text}");
+        assert_eq!(changed.detector, RoundConfig::from_toml(text, "round.toml").unwrap().detector, "{text}");
+        changed
+    };
+    check("detector.architecture = \"vgg16\"");
+    let changed = check("detector = { architecture = \"vgg16\", shorter_side = 400 }");
+    assert_eq!(changed.detector.shorter_side, 400);
+    // The same architecture again changes nothing that was set before.
+    let again = changed.changed_by("detector.architecture = \"vgg16\"", "--set").unwrap();
+    assert_eq!(again, changed);
+}
+
+#[test]
+fn a_stored_round_goes_on_by_the_rules_that_it_began_with() {
+    let new_keys =
+        ["forced_fraction", "fg_exclusive", "rpn_forced_below", "rpn_forced_fraction", "rpn_inside_only", "box_beta"];
+    for name in ["paper", "cpu", "sample"] {
+        let text = RoundConfig::preset(name).unwrap().to_toml();
+        let is_new = |line: &&str| new_keys.iter().any(|key| line.starts_with(&format!("{key} =")));
+        let old: Vec<&str> = text.lines().filter(|line| !is_new(line)).collect();
+        let sampler = RoundConfig::from_stored(&old.join("\n"), "stored").unwrap().sampler;
+        assert_eq!((sampler.rpn_forced_below, sampler.rpn_forced_fraction), (0.5, 1.0), "{name}");
+        assert_eq!((sampler.fg_exclusive, sampler.rpn_inside_only, sampler.forced_fraction), (false, false, 1.0));
+        assert!((sampler.box_beta - 1.0 / 9.0).abs() < 1e-15, "{name}");
+        // A file that a user writes has today's rules.
+        let written = RoundConfig::from_toml(&old.join("\n"), "round.toml").unwrap().sampler;
+        assert_eq!((written.rpn_forced_below, written.rpn_forced_fraction), (0.3, 0.25), "{name}");
+    }
+}
+
+#[test]
+fn a_round_without_hard_negatives_is_a_clean_baseline_unless_it_is_told_otherwise() {
+    let check = |text: &str, expected: bool| {
+        let config = RoundConfig::from_toml(text, "round.toml").unwrap();
+        assert_eq!(config.learns_corrections(), expected, "{text}");
+    };
+    check("", true);
+    check("hard_negatives = \"none\"", false);
+    check("hard_negatives = \"none\"\nground_truth = \"corrected\"", true);
+    check("hard_negatives = \"unreviewed\"", true);
+    check("hard_negatives = \"confirmed\"\nground_truth = \"imported\"", false);
+    check("sampler.kind = \"ohem\"", false);
+    assert!(error_of("ground_truth = \"both\"").contains("`ground_truth`"));
 }
 
 #[test]

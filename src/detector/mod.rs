@@ -59,7 +59,7 @@ pub use config::{
 };
 pub use error::DetectorError;
 pub use network_image::NetworkImage;
-pub use sampler_config::{SamplerConfig, SamplerCounts, SamplerKind};
+pub use sampler_config::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts, SamplerKind};
 pub use training_sample::TrainingSample;
 
 #[cfg(feature = "torch")]

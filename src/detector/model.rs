@@ -147,7 +147,7 @@ impl Detector {
             SamplerKind::Ohem => self.hardest(&maps, padded, &candidates, &truths, sampler),
         };
         candidates.iter().zip(&drawn).for_each(|(c, d)| c.count(d, &mut counts));
-        let rois = roi_batch(&candidates, &truths, &drawn, self.device);
+        let rois = roi_batch(&candidates, &truths, &drawn, sampler.box_beta, self.device);
         let output = self.roi.forward(&maps, &rois.rois, padded, Some(rng));
         let (loss_classifier, loss_box_reg, loss_ellipse) = rois.losses(&output);
 
@@ -167,7 +167,7 @@ impl Detector {
         let all: Vec<Draw> = candidates.iter().map(Candidates::all).collect();
         let losses = {
             let _guard = tch::no_grad_guard();
-            let rois = roi_batch(candidates, truths, &all, self.device);
+            let rois = roi_batch(candidates, truths, &all, sampler.box_beta, self.device);
             rois.loss_of_each(&self.roi.forward(maps, &rois.rois, padded, None))
         };
         let of_image = candidates.iter().zip(&all).zip(&losses);
@@ -257,10 +257,10 @@ fn sizes(images: &[&NetworkImage]) -> Vec<(u32, u32)> {
     images.iter().map(|i| (i.width, i.height)).collect()
 }
 
-fn roi_batch(candidates: &[Candidates], truths: &[Truth], drawn: &[Draw], device: Device) -> RoiBatch {
+fn roi_batch(candidates: &[Candidates], truths: &[Truth], drawn: &[Draw], beta: f64, device: Device) -> RoiBatch {
     let parts: Vec<(&Candidates, &Truth, &Draw)> =
         candidates.iter().zip(truths).zip(drawn).map(|((c, t), d)| (c, t, d)).collect();
-    RoiBatch::new(&parts, device)
+    RoiBatch::new(&parts, beta, device)
 }
 
 /// libtorch reports trouble (out of memory, a device gone) as panics; here they become errors.

@@ -8,13 +8,13 @@ use tch::{Device, Kind, Reduction, Tensor};
 
 use super::ellipse_coder::{self, CODES};
 use super::ops::box_coder::BoxCoder;
-use super::ops::losses::{SMOOTH_L1_BETA, fast_rcnn_loss};
+use super::ops::losses::fast_rcnn_loss;
 use super::ops::nms;
 use super::roi_head::RoiOutput;
 use super::sampler_config::SamplerKind;
 use super::sampling::{Draw, Role, count_ignored, draw};
 use super::truth::{Truth, bounding_boxes, floats, index_tensor};
-use super::{SamplerConfig, SamplerCounts};
+use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
 
 /// The class of faces; 0 is background.
 const FACE: i64 = 1;
@@ -45,7 +45,7 @@ impl Candidates {
         };
         let role = |(&(_, overlap), &ignored): (&(usize, f32), &bool)| match f64::from(overlap) {
             // A face stays one where an ignored region hangs over it.
-            overlap if config.fg_iou <= overlap && !truth.faces.is_empty() => Role::Foreground,
+            overlap if is_foreground(overlap, config) && !truth.faces.is_empty() => Role::Foreground,
             _ if ignored => Role::Neither,
             overlap if lowest <= overlap && overlap < config.bg_iou.1 => Role::Background,
             _ => Role::Neither,
@@ -88,6 +88,10 @@ impl Candidates {
     }
 }
 
+fn is_foreground(overlap: f64, config: &SamplerConfig) -> bool {
+    overlap > config.fg_iou || (overlap == config.fg_iou && !config.fg_exclusive)
+}
+
 /// The drawn RoIs of a batch with what they should become.
 #[derive(Debug)]
 pub(super) struct RoiBatch {
@@ -100,10 +104,12 @@ pub(super) struct RoiBatch {
     /// Rows of RoIs whose face is an ellipse, and `[E, 6]` their codes.
     ellipse_rows: Vec<usize>,
     ellipse_codes: Vec<f32>,
+    /// Of the boxes' smooth L1 loss.
+    beta: f64,
 }
 
 impl RoiBatch {
-    pub fn new(parts: &[(&Candidates, &Truth, &Draw)], device: Device) -> Self {
+    pub fn new(parts: &[(&Candidates, &Truth, &Draw)], beta: f64, device: Device) -> Self {
         let (mut rois, mut codes, mut labels) = (Vec::new(), Vec::new(), Vec::new());
         let (mut ellipse_rows, mut ellipse_codes) = (Vec::new(), Vec::new());
         for &(candidates, truth, drawn) in parts {
@@ -131,12 +137,13 @@ impl RoiBatch {
             codes: Tensor::cat(&codes, 0).to_device(device),
             ellipse_rows,
             ellipse_codes,
+            beta,
         }
     }
 
     /// `(classifier, box, ellipse)` losses; torchvision's first two, the third as the second.
     pub fn losses(&self, output: &RoiOutput) -> (Tensor, Tensor, Tensor) {
-        let (classifier, boxes) = fast_rcnn_loss(&output.logits, &output.codes, &self.labels, &self.codes);
+        let (classifier, boxes) = fast_rcnn_loss(&output.logits, &output.codes, &self.labels, &self.codes, self.beta);
         (classifier, boxes, self.ellipse_loss(output))
     }
 
@@ -160,7 +167,7 @@ impl RoiBatch {
         }
         let classifier = output.logits.cross_entropy_loss(&self.labels, None::<Tensor>, Reduction::None, -100, 0.0);
         let own = output.codes.reshape([n, -1, 4]).select(1, FACE);
-        let boxes = own.smooth_l1_loss(&self.codes, Reduction::None, SMOOTH_L1_BETA).sum_dim_intlist(
+        let boxes = own.smooth_l1_loss(&self.codes, Reduction::None, self.beta).sum_dim_intlist(
             [1_i64].as_slice(),
             false,
             Kind::Float,

@@ -6,13 +6,12 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Reduction, Tensor};
 
 use super::ops::box_coder::BoxCoder;
-use super::ops::boxes;
-use super::ops::losses::SMOOTH_L1_BETA;
-use super::ops::matcher::{BELOW_LOW, Matcher};
+use super::ops::matcher::{BELOW_LOW, BETWEEN, Matcher};
+use super::ops::overlap::{Corners, best_objects, iou};
 use super::rpn::RpnOutput;
 use super::sampling::{Draw, Role, count_ignored, draw};
-use super::truth::{Truth, floats, index_tensor};
-use super::{SamplerConfig, SamplerCounts};
+use super::truth::{Truth, index_tensor, plain};
+use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
 
 /// An anchor with at least this IoU with a hard negative lies on it.
 const ON_HARD_NEGATIVE: f32 = 0.5;
@@ -63,7 +62,9 @@ fn draw_anchors(
     counts: &mut SamplerCounts,
     rng: &mut ChaCha8Rng,
 ) -> (Draw, Vec<usize>) {
-    let matches = matches(anchors, truth, config);
+    let corners = plain(anchors);
+    let takes_part = |anchor: &Corners| !config.rpn_inside_only || is_inside(anchor, truth.size);
+    let matches = matches(&corners, truth, config, takes_part);
     let ignored = truth.ignores(anchors);
     let role = |(&matched, &ignored): (&i64, &bool)| match matched {
         // A face stays one where an ignored region hangs over it.
@@ -73,7 +74,10 @@ fn draw_anchors(
         _ => Role::Neither,
     };
     let roles: Vec<Role> = matches.iter().zip(&ignored).map(role).collect();
-    let forced: Vec<usize> = on_hard_negatives(anchors, truth, config).into_iter().filter(|&k| !ignored[k]).collect();
+    let forced: Vec<usize> = on_hard_negatives(&corners, truth, config)
+        .into_iter()
+        .filter(|&k| !ignored[k] && takes_part(&corners[k]))
+        .collect();
     let drawn = draw(&roles, &forced, config.rpn_quota(), rng);
     counts.rpn_foreground += drawn.foreground.len() as u64;
     counts.rpn_background += drawn.background.len() as u64;
@@ -83,35 +87,127 @@ fn draw_anchors(
     (drawn, faces)
 }
 
-/// The face of each anchor, or the matcher's marks. Without faces every anchor is background.
-fn matches(anchors: &Tensor, truth: &Truth, config: &SamplerConfig) -> Vec<i64> {
+/// The face of each anchor, or the matcher's marks. Without faces every anchor is background. Anchors that take no part are between.
+fn matches(
+    anchors: &[Corners],
+    truth: &Truth,
+    config: &SamplerConfig,
+    takes_part: impl Fn(&Corners) -> bool,
+) -> Vec<i64> {
     let matcher = Matcher { high: config.rpn_fg_iou, low: config.rpn_bg_iou, allow_low_quality: true };
-    let matches = matcher.matches(&boxes::iou(&truth.face_boxes, anchors));
-    let mut out = vec![BELOW_LOW; matches.numel()];
-    // Invariant: as many places as values, so the copy cannot fail.
-    matches.copy_data(&mut out, matches.numel());
-    out
+    let faces = plain(&truth.face_boxes);
+    let (rows, inside): (Vec<usize>, Vec<Corners>) =
+        anchors.iter().enumerate().filter(|(_, anchor)| takes_part(anchor)).map(|(k, anchor)| (k, *anchor)).unzip();
+    let mut all = vec![BETWEEN; anchors.len()];
+    for (row, matched) in rows.into_iter().zip(matcher.match_boxes(&faces, &inside)) {
+        all[row] = matched;
+    }
+    all
 }
 
-/// Anchors on hard negatives: first the best of each, in order of priority, then all others by their overlap. An anchor that
-/// could be half a face is left out.
-fn on_hard_negatives(anchors: &Tensor, truth: &Truth, config: &SamplerConfig) -> Vec<usize> {
-    let count = truth.hard_negatives.size()[0] as usize;
-    if count == 0 {
-        return Vec::new();
+/// Whether the anchor lies inside an image of this width and height.
+fn is_inside(anchor: &Corners, (width, height): (u32, u32)) -> bool {
+    anchor[0] >= 0.0 && anchor[1] >= 0.0 && anchor[2] <= width as f32 && anchor[3] <= height as f32
+}
+
+/// Anchors on hard negatives: first the best of each, in order of priority, then all others by their overlap. An anchor is left out
+/// from `rpn_forced_below` IoU with an object on: the RPN itself does not call it background.
+fn on_hard_negatives(anchors: &[Corners], truth: &Truth, config: &SamplerConfig) -> Vec<usize> {
+    let mut largest = vec![0.0_f32; anchors.len()];
+    let mut first = Vec::new();
+    for negative in plain(&truth.hard_negatives) {
+        let mut best = None;
+        for (k, anchor) in anchors.iter().enumerate() {
+            let overlap = iou(&negative, anchor);
+            if overlap > 0.0 && best.is_none_or(|(_, most)| overlap >= most) {
+                best = Some((k, overlap));
+            }
+            largest[k] = largest[k].max(overlap);
+        }
+        first.extend(best.map(|(k, _)| k));
     }
-    let overlaps = floats(&boxes::iou(&truth.hard_negatives, anchors));
-    let n = anchors.size()[0] as usize;
-    let best = |row: &[f32]| row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(k, &overlap)| (k, overlap));
-    let mut first: Vec<usize> =
-        overlaps.chunks_exact(n).filter_map(best).filter(|&(_, overlap)| 0.0 < overlap).map(|(k, _)| k).collect();
-    let largest = |k: usize| (0..count).map(|row| overlaps[row * n + k]).fold(0.0, f32::max);
-    let mut others: Vec<(usize, f32)> =
-        (0..n).map(|k| (k, largest(k))).filter(|&(_, overlap)| ON_HARD_NEGATIVE <= overlap).collect();
+    let on = largest.iter().enumerate().filter(|&(_, &overlap)| overlap >= ON_HARD_NEGATIVE);
+    let mut others: Vec<(usize, f32)> = on.map(|(k, &overlap)| (k, overlap)).collect();
     others.sort_by(|a, b| b.1.total_cmp(&a.1));
     first.extend(others.into_iter().map(|(k, _)| k));
-    let chosen = anchors.index_select(0, &index_tensor(&first));
-    let faces = truth.best_faces(&chosen);
-    let clear = |(k, (_, overlap)): (usize, (usize, f32))| (f64::from(overlap) < config.fg_iou).then_some(k);
-    first.into_iter().zip(faces).filter_map(clear).collect()
+    let chosen: Vec<Corners> = first.iter().map(|&k| anchors[k]).collect();
+    let clear = |overlap: f32| f64::from(overlap) < config.rpn_forced_below;
+    let overlaps = best_objects(&chosen, &plain(&truth.face_boxes));
+    first.into_iter().zip(overlaps).filter_map(|(k, (_, overlap))| clear(overlap).then_some(k)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::detector::{NetworkImage, TrainingSample};
+    use crate::geometry::{BoundingBox, Fit};
+
+    /// Anchors of 20 pixels every 2 pixels over a 100 x 100 image and beyond its border, a face at (10, 10) and a hard negative whose
+    /// anchors reach from IoU 0 with the face to 0.5.
+    fn scene() -> (Tensor, Truth) {
+        let at = |x: f64, y: f64| BoundingBox::new(x, y, x + 20.0, y + 20.0);
+        let corners: Vec<f32> = (-5..50)
+            .flat_map(|y| (-5..50).map(move |x| (2.0 * x as f32, 2.0 * y as f32)))
+            .flat_map(|(x, y)| [x, y, x + 20.0, y + 20.0])
+            .collect();
+        let image =
+            NetworkImage { width: 100, height: 100, pixels: vec![0.0; 30_000], fit: Fit::new(1.0, 1.0, 0.0, 0.0) };
+        let sample = TrainingSample {
+            image,
+            faces: vec![at(10.0, 10.0)],
+            ellipses: vec![None],
+            hard_negatives: vec![at(22.0, 10.0), at(60.0, 60.0)],
+            ignored: vec![],
+        };
+        (Tensor::from_slice(&corners).reshape([-1, 4]), Truth::of(&sample))
+    }
+
+    fn drawn(change: impl Fn(&mut SamplerConfig)) -> (Draw, Vec<f32>) {
+        let (anchors, truth) = scene();
+        let mut config = SamplerConfig { rpn_batch_per_image: 64, ..SamplerConfig::default() };
+        change(&mut config);
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let (draw, _) = draw_anchors(&anchors, &truth, &config, &mut SamplerCounts::default(), &mut rng);
+        let corners = plain(&anchors);
+        let faces = plain(&truth.face_boxes);
+        let overlaps = draw.background[..draw.forced].iter().map(|&k| iou(&corners[k], &faces[0])).collect();
+        (draw, overlaps)
+    }
+
+    #[test]
+    fn anchors_near_an_object_are_not_forced_as_background() {
+        let largest = |overlaps: &[f32]| overlaps.iter().copied().fold(0.0, f32::max);
+        let (draw, overlaps) = drawn(|c| c.rpn_forced_fraction = 1.0);
+        assert!(draw.forced > 16 && largest(&overlaps) < 0.3, "{}: {}", draw.forced, largest(&overlaps));
+        let (_, overlaps) = drawn(|c| (c.rpn_forced_below, c.rpn_forced_fraction) = (0.5, 1.0));
+        assert!((0.3..0.5).contains(&largest(&overlaps)), "the old rule: {}", largest(&overlaps));
+    }
+
+    #[test]
+    fn forced_anchors_keep_to_their_share_best_of_each_hard_negative_first() {
+        for (share, most) in [(0.0, 0), (0.125, 8), (0.25, 16)] {
+            let (draw, _) = drawn(|c| c.rpn_forced_fraction = share);
+            assert_eq!(draw.forced, most, "{share}");
+            assert_eq!(draw.foreground.len() + draw.background.len(), 64);
+        }
+        let (anchors, _) = scene();
+        let (draw, _) = drawn(|c| c.rpn_forced_fraction = 2.0 / 64.0);
+        let corners = plain(&anchors);
+        let first: Vec<Corners> = draw.background[..2].iter().map(|&k| corners[k]).collect();
+        assert_eq!(first, [[22.0, 10.0, 42.0, 30.0], [60.0, 60.0, 80.0, 80.0]]);
+    }
+
+    #[test]
+    fn anchors_over_the_border_take_no_part_where_that_is_set() {
+        let (anchors, _) = scene();
+        let corners = plain(&anchors);
+        let outside = |draw: &Draw| {
+            let all = draw.foreground.iter().chain(&draw.background);
+            all.filter(|&&k| !is_inside(&corners[k], (100, 100))).count()
+        };
+        assert!(outside(&drawn(|_| {}).0) > 0);
+        assert_eq!(outside(&drawn(|c| c.rpn_inside_only = true).0), 0);
+    }
 }

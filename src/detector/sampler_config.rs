@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Where torchvision's smooth L1 losses turn from square to linear.
+pub const SMOOTH_L1_BETA: f64 = 1.0 / 9.0;
+
 /// How RoIs of a mini-batch are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -22,8 +25,12 @@ pub struct SamplerConfig {
     pub batch_per_image: usize,
     /// Share of foreground RoIs at most: 0.25 is background:foreground 3:1.
     pub positive_fraction: f64,
+    /// Share of the RoIs at most that are forced hard negatives.
+    pub forced_fraction: f64,
     /// A RoI with at least this IoU with a face is foreground.
     pub fg_iou: f64,
+    /// Foreground begins above `fg_iou`, not at it.
+    pub fg_exclusive: bool,
     /// A RoI is background if its largest IoU is at least the first and below the second. In a picture without faces, and
     /// for hard negatives, the first does not count.
     pub bg_iou: (f64, f64),
@@ -36,6 +43,14 @@ pub struct SamplerConfig {
     pub rpn_fg_iou: f64,
     /// An anchor below this IoU is background.
     pub rpn_bg_iou: f64,
+    /// An anchor on a hard negative is forced as background below this IoU with every object.
+    pub rpn_forced_below: f64,
+    /// Share of the RPN's mini-batch at most that is forced.
+    pub rpn_forced_fraction: f64,
+    /// Anchors that leave the image take no part in training (py-faster-rcnn's `allowed_border` of 0).
+    pub rpn_inside_only: bool,
+    /// Where the box head's smooth L1 loss turns from square to linear (torchvision: 1/9; py-faster-rcnn: 1). The RPN's is 1/9 in both.
+    pub box_beta: f64,
 }
 
 impl Default for SamplerConfig {
@@ -44,13 +59,19 @@ impl Default for SamplerConfig {
             kind: SamplerKind::Random,
             batch_per_image: 128,
             positive_fraction: 0.25,
+            forced_fraction: 1.0,
             fg_iou: 0.5,
+            fg_exclusive: false,
             bg_iou: (0.1, 0.5),
             ohem_nms_iou: 0.7,
             rpn_batch_per_image: 256,
             rpn_positive_fraction: 0.5,
             rpn_fg_iou: 0.7,
             rpn_bg_iou: 0.3,
+            rpn_forced_below: 0.3,
+            rpn_forced_fraction: 0.25,
+            rpn_inside_only: false,
+            box_beta: SMOOTH_L1_BETA,
         }
     }
 }

@@ -35,29 +35,40 @@ pub(super) fn count_ignored(roles: &[Role], ignored: &[bool]) -> u64 {
 pub(super) struct Quota {
     pub batch: usize,
     pub positive_fraction: f64,
+    /// Share of the mini-batch that may be forced.
+    pub forced_fraction: f64,
 }
 
 impl SamplerConfig {
     pub(super) fn roi_quota(&self) -> Quota {
-        Quota { batch: self.batch_per_image, positive_fraction: self.positive_fraction }
+        Quota {
+            batch: self.batch_per_image,
+            positive_fraction: self.positive_fraction,
+            forced_fraction: self.forced_fraction,
+        }
     }
 
     pub(super) fn rpn_quota(&self) -> Quota {
-        Quota { batch: self.rpn_batch_per_image, positive_fraction: self.rpn_positive_fraction }
+        Quota {
+            batch: self.rpn_batch_per_image,
+            positive_fraction: self.rpn_positive_fraction,
+            forced_fraction: self.rpn_forced_fraction,
+        }
     }
 }
 
-/// Foreground at random up to its share; the rest is background: `forced` in their order, as far as there is room, then others
-/// at random. A forced index need not have the role of background, but an index with the role of foreground is never forced.
+/// Foreground at random up to its share; the rest is background: `forced` in their order, up to their share and as far as there is
+/// room, then others at random. A forced index need not have the role of background, but an index with the role of foreground is never forced.
 pub(super) fn draw(roles: &[Role], forced: &[usize], quota: Quota, rng: &mut ChaCha8Rng) -> Draw {
     let with = |role| (0..roles.len()).filter(|&k| roles[k] == role).collect::<Vec<_>>();
     let most = (quota.batch as f64 * quota.positive_fraction) as usize;
     let foreground = choose(with(Role::Foreground), most, rng);
     let room = quota.batch.saturating_sub(foreground.len());
+    let forced_room = room.min((quota.batch as f64 * quota.forced_fraction) as usize);
     let mut taken = vec![false; roles.len()];
     let mut background = Vec::with_capacity(room);
     for &k in forced {
-        if background.len() < room && !taken[k] && roles[k] != Role::Foreground {
+        if background.len() < forced_room && !taken[k] && roles[k] != Role::Foreground {
             taken[k] = true;
             background.push(k);
         }
@@ -90,7 +101,7 @@ mod tests {
         ChaCha8Rng::seed_from_u64(7)
     }
 
-    const PAPER: Quota = Quota { batch: 128, positive_fraction: 0.25 };
+    const PAPER: Quota = Quota { batch: 128, positive_fraction: 0.25, forced_fraction: 1.0 };
 
     #[test]
     fn the_ratio_is_three_to_one_when_there_is_enough_of_both() {
@@ -118,6 +129,21 @@ mod tests {
         let drawn = draw(&roles, &forced, PAPER, &mut rng());
         assert_eq!(drawn.background, forced[..96]);
         assert_eq!(drawn.foreground.len(), 32);
+    }
+
+    #[test]
+    fn forced_ones_keep_to_their_share() {
+        let roles = [vec![Foreground; 40], vec![Background; 200]].concat();
+        let forced: Vec<usize> = (100..240).collect();
+        let check = |forced_fraction: f64, expected: usize| {
+            let drawn = draw(&roles, &forced, Quota { forced_fraction, ..PAPER }, &mut rng());
+            assert_eq!((drawn.forced, drawn.background.len()), (expected, 96), "{forced_fraction}");
+            assert_eq!(drawn.background[..expected], forced[..expected]);
+        };
+        check(0.0, 0);
+        check(0.25, 32);
+        check(0.5, 64);
+        check(1.0, 96);
     }
 
     #[test]

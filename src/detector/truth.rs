@@ -5,18 +5,20 @@
 use tch::{Device, IndexOp, Kind, Tensor};
 
 use super::TrainingSample;
-use super::ops::boxes;
+use super::ops::overlap::{self, Corners};
 use crate::geometry::{BoundingBox, Ellipse, NetworkPx};
 
 /// A region counts as ignored if it overlaps an ignored one by this IoU ..
-const IGNORED_IOU: f64 = 0.5;
+const IGNORED_IOU: f32 = 0.5;
 /// .. or lies inside with this share of its area.
-const IGNORED_SHARE: f64 = 0.8;
+const IGNORED_SHARE: f32 = 0.8;
 /// Boxes with a shorter side (network pixels) teach nothing.
 const MIN_SIDE: f64 = 1e-2;
 
 #[derive(Debug)]
 pub(super) struct Truth {
+    /// Width and height of the image, without padding.
+    pub size: (u32, u32),
     pub faces: Vec<BoundingBox<NetworkPx>>,
     pub ellipses: Vec<Option<Ellipse<NetworkPx>>>,
     /// `[G, 4]`.
@@ -34,6 +36,7 @@ impl Truth {
         let (faces, ellipses): (Vec<_>, Vec<_>) =
             kept.map(|(k, b)| (*b, sample.ellipses.get(k).copied().flatten())).unzip();
         Self {
+            size: (sample.image.width, sample.image.height),
             face_boxes: tensor(&faces),
             faces,
             ellipses,
@@ -44,26 +47,19 @@ impl Truth {
 
     /// For each of `candidates` `[N, 4]` whether it lies on an ignored region.
     pub fn ignores(&self, candidates: &Tensor) -> Vec<bool> {
-        let n = candidates.size()[0] as usize;
-        if self.ignored.size()[0] == 0 || n == 0 {
-            return vec![false; n];
-        }
-        let overlaps = boxes::iou(candidates, &self.ignored).ge(IGNORED_IOU);
-        let inside = boxes::share_inside(candidates, &self.ignored).ge(IGNORED_SHARE);
-        let any = overlaps.logical_or(&inside).any_dim(1, false).to_kind(Kind::Uint8);
-        let mut out = vec![0_u8; n];
-        any.copy_data(&mut out, n);
-        out.into_iter().map(|v| v != 0).collect()
+        let ignored = plain(&self.ignored);
+        let on = |candidate: &Corners| {
+            ignored.iter().any(|region| {
+                overlap::iou(candidate, region) >= IGNORED_IOU
+                    || overlap::share_inside(candidate, region) >= IGNORED_SHARE
+            })
+        };
+        plain(candidates).iter().map(on).collect()
     }
 
     /// For each of `candidates` `[N, 4]` the best face and its IoU; `(0, 0.0)` without faces.
     pub fn best_faces(&self, candidates: &Tensor) -> Vec<(usize, f32)> {
-        let n = candidates.size()[0];
-        if self.faces.is_empty() || n == 0 {
-            return vec![(0, 0.0); n as usize];
-        }
-        let (overlap, face) = boxes::iou(&self.face_boxes, candidates).max_dim(0, false);
-        indices(&face).into_iter().zip(floats(&overlap)).collect()
+        overlap::best_objects(&plain(candidates), &plain(&self.face_boxes))
     }
 
     /// The faces `[K, 4]` at these indices.
@@ -104,6 +100,11 @@ pub(super) fn floats(values: &Tensor) -> Vec<f32> {
     let mut out = vec![0.0; values.numel()];
     values.copy_data(&mut out, values.numel());
     out
+}
+
+/// Boxes `[N, 4]` as their corners.
+pub(super) fn plain(boxes: &Tensor) -> Vec<Corners> {
+    floats(boxes).as_chunks::<4>().0.to_vec()
 }
 
 /// Boxes `[N, 4]` as plain values.

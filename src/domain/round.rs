@@ -17,6 +17,19 @@ pub enum HardNegativeSource {
     Confirmed,
 }
 
+/// Which ground truth a round learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TruthSource {
+    /// `Imported` in a round without hard negatives, so that it is a clean baseline; else `Corrected`.
+    #[default]
+    Auto,
+    /// The dataset's own objects alone, as if nobody had reviewed.
+    Imported,
+    /// With promoted and edited objects, and without learning in rejected regions.
+    Corrected,
+}
+
 /// Where the weights of round n+1 start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

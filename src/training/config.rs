@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::overlay::{ConfigError, KeyLines};
 use super::schedule::{Schedule, ScheduleKind};
 use crate::detector::{DetectionConfig, DetectorConfig, SamplerConfig};
-use crate::domain::{HardNegativeSource, RoundInit};
+use crate::domain::{HardNegativeSource, RoundInit, TruthSource};
 
 /// One round's settings. What each key means is written in [`super::config_text::DOCUMENTED`], once, for the file and the form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,8 @@ pub struct RoundConfig {
     pub test_dataset: String,
     pub train_folds: Vec<u8>,
     pub hard_negatives: HardNegativeSource,
+    #[serde(default)]
+    pub ground_truth: TruthSource,
     pub init: RoundInit,
     pub flip: f64,
     #[serde(default)]
@@ -130,6 +132,15 @@ impl RoundConfig {
             clip_norm: other.clip_norm,
             max_loss: other.max_loss,
             ..self.clone()
+        }
+    }
+
+    /// Whether the round learns what annotators corrected: promoted and edited objects, and rejected regions as ignored ones.
+    pub fn learns_corrections(&self) -> bool {
+        match self.ground_truth {
+            TruthSource::Auto => self.hard_negatives != HardNegativeSource::None,
+            TruthSource::Imported => false,
+            TruthSource::Corrected => true,
         }
     }
 
@@ -260,6 +271,10 @@ impl RoundConfig {
         within(lines, "sampler.rpn_positive_fraction", sampler.rpn_positive_fraction, 0.0, 1.0)?;
         within(lines, "sampler.rpn_fg_iou", sampler.rpn_fg_iou, 0.0, 1.0)?;
         within(lines, "sampler.rpn_bg_iou", sampler.rpn_bg_iou, 0.0, 1.0)?;
+        within(lines, "sampler.forced_fraction", sampler.forced_fraction, 0.0, 1.0)?;
+        within(lines, "sampler.rpn_forced_below", sampler.rpn_forced_below, 0.0, 1.0)?;
+        within(lines, "sampler.rpn_forced_fraction", sampler.rpn_forced_fraction, 0.0, 1.0)?;
+        within(lines, "sampler.box_beta", sampler.box_beta, 1e-6, 100.0)?;
         if sampler.rpn_fg_iou < sampler.rpn_bg_iou {
             let (fg, bg) = (sampler.rpn_fg_iou, sampler.rpn_bg_iou);
             let message = format!("{bg} is above `rpn_fg_iou` ({fg}): an anchor would be both");

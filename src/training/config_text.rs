@@ -10,12 +10,25 @@ use super::config::{FREE_SETTINGS, RATE_SETTINGS, RoundConfig};
 use super::nested_keys::DOCUMENTED_SECTIONS;
 use super::overlay::{self, ConfigError, KeyLines};
 use super::schedule::ScheduleKind;
-use crate::detector::{DetectorConfig, SamplerKind};
+use crate::detector::{DetectorConfig, SMOOTH_L1_BETA, SamplerKind};
 use crate::domain::HardNegativeSource;
+
+/// What rounds were trained with before the key existed, where that is not today's default.
+const OLD_SAMPLER: [(&str, Value); 6] = [
+    ("forced_fraction", Value::Float(1.0)),
+    ("fg_exclusive", Value::Boolean(false)),
+    ("rpn_forced_below", Value::Float(0.5)),
+    ("rpn_forced_fraction", Value::Float(1.0)),
+    ("rpn_inside_only", Value::Boolean(false)),
+    ("box_beta", Value::Float(SMOOTH_L1_BETA)),
+];
 
 /// Every key of the top of `round.toml` in its written order, with what it means.
 pub const DOCUMENTED: &[(&str, &str)] = &[
-    ("preset", "The settings that everything not written here comes from: paper, quick, overnight, cpu, sample."),
+    (
+        "preset",
+        "The settings that everything not written here comes from: paper, paper-vgg16, paper-fpn, quick, overnight, cpu, sample.",
+    ),
     ("seed", "All randomness of the round: order, flips, samples, fresh weights."),
     ("device", "auto, cpu or cuda:0."),
     ("test_folds", "Folds that are not trained on and that the round is tested on."),
@@ -28,6 +41,11 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
         "hard_negatives",
         "Of earlier rounds: none, unreviewed (the paper's: all that nobody rejected) or confirmed (by an annotator). Left out, none where \
          `sampler.kind` is ohem.",
+    ),
+    (
+        "ground_truth",
+        "Which objects are learnt: imported (the dataset's own; rejected regions are background), corrected (with promoted and edited \
+         objects; rejected regions are ignored), or auto: imported where `hard_negatives` is none, a clean baseline, else corrected.",
     ),
     ("init", "Where the weights start: backbone (the paper's: the pretrained one) or previous (the last round's)."),
     ("flip", "Chance that an image is mirrored."),
@@ -67,6 +85,15 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ("prefetch", "Images held ready ahead of the step."),
 ];
 
+/// A stored round goes on as it began.
+fn fill_in_old_sampler(over: &mut Table) {
+    if let Some(Value::Table(sampler)) = over.get_mut("sampler") {
+        for (key, value) in OLD_SAMPLER {
+            sampler.entry(key).or_insert(value);
+        }
+    }
+}
+
 /// A setting in which two rounds differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
@@ -99,14 +126,17 @@ impl RoundConfig {
             over.remove("milestones");
             lines.forget("milestones");
         }
+        fill_in_old_sampler(&mut over);
         read(over, &lines)
     }
 
-    /// These settings with those of `text` laid over them; what the text leaves out stays. Whether the whole makes sense is not
-    /// checked.
+    /// These settings with those of `text` laid over them; what the text leaves out stays, but for another `detector.architecture`,
+    /// which brings its own defaults for the whole `[detector]` table. Whether the whole makes sense is not checked.
     pub fn changed_by(&self, text: &str, file: &str) -> Result<Self, ConfigError> {
         let (over, lines) = overlay::parse(text, file)?;
-        laid_over(self, over, &lines)
+        let mut base = self.clone();
+        follow_architecture(&mut base, &over, &lines)?;
+        laid_over(&base, over, &lines)
     }
 
     /// The whole config as a commented file that `from_toml` reads back to the same value, if it passes [`check`](Self::check).
@@ -221,16 +251,22 @@ fn base_config(over: &Table, lines: &KeyLines) -> Result<RoundConfig, ConfigErro
         }
         _ => RoundConfig::default(),
     };
-    let named = over.get("detector").and_then(|detector| detector.get("architecture")).and_then(Value::as_str);
     if over.get("test_dataset").and_then(Value::as_str).is_some_and(|name| !name.is_empty()) {
         // The preset's test folds are meant for rounds that are tested on folds.
         config.test_folds.clear();
     }
+    follow_architecture(&mut config, over, lines)?;
+    Ok(config)
+}
+
+/// Another architecture than the config's resets its detector to that one's defaults.
+fn follow_architecture(config: &mut RoundConfig, over: &Table, lines: &KeyLines) -> Result<(), ConfigError> {
+    let named = over.get("detector").and_then(|detector| detector.get("architecture")).and_then(Value::as_str);
     if let Some(name) = named.filter(|name| *name != config.detector.architecture.as_str()) {
         config.detector =
             DetectorConfig::preset(name).map_err(|error| lines.error("detector.architecture", error.to_string()))?;
     }
-    Ok(config)
+    Ok(())
 }
 
 /// Tries every value on its own, so that one which doesn't parse (an unknown word, a negative count) is named with its line.

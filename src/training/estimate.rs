@@ -77,7 +77,7 @@ mod tests {
             let config = RoundConfig::preset(name).unwrap();
             let hours = rough_step_seconds(&config, 2).unwrap() * config.iterations as f64 / 3600.0;
             let expected = match *name {
-                "paper" => 48.0..240.0,
+                "paper" | "paper-vgg16" | "paper-fpn" => 24.0..240.0,
                 "overnight" => 2.0..12.0,
                 _ => 0.01..0.5,
             };

@@ -45,7 +45,12 @@ pub const DOCUMENTED_SECTIONS: &[(&str, &str)] = &[
     ),
     ("sampler.batch_per_image", "RoIs of each image in a mini-batch."),
     ("sampler.positive_fraction", "Share of foreground RoIs at most; 0.25 is background to foreground 3:1."),
-    ("sampler.fg_iou", "A RoI with at least this IoU with a face is foreground."),
+    (
+        "sampler.forced_fraction",
+        "Share of an image's RoIs at most that are forced hard negatives; 1 (the paper's): no limit.",
+    ),
+    ("sampler.fg_iou", "A RoI with at least this IoU with an object is foreground."),
+    ("sampler.fg_exclusive", "Whether foreground needs an IoU above fg_iou (the paper's) and not only equal to it."),
     (
         "sampler.bg_iou",
         "A RoI is background if its largest IoU is at least the first and below the second. In images without faces, and for hard \
@@ -59,6 +64,19 @@ pub const DOCUMENTED_SECTIONS: &[(&str, &str)] = &[
     ("sampler.rpn_positive_fraction", "Share of foreground anchors at most."),
     ("sampler.rpn_fg_iou", "An anchor with at least this IoU is foreground; so are the best anchors of each face."),
     ("sampler.rpn_bg_iou", "An anchor below this IoU is background."),
+    (
+        "sampler.rpn_forced_below",
+        "An anchor on a hard negative is forced as background only below this IoU with every object.",
+    ),
+    ("sampler.rpn_forced_fraction", "Share of the RPN's mini-batch at most that is forced as background."),
+    (
+        "sampler.rpn_inside_only",
+        "Whether anchors that leave the image take no part in training (py-faster-rcnn's rule).",
+    ),
+    (
+        "sampler.box_beta",
+        "Where the smooth L1 loss of the box head turns from square to linear: 1 in py-faster-rcnn, 1/9 in torchvision.",
+    ),
     ("mining.score_threshold", "Detections on the training images below this score are not mined."),
     ("mining.nms_iou", "Of two detections that overlap by more than this IoU, only the higher score is mined."),
     ("mining.max_detections", "Best detections of an image that are looked at."),

@@ -147,6 +147,7 @@ mod tests {
 
     fn config(change: fn(&mut RoundConfig)) -> RoundConfig {
         let mut config = RoundConfig::preset("paper").unwrap();
+        config.bias_lr_factor = 1.0;
         change(&mut config);
         config
     }

@@ -16,11 +16,12 @@ use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
 use crate::detector::{Detector, SamplerCounts, choose_device};
 use crate::domain::{
-    CANDIDATE_MAX_IOU, Cancel, HardNegativeSource, RoundInit, RoundRecord, RoundState, Sources, shown_path_if_any,
-    shown_paths,
+    Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, HardNegativeSource, RoundInit, RoundRecord, RoundState,
+    Sources, shown_path_if_any, shown_paths,
 };
 use crate::evaluation::RocCurve;
 use crate::geometry::BoundingBox;
+use crate::mining::{SAME_HARD_NEGATIVE_IOU, deduplicate};
 use crate::store::Store;
 use crate::training::{
     Difference, Outcome, RoundConfig, RoundHooks as _, RoundTask, RunLock, Start, TrainEvent, TrainingImage,
@@ -203,7 +204,7 @@ fn plan(
         training
     } else {
         split.told().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
-        training_images(store, &split, &truth, config, number)?
+        training_images(store, &split, &truth, config, number, observer)?
     };
     // Nothing is begun, nor gone on with, while a dataset is away.
     held_out_sources.check()?;
@@ -278,46 +279,56 @@ fn sources<'a>(store: &Store, files: impl Iterator<Item = &'a Path>) -> Result<S
     Ok(Sources::new(store.datasets()?.into_iter().map(|dataset| dataset.root), files))
 }
 
-/// The training images with what the reviews of earlier rounds said of them and of their copies in other datasets.
+/// The training images with what the reviews of earlier rounds said of them and of their copies in other datasets, as far as the
+/// round learns it.
 fn training_images(
     store: &Store,
     split: &Split,
     truth: &Truth,
     config: &RoundConfig,
     round: u32,
+    observer: &mut Observer,
 ) -> Result<Vec<TrainingImage>, WorkflowError> {
+    let corrected = config.learns_corrections();
     let mut hard = match config.hard_negatives {
         HardNegativeSource::None => HashMap::new(),
         source => store.hard_negatives(source, round)?,
     };
-    let mut rejected = store.rejected_regions()?;
+    let mut rejected = if corrected { store.rejected_regions()? } else { HashMap::new() };
+    let learnt = |a: &Annotation| corrected || a.source == AnnotationSource::Imported;
+    let mut repeated = 0;
     let mut out = Vec::new();
     for image in &split.training {
-        let annotations = split.copies.annotations(image, truth);
+        let annotations: Vec<Annotation> = split.copies.annotations(image, truth).into_iter().filter(learnt).collect();
         let boxes: Vec<BoundingBox> = annotations.iter().map(|a| a.shape.bounding_box()).collect();
         let is_background = |b: &BoundingBox| b.max_iou(&boxes).is_none_or(|(_, iou)| iou < CANDIDATE_MAX_IOU);
-        let mut ignored: Vec<BoundingBox> =
-            annotations.iter().filter(|a| a.ignored).map(|a| a.shape.bounding_box()).collect();
-        let mut hard_negatives = hard.remove(&image.id).unwrap_or_default();
-        let mut regions = rejected.remove(&image.id).unwrap_or_default();
+        let mut mined = hard.remove(&image.id).unwrap_or_default();
+        let mut ignored = rejected.remove(&image.id).unwrap_or_default();
         for copy in split.copies.of(image) {
-            hard_negatives
-                .extend(hard.remove(&copy).unwrap_or_default().into_iter().filter(|h| is_background(&h.bbox)));
-            regions.extend(rejected.remove(&copy).unwrap_or_default().into_iter().filter(|b| is_background(b)));
+            mined.extend(hard.remove(&copy).unwrap_or_default().into_iter().filter(|h| is_background(&h.bbox)));
+            ignored.extend(rejected.remove(&copy).unwrap_or_default().into_iter().filter(|b| is_background(b)));
         }
-        regions.append(&mut ignored);
+        ignored.extend(annotations.iter().filter(|a| a.ignored).map(|a| a.shape.bounding_box()));
+        let count = mined.len();
+        let hard_negatives = deduplicate(mined.into_iter().map(|h| (h.bbox, h.score)).collect());
+        repeated += count - hard_negatives.len();
         out.push(TrainingImage {
             id: image.id,
             path: store.image_file(image.id)?,
             faces: annotations.iter().filter(|a| !a.ignored).map(|a| a.shape).collect(),
-            hard_negatives: hard_negatives.into_iter().map(|h| (h.bbox, h.score)).collect(),
-            ignored: regions,
+            hard_negatives,
+            ignored,
         });
     }
     if out.iter().all(|i| i.faces.is_empty()) {
         return Err(WorkflowError::Refused(
             "none of the training images has a face. Import annotated images, or hold out fewer folds.".to_owned(),
         ));
+    }
+    if repeated > 0 {
+        observer(WorkEvent::Log(format!(
+            "{repeated} hard negatives lie on another one with a higher score (IoU {SAME_HARD_NEGATIVE_IOU} or more) and are left out"
+        )));
     }
     Ok(out)
 }

@@ -7,6 +7,7 @@ mod golden;
 mod oracle;
 
 use golden::{Golden, check_exact, check_floats, check_same};
+use quarry::detector::SMOOTH_L1_BETA;
 use quarry::detector::ops::anchors::AnchorGenerator;
 use quarry::detector::ops::box_coder::BoxCoder;
 use quarry::detector::ops::losses::fast_rcnn_loss;
@@ -224,7 +225,8 @@ fn matcher_equals_torchvision() {
 fn losses_equal_torchvision_and_are_zero_without_boxes() {
     with_golden(|golden| {
         let get = |key: &str| golden.get(&format!("loss.{key}"));
-        let (classifier, boxes) = fast_rcnn_loss(&get("logits"), &get("regression"), &get("labels"), &get("targets"));
+        let (classifier, boxes) =
+            fast_rcnn_loss(&get("logits"), &get("regression"), &get("labels"), &get("targets"), SMOOTH_L1_BETA);
         check_floats("loss classifier", &classifier.reshape([1]), &get("classifier"));
         check_floats("loss box", &boxes.reshape([1]), &get("box"));
     });
@@ -235,6 +237,7 @@ fn losses_equal_torchvision_and_are_zero_without_boxes() {
         &Tensor::zeros([0, 8], float),
         &labels,
         &Tensor::zeros([0, 4], float),
+        SMOOTH_L1_BETA,
     );
     assert_eq!((classifier.double_value(&[]), boxes.double_value(&[])), (0.0, 0.0));
     let background = Tensor::zeros([3], (Kind::Int64, Device::Cpu));
@@ -243,6 +246,7 @@ fn losses_equal_torchvision_and_are_zero_without_boxes() {
         &Tensor::ones([3, 8], float),
         &background,
         &Tensor::zeros([3, 4], float),
+        SMOOTH_L1_BETA,
     );
     assert_eq!(boxes.double_value(&[]), 0.0, "background has no box to regress");
 }

@@ -4,12 +4,16 @@
 
 use tch::{Kind, Reduction, Tensor};
 
-/// Where the smooth L1 loss turns from square to linear.
-pub const SMOOTH_L1_BETA: f64 = 1.0 / 9.0;
-
 /// `(classifier, box)` losses, both scalars: cross entropy of `logits` `[N, K]` with `labels` `[N]` (i64), and smooth L1 of the
-/// `regression` `[N, K * 4]` of each foreground box's own class with `targets` `[N, 4]`, divided by N. N = 0 gives zeros, no NaN.
-pub fn fast_rcnn_loss(logits: &Tensor, regression: &Tensor, labels: &Tensor, targets: &Tensor) -> (Tensor, Tensor) {
+/// `regression` `[N, K * 4]` of each foreground box's own class with `targets` `[N, 4]`, divided by N. `beta` is where smooth L1 turns
+/// from square to linear (torchvision: 1/9). N = 0 gives zeros, no NaN.
+pub fn fast_rcnn_loss(
+    logits: &Tensor,
+    regression: &Tensor,
+    labels: &Tensor,
+    targets: &Tensor,
+    beta: f64,
+) -> (Tensor, Tensor) {
     let [n, k] = logits.size()[..] else { panic!("logits have shape [N, K], got {:?}", logits.size()) };
     assert!(
         labels.size() == [n] && targets.size() == [n, 4],
@@ -31,6 +35,6 @@ pub fn fast_rcnn_loss(logits: &Tensor, regression: &Tensor, labels: &Tensor, tar
     let rows = regression.reshape([n * per_box, 4]);
     let own = rows.index_select(0, &(&foreground * per_box + classes.clamp_max(per_box - 1)));
     let wanted = targets.index_select(0, &foreground);
-    let boxes = own.to_kind(Kind::Float).smooth_l1_loss(&wanted, Reduction::Sum, SMOOTH_L1_BETA) / n as f64;
+    let boxes = own.to_kind(Kind::Float).smooth_l1_loss(&wanted, Reduction::Sum, beta) / n as f64;
     (classifier, boxes)
 }

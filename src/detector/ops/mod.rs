@@ -8,6 +8,7 @@ mod frozen_batch_norm;
 pub mod losses;
 pub mod matcher;
 pub mod nms;
+pub mod overlap;
 pub mod roi_align;
 
 pub use frozen_batch_norm::{BatchNorm, frozen_batch_norm};
