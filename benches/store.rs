@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion};
-use quarry::domain::{
-    Annotation, AnnotationSource, CANDIDATE_MAX_IOU, CandidateId, FalsePositiveKind, ImageId, Shape, Verdict,
-};
+use quarry::domain::{CANDIDATE_MAX_IOU, CandidateId, ClassId, FalsePositiveKind, ImageId, Overlaps, Shape, Verdict};
 use quarry::geometry::{BoundingBox, Ellipse};
 use quarry::store::{
-    CandidateQuery, Interval, NewCandidate, NewDataset, NewImage, Sort, Store, StoreError, VerdictFilter,
+    CandidateQuery, Interval, NewCandidate, NewDataset, NewImage, NewObject, Sort, Store, StoreError, VerdictFilter,
 };
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -204,10 +202,10 @@ fn copy(from: &Path, to: &Path) {
 
 fn generate(store: &mut Store) -> Result<(), StoreError> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let faces: Vec<Vec<Annotation>> = (0..IMAGES).map(|_| new_faces(&mut rng)).collect();
+    let faces: Vec<Vec<NewObject>> = (0..IMAGES).map(|_| new_faces(&mut rng)).collect();
     let images = faces.iter().enumerate().map(|(k, faces)| new_image(k, faces)).collect();
     let (name, kind, root) = ("Generated".to_owned(), "fddb".to_owned(), PathBuf::from("/photos"));
-    store.add_dataset(&NewDataset { name, kind, root, images })?;
+    store.add_dataset(&NewDataset { name, kind, root, classes: vec!["face".to_owned()], images })?;
     let images: Vec<ImageId> = store.images()?.iter().map(|image| image.id).collect();
     for _ in 0..2 {
         let round = store.start_round("")?.id;
@@ -230,33 +228,40 @@ fn generate(store: &mut Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn new_faces(rng: &mut ChaCha8Rng) -> Vec<Annotation> {
+fn new_faces(rng: &mut ChaCha8Rng) -> Vec<NewObject> {
     let mut face = || {
         let (ra, rb) = (rng.random_range(30.0..70.0), rng.random_range(20.0..45.0));
         let (cx, cy) = (rng.random_range(70.0..380.0), rng.random_range(70.0..330.0));
         let shape = Shape::Ellipse(Ellipse::new(ra, rb, rng.random_range(1.2..1.9), cx, cy));
-        Annotation { shape, source: AnnotationSource::Imported, ignored: false }
+        NewObject { class: 0, shape, ignored: false }
     };
     (0..FACES).map(|_| face()).collect()
 }
 
-fn new_image(k: usize, faces: &[Annotation]) -> NewImage {
+fn new_image(k: usize, faces: &[NewObject]) -> NewImage {
     let name = format!("2002/{:02}/{:02}/big/img_{k}", k % 12 + 1, k % 28 + 1);
     let path = PathBuf::from(format!("{name}.jpg"));
     let content_hash = format!("{k:064x}");
-    let (fold, faces) = (Some((k % 10) as u8 + 1), faces.to_vec());
-    NewImage { name, path, content_hash, width: 450, height: 400, fold, faces }
+    let (fold, objects) = (Some((k % 10) as u8 + 1), faces.to_vec());
+    NewImage { name, path, content_hash, width: 450, height: 400, fold, objects }
 }
 
 /// A box that holds no face.
-fn new_candidate(rng: &mut ChaCha8Rng, image: ImageId, faces: &[Annotation]) -> NewCandidate {
+fn new_candidate(rng: &mut ChaCha8Rng, image: ImageId, faces: &[NewObject]) -> NewCandidate {
     loop {
         let (side, x, y) = (rng.random_range(10.0..150.0), rng.random_range(0.0..300.0), rng.random_range(0.0..250.0));
         let bbox = BoundingBox::from_xywh(x, y, side, side * 1.3);
         let max_iou = faces.iter().map(|face| bbox.iou(&face.shape.bounding_box())).fold(0.0, f64::max);
         if max_iou < CANDIDATE_MAX_IOU {
-            let kind = FalsePositiveKind::from_max_iou(max_iou);
-            return NewCandidate { image, bbox, score: rng.random_range(0.05..1.0), max_iou, kind };
+            let kind = FalsePositiveKind::of(Overlaps { own: max_iou, other: 0.0 });
+            return NewCandidate {
+                image,
+                class: ClassId::ONLY,
+                bbox,
+                score: rng.random_range(0.05..1.0),
+                max_iou,
+                kind,
+            };
         }
     }
 }

@@ -38,7 +38,8 @@ fn keys_become_verdicts_in_the_database_and_can_be_taken_back() {
         press(&mut window, key);
     }
     wait_until(&mut window, "five verdicts", || counts(&project).undecided == 13);
-    let expected = VerdictCounts { undecided: 13, confirmed: 2, rejected: 2, missed_face: 0, skipped: 1 };
+    let expected =
+        VerdictCounts { undecided: 13, confirmed: 2, rejected: 2, missed_object: 0, wrong_class: 0, skipped: 1 };
     assert_eq!(counts(&project), expected);
     wait_for(&mut window, "6 of 18");
     press(&mut window, Key::Backspace);
@@ -70,7 +71,7 @@ fn a_missed_face_is_adjusted_and_becomes_ground_truth() {
     wait_for(&mut window, "Write face");
     press(&mut window, Key::ArrowRight);
     press(&mut window, Key::Enter);
-    wait_until(&mut window, "the promotion", || counts(&project).missed_face == 1);
+    wait_until(&mut window, "the promotion", || counts(&project).missed_object == 1);
     let store = Store::open_read_only(&project.database()).unwrap();
     let faces: usize = store.all_ground_truth().unwrap().values().map(Vec::len).sum();
     assert_eq!(faces, 3);
@@ -78,7 +79,7 @@ fn a_missed_face_is_adjusted_and_becomes_ground_truth() {
     wait_for(&mut window, "Write face");
     press(&mut window, Key::Escape);
     wait_for(&mut window, "Hard negative");
-    assert_eq!(counts(&project).missed_face, 1);
+    assert_eq!(counts(&project).missed_object, 1);
 }
 
 #[test]

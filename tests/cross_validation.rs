@@ -181,6 +181,7 @@ fn the_projects_own_verdicts_and_rounds_do_not_reach_a_fold() {
     let image = store.images().unwrap()[0].id;
     let candidate = quarry::store::NewCandidate {
         image,
+        class: quarry::domain::ClassId::ONLY,
         bbox: quarry::geometry::BoundingBox::new(1.0, 1.0, 9.0, 9.0),
         score: 0.9,
         max_iou: 0.0,
@@ -189,7 +190,7 @@ fn the_projects_own_verdicts_and_rounds_do_not_reach_a_fold() {
     store.replace_candidates(round.id, &[image], &[candidate]).unwrap();
     let id = store.candidates_of_image(image).unwrap()[0].id;
     let shape = quarry::domain::Shape::Rectangle(candidate.bbox);
-    store.record_missed_face(id, "tester", shape, None, 1).unwrap();
+    store.record_missed_object(id, "tester", (shape, None), None, 1).unwrap();
     let report = run(&project, &request(1, &[1])).unwrap();
     let fold = Project::open(&report.dir.join("fold-1")).unwrap().open_store().unwrap();
     assert_eq!(fold.rounds().unwrap().len(), 1);

@@ -6,7 +6,7 @@ mod app_project;
 
 use std::collections::HashMap;
 
-use quarry::domain::{Cancel, CandidateId, Look, ROI_FEATURE_LENGTH, RoiFeature, Verdict};
+use quarry::domain::{Cancel, CandidateId, ClassId, Look, ROI_FEATURE_LENGTH, RoiFeature, Verdict};
 use quarry::mining::GroupConfig;
 use quarry::store::{CandidateQuery, Sort, Store, VerdictFilter};
 use quarry::workflow::group::{GroupReport, config, group};
@@ -118,7 +118,7 @@ fn what_the_detector_saw_groups_the_candidates_of_a_round_when_it_is_asked_for()
     };
     let round = candidates[0].round;
     assert!(candidates.iter().all(|c| c.round == round));
-    let known = candidates.iter().enumerate().skip(1).map(|(k, c)| (c.image, c.bbox, feature(k)));
+    let known = candidates.iter().enumerate().skip(1).map(|(k, c)| (c.image, ClassId::ONLY, c.bbox, feature(k)));
     store.put_features(round, known).unwrap();
     let off =
         group(&mut store, &GroupConfig { most_distance: 0, ..GroupConfig::default() }, &mut |_| {}, &Cancel::new());

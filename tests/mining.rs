@@ -1,7 +1,9 @@
 //! Mining from outside: against a brute-force oracle, and on images whose answer is known.
 
 use proptest::prelude::*;
-use quarry::domain::{Annotation, AnnotationSource, Detection, FalsePositiveKind, ImageId, Look, RoundId, Shape};
+use quarry::domain::{
+    Annotation, AnnotationSource, ClassId, Detection, FalsePositiveKind, ImageId, Look, RoundId, Shape,
+};
 use quarry::geometry::{BoundingBox, Ellipse};
 use quarry::mining::{
     DetectionClass, GroupConfig, Groupable, MiningConfig, classify, count_duplicates, group_alike, group_boxes,
@@ -9,11 +11,11 @@ use quarry::mining::{
 };
 
 fn face(b: BoundingBox) -> Annotation {
-    Annotation { shape: Shape::Rectangle(b), source: AnnotationSource::Imported, ignored: false }
+    Annotation { class: ClassId::ONLY, shape: Shape::Rectangle(b), source: AnnotationSource::Imported, ignored: false }
 }
 
 fn detection(b: BoundingBox, score: f32) -> Detection {
-    Detection { bbox: b, ellipse: None, score }
+    Detection { class: ClassId::ONLY, bbox: b, ellipse: None, score }
 }
 
 fn bb(x1: f64, y1: f64, x2: f64, y2: f64) -> BoundingBox {
@@ -63,8 +65,7 @@ fn an_image_without_faces_gives_every_detection() {
 #[test]
 fn ellipses_match_by_their_box_and_ignored_faces_are_left_alone() {
     let ellipse = Ellipse::inscribed(&bb(0., 0., 60., 80.));
-    let mut truth =
-        vec![Annotation { shape: Shape::Ellipse(ellipse), source: AnnotationSource::Imported, ignored: false }];
+    let mut truth = vec![Annotation { shape: Shape::Ellipse(ellipse), ..face(bb(0., 0., 1., 1.)) }];
     truth.push(Annotation { ignored: true, ..face(bb(200., 200., 400., 400.)) });
     let config = MiningConfig::default();
     let on_ellipse = detection(bb(0., 0., 60., 80.), 0.9);

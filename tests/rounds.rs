@@ -247,7 +247,7 @@ fn what_is_reviewed_after_its_start_does_not_change_a_round() {
         .collect();
     let ids: Vec<_> = candidates.iter().map(|c| c.id).collect();
     let face = Shape::Rectangle(candidates[0].bbox);
-    store.record_missed_face(ids[0], "tester", face, None, 1).unwrap();
+    store.record_missed_object(ids[0], "tester", (face, None), None, 1).unwrap();
     store.record_verdicts(&ids[1..], "tester", Verdict::Rejected, None, 2).unwrap();
     let went_on = sit(&project, None, 1).unwrap();
     assert_eq!((went_on.steps, went_on.hard_negatives), (3, begun.hard_negatives));

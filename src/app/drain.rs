@@ -82,7 +82,7 @@ impl QuarryApp {
             return;
         };
         let mut images = self.review.images_of_faces(&gesture.candidates, &written.changed);
-        if gesture.verdict == crate::domain::Verdict::MissedObject {
+        if gesture.verdict.has_class() {
             images.extend(written.changed.iter().map(|row| row.candidate.image));
         }
         if let Some(session) = &mut self.session {

@@ -351,6 +351,7 @@ impl Session {
         let no_limit = |to: f64| if SIZE_MAX <= to { f64::INFINITY } else { to };
         CandidateQuery {
             round: filter.round.and_then(number),
+            class: None,
             kind: filter.kind,
             verdict: match filter.verdicts {
                 ShownVerdicts::Undecided => VerdictFilter::Undecided,

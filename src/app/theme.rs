@@ -42,6 +42,7 @@ pub fn verdict(verdict: Option<Verdict>) -> Color32 {
         Some(Verdict::Confirmed) => GOOD,
         Some(Verdict::Rejected) => ERROR,
         Some(Verdict::MissedObject) => WARNING,
+        Some(Verdict::WrongClass) => Color32::from_rgb(0xc4, 0x9c, 0xff),
         Some(Verdict::Skipped) => Color32::from_rgb(0x7c, 0x88, 0x97),
     }
 }

@@ -3,7 +3,7 @@
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
 use crate::workflow::Project;
-use crate::workflow::mine::mine;
+use crate::workflow::mine::{MineReport, mine};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  quarry mine --project faces --round 1")]
@@ -25,16 +25,25 @@ pub fn run(args: &MineArgs, context: &Context) -> anyhow::Result<()> {
             n => format!(" {n} images could not be read (see above); their candidates stay as they were."),
         };
         format!(
-            "Round {}: {} detections on {} images, {} candidates ({} background, {} localisation); {} more are second detections \
-             of a face.{unreadable} Review them with `quarry --project {}`.",
+            "Round {}: {} detections on {} images, {} candidates ({} background, {} localisation{}); {} more are second \
+             detections of an object.{unreadable} Review them with `quarry --project {}`.",
             report.round,
             report.detections,
             report.images,
             report.candidates,
             report.background,
             report.localisation,
+            of_other_classes(&report),
             report.duplicate,
             project.dir().display()
         )
     })
+}
+
+/// Kinds that only projects with several classes have.
+fn of_other_classes(report: &MineReport) -> String {
+    match (report.classification, report.both) {
+        (0, 0) => String::new(),
+        (classification, both) => format!(", {classification} classification, {both} both"),
+    }
 }

@@ -32,8 +32,16 @@ fn text(status: &Status) -> String {
     }
     for r in &status.rounds {
         lines.push(format!(
-            "Round {}: {}; {} candidates: {} confirmed, {} rejected, {} missed faces, {} skipped, {} undecided",
-            r.round, r.state, r.candidates, r.confirmed, r.rejected, r.missed_faces, r.skipped, r.undecided
+            "Round {}: {}; {} candidates: {} confirmed, {} rejected, {} missed objects, {} wrong class, {} skipped, {} undecided",
+            r.round,
+            r.state,
+            r.candidates,
+            r.confirmed,
+            r.rejected,
+            r.missed_objects,
+            r.wrong_class,
+            r.skipped,
+            r.undecided
         ));
         for c in &r.curves {
             let at: Vec<String> = c.at.iter().map(|(fp, d, k)| format!("{fp} FP {d:.4}/{k:.4}")).collect();

@@ -168,8 +168,12 @@ fn same_scale() -> f64 {
 pub struct DetectorConfig {
     pub architecture: Architecture,
     pub flavour: BackboneFlavour,
-    /// Classes with background, so 2 for faces.
+    /// Classes with background, so 2 for one class.
     pub num_classes: i64,
+    /// Their names without background, label 1 first. Empty in checkpoints from before there were names, which know faces alone, and in
+    /// weights from elsewhere.
+    #[serde(default)]
+    pub classes: Vec<String>,
     /// Pixels of the shorter side that the network sees (600 in the paper).
     pub shorter_side: u32,
     /// The longer side never exceeds this.
@@ -232,6 +236,18 @@ impl DetectorConfig {
         }
     }
 
+    /// The names of labels 1, 2 ...: of a detector without names that of its first class, as faces are the only class of checkpoints
+    /// from before there were names.
+    pub fn class_names(&self) -> Vec<String> {
+        if self.classes.is_empty() { vec!["face".to_owned()] } else { self.classes.clone() }
+    }
+
+    /// For these classes, label 1 first.
+    pub fn set_classes(&mut self, names: &[String]) {
+        self.num_classes = names.len() as i64 + 1;
+        self.classes = names.to_vec();
+    }
+
     /// The same for pictures `factor` times as large.
     #[must_use]
     pub fn resized(&self, factor: f64) -> Self {
@@ -256,7 +272,17 @@ impl DetectorConfig {
         let refuse =
             |key, value: String, rule: &str| Err(DetectorError::InvalidConfig { key, value, rule: rule.to_owned() });
         if self.num_classes < 2 {
-            return refuse("num_classes", self.num_classes.to_string(), "background and faces make at least 2");
+            return refuse("num_classes", self.num_classes.to_string(), "background and one class make at least 2");
+        }
+        let count = self.classes.len() as i64 + 1;
+        if !self.classes.is_empty() && count != self.num_classes {
+            let rule = format!("`classes` names {} classes, which makes {count} with background", self.classes.len());
+            return refuse("num_classes", self.num_classes.to_string(), &rule);
+        }
+        if let Some(name) =
+            self.classes.iter().enumerate().find_map(|(k, c)| self.classes[..k].contains(c).then_some(c))
+        {
+            return refuse("classes", name.clone(), "each name stands once");
         }
         if self.shorter_side < 16 || self.longer_side_cap < self.shorter_side {
             let value = format!("{} (cap {})", self.shorter_side, self.longer_side_cap);
@@ -347,6 +373,7 @@ fn paper(architecture: Architecture, roi: RoiHeadConfig) -> DetectorConfig {
         architecture,
         flavour: BackboneFlavour::Torchvision,
         num_classes: 2,
+        classes: Vec::new(),
         shorter_side: 600,
         longer_side_cap: 1000,
         frozen_stages: 2,
@@ -417,6 +444,8 @@ mod tests {
             assert!(message.contains(expected), "{message}");
         };
         check(|c| c.num_classes = 1, "num_classes");
+        check(|c| c.classes = vec!["cat".to_owned(), "dog".to_owned()], "which makes 3 with background");
+        check(|c| c.set_classes(&["cat".to_owned(), "cat".to_owned()]), "classes is cat");
         check(|c| c.frozen_stages = 6, "frozen_stages");
         check(|c| c.longer_side_cap = 20, "longer_side_cap");
         check(|c| c.anchors.sizes.truncate(2), "5 feature levels");

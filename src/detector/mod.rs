@@ -66,5 +66,5 @@ pub use training_sample::TrainingSample;
 pub use {
     device::{choose_device, cuda_index},
     model::{Detector, LossReport},
-    postprocess::{FACE_LABEL, LabelledDetection},
+    postprocess::LabelledDetection,
 };

@@ -13,7 +13,7 @@ use tch::{Device, Kind, Tensor};
 use super::backbone::Backbone;
 use super::config::{DetectionConfig, Precision};
 use super::parameters::{Builder, Parameter, Source};
-use super::postprocess::{self, FACE_LABEL, LabelledDetection};
+use super::postprocess::{self, LabelledDetection};
 use super::roi_features;
 use super::roi_head::RoiHead;
 use super::roi_loss::{Candidates, RoiBatch};
@@ -179,13 +179,18 @@ impl Detector {
         NetworkImage::prepare(image, &self.config.resized(self.config.detection.scale))
     }
 
-    /// Faces in a photograph, in its own pixels, best first. Other classes, which weights of others may know, are left out.
+    /// Objects in an image, in its own pixels, best first. Their classes are the labels of [`DetectorConfig::class_names`], from 1; labels
+    /// beyond those, which weights from elsewhere may have, are left out.
     pub fn detect(&self, image: &RgbImage) -> Result<Vec<Detection>, DetectorError> {
         let found = self.detect_labelled(image)?;
-        Ok(found.into_iter().filter(|d| d.label == FACE_LABEL).map(|d| d.detection).collect())
+        Ok(found.into_iter().filter(|d| self.knows(d.label)).map(|d| d.detection).collect())
     }
 
-    /// As [`Detector::detect`], with all classes.
+    fn knows(&self, label: i64) -> bool {
+        label <= self.config.class_names().len() as i64
+    }
+
+    /// As [`Detector::detect`], with all labels.
     pub fn detect_labelled(&self, image: &RgbImage) -> Result<Vec<LabelledDetection>, DetectorError> {
         let prepared = self.prepare(image)?;
         Ok(self.detect_prepared(&[&prepared])?.remove(0))
@@ -210,7 +215,7 @@ impl Detector {
         guarded("detecting", || {
             let _guard = tch::no_grad_guard();
             let mut found = self.detect_unguarded(&[&prepared])?.remove(0);
-            found.detections.retain(|(found, _)| found.label == FACE_LABEL);
+            found.detections.retain(|(found, _)| self.knows(found.label));
             let rows: Vec<i64> = found.detections.iter().map(|(_, proposal)| *proposal as i64).collect();
             let rows = Tensor::from_slice(&rows).to_device(self.device);
             let features = roi_features::short(&found.features.index_select(0, &rows));

@@ -11,15 +11,12 @@ use super::ops::box_coder::BoxCoder;
 use super::ops::{boxes, nms};
 use super::roi_head::RoiOutput;
 use super::truth::{bounding_boxes, corners, floats};
-use crate::domain::Detection;
+use crate::domain::{ClassId, Detection};
 
 /// Detections with a shorter side (network pixels) are dropped, as in torchvision.
 const MIN_SIDE: f32 = 1e-2;
 
-/// The class that is a face in Quarry's own detectors.
-pub const FACE_LABEL: i64 = 1;
-
-/// A detection with its class: [`FACE_LABEL`] is a face, or whatever the weights' classes are.
+/// A detection with its label: 1 is the detector's first class. The detection's class has the same number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LabelledDetection {
     pub detection: Detection,
@@ -59,6 +56,7 @@ pub(super) fn detections(
         let ellipse = ellipses.as_ref().map(|e| ellipse_coder::decode(code(e), &proposals[found.proposals[k]]));
         let corners = corners(std::array::from_fn(|c| found.boxes[k * 4 + c]));
         let detection = Detection {
+            class: ClassId(found.labels[k]),
             bbox: to_image.bounding_box(&corners),
             ellipse: ellipse.map(|e| to_image.ellipse(&e)),
             score: found.scores[k],

@@ -1,10 +1,11 @@
-//! Ground truth: the shape of an annotated face and where it came from.
+//! Ground truth: the shape and class of an annotated object and where it came from.
 
 use serde::{Deserialize, Serialize};
 
+use super::ClassId;
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// A face as it was annotated. Ellipses stay ellipses; their box is derived.
+/// An object as it was annotated. Ellipses stay ellipses; their box is derived.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Shape {
     Rectangle(BoundingBox),
@@ -34,10 +35,10 @@ impl Shape {
 pub enum AnnotationSource {
     /// From the dataset's own files.
     Imported,
-    /// A candidate that an annotator found to be a face which the annotation lacks, also after its shape was adjusted: it stays apart
-    /// from the dataset's own faces, which alone a published number counts.
+    /// A candidate that an annotator found to be an object which the annotation lacks, also after its shape was adjusted: it stays apart
+    /// from the dataset's own objects, which alone a published number counts.
     Promoted,
-    /// A face of the dataset that was corrected by hand. No screen of Quarry does that yet; the word is kept for projects and exports.
+    /// An object of the dataset that was corrected by hand: its shape, its class, or that it is ignored.
     Edited,
 }
 
@@ -61,6 +62,7 @@ impl AnnotationSource {
 /// One ground truth of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Annotation {
+    pub class: ClassId,
     pub shape: Shape,
     pub source: AnnotationSource,
     /// Not to be learnt nor counted (WIDER FACE's `invalid`, COCO's `iscrowd`, Pascal VOC's `difficult`).

@@ -2,39 +2,81 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{CandidateId, ImageId, RoundId, Verdict};
+use super::{CandidateId, ClassId, ImageId, RoundId, Verdict};
 use crate::geometry::BoundingBox;
 
-/// A detection with this maximum IoU, or more, holds a face and is no candidate.
+/// A detection with this IoU to an object, or more, holds it.
 pub const CANDIDATE_MAX_IOU: f64 = 0.5;
 
-/// Up to this maximum IoU a false positive is background, above it a badly placed face (TIDE's `t_b`).
+/// Up to this IoU with every object a false positive is background, above it a badly placed object (TIDE's `t_b`).
 pub const BACKGROUND_MAX_IOU: f64 = 0.1;
 
 /// The kind of a false positive, after TIDE (Bolya et al. 2020).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FalsePositiveKind {
-    /// Maximum IoU <= 0.1: nothing of a face in it.
+    /// IoU <= 0.1 with every object: nothing of an object in it.
     Background,
-    /// Maximum IoU in (0.1, 0.5): a face, badly placed.
+    /// IoU in (0.1, 0.5) with an object of its class: an object, badly placed.
     Localisation,
-    /// A second detection of a face that a better one holds: not a hard negative.
+    /// IoU >= 0.5 with an object of another class: an object, wrongly classified.
+    Classification,
+    /// IoU in (0.1, 0.5) with an object of another class, and with none of its own: badly placed and wrongly classified.
+    Both,
+    /// A second detection of an object that a better one holds: not a hard negative.
     Duplicate,
 }
 
-impl FalsePositiveKind {
-    pub const ALL: [Self; 3] = [Self::Background, Self::Localisation, Self::Duplicate];
+/// The largest IoUs of a detection with the ground truth of its image, 0 where there is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Overlaps {
+    /// With objects of the detection's class.
+    pub own: f64,
+    /// With objects of other classes.
+    pub other: f64,
+}
 
-    /// The kind of a false positive whose largest IoU with the ground truth of its image is `max_iou`. At 0.5 and above the face
-    /// already has its detection (or was promoted since), which makes this one a duplicate.
-    pub fn from_max_iou(max_iou: f64) -> Self {
-        if max_iou <= BACKGROUND_MAX_IOU {
-            Self::Background
-        } else if max_iou < CANDIDATE_MAX_IOU {
-            Self::Localisation
-        } else {
+impl Overlaps {
+    /// Of a box of class `class`, with boxes that each have a class.
+    pub fn of(bbox: &BoundingBox, class: ClassId, objects: impl Iterator<Item = (BoundingBox, ClassId)>) -> Self {
+        let mut overlaps = Self::default();
+        for (object, of_class) in objects {
+            let largest = if of_class == class { &mut overlaps.own } else { &mut overlaps.other };
+            *largest = largest.max(bbox.iou(&object));
+        }
+        overlaps
+    }
+
+    /// With any object.
+    pub fn largest(&self) -> f64 {
+        self.own.max(self.other)
+    }
+}
+
+impl FalsePositiveKind {
+    pub const ALL: [Self; 5] =
+        [Self::Background, Self::Localisation, Self::Classification, Self::Both, Self::Duplicate];
+
+    /// The kind of a false positive with these overlaps. At 0.5 and above the object of its class already has its detection (or was
+    /// promoted since), which makes this one a duplicate. As in TIDE's program, a badly placed object of its own class goes before a
+    /// well placed one of another class; unlike there, a duplicate goes before both: it is true of an object, and no hard negative.
+    pub fn of(overlaps: Overlaps) -> Self {
+        Self::with_limits(overlaps, CANDIDATE_MAX_IOU, BACKGROUND_MAX_IOU)
+    }
+
+    /// [`Self::of`] with other limits than 0.5 and 0.1.
+    pub fn with_limits(overlaps: Overlaps, candidate: f64, background: f64) -> Self {
+        let Overlaps { own, other } = overlaps;
+        if own >= candidate {
             Self::Duplicate
+        } else if own > background {
+            Self::Localisation
+        } else if other >= candidate {
+            Self::Classification
+        } else if other > background {
+            Self::Both
+        } else {
+            Self::Background
         }
     }
 
@@ -42,6 +84,8 @@ impl FalsePositiveKind {
         match self {
             Self::Background => "background",
             Self::Localisation => "localisation",
+            Self::Classification => "classification",
+            Self::Both => "both",
             Self::Duplicate => "duplicate",
         }
     }
@@ -51,17 +95,40 @@ impl FalsePositiveKind {
     }
 }
 
-/// A detection whose maximum IoU with every ground truth of its image is below 0.5.
+/// A detection that holds no object of its class: its IoU with each of them is below 0.5.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     pub id: CandidateId,
     pub round: RoundId,
     pub image: ImageId,
+    /// What the detector took it for.
+    pub class: ClassId,
     pub bbox: BoundingBox,
     pub score: f32,
-    /// Largest IoU with a ground truth of the image, 0 without faces.
+    /// Largest IoU with an object of the image, of any class; 0 without objects.
     pub max_iou: f64,
     pub kind: FalsePositiveKind,
     /// The newest verdict, `None` while it waits for one.
     pub verdict: Option<Verdict>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_follow_from_the_overlaps_with_own_and_other_classes() {
+        use FalsePositiveKind::{Background, Both, Classification, Duplicate, Localisation};
+        let check = |own: f64, other: f64, expected| {
+            assert_eq!(FalsePositiveKind::of(Overlaps { own, other }), expected, "own {own}, other {other}");
+        };
+        check(0.0, 0.0, Background);
+        check(0.1, 0.1, Background);
+        check(0.1_f64.next_up(), 0.0, Localisation);
+        check(0.49, 0.9, Localisation);
+        check(0.5, 0.9, Duplicate);
+        check(0.1, 0.5, Classification);
+        check(0.0, 0.5_f64.next_down(), Both);
+        check(0.05, 0.1_f64.next_up(), Both);
+    }
 }

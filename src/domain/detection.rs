@@ -1,13 +1,15 @@
-//! What a checkpoint says about an image.
+//! What a model says about an image.
 
+use super::ClassId;
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// A box with a score that a checkpoint produced on an image, in pixels of that image.
+/// A box with a class and a score that a model produced on an image, in pixels of that image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Detection {
+    pub class: ClassId,
     pub bbox: BoundingBox,
-    /// The face's ellipse where the detector regresses one.
+    /// The object's ellipse where the detector regresses one.
     pub ellipse: Option<Ellipse>,
-    /// Probability of a face, 0..=1.
+    /// Probability of the class, 0..=1.
     pub score: f32,
 }

@@ -19,9 +19,9 @@ macro_rules! row_id {
 
 row_id!(/// A dataset that was imported into the project.
     DatasetId);
-row_id!(/// A photograph.
+row_id!(/// An image.
     ImageId);
-row_id!(/// An annotated face.
+row_id!(/// An annotated object.
     GroundTruthId);
 row_id!(/// A class of objects, e.g. `face` or `pedestrian`.
     ClassId);
@@ -31,3 +31,8 @@ row_id!(/// A mined false positive.
     CandidateId);
 row_id!(/// A group of near-duplicate candidates.
     GroupId);
+
+impl ClassId {
+    /// The class of a detector or a file that knows only one and does not name it.
+    pub const ONLY: Self = Self(1);
+}

@@ -3,6 +3,7 @@
 
 mod annotation;
 mod candidate;
+mod class;
 mod detection;
 mod folds;
 mod ids;
@@ -22,7 +23,8 @@ mod verdict;
 mod whole_file;
 
 pub use annotation::{Annotation, AnnotationSource, Shape};
-pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePositiveKind};
+pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePositiveKind, Overlaps};
+pub use class::Class;
 pub use detection::Detection;
 pub use folds::parse_folds;
 pub use ids::{CandidateId, ClassId, DatasetId, GroundTruthId, GroupId, ImageId, RoundId};

@@ -160,7 +160,7 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
             (decide(store, &candidates?, &by, verdict, reason.as_deref(), now)?, by)
         }
         WriteRequest::MissedObject { candidate, shape, by } => {
-            (Some(store.record_missed_face(candidate, &by.name, shape, None, now)?), by)
+            (Some(store.record_missed_object(candidate, &by.name, (shape, None), None, now)?), by)
         }
         WriteRequest::Undo { by } => (store.undo(&by.name, now)?, by),
         WriteRequest::Redo { by } => (store.redo(&by.name, now)?, by),
@@ -228,7 +228,7 @@ fn changed_by(store: &Store, gesture: &Gesture) -> Result<Vec<CandidateRow>, Sto
     let candidates = &gesture.candidates;
     if REFRESHED_MAX < candidates.len() {
         // A face that comes or goes changes its neighbours too: too much to read.
-        let is_brought_back = gesture.action != GestureAction::Decide && gesture.verdict != Verdict::MissedObject;
+        let is_brought_back = gesture.action != GestureAction::Decide && !gesture.verdict.has_class();
         let is_read = is_brought_back && candidates.len() <= BROUGHT_BACK_MAX;
         return if is_read { store.candidate_rows(candidates) } else { Ok(Vec::new()) };
     }
@@ -249,7 +249,7 @@ fn changed_by(store: &Store, gesture: &Gesture) -> Result<Vec<CandidateRow>, Sto
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::FalsePositiveKind;
+    use crate::domain::{ClassId, FalsePositiveKind};
     use crate::geometry::BoundingBox;
     use crate::store::{Interval, NewCandidate, NewDataset, NewImage};
 
@@ -264,14 +264,17 @@ mod tests {
             width: 640,
             height: 480,
             fold: None,
-            faces: Vec::new(),
+            objects: Vec::new(),
         };
         let (name, kind, root) = ("Small".to_owned(), "folder".to_owned(), PathBuf::from("/photos"));
-        store.add_dataset(&NewDataset { name, kind, root, images: vec![image] }).unwrap();
+        store
+            .add_dataset(&NewDataset { name, kind, root, classes: vec!["face".to_owned()], images: vec![image] })
+            .unwrap();
         let image = store.images().unwrap()[0].id;
         let round = store.start_round("").unwrap().id;
         let new = |k: u32| NewCandidate {
             image,
+            class: ClassId::ONLY,
             bbox: BoundingBox::from_xywh(f64::from(k), 0.0, 20.0, 20.0),
             score: 1.0 - k as f32 / 100.0,
             max_iou: 0.0,

@@ -1,15 +1,15 @@
-//! Which detections of an image are candidates, and in which order. Must not know other images or rounds.
+//! Which detections of an image are candidates, and in which order.
 
 use super::{DetectionClass, classify};
-use crate::domain::{Annotation, BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Detection, FalsePositiveKind};
+use crate::domain::{Annotation, BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, ClassId, Detection, FalsePositiveKind};
 use crate::geometry::BoundingBox;
 
 /// The numbers of mining; the defaults are the paper's and TIDE's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MiningConfig {
-    /// A detection with this IoU to a ground truth, or more, holds a face and is no candidate.
+    /// A detection with this IoU to an object of its class, or more, holds it and is no candidate.
     pub max_iou: f64,
-    /// Up to this IoU a candidate is background, above it a badly placed face.
+    /// Up to this IoU a candidate is background, above it a badly placed object.
     pub background_iou: f64,
     /// Detections below this score are not mined.
     pub min_score: f32,
@@ -18,11 +18,13 @@ pub struct MiningConfig {
 /// A false positive of an image, ready to be reviewed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MinedCandidate {
+    /// What the detector took it for.
+    pub class: ClassId,
     pub bbox: BoundingBox,
     pub score: f32,
-    /// Largest IoU with a ground truth of the image, 0 without faces.
+    /// Largest IoU with an object of the image, of any class; 0 without objects.
     pub max_iou: f64,
-    /// Never `Duplicate`: a second detection of a face is no hard negative.
+    /// Never `Duplicate`: a second detection of an object is no hard negative.
     pub kind: FalsePositiveKind,
 }
 
@@ -32,15 +34,16 @@ impl Default for MiningConfig {
     }
 }
 
-/// The candidates of an image: every detection whose largest IoU with all its ground truth is below `config.max_iou`, highest score
+/// The candidates of an image: every detection whose largest IoU with the objects of its class is below `config.max_iou`, highest score
 /// first (the first listed among equals). Boxes without area or with numbers that are none are left out, and so is what lies on
 /// ground truth marked as ignored. Without ground truth every detection is a candidate.
 pub fn mine_image(detections: &[Detection], ground_truth: &[Annotation], config: &MiningConfig) -> Vec<MinedCandidate> {
     let detections = sound(detections, config);
     let classes = classify(&detections, ground_truth, config);
     let candidates = detections.iter().zip(classes).filter_map(|(d, class)| match class {
-        DetectionClass::FalsePositive { kind, max_iou } if kind != FalsePositiveKind::Duplicate => {
-            Some(MinedCandidate { bbox: d.bbox, score: d.score, max_iou, kind })
+        DetectionClass::FalsePositive { kind, overlaps } if kind != FalsePositiveKind::Duplicate => {
+            let max_iou = overlaps.largest();
+            Some(MinedCandidate { class: d.class, bbox: d.bbox, score: d.score, max_iou, kind })
         }
         _ => None,
     });
@@ -49,7 +52,7 @@ pub fn mine_image(detections: &[Detection], ground_truth: &[Annotation], config:
     ranked
 }
 
-/// How many detections of an image [`mine_image`] leaves out for being further detections of a face.
+/// How many detections of an image [`mine_image`] leaves out for being further detections of an object.
 pub fn count_duplicates(detections: &[Detection], ground_truth: &[Annotation], config: &MiningConfig) -> usize {
     let is_duplicate = |class: &DetectionClass| {
         matches!(class, DetectionClass::FalsePositive { kind: FalsePositiveKind::Duplicate, .. })
@@ -59,6 +62,6 @@ pub fn count_duplicates(detections: &[Detection], ground_truth: &[Annotation], c
 
 /// The detections that can be mined at all.
 fn sound(detections: &[Detection], config: &MiningConfig) -> Vec<Detection> {
-    let is_sound = |d: &&Detection| d.bbox.is_finite() && 0.0 < d.bbox.area() && config.min_score <= d.score;
+    let is_sound = |d: &&Detection| d.bbox.is_finite() && d.bbox.area() > 0.0 && d.score >= config.min_score;
     detections.iter().filter(is_sound).copied().collect()
 }

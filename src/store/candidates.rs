@@ -8,16 +8,18 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::columns::{bounding_box, optional_word, word};
 use super::connection::new_uid;
 use super::{Store, StoreError, exchange, queue_index};
-use crate::domain::{Candidate, CandidateId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
+use crate::domain::{Candidate, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
 use crate::geometry::BoundingBox;
 
 /// A candidate as mining hands it over.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NewCandidate {
     pub image: ImageId,
+    /// What the detector took it for.
+    pub class: ClassId,
     pub bbox: BoundingBox,
     pub score: f32,
-    /// Largest IoU with a ground truth of the image, 0 without faces.
+    /// Largest IoU with an object of the image, of any class; 0 without objects.
     pub max_iou: f64,
     pub kind: FalsePositiveKind,
 }
@@ -45,6 +47,8 @@ pub struct CandidateRow {
 pub struct Held {
     pub annotator: String,
     pub verdict: Verdict,
+    /// Of a missed object and of a wrong class.
+    pub class: Option<ClassId>,
     pub reason: Option<String>,
 }
 
@@ -57,6 +61,12 @@ impl CandidateRow {
         self
     }
 
+    /// The class of the verdict that counts: the newest that agrees with it.
+    pub fn verdict_class(&self) -> Option<ClassId> {
+        let agreeing = self.held.iter().filter(|held| Some(held.verdict) == self.candidate.verdict);
+        agreeing.rev().find_map(|held| held.class)
+    }
+
     /// The reason that was given with the verdict that counts: the newest that agrees with it.
     pub fn reason(&self) -> Option<&str> {
         let agreeing = self.held.iter().filter(|held| Some(held.verdict) == self.candidate.verdict);
@@ -66,7 +76,7 @@ impl CandidateRow {
 
 impl Store {
     /// Makes the candidates of a round on the images `looked` equal to `new`, in one transaction; other images keep theirs, as nothing
-    /// was learnt about them. One with the same image and box keeps its id and verdicts; one that is gone stays as long as the log
+    /// was learnt about them. One with the same image, class and box keeps its id and verdicts; one that is gone stays as long as the log
     /// holds a verdict on it. Merged verdicts that waited for one are taken in.
     pub fn replace_candidates(
         &mut self,
@@ -83,7 +93,7 @@ impl Store {
             let mut stored = stored_boxes(tx, round)?;
             for candidate in new {
                 refuse_non_numbers(candidate)?;
-                match stored.remove(&Place::of(candidate.image, &candidate.bbox)) {
+                match stored.remove(&Place::of(candidate.image, candidate.class, &candidate.bbox)) {
                     Some(id) => update(tx, id, candidate)?,
                     None => insert(tx, round, candidate)?,
                 }
@@ -120,7 +130,8 @@ impl Store {
     /// All candidates of an image, of every round and verdict, by round, highest score first.
     pub fn candidates_of_image(&self, image: ImageId) -> Result<Vec<Candidate>, StoreError> {
         self.read(|c| {
-            let sql = "SELECT id, round_id, image_id, x1, y1, x2, y2, score, max_iou, kind, verdict FROM candidates
+            let sql =
+                "SELECT id, round_id, image_id, x1, y1, x2, y2, score, max_iou, kind, verdict, class_id FROM candidates
                        WHERE image_id = ?1 ORDER BY round_id, score DESC, id";
             Ok(c.prepare_cached(sql)?.query_map([image.0], from_row)?.collect::<Result<_, _>>()?)
         })
@@ -132,20 +143,20 @@ fn row_by_id(
     candidate: CandidateId,
     sizes: &mut HashMap<GroupId, u32>,
 ) -> Result<Option<CandidateRow>, StoreError> {
-    let sql = "SELECT c.id, c.round_id, c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.max_iou, c.kind, c.verdict,
+    let sql = "SELECT c.id, c.round_id, c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.max_iou, c.kind, c.verdict, c.class_id,
                       r.number, i.name, i.fold, c.group_id, d.root, i.path, i.content_hash
                FROM candidates c JOIN rounds r ON r.id = c.round_id JOIN images i ON i.id = c.image_id
                JOIN datasets d ON d.id = i.dataset_id WHERE c.id = ?1";
     let read = |r: &Row<'_>| {
         Ok(CandidateRow {
             candidate: from_row(r)?,
-            round_number: r.get(11)?,
-            image_name: r.get(12)?,
-            fold: r.get(13)?,
-            group: r.get::<_, Option<i64>>(14)?.map(GroupId),
+            round_number: r.get(12)?,
+            image_name: r.get(13)?,
+            fold: r.get(14)?,
+            group: r.get::<_, Option<i64>>(15)?.map(GroupId),
             group_size: 1,
-            file: Path::new(&r.get::<_, String>(15)?).join(r.get::<_, String>(16)?),
-            content_hash: r.get(17)?,
+            file: Path::new(&r.get::<_, String>(16)?).join(r.get::<_, String>(17)?),
+            content_hash: r.get(18)?,
             held: Vec::new(),
         })
     };
@@ -162,9 +173,13 @@ fn row_by_id(
 }
 
 fn held(c: &Connection, candidate: CandidateId) -> Result<Vec<Held>, StoreError> {
-    let sql = "SELECT a.name, v.verdict, v.reason FROM standing_verdicts s JOIN annotators a ON a.id = s.annotator_id
+    let sql = "SELECT a.name, v.verdict, v.reason, s.class_id FROM standing_verdicts s
+               JOIN annotators a ON a.id = s.annotator_id
                JOIN verdicts v ON v.seq = s.seq WHERE s.candidate_id = ?1 ORDER BY s.annotator_id";
-    let read = |r: &Row<'_>| Ok(Held { annotator: r.get(0)?, verdict: word(r, 1)?, reason: r.get(2)? });
+    let read = |r: &Row<'_>| {
+        let class = r.get::<_, Option<i64>>(3)?.map(ClassId);
+        Ok(Held { annotator: r.get(0)?, verdict: word(r, 1)?, class, reason: r.get(2)? })
+    };
     Ok(c.prepare_cached(sql)?.query_map([candidate.0], read)?.collect::<Result<_, _>>()?)
 }
 
@@ -175,19 +190,21 @@ fn group_size(c: &Connection, group: GroupId) -> Result<u32, StoreError> {
 
 /// Where a candidate lies, exactly: a deterministic detector finds the same boxes again.
 #[derive(PartialEq, Eq, Hash)]
-pub(super) struct Place(i64, [u64; 4]);
+pub(super) struct Place(i64, i64, [u64; 4]);
 
 impl Place {
-    pub(super) fn of(image: ImageId, b: &BoundingBox) -> Self {
+    pub(super) fn of(image: ImageId, class: ClassId, b: &BoundingBox) -> Self {
         // Adding zero makes -0.0 and 0.0 the same place.
-        Self(image.0, [b.x1, b.y1, b.x2, b.y2].map(|v| (v + 0.0).to_bits()))
+        Self(image.0, class.0, [b.x1, b.y1, b.x2, b.y2].map(|v| (v + 0.0).to_bits()))
     }
 }
 
 pub(super) fn stored_boxes(tx: &Transaction<'_>, round: RoundId) -> Result<HashMap<Place, i64>, StoreError> {
-    let mut statement = tx.prepare("SELECT id, image_id, x1, y1, x2, y2 FROM candidates WHERE round_id = ?1")?;
-    let rows =
-        statement.query_map([round.0], |r| Ok((Place::of(ImageId(r.get(1)?), &bounding_box(r, 2)?), r.get(0)?)))?;
+    let sql = "SELECT id, image_id, x1, y1, x2, y2, class_id FROM candidates WHERE round_id = ?1";
+    let mut statement = tx.prepare(sql)?;
+    let rows = statement.query_map([round.0], |r| {
+        Ok((Place::of(ImageId(r.get(1)?), ClassId(r.get(6)?), &bounding_box(r, 2)?), r.get(0)?))
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -199,10 +216,10 @@ fn update(tx: &Transaction<'_>, id: i64, new: &NewCandidate) -> Result<(), Store
 }
 
 fn insert(tx: &Transaction<'_>, round: RoundId, new: &NewCandidate) -> Result<(), StoreError> {
-    let sql = "INSERT INTO candidates (uid, round_id, image_id, x1, y1, x2, y2, score, max_iou, kind)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    let (b, kind) = (new.bbox, new.kind.as_str());
-    let values = params![new_uid(), round.0, new.image.0, b.x1, b.y1, b.x2, b.y2, new.score, new.max_iou, kind];
+    let sql = "INSERT INTO candidates (uid, round_id, image_id, class_id, x1, y1, x2, y2, score, max_iou, kind)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    let (b, kind, class) = (new.bbox, new.kind.as_str(), new.class.0);
+    let values = params![new_uid(), round.0, new.image.0, class, b.x1, b.y1, b.x2, b.y2, new.score, new.max_iou, kind];
     tx.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
@@ -235,6 +252,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Candidate> {
         id: CandidateId(row.get(0)?),
         round: RoundId(row.get(1)?),
         image: ImageId(row.get(2)?),
+        class: ClassId(row.get(11)?),
         bbox: bounding_box(row, 3)?,
         score: row.get(7)?,
         max_iou: row.get(8)?,

@@ -3,7 +3,7 @@
 use rusqlite::types::Type;
 use rusqlite::{Row, RowIndex};
 
-use crate::domain::{Annotation, AnnotationSource, FalsePositiveKind, RoundState, Shape, Verdict};
+use crate::domain::{Annotation, AnnotationSource, ClassId, FalsePositiveKind, RoundState, Shape, Verdict};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// A value that is stored as a word.
@@ -61,10 +61,15 @@ pub(super) fn optional_shape(row: &Row<'_>, first: usize) -> rusqlite::Result<Op
     }
 }
 
-/// Eight columns from `first` on: shape, a, b, c, d, e, source, ignored.
+/// Nine columns from `first` on: class_id, shape, a, b, c, d, e, source, ignored.
 pub(super) fn annotation(row: &Row<'_>, first: usize) -> rusqlite::Result<Annotation> {
-    let shape = optional_shape(row, first)?.ok_or_else(|| unknown("NULL"))?;
-    Ok(Annotation { shape, source: word(row, first + 6)?, ignored: row.get(first + 7)? })
+    let shape = optional_shape(row, first + 1)?.ok_or_else(|| unknown("NULL"))?;
+    Ok(Annotation {
+        class: ClassId(row.get(first)?),
+        shape,
+        source: word(row, first + 7)?,
+        ignored: row.get(first + 8)?,
+    })
 }
 
 fn unknown(word: &str) -> rusqlite::Error {

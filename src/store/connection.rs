@@ -55,7 +55,10 @@ impl Store {
         let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         store.read(|c| c.busy_timeout(BUSY_TIMEOUT).map_err(StoreError::from))?;
         migrations::refuse_newer(&store.connection, path)?;
-        Ok(store)
+        Ok(match migrations::migrated_copy(&store.connection) {
+            Some(copy) => Self::new(copy, path),
+            None => store,
+        })
     }
 
     pub fn path(&self) -> &Path {

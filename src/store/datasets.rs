@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::connection::{new_uid, now_ms};
 use super::reimport::Reimport;
-use super::{Store, StoreError, images, queue_index};
-use crate::domain::{Annotation, DatasetId};
+use super::{Store, StoreError, classes, images, queue_index};
+use crate::domain::{DatasetId, Shape};
 
 /// The kind of a dataset that has no lists: what it holds is what lies in the folder.
 const PLAIN_FOLDER: &str = "folder";
@@ -21,6 +21,8 @@ pub struct NewDataset {
     pub kind: String,
     /// Absolute folder that the image paths are relative to.
     pub root: PathBuf,
+    /// Names of the classes, each once. One that the project knows by this name, today or before, is that class.
+    pub classes: Vec<String>,
     pub images: Vec<NewImage>,
 }
 
@@ -36,7 +38,17 @@ pub struct NewImage {
     pub width: u32,
     pub height: u32,
     pub fold: Option<u8>,
-    pub faces: Vec<Annotation>,
+    pub objects: Vec<NewObject>,
+}
+
+/// An object of a [`NewImage`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NewObject {
+    /// Index into [`NewDataset::classes`].
+    pub class: u32,
+    pub shape: Shape,
+    /// Neither learnt nor counted.
+    pub ignored: bool,
 }
 
 /// A dataset of the project.
@@ -56,7 +68,7 @@ pub struct ImportCounts {
     /// `None` for a dataset that the project does not have yet, while nothing is written.
     pub dataset: Option<DatasetId>,
     pub added: Vec<String>,
-    /// Content, size, fold or faces differ from the import before.
+    /// Content, size, fold or objects differ from the import before.
     pub changed: Vec<String>,
     /// Name or path before and now; the bytes are the same.
     pub moved: Vec<(String, String)>,
@@ -89,12 +101,13 @@ impl Store {
 
     /// Imports a dataset in one transaction. One that is there already is brought up to date: its root follows, new images are added,
     /// changed ones updated, renamed ones found by their bytes. Images that the dataset no longer has are kept as removed, with their
-    /// verdicts; so are promoted faces. `unread`: names of images, or of folders, that could not be read; they stay as they are.
+    /// verdicts; so are promoted objects. `unread`: names of images, or of folders, that could not be read; they stay as they are.
     ///
     /// A dataset is there already if one of the same kind has the same root or is mostly the same by names and bytes: more than half
     /// of the larger one. Of two plain folders that both are there, one must hold the other.
     pub fn import_dataset(&mut self, new: &NewDataset, unread: &[String]) -> Result<ImportCounts, StoreError> {
         refuse_repeated_names(new)?;
+        refuse_unknown_classes(new)?;
         self.write(|tx| {
             let known = find(tx, new, utf8(&new.root)?)?;
             import_into(tx, known, new, unread)
@@ -104,6 +117,7 @@ impl Store {
     /// What [`Store::import_dataset`] would change. Nothing is written.
     pub fn preview_import(&self, new: &NewDataset, unread: &[String]) -> Result<ImportCounts, StoreError> {
         refuse_repeated_names(new)?;
+        refuse_unknown_classes(new)?;
         self.read(|c| {
             let known = find(c, new, utf8(&new.root)?)?;
             Reimport::plan(c, known, new, unread)?.counts(c, known)
@@ -153,6 +167,9 @@ fn import_into(
     unread: &[String],
 ) -> Result<ImportCounts, StoreError> {
     let root = utf8(&new.root)?;
+    for name in &new.classes {
+        classes::find_or_insert(tx, name, &new.kind)?;
+    }
     let plan = Reimport::plan(tx, known, new, unread)?;
     let mut counts = plan.counts(tx, known)?;
     let dataset = match known {
@@ -214,6 +231,21 @@ fn refuse_repeated_names(new: &NewDataset) -> Result<(), StoreError> {
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => {
             Err(StoreError::Invalid(format!("image `{}` is listed twice in dataset `{}`", pair[0], new.name)))
+        }
+        None => Ok(()),
+    }
+}
+
+fn refuse_unknown_classes(new: &NewDataset) -> Result<(), StoreError> {
+    let count = new.classes.len();
+    let is_unknown = |image: &&NewImage| image.objects.iter().any(|object| object.class as usize >= count);
+    match new.images.iter().find(is_unknown) {
+        Some(image) => {
+            let text = format!(
+                "an object of image `{}` has none of the {count} classes of dataset `{}`",
+                image.name, new.name
+            );
+            Err(StoreError::Invalid(text))
         }
         None => Ok(()),
     }

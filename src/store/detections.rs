@@ -4,7 +4,7 @@ use rusqlite::{Row, Transaction, params};
 
 use super::columns::bounding_box;
 use super::{Store, StoreError};
-use crate::domain::{Detection, ImageId, RoundId};
+use crate::domain::{ClassId, Detection, ImageId, RoundId};
 use crate::geometry::Ellipse;
 
 impl Store {
@@ -28,7 +28,7 @@ impl Store {
     /// By score, highest first.
     pub fn detections(&self, round: RoundId, image: ImageId) -> Result<Vec<Detection>, StoreError> {
         self.read(|c| {
-            let sql = "SELECT x1, y1, x2, y2, ra, rb, theta, cx, cy, score FROM detections
+            let sql = "SELECT x1, y1, x2, y2, ra, rb, theta, cx, cy, score, class_id FROM detections
                        WHERE round_id = ?1 AND image_id = ?2 ORDER BY score DESC, id";
             let mut statement = c.prepare_cached(sql)?;
             Ok(statement.query_map([round.0, image.0], from_row)?.collect::<Result<_, _>>()?)
@@ -43,8 +43,8 @@ impl Store {
 }
 
 fn insert(tx: &Transaction<'_>, round: RoundId, image: ImageId, found: &[Detection]) -> Result<(), StoreError> {
-    let sql = "INSERT INTO detections (round_id, image_id, x1, y1, x2, y2, ra, rb, theta, cx, cy, score)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    let sql = "INSERT INTO detections (round_id, image_id, x1, y1, x2, y2, ra, rb, theta, cx, cy, score, class_id)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     let mut statement = tx.prepare_cached(sql)?;
     for d in found {
         if !(d.bbox.is_finite() && d.score.is_finite()) {
@@ -56,7 +56,8 @@ fn insert(tx: &Transaction<'_>, round: RoundId, image: ImageId, found: &[Detecti
         let k = |index: usize| e.map(|values| values[index]);
         let ellipse = (k(0), k(1), k(2), k(3), k(4));
         statement.execute(params![
-            round.0, image.0, b.x1, b.y1, b.x2, b.y2, ellipse.0, ellipse.1, ellipse.2, ellipse.3, ellipse.4, d.score
+            round.0, image.0, b.x1, b.y1, b.x2, b.y2, ellipse.0, ellipse.1, ellipse.2, ellipse.3, ellipse.4, d.score,
+            d.class.0
         ])?;
     }
     Ok(())
@@ -68,5 +69,5 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<Detection> {
         None => None,
         Some(ra) => Some(Ellipse::new(ra, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?)),
     };
-    Ok(Detection { bbox: bounding_box(row, 0)?, ellipse, score: row.get(9)? })
+    Ok(Detection { class: ClassId(row.get(10)?), bbox: bounding_box(row, 0)?, ellipse, score: row.get(9)? })
 }

@@ -11,12 +11,14 @@ use uuid::Uuid;
 
 use super::columns::{bounding_box, optional_shape, optional_word};
 use super::verdicts::{NewRow, insert_row};
-use super::{Store, StoreError, annotators, standing, waiting};
+use super::{Store, StoreError, annotators, classes, standing, waiting};
 use crate::domain::{AnnotationSource, CandidateId, Shape, Verdict};
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// The version of the lines that this program writes and reads.
-const FORMAT: u32 = 1;
+/// The version of the lines that this program writes. Lines of version 1 are read too: they call a missed object `missed_face` and name
+/// no classes.
+const FORMAT: u32 = 2;
+const FORMATS_READ: std::ops::RangeInclusive<u32> = 1..=FORMAT;
 
 /// One row of the verdict log, as JSON: all that another copy of the project needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,11 +32,14 @@ pub struct VerdictLine {
     pub candidate: Uuid,
     /// `None` where an undo took back the annotator's only verdict.
     pub verdict: Option<Verdict>,
+    /// Of a missed object and of a wrong class. Lines of version 1 have none: it is what the detector took the candidate for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<ClassLine>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shape: Option<ShapeLine>,
-    /// Of a missed face: what kind of ground truth it is, so that it is not taken for the dataset's own.
+    /// Of a missed object: what kind of ground truth it is, so that it is not taken for the dataset's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<AnnotationSource>,
     /// Orders rows over all copies.
@@ -47,9 +52,19 @@ pub struct VerdictLine {
     pub bbox: [f64; 4],
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<u32>,
+    /// What the detector took the candidate for: of several in one place, the one of this class is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate_class: Option<String>,
 }
 
-/// The shape of a missed face.
+/// A class as another copy of the project knows it: by its id, or by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassLine {
+    pub uid: Uuid,
+    pub name: String,
+}
+
+/// The shape of a missed object.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ShapeLine {
@@ -78,10 +93,12 @@ impl Store {
     ) -> Result<u64, E> {
         let read = |sql: &str| self.connection.prepare(sql).map_err(|e| StoreError::from(e).at(&self.path));
         let sql = "SELECT v.uid, g.uid, g.action, a.name, c.uid, v.verdict, v.reason, v.shape, v.a, v.b, v.c, v.d, v.e,
-                          v.tick, v.time_ms, i.content_hash, c.x1, c.y1, c.x2, c.y2, r.number
+                          v.tick, v.time_ms, i.content_hash, c.x1, c.y1, c.x2, c.y2, r.number, k.uid, k.name, own.name
                    FROM verdicts v JOIN gestures g ON g.id = v.gesture_id JOIN annotators a ON a.id = v.annotator_id
                    JOIN candidates c ON c.id = v.candidate_id JOIN images i ON i.id = c.image_id
-                   JOIN rounds r ON r.id = c.round_id ORDER BY v.seq";
+                   JOIN rounds r ON r.id = c.round_id JOIN classes own ON own.id = c.class_id
+                   LEFT JOIN classes named ON named.id = v.class_id
+                   LEFT JOIN classes k ON k.id = coalesce(named.merged_into, named.id) ORDER BY v.seq";
         let mut statement = read(sql)?;
         let rows = statement.query_map([], from_row).map_err(|e| StoreError::from(e).at(&self.path))?;
         let mut count = 0;
@@ -90,7 +107,7 @@ impl Store {
             count += 1;
         }
         for waiting in self.read(waiting::all)? {
-            line(&waiting)?;
+            line(&VerdictLine { format: FORMAT, ..waiting })?;
             count += 1;
         }
         Ok(count)
@@ -99,8 +116,9 @@ impl Store {
     /// Adds the rows of another copy's log in one transaction. Both copies' verdicts stay in the log; of an annotator the one with
     /// the highest tick stands.
     pub fn merge_verdicts(&mut self, lines: &[VerdictLine]) -> Result<MergeReport, StoreError> {
-        if let Some(line) = lines.iter().find(|line| line.format != FORMAT) {
-            let text = format!("verdicts of format {}; this version reads format {FORMAT}: update Quarry", line.format);
+        if let Some(line) = lines.iter().find(|line| !FORMATS_READ.contains(&line.format)) {
+            let text =
+                format!("verdicts of format {}; this version reads format 1 to {FORMAT}: update Quarry", line.format);
             return Err(StoreError::Invalid(text));
         }
         self.write(|tx| place(tx, lines))
@@ -178,9 +196,13 @@ fn find_candidate(tx: &Transaction<'_>, line: &VerdictLine) -> Result<Option<Can
     }
     let sql = "SELECT c.id FROM images i JOIN candidates c ON c.image_id = i.id JOIN rounds r ON r.id = c.round_id
                WHERE i.content_hash = ?1 AND c.x1 = ?2 AND c.y1 = ?3 AND c.x2 = ?4 AND c.y2 = ?5
-               ORDER BY r.number IS NOT ?6, c.id LIMIT 1";
+               ORDER BY r.number IS NOT ?6, c.class_id IS NOT ?7, c.id LIMIT 1";
     let [x1, y1, x2, y2] = line.bbox;
-    let values = params![line.image, x1, y1, x2, y2, line.round];
+    let class = match &line.candidate_class {
+        Some(name) => classes::find(tx, name)?.map(|class| class.0),
+        None => None,
+    };
+    let values = params![line.image, x1, y1, x2, y2, line.round, class];
     let by_place = tx.prepare_cached(sql)?.query_row(values, |r| r.get(0)).optional()?;
     Ok(by_place.map(CandidateId))
 }
@@ -195,12 +217,19 @@ fn insert(tx: &Transaction<'_>, line: &VerdictLine, candidate: CandidateId) -> R
     let sql = "SELECT id FROM gestures WHERE uid = ?1";
     let gesture = tx.prepare_cached(sql)?.query_row([line.gesture.as_bytes()], |r| r.get(0))?;
     let shape = line.shape.as_ref().map(Shape::from);
+    let class = match &line.class {
+        Some(class) if line.verdict.is_some_and(Verdict::has_class) => {
+            Some(classes::of_other_copy(tx, class.uid.into_bytes(), &class.name)?)
+        }
+        _ => None,
+    };
     let row = NewRow {
         uid: line.uid.as_bytes(),
         gesture,
         candidate,
         annotator,
         verdict: line.verdict,
+        class,
         reason: line.reason.as_deref(),
         shape: shape.as_ref(),
         tick: line.tick,
@@ -233,11 +262,16 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<VerdictLine> {
         verdict,
         reason: row.get(6)?,
         shape: optional_shape(row, 7)?.as_ref().map(ShapeLine::from),
+        class: match row.get::<_, Option<[u8; 16]>>(21)? {
+            Some(uid) => Some(ClassLine { uid: Uuid::from_bytes(uid), name: row.get(22)? }),
+            None => None,
+        },
         source: (verdict == Some(Verdict::MissedObject)).then_some(AnnotationSource::Promoted),
         tick: row.get(13)?,
         time_ms: row.get(14)?,
         image: row.get(15)?,
         bbox: [b.x1, b.y1, b.x2, b.y2],
         round: row.get(20)?,
+        candidate_class: row.get(23)?,
     })
 }

@@ -6,24 +6,24 @@ use rusqlite::params;
 
 use super::candidates::{Place, stored_boxes};
 use super::{Store, StoreError};
-use crate::domain::{CandidateId, ImageId, RoiFeature, RoundId};
+use crate::domain::{CandidateId, ClassId, ImageId, RoiFeature, RoundId};
 use crate::geometry::BoundingBox;
 
 impl Store {
-    /// Keeps the features of a round's candidates, found by image and box, in one transaction. Boxes that are no candidate's are
+    /// Keeps the features of a round's candidates, found by image, class and box, in one transaction. Boxes that are no candidate's are
     /// passed over.
     pub fn put_features(
         &mut self,
         round: RoundId,
-        features: impl Iterator<Item = (ImageId, BoundingBox, RoiFeature)>,
+        features: impl Iterator<Item = (ImageId, ClassId, BoundingBox, RoiFeature)>,
     ) -> Result<(), StoreError> {
         self.write(|tx| {
             let candidates = stored_boxes(tx, round)?;
             let sql = "INSERT INTO features (candidate_id, vector) VALUES (?1, ?2)
                        ON CONFLICT DO UPDATE SET vector = excluded.vector";
             let mut statement = tx.prepare_cached(sql)?;
-            for (image, bbox, feature) in features {
-                if let Some(candidate) = candidates.get(&Place::of(image, &bbox)) {
+            for (image, class, bbox, feature) in features {
+                if let Some(candidate) = candidates.get(&Place::of(image, class, &bbox)) {
                     statement.execute(params![candidate, feature.bytes()])?;
                 }
             }

@@ -4,27 +4,31 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use super::columns::bounding_box;
+use super::columns::{bounding_box, word};
 use super::{Store, StoreError};
-use crate::domain::{HardNegativeSource, ImageId};
+use crate::domain::{ClassId, FalsePositiveKind, HardNegativeSource, ImageId};
 use crate::geometry::BoundingBox;
 
-/// A box of background that the detector took for a face.
+/// A false positive that a round trains with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HardNegative {
     pub bbox: BoundingBox,
+    /// What the detector took it for.
+    pub class: ClassId,
+    /// What it is: background, or an object that is badly placed or has another class.
+    pub kind: FalsePositiveKind,
     /// The detector's score in the round that it was mined in.
     pub score: f32,
 }
 
-/// Nobody's standing verdict forbids training on the candidate as background: where annotators disagree, it is left alone.
+/// Nobody's standing verdict forbids training on the candidate as a hard negative: where annotators disagree, it is left alone.
 const UNDISPUTED: &str = "c.kind <> 'duplicate' AND NOT EXISTS (
-    SELECT 1 FROM standing_verdicts s WHERE s.candidate_id = c.id AND s.verdict IN ('rejected', 'missed_face'))";
+    SELECT 1 FROM standing_verdicts s WHERE s.candidate_id = c.id AND s.verdict IN ('rejected', 'missed_object', 'wrong_class'))";
 
 impl Store {
     /// The hard negatives of the rounds with a number below `rounds_before`, highest score first. `Confirmed`: the newest decision
     /// confirms it; `Unreviewed`: every candidate, whatever it lacks in review. Neither holds one that an annotator's standing
-    /// verdict rejects or calls a missed face, nor one that lies on a face that was promoted since, nor one of an image whose bytes
+    /// verdict rejects or calls an object, nor one that lies on an object of its class that was promoted since, nor one of an image whose bytes
     /// changed.
     pub fn hard_negatives(
         &self,
@@ -38,7 +42,7 @@ impl Store {
         };
         self.read(|connection| {
             let sql = format!(
-                "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2, c.score FROM candidates c
+                "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.class_id, c.kind FROM candidates c
                  JOIN rounds r ON r.id = c.round_id
                  WHERE r.number < ?1 AND {wanted} AND {UNDISPUTED} AND {} ORDER BY c.score DESC, c.id",
                 fresh(connection)?
@@ -47,7 +51,12 @@ impl Store {
             let mut rows = statement.query(params![rounds_before])?;
             let mut found: HashMap<ImageId, Vec<HardNegative>> = HashMap::new();
             while let Some(row) = rows.next()? {
-                let negative = HardNegative { bbox: bounding_box(row, 1)?, score: row.get(5)? };
+                let negative = HardNegative {
+                    bbox: bounding_box(row, 1)?,
+                    class: ClassId(row.get(6)?),
+                    kind: word(row, 7)?,
+                    score: row.get(5)?,
+                };
                 found.entry(ImageId(row.get(0)?)).or_default().push(negative);
             }
             Ok(found)
@@ -61,7 +70,7 @@ impl Store {
             let sql = format!(
                 "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2 FROM candidates c
                  WHERE c.id IN (SELECT candidate_id FROM standing_verdicts WHERE verdict = 'rejected')
-                 AND c.kind <> 'duplicate' AND c.verdict <> 'missed_face' AND {} ORDER BY c.id",
+                 AND c.kind <> 'duplicate' AND c.verdict NOT IN ('missed_object', 'wrong_class') AND {} ORDER BY c.id",
                 fresh(connection)?
             );
             let mut statement = connection.prepare(&sql)?;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 use super::columns::optional_word;
 use super::gestures::GestureAction;
 use super::{Store, StoreError};
-use crate::domain::{CandidateId, ImageId, Verdict, VerdictRecord};
+use crate::domain::{CandidateId, ClassId, ImageId, Verdict, VerdictRecord};
 
 /// Which part of the log to read.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,7 +45,7 @@ pub struct HistoryStep {
 }
 
 const SELECT: &str = "SELECT v.seq, v.gesture_id, g.action, v.candidate_id, a.name, v.verdict, v.time_ms, v.reason,
-                             i.id, i.name
+                             i.id, i.name, (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id)
                       FROM verdicts v JOIN gestures g ON g.id = v.gesture_id JOIN annotators a ON a.id = v.annotator_id
                       JOIN candidates c ON c.id = v.candidate_id JOIN images i ON i.id = c.image_id";
 
@@ -53,7 +53,8 @@ const SELECT: &str = "SELECT v.seq, v.gesture_id, g.action, v.candidate_id, a.na
 const MATCHES: &str = "(?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR v.verdict = ?2)
     AND (?3 = '' OR instr(lower(i.name), ?3))
     AND (?4 = '' OR instr(lower(i.name || ' ' || a.name || ' ' || coalesce(v.reason, '') || ' ' || coalesce(
-        CASE v.verdict WHEN 'confirmed' THEN 'confirmed hard negative' WHEN 'missed_face' THEN 'missed_face missed face'
+        CASE v.verdict WHEN 'confirmed' THEN 'confirmed hard negative' WHEN 'missed_object' THEN 'missed_object missed object'
+                       WHEN 'wrong_class' THEN 'wrong_class wrong class'
                        ELSE v.verdict END, 'undone taken back')), ?4))";
 
 impl Store {
@@ -137,6 +138,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
             candidate: CandidateId(row.get(3)?),
             annotator: row.get(4)?,
             verdict: optional_word(row, 5)?,
+            class: row.get::<_, Option<i64>>(10)?.map(ClassId),
             time_ms: row.get(6)?,
         },
         reason: row.get(7)?,

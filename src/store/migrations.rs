@@ -2,8 +2,9 @@
 //! tables are for.
 
 use std::path::Path;
+use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 
 use super::{Store, StoreError};
 
@@ -14,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_features.sql"),
     include_str!("migrations/0004_waiting_verdicts.sql"),
     include_str!("migrations/0005_removed_images.sql"),
+    include_str!("migrations/0006_classes.sql"),
 ];
 
 /// Brings the database to the newest format. A backup is written before the first change; all changes are one transaction.
@@ -30,6 +32,22 @@ pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<(), S
     Ok(())
 }
 
+/// A copy of an older database in memory, brought to the newest format: for reading without changing the file. `None` where the file has
+/// the newest format, and where it is too damaged for that.
+pub(super) fn migrated_copy(connection: &Connection) -> Option<Connection> {
+    let found = version(connection).ok()?;
+    if found == 0 || found == MIGRATIONS.len() as i64 {
+        return None;
+    }
+    let mut copy = Connection::open_in_memory().ok()?;
+    let backup = rusqlite::backup::Backup::new(connection, &mut copy).ok()?;
+    backup.run_to_completion(i32::MAX, Duration::ZERO, None).ok()?;
+    drop(backup);
+    copy.pragma_update(None, "foreign_keys", false).ok()?;
+    run(&copy, MIGRATIONS).ok()?;
+    Some(copy)
+}
+
 fn migrate_with(store: &Store, migrations: &[&str]) -> Result<(), StoreError> {
     let found = version(&store.connection)?;
     if found == migrations.len() as i64 {
@@ -38,12 +56,28 @@ fn migrate_with(store: &Store, migrations: &[&str]) -> Result<(), StoreError> {
     if 0 < found {
         store.back_up_before_migration()?;
     }
-    let transaction = Transaction::new_unchecked(&store.connection, TransactionBehavior::Immediate)?;
+    // A migration may build a table anew under its old name, which foreign keys would take for the loss of its rows. They cannot be
+    // switched within a transaction; what they ask for is checked at its end.
+    let enforced: bool = store.connection.pragma_query_value(None, "foreign_keys", |r| r.get(0))?;
+    store.connection.pragma_update(None, "foreign_keys", false)?;
+    let migrated = run(&store.connection, migrations);
+    store.connection.pragma_update(None, "foreign_keys", enforced)?;
+    migrated
+}
+
+fn run(connection: &Connection, migrations: &[&str]) -> Result<(), StoreError> {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
     // Another program may have migrated while this one waited for the lock.
     let done = version(&transaction)?;
     for (number, sql) in (1..).zip(migrations).filter(|(number, _)| done < *number) {
         transaction.execute_batch(sql)?;
         transaction.pragma_update(None, "user_version", number)?;
+    }
+    let broken: Option<String> =
+        transaction.query_row("SELECT \"table\" FROM pragma_foreign_key_check LIMIT 1", [], |r| r.get(0)).optional()?;
+    if let Some(table) = broken {
+        let text = format!("rows of the table `{table}` refer to rows that are missing; nothing was changed");
+        return Err(StoreError::Invalid(text));
     }
     transaction.commit()?;
     Ok(())

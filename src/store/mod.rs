@@ -2,12 +2,13 @@
 //! or the window.
 //!
 //! Invariant: the verdict log is only ever appended to; everything else about a verdict (what stands, what a candidate shows, which
-//! faces were promoted) follows from it and is kept up to date by the transaction that appends.
+//! objects were promoted or corrected) follows from it and is kept up to date by the transaction that appends.
 //! Invariant: a [`Store`] is one connection and belongs to one thread at a time. Each writing method is one transaction.
 
 mod annotators;
 mod backup;
 mod candidates;
+mod classes;
 mod columns;
 mod connection;
 mod curves;
@@ -39,11 +40,12 @@ mod waiting;
 
 pub use backup::{BackupFile, restore_backup};
 pub use candidates::{CandidateRow, Held, NewCandidate};
+pub use classes::ClassCounts;
 pub use connection::{Store, now_ms};
 pub use curves::CurveRow;
-pub use datasets::{Dataset, ImportCounts, NewDataset, NewImage, SameBytes};
+pub use datasets::{Dataset, ImportCounts, NewDataset, NewImage, NewObject, SameBytes};
 pub use error::StoreError;
-pub use exchange::{MergeReport, ShapeLine, VerdictLine};
+pub use exchange::{ClassLine, MergeReport, ShapeLine, VerdictLine};
 pub use gestures::{Gesture, GestureAction};
 pub use hard_negatives::HardNegative;
 pub use history::{HistoryEntry, HistoryQuery, HistoryStep};
@@ -52,3 +54,4 @@ pub use metrics::{Metric, MetricSummary};
 pub use query::{CandidateQuery, Cursor, Interval, Page, Sort, VerdictFilter};
 pub use queue::{Neighbour, ReviewProgress, VerdictCounts};
 pub use sample::RandomSample;
+pub use verdicts::Ruling;

@@ -1,13 +1,15 @@
 //! What a list of candidates is asked for: filters, order, page. Plain values; must not know how they are answered.
 
 use super::CandidateRow;
-use crate::domain::{CandidateId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
+use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
 
 /// A filter and an order over all candidates of the project. The default is the review queue: undecided, highest score first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CandidateQuery {
     pub round: Option<RoundId>,
     pub fold: Option<u8>,
+    /// What the detector took it for.
+    pub class: Option<ClassId>,
     pub kind: Option<FalsePositiveKind>,
     pub verdict: VerdictFilter,
     pub score: Interval,
@@ -128,6 +130,7 @@ impl Default for CandidateQuery {
         Self {
             round: None,
             fold: None,
+            class: None,
             kind: None,
             verdict: VerdictFilter::Undecided,
             score: Interval::ALL,

@@ -15,11 +15,12 @@ pub enum Neighbour {
 /// How the candidates of a round, or of the project, stand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct VerdictCounts {
-    /// Waiting: no verdict, and no face found where they lie.
+    /// Waiting: no verdict, and no object of their class found where they lie.
     pub undecided: u64,
     pub confirmed: u64,
     pub rejected: u64,
-    pub missed_face: u64,
+    pub missed_object: u64,
+    pub wrong_class: u64,
     pub skipped: u64,
 }
 
@@ -109,7 +110,7 @@ impl Store {
         })
     }
 
-    /// Of one round, or of all. Candidates that were found to lie on a face since (kind duplicate) and have no verdict do not count.
+    /// Of one round, or of all. Candidates that were found to lie on an object of their class since (kind duplicate) and have no verdict do not count.
     pub fn verdict_counts(&self, round: Option<RoundId>) -> Result<VerdictCounts, StoreError> {
         self.verdict_counts_of(round, None)
     }
@@ -129,7 +130,8 @@ impl Store {
                     None => &mut counts.undecided,
                     Some(Verdict::Confirmed) => &mut counts.confirmed,
                     Some(Verdict::Rejected) => &mut counts.rejected,
-                    Some(Verdict::MissedObject) => &mut counts.missed_face,
+                    Some(Verdict::MissedObject) => &mut counts.missed_object,
+                    Some(Verdict::WrongClass) => &mut counts.wrong_class,
                     Some(Verdict::Skipped) => &mut counts.skipped,
                 };
                 *count += 1;

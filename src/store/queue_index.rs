@@ -34,6 +34,7 @@ pub(super) struct Entry {
     /// Place in [`QueueIndex::images`].
     pub image: u32,
     pub round: u32,
+    pub class: u32,
     pub kind: FalsePositiveKind,
     pub verdict: Option<Verdict>,
 }
@@ -71,8 +72,10 @@ pub(super) struct QueueIndex {
 }
 
 const ENTRY: &str =
-    "SELECT id, round_id, image_id, group_id, score, max_iou, x1, y1, x2, y2, kind, verdict FROM candidates";
+    "SELECT id, round_id, image_id, group_id, score, max_iou, x1, y1, x2, y2, kind, verdict, class_id FROM candidates";
 const DISPUTED: &str = "SELECT candidate_id FROM standing_verdicts WHERE verdict <> 'skipped'";
+/// Of a candidate's rows of [`DISPUTED`]: their verdicts differ, or the classes that they give it.
+const DIFFERS: &str = "min(verdict) <> max(verdict) OR min(class_id) <> max(class_id)";
 
 impl QueueIndex {
     pub fn load(c: &Connection) -> Result<Self, StoreError> {
@@ -152,7 +155,7 @@ impl QueueIndex {
 
     pub fn read_disputed(&mut self, c: &Connection) -> Result<(), StoreError> {
         if self.disputed.is_none() {
-            let sql = format!("{DISPUTED} GROUP BY candidate_id HAVING min(verdict) <> max(verdict)");
+            let sql = format!("{DISPUTED} GROUP BY candidate_id HAVING {DIFFERS}");
             let mut statement = c.prepare(&sql)?;
             self.disputed = Some(statement.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?);
         }
@@ -163,14 +166,14 @@ impl QueueIndex {
         self.disputed.as_ref().is_some_and(|set| set.contains(&candidate))
     }
 
-    /// Reads again what verdicts after `last_seq` touched: their candidates, and the whole image where a face may have come or gone: where
-    /// anyone ever called the candidate a missed face, for another one's verdict takes that face away, or lets it come again.
+    /// Reads again what verdicts after `last_seq` touched: their candidates, and the whole image where an object may have come, gone or changed its class:
+    /// where anyone ever called the candidate an object, for another one's verdict takes that object away, or lets it come again.
     fn refresh_since(&mut self, c: &Connection) -> Result<(), StoreError> {
         let touched = "SELECT v.candidate_id FROM verdicts v WHERE v.seq > ?1
             UNION SELECT other.id FROM verdicts v
             JOIN candidates c ON c.id = v.candidate_id JOIN candidates other ON other.image_id = c.image_id
             WHERE v.seq > ?1 AND EXISTS (
-                SELECT 1 FROM verdicts face WHERE face.candidate_id = v.candidate_id AND face.verdict = 'missed_face')";
+                SELECT 1 FROM verdicts object WHERE object.candidate_id = v.candidate_id AND object.class_id IS NOT NULL)";
         let mut statement = c.prepare_cached(touched)?;
         let ids: Vec<i64> = statement.query_map([self.last_seq], |r| r.get(0))?.collect::<Result<_, _>>()?;
         let mut entries = c.prepare_cached(&format!("{ENTRY} WHERE id = ?1"))?;
@@ -188,8 +191,7 @@ impl QueueIndex {
             own[at] = c.prepare_cached(sql)?.query_row([id, *annotator], |r| Ok(verdict(r.get_ref(0)?)))?;
         }
         if let Some(disputed) = &mut self.disputed {
-            let sql =
-                format!("{DISPUTED} AND candidate_id = ?1 GROUP BY candidate_id HAVING min(verdict) <> max(verdict)");
+            let sql = format!("{DISPUTED} AND candidate_id = ?1 GROUP BY candidate_id HAVING {DIFFERS}");
             if c.prepare_cached(&sql)?.exists([id])? {
                 disputed.insert(id)
             } else {
@@ -292,13 +294,16 @@ fn entry(row: &Row<'_>, images: &[IndexedImage], groups: &[IndexedGroup]) -> rus
         size: (box_side(6, 8)? * box_side(7, 9)?).sqrt(),
         kind: kind(row.get_ref(10)?),
         verdict: verdict(row.get_ref(11)?),
+        class: row.get(12)?,
     })
 }
 
-/// The column's CHECK allows no other word; this runs a million times, so it looks at the first letter alone.
+/// The column's CHECK allows no other word; this runs a million times, so it looks at the first letters alone.
 fn kind(value: ValueRef<'_>) -> FalsePositiveKind {
     match value {
-        ValueRef::Text([b'b', ..]) => FalsePositiveKind::Background,
+        ValueRef::Text([b'b', b'a', ..]) => FalsePositiveKind::Background,
+        ValueRef::Text([b'b', ..]) => FalsePositiveKind::Both,
+        ValueRef::Text([b'c', ..]) => FalsePositiveKind::Classification,
         ValueRef::Text([b'l', ..]) => FalsePositiveKind::Localisation,
         _ => FalsePositiveKind::Duplicate,
     }
@@ -309,6 +314,7 @@ fn verdict(value: ValueRef<'_>) -> Option<Verdict> {
         ValueRef::Text([b'c', ..]) => Some(Verdict::Confirmed),
         ValueRef::Text([b'r', ..]) => Some(Verdict::Rejected),
         ValueRef::Text([b'm', ..]) => Some(Verdict::MissedObject),
+        ValueRef::Text([b'w', ..]) => Some(Verdict::WrongClass),
         ValueRef::Text([b's', ..]) => Some(Verdict::Skipped),
         _ => None,
     }
@@ -330,7 +336,7 @@ fn data_version(c: &Connection) -> Result<i64, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CandidateId, GroupId};
+    use crate::domain::{CandidateId, ClassId, GroupId};
     use crate::geometry::BoundingBox;
     use crate::store::{NewCandidate, NewDataset, NewImage, Store};
 
@@ -345,16 +351,23 @@ mod tests {
             width: 40,
             height: 40,
             fold: None,
-            faces: Vec::new(),
+            objects: Vec::new(),
         };
         let images = (0..3).map(image).collect();
         store
-            .add_dataset(&NewDataset { name: "Few".to_owned(), kind: "folder".to_owned(), root: "/".into(), images })
+            .add_dataset(&NewDataset {
+                name: "Few".to_owned(),
+                kind: "folder".to_owned(),
+                root: "/".into(),
+                classes: vec!["face".to_owned()],
+                images,
+            })
             .unwrap();
         let round = store.start_round("").unwrap().id;
         let images: Vec<_> = store.images().unwrap().iter().map(|image| image.id).collect();
         let candidate = |k: usize| NewCandidate {
             image: images[k % 3],
+            class: ClassId::ONLY,
             bbox: BoundingBox::from_xywh(k as f64, 1.0, 10.0, 12.0),
             score: 0.9 - 0.05 * k as f32,
             max_iou: 0.0,

@@ -7,12 +7,14 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::connection::now_ms;
 use super::images::{self, StoredImage};
-use super::{ImportCounts, NewDataset, NewImage, SameBytes, StoreError, candidates, ground_truth, standing};
-use crate::domain::DatasetId;
+use super::{ImportCounts, NewDataset, NewImage, SameBytes, StoreError, candidates, classes, ground_truth, standing};
+use crate::domain::{Annotation, AnnotationSource, ClassId, DatasetId};
 
 /// What an import does with the images of a dataset.
 pub(super) struct Reimport<'a> {
     new: &'a NewDataset,
+    /// Of the import, in its order; those that the project lacks have ids that no class has.
+    classes: Vec<ClassId>,
     stored: Vec<StoredImage>,
     /// For each image of the import the place in `stored` of the image that it is.
     known: Vec<Option<usize>>,
@@ -40,7 +42,9 @@ impl<'a> Reimport<'a> {
             !taken.contains(at) && !image.is_removed && !is_or_lies_in(&image.record.name, &unread)
         };
         let gone = (0..stored.len()).filter(is_gone).collect();
-        Ok(Self { new, stored, known, gone })
+        let id = |(k, name): (usize, &String)| Ok(classes::find(c, name)?.unwrap_or(ClassId(-1 - k as i64)));
+        let classes = new.classes.iter().enumerate().map(id).collect::<Result<_, StoreError>>()?;
+        Ok(Self { new, classes, stored, known, gone })
     }
 
     /// What the import changes. Reads only.
@@ -55,7 +59,7 @@ impl<'a> Reimport<'a> {
             let (old, is_returned) = (&known.record, known.is_removed);
             let facts = (&old.content_hash, old.width, old.height, old.fold);
             let is_changed = facts != (&new.content_hash, new.width, new.height, new.fold)
-                || ground_truth::imported_differ(c, old.id, &new.faces)?;
+                || ground_truth::imported_differ(c, old.id, &self.annotations(new))?;
             let is_moved = (&old.name, &old.path) != (&new.name, &images::stored_path(new)?);
             if is_returned {
                 counts.returned.push(new.name.clone());
@@ -77,7 +81,7 @@ impl<'a> Reimport<'a> {
         Ok(counts)
     }
 
-    /// Writes the import into `dataset`. Candidates of images whose faces or bytes changed, and of their copies in other datasets, are
+    /// Writes the import into `dataset`. Candidates of images whose objects or bytes changed, and of their copies in other datasets, are
     /// matched anew.
     pub fn apply(&self, tx: &Transaction<'_>, dataset: DatasetId) -> Result<(), StoreError> {
         self.clear_names(tx)?;
@@ -91,7 +95,7 @@ impl<'a> Reimport<'a> {
         for (new, known) in self.pairs() {
             let Some(known) = known else {
                 let id = images::insert(tx, dataset, new)?;
-                ground_truth::replace_imported(tx, id, &new.faces)?;
+                ground_truth::replace_imported(tx, id, &self.annotations(new))?;
                 touched.push(id);
                 continue;
             };
@@ -101,8 +105,8 @@ impl<'a> Reimport<'a> {
                 candidates::mark_stale(tx, id)?;
             }
             images::update(tx, id, new)?;
-            let has_other_faces = ground_truth::replace_imported(tx, id, &new.faces)?;
-            if has_other_faces || known.is_removed || known.record.content_hash != new.content_hash {
+            let has_other_objects = ground_truth::replace_imported(tx, id, &self.annotations(new))?;
+            if has_other_objects || known.is_removed || known.record.content_hash != new.content_hash {
                 touched.push(id);
             }
         }
@@ -115,6 +119,16 @@ impl<'a> Reimport<'a> {
             }
         }
         Ok(())
+    }
+
+    fn annotations(&self, image: &NewImage) -> Vec<Annotation> {
+        let of_object = image.objects.iter().map(|object| Annotation {
+            class: self.classes[object.class as usize],
+            shape: object.shape,
+            source: AnnotationSource::Imported,
+            ignored: object.ignored,
+        });
+        of_object.collect()
     }
 
     fn pairs(&self) -> impl Iterator<Item = (&NewImage, Option<&StoredImage>)> {
@@ -227,7 +241,7 @@ mod tests {
             width: 4,
             height: 3,
             fold: None,
-            faces: Vec::new(),
+            objects: Vec::new(),
         };
         images.iter().map(image).collect()
     }

@@ -14,10 +14,11 @@ pub(super) struct Scan<'a> {
     index: &'a QueueIndex,
     own: Option<&'a [Option<Verdict>]>,
     /// Whether a verdict passes: by whether the candidate is a duplicate, then by [`verdict_code`].
-    verdicts: [[bool; 5]; 2],
+    verdicts: [[bool; 6]; 2],
     disputed: bool,
     /// By [`FalsePositiveKind`] in its order.
-    kinds: [bool; 3],
+    kinds: [bool; 5],
+    class: Option<u32>,
     round: Option<u32>,
     group: Option<u32>,
     /// By place in the index's images, where the query asks for a fold, an image or a part of its name.
@@ -41,6 +42,7 @@ impl<'a> Scan<'a> {
             verdicts: wanted_verdicts(q),
             disputed: q.verdict == VerdictFilter::Disputed,
             kinds: FalsePositiveKind::ALL.map(|kind| q.kind.is_none_or(|wanted| wanted == kind)),
+            class: q.class.map(|class| u32::try_from(class.0).unwrap_or(u32::MAX)),
             // Ids beyond 32 bits are in no project; no round or group has this number.
             round: q.round.map(|round| u32::try_from(round.0).unwrap_or(u32::MAX)),
             group: q.group.map(|group| index.group(group.0).unwrap_or(u32::MAX)),
@@ -105,6 +107,11 @@ impl<'a> Scan<'a> {
             }
             if let Some(round) = self.round
                 && round != e.round
+            {
+                continue;
+            }
+            if let Some(class) = self.class
+                && class != e.class
             {
                 continue;
             }
@@ -246,8 +253,8 @@ fn verdict_code(verdict: Option<Verdict>) -> usize {
     }
 }
 
-fn wanted_verdicts(query: &CandidateQuery) -> [[bool; 5]; 2] {
-    let mut wanted = [[false; 5]; 2];
+fn wanted_verdicts(query: &CandidateQuery) -> [[bool; 6]; 2] {
+    let mut wanted = [[false; 6]; 2];
     for verdict in [None].into_iter().chain(Verdict::ALL.map(Some)) {
         let passes = match query.verdict {
             VerdictFilter::Any | VerdictFilter::Disputed => true,
@@ -255,7 +262,7 @@ fn wanted_verdicts(query: &CandidateQuery) -> [[bool; 5]; 2] {
             VerdictFilter::Decided => verdict.is_some(),
             VerdictFilter::Is(one) => verdict == Some(one),
         };
-        // A duplicate lies on a face that was promoted since: no candidate any more, unless it was decided on or is asked for.
+        // A duplicate lies on an object of its class that was promoted since: no candidate any more, unless it was decided on or is asked for.
         let gone = verdict.is_none()
             && query.kind != Some(FalsePositiveKind::Duplicate)
             && query.verdict != VerdictFilter::Disputed;

@@ -9,8 +9,8 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use super::columns::{optional_shape, optional_word, shape_columns};
 use super::connection::new_uid;
 use super::gestures::{self, Gesture, GestureAction, Written};
-use super::{Store, StoreError, annotators, standing};
-use crate::domain::{CandidateId, Shape, Verdict};
+use super::{Store, StoreError, annotators, classes, standing};
+use crate::domain::{CandidateId, ClassId, Shape, Verdict};
 use crate::geometry::BoundingBox;
 
 /// What an annotator holds on a candidate.
@@ -18,14 +18,31 @@ use crate::geometry::BoundingBox;
 pub(super) struct Decision {
     /// `None`: takes back what stood.
     pub verdict: Option<Verdict>,
+    /// Of a missed object and of a wrong class; `None` before it is written for the class that the detector took it for.
+    pub class: Option<ClassId>,
     pub reason: Option<String>,
-    /// Of a missed face: the annotator's own shape; `None` is the ellipse in the candidate's box.
+    /// Of a missed object: the annotator's own shape; `None` is what the candidate's box holds.
     pub shape: Option<Shape>,
 }
 
+/// A verdict to give.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ruling<'a> {
+    pub verdict: Verdict,
+    /// Of a missed object, `None`: the class that the detector took it for. Of a wrong class always one.
+    pub class: Option<ClassId>,
+    pub reason: Option<&'a str>,
+}
+
+impl Ruling<'_> {
+    /// A verdict without class or reason.
+    pub fn plain(verdict: Verdict) -> Self {
+        Self { verdict, class: None, reason: None }
+    }
+}
+
 impl Store {
-    /// Decides on candidates as one gesture. A missed face becomes ground truth, as the ellipse that its box holds. Order is the
-    /// order of the calls, whatever `time_ms` (milliseconds since the Unix epoch) says.
+    /// [`Store::decide`] of a verdict without a class of its own: a missed object has the one that the detector took it for.
     pub fn record_verdicts(
         &mut self,
         candidates: &[CandidateId],
@@ -34,32 +51,57 @@ impl Store {
         reason: Option<&str>,
         time_ms: i64,
     ) -> Result<Gesture, StoreError> {
-        let decision = Decision { verdict: Some(verdict), reason: reason.map(str::to_owned), shape: None };
-        self.decide(candidates, annotator, verdict, &decision, time_ms)
+        self.decide(candidates, annotator, &Ruling { verdict, class: None, reason }, time_ms)
     }
 
-    /// Decides that a candidate is a face which the annotation lacks, of the shape that the annotator drew.
-    pub fn record_missed_face(
+    /// Decides on candidates as one gesture. A missed object becomes ground truth, of the shape that its box holds: an ellipse where
+    /// objects of its class are annotated as ellipses. Order is the order of the calls, whatever `time_ms` (milliseconds since the Unix
+    /// epoch) says.
+    pub fn decide(
+        &mut self,
+        candidates: &[CandidateId],
+        annotator: &str,
+        ruling: &Ruling<'_>,
+        time_ms: i64,
+    ) -> Result<Gesture, StoreError> {
+        let &Ruling { verdict, class, reason } = ruling;
+        match (verdict, class) {
+            (Verdict::WrongClass, None) => {
+                return Err(StoreError::Invalid("a wrong class needs the class that it should be".to_owned()));
+            }
+            (verdict, Some(_)) if !verdict.has_class() => {
+                return Err(StoreError::Invalid(format!("the verdict `{}` has no class", verdict.as_str())));
+            }
+            _ => {}
+        }
+        let decision = Decision { verdict: Some(verdict), class, reason: reason.map(str::to_owned), shape: None };
+        self.append_decision(candidates, annotator, verdict, &decision, time_ms)
+    }
+
+    /// Decides that a candidate is an object which the annotation lacks, of the shape that the annotator drew; without `class` of the
+    /// class that the detector took it for.
+    pub fn record_missed_object(
         &mut self,
         candidate: CandidateId,
         annotator: &str,
-        shape: Shape,
+        (shape, class): (Shape, Option<ClassId>),
         reason: Option<&str>,
         time_ms: i64,
     ) -> Result<Gesture, StoreError> {
         let b = shape.bounding_box();
         if !b.is_finite() || b.area() <= 0.0 {
-            return Err(StoreError::Invalid("a face needs a shape with some area".to_owned()));
+            return Err(StoreError::Invalid("an object needs a shape with some area".to_owned()));
         }
         let sql = "SELECT i.width, i.height FROM candidates c JOIN images i ON i.id = c.image_id WHERE c.id = ?1";
         let read = |r: &Row<'_>| Ok(BoundingBox::new(0.0, 0.0, r.get(0)?, r.get(1)?));
         let image = self.read(|c| Ok(c.prepare_cached(sql)?.query_row([candidate.0], read).optional()?))?;
         if image.is_some_and(|image| b.iou(&image) <= 0.0) {
-            return Err(StoreError::Invalid("the face lies outside its photograph: move it back".to_owned()));
+            return Err(StoreError::Invalid("the object lies outside its image: move it back".to_owned()));
         }
         let verdict = Verdict::MissedObject;
-        let decision = Decision { verdict: Some(verdict), reason: reason.map(str::to_owned), shape: Some(shape) };
-        self.decide(&[candidate], annotator, verdict, &decision, time_ms)
+        let decision =
+            Decision { verdict: Some(verdict), class, reason: reason.map(str::to_owned), shape: Some(shape) };
+        self.append_decision(&[candidate], annotator, verdict, &decision, time_ms)
     }
 
     /// Takes back the annotator's last decision that still stands: what stood before it is appended again. `None` when there is
@@ -105,7 +147,7 @@ impl Store {
         })
     }
 
-    fn decide(
+    fn append_decision(
         &mut self,
         candidates: &[CandidateId],
         annotator: &str,
@@ -120,6 +162,9 @@ impl Store {
         let once = candidates.iter().copied().filter(|c| seen.insert(*c));
         let decisions: Vec<_> = once.map(|candidate| (candidate, decision)).collect();
         self.write(|tx| {
+            if let Some(class) = decision.class {
+                classes::live(tx, class)?;
+            }
             let id = annotators::find_or_insert(tx, annotator)?;
             let parent = gestures::stacks(tx, id)?.undo;
             let gesture = gestures::append(tx, id, GestureAction::Decide, (None, parent), time_ms)?;
@@ -149,6 +194,8 @@ pub(super) struct NewRow<'a> {
     pub candidate: CandidateId,
     pub annotator: i64,
     pub verdict: Option<Verdict>,
+    /// As in [`Decision`]; kept for verdicts that have one only.
+    pub class: Option<ClassId>,
     pub reason: Option<&'a str>,
     pub shape: Option<&'a Shape>,
     pub tick: i64,
@@ -158,8 +205,12 @@ pub(super) struct NewRow<'a> {
 /// Appends one row, which replaces what the annotator holds on the candidate; its place in the log.
 pub(super) fn insert_row(tx: &Transaction<'_>, row: &NewRow<'_>) -> Result<i64, StoreError> {
     let sql = "INSERT INTO verdicts
-               (uid, gesture_id, candidate_id, annotator_id, verdict, reason, shape, a, b, c, d, e, replaces, tick, time_ms)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+               (uid, gesture_id, candidate_id, annotator_id, verdict, reason, shape, a, b, c, d, e, replaces, tick, time_ms, class_id)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+    let class = match row.verdict {
+        Some(verdict) if verdict.has_class() => Some(row.class.map_or_else(|| class_of(tx, row.candidate), Ok)?),
+        _ => None,
+    };
     let shape = row.shape.map(shape_columns);
     let k = |index: usize| shape.map(|s| s.1[index]);
     tx.prepare_cached(sql)?.execute(params![
@@ -178,6 +229,7 @@ pub(super) fn insert_row(tx: &Transaction<'_>, row: &NewRow<'_>) -> Result<i64, 
         standing::seq(tx, row.candidate, row.annotator)?,
         row.tick,
         row.time_ms,
+        class.map(|class| class.0),
     ])?;
     Ok(tx.last_insert_rowid())
 }
@@ -201,6 +253,7 @@ fn append_all<D: Borrow<Decision>>(
             candidate,
             annotator: gesture.annotator,
             verdict: decision.verdict,
+            class: decision.class,
             reason: decision.reason.as_deref(),
             shape: decision.shape.as_ref(),
             tick: gesture.tick,
@@ -214,16 +267,19 @@ fn append_all<D: Borrow<Decision>>(
     Ok(given)
 }
 
+/// What [`decision`] reads of a row `v` of the log.
+const DECISION: &str = "verdict, reason, shape, a, b, c, d, e,
+    (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id)";
+
 /// The verdict of row `seq` of the log.
 pub(super) fn read(tx: &Transaction<'_>, seq: i64) -> Result<Decision, StoreError> {
-    let sql = "SELECT verdict, reason, shape, a, b, c, d, e FROM verdicts WHERE seq = ?1";
-    Ok(tx.prepare_cached(sql)?.query_row([seq], |r| decision(r, 0))?)
+    let sql = format!("SELECT {DECISION} FROM verdicts v WHERE seq = ?1");
+    Ok(tx.prepare_cached(&sql)?.query_row([seq], |r| decision(r, 0))?)
 }
 
 fn rows_of(tx: &Transaction<'_>, gesture: i64) -> Result<Vec<LogRow>, StoreError> {
-    let sql = "SELECT candidate_id, replaces, verdict, reason, shape, a, b, c, d, e FROM verdicts
-               WHERE gesture_id = ?1 ORDER BY seq";
-    let mut statement = tx.prepare_cached(sql)?;
+    let sql = format!("SELECT candidate_id, replaces, {DECISION} FROM verdicts v WHERE gesture_id = ?1 ORDER BY seq");
+    let mut statement = tx.prepare_cached(&sql)?;
     let rows = statement.query_map([gesture], |r| {
         Ok(LogRow { candidate: CandidateId(r.get(0)?), replaces: r.get(1)?, decision: decision(r, 2)? })
     })?;
@@ -244,11 +300,13 @@ fn stood_before(
     gesture: i64,
     candidate: CandidateId,
 ) -> Result<Decision, StoreError> {
-    let sql = "SELECT verdict, reason, shape, a, b, c, d, e FROM verdicts
-               WHERE candidate_id = ?1 AND annotator_id = ?2
-                 AND (tick, uid) < (SELECT o.tick, o.uid FROM verdicts o WHERE o.gesture_id = ?3 AND o.candidate_id = ?1)
-               ORDER BY tick DESC, uid DESC LIMIT 1";
-    let mut statement = tx.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT {DECISION} FROM verdicts v
+         WHERE candidate_id = ?1 AND annotator_id = ?2
+           AND (tick, uid) < (SELECT o.tick, o.uid FROM verdicts o WHERE o.gesture_id = ?3 AND o.candidate_id = ?1)
+         ORDER BY tick DESC, uid DESC LIMIT 1"
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
     let found = statement.query_row([candidate.0, annotator, gesture], |r| decision(r, 0)).optional()?;
     Ok(found.unwrap_or_default())
 }
@@ -277,12 +335,13 @@ fn not_overruled(
     Ok(left)
 }
 
-/// Eight columns from `first` on: verdict, reason, shape, a, b, c, d, e.
+/// Nine columns from `first` on: those of [`DECISION`].
 fn decision(row: &Row<'_>, first: usize) -> rusqlite::Result<Decision> {
     Ok(Decision {
         verdict: optional_word(row, first)?,
         reason: row.get(first + 1)?,
         shape: optional_shape(row, first + 2)?,
+        class: row.get::<_, Option<i64>>(first + 8)?.map(ClassId),
     })
 }
 
@@ -297,6 +356,13 @@ fn described(
     let verdict = given.iter().find_map(|row| row.decision.verdict).unwrap_or(Verdict::Skipped);
     let annotator = annotator.to_owned();
     Gesture { id: gesture.id, action, annotator, verdict, candidates, time_ms: gesture.time_ms }
+}
+
+/// What the detector took a candidate for.
+fn class_of(tx: &Transaction<'_>, candidate: CandidateId) -> Result<ClassId, StoreError> {
+    let mut statement = tx.prepare_cached("SELECT class_id FROM candidates WHERE id = ?1")?;
+    let found = statement.query_row([candidate.0], |r| r.get(0)).optional()?;
+    found.map(ClassId).ok_or_else(|| StoreError::missing("candidate", candidate))
 }
 
 /// An id that the project does not have is an error that names it.

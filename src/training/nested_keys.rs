@@ -11,7 +11,11 @@ pub const DOCUMENTED_SECTIONS: &[(&str, &str)] = &[
         "detector.flavour",
         "Whose weights the backbone has: torchvision or caffe. They differ in strides, colours and padding.",
     ),
-    ("detector.num_classes", "Classes with background: 2 for faces."),
+    ("detector.num_classes", "Classes with background: 2 for one class. Follows `classes` where those are named."),
+    (
+        "detector.classes",
+        "Names of the classes that are learnt, label 1 first; empty: all of the project, in its order, when the round begins.",
+    ),
     ("detector.shorter_side", "Pixels of an image's shorter side as the network sees it (the paper's: 600)."),
     ("detector.longer_side_cap", "The longer side never exceeds this; then the shorter one is smaller."),
     ("detector.frozen_stages", "Stages of the backbone that do not learn, from the first: 0 none, 2 the usual, 5 all."),

@@ -11,8 +11,8 @@ pub const ANNOTATOR: &str = "ground truth";
 /// How many verdicts are committed at once.
 const PAGE: usize = 500;
 
-/// Confirms every candidate of `round` that no verdict was given on: with complete ground truth, what overlaps no face by half is no face.
-/// Duplicates of a found face are skipped. Returns how many verdicts were given.
+/// Confirms every candidate of `round` that no verdict was given on: with complete ground truth, what overlaps no object of its class by half is none.
+/// Duplicates of a found object are skipped. Returns how many verdicts were given.
 pub fn auto_review(project: &Project, round: u32) -> Result<usize, WorkflowError> {
     let mut store = project.open_store()?;
     let record = store

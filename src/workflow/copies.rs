@@ -87,7 +87,7 @@ impl Copies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{AnnotationSource, Shape};
+    use crate::domain::{AnnotationSource, ClassId, Shape};
 
     fn image(id: i64, dataset: i64, hash: &str) -> ImageRecord {
         ImageRecord {
@@ -104,7 +104,7 @@ mod tests {
 
     fn annotation(x: f64) -> Annotation {
         let shape = Shape::Rectangle(BoundingBox::from_xywh(x, 0.0, 10.0, 10.0));
-        Annotation { shape, source: AnnotationSource::Imported, ignored: false }
+        Annotation { class: ClassId::ONLY, shape, source: AnnotationSource::Imported, ignored: false }
     }
 
     #[test]

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::WorkflowError;
 use super::outputs::{self, OutputPolicy};
 use crate::domain::{
-    Annotation, AnnotationSource, DatasetId, GroundTruthId, ImageId, ImageRecord, Output, Shape, csv_text, shown_paths,
+    Annotation, AnnotationSource, Class, DatasetId, GroundTruthId, ImageId, ImageRecord, Output, Shape, csv_text,
+    shown_paths,
 };
 use crate::geometry::Ellipse;
 use crate::store::Store;
@@ -136,6 +137,13 @@ fn fddb(images: &[Annotated]) -> (String, String) {
     (list, sources)
 }
 
+fn category(class: &Class) -> Value {
+    match class.name.as_str() {
+        "face" => json!({ "id": class.id.0, "name": "face", "supercategory": "person" }),
+        name => json!({ "id": class.id.0, "name": name }),
+    }
+}
+
 fn coco(store: &Store, images: &[Annotated]) -> Result<Value, WorkflowError> {
     let names: HashMap<DatasetId, String> = store.datasets()?.into_iter().map(|d| (d.id, d.name)).collect();
     let of_images = images.iter().map(|(image, _)| {
@@ -149,7 +157,7 @@ fn coco(store: &Store, images: &[Annotated]) -> Result<Value, WorkflowError> {
             let b = face.shape.bounding_box();
             let ellipse = face.shape.ellipse().map(|e| [e.ra, e.rb, e.theta, e.cx, e.cy]);
             json!({
-                "id": id.0, "image_id": image.id.0, "category_id": 1, "bbox": [b.x1, b.y1, b.width(), b.height()],
+                "id": id.0, "image_id": image.id.0, "category_id": face.class.0, "bbox": [b.x1, b.y1, b.width(), b.height()],
                 "area": ellipse.map_or(b.area(), |[ra, rb, ..]| std::f64::consts::PI * ra * rb),
                 "iscrowd": u8::from(face.ignored), "source": face.source, "ellipse": ellipse,
             })
@@ -160,6 +168,6 @@ fn coco(store: &Store, images: &[Annotated]) -> Result<Value, WorkflowError> {
                                   from a candidate by a reviewer, or edited. `ellipse`: ra, rb, theta, cx, cy, as FDDB has them." },
         "images": of_images.collect::<Vec<_>>(),
         "annotations": of_faces.collect::<Vec<_>>(),
-        "categories": [{ "id": 1, "name": "face", "supercategory": "person" }],
+        "categories": store.classes()?.iter().map(category).collect::<Vec<_>>(),
     }))
 }

@@ -1,5 +1,5 @@
 //! Detections on the held-out images -> both ROC curves, and files that FDDB's own program reads. Ground truth is the dataset's own
-//! annotation: faces that annotators promoted count in training, never in a published number. Must not know how detections came to be.
+//! annotation: objects that annotators promoted or corrected count in training, never in a published number.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -47,6 +47,7 @@ impl OutputShape {
 }
 
 impl HeldOut {
+    /// `truth` is the datasets' own ([`Store::own_ground_truth`](crate::store::Store::own_ground_truth)).
     pub fn new(images: Vec<ImageRecord>, truth: &HashMap<ImageId, Vec<Annotation>>) -> Self {
         let imported = images.iter().map(|image| {
             let annotations = truth.get(&image.id).map_or(&[][..], Vec::as_slice);

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::formats::{self, ReadOptions};
 use crate::dataset::{ImportSummary, ImportedDataset, ImportedObject};
-use crate::domain::{Annotation, AnnotationSource, Cancel, Progress};
-use crate::store::{ImportCounts, NewDataset, NewImage};
+use crate::domain::{Cancel, Progress};
+use crate::store::{ImportCounts, NewDataset, NewImage, NewObject};
 
 /// The formats that can be imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,12 +153,13 @@ fn new_dataset(imported: &ImportedDataset) -> NewDataset {
         width: image.width,
         height: image.height,
         fold: image.split.as_deref().and_then(|split| split.parse().ok()),
-        faces: image.objects.iter().map(annotation).collect(),
+        objects: image.objects.iter().map(new_object).collect(),
     });
     NewDataset {
         name: imported.name.clone(),
         kind: imported.kind.to_owned(),
         root: imported.root.clone(),
+        classes: imported.classes.clone(),
         images: images.collect(),
     }
 }
@@ -248,6 +249,6 @@ fn listed(f: &mut fmt::Formatter<'_>, what: &str, names: &[String]) -> fmt::Resu
     write!(f, "\n{what}: {}{more}", names[..names.len().min(SHOWN)].join(", "))
 }
 
-fn annotation(object: &ImportedObject) -> Annotation {
-    Annotation { shape: object.shape, source: AnnotationSource::Imported, ignored: object.ignored }
+fn new_object(object: &ImportedObject) -> NewObject {
+    NewObject { class: object.class, shape: object.shape, ignored: object.ignored }
 }

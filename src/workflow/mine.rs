@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::classes::LabelMap;
 use super::detect::{Found, on_files, refuse_mostly_unreadable};
 use super::group::{config as group_config, group};
 use super::patience::patiently;
@@ -27,7 +28,9 @@ pub struct MineReport {
     pub candidates: usize,
     pub background: usize,
     pub localisation: usize,
-    /// Further detections of a face: found, and no candidates.
+    pub classification: usize,
+    pub both: usize,
+    /// Further detections of an object: found, and no candidates.
     pub duplicate: usize,
     /// Training images that could not be read: their candidates of an earlier mining stay as they are.
     #[serde(serialize_with = "shown_paths")]
@@ -67,6 +70,10 @@ pub fn mine(
     refuse_mostly_unreadable(&unreadable, images.len())?;
     // Of images that could not be read nothing was learnt: what is known of them stays.
     let read = images.iter().zip(of_files).filter_map(|(image, found)| Some((image, found?)));
+    let labels = LabelMap::new(&mut store, &detector.config().class_names())?;
+    let in_project =
+        |(detection, feature): &(Detection, Option<RoiFeature>)| Some((labels.in_project(detection)?, *feature));
+    let read = read.map(|(image, found)| (image, found.iter().filter_map(in_project).collect()));
     let (read, seen): (Vec<&ImageRecord>, Vec<Vec<(Detection, Option<RoiFeature>)>>) = read.unzip();
     let looked: Vec<ImageId> = read.iter().map(|image| image.id).collect();
     let found: Vec<Vec<Detection>> =
@@ -79,6 +86,7 @@ pub fn mine(
         let mined = mine_image(detections, &annotations, &mining);
         candidates.extend(mined.into_iter().map(|m| NewCandidate {
             image: image.id,
+            class: m.class,
             bbox: m.bbox,
             score: m.score,
             max_iou: m.max_iou,
@@ -93,6 +101,8 @@ pub fn mine(
         candidates: candidates.len(),
         background: count(FalsePositiveKind::Background),
         localisation: count(FalsePositiveKind::Localisation),
+        classification: count(FalsePositiveKind::Classification),
+        both: count(FalsePositiveKind::Both),
         duplicate,
         unreadable,
     };
@@ -101,8 +111,8 @@ pub fn mine(
     patiently(cancel, &mut tell, || store.replace_detections(round.id, &rows))?;
     patiently(cancel, &mut tell, || store.replace_candidates(round.id, &looked, &candidates))?;
     let of_images = looked.iter().zip(&seen);
-    let features = of_images.flat_map(|(image, of_image)| of_image.iter().map(|(d, f)| (*image, d.bbox, *f)));
-    let features = features.filter_map(|(image, bbox, feature)| Some((image, bbox, feature?)));
+    let features = of_images.flat_map(|(image, of_image)| of_image.iter().map(|(d, f)| (*image, d, *f)));
+    let features = features.filter_map(|(image, d, feature)| Some((image, d.class, d.bbox, feature?)));
     patiently(cancel, &mut tell, || store.put_features(round.id, features.clone()))?;
     patiently(cancel, &mut tell, || store.set_round_state(round.id, RoundState::Mined))?;
     let alike = group_config(&store)?;

@@ -4,6 +4,8 @@
 pub mod auto_review;
 #[cfg(feature = "torch")]
 mod backbone;
+#[cfg(feature = "torch")]
+mod classes;
 mod copies;
 #[cfg(feature = "torch")]
 pub mod cross_validate;

@@ -188,7 +188,10 @@ mod tests {
             use crate::domain::{AnnotationSource, Shape};
             use crate::geometry::BoundingBox;
             let shape = Shape::Rectangle(BoundingBox::new(0.0, 0.0, 2.0, 2.0));
-            vec![crate::domain::Annotation { shape, source: AnnotationSource::Imported, ignored: false }]
+            {
+                let class = crate::domain::ClassId::ONLY;
+                vec![crate::domain::Annotation { class, shape, source: AnnotationSource::Imported, ignored: false }]
+            }
         };
         // The plain folder comes first; its copies are of folds 1, 2 and 3 of the annotated dataset.
         let images = [

@@ -39,7 +39,10 @@ pub struct RoundStatus {
     pub undecided: u64,
     pub confirmed: u64,
     pub rejected: u64,
+    pub missed_objects: u64,
+    /// The same number, under the key that scripts of the first version read.
     pub missed_faces: u64,
+    pub wrong_class: u64,
     pub skipped: u64,
     pub curves: Vec<CurveStatus>,
 }
@@ -85,7 +88,7 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
     let mut rounds = Vec::new();
     for round in store.rounds()? {
         let counts = store.verdict_counts(Some(round.id))?;
-        let decided = counts.confirmed + counts.rejected + counts.missed_face + counts.skipped;
+        let decided = counts.confirmed + counts.rejected + counts.missed_object + counts.wrong_class + counts.skipped;
         let curves = last_curves(project, &store, &round)?;
         rounds.push(RoundStatus {
             round: round.number,
@@ -94,7 +97,9 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
             undecided: counts.undecided,
             confirmed: counts.confirmed,
             rejected: counts.rejected,
-            missed_faces: counts.missed_face,
+            missed_objects: counts.missed_object,
+            missed_faces: counts.missed_object,
+            wrong_class: counts.wrong_class,
             skipped: counts.skipped,
             curves,
         });

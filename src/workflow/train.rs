@@ -188,7 +188,7 @@ fn plan(
     let truth = store.all_ground_truth()?;
     let mut split = Split::new(&images, &store.datasets()?, &truth, config)?;
     let test = std::mem::take(&mut split.test);
-    let tested_with = split.copies.tested_with(&test, &truth);
+    let tested_with = split.copies.tested_with(&test, &store.own_ground_truth()?);
     let held_out = HeldOut::new(test, &tested_with);
     let held_out_files = held_out.images.iter().map(|i| store.image_file(i.id)).collect::<Result<Vec<_>, _>>()?;
     let held_out_sources = sources(store, held_out_files.iter().map(PathBuf::as_path))?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use quarry::domain::{AnnotationSource, Verdict};
 use quarry::store::{Store, StoreError};
 
-use super::project::{bb, dataset, face, new_image, project};
+use super::project::{bb, dataset, face, new_image, new_object, project};
 
 #[test]
 fn an_import_is_read_back_as_it_was() {
@@ -31,7 +31,7 @@ fn importing_again_changes_nothing_but_what_changed() {
     assert_eq!(p.candidates().len(), 6);
 
     let mut new = dataset();
-    new.images[0].faces.push(face(bb(195., 195., 265., 285.)));
+    new.images[0].objects.push(new_object(&face(bb(195., 195., 265., 285.))));
     new.images[1].content_hash = "another".to_owned();
     new.images.push(new_image("c/five", Some(3), Vec::new()));
     let changed = p.store.add_dataset(&new).unwrap();

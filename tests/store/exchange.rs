@@ -1,6 +1,6 @@
 //! Copies of a project that are reviewed apart and brought together.
 
-use quarry::domain::{CandidateId, Output, Shape, Verdict};
+use quarry::domain::{Candidate, CandidateId, Output, Shape, Verdict};
 use quarry::geometry::Ellipse;
 use quarry::store::{CandidateQuery, NewCandidate, Sort, Store, VerdictFilter};
 use quarry::workflow::verdicts::{agreement, export, merge, precision};
@@ -33,7 +33,7 @@ fn two_copies_end_up_the_same_whichever_merges_first() {
     let drawn = Shape::Ellipse(Ellipse::new(45.0, 30.0, 1.5, 230.0, 240.0));
     p.store.record_verdicts(&ids[..3], "Ada", Verdict::Confirmed, Some("clock"), 10).unwrap();
     p.store.record_verdicts(&ids[3..4], "Ada", Verdict::Rejected, None, 50).unwrap();
-    p.store.record_missed_face(ids[4], "Ada", drawn, None, 51).unwrap();
+    p.store.record_missed_object(ids[4], "Ada", (drawn, None), None, 51).unwrap();
     copy.record_verdicts(&ids[1..4], "Grace", Verdict::Rejected, None, 20).unwrap();
     copy.record_verdicts(&ids[..1], "Ada", Verdict::Rejected, None, 30).unwrap();
     copy.record_verdicts(&ids[5..], "Grace", Verdict::Confirmed, None, 40).unwrap();
@@ -96,11 +96,14 @@ fn verdicts_on_candidates_that_are_mined_later_are_kept_until_then() {
     let mined: Vec<NewCandidate> = ids
         .iter()
         .map(|id| p.store.candidate(*id).unwrap())
-        .map(|c| NewCandidate { image: c.image, bbox: c.bbox, score: c.score, max_iou: c.max_iou, kind: c.kind })
+        .map(|c| {
+            let Candidate { image, class, bbox, score, max_iou, kind, .. } = c;
+            NewCandidate { image, class, bbox, score, max_iou, kind }
+        })
         .collect();
     later.replace_candidates(round, &every_image(&later), &mined[..4]).unwrap();
     let counts = later.verdict_counts(None).unwrap();
-    assert_eq!((counts.confirmed, counts.rejected, counts.missed_face, counts.undecided), (2, 1, 1, 0));
+    assert_eq!((counts.confirmed, counts.rejected, counts.missed_object, counts.undecided), (2, 1, 1, 0));
     assert_eq!(export(&later, Output::new(&on, true)).unwrap(), 7);
     later.replace_candidates(round, &every_image(&later), &mined).unwrap();
     assert_eq!(later.verdict_counts(None).unwrap().confirmed, 4);
@@ -159,7 +162,7 @@ fn a_broken_line_is_named_and_nothing_is_merged() {
     std::fs::write(&file, cut).unwrap();
     let message = merge(&mut other.store, &file).unwrap_err().to_string();
     assert!(message.contains("v.jsonl: line 3:") && message.contains("Nothing was merged"), "{message}");
-    std::fs::write(&file, text.replace("\"format\":1", "\"format\":2")).unwrap();
+    std::fs::write(&file, text.replace("\"format\":2", "\"format\":3")).unwrap();
     assert!(merge(&mut other.store, &file).unwrap_err().to_string().contains("update Quarry"));
     assert_eq!(other.store.verdict_counts(None).unwrap().undecided, 6);
 }

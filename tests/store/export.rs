@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use quarry::domain::{AnnotationSource, Shape};
+use quarry::domain::Shape;
 use quarry::evaluation::fddb_text::read_annotations;
 use quarry::geometry::Ellipse;
 use quarry::store::{NewDataset, Store};
@@ -16,15 +16,15 @@ fn annotated() -> Project {
     let mut p = project();
     let ellipse = Shape::Ellipse(Ellipse::new(31.5, 20.25, 1.234_567_890_123, 50.0, 60.5));
     let faces = vec![
-        quarry::domain::Annotation { shape: ellipse, source: AnnotationSource::Imported, ignored: false },
+        quarry::domain::Annotation { shape: ellipse, ..face(bb(0., 0., 1., 1.)) },
         quarry::domain::Annotation { ignored: true, ..face(bb(200., 0., 240., 40.)) },
     ];
     let images = vec![new_image("odd,name", None, faces)];
     let (name, kind, root) = ("More".to_owned(), "folder".to_owned(), "/photos/more".into());
-    p.store.add_dataset(&NewDataset { name, kind, root, images }).unwrap();
+    p.store.add_dataset(&NewDataset { name, kind, root, classes: vec!["face".to_owned()], images }).unwrap();
     let drawn = Shape::Ellipse(Ellipse::new(45.0, 30.0, 1.5, 230.0, 240.0));
     let id = p.candidates()[0];
-    p.store.record_missed_face(id, "Ada", drawn, None, 1).unwrap();
+    p.store.record_missed_object(id, "Ada", (drawn, None), None, 1).unwrap();
     p
 }
 

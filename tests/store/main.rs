@@ -3,6 +3,7 @@
 // What fails here is the test's own footing.
 #![allow(clippy::unwrap_used)]
 
+mod classes;
 mod datasets;
 mod durability;
 mod exchange;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use quarry::domain::{Annotation, AnnotationSource, CandidateId, FalsePositiveKind, ImageId, RoundId, Shape};
+use quarry::domain::{Annotation, AnnotationSource, CandidateId, ClassId, FalsePositiveKind, ImageId, RoundId, Shape};
 use quarry::geometry::BoundingBox;
-use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewImage, Store, VerdictFilter};
+use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewImage, NewObject, Store, VerdictFilter};
 use tempfile::TempDir;
 
 pub struct Project {
@@ -36,10 +36,15 @@ pub fn bb(x1: f64, y1: f64, x2: f64, y2: f64) -> BoundingBox {
 }
 
 pub fn face(b: BoundingBox) -> Annotation {
-    Annotation { shape: Shape::Rectangle(b), source: AnnotationSource::Imported, ignored: false }
+    Annotation { class: ClassId::ONLY, shape: Shape::Rectangle(b), source: AnnotationSource::Imported, ignored: false }
 }
 
-pub fn new_image(name: &str, fold: Option<u8>, faces: Vec<Annotation>) -> NewImage {
+pub fn new_object(of: &Annotation) -> NewObject {
+    NewObject { class: of.class.0 as u32 - 1, shape: of.shape, ignored: of.ignored }
+}
+
+/// Classes of annotations are those of the dataset in their order.
+pub fn new_image(name: &str, fold: Option<u8>, objects: Vec<Annotation>) -> NewImage {
     NewImage {
         name: name.to_owned(),
         path: PathBuf::from(format!("pics/{name}.jpg")),
@@ -47,7 +52,7 @@ pub fn new_image(name: &str, fold: Option<u8>, faces: Vec<Annotation>) -> NewIma
         width: 640,
         height: 480,
         fold,
-        faces,
+        objects: objects.iter().map(new_object).collect(),
     }
 }
 
@@ -58,6 +63,7 @@ pub fn dataset() -> NewDataset {
         name: "Small".to_owned(),
         kind: "fddb".to_owned(),
         root: PathBuf::from("/photos/small"),
+        classes: vec!["face".to_owned()],
         images: vec![
             new_image("a/one", Some(1), with_face()),
             new_image("a/two", Some(1), with_face()),
@@ -73,7 +79,7 @@ pub fn every_image(store: &Store) -> Vec<ImageId> {
 }
 
 pub fn candidate(image: ImageId, bbox: BoundingBox, score: f32) -> NewCandidate {
-    NewCandidate { image, bbox, score, max_iou: 0.0, kind: FalsePositiveKind::Background }
+    NewCandidate { image, class: ClassId::ONLY, bbox, score, max_iou: 0.0, kind: FalsePositiveKind::Background }
 }
 
 /// Round 1 with one candidate on each image but the third, which has three: two on one place and one beside.

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use proptest::prelude::*;
-use quarry::domain::{CandidateId, FalsePositiveKind, ImageId, Verdict};
+use quarry::domain::{CandidateId, ClassId, FalsePositiveKind, ImageId, Overlaps, Verdict};
 use quarry::geometry::BoundingBox;
 use quarry::store::{CandidateQuery, CandidateRow, Interval, Neighbour, NewCandidate, Sort, Store, VerdictFilter};
 
@@ -22,8 +22,9 @@ fn busy_project() -> Project {
     let ids = p.candidates();
     let groups: Vec<Vec<CandidateId>> = vec![ids[..7].to_vec(), ids[20..24].to_vec(), ids[30..31].to_vec()];
     p.store.set_groups(&groups).unwrap();
+    let plain = [Verdict::Confirmed, Verdict::Rejected, Verdict::MissedObject, Verdict::Skipped];
     for (k, id) in ids.iter().enumerate().filter(|(k, _)| k % 3 == 0) {
-        p.store.record_verdicts(&[*id], "Ada", Verdict::ALL[k / 3 % 4], None, k as i64).unwrap();
+        p.store.record_verdicts(&[*id], "Ada", plain[k / 3 % 4], None, k as i64).unwrap();
     }
     p.store.record_verdicts(&ids[..10], "Grace", Verdict::Confirmed, None, 1).unwrap();
     p
@@ -33,8 +34,15 @@ fn scattered(k: usize, images: &[ImageId]) -> NewCandidate {
     let (x, side) = (120.0 + (k % 11) as f64 * 40.0, 8.0 + (k % 5) as f64 * 6.0);
     let bbox = BoundingBox::from_xywh(x, 120.0 + k as f64, side, side);
     let max_iou = (k % 4) as f64 / 10.0;
-    let kind = FalsePositiveKind::from_max_iou(max_iou);
-    NewCandidate { image: images[k % images.len()], bbox, score: (k % 10) as f32 / 10.0, max_iou, kind }
+    let kind = FalsePositiveKind::of(Overlaps { own: max_iou, other: 0.0 });
+    NewCandidate {
+        image: images[k % images.len()],
+        class: ClassId::ONLY,
+        bbox,
+        score: (k % 10) as f32 / 10.0,
+        max_iou,
+        kind,
+    }
 }
 
 fn oracle(store: &Store, q: &CandidateQuery) -> Vec<CandidateId> {
@@ -135,7 +143,8 @@ fn queries() -> impl Strategy<Value = CandidateQuery> {
                 CandidateQuery {
                     round: round.map(|r| quarry::domain::RoundId(r as i64 % 2 + 1)),
                     fold: fold.map(|f| f as u8 % 3 + 1),
-                    kind: kind.map(|k| FalsePositiveKind::ALL[k % 3]),
+                    class: None,
+                    kind: kind.map(|k| FalsePositiveKind::ALL[k % 5]),
                     verdict: verdicts[verdict],
                     score: scaled(score, 0.1),
                     iou: scaled(iou, 0.05),

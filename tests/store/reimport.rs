@@ -127,7 +127,7 @@ fn plain_folders_that_share_some_files_are_two_datasets() {
         let root = dir.path().join(name);
         std::fs::create_dir_all(&root).unwrap();
         let images = images.iter().map(|image| new_image(image, None, Vec::new())).collect();
-        NewDataset { name: name.to_owned(), kind: "folder".to_owned(), root, images }
+        NewDataset { name: name.to_owned(), kind: "folder".to_owned(), root, classes: vec!["face".to_owned()], images }
     };
     store.add_dataset(&folder("one", &["a", "b", "c"])).unwrap();
     let counts = store.add_dataset(&folder("two", &["b", "c", "d"])).unwrap();
@@ -154,7 +154,9 @@ fn a_candidate_on_an_object_that_another_dataset_annotates_is_none() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::create(&dir.path().join("quarry.db")).unwrap();
     let images = vec![new_image("a/one", None, Vec::new()), new_image("x", None, Vec::new())];
-    let scenes = NewDataset { name: "scenes".to_owned(), kind: "folder".to_owned(), root: "/scenes".into(), images };
+    let (name, kind) = ("scenes".to_owned(), "folder".to_owned());
+    let classes = vec!["face".to_owned()];
+    let scenes = NewDataset { name, kind, root: "/scenes".into(), classes, images };
     store.add_dataset(&scenes).unwrap();
     let copy = store.images().unwrap()[0].id;
     let round = store.start_round("").unwrap().id;

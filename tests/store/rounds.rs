@@ -1,6 +1,6 @@
 //! Rounds with their detections, candidates, metrics and curves; what the next round trains with.
 
-use quarry::domain::{Detection, FalsePositiveKind, HardNegativeSource, ImageId, RoundState, Verdict};
+use quarry::domain::{ClassId, Detection, FalsePositiveKind, HardNegativeSource, ImageId, RoundState, Verdict};
 use quarry::geometry::Ellipse;
 use quarry::store::{CandidateQuery, VerdictFilter};
 
@@ -39,9 +39,10 @@ fn mining_a_round_leaves_when_it_was_trained() {
 fn detections_come_back_by_score_and_are_replaced_image_by_image() {
     let mut p = project();
     let images: Vec<ImageId> = p.store.images().unwrap().iter().map(|i| i.id).collect();
+    assert_eq!(p.store.add_class("hand", "user").unwrap(), ClassId(2));
     let ellipse = Ellipse::new(5.0, 4.0, 0.3, 10.0, 11.0);
-    let low = Detection { bbox: bb(1., 2., 3., 4.), ellipse: None, score: 0.2 };
-    let high = Detection { bbox: bb(5., 6., 15., 16.), ellipse: Some(ellipse), score: 0.9 };
+    let low = Detection { class: ClassId::ONLY, bbox: bb(1., 2., 3., 4.), ellipse: None, score: 0.2 };
+    let high = Detection { class: ClassId(2), bbox: bb(5., 6., 15., 16.), ellipse: Some(ellipse), score: 0.9 };
     p.store.replace_detections(p.round, &[(images[0], vec![low, high]), (images[1], vec![low])]).unwrap();
     assert_eq!(p.store.detections(p.round, images[0]).unwrap(), [high, low]);
     p.store.replace_detections(p.round, &[(images[0], vec![low])]).unwrap();

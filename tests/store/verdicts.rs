@@ -1,9 +1,9 @@
 //! Deciding, undoing and redoing; faces that are promoted; history.
 
 use proptest::prelude::*;
-use quarry::domain::{AnnotationSource, CandidateId, FalsePositiveKind, Shape, Verdict};
+use quarry::domain::{AnnotationSource, CandidateId, ClassId, FalsePositiveKind, Shape, Verdict};
 use quarry::geometry::Ellipse;
-use quarry::store::{CandidateQuery, GestureAction, HistoryQuery, Store, StoreError};
+use quarry::store::{CandidateQuery, GestureAction, HistoryQuery, Ruling, Store, StoreError};
 
 use super::project::{Project, bb, project};
 
@@ -102,7 +102,7 @@ fn a_missed_face_becomes_ground_truth_and_its_double_leaves_the_queue() {
     let left = p.store.count_candidates(&queue).unwrap();
 
     p.store.record_verdicts(&[face], ADA, Verdict::MissedObject, None, 1).unwrap();
-    assert_eq!(promoted(&p, face), [Shape::Ellipse(Ellipse::inscribed(&bb(200., 200., 260., 280.)))]);
+    assert_eq!(promoted(&p, face), [Shape::Rectangle(bb(200., 200., 260., 280.))], "as the annotated ones are");
     let matched = p.store.candidate(double).unwrap();
     assert!(matched.max_iou > 0.9 && matched.kind == FalsePositiveKind::Duplicate, "{matched:?}");
     assert_eq!(p.store.candidate(beside).unwrap().max_iou, 0.0);
@@ -126,9 +126,9 @@ fn the_annotators_own_shape_is_kept_through_undo_and_redo() {
     let id = p.candidates()[0];
     let drawn = Shape::Ellipse(Ellipse::new(50.0, 30.0, 1.2, 230.0, 240.0));
     let again = Shape::Rectangle(bb(190., 190., 270., 290.));
-    p.store.record_missed_face(id, ADA, drawn, None, 1).unwrap();
+    p.store.record_missed_object(id, ADA, (drawn, None), None, 1).unwrap();
     assert_eq!(promoted(&p, id), [drawn]);
-    p.store.record_missed_face(id, ADA, again, None, 2).unwrap();
+    p.store.record_missed_object(id, ADA, (again, None), None, 2).unwrap();
     assert_eq!(promoted(&p, id), [again]);
     p.store.undo(ADA, 3).unwrap();
     p.reopen();
@@ -138,10 +138,10 @@ fn the_annotators_own_shape_is_kept_through_undo_and_redo() {
     p.store.redo(ADA, 6).unwrap();
     assert_eq!(promoted(&p, id), [again]);
     let flat = Shape::Rectangle(bb(1., 1., 1., 9.));
-    assert!(matches!(p.store.record_missed_face(id, ADA, flat, None, 7), Err(StoreError::Invalid(_))));
+    assert!(matches!(p.store.record_missed_object(id, ADA, (flat, None), None, 7), Err(StoreError::Invalid(_))));
     let outside = Shape::Rectangle(bb(700., 1., 720., 9.));
-    let error = p.store.record_missed_face(id, ADA, outside, None, 8).unwrap_err();
-    assert!(error.to_string().contains("outside its photograph"), "{error}");
+    let error = p.store.record_missed_object(id, ADA, (outside, None), None, 8).unwrap_err();
+    assert!(error.to_string().contains("outside its image"), "{error}");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn history_is_searched_newest_first() {
     assert_eq!(count(HistoryQuery { verdict: Some(Verdict::Rejected), ..HistoryQuery::default() }), 1);
     assert_eq!(count(HistoryQuery { image_name: "B/TH".to_owned(), ..HistoryQuery::default() }), 3);
     // The words that the screen shows, and those of the exports.
-    for (text, found) in [("hard neg", 6), ("confirmed", 6), ("taken back", 1), ("rejected", 1), ("missed face", 0)] {
+    for (text, found) in [("hard neg", 6), ("confirmed", 6), ("taken back", 1), ("rejected", 1), ("missed object", 0)] {
         assert_eq!(count(HistoryQuery { text: text.to_owned(), ..HistoryQuery::default() }), found, "{text}");
     }
     let newest = p.store.history(&HistoryQuery::default(), 1).unwrap();
@@ -194,7 +194,11 @@ fn counts_follow_the_verdicts() {
     p.store.record_verdicts(&ids[..2], ADA, Verdict::Confirmed, None, 1).unwrap();
     p.store.record_verdicts(&ids[2..3], ADA, Verdict::MissedObject, None, 2).unwrap();
     let counts = p.store.verdict_counts(Some(p.round)).unwrap();
-    assert_eq!((counts.confirmed, counts.missed_face, counts.undecided), (2, 1, 2), "the face's double counts nowhere");
+    assert_eq!(
+        (counts.confirmed, counts.missed_object, counts.undecided),
+        (2, 1, 2),
+        "the face's double counts nowhere"
+    );
     assert_eq!(p.store.verdict_counts(None).unwrap(), counts);
 }
 
@@ -207,7 +211,7 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let decide = (proptest::collection::vec(0..6_usize, 1..4), 0..4_usize);
+    let decide = (proptest::collection::vec(0..6_usize, 1..4), 0..Verdict::ALL.len());
     let step = prop_oneof![
         4 => decide.prop_map(|(ids, v)| Step::Decide(ids, Verdict::ALL[v])),
         4 => Just(Step::Undo),
@@ -238,7 +242,8 @@ proptest! {
                     states.push(state);
                     at += 1;
                     let chosen: Vec<CandidateId> = which.iter().map(|k| ids[*k]).collect();
-                    p.store.record_verdicts(&chosen, ADA, verdict, None, time as i64).unwrap();
+                    let class = verdict.has_class().then_some(ClassId::ONLY);
+                    p.store.decide(&chosen, ADA, &Ruling { verdict, class, reason: None }, time as i64).unwrap();
                 }
                 Step::Undo => {
                     let undone = p.store.undo(ADA, time as i64).unwrap();
@@ -253,7 +258,7 @@ proptest! {
                 Step::Reopen => p.reopen(),
             }
             prop_assert_eq!(&verdicts(&p.store, &ids), &states[at]);
-            let faces = ids.iter().zip(&states[at]).filter(|(_, v)| **v == Some(Verdict::MissedObject)).count();
+            let faces = ids.iter().zip(&states[at]).filter(|(_, v)| v.is_some_and(Verdict::has_class)).count();
             let stored: usize = p.store.all_ground_truth().unwrap().values().map(Vec::len).sum();
             prop_assert_eq!(stored, 3 + faces);
         }

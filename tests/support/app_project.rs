@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
-use quarry::domain::{Annotation, AnnotationSource, Detection, FalsePositiveKind, ImageId, RoundState, Shape};
+use quarry::domain::{ClassId, Detection, FalsePositiveKind, ImageId, RoundState, Shape};
 use quarry::evaluation::{RocCurve, RocPoint};
 use quarry::geometry::{BoundingBox, Ellipse};
-use quarry::store::{NewCandidate, NewDataset, NewImage};
+use quarry::store::{NewCandidate, NewDataset, NewImage, NewObject};
 use quarry::training::RoundConfig;
 use quarry::workflow::Project;
 
@@ -20,7 +20,9 @@ pub fn make(dir: &Path, images: u32, rounds: u32) -> Project {
     let project = Project::create(&dir.join("project")).unwrap();
     let mut store = project.open_store().unwrap();
     let new = (0..images).map(|n| picture(&pictures, n)).collect();
-    let dataset = NewDataset { name: "drawn".to_owned(), kind: "folder".to_owned(), root: pictures, images: new };
+    let classes = vec!["face".to_owned()];
+    let (name, kind) = ("drawn".to_owned(), "folder".to_owned());
+    let dataset = NewDataset { name, kind, root: pictures, classes, images: new };
     store.add_dataset(&dataset).unwrap();
     let config = RoundConfig::preset("sample").unwrap();
     for number in 1..=rounds {
@@ -75,7 +77,7 @@ fn picture(dir: &Path, number: u32) -> NewImage {
         width: WIDTH,
         height: HEIGHT,
         fold: Some((number % 10 + 1) as u8),
-        faces: vec![Annotation { shape, source: AnnotationSource::Imported, ignored: false }],
+        objects: vec![NewObject { class: 0, shape, ignored: false }],
     }
 }
 
@@ -109,7 +111,7 @@ fn paint_clock(pixels: &mut RgbImage, b: &BoundingBox, kind: u32) {
 }
 
 fn detections(image: u32) -> Vec<Detection> {
-    let detection = |bbox, score| Detection { bbox, ellipse: None, score };
+    let detection = |bbox, score| Detection { class: ClassId::ONLY, bbox, ellipse: None, score };
     let mut found = vec![detection(face(image).bounding_box(), 0.97)];
     found.extend((0..3).map(|d| detection(decoy_box(image, d), 0.2 + ((image * 29 + d * 17) % 75) as f32 / 100.0)));
     found
@@ -120,6 +122,7 @@ fn candidates(detections: &[(ImageId, Vec<Detection>)]) -> Vec<NewCandidate> {
     decoys
         .map(|(image, d)| NewCandidate {
             image,
+            class: d.class,
             bbox: d.bbox,
             score: d.score,
             max_iou: 0.0,

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
-use quarry::domain::{Annotation, AnnotationSource, Shape};
+use quarry::domain::Shape;
 use quarry::geometry::Ellipse;
-use quarry::store::{NewDataset, NewImage};
+use quarry::store::{NewDataset, NewImage, NewObject};
 use quarry::workflow::Project;
 
 /// `round.toml` of a small detector; `more` are further lines for the top of it.
@@ -29,7 +29,9 @@ pub fn make(dir: &Path, name: &str, images: u32, folds: u32) -> Project {
     let scenes = (100..102).map(|n| picture("scenes", n, false, None)).collect();
     for (name, folder, images) in [("drawn", "pictures", faces), ("scenes", "scenes", scenes)] {
         let (name, kind) = (name.to_owned(), "folder".to_owned());
-        store.add_dataset(&NewDataset { name, kind, root: dir.join(folder), images }).unwrap();
+        store
+            .add_dataset(&NewDataset { name, kind, root: dir.join(folder), classes: vec!["face".to_owned()], images })
+            .unwrap();
     }
     project
 }
@@ -53,7 +55,7 @@ fn picture(dir: &Path, number: u32, with_face: bool, fold: Option<u8>) -> NewIma
     pixels.save(&path).unwrap();
     let content_hash = format!("{number:064x}");
     let shape = Shape::Ellipse(face);
-    let annotation = Annotation { shape, source: AnnotationSource::Imported, ignored: false };
-    let faces = if with_face { vec![annotation] } else { vec![] };
-    NewImage { path: format!("{name}.png").into(), content_hash, name, width: 64, height: 48, fold, faces }
+    let annotation = NewObject { class: 0, shape, ignored: false };
+    let objects = if with_face { vec![annotation] } else { vec![] };
+    NewImage { path: format!("{name}.png").into(), content_hash, name, width: 64, height: 48, fold, objects }
 }

@@ -99,7 +99,8 @@ impl<'a> Fold<'a> {
         let store = Project::open(&self.dir)?.open_store()?;
         let Some(record) = store.round_by_number(round)? else { return Ok(false) };
         let counts = store.verdict_counts(Some(record.id))?;
-        Ok(record.state == RoundState::Mined && 0 < counts.confirmed + counts.rejected + counts.missed_face)
+        Ok(record.state == RoundState::Mined
+            && counts.confirmed + counts.rejected + counts.missed_object + counts.wrong_class > 0)
     }
 
     /// Trains, tests and mines what is not done yet.

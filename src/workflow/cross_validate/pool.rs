@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::fold::{Fold, FoldRecord};
-use crate::domain::{Annotation, AnnotationSource, DatasetId, ImageId, ImageRecord};
-use crate::evaluation::fddb_text::{Shape, UnreadableScores, read_detections};
+use crate::domain::{self, Annotation, AnnotationSource, Class, DatasetId, ImageId, ImageRecord};
+use crate::evaluation::fddb_text::{self, UnreadableScores, read_detections};
 use crate::evaluation::{FoldSpread, ScoredRegion, curves_csv};
-use crate::store::{Dataset, NewDataset, NewImage};
+use crate::store::{Dataset, NewDataset, NewImage, NewObject};
 use crate::workflow::evaluate::RateRow;
 use crate::workflow::held_out::{HeldOut, OutputShape};
 use crate::workflow::run_curves::{CURVES_FILE, PooledCurves};
@@ -17,10 +17,12 @@ use crate::workflow::split::folds_of;
 use crate::workflow::status::rates;
 use crate::workflow::{Project, WorkflowError, write_all_or_none};
 
-/// The project's images with the annotations that came with them; verdicts and promoted faces are left behind.
+/// The project's images with the annotations that came with them; verdicts and promoted objects are left behind.
 #[derive(Debug)]
 pub(super) struct Facts {
     datasets: Vec<Dataset>,
+    /// In their order.
+    classes: Vec<Class>,
     /// By dataset, then in the order of import: FDDB's list order.
     pub images: Vec<ImageRecord>,
     truth: HashMap<ImageId, Vec<Annotation>>,
@@ -31,11 +33,7 @@ impl Facts {
         let store = project.open_store()?;
         let mut images = store.images()?;
         images.sort_by_key(|image| (image.dataset.0, image.id.0));
-        let mut truth = store.all_ground_truth()?;
-        for annotations in truth.values_mut() {
-            annotations.retain(|a| a.source == AnnotationSource::Imported);
-        }
-        Ok(Self { datasets: store.datasets()?, images, truth })
+        Ok(Self { datasets: store.datasets()?, classes: store.classes()?, images, truth: store.own_ground_truth()? })
     }
 
     pub fn folds(&self) -> Vec<u8> {
@@ -47,10 +45,28 @@ impl Facts {
         let mut hasher = blake3::Hasher::new();
         for image in &self.images {
             let ImageRecord { name, content_hash, width, height, fold, .. } = image;
-            let faces = self.truth.get(&image.id).map_or(&[][..], Vec::as_slice);
+            let faces: Vec<_> = self.truth.get(&image.id).into_iter().flatten().map(|a| self.described(a)).collect();
             hasher.update(format!("{name}\0{content_hash}\0{width}x{height}\0{fold:?}\0{faces:?}\n").as_bytes());
         }
         hasher.finalize().to_hex().to_string()
+    }
+
+    /// As the fingerprints of the first version have it; only other classes than its faces are named.
+    fn described(&self, of: &domain::Annotation) -> impl std::fmt::Debug + use<> {
+        #[derive(Debug)]
+        #[expect(dead_code, reason = "read by its Debug")]
+        struct Annotation {
+            shape: domain::Shape,
+            source: AnnotationSource,
+            ignored: bool,
+        }
+        let &domain::Annotation { class, shape, source, ignored } = of;
+        let name = self.classes.iter().find(|c| c.id == class).map(|c| c.name.clone()).filter(|name| name != "face");
+        let annotation = Annotation { shape, source, ignored };
+        std::fmt::from_fn(move |f| match &name {
+            None => write!(f, "{annotation:?}"),
+            Some(name) => write!(f, "{annotation:?} of {name:?}"),
+        })
     }
 
     /// The same datasets for another project.
@@ -60,6 +76,7 @@ impl Facts {
             name: dataset.name.clone(),
             kind: dataset.kind.clone(),
             root: dataset.root.clone(),
+            classes: self.classes.iter().map(|class| class.name.clone()).collect(),
             images: images_of(dataset.id).map(|image| self.new_image(image)).collect(),
         };
         self.datasets.iter().map(of_dataset).collect()
@@ -73,8 +90,13 @@ impl Facts {
             width: image.width,
             height: image.height,
             fold: image.fold,
-            faces: self.truth.get(&image.id).cloned().unwrap_or_default(),
+            objects: self.truth.get(&image.id).into_iter().flatten().map(|a| self.new_object(a)).collect(),
         }
+    }
+
+    fn new_object(&self, annotation: &Annotation) -> NewObject {
+        let class = self.classes.iter().position(|class| class.id == annotation.class).unwrap_or(0) as u32;
+        NewObject { class, shape: annotation.shape, ignored: annotation.ignored }
     }
 
     fn images_of_fold(&self, fold: u8) -> Vec<ImageRecord> {
@@ -172,8 +194,8 @@ fn pool(
 fn read(file: &Path, shape: OutputShape, images: &[ImageRecord]) -> Result<Vec<Vec<ScoredRegion>>, WorkflowError> {
     let bad = |reason: String| WorkflowError::BadFile { path: file.to_path_buf(), reason };
     let columns = match shape {
-        OutputShape::Rectangle => Shape::Rectangle,
-        OutputShape::Ellipse => Shape::Ellipse,
+        OutputShape::Rectangle => fddb_text::Shape::Rectangle,
+        OutputShape::Ellipse => fddb_text::Shape::Ellipse,
     };
     let blocks = read_detections(&[file], columns, UnreadableScores::Refuse).map_err(|e| bad(e.to_string()))?;
     let is_same = blocks.len() == images.len() && blocks.iter().zip(images).all(|(b, i)| b.name == i.name);
@@ -181,4 +203,21 @@ fn read(file: &Path, shape: OutputShape, images: &[ImageRecord]) -> Result<Vec<V
         return Err(bad("it does not hold the images of this fold in their order; test the fold again".to_owned()));
     }
     Ok(blocks.into_iter().map(|block| block.regions).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fingerprint_of_a_project_of_the_first_version_is_what_it_was() {
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/old_project");
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::copy(fixture.join("quarry.db"), dir.path().join("quarry.db")).unwrap();
+        std::fs::copy(fixture.join("project.toml"), dir.path().join("project.toml")).unwrap();
+        let facts = Facts::of(&Project::open(dir.path()).unwrap()).unwrap();
+        let plan = std::fs::read_to_string(fixture.join("runs/cross-validation/plan.json")).unwrap();
+        let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+        assert_eq!(plan["data"], facts.fingerprint());
+    }
 }

@@ -15,7 +15,7 @@ use super::outputs::{self, OutputPolicy};
 use super::weights::checkpoint_file;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
-use crate::detector::{DetectionConfig, Detector, DetectorError, FACE_LABEL, LabelledDetection, choose_device};
+use crate::detector::{DetectionConfig, Detector, DetectorError, LabelledDetection, choose_device};
 use crate::domain::{Cancel, Detection, Output, Progress, Sources, shown_path, shown_paths};
 
 /// How detections are written.
@@ -111,12 +111,15 @@ pub fn detect(
     let left_out = count(&found) - detections;
     if 0 < left_out {
         observer(WorkEvent::Log(format!(
-            "{left_out} detections of other classes than {FACE_LABEL} were left out: FDDB's format has no classes (`--format coco` has)"
+            "{left_out} detections of other classes than {FIRST_LABEL} were left out: FDDB's format has no classes (`--format coco` has)"
         )));
     }
     outputs::write(&request.out, text.as_bytes())?;
     Ok(DetectReport { images: names.len(), detections, out: request.out.path.clone(), checkpoint, unreadable })
 }
+
+/// The only class of FDDB's format.
+const FIRST_LABEL: i64 = 1;
 
 /// What the run reads: the list or the folder of images, what the list's names are relative to where that is named, the checkpoint, and
 /// the datasets of the project that it lies in.
@@ -135,7 +138,7 @@ fn images_root(request: &DetectRequest) -> Option<PathBuf> {
 }
 
 fn faces_among(found: &[LabelledDetection]) -> Vec<Detection> {
-    found.iter().filter(|d| d.label == FACE_LABEL).map(|d| d.detection).collect()
+    found.iter().filter(|d| d.label == FIRST_LABEL).map(|d| d.detection).collect()
 }
 
 fn count<T>(found: &[Vec<T>]) -> usize {

@@ -66,10 +66,16 @@ pub(super) fn coco_text(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::ClassId;
     use crate::geometry::{BoundingBox, Ellipse};
 
     fn plain() -> Detection {
-        Detection { bbox: BoundingBox::from_xywh(1.5, 2.0, 30.0, 40.0), ellipse: None, score: 0.5 }
+        Detection {
+            class: ClassId::ONLY,
+            bbox: BoundingBox::from_xywh(1.5, 2.0, 30.0, 40.0),
+            ellipse: None,
+            score: 0.5,
+        }
     }
 
     fn round() -> Detection {

@@ -286,12 +286,12 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// The images on which a face may come or go with a gesture over `candidates`: one of those there was, or is now, a missed face of
-    /// anyone. `changed` is what the gesture left behind.
+    /// The images on which an object may come, go or change its class with a gesture over `candidates`: one of those was, or is now, an
+    /// object to anyone. `changed` is what the gesture left behind.
     pub fn images_of_faces(&self, candidates: &[CandidateId], changed: &[CandidateRow]) -> HashSet<ImageId> {
         let candidates: HashSet<CandidateId> = candidates.iter().copied().collect();
         let known = self.rows.iter().chain(changed);
-        let touched = known.filter(|row| candidates.contains(&row.candidate.id) && is_missed_face(row));
+        let touched = known.filter(|row| candidates.contains(&row.candidate.id) && is_object(row));
         touched.map(|row| row.candidate.image).collect()
     }
 
@@ -339,10 +339,9 @@ impl<Key> ReviewModel<Key> {
     }
 }
 
-/// Whether anyone holds that this is a missed face.
-fn is_missed_face(row: &CandidateRow) -> bool {
-    let face = Verdict::MissedObject;
-    row.candidate.verdict == Some(face) || row.held.iter().any(|held| held.verdict == face)
+/// Whether anyone holds that this is an object, missed or of a wrong class.
+fn is_object(row: &CandidateRow) -> bool {
+    row.candidate.verdict.is_some_and(Verdict::has_class) || row.held.iter().any(|held| held.verdict.has_class())
 }
 
 fn tally(counts: &mut VerdictCounts, verdict: Option<Verdict>) -> &mut u64 {
@@ -350,7 +349,8 @@ fn tally(counts: &mut VerdictCounts, verdict: Option<Verdict>) -> &mut u64 {
         None => &mut counts.undecided,
         Some(Verdict::Confirmed) => &mut counts.confirmed,
         Some(Verdict::Rejected) => &mut counts.rejected,
-        Some(Verdict::MissedObject) => &mut counts.missed_face,
+        Some(Verdict::MissedObject) => &mut counts.missed_object,
+        Some(Verdict::WrongClass) => &mut counts.wrong_class,
         Some(Verdict::Skipped) => &mut counts.skipped,
     }
 }

@@ -17,7 +17,7 @@ pub enum ShownVerdicts {
 }
 
 impl ShownVerdicts {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Undecided,
         Self::All,
         Self::Decided,
@@ -25,6 +25,7 @@ impl ShownVerdicts {
         Self::Only(Verdict::Confirmed),
         Self::Only(Verdict::Rejected),
         Self::Only(Verdict::MissedObject),
+        Self::Only(Verdict::WrongClass),
         Self::Only(Verdict::Skipped),
     ];
 
@@ -88,7 +89,8 @@ pub fn verdict_text(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Confirmed => "Hard negative",
         Verdict::Rejected => "Rejected",
-        Verdict::MissedObject => "Missed face",
+        Verdict::MissedObject => "Missed object",
+        Verdict::WrongClass => "Wrong class",
         Verdict::Skipped => "Skipped",
     }
 }
@@ -97,6 +99,8 @@ pub fn kind_text(kind: FalsePositiveKind) -> &'static str {
     match kind {
         FalsePositiveKind::Background => "Background",
         FalsePositiveKind::Localisation => "Badly placed",
+        FalsePositiveKind::Classification => "Wrong class",
+        FalsePositiveKind::Both => "Badly placed, wrong class",
         FalsePositiveKind::Duplicate => "Duplicate",
     }
 }

@@ -228,6 +228,7 @@ mod tests {
                     candidate: crate::domain::CandidateId(seq),
                     annotator: "Ada".to_owned(),
                     verdict: None,
+                    class: None,
                     time_ms: 0,
                 },
                 reason: None,

@@ -169,7 +169,7 @@ impl<Key> ReviewModel<Key> {
     /// Candidates with and without a verdict.
     pub fn counts_total(&self) -> u64 {
         let c = &self.counts;
-        c.undecided + c.confirmed + c.rejected + c.missed_face + c.skipped
+        c.undecided + c.confirmed + c.rejected + c.missed_object + c.wrong_class + c.skipped
     }
 
     pub fn rows(&self) -> &[CandidateRow] {

@@ -2,7 +2,7 @@
 
 use super::super::deciding::{Decision, GroupOffer, Saved};
 use super::*;
-use crate::domain::{Candidate, FalsePositiveKind, GroupId, ImageId, RoundId, Shape, Verdict};
+use crate::domain::{Candidate, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Shape, Verdict};
 use crate::geometry::BoundingBox;
 
 fn row(id: i64) -> CandidateRow {
@@ -10,6 +10,7 @@ fn row(id: i64) -> CandidateRow {
         id: CandidateId(id),
         round: RoundId(1),
         image: ImageId(1),
+        class: ClassId::ONLY,
         bbox: BoundingBox::new(0.0, 0.0, 10.0, 20.0),
         score: 0.5,
         max_iou: 0.0,
@@ -419,8 +420,12 @@ fn duplicates_of_a_promoted_face_are_passed_over_unless_they_are_asked_for() {
 #[test]
 fn a_face_that_was_called_one_before_makes_its_image_be_read_again() {
     let mut model = model(2);
-    model.rows[0].held =
-        vec![crate::store::Held { annotator: "Ada".to_owned(), verdict: Verdict::MissedObject, reason: None }];
+    model.rows[0].held = vec![crate::store::Held {
+        annotator: "Ada".to_owned(),
+        verdict: Verdict::MissedObject,
+        class: None,
+        reason: None,
+    }];
     model.rows[0].candidate.image = ImageId(5);
     model.decide(Verdict::Rejected, None);
     assert_eq!(model.images_of_faces(&[CandidateId(1)], &[]).into_iter().collect::<Vec<_>>(), [ImageId(5)]);
@@ -492,6 +497,7 @@ fn what_waits_for_one_annotator_is_next_whatever_others_decided() {
     let held = |annotator: &str| crate::store::Held {
         annotator: annotator.to_owned(),
         verdict: Verdict::Rejected,
+        class: None,
         reason: None,
     };
     for (index, annotator) in [(1, "Ada"), (2, "Grace")] {

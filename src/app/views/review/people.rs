@@ -54,13 +54,13 @@ fn annotators(ui: &mut Ui, people: &People) {
 }
 
 fn cells(annotator: &AnnotatorProgress) -> [String; 8] {
-    let VerdictCounts { undecided, confirmed, rejected, missed_face, skipped } = annotator.counts;
+    let VerdictCounts { undecided, confirmed, rejected, missed_object, wrong_class, skipped } = annotator.counts;
     let none = || "–".to_owned();
     [
         annotator.name.clone(),
         confirmed.to_string(),
         rejected.to_string(),
-        missed_face.to_string(),
+        (missed_object + wrong_class).to_string(),
         skipped.to_string(),
         undecided.to_string(),
         annotator.per_minute.map_or_else(none, |rate| format!("{rate:.0}")),

@@ -103,7 +103,7 @@ fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail, drawn: Drawn, is_blind: boo
         entries.push(("ground truth", theme::ground_truth(AnnotationSource::Imported)));
     }
     if has(AnnotationSource::Promoted) && !is_blind {
-        entries.push(("promoted face", theme::ground_truth(AnnotationSource::Promoted)));
+        entries.push(("promoted object", theme::ground_truth(AnnotationSource::Promoted)));
     }
     if drawn.detections && 1 < detail.detections.len() {
         entries.push(("other detections", theme::DETECTION));
@@ -164,7 +164,8 @@ fn handles(ui: &Ui, rect: Rect, fit: &ScreenFit, ellipse: &Ellipse) -> Option<El
 mod tests {
     use super::*;
     use crate::domain::{
-        Annotation, Candidate, CandidateId, DatasetId, Detection, FalsePositiveKind, ImageId, ImageRecord, RoundId,
+        Annotation, Candidate, CandidateId, ClassId, DatasetId, Detection, FalsePositiveKind, ImageId, ImageRecord,
+        RoundId,
     };
 
     fn row() -> CandidateRow {
@@ -172,6 +173,7 @@ mod tests {
             id: CandidateId(1),
             round: RoundId(1),
             image: ImageId(1),
+            class: ClassId::ONLY,
             bbox: BoundingBox::new(10.0, 10.0, 30.0, 30.0),
             score: 0.5,
             max_iou: 0.0,
@@ -194,9 +196,9 @@ mod tests {
     fn detail() -> ImageDetail {
         let face = |source| {
             let shape = Shape::Ellipse(Ellipse::new(9.0, 6.0, 0.0, 50.0, 50.0));
-            Annotation { shape, source, ignored: false }
+            Annotation { class: ClassId::ONLY, shape, source, ignored: false }
         };
-        let detection = |bbox| Detection { bbox, ellipse: None, score: 0.5 };
+        let detection = |bbox| Detection { class: ClassId::ONLY, bbox, ellipse: None, score: 0.5 };
         ImageDetail {
             record: ImageRecord {
                 id: ImageId(1),

@@ -13,10 +13,10 @@ pub(super) fn show(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Co
     ui.add_space(theme::GAP);
     let overview = project.overview;
     let counts = project.counts;
-    let decided = counts.confirmed + counts.rejected + counts.missed_face + counts.skipped;
+    let decided = counts.confirmed + counts.rejected + counts.missed_object + counts.wrong_class + counts.skipped;
     let tiles = [
         ("Photographs", overview.images.to_string(), folds_text(overview)),
-        ("Faces", overview.faces.to_string(), format!("{} promoted", counts.missed_face)),
+        ("Faces", overview.faces.to_string(), format!("{} promoted", counts.missed_object)),
         ("Rounds", overview.rounds.len().to_string(), last_round_text(overview)),
         ("To review", counts.undecided.to_string(), format!("{decided} decided")),
         ("Hard negatives", counts.confirmed.to_string(), format!("{} rejected", counts.rejected)),

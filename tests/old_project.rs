@@ -1,0 +1,161 @@
+//! A project of the first version (tests/fixtures/old_project) opens with everything that was in it.
+
+// What fails here is the test's own footing.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+
+use quarry::domain::{
+    AnnotationSource, CandidateId, FalsePositiveKind, HardNegativeSource, Output, RoundState, Shape, Verdict,
+};
+use quarry::geometry::BoundingBox;
+use quarry::store::{CandidateQuery, HistoryQuery, Store, VerdictCounts, VerdictFilter, VerdictLine};
+use quarry::training::RoundConfig;
+use quarry::workflow::verdicts;
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/old_project")
+}
+
+fn copied(dir: &Path) -> PathBuf {
+    let path = dir.join("quarry.db");
+    std::fs::copy(fixture().join("quarry.db"), &path).unwrap();
+    path
+}
+
+fn all() -> CandidateQuery {
+    CandidateQuery { verdict: VerdictFilter::Any, collapse: false, ..CandidateQuery::default() }
+}
+
+/// Everything that the old program's own output said of it, and its tables.
+fn check_contents(store: &Store) {
+    let classes: Vec<(i64, String)> = store.classes().unwrap().into_iter().map(|c| (c.id.0, c.name)).collect();
+    assert_eq!(classes, [(1, "face".to_owned())]);
+    assert_eq!(store.images().unwrap().len(), 16);
+    assert_eq!(store.datasets().unwrap().len(), 2);
+    let rounds = store.rounds().unwrap();
+    let states: Vec<(u32, RoundState)> = rounds.iter().map(|r| (r.number, r.state)).collect();
+    assert_eq!(states, [(1, RoundState::Mined), (2, RoundState::Trained), (3, RoundState::Stopped)]);
+    let counts =
+        VerdictCounts { undecided: 90, confirmed: 15, rejected: 8, missed_object: 3, wrong_class: 0, skipped: 4 };
+    assert_eq!(store.verdict_counts(None).unwrap(), counts);
+    let of_kind = |kind| store.count_candidates(&CandidateQuery { kind: Some(kind), ..all() }).unwrap();
+    assert_eq!(FalsePositiveKind::ALL.map(of_kind), [69, 51, 0, 0, 0]);
+    assert_eq!(store.count_detections(rounds[0].id).unwrap(), 120);
+    assert_eq!(store.candidate_features().unwrap().len(), 120);
+    assert!(store.candidates_without_look().unwrap().is_empty());
+    assert_eq!(rounds.iter().map(|r| store.curves(r.id).unwrap().len()).sum::<usize>(), 24);
+    assert_eq!(rounds.iter().map(|r| store.metrics(r.id).unwrap().len()).sum::<usize>(), 568);
+    assert_eq!(store.setting("group_distance").unwrap().as_deref(), Some("6"));
+
+    let truth = store.all_ground_truth().unwrap();
+    let objects = || truth.values().flatten();
+    assert_eq!((objects().count(), store.count_ground_truth().unwrap()), (17, 17));
+    let promoted = objects().filter(|o| o.source == AnnotationSource::Promoted);
+    let drawn: Vec<Shape> = promoted.map(|o| o.shape).collect();
+    assert_eq!(drawn.len(), 3);
+    let rectangle = Shape::Rectangle(BoundingBox::new(38.0, 14.0, 54.0, 34.0));
+    assert!(drawn.contains(&rectangle), "{drawn:?}");
+    assert_eq!(store.own_ground_truth().unwrap().values().map(Vec::len).sum::<usize>(), 14);
+
+    assert_eq!(store.annotators().unwrap(), ["Ada", "Ben"]);
+    assert_eq!(store.history(&HistoryQuery::default(), 1000).unwrap().len(), 41);
+    let missed = HistoryQuery { verdict: Some(Verdict::MissedObject), ..HistoryQuery::default() };
+    assert_eq!(store.history(&missed, 1000).unwrap().len(), 4);
+    let hard = store.hard_negatives(HardNegativeSource::Confirmed, 2).unwrap();
+    assert_eq!(hard.values().flatten().count(), 15);
+}
+
+#[test]
+fn everything_is_there_after_the_migration() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = copied(dir.path());
+    let mut store = Store::open(&path).unwrap();
+    check_contents(&store);
+    store.check_integrity().unwrap();
+    assert_eq!(store.backups().len(), 1, "a copy from before");
+
+    let file = dir.path().join("log.jsonl");
+    assert_eq!(
+        verdicts::export(&store, Output::new(&file, true)).unwrap(),
+        42,
+        "with the one that waits for its candidate"
+    );
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<VerdictLine> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().all(|line| line.format == 2), "{text}");
+    let named = lines.iter().filter(|line| line.class.as_ref().is_some_and(|class| class.name == "face"));
+    assert_eq!(named.count(), 4);
+    assert!(!text.contains("missed_face"));
+
+    // Undo reaches back over the migration, to the very first decision.
+    let mut undone = 0;
+    while store.undo("Ada", 2_000_000_000_000 + undone).unwrap().is_some() {
+        undone += 1;
+    }
+    assert_eq!(undone, 20);
+    let counts = store.verdict_counts_of(None, Some("Ada")).unwrap();
+    assert_eq!((counts.confirmed, counts.rejected, counts.missed_object), (0, 0, 0));
+    assert_eq!(store.count_ground_truth().unwrap(), 15, "Ben's missed object stays");
+    while store.redo("Ada", 2_000_000_001_000).unwrap().is_some() {}
+    // What the old program undid last can be redone too, and on two candidates Ada's word is newer than Ben's now.
+    check_counts(&store, (89, 17, 7));
+}
+
+fn check_counts(store: &Store, (undecided, confirmed, rejected): (u64, u64, u64)) {
+    let counts = VerdictCounts { undecided, confirmed, rejected, missed_object: 3, wrong_class: 0, skipped: 4 };
+    assert_eq!(store.verdict_counts(None).unwrap(), counts);
+    assert_eq!(store.count_ground_truth().unwrap(), 17);
+}
+
+#[test]
+fn it_can_be_read_without_being_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = copied(dir.path());
+    let before = std::fs::read(&path).unwrap();
+    check_contents(&Store::open_read_only(&path).unwrap());
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert!(!dir.path().join("backups").exists());
+}
+
+#[test]
+fn ids_of_candidates_go_on_where_they_were() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&copied(dir.path())).unwrap();
+    let image = store.images().unwrap()[0].id;
+    let round = store.rounds().unwrap()[1].id;
+    let new = quarry::store::NewCandidate {
+        image,
+        class: store.classes().unwrap()[0].id,
+        bbox: BoundingBox::new(1.0, 1.0, 9.0, 9.0),
+        score: 0.5,
+        max_iou: 0.0,
+        kind: FalsePositiveKind::Background,
+    };
+    store.replace_candidates(round, &[image], &[new]).unwrap();
+    let of_round = CandidateQuery { round: Some(round), ..all() };
+    assert_eq!(store.candidate_ids(&of_round).unwrap(), [CandidateId(121)]);
+}
+
+#[test]
+fn verdict_files_of_the_first_version_are_merged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&copied(dir.path())).unwrap();
+    let file = fixture().join("verdicts.jsonl");
+    let again = verdicts::merge(&mut store, &file).unwrap();
+    assert_eq!((again.added, again.known), (0, 41), "the log holds these rows");
+    check_counts(&store, (90, 15, 8));
+}
+
+#[test]
+fn settings_of_its_rounds_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&copied(dir.path())).unwrap();
+    for round in store.rounds().unwrap() {
+        let config = RoundConfig::from_stored(&round.config_toml, "round").unwrap();
+        assert!(config.tests_on(Some(8)) && !config.trains_on(Some(8)), "{:?}", config.test_folds);
+        assert_eq!(config.detector.class_names(), ["face"]);
+    }
+    let written = std::fs::read_to_string(fixture().join("round.toml")).unwrap();
+    RoundConfig::from_toml(&written, "round.toml").unwrap();
+}
