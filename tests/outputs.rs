@@ -223,6 +223,52 @@ fn a_project_is_not_made_over_somebody_elses_files() {
     scene.run(&["new", "empty"]).success();
 }
 
+fn picture(path: &Path, shade: u8) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    image::GrayImage::from_pixel(64, 48, image::Luma([shade])).save(path).unwrap();
+}
+
+#[test]
+fn ground_truth_of_a_folder_is_evaluated_against_its_own_images() {
+    let scene = Scene::new();
+    for (name, shade) in [("a.jpg", 10), ("b.1.png", 20), ("twin.jpg", 30), ("twin.png", 40), ("sub/c.JPG", 50)] {
+        let (stem, extension) = name.rsplit_once('.').unwrap();
+        let file = scene.at(&format!("scenes/{stem}.{}", extension.to_lowercase()));
+        picture(&file, shade);
+        std::fs::rename(file, scene.at(&format!("scenes/{name}"))).unwrap();
+    }
+    scene.run(&["new", "q"]).success();
+    scene.run(&["import", "folder", "scenes", "--project", "q"]).success();
+    let export = ["export", "ground-truth", "--project", "q", "--format", "fddb", "--out", "truth.txt"];
+    scene.run(&export).success();
+    let truth = std::fs::read_to_string(scene.at("truth.txt")).unwrap();
+    assert_eq!(truth, "a\n0\nb.1\n0\nsub/c\n0\ntwin.jpg\n0\ntwin.png\n0\n");
+    let evaluate = ["evaluate", "fddb", "--annotations", "truth.txt", "--detections", "truth.txt"];
+    scene.run(&[&evaluate[..], &["--images-root", "scenes", "--out", "results"]].concat()).success();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_that_no_list_can_hold_is_refused_in_fddbs_format() {
+    let scene = Scene::new();
+    picture(&scene.at("scenes/a\nb.png"), 10);
+    picture(&scene.at("scenes/=1+2.png"), 20);
+    scene.run(&["new", "q"]).success();
+    scene.run(&["import", "folder", "scenes", "--project", "q"]).success();
+    let export = |format| ["export", "ground-truth", "--project", "q", "--format", format, "--out", "truth.txt"];
+    let message = stderr(&scene.run(&export("fddb")).code(1));
+    assert!(message.contains("a\\nb") && message.contains("line break") && message.contains("coco"), "{message}");
+    assert!(!scene.at("truth.txt").exists());
+    scene.run(&export("coco")).success();
+    #[cfg(feature = "torch")]
+    {
+        scene.write("model.safetensors", "x");
+        let detect = ["detect", "--checkpoint", "model.safetensors", "--images", "scenes", "--out", "dets.new.txt"];
+        let message = stderr(&scene.run(&detect).code(1));
+        assert!(message.contains("a\\nb") && message.contains("line break"), "{message}");
+    }
+}
+
 #[test]
 fn what_a_killed_process_left_is_cleared_when_the_project_is_opened() {
     let scene = Scene::new();

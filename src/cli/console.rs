@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::domain::{Cancel, printable, printable_json, printable_message};
+use crate::domain::{Cancel, printable, printable_json, printable_line, printable_message};
 use crate::training::TrainEvent;
 use crate::workflow::{FoldProgress, WorkEvent};
 
@@ -148,8 +148,8 @@ impl Console {
 
     fn line(&mut self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(printable_message(text)),
-            None => say(text),
+            Some(bar) => bar.println(printable_line(text)),
+            None => say(printable_line(text)),
         }
     }
 }

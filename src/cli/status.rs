@@ -1,6 +1,7 @@
 //! `quarry status --project DIR`.
 
 use super::Context;
+use crate::domain::printable;
 use crate::workflow::Project;
 use crate::workflow::status::{Status, status};
 
@@ -14,12 +15,13 @@ pub fn run(_: &StatusArgs, context: &Context) -> anyhow::Result<()> {
 }
 
 fn text(status: &Status) -> String {
-    let mut lines = vec![format!("{} ({})", status.name, status.dir)];
+    let mut lines = vec![format!("{} ({})", printable(&status.name), printable(&status.dir))];
     if status.datasets.is_empty() {
         lines.push("No images yet: `quarry import fddb DIR --project P`.".to_owned());
     }
     for d in &status.datasets {
-        lines.push(format!("Dataset {} ({}): {} images, {} faces, at {}", d.name, d.kind, d.images, d.faces, d.root));
+        let (name, kind, root) = (printable(&d.name), printable(&d.kind), printable(&d.root));
+        lines.push(format!("Dataset {name} ({kind}): {} images, {} faces, at {root}", d.images, d.faces));
         if d.removed > 0 {
             lines.push(format!(
                 "  {} images were removed: kept with their verdicts, neither trained nor tested on",

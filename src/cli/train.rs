@@ -3,6 +3,7 @@
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
 use super::round_options::{Folds, RoundOptions, folds};
+use crate::domain::printable_path;
 use crate::training::RoundConfig;
 use crate::workflow::train::{TrainReport, resume, train, unfinished_settings};
 use crate::workflow::{Project, status::rates};
@@ -77,7 +78,7 @@ fn text(report: &TrainReport) -> String {
     for (what, unreadable) in [("Training", &report.unreadable), ("Held-out", &report.unreadable_test)] {
         if !unreadable.is_empty() {
             lines.push(format!("{what} images that could not be read: {}", unreadable.len()));
-            lines.extend(unreadable.iter().map(|path| format!("  {}", path.display())));
+            lines.extend(unreadable.iter().map(|path| format!("  {}", printable_path(path))));
         }
     }
     for (label, curve) in &report.curves {

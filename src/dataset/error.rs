@@ -3,23 +3,23 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::InputError;
+use crate::domain::{InputError, printable_path};
 
 /// Errors of this room.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// A file or folder could not be read or written; the operating system's reason is at the end.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", printable_path(path))]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
-    #[error("{} does not exist or is not a folder: {hint}", path.display())]
+    #[error("{} does not exist or is not a folder: {hint}", printable_path(path))]
     NotAFolder { path: PathBuf, hint: &'static str },
     /// A line of an annotation file is wrong; lines count from 1.
-    #[error("{}:{line}: {problem}", path.display())]
+    #[error("{}:{line}: {problem}", printable_path(path))]
     Line { path: PathBuf, line: usize, problem: String },
     /// The files of a dataset do not fit together.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {problem}", printable_path(path))]
     Layout { path: PathBuf, problem: String },
-    #[error("cannot decode {}: {problem}", path.display())]
+    #[error("cannot decode {}: {problem}", printable_path(path))]
     Undecodable { path: PathBuf, problem: String },
     /// A file that is no regular file, too large or not UTF-8.
     #[error(transparent)]

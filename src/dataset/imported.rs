@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::DatasetError;
-use crate::domain::{Shape, check_shape, shown_path};
+use crate::domain::{Shape, check_shape, printable, printable_line, printable_path, shown_path};
 
 /// One annotated object of an image.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,8 +101,8 @@ pub struct BadRecord {
 impl fmt::Display for BadRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
-            Some(line) => write!(f, "{}:{line}: {}", self.file.display(), self.problem),
-            None => write!(f, "{}: {}", self.file.display(), self.problem),
+            Some(line) => write!(f, "{}:{line}: {}", printable_path(&self.file), printable_line(&self.problem)),
+            None => write!(f, "{}: {}", printable_path(&self.file), printable_line(&self.problem)),
         }
     }
 }
@@ -221,14 +221,15 @@ impl fmt::Display for ImportSummary {
             write!(f, "\nSplits: {}", counted(&self.splits))?;
         }
         for warning in &self.warnings {
-            write!(f, "\n{warning}")?;
+            write!(f, "\n{}", printable_line(warning))?;
         }
         listed(f, self.bad_records.len(), "bad records, skipped", self.bad_records.iter(), "\n  ")?;
-        let shapes = self.shapes.iter().map(|(name, why)| format!("{name} ({why})"));
-        listed(f, self.shapes.len(), "objects left out because of their shape", shapes, " ")?;
-        let unreadable = self.unreadable.iter().map(|(name, why)| format!("{name} ({why})"));
+        let told = |(name, why): &(String, String)| format!("{} ({})", printable(name), printable_line(why));
+        listed(f, self.shapes.len(), "objects left out because of their shape", self.shapes.iter().map(told), " ")?;
+        let unreadable = self.unreadable.iter().map(told);
         listed(f, self.unreadable.len(), "unreadable, left out", unreadable, " ")?;
-        let same = self.duplicates.iter().map(|(later, earlier)| format!("{later} = {earlier}"));
+        let same =
+            self.duplicates.iter().map(|(later, earlier)| format!("{} = {}", printable(later), printable(earlier)));
         listed(f, self.duplicates.len(), "with the same bytes as another", same, " ")
     }
 }
@@ -237,7 +238,8 @@ impl fmt::Display for ImportSummary {
 fn counted(counts: &BTreeMap<String, usize>) -> String {
     let mut sorted: Vec<(&String, &usize)> = counts.iter().collect();
     sorted.sort_by_key(|(name, _)| name.parse::<u32>().unwrap_or(u32::MAX));
-    let shown: Vec<String> = sorted.iter().take(NAMES_SHOWN).map(|(name, count)| format!("{name}: {count}")).collect();
+    let shown: Vec<String> =
+        sorted.iter().take(NAMES_SHOWN).map(|(name, count)| format!("{}: {count}", printable(name))).collect();
     let more = if counts.len() > NAMES_SHOWN { format!(", … ({} in all)", counts.len()) } else { String::new() };
     format!("{}{more}", shown.join(", "))
 }

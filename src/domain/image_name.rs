@@ -21,6 +21,20 @@ pub fn without_image_extension(name: &str) -> &str {
     }
 }
 
+/// Each name without its extension, or as it stands where the shorter one would also mean another image.
+pub fn distinct_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
+    let mut meant: HashMap<&str, usize> = HashMap::new();
+    for name in names.clone() {
+        let stem = without_image_extension(name);
+        *meant.entry(stem).or_default() += 1;
+        if stem != name {
+            *meant.entry(name).or_default() += 1;
+        }
+    }
+    let shortest = |name| if meant[without_image_extension(name)] == 1 { without_image_extension(name) } else { name };
+    names.map(|name| shortest(name).to_owned()).collect()
+}
+
 /// Finds images by name: as it stands, or else without image extensions on either side.
 #[derive(Debug, Default)]
 pub struct ImageNames<'a> {

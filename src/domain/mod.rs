@@ -29,12 +29,14 @@ pub use detection::Detection;
 pub use folds::parse_folds;
 pub use ids::{CandidateId, ClassId, DatasetId, GroundTruthId, GroupId, ImageId, RoundId};
 pub use image::ImageRecord;
-pub use image_name::{IMAGE_EXTENSIONS, ImageNames, NameMatch, without_image_extension};
+pub use image_name::{IMAGE_EXTENSIONS, ImageNames, NameMatch, distinct_names, without_image_extension};
 pub use input::{InputError, limits, open_regular, read_bytes, read_text, without_bom};
 pub use look::Look;
 pub use observer::{Cancel, Progress};
 pub use output::{Output, OutputError, ReadOnly, real_place};
-pub use printable::{csv_text, list_problem, printable, printable_json, printable_message, printable_path};
+pub use printable::{
+    csv_text, list_problem, printable, printable_json, printable_line, printable_message, printable_path,
+};
 pub use roi_feature::{ROI_FEATURE_LENGTH, RoiFeature};
 pub use round::{HardNegativeSource, RoundInit, RoundRecord, RoundState, TruthSource};
 pub use sane_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};

@@ -13,7 +13,7 @@ use super::WorkflowError;
 use super::outputs::{self, OutputPolicy};
 use crate::domain::{
     Annotation, AnnotationSource, Class, DatasetId, GroundTruthId, ImageId, ImageRecord, Output, Shape, csv_text,
-    shown_paths,
+    distinct_names, shown_paths,
 };
 use crate::geometry::Ellipse;
 use crate::store::Store;
@@ -57,7 +57,9 @@ pub fn ground_truth(store: &Store, format: TruthFormat, out: impl Into<Output>) 
         TruthFormat::Coco => (vec![(out.to_path_buf(), text(&coco(store, &images)?))], 0),
         TruthFormat::Fddb => {
             refuse_repeated_names(&images)?;
-            let (list, sources) = fddb(&images);
+            let names = distinct_names(images.iter().map(|(image, _)| image.name.as_str()));
+            outputs::check_list_names(names.iter().map(String::as_str))?;
+            let (list, sources) = fddb(&images, &names);
             let ignored = faces(&images).filter(|face| face.ignored).count();
             (vec![(out.to_path_buf(), list.into_bytes()), (sources_beside(out), sources.into_bytes())], ignored)
         }
@@ -116,22 +118,22 @@ fn refuse_repeated_names(images: &[Annotated]) -> Result<(), WorkflowError> {
     }
 }
 
-/// The ellipse list and the table of sources. A rectangle becomes the ellipse that it holds, which the table says. Numbers have all
+/// The ellipse list and the table of sources. Names stand without extension, as FDDB's do: readers of the list put one on. A rectangle becomes the ellipse that it holds, which the table says. Numbers have all
 /// their digits.
-fn fddb(images: &[Annotated]) -> (String, String) {
+fn fddb(images: &[Annotated], names: &[String]) -> (String, String) {
     let mut list = String::new();
     let mut sources = String::from("image,face,source,shape\n");
-    for (image, all) in images {
+    for ((_, all), name) in images.iter().zip(names) {
         let faces: Vec<&Annotation> = all.iter().map(|(_, face)| face).filter(|face| !face.ignored).collect();
         // Writing to a string cannot fail.
-        let _ = writeln!(list, "{}\n{}", image.name, faces.len());
+        let _ = writeln!(list, "{name}\n{}", faces.len());
         for (k, face) in faces.into_iter().enumerate() {
             let (e, shape) = match face.shape {
                 Shape::Ellipse(e) => (e, "ellipse"),
                 Shape::Rectangle(b) => (Ellipse::inscribed(&b), "rectangle"),
             };
             let _ = writeln!(list, "{} {} {} {} {}  1", e.ra, e.rb, e.theta, e.cx, e.cy);
-            let _ = writeln!(sources, "{},{},{},{shape}", csv_text(&image.name), k + 1, face.source.as_str());
+            let _ = writeln!(sources, "{},{},{},{shape}", csv_text(name), k + 1, face.source.as_str());
         }
     }
     (list, sources)

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::formats::{self, ReadOptions};
 use crate::dataset::{ImportSummary, ImportedDataset, ImportedObject};
-use crate::domain::{Cancel, Progress};
+use crate::domain::{Cancel, Progress, printable, printable_line};
 use crate::store::{ImportCounts, NewDataset, NewImage, NewObject};
 
 /// The formats that can be imported.
@@ -207,7 +207,11 @@ impl fmt::Display for ImportReport {
             listed(f, "Added", &names.added)?;
             listed(f, "Removed (kept with their verdicts, no longer trained or tested on)", &names.removed)?;
             listed(f, "Changed", &names.changed)?;
-            let moved: Vec<String> = names.moved.iter().map(|(before, now)| format!("{before} -> {now}")).collect();
+            let moved: Vec<String> = names
+                .moved
+                .iter()
+                .map(|(before, now)| format!("{} -> {}", printable(before), printable(now)))
+                .collect();
             listed(f, "Moved (the same bytes under another name)", &moved)?;
             listed(f, "Returned", &names.returned)?;
         }
@@ -223,8 +227,9 @@ impl fmt::Display for ImportReport {
             )?;
         }
         if self.same_bytes > 0 {
-            let same =
-                self.names.same_bytes.iter().map(|(name, dataset, other)| format!("{name} = {dataset}: {other}"));
+            let same = self.names.same_bytes.iter().map(|(name, dataset, other)| {
+                format!("{} = {}: {}", printable(name), printable(dataset), printable(other))
+            });
             let what =
                 format!("{} images have the same bytes as images of other datasets in this project", self.same_bytes);
             listed(f, &what, &same.collect::<Vec<_>>())?;
@@ -246,7 +251,8 @@ fn listed(f: &mut fmt::Formatter<'_>, what: &str, names: &[String]) -> fmt::Resu
         return Ok(());
     }
     let more = if names.len() > SHOWN { ", …" } else { "" };
-    write!(f, "\n{what}: {}{more}", names[..names.len().min(SHOWN)].join(", "))
+    let shown: Vec<_> = names.iter().take(SHOWN).map(|name| printable_line(name)).collect();
+    write!(f, "\n{what}: {}{more}", shown.join(", "))
 }
 
 fn new_object(object: &ImportedObject) -> NewObject {

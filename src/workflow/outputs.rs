@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::WorkflowError;
 use crate::dataset::fddb::FOLDS_FOLDER;
 use crate::domain::{
-    Output, OutputError, ReadOnly, check_writable, limits, read_text, real_place, write_output, write_together,
+    Output, OutputError, ReadOnly, check_writable, limits, list_problem, printable, read_text, real_place,
+    write_output, write_together,
 };
 use crate::store::Store;
 
@@ -107,6 +108,18 @@ pub(super) fn not_written(out: &Output, error: std::io::Error) -> OutputError {
         return OutputError::Exists(out.path.clone());
     }
     io(out, error)
+}
+
+/// Refuses names that cannot be written one a line and read again as they were, as FDDB's format needs them.
+pub(super) fn check_list_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), WorkflowError> {
+    let bad = names.into_iter().find_map(|name| Some((name, list_problem(name)?)));
+    bad.map_or(Ok(()), |(name, problem)| {
+        let name = printable(name);
+        let advice = "Take `--format coco`, or rename the file.";
+        Err(WorkflowError::Refused(format!(
+            "image `{name}` cannot be named in FDDB's format, one name a line: {problem}. {advice}"
+        )))
+    })
 }
 
 /// Whether a new project may be made in `dir`: not within a dataset of another project nor among its files, and nothing that is not

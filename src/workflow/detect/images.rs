@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::dataset::{PhotographFinder, find_images};
-use crate::domain::{Cancel, limits, read_text, without_image_extension};
+use crate::domain::{Cancel, distinct_names, limits, read_text};
 use crate::workflow::WorkflowError;
 
 /// The images below a folder and what could not be looked at.
@@ -24,20 +24,6 @@ pub(super) fn images_in(dir: &Path, cancel: &Cancel) -> Result<FolderImages, Wor
     let names = distinct_names(found.images.iter().map(|(name, _)| name.as_str()));
     let files = found.images.iter().map(|(_, path)| dir.join(path));
     Ok(FolderImages { images: names.into_iter().zip(files).collect(), left_out: found.left_out })
-}
-
-/// Each name without its extension, or as it stands where the shorter one would also mean another image.
-fn distinct_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<String> {
-    let mut meant: HashMap<&str, usize> = HashMap::new();
-    for name in names.clone() {
-        let stem = without_image_extension(name);
-        *meant.entry(stem).or_default() += 1;
-        if stem != name {
-            *meant.entry(name).or_default() += 1;
-        }
-    }
-    let shortest = |name| if meant[without_image_extension(name)] == 1 { without_image_extension(name) } else { name };
-    names.map(|name| shortest(name).to_owned()).collect()
 }
 
 /// `(name as it stands in the list, file)` of every line. A picture that is not there, or stands there twice, is an error with its line.

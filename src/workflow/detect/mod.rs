@@ -83,6 +83,9 @@ pub fn detect(
         images_of_list(&request.images, request.root.as_deref())?
     };
     policy(request).inputs(images.iter().map(|(_, file)| file)).check_file(&request.out)?;
+    if request.format == DetectionFormat::Fddb {
+        outputs::check_list_names(images.iter().map(|(name, _)| name.as_str()))?;
+    }
     let checkpoint = checkpoint_file(&request.checkpoint)?;
     let mut detector = Detector::load(&checkpoint, choose_device(&request.device)?)?;
     if let Some(scale) = request.scale {

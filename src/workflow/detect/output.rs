@@ -1,5 +1,6 @@
 //! Detections as text: FDDB's format and COCO's. Must not know where they came from.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -15,7 +16,7 @@ pub fn fddb_text(names: &[&str], found: &[Vec<Detection>], ellipses: bool) -> St
     let mut text = String::new();
     for (name, detections) in names.iter().zip(found) {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{name}\n{}", detections.len());
+        let _ = writeln!(text, "{}\n{}", on_one_line(name), detections.len());
         for d in detections {
             let score = f64::from(d.score);
             let _ = if let Some(e) = d.ellipse.filter(|_| ellipses) {
@@ -27,6 +28,11 @@ pub fn fddb_text(names: &[&str], found: &[Vec<Detection>], ellipses: bool) -> St
         }
     }
     text
+}
+
+/// A line break in a name would break the blocks; `quarry detect` refuses such names before it begins.
+fn on_one_line(name: &str) -> Cow<'_, str> {
+    if name.contains(['\n', '\r']) { name.replace('\n', "\\n").replace('\r', "\\r").into() } else { name.into() }
 }
 
 /// One line of COCO's result list. `ellipse` is Quarry's own: centre, half axes, angle in radians.
