@@ -164,3 +164,61 @@ fn a_rounds_folder_means_its_last_checkpoint() {
     let exported = export(&round, &dir.path().join("exported.safetensors")).unwrap();
     assert!(exported.file.is_file());
 }
+
+/// The walk of an import, names that stay apart, and images that claim to be huge.
+#[test]
+fn a_folder_is_walked_as_an_import_walks_it_and_both_evaluations_take_what_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let images = dir.path().join("images");
+    let files = ["a.jpg", "a.png", "b.JPG", "scan.1.jpg", "scan.jpg", "sub/a.jpg"];
+    for (k, name) in files.iter().chain(&["._a.jpg", ".thumbs/a.jpg", "__MACOSX/a.jpg"]).enumerate() {
+        let path = images.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        RgbImage::from_pixel(64, 48, Rgb([20 * k as u8, 90, 9])).save(path).unwrap();
+    }
+    std::fs::write(images.join("bomb.ppm"), b"P6 100000 100000 255\n\0\0").unwrap();
+    let model = dir.path().join("model.safetensors");
+    save(&model, 2, false);
+    let names = ["a.jpg", "a.png", "b", "scan.1", "scan", "sub/a"];
+
+    let asked = |format, out: &str| DetectRequest {
+        images: images.clone(),
+        out: dir.path().join(out).into(),
+        ..request(dir.path(), &model, format, false)
+    };
+    let (report, log) = run(&asked(DetectionFormat::Fddb, "out.txt")).unwrap();
+    assert_eq!((report.images, report.unreadable.len()), (6, 1));
+    assert!(log.iter().any(|line| line.contains("bomb.ppm") && line.contains("--max-megapixels")), "{log:?}");
+    let text = std::fs::read_to_string(&report.out).unwrap();
+    let written: Vec<&str> = text.lines().filter(|line| names.contains(line)).collect();
+    assert_eq!(written, names);
+    let truth: String = names.iter().map(|name| format!("{name}\n1\n12 8 1.4 20 20 1\n")).collect();
+    std::fs::write(dir.path().join("truth.txt"), truth).unwrap();
+    let quarry = |args: &[&str]| {
+        assert_cmd::Command::cargo_bin("quarry").unwrap().current_dir(dir.path()).args(args).assert().success();
+    };
+    quarry(&[
+        "evaluate",
+        "fddb",
+        "--annotations",
+        "truth.txt",
+        "--detections",
+        "out.txt",
+        "--images-root",
+        "images",
+        "--out",
+        "curves",
+    ]);
+
+    let (report, _) = run(&asked(DetectionFormat::Coco, "out.json")).unwrap();
+    let results: Vec<Value> = serde_json::from_slice(&std::fs::read(&report.out).unwrap()).unwrap();
+    let last = results.iter().map(|r| r["image_id"].as_u64().unwrap()).max();
+    assert_eq!(last, Some(7), "the place in the list, the unreadable one counted");
+    let entries: Vec<Value> =
+        files.iter().enumerate().map(|(k, name)| serde_json::json!({ "id": 100 + k, "file_name": name })).collect();
+    let objects = [serde_json::json!({ "id": 1, "image_id": 100, "category_id": 1, "bbox": [1, 1, 20, 20] })];
+    let truth =
+        serde_json::json!({ "images": entries, "annotations": objects, "categories": [{ "id": 1, "name": "face" }] });
+    std::fs::write(dir.path().join("truth.json"), truth.to_string()).unwrap();
+    quarry(&["evaluate", "ap", "--ground-truth", "truth.json", "--detections", "out.json"]);
+}

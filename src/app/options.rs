@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// How many projects are remembered.
 const RECENT_MAX: usize = 8;
@@ -10,6 +10,8 @@ const RECENT_MAX: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
+    /// Those whose path is UTF-8: the others cannot be stored, and would keep everything else here from being.
+    #[serde(serialize_with = "utf8_paths")]
     pub recent: Vec<PathBuf>,
     /// Whose verdicts these are.
     pub annotator: String,
@@ -34,6 +36,10 @@ impl Options {
     pub fn forget(&mut self, project: &Path) {
         self.recent.retain(|known| known != project);
     }
+}
+
+fn utf8_paths<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().filter_map(|path| path.to_str()))
 }
 
 /// The folder for what this user sets up by hand: `keys.toml`.

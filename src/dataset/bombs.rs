@@ -26,9 +26,9 @@ pub(super) fn bombs() -> Vec<(&'static str, Vec<u8>)> {
         ("huge.bmp", bmp(i32::MAX, i32::MAX)),
         ("square.tif", tiff(100_000, 100_000, 0xFFFF_FFFF)),
         ("strips.tif", tiff(100, 100, 0xFFFF_FFFF)),
-        ("lossless.webp", webp(b"VP8L", &[0x2F, 0xFE, 0xBF, 0xFF, 0x0F])),
-        ("lossy.webp", webp(b"VP8 ", &[0x10, 0, 0, 0x9D, 0x01, 0x2A, 0xFF, 0x3F, 0xFF, 0x3F])),
-        ("canvas.webp", webp(b"VP8X", &[0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00])),
+        ("lossless.webp", webp(*b"VP8L", &[0x2F, 0xFE, 0xBF, 0xFF, 0x0F])),
+        ("lossy.webp", webp(*b"VP8 ", &[0x10, 0, 0, 0x9D, 0x01, 0x2A, 0xFF, 0x3F, 0xFF, 0x3F])),
+        ("canvas.webp", webp(*b"VP8X", &[0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x00])),
         ("metadata.webp", webp_with_endless_exif()),
     ]
 }
@@ -108,7 +108,7 @@ fn tiff(width: u32, height: u32, strip_bytes: u32) -> Vec<u8> {
     bytes
 }
 
-fn webp(chunk: &[u8; 4], content: &[u8]) -> Vec<u8> {
+fn webp(chunk: [u8; 4], content: &[u8]) -> Vec<u8> {
     let padded = content.len() + content.len() % 2;
     let mut bytes = b"RIFF".to_vec();
     bytes.extend((12 + padded as u32).to_le_bytes());
@@ -121,7 +121,7 @@ fn webp(chunk: &[u8; 4], content: &[u8]) -> Vec<u8> {
 }
 
 fn webp_with_endless_exif() -> Vec<u8> {
-    let mut bytes = webp(b"VP8X", &[0x08, 0, 0, 0, 7, 0, 0, 7, 0, 0]);
+    let mut bytes = webp(*b"VP8X", &[0x08, 0, 0, 0, 7, 0, 0, 7, 0, 0]);
     for (name, length) in [(b"VP8L", 6_u32), (b"EXIF", 0xFFFF_FFF0)] {
         bytes.extend(name);
         bytes.extend(length.to_le_bytes());

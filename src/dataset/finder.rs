@@ -22,7 +22,7 @@ impl PhotographFinder {
     }
 
     /// The file that `name` means: the file of that very name; or else with an extension, in the order of [`IMAGE_EXTENSIONS`], lower
-    /// case before others. Only regular files count.
+    /// case before others; or else with its own extension in another case. Only regular files count.
     pub fn find(&self, name: &str) -> Option<PathBuf> {
         let exact = self.root.join(name);
         let usual = self.root.join(format!("{name}.{}", IMAGE_EXTENSIONS[0]));
@@ -30,8 +30,12 @@ impl PhotographFinder {
             return Some(file.clone());
         }
         let folder = exact.parent()?;
-        let stem = exact.file_name()?.to_str()?;
-        self.listing(folder).get(stem)?.iter().map(|file| folder.join(file)).find(|file| file.is_file())
+        let named = exact.file_name()?.to_str()?;
+        let listing = self.listing(folder);
+        let extended = listing.get(named).into_iter().flatten();
+        let in_another_case = listing.get(without_image_extension(named)).into_iter().flatten();
+        let in_another_case = in_another_case.filter(|file| file.eq_ignore_ascii_case(named));
+        extended.chain(in_another_case).map(|file| folder.join(file)).find(|file| file.is_file())
     }
 
     fn listing(&self, folder: &Path) -> Arc<Listing> {
@@ -98,6 +102,9 @@ mod tests {
         check("img_6", Some("img_6"));
         check("img_7", Some("img_7.png"));
         check("img_8", Some("img_8.png"));
+        check("img_2.png", Some("img_2.PNG"));
+        check("img_5.JPEG", Some("img_5.Jpeg"));
+        check("img_5.png", None);
         check("gone/img_1", None);
     }
 }

@@ -63,7 +63,9 @@ impl ImportedDataset {
         mut images: Vec<ImportedImage>,
         mut left_out: LeftOut,
     ) -> Self {
-        images.iter_mut().for_each(|image| left_out.insane_objects(image));
+        for image in &mut images {
+            left_out.insane_objects(image);
+        }
         let name = root.file_name().map_or_else(|| kind.to_owned(), |name| name.to_string_lossy().into_owned());
         let summary = ImportSummary { format: kind.to_owned(), ..ImportSummary::of(&classes, &images, left_out) };
         Self { name, kind, root, classes, images, summary }

@@ -66,7 +66,7 @@ impl Walk<'_> {
         for below in real.into_iter().chain(linked) {
             match self.folder(&below, cancel) {
                 Err(DatasetError::Cancelled) => return Err(DatasetError::Cancelled),
-                Err(error) => self.found.left_out.push((format!("{}/", self.shown(&below)), error.to_string())),
+                Err(error) => self.found.left_out.push((self.shown(&below), error.to_string())),
                 Ok(()) => {}
             }
         }

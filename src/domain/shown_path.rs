@@ -1,11 +1,11 @@
 //! Paths in reports. JSON has no place for a path that is not UTF-8, and a report must not fail because of one: what does not fit is shown
 //! as `�`. For `#[serde(serialize_with = ...)]`; a path that is read back must not go this way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serializer;
 
-pub fn shown_path<S: Serializer>(path: &PathBuf, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn shown_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&path.display())
 }
 

@@ -223,7 +223,7 @@ fn sane(image: &TrainingImage, (width, height): (u32, u32)) -> TrainingImage {
     let mut image = image.clone();
     image.faces.retain(|face| check_shape(face, width, height).is_ok());
     image.hard_negatives.retain(|(b, _)| check_shape(&Shape::Rectangle(*b), width, height).is_ok());
-    image.ignored.retain(|b| b.is_finite());
+    image.ignored.retain(BoundingBox::is_finite);
     image
 }
 

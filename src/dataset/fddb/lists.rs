@@ -1,4 +1,4 @@
-//! The text of FDDB's lists -> names and ellipses, with file and line in every error. Must not know where pictures lie.
+//! The text of FDDB's lists -> names and ellipses, with file and line in every error.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use crate::dataset::photographs::{PHOTOGRAPH_EXTENSIONS, is_photograph};
+use crate::dataset::PhotographFinder;
 
 /// What became of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,7 @@ pub(super) enum Located {
 #[derive(Debug)]
 pub(super) struct ImageFiles {
     root: PathBuf,
+    finder: PhotographFinder,
     /// Folders relative to the root that names may be relative to, most likely first.
     bases: Vec<PathBuf>,
     /// The base that the last name was found below.
@@ -39,7 +40,13 @@ impl ImageFiles {
         if kept.is_empty() {
             kept.push(PathBuf::new());
         }
-        Self { root: root.to_path_buf(), bases: kept, last: 0, inside: HashMap::new() }
+        Self {
+            root: root.to_path_buf(),
+            finder: PhotographFinder::new(root),
+            bases: kept,
+            last: 0,
+            inside: HashMap::new(),
+        }
     }
 
     /// The image that an annotation calls `name`, with `/` or `\` between folders, with its extension in any case or without it.
@@ -70,26 +77,9 @@ impl ImageFiles {
         }
     }
 
-    /// The path itself, or with its extension in another case, or with an extension where it has none.
     fn on_disk(&self, path: &Path) -> Option<PathBuf> {
-        let is_file = |path: &PathBuf| self.root.join(path).is_file();
-        let path = path.to_path_buf();
-        if is_file(&path) {
-            return Some(path);
-        }
-        if is_photograph(&path) {
-            let extension = path.extension()?.to_string_lossy().into_owned();
-            let cases = [extension.to_ascii_lowercase(), extension.to_ascii_uppercase()];
-            return cases.into_iter().map(|e| path.with_extension(e)).find(is_file);
-        }
-        let appended = |extension: &str| {
-            let mut name = path.clone().into_os_string();
-            name.push(".");
-            name.push(extension);
-            PathBuf::from(name)
-        };
-        let extensions = PHOTOGRAPH_EXTENSIONS.iter();
-        extensions.flat_map(|e| [appended(e), appended(&e.to_ascii_uppercase())]).find(is_file)
+        let found = self.finder.find(path.to_str()?)?;
+        found.strip_prefix(&self.root).ok().map(Path::to_path_buf)
     }
 
     fn check_inside(&mut self, path: PathBuf, name: &str) -> Result<Located, String> {

@@ -1,4 +1,4 @@
-//! Blocks of name, count and regions. Must not know which blocks belong together.
+//! Blocks of name, count and regions.
 
 use std::path::Path;
 use std::sync::Arc;

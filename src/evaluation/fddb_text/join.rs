@@ -1,4 +1,4 @@
-//! Puts lists, annotations and detections together, in lock step as the official program does, or by name. Must not know scores.
+//! Puts lists, annotations and detections together, in lock step as the official program does, or by name.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Image sizes from a table `name width height ...`, one image a line. Must not know images' pixels.
+//! Image sizes from a table `name width height ...`, one image a line.
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plan::{Plan, read_json, write_json};
 use super::pool::Facts;
+use crate::dataset::{DEFAULT_MEGAPIXELS, max_megapixels};
 use crate::domain::{Cancel, HardNegativeSource, RoundRecord, RoundState};
 use crate::training::RoundConfig;
 use crate::workflow::held_out::OutputShape;
@@ -116,6 +117,9 @@ impl<'a> Fold<'a> {
             return Ok(());
         }
         let project = Project::open_or_create_own(&self.dir)?;
+        if max_megapixels() > DEFAULT_MEGAPIXELS {
+            project.keep_max_megapixels(max_megapixels())?;
+        }
         bring_in_images(&project, facts)?;
         let config = self.plan.config_of(self.number);
         for number in 1..=rounds {

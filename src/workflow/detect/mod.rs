@@ -9,8 +9,8 @@ use image::RgbImage;
 use serde::Serialize;
 
 use self::images::{images_in, images_of_list};
-use self::output::coco_text;
 pub(super) use self::output::fddb_text;
+use self::output::{check_fddb_name, coco_text};
 use super::outputs::{self, OutputPolicy};
 use super::weights::checkpoint_file;
 use super::{Observer, WorkEvent, WorkflowError};
@@ -82,6 +82,9 @@ pub fn detect(
     } else {
         images_of_list(&request.images, request.root.as_deref())?
     };
+    if request.format == DetectionFormat::Fddb {
+        images.iter().try_for_each(|(name, _)| check_fddb_name(name))?;
+    }
     policy(request).inputs(images.iter().map(|(_, file)| file)).check_file(&request.out)?;
     if request.format == DetectionFormat::Fddb {
         outputs::check_list_names(images.iter().map(|(name, _)| name.as_str()))?;
@@ -102,11 +105,16 @@ pub fn detect(
     let sources = Sources::new(images_root(request), files.iter().map(PathBuf::as_path));
     let detect = |image: &RgbImage| detector.detect_labelled(image);
     let Found { of_files, unreadable } = on_files(detect, &files, &sources, "Detecting", observer, cancel)?;
-    let read = images.iter().zip(of_files).filter_map(|((name, _), found)| Some((name.as_str(), found?)));
-    let (names, found): (Vec<&str>, Vec<Vec<LabelledDetection>>) = read.unzip();
+    // Their place in the list stays the images' own where others could not be read.
+    let read = (1..)
+        .zip(&images)
+        .zip(of_files)
+        .filter_map(|((place, (name, _)), found)| Some(((place, name.as_str()), found?)));
+    let (names, found): (Vec<(usize, &str)>, Vec<Vec<LabelledDetection>>) = read.unzip();
     let (text, detections) = match request.format {
         DetectionFormat::Fddb => {
             let faces: Vec<Vec<Detection>> = found.iter().map(|of_image| faces_among(of_image)).collect();
+            let names: Vec<&str> = names.iter().map(|(_, name)| *name).collect();
             (fddb_text(&names, &faces, request.ellipses), count(&faces))
         }
         DetectionFormat::Coco => (coco_text(&names, &found, request.ellipses, &request.out.path)?, count(&found)),

@@ -1,4 +1,4 @@
-//! Detections as text: FDDB's format and COCO's. Must not know where they came from.
+//! Detections as text: FDDB's format and COCO's.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -47,17 +47,30 @@ struct CocoResult<'a> {
     ellipse: Option<[f64; 5]>,
 }
 
-/// COCO's result list of `found`, one list for each of `names`. `out` is only for messages.
+/// Refuses names that FDDB's format cannot hold: readers would take them for something else.
+pub(super) fn check_fddb_name(name: &str) -> Result<(), WorkflowError> {
+    if name.contains(['\n', '\r']) || name.trim() != name || name.is_empty() {
+        return Err(WorkflowError::Refused(format!(
+            "image `{}`: FDDB's format cannot hold a name with line breaks, or with blanks around it. Rename the file, or write \
+             `--format coco`.",
+            name.escape_debug()
+        )));
+    }
+    Ok(())
+}
+
+/// COCO's result list of `found`, one list for each of `names`, which come with their place in the list of images, from 1. `out` is only
+/// for messages.
 pub(super) fn coco_text(
-    names: &[&str],
+    names: &[(usize, &str)],
     found: &[Vec<LabelledDetection>],
     ellipses: bool,
     out: &Path,
 ) -> Result<String, WorkflowError> {
-    let results = names.iter().enumerate().zip(found).flat_map(|((index, name), detections)| {
+    let results = names.iter().zip(found).flat_map(|(&(image_id, file_name), detections)| {
         detections.iter().map(move |LabelledDetection { detection: d, label }| CocoResult {
-            image_id: index + 1,
-            file_name: name,
+            image_id,
+            file_name,
             category_id: *label,
             bbox: [d.bbox.x1, d.bbox.y1, d.bbox.width(), d.bbox.height()],
             score: d.score,
@@ -107,7 +120,7 @@ mod tests {
         let first =
             r#"{"image_id":2,"file_name":"b","category_id":17,"bbox":[1.5,2.0,30.0,40.0],"score":0.5}"#.to_owned();
         let second = r#"{"image_id":2,"file_name":"b","category_id":1,"bbox":[1.5,2.0,30.0,40.0],"score":0.5"#;
-        let text = |ellipses| coco_text(&["a", "b"], &found, ellipses, Path::new("out.json")).unwrap();
+        let text = |ellipses| coco_text(&[(1, "a"), (2, "b")], &found, ellipses, Path::new("out.json")).unwrap();
         assert_eq!(text(false), format!("[{first},{second}}}]"));
         assert_eq!(text(true), format!("[{first},{second},\"ellipse\":[16.0,22.0,20.0,15.0,1.5]}}]"));
     }

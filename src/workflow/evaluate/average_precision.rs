@@ -49,7 +49,14 @@ pub fn evaluate_ap(config: &ApEvaluation) -> Result<ApReport, WorkflowError> {
         let counts = wanted.is_none() || d.category_id.map(|id| id.0) == wanted;
         Ok(counts.then_some(0))
     };
-    let set = files.set(vec![class], &truth, &detections, |id| (Some(id) == category).then_some(0), of_detection)?;
+    let set = files.set(
+        vec![class],
+        &truth,
+        &detections,
+        |id| (Some(id) == category).then_some(0),
+        of_detection,
+        &mut notes,
+    )?;
     let count = set.images.iter().map(|image| image.detections.len()).sum();
     if count < detections.len() {
         notes.push(format!("{} detections of other categories are left out", detections.len() - count));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::super::WorkflowError;
+use super::coco_images::ImageIndex;
 use super::coco_json::{CocoDataset, CocoDetection, read_dataset, read_detections};
 use crate::evaluation::{EvaluationSet, SetClass, SetDetection, SetImage, SetObject, XywhBox};
 
@@ -53,7 +54,7 @@ impl CocoFiles {
             (Some(id), _) | (None, Some(id)) => Ok(index.get(&id).copied()),
             (None, None) => Err("`category_id` is missing, and the ground truth has several categories".to_owned()),
         };
-        let set = self.set(classes, &truth, &found, |id| index.get(&id).copied(), of_detection)?;
+        let set = self.set(classes, &truth, &found, |id| index.get(&id).copied(), of_detection, &mut notes)?;
         notes.extend(left_out(&set));
         Ok(CocoSet { set, notes })
     }
@@ -85,8 +86,9 @@ impl CocoFiles {
         found: &[CocoDetection],
         class_of: impl Fn(i64) -> Option<usize>,
         of_detection: impl Fn(&CocoDetection) -> Result<Option<usize>, String>,
+        notes: &mut Vec<String>,
     ) -> Result<EvaluationSet, WorkflowError> {
-        let index = ImageIndex::new(truth).map_err(|reason| bad(&self.ground_truth, reason))?;
+        let mut index = ImageIndex::new(truth).map_err(|reason| bad(&self.ground_truth, reason))?;
         let new = |image: &super::coco_json::CocoImage| SetImage { id: image.id.0, ..SetImage::default() };
         let mut images: Vec<SetImage> = truth.images.iter().map(new).collect();
         for (n, a) in truth.annotations.iter().enumerate() {
@@ -106,6 +108,7 @@ impl CocoFiles {
             let Some(class) = of_detection(d).map_err(wrong)? else { continue };
             images[at].detections.push(SetDetection { class, bbox, score: d.score });
         }
+        notes.extend(index.note());
         Ok(EvaluationSet { classes, images })
     }
 }
@@ -129,56 +132,6 @@ fn left_out(set: &EvaluationSet) -> Vec<String> {
         })
     };
     [note(objects, "annotations"), note(detections, "detections")].into_iter().flatten().collect()
-}
-
-/// The ground truth's images.
-struct ImageIndex<'a> {
-    by_id: HashMap<i64, usize>,
-    /// `None` where two images share the name.
-    by_name: HashMap<&'a str, Option<usize>>,
-    /// By name without extension.
-    by_stem: HashMap<&'a str, Option<usize>>,
-}
-
-impl<'a> ImageIndex<'a> {
-    fn new(truth: &'a CocoDataset) -> Result<Self, String> {
-        let mut index = Self { by_id: HashMap::new(), by_name: HashMap::new(), by_stem: HashMap::new() };
-        for (at, image) in truth.images.iter().enumerate() {
-            let id = image.id.0;
-            if index.by_id.insert(id, at).is_some() {
-                return Err(format!("images, entry {}: id {id} stands twice", at + 1));
-            }
-            let Some(name) = &image.file_name else { continue };
-            index.by_name.entry(name).and_modify(|at| *at = None).or_insert(Some(at));
-            index.by_stem.entry(stem(name)).and_modify(|at| *at = None).or_insert(Some(at));
-        }
-        Ok(index)
-    }
-
-    /// By file name where both files have them: `image_id` of `quarry detect` only counts its list. Else by id.
-    fn find(&self, detection: &CocoDetection) -> Result<usize, String> {
-        let id = detection.image_id.0;
-        let Some(name) = detection.file_name.as_deref().filter(|_| !self.by_name.is_empty()) else {
-            return self.by_id.get(&id).copied().ok_or_else(|| format!("the ground truth has no image with id {id}"));
-        };
-        match self.by_name.get(name).or_else(|| self.by_stem.get(stem(name))) {
-            Some(Some(at)) => Ok(*at),
-            Some(None) => {
-                Err(format!("`{name}` fits several of the ground truth's images; give its folder and extension"))
-            }
-            None => Err(format!(
-                "the ground truth has no image `{name}`; names must be relative to the same folder in both files"
-            )),
-        }
-    }
-}
-
-/// A name without the extension of a picture: `quarry detect` leaves it out.
-fn stem(name: &str) -> &str {
-    match name.rsplit_once('.') {
-        Some((stem, extension)) if !extension.contains('/') && extension.len() <= 4 && !stem.is_empty() => stem,
-        _ => name,
-    }
 }
 
 fn xywh([x, y, w, h]: [f64; 4]) -> Result<XywhBox, String> {

@@ -1,4 +1,4 @@
-//! Image sizes from file headers, upright as everywhere else. Must not decode pixels.
+//! Image sizes from file headers, upright as everywhere else.
 
 use std::collections::HashMap;
 use std::path::Path;

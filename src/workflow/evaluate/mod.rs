@@ -2,6 +2,7 @@
 //! of any evaluator out (`metrics.rs`).
 
 mod average_precision;
+mod coco_images;
 mod coco_json;
 mod coco_set;
 mod image_sizes;
