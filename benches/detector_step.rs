@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use image::RgbImage;
 use quarry::detector::{
-    Detector, DetectorConfig, NetworkImage, Precision, SamplerConfig, TrainingSample, choose_device,
+    Detector, DetectorConfig, NetworkImage, Precision, SamplerConfig, TrainingSample, choose_device, cuda_index,
 };
 use quarry::geometry::BoundingBox;
 use rand::{RngCore, SeedableRng};
@@ -53,18 +53,21 @@ fn main() {
     for _ in 0..steps + 2 {
         let start = Instant::now();
         let report = detector.losses(&batch, &sampler, &mut rng).expect("losses");
+        wait(device);
         forward.push(start.elapsed().as_secs_f64());
         let start = Instant::now();
         report.total.backward();
+        wait(device);
         backward.push(start.elapsed().as_secs_f64());
         let start = Instant::now();
-        tch::no_grad(|| {
-            for ((_, mut weight), velocity) in detector.trainable().into_iter().zip(&mut velocities) {
-                let _ = velocity.g_mul_scalar_(0.9).g_add_(&weight.grad());
-                let _ = weight.g_sub_(&(&*velocity * 1e-9));
-                weight.zero_grad();
-            }
-        });
+        let guard = tch::no_grad_guard();
+        for ((_, mut weight), velocity) in detector.trainable().into_iter().zip(&mut velocities) {
+            let _ = velocity.g_mul_scalar_(0.9).g_add_(&weight.grad());
+            let _ = weight.g_sub_(&(&*velocity * 1e-9));
+            weight.zero_grad();
+        }
+        drop(guard);
+        wait(device);
         update.push(start.elapsed().as_secs_f64());
     }
     let mut detect = Vec::new();
@@ -86,6 +89,13 @@ fn main() {
         f + b + u,
         peak_mib()
     );
+}
+
+/// Waits until a GPU has done what it was given.
+fn wait(device: tch::Device) {
+    if let Some(index) = cuda_index(device) {
+        tch::Cuda::synchronize(index.into());
+    }
 }
 
 /// Largest resident memory so far (Linux); 0 elsewhere.

@@ -52,7 +52,7 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|w| w != "--bench").collect();
     let number = |k: usize, default: u64| words.get(k).and_then(|w| w.parse().ok()).unwrap_or(default);
     let scratch = tempfile::tempdir().expect("a folder");
-    let folder = words.first().map_or_else(|| drawn(scratch.path()), PathBuf::from);
+    let folder = words.first().filter(|word| !word.is_empty()).map_or_else(|| drawn(scratch.path()), PathBuf::from);
     let (pairs, steps) = (number(1, 4) as usize, number(2, 20));
     let mut config = RoundConfig::preset(words.get(3).map_or("cpu", String::as_str)).expect("a preset");
     (config.iterations, config.checkpoint_every) = (steps, 0);

@@ -134,20 +134,19 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize) -> Result<serd
 
 /// SGD with momentum and weight decay, in place, as `torch.optim.SGD`.
 fn update(parameters: &mut [(String, Tensor)], momenta: &mut [Option<Tensor>]) {
-    tch::no_grad(|| {
-        for ((_, weight), momentum) in parameters.iter_mut().zip(momenta) {
-            let mut gradient = weight.grad();
-            if !gradient.defined() {
-                continue;
-            }
-            let _ = gradient.g_add_(&(&*weight * WEIGHT_DECAY));
-            let buffer = momentum.get_or_insert_with(|| gradient.zeros_like());
-            let _ = buffer.g_mul_scalar_(MOMENTUM);
-            let _ = buffer.g_add_(&gradient);
-            let _ = weight.g_sub_(&(&*buffer * LEARNING_RATE));
-            let _ = gradient.zero_();
+    let _guard = tch::no_grad_guard();
+    for ((_, weight), momentum) in parameters.iter_mut().zip(momenta) {
+        let mut gradient = weight.grad();
+        if !gradient.defined() {
+            continue;
         }
-    });
+        let _ = gradient.g_add_(&(&*weight * WEIGHT_DECAY));
+        let buffer = momentum.get_or_insert_with(|| gradient.zeros_like());
+        let _ = buffer.g_mul_scalar_(MOMENTUM);
+        let _ = buffer.g_add_(&gradient);
+        let _ = weight.g_sub_(&(&*buffer * LEARNING_RATE));
+        let _ = gradient.zero_();
+    }
 }
 
 fn median(mut seconds: Vec<f64>) -> f64 {
