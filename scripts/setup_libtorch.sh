@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts libtorch 2.13.0 from PyPI's wheels into .libtorch/ (LIBTORCH in .cargo/config.toml points there).
-# An existing LIBTORCH is respected. With an NVIDIA GPU the wheel's CUDA dependencies come along. Every wheel is verified.
+# An existing LIBTORCH is respected. Every wheel is verified. Where there is an NVIDIA GPU that the CUDA variant can use, that variant is
+# fetched, also where the CPU variant is installed already; an installed CUDA variant stays. QUARRY_CUDA=1 or 0 decides instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/pip.sh
@@ -17,11 +18,35 @@ if [ -n "${LIBTORCH:-}" ] && [ "$LIBTORCH" != "$PWD/.libtorch" ]; then
     exit 0
 fi
 
-variant=cpu
-if [ "${QUARRY_CUDA:-auto}" = 1 ] || { [ "${QUARRY_CUDA:-auto}" = auto ] && command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; }; then
-    variant=cuda
-fi
-[ "$(cat "$stamp" 2>/dev/null || true)" = "$version $variant" ] && exit 0
+# The oldest driver that runs CUDA 13; src/detector/gpu_state.rs has it too.
+oldest_driver=580
+installed=$(cat "$stamp" 2>/dev/null || true)
+
+# Prints the variant that suits this machine.
+suitable_variant() {
+    local driver
+    if [ "$installed" = "$version cuda" ]; then
+        echo cuda
+    elif ! command -v nvidia-smi >/dev/null || ! nvidia-smi -L 2>/dev/null | grep -q GPU; then
+        echo cpu
+    else
+        driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1 || true)
+        if [[ $driver =~ ^([0-9]+)\. ]] && [ "${BASH_REMATCH[1]}" -lt $oldest_driver ]; then
+            say "the NVIDIA driver $driver is too old for CUDA 13: libtorch's CPU variant is used. Install driver $oldest_driver or newer, then run make setup again."
+            echo cpu
+        else
+            echo cuda
+        fi
+    fi
+}
+
+case "${QUARRY_CUDA:-auto}" in
+1) variant=cuda ;;
+0) variant=cpu ;;
+auto) variant=$(suitable_variant) ;;
+*) say "QUARRY_CUDA is \"$QUARRY_CUDA\"; write 1 (the CUDA variant), 0 (the CPU variant) or auto."; exit 1 ;;
+esac
+[ "$installed" = "$version $variant" ] && exit 0
 
 if [ "$(uname -s)-$(uname -m)" != Linux-x86_64 ]; then
     say "libtorch is fetched for Linux x86-64 only. Install libtorch $version yourself and set LIBTORCH to its folder."
@@ -39,6 +64,10 @@ fetch() { # LIST
     if ! "$python" -m pip download --disable-pip-version-check --only-binary=:all: --no-deps --require-hashes --python-version 3.11 \
         --implementation cp "${platforms[@]}" -d "$work/wheels" -r "$1" >&2; then
         say "the wheels of $1 could not be fetched, or have not the checksums that stand there (pip's reason is above). Nothing was installed; try again, or look at your package mirror."
+        if [ "$installed" = "$version cpu" ] && [ "${QUARRY_CUDA:-auto}" = auto ]; then
+            say "going on with the CPU variant that is installed: the GPU is not used. Run make setup again to fetch the CUDA variant."
+            exit 0
+        fi
         exit 1
     fi
 }
@@ -49,7 +78,7 @@ mkdir -p "$work/wheels" "$work/libtorch/lib"
 if [ $variant = cpu ]; then
     say "fetching libtorch $version (527 MB, once) ..."
 else
-    say "NVIDIA GPU found: fetching libtorch $version with CUDA (several GB, once) ..."
+    say "fetching libtorch $version with CUDA (2.5 GB, once; 3.7 GB on the disk) ..."
 fi
 fetch "scripts/libtorch_$variant.txt"
 
