@@ -48,16 +48,15 @@ fn sample(config: &DetectorConfig, face: Option<Ellipse>) -> TrainingSample {
 }
 
 fn step(detector: &Detector, rate: f64) {
-    tch::no_grad(|| {
-        for (_, mut weight) in detector.trainable() {
-            let gradient = weight.grad();
-            if gradient.defined() {
-                let norm = gradient.norm().double_value(&[]).max(1.0);
-                let _ = weight.g_sub_(&(gradient * (rate / norm)));
-                weight.zero_grad();
-            }
+    let _guard = tch::no_grad_guard();
+    for (_, mut weight) in detector.trainable() {
+        let gradient = weight.grad();
+        if gradient.defined() {
+            let norm = gradient.norm().double_value(&[]).max(1.0);
+            let _ = weight.g_sub_(&(gradient * (rate / norm)));
+            weight.zero_grad();
         }
-    });
+    }
 }
 
 #[test]
@@ -380,7 +379,10 @@ fn a_checkpoint_comes_back_as_it_was() {
     let message = Detector::load_as(&path, &half, Device::Cpu).unwrap_err().to_string();
     assert!(message.contains("resnet18-fpn") && message.contains("resnet50-half-fpn"), "{message}");
     let mut damaged = detector.trainable();
-    let _ = tch::no_grad(|| damaged[0].1.fill_(f64::NAN));
+    {
+        let _guard = tch::no_grad_guard();
+        let _ = damaged[0].1.fill_(f64::NAN);
+    }
     let message = detector.save(&path).unwrap_err().to_string();
     assert!(message.contains(&damaged[0].0), "{message}");
     assert!(Detector::load(&path, Device::Cpu).is_ok(), "the old checkpoint is still there");

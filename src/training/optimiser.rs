@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, TchError, Tensor, no_grad_guard};
 
 use super::config::RoundConfig;
 use super::error::TrainingError;
@@ -17,30 +17,42 @@ struct Slot {
     value: Tensor,
     /// Same shape, zero before the first step.
     velocity: Tensor,
-    lr_factor: f64,
-    /// A tensor without dimensions, so that decay is one fused, in-place operation; `None` without decay.
-    decay: Option<Tensor>,
+    /// One dimension or none: biases and norms have their own rate and decay.
+    is_bias: bool,
 }
 
 /// The optimiser of a round.
+///
+/// Invariant: gradients are turned off by a guard. `tch::no_grad` leaves them off after a panic, and a step that ran out of memory is
+/// made again.
 pub(super) struct Sgd {
     slots: Vec<Slot>,
     momentum: f64,
     clip_norm: f64,
+    bias_lr_factor: f64,
+    /// A tensor without dimensions, so that decay is one fused, in-place operation; `None` without decay.
+    decay: Option<Tensor>,
+    bias_decays: bool,
 }
 
 impl Sgd {
     /// `parameters` are leaves that require gradients. Biases and norms are those with one dimension.
-    pub fn new(parameters: Vec<(String, Tensor)>, config: &RoundConfig) -> Self {
+    pub fn new(parameters: Vec<(String, Tensor)>, config: &RoundConfig) -> Result<Self, TrainingError> {
+        let _guard = no_grad_guard();
+        let device = parameters.first().map_or(Device::Cpu, |(_, value)| value.device());
+        let decay = (config.weight_decay > 0.0).then(|| scalar(config.weight_decay, device)).transpose();
         let slot = |(name, value): (String, Tensor)| {
-            let bias = value.dim() <= 1;
-            let decayed = config.weight_decay > 0.0 && (!bias || config.bias_weight_decay);
-            let decay = decayed.then(|| Tensor::from(config.weight_decay as f32).to_device(value.device()));
-            let lr_factor = if bias { config.bias_lr_factor } else { 1.0 };
-            Slot { name, velocity: no_grad(|| value.zeros_like()), value, lr_factor, decay }
+            Ok(Slot { name, velocity: value.f_zeros_like()?, is_bias: value.dim() <= 1, value })
         };
-        let slots = parameters.into_iter().map(slot).collect();
-        Self { slots, momentum: config.momentum, clip_norm: config.clip_norm }
+        let slots: Result<_, TchError> = parameters.into_iter().map(slot).collect();
+        Ok(Self {
+            slots: slots.map_err(TrainingError::torch("making the optimiser"))?,
+            momentum: config.momentum,
+            clip_norm: config.clip_norm,
+            bias_lr_factor: config.bias_lr_factor,
+            decay: decay.map_err(TrainingError::torch("making the optimiser"))?,
+            bias_decays: config.bias_weight_decay,
+        })
     }
 
     /// Numbers that learn.
@@ -55,37 +67,62 @@ impl Sgd {
         }
     }
 
-    /// L2 norm of all gradients together; NaN or infinite where one of them is.
-    pub fn grad_norm(&self) -> Result<f64, TrainingError> {
-        no_grad(|| {
-            let norms: Vec<Tensor> = self.gradients().map(|(_, grad)| grad.norm()).collect();
-            if norms.is_empty() {
-                return Ok(0.0);
-            }
-            let all = Tensor::f_stack(&norms, 0).and_then(|t| t.f_to_kind(Kind::Double));
-            all.and_then(|t| t.f_norm()?.f_double_value(&[])).map_err(TrainingError::torch("measuring the gradients"))
-        })
+    /// L2 norm of all gradients together, a double without dimensions on their device; NaN or infinite where one of them is.
+    pub fn grad_norm(&self) -> Result<Tensor, TrainingError> {
+        let _guard = no_grad_guard();
+        #[cfg(test)]
+        super::step::fault::strike_in_norm();
+        self.norm_of_gradients().map_err(TrainingError::torch("measuring the gradients"))
+    }
+
+    fn norm_of_gradients(&self) -> Result<Tensor, TchError> {
+        let gradients = self.slots.iter().map(|slot| slot.value.f_grad());
+        let defined = gradients.filter(|grad| grad.as_ref().map_or(true, Tensor::defined));
+        let norms: Vec<Tensor> = defined.map(|grad| grad?.f_norm()).collect::<Result<_, _>>()?;
+        if norms.is_empty() {
+            return Tensor::f_zeros([], (Kind::Double, Device::Cpu));
+        }
+        Tensor::f_stack(&norms, 0)?.f_to_kind(Kind::Double)?.f_norm()
     }
 
     /// Clips by the norm that [`Self::grad_norm`] gave, then takes a step. Parameters without a gradient stay as they are.
     pub fn step(&mut self, lr: f64, grad_norm: f64) -> Result<(), TrainingError> {
+        let _guard = no_grad_guard();
         let clip = if self.clip_norm > 0.0 && grad_norm > self.clip_norm { self.clip_norm / grad_norm } else { 1.0 };
-        let momentum = self.momentum;
-        no_grad(|| {
-            for slot in &mut self.slots {
-                let mut grad = slot.value.grad();
-                if grad.defined() {
-                    update(slot, &mut grad, lr, momentum, clip)
-                        .map_err(TrainingError::torch("updating the weights"))?;
-                }
-            }
-            Ok(())
-        })
+        self.update_all(lr, clip).map_err(TrainingError::torch("updating the weights"))
     }
 
-    /// Whether every weight is a number.
-    pub fn is_finite(&self) -> bool {
-        no_grad(|| self.slots.iter().all(|slot| slot.value.isfinite().all().int64_value(&[]) == 1))
+    fn update_all(&mut self, lr: f64, clip: f64) -> Result<(), TchError> {
+        let Some(device) = self.slots.first().map(|slot| slot.value.device()) else { return Ok(()) };
+        // One upload for each rate, not for each parameter.
+        let (rate, bias_rate) = (scalar(-lr, device)?, scalar(-(lr * self.bias_lr_factor), device)?);
+        for slot in &mut self.slots {
+            let mut grad = slot.value.f_grad()?;
+            if !grad.defined() {
+                continue;
+            }
+            if clip < 1.0 {
+                let _ = grad.f_mul_scalar_(clip)?;
+            }
+            if let Some(decay) = self.decay.as_ref().filter(|_| !slot.is_bias || self.bias_decays) {
+                let _ = grad.f_addcmul_(&slot.value, decay)?;
+            }
+            let _ = slot.velocity.f_mul_scalar_(self.momentum)?.f_add_(&grad)?;
+            let _ = slot.value.f_addcmul_(&slot.velocity, if slot.is_bias { &bias_rate } else { &rate })?;
+        }
+        Ok(())
+    }
+
+    /// Whether all weights are finite.
+    pub fn is_finite(&self) -> Result<bool, TrainingError> {
+        let _guard = no_grad_guard();
+        self.all_finite().map_err(TrainingError::torch("checking the weights"))
+    }
+
+    fn all_finite(&self) -> Result<bool, TchError> {
+        let of_each = self.slots.iter().map(|slot| slot.value.f_isfinite()?.f_all());
+        let of_each: Vec<Tensor> = of_each.collect::<Result<_, _>>()?;
+        Ok(of_each.is_empty() || Tensor::f_stack(&of_each, 0)?.f_all()?.f_int64_value(&[])? == 1)
     }
 
     /// Writes the velocities under their parameters' names.
@@ -102,6 +139,7 @@ impl Sgd {
             path: path.to_path_buf(),
             what: format!("the optimiser's state can't be read ({error}); resume from an earlier checkpoint"),
         })?;
+        let _guard = no_grad_guard();
         let mut state: HashMap<String, Tensor> = read.into_iter().collect();
         for slot in &mut self.slots {
             let Some(velocity) = state.remove(&slot.name) else {
@@ -111,31 +149,18 @@ impl Sgd {
                 let (found, needed) = (velocity.size(), slot.velocity.size());
                 return Err(wrong(format!("{} has shape {found:?} where {needed:?} is needed", slot.name)));
             }
-            no_grad(|| slot.velocity.f_copy_(&velocity)).map_err(TrainingError::torch("restoring the optimiser"))?;
+            slot.velocity.f_copy_(&velocity).map_err(TrainingError::torch("restoring the optimiser"))?;
         }
         match state.keys().min() {
             Some(extra) => Err(wrong(format!("the optimiser's state has {extra}, which this detector lacks"))),
             None => Ok(()),
         }
     }
-
-    fn gradients(&self) -> impl Iterator<Item = (&Slot, Tensor)> {
-        self.slots.iter().map(|slot| (slot, slot.value.grad())).filter(|(_, grad)| grad.defined())
-    }
 }
 
-fn update(slot: &mut Slot, grad: &mut Tensor, lr: f64, momentum: f64, clip: f64) -> Result<(), tch::TchError> {
-    if clip < 1.0 {
-        let _ = grad.f_mul_scalar_(clip)?;
-    }
-    if let Some(decay) = &slot.decay {
-        let _ = grad.f_addcmul_(&slot.value, decay)?;
-    }
-    let _ = slot.velocity.f_mul_scalar_(momentum)?;
-    let _ = slot.velocity.f_add_(grad)?;
-    let rate = Tensor::from(-(lr * slot.lr_factor) as f32).to_device(slot.value.device());
-    let _ = slot.value.f_addcmul_(&slot.velocity, &rate)?;
-    Ok(())
+/// A float without dimensions on `device`.
+fn scalar(value: f64, device: Device) -> Result<Tensor, TchError> {
+    Tensor::from(value as f32).f_to_device(device)
 }
 
 #[cfg(test)]
@@ -160,6 +185,14 @@ mod tests {
         Vec::try_from(tensor.detach().flatten(0, -1)).unwrap()
     }
 
+    fn built(parameters: Vec<(String, Tensor)>, config: &RoundConfig) -> Sgd {
+        Sgd::new(parameters, config).unwrap()
+    }
+
+    fn norm_of(sgd: &Sgd) -> f64 {
+        sgd.grad_norm().unwrap().double_value(&[])
+    }
+
     fn backward_of_squares(parameter: &Tensor, target: f64) {
         (parameter - target).square().sum(Kind::Float).backward();
     }
@@ -168,17 +201,17 @@ mod tests {
     fn two_steps_by_hand() {
         let config = config(|c| (c.momentum, c.weight_decay) = (0.9, 0.1));
         let parameter = leaf(&[1.0]);
-        let mut sgd = Sgd::new(vec![("w".to_owned(), parameter.shallow_clone())], &config);
+        let mut sgd = built(vec![("w".to_owned(), parameter.shallow_clone())], &config);
         // d/dw (w - 3)^2 = 2 (w - 3)
         backward_of_squares(&parameter, 3.0);
-        let norm = sgd.grad_norm().unwrap();
+        let norm = norm_of(&sgd);
         assert_eq!(norm, 4.0);
         sgd.step(0.1, norm).unwrap();
         // v = -4 + 0.1; w = 1 + 0.39
         assert!((values(&parameter)[0] - 1.39).abs() < 1e-6);
         sgd.zero_grad();
         backward_of_squares(&parameter, 3.0);
-        sgd.step(0.1, sgd.grad_norm().unwrap()).unwrap();
+        sgd.step(0.1, norm_of(&sgd)).unwrap();
         // v = 0.9 * -3.9 + 2 (1.39 - 3) + 0.139 = -6.591
         assert!((values(&parameter)[0] - 2.0491).abs() < 1e-5, "{:?}", values(&parameter));
     }
@@ -191,12 +224,12 @@ mod tests {
         let mut torch =
             nn::Sgd { momentum: 0.9, dampening: 0.0, wd: 0.0005, nesterov: false }.build(&store, 0.01).unwrap();
         let ours = theirs.detach().copy().set_requires_grad(true);
-        let mut sgd = Sgd::new(vec![("w".to_owned(), ours.shallow_clone())], &config);
+        let mut sgd = built(vec![("w".to_owned(), ours.shallow_clone())], &config);
         for _ in 0..5 {
             torch.backward_step(&(&theirs - 1.5).square().sum(Kind::Float));
             sgd.zero_grad();
             backward_of_squares(&ours, 1.5);
-            sgd.step(0.01, sgd.grad_norm().unwrap()).unwrap();
+            sgd.step(0.01, norm_of(&sgd)).unwrap();
         }
         for (a, b) in values(&theirs).iter().zip(values(&ours)) {
             assert!((a - b).abs() < 1e-5, "{a} {b}");
@@ -213,9 +246,9 @@ mod tests {
             (leaf(&[3.0, 4.0]), Tensor::zeros([1, 1], (Kind::Float, Device::Cpu)).set_requires_grad(true));
         let unused = leaf(&[7.0]);
         let parameters = [("b", &bias), ("w", &weight), ("u", &unused)];
-        let mut sgd = Sgd::new(parameters.map(|(n, t)| (n.to_owned(), t.shallow_clone())).into(), &config);
+        let mut sgd = built(parameters.map(|(n, t)| (n.to_owned(), t.shallow_clone())).into(), &config);
         ((&bias * &bias).sum(Kind::Float) / 2.0 + weight.sum(Kind::Float) * 0.0).backward();
-        let norm = sgd.grad_norm().unwrap();
+        let norm = norm_of(&sgd);
         assert!((norm - 5.0).abs() < 1e-6, "{norm}");
         sgd.step(0.1, norm).unwrap();
         let expected = [3.0 - 0.2 * 0.6, 4.0 - 0.2 * 0.8];
@@ -232,12 +265,12 @@ mod tests {
             for _ in 0..steps {
                 sgd.zero_grad();
                 backward_of_squares(parameter, 0.5);
-                sgd.step(0.01, sgd.grad_norm().unwrap()).unwrap();
+                sgd.step(0.01, norm_of(sgd)).unwrap();
             }
         };
         let fresh = |start: &[f32]| {
             let parameter = leaf(start);
-            (Sgd::new(vec![("w".to_owned(), parameter.shallow_clone())], &config), parameter)
+            (built(vec![("w".to_owned(), parameter.shallow_clone())], &config), parameter)
         };
         let (mut through, whole) = fresh(&[1.0, 2.0]);
         run(6, &mut through, &whole);

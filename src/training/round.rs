@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::checkpoint::{self, Checkpoints, MODEL_FILE, Marks, OPTIMISER_FILE, RoundProgress};
 use super::config::RoundConfig;
+use super::device::{choose_device, unused_gpu};
 use super::error::TrainingError;
 use super::events::{Losses, Outcome, RoundStart, StepClock, StepReport, TrainEvent};
 use super::loader::{Decode, Loader, TrainingImage};
@@ -17,7 +18,7 @@ use super::optimiser::Sgd;
 use super::records::Records;
 use super::schedule::Schedule;
 use super::step::{Stepped, Stepper};
-use crate::detector::{Detector, SamplerCounts, choose_device, cuda_index};
+use crate::detector::{Detector, SamplerCounts, cuda_index};
 use crate::domain::{Cancel, RoundInit};
 
 /// What a round trains on and where it lives.
@@ -171,7 +172,10 @@ impl<'a> Round<'a> {
             (Start::Resume, Some(&step)) => continued(config, &checkpoints, step, &data)?,
             (_, None) => (fresh(config, &task, hooks)?, RoundProgress::start(config, data)),
         };
-        let mut sgd = Sgd::new(detector.trainable(), config);
+        if let Some(text) = unused_gpu(&config.device, detector.device()) {
+            hooks.event(TrainEvent::Warning(text));
+        }
+        let mut sgd = Sgd::new(detector.trainable(), config)?;
         if progress.step > 0 {
             sgd.load(&checkpoints.path(progress.step).join(OPTIMISER_FILE))?;
         }
@@ -322,7 +326,7 @@ impl<'a> Round<'a> {
         if step == 0 || self.checkpoints.steps().contains(&step) {
             return Ok(());
         }
-        if !self.stepper.sgd.is_finite() {
+        if !self.stepper.sgd.is_finite()? {
             let images = format!("{}; the weights after it hold NaN or infinity", self.stepper.image_names());
             return Err(TrainingError::Diverged { step, total: f64::NAN, images, last: String::new() });
         }

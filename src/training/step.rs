@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use tch::Tensor;
+use tch::{Device, Kind, TchError, Tensor, no_grad_guard};
 
 use super::config::RoundConfig;
 use super::error::TrainingError;
@@ -29,11 +29,17 @@ pub(super) struct Stepper {
     pub seen: Vec<usize>,
 }
 
-/// A mini-batch that was learnt from.
+/// The total and its five parts.
+const LOSSES: usize = 6;
+
+/// A mini-batch whose gradients were computed.
 struct MiniBatch {
-    losses: Losses,
-    total: f64,
+    /// `[LOSSES]` doubles, still on their device.
+    losses: Tensor,
     counts: SamplerCounts,
+    samples: Vec<TrainingSample>,
+    /// The indices of their images.
+    images: Vec<usize>,
 }
 
 /// A finished step.
@@ -60,20 +66,27 @@ impl Stepper {
         let share = 1.0 / f64::from(config.accumulate);
         self.sgd.zero_grad();
         self.seen.clear();
+        let mut learnt = Vec::new();
         for mini_batch in 0..config.accumulate {
             let waiting = Instant::now();
-            let Some((samples, slots)) = self.load(config, cancel, warn)? else { return Ok(None) };
+            let Some((samples, images)) = self.load(config, cancel, warn)? else { return Ok(None) };
             report.loader_wait_s += waiting.elapsed().as_secs_f64();
-            self.seen.extend(&slots);
-            let learnt = self.learn(config, step, mini_batch, &samples, &slots, share)?;
-            report.total += learnt.total * share;
-            report.losses = added(report.losses, learnt.losses, share);
-            counts += learnt.counts;
-            let ids: Vec<String> = slots.iter().map(|&index| self.loader.image(index).id.to_string()).collect();
-            let given = samples.iter().map(|sample| sample.hard_negatives.len()).sum();
-            records.mini_batch(step, mini_batch, &ids, given, &learnt.counts)?;
+            self.seen.extend(&images);
+            learnt.push(self.learn(config, step, mini_batch, samples, images, share)?);
         }
-        report.grad_norm = self.sgd.grad_norm()?;
+        let norm = self.sgd.grad_norm()?;
+        let read = read_together(&learnt, &norm).map_err(TrainingError::torch("reading the losses"))?;
+        for (mini_batch, (learnt, values)) in learnt.iter().zip(&read.losses).enumerate() {
+            let total = values[0];
+            if !total.is_finite() || total > config.max_loss {
+                return Err(diverged(step, total, self.culprits(config, &learnt.samples, &learnt.images)));
+            }
+            report.total += total * share;
+            report.losses = added(report.losses, losses(values), share);
+            counts += learnt.counts;
+            self.record(step, mini_batch as u32, learnt, records)?;
+        }
+        report.grad_norm = read.norm;
         #[cfg(test)]
         fault::spoil(step, &mut report.grad_norm);
         if !report.grad_norm.is_finite() {
@@ -105,34 +118,47 @@ impl Stepper {
         Ok(Some((samples, images)))
     }
 
+    /// Adds the gradients of a mini-batch; waits for nothing on the device.
     fn learn(
         &self,
         config: &RoundConfig,
         step: u64,
         mini_batch: u32,
-        samples: &[TrainingSample],
-        images: &[usize],
+        samples: Vec<TrainingSample>,
+        images: Vec<usize>,
         share: f64,
     ) -> Result<MiniBatch, TrainingError> {
         #[cfg(test)]
         fault::strike(step);
         let mut rng = batch_rng(config.seed, step, mini_batch);
-        let found = self.detector.losses(samples, &config.sampler, &mut rng)?;
-        let total = value(&found.total)?;
-        if !total.is_finite() || total > config.max_loss {
-            return Err(diverged(step, total, self.culprits(config, samples, images)));
-        }
-        let scaled = if config.accumulate == 1 { found.total.shallow_clone() } else { &found.total * share };
-        scaled.f_backward().map_err(TrainingError::torch("computing the gradients"))?;
-        Ok(MiniBatch { losses: values(&found)?, total, counts: found.counts })
+        let found = self.detector.losses(&samples, &config.sampler, &mut rng)?;
+        let doing = TrainingError::torch("computing the gradients");
+        let scaled =
+            if config.accumulate == 1 { Ok(found.total.shallow_clone()) } else { found.total.f_mul_scalar(share) };
+        scaled.and_then(|scaled| scaled.f_backward()).map_err(&doing)?;
+        let losses = stacked(&found).map_err(doing)?;
+        Ok(MiniBatch { losses, counts: found.counts, samples, images })
+    }
+
+    fn record(
+        &self,
+        step: u64,
+        mini_batch: u32,
+        learnt: &MiniBatch,
+        records: &mut Records,
+    ) -> Result<(), TrainingError> {
+        let ids: Vec<String> = learnt.images.iter().map(|&index| self.loader.image(index).id.to_string()).collect();
+        let given = learnt.samples.iter().map(|sample| sample.hard_negatives.len()).sum();
+        records.mini_batch(step, mini_batch, &ids, given, &learnt.counts)
     }
 
     /// Which images of a mini-batch make the loss explode on their own; all of them when none does.
     fn culprits(&self, config: &RoundConfig, samples: &[TrainingSample], images: &[usize]) -> String {
+        let _guard = no_grad_guard();
         let explodes = |sample: &TrainingSample| {
             let mut rng = batch_rng(config.seed, 0, 0);
-            let loss = tch::no_grad(|| self.detector.losses(std::slice::from_ref(sample), &config.sampler, &mut rng));
-            let total = loss.ok().and_then(|found| value(&found.total).ok());
+            let loss = self.detector.losses(std::slice::from_ref(sample), &config.sampler, &mut rng);
+            let total = loss.ok().and_then(|found| found.total.f_double_value(&[]).ok());
             total.is_none_or(|total| !total.is_finite() || total > config.max_loss)
         };
         let mut guilty: Vec<usize> =
@@ -158,18 +184,43 @@ fn diverged(step: u64, total: f64, images: String) -> TrainingError {
     TrainingError::Diverged { step, total, images, last: String::new() }
 }
 
-fn value(loss: &Tensor) -> Result<f64, TrainingError> {
-    loss.f_double_value(&[]).map_err(TrainingError::torch("reading the loss"))
+/// The total and the five losses of a mini-batch, `[LOSSES]` doubles on their device.
+fn stacked(report: &LossReport) -> Result<Tensor, TchError> {
+    let losses = [
+        &report.total,
+        &report.loss_classifier,
+        &report.loss_box_reg,
+        &report.loss_objectness,
+        &report.loss_rpn_box_reg,
+        &report.loss_ellipse,
+    ];
+    Tensor::f_stack(&losses, 0)?.f_detach()?.f_to_kind(Kind::Double)
 }
 
-fn values(report: &LossReport) -> Result<Losses, TrainingError> {
-    Ok(Losses {
-        classifier: value(&report.loss_classifier)?,
-        box_reg: value(&report.loss_box_reg)?,
-        objectness: value(&report.loss_objectness)?,
-        rpn_box_reg: value(&report.loss_rpn_box_reg)?,
-        ellipse: value(&report.loss_ellipse)?,
-    })
+fn losses([_, classifier, box_reg, objectness, rpn_box_reg, ellipse]: &[f64; LOSSES]) -> Losses {
+    Losses {
+        classifier: *classifier,
+        box_reg: *box_reg,
+        objectness: *objectness,
+        rpn_box_reg: *rpn_box_reg,
+        ellipse: *ellipse,
+    }
+}
+
+/// What a step reads from its device.
+struct Read {
+    /// Of each mini-batch, as [`stacked`].
+    losses: Vec<[f64; LOSSES]>,
+    norm: f64,
+}
+
+/// Reads all losses and the norm of the gradients at once: the step waits for its device here alone.
+fn read_together(learnt: &[MiniBatch], norm: &Tensor) -> Result<Read, TchError> {
+    let norm = norm.f_reshape([1])?;
+    let all: Vec<&Tensor> = learnt.iter().map(|learnt| &learnt.losses).chain([&norm]).collect();
+    let all: Vec<f64> = Vec::try_from(Tensor::f_cat(&all, 0)?.f_to_device(Device::Cpu)?)?;
+    let (losses, norm) = all.as_chunks::<LOSSES>();
+    Ok(Read { losses: losses.to_vec(), norm: norm.first().copied().unwrap_or(f64::NAN) })
 }
 
 fn added(sum: Losses, more: Losses, share: f64) -> Losses {
@@ -189,6 +240,7 @@ pub(super) mod fault {
 
     thread_local! {
         static ARMED: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+        static ARMED_NORM: Cell<u32> = const { Cell::new(0) };
         static SPOILT: Cell<u64> = const { Cell::new(0) };
         static SPOILT_WEIGHTS: Cell<u64> = const { Cell::new(0) };
     }
@@ -206,7 +258,8 @@ pub(super) mod fault {
     pub fn spoil_weights(step: u64, detector: &super::Detector) {
         if SPOILT_WEIGHTS.get() == step {
             for (_, mut weights) in detector.trainable() {
-                tch::no_grad(|| drop(weights.fill_(f64::NAN)));
+                let _guard = tch::no_grad_guard();
+                drop(weights.fill_(f64::NAN));
             }
         }
     }
@@ -217,6 +270,17 @@ pub(super) mod fault {
         }
     }
 
+    /// The `call`th measuring of the gradients on this thread from now on (from 1) panics as libtorch does when memory runs out.
+    pub fn arm_norm(call: u32) {
+        ARMED_NORM.set(call);
+    }
+
+    pub fn strike_in_norm() {
+        let left = ARMED_NORM.get();
+        ARMED_NORM.set(left.saturating_sub(1));
+        assert!(left != 1, "CUDA out of memory. Tried to allocate 20.00 MiB");
+    }
+
     /// The first `times` mini-batches of `step` on this thread fail as libtorch does when memory runs out.
     pub fn arm(step: u64, times: u32) {
         ARMED.set((step, times));
@@ -224,7 +288,7 @@ pub(super) mod fault {
 
     pub fn strike(step: u64) {
         let (armed, times) = ARMED.get();
-        if armed == step && 0 < times {
+        if armed == step && times > 0 {
             ARMED.set((armed, times - 1));
             panic!("CUDA out of memory. Tried to allocate 2.00 GiB");
         }

@@ -114,6 +114,19 @@ fn a_step_that_does_not_fit_is_made_again_with_the_same_images_in_smaller_mini_b
 }
 
 #[test]
+fn a_panic_while_the_gradients_are_measured_leaves_gradients_on_for_the_next_try() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut events = Events(vec![]);
+    fault::arm_norm(2);
+    let summary = train(&dir.path().join("1"), &mut events).unwrap();
+    assert_eq!((summary.outcome, summary.step), (Outcome::Done, 3));
+    let told = warnings(&events);
+    assert!(told.len() == 1 && told[0].contains("step 2"), "{told:?}");
+    let leaf = tch::Tensor::from(1.0).set_requires_grad(true);
+    assert!((leaf * 2.0).requires_grad(), "gradients are off on this thread");
+}
+
+#[test]
 fn when_nothing_is_left_to_halve_the_round_stops_with_advice_and_can_go_on() {
     let dir = tempfile::tempdir().unwrap();
     let mut events = Events(vec![]);
