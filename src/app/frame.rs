@@ -73,7 +73,7 @@ impl QuarryApp {
             datasets: self.overview().map_or_else(Vec::new, |o| o.datasets.iter().map(|d| d.name.as_str()).collect()),
             has_project: self.session.is_some(),
             images: self.overview().map_or(0, |overview| overview.images),
-            has_gpu: self.has_gpu,
+            gpu: self.gpu_check.state(),
             commands,
         };
         view.show(ui);

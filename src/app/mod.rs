@@ -8,6 +8,7 @@ mod dialogs;
 mod drain;
 mod export;
 mod frame;
+mod gpu_check;
 mod help;
 pub mod keymap;
 mod keys;
@@ -34,6 +35,7 @@ use egui_notify::{Toast, ToastLevel, Toasts};
 use action::Scope;
 use command::{Command, Screen};
 use dialogs::Dialogs;
+use gpu_check::GpuCheck;
 use keymap::Keymap;
 use keys::KeyReader;
 use options::Options;
@@ -74,8 +76,7 @@ pub struct QuarryApp {
     waker: Waker,
     /// The review opens by itself when the running job leaves candidates behind.
     review_after_job: bool,
-    /// Where rounds on the device `auto` train.
-    has_gpu: bool,
+    gpu_check: GpuCheck,
     /// The window is to close when the keys in line are done.
     is_closing: bool,
 }
@@ -107,7 +108,7 @@ impl QuarryApp {
             commands: Vec::new(),
             waker: Arc::new(move || waking.request_repaint()),
             review_after_job: false,
-            has_gpu: work::has_gpu(),
+            gpu_check: GpuCheck::default(),
             is_closing: false,
         }
     }
@@ -132,6 +133,7 @@ impl QuarryApp {
         }
         self.work_through_line(ctx);
         self.ask_for_more(ctx);
+        self.gpu_check.tick(ctx, &self.waker);
         self.hold_close(ctx);
         self.keys.listen(self.scope(), self.review.filter_open && self.screen == Screen::Review);
     }

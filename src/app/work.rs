@@ -4,8 +4,7 @@
 use std::path::PathBuf;
 
 use super::command::ImportKind;
-#[cfg(feature = "torch")]
-use crate::detector::{choose_device, cuda_index};
+use crate::detector::GpuState;
 use crate::domain::Progress;
 use crate::jobs::Work;
 use crate::mining::GroupConfig;
@@ -99,15 +98,15 @@ pub fn demo(dir: PathBuf, auto_review: bool) -> Work<WorkEvent> {
     })
 }
 
-/// Whether rounds on the device `auto` train on a GPU here.
+/// Whether rounds can train on a GPU here; takes up to a second.
 #[cfg(feature = "torch")]
-pub fn has_gpu() -> bool {
-    choose_device("auto").is_ok_and(|device| cuda_index(device).is_some())
+pub fn gpu_state() -> GpuState {
+    crate::training::gpu_state().clone()
 }
 
 #[cfg(not(feature = "torch"))]
-pub fn has_gpu() -> bool {
-    false
+pub fn gpu_state() -> GpuState {
+    GpuState::None
 }
 
 #[cfg(not(feature = "torch"))]

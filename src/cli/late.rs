@@ -10,18 +10,8 @@ use libloading::{Library, Symbol, library_filename};
 /// What the shared library's entry point is called.
 const ENTRY: &[u8] = b"quarry_main";
 
-/// Goes on in the shared library, which reads the arguments again.
-pub fn main() -> ExitCode {
-    match in_library() {
-        Ok(code) => code,
-        Err(error) => {
-            super::console::say(format!("quarry: {error:#}"));
-            ExitCode::from(1)
-        }
-    }
-}
-
-fn in_library() -> anyhow::Result<ExitCode> {
+/// Goes on in the shared library, which reads the arguments again. An error means that it does not load, and nothing was done.
+pub fn main() -> anyhow::Result<ExitCode> {
     let program = std::env::current_exe().context("the running program's own place is unknown")?;
     let path = beside(&program)?;
     // SAFETY: it is our own library; its initialisers, and libtorch's, ask nothing of the program.

@@ -16,6 +16,7 @@ mod cross_validate;
 mod demo;
 #[cfg(feature = "torch")]
 mod detect;
+mod doctor;
 mod evaluate;
 mod evaluate_coco;
 mod export;
@@ -26,6 +27,7 @@ mod late;
 #[cfg(feature = "torch")]
 mod mine;
 mod new;
+mod opengl;
 #[cfg(feature = "torch")]
 mod round_options;
 mod status;
@@ -33,6 +35,9 @@ mod status;
 mod train;
 mod verdicts;
 mod weights;
+
+use crate::detector::diagnose;
+use crate::training::{driver, driver_shows_gpu};
 
 /// Hard negative mining for face detectors: train, mine false positives, review them, retrain, watch the ROC curves.
 ///
@@ -86,6 +91,8 @@ enum Command {
     Export(export::ExportArgs),
     /// What a project holds and how far it is
     Status(status::StatusArgs),
+    /// What this machine and this build offer: device, driver, libtorch, memory; for bug reports
+    Doctor(doctor::DoctorArgs),
     /// Bring verdicts of copies of a project together; agreement and precision
     Verdicts(verdicts::VerdictsArgs),
 }
@@ -145,16 +152,24 @@ impl Command {
                 | Self::Mine(_)
                 | Self::Weights(_),
             ) => true,
+            Some(Self::Doctor(args)) => !args.probe_opengl,
+            // Whether libtorch finds the GPU is only known to libtorch.
+            Some(Self::Status(_)) => driver_shows_gpu(),
             Some(
                 Self::New(_)
                 | Self::Import(_)
                 | Self::Group(_)
                 | Self::Evaluate(_)
                 | Self::Export(_)
-                | Self::Status(_)
                 | Self::Verdicts(_),
             ) => false,
         }
+    }
+
+    /// Whether it is also worth something where libtorch does not load.
+    #[cfg(feature = "torch")]
+    fn works_without_libtorch(command: Option<&Self>) -> bool {
+        matches!(command, Some(Self::Doctor(_) | Self::Status(_)))
     }
 }
 
@@ -164,10 +179,24 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     #[cfg(feature = "torch")]
     if Command::needs_libtorch(cli.command.as_ref()) {
-        return late::main();
+        match late::main() {
+            Ok(code) => return code,
+            Err(error) if Command::works_without_libtorch(cli.command.as_ref()) => {
+                let reason = format!("{error:#}");
+                return finish(cli, |command, context| run_light(command, context, &reason));
+            }
+            Err(error) => {
+                console::say(format!("quarry: {error:#}"));
+                return ExitCode::from(1);
+            }
+        }
     }
-    finish(cli, run_light)
+    finish(cli, |command, context| run_light(command, context, NO_LIBTORCH))
 }
+
+/// Why a light subcommand knows nothing of libtorch.
+const NO_LIBTORCH: &str =
+    if cfg!(feature = "torch") { "not asked" } else { "this quarry was built without it (feature `torch`)" };
 
 /// The same with everything that the binary leaves out; what the shared library's entry point calls.
 #[cfg(feature = "torch")]
@@ -175,7 +204,7 @@ fn main_with_libtorch() -> ExitCode {
     finish(Cli::parse(), run)
 }
 
-fn finish(cli: Cli, run: fn(Option<Command>, &Context) -> anyhow::Result<()>) -> ExitCode {
+fn finish(cli: Cli, run: impl FnOnce(Option<Command>, &Context) -> anyhow::Result<()>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("QUARRY_LOG").unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| console::LogWriter).init();
     if let Some(megapixels) = cli.max_megapixels {
@@ -201,20 +230,26 @@ fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
         Some(Command::Detect(args)) => detect::run(&args, context),
         Some(Command::Mine(args)) => mine::run(&args, context),
         Some(Command::Weights(args)) => weights::run(&args, context.json),
+        Some(Command::Status(args)) => status::run(&args, context, Some(crate::training::gpu_state())),
+        Some(Command::Doctor(args)) => doctor::run(&args, context, Ok(crate::detector::libtorch())),
         None => open_app(context),
-        light => run_light(light, context),
+        light => run_light(light, context, NO_LIBTORCH),
     }
 }
 
-/// What needs no libtorch.
-fn run_light(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
+/// What needs no libtorch, or goes on without it for `reason`.
+fn run_light(command: Option<Command>, context: &Context, reason: &str) -> anyhow::Result<()> {
     match command {
         Some(Command::New(args)) => new::run(&args, context),
         Some(Command::Import(args)) => import::run(&args, context),
         Some(Command::Group(args)) => group::run(&args, context),
         Some(Command::Evaluate(args)) => evaluate::run(&args, context),
         Some(Command::Export(args)) => export::run(&args, context),
-        Some(Command::Status(args)) => status::run(&args, context),
+        Some(Command::Status(args)) => {
+            let state = driver_shows_gpu().then(|| diagnose(&driver(), Err(reason)));
+            status::run(&args, context, state.as_ref())
+        }
+        Some(Command::Doctor(args)) => doctor::run(&args, context, Err(reason.to_owned())),
         Some(Command::Verdicts(args)) => verdicts::run(&args, context),
         #[cfg(not(feature = "torch"))]
         Some(Command::Weights(args)) => weights::run(&args, context.json),

@@ -1,6 +1,10 @@
 //! `quarry status --project DIR`.
 
+use serde::Serialize;
+
 use super::Context;
+use super::doctor::Diagnosis;
+use crate::detector::GpuState;
 use crate::domain::printable;
 use crate::workflow::Project;
 use crate::workflow::status::{Status, status};
@@ -9,9 +13,22 @@ use crate::workflow::status::{Status, status};
 #[command(after_help = "Example:\n  quarry status --project faces --json")]
 pub struct StatusArgs {}
 
-pub fn run(_: &StatusArgs, context: &Context) -> anyhow::Result<()> {
+/// The project, and the GPU where the driver shows one.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    project: &'a Status,
+    gpu: Option<Diagnosis>,
+}
+
+pub fn run(_: &StatusArgs, context: &Context, gpu: Option<&GpuState>) -> anyhow::Result<()> {
     let status = status(&Project::open(&context.project_dir())?)?;
-    context.print(&status, || text(&status))
+    let gpu = gpu.filter(|state| **state != GpuState::None);
+    let report = Report { project: &status, gpu: gpu.map(Diagnosis::from) };
+    context.print(&report, || match gpu {
+        Some(state) => format!("{}\nGPU: {state}", text(&status)),
+        None => text(&status),
+    })
 }
 
 fn text(status: &Status) -> String {

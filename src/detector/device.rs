@@ -1,12 +1,23 @@
-//! The one place that chooses a device. Must not know networks.
+//! The one place that chooses a device and asks libtorch about CUDA. It first loads libtorch's CUDA library, to which nothing is
+//! linked, so that one build runs with both variants of libtorch.
 
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use libloading::{Library, Symbol};
 use tch::{Cuda, Device};
 
-use super::DetectorError;
+use super::gpu_state::{CudaLibrary, Libtorch};
+use super::{DetectorError, GpuState};
+use crate::domain::{limits, read_text};
+
+/// The file that the CUDA variant has beside [`CPU_LIBRARY`].
+const CUDA_LIBRARY: &str = "libtorch_cuda.so";
+const CPU_LIBRARY: &str = "libtorch_cpu.so";
 
 /// The device for a word: `auto` (the first GPU, else the CPU), `cpu`, `cuda` or `cuda:N`. A GPU that is not there is an error.
 pub fn choose_device(word: &str) -> Result<Device, DetectorError> {
-    choose(word, if Cuda::is_available() { Cuda::device_count() } else { 0 })
+    choose(word, gpu_count)
 }
 
 /// The number of a GPU as libtorch counts; `None` for the CPU.
@@ -17,15 +28,120 @@ pub fn cuda_index(device: Device) -> Option<u32> {
     }
 }
 
-fn choose(word: &str, count: i64) -> Result<Device, DetectorError> {
-    let unknown = || DetectorError::UnknownDevice { word: word.to_owned(), count };
-    let gpu = |n: usize| if (n as i64) < count { Ok(Device::Cuda(n)) } else { Err(unknown()) };
+/// Loads libtorch's CUDA library where it is installed, once.
+///
+/// It has to happen before the first question about CUDA and before the first backward pass: libtorch asks once which devices there
+/// are, and keeps the answer. Without a GPU or driver the library loads as well; it takes a fifth of a second.
+pub fn load_cuda() -> &'static CudaLibrary {
+    static LOADED: OnceLock<CudaLibrary> = OnceLock::new();
+    LOADED.get_or_init(|| libtorch_folder().map_or(CudaLibrary::Absent, |folder| load_from(&folder)))
+}
+
+/// What the libtorch in use says about itself and its devices.
+pub fn libtorch() -> Libtorch {
+    let cuda = load_cuda().clone();
+    let folder = libtorch_folder();
+    Libtorch {
+        version: folder.as_deref().and_then(version_beside),
+        gpus: gpu_count(),
+        cudnn: folder.as_deref().filter(|_| cuda == CudaLibrary::Loaded).and_then(cudnn_version),
+        threads: usize::try_from(tch::get_num_threads()).unwrap_or(0),
+        cuda,
+        folder,
+    }
+}
+
+/// CUDA devices that libtorch finds.
+fn gpu_count() -> usize {
+    load_cuda();
+    if Cuda::is_available() { usize::try_from(Cuda::device_count()).unwrap_or(0) } else { 0 }
+}
+
+/// `count` is only asked where the word leaves it open.
+fn choose(word: &str, count: impl Fn() -> usize) -> Result<Device, DetectorError> {
+    let gpu = |n: usize| match count() {
+        0 => Err(DetectorError::NoUsableGpu(GpuState::None)),
+        count if n < count => Ok(Device::Cuda(n)),
+        count => Err(DetectorError::NoSuchGpu { word: word.to_owned(), count }),
+    };
+    let unknown = || DetectorError::UnknownDevice { word: word.to_owned() };
     match word.trim().to_ascii_lowercase().as_str() {
-        "auto" if count > 0 => Ok(Device::Cuda(0)),
-        "auto" | "cpu" => Ok(Device::Cpu),
+        "cpu" => Ok(Device::Cpu),
+        "auto" => Ok(if count() > 0 { Device::Cuda(0) } else { Device::Cpu }),
         "cuda" => gpu(0),
         other => other.strip_prefix("cuda:").and_then(|n| n.parse().ok()).ok_or_else(unknown).and_then(gpu),
     }
+}
+
+fn load_from(folder: &Path) -> CudaLibrary {
+    let path = folder.join(CUDA_LIBRARY);
+    if !path.exists() {
+        return CudaLibrary::Absent;
+    }
+    // NVRTC looks for its built-in functions by name alone and does not search its own folder.
+    for builtins in files_named(folder, "libnvrtc-builtins.so") {
+        if let Err(reason) = open_for_good(&builtins) {
+            tracing::debug!("{}: {reason}", builtins.display());
+        }
+    }
+    match open_for_good(&path) {
+        Ok(()) => CudaLibrary::Loaded,
+        Err(reason) => CudaLibrary::Failed(reason),
+    }
+}
+
+/// Opens a library, its symbols visible to all, until the process ends.
+fn open_for_good(path: &Path) -> Result<(), String> {
+    #[cfg(unix)]
+    let library = {
+        use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+        // SAFETY: a library of libtorch; its initialisers register its operators and ask nothing of us.
+        unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) }
+    };
+    #[cfg(not(unix))]
+    // SAFETY: as above.
+    let library = unsafe { Library::new(path) };
+    // The loader's message names the library that is missing.
+    library.map(std::mem::forget).map_err(|error| error.to_string())
+}
+
+/// Where the libtorch that this process runs with lies; `None` where the system does not tell.
+fn libtorch_folder() -> Option<PathBuf> {
+    folder_in_maps(&read_text(Path::new("/proc/self/maps"), limits::TEXT).ok()?)
+}
+
+/// The folder of [`CPU_LIBRARY`] in Linux's list of mapped files: a line ends with the path, which may hold spaces.
+fn folder_in_maps(maps: &str) -> Option<PathBuf> {
+    let paths = maps.lines().filter_map(|line| line.find('/').map(|at| Path::new(&line[at..])));
+    let mut ours = paths.filter(|path| path.file_name().is_some_and(|name| name == CPU_LIBRARY));
+    ours.next()?.parent().map(Path::to_path_buf)
+}
+
+/// The version as `make setup` or libtorch's own archive writes it down.
+fn version_beside(folder: &Path) -> Option<String> {
+    let root = folder.parent()?;
+    let files = [".complete", "build-version"].map(|name| read_text(&root.join(name), limits::TEXT));
+    files.iter().flatten().find_map(|text| text.split_whitespace().next().map(str::to_owned))
+}
+
+/// cuDNN's version as its library tells it, e.g. 9.20.0.
+fn cudnn_version(folder: &Path) -> Option<String> {
+    let path = files_named(folder, "libcudnn.so").pop()?;
+    // SAFETY: libtorch's CUDA library has loaded it before; it only becomes one reference more.
+    let library = unsafe { Library::new(path) }.ok()?;
+    // SAFETY: the function has had this signature since cuDNN 2.
+    let version: Symbol<unsafe extern "C" fn() -> usize> = unsafe { library.get(b"cudnnGetVersion") }.ok()?;
+    // SAFETY: it takes nothing and only returns a constant.
+    let number = unsafe { version() };
+    Some(format!("{}.{}.{}", number / 10_000, number / 100 % 100, number % 100))
+}
+
+fn files_named(folder: &Path, start: &str) -> Vec<PathBuf> {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found: Vec<PathBuf> =
+        names.filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(start))).collect();
+    found.sort();
+    found
 }
 
 #[cfg(test)]
@@ -34,18 +150,53 @@ mod tests {
 
     #[test]
     fn words_become_devices() {
-        let check = |word: &str, count: i64, expected: Option<Device>| {
-            assert_eq!(choose(word, count).ok(), expected, "{word} with {count} GPUs");
+        let check = |word: &str, count: usize, expected: Result<Device, &str>| {
+            let chosen = choose(word, || count).map_err(|error| error.to_string());
+            match expected {
+                Ok(device) => assert_eq!(chosen, Ok(device), "{word} with {count} GPUs"),
+                Err(part) => assert!(chosen.as_ref().is_err_and(|error| error.contains(part)), "{word}: {chosen:?}"),
+            }
         };
-        check("auto", 0, Some(Device::Cpu));
-        check("auto", 2, Some(Device::Cuda(0)));
-        check("cpu", 2, Some(Device::Cpu));
-        check("CUDA:1", 2, Some(Device::Cuda(1)));
-        check("cuda", 1, Some(Device::Cuda(0)));
-        check("cuda:2", 2, None);
-        check("cuda", 0, None);
-        check("cuda:x", 1, None);
-        check("tpu", 1, None);
+        check("auto", 0, Ok(Device::Cpu));
+        check("auto", 2, Ok(Device::Cuda(0)));
+        check("cpu", 2, Ok(Device::Cpu));
+        check(" CUDA:1", 2, Ok(Device::Cuda(1)));
+        check("cuda", 1, Ok(Device::Cuda(0)));
+        check("cuda:2", 2, Err("numbered 0 to 1"));
+        check("cuda:1", 1, Err("only cuda:0"));
+        check("cuda", 0, Err("No CUDA GPU found. Choose auto or cpu."));
+        check("cuda:0", 0, Err("No CUDA GPU found. Choose auto or cpu."));
+        check("cuda:x", 1, Err("\"cuda:x\""));
+        check("cuda:-1", 1, Err("\"cuda:-1\""));
+        check("tpu", 1, Err("auto, cpu, cuda or cuda:N"));
         assert_eq!((cuda_index(Device::Cuda(3)), cuda_index(Device::Cpu)), (Some(3), None));
+        let cpu = choose("cpu", || panic!("the CPU needs no question about CUDA"));
+        assert_eq!(cpu.ok(), Some(Device::Cpu));
+    }
+
+    #[test]
+    fn libtorchs_folder_is_read_from_the_mapped_files() {
+        let check = |maps: &str, expected: Option<&str>| {
+            assert_eq!(folder_in_maps(maps), expected.map(PathBuf::from), "{maps}");
+        };
+        check(
+            "7f00-7f01 r--p 00000000 00:00 0 \n7f02-7f03 r-xp 00001000 fe:00 123   /opt/my libs/lib/libtorch_cpu.so\n",
+            Some("/opt/my libs/lib"),
+        );
+        check("7f02-7f03 r-xp 00001000 fe:00 123   /usr/lib/libtorch_cpu.so.1\n", None);
+        check("", None);
+        if cfg!(target_os = "linux") {
+            let folder = libtorch_folder().expect("tests are linked to libtorch");
+            assert!(folder.join(CPU_LIBRARY).exists(), "{folder:?}");
+        }
+    }
+
+    #[test]
+    fn a_cuda_library_that_is_missing_or_broken_is_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(load_from(dir.path()), CudaLibrary::Absent);
+        std::fs::write(dir.path().join(CUDA_LIBRARY), "no library").unwrap();
+        let broken = load_from(dir.path());
+        assert!(matches!(&broken, CudaLibrary::Failed(reason) if reason.contains(CUDA_LIBRARY)), "{broken:?}");
     }
 }

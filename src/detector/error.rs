@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::GpuState;
+
 /// Everything that the detector refuses, with what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectorError {
@@ -11,8 +13,12 @@ pub enum DetectorError {
     InvalidConfig { key: &'static str, value: String, rule: String },
     #[error("the picture is empty ({width} x {height} pixels); leave it out or decode it again")]
     EmptyImage { width: u32, height: u32 },
-    #[error("there is no device \"{word}\"; write auto, cpu or cuda:N with N below {count}")]
-    UnknownDevice { word: String, count: i64 },
+    #[error("there is no device \"{word}\"; write auto, cpu, cuda or cuda:N")]
+    UnknownDevice { word: String },
+    #[error("there is no device \"{word}\"; {}", numbered(*count))]
+    NoSuchGpu { word: String, count: usize },
+    #[error("{0} Choose auto or cpu.")]
+    NoUsableGpu(GpuState),
     #[error("{}: {what}; {advice}", path.display())]
     File { path: PathBuf, what: String, advice: &'static str },
     #[error("these weights belong to {found}, not to {expected}; choose the preset {found} or other weights")]
@@ -40,6 +46,13 @@ pub enum DetectorError {
     Torch { during: &'static str, message: String },
 }
 
+fn numbered(gpus: usize) -> String {
+    match gpus {
+        1 => "there is only cuda:0. Choose that, auto or cpu".to_owned(),
+        _ => format!("the GPUs here are numbered 0 to {}. Choose one of them, auto or cpu", gpus.saturating_sub(1)),
+    }
+}
+
 impl DetectorError {
     /// A file that could not be read or written.
     pub fn file(path: &Path, what: impl std::fmt::Display, advice: &'static str) -> Self {
@@ -64,10 +77,61 @@ impl DetectorError {
 impl DetectorError {
     /// For `map_err`: libtorch's message without its C++ stack, with what was being done.
     pub fn torch(during: &'static str) -> impl Fn(tch::TchError) -> Self {
-        move |error| {
-            let text = error.to_string();
-            let message = text.split("\nException raised").next().unwrap_or_default().trim().to_owned();
-            Self::Torch { during, message }
+        move |error| Self::Torch { during, message: libtorch_message(&error.to_string()) }
+    }
+}
+
+/// How tch's error begins where it is displayed.
+#[cfg(feature = "torch")]
+const DISPLAYED: &str = "Internal torch error: ";
+/// How the text of a panic begins that tch made of an error of libtorch.
+#[cfg(feature = "torch")]
+const UNWRAPPED: &str = "called `Result::unwrap()` on an `Err` value: Torch(\"";
+
+/// libtorch's message without its C++ stack. An error has real line breaks, the text of a panic escaped ones.
+#[cfg(feature = "torch")]
+pub(crate) fn libtorch_message(text: &str) -> String {
+    let stack = ["\nException raised", "\\nException raised"].iter().filter_map(|mark| text.find(mark)).min();
+    let message = &text[..stack.unwrap_or(text.len())];
+    let message = match message.strip_prefix(UNWRAPPED) {
+        Some(inner) => {
+            inner.strip_suffix("\")").unwrap_or(inner).replace("\\n", "\n").replace("\\\"", "\"").replace("\\'", "'")
         }
+        None => message.strip_prefix(DISPLAYED).unwrap_or(message).to_owned(),
+    };
+    message.trim().to_owned()
+}
+
+#[cfg(all(test, feature = "torch"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libtorchs_stack_is_cut_off_errors_and_panics_alike() {
+        let check = |text: &str, expected: &str| assert_eq!(libtorch_message(text), expected, "{text}");
+        check(
+            "Internal torch error: CUDA out of memory.\nException raised from malloc at a.cpp:1\nframe #0: x",
+            "CUDA out of memory.",
+        );
+        check(
+            "called `Result::unwrap()` on an `Err` value: Torch(\"CUDA error: \\\"x\\\"\\nDevice 0\\nException raised from f\\nframe #0\")",
+            "CUDA error: \"x\"\nDevice 0",
+        );
+        check(
+            "called `Result::unwrap()` on an `Err` value: Torch(\"Found no NVIDIA driver\")",
+            "Found no NVIDIA driver",
+        );
+        check("index out of bounds: the len is 3", "index out of bounds: the len is 3");
+    }
+
+    #[test]
+    fn a_panic_of_tch_and_its_error_tell_the_same() {
+        use std::panic::{AssertUnwindSafe, catch_unwind};
+        let (a, b) = (tch::Tensor::from_slice(&[1.0, 2.0]), tch::Tensor::from_slice(&[1.0, 2.0, 3.0]));
+        let error = libtorch_message(&a.f_dot(&b).unwrap_err().to_string());
+        let panic = catch_unwind(AssertUnwindSafe(|| a.dot(&b))).unwrap_err();
+        let panic = libtorch_message(panic.downcast_ref::<String>().unwrap());
+        assert!(!panic.contains("frame #") && !panic.contains("Result::unwrap"), "{panic}");
+        assert_eq!(panic, error);
     }
 }

@@ -7,6 +7,7 @@ mod config;
 mod error;
 #[cfg(feature = "torch")]
 mod from_arrays;
+mod gpu_state;
 mod network_image;
 mod sampler_config;
 mod training_sample;
@@ -58,13 +59,16 @@ pub use config::{
     RpnConfig, RpnLimits,
 };
 pub use error::DetectorError;
+#[cfg(feature = "torch")]
+pub(crate) use error::libtorch_message;
+pub use gpu_state::{CudaLibrary, Driver, Gpu, GpuState, Libtorch, OLDEST_DRIVER, Unused, diagnose};
 pub use network_image::NetworkImage;
 pub use sampler_config::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts, SamplerKind};
 pub use training_sample::TrainingSample;
 
 #[cfg(feature = "torch")]
 pub use {
-    device::{choose_device, cuda_index},
+    device::{choose_device, cuda_index, libtorch, load_cuda},
     model::{Detector, LossReport},
     postprocess::LabelledDetection,
 };

@@ -12,6 +12,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::backbone::Backbone;
 use super::config::{DetectionConfig, Precision};
+use super::error::libtorch_message;
 use super::parameters::{Builder, Parameter, Source};
 use super::postprocess::{self, LabelledDetection};
 use super::roi_features;
@@ -77,6 +78,7 @@ impl Detector {
 
     fn build(config: &DetectorConfig, device: Device, source: Source) -> Result<Self, DetectorError> {
         config.validate()?;
+        super::load_cuda();
         guarded("building the network", || {
             let _guard = tch::no_grad_guard();
             let mut builder = Builder::new(source, device);
@@ -278,7 +280,6 @@ pub(super) fn guarded<T>(
     catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         let text = text.unwrap_or("an unknown panic");
-        let message = text.split("\\nException raised").next().unwrap_or(text).to_owned();
-        Err(DetectorError::Torch { during, message })
+        Err(DetectorError::Torch { during, message: libtorch_message(text) })
     })
 }

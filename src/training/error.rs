@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::memory::is_out_of_memory;
 use super::overlay::ConfigError;
-use crate::detector::DetectorError;
+use crate::detector::{DetectorError, libtorch_message};
 
 /// Why a round did not train, or stopped.
 #[derive(Debug, Error)]
@@ -72,7 +72,7 @@ impl TrainingError {
         let text = payload.downcast_ref::<String>().cloned();
         let text = text.or_else(|| payload.downcast_ref::<&str>().map(|&s| s.to_owned()));
         let text = text.unwrap_or_else(|| "no reason given".to_owned());
-        Self::Panic(text.split("\nException raised").next().unwrap_or_default().trim().to_owned())
+        Self::Panic(libtorch_message(&text))
     }
 
     /// The same error, or what it means and what to do where memory or the disk of `run_dir` ran out: libtorch and the weight files
@@ -94,17 +94,20 @@ impl TrainingError {
 #[cfg(feature = "torch")]
 impl TrainingError {
     pub(super) fn torch(during: &'static str) -> impl Fn(tch::TchError) -> Self {
-        move |error| {
-            let text = error.to_string();
-            let message = text.split("\nException raised").next().unwrap_or_default().trim().to_owned();
-            Self::Torch { during, message }
-        }
+        move |error| Self::Torch { during, message: libtorch_message(&error.to_string()) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_panic_of_a_step_is_told_without_libtorchs_stack() {
+        let text = "called `Result::unwrap()` on an `Err` value: Torch(\"CUDA out of memory.\\nException raised from malloc\\nframe #0\")";
+        let error = TrainingError::panic(&text.to_owned());
+        assert_eq!(error.to_string(), "training broke off: CUDA out of memory.");
+    }
 
     #[test]
     fn memory_and_full_disks_are_told_apart() {

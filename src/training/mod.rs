@@ -6,6 +6,9 @@ mod checkpoint;
 mod config;
 mod config_text;
 #[cfg(feature = "torch")]
+mod device;
+mod driver;
+#[cfg(feature = "torch")]
 mod error;
 mod estimate;
 mod events;
@@ -41,6 +44,9 @@ pub use checkpoint::{best_model, last_model};
 pub(crate) use config::LARGEST_WHOLE;
 pub use config::RoundConfig;
 pub use config_text::{DOCUMENTED, Difference, meaning, names_setting};
+#[cfg(feature = "torch")]
+pub use device::{choose_device, gpu_state, unused_gpu};
+pub use driver::{driver, driver_shows_gpu};
 #[cfg(feature = "torch")]
 pub use error::TrainingError;
 pub use estimate::{rough_step_seconds, scaled_step_seconds};

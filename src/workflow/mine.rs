@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::classes::LabelMap;
 use super::detect::{Found, on_files, refuse_mostly_unreadable};
+use super::device::load_detector;
 use super::group::{config as group_config, group};
 use super::patience::patiently;
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError};
-use crate::detector::{Detector, choose_device};
 use crate::domain::{
     Cancel, Detection, FalsePositiveKind, ImageId, ImageRecord, RoiFeature, RoundRecord, RoundState, Sources,
     shown_paths,
@@ -56,7 +56,7 @@ pub fn mine(
             project.run_dir(round.number).display()
         ))
     })?;
-    let mut detector = Detector::load(&checkpoint, choose_device(&config.device)?)?;
+    let mut detector = load_detector(&checkpoint, &config.device, observer)?;
     detector.set_detection(config.mining);
     let mining = MiningConfig { min_score: config.mining.score_threshold as f32, ..MiningConfig::default() };
     let truth = store.all_ground_truth()?;

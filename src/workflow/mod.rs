@@ -13,6 +13,8 @@ pub mod cross_validate;
 pub mod demo;
 #[cfg(feature = "torch")]
 pub mod detect;
+#[cfg(feature = "torch")]
+mod device;
 mod error;
 pub mod evaluate;
 mod event;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::copies::Truth;
+use super::device::check_device;
 use super::held_out::HeldOut;
 use super::patience::patiently;
 use super::round_data;
@@ -14,7 +15,7 @@ use super::round_hooks::{Hooks, LastTest};
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
-use crate::detector::{Detector, SamplerCounts, choose_device};
+use crate::detector::{Detector, SamplerCounts};
 use crate::domain::{
     Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, HardNegativeSource, RoundInit, RoundRecord, RoundState,
     Sources, shown_path_if_any, shown_paths,
@@ -69,7 +70,7 @@ pub fn train(
     let lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
     config.check()?;
-    choose_device(&config.device)?;
+    check_device(&config.device)?;
     let number = store.rounds()?.last().map_or(1, |r| r.number + 1);
     let plan = plan(project, &store, config, number, Start::Fresh, lock, observer)?;
     // Nothing is written before everything that can be refused has been looked at.
@@ -99,7 +100,7 @@ pub fn resume(
         )));
     }
     config.check()?;
-    choose_device(&config.device)?;
+    check_device(&config.device)?;
     let mut plan = plan(project, &store, config, round.number, Start::Resume, lock, observer)?;
     plan.changes = own.learning_differences(config);
     if own != *config {

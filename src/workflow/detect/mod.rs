@@ -11,11 +11,12 @@ use serde::Serialize;
 use self::images::{images_in, images_of_list};
 pub(super) use self::output::fddb_text;
 use self::output::{check_fddb_name, coco_text};
+use super::device::load_detector;
 use super::outputs::{self, OutputPolicy};
 use super::weights::checkpoint_file;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
-use crate::detector::{DetectionConfig, Detector, DetectorError, LabelledDetection, choose_device};
+use crate::detector::{DetectionConfig, Detector, DetectorError, LabelledDetection};
 use crate::domain::{Cancel, Detection, Output, Progress, Sources, shown_path, shown_paths};
 
 /// How detections are written.
@@ -90,7 +91,7 @@ pub fn detect(
         outputs::check_list_names(images.iter().map(|(name, _)| name.as_str()))?;
     }
     let checkpoint = checkpoint_file(&request.checkpoint)?;
-    let mut detector = Detector::load(&checkpoint, choose_device(&request.device)?)?;
+    let mut detector = load_detector(&checkpoint, &request.device, observer)?;
     if let Some(scale) = request.scale {
         detector.set_detection(DetectionConfig { scale, ..detector.config().detection });
         detector.config().validate()?;

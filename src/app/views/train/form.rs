@@ -7,7 +7,7 @@ use super::{JobState, TrainCommand, TrainView};
 use crate::app::theme;
 use crate::app::views::review::minutes_text;
 use crate::app::views::start::card;
-use crate::detector::SamplerKind;
+use crate::detector::{GpuState, SamplerKind};
 use crate::domain::{HardNegativeSource, RoundInit};
 use crate::training::{PRESETS, RoundConfig, meaning};
 
@@ -266,7 +266,10 @@ fn note(view: &TrainView<'_>, finished: &Result<RoundConfig, String>) -> (String
         Ok(config) => config,
     };
     let about = PRESETS.iter().find(|(name, _)| *name == config.preset).map_or("", |(_, about)| about);
-    let on_gpu = view.has_gpu && config.device == "auto";
+    if let Some(state @ GpuState::Unused(..)) = view.gpu.filter(|_| config.device != "cpu") {
+        return (state.to_string(), theme::WARNING);
+    }
+    let on_gpu = view.gpu.is_some_and(GpuState::is_usable) && config.device == "auto";
     let estimate = view.model.estimate(config, cores());
     let text = match estimate.filter(|estimate| !on_gpu || matches!(estimate, Estimate::Measured { .. })) {
         Some(Estimate::Measured { round, minutes }) => {

@@ -15,6 +15,7 @@ use super::super::command::Command;
 use super::super::theme;
 use super::review::minutes_text;
 use super::start::card;
+use crate::detector::GpuState;
 use crate::domain::{Progress, RoundRecord, RoundState};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -54,8 +55,8 @@ pub struct TrainView<'a> {
     /// Names of the project's datasets.
     pub datasets: Vec<&'a str>,
     pub images: u64,
-    /// Where rounds on the device `auto` train.
-    pub has_gpu: bool,
+    /// Whether rounds can train on a GPU; `None` until that is known.
+    pub gpu: Option<&'a GpuState>,
     pub commands: &'a mut Vec<Command>,
 }
 

@@ -1,0 +1,51 @@
+//! Finds out, after the first frame and on a thread of its own, whether rounds can train on a GPU: loading CUDA takes a second.
+
+use egui::Context;
+
+use super::work;
+use crate::detector::GpuState;
+use crate::jobs::{Clerk, Waker};
+
+/// The question and, once it is there, its answer.
+#[derive(Default)]
+pub(super) struct GpuCheck {
+    frames: u32,
+    clerk: Option<Clerk<(), GpuState>>,
+    state: Option<GpuState>,
+}
+
+impl GpuCheck {
+    /// Called once a frame: asks in the second one and takes the answer.
+    pub fn tick(&mut self, ctx: &Context, waker: &Waker) {
+        self.frames = self.frames.saturating_add(1);
+        match self.frames {
+            1 => ctx.request_repaint(),
+            2 => self.ask(waker),
+            _ => self.take_answer(),
+        }
+    }
+
+    /// `None` until the answer is there.
+    pub fn state(&self) -> Option<&GpuState> {
+        self.state.as_ref()
+    }
+
+    fn ask(&mut self, waker: &Waker) {
+        match Clerk::start("GPU check", || Ok(()), |(), ()| Ok(work::gpu_state()), waker.clone()) {
+            Ok(mut clerk) => {
+                clerk.ask(());
+                self.clerk = Some(clerk);
+            }
+            Err(error) => tracing::error!("Whether there is a GPU cannot be found out: {error}"),
+        }
+    }
+
+    fn take_answer(&mut self) {
+        let Some(answer) = self.clerk.as_mut().and_then(Clerk::poll) else { return };
+        match answer.result {
+            Ok(state) => self.state = Some(state),
+            Err(reason) => tracing::error!("Whether there is a GPU cannot be found out: {reason}"),
+        }
+        self.clerk = None;
+    }
+}
