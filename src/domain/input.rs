@@ -110,7 +110,7 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, InputError> {
     let bytes = read_bytes(path, limit)?;
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..valid].iter().filter(|&&byte| byte == b'\n').count();
+        let line = error.as_bytes()[..valid].split(|&byte| byte == b'\n').count();
         InputError::NotUtf8 { path: path.to_owned(), line }
     })?;
     if text.starts_with(BYTE_ORDER_MARK) {

@@ -106,7 +106,7 @@ pub fn clear_unfinished(folder: &Path) {
 const PREFIX: &str = ".quarry-";
 
 /// Files that nobody can have locked, of earlier versions or on a file system without locks, are left by a killed process after this.
-const ABANDONED_AFTER: Duration = Duration::from_secs(3600);
+const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 
 fn is_abandoned(path: &Path, rest_of_name: &str) -> bool {
     let is_old = || {
@@ -206,6 +206,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
+#[expect(clippy::disallowed_methods, reason = "folders are synced, not read")]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     // Windows can't open folders; there a rename is all there is.
     if cfg!(windows) { Ok(()) } else { File::open(folder)?.sync_all() }

@@ -55,6 +55,7 @@ fn physical_index(index: u32, visible: Option<&str>) -> Option<u32> {
 }
 
 /// Linux only.
+#[expect(clippy::disallowed_methods, reason = "a file of the kernel, not one from outside")]
 fn resident_bytes() -> Option<u64> {
     resident_in(&std::fs::read_to_string("/proc/self/status").ok()?)
 }

@@ -54,14 +54,14 @@ pub fn ground_truth(store: &Store, format: TruthFormat, out: impl Into<Output>) 
     let images = annotated(store)?;
     let text = |value: &Value| value.to_string().into_bytes();
     let (contents, left_out) = match format {
-        TruthFormat::Coco => (vec![(out.to_path_buf(), text(&coco(store, &images)?))], 0),
+        TruthFormat::Coco => (vec![(out.clone(), text(&coco(store, &images)?))], 0),
         TruthFormat::Fddb => {
             refuse_repeated_names(&images)?;
             let names = distinct_names(images.iter().map(|(image, _)| image.name.as_str()));
             outputs::check_list_names(names.iter().map(String::as_str))?;
             let (list, sources) = fddb(&images, &names);
             let ignored = faces(&images).filter(|face| face.ignored).count();
-            (vec![(out.to_path_buf(), list.into_bytes()), (sources_beside(out), sources.into_bytes())], ignored)
+            (vec![(out.clone(), list.into_bytes()), (sources_beside(out), sources.into_bytes())], ignored)
         }
     };
     let files = contents.iter().map(|(path, _)| path.clone()).collect();
