@@ -336,3 +336,40 @@ fn a_million_distinct_scores_are_quick() {
     let curve = merge(&matched);
     assert_eq!((curve.points.len(), curve.faces), (1_000_000, 2000));
 }
+
+/// A crowded picture: `faces` faces in a grid that overlap their neighbours, as many boxes that are moved by a few pixels.
+fn crowd(faces: usize, side: u32, step: f64) -> EvaluatedImage {
+    let across = f64::from(side) / step;
+    let at = |k: usize| ((k as f64 % across).floor() * step + 10.0, (k as f64 / across).floor() * step + 12.0);
+    let face = |k: usize| {
+        let (cx, cy) = at(k);
+        Region::Ellipse { ra: 14.0 + (k % 7) as f64, rb: 9.0 + (k % 5) as f64, theta: 1.4, cx, cy }
+    };
+    let found = |k: usize| {
+        let (cx, cy) = at(k * 7919 % faces);
+        let (dx, dy) = ((k * 31 % 9) as f64 - 4.0, (k * 17 % 9) as f64 - 4.0);
+        let region =
+            Region::Rectangle { x: cx - 10.0 + dx, y: cy - 14.0 + dy, w: (18 + k % 6) as f64, h: (26 + k % 9) as f64 };
+        ScoredRegion { region, score: (k * 2_654_435_761 % (1 << 32)) as f64 }
+    };
+    EvaluatedImage {
+        name: "crowd".into(),
+        width: side,
+        height: side,
+        faces: (0..faces).map(face).collect(),
+        detections: (0..faces).map(found).collect(),
+    }
+}
+
+/// Enough faces and boxes for the solver without a table, and for matching thresholds in parallel.
+#[test]
+fn a_crowded_picture_matches_the_oracle() {
+    assert_equal_to_oracle(&crowd(60, 200, 18.0));
+    assert_equal_to_oracle(&crowd(104, 150, 12.0));
+}
+
+#[test]
+fn six_hundred_faces_under_six_hundred_boxes_are_quick() {
+    let outcome = match_image(&crowd(600, 800, 24.0), Matching::Official);
+    assert_eq!(outcome.steps.len(), 600);
+}

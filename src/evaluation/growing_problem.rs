@@ -7,9 +7,13 @@ use super::official_assignment::{self, Assignment, Cover, Overlaps};
 use super::optimal_assignment;
 use super::overlap::TouchingDetection;
 use super::row_tops::RowTops;
+use super::sparse_assignment::{self, SparseOverlaps};
 
 /// Problems with fewer touching detections than this are solved whole: reducing them costs more than it saves.
 const REDUCE_FROM: usize = 64;
+
+/// Official problems with at least so many rows are solved without their table of cells.
+const SPARSE_FROM: usize = 48;
 
 /// Rounding errors of the column cover stay below the solver's tolerance for this many changes of it, by a wide margin.
 const RELABELS_BEYOND_DOUBT: u32 = 3;
@@ -141,6 +145,9 @@ impl<'a> GrowingProblem<'a> {
     /// which always gives it unless rounding takes a star away.
     fn solve_reduced(&mut self, faces: &[usize]) -> Step {
         let cover = self.cover(faces);
+        if faces.len() >= SPARSE_FROM {
+            return self.solve_reduced_sparse(faces, cover);
+        }
         let (tops, found) = match cover {
             Cover::Rows => (self.row_tops.take(), Found::RowTops),
             Cover::Columns => (Some(self.slack_tops.take().unwrap_or_else(|| self.new_slack_tops())), Found::SlackTops),
@@ -167,6 +174,25 @@ impl<'a> GrowingProblem<'a> {
         }
         self.found = Found::Classes(cover);
         count(&r, &assignment.column_of_row)
+    }
+
+    /// The same with many faces. From the column cover nothing is beyond doubt here: hundreds of roundings add up.
+    fn solve_reduced_sparse(&mut self, faces: &[usize], cover: Cover) -> Step {
+        let tops = self.row_tops.as_ref().filter(|tops| cover == Cover::Rows && !tops.near_tie(faces));
+        let by_tops = tops.map(|tops| sparse_assignment::solve(&self.sparse_overlaps(&tops.kept(), faces), cover));
+        if let Some(found) = by_tops.filter(|found| !found.lost_a_star) {
+            self.found = Found::RowTops;
+            return count_overlaps(found.overlaps);
+        }
+        let classes = self.classes.take().unwrap_or_else(|| self.new_classes());
+        let kept = classes.kept();
+        self.classes = Some(classes);
+        let found = sparse_assignment::solve(&self.sparse_overlaps(&kept, faces), cover);
+        if found.lost_a_star && kept.len() < self.count {
+            return self.solve_whole(faces, false);
+        }
+        self.found = if found.lost_a_star { Found::Whole } else { Found::Classes(cover) };
+        count_overlaps(found.overlaps)
     }
 
     fn new_slack_tops(&self) -> RowTops {
@@ -203,12 +229,30 @@ impl<'a> GrowingProblem<'a> {
     }
 
     fn solve_whole(&self, faces: &[usize], transposed: bool) -> Step {
-        let r = self.overlaps(&self.all_entered(), faces, transposed);
+        let detections = self.all_entered();
+        if self.matching == Matching::Official && faces.len().min(detections.len()) >= SPARSE_FROM {
+            let r = self.sparse_overlaps(&detections, faces);
+            let r = if transposed { r.transposed() } else { r };
+            return count_overlaps(sparse_assignment::solve(&r, cover_of(&r)).overlaps);
+        }
+        let r = self.overlaps(&detections, faces, transposed);
         let assigned = match self.matching {
             Matching::Official => official_assignment::solve(&r, Cover::of(&r)).column_of_row,
             Matching::Optimal => optimal_assignment::solve(&r),
         };
         count(&r, &assigned)
+    }
+
+    /// Faces as rows.
+    fn sparse_overlaps(&self, detections: &[usize], faces: &[usize]) -> SparseOverlaps {
+        let mut row_of_face = vec![u32::MAX; self.face_best.len()];
+        faces.iter().enumerate().for_each(|(row, &face)| row_of_face[face] = row as u32);
+        let row_of_face = &row_of_face;
+        // Every face that an entered detection touches is among `faces`.
+        let by_detection = detections
+            .iter()
+            .map(|&k| self.touching[k].faces.iter().map(|&(face, iou)| (row_of_face[face as usize], iou)));
+        SparseOverlaps::new(faces.len(), by_detection).transposed()
     }
 
     /// Faces as rows, or detections as rows when `transposed`.
@@ -250,10 +294,21 @@ fn is_beyond_doubt(assignment: &Assignment, cover: Cover) -> bool {
     sure && !assignment.lost_a_star
 }
 
+/// [`Cover::of`] for overlaps without zeros.
+fn cover_of(r: &SparseOverlaps) -> Cover {
+    let rows = (0..r.rows()).map(|i| r.row_max(i)).fold(0.0, |sum, m| sum + m);
+    let columns = (0..r.columns()).map(|j| r.column_max(j)).fold(0.0, |sum, m| sum + m);
+    if rows <= columns { Cover::Rows } else { Cover::Columns }
+}
+
 fn count(r: &Overlaps, assigned: &[Option<usize>]) -> Step {
+    count_overlaps(assigned.iter().enumerate().map(|(i, j)| j.map_or(0.0, |j| r.at(i, j))))
+}
+
+/// The counts of the pairs' overlaps, row by row.
+fn count_overlaps(overlaps: impl IntoIterator<Item = f64>) -> Step {
     let mut counts = Step { threshold: 0.0, true_positives: 0, false_positives: 0, continuous: 0.0 };
-    for (i, j) in assigned.iter().enumerate() {
-        let iou = j.map_or(0.0, |j| r.at(i, j));
+    for iou in overlaps {
         counts.continuous += iou;
         counts.true_positives += u64::from(0.5 < iou);
     }

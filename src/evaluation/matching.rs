@@ -1,10 +1,13 @@
 //! One image at every threshold: keeps the detections with score >= t, matches them to faces, counts
 //! (`fddb_spec.md`, sections 5 and 6). Must not know other images, nor how a matching is found.
 
+use std::ops::Range;
+
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::growing_problem::GrowingProblem;
-use super::overlap::touching_detections;
+use super::overlap::{TouchingDetection, touching_detections};
 use super::region::EvaluatedImage;
 
 /// The assignment of detections to faces.
@@ -17,6 +20,11 @@ pub enum Matching {
     /// The largest sum of IoU, to show the difference.
     Optimal,
 }
+
+/// From so many faces and detections that touch each other on, one image's thresholds are matched in parallel.
+const CROWD: usize = 100;
+
+const CROWD_PARTS: usize = 24;
 
 /// The threshold of an image without detections (`DBL_MAX`, as the official program has it).
 pub const NO_DETECTIONS: f64 = f64::MAX;
@@ -54,20 +62,44 @@ pub fn match_image(image: &EvaluatedImage, matching: Matching) -> ImageOutcome {
     let mut entering: Vec<usize> = (0..touching.len()).collect();
     entering.sort_by(|&a, &b| touching[b].score.total_cmp(&touching[a].score));
 
-    let mut growing = GrowingProblem::new(&touching, image.faces.len(), matching);
-    let mut entering = entering.into_iter().peekable();
+    let groups: Vec<&[f64]> = scores.chunk_by(|a, b| a == b).collect();
+    let part = |part: Range<usize>| {
+        let growing = GrowingProblem::new(&touching, image.faces.len(), matching);
+        steps_of(part, &groups, &touching, &entering, growing)
+    };
+    let mut steps = if image.faces.len().min(touching.len()) < CROWD {
+        part(0..groups.len())
+    } else {
+        let length = groups.len().div_ceil(CROWD_PARTS);
+        let end = |k: usize| (k * length).min(groups.len());
+        (0..CROWD_PARTS).into_par_iter().flat_map_iter(|k| part(end(k)..end(k + 1))).collect()
+    };
+    steps.reverse();
+    ImageOutcome { faces, steps }
+}
+
+/// The steps of the thresholds in `part`, highest first; the detections above them enter first.
+fn steps_of(
+    part: Range<usize>,
+    groups: &[&[f64]],
+    touching: &[TouchingDetection],
+    entering: &[usize],
+    mut growing: GrowingProblem,
+) -> Vec<Step> {
+    let mut entering = entering.iter().copied().peekable();
     let mut kept = 0;
-    let mut steps = Vec::new();
-    for same in scores.chunk_by(|a, b| a == b) {
+    let mut steps = Vec::with_capacity(part.len());
+    for (k, same) in groups[..part.end].iter().enumerate() {
         kept += same.len() as u64;
         while let Some(k) = entering.next_if(|&k| touching[k].score == same[0]) {
             growing.enter(k);
         }
-        let found = growing.counts();
-        let false_positives = kept - found.true_positives;
-        // 0.0 + turns -0 into 0: both are the same threshold.
-        steps.push(Step { threshold: 0.0 + same[0], false_positives, ..found });
+        if k >= part.start {
+            let found = growing.counts();
+            let false_positives = kept - found.true_positives;
+            // 0.0 + turns -0 into 0: both are the same threshold.
+            steps.push(Step { threshold: 0.0 + same[0], false_positives, ..found });
+        }
     }
-    steps.reverse();
-    ImageOutcome { faces, steps }
+    steps
 }

@@ -33,6 +33,7 @@ mod roc;
 pub mod roc_file;
 mod row_tops;
 mod set;
+mod sparse_assignment;
 pub mod tide;
 pub mod voc;
 

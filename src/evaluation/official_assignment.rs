@@ -4,7 +4,7 @@
 use super::row_tops::CLEARLY_APART;
 
 /// Two sums this close count as equal: the original's constant.
-const EPS: f64 = 1e-15;
+pub(super) const EPS: f64 = 1e-15;
 
 /// What a few roundings of numbers up to 1 add up to at most.
 const NOISE: f64 = 9e-16;

@@ -1,5 +1,7 @@
 //! The overlaps of one image: which detection touches which face, and by how much. Must not know scores' order nor matching.
 
+use rayon::prelude::*;
+
 use super::pixel_set::PixelSet;
 use super::region::{EvaluatedImage, Region};
 
@@ -20,7 +22,7 @@ pub(crate) fn touching_detections(image: &EvaluatedImage) -> Vec<TouchingDetecti
     }
     let paint = |region| PixelSet::paint(region, image.width, image.height);
     let faces: Vec<PixelSet> = image.faces.iter().map(paint).collect();
-    let touching = image.detections.iter().filter_map(|detection| {
+    let touching = image.detections.par_iter().with_min_len(64).filter_map(|detection| {
         let pixels = paint(&detection.region);
         let overlaps = faces.iter().map(|face| face.iou(&pixels)).enumerate();
         let touched: Vec<(u32, f64)> = overlaps.filter(|o| 0.0 < o.1).map(|(k, iou)| (k as u32, iou)).collect();

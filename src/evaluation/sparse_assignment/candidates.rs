@@ -1,0 +1,98 @@
+//! For each row the free columns where its slack can be the least.
+
+use super::overlaps::{Cells, SparseOverlaps};
+
+/// What all roundings of a problem add up to stays far below this.
+pub(super) const MARGIN: f64 = 1e-11;
+
+/// After so many changes of the free columns' potentials the rows' lists are made anew, long before roundings reach the margin.
+const CHANGES_BEFORE_NEW: u32 = 10_000;
+
+#[derive(Debug, Clone, Default)]
+struct Row {
+    /// The least `v - r`, with what the free columns have lost since added.
+    least: f64,
+    cells: Vec<(u32, f64)>,
+    stale: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Candidates {
+    rows: Vec<Row>,
+    free: Vec<bool>,
+    /// What every free column has lost.
+    lowered: f64,
+    changes: u32,
+}
+
+impl Candidates {
+    pub fn new(rows: usize, columns: usize) -> Self {
+        let empty = Row { least: f64::INFINITY, ..Row::default() };
+        Self { rows: vec![empty; rows], free: vec![false; columns], lowered: 0.0, changes: 0 }
+    }
+
+    /// The free columns with overlap where row `i`'s slack can be the least.
+    pub fn cells(&self, i: u32) -> &Cells {
+        &self.rows[i as usize].cells
+    }
+
+    /// Whether the column's cells are among the rows' candidates.
+    pub fn is_free(&self, j: u32) -> bool {
+        self.free[j as usize]
+    }
+
+    pub fn free_column(&mut self, r: &SparseOverlaps, v: &[f64], j: u32) {
+        if !std::mem::replace(&mut self.free[j as usize], true) {
+            for &(i, overlap) in r.column(j as usize) {
+                let row = &mut self.rows[i as usize];
+                if !row.stale {
+                    row.add(j, overlap, v[j as usize] - overlap + self.lowered);
+                }
+            }
+        }
+    }
+
+    /// A row that had the column among its candidates is read again by [`Self::refresh`].
+    pub fn bind_column(&mut self, r: &SparseOverlaps, j: u32) {
+        if std::mem::replace(&mut self.free[j as usize], false) {
+            for &(i, _) in r.column(j as usize) {
+                let row = &mut self.rows[i as usize];
+                row.stale |= row.cells.iter().any(|c| c.0 == j);
+            }
+        }
+    }
+
+    /// Notes that all free columns lost `q`.
+    pub fn lower(&mut self, r: &SparseOverlaps, v: &[f64], q: f64) {
+        self.lowered += q;
+        self.changes += 1;
+        if self.changes >= CHANGES_BEFORE_NEW {
+            (self.changes, self.lowered) = (0, 0.0);
+            self.rows.iter_mut().for_each(|row| row.stale = true);
+            self.refresh(r, v);
+        }
+    }
+
+    pub fn refresh(&mut self, r: &SparseOverlaps, v: &[f64]) {
+        for (i, row) in self.rows.iter_mut().enumerate().filter(|(_, row)| row.stale) {
+            *row = Row { least: f64::INFINITY, cells: std::mem::take(&mut row.cells), stale: false };
+            row.cells.clear();
+            for &(j, overlap) in r.row(i).iter().filter(|c| self.free[c.0 as usize]) {
+                row.add(j, overlap, v[j as usize] - overlap + self.lowered);
+            }
+        }
+    }
+}
+
+impl Row {
+    fn add(&mut self, j: u32, overlap: f64, key: f64) {
+        if key > self.least + MARGIN {
+            return;
+        }
+        if key < self.least - MARGIN {
+            self.cells.clear();
+        }
+        self.cells.push((j, overlap));
+        self.least = self.least.min(key);
+    }
+}

@@ -1,0 +1,234 @@
+//! Steps B and C: lowers the cover until something can grow or all is done.
+
+use super::overlaps::{is_listed, overlap_at};
+use super::{EPS, NEARLY_ZERO, NONE, Solver};
+
+/// Rows and columns of one stretch between two searches.
+struct Stretch {
+    unseen: Vec<u32>,
+    /// The free columns.
+    free: Vec<u32>,
+    /// The least potential of the free columns.
+    least_v: f64,
+}
+
+/// What a change of the cover brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// The original stops, or would repeat this step for ever.
+    None,
+    Made,
+    /// Rounding took a star, or a cell through which a row was reached.
+    Broken,
+}
+
+impl Solver<'_> {
+    /// False when the original stops.
+    pub fn lower(&mut self) -> bool {
+        let mut stretch = self.begin();
+        loop {
+            if stretch.unseen.is_empty() || stretch.free.is_empty() {
+                return false;
+            }
+            match self.change_cover(&mut stretch) {
+                Change::None => return false,
+                Change::Broken => return true,
+                Change::Made => {}
+            }
+            if self.reach_more(&mut stretch) {
+                return true;
+            }
+        }
+    }
+
+    fn begin(&mut self) -> Stretch {
+        let free = self.note_free_columns();
+        let unseen = self.rows().filter(|&i| !self.seen[i as usize]).collect();
+        let mut stretch = Stretch { unseen, free, least_v: 0.0 };
+        stretch.find_least_v(&self.v);
+        stretch
+    }
+
+    /// Takes over which columns are free after a search.
+    pub fn note_free_columns(&mut self) -> Vec<u32> {
+        let is_free = |&j: &u32| {
+            let row = self.star_of_column[j as usize];
+            row == NONE || self.seen[row as usize]
+        };
+        let (free, bound): (Vec<u32>, Vec<u32>) = self.columns().partition(is_free);
+        free.iter().for_each(|&j| self.candidates.free_column(self.r, &self.v, j));
+        bound.iter().for_each(|&j| self.candidates.bind_column(self.r, j));
+        self.candidates.refresh(self.r, &self.v);
+        free
+    }
+
+    fn change_cover(&mut self, stretch: &mut Stretch) -> Change {
+        let d = self.smallest_slack(stretch);
+        if d.abs() < EPS {
+            return Change::None;
+        }
+        if stretch.unseen.iter().any(|&i| self.u[i as usize] == 0.0) {
+            self.lower_free_columns(stretch, d.min(stretch.least_v))
+        } else {
+            let least_u = stretch.unseen.iter().map(|&i| self.u[i as usize]).fold(f64::INFINITY, f64::min);
+            self.lower_unseen_rows(stretch, d.min(least_u))
+        }
+    }
+
+    fn lower_free_columns(&mut self, stretch: &mut Stretch, q: f64) -> Change {
+        let mut changed = false;
+        let mut add = |value: &mut f64, q: f64| {
+            let before = *value;
+            *value += q;
+            changed |= *value != before;
+        };
+        stretch.free.iter().for_each(|&j| add(&mut self.v[j as usize], -q));
+        self.u.iter_mut().zip(&self.seen).filter(|(_, seen)| **seen).for_each(|(u, _)| add(u, q));
+        if !changed {
+            return Change::None;
+        }
+        self.candidates.lower(self.r, &self.v, q);
+        stretch.find_least_v(&self.v);
+        let mut broken = false;
+        for i in self.rows().filter(|&i| self.seen[i as usize]).collect::<Vec<_>>() {
+            let (star, through) = (self.star_of_row[i as usize], self.reached_through[i as usize]);
+            if star != NONE && !self.is_tight(i, star, self.star_overlap[i as usize]) {
+                self.drop_star(i, star);
+                broken = true;
+            }
+            broken |= through != star && !self.is_tight(i, through, overlap_at(self.r.row(i as usize), through));
+        }
+        if broken { Change::Broken } else { Change::Made }
+    }
+
+    fn lower_unseen_rows(&mut self, stretch: &Stretch, q: f64) -> Change {
+        let (mut changed, mut broken) = (false, false);
+        for &i in &stretch.unseen {
+            let u = &mut self.u[i as usize];
+            let before = *u;
+            *u -= q;
+            changed |= *u != before;
+            let star = self.star_of_row[i as usize];
+            if star != NONE {
+                let v = &mut self.v[star as usize];
+                let before = *v;
+                *v += q;
+                changed |= *v != before;
+                if !self.is_tight(i, star, self.star_overlap[i as usize]) {
+                    self.drop_star(i, star);
+                    broken = true;
+                }
+            }
+        }
+        match (changed, broken) {
+            (false, _) => Change::None,
+            (true, true) => Change::Broken,
+            (true, false) => Change::Made,
+        }
+    }
+
+    /// Adds the rows that the last change made reachable; true when one of them has no star, so that something can grow.
+    fn reach_more(&mut self, stretch: &mut Stretch) -> bool {
+        let mut reached: Vec<u32> = Vec::new();
+        for &i in &stretch.unseen {
+            let through = self.tight_free_cells(i).next().or_else(|| self.tight_without_overlap(i, stretch));
+            if let Some(through) = through
+                && self.reach(i, through, &mut reached)
+            {
+                return true;
+            }
+        }
+        let mut at = 0;
+        while let Some(&row) = reached.get(at) {
+            at += 1;
+            let column = self.star_of_row[row as usize];
+            self.candidates.free_column(self.r, &self.v, column);
+            stretch.free.push(column);
+            stretch.least_v = stretch.least_v.min(self.v[column as usize]);
+            if self.reach_from(column, stretch, &mut reached) {
+                return true;
+            }
+        }
+        if at > 0 {
+            stretch.unseen.retain(|&i| !self.seen[i as usize]);
+        }
+        false
+    }
+
+    /// The rows that a column which became free is tight with.
+    fn reach_from(&mut self, column: u32, stretch: &Stretch, reached: &mut Vec<u32>) -> bool {
+        let cells = self.r.column(column as usize);
+        for &(i, r) in cells {
+            if !self.seen[i as usize] && self.is_tight(i, column, r) && self.reach(i, column, reached) {
+                return true;
+            }
+        }
+        if self.v[column as usize] >= NEARLY_ZERO {
+            return false;
+        }
+        stretch.unseen.iter().any(|&i| {
+            let open = !self.seen[i as usize] && self.u[i as usize] < NEARLY_ZERO;
+            open && self.is_tight(i, column, 0.0) && !is_listed(cells, i) && self.reach(i, column, reached)
+        })
+    }
+
+    /// True when row `i` has no star.
+    fn reach(&mut self, i: u32, through: u32, reached: &mut Vec<u32>) -> bool {
+        self.seen[i as usize] = true;
+        self.reached_through[i as usize] = through;
+        reached.push(i);
+        self.star_of_row[i as usize] == NONE
+    }
+
+    /// A free column that row `i` is tight with although they do not overlap.
+    fn tight_without_overlap(&self, i: u32, stretch: &Stretch) -> Option<u32> {
+        if self.u[i as usize] + stretch.least_v >= NEARLY_ZERO {
+            return None;
+        }
+        let cells = self.r.row(i as usize);
+        let tight = |&j: &u32| self.v[j as usize] < NEARLY_ZERO && self.is_tight(i, j, 0.0) && !is_listed(cells, j);
+        stretch.free.iter().copied().find(tight)
+    }
+
+    /// The slack by which the cover is lowered: the original starts with that of the first row and column, and takes a smaller one
+    /// that is not below 0.
+    fn smallest_slack(&self, stretch: &Stretch) -> f64 {
+        let least = |i: u32| self.least_slack(i, stretch);
+        let all = stretch.unseen.iter().map(|&i| least(i)).fold(f64::INFINITY, f64::min);
+        if all > -EPS {
+            return all;
+        }
+        let (Some(&i), Some(&j)) = (stretch.unseen.iter().min(), stretch.free.iter().min()) else { return 0.0 };
+        let first = self.slack(i, j, overlap_at(self.r.row(i as usize), j));
+        if first <= -EPS {
+            return first;
+        }
+        stretch.unseen.iter().fold(f64::INFINITY, |d, &i| {
+            let least = least(i);
+            d.min(if least > -EPS { least } else { self.least_slack_above_zero(i, stretch) })
+        })
+    }
+
+    /// Of a free column that does not overlap the slack is `u + v`; that of one that does is smaller, so the least `v` of all may be
+    /// taken for it.
+    fn least_slack(&self, i: u32, stretch: &Stretch) -> f64 {
+        let cells = self.candidates.cells(i).iter();
+        cells.map(|c| self.slack(i, c.0, c.1)).fold(self.u[i as usize] + stretch.least_v, f64::min)
+    }
+
+    fn least_slack_above_zero(&self, i: u32, stretch: &Stretch) -> f64 {
+        let cells = self.r.row(i as usize);
+        let free = cells.iter().filter(|c| self.candidates.is_free(c.0));
+        let with = free.map(|c| self.slack(i, c.0, c.1)).filter(|&t| t >= EPS).fold(f64::INFINITY, f64::min);
+        stretch.free.iter().fold(with, |least, &j| {
+            let t = self.slack(i, j, 0.0);
+            if t >= EPS && t < least && !is_listed(cells, j) { t } else { least }
+        })
+    }
+}
+
+impl Stretch {
+    fn find_least_v(&mut self, v: &[f64]) {
+        self.least_v = self.free.iter().map(|&j| v[j as usize]).fold(f64::INFINITY, f64::min);
+    }
+}

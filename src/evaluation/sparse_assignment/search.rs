@@ -1,0 +1,177 @@
+//! Step A: one more star if any can grow, in the original's order.
+
+use super::overlaps::{Cells, is_listed};
+use super::{EPS, NEARLY_ZERO, NONE, Solver};
+
+/// Rows with a potential of nearly 0, which can be tight without overlap.
+#[derive(Debug, Default)]
+pub(super) struct ZeroRows {
+    /// Ascending.
+    rows: Vec<u32>,
+    place_of_row: Vec<u32>,
+    /// For each place the next one that may hold an unseen row; its own where it does.
+    next: Vec<u32>,
+    unseen: usize,
+}
+
+impl ZeroRows {
+    fn list(&mut self, u: &[f64]) {
+        self.rows.clear();
+        self.rows.extend((0..u.len() as u32).filter(|&i| u[i as usize] < NEARLY_ZERO));
+        self.place_of_row.resize(u.len(), NONE);
+        self.rows.iter().enumerate().for_each(|(k, &i)| self.place_of_row[i as usize] = k as u32);
+        self.next.clear();
+        self.next.extend(0..=self.rows.len() as u32);
+        self.unseen = self.rows.len();
+    }
+
+    fn see(&mut self, i: u32) {
+        let place = self.place_of_row[i as usize];
+        self.next[place as usize] = place + 1;
+        self.unseen -= 1;
+    }
+
+    /// The first place from `place` on that holds an unseen row. Shortens the way for the next time.
+    fn unseen_from(&mut self, mut place: u32) -> u32 {
+        while self.next[place as usize] != place {
+            let further = self.next[self.next[place as usize] as usize];
+            self.next[place as usize] = further;
+            place = further;
+        }
+        place
+    }
+}
+
+/// The tight cells of the free columns, by column.
+#[derive(Debug, Default)]
+pub(super) struct TightCells {
+    ends: Vec<usize>,
+    rows: Vec<u32>,
+}
+
+impl TightCells {
+    fn of(&self, j: u32) -> &[u32] {
+        let start = if j == 0 { 0 } else { self.ends[j as usize - 1] };
+        &self.rows[start..self.ends[j as usize]]
+    }
+}
+
+impl Solver<'_> {
+    /// Stars one more column, or leaves in `seen` the rows that can be reached.
+    pub fn grow_any(&mut self) -> bool {
+        self.list_tight_cells();
+        self.zero_rows.list(&self.u);
+        self.seen.fill(false);
+        for j in self.columns() {
+            if self.star_of_column[j as usize] != NONE {
+                continue;
+            }
+            let mut from = 0;
+            while let Some(i) = self.next_tight_row(j, from) {
+                if self.grow(i, j) {
+                    return true;
+                }
+                from = i + 1;
+            }
+        }
+        false
+    }
+
+    /// Stars `(i, j)`, moving row `i`'s star of before to another row of its column, depth first.
+    fn grow(&mut self, i: u32, j: u32) -> bool {
+        // (row, column to star in it, next row to try for the row's present star)
+        let mut path = vec![(i, j, 0)];
+        self.see(i, j);
+        while let Some(&mut (row, _, ref mut next)) = path.last_mut() {
+            let column = self.star_of_row[row as usize];
+            if column == NONE {
+                path.iter().rev().for_each(|&(row, column, _)| self.star(row, column));
+                return true;
+            }
+            if let Some(k) = self.next_tight_row(column, *next) {
+                *next = k + 1;
+                self.see(k, column);
+                path.push((k, column, 0));
+            } else {
+                path.pop();
+            }
+        }
+        false
+    }
+
+    fn see(&mut self, i: u32, through: u32) {
+        self.seen[i as usize] = true;
+        self.reached_through[i as usize] = through;
+        if self.u[i as usize] < NEARLY_ZERO {
+            self.zero_rows.see(i);
+        }
+    }
+
+    /// The first unseen row from `from` on that is tight with column `j`.
+    fn next_tight_row(&mut self, j: u32, from: u32) -> Option<u32> {
+        let cells = self.r.column(j as usize);
+        let overlapping = if self.candidates.is_free(j) {
+            let rows = self.tight_cells.of(j);
+            rows[rows.partition_point(|&i| i < from)..].iter().copied().find(|&i| !self.seen[i as usize])
+        } else {
+            let rest = &cells[cells.partition_point(|c| c.0 < from)..];
+            rest.iter().find(|c| !self.seen[c.0 as usize] && self.is_tight(c.0, j, c.1)).map(|c| c.0)
+        };
+        if self.zero_rows.unseen == 0 || self.v[j as usize] >= NEARLY_ZERO {
+            return overlapping;
+        }
+        self.next_zero_row(j, from, overlapping.unwrap_or(NONE)).or(overlapping)
+    }
+
+    /// The first unseen row of `from..end` that is tight with column `j` without overlap.
+    fn next_zero_row(&mut self, j: u32, from: u32, end: u32) -> Option<u32> {
+        let cells = self.r.column(j as usize);
+        let mut place = self.zero_rows.rows.partition_point(|&i| i < from) as u32;
+        loop {
+            place = self.zero_rows.unseen_from(place);
+            let i = *self.zero_rows.rows.get(place as usize).filter(|&&i| i < end)?;
+            if self.is_tight(i, j, 0.0) && !is_listed(cells, i) {
+                return Some(i);
+            }
+            place += 1;
+        }
+    }
+
+    fn list_tight_cells(&mut self) {
+        let mut ends = std::mem::take(&mut self.tight_cells.ends);
+        let mut rows = std::mem::take(&mut self.tight_cells.rows);
+        ends.clear();
+        ends.resize(self.r.columns() + 1, 0);
+        self.each_tight_cell(|_, j| ends[j as usize + 1] += 1);
+        for j in 1..ends.len() {
+            ends[j] += ends[j - 1];
+        }
+        rows.clear();
+        rows.resize(ends.last().copied().unwrap_or(0), 0);
+        self.each_tight_cell(|i, j| {
+            rows[ends[j as usize]] = i;
+            ends[j as usize] += 1;
+        });
+        // Each start has moved to its column's end.
+        (self.tight_cells.ends, self.tight_cells.rows) = (ends, rows);
+    }
+
+    fn each_tight_cell(&self, mut visit: impl FnMut(u32, u32)) {
+        for i in self.rows() {
+            self.tight_free_cells(i).for_each(|j| visit(i, j));
+        }
+    }
+
+    /// The free columns with overlap that row `i` is tight with.
+    pub(super) fn tight_free_cells(&self, i: u32) -> impl Iterator<Item = u32> {
+        let cells = self.cells_that_may_be_tight(i).iter();
+        cells.filter(move |c| self.candidates.is_free(c.0) && self.is_tight(i, c.0, c.1)).map(|c| c.0)
+    }
+
+    /// A row with a slack below 0 can be tight anywhere, every other only where its slack is the least.
+    fn cells_that_may_be_tight(&self, i: u32) -> &Cells {
+        let cells = self.candidates.cells(i);
+        let below = cells.iter().any(|c| self.slack(i, c.0, c.1) <= -EPS);
+        if below { self.r.row(i as usize) } else { cells }
+    }
+}
