@@ -124,3 +124,24 @@ fn shapes_arrive_in_network_pixels() {
     assert_eq!(cut.ellipses[0].unwrap().cx, 30.0);
     assert_eq!(sample.ignored[0], BoundingBox::new(0.0, 0.0, 4.0, 4.0));
 }
+
+/// What an import of today leaves out may still be in a project, or come with a merged verdict.
+#[test]
+fn shapes_that_cannot_be_objects_are_never_learnt() {
+    let mut image = image("10");
+    let good = Shape::Rectangle(BoundingBox::new(3.0, 3.0, 9.0, 9.0));
+    image.faces = vec![
+        good,
+        Shape::Rectangle(BoundingBox::new(40.0, 3.0, 49.0, 9.0)),
+        Shape::Rectangle(BoundingBox::new(3.0, 3.0, 3.01, 9.0)),
+        Shape::Rectangle(BoundingBox::new(-1e300, 0.0, 1e300, 9.0)),
+        Shape::Ellipse(Ellipse::new(1e308, 2.0, 0.0, 8.0, 8.0)),
+        Shape::Ellipse(Ellipse::new(f64::NAN, 2.0, 0.0, 8.0, 8.0)),
+    ];
+    image.hard_negatives =
+        vec![(BoundingBox::new(30.0, 1.0, 35.0, 8.0), 0.9), (BoundingBox::new(9.0, 9.0, 15.0, 15.0), 0.8)];
+    image.ignored = vec![BoundingBox::new(f64::NEG_INFINITY, 0.0, 2.0, 2.0), BoundingBox::new(0.0, 0.0, 2.0, 2.0)];
+    let kept = sane(&image, (16, 16));
+    assert_eq!(kept.faces, [good]);
+    assert_eq!((kept.hard_negatives.len(), kept.hard_negatives[0].1, kept.ignored.len()), (1, 0.8, 1));
+}

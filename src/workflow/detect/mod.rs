@@ -9,8 +9,8 @@ use image::RgbImage;
 use serde::Serialize;
 
 use self::images::{images_in, images_of_list};
+use self::output::coco_text;
 pub(super) use self::output::fddb_text;
-use self::output::{check_fddb_name, coco_text};
 use super::device::load_detector;
 use super::outputs::{self, OutputPolicy};
 use super::weights::checkpoint_file;
@@ -83,9 +83,6 @@ pub fn detect(
     } else {
         images_of_list(&request.images, request.root.as_deref())?
     };
-    if request.format == DetectionFormat::Fddb {
-        images.iter().try_for_each(|(name, _)| check_fddb_name(name))?;
-    }
     policy(request).inputs(images.iter().map(|(_, file)| file)).check_file(&request.out)?;
     if request.format == DetectionFormat::Fddb {
         outputs::check_list_names(images.iter().map(|(name, _)| name.as_str()))?;

@@ -47,18 +47,6 @@ struct CocoResult<'a> {
     ellipse: Option<[f64; 5]>,
 }
 
-/// Refuses names that FDDB's format cannot hold: readers would take them for something else.
-pub(super) fn check_fddb_name(name: &str) -> Result<(), WorkflowError> {
-    if name.contains(['\n', '\r']) || name.trim() != name || name.is_empty() {
-        return Err(WorkflowError::Refused(format!(
-            "image `{}`: FDDB's format cannot hold a name with line breaks, or with blanks around it. Rename the file, or write \
-             `--format coco`.",
-            name.escape_debug()
-        )));
-    }
-    Ok(())
-}
-
 /// COCO's result list of `found`, one list for each of `names`, which come with their place in the list of images, from 1. `out` is only
 /// for messages.
 pub(super) fn coco_text(
