@@ -3,6 +3,8 @@
 //! Shapes: B images, L levels, A anchors a cell, N anchors of an image over all levels (level by level, row by row, cell by
 //! cell); logits `[B, N]`, codes `[B, N, 4]`; proposals of an image `[P, 4]` on the CPU.
 
+use std::cell::RefCell;
+
 use tch::{Device, Kind, Tensor};
 
 use super::config::{DetectorConfig, RpnConfig, RpnLimits};
@@ -14,6 +16,8 @@ use super::parameters::{Builder, Init};
 use super::truth::finite_rows;
 
 const INIT: Init = Init::Normal(0.01);
+/// Sizes whose anchors are kept: at 600 x 1000 pixels they take 2.5 MB.
+const CACHED_SIZES: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Rpn {
@@ -22,7 +26,12 @@ pub(super) struct Rpn {
     codes: Convolution,
     anchors: AnchorGenerator,
     config: RpnConfig,
+    /// Anchors of the latest sizes, oldest first.
+    cache: RefCell<Vec<(MapSizes, Tensor)>>,
 }
+
+/// The grids (rows, columns) of the maps, and (height, width) of the padded image.
+type MapSizes = (Vec<(i64, i64)>, (i64, i64));
 
 /// What the RPN says about a batch.
 #[derive(Debug)]
@@ -52,6 +61,7 @@ impl Rpn {
             codes: layer("bbox_pred", 4 * per_cell, 1),
             anchors,
             config: config.rpn,
+            cache: RefCell::new(Vec::new()),
         }
     }
 
@@ -75,34 +85,28 @@ impl Rpn {
             level_sizes: logits.iter().map(|l| l.size()[1]).collect(),
             logits: Tensor::cat(&logits, 1),
             codes: Tensor::cat(&codes, 1),
-            anchors: Tensor::cat(&self.anchors.levels(&grids, image, Device::Cpu), 0),
+            anchors: self.anchors_of(grids, image),
         }
     }
 
     /// Proposals `[P, 4]` of each image, best first, inside its `size` (width, height). No gradient flows through them.
     pub fn proposals(&self, output: &RpnOutput, sizes: &[(u32, u32)], limits: RpnLimits) -> Vec<Tensor> {
         let _guard = tch::no_grad_guard();
-        let of_image = |(k, &size): (usize, &(u32, u32))| {
-            let logits = output.logits.select(0, k as i64);
-            let codes = output.codes.select(0, k as i64);
-            self.proposals_of_image(output, &logits, &codes, size, limits)
-        };
+        let best = Best::of(output, limits.pre_nms);
+        let of_image = |(image, &size)| self.proposals_of_image(output, &best, image as i64, size, limits);
         sizes.iter().enumerate().map(of_image).collect()
     }
 
     fn proposals_of_image(
         &self,
         output: &RpnOutput,
-        logits: &Tensor,
-        codes: &Tensor,
+        best: &Best,
+        image: i64,
         (width, height): (u32, u32),
         limits: RpnLimits,
     ) -> Tensor {
-        let best = best_of_levels(logits, &output.level_sizes, limits.pre_nms);
-        let scores = logits.index_select(0, &best.anchors).to_device(Device::Cpu);
-        let codes = codes.index_select(0, &best.anchors).to_device(Device::Cpu);
-        let anchors = output.anchors.index_select(0, &best.anchors.to_device(Device::Cpu));
-        let decoded = BoxCoder::RPN.decode(&codes, &anchors).squeeze_dim(1);
+        let anchors = output.anchors.index_select(0, &best.anchors.select(0, image));
+        let decoded = BoxCoder::RPN.decode(&best.codes.select(0, image), &anchors).squeeze_dim(1);
         let clipped = boxes::clip(&decoded, f64::from(width), f64::from(height));
         // A network that has run away gives NaN: no proposals then, and the loss says so.
         let usable = finite_rows(&clipped);
@@ -111,31 +115,66 @@ impl Rpn {
         let clipped = clipped.index_select(0, &usable);
         let kept = nms::batched_nms(
             &clipped,
-            &scores.index_select(0, &usable),
+            &best.scores.select(0, image).index_select(0, &usable),
             &best.levels.index_select(0, &usable),
             self.config.nms_iou,
             limits.post_nms,
         );
         clipped.index_select(0, &kept)
     }
+
+    /// The anchors `[N, 4]` of maps with these grids on a padded image of this (height, width), computed once for each size.
+    fn anchors_of(&self, grids: Vec<(i64, i64)>, image: (i64, i64)) -> Tensor {
+        let mut cache = self.cache.borrow_mut();
+        let size = (grids, image);
+        if let Some((_, anchors)) = cache.iter().find(|(known, _)| *known == size) {
+            return anchors.shallow_clone();
+        }
+        let anchors = Tensor::cat(&self.anchors.levels(&size.0, image, Device::Cpu), 0);
+        if cache.len() == CACHED_SIZES {
+            drop(cache.remove(0));
+        }
+        cache.push((size, anchors.shallow_clone()));
+        anchors
+    }
 }
 
-/// The best-scored anchors of each level: `[K]` their indices on the logits' device, `[K]` their levels on the CPU.
+/// The best-scored anchors of each level, K of each image, on the CPU.
 struct Best {
+    /// `[B, K]`, indices.
     anchors: Tensor,
+    /// `[B, K]`.
+    scores: Tensor,
+    /// `[B, K, 4]`.
+    codes: Tensor,
+    /// `[K]`.
     levels: Tensor,
 }
 
-fn best_of_levels(logits: &Tensor, level_sizes: &[i64], pre_nms: usize) -> Best {
-    let mut anchors = Vec::with_capacity(level_sizes.len());
-    let mut levels = Vec::new();
-    let mut start = 0;
-    for (level, &size) in level_sizes.iter().enumerate() {
-        let count = size.min(pre_nms as i64);
-        let (_, top) = logits.narrow(0, start, size).topk(count, 0, true, true);
-        anchors.push(top + start);
-        levels.extend(std::iter::repeat_n(level as i64, count as usize));
-        start += size;
+impl Best {
+    /// Chooses on the device and reads the choice of all images at once.
+    fn of(output: &RpnOutput, pre_nms: usize) -> Self {
+        let mut anchors = Vec::with_capacity(output.level_sizes.len());
+        let mut levels = Vec::new();
+        let mut start = 0;
+        for (level, &size) in output.level_sizes.iter().enumerate() {
+            let count = size.min(pre_nms as i64);
+            let (_, top) = output.logits.narrow(1, start, size).topk(count, 1, true, true);
+            anchors.push(top + start);
+            levels.extend(std::iter::repeat_n(level as i64, count as usize));
+            start += size;
+        }
+        let anchors = Tensor::cat(&anchors, 1).unsqueeze(2);
+        let scores = output.logits.unsqueeze(2).gather(1, &anchors, false);
+        let codes = output.codes.gather(1, &anchors.expand([-1, -1, 4], false), false);
+        // A double holds indices and floats exactly.
+        let read =
+            Tensor::cat(&[anchors, scores, codes].map(|part| part.to_kind(Kind::Double)), 2).to_device(Device::Cpu);
+        Self {
+            anchors: read.select(2, 0).to_kind(Kind::Int64),
+            scores: read.select(2, 1).to_kind(Kind::Float),
+            codes: read.narrow(2, 2, 4).to_kind(Kind::Float),
+            levels: Tensor::from_slice(&levels),
+        }
     }
-    Best { anchors: Tensor::cat(&anchors, 0), levels: Tensor::from_slice(&levels) }
 }

@@ -12,7 +12,7 @@ use quarry::detector::ops::anchors::AnchorGenerator;
 use quarry::detector::ops::box_coder::BoxCoder;
 use quarry::detector::ops::losses::fast_rcnn_loss;
 use quarry::detector::ops::matcher::Matcher;
-use quarry::detector::ops::nms::{NO_LIMIT, batched_nms, nms, nms_limited, nms_tensor};
+use quarry::detector::ops::nms::{NO_LIMIT, batched_nms, nms, nms_limited};
 use quarry::detector::ops::roi_align::{Canonical, multiscale_roi_align, roi_align};
 use quarry::detector::ops::{BatchNorm, boxes, frozen_batch_norm};
 use tch::{Device, IndexOp, Kind, Tensor};
@@ -138,7 +138,6 @@ fn nms_equals_torchvision_with_ties() {
         for threshold in [0.3, 0.5, 0.7] {
             let kept = golden.get(&format!("nms.keep_{threshold}"));
             check_exact(&format!("nms {threshold}"), &nms(&boxes, &scores, threshold), &kept);
-            check_exact(&format!("nms {threshold}, tensor path"), &nms_tensor(&boxes, &scores, threshold), &kept);
             check_same("nms, first 10", &nms_limited(&boxes, &scores, threshold, 10), &kept.i(0..10));
         }
     });
@@ -154,7 +153,6 @@ fn nms_paths_agree_with_the_oracle_on_random_and_degenerate_boxes() {
         let classes = Tensor::randint(3, [n], (Kind::Int64, Device::Cpu));
         let kept = oracle::nms(&boxes, &scores, 0.4);
         check_same("nms oracle", &nms(&boxes, &scores, 0.4), &kept);
-        check_same("nms oracle, tensor path", &nms_tensor(&boxes, &scores, 0.4), &kept);
         let by_class = batched_nms(&boxes, &scores, &classes, 0.4, NO_LIMIT);
         check_same("batched nms oracle", &by_class, &oracle::batched_nms(&boxes, &scores, &classes, 0.4));
     }

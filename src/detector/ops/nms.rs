@@ -1,11 +1,10 @@
 //! Non-maximum suppression. Must not know anchors, classes' meaning or networks.
 //!
 //! Shapes: N boxes `[N, 4]`, scores `[N]`, K kept indices (i64) in stable descending order of score, as torchvision's.
-//! Two paths with one result: plain Rust on the CPU, tensor operations elsewhere.
+//! Boxes of every device are swept over in plain Rust on the CPU: the table of all pairs of 12,000 boxes would take over a gigabyte
+//! of the device's memory.
 
 use tch::{Device, Kind, Tensor};
-
-use super::boxes;
 
 /// No box is left out for being too many.
 pub const NO_LIMIT: usize = usize::MAX;
@@ -21,51 +20,43 @@ pub fn nms(boxes: &Tensor, scores: &Tensor, iou_threshold: f64) -> Tensor {
 /// The first `limit` indices of [`nms`]: the sweep stops there instead of sorting out boxes that nobody will use.
 pub fn nms_limited(boxes: &Tensor, scores: &Tensor, iou_threshold: f64, limit: usize) -> Tensor {
     assert_sizes(boxes, scores);
-    if boxes.device() == Device::Cpu {
-        let kept = nms_rust(&corners(boxes), &floats(scores), None, iou_threshold, limit);
-        return Tensor::from_slice(&kept);
-    }
-    first(&nms_tensor(boxes, scores, iou_threshold), limit)
+    sweep(boxes, scores, None, iou_threshold, limit)
 }
 
 /// NMS inside each class alone: boxes of different classes `[N]` (i64) never suppress each other (torchvision `batched_nms`).
 pub fn batched_nms(boxes: &Tensor, scores: &Tensor, classes: &Tensor, iou_threshold: f64, limit: usize) -> Tensor {
     assert_sizes(boxes, scores);
     assert_eq!(classes.size(), scores.size(), "one class a box");
+    sweep(boxes, scores, Some(classes), iou_threshold, limit)
+}
+
+fn sweep(boxes: &Tensor, scores: &Tensor, classes: Option<&Tensor>, iou_threshold: f64, limit: usize) -> Tensor {
+    let read = read(boxes, scores, classes);
+    let kept = nms_rust(&read.boxes, &read.scores, read.classes.as_deref(), iou_threshold, limit);
+    Tensor::from_slice(&kept).to_device(boxes.device())
+}
+
+/// What NMS sweeps over, in memory of the CPU.
+struct Boxes {
+    boxes: Vec<[f32; 4]>,
+    scores: Vec<f32>,
+    classes: Option<Vec<i64>>,
+}
+
+fn read(boxes: &Tensor, scores: &Tensor, classes: Option<&Tensor>) -> Boxes {
     if boxes.device() == Device::Cpu {
-        let classes: Vec<i64> = classes.try_into().unwrap_or_default();
-        let kept = nms_rust(&corners(boxes), &floats(scores), Some(&classes), iou_threshold, limit);
-        return Tensor::from_slice(&kept);
+        let classes = classes.map(|classes| classes.try_into().unwrap_or_default());
+        return Boxes { boxes: corners(boxes), scores: floats(scores), classes };
     }
-    if boxes.size()[0] == 0 {
-        return Tensor::zeros([0], (Kind::Int64, boxes.device()));
-    }
-    // Classes are moved apart by more than the picture's extent, so that their boxes cannot meet.
-    let span = boxes.max() - boxes.min() + 1.0;
-    let moved = boxes + (classes.to_kind(boxes.kind()) * span).unsqueeze(1);
-    first(&nms_tensor(&moved, scores, iou_threshold), limit)
+    // One copy, for each waits for the device. A double holds floats and classes exactly.
+    let mut parts = vec![boxes.to_kind(Kind::Double), scores.to_kind(Kind::Double).unsqueeze(1)];
+    parts.extend(classes.map(|classes| classes.to_kind(Kind::Double).unsqueeze(1)));
+    let packed = Tensor::cat(&parts, 1).to_device(Device::Cpu);
+    let classes = classes.map(|_| packed.select(1, 5).to_kind(Kind::Int64));
+    read(&packed.narrow(1, 0, 4), &packed.select(1, 4), classes.as_ref())
 }
 
-/// The tensor path, on any device: a box is kept if no kept better box overlaps it, iterated to the (one) fixed point.
-pub fn nms_tensor(boxes: &Tensor, scores: &Tensor, iou_threshold: f64) -> Tensor {
-    assert_sizes(boxes, scores);
-    let order = scores.argsort_stable(true, 0, true);
-    if boxes.size()[0] == 0 {
-        return order;
-    }
-    let sorted = boxes.index_select(0, &order);
-    let kills = boxes::iou(&sorted, &sorted).gt(iou_threshold).triu(1).to_kind(Kind::Float);
-    let mut keep = Tensor::ones([boxes.size()[0]], (Kind::Float, boxes.device()));
-    loop {
-        let next = keep.unsqueeze(0).matmul(&kills).squeeze_dim(0).eq(0.0).to_kind(Kind::Float);
-        if next.equal(&keep) {
-            return order.index_select(0, &keep.nonzero().squeeze_dim(1));
-        }
-        keep = next;
-    }
-}
-
-/// The CPU path. Each box meets only the boxes kept before it; arithmetic in f32 in torchvision's order of operations.
+/// Each box meets only the boxes kept before it; arithmetic in f32 in torchvision's order of operations.
 fn nms_rust(boxes: &[[f32; 4]], scores: &[f32], classes: Option<&[i64]>, threshold: f64, limit: usize) -> Vec<i64> {
     let mut order: Vec<usize> = (0..boxes.len()).collect();
     // Adding 0 makes -0 equal to 0, as torch has it.
@@ -139,11 +130,6 @@ fn floats(values: &Tensor) -> Vec<f32> {
     let mut out = vec![0.0; values.numel()];
     values.copy_data(&mut out, values.numel());
     out
-}
-
-fn first(kept: &Tensor, limit: usize) -> Tensor {
-    let count = kept.size()[0];
-    kept.narrow(0, 0, count.min(i64::try_from(limit).unwrap_or(i64::MAX)))
 }
 
 fn assert_sizes(boxes: &Tensor, scores: &Tensor) {
