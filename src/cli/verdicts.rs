@@ -9,6 +9,7 @@ use super::console::say;
 use super::{Context, Replace};
 use crate::domain::RoundId;
 use crate::store::{CandidateQuery, Store, StoreError};
+use crate::workflow::verdicts::VerdictFormat;
 use crate::workflow::{Project, verdicts};
 
 #[derive(Debug, clap::Args)]
@@ -23,10 +24,14 @@ pub struct VerdictsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Write the whole verdict log as JSON lines
-    #[command(after_help = "Example:\n  quarry verdicts export ada.jsonl --project faces-of-ada")]
+    /// Write the whole verdict log: as JSON lines, which `verdicts merge` reads, as one JSON list, or as a CSV table
+    #[command(
+        after_help = "Examples:\n  quarry verdicts export ada.jsonl --project faces-of-ada\n  quarry verdicts export ada.csv --format csv --project faces-of-ada"
+    )]
     Export {
         file: PathBuf,
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
         #[command(flatten)]
         replace: Replace,
     },
@@ -45,11 +50,24 @@ enum Action {
     },
 }
 
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    #[default]
+    Jsonl,
+    Json,
+    Csv,
+}
+
 pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
     let project = Project::open(&context.project_dir())?;
     match &args.action {
-        Action::Export { file, replace } => {
-            let rows = verdicts::export(&readable(&project)?, replace.output(file))?;
+        Action::Export { file, format, replace } => {
+            let format = match format {
+                Format::Jsonl => VerdictFormat::JsonLines,
+                Format::Json => VerdictFormat::Json,
+                Format::Csv => VerdictFormat::Csv,
+            };
+            let rows = verdicts::export_as(&readable(&project)?, format, replace.output(file))?;
             context.print_done(&json!({ "rows": rows, "file": file.to_string_lossy() }), || {
                 format!("{rows} verdicts in {}", file.display())
             })

@@ -1,175 +1,376 @@
-//! The project's ground truth as a file for other programs, each face with its source: imported, promoted from a candidate, or edited.
-//! Must not know who asks, nor change anything.
+//! What a project holds as files for other programs: ground truth with its sources, hard negatives, ignored regions, detections. The
+//! project is not changed.
 
-use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
-use std::fmt::Write as _;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::WorkflowError;
 use super::outputs::{self, OutputPolicy};
-use crate::domain::{
-    Annotation, AnnotationSource, Class, DatasetId, GroundTruthId, ImageId, ImageRecord, Output, Shape, csv_text,
-    distinct_names, shown_paths,
+pub use crate::dataset::formats::write::WriteFormat;
+use crate::dataset::formats::write::{
+    Export, ExportClass, ExportImage, ExportObject, Written, coco_results, fddb_detections, write,
 };
-use crate::geometry::Ellipse;
+use crate::domain::{
+    AnnotationSource, ClassId, DatasetId, Detection, HardNegativeSource, ImageId, ImageRecord, Output, Shape,
+    shown_paths,
+};
+use crate::geometry::BoundingBox;
 use crate::store::Store;
 
-/// What the file looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TruthFormat {
-    /// An ellipse list, all images in one file. It has no room for sources: they stand in a table beside it, `NAME.sources.csv`.
-    Fddb,
-    /// COCO's instances, boxes only; `source` and `ellipse` are keys of Quarry's own on each annotation.
-    Coco,
+/// Which images are exported.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExportScope {
+    /// Of the dataset of this name; of all where it is `None`.
+    pub dataset: Option<String>,
+    pub split: Option<String>,
 }
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TruthReport {
+pub struct ExportReport {
     pub images: usize,
-    /// Faces in the file.
+    /// Objects in the files.
+    pub objects: usize,
+    /// Those of the class `face`, the key that scripts of the first version read.
     pub faces: usize,
     pub imported: usize,
     pub promoted: usize,
     pub edited: usize,
-    /// Ignored regions that the format has no room for.
+    /// Objects that the format has no room for.
     pub left_out: usize,
+    /// Whole sentences on what the format cannot hold.
+    pub losses: Vec<String>,
     #[serde(serialize_with = "shown_paths")]
     pub files: Vec<PathBuf>,
 }
 
-/// An image with its faces, in the order in which they came.
-type Annotated = (ImageRecord, Vec<(GroundTruthId, Annotation)>);
+/// Objects of an image with their row ids.
+type Objects = HashMap<ImageId, Vec<(i64, ClassId, Shape, bool, &'static str, Option<f32>)>>;
 
 /// Writes the ground truth of all images, in the order of import, to `out`: whole, or after an error not at all.
-pub fn ground_truth(store: &Store, format: TruthFormat, out: impl Into<Output>) -> Result<TruthReport, WorkflowError> {
-    let Output { path: ref out, replace } = out.into();
-    let policy = OutputPolicy::new().datasets(store)?;
-    let written = if format == TruthFormat::Fddb { vec![out.clone(), sources_beside(out)] } else { vec![out.clone()] };
-    written.into_iter().try_for_each(|path| policy.check_file(&Output::new(path, replace)))?;
-    let images = annotated(store)?;
-    let text = |value: &Value| value.to_string().into_bytes();
-    let (contents, left_out) = match format {
-        TruthFormat::Coco => (vec![(out.clone(), text(&coco(store, &images)?))], 0),
-        TruthFormat::Fddb => {
-            refuse_repeated_names(&images)?;
-            let names = distinct_names(images.iter().map(|(image, _)| image.name.as_str()));
-            outputs::check_list_names(names.iter().map(String::as_str))?;
-            let (list, sources) = fddb(&images, &names);
-            let ignored = faces(&images).filter(|face| face.ignored).count();
-            (vec![(out.clone(), list.into_bytes()), (sources_beside(out), sources.into_bytes())], ignored)
+pub fn ground_truth(
+    store: &Store,
+    scope: &ExportScope,
+    format: WriteFormat,
+    out: impl Into<Output>,
+) -> Result<ExportReport, WorkflowError> {
+    let description = "Ground truth of a Quarry project. `source` of an annotation: imported from the dataset, promoted from a \
+                       candidate by a reviewer, or edited. `ellipse`: ra, rb, theta, cx, cy, as FDDB has them.";
+    let objects = || -> Result<Objects, WorkflowError> {
+        let truth = store.ground_truth_by_image()?.into_iter();
+        let of = |(image, objects): (ImageId, Vec<_>)| {
+            let rows = objects.into_iter().map(
+                |(id, annotation): (crate::domain::GroundTruthId, crate::domain::Annotation)| {
+                    (id.0, annotation.class, annotation.shape, annotation.ignored, annotation.source.as_str(), None)
+                },
+            );
+            (image, rows.collect())
+        };
+        Ok(truth.map(of).collect())
+    };
+    write_objects(store, scope, format, &out.into(), description, true, objects)
+}
+
+/// Writes what the next round would train with as background, with the class that each was mistaken for and its score. Images without
+/// any are left out.
+pub fn hard_negatives(
+    store: &Store,
+    scope: &ExportScope,
+    source: HardNegativeSource,
+    format: WriteFormat,
+    out: impl Into<Output>,
+) -> Result<ExportReport, WorkflowError> {
+    let description =
+        "Hard negatives of a Quarry project: regions that a detector took for objects and that are none of that class.";
+    let objects = || -> Result<Objects, WorkflowError> {
+        let mut id = 0;
+        let mut found: Objects = HashMap::new();
+        for (image, negatives) in sorted(store.hard_negatives(source, u32::MAX)?) {
+            for negative in negatives {
+                id += 1;
+                let shape = Shape::Rectangle(negative.bbox);
+                let row = (id, negative.class, shape, false, "hard_negative", Some(negative.score));
+                found.entry(image).or_default().push(row);
+            }
         }
+        Ok(found)
     };
-    let files = contents.iter().map(|(path, _)| path.clone()).collect();
-    write(contents, replace)?;
-    let kept = |face: &&Annotation| format == TruthFormat::Coco || !face.ignored;
-    let of = |source| faces(&images).filter(kept).filter(|face| face.source == source).count();
-    Ok(TruthReport {
-        images: images.len(),
-        faces: faces(&images).filter(kept).count(),
-        imported: of(AnnotationSource::Imported),
-        promoted: of(AnnotationSource::Promoted),
-        edited: of(AnnotationSource::Edited),
-        left_out,
-        files,
-    })
+    write_objects(store, scope, format, &out.into(), description, false, objects)
 }
 
-fn annotated(store: &Store) -> Result<Vec<Annotated>, WorkflowError> {
-    let mut faces: HashMap<ImageId, Vec<(GroundTruthId, Annotation)>> = store.ground_truth_by_image()?;
-    let of = |image: ImageRecord| {
-        let faces = faces.remove(&image.id).unwrap_or_default();
-        (image, faces)
+/// The class of regions that are neither objects nor background.
+const IGNORED_CLASS: &str = "ignored";
+
+/// Writes the regions that an annotator rejected: neither learnt as an object nor as background. Images without any are left out.
+pub fn ignored_regions(
+    store: &Store,
+    scope: &ExportScope,
+    format: WriteFormat,
+    out: impl Into<Output>,
+) -> Result<ExportReport, WorkflowError> {
+    let description =
+        "Ignored regions of a Quarry project: rejected candidates, to be learnt neither as objects nor as background.";
+    let objects = || -> Result<Objects, WorkflowError> {
+        let mut id = 0;
+        let mut found: Objects = HashMap::new();
+        for (image, regions) in sorted(store.rejected_regions()?) {
+            for bbox in regions {
+                id += 1;
+                // All of the file is ignored, so formats without a flag can hold it too; COCO and VOC have one.
+                let flag =
+                    matches!(format, WriteFormat::Coco | WriteFormat::Voc | WriteFormat::Cvat | WriteFormat::Csv);
+                let row = (id, NO_CLASS, Shape::Rectangle(bbox), flag, "ignored_region", None);
+                found.entry(image).or_default().push(row);
+            }
+        }
+        Ok(found)
     };
-    Ok(store.images()?.into_iter().map(of).collect())
+    write_objects(store, scope, format, &out.into(), description, false, objects)
 }
 
-fn faces(images: &[Annotated]) -> impl Iterator<Item = &Annotation> {
-    images.iter().flat_map(|(_, faces)| faces.iter().map(|(_, face)| face))
+/// Stands for [`IGNORED_CLASS`], which is no class of the project.
+const NO_CLASS: ClassId = ClassId(0);
+
+fn sorted<T>(by_image: HashMap<ImageId, Vec<T>>) -> Vec<(ImageId, Vec<T>)> {
+    let mut all: Vec<(ImageId, Vec<T>)> = by_image.into_iter().collect();
+    all.sort_by_key(|(image, _)| *image);
+    all
+}
+
+/// Checks `out`, collects the objects, and writes the files.
+fn write_objects(
+    store: &Store,
+    scope: &ExportScope,
+    format: WriteFormat,
+    out: &Output,
+    description: &str,
+    empty_images_too: bool,
+    objects: impl FnOnce() -> Result<Objects, WorkflowError>,
+) -> Result<ExportReport, WorkflowError> {
+    let policy = OutputPolicy::new().datasets(store)?;
+    let beside =
+        if format == WriteFormat::Fddb { vec![out.path.clone(), beside(&out.path)] } else { vec![out.path.clone()] };
+    match format.is_folder() {
+        true => policy.check_folder(out, ["data.yaml"].into_iter().filter(|_| format == WriteFormat::Yolo))?,
+        false => beside.into_iter().try_for_each(|path| policy.check_file(&Output::new(path, out.replace)))?,
+    }
+    let export = export(store, scope, description, objects()?, empty_images_too)?;
+    let written = write(format, &export).map_err(WorkflowError::Refused)?;
+    let files = if format.is_folder() { put_folder(&policy, out, &written)? } else { put_files(out, &written)? };
+    Ok(report(format, &export, &written, files))
+}
+
+/// Images in the order of import with the objects that `objects` has of them.
+fn export(
+    store: &Store,
+    scope: &ExportScope,
+    description: &str,
+    mut objects: Objects,
+    empty_images_too: bool,
+) -> Result<Export, WorkflowError> {
+    let names = datasets(store, scope)?;
+    let mut classes: Vec<ExportClass> =
+        store.classes()?.into_iter().map(|class| ExportClass { id: class.id.0, name: class.name }).collect();
+    if objects.values().flatten().any(|row| row.1 == NO_CLASS) {
+        classes.push(ExportClass { id: NO_CLASS.0, name: IGNORED_CLASS.to_owned() });
+    }
+    let index: HashMap<i64, usize> = classes.iter().enumerate().map(|(k, class)| (class.id, k)).collect();
+    let mut images = Vec::new();
+    for image in images_of(store, scope, &names)? {
+        let rows = objects.remove(&image.id).unwrap_or_default();
+        if rows.is_empty() && !empty_images_too {
+            continue;
+        }
+        let objects = rows.into_iter().filter_map(|(id, class, shape, ignored, source, score)| {
+            Some(ExportObject { id, class: *index.get(&class.0)?, shape, ignored, source, score })
+        });
+        images.push(ExportImage {
+            id: image.id.0,
+            dataset: names.get(&image.dataset).cloned().unwrap_or_default(),
+            split: split_of(&image),
+            objects: objects.collect(),
+            name: image.name,
+            path: image.path,
+            width: image.width,
+            height: image.height,
+        });
+    }
+    Ok(Export { description: description.to_owned(), classes, images })
+}
+
+fn split_of(image: &ImageRecord) -> Option<String> {
+    image.fold.map(|fold| fold.to_string())
+}
+
+/// Names of the datasets that are exported.
+fn datasets(store: &Store, scope: &ExportScope) -> Result<HashMap<DatasetId, String>, WorkflowError> {
+    let all = store.datasets()?;
+    let Some(wanted) = &scope.dataset else { return Ok(all.into_iter().map(|d| (d.id, d.name)).collect()) };
+    let found: HashMap<DatasetId, String> =
+        all.iter().filter(|dataset| dataset.name == *wanted).map(|d| (d.id, d.name.clone())).collect();
+    if found.is_empty() {
+        let names: Vec<&str> = all.iter().map(|dataset| dataset.name.as_str()).collect();
+        let text = format!("there is no dataset `{wanted}` in this project; it has {}.", names.join(", "));
+        return Err(WorkflowError::Refused(text));
+    }
+    Ok(found)
+}
+
+fn images_of(
+    store: &Store,
+    scope: &ExportScope,
+    datasets: &HashMap<DatasetId, String>,
+) -> Result<Vec<ImageRecord>, WorkflowError> {
+    let all: Vec<ImageRecord> =
+        store.images()?.into_iter().filter(|image| datasets.contains_key(&image.dataset)).collect();
+    let Some(wanted) = &scope.split else { return Ok(all) };
+    let splits: std::collections::BTreeSet<String> = all.iter().filter_map(split_of).collect();
+    if !splits.contains(wanted) {
+        let splits: Vec<String> = splits.into_iter().collect();
+        let text = format!("there is no split `{wanted}`; there are {}.", splits.join(", "));
+        return Err(WorkflowError::Refused(text));
+    }
+    Ok(all.into_iter().filter(|image| split_of(image).as_ref() == Some(wanted)).collect())
 }
 
 /// `faces.txt` has its sources in `faces.sources.csv`.
-fn sources_beside(out: &Path) -> PathBuf {
+fn beside(out: &Path) -> PathBuf {
     out.with_extension("sources.csv")
 }
 
-/// The files lie in one folder.
-fn write(contents: Vec<(PathBuf, Vec<u8>)>, replace: bool) -> Result<(), WorkflowError> {
-    let folder = contents.first().and_then(|(path, _)| path.parent()).filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new(".")).to_path_buf();
-    let named: Vec<(OsString, Vec<u8>)> =
-        contents.into_iter().filter_map(|(path, bytes)| Some((path.file_name()?.to_owned(), bytes))).collect();
-    outputs::write_folder(&Output::new(folder, replace), &named).map_err(Into::into)
+/// One file, and what stands beside it.
+fn put_files(out: &Output, written: &Written) -> Result<Vec<PathBuf>, WorkflowError> {
+    let folder = out.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let place = |suffix: &Path| if suffix.as_os_str().is_empty() { out.path.clone() } else { beside(&out.path) };
+    let files: Vec<PathBuf> = written.files.iter().map(|(suffix, _)| place(suffix)).collect();
+    let named: Vec<_> = files
+        .iter()
+        .zip(&written.files)
+        .filter_map(|(path, (_, bytes))| Some((path.file_name()?.to_owned(), bytes.clone())))
+        .collect();
+    outputs::write_folder(&Output::new(folder, out.replace), &named)?;
+    Ok(files)
 }
 
-/// FDDB knows images by name alone.
-fn refuse_repeated_names(images: &[Annotated]) -> Result<(), WorkflowError> {
-    let mut seen = HashSet::new();
-    match images.iter().find(|(image, _)| !seen.insert(image.name.as_str())) {
-        None => Ok(()),
-        Some((image, _)) => Err(WorkflowError::Refused(format!(
-            "image `{}` is in two datasets of the project, and FDDB's format knows images by name alone. Export as coco.",
-            image.name
-        ))),
+/// A folder of files: a new one appears whole; in one that is there, each of its folders is written by itself.
+fn put_folder(policy: &OutputPolicy, out: &Output, written: &Written) -> Result<Vec<PathBuf>, WorkflowError> {
+    let mut by_folder: Vec<(PathBuf, Vec<(std::ffi::OsString, Vec<u8>)>)> = Vec::new();
+    let mut index: HashMap<PathBuf, usize> = HashMap::new();
+    for (path, bytes) in &written.files {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { continue };
+        let k = *index.entry(folder.to_path_buf()).or_insert_with(|| {
+            by_folder.push((folder.to_path_buf(), Vec::new()));
+            by_folder.len() - 1
+        });
+        by_folder[k].1.push((name.to_owned(), bytes.clone()));
+    }
+    for (folder, files) in &by_folder {
+        let into = Output::new(out.path.join(folder), out.replace);
+        let names: Vec<String> = files.iter().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+        policy.check_folder(&into, names.iter().map(String::as_str))?;
+    }
+    for (folder, files) in by_folder {
+        outputs::write_folder(&Output::new(out.path.join(folder), out.replace), &files)?;
+    }
+    Ok(vec![out.path.clone()])
+}
+
+fn report(format: WriteFormat, export: &Export, written: &Written, files: Vec<PathBuf>) -> ExportReport {
+    let holds_ignored = !matches!(format, WriteFormat::Fddb | WriteFormat::Yolo);
+    let kept = || export.images.iter().flat_map(|image| &image.objects).filter(move |o| holds_ignored || !o.ignored);
+    let of = |source: AnnotationSource| kept().filter(|object| object.source == source.as_str()).count();
+    let face = export.classes.iter().position(|class| class.name == "face");
+    ExportReport {
+        images: export.images.len(),
+        objects: written.objects,
+        faces: kept().filter(|object| Some(object.class) == face).count(),
+        imported: of(AnnotationSource::Imported),
+        promoted: of(AnnotationSource::Promoted),
+        edited: of(AnnotationSource::Edited),
+        left_out: written.left_out,
+        losses: written.losses.clone(),
+        files,
     }
 }
 
-/// The ellipse list and the table of sources. Names stand without extension, as FDDB's do: readers of the list put one on. A rectangle becomes the ellipse that it holds, which the table says. Numbers have all
-/// their digits.
-fn fddb(images: &[Annotated], names: &[String]) -> (String, String) {
-    let mut list = String::new();
-    let mut sources = String::from("image,face,source,shape\n");
-    for ((_, all), name) in images.iter().zip(names) {
-        let faces: Vec<&Annotation> = all.iter().map(|(_, face)| face).filter(|face| !face.ignored).collect();
-        // Writing to a string cannot fail.
-        let _ = writeln!(list, "{name}\n{}", faces.len());
-        for (k, face) in faces.into_iter().enumerate() {
-            let (e, shape) = match face.shape {
-                Shape::Ellipse(e) => (e, "ellipse"),
-                Shape::Rectangle(b) => (Ellipse::inscribed(&b), "rectangle"),
-            };
-            let _ = writeln!(list, "{} {} {} {} {}  1", e.ra, e.rb, e.theta, e.cx, e.cy);
-            let _ = writeln!(sources, "{},{},{},{shape}", csv_text(name), k + 1, face.source.as_str());
+/// How detections are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DetectionFormat {
+    /// COCO's result list, with the image and category ids of a ground truth exported as COCO.
+    Coco,
+    /// FDDB's text: boxes of all classes.
+    Fddb,
+}
+
+/// Writes a round's detections on the training images; the number of images and of detections.
+pub fn detections(
+    store: &Store,
+    scope: &ExportScope,
+    round: u32,
+    format: DetectionFormat,
+    out: impl Into<Output>,
+) -> Result<(usize, usize), WorkflowError> {
+    let out = &out.into();
+    OutputPolicy::new().datasets(store)?.check_file(out)?;
+    let found = store.round_by_number(round)?;
+    let found =
+        found.ok_or_else(|| WorkflowError::Refused(format!("there is no round {round}; see `quarry status`.")))?;
+    if store.count_detections(found.id)? == 0 {
+        let text = format!("round {round} has no detections yet. Run `quarry mine` first.");
+        return Err(WorkflowError::Refused(text));
+    }
+    let images = images_of(store, scope, &datasets(store, scope)?)?;
+    let of =
+        |image: &ImageRecord| -> Result<Vec<Detection>, WorkflowError> { Ok(store.detections(found.id, image.id)?) };
+    let all: Vec<Vec<Detection>> = images.iter().map(of).collect::<Result<_, _>>()?;
+    let text = match format {
+        DetectionFormat::Coco => {
+            coco_results(images.iter().zip(&all).map(|(image, found)| (image.id.0, found.as_slice())))
+        }
+        DetectionFormat::Fddb => {
+            let names: Vec<&str> = images.iter().map(|image| image.name.as_str()).collect();
+            outputs::check_list_names(names.iter().copied())?;
+            fddb_detections(&names, &all, false)
+        }
+    };
+    outputs::write(out, text.as_bytes())?;
+    Ok((images.len(), all.iter().map(Vec::len).sum()))
+}
+
+/// A crop that [`super::crops`] cuts out.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct CropSource {
+    pub image: ImageRecord,
+    pub dataset: String,
+    pub class: String,
+    pub kind: &'static str,
+    pub bbox: BoundingBox,
+    pub score: f32,
+}
+
+/// The hard negatives of the scope, by image.
+pub(super) fn crop_sources(
+    store: &Store,
+    scope: &ExportScope,
+    source: HardNegativeSource,
+) -> Result<Vec<CropSource>, WorkflowError> {
+    let names = datasets(store, scope)?;
+    let classes: HashMap<ClassId, String> = store.classes()?.into_iter().map(|class| (class.id, class.name)).collect();
+    let mut negatives = store.hard_negatives(source, u32::MAX)?;
+    let mut sources = Vec::new();
+    for image in images_of(store, scope, &names)? {
+        for negative in negatives.remove(&image.id).unwrap_or_default() {
+            sources.push(CropSource {
+                dataset: names.get(&image.dataset).cloned().unwrap_or_default(),
+                class: classes.get(&negative.class).cloned().unwrap_or_default(),
+                kind: negative.kind.as_str(),
+                bbox: negative.bbox,
+                score: negative.score,
+                image: image.clone(),
+            });
         }
     }
-    (list, sources)
-}
-
-fn category(class: &Class) -> Value {
-    match class.name.as_str() {
-        "face" => json!({ "id": class.id.0, "name": "face", "supercategory": "person" }),
-        name => json!({ "id": class.id.0, "name": name }),
-    }
-}
-
-fn coco(store: &Store, images: &[Annotated]) -> Result<Value, WorkflowError> {
-    let names: HashMap<DatasetId, String> = store.datasets()?.into_iter().map(|d| (d.id, d.name)).collect();
-    let of_images = images.iter().map(|(image, _)| {
-        json!({
-            "id": image.id.0, "file_name": image.path, "width": image.width, "height": image.height,
-            "name": image.name, "dataset": names.get(&image.dataset),
-        })
-    });
-    let of_faces = images.iter().flat_map(|(image, faces)| {
-        faces.iter().map(|(id, face)| {
-            let b = face.shape.bounding_box();
-            let ellipse = face.shape.ellipse().map(|e| [e.ra, e.rb, e.theta, e.cx, e.cy]);
-            json!({
-                "id": id.0, "image_id": image.id.0, "category_id": face.class.0, "bbox": [b.x1, b.y1, b.width(), b.height()],
-                "area": ellipse.map_or(b.area(), |[ra, rb, ..]| std::f64::consts::PI * ra * rb),
-                "iscrowd": u8::from(face.ignored), "source": face.source, "ellipse": ellipse,
-            })
-        })
-    });
-    Ok(json!({
-        "info": { "description": "Ground truth of a Quarry project. `source` of an annotation: imported from the dataset, promoted \
-                                  from a candidate by a reviewer, or edited. `ellipse`: ra, rb, theta, cx, cy, as FDDB has them." },
-        "images": of_images.collect::<Vec<_>>(),
-        "annotations": of_faces.collect::<Vec<_>>(),
-        "categories": store.classes()?.iter().map(category).collect::<Vec<_>>(),
-    }))
+    Ok(sources)
 }

@@ -7,6 +7,7 @@ mod backbone;
 #[cfg(feature = "torch")]
 mod classes;
 mod copies;
+pub mod crops;
 #[cfg(feature = "torch")]
 pub mod cross_validate;
 #[cfg(feature = "torch")]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use crate::dataset::PhotographFinder;
+use crate::domain::printable;
 
 /// What became of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl ImageFiles {
         }
         Err(format!(
             "'{}' is a link that leads out of {}: name the folder that it leads to with --images DIR",
-            name.escape_debug(),
+            shortened(name),
             self.root.display()
         ))
     }
@@ -156,11 +157,7 @@ fn leads_out(name: &str) -> String {
 
 /// A name from a file as a message shows it: escaped, and cut where it is long.
 pub(super) fn shortened(name: &str) -> String {
-    const SHOWN: usize = 120;
-    let start: String = name.chars().take(SHOWN).collect();
-    let rest = name.len() - start.len();
-    let escaped = start.escape_debug().to_string().replace("\\'", "'").replace("\\\"", "\"");
-    if rest > 0 { format!("{escaped}… ({} bytes)", name.len()) } else { escaped }
+    printable(name).into_owned()
 }
 
 #[cfg(test)]
@@ -183,7 +180,7 @@ mod tests {
         {
             assert!(below_root(root, Path::new("images/.."), name).is_err(), "{name:?}");
         }
-        assert!(shortened(&"x".repeat(100_000)).len() < 200);
+        assert!(shortened(&"x".repeat(100_000)).len() < 300);
     }
 
     #[test]

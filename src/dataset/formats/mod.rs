@@ -16,6 +16,7 @@ mod text_lines;
 mod upright;
 mod voc;
 mod wider;
+pub mod write;
 mod xml;
 mod yolo;
 

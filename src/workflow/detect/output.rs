@@ -1,39 +1,12 @@
 //! Detections as text: FDDB's format and COCO's.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
 
+pub use crate::dataset::formats::write::fddb_detections as fddb_text;
 use crate::detector::LabelledDetection;
-use crate::domain::Detection;
 use crate::workflow::WorkflowError;
-
-/// FDDB's text of `found`, one list for each of `names`. Every number is written so that reading it gives the same `f64` again: the
-/// curves of the file are those of the detections.
-pub fn fddb_text(names: &[&str], found: &[Vec<Detection>], ellipses: bool) -> String {
-    let mut text = String::new();
-    for (name, detections) in names.iter().zip(found) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}\n{}", on_one_line(name), detections.len());
-        for d in detections {
-            let score = f64::from(d.score);
-            let _ = if let Some(e) = d.ellipse.filter(|_| ellipses) {
-                writeln!(text, "{} {} {} {} {} {}", e.ra, e.rb, e.theta, e.cx, e.cy, score)
-            } else {
-                let b = &d.bbox;
-                writeln!(text, "{} {} {} {} {}", b.x1, b.y1, b.width(), b.height(), score)
-            };
-        }
-    }
-    text
-}
-
-/// A line break in a name would break the blocks; `quarry detect` refuses such names before it begins.
-fn on_one_line(name: &str) -> Cow<'_, str> {
-    if name.contains(['\n', '\r']) { name.replace('\n', "\\n").replace('\r', "\\r").into() } else { name.into() }
-}
 
 /// One line of COCO's result list. `ellipse` is Quarry's own: centre, half axes, angle in radians.
 #[derive(Serialize)]
@@ -73,7 +46,7 @@ pub(super) fn coco_text(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ClassId;
+    use crate::domain::{ClassId, Detection};
     use crate::geometry::{BoundingBox, Ellipse};
 
     fn plain() -> Detection {

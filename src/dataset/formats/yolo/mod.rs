@@ -130,11 +130,19 @@ fn listed_images(
     let root = draft.root.clone();
     let yaml_file = draft.file(yaml_path);
     let bases = bases(yaml, &root);
+    let own = yaml_path.parent().unwrap_or(yaml_path);
     for split in SPLITS {
         let skipped = options.split.as_ref().is_some_and(|wanted| wanted != split && yaml.splits.contains_key(wanted));
         let Some(entries) = yaml.splits.get(split).filter(|_| !skipped) else { continue };
         for entry in entries {
             match place_of(&root, &bases, entry) {
+                // The images lie elsewhere (`--images`), their list beside the YAML file.
+                Err(_)
+                    if own.join(entry.trim_start_matches("./")).is_file()
+                        && below_root(own, Path::new(""), entry).is_ok() =>
+                {
+                    read_list(draft, &own.join(entry), Path::new(""), &bases, split)?;
+                }
                 Err(problem) => draft.problems.report(yaml_path, Place::File, format!("{split}: {problem}"))?,
                 Ok(place) if root.join(&place).is_dir() => {
                     for path in images_below(&root, &place)? {
@@ -181,7 +189,15 @@ fn read_list(draft: &mut Draft, file: &Path, list: &Path, bases: &[PathBuf], spl
     let mut files = ImageFiles::new(&root, bases.iter().cloned().chain([own]));
     for (line, name) in numbered(&text) {
         let files = if name.starts_with("./") { &mut beside } else { &mut files };
-        push(draft, files.locate(name), split, index, Place::Line(line as u32))?;
+        let located = match (files.locate(name), name.trim_start_matches("./").strip_prefix("images/")) {
+            // With `--images` the root may be what the list calls `images/`.
+            (Ok(Located::Missing(path)), Some(inside)) => match files.locate(inside) {
+                Ok(Located::Found(path)) => Ok(Located::Found(path)),
+                _ => Ok(Located::Missing(path)),
+            },
+            (located, _) => located,
+        };
+        push(draft, located, split, index, Place::Line(line as u32))?;
     }
     Ok(())
 }

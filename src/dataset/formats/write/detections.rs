@@ -1,0 +1,56 @@
+//! Detections as text: FDDB's lists and COCO's results.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::domain::Detection;
+
+/// FDDB's text of `found`, one list for each of `names`. Every number is written so that reading it gives the same `f64` again: the
+/// curves of the file are those of the detections.
+pub fn fddb_detections(names: &[&str], found: &[Vec<Detection>], ellipses: bool) -> String {
+    let mut text = String::new();
+    for (name, detections) in names.iter().zip(found) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}\n{}", on_one_line(name), detections.len());
+        for d in detections {
+            let score = f64::from(d.score);
+            let _ = if let Some(e) = d.ellipse.filter(|_| ellipses) {
+                writeln!(text, "{} {} {} {} {} {}", e.ra, e.rb, e.theta, e.cx, e.cy, score)
+            } else {
+                let b = &d.bbox;
+                writeln!(text, "{} {} {} {} {}", b.x1, b.y1, b.width(), b.height(), score)
+            };
+        }
+    }
+    text
+}
+
+/// A line break in a name would break the blocks; who writes a file for others refuses such names before.
+fn on_one_line(name: &str) -> Cow<'_, str> {
+    if name.contains(['\n', '\r']) { name.replace('\n', "\\n").replace('\r', "\\r").into() } else { name.into() }
+}
+
+#[derive(Serialize)]
+struct CocoResult {
+    image_id: i64,
+    category_id: i64,
+    bbox: [f64; 4],
+    score: f32,
+}
+
+/// COCO's result list of detections on images with these ids. The category is the detection's class id.
+pub fn coco_results<'a>(found: impl Iterator<Item = (i64, &'a [Detection])>) -> String {
+    let results = found.flat_map(|(image_id, detections)| {
+        detections.iter().map(move |d| CocoResult {
+            image_id,
+            category_id: d.class.0,
+            bbox: [d.bbox.x1, d.bbox.y1, d.bbox.width(), d.bbox.height()],
+            score: d.score,
+        })
+    });
+    let results: Vec<CocoResult> = results.collect();
+    // Plain numbers: this cannot fail.
+    serde_json::to_string(&results).unwrap_or_default()
+}

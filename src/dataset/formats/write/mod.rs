@@ -1,0 +1,184 @@
+//! Objects of images -> the text of annotation files, one file a format. What a format cannot hold is counted in the losses.
+
+mod coco;
+mod csv;
+mod cvat;
+mod detections;
+mod fddb;
+mod voc;
+mod yolo;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+pub use self::detections::{coco_results, fddb_detections};
+use crate::domain::Shape;
+
+/// A format that Quarry writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteFormat {
+    /// COCO's instances, one file. `ellipse`, `source`, `split` and `score` are keys of Quarry's own.
+    Coco,
+    /// A folder for ultralytics: `data.yaml`, a list of images for each split, and `labels/`.
+    Yolo,
+    /// A folder with `Annotations/` and `ImageSets/Main/`.
+    Voc,
+    /// CVAT for images 1.1, one file.
+    Cvat,
+    /// FDDB's ellipse list, one file, and a table of sources beside it.
+    Fddb,
+    /// One row an object, one file.
+    Csv,
+}
+
+impl WriteFormat {
+    pub const ALL: [Self; 6] = [Self::Coco, Self::Yolo, Self::Voc, Self::Cvat, Self::Fddb, Self::Csv];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Coco => "coco",
+            Self::Yolo => "yolo",
+            Self::Voc => "voc",
+            Self::Cvat => "cvat",
+            Self::Fddb => "fddb",
+            Self::Csv => "csv",
+        }
+    }
+
+    /// Whether a folder is written, and not a file.
+    pub fn is_folder(self) -> bool {
+        matches!(self, Self::Yolo | Self::Voc)
+    }
+}
+
+/// What is to be written.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Export {
+    /// What the objects are, as a sentence for files that have room for one.
+    pub description: String,
+    pub classes: Vec<ExportClass>,
+    pub images: Vec<ExportImage>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportClass {
+    pub id: i64,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportImage {
+    pub id: i64,
+    /// The name in the dataset's own lists.
+    pub name: String,
+    /// Relative to the dataset's root, with `/`.
+    pub path: String,
+    pub dataset: String,
+    /// Pixels of the upright image.
+    pub width: u32,
+    pub height: u32,
+    pub split: Option<String>,
+    pub objects: Vec<ExportObject>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportObject {
+    pub id: i64,
+    /// Index into [`Export::classes`].
+    pub class: usize,
+    pub shape: Shape,
+    pub ignored: bool,
+    /// `imported`, `promoted`, `edited`, `hard_negative`, `ignored_region`.
+    pub source: &'static str,
+    pub score: Option<f32>,
+}
+
+/// The files of an export, and what did not fit into them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Written {
+    /// Relative to the folder to write to, with their bytes. A format of one file has that file first, under an empty name; further
+    /// ones are suffixes of it.
+    pub files: Vec<(PathBuf, Vec<u8>)>,
+    /// Objects in the files.
+    pub objects: usize,
+    /// Objects that are not in the files.
+    pub left_out: usize,
+    /// Whole sentences on what the format cannot hold.
+    pub losses: Vec<String>,
+}
+
+/// Writes `export`. Fails, with what to do, where the format cannot tell two images apart.
+pub fn write(format: WriteFormat, export: &Export) -> Result<Written, String> {
+    match format {
+        WriteFormat::Coco => Ok(coco::write(export)),
+        WriteFormat::Yolo => yolo::write(export),
+        WriteFormat::Voc => voc::write(export),
+        WriteFormat::Cvat => cvat::write(export),
+        WriteFormat::Fddb => fddb::write(export),
+        WriteFormat::Csv => Ok(csv::write(export)),
+    }
+}
+
+impl Export {
+    fn objects(&self) -> impl Iterator<Item = &ExportObject> {
+        self.images.iter().flat_map(|image| &image.objects)
+    }
+
+    fn class(&self, object: &ExportObject) -> &str {
+        self.classes.get(object.class).map_or("", |class| class.name.as_str())
+    }
+
+    /// Objects in it that `kept` says are written.
+    fn count(&self, kept: impl Fn(&ExportObject) -> bool) -> usize {
+        self.objects().filter(|object| kept(object)).count()
+    }
+
+    fn ellipses(&self) -> usize {
+        self.count(|object| matches!(object.shape, Shape::Ellipse(_)))
+    }
+
+    fn scores(&self) -> usize {
+        self.count(|object| object.score.is_some())
+    }
+
+    /// Promoted and edited objects: what is not as the dataset has it.
+    fn flagged(&self) -> usize {
+        self.count(|object| object.source != "imported")
+    }
+
+    /// Fails where two images have the same path (of two datasets), for formats that know an image by its path alone.
+    fn refuse_repeated_paths(&self, key: impl Fn(&ExportImage) -> String) -> Result<(), String> {
+        let mut seen: HashMap<String, &ExportImage> = HashMap::new();
+        for image in &self.images {
+            if let Some(earlier) = seen.insert(key(image), image) {
+                return Err(format!(
+                    "`{}` of dataset {} and `{}` of dataset {} would get the same name in the files. Export one dataset at a time \
+                     with --dataset NAME, or export as coco",
+                    earlier.path, earlier.dataset, image.path, image.dataset
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `3 ellipses: ...`, where there are any.
+fn lost(losses: &mut Vec<String>, count: usize, text: &str) {
+    if count > 0 {
+        losses.push(format!("{count} {text}"));
+    }
+}
+
+/// The path without its extension, with another one in its place; with it, where another image has the same path without.
+fn stems(export: &Export) -> Vec<String> {
+    let stem = |path: &str| Path::new(path).with_extension("").to_string_lossy().into_owned();
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for image in &export.images {
+        *counts.entry(stem(&image.path)).or_insert(0) += 1;
+    }
+    export
+        .images
+        .iter()
+        .map(|image| if counts[&stem(&image.path)] > 1 { image.path.clone() } else { stem(&image.path) })
+        .collect()
+}

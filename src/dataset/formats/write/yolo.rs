@@ -1,0 +1,104 @@
+//! A folder that ultralytics trains from once its `images/` is there: `data.yaml`, a list for each split, and `labels/` with one file
+//! an image. Images without a split are listed in `train.txt`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use super::{Export, ExportImage, Written, lost};
+use crate::domain::{list_problem, printable};
+
+/// What `data.yaml` can call a split; others stand in lists of their own.
+const KEYS: [&str; 3] = ["train", "val", "test"];
+
+pub(super) fn write(export: &Export) -> Result<Written, String> {
+    export.refuse_repeated_paths(|image| label_path(&image.path))?;
+    for image in &export.images {
+        if let Some(problem) = list_problem(&image.path) {
+            let path = printable(&image.path);
+            return Err(format!(
+                "the path of image {path} cannot stand in a text list: {problem}. Rename it, or export as coco."
+            ));
+        }
+    }
+    let mut files: Vec<(PathBuf, Vec<u8>)> = Vec::new();
+    let mut lists: BTreeMap<String, String> = BTreeMap::new();
+    let (mut objects, mut left_out, mut clipped) = (0, 0, 0);
+    for image in &export.images {
+        let split = image.split.as_deref().unwrap_or("train");
+        let list = lists.entry(file_name(split)).or_default();
+        // Writing to a string cannot fail.
+        let _ = writeln!(list, "./images/{}", image.path);
+        let mut label = String::new();
+        for object in &image.objects {
+            if object.ignored {
+                left_out += 1;
+                continue;
+            }
+            let line = line(image, object.class, &object.shape.bounding_box(), &mut clipped);
+            label.push_str(&line);
+            objects += 1;
+        }
+        files.push((PathBuf::from(format!("labels/{}", label_path(&image.path))), label.into_bytes()));
+    }
+    files.push(("data.yaml".into(), data_yaml(export, &lists).into_bytes()));
+    files.extend(lists.into_iter().map(|(split, list)| (PathBuf::from(format!("{split}.txt")), list.into_bytes())));
+    let mut losses = Vec::new();
+    lost(&mut losses, left_out, "ignored regions are left out: YOLO's labels have no flag for them.");
+    lost(
+        &mut losses,
+        export.count(|o| !o.ignored && o.shape.ellipse().is_some()),
+        "ellipses are written as their boxes.",
+    );
+    lost(&mut losses, export.flagged(), "objects are promoted, edited or mined, which YOLO's labels do not say.");
+    lost(&mut losses, clipped, "boxes that reach beyond their image are cut at its edge.");
+    lost(&mut losses, export.scores(), "scores are left out.");
+    Ok(Written { files, objects, left_out, losses })
+}
+
+/// The label of `a/b.jpg` is `labels/a/b.txt`.
+fn label_path(path: &str) -> String {
+    PathBuf::from(path).with_extension("txt").to_string_lossy().into_owned()
+}
+
+fn line(image: &ExportImage, class: usize, bbox: &crate::geometry::BoundingBox, clipped: &mut usize) -> String {
+    let (w, h) = (f64::from(image.width), f64::from(image.height));
+    let inside = bbox.clipped(w, h);
+    *clipped += usize::from(inside != *bbox);
+    let (cx, cy) = inside.center();
+    format!("{class} {} {} {} {}\n", cx / w, cy / h, inside.width() / w, inside.height() / h)
+}
+
+/// A split as a file's name.
+fn file_name(split: &str) -> String {
+    split.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
+}
+
+fn data_yaml(export: &Export, lists: &BTreeMap<String, String>) -> String {
+    let mut text = format!(
+        "# {}\n# Images are not copied. Link or copy the dataset's folder to images/ beside this file.\npath: .\n",
+        export.description.replace(['\n', '\r'], " ")
+    );
+    for key in KEYS {
+        if lists.contains_key(key) {
+            let _ = writeln!(text, "{key}: {key}.txt");
+        }
+    }
+    let others: Vec<&String> = lists.keys().filter(|split| !KEYS.contains(&split.as_str())).collect();
+    if !others.is_empty() {
+        // Lists that no key names are not read. Without any of the keys, all are for training.
+        let names: Vec<String> = others.iter().map(|split| quoted(&format!("{split}.txt"))).collect();
+        let key = if KEYS.iter().any(|key| lists.contains_key(*key)) { "# further splits" } else { "train" };
+        let _ = writeln!(text, "{key}: [{}]", names.join(", "));
+    }
+    text.push_str("names:\n");
+    for (k, class) in export.classes.iter().enumerate() {
+        let _ = writeln!(text, "  {k}: {}", quoted(&class.name));
+    }
+    text
+}
+
+/// A JSON text is a YAML text too.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
