@@ -156,7 +156,7 @@ pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
                 Results::Fddb => DetectionFormat::Fddb,
             };
             let (images, found) = detections(&store, &scope.get(), *round, format, replace.output(out))?;
-            let value = serde_json::json!({ "images": images, "detections": found, "file": out });
+            let value = serde_json::json!({ "images": images, "detections": found, "file": out.to_string_lossy() });
             context.print(&value, || format!("{found} detections on {images} images in {}", out.display()))
         }
         What::Crops { scope, out, unreviewed, replace } => {
