@@ -5,6 +5,7 @@ mod annotation;
 mod candidate;
 mod class;
 mod detection;
+mod file_system;
 mod folds;
 mod ids;
 mod image;
@@ -21,11 +22,13 @@ mod shown_path;
 mod sources;
 mod verdict;
 mod whole_file;
+mod work_lock;
 
 pub use annotation::{Annotation, AnnotationSource, Shape};
 pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePositiveKind, Overlaps};
 pub use class::Class;
 pub use detection::Detection;
+pub use file_system::network_file_system;
 pub use folds::parse_folds;
 pub use ids::{CandidateId, ClassId, DatasetId, GroundTruthId, GroupId, ImageId, RoundId};
 pub use image::ImageRecord;
@@ -46,3 +49,4 @@ pub use verdict::{Verdict, VerdictRecord};
 pub use whole_file::{
     check_writable, clear_unfinished, write_output, write_output_with, write_together, write_whole, write_whole_with,
 };
+pub use work_lock::{LockError, LockHolder, WorkLock};

@@ -33,7 +33,7 @@ pub enum TrainingError {
     OtherRound { path: PathBuf, what: String },
     #[error("{}: {what}", path.display())]
     Checkpoint { path: PathBuf, what: String },
-    #[error("another training or mining holds this project: {holder} (lock file {}); wait for it or stop it", path.display())]
+    #[error("this project is in use: {holder} (lock file {}); wait for it or stop it", path.display())]
     Locked { path: PathBuf, holder: String },
     #[error(
         "step {step}: the loss is {total} on {images}; nothing of this step was learnt. {last}. Go on with a lower rate: `quarry train --resume --set base_lr=...` (`warmup`, `clip_norm`, `milestones` and `max_loss` may change too)"
