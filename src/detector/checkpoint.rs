@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 use super::model::guarded;
 use super::parameters::is_finite;
 use super::weights::{self, FLAVOUR_KEY, Manifest};
-use super::{Architecture, CONFIG_KEY, Detector, DetectorConfig, DetectorError};
+use super::{Architecture, CONFIG_KEY, Detector, DetectorConfig, DetectorError, verify_bytes};
 use crate::domain::{limits, read_bytes, write_whole};
 
 impl Detector {
@@ -30,6 +30,16 @@ impl Detector {
     pub fn load(path: &Path, device: Device) -> Result<Self, DetectorError> {
         let (state, metadata) = read(path)?;
         let config = settings_in(path, &metadata)?;
+        config.validate().map_err(|e| DetectorError::file(path, e, "use a checkpoint that Quarry wrote"))?;
+        let held: u64 = state.values().map(|tensor| tensor.numel() as u64).sum();
+        if config.fewest_parameters() > held {
+            // Before the network is built: its size is the file's word alone.
+            let what = format!(
+                "its settings describe a network of over {} weights, and it holds {held}",
+                config.fewest_parameters()
+            );
+            return Err(DetectorError::file(path, what, "use a checkpoint that Quarry wrote"));
+        }
         Self::from_state(&config, device, state).map_err(DetectorError::in_file(path))
     }
 
@@ -183,6 +193,7 @@ fn read(path: &Path) -> Result<Contents, DetectorError> {
     let bytes = read_bytes(path, limits::WEIGHTS).map_err(io::Error::from);
     let bytes = bytes.map_err(|e| DetectorError::file(path, e, "check the path"))?;
     Manifest::check(path, &bytes).map_err(|e| DetectorError::Weights(Box::new(e)))?;
+    verify_bytes(path, &bytes)?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| DetectorError::file(path, e, ADVICE))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|e| DetectorError::file(path, e, ADVICE))?;
     let mut tensors = HashMap::new();

@@ -271,8 +271,12 @@ impl DetectorConfig {
     pub fn validate(&self) -> Result<(), DetectorError> {
         let refuse =
             |key, value: String, rule: &str| Err(DetectorError::InvalidConfig { key, value, rule: rule.to_owned() });
-        if self.num_classes < 2 {
-            return refuse("num_classes", self.num_classes.to_string(), "background and one class make at least 2");
+        if !(2..=most::CLASSES).contains(&self.num_classes) {
+            let rule = format!(
+                "background and one class make at least 2, and each class has weights of its own: at most {} fit",
+                most::CLASSES
+            );
+            return refuse("num_classes", self.num_classes.to_string(), &rule);
         }
         let count = self.classes.len() as i64 + 1;
         if !self.classes.is_empty() && count != self.num_classes {
@@ -287,6 +291,16 @@ impl DetectorConfig {
         if self.shorter_side < 16 || self.longer_side_cap < self.shorter_side {
             let value = format!("{} (cap {})", self.shorter_side, self.longer_side_cap);
             return refuse("shorter_side", value, "it must be at least 16 and at most longer_side_cap");
+        }
+        let largest = f64::from(self.longer_side_cap) * self.detection.scale.max(1.0);
+        if largest > f64::from(most::SIDE_PX) {
+            let value = format!("{} (detection.scale {})", self.longer_side_cap, self.detection.scale);
+            let rule = format!(
+                "a picture of more than {} pixels on a side takes tens of GB in the first layers alone: lower shorter_side, longer_side_cap \
+                 or detection.scale",
+                most::SIDE_PX
+            );
+            return refuse("longer_side_cap", value, &rule);
         }
         if self.frozen_stages > 5 {
             return refuse("frozen_stages", self.frozen_stages.to_string(), "there are 5 stages");
@@ -305,8 +319,29 @@ impl DetectorConfig {
                 "levels need equally many positive sizes",
             );
         }
+        if per_level > most::ANCHORS || self.anchors.ratios.len() > most::ANCHORS {
+            let value = format!("{per_level} sizes, {} ratios", self.anchors.ratios.len());
+            let rule =
+                format!("each is an output at every place of the picture: at most {} of each fit", most::ANCHORS);
+            return refuse("anchors.sizes", value, &rule);
+        }
         let unfit = self.numbers().into_iter().find(|number| !number.fits);
         unfit.map_or(Ok(()), |Number { key, value, rule, .. }| refuse(key, value, rule))
+    }
+
+    /// Weights that the network has at the least, most of them in the first fully connected layer: its size follows from the settings
+    /// alone, so it tells before anything is allocated whether they fit.
+    pub fn fewest_parameters(&self) -> u64 {
+        if !self.has_fully_connected_head() {
+            return 0;
+        }
+        let channels = if self.architecture.has_pyramid() { self.pyramid_channels } else { VGG_CHANNELS };
+        let count = |value: i64| u64::try_from(value).unwrap_or(0);
+        let (hidden, cells) = (count(self.roi.hidden), count(self.roi.resolution).saturating_pow(2));
+        let first = count(channels).saturating_mul(cells).saturating_mul(hidden);
+        first
+            .saturating_add(hidden.saturating_mul(hidden))
+            .saturating_add(hidden.saturating_mul(5 * count(self.num_classes)))
     }
 
     /// Whether the box head is two fully connected layers; else it is conv5.
@@ -320,8 +355,9 @@ impl DetectorConfig {
             Number { key, value: format!("{value:?}"), fits, rule }
         }
         let share = |key, value: f64| number(key, value, (0.0..=1.0).contains(&value), "it lies in 0..=1");
-        let count = |key, value: i64| number(key, value, 1 <= value, "it must be at least 1");
-        let limit = |key, value: usize| number(key, value, 1 <= value, "it must be at least 1");
+        let count =
+            |key, value: i64, (most, rule): (i64, &'static str)| number(key, value, (1..=most).contains(&value), rule);
+        let limit = |key, value: usize| number(key, value, (1..=most::BOXES).contains(&value), most::BOXES_RULE);
         let size = |key, value: f64, rule| number(key, value, 0.0 <= value && value.is_finite(), rule);
         let Self { anchors, rpn, roi, detection, .. } = self;
         let ratios = !anchors.ratios.is_empty() && anchors.ratios.iter().all(|&r| 0.0 < r && r.is_finite());
@@ -334,8 +370,8 @@ impl DetectorConfig {
             limit("rpn.test.post_nms", rpn.test.post_nms),
             share("rpn.nms_iou", rpn.nms_iou),
             size("rpn.min_size", rpn.min_size, "it is a side in pixels and must be 0 or more"),
-            count("roi.resolution", roi.resolution),
-            count("roi.sampling_ratio", roi.sampling_ratio),
+            count("roi.resolution", roi.resolution, most::RESOLUTION),
+            count("roi.sampling_ratio", roi.sampling_ratio, most::SAMPLING_RATIO),
             number("roi.dropout", roi.dropout, (0.0..1.0).contains(&roi.dropout), "it is at least 0 and below 1"),
             share("detection.score_threshold", detection.score_threshold),
             share("detection.nms_iou", detection.nms_iou),
@@ -348,14 +384,38 @@ impl DetectorConfig {
             ),
         ];
         if self.has_fully_connected_head() {
-            numbers.push(count("roi.hidden", roi.hidden));
+            numbers.push(count("roi.hidden", roi.hidden, most::HIDDEN));
         }
         if self.architecture.has_pyramid() {
-            numbers.push(count("pyramid_channels", self.pyramid_channels));
+            numbers.push(count("pyramid_channels", self.pyramid_channels, most::CHANNELS));
         }
         numbers
     }
 }
+
+/// Upper bounds of settings, each far above what detectors have and below what ends a process. One rule says both ends.
+mod most {
+    /// Classes with background. Open Images has 601, LVIS 1204.
+    pub const CLASSES: i64 = 10_000;
+    /// Pixels of a picture's longer side as the network sees it.
+    pub const SIDE_PX: u32 = 16_384;
+    /// Anchor sizes of a level, and ratios.
+    pub const ANCHORS: usize = 32;
+    /// Proposals or detections of an image.
+    pub const BOXES: usize = 100_000;
+    pub const BOXES_RULE: &str = "it must be at least 1 and at most 100000: all of them are compared with each other";
+    pub const RESOLUTION: (i64, &str) =
+        (64, "it must be at least 1 and at most 64: a RoI has as many cells as its square");
+    pub const SAMPLING_RATIO: (i64, &str) =
+        (16, "it must be at least 1 and at most 16: a cell has as many points as its square");
+    pub const HIDDEN: (i64, &str) =
+        (16_384, "it must be at least 1 and at most 16384: the layer has as many weights as its square");
+    pub const CHANNELS: (i64, &str) =
+        (4096, "it must be at least 1 and at most 4096: each map of the pyramid has so many channels");
+}
+
+/// Channels of VGG16's last map.
+const VGG_CHANNELS: i64 = 512;
 
 /// A setting as it is refused.
 struct Number {
@@ -473,6 +533,16 @@ mod tests {
         check(|c| c.detection.max_detections = 0, "detection.max_detections");
         check(|c| c.detection.scale = 0.0, "detection.scale");
         check(|c| c.detection.scale = f64::NAN, "detection.scale");
+        check(|c| c.num_classes = 100_000_000, "at most 10000 fit");
+        check(|c| c.shorter_side = 1_000_000, "at most longer_side_cap");
+        check(|c| (c.shorter_side, c.longer_side_cap) = (1_000_000, 1_000_000), "tens of GB");
+        check(|c| (c.longer_side_cap, c.detection.scale) = (8000, 4.0), "detection.scale");
+        check(|c| c.roi.hidden = 400_000, "at most 16384");
+        check(|c| c.roi.resolution = 1 << 40, "at most 64");
+        check(|c| c.pyramid_channels = i64::MAX, "at most 4096");
+        check(|c| c.rpn.train.pre_nms = usize::MAX, "at most 100000");
+        check(|c| c.detection.max_detections = 1 << 40, "at most 100000");
+        check(|c| c.anchors.ratios = vec![1.0; 1000], "1000 ratios");
         let message = DetectorConfig::preset("resnet51").unwrap_err().to_string();
         assert!(message.contains("resnet50-half-fpn"), "{message}");
     }

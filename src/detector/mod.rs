@@ -3,6 +3,7 @@
 //!
 //! From top to bottom: [`Detector`] runs transform -> backbone (ResNet or VGG, pyramid) -> RPN -> RoI heads -> postprocessing.
 
+mod checksums;
 mod config;
 mod error;
 #[cfg(feature = "torch")]
@@ -54,6 +55,7 @@ mod truth;
 #[cfg(feature = "torch")]
 mod vgg;
 
+pub use checksums::{CHECKSUMS_FILE, checksums_of, verify_bytes, verify_file};
 pub use config::{
     Anchors, Architecture, BackboneFlavour, CONFIG_KEY, DetectionConfig, DetectorConfig, Precision, RoiHeadConfig,
     RpnConfig, RpnLimits,

@@ -5,22 +5,26 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use safetensors::SafeTensors;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::config::RoundConfig;
 use super::error::TrainingError;
 use super::loader::TrainingImage;
-use crate::detector::SamplerCounts;
-use crate::domain::{limits, read_text, write_whole};
+use crate::detector::{CHECKSUMS_FILE, SamplerCounts, checksums_of, verify_bytes};
+use crate::domain::{limits, read_bytes, write_whole};
 
 pub const MODEL_FILE: &str = "model.safetensors";
 pub(super) const OPTIMISER_FILE: &str = "optim.safetensors";
 const STATE_FILE: &str = "state.json";
+const FILES: [&str; 3] = [MODEL_FILE, OPTIMISER_FILE, STATE_FILE];
 const MARKS_FILE: &str = "marks.json";
 const FOLDER: &str = "checkpoints";
 /// Prefix of a folder that is being written; what carries it at the start of a sitting was broken off.
 const UNFINISHED: &str = ".unfinished-";
+/// Prefix of a checkpoint that was found damaged and passed over.
+const DAMAGED: &str = "damaged-";
 const STATE_VERSION: u32 = 1;
 
 /// All that a round needs to go on exactly where it stopped, beside the weights and the velocities. Schedule, sampler and random
@@ -53,6 +57,14 @@ pub(super) struct Marks {
     pub evaluated: Option<u64>,
     /// The best evaluated step with its figure of merit.
     pub best: Option<(u64, f64)>,
+}
+
+impl Marks {
+    /// Without what is said of later steps, which are made again.
+    pub fn up_to(self, step: u64) -> Self {
+        let best = self.best.filter(|(best, _)| *best <= step);
+        Self { evaluated: self.evaluated.filter(|evaluated| *evaluated <= step), best }
+    }
 }
 
 /// The checkpoints of one round.
@@ -109,7 +121,10 @@ impl Checkpoints {
         fs::create_dir_all(unfinished).map_err(TrainingError::io(unfinished, "making a checkpoint's folder"))?;
         fill(unfinished)?;
         write_json(&unfinished.join(STATE_FILE), progress)?;
-        for file in [MODEL_FILE, OPTIMISER_FILE, STATE_FILE] {
+        let sums = checksums_of(unfinished, &FILES)?;
+        let path = unfinished.join(CHECKSUMS_FILE);
+        fs::write(&path, sums).map_err(TrainingError::io(&path, "writing"))?;
+        for file in FILES.iter().chain([&CHECKSUMS_FILE]) {
             sync(&unfinished.join(file))?;
         }
         sync(unfinished)?;
@@ -131,9 +146,64 @@ impl Checkpoints {
         Ok(progress)
     }
 
-    pub fn marks(&self) -> Result<Marks, TrainingError> {
+    /// The newest step whose checkpoint is whole. Damaged ones after it are told, and kept under another name.
+    pub fn newest_good(&self, mut tell: impl FnMut(String)) -> Result<Option<u64>, TrainingError> {
+        let (good, damaged) = newest_whole(self, &FILES);
+        for (step, what) in &damaged {
+            let (path, aside) = (self.path(*step), self.free_name(*step));
+            fs::rename(&path, &aside).map_err(TrainingError::io(&path, "setting a damaged checkpoint aside"))?;
+            let goes_on = good.map_or_else(String::new, |good| format!(". The round goes on from step {good}"));
+            tell(format!(
+                "The checkpoint of step {step} is damaged and now called {}: {what}{goes_on}",
+                aside.display()
+            ));
+        }
+        good_or_none(&self.dir, good, &damaged)
+    }
+
+    fn free_name(&self, step: u64) -> PathBuf {
+        let name = |n: u32| self.dir.join(format!("{DAMAGED}step-{step:07}-{n}"));
+        (1..u32::MAX).map(name).find(|path| !path.exists()).unwrap_or_else(|| name(0))
+    }
+
+    /// Whether these files of a checkpoint are what was written; the first thing that is wrong. Checkpoints of older versions have no
+    /// checksums: their files have to be complete in themselves.
+    fn verify(&self, step: u64, files: &[&str]) -> Result<(), TrainingError> {
+        self.read(step)?;
+        let dir = self.path(step);
+        let has_checksums = dir.join(CHECKSUMS_FILE).is_file();
+        for file in files {
+            let path = dir.join(file);
+            let bytes = read_bytes(&path, limits::WEIGHTS)
+                .map_err(|e| TrainingError::Checkpoint { path: path.clone(), what: e.to_string() })?;
+            verify_bytes(&path, &bytes)?;
+            if !has_checksums && *file != STATE_FILE {
+                SafeTensors::deserialize(&bytes)
+                    .map_err(|e| TrainingError::Checkpoint { path, what: format!("the file is damaged ({e})") })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known of the checkpoints. Where that cannot be read it begins anew, with a line on it: the checkpoints themselves are
+    /// as good as before.
+    pub fn marks(&self) -> Result<(Marks, Option<String>), TrainingError> {
         let path = self.dir.join(MARKS_FILE);
-        if path.exists() { read_json(&path) } else { Ok(Marks::default()) }
+        if !path.exists() {
+            return Ok((Marks::default(), None));
+        }
+        match read_json(&path) {
+            Ok(marks) => Ok((marks, None)),
+            Err(TrainingError::Checkpoint { path, what }) => {
+                let text = format!(
+                    "{}: {what}. Which checkpoint was the best is not known any more, so all of them are kept; the weights are not \
+                     affected, and the next test writes the file anew",
+                    path.display()
+                );
+                Ok((Marks::default(), Some(text)))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub fn set_marks(&self, marks: Marks) -> Result<(), TrainingError> {
@@ -141,13 +211,13 @@ impl Checkpoints {
         write_whole(&path, json(&path, &marks)?.as_bytes()).map_err(TrainingError::io(&path, "writing"))
     }
 
-    /// Removes all but the last, the best and every `keep_every`-th checkpoint (0: none of those).
-    pub fn prune(&self, config: &RoundConfig, best: Option<u64>) -> Result<(), TrainingError> {
+    /// Removes all but the last, the best, `others` and every `keep_every`-th checkpoint (0: none of those).
+    pub fn prune(&self, config: &RoundConfig, best: Option<u64>, others: &[u64]) -> Result<(), TrainingError> {
         let steps = self.steps();
         let last = steps.last().copied();
         let spacing = config.keep_every * config.checkpoint_every;
-        let kept =
-            |step: u64| Some(step) == last || Some(step) == best || (spacing > 0 && step.is_multiple_of(spacing));
+        let is_marked = |step: u64| Some(step) == last || Some(step) == best || others.contains(&step);
+        let kept = |step: u64| is_marked(step) || (spacing > 0 && step.is_multiple_of(spacing));
         for step in steps.into_iter().filter(|&step| !kept(step)) {
             let path = self.path(step);
             fs::remove_dir_all(&path).map_err(TrainingError::io(&path, "removing an old checkpoint"))?;
@@ -201,10 +271,55 @@ pub fn last_model(run_dir: &Path) -> Option<PathBuf> {
     Some(Checkpoints { dir }.path(step).join(MODEL_FILE))
 }
 
+/// The newest weights of a round that are whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoodModel {
+    pub path: PathBuf,
+    /// A line on each damaged checkpoint that is newer.
+    pub passed_over: Vec<String>,
+}
+
+/// The newest weights in a round's folder that are what was written; `None` where there are none. Nothing is renamed.
+pub fn last_good_model(run_dir: &Path) -> Result<Option<GoodModel>, TrainingError> {
+    let checkpoints = Checkpoints { dir: run_dir.join(FOLDER) };
+    let (good, damaged) = newest_whole(&checkpoints, &[MODEL_FILE]);
+    let Some(step) = good_or_none(&checkpoints.dir, good, &damaged)? else { return Ok(None) };
+    let line =
+        |(step, what): (u64, String)| format!("The checkpoint of step {step} is damaged and passed over: {what}");
+    let path = checkpoints.path(step).join(MODEL_FILE);
+    Ok(Some(GoodModel { path, passed_over: damaged.into_iter().map(line).collect() }))
+}
+
+/// The newest step of which `files` are whole, and those after it with what is wrong with them.
+fn newest_whole(checkpoints: &Checkpoints, files: &[&str]) -> (Option<u64>, Vec<(u64, String)>) {
+    let mut damaged = Vec::new();
+    for step in checkpoints.steps().into_iter().rev() {
+        match checkpoints.verify(step, files) {
+            Ok(()) => return (Some(step), damaged),
+            Err(error) => damaged.push((step, error.to_string())),
+        }
+    }
+    (None, damaged)
+}
+
+fn good_or_none(dir: &Path, good: Option<u64>, damaged: &[(u64, String)]) -> Result<Option<u64>, TrainingError> {
+    match (good, damaged.first()) {
+        (None, Some((step, what))) => Err(TrainingError::Checkpoint {
+            path: dir.to_path_buf(),
+            what: format!(
+                "none of its {} checkpoints is whole; the newest, of step {step}: {what}. All are kept: copy one from a backup, or start a \
+                 new round",
+                damaged.len()
+            ),
+        }),
+        _ => Ok(good),
+    }
+}
+
 /// The best evaluated checkpoint's weights, if the round was evaluated with a figure of merit.
 pub fn best_model(run_dir: &Path) -> Option<PathBuf> {
     let checkpoints = Checkpoints { dir: run_dir.join(FOLDER) };
-    let (step, _) = checkpoints.marks().ok()?.best?;
+    let (step, _) = checkpoints.marks().ok()?.0.best?;
     Some(checkpoints.path(step).join(MODEL_FILE)).filter(|path| path.exists())
 }
 
@@ -239,11 +354,11 @@ fn json(path: &Path, value: &impl Serialize) -> Result<String, TrainingError> {
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TrainingError> {
-    let text =
-        read_text(path, limits::TEXT).map_err(std::io::Error::from).map_err(TrainingError::io(path, "reading"))?;
-    serde_json::from_str(&text).map_err(|error| TrainingError::Checkpoint {
+    let bytes =
+        read_bytes(path, limits::TEXT).map_err(std::io::Error::from).map_err(TrainingError::io(path, "reading"))?;
+    serde_json::from_slice(&bytes).map_err(|error| TrainingError::Checkpoint {
         path: path.to_path_buf(),
-        what: format!("{error}; the file is damaged, remove its folder to resume from the checkpoint before"),
+        what: format!("the file is damaged ({error})"),
     })
 }
 
@@ -278,7 +393,7 @@ mod tests {
         for step in [10, 20, 30, 40, 50] {
             checkpoints.write(&at(step, &config), fill).unwrap();
         }
-        checkpoints.prune(&config, Some(20)).unwrap();
+        checkpoints.prune(&config, Some(20), &[]).unwrap();
         assert_eq!(checkpoints.steps(), [20, 30, 50], "best, third and last");
         assert_eq!(checkpoints.read(30).unwrap(), at(30, &config));
 
@@ -293,6 +408,49 @@ mod tests {
         assert_eq!(best_model(run.path()), None);
         reopened.set_marks(Marks { evaluated: Some(50), best: Some((20, 0.7)) }).unwrap();
         assert!(best_model(run.path()).unwrap().ends_with("step-0000020/model.safetensors"));
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_passed_over_and_kept() {
+        let run = tempfile::tempdir().unwrap();
+        let config = RoundConfig::preset("cpu").unwrap();
+        let checkpoints = Checkpoints::open(run.path()).unwrap();
+        for step in [10, 20, 30, 40] {
+            checkpoints.write(&at(step, &config), fill).unwrap();
+        }
+        fs::write(checkpoints.path(40).join(MODEL_FILE), "M").unwrap();
+        fs::write(checkpoints.path(30).join(STATE_FILE), "{").unwrap();
+        fs::write(checkpoints.path(20).join(OPTIMISER_FILE), "O").unwrap();
+        let found = last_good_model(run.path()).unwrap().unwrap();
+        assert!(found.path.ends_with("step-0000020/model.safetensors"), "its weights are whole: {found:?}");
+        assert_eq!(found.passed_over.len(), 2);
+        assert!(found.passed_over[0].contains("step 40") && found.passed_over[0].contains("checksum"), "{found:?}");
+
+        let mut told = Vec::new();
+        assert_eq!(checkpoints.newest_good(|text| told.push(text)).unwrap(), Some(10));
+        assert_eq!((told.len(), checkpoints.steps()), (3, vec![10]));
+        assert!(
+            told[0].contains("The round goes on from step 10") && told[0].contains("damaged-step-0000040-1"),
+            "{told:?}"
+        );
+        assert_eq!(fs::read(run.path().join("checkpoints/damaged-step-0000040-1/model.safetensors")).unwrap(), b"M");
+        fs::remove_file(checkpoints.path(10).join(MODEL_FILE)).unwrap();
+        let message = last_good_model(run.path()).unwrap_err().to_string();
+        assert!(message.contains("none of its 1 checkpoints is whole") && !message.contains("remove"), "{message}");
+    }
+
+    #[test]
+    fn damaged_marks_cost_no_checkpoint() {
+        let run = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::open(run.path()).unwrap();
+        checkpoints.set_marks(Marks { evaluated: Some(50), best: Some((20, 0.7)) }).unwrap();
+        for text in [&b""[..], b"{", b"{\"evaluated\": \"x\"}", b"\0\0\0", b"\xff\xfe"] {
+            fs::write(run.path().join(FOLDER).join(MARKS_FILE), text).unwrap();
+            let (marks, told) = checkpoints.marks().unwrap();
+            let told = told.unwrap();
+            assert_eq!(marks, Marks::default());
+            assert!(told.contains("marks.json") && told.contains("are kept") && !told.contains("remove"), "{told}");
+        }
     }
 
     #[test]

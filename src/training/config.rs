@@ -214,11 +214,11 @@ impl RoundConfig {
     }
 
     fn check_schedule(&self, lines: &KeyLines) -> Result<(), ConfigError> {
-        at_least_one(lines, "iterations", self.iterations)?;
-        at_least_one(lines, "batch_images", u64::from(self.batch_images))?;
-        at_least_one(lines, "accumulate", u64::from(self.accumulate))?;
-        at_least_one(lines, "workers", u64::from(self.workers))?;
-        at_least_one(lines, "prefetch", u64::from(self.prefetch))?;
+        counted(lines, "iterations", self.iterations)?;
+        counted(lines, "batch_images", u64::from(self.batch_images))?;
+        counted(lines, "accumulate", u64::from(self.accumulate))?;
+        counted(lines, "workers", u64::from(self.workers))?;
+        counted(lines, "prefetch", u64::from(self.prefetch))?;
         within(lines, "warmup", self.warmup, 0.0, 1.0)?;
         within(lines, "warmup_factor", self.warmup_factor, 0.0, 1.0)?;
         within(lines, "lr_factor", self.lr_factor, 0.0, 1.0)?;
@@ -265,8 +265,8 @@ impl RoundConfig {
             let message = format!("its upper end {high} is above `fg_iou` ({}): a RoI would be both", sampler.fg_iou);
             return Err(lines.error("sampler.bg_iou", message));
         }
-        at_least_one(lines, "sampler.batch_per_image", sampler.batch_per_image as u64)?;
-        at_least_one(lines, "sampler.rpn_batch_per_image", sampler.rpn_batch_per_image as u64)?;
+        counted(lines, "sampler.batch_per_image", sampler.batch_per_image as u64)?;
+        counted(lines, "sampler.rpn_batch_per_image", sampler.rpn_batch_per_image as u64)?;
         within(lines, "sampler.ohem_nms_iou", sampler.ohem_nms_iou, 0.0, 1.0)?;
         within(lines, "sampler.rpn_positive_fraction", sampler.rpn_positive_fraction, 0.0, 1.0)?;
         within(lines, "sampler.rpn_fg_iou", sampler.rpn_fg_iou, 0.0, 1.0)?;
@@ -298,7 +298,7 @@ fn check_mining(lines: &KeyLines, mining: &DetectionConfig) -> Result<(), Config
     within(lines, "mining.nms_iou", mining.nms_iou, 0.0, 1.0)?;
     let scales = DetectionConfig::SCALES;
     within(lines, "mining.scale", mining.scale, *scales.start(), *scales.end())?;
-    at_least_one(lines, "mining.max_detections", mining.max_detections as u64)
+    counted(lines, "mining.max_detections", mining.max_detections as u64)
 }
 
 fn within(lines: &KeyLines, key: &str, value: f64, low: f64, high: f64) -> Result<(), ConfigError> {
@@ -309,6 +309,48 @@ fn within(lines: &KeyLines, key: &str, value: f64, low: f64, high: f64) -> Resul
     Err(lines.error(key, format!("{value} is not {range}")))
 }
 
-fn at_least_one(lines: &KeyLines, key: &str, value: u64) -> Result<(), ConfigError> {
-    if value == 0 { Err(lines.error(key, "must be at least 1")) } else { Ok(()) }
+/// Upper bounds of counts, each far above what rounds have, with what would happen beyond.
+const MOST: [(&str, u64, &str); 8] = [
+    ("iterations", 1_000_000_000, "at a millisecond a step that is eleven days"),
+    ("batch_images", 1024, "all of them are in memory at once; `accumulate` makes a step of more images"),
+    ("accumulate", 65_536, "a step would take hours"),
+    ("workers", 512, "each is a thread"),
+    ("prefetch", 4096, "each image that is held ready takes some megabytes of memory"),
+    ("sampler.batch_per_image", 100_000, "there are not as many proposals"),
+    ("sampler.rpn_batch_per_image", 1_000_000, "there are not as many anchors"),
+    ("mining.max_detections", 100_000, "all of them are compared with each other"),
+];
+
+/// At least 1 and not above what is in [`MOST`].
+fn counted(lines: &KeyLines, key: &str, value: u64) -> Result<(), ConfigError> {
+    let (_, most, why) = MOST.iter().find(|(known, ..)| *known == key).copied().unwrap_or((key, u64::MAX, ""));
+    match value {
+        0 => Err(lines.error(key, "must be at least 1")),
+        value if value > most => Err(lines.error(key, format!("{value} is above {most}: {why}"))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_have_upper_bounds_with_reasons() {
+        let check = |change: fn(&mut RoundConfig), parts: [&str; 2]| {
+            let mut config = RoundConfig::default();
+            change(&mut config);
+            let message = config.check().unwrap_err().to_string();
+            assert!(parts.iter().all(|part| message.contains(part)), "{message}");
+        };
+        check(|c| c.iterations = 1 << 60, ["`iterations`", "eleven days"]);
+        check(|c| c.batch_images = 2_000_000, ["`batch_images`", "`accumulate`"]);
+        check(|c| c.accumulate = u32::MAX, ["`accumulate`", "hours"]);
+        check(|c| c.workers = 100_000, ["`workers`", "thread"]);
+        check(|c| c.prefetch = u32::MAX, ["`prefetch`", "4096"]);
+        check(|c| c.sampler.batch_per_image = 1 << 40, ["`sampler.batch_per_image`", "proposals"]);
+        check(|c| c.sampler.rpn_batch_per_image = 1 << 40, ["`sampler.rpn_batch_per_image`", "anchors"]);
+        check(|c| c.mining.max_detections = 1 << 40, ["`mining.max_detections`", "100000"]);
+        check(|c| c.detector.num_classes = 100_000_000, ["num_classes", "10000"]);
+    }
 }

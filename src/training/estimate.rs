@@ -37,8 +37,7 @@ pub fn scaled_step_seconds(measured: f64, of: &RoundConfig, config: &RoundConfig
 
 /// Seconds of a step on a CPU with `cores` cores where nothing was measured yet; `None` for a GPU, of which nothing is known.
 pub fn rough_step_seconds(config: &RoundConfig, cores: usize) -> Option<f64> {
-    let on_gpu = config.device.trim().to_ascii_lowercase().starts_with("cuda");
-    (!on_gpu).then(|| core_seconds(config) / cores.max(1) as f64)
+    (!is_on_gpu(config)).then(|| core_seconds(config) / cores.max(1) as f64)
 }
 
 fn core_seconds(config: &RoundConfig) -> f64 {
@@ -48,10 +47,64 @@ fn core_seconds(config: &RoundConfig) -> f64 {
     config.images_per_step() as f64 * (cost.pixels * pixels + cost.rois * rois)
 }
 
+/// Bytes of memory that a round needs at the least, whatever its images: weights with their gradients and velocities, the images that are
+/// held ready, and on a CPU what a mini-batch leaves behind on its way through the backbone. Real rounds take more.
+pub fn least_memory_bytes(config: &RoundConfig) -> u64 {
+    const FLOAT: u64 = 4;
+    let pixels = u64::from(config.detector.shorter_side).saturating_pow(2);
+    let held = u64::from(config.prefetch) + u64::from(config.workers) + u64::from(config.batch_images);
+    let images = held.saturating_mul(pixels).saturating_mul(3 * FLOAT);
+    if is_on_gpu(config) {
+        return images;
+    }
+    let weights = config.detector.fewest_parameters().saturating_mul(3 * FLOAT);
+    let maps = u64::from(config.batch_images)
+        .saturating_mul(pixels)
+        .saturating_mul(kept_bytes_per_pixel(config.detector.architecture));
+    images.saturating_add(weights).saturating_add(maps)
+}
+
+/// What the backward pass needs of each pixel: a third of what steps were measured to take.
+fn kept_bytes_per_pixel(architecture: Architecture) -> u64 {
+    match architecture {
+        Architecture::ResNet18Fpn | Architecture::ResNet50HalfC4 | Architecture::ResNet50HalfFpn => 250,
+        Architecture::ResNet50Fpn | Architecture::ResNet50C4 | Architecture::Vgg16 => 500,
+    }
+}
+
+/// Bytes of memory that this process may take: the computer's, or its group's where that is limited. `None` where the system does not say.
+pub fn machine_memory_bytes() -> Option<u64> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kilobytes = |key: &str| -> Option<u64> {
+        let line = meminfo.lines().find(|line| line.starts_with(key))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    };
+    let total = (kilobytes("MemTotal:")? + kilobytes("SwapTotal:").unwrap_or(0)) << 10;
+    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limit = limits.iter().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok());
+    Some(limit.map_or(total, |limit| total.min(limit)))
+}
+
+fn is_on_gpu(config: &RoundConfig) -> bool {
+    config.device.trim().to_ascii_lowercase().starts_with("cuda")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::training::PRESETS;
+
+    #[test]
+    fn the_least_memory_of_presets_is_modest_and_of_nonsense_is_not() {
+        for (name, _) in PRESETS {
+            let gigabytes = least_memory_bytes(&RoundConfig::preset(name).unwrap()) as f64 / 1e9;
+            assert!(gigabytes < 2.0, "{name}: {gigabytes}");
+        }
+        let mut large = RoundConfig { batch_images: 1024, ..RoundConfig::preset("cpu").unwrap() };
+        (large.detector.shorter_side, large.detector.longer_side_cap) = (8000, 8000);
+        assert!(least_memory_bytes(&large) > 10 << 40);
+        assert!(machine_memory_bytes().is_none_or(|bytes| bytes > 100 << 20));
+    }
 
     #[test]
     fn work_grows_with_images_and_pixels() {

@@ -14,7 +14,6 @@ mod estimate;
 mod events;
 #[cfg(feature = "torch")]
 mod loader;
-#[cfg(feature = "torch")]
 mod lock;
 mod nested_keys;
 #[cfg(feature = "torch")]
@@ -39,7 +38,7 @@ mod round;
 mod step;
 
 #[cfg(feature = "torch")]
-pub use checkpoint::{best_model, last_model};
+pub use checkpoint::{GoodModel, MODEL_FILE, best_model, last_good_model, last_model};
 #[cfg(feature = "torch")]
 pub(crate) use config::LARGEST_WHOLE;
 pub use config::RoundConfig;
@@ -49,10 +48,11 @@ pub use device::{choose_device, gpu_state, unused_gpu};
 pub use driver::{driver, driver_shows_gpu};
 #[cfg(feature = "torch")]
 pub use error::TrainingError;
-pub use estimate::{rough_step_seconds, scaled_step_seconds};
+pub use estimate::{least_memory_bytes, machine_memory_bytes, rough_step_seconds, scaled_step_seconds};
 pub use events::{GpuUsage, Losses, Outcome, RoundStart, StepClock, StepReport, TrainEvent, Usage};
 #[cfg(feature = "torch")]
 pub use loader::{Decode, TrainingImage};
+pub use lock::LOCK_FILE;
 #[cfg(feature = "torch")]
 pub use lock::RunLock;
 pub use nested_keys::DOCUMENTED_SECTIONS;

@@ -144,6 +144,8 @@ struct Round<'a> {
     schedule: Schedule,
     checkpoints: Checkpoints,
     marks: Marks,
+    /// Checkpoints that stay, whatever the settings say.
+    kept: Vec<u64>,
     progress: RoundProgress,
     _lock: RunLock,
     stepper: Stepper,
@@ -165,11 +167,19 @@ impl<'a> Round<'a> {
     ) -> Result<Self, TrainingError> {
         let checkpoints = Checkpoints::open(task.run_dir)?;
         let data = checkpoint::fingerprint(&task.images);
-        let (detector, progress) = match (task.start, checkpoints.steps().last()) {
-            (Start::Fresh, Some(&step)) => {
+        let newest = match task.start {
+            Start::Fresh => checkpoints.steps().last().copied(),
+            Start::Resume => checkpoints.newest_good(|text| hooks.event(TrainEvent::Warning(text)))?,
+        };
+        let (marks, lost) = checkpoints.marks()?;
+        // Whichever was the best is among them.
+        let kept = if lost.is_some() { checkpoints.steps() } else { Vec::new() };
+        lost.into_iter().for_each(|text| hooks.event(TrainEvent::Warning(text)));
+        let (detector, progress) = match (task.start, newest) {
+            (Start::Fresh, Some(step)) => {
                 return Err(TrainingError::AlreadyStarted { dir: task.run_dir.to_path_buf(), step });
             }
-            (Start::Resume, Some(&step)) => continued(config, &checkpoints, step, &data)?,
+            (Start::Resume, Some(step)) => continued(config, &checkpoints, step, &data)?,
             (_, None) => (fresh(config, &task, hooks)?, RoundProgress::start(config, data)),
         };
         if let Some(text) = unused_gpu(&config.device, detector.device()) {
@@ -184,7 +194,8 @@ impl<'a> Round<'a> {
         let loader = Loader::start(&fitting, task.images, task.decode, progress.position, progress.unreadable.clone())?;
         Ok(Self {
             schedule: config.lr_schedule(),
-            marks: checkpoints.marks()?,
+            marks: marks.up_to(progress.step),
+            kept,
             records: Records::open(task.run_dir, progress.step)?,
             _lock: task.lock,
             meter: Meter::new(cuda_index(detector.device())),
@@ -336,7 +347,7 @@ impl<'a> Round<'a> {
             stepper.detector.save(&dir.join(MODEL_FILE))?;
             stepper.sgd.save(&dir.join(OPTIMISER_FILE))
         })?;
-        self.checkpoints.prune(self.config, self.marks.best.map(|(step, _)| step))?;
+        self.checkpoints.prune(self.config, self.marks.best.map(|(step, _)| step), &self.kept)?;
         self.hooks.event(TrainEvent::Checkpoint { step, path });
         Ok(())
     }

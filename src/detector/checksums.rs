@@ -1,0 +1,49 @@
+//! `checksums.json` beside a checkpoint's files: the blake3 of each as it was written, so that changed bytes are told as damage.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::DetectorError;
+use crate::domain::{limits, read_bytes, read_text};
+
+/// The name of the file.
+pub const CHECKSUMS_FILE: &str = "checksums.json";
+
+const ADVICE: &str = "take another checkpoint of the round, or a copy of this one from a backup";
+
+/// The text of [`CHECKSUMS_FILE`] for these files of the folder `dir`.
+pub fn checksums_of(dir: &Path, files: &[&str]) -> Result<String, DetectorError> {
+    let mut sums = BTreeMap::new();
+    for file in files {
+        let path = dir.join(file);
+        let bytes = read_bytes(&path, limits::WEIGHTS).map_err(|e| DetectorError::file(&path, e, "report this"))?;
+        sums.insert(*file, blake3::hash(&bytes).to_hex().to_string());
+    }
+    serde_json::to_string_pretty(&sums).map_err(|e| DetectorError::file(dir, e, "report this"))
+}
+
+/// Whether `bytes`, read from `path`, are those that were written there. A file without checksums beside it is taken as it is.
+pub fn verify_bytes(path: &Path, bytes: &[u8]) -> Result<(), DetectorError> {
+    let sums = path.with_file_name(CHECKSUMS_FILE);
+    if !sums.is_file() {
+        return Ok(());
+    }
+    let text = read_text(&sums, limits::SETTINGS).map_err(|e| DetectorError::file(&sums, e, ADVICE))?;
+    let known: BTreeMap<String, String> =
+        serde_json::from_str(&text).map_err(|e| DetectorError::file(&sums, format!("it is damaged ({e})"), ADVICE))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match known.get(name.as_ref()) {
+        Some(sum) if *sum != *blake3::hash(bytes).to_hex() => Err(DetectorError::file(
+            path,
+            "it is damaged: its bytes are not those that were written (checksum)",
+            ADVICE,
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// [`verify_bytes`] of the file at `path`.
+pub fn verify_file(path: &Path) -> Result<(), DetectorError> {
+    let bytes = read_bytes(path, limits::WEIGHTS).map_err(|e| DetectorError::file(path, e, ADVICE))?;
+    verify_bytes(path, &bytes)
+}
