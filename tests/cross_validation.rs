@@ -81,7 +81,8 @@ fn what_was_cut_off_or_split_over_machines_ends_in_the_same_curves() {
     let second = tiny_project::make(dir.path(), "second", 6, 3);
     let part = run(&first, &request(2, &[1])).unwrap();
     assert_eq!(part.rounds[1].folds, [1]);
-    run(&second, &request(2, &[2, 3])).unwrap();
+    let others = run(&second, &request(2, &[2, 3])).unwrap();
+    check_paths_in_records_are_refused(&first, &others.dir, dir.path());
     let merged = merge(&first, DEFAULT_NAME, &[second.dir().to_owned()], &mut |_| {}).unwrap();
     assert_eq!(merged.rounds, report.rounds);
     assert_eq!(results(&merged), results(&report));
@@ -96,6 +97,29 @@ fn what_was_cut_off_or_split_over_machines_ends_in_the_same_curves() {
         &Cancel::new(),
     );
     assert_eq!((results(&again.unwrap()), trained), (results(&report), 0));
+}
+
+/// A copy whose `fold.json` holds paths, or rounds that no run makes, is refused, and nothing outside of the project changes.
+fn check_paths_in_records_are_refused(project: &Project, copy: &Path, scratch: &Path) {
+    let record = copy.join("fold-2/fold.json");
+    let sound = fs::read_to_string(&record).unwrap();
+    let victim = scratch.join("victim.txt");
+    fs::write(&victim, "mine").unwrap();
+    for (from, to) in [
+        ("\"rectangle\"", "\"x/../../../../../../../victim\""),
+        ("\"rectangle\"", "\"/etc/passwd\""),
+        ("\"rectangle\"", "\"ellipse\""),
+        ("\"round\": 1,", "\"round\": 7,"),
+        ("\"fold\": 2,", "\"fold\": 3,"),
+    ] {
+        let changed = sound.replace(from, to);
+        assert_ne!(changed, sound);
+        fs::write(&record, changed).unwrap();
+        let refused = merge(project, DEFAULT_NAME, &[copy.to_owned()], &mut |_| {}).unwrap_err().to_string();
+        assert!(refused.contains("fold.json"), "{to}: {refused}");
+    }
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
+    fs::write(&record, sound).unwrap();
 }
 
 /// The pooled files are what `quarry evaluate fddb` makes of the folds' detection files, which is what FDDB's own program makes.

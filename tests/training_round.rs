@@ -175,6 +175,41 @@ fn an_interrupted_round_ends_with_the_same_weights_to_the_bit() {
 }
 
 #[test]
+fn a_damaged_checkpoint_or_marks_file_costs_no_round() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, broken) = (dir.path().join("a/1"), dir.path().join("b/1"));
+    train(&config(), &whole, Start::Fresh, &mut Watch::default()).unwrap();
+    let mut stopped = Watch { cancel_after: Some((5, Cancel::new())), ..Watch::default() };
+    train(&config(), &broken, Start::Fresh, &mut stopped).unwrap();
+    let checkpoints = broken.join("checkpoints");
+    // A weight is another one: as a number it is as good as any.
+    let model = checkpoints.join("step-0000005/model.safetensors");
+    let mut bytes = fs::read(&model).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&model, bytes).unwrap();
+    fs::write(checkpoints.join("marks.json"), "{\"evaluated\": 3, \"be").unwrap();
+
+    let message = Detector::load(&model, tch::Device::Cpu).unwrap_err().to_string();
+    assert!(message.contains("model.safetensors") && message.contains("checksum"), "{message}");
+    let mut resumed = Watch::default();
+    let summary = train(&config(), &broken, Start::Resume, &mut resumed).unwrap();
+    let warnings: Vec<&String> = resumed
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            TrainEvent::Warning(text) => Some(text),
+            _ => None,
+        })
+        .collect();
+    assert!(warnings[0].contains("step 5 is damaged") && warnings[0].contains("goes on from step 4"), "{warnings:?}");
+    assert!(warnings[1].contains("marks.json") && !warnings[1].contains("remove"), "{warnings:?}");
+    assert_eq!(summary.step, 6);
+    assert_same_tensors(&last_model(&whole).unwrap(), &last_model(&broken).unwrap());
+    assert!(checkpoints.join("damaged-step-0000005-1/model.safetensors").is_file(), "nothing is removed");
+}
+
+#[test]
 fn a_round_keeps_its_written_order_and_its_best_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
     let run = dir.path().join("1");

@@ -138,7 +138,7 @@ impl QuarryApp {
         drop(session);
         if let Some((damage, backup)) = damage.and_then(|d| d.newest_good_backup.clone().map(|backup| (d, backup))) {
             match restore_backup(&damage.database, &backup) {
-                Ok(aside) => self.say(format!("Restored. The damaged database is now {}", aside.display())),
+                Ok(restored) => self.say(restored.to_string()),
                 Err(error) => self.say_error(error.to_string()),
             }
         }

@@ -66,7 +66,6 @@ impl Details {
 /// The open project.
 pub struct Session {
     pub project: Project,
-    pub writer: VerdictWriter,
     pub reader: ProjectReader,
     pub pictures: PicturePool,
     backups: BackupKeeper,
@@ -91,6 +90,8 @@ pub struct Session {
     pub revisit_ticket: Option<Ticket>,
     /// The candidate that the review goes back to.
     return_ticket: Option<Ticket>,
+    /// The last to go: it brings the database to rest, which takes that nobody else has it open.
+    pub writer: VerdictWriter,
 }
 
 /// A page of the log that was asked for.

@@ -37,7 +37,8 @@ pub fn import(project: Project, kind: ImportKind, path: PathBuf) -> Work<WorkEve
 /// Groups the candidates that look alike anew.
 pub fn group(project: Project, config: GroupConfig) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
-        let mut store = project.open_store().map_err(|e| e.to_string())?;
+        let _lock = project.lock("grouping").map_err(|e| e.to_string())?;
+        let mut store = project.open_store_now().map_err(|e| e.to_string())?;
         let report = find_groups(&mut store, &config, tell, cancel).map_err(|e| e.to_string())?;
         Ok(report.to_string())
     })

@@ -135,7 +135,7 @@ enum Results {
 }
 
 pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
-    let store = Project::open(&context.project_dir())?.open_store()?;
+    let store = Project::open(&context.project_dir())?.open_store_to_read()?;
     match &args.what {
         What::GroundTruth { to } => {
             let report = ground_truth(&store, &to.scope.get(), to.format(), to.replace.output(&to.out))?;

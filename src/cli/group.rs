@@ -29,7 +29,9 @@ fn cosine(word: &str) -> Result<LeastCosine, String> {
 }
 
 pub fn run(args: &GroupArgs, context: &Context) -> anyhow::Result<()> {
-    let mut store = Project::open(&context.project_dir())?.open_store()?;
+    let project = Project::open(&context.project_dir())?;
+    let _lock = project.lock("grouping")?;
+    let mut store = project.open_store()?;
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
     let own = config(&store)?;

@@ -28,6 +28,7 @@ mod late;
 mod mine;
 mod new;
 mod opengl;
+mod restore;
 #[cfg(feature = "torch")]
 mod round_options;
 mod status;
@@ -93,6 +94,8 @@ enum Command {
     Status(status::StatusArgs),
     /// What this machine and this build offer: device, driver, libtorch, memory; for bug reports
     Doctor(doctor::DoctorArgs),
+    /// Put a backup in the place of a damaged database, with the newer verdicts that can still be read
+    Restore(restore::RestoreArgs),
     /// Bring verdicts of copies of a project together; agreement and precision
     Verdicts(verdicts::VerdictsArgs),
 }
@@ -161,6 +164,7 @@ impl Command {
                 | Self::Group(_)
                 | Self::Evaluate(_)
                 | Self::Export(_)
+                | Self::Restore(_)
                 | Self::Verdicts(_),
             ) => false,
         }
@@ -245,6 +249,7 @@ fn run_light(command: Option<Command>, context: &Context, reason: &str) -> anyho
         Some(Command::Group(args)) => group::run(&args, context),
         Some(Command::Evaluate(args)) => evaluate::run(&args, context),
         Some(Command::Export(args)) => export::run(&args, context),
+        Some(Command::Restore(args)) => restore::run(&args, context),
         Some(Command::Status(args)) => {
             let state = driver_shows_gpu().then(|| diagnose(&driver(), Err(reason)));
             status::run(&args, context, state.as_ref())

@@ -33,6 +33,7 @@ pub fn run(_: &StatusArgs, context: &Context, gpu: Option<&GpuState>) -> anyhow:
 
 fn text(status: &Status) -> String {
     let mut lines = vec![format!("{} ({})", printable(&status.name), printable(&status.dir))];
+    lines.extend(status.notes.iter().map(|note| format!("Note: {}", printable(note))));
     if status.datasets.is_empty() {
         lines.push("No images yet: `quarry import fddb DIR --project P`.".to_owned());
     }

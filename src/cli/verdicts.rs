@@ -10,7 +10,7 @@ use super::{Context, Replace};
 use crate::domain::RoundId;
 use crate::store::{CandidateQuery, Store, StoreError};
 use crate::workflow::verdicts::VerdictFormat;
-use crate::workflow::{Project, verdicts};
+use crate::workflow::{Project, WorkflowError, verdicts};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -37,7 +37,12 @@ enum Action {
     },
     /// Add the verdicts of a copy of this project; nothing is lost, and merging twice changes nothing
     #[command(after_help = "Example:\n  quarry verdicts merge ada.jsonl --project faces")]
-    Merge { file: PathBuf },
+    Merge {
+        file: PathBuf,
+        /// Keep the verdicts of a file that matches nothing in this project, until its images are imported and mined
+        #[arg(long)]
+        keep: bool,
+    },
     /// How far annotators agree (Cohen's kappa)
     #[command(after_help = "Example:\n  quarry verdicts agreement --project faces")]
     Agreement,
@@ -67,17 +72,31 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
                 Format::Json => VerdictFormat::Json,
                 Format::Csv => VerdictFormat::Csv,
             };
-            let rows = verdicts::export_as(&readable(&project)?, format, replace.output(file))?;
+            let store = readable(&project)?;
+            let rows = match verdicts::export_as(&store, format, replace.output(file)) {
+                // The lines are the form that can be merged again.
+                Err(WorkflowError::Store(StoreError::Corrupt { .. })) if format == VerdictFormat::JsonLines => {
+                    let (rows, unreadable) = verdicts::export_readable(&store, replace.output(file))?;
+                    if unreadable > 0 {
+                        say(format!("quarry: {unreadable} rows of the verdict log could not be read"));
+                    }
+                    rows
+                }
+                exported => exported?,
+            };
             context.print_done(&json!({ "rows": rows, "file": file.to_string_lossy() }), || {
                 format!("{rows} verdicts in {}", file.display())
             })
         }
-        Action::Merge { file } => {
-            let report = verdicts::merge(&mut project.open_store()?, file)?;
+        Action::Merge { file, keep } => {
+            let mut store = project.open_store()?;
+            let report =
+                if *keep { verdicts::merge_and_keep(&mut store, file) } else { verdicts::merge(&mut store, file) }?;
             context.print_done(&report, || {
                 format!(
-                    "{} verdicts added, {} known already, {} on candidates that this project does not have: kept until it mines them",
-                    report.added, report.known, report.without_candidate
+                    "{} verdicts added, {} known already, {} on candidates that this project does not have: kept until it mines them \
+                     ({} of these are on images that match nothing here)",
+                    report.added, report.known, report.without_candidate, report.without_image
                 )
             })
         }
@@ -88,8 +107,8 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
 
 /// What is left of a damaged database can be read: its newest verdicts may be in no backup.
 fn readable(project: &Project) -> anyhow::Result<Store> {
-    match Store::open(&project.database()) {
-        Err(damage @ StoreError::Corrupt { .. }) => {
+    match project.open_store_to_read() {
+        Err(WorkflowError::Store(damage @ StoreError::Corrupt { .. })) => {
             say(format!("quarry: {damage}\nquarry: reading what can be read of it"));
             Ok(Store::open_read_only(&project.database())?)
         }

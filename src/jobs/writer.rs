@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::{Clerk, Waker};
 use crate::domain::{CandidateId, GroupId, RoundId, Shape, Verdict};
 use crate::store::{CandidateQuery, CandidateRow, Gesture, GestureAction, Store, StoreError, now_ms};
+use crate::workflow::{Project, WorkflowError};
 
 /// Gestures over more candidates than this do not read their images again.
 const REFRESHED_MAX: usize = 64;
@@ -119,9 +120,10 @@ enum Opened {
 
 /// Opens `database` for writing on a thread of its own.
 pub fn start_writer(database: PathBuf, waker: Waker) -> std::io::Result<VerdictWriter> {
-    let open = move || match Store::open(&database) {
+    let open = move || match Project::of_database(&database).and_then(|project| project.open_store_now()) {
         Ok(store) => Ok(Opened::Sound(Box::new(store))),
-        Err(error) => Damage::of(&error).map(Opened::Damaged).ok_or_else(|| error.to_string()),
+        Err(WorkflowError::Store(error)) => Damage::of(&error).map(Opened::Damaged).ok_or_else(|| error.to_string()),
+        Err(error) => Err(error.to_string()),
     };
     Clerk::start("Verdict writer", open, serve, waker)
 }
@@ -130,6 +132,9 @@ pub fn start_writer(database: PathBuf, waker: Waker) -> std::io::Result<VerdictW
 fn serve(opened: &mut Opened, request: WriteRequest) -> Result<WriteReply, String> {
     match (&mut *opened, request) {
         (_, WriteRequest::Close(damage)) => {
+            if let Opened::Sound(store) = &*opened {
+                store.leave_as_it_is();
+            }
             *opened = Opened::Damaged(damage.clone());
             Ok(WriteReply::Health(Some(damage)))
         }

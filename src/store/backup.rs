@@ -4,12 +4,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use serde::Serialize;
 
 use super::connection::check;
-use super::{Store, StoreError};
+use super::header::beside;
+use super::{Store, StoreError, rescue};
 
 /// Copies kept of each kind before the oldest goes.
 const KEPT: usize = 10;
+/// Copies of a kind take at most so much together, as long as [`KEPT_AT_LEAST`] are left.
+const KEPT_BYTES: u64 = 4 << 30;
+const KEPT_AT_LEAST: usize = 2;
 const ROLLING: &str = "rolling";
 const MIGRATION: &str = "before-migration";
 
@@ -19,6 +24,20 @@ pub struct BackupFile {
     pub path: PathBuf,
     /// Counts up over all copies of a project: order does not depend on the clock.
     pub number: u64,
+}
+
+/// What putting a backup in the place of a damaged database came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Restored {
+    pub backup: PathBuf,
+    /// Where the damaged database lies now, with its log.
+    pub damaged: PathBuf,
+    /// Verdicts of the damaged database that the backup lacked.
+    pub rescued: u64,
+    /// Rows of its log that could not be read.
+    pub unreadable: u64,
+    /// Why no verdict could be read of it at all.
+    pub nothing_readable: Option<String>,
 }
 
 impl Store {
@@ -32,6 +51,11 @@ impl Store {
         let newest = self.backups().pop().and_then(|b| std::fs::metadata(b.path).ok()?.modified().ok());
         let fresh = newest.is_some_and(|time| time.elapsed().is_ok_and(|age| age < interval));
         if fresh { Ok(None) } else { self.back_up().map(Some) }
+    }
+
+    /// Whether there is anything in the project that a backup would save.
+    pub fn is_worth_a_backup(&self) -> Result<bool, StoreError> {
+        self.read(|c| Ok(c.query_row("SELECT EXISTS (SELECT 1 FROM images)", [], |r| r.get(0))?))
     }
 
     /// All copies, oldest first.
@@ -81,41 +105,70 @@ impl Store {
 
     fn drop_oldest(&self, kind: &str) {
         let suffix = format!("-{kind}.db");
-        let of_kind: Vec<BackupFile> =
-            list(&self.path).into_iter().filter(|b| b.path.to_string_lossy().ends_with(&suffix)).collect();
-        for old in of_kind.iter().rev().skip(KEPT) {
-            // One backup too many is harmless.
-            let _ = std::fs::remove_file(&old.path);
+        let of_kind = list(&self.path).into_iter().rev().filter(|b| b.path.to_string_lossy().ends_with(&suffix));
+        let mut bytes = 0;
+        for (newer, backup) in of_kind.enumerate() {
+            bytes += std::fs::metadata(&backup.path).map_or(0, |m| m.len());
+            if newer >= KEPT || (newer >= KEPT_AT_LEAST && bytes > KEPT_BYTES) {
+                // One backup too many is harmless.
+                let _ = std::fs::remove_file(&backup.path);
+            }
         }
     }
 }
 
-/// Puts a backup in the place of a damaged database, which stays beside it under the name that is returned. No connection may be
-/// open on it. The backup is checked first and stays where it is.
-pub fn restore_backup(database: &Path, backup: &Path) -> Result<PathBuf, StoreError> {
+impl std::fmt::Display for Restored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { backup, damaged, rescued, unreadable, nothing_readable } = self;
+        write!(f, "Restored from {}. ", backup.display())?;
+        match nothing_readable {
+            Some(reason) => write!(f, "No newer verdict could be read ({reason}). ")?,
+            None => write!(f, "{rescued} newer verdicts were brought back; {unreadable} could not be read. ")?,
+        }
+        write!(f, "The damaged database is now {}", damaged.display())
+    }
+}
+
+/// Puts a backup in the place of a damaged database and brings back the newer verdicts that can still be read. The damaged file stays
+/// beside it with its log. No connection may be open on it. The backup is checked first and stays where it is.
+pub fn restore_backup(database: &Path, backup: &Path) -> Result<Restored, StoreError> {
     let opened = Connection::open_with_flags(backup, OpenFlags::SQLITE_OPEN_READ_ONLY);
     opened.map_err(StoreError::from).and_then(|c| check(&c)).map_err(|e| e.at(backup))?;
+    let damaged = exchange_files(database, backup)?;
+    let mut restored = Restored { backup: backup.to_owned(), damaged, ..Restored::default() };
+    let mut store = Store::open(database)?;
+    match rescue::log_of(&restored.damaged, backup, &store.connection) {
+        Ok(log) => {
+            let (rescued, refused) = store.merge_rescued(&log.lines)?;
+            (restored.rescued, restored.unreadable) = (rescued, log.unreadable + refused);
+        }
+        Err(error) => restored.nothing_readable = Some(error.to_string()),
+    }
+    Ok(restored)
+}
+
+/// The backup's bytes take the database's name; what the damaged one is called now. Its name is never without a file.
+fn exchange_files(database: &Path, backup: &Path) -> Result<PathBuf, StoreError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |cause| StoreError::Io { path, cause }
     };
     let unfinished = database.with_extension("db.part");
     std::fs::copy(backup, &unfinished).map_err(failed(&unfinished))?;
+    std::fs::File::open(&unfinished).and_then(|file| file.sync_all()).map_err(failed(&unfinished))?;
     let aside = (1..u32::MAX).map(|n| database.with_file_name(format!("damaged-{n}.db"))).find(|path| !path.exists());
     let aside = aside.unwrap_or_else(|| database.with_file_name("damaged.db"));
     // What the log beside it holds belongs to the damaged file, and would spoil the restored one.
     for ending in ["-wal", "-shm"] {
-        let beside = |file: &Path| {
-            let mut name = file.as_os_str().to_owned();
-            name.push(ending);
-            PathBuf::from(name)
-        };
-        let log = beside(database);
+        let log = beside(database, ending);
         if log.exists() {
-            std::fs::rename(&log, beside(&aside)).map_err(failed(&log))?;
+            std::fs::rename(&log, beside(&aside, ending)).map_err(failed(&log))?;
         }
     }
-    std::fs::rename(database, &aside).map_err(failed(database))?;
+    // Not every file system has links.
+    if std::fs::hard_link(database, &aside).is_err() {
+        std::fs::rename(database, &aside).map_err(failed(database))?;
+    }
     std::fs::rename(&unfinished, database).map_err(failed(database))?;
     Ok(aside)
 }

@@ -3,18 +3,22 @@
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rusqlite::backup::Backup;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use super::access::{BUSY_TIMEOUT, Reading, harden, read_only};
+use super::header::{APPLICATION_ID, Header, beside, look, wal_of};
+use super::migrations::RESTS_IN_ROLLBACK_MODE;
 use super::queue_index::QueueIndex;
 use super::sample::DecidedBefore;
-use super::{StoreError, backup, migrations};
+use super::{StoreError, backup, error, migrations, schema};
+use crate::domain::{LockError, WorkLock, network_file_system};
 
-/// `Qry1`: marks the file as a Quarry project.
-const APPLICATION_ID: i32 = 0x5172_7931;
-/// How long a call waits for another program that writes.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two tries to change the journal's mode, for which SQLite itself does not wait.
+const MODE_PAUSE: Duration = Duration::from_millis(20);
 /// Up to this size the whole file is checked when it is opened (about 0.2 s); larger ones by [`Store::check_if_large`] and with
 /// each backup.
 const CHECKED_ON_OPEN_BYTES: u64 = 48 << 20;
@@ -28,6 +32,22 @@ pub struct Store {
     pub(super) written: Cell<bool>,
     /// What the random sample leaves out.
     pub(super) decided_before: RefCell<DecidedBefore>,
+    notes: Vec<String>,
+    /// What is committed is moved from the log into the file when this connection closes. Never in a file that may be damaged: the log
+    /// may be all that is left of the newest verdicts.
+    comes_to_rest: Cell<bool>,
+    /// On a network file system: no other program writes.
+    _only_writer: Option<WorkLock>,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if self.comes_to_rest.get() {
+            // Refused while other connections are open: the last writer among them does it.
+            let at_once = self.connection.busy_timeout(Duration::ZERO);
+            let _ = at_once.and_then(|()| self.connection.pragma_update(None, "journal_mode", "DELETE"));
+        }
+    }
 }
 
 impl Store {
@@ -36,29 +56,71 @@ impl Store {
         if path.exists() {
             return Err(StoreError::Exists(path.to_owned()));
         }
+        let only_writer = only_writer(path)?;
         let connection = Connection::open(path).map_err(|e| StoreError::from(e).at(path))?;
-        let store = Self::new(connection, path);
+        let store = Self::new(connection, path, only_writer);
         store.prepare_new().map_err(|e| e.at(path))?;
+        store.comes_to_rest.set(true);
         Ok(store)
     }
 
-    /// Opens a database for reading and writing, brings it to the newest format (after a backup) and checks it.
+    /// Opens a database for reading and writing, brings it to the newest format (after a backup) and checks it. One that is damaged or
+    /// not Quarry's is not changed.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let notes = examine(path, &look(path)?)?;
+        let only_writer = only_writer(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(|e| StoreError::from(e).at(path))?;
+        let mut store = Self::new(connection, path, only_writer);
+        store.notes = notes;
         store.prepare_existing().map_err(|e| store.diagnosed(e))?;
+        store.set_checkpoint_on_close(true);
+        store.comes_to_rest.set(true);
         Ok(store)
     }
 
     /// Opens without ever writing: for a second look while another program writes, and for what is left of a damaged file, which
-    /// is why nothing is checked but the format's version.
+    /// is why nothing is checked but the format's version. Works where nothing can be written too.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        store.read(|c| c.busy_timeout(BUSY_TIMEOUT).map_err(StoreError::from))?;
-        migrations::refuse_newer(&store.connection, path)?;
-        Ok(match migrations::migrated_copy(&store.connection) {
-            Some(copy) => Self::new(copy, path),
-            None => store,
-        })
+        let header = look(path)?;
+        let is_alone = header.is_wal && !wal_of(path).exists();
+        let connection = read_only(path, &header, Reading::Lasting)?;
+        migrations::refuse_newer(&connection, path)?;
+        if is_alone && migrations::version(&connection).map_err(|e| e.at(path))? == 0 {
+            return Err(StoreError::CopiedAlone(path.to_owned()));
+        }
+        let newest = migrations::migrated_copy(&connection).unwrap_or(connection);
+        Ok(Self::new(newest, path, None))
+    }
+
+    /// Opens for a command that only reads: checked as [`Store::open`] does, and never written. A database of an older format is brought
+    /// to the newest in memory alone.
+    pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let header = look(path)?;
+        let notes = examine(path, &header)?;
+        let connection = read_only(path, &header, Reading::Once)?;
+        let newest = in_newest_format(connection).map_err(|e| e.at(path))?;
+        let mut store = Self::new(newest, path, None);
+        store.notes = notes;
+        Ok(store)
+    }
+
+    /// Whether [`Store::open`] would bring the database to a newer format. False where it would refuse.
+    pub fn needs_migration(path: &Path) -> Result<bool, StoreError> {
+        let Ok(header) = look(path) else { return Ok(false) };
+        let Ok(connection) = read_only(path, &header, Reading::Once) else { return Ok(false) };
+        Ok(migrations::is_older(&connection).unwrap_or(false))
+    }
+
+    /// What the user should know of the file that was opened.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// From now on nothing is moved from the log into the file: it was found damaged.
+    pub fn leave_as_it_is(&self) {
+        self.comes_to_rest.set(false);
+        self.set_checkpoint_on_close(false);
     }
 
     pub fn path(&self) -> &Path {
@@ -101,68 +163,135 @@ impl Store {
         run(&mut self.connection).map_err(|e: StoreError| self.diagnosed(e))
     }
 
-    fn new(connection: Connection, path: &Path) -> Self {
+    fn new(connection: Connection, path: &Path, only_writer: Option<WorkLock>) -> Self {
         Self {
             connection,
             path: path.to_owned(),
             queue_index: RefCell::new(None),
             written: Cell::new(false),
             decided_before: RefCell::default(),
+            notes: Vec::new(),
+            comes_to_rest: Cell::new(false),
+            _only_writer: only_writer,
         }
-    }
-
-    fn connect(path: &Path, access: OpenFlags) -> Result<Self, StoreError> {
-        if !path.is_file() {
-            return Err(StoreError::NotFound(path.to_owned()));
-        }
-        let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(|e| StoreError::from(e).at(path))?;
-        Ok(Self::new(connection, path))
     }
 
     fn prepare_new(&self) -> Result<(), StoreError> {
-        self.connection.busy_timeout(BUSY_TIMEOUT)?;
+        harden(&self.connection)?;
         self.connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-        settle(&self.connection)?;
+        settle(&self.connection, &self.path)?;
         migrations::migrate(self)
     }
 
     fn prepare_existing(&self) -> Result<(), StoreError> {
-        self.connection.busy_timeout(BUSY_TIMEOUT)?;
-        migrations::refuse_newer(&self.connection, &self.path)?;
-        let id: i32 = self.connection.pragma_query_value(None, "application_id", |r| r.get(0))?;
-        if id != APPLICATION_ID {
-            // A project's database that lost all of its bytes is damaged, not another program's file.
-            let backup = backup::newest_good(&self.path).filter(|_| self.bytes() == 0);
-            if backup.is_some() {
-                let detail = "the file is empty".to_owned();
-                return Err(StoreError::Corrupt { path: self.path.clone(), detail, backup });
-            }
-            return Err(StoreError::NotAProject(self.path.clone()));
+        harden(&self.connection)?;
+        self.set_checkpoint_on_close(false);
+        if self.connection.is_readonly("main")? {
+            return Err(StoreError::not_writable(&self.path));
         }
-        if !self.is_large() {
-            check(&self.connection)?;
-        }
-        settle(&self.connection)?;
+        settle(&self.connection, &self.path)?;
         migrations::migrate(self)
     }
 
+    fn set_checkpoint_on_close(&self, is_wanted: bool) {
+        // It only fails for a connection that is no more.
+        let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted);
+    }
+
     fn is_large(&self) -> bool {
-        CHECKED_ON_OPEN_BYTES <= self.bytes()
+        is_large(&self.path)
     }
 
-    fn bytes(&self) -> u64 {
-        std::fs::metadata(&self.path).map_or(0, |m| m.len())
-    }
-
-    /// Adds the newest good backup to an error that says the file is damaged, once: finding it reads whole backups.
+    /// Adds the newest good backup to an error that says the file is damaged, once: finding it reads whole backups. From then on the file
+    /// stays as it is.
     pub(super) fn diagnosed(&self, error: StoreError) -> StoreError {
-        match error.at(&self.path) {
-            StoreError::Corrupt { path, detail, backup: None } => {
-                StoreError::Corrupt { backup: backup::newest_good(&path), path, detail }
-            }
-            other => other,
+        let error = with_backup(error, &self.path);
+        if matches!(error, StoreError::Corrupt { .. }) {
+            self.leave_as_it_is();
         }
+        error
+    }
+}
+
+/// Looks the whole database over through a connection that cannot change it; what the user should know of it.
+fn examine(path: &Path, header: &Header) -> Result<Vec<String>, StoreError> {
+    let is_alone = header.is_wal && !wal_of(path).exists();
+    let mut examined = read_only(path, header, Reading::Once).and_then(|c| look_over(&c, path));
+    if is_alone && examined.is_err() {
+        // Without locks a file that another program has just opened may look torn.
+        examined = read_only(path, header, Reading::Lasting).and_then(|c| look_over(&c, path));
+    }
+    let found = examined.map_err(|e| with_backup(e, path))?;
+    match (is_alone, found.version) {
+        (true, 0) => Err(StoreError::CopiedAlone(path.to_owned())),
+        (true, RESTS_IN_ROLLBACK_MODE..) => Ok(vec![error::copied_alone(path, &found.holds)]),
+        _ => Ok(Vec::new()),
+    }
+}
+
+struct Found {
+    version: i64,
+    /// In numbers.
+    holds: String,
+}
+
+fn look_over(connection: &Connection, path: &Path) -> Result<Found, StoreError> {
+    migrations::refuse_newer(connection, path)?;
+    schema::check(connection, path)?;
+    if !is_large(path) {
+        check(connection)?;
+    }
+    let version = migrations::version(connection)?;
+    let count =
+        |table: &str| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |r| r.get::<_, i64>(0));
+    let holds = match version {
+        0 => String::new(),
+        _ => format!("it holds {} images and {} verdicts", count("images")?, count("verdicts")?),
+    };
+    Ok(Found { version, holds })
+}
+
+/// The database itself, or where it is of an older format a copy in memory that was brought to the newest.
+fn in_newest_format(connection: Connection) -> Result<Connection, StoreError> {
+    if !migrations::is_older(&connection)? {
+        return Ok(connection);
+    }
+    let mut copy = Connection::open_in_memory()?;
+    Backup::new(&connection, &mut copy)?.run_to_completion(i32::MAX, Duration::from_millis(20), None)?;
+    harden(&copy)?;
+    migrations::migrate_copy(&copy)?;
+    Ok(copy)
+}
+
+/// On a network file system the right to write, which one program has at a time; `None` on a local disk.
+fn only_writer(path: &Path) -> Result<Option<WorkLock>, StoreError> {
+    let Some(network) = network_file_system(path) else { return Ok(None) };
+    let taken = WorkLock::take_or_share(&beside(path, ".lock"), "writing the project");
+    taken.map(Some).map_err(|error| match error {
+        LockError::Held { holder, advice, path: lock } => StoreError::Invalid(format!(
+            "{} lies on a network file system ({network}), where one program at a time may write: {holder} does (lock file {}); {advice}",
+            path.display(),
+            lock.display()
+        )),
+        LockError::Io { path, cause, .. } => StoreError::Io { path, cause },
+    })
+}
+
+fn is_large(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|m| m.len() >= CHECKED_ON_OPEN_BYTES)
+}
+
+/// An error that says the file is damaged gets the newest good backup. A schema that is not Quarry's is damage where there is one.
+fn with_backup(error: StoreError, path: &Path) -> StoreError {
+    match error.at(path) {
+        StoreError::Corrupt { path, detail, backup: None } => {
+            StoreError::Corrupt { backup: backup::newest_good(&path), path, detail }
+        }
+        StoreError::Foreign { path, what } => match backup::newest_good(&path) {
+            Some(backup) => StoreError::Corrupt { path, detail: what, backup: Some(backup) },
+            None => StoreError::Foreign { path, what },
+        },
+        other => other,
     }
 }
 
@@ -177,8 +306,10 @@ pub(super) fn new_uid() -> [u8; 16] {
 }
 
 /// The settings of every writing connection.
-fn settle(connection: &Connection) -> Result<(), StoreError> {
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+fn settle(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    // The log's index is shared memory, which computers do not share.
+    let mode = if network_file_system(path).is_some() { "DELETE" } else { "WAL" };
+    set_journal_mode(connection, mode)?;
     // A committed verdict is on the disk before the call returns.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -189,6 +320,22 @@ fn settle(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
+}
+
+/// Waits while another program changes the mode too.
+fn set_journal_mode(connection: &Connection, mode: &str) -> Result<(), StoreError> {
+    let start = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", mode).map_err(StoreError::from) {
+            Err(error) if is_busy(&error) && start.elapsed() < BUSY_TIMEOUT => std::thread::sleep(MODE_PAUSE),
+            result => return result,
+        }
+    }
+}
+
+fn is_busy(error: &StoreError) -> bool {
+    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+    matches!(error, StoreError::Sqlite(cause) if matches!(cause.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked)))
 }
 
 /// SQLite's quick check, its first complaint as the error.

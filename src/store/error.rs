@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
+
+use super::header::wal_of;
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +15,13 @@ pub enum StoreError {
     Exists(PathBuf),
     #[error("{} is a database, but not one of Quarry's", .0.display())]
     NotAProject(PathBuf),
+    #[error(
+        "{} says that it is a project of Quarry, but {what}. It was not changed. Take the project's own database, or a backup of it",
+        path.display()
+    )]
+    Foreign { path: PathBuf, what: String },
+    #[error("{}", copied_alone(.0, "it holds nothing yet"))]
+    CopiedAlone(PathBuf),
     #[error(
         "{} was made by a newer version of Quarry (format {found}, this version knows up to {known}); update Quarry to open it",
         path.display()
@@ -26,10 +35,27 @@ pub enum StoreError {
     DiskFull(PathBuf),
     #[error("{} was opened read only: nothing can be saved in it", .0.display())]
     ReadOnly(PathBuf),
+    #[error("{}: {why}. Nothing was saved", path.display())]
+    NotWritable { path: PathBuf, why: String },
+    #[error(
+        "{} or the log beside it was moved, replaced or removed while it was open: nothing of this step was saved. Open the project again \
+         where it lies now",
+        .0.display()
+    )]
+    Moved(PathBuf),
+    #[error(
+        "{}: the system could not {doing} the database (SQLite: {detail}). The disk or the connection to it is failing, or the file was \
+         cut short. Check the disk, then run the command again; `quarry verdicts export FILE` saves the verdicts that can be read",
+        path.display()
+    )]
+    Disk { path: PathBuf, doing: &'static str, detail: String },
     #[error("no {what} {id} in this project")]
     Missing { what: &'static str, id: String },
     #[error("{0}")]
     Invalid(String),
+    /// Of lines that were handed in, the one at this place, from 0.
+    #[error("line {}: {reason}", index + 1)]
+    Line { index: usize, reason: String },
     // `cause`, not `source`: it stands in the message, and whoever prints the chain should not print it twice.
     #[error("{}: {cause}", path.display())]
     Io { path: PathBuf, cause: std::io::Error },
@@ -48,11 +74,41 @@ impl StoreError {
         match source.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(path),
             Some(ErrorCode::DiskFull) => Self::DiskFull(path),
-            Some(ErrorCode::ReadOnly) => Self::ReadOnly(path),
+            Some(ErrorCode::ReadOnly) => match source.sqlite_extended_error_code() {
+                Some(ffi::SQLITE_READONLY_DBMOVED) => Self::Moved(path),
+                Some(
+                    ffi::SQLITE_READONLY_DIRECTORY | ffi::SQLITE_READONLY_RECOVERY | ffi::SQLITE_READONLY_CANTLOCK,
+                ) => Self::not_writable(&path),
+                _ => Self::ReadOnly(path),
+            },
+            Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Self::not_writable(&path),
+            Some(ErrorCode::SystemIoFailure) if is_full(&path) => Self::DiskFull(path),
+            Some(ErrorCode::SystemIoFailure) => {
+                let doing = doing(source.sqlite_extended_error_code().unwrap_or_default());
+                Self::Disk { path, doing, detail: source.to_string() }
+            }
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Corrupt { detail: source.to_string(), backup: None, path }
             }
             _ => Self::Database { path, cause: source },
+        }
+    }
+
+    /// Why nothing can be written beside `path`, as far as it can be seen.
+    pub(super) fn not_writable(path: &Path) -> Self {
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let why = match tempfile::Builder::new().prefix(".quarry-").tempfile_in(folder) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::StorageFull => return Self::DiskFull(path.to_owned()),
+            Err(cause) => format!("nothing can be written in the folder {} ({cause})", folder.display()),
+            Ok(_) if std::fs::metadata(path).is_ok_and(|m| m.permissions().readonly()) => {
+                "the file is write-protected".to_owned()
+            }
+            Ok(_) => "the file or one of its companions (-wal, -shm, -journal) cannot be opened".to_owned(),
+        };
+        let path = path.to_owned();
+        Self::NotWritable {
+            path,
+            why: format!("{why}. Check its permissions, or copy the project to a place that can be written"),
         }
     }
 
@@ -61,11 +117,49 @@ impl StoreError {
     }
 }
 
+/// What SQLite did when the system failed it.
+fn doing(code: i32) -> &'static str {
+    match code {
+        ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ => "read",
+        ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_TRUNCATE => "write",
+        ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => "flush",
+        ffi::SQLITE_IOERR_LOCK | ffi::SQLITE_IOERR_UNLOCK | ffi::SQLITE_IOERR_SHMLOCK => "lock",
+        _ => "reach",
+    }
+}
+
+/// Whether the disk that holds `path` has no room left.
+fn is_full(path: &Path) -> bool {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let tried = tempfile::Builder::new().prefix(".quarry-").tempfile_in(folder).and_then(|mut file| {
+        std::io::Write::write_all(&mut file, &[0; 4096])?;
+        file.as_file().sync_all()
+    });
+    tried.is_err_and(|error| error.kind() == std::io::ErrorKind::StorageFull)
+}
+
+/// What a database that was copied without its log says of itself.
+pub(super) fn copied_alone(path: &Path, holds: &str) -> String {
+    format!(
+        "{}: this database was copied alone while Quarry had it open ({holds}): the newest work is in the file {} beside the original. \
+         Close Quarry there and copy the project again, or copy that file too",
+        path.display(),
+        wal_of(path).file_name().unwrap_or_default().to_string_lossy()
+    )
+}
+
 fn backup_advice(backup: Option<&Path>) -> String {
     match backup {
         Some(file) => {
-            format!("The newest good backup is {}: copy it over the damaged file to go on from there", file.display())
+            format!(
+                "The newest good backup is {}: `quarry restore --project DIR` puts it in its place and brings back every newer verdict \
+                 that can still be read",
+                file.display()
+            )
         }
-        None => "There is no good backup of it".to_owned(),
+        None => {
+            "There is no good backup of it; `quarry verdicts export FILE` saves the verdicts that can still be read"
+                .to_owned()
+        }
     }
 }

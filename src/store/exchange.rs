@@ -5,20 +5,29 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::columns::{bounding_box, optional_shape, optional_word};
+use super::connection::now_ms;
+use super::gestures::GestureAction;
 use super::verdicts::{NewRow, insert_row};
-use super::{Store, StoreError, annotators, classes, standing, waiting};
-use crate::domain::{AnnotationSource, CandidateId, Shape, Verdict};
+use super::{Store, StoreError, annotators, classes, standing, verdicts, waiting};
+use crate::domain::{AnnotationSource, CandidateId, Shape, Verdict, check_shape};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// The version of the lines that this program writes. Lines of version 1 are read too: they call a missed object `missed_face` and name
 /// no classes.
-const FORMAT: u32 = 2;
-const FORMATS_READ: std::ops::RangeInclusive<u32> = 1..=FORMAT;
+pub const FORMAT: u32 = 2;
+pub const FORMATS_READ: std::ops::RangeInclusive<u32> = 1..=FORMAT;
+
+/// A line's tick may be so far ahead of the clock and of the newest verdict here, in microseconds: a day. Clocks differ; one that is
+/// further ahead would overrule everything that is decided from then on.
+const TICK_AHEAD_US: i64 = 24 * 3600 * 1_000_000;
+/// The longest name of an annotator and the longest reason, in bytes.
+const NAME_BYTES: usize = 200;
+const REASON_BYTES: usize = 64 << 10;
 
 /// One row of the verdict log, as JSON: all that another copy of the project needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +91,65 @@ pub struct MergeReport {
     pub known: u64,
     /// Rows on candidates that this project does not have: they are kept aside until mining finds those.
     pub without_candidate: u64,
+    /// Of those, the rows on images that this project does not have either.
+    pub without_image: u64,
+}
+
+impl VerdictLine {
+    /// Refuses what no copy of a project writes. `newest_us`: the clock, or the newest tick here where that is later, in microseconds.
+    pub fn check(&self, newest_us: i64) -> Result<(), String> {
+        self.check_words()?;
+        if self.tick < 0 || self.tick > newest_us.saturating_add(TICK_AHEAD_US) {
+            return Err(format!(
+                "its tick {} is not between 0 and a day from now: it would overrule every later verdict. Check the clocks of both computers",
+                self.tick
+            ));
+        }
+        if self.time_ms < 0 || self.time_ms > newest_us.saturating_add(TICK_AHEAD_US) / 1000 {
+            return Err(format!("its time_ms {} is not between 1970 and a day from now", self.time_ms));
+        }
+        let [x1, y1, x2, y2] = self.bbox;
+        if !self.bbox.iter().all(|v| v.is_finite()) || x1 > x2 || y1 > y2 {
+            return Err(format!("its bbox {:?} is not x1, y1, x2, y2 of a box", self.bbox));
+        }
+        match &self.shape {
+            Some(_) if !self.verdict.is_some_and(Verdict::has_class) => {
+                Err("only a missed object has a shape of its own".to_owned())
+            }
+            // The image's size is not known yet: what no image can hold.
+            Some(shape) => check_shape(&Shape::from(shape), LARGEST_SIDE, LARGEST_SIDE).map_err(|e| e.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    fn check_words(&self) -> Result<(), String> {
+        if GestureAction::parse(&self.action).is_none() {
+            return Err(format!("its action `{}` is none of decide, undo, redo", shortened(&self.action)));
+        }
+        let name = &self.annotator;
+        if name.trim().is_empty() || name.len() > NAME_BYTES || name.chars().any(char::is_control) {
+            return Err(format!("its annotator `{}` is no name of 1 to {NAME_BYTES} bytes", shortened(name)));
+        }
+        let classes = self.class.iter().map(|class| &class.name).chain(&self.candidate_class);
+        if let Some(name) = classes.into_iter().find(|name| name.trim().is_empty() || name.len() > NAME_BYTES) {
+            return Err(format!("its class `{}` is no name of 1 to {NAME_BYTES} bytes", shortened(name)));
+        }
+        if self.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES) {
+            return Err(format!("its reason is longer than {REASON_BYTES} bytes"));
+        }
+        if self.image.is_empty() || self.image.len() > NAME_BYTES {
+            return Err(format!("its image `{}` is not the hash of an image", shortened(&self.image)));
+        }
+        Ok(())
+    }
+}
+
+/// Of an image whose size is not known.
+const LARGEST_SIDE: u32 = 1 << 20;
+
+/// For messages.
+fn shortened(text: &str) -> String {
+    text.chars().take(40).flat_map(char::escape_debug).collect()
 }
 
 impl Store {
@@ -92,14 +160,7 @@ impl Store {
         mut line: impl FnMut(&VerdictLine) -> Result<(), E>,
     ) -> Result<u64, E> {
         let read = |sql: &str| self.connection.prepare(sql).map_err(|e| StoreError::from(e).at(&self.path));
-        let sql = "SELECT v.uid, g.uid, g.action, a.name, c.uid, v.verdict, v.reason, v.shape, v.a, v.b, v.c, v.d, v.e,
-                          v.tick, v.time_ms, i.content_hash, c.x1, c.y1, c.x2, c.y2, r.number, k.uid, k.name, own.name
-                   FROM verdicts v JOIN gestures g ON g.id = v.gesture_id JOIN annotators a ON a.id = v.annotator_id
-                   JOIN candidates c ON c.id = v.candidate_id JOIN images i ON i.id = c.image_id
-                   JOIN rounds r ON r.id = c.round_id JOIN classes own ON own.id = c.class_id
-                   LEFT JOIN classes named ON named.id = v.class_id
-                   LEFT JOIN classes k ON k.id = coalesce(named.merged_into, named.id) ORDER BY v.seq";
-        let mut statement = read(sql)?;
+        let mut statement = read(LOG)?;
         let rows = statement.query_map([], from_row).map_err(|e| StoreError::from(e).at(&self.path))?;
         let mut count = 0;
         for row in rows {
@@ -116,12 +177,56 @@ impl Store {
     /// Adds the rows of another copy's log in one transaction. Both copies' verdicts stay in the log; of an annotator the one with
     /// the highest tick stands.
     pub fn merge_verdicts(&mut self, lines: &[VerdictLine]) -> Result<MergeReport, StoreError> {
-        if let Some(line) = lines.iter().find(|line| !FORMATS_READ.contains(&line.format)) {
-            let text =
-                format!("verdicts of format {}; this version reads format 1 to {FORMAT}: update Quarry", line.format);
-            return Err(StoreError::Invalid(text));
+        let newest_us = self.newest_us()?;
+        for (index, line) in lines.iter().enumerate() {
+            if !FORMATS_READ.contains(&line.format) {
+                let reason = format!(
+                    "verdicts of format {}; this version reads format 1 to {FORMAT}: update Quarry",
+                    line.format
+                );
+                return Err(StoreError::Line { index, reason });
+            }
+            line.check(newest_us).map_err(|reason| StoreError::Line { index, reason })?;
         }
-        self.write(|tx| place(tx, lines))
+        self.write(|tx| {
+            let placed = place(tx, lines)?;
+            match placed.refused.into_iter().next() {
+                Some((index, reason)) => Err(StoreError::Line { index, reason }),
+                None => Ok(placed.report),
+            }
+        })
+    }
+
+    /// Adds the rows of this very project's log that a backup lacks; how many, and how many cannot be added. Its clock may have gone back
+    /// since, so ticks are taken as they are.
+    pub(super) fn merge_rescued(&mut self, lines: &[VerdictLine]) -> Result<(u64, u64), StoreError> {
+        let (sound, bad): (Vec<&VerdictLine>, Vec<_>) = lines.iter().partition(|line| line.check(i64::MAX).is_ok());
+        let sound: Vec<VerdictLine> = sound.into_iter().cloned().collect();
+        let placed = self.write(|tx| place(tx, &sound))?;
+        Ok((placed.report.added, (bad.len() + placed.refused.len()) as u64))
+    }
+
+    /// Whether any of the lines speaks of something that this project has: a verdict, a candidate or an image.
+    pub fn knows_any(&self, lines: &[VerdictLine]) -> Result<bool, StoreError> {
+        self.read(|c| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM images WHERE content_hash = ?1)
+                           OR EXISTS (SELECT 1 FROM candidates WHERE uid = ?2) OR EXISTS (SELECT 1 FROM verdicts WHERE uid = ?3)";
+            let mut statement = c.prepare(sql)?;
+            for line in lines {
+                let values = params![line.image, line.candidate.as_bytes(), line.uid.as_bytes()];
+                if statement.query_row(values, |r| r.get(0))? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
+    /// The clock in microseconds, or the newest tick of the log where that is later: a clock may have gone back.
+    fn newest_us(&self) -> Result<i64, StoreError> {
+        let now = now_ms().saturating_mul(1000);
+        let last: Option<i64> = self.read(|c| Ok(c.query_row("SELECT max(tick) FROM gestures", [], |r| r.get(0))?))?;
+        Ok(last.map_or(now, |last| now.max(last)))
     }
 
     /// What two annotators hold where both decided (a skip is no decision).
@@ -157,20 +262,45 @@ impl From<&ShapeLine> for Shape {
     }
 }
 
+/// The whole log, oldest first, without what waits.
+const LOG: &str = "SELECT v.uid, g.uid, g.action, a.name, c.uid, v.verdict, v.reason, v.shape, v.a, v.b, v.c, v.d, v.e,
+                          v.tick, v.time_ms, i.content_hash, c.x1, c.y1, c.x2, c.y2, r.number, k.uid, k.name, own.name
+                   FROM verdicts v JOIN gestures g ON g.id = v.gesture_id JOIN annotators a ON a.id = v.annotator_id
+                   JOIN candidates c ON c.id = v.candidate_id JOIN images i ON i.id = c.image_id
+                   JOIN rounds r ON r.id = c.round_id JOIN classes own ON own.id = c.class_id
+                   LEFT JOIN classes named ON named.id = v.class_id
+                   LEFT JOIN classes k ON k.id = coalesce(named.merged_into, named.id) ORDER BY v.seq";
+
+pub(super) fn log(c: &Connection) -> rusqlite::Result<Vec<VerdictLine>> {
+    c.prepare(LOG)?.query_map([], from_row)?.collect()
+}
+
 /// Takes those merged rows into the log that waited for candidates which are there now.
 pub(super) fn place_waiting(tx: &Transaction<'_>) -> Result<(), StoreError> {
     place(tx, &waiting::all(tx)?).map(|_| ())
 }
 
+#[derive(Default)]
+struct Placed {
+    report: MergeReport,
+    /// Lines, by their place, whose shape does not fit their image: they are neither in the log nor aside.
+    refused: Vec<(usize, String)>,
+}
+
 /// Appends the rows that the log lacks, and keeps those aside whose candidates are missing.
-fn place(tx: &Transaction<'_>, lines: &[VerdictLine]) -> Result<MergeReport, StoreError> {
-    let mut report = MergeReport::default();
+fn place(tx: &Transaction<'_>, lines: &[VerdictLine]) -> Result<Placed, StoreError> {
+    let mut placed = Placed::default();
+    let report = &mut placed.report;
     let mut touched = BTreeSet::new();
-    for line in lines {
+    for (index, line) in lines.iter().enumerate() {
         let sql = "SELECT 1 FROM verdicts WHERE uid = ?1";
         if tx.prepare_cached(sql)?.exists([line.uid.as_bytes()])? {
             report.known += 1;
         } else if let Some(candidate) = find_candidate(tx, line)? {
+            if let Some(reason) = misfit(tx, line, candidate)? {
+                placed.refused.push((index, reason));
+                continue;
+            }
             let annotator = insert(tx, line, candidate)?;
             waiting::remove(tx, line)?;
             touched.insert((candidate, annotator));
@@ -178,6 +308,8 @@ fn place(tx: &Transaction<'_>, lines: &[VerdictLine]) -> Result<MergeReport, Sto
         } else {
             waiting::keep(tx, line)?;
             report.without_candidate += 1;
+            let sql = "SELECT 1 FROM images WHERE content_hash = ?1";
+            report.without_image += u64::from(!tx.prepare_cached(sql)?.exists([&line.image])?);
         }
     }
     for (candidate, annotator) in &touched {
@@ -185,7 +317,14 @@ fn place(tx: &Transaction<'_>, lines: &[VerdictLine]) -> Result<MergeReport, Sto
     }
     let candidates: BTreeSet<CandidateId> = touched.iter().map(|(candidate, _)| *candidate).collect();
     standing::settle(tx, &candidates.into_iter().collect::<Vec<_>>())?;
-    Ok(report)
+    Ok(placed)
+}
+
+/// Why the line's shape cannot be an object of its image; `None` where it can.
+fn misfit(tx: &Transaction<'_>, line: &VerdictLine, candidate: CandidateId) -> Result<Option<String>, StoreError> {
+    let Some(shape) = &line.shape else { return Ok(None) };
+    let (width, height) = verdicts::image_size(tx, candidate)?;
+    Ok(check_shape(&Shape::from(shape), width, height).err().map(|problem| format!("its shape: {problem}")))
 }
 
 fn find_candidate(tx: &Transaction<'_>, line: &VerdictLine) -> Result<Option<CandidateId>, StoreError> {

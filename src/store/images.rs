@@ -1,7 +1,7 @@
 //! Photographs: name, place below the dataset's root, identity by content. Must not open a file.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
@@ -56,6 +56,15 @@ impl Store {
             let mut statement = c.prepare_cached(sql)?;
             let found = statement.query_row([image.0], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
             let (root, path): (String, String) = found.ok_or_else(|| StoreError::missing("image", image))?;
+            if !stays_below(Path::new(&path)) {
+                let text = format!(
+                    "{}: the path `{}` of image {image} leaves its dataset's folder; it was not opened. The database was not made by \
+                     Quarry alone: import the dataset again",
+                    self.path.display(),
+                    path.escape_debug()
+                );
+                return Err(StoreError::Invalid(text));
+            }
             Ok(PathBuf::from(root).join(path))
         })
     }
@@ -127,10 +136,15 @@ pub(super) fn remove(tx: &Transaction<'_>, id: ImageId, now_ms: i64) -> Result<(
     Ok(())
 }
 
+/// Whether a path that is joined to a folder stays in it, links aside.
+fn stays_below(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
 /// With `/` on every system, so that a project can change computers.
 pub(super) fn stored_path(new: &NewImage) -> Result<String, StoreError> {
-    if new.path.is_absolute() {
-        let text = format!("{} must be relative to the dataset's root", new.path.display());
+    if !stays_below(&new.path) {
+        let text = format!("{} must be relative to the dataset's root and stay below it", new.path.display());
         return Err(StoreError::Invalid(text));
     }
     match new.path.to_str() {

@@ -16,7 +16,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_waiting_verdicts.sql"),
     include_str!("migrations/0005_removed_images.sql"),
     include_str!("migrations/0006_classes.sql"),
+    include_str!("migrations/0007_at_rest.sql"),
 ];
+
+/// From this format on a database at rest is in rollback mode (`0007_at_rest.sql`).
+pub(super) const RESTS_IN_ROLLBACK_MODE: i64 = 7;
 
 /// Brings the database to the newest format. A backup is written before the first change; all changes are one transaction.
 pub(super) fn migrate(store: &Store) -> Result<(), StoreError> {
@@ -46,6 +50,24 @@ pub(super) fn migrated_copy(connection: &Connection) -> Option<Connection> {
     copy.pragma_update(None, "foreign_keys", false).ok()?;
     run(&copy, MIGRATIONS).ok()?;
     Some(copy)
+}
+
+/// Whether the database is of an older format than this program's.
+pub(super) fn is_older(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(version(connection)? < MIGRATIONS.len() as i64)
+}
+
+/// Brings a copy in memory to the newest format.
+pub(super) fn migrate_copy(copy: &Connection) -> Result<(), StoreError> {
+    copy.pragma_update(None, "foreign_keys", false)?;
+    run(copy, MIGRATIONS)
+}
+
+/// Makes the tables of format `version` in an empty database.
+pub(super) fn apply_first(empty: &Connection, version: i64) -> Result<(), StoreError> {
+    let count = usize::try_from(version).unwrap_or(0).min(MIGRATIONS.len());
+    empty.pragma_update(None, "foreign_keys", false)?;
+    run(empty, &MIGRATIONS[..count])
 }
 
 fn migrate_with(store: &Store, migrations: &[&str]) -> Result<(), StoreError> {
@@ -83,7 +105,7 @@ fn run(connection: &Connection, migrations: &[&str]) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn version(connection: &Connection) -> Result<i64, StoreError> {
+pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.pragma_query_value(None, "user_version", |r| r.get(0))?)
 }
 
@@ -119,11 +141,20 @@ mod tests {
         let path = dir.path().join("quarry.db");
         let old = Connection::open(&path).unwrap();
         old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.pragma_update(None, "journal_mode", "WAL").unwrap();
         old.pragma_update(None, "user_version", 1).unwrap();
         old.pragma_update(None, "application_id", 0x5172_7931).unwrap();
         old.execute("INSERT INTO annotators (name) VALUES ('Ada')", []).unwrap();
         drop(old);
+        let bytes = std::fs::read(&path).unwrap();
         assert_eq!(Store::open_read_only(&path).unwrap().setting("filter").unwrap(), None, "read without changing it");
+        let reader = Store::open_to_read(&path).unwrap();
+        assert_eq!(
+            (reader.annotators().unwrap(), reader.candidate_looks().unwrap().len()),
+            (vec!["Ada".to_owned()], 0)
+        );
+        assert!(reader.notes().is_empty(), "an older version leaves WAL mode in the header: {:?}", reader.notes());
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "brought to the newest format in memory alone");
         let mut store = Store::open(&path).unwrap();
         assert_eq!(store.annotators().unwrap(), ["Ada"]);
         assert!(store.candidate_looks().unwrap().is_empty());

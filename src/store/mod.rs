@@ -5,6 +5,7 @@
 //! objects were promoted or corrected) follows from it and is kept up to date by the transaction that appends.
 //! Invariant: a [`Store`] is one connection and belongs to one thread at a time. Each writing method is one transaction.
 
+mod access;
 mod annotators;
 mod backup;
 mod candidates;
@@ -21,6 +22,7 @@ mod gestures;
 mod ground_truth;
 mod groups;
 mod hard_negatives;
+mod header;
 mod history;
 mod images;
 mod looks;
@@ -30,22 +32,26 @@ mod query;
 mod queue;
 mod queue_index;
 mod reimport;
+mod rescue;
 mod rounds;
 mod sample;
 mod scan;
+mod schema;
 mod settings;
 mod standing;
 mod verdicts;
 mod waiting;
 
-pub use backup::{BackupFile, restore_backup};
+pub use backup::{BackupFile, Restored, restore_backup};
 pub use candidates::{CandidateRow, Held, NewCandidate};
 pub use classes::ClassCounts;
 pub use connection::{Store, now_ms};
 pub use curves::CurveRow;
 pub use datasets::{Dataset, ImportCounts, NewDataset, NewImage, NewObject, SameBytes};
 pub use error::StoreError;
-pub use exchange::{ClassLine, MergeReport, ShapeLine, VerdictLine};
+pub use exchange::{
+    ClassLine, FORMAT as VERDICT_FORMAT, FORMATS_READ as VERDICT_FORMATS_READ, MergeReport, ShapeLine, VerdictLine,
+};
 pub use gestures::{Gesture, GestureAction};
 pub use hard_negatives::HardNegative;
 pub use history::{HistoryEntry, HistoryQuery, HistoryStep};

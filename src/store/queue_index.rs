@@ -231,7 +231,11 @@ fn load_entries(
 /// Another connection to the same file; `None` where it has none or it cannot be opened twice.
 fn beside(c: &Connection) -> Option<Connection> {
     let path = c.path().filter(|path| !path.is_empty())?;
-    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX).ok()
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = Connection::open_with_flags(path, flags).ok()?;
+    super::access::harden(&opened).ok()?;
+    // Where nothing can be written only the first connection knows how to read.
+    opened.pragma_query_value(None, "user_version", |r| r.get::<_, i64>(0)).is_ok().then_some(opened)
 }
 
 fn read_entries(

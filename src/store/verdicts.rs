@@ -4,14 +4,13 @@
 use std::borrow::Borrow;
 use std::collections::HashSet;
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::columns::{optional_shape, optional_word, shape_columns};
 use super::connection::new_uid;
 use super::gestures::{self, Gesture, GestureAction, Written};
 use super::{Store, StoreError, annotators, classes, standing};
-use crate::domain::{CandidateId, ClassId, Shape, Verdict};
-use crate::geometry::BoundingBox;
+use crate::domain::{CandidateId, ClassId, Shape, Verdict, check_shape};
 
 /// What an annotator holds on a candidate.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -88,16 +87,10 @@ impl Store {
         reason: Option<&str>,
         time_ms: i64,
     ) -> Result<Gesture, StoreError> {
-        let b = shape.bounding_box();
-        if !b.is_finite() || b.area() <= 0.0 {
-            return Err(StoreError::Invalid("an object needs a shape with some area".to_owned()));
-        }
-        let sql = "SELECT i.width, i.height FROM candidates c JOIN images i ON i.id = c.image_id WHERE c.id = ?1";
-        let read = |r: &Row<'_>| Ok(BoundingBox::new(0.0, 0.0, r.get(0)?, r.get(1)?));
-        let image = self.read(|c| Ok(c.prepare_cached(sql)?.query_row([candidate.0], read).optional()?))?;
-        if image.is_some_and(|image| b.iou(&image) <= 0.0) {
-            return Err(StoreError::Invalid("the object lies outside its image: move it back".to_owned()));
-        }
+        let (width, height) = self.read(|c| image_size(c, candidate))?;
+        check_shape(&shape, width, height).map_err(|problem| {
+            StoreError::Invalid(format!("the shape cannot be an object: {problem}. Draw it anew"))
+        })?;
         let verdict = Verdict::MissedObject;
         let decision =
             Decision { verdict: Some(verdict), class, reason: reason.map(str::to_owned), shape: Some(shape) };
@@ -185,6 +178,13 @@ struct LogRow {
     candidate: CandidateId,
     decision: Decision,
     replaces: Option<i64>,
+}
+
+/// Width and height in pixels of the candidate's image.
+pub(super) fn image_size(c: &Connection, candidate: CandidateId) -> Result<(u32, u32), StoreError> {
+    let sql = "SELECT i.width, i.height FROM candidates c JOIN images i ON i.id = c.image_id WHERE c.id = ?1";
+    let size = c.prepare_cached(sql)?.query_row([candidate.0], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
+    size.ok_or_else(|| StoreError::missing("candidate", candidate))
 }
 
 /// A row to append to the log.

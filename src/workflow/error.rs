@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::dataset::DatasetError;
-use crate::domain::{InputError, OutputError, printable_path};
+use crate::domain::{InputError, LockError, OutputError, printable_path};
 use crate::store::StoreError;
 
 /// Why a use case could not be done. Each message says what happened, where, and what to do.
@@ -29,6 +29,8 @@ pub enum WorkflowError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Away(#[from] crate::domain::Away),
+    #[error(transparent)]
+    Lock(#[from] LockError),
     #[cfg(feature = "torch")]
     #[error(transparent)]
     Detector(#[from] crate::detector::DetectorError),

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::detect::fddb_text;
 use super::{WorkflowError, write_atomically};
 use crate::detector::DetectorConfig;
@@ -21,7 +23,8 @@ pub struct HeldOut {
 }
 
 /// Which shape of a detection is compared with the ground truth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OutputShape {
     Rectangle,
     Ellipse,

@@ -120,7 +120,8 @@ pub fn import_with(
     cancel: &Cancel,
 ) -> Result<ImportReport, WorkflowError> {
     // The project says how large images may be; and hours of reading should not end at a database that cannot be opened.
-    drop(project.open_store()?);
+    let _lock = if dry_run { None } else { Some(project.lock("import")?) };
+    drop(if dry_run { project.open_store_to_read()? } else { project.open_store()? });
     let mut progress = |p: Progress| observer(WorkEvent::Progress(p));
     let imported = match formats::format_named(format.as_str()) {
         Some(named) => named.read(path, options, &mut progress, cancel)?,
@@ -129,7 +130,7 @@ pub fn import_with(
     let rows = new_dataset(&imported);
     let mut unread = unread(&imported.summary);
     let unread_now = unread.len();
-    let mut store = project.open_store()?;
+    let mut store = if dry_run { project.open_store_to_read()? } else { project.open_store()? };
     let known = store.preview_import(&rows, &unread)?.dataset;
     let is_update = known.is_some();
     if let (Some(dataset), Some(_)) = (known, &options.split) {

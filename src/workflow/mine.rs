@@ -10,6 +10,7 @@ use super::device::load_detector;
 use super::group::{config as group_config, group};
 use super::patience::patiently;
 use super::split::Split;
+use super::train::good_model;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::domain::{
     Cancel, Detection, FalsePositiveKind, ImageId, ImageRecord, RoiFeature, RoundRecord, RoundState, Sources,
@@ -17,7 +18,7 @@ use crate::domain::{
 };
 use crate::mining::{MiningConfig, count_duplicates, mine_image};
 use crate::store::{NewCandidate, Store};
-use crate::training::{RoundConfig, RunLock, last_model};
+use crate::training::{RoundConfig, RunLock};
 
 /// What mining found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,7 +50,7 @@ pub fn mine(
     let mut store = project.open_store()?;
     let round = choose_round(&store, round)?;
     let config = RoundConfig::from_stored(&round.config_toml, &format!("round {}", round.number))?;
-    let checkpoint = last_model(&project.run_dir(round.number)).ok_or_else(|| {
+    let checkpoint = good_model(&project.run_dir(round.number), observer)?.ok_or_else(|| {
         WorkflowError::Refused(format!(
             "round {} has no checkpoint in {}. Train it first, or go on with `quarry train --resume`.",
             round.number,

@@ -29,6 +29,7 @@ pub mod mine;
 pub mod outputs;
 mod patience;
 mod project;
+pub mod restore;
 pub mod review;
 pub mod roc_import;
 #[cfg(feature = "torch")]

@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::WorkflowError;
 use super::outputs::check_new_project;
 use crate::dataset::raise_max_megapixels;
-use crate::domain::{clear_unfinished, limits, read_text, write_together, write_whole};
-use crate::store::Store;
+use crate::domain::{WorkLock, clear_unfinished, limits, read_text, write_together, write_whole};
+use crate::store::{Store, StoreError};
+use crate::training::LOCK_FILE;
 
 /// `project.toml`: what is about the project and not in its database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,9 +115,25 @@ impl Project {
         text.and_then(|t| toml::from_str::<ProjectFile>(&t).ok()).map_or_else(folder, |f| f.name)
     }
 
-    /// A connection of the caller's own, migrated to this version.
+    /// A connection of the caller's own, migrated to this version, with a backup once a day. A migration needs the project to itself.
     pub fn open_store(&self) -> Result<Store, WorkflowError> {
-        let store = Store::open(&self.database())?;
+        let store = self.open_store_now()?;
+        self.back_up_daily(&store)?;
+        Ok(store)
+    }
+
+    /// [`Self::open_store`] without a backup: for the window, which makes them on a thread of its own.
+    pub fn open_store_now(&self) -> Result<Store, WorkflowError> {
+        let database = self.database();
+        let _lock = if Store::needs_migration(&database)? { Some(self.lock_for("migration")?) } else { None };
+        Self::opened(Store::open(&database)?)
+    }
+
+    /// Tells what the user should know of the database, and takes over what the project says of its images.
+    fn opened(store: Store) -> Result<Store, WorkflowError> {
+        for note in store.notes() {
+            tracing::warn!("{note}");
+        }
         if let Some(megapixels) = store.setting(MAX_MEGAPIXELS)?.and_then(|text| text.parse().ok()) {
             raise_max_megapixels(megapixels);
         }
@@ -126,7 +144,51 @@ impl Project {
     pub fn keep_max_megapixels(&self, megapixels: u32) -> Result<(), WorkflowError> {
         Ok(self.open_store()?.set_setting(MAX_MEGAPIXELS, &megapixels.to_string())?)
     }
+
+    /// For commands that only read: nothing is written, so that a read-only folder or a full disk will do.
+    pub fn open_store_to_read(&self) -> Result<Store, WorkflowError> {
+        Self::opened(Store::open_to_read(&self.database())?)
+    }
+
+    /// The right to work on the project that one program has at a time: training, mining, imports. Refused with the holder's name.
+    pub fn lock(&self, what: &str) -> Result<WorkLock, WorkflowError> {
+        Ok(WorkLock::take(&self.lock_file()?, what)?)
+    }
+
+    /// As [`Self::lock`], where this program may have it already.
+    fn lock_for(&self, what: &str) -> Result<WorkLock, WorkflowError> {
+        Ok(WorkLock::take_or_share(&self.lock_file()?, what)?)
+    }
+
+    fn lock_file(&self) -> Result<PathBuf, WorkflowError> {
+        let runs = self.runs_dir();
+        // A project that was copied without its runs has none.
+        match fs::create_dir(&runs) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                Err(WorkflowError::io(&runs, WRITE_ADVICE)(error))
+            }
+            _ => Ok(runs.join(LOCK_FILE)),
+        }
+    }
+
+    fn back_up_daily(&self, store: &Store) -> Result<(), WorkflowError> {
+        if !store.is_worth_a_backup()? {
+            return Ok(());
+        }
+        match store.back_up_if_due(BACKUP_INTERVAL) {
+            Ok(_) => Ok(()),
+            Err(damage @ StoreError::Corrupt { .. }) => Err(damage.into()),
+            Err(error) => {
+                // The work itself does not depend on it.
+                tracing::warn!("no backup of {} was made: {error}", self.database().display());
+                Ok(())
+            }
+        }
+    }
 }
+
+/// A project that is used by commands alone is backed up when one of them opens it for writing and the newest backup is so old.
+const BACKUP_INTERVAL: Duration = Duration::from_hours(24);
 
 const WRITE_ADVICE: &str = "Check that the folder may be written to.";
 

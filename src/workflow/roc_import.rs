@@ -101,12 +101,22 @@ pub fn imported_rocs(dir: &Path) -> (Vec<ImportedRoc>, Vec<WorkflowError>) {
     paths.sort();
     for path in paths.into_iter().filter(|path| path.extension().is_some_and(|e| e == "json")) {
         let text = read_text(&path, limits::TEXT).map_err(WorkflowError::from);
-        match text.and_then(|text| serde_json::from_str(&text).map_err(|e| bad(&path, e.to_string()))) {
+        let parsed = text.and_then(|text| serde_json::from_str(&text).map_err(|e| bad(&path, e.to_string())));
+        match parsed.and_then(|curve| named_as_its_file(&path, curve)) {
             Ok(curve) => curves.push(curve),
             Err(error) => errors.push(error),
         }
     }
     (curves, errors)
+}
+
+/// The name inside is what a curve is forgotten by: it has to lead to this file and no other.
+fn named_as_its_file(path: &Path, curve: ImportedRoc) -> Result<ImportedRoc, WorkflowError> {
+    if path.file_name() == kept_at(Path::new(""), &curve.name).file_name() {
+        return Ok(curve);
+    }
+    let name: String = curve.name.chars().take(80).flat_map(char::escape_debug).collect();
+    Err(bad(path, format!("the name in it, `{name}`, is not this file's. Remove the file, or import the curve again")))
 }
 
 /// Takes an imported curve out of the project again; the user's own files stay.

@@ -62,7 +62,7 @@ pub(super) fn read<E: Into<WorkflowError>>(
     }
     let bad = |reason: String| WorkflowError::BadFile {
         path: path.clone(),
-        reason: format!("{reason}; the file is damaged. Start a new round"),
+        reason: format!("the file is damaged: {reason}"),
     };
     let text = read_text(&path, limits::TEXT)?;
     let file: DataFile = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;

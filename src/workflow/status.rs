@@ -13,6 +13,8 @@ use crate::store::Store;
 pub struct Status {
     pub name: String,
     pub dir: String,
+    /// What the user should know of the database.
+    pub notes: Vec<String>,
     pub datasets: Vec<DatasetStatus>,
     pub rounds: Vec<RoundStatus>,
 }
@@ -67,7 +69,7 @@ pub fn rates(curve: &RocCurve) -> Vec<(u64, f64, f64)> {
 }
 
 pub fn status(project: &Project) -> Result<Status, WorkflowError> {
-    let store = project.open_store()?;
+    let store = project.open_store_to_read()?;
     let images = store.images()?;
     let truth = store.all_ground_truth()?;
     let (removed, copies) = (store.removed_images()?, Copies::new(&images, &truth));
@@ -104,7 +106,13 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
             curves,
         });
     }
-    Ok(Status { name: project.name(), dir: project.dir().display().to_string(), datasets, rounds })
+    Ok(Status {
+        name: project.name(),
+        dir: project.dir().display().to_string(),
+        notes: store.notes().to_vec(),
+        datasets,
+        rounds,
+    })
 }
 
 /// The last evaluation of a round, by output shape.

@@ -25,8 +25,8 @@ use crate::geometry::BoundingBox;
 use crate::mining::{SAME_HARD_NEGATIVE_IOU, deduplicate};
 use crate::store::Store;
 use crate::training::{
-    Difference, Outcome, RoundConfig, RoundHooks as _, RoundTask, RunLock, Start, TrainEvent, TrainingImage,
-    last_model, train_round,
+    Difference, GoodModel, Outcome, RoundConfig, RoundHooks as _, RoundTask, RunLock, Start, TrainEvent, TrainingImage,
+    last_good_model, last_model, least_memory_bytes, machine_memory_bytes, train_round,
 };
 
 /// What became of a round's training.
@@ -70,6 +70,7 @@ pub fn train(
     let lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
     config.check()?;
+    check_memory(config)?;
     check_device(&config.device)?;
     let number = store.rounds()?.last().map_or(1, |r| r.number + 1);
     let plan = plan(project, &store, config, number, Start::Fresh, lock, observer)?;
@@ -100,6 +101,7 @@ pub fn resume(
         )));
     }
     config.check()?;
+    check_memory(config)?;
     check_device(&config.device)?;
     let mut plan = plan(project, &store, config, round.number, Start::Resume, lock, observer)?;
     plan.changes = own.learning_differences(config);
@@ -111,7 +113,7 @@ pub fn resume(
 
 /// The settings of the round that [`resume`] goes on with.
 pub fn unfinished_settings(project: &Project) -> Result<RoundConfig, WorkflowError> {
-    Ok(unfinished(&project.open_store()?)?.1)
+    Ok(unfinished(&project.open_store_to_read()?)?.1)
 }
 
 fn unfinished(store: &Store) -> Result<(RoundRecord, RoundConfig), WorkflowError> {
@@ -196,7 +198,17 @@ fn plan(
     let run_dir = project.run_dir(number);
     let begun = last_model(&run_dir).is_some();
     let kept = match start {
-        Start::Resume => round_data::read(&run_dir, |image| store.image_file(image))?,
+        Start::Resume => match round_data::read(&run_dir, |image| store.image_file(image)) {
+            Err(WorkflowError::BadFile { path, reason }) => {
+                // The checkpoint knows whether what the project holds now is what it learnt from.
+                observer(WorkEvent::Log(format!(
+                    "{}: {reason}. The images and faces are taken from the project",
+                    path.display()
+                )));
+                None
+            }
+            read => read?,
+        },
         Start::Fresh => None,
     };
     // A round that was begun without such a file goes on as it can.
@@ -334,6 +346,28 @@ fn training_images(
     Ok(out)
 }
 
+/// The newest weights of a round that are whole; damaged ones that are newer are told.
+pub(super) fn good_model(run_dir: &Path, observer: &mut Observer) -> Result<Option<PathBuf>, WorkflowError> {
+    let Some(GoodModel { path, passed_over }) = last_good_model(run_dir)? else { return Ok(None) };
+    passed_over.into_iter().for_each(|line| observer(WorkEvent::Log(line)));
+    Ok(Some(path))
+}
+
+/// Refuses settings that cannot fit into this computer's memory, before anything of the round is written.
+fn check_memory(config: &RoundConfig) -> Result<(), WorkflowError> {
+    let (least, has) = (least_memory_bytes(config), machine_memory_bytes().unwrap_or(u64::MAX));
+    if least <= has {
+        return Ok(());
+    }
+    let gigabytes = |bytes: u64| bytes as f64 / f64::from(1 << 30);
+    Err(WorkflowError::Refused(format!(
+        "a round with these settings needs at least {:.1} GiB of memory, and this computer has {:.1} GiB. Lower `batch_images` (and raise \
+         `accumulate` by as much), `prefetch`, `detector.shorter_side` or `detector.roi.hidden`.",
+        gigabytes(least),
+        gigabytes(has)
+    )))
+}
+
 /// The weights that a round with `init = "previous"` starts from: of the last round that has any, whether it came to its end or not.
 fn previous_checkpoint(
     project: &Project,
@@ -344,7 +378,9 @@ fn previous_checkpoint(
     if config.init == RoundInit::Backbone {
         return Ok(None);
     }
-    let Some(found) = (1..round).rev().find_map(|n| last_model(&project.run_dir(n))) else {
+    let has_any = |n: &u32| last_model(&project.run_dir(*n)).is_some();
+    let newest = (1..round).rev().find(has_any).map(|n| good_model(&project.run_dir(n), observer)).transpose()?;
+    let Some(found) = newest.flatten() else {
         return Err(WorkflowError::Refused(
             "init is `previous`, but no earlier round has a checkpoint. Use `--init backbone`.".to_owned(),
         ));

@@ -1,15 +1,19 @@
 //! The use cases around verdicts: bringing copies of a project together, agreement, estimates. Must not know keys or screens.
 
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::WorkflowError;
 use super::outputs::{self, OutputPolicy};
-use crate::domain::{AnnotationSource, Output, Verdict, csv_text, write_output_with};
+use crate::domain::{
+    AnnotationSource, Output, Verdict, csv_text, limits, open_regular, without_bom, write_output_with,
+};
 use crate::mining::{Agreement, Proportion, cohens_kappa, wilson_interval};
-use crate::store::{CandidateQuery, MergeReport, ShapeLine, Store, VerdictLine};
+use crate::store::{
+    CandidateQuery, MergeReport, ShapeLine, Store, StoreError, VERDICT_FORMAT, VERDICT_FORMATS_READ, VerdictLine,
+};
 
 /// Agreement of two annotators.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -97,9 +101,57 @@ fn csv_row(line: &VerdictLine) -> String {
     )
 }
 
-/// Merges a file that [`export`] wrote; all of it or, after an error, nothing.
+/// [`export`] of a damaged database: the lines that can be read. How many those are, and how many cannot be read.
+pub fn export_readable(store: &Store, file: impl Into<Output>) -> Result<(u64, u64), WorkflowError> {
+    let file = &file.into();
+    // Where the list of datasets is damaged too, the place is the user's word.
+    OutputPolicy::new().datasets(store).unwrap_or_default().check_file(file)?;
+    let failed = |source| WorkflowError::from(outputs::not_written(file, source));
+    let (lines, unreadable) = store.readable_verdicts();
+    write_output_with(file, failed, |out| {
+        for line in &lines {
+            serde_json::to_writer(&mut *out, line).map_err(|e| failed(e.into()))?;
+            out.write_all(b"\n").map_err(failed)?;
+        }
+        Ok((lines.len() as u64, unreadable))
+    })
+}
+
+/// Merges a file that [`export`] wrote; all of it or, after an error, nothing. Lines on candidates that are not mined here yet wait for
+/// them. A file of which nothing is known in a project that has images is another project's and refused.
 pub fn merge(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowError> {
-    Ok(store.merge_verdicts(&read(file)?)?)
+    let lines = read(file)?;
+    let all: Vec<VerdictLine> = lines.iter().map(|(_, line)| line.clone()).collect();
+    if !all.is_empty() && store.is_worth_a_backup()? && !store.knows_any(&all)? {
+        return Err(WorkflowError::Refused(format!(
+            "{}: all {} verdicts are on images that this project does not have: 0 match anything here. Nothing was merged. Check that it is \
+             a file of a copy of this project; to keep its verdicts until their images are imported and mined, merge with --keep.",
+            file.display(),
+            all.len()
+        )));
+    }
+    merge_lines(store, file, &lines, &all)
+}
+
+/// As [`merge`], but also keeps the verdicts of a file of which nothing is known here.
+pub fn merge_and_keep(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowError> {
+    let lines = read(file)?;
+    let all: Vec<VerdictLine> = lines.iter().map(|(_, line)| line.clone()).collect();
+    merge_lines(store, file, &lines, &all)
+}
+
+fn merge_lines(
+    store: &mut Store,
+    file: &Path,
+    lines: &[(usize, VerdictLine)],
+    all: &[VerdictLine],
+) -> Result<MergeReport, WorkflowError> {
+    store.merge_verdicts(all).map_err(|error| match error {
+        StoreError::Line { index, reason } => {
+            bad_line(file, lines.get(index).map_or(0, |(number, _)| *number), &reason)
+        }
+        other => other.into(),
+    })
 }
 
 /// Cohen's kappa of every two annotators that both decided on something.
@@ -124,19 +176,57 @@ pub fn precision(store: &Store, query: &CandidateQuery) -> Result<Proportion, Wo
     Ok(wilson_interval(sample.confirmed, sample.sampled, sample.population))
 }
 
-fn read(file: &Path) -> Result<Vec<VerdictLine>, WorkflowError> {
+/// The lines of a file with their numbers, from 1.
+fn read(file: &Path) -> Result<Vec<(usize, VerdictLine)>, WorkflowError> {
     let failed = |source| WorkflowError::io(file, "Check the path; nothing was merged.")(source);
-    let reader = std::io::BufReader::new(std::fs::File::open(file).map_err(failed)?);
+    let (opened, _) = open_regular(file)?;
+    let mut reader = std::io::BufReader::new(opened);
     let mut lines = Vec::new();
-    for (k, text) in reader.lines().enumerate() {
-        let text = text.map_err(failed)?;
+    for number in 1.. {
+        let mut bytes = Vec::new();
+        let most = limits::LINE as u64 + 1;
+        if (&mut reader).take(most).read_until(b'\n', &mut bytes).map_err(failed)? == 0 {
+            break;
+        }
+        if bytes.len() as u64 == most && bytes.last() != Some(&b'\n') {
+            return Err(bad_line(file, number, &format!("the line is longer than {} bytes", limits::LINE)));
+        }
+        let bytes = if number == 1 { without_bom(&bytes) } else { &bytes };
+        let text = std::str::from_utf8(bytes).map_err(|_| bad_line(file, number, "the text is not UTF-8"))?;
         if !text.trim().is_empty() {
-            let refused = |error| WorkflowError::BadFile {
-                path: file.to_owned(),
-                reason: format!("line {}: {error}. Nothing was merged; export the verdicts again.", k + 1),
-            };
-            lines.push(serde_json::from_str(&text).map_err(refused)?);
+            lines.push((number, parse(text).map_err(|reason| bad_line(file, number, &reason))?));
         }
     }
     Ok(lines)
+}
+
+fn parse(text: &str) -> Result<VerdictLine, String> {
+    #[derive(serde::Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let plain = |error: serde_json::Error| {
+        let text = error.to_string();
+        let reason = text.split(" at line ").next().unwrap_or_default();
+        format!(
+            "{} (column {})",
+            reason.chars().take(200).flat_map(char::escape_debug).collect::<String>(),
+            error.column()
+        )
+    };
+    // A newer format may have other fields: its number is what there is to say.
+    let Format { format } = serde_json::from_str(text).map_err(plain)?;
+    if !VERDICT_FORMATS_READ.contains(&format) {
+        return Err(format!(
+            "verdicts of format {format}; this version reads format 1 to {VERDICT_FORMAT}: update Quarry"
+        ));
+    }
+    serde_json::from_str(text).map_err(plain)
+}
+
+fn bad_line(file: &Path, number: usize, reason: &str) -> WorkflowError {
+    WorkflowError::Refused(format!(
+        "{}:{number}: {reason}. Nothing was merged; export the verdicts again.",
+        file.display()
+    ))
 }

@@ -12,7 +12,7 @@ use crate::detector::weights::{
     BACKBONES, FLAVOUR_KEY, FileState, Manifest, ManifestEntry, NamedArray, WeightError, check_finite, metadata, read,
     read_backbone, sha256_hex, write_safetensors,
 };
-use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError};
+use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError, verify_file};
 use crate::domain::{Output, OutputError, limits, read_bytes, shown_path};
 #[cfg(feature = "torch")]
 use crate::training::last_model;
@@ -165,6 +165,7 @@ pub fn export(file: &Path, to: impl Into<Output>) -> Result<WrittenWeights, Weig
     let to = to.into();
     OutputPolicy::new().input(file).project_around(file).check(&to)?;
     let (file, to) = (&checkpoint_file(file)?, to.path.as_path());
+    verify_file(file)?;
     let (ours, arrays): (Vec<NamedArray>, Vec<NamedArray>) =
         read(file)?.arrays.into_iter().partition(|a| !TORCHVISION_PARTS.iter().any(|part| a.name.starts_with(part)));
     check_finite(file, &arrays)?;

@@ -2,8 +2,8 @@
 
 use quarry::domain::{Candidate, CandidateId, Output, Shape, Verdict};
 use quarry::geometry::Ellipse;
-use quarry::store::{CandidateQuery, NewCandidate, Sort, Store, VerdictFilter};
-use quarry::workflow::verdicts::{agreement, export, merge, precision};
+use quarry::store::{CandidateQuery, MergeReport, NewCandidate, Sort, Store, VerdictFilter};
+use quarry::workflow::verdicts::{agreement, export, merge, merge_and_keep, precision};
 
 use super::project::{Project, bb, candidate, dataset, every_image, project};
 
@@ -161,10 +161,80 @@ fn a_broken_line_is_named_and_nothing_is_merged() {
     let cut = text.lines().take(2).collect::<Vec<_>>().join("\n") + "\n{\"format\":1,";
     std::fs::write(&file, cut).unwrap();
     let message = merge(&mut other.store, &file).unwrap_err().to_string();
-    assert!(message.contains("v.jsonl: line 3:") && message.contains("Nothing was merged"), "{message}");
+    assert!(message.contains("v.jsonl:3:") && message.contains("Nothing was merged"), "{message}");
     std::fs::write(&file, text.replace("\"format\":2", "\"format\":3")).unwrap();
     assert!(merge(&mut other.store, &file).unwrap_err().to_string().contains("update Quarry"));
     assert_eq!(other.store.verdict_counts(None).unwrap().undecided, 6);
+}
+
+/// A line of one missed face on candidate 0, changed by `change`, and what a merge into a project of the same images says.
+fn merged_with(change: impl Fn(&str) -> String) -> Result<MergeReport, String> {
+    let (mut p, mut other) = (project(), project());
+    let ids = p.candidates();
+    let drawn = Shape::Ellipse(Ellipse::new(45.0, 30.0, 1.5, 230.0, 240.0));
+    p.store.record_missed_object(ids[0], "Ada", (drawn, None), None, 1).unwrap();
+    let file = p.dir.path().join("v.jsonl");
+    export(&p.store, &file).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let changed = change(&text);
+    assert_ne!(changed.trim(), text.trim(), "nothing was changed");
+    std::fs::write(&file, changed).unwrap();
+    let faces = other.store.count_ground_truth().unwrap();
+    let report = merge(&mut other.store, &file).map_err(|e| e.to_string());
+    let added = report.as_ref().map_or(0, |r| r.added);
+    assert_eq!(other.store.count_ground_truth().unwrap(), faces + added, "a refused line promotes nothing");
+    report
+}
+
+#[test]
+fn ticks_and_shapes_that_no_copy_writes_are_refused_with_their_line() {
+    let check = |from: &str, to: &str, expected: &str| {
+        let message = merged_with(|text| format!("\n{}", text.replace(from, to))).expect_err(to);
+        assert!(message.contains("v.jsonl:2:") && message.contains(expected), "{to}: {message}");
+    };
+    check("\"tick\":1000", "\"tick\":9223372036854775807", "its tick 9223372036854775807");
+    check("\"tick\":1000", "\"tick\":-1", "its tick -1");
+    check("\"time_ms\":1", "\"time_ms\":-5", "its time_ms -5");
+    check("[45.0,30.0,", "[-5.0,30.0,", "half axes");
+    check("[45.0,30.0,", "[1e308,30.0,", "pixels");
+    check("[45.0,30.0,", "[0.0,30.0,", "half axes");
+    check("230.0,240.0]", "9000.0,240.0]", "outside its image of 640 x 480");
+    check("\"action\":\"decide\"", "\"action\":\"dance\"", "its action `dance`");
+    check("\"Ada\"", "\"\"", "annotator");
+    check("\"missed_object\"", "\"rejected\"", "only a missed object has a shape");
+    check("\"tick\":1000", "\"tick\":true", "invalid type: boolean `true`");
+    check("\"annotator\":\"Ada\",", "", "missing field `annotator`");
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_and_an_endless_line_is_not_read() {
+    assert_eq!(merged_with(|text| format!("\u{feff}{text}")).unwrap().added, 1);
+    let message = merged_with(|text| format!("{text}{}", "x".repeat(3 << 20))).unwrap_err();
+    assert!(message.contains("v.jsonl:2:") && message.contains("longer than") && message.len() < 400, "{message}");
+}
+
+#[test]
+fn a_file_of_another_project_is_refused_unless_it_is_to_be_kept() {
+    let check = |text: &str| text.replace("hash of", "other");
+    let message = merged_with(|text| check(text).replace("\"candidate\":\"0", "\"candidate\":\"1")).unwrap_err();
+    assert!(message.contains("all 1 verdicts") && message.contains("--keep"), "{message}");
+    let (mut p, mut other) = (project(), project());
+    let ids = p.candidates();
+    p.store.record_verdicts(&ids, "Ada", Verdict::Confirmed, None, 1).unwrap();
+    let file = p.dir.path().join("v.jsonl");
+    export(&p.store, &file).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("hash of", "other")).unwrap();
+    assert!(merge(&mut other.store, &file).is_err());
+    assert_eq!(export(&other.store, &p.dir.path().join("after.jsonl")).unwrap(), 0, "nothing was kept");
+    let report = merge_and_keep(&mut other.store, &file).unwrap();
+    assert_eq!((report.added, report.without_candidate, report.without_image), (0, 6, 6));
+    // Some match: those are merged, the others told.
+    let half = text.replacen("hash of a/one", "other", 1);
+    std::fs::write(&file, half).unwrap();
+    let mut third = project();
+    let report = merge(&mut third.store, &file).unwrap();
+    assert_eq!((report.added, report.without_candidate, report.without_image), (5, 1, 1));
 }
 
 #[test]

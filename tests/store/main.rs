@@ -10,6 +10,7 @@ mod exchange;
 mod export;
 mod project;
 mod queue;
+mod read_only;
 mod reimport;
 mod rounds;
 mod trouble;

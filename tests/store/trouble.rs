@@ -1,10 +1,10 @@
 //! Damaged, foreign, newer and locked databases, and full disks.
 
 use std::io::{Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use quarry::domain::Verdict;
-use quarry::store::{CandidateQuery, HistoryQuery, Store, StoreError, VerdictFilter};
+use quarry::domain::{Shape, Verdict};
+use quarry::store::{CandidateQuery, HistoryQuery, Store, StoreError, VerdictFilter, restore_backup};
 
 use super::project::{bb, candidate, every_image, project};
 
@@ -23,6 +23,15 @@ fn what_is_not_there_or_not_ours_is_named() {
     std::fs::write(&path, "").unwrap();
     assert!(matches!(error(Store::open(&path)), StoreError::NotAProject(_)));
     assert_eq!(std::fs::metadata(&path).unwrap().len(), 0, "a file that is not ours stays as it is");
+}
+
+/// Overwrites single pages, numbered from 1.
+fn damage_pages(path: &Path, pages: &[u64]) {
+    let mut file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+    for page in pages {
+        file.seek(SeekFrom::Start((page - 1) * 4096)).unwrap();
+        file.write_all(&[0xa5; 4096]).unwrap();
+    }
 }
 
 /// Overwrites the second half of the file.
@@ -55,6 +64,75 @@ fn a_damaged_database_names_its_newest_good_backup_and_opens_read_only() {
     std::fs::copy(&first, &path).unwrap();
     let restored = Store::open(&path).unwrap();
     assert_eq!(restored.verdict_counts(None).unwrap().confirmed, 2);
+}
+
+/// A folder with a database as a kill leaves it: a backup, two newer verdicts in the log alone. Then `damage` is done to the file.
+fn killed_and_damaged(damage: impl Fn(&Path)) -> (tempfile::TempDir, PathBuf, PathBuf) {
+    let mut p = project();
+    let (path, ids) = (p.path(), p.candidates());
+    p.store.record_verdicts(&ids[..2], "Ada", Verdict::Confirmed, None, 1).unwrap();
+    drop(p.store);
+    let mut later = Store::open(&path).unwrap();
+    let backup = later.back_up().unwrap();
+    later.record_verdicts(&ids[2..3], "Grace", Verdict::Rejected, None, 2).unwrap();
+    later.record_missed_object(ids[4], "Ada", (Shape::Rectangle(bb(400., 200., 470., 290.)), None), None, 3).unwrap();
+    let killed = tempfile::tempdir().unwrap();
+    let (copy, good) = (killed.path().join("quarry.db"), killed.path().join("backups/000001-rolling.db"));
+    std::fs::create_dir(killed.path().join("backups")).unwrap();
+    std::fs::copy(&backup, &good).unwrap();
+    std::fs::copy(&path, &copy).unwrap();
+    std::fs::copy(log(&path), log(&copy)).unwrap();
+    damage(&copy);
+    (killed, copy, good)
+}
+
+fn log(of: &Path) -> PathBuf {
+    PathBuf::from(format!("{}-wal", of.display()))
+}
+
+#[test]
+fn a_damaged_database_is_not_changed_and_newer_verdicts_are_rescued_into_its_backup() {
+    let last = |path: &Path| std::fs::metadata(path).unwrap().len() / 4096;
+    let check = |what: &str, damage: &dyn Fn(&Path)| {
+        let (_dir, path, backup) = killed_and_damaged(damage);
+        let before = (std::fs::read(&path).unwrap(), std::fs::read(log(&path)).unwrap());
+        assert!(matches!(error(Store::open(&path)), StoreError::Corrupt { .. }), "{what}");
+        assert!(matches!(error(Store::open_to_read(&path)), StoreError::Corrupt { .. }), "{what}");
+        drop(Store::open_read_only(&path).unwrap().readable_verdicts());
+        let after = (std::fs::read(&path).unwrap(), std::fs::read(log(&path)).unwrap());
+        assert!(after == before, "{what}: something was moved out of the log");
+
+        let restored = restore_backup(&path, &backup).unwrap();
+        assert_eq!((restored.rescued, restored.unreadable), (2, 0), "{what}: {restored}");
+        let store = Store::open(&path).unwrap();
+        let counts = store.verdict_counts(None).unwrap();
+        assert_eq!((counts.confirmed, counts.rejected, counts.missed_object), (2, 1, 1), "{what}");
+        assert_eq!(store.annotators().unwrap(), ["Ada", "Grace"], "{what}");
+        let kept = (std::fs::read(&restored.damaged).unwrap(), std::fs::read(log(&restored.damaged)).unwrap());
+        assert!(kept == before, "{what}: the damaged file is not kept as it was");
+    };
+    check("the second half", &|path| damage(path));
+    check("the last page", &|path| damage_pages(path, &[last(path)]));
+    check("all but the header", &|path| damage_pages(path, &(2..=last(path)).collect::<Vec<_>>()));
+    check("one page in three", &|path| damage_pages(path, &(4..=last(path)).step_by(3).collect::<Vec<_>>()));
+}
+
+#[test]
+fn without_its_log_a_damaged_database_gives_what_its_own_pages_hold() {
+    let (_dir, path, backup) = killed_and_damaged(|path| {
+        // What the log holds goes into the file first.
+        rusqlite::Connection::open(path).unwrap().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+        let table = |name: &str| {
+            let c = rusqlite::Connection::open(path).unwrap();
+            let sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?1";
+            c.query_row(sql, [name], |r| r.get::<_, i64>(0)).unwrap() as u64
+        };
+        let pages = [table("candidates"), table("images"), table("gestures")];
+        damage_pages(path, &pages);
+    });
+    assert!(matches!(error(Store::open(&path)), StoreError::Corrupt { .. }));
+    let restored = restore_backup(&path, &backup).unwrap();
+    assert_eq!((restored.rescued, restored.unreadable), (2, 0), "{restored}");
 }
 
 #[test]

@@ -37,7 +37,25 @@ pub struct FoldRound {
     /// With which the round trained.
     pub hard_negatives: usize,
     /// `rectangle`, and `ellipse` where the detector regresses them.
-    pub shapes: Vec<String>,
+    pub shapes: Vec<OutputShape>,
+}
+
+impl FoldRecord {
+    /// What no run writes: rounds that are not 1, 2, 3 ..., a round without shapes or with one twice.
+    fn contradiction(&self) -> Option<String> {
+        let wrong = |(index, round): (usize, &FoldRound)| {
+            let is_next = round.round as usize == index + 1;
+            let first = round.shapes.first()?;
+            let is_twice = round.shapes.iter().skip(1).any(|shape| shape == first);
+            let number = round.round;
+            (!is_next || is_twice)
+                .then(|| format!("round {number} stands in place {}, with shapes {:?}", index + 1, round.shapes))
+        };
+        if let Some(round) = self.rounds.iter().find(|round| round.shapes.is_empty()) {
+            return Some(format!("round {} has no shapes", round.round));
+        }
+        self.rounds.iter().enumerate().find_map(wrong)
+    }
 }
 
 /// A fold of a cross-validation.
@@ -63,6 +81,9 @@ impl<'a> Fold<'a> {
         if record.plan != self.plan.id || record.fold != self.number {
             let reason = "these results belong to another cross-validation; remove the folder, or take another --name";
             return Err(WorkflowError::BadFile { path, reason: reason.to_owned() });
+        }
+        if let Some(reason) = record.contradiction() {
+            return Err(WorkflowError::BadFile { path, reason: format!("{reason}; the file was not made by Quarry") });
         }
         Ok(Some(record))
     }
@@ -97,7 +118,7 @@ impl<'a> Fold<'a> {
         if !self.dir.join("quarry.db").is_file() {
             return Ok(false);
         }
-        let store = Project::open(&self.dir)?.open_store()?;
+        let store = Project::open(&self.dir)?.open_store_to_read()?;
         let Some(record) = store.round_by_number(round)? else { return Ok(false) };
         let counts = store.verdict_counts(Some(record.id))?;
         Ok(record.state == RoundState::Mined
@@ -149,8 +170,7 @@ impl<'a> Fold<'a> {
 
     fn write_record(&self, project: &Project, config: &RoundConfig, rounds: u32) -> Result<(), WorkflowError> {
         let store = project.open_store()?;
-        let shapes: Vec<String> =
-            OutputShape::of(&config.detector).into_iter().map(|s| s.as_str().to_owned()).collect();
+        let shapes = OutputShape::of(&config.detector);
         let mut done = Vec::new();
         for round in store.rounds()?.into_iter().filter(|round| round.number <= rounds) {
             let steps = store.metric_summary(round.id, "step_s")?;
@@ -172,7 +192,7 @@ impl<'a> Fold<'a> {
     pub fn result_files(record: &FoldRecord) -> Vec<PathBuf> {
         let of_round = |round: &FoldRound| {
             let folder = Path::new("runs").join(round.round.to_string());
-            round.shapes.iter().map(move |shape| folder.join(format!("held-out-{shape}.txt"))).collect::<Vec<_>>()
+            round.shapes.iter().map(move |shape| shape.detections_file(&folder)).collect::<Vec<_>>()
         };
         let mut files: Vec<PathBuf> = record.rounds.iter().flat_map(of_round).collect();
         files.push(PathBuf::from(RECORD));

@@ -30,7 +30,7 @@ pub(super) struct Facts {
 
 impl Facts {
     pub fn of(project: &Project) -> Result<Self, WorkflowError> {
-        let store = project.open_store()?;
+        let store = project.open_store_to_read()?;
         let mut images = store.images()?;
         images.sort_by_key(|image| (image.dataset.0, image.id.0));
         Ok(Self { datasets: store.datasets()?, classes: store.classes()?, images, truth: store.own_ground_truth()? })
@@ -137,7 +137,7 @@ pub(super) fn write(
         let having: Vec<&FoldRecord> = records.iter().filter(|r| round <= r.rounds.len() as u32).collect();
         let mut shapes = Vec::new();
         for shape in [OutputShape::Rectangle, OutputShape::Ellipse] {
-            let has = |r: &&FoldRecord| r.rounds[round as usize - 1].shapes.iter().any(|s| s == shape.as_str());
+            let has = |r: &&FoldRecord| r.rounds[round as usize - 1].shapes.contains(&shape);
             if having.iter().all(has) {
                 let (rates, written) = pool(dir, facts, &having, round, shape)?;
                 shapes.push(rates);

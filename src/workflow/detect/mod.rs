@@ -13,11 +13,13 @@ use self::output::coco_text;
 pub(super) use self::output::fddb_text;
 use super::device::load_detector;
 use super::outputs::{self, OutputPolicy};
+use super::train::good_model;
 use super::weights::checkpoint_file;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
 use crate::detector::{DetectionConfig, Detector, DetectorError, LabelledDetection};
 use crate::domain::{Cancel, Detection, Output, Progress, Sources, shown_path, shown_paths};
+use crate::training::MODEL_FILE;
 
 /// How detections are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +89,9 @@ pub fn detect(
     if request.format == DetectionFormat::Fddb {
         outputs::check_list_names(images.iter().map(|(name, _)| name.as_str()))?;
     }
-    let checkpoint = checkpoint_file(&request.checkpoint)?;
+    let is_round = request.checkpoint.is_dir() && !request.checkpoint.join(MODEL_FILE).is_file();
+    let of_round = if is_round { good_model(&request.checkpoint, observer)? } else { None };
+    let checkpoint = of_round.map_or_else(|| checkpoint_file(&request.checkpoint), Ok)?;
     let mut detector = load_detector(&checkpoint, &request.device, observer)?;
     if let Some(scale) = request.scale {
         detector.set_detection(DetectionConfig { scale, ..detector.config().detection });

@@ -1,0 +1,78 @@
+//! The first 100 bytes of an SQLite file, read without SQLite: what can be known of a file before anything is done with it.
+//! Source: the SQLite file format, <https://www.sqlite.org/fileformat2.html#the_database_header>.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::{StoreError, backup};
+use crate::domain::{InputError, open_regular};
+
+/// `Qry1`: marks the file as a Quarry project.
+pub(super) const APPLICATION_ID: i32 = 0x5172_7931;
+
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// What the header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    /// The newest changes may lie in the `-wal` file beside it.
+    pub is_wal: bool,
+}
+
+/// Looks at a project's database without opening it in SQLite. What is not there, damaged at its very beginning, or another program's is
+/// refused, so that it stays as it is.
+pub(super) fn look(path: &Path) -> Result<Header, StoreError> {
+    let mut bytes = [0_u8; 100];
+    match read(path, &mut bytes)? {
+        0 => {
+            // A project's database that lost all of its bytes is damaged, not another program's file.
+            let backup = backup::newest_good(path);
+            return Err(match backup {
+                Some(_) => corrupt(path, "the file is empty", backup),
+                None => StoreError::NotAProject(path.to_owned()),
+            });
+        }
+        100 if &bytes[..16] == MAGIC => {}
+        _ => return Err(corrupt(path, "file is not a database", backup::newest_good(path))),
+    }
+    let id = i32::from_be_bytes([bytes[68], bytes[69], bytes[70], bytes[71]]);
+    if id != APPLICATION_ID {
+        let backup = backup::newest_good(path);
+        return Err(match backup {
+            Some(_) => corrupt(path, "its header names another program", backup),
+            None => StoreError::NotAProject(path.to_owned()),
+        });
+    }
+    Ok(Header { is_wal: bytes[18] == 2 || bytes[19] == 2 })
+}
+
+/// The write-ahead log beside a database.
+pub(super) fn wal_of(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
+pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// How many bytes there were to read, at most as many as `bytes` holds.
+fn read(path: &Path, bytes: &mut [u8]) -> Result<usize, StoreError> {
+    let failed = |cause| StoreError::Io { path: path.to_owned(), cause };
+    let (file, _) = open_regular(path).map_err(|error| match error {
+        InputError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            StoreError::NotFound(path.to_owned())
+        }
+        InputError::Io { source, .. } => failed(source),
+        other => StoreError::Invalid(other.to_string()),
+    })?;
+    let mut found = Vec::with_capacity(bytes.len());
+    file.take(bytes.len() as u64).read_to_end(&mut found).map_err(failed)?;
+    bytes[..found.len()].copy_from_slice(&found);
+    Ok(found.len())
+}
+
+fn corrupt(path: &Path, detail: &str, backup: Option<PathBuf>) -> StoreError {
+    StoreError::Corrupt { path: path.to_owned(), detail: detail.to_owned(), backup }
+}

@@ -1,0 +1,201 @@
+//! The verdict log of a damaged database, as far as it can be read: as a whole, else row by row, with what a damaged page lost taken from
+//! the backup where that has it.
+
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+
+use rusqlite::{Connection, OptionalExtension, Row};
+use uuid::Uuid;
+
+use super::access::harden;
+use super::columns::{optional_shape, optional_word};
+use super::connection::check;
+use super::exchange::{self, ClassLine, FORMAT, ShapeLine, VerdictLine};
+use super::header::wal_of;
+use super::{Store, StoreError, waiting};
+use crate::domain::{AnnotationSource, Verdict};
+
+/// What could be read.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    pub lines: Vec<VerdictLine>,
+    /// Rows that are there and could not be read.
+    pub unreadable: u64,
+}
+
+impl Store {
+    /// The lines of the verdict log that can be read, damaged or not, and how many cannot.
+    pub fn readable_verdicts(&self) -> (Vec<VerdictLine>, u64) {
+        let log = read(&self.connection, None);
+        (log.lines, log.unreadable)
+    }
+}
+
+/// The log of the damaged database at `path`; `backup` is a backup of it and `sound` a connection to one.
+pub(super) fn log_of(path: &Path, backup: &Path, sound: &Connection) -> Result<Log, StoreError> {
+    let own = Store::open_read_only(path).map(|damaged| read(&damaged.connection, Some(sound)));
+    if own.as_ref().is_ok_and(|log| log.unreadable == 0) {
+        return own;
+    }
+    match backup_under_log(path, backup) {
+        // What can be read of the damaged file may be newer still.
+        Ok(Some(mut lines)) => {
+            lines.extend(own.map(|log| log.lines).unwrap_or_default());
+            Ok(Log { lines, unreadable: 0 })
+        }
+        _ => own,
+    }
+}
+
+/// The log as the backup has it with the damaged database's write-ahead log laid over it: a backup is a copy page by page, so that what
+/// was written after it fits. `None` where it does not, because the log was begun anew meanwhile.
+fn backup_under_log(path: &Path, backup: &Path) -> Result<Option<Vec<VerdictLine>>, StoreError> {
+    let log = wal_of(path);
+    if std::fs::metadata(&log).map_or(0, |m| m.len()) == 0 {
+        return Ok(None);
+    }
+    let failed = |cause| StoreError::Io { path: path.to_owned(), cause };
+    let dir = tempfile::tempdir().map_err(failed)?;
+    let copy = dir.path().join("quarry.db");
+    std::fs::copy(backup, &copy).map_err(failed)?;
+    std::fs::copy(&log, wal_of(&copy)).map_err(failed)?;
+    // A backup is in rollback mode; these two bytes of the header say WAL.
+    let mut file = std::fs::OpenOptions::new().write(true).open(&copy).map_err(failed)?;
+    file.seek(SeekFrom::Start(18)).and_then(|_| file.write_all(&[2, 2])).map_err(failed)?;
+    drop(file);
+    let connection = Connection::open(&copy)?;
+    harden(&connection)?;
+    if check(&connection).is_err() {
+        return Ok(None);
+    }
+    Ok(exchange::log(&connection).ok())
+}
+
+fn read(damaged: &Connection, sound: Option<&Connection>) -> Log {
+    let mut log = match exchange::log(damaged) {
+        Ok(lines) => Log { lines, unreadable: 0 },
+        Err(_) => row_by_row(damaged, sound),
+    };
+    // Lines that wait are copies of other projects' logs.
+    log.lines.extend(waiting::all(damaged).unwrap_or_default());
+    log
+}
+
+fn row_by_row(damaged: &Connection, sound: Option<&Connection>) -> Log {
+    let mut log = Log::default();
+    if damaged.prepare("SELECT uid FROM verdicts WHERE seq = 1").is_err() {
+        // Not even the schema can be read: no row can.
+        let newest = |c: &Connection| c.query_row("SELECT count(*) FROM verdicts", [], |r| r.get::<_, i64>(0)).ok();
+        log.unreadable = sound.and_then(newest).unwrap_or(1).max(1) as u64;
+        return log;
+    }
+    for seq in 1..=last_seq(damaged, sound) {
+        match line(damaged, sound, seq) {
+            Ok(None) => {}
+            Ok(Some(line)) => log.lines.push(line),
+            Err(_) => log.unreadable += 1,
+        }
+    }
+    log
+}
+
+/// The end of the log; where it cannot be read, well beyond the backup's.
+fn last_seq(damaged: &Connection, sound: Option<&Connection>) -> i64 {
+    let number = |c: &Connection, sql: &str| c.query_row(sql, [], |r| r.get::<_, Option<i64>>(0)).ok().flatten();
+    let newest = "SELECT max(seq) FROM verdicts";
+    let counted = "SELECT seq FROM sqlite_sequence WHERE name = 'verdicts'";
+    number(damaged, counted)
+        .or_else(|| number(damaged, newest))
+        .unwrap_or_else(|| sound.and_then(|c| number(c, newest)).unwrap_or(0) + 100_000)
+}
+
+/// The line of row `seq`; `None` where there is no such row.
+fn line(damaged: &Connection, sound: Option<&Connection>, seq: i64) -> rusqlite::Result<Option<VerdictLine>> {
+    // Databases of older formats know no classes.
+    let has_classes = damaged.column_exists(None, "verdicts", "class_id")?;
+    let class = if has_classes { "class_id" } else { "NULL" };
+    let sql = format!(
+        "SELECT uid, gesture_id, candidate_id, annotator_id, verdict, reason, tick, time_ms, shape, a, b, c, d, e, {class}
+         FROM verdicts WHERE seq = ?1"
+    );
+    let Some(row) = damaged.prepare_cached(&sql)?.query_row([seq], verdict_row).optional()? else { return Ok(None) };
+    let sql = "SELECT k.uid, k.name FROM classes named JOIN classes k ON k.id = coalesce(named.merged_into, named.id)
+               WHERE named.id = ?1";
+    let named = |r: &Row<'_>| Ok(ClassLine { uid: uid(r, 0)?, name: r.get(1)? });
+    let class = row.class.map(|id| either(damaged, sound, sql, id, named)).transpose()?;
+    let annotator = either(damaged, sound, "SELECT name FROM annotators WHERE id = ?1", row.annotator, |r| r.get(0))?;
+    let sql = "SELECT uid, action FROM gestures WHERE id = ?1";
+    let gesture = either(damaged, sound, sql, row.gesture, |r| Ok((uid(r, 0)?, r.get(1)?)));
+    // Without its gesture a verdict is one by itself.
+    let (gesture, action) = gesture.unwrap_or_else(|_| (row.uid, "decide".to_owned()));
+    let sql = "SELECT c.uid, i.content_hash, c.x1, c.y1, c.x2, c.y2, r.number FROM candidates c
+               JOIN images i ON i.id = c.image_id JOIN rounds r ON r.id = c.round_id WHERE c.id = ?1";
+    let place =
+        |r: &Row<'_>| Ok((uid(r, 0)?, r.get::<_, String>(1)?, [r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?], r.get(6)?));
+    let (candidate, image, bbox, round) = either(damaged, sound, sql, row.candidate, place)?;
+    let sql = "SELECT k.name FROM candidates c JOIN classes k ON k.id = c.class_id WHERE c.id = ?1";
+    let candidate_class = either(damaged, sound, sql, row.candidate, |r| r.get(0)).ok();
+    Ok(Some(VerdictLine {
+        format: FORMAT,
+        uid: row.uid,
+        gesture,
+        action,
+        annotator,
+        candidate,
+        verdict: row.verdict,
+        reason: row.reason,
+        shape: row.shape,
+        source: (row.verdict == Some(Verdict::MissedObject)).then_some(AnnotationSource::Promoted),
+        tick: row.tick,
+        time_ms: row.time_ms,
+        image,
+        bbox,
+        round,
+        class,
+        candidate_class,
+    }))
+}
+
+struct VerdictRow {
+    uid: Uuid,
+    gesture: i64,
+    candidate: i64,
+    annotator: i64,
+    verdict: Option<Verdict>,
+    reason: Option<String>,
+    tick: i64,
+    time_ms: i64,
+    shape: Option<ShapeLine>,
+    class: Option<i64>,
+}
+
+fn verdict_row(r: &Row<'_>) -> rusqlite::Result<VerdictRow> {
+    Ok(VerdictRow {
+        uid: uid(r, 0)?,
+        gesture: r.get(1)?,
+        candidate: r.get(2)?,
+        annotator: r.get(3)?,
+        verdict: optional_word(r, 4)?,
+        reason: r.get(5)?,
+        tick: r.get(6)?,
+        time_ms: r.get(7)?,
+        shape: optional_shape(r, 8)?.as_ref().map(ShapeLine::from),
+        class: r.get(14)?,
+    })
+}
+
+/// The row with this id in the damaged database, or in its backup: ids are never given twice.
+fn either<T>(
+    damaged: &Connection,
+    sound: Option<&Connection>,
+    sql: &str,
+    id: i64,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let from = |c: &Connection| c.prepare_cached(sql)?.query_row([id], &read);
+    from(damaged).or_else(|error| sound.map_or(Err(error), from))
+}
+
+fn uid(row: &Row<'_>, index: usize) -> rusqlite::Result<Uuid> {
+    row.get::<_, [u8; 16]>(index).map(Uuid::from_bytes)
+}

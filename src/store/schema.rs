@@ -1,0 +1,48 @@
+//! Whether a database holds what the migrations make and nothing else: a file with triggers, views or virtual tables of somebody else's
+//! is not a project, whatever its header says.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::{StoreError, migrations};
+
+/// Name of each thing in a schema -> its kind, its table and its text without blanks and quotes, which SQLite may write otherwise.
+type Schema = BTreeMap<String, (String, String, String)>;
+
+/// Refuses a database whose schema differs from the one of its format.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let found = read(connection)?;
+    let expected = expected(migrations::version(connection)?)?;
+    let differs = |name: &&String| found.get(*name) != expected.get(*name);
+    match found.keys().chain(expected.keys()).find(differs) {
+        None => Ok(()),
+        Some(name) => {
+            let what = match (found.get(name), expected.contains_key(name)) {
+                (Some((kind, ..)), false) => format!("it has a {kind} `{name}`, which Quarry does not make"),
+                (Some((kind, ..)), true) => format!("its {kind} `{name}` is not Quarry's"),
+                (None, _) => format!("`{name}` is missing"),
+            };
+            Err(StoreError::Foreign { path: path.to_owned(), what })
+        }
+    }
+}
+
+/// What the first `version` migrations make.
+fn expected(version: i64) -> Result<Schema, StoreError> {
+    let connection = Connection::open_in_memory()?;
+    migrations::apply_first(&connection, version)?;
+    read(&connection)
+}
+
+fn read(connection: &Connection) -> Result<Schema, StoreError> {
+    // SQLite's own: indexes of constraints, sequences, statistics.
+    let sql = "SELECT name, type, tbl_name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    let mut statement = connection.prepare(sql)?;
+    let plain = |text: String| {
+        text.chars().filter(|c| !c.is_whitespace() && !"\"`[]".contains(*c)).collect::<String>().to_lowercase()
+    };
+    let rows = statement.query_map([], |r| Ok((r.get(0)?, (r.get(1)?, r.get(2)?, plain(r.get(3)?)))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

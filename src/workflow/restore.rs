@@ -1,0 +1,39 @@
+//! A damaged database is replaced by a backup, with every newer verdict that can still be read.
+
+use std::path::{Path, PathBuf};
+
+use super::{Project, WorkflowError};
+use crate::store::{Restored, Store, StoreError, restore_backup};
+
+/// Puts `backup` (the newest good one when `None`) in the place of the project's damaged database. A sound database is left alone.
+pub fn restore(project: &Project, backup: Option<&Path>) -> Result<Restored, WorkflowError> {
+    let _lock = project.lock("restoring a backup")?;
+    let database = project.database();
+    let newest = match damage(&database)? {
+        None => {
+            return Err(WorkflowError::Refused(format!(
+                "{}: the database is sound; nothing was restored.",
+                database.display()
+            )));
+        }
+        Some(newest) => newest,
+    };
+    let Some(backup) = backup.map(Path::to_path_buf).or(newest) else {
+        return Err(WorkflowError::Refused(format!(
+            "{}: there is no good backup in {}. Save what can be read with `quarry verdicts export FILE --project {}`.",
+            database.display(),
+            project.dir().join("backups").display(),
+            project.dir().display()
+        )));
+    };
+    Ok(restore_backup(&database, &backup)?)
+}
+
+/// The newest good backup of a database that is damaged; `None` where it is sound.
+fn damage(database: &Path) -> Result<Option<Option<PathBuf>>, WorkflowError> {
+    match Store::open_to_read(database).and_then(|store| store.check_if_large()) {
+        Ok(()) => Ok(None),
+        Err(StoreError::Corrupt { backup, .. }) => Ok(Some(backup)),
+        Err(error) => Err(error.into()),
+    }
+}

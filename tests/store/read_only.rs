@@ -1,0 +1,190 @@
+//! Reading where nothing can be written, files of others, and databases that were copied without their log.
+
+use std::path::{Path, PathBuf};
+
+use quarry::domain::Verdict;
+use quarry::store::{Store, StoreError, VerdictCounts};
+
+use super::project::{Project, project};
+
+/// A file system in memory that is mounted read-only, with a copy of `files` in it. `None`, said loudly, where this process may not mount.
+#[cfg(target_os = "linux")]
+struct ReadOnlyDisk(tempfile::TempDir);
+
+#[cfg(target_os = "linux")]
+impl ReadOnlyDisk {
+    fn with(files: &[PathBuf]) -> Option<Self> {
+        let place = tempfile::tempdir().unwrap();
+        let run = |args: &[&str]| {
+            std::process::Command::new("mount").args(args).arg(place.path()).output().is_ok_and(|o| o.status.success())
+        };
+        if !run(&["-t", "tmpfs", "-o", "size=4m", "tmpfs"]) {
+            println!("SKIPPED: this process may not mount a file system");
+            return None;
+        }
+        let disk = Self(place);
+        for file in files {
+            std::fs::copy(file, disk.path().join(file.file_name().unwrap())).unwrap();
+        }
+        assert!(
+            std::process::Command::new("mount").args(["-o", "remount,ro"]).arg(disk.path()).status().unwrap().success()
+        );
+        Some(disk)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for ReadOnlyDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+fn decided() -> (Project, VerdictCounts) {
+    let mut p = project();
+    let ids = p.candidates();
+    p.store.record_verdicts(&ids[..2], "Ada", Verdict::Confirmed, None, 1).unwrap();
+    let counts = p.store.verdict_counts(None).unwrap();
+    (p, counts)
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    PathBuf::from(format!("{}{ending}", path.display()))
+}
+
+#[test]
+fn a_database_at_rest_is_one_file() {
+    let (p, counts) = decided();
+    let path = p.path();
+    let reader = Store::open_read_only(&path).unwrap();
+    assert!(beside(&path, "-wal").exists());
+    drop(reader);
+    drop(p.store);
+    let files: Vec<_> = std::fs::read_dir(p.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(files, ["quarry.db"]);
+    assert_eq!(std::fs::read(&path).unwrap()[18..20], [1, 1], "rollback mode");
+    let reader = Store::open_to_read(&path).unwrap();
+    assert_eq!((reader.verdict_counts(None).unwrap(), reader.notes().len()), (counts, 0));
+    assert_eq!(std::fs::read_dir(p.dir.path()).unwrap().count(), 1, "reading makes nothing");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_read_only_disk_is_read_with_and_without_a_log() {
+    let (p, counts) = decided();
+    let path = p.path();
+    // While it is open: the newest verdicts are in the log alone.
+    let Some(open) = ReadOnlyDisk::with(&[path.clone(), beside(&path, "-wal")]) else { return };
+    drop(p.store);
+    let Some(rest) = ReadOnlyDisk::with(std::slice::from_ref(&path)) else { return };
+    for disk in [open, rest] {
+        let copy = disk.path().join("quarry.db");
+        for reader in [Store::open_to_read(&copy).unwrap(), Store::open_read_only(&copy).unwrap()] {
+            assert_eq!(reader.verdict_counts(None).unwrap(), counts);
+            assert_eq!(reader.export_verdicts(|_| Ok::<_, StoreError>(())).unwrap(), 2);
+        }
+        let error = Store::open(&copy).err().expect("nothing can be written");
+        assert!(matches!(error, StoreError::NotWritable { .. }), "{error}");
+        assert!(error.to_string().contains("Read-only file system"), "{error}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_read_and_a_write_says_that_it_is_full() {
+    let (p, counts) = decided();
+    let path = p.path();
+    let place = tempfile::tempdir().unwrap();
+    drop(p.store);
+    let mut mount = std::process::Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(place.path());
+    if !mount.output().is_ok_and(|o| o.status.success()) {
+        println!("SKIPPED: this process may not mount a file system");
+        return;
+    }
+    let disk = ReadOnlyDisk(place);
+    let copy = disk.path().join("quarry.db");
+    std::fs::copy(&path, &copy).unwrap();
+    // Until nothing more goes in.
+    let filled = std::fs::write(disk.path().join("filler"), vec![7_u8; 2 << 20]);
+    assert!(filled.is_err());
+    let reader = Store::open_to_read(&copy).unwrap();
+    assert_eq!(reader.verdict_counts(None).unwrap(), counts);
+    let error = Store::open(&copy).err().expect("there is no room for a log");
+    assert!(matches!(error, StoreError::DiskFull(_)), "{error}");
+    assert!(error.to_string().contains("no space left"), "{error}");
+}
+
+#[test]
+fn a_database_that_was_copied_while_it_was_open_says_so() {
+    let (p, _) = decided();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("quarry.db");
+    // Nothing of this project's first session has left the log yet.
+    std::fs::copy(p.path(), &copy).unwrap();
+    let bytes = std::fs::read(&copy).unwrap();
+    for opened in [Store::open(&copy), Store::open_to_read(&copy), Store::open_read_only(&copy)] {
+        let error = opened.err().expect("there is nothing in it");
+        assert!(matches!(error, StoreError::CopiedAlone(_)) && error.to_string().contains("quarry.db-wal"), "{error}");
+    }
+    assert_eq!(std::fs::read(&copy).unwrap(), bytes);
+}
+
+#[test]
+fn a_copy_of_a_later_session_tells_that_work_is_missing() {
+    let (p, _) = decided();
+    let (path, ids) = (p.path(), p.candidates());
+    drop(p.store);
+    let mut later = Store::open(&path).unwrap();
+    later.record_verdicts(&ids[3..], "Ada", Verdict::Rejected, None, 2).unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let copy = elsewhere.path().join("quarry.db");
+    std::fs::copy(&path, &copy).unwrap();
+    let reader = Store::open_to_read(&copy).unwrap();
+    let [note] = reader.notes() else { panic!("{:?}", reader.notes()) };
+    assert!(note.contains("quarry.db-wal") && note.contains("4 images and 2 verdicts"), "{note}");
+    drop(reader);
+    let writer = Store::open(&copy).unwrap();
+    assert_eq!(writer.notes().len(), 1);
+    drop(writer);
+    assert!(Store::open(&copy).unwrap().notes().is_empty(), "from then on it is a project of its own");
+    // With the log it is complete.
+    let whole = elsewhere.path().join("whole.db");
+    std::fs::copy(&path, &whole).unwrap();
+    std::fs::copy(beside(&path, "-wal"), beside(&whole, "-wal")).unwrap();
+    let complete = Store::open_to_read(&whole).unwrap();
+    assert_eq!((complete.verdict_counts(None).unwrap().rejected, complete.notes().len()), (3, 0));
+}
+
+#[test]
+fn a_database_of_others_is_refused_without_being_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("quarry.db");
+    let check = |sql: &str, expected: &str| {
+        let _ = std::fs::remove_file(&path);
+        drop(Store::create(&path).unwrap());
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch(sql).unwrap();
+        drop(other);
+        let bytes = std::fs::read(&path).unwrap();
+        for opened in [Store::open(&path), Store::open_to_read(&path)] {
+            let message = opened.err().expect("it is not ours").to_string();
+            assert!(message.contains(expected), "{sql}: {message}");
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "{sql}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{sql}: nothing was made beside it");
+    };
+    check("PRAGMA application_id = 7", "not one of Quarry's");
+    check(
+        "CREATE TRIGGER t AFTER INSERT ON images BEGIN DELETE FROM datasets; END",
+        "it has a trigger `t`, which Quarry does not make",
+    );
+    check("CREATE VIEW v AS SELECT * FROM images", "it has a view `v`");
+    check("CREATE VIRTUAL TABLE f USING fts5(x)", "it has a table `f");
+    check("DROP TRIGGER verdicts_are_never_updated", "`verdicts_are_never_updated` is missing");
+    check("DROP TABLE looks; CREATE TABLE looks (x)", "its table `looks` is not Quarry's");
+}
