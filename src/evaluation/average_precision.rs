@@ -1,44 +1,10 @@
-//! COCO's average precision of boxes of one class: what a round's held-out images are measured by.
+//! COCO's six numbers of precision: what a round's held-out images are measured by.
 
 use serde::{Deserialize, Serialize};
 
-use super::coco::{Coco, CocoMetrics};
-use super::evaluator::Evaluator as _;
-use super::set::{EvaluationSet, SetClass, SetDetection, SetImage, SetObject};
-use crate::domain::{Annotation, Detection};
-use crate::geometry::BoundingBox;
+use super::coco::CocoMetrics;
 
-/// One image's ground truth and detections.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ApImage {
-    pub ground_truth: Vec<ApGroundTruth>,
-    pub detections: Vec<(BoundingBox, f64)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ApGroundTruth {
-    pub bbox: BoundingBox,
-    /// In square pixels, by which its size is told: an annotation's own `area` (COCO's is the mask's), else the box's.
-    pub area: f64,
-    /// A region of many, or one to ignore: neither found nor missed counts, several detections may fall on it.
-    pub crowd: bool,
-}
-
-impl ApImage {
-    /// Annotations that are ignored are taken as COCO's crowd regions, which is what WIDER FACE's and COCO's importers mark.
-    pub fn new(annotations: &[Annotation], detections: &[Detection]) -> Self {
-        let truth = |a: &Annotation| {
-            let bbox = a.shape.bounding_box();
-            ApGroundTruth { bbox, area: bbox.area(), crowd: a.ignored }
-        };
-        Self {
-            ground_truth: annotations.iter().map(truth).collect(),
-            detections: detections.iter().map(|d| (d.bbox, f64::from(d.score))).collect(),
-        }
-    }
-}
-
-/// COCO's six numbers of precision that a face detector is read by; `None` without ground truth of that size.
+/// COCO's six numbers of precision, the mean over all classes; `None` without ground truth of that size.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AveragePrecision {
     /// Mean over IoU .50:.05:.95.
@@ -73,34 +39,23 @@ impl From<CocoMetrics> for AveragePrecision {
     }
 }
 
-pub fn average_precision(images: &[ApImage]) -> AveragePrecision {
-    let object =
-        |t: &ApGroundTruth| SetObject { class: 0, bbox: t.bbox.into(), area: t.area, crowd: t.crowd, difficult: false };
-    let detection = |d: &(BoundingBox, f64)| SetDetection { class: 0, bbox: d.0.into(), score: d.1 };
-    let image = |(k, image): (usize, &ApImage)| SetImage {
-        id: k as i64,
-        objects: image.ground_truth.iter().map(object).collect(),
-        detections: image.detections.iter().map(detection).collect(),
-    };
-    let set = EvaluationSet {
-        classes: vec![SetClass { id: 1, name: String::new(), listed: true }],
-        images: images.iter().enumerate().map(image).collect(),
-    };
-    Coco.evaluate(&set).overall.into()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::coco::Coco;
+    use super::super::evaluator::Evaluator as _;
+    use super::super::set::fixtures::{found, object as face, set};
+    use super::super::set::{SetDetection, SetObject, XywhBox};
     use super::*;
 
-    fn face(x: f64, side: f64) -> ApGroundTruth {
-        ApGroundTruth { bbox: BoundingBox::from_xywh(x, 0.0, side, side), area: side * side, crowd: false }
+    type Image = (Vec<SetObject>, Vec<SetDetection>);
+
+    fn average_precision(images: &[Image]) -> AveragePrecision {
+        Coco.evaluate(&set(1, images.to_vec())).overall.into()
     }
 
     /// Boxes `(x, width, height, score)` at y = 0.
-    fn image(ground_truth: &[ApGroundTruth], detections: &[(f64, f64, f64, f64)]) -> ApImage {
-        let detections = detections.iter().map(|&(x, w, h, s)| (BoundingBox::from_xywh(x, 0.0, w, h), s)).collect();
-        ApImage { ground_truth: ground_truth.to_vec(), detections }
+    fn image(ground_truth: &[SetObject], detections: &[(f64, f64, f64, f64)]) -> Image {
+        (ground_truth.to_vec(), detections.iter().map(|&(x, w, h, s)| found(0, x, w, h, s)).collect())
     }
 
     #[track_caller]
@@ -163,7 +118,7 @@ mod tests {
     #[test]
     fn a_face_has_the_size_of_its_own_area() {
         // A box of 40 x 40 whose mask has 900 pixels is small.
-        let masked = ApGroundTruth { area: 900.0, ..face(0.0, 40.0) };
+        let masked = SetObject { area: 900.0, ..face(0.0, 40.0) };
         let ap = average_precision(&[image(&[masked], &[(0.0, 40.0, 40.0, 0.9)])]);
         near(ap.small, 1.0);
         assert_eq!(ap.medium, None);
@@ -172,8 +127,8 @@ mod tests {
 
     #[test]
     fn ignored_faces_neither_help_nor_hurt_and_crowds_take_many() {
-        let crowd =
-            ApGroundTruth { bbox: BoundingBox::from_xywh(500.0, 0.0, 300.0, 300.0), area: 90_000.0, crowd: true };
+        let bbox = XywhBox { x: 500.0, y: 0.0, w: 300.0, h: 300.0 };
+        let crowd = SetObject { bbox, area: 90_000.0, crowd: true, ..face(0.0, 1.0) };
         let inside = [(510.0, 30.0, 30.0, 0.95), (560.0, 30.0, 30.0, 0.94), (0.0, 50.0, 50.0, 0.5)];
         near(average_precision(&[image(&[crowd, face(0.0, 50.0)], &inside)]).ap, 1.0);
     }

@@ -1,9 +1,11 @@
 //! Objects and detections of several classes on a set of images: what every evaluator but FDDB's compares.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::domain::{Annotation, ClassId, Detection};
 use crate::geometry::BoundingBox;
 
 /// Left upper corner and size in pixels, as COCO's files hold a box. The numbers stay as they were read: a detour over corners would
@@ -103,6 +105,33 @@ pub struct EvaluationSet {
     pub images: Vec<SetImage>,
 }
 
+impl EvaluationSet {
+    /// Ground truth and detections of images, in their order; classes are those that occur. Annotations that are ignored are taken as
+    /// crowd regions, which is what the importers mark, and objects have the size of their boxes.
+    pub fn of_images<'a>(images: impl Iterator<Item = (&'a [Annotation], &'a [Detection])>) -> Self {
+        let images: Vec<_> = images.collect();
+        let annotated = images.iter().flat_map(|image| image.0).map(|a| a.class);
+        let classes: BTreeSet<ClassId> =
+            annotated.chain(images.iter().flat_map(|image| image.1).map(|d| d.class)).collect();
+        let classes: Vec<ClassId> = classes.into_iter().collect();
+        let index = |class: ClassId| classes.partition_point(|c| *c < class);
+        let object = |a: &Annotation| {
+            let bbox = XywhBox::from(a.shape.bounding_box());
+            SetObject { class: index(a.class), bbox, area: bbox.area(), crowd: a.ignored, difficult: false }
+        };
+        let detection =
+            |d: &Detection| SetDetection { class: index(d.class), bbox: d.bbox.into(), score: d.score.into() };
+        let image = |(k, (truth, found)): (usize, &(&[Annotation], &[Detection]))| SetImage {
+            id: k as i64,
+            objects: truth.iter().map(object).collect(),
+            detections: found.iter().map(detection).collect(),
+        };
+        let images = images.iter().enumerate().map(image).collect();
+        let class = |id: &ClassId| SetClass { id: id.0, name: format!("class {}", id.0), listed: true };
+        Self { classes: classes.iter().map(class).collect(), images }
+    }
+}
+
 /// Falling scores; 0 and -0 are equal. For stable sorts: equal scores keep their order, as in the references.
 pub(super) fn best_first(a: f64, b: f64) -> Ordering {
     b.partial_cmp(&a).unwrap_or(Ordering::Equal)
@@ -135,7 +164,10 @@ pub(super) mod fixtures {
 
 #[cfg(test)]
 mod tests {
+    use super::super::coco::Coco;
+    use super::super::evaluator::Evaluator as _;
     use super::*;
+    use crate::domain::{AnnotationSource, Shape};
 
     #[test]
     fn overlap_is_the_references() {
@@ -151,5 +183,26 @@ mod tests {
         check(5.0, 5.0, 0.0, 0.0, 0.0, 0.0);
         let empty = XywhBox { x: 5.0, y: 5.0, w: 0.0, h: 0.0 };
         assert_eq!((empty.iou(&empty), empty.share_inside(&a)), (0.0, 0.0));
+    }
+
+    /// A detection of another class on an object is a false positive there, and the object is missed.
+    #[test]
+    fn annotations_and_detections_keep_their_classes() {
+        let bbox = BoundingBox::from_xywh(0.0, 0.0, 50.0, 50.0);
+        let truth = |class, ignored| Annotation {
+            class: ClassId(class),
+            shape: Shape::Rectangle(bbox),
+            source: AnnotationSource::Imported,
+            ignored,
+        };
+        let found = |class| Detection { class: ClassId(class), bbox, ellipse: None, score: 0.5 };
+        let ap = |truth: &[Annotation], found: &[Detection]| {
+            let set = EvaluationSet::of_images(std::iter::once((truth, found)));
+            (set.classes.len(), Coco.evaluate(&set).overall.ap)
+        };
+        assert_eq!(ap(&[truth(7, false)], &[found(7)]), (1, Some(1.0)));
+        assert_eq!(ap(&[truth(7, false)], &[found(3)]), (2, Some(0.0)));
+        assert_eq!(ap(&[truth(7, false), truth(9, false)], &[found(7)]), (2, Some(0.5)));
+        assert_eq!(ap(&[truth(7, true)], &[found(7)]), (1, None));
     }
 }

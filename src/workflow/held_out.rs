@@ -10,8 +10,11 @@ use super::detect::fddb_text;
 use super::{WorkflowError, write_atomically};
 use crate::detector::DetectorConfig;
 use crate::domain::{Annotation, AnnotationSource, Detection, ImageId, ImageRecord};
-use crate::evaluation::average_precision::{ApImage, AveragePrecision, average_precision};
-use crate::evaluation::{EvaluatedImage, FoldCurves, Matching, Region, ScoredRegion, match_images};
+use crate::evaluation::average_precision::AveragePrecision;
+use crate::evaluation::coco::Coco;
+use crate::evaluation::{
+    EvaluatedImage, EvaluationSet, Evaluator as _, FoldCurves, Matching, Region, ScoredRegion, match_images,
+};
 
 /// The images that a round is tested on with their imported ground truth, in import order (which is FDDB's list order).
 #[derive(Debug, Clone)]
@@ -69,8 +72,8 @@ impl HeldOut {
 
     /// COCO's average precision of the boxes of `detections`, one list for each of `images`, in their order.
     pub fn average_precision(&self, detections: &[Vec<Detection>]) -> AveragePrecision {
-        let images = self.annotations.iter().zip(detections).map(|(truth, found)| ApImage::new(truth, found));
-        average_precision(&images.collect::<Vec<_>>())
+        let images = self.annotations.iter().map(Vec::as_slice).zip(detections.iter().map(Vec::as_slice));
+        Coco.evaluate(&EvaluationSet::of_images(images)).overall.into()
     }
 
     /// The curves of `detections`, one list for each of `images`, in their order: pooled, and of each fold.
