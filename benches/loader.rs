@@ -3,14 +3,14 @@
 //! `cargo bench --bench loader -- [DIR] [PAIRS] [STEPS] [PRESET]`; without a folder of photographs it draws the built-in sample.
 //! The ratio should be at most 1.05. On FDDB's photographs, preset cpu, two cores shared with other work: 1.011 (7 pairs of 16 steps).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use image::RgbImage;
 use quarry::dataset::{decode_rgb, is_photograph, sample};
 use quarry::detector::Detector;
-use quarry::domain::{Cancel, ImageId, Shape};
+use quarry::domain::{Cancel, ImageId, Shape, Sources};
 use quarry::geometry::BoundingBox;
 use quarry::training::{RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainingImage, train_round};
 
@@ -105,7 +105,8 @@ fn run(config: &RoundConfig, images: &[TrainingImage], in_memory: bool, run_dir:
     let lock = RunLock::take(run_dir.parent().expect("a folder of runs")).expect("the lock");
     let decode = if in_memory { from_memory } else { from_disk };
     let images = images.to_vec();
-    let task = RoundTask { lock, images, decode, backbone: None, previous: None, run_dir, start: Start::Fresh };
+    let (left_out, sources, start) = (BTreeSet::new(), Sources::default(), Start::Fresh);
+    let task = RoundTask { lock, images, left_out, sources, decode, backbone: None, previous: None, run_dir, start };
     let mut watch = Steps::default();
     train_round(&config, task, &mut watch, &Cancel::new()).expect("a round");
     let mut timed = watch.seconds.split_off(WARM_UP.min(watch.seconds.len() - 1));

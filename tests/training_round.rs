@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![cfg(feature = "torch")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage};
 use quarry::detector::Detector;
-use quarry::domain::{Cancel, ImageId, Shape};
+use quarry::domain::{Cancel, ImageId, Shape, Sources};
 use quarry::geometry::BoundingBox;
 use quarry::training::{
     Outcome, RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainSummary, TrainingError,
@@ -118,7 +118,8 @@ fn images(hard_negatives: bool) -> Vec<TrainingImage> {
 
 fn task(images: Vec<TrainingImage>, run_dir: &Path, start: Start) -> RoundTask<'_> {
     let lock = RunLock::take(run_dir.parent().unwrap()).unwrap();
-    RoundTask { lock, images, decode, backbone: None, previous: None, run_dir, start }
+    let (left_out, sources) = (BTreeSet::new(), Sources::default());
+    RoundTask { lock, images, left_out, sources, decode, backbone: None, previous: None, run_dir, start }
 }
 
 fn train(config: &RoundConfig, run_dir: &Path, start: Start, watch: &mut Watch) -> Result<TrainSummary, TrainingError> {

@@ -86,7 +86,8 @@ fn official(model: &CurvesModel, out: &Output, policy: &OutputPolicy) -> Result<
 
 /// One's own curves with their thresholds, then those of others.
 fn csv(model: &CurvesModel) -> String {
-    let named: Vec<(String, &RocCurve)> = model.shown().map(|(key, curve)| (key.text(), curve)).collect();
+    let named: Vec<(String, &RocCurve)> =
+        model.shown().map(|(key, curve)| (key.text() + &curve.mark(), curve)).collect();
     let others = model.published.iter().filter(|p| p.shown);
     let others = others.map(|p| (p.name.as_str(), &p.discrete, &p.continuous));
     curves_csv(named.iter().map(|(name, curve)| (name.as_str(), *curve))) + &others_csv(others)
@@ -95,7 +96,7 @@ fn csv(model: &CurvesModel) -> String {
 /// The screen's curves as a figure, with the colours, dashes and names that they have there.
 fn figure(model: &CurvesModel) -> Figure {
     let curves = model.shown().map(|(key, curve)| FigureCurve {
-        label: key.text(),
+        label: key.text() + &curve.mark(),
         short: key.short(),
         style: key.style(),
         behind: false,

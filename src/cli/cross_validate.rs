@@ -58,6 +58,9 @@ fn text(report: &CrossValidationReport) -> String {
         lines.push(format!("Round {}: {done} of {} folds ({:?})", round.round, report.all_folds.len(), round.folds));
         for shape in &round.shapes {
             lines.push(format!("  {}: {} faces on {} images, pooled", shape.shape, shape.faces, shape.images));
+            if shape.unreadable > 0 {
+                lines.push(format!("    {} images could not be read; their faces count as missed", shape.unreadable));
+            }
             lines.push("    false positives   discrete TPR   continuous TPR".to_owned());
             let row = |r: &crate::workflow::evaluate::RateRow| {
                 format!("    {:15}   {:12.4}   {:14.4}", r.false_positives, r.discrete, r.continuous)

@@ -14,6 +14,7 @@ mod input;
 mod look;
 mod observer;
 mod output;
+mod place;
 mod printable;
 mod roi_feature;
 mod round;
@@ -37,6 +38,7 @@ pub use input::{InputError, limits, open_regular, read_bytes, read_text, without
 pub use look::Look;
 pub use observer::{Cancel, Progress};
 pub use output::{Output, OutputError, ReadOnly, real_place};
+pub use place::{Moved, Place, make_folder, make_folders_below};
 pub use printable::{
     csv_text, list_problem, printable, printable_json, printable_line, printable_message, printable_path,
 };

@@ -137,6 +137,15 @@ fn sum_continuous(runs: &[Vec<Run>], rows: usize) -> Vec<f64> {
 }
 
 impl RocCurve {
+    /// What stands behind the curve's name where it is below the true one; empty else.
+    pub fn mark(&self) -> String {
+        match self.unreadable {
+            0 => String::new(),
+            1 => " (1 test image unreadable)".to_owned(),
+            n => format!(" ({n} test images unreadable)"),
+        }
+    }
+
     /// Rate of a count; 0 without faces.
     fn rate(&self, count: f64) -> f64 {
         if self.faces == 0 { 0.0 } else { count / self.faces as f64 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::connection::check;
 use super::header::beside;
 use super::{Store, StoreError, rescue};
+use crate::domain::make_folder;
 
 /// Copies kept of each kind before the oldest goes.
 const KEPT: usize = 10;
@@ -69,7 +70,7 @@ impl Store {
 
     fn back_up_as(&self, kind: &str) -> Result<PathBuf, StoreError> {
         let folder = folder(&self.path);
-        std::fs::create_dir_all(&folder).map_err(|cause| StoreError::Io { path: folder.clone(), cause })?;
+        make_folder(&folder).map_err(|cause| StoreError::Io { path: folder.clone(), cause })?;
         let number = list(&self.path).last().map_or(0, |b| b.number) + 1;
         let target = folder.join(format!("{number:06}-{kind}.db"));
         let unfinished = folder.join(format!("{number:06}-{kind}.part"));

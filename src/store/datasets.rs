@@ -103,8 +103,9 @@ impl Store {
     /// changed ones updated, renamed ones found by their bytes. Images that the dataset no longer has are kept as removed, with their
     /// verdicts; so are promoted objects. `unread`: names of images, or of folders, that could not be read; they stay as they are.
     ///
-    /// A dataset is there already if one of the same kind has the same root or is mostly the same by names and bytes: more than half
-    /// of the larger one. Of two plain folders that both are there, one must hold the other.
+    /// A dataset is there already if one of the same kind has the same root or is mostly the same by the bytes of its images: more
+    /// than half of the larger one, or half where one holds the other. Of two plain folders that both are there, one must hold the
+    /// other.
     pub fn import_dataset(&mut self, new: &NewDataset, unread: &[String]) -> Result<ImportCounts, StoreError> {
         refuse_repeated_names(new)?;
         refuse_unknown_classes(new)?;
@@ -205,14 +206,23 @@ fn find(c: &Connection, new: &NewDataset, root: &str) -> Result<Option<DatasetId
 
 /// Whether the dataset at `old_root` is the new one under another root. See [`Store::import_dataset`] for the rule.
 fn is_mostly(c: &Connection, dataset: DatasetId, old_root: &Path, new: &NewDataset) -> Result<bool, StoreError> {
-    let stored: HashMap<String, String> = images::of_dataset(c, dataset)?
+    let stored: Vec<String> = images::of_dataset(c, dataset)?
         .into_iter()
         .filter(|image| !image.is_removed)
-        .map(|image| (image.record.name, image.record.content_hash))
+        .map(|image| image.record.content_hash)
         .collect();
-    let same = new.images.iter().filter(|image| stored.get(&image.name) == Some(&image.content_hash)).count();
+    let mut free: HashMap<&str, usize> = HashMap::new();
+    stored.iter().for_each(|hash| *free.entry(hash.as_str()).or_default() += 1);
+    let is_there = |image: &&NewImage| match free.get_mut(image.content_hash.as_str()) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            true
+        }
+        _ => false,
+    };
+    let same = new.images.iter().filter(is_there).count();
     let (smaller, larger) = (stored.len().min(new.images.len()), stored.len().max(new.images.len()));
-    // Two lists with the same names are one dataset. Two folders may well have some files in common.
+    // Two lists of mostly the same images are one dataset. Two folders may well have some files in common.
     let is_one_in_the_other = same == smaller;
     let is_list = new.kind != PLAIN_FOLDER;
     let is_half = if is_one_in_the_other { same * 2 >= larger } else { same * 2 > larger };

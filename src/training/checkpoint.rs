@@ -13,7 +13,7 @@ use super::config::RoundConfig;
 use super::error::TrainingError;
 use super::loader::TrainingImage;
 use crate::detector::{CHECKSUMS_FILE, SamplerCounts, checksums_of, verify_bytes};
-use crate::domain::{limits, read_bytes, write_whole};
+use crate::domain::{limits, make_folder, read_bytes, write_whole};
 
 pub const MODEL_FILE: &str = "model.safetensors";
 pub(super) const OPTIMISER_FILE: &str = "optim.safetensors";
@@ -37,7 +37,7 @@ pub(super) struct RoundProgress {
     pub step: u64,
     /// Next position in the sequence of images.
     pub position: u64,
-    /// Indices of images that could not be read.
+    /// Indices of images that the sitting left out. They are tried again when the round goes on.
     pub unreadable: BTreeSet<usize>,
     pub counts: SamplerCounts,
     /// Seconds spent in steps, all sittings together.
@@ -77,7 +77,7 @@ impl Checkpoints {
     /// Makes the folder and clears what an earlier sitting left half written.
     pub fn open(run_dir: &Path) -> Result<Self, TrainingError> {
         let dir = run_dir.join(FOLDER);
-        fs::create_dir_all(&dir).map_err(TrainingError::io(&dir, "making the folder of checkpoints"))?;
+        make_folder(&dir).map_err(TrainingError::io(&dir, "making the folder of checkpoints"))?;
         let entries = fs::read_dir(&dir).map_err(TrainingError::io(&dir, "reading the folder of checkpoints"))?;
         for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)) {
             fs::remove_dir_all(entry.path())
@@ -118,7 +118,7 @@ impl Checkpoints {
         progress: &RoundProgress,
         fill: impl FnOnce(&Path) -> Result<(), TrainingError>,
     ) -> Result<(), TrainingError> {
-        fs::create_dir_all(unfinished).map_err(TrainingError::io(unfinished, "making a checkpoint's folder"))?;
+        make_folder(unfinished).map_err(TrainingError::io(unfinished, "making a checkpoint's folder"))?;
         fill(unfinished)?;
         write_json(&unfinished.join(STATE_FILE), progress)?;
         let sums = checksums_of(unfinished, &FILES)?;

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::memory::is_out_of_memory;
 use super::overlay::ConfigError;
 use crate::detector::{DetectorError, libtorch_message};
+use crate::domain::{Away, Moved};
 
 /// Why a round did not train, or stopped.
 #[derive(Debug, Error)]
@@ -21,8 +22,14 @@ pub enum TrainingError {
     NoImages,
     #[error("none of the {images} images has a face to learn; import annotations, or check `train_folds`")]
     NoFaces { images: usize },
-    #[error("none of the images could be read; the first: {first}")]
-    NothingReadable { first: String },
+    #[error(
+        "{unreadable} of {images} training images cannot be read, the first: {first}. Restore them, then go on with `quarry train --resume`"
+    )]
+    MostUnreadable { unreadable: usize, images: usize, first: String },
+    #[error(transparent)]
+    Away(#[from] Away),
+    #[error(transparent)]
+    Moved(#[from] Moved),
     #[error(
         "the round starts from the previous one (`init = \"previous\"`), but there is none; set `init = \"backbone\"`"
     )]
@@ -66,6 +73,11 @@ impl TrainingError {
             }
             _ => Self::Io { path, doing, source },
         }
+    }
+
+    /// The images or the project are elsewhere: nothing is wrong with the round, which goes on when they are there again.
+    pub fn is_interruption(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::MostUnreadable { .. } | Self::Moved(_))
     }
 
     pub(super) fn panic(payload: &(dyn Any + Send)) -> Self {

@@ -15,7 +15,7 @@ use super::config::RoundConfig;
 use super::error::TrainingError;
 use super::order::{Order, Slot};
 use crate::detector::{DetectorConfig, NetworkImage, SamplerConfig, TrainingSample};
-use crate::domain::{Cancel, ImageId, Shape, check_shape};
+use crate::domain::{Cancel, ImageId, Shape, Sources, check_shape};
 use crate::geometry::{BoundingBox, NetworkPx};
 
 /// A photograph with all that the round learns from it, in its own pixels. No faces: all of it is background.
@@ -64,22 +64,28 @@ pub(super) struct Loader {
     asked: u64,
     prefetch: u64,
     ready: BTreeMap<u64, Delivery>,
+    /// Left out of this sitting: those that could not be read, and those that it began without.
     unreadable: BTreeSet<usize>,
+    given_up: Vec<usize>,
     first_failure: Option<String>,
+    sources: Sources,
     jobs: Option<Sender<Slot>>,
     results: Receiver<(Slot, Result<TrainingSample, String>)>,
     workers: Vec<JoinHandle<()>>,
 }
 
 impl Loader {
-    /// Starts at `position` of the sequence; images in `unreadable` are passed over.
+    /// Starts at `position` of the sequence; images in `left_out` are passed over.
     pub fn start(
         config: &RoundConfig,
         images: Vec<TrainingImage>,
         decode: Decode,
         position: u64,
-        unreadable: BTreeSet<usize>,
+        left_out: BTreeSet<usize>,
     ) -> Result<Self, TrainingError> {
+        if left_out.len() >= images.len() {
+            return Err(TrainingError::NoImages);
+        }
         let order = Order::new(config.seed, images.len(), config.flip, config.scale_jitter);
         let (detector, sampler) = (config.detector.clone(), config.sampler.clone());
         let source = Arc::new(Source { images, decode, detector, sampler });
@@ -104,17 +110,30 @@ impl Loader {
             asked: position,
             prefetch,
             ready,
-            unreadable,
+            unreadable: left_out,
+            given_up: Vec::new(),
             first_failure,
+            sources: Sources::default(),
             jobs,
             results,
             workers,
         })
     }
 
+    /// Where images that cannot be read are looked for: an error where their whole dataset is away.
+    #[must_use]
+    pub fn watching(mut self, sources: Sources) -> Self {
+        self.sources = sources;
+        self
+    }
+
     /// The same loader from `position` on, with other settings; nothing unreadable is told again.
     pub fn restarted(&self, config: &RoundConfig, position: u64) -> Result<Self, TrainingError> {
-        Self::start(config, self.source.images.clone(), self.source.decode, position, self.unreadable.clone())
+        let images = self.source.images.clone();
+        let mut loader = Self::start(config, images, self.source.decode, position, self.unreadable.clone())?;
+        loader.given_up.clone_from(&self.given_up);
+        loader.first_failure.clone_from(&self.first_failure);
+        Ok(loader.watching(self.sources.clone()))
     }
 
     /// The next readable image, or `None` after a cancel. `warn` hears of each unreadable image once.
@@ -136,8 +155,14 @@ impl Loader {
         self.next
     }
 
+    /// Everything that this sitting leaves out.
     pub fn unreadable(&self) -> &BTreeSet<usize> {
         &self.unreadable
+    }
+
+    /// What could not be read in this sitting.
+    pub fn given_up(&self) -> &[usize] {
+        &self.given_up
     }
 
     pub fn image(&self, index: usize) -> &TrainingImage {
@@ -176,12 +201,17 @@ impl Loader {
     }
 
     fn give_up(&mut self, image: usize, reason: &str, warn: &mut dyn FnMut(String)) -> Result<(), TrainingError> {
-        let message = format!("{}: {reason}", self.source.images[image].path.display());
-        warn(format!("{message}; the image is left out of the round"));
+        let path = &self.source.images[image].path;
+        self.sources.check_around(path)?;
+        let message = format!("{}: {reason}", path.display());
+        warn(format!("{message}; the image is left out until the round goes on another time"));
+        let images = self.source.images.len() - (self.unreadable.len() - self.given_up.len());
         self.unreadable.insert(image);
+        self.given_up.push(image);
         let first = self.first_failure.get_or_insert(message).clone();
-        if self.unreadable.len() == self.source.images.len() {
-            return Err(TrainingError::NothingReadable { first });
+        let unreadable = self.given_up.len();
+        if unreadable * 2 > images {
+            return Err(TrainingError::MostUnreadable { unreadable, images, first });
         }
         Ok(())
     }

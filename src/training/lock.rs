@@ -11,25 +11,37 @@ mod torch {
     use std::path::Path;
 
     use super::LOCK_FILE;
-    use crate::domain::{LockError, WorkLock};
+    use crate::domain::{LockError, Place, WorkLock, make_folder};
     use crate::training::TrainingError;
 
     /// Held while a round trains or is mined; dropping it frees the project.
     #[derive(Debug)]
     pub struct RunLock {
         _lock: WorkLock,
+        /// The folder that holds the runs.
+        runs: Place,
+        file: Place,
     }
 
     impl RunLock {
-        /// Takes the lock of `runs`, the folder that holds all runs of a project, or says who holds it. The folder is made if need be.
+        /// Takes the lock of `runs`, the folder that holds all runs of a project, or says who holds it. The folder is made if need be,
+        /// the project is not.
         pub fn take(runs: &Path) -> Result<Self, TrainingError> {
-            std::fs::create_dir_all(runs).map_err(TrainingError::io(runs, "making the folder of runs"))?;
-            let taken = WorkLock::take(&runs.join(LOCK_FILE), "training or mining");
+            make_folder(runs).map_err(TrainingError::io(runs, "making the folder of runs"))?;
+            let path = runs.join(LOCK_FILE);
+            let taken = WorkLock::take(&path, "training or mining");
             let _lock = taken.map_err(|error| match error {
                 LockError::Held { path, holder, .. } => TrainingError::Locked { path, holder },
                 LockError::Io { path, doing, cause } => TrainingError::io(&path, doing)(cause),
             })?;
-            Ok(Self { _lock })
+            let place = |path: &Path| Place::open(path).map_err(TrainingError::io(path, "opening"));
+            Ok(Self { _lock, runs: place(runs)?, file: place(&path)? })
+        }
+
+        /// An error where the project was moved or removed, or its lock file replaced. Asked before anything is written for a round.
+        pub fn check(&self) -> Result<(), TrainingError> {
+            self.runs.check()?;
+            Ok(self.file.check()?)
         }
     }
 
@@ -49,6 +61,32 @@ mod torch {
             assert!(error.contains(&holder) && error.contains("training or mining, since 20"), "{error}");
             drop(first);
             RunLock::take(&runs).unwrap();
+        }
+
+        #[cfg(unix)]
+        #[test]
+        fn a_project_that_was_moved_is_not_made_again() {
+            let dir = tempfile::tempdir().unwrap();
+            let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+            std::fs::create_dir(&old).unwrap();
+            let lock = RunLock::take(&old.join("runs")).unwrap();
+            lock.check().unwrap();
+            std::fs::rename(&old, &new).unwrap();
+            let message = lock.check().unwrap_err().to_string();
+            assert!(message.contains("old/runs was moved"), "{message}");
+            assert!(cfg!(not(target_os = "linux")) || message.contains(new.to_str().unwrap()), "{message}");
+            assert!(RunLock::take(&old.join("runs")).is_err() && !old.exists());
+            // A copy takes the old place: it is another project.
+            std::fs::create_dir_all(old.join("runs")).unwrap();
+            std::fs::copy(new.join("runs").join(LOCK_FILE), old.join("runs").join(LOCK_FILE)).unwrap();
+            assert!(lock.check().is_err());
+            std::fs::remove_dir_all(&old).unwrap();
+            // The lock file alone was replaced.
+            std::fs::create_dir(&old).unwrap();
+            let lock = RunLock::take(&old.join("runs")).unwrap();
+            std::fs::rename(old.join("runs").join(LOCK_FILE), old.join("runs/moved.lock")).unwrap();
+            std::fs::write(old.join("runs").join(LOCK_FILE), "x").unwrap();
+            assert!(lock.check().is_err());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One training round from its first step to its last, over as many sittings as it takes. Must not know the project: images and
 //! hard negatives are handed in, evaluation is a hook.
 
-use std::fs;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use super::records::Records;
 use super::schedule::Schedule;
 use super::step::{Stepped, Stepper};
 use crate::detector::{Detector, SamplerCounts, cuda_index};
-use crate::domain::{Cancel, RoundInit};
+use crate::domain::{Cancel, RoundInit, Sources, make_folder};
 
 /// What a round trains on and where it lives.
 #[derive(Debug)]
@@ -27,6 +27,10 @@ pub struct RoundTask<'a> {
     /// Of the folder that holds `run_dir`: whoever writes there has it.
     pub lock: RunLock,
     pub images: Vec<TrainingImage>,
+    /// Indices of images that this sitting does without.
+    pub left_out: BTreeSet<usize>,
+    /// The datasets that the images lie in; where one is away the round stops.
+    pub sources: Sources,
     pub decode: Decode,
     /// Pretrained weights; without them a round that starts from the backbone starts from random weights, with a warning.
     pub backbone: Option<&'a Path>,
@@ -114,7 +118,8 @@ fn run(
 ) -> Result<TrainSummary, TrainingError> {
     config.check()?;
     check_images(&task.images)?;
-    fs::create_dir_all(task.run_dir).map_err(TrainingError::io(task.run_dir, "making the round's folder"))?;
+    task.lock.check()?;
+    make_folder(task.run_dir).map_err(TrainingError::io(task.run_dir, "making the round's folder"))?;
     let mut round = Round::open(config, task, hooks, cancel)?;
     *step = round.progress.step;
     let outcome = round.train(step);
@@ -147,7 +152,7 @@ struct Round<'a> {
     /// Checkpoints that stay, whatever the settings say.
     kept: Vec<u64>,
     progress: RoundProgress,
-    _lock: RunLock,
+    lock: RunLock,
     stepper: Stepper,
     records: Records,
     clock: StepClock,
@@ -191,13 +196,15 @@ impl<'a> Round<'a> {
         }
         hooks.event(TrainEvent::Started(started(config, &task.images, &progress, &sgd, &detector)));
         let fitting = halved_times(config, progress.halvings);
-        let loader = Loader::start(&fitting, task.images, task.decode, progress.position, progress.unreadable.clone())?;
+        // What could not be read before is tried again.
+        let loader = Loader::start(&fitting, task.images, task.decode, progress.position, task.left_out)?;
+        let loader = loader.watching(task.sources);
         Ok(Self {
             schedule: config.lr_schedule(),
             marks: marks.up_to(progress.step),
             kept,
             records: Records::open(task.run_dir, progress.step)?,
-            _lock: task.lock,
+            lock: task.lock,
             meter: Meter::new(cuda_index(detector.device())),
             stepper: Stepper { detector, sgd, loader, updating: false, seen: Vec::new() },
             clock: StepClock::default(),
@@ -220,7 +227,8 @@ impl<'a> Round<'a> {
             self.evaluate_if_due()?;
         }
         while self.progress.step < self.config.iterations {
-            if self.cancel.is_cancelled() || !self.step()? {
+            let goes_on = !self.cancel.is_cancelled() && self.step_or_keep()?;
+            if !goes_on {
                 self.checkpoint()?;
                 return Ok(Outcome::Cancelled);
             }
@@ -249,8 +257,18 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
+    /// [`Self::step`]; where its images cannot be reached, what was learnt before it is kept.
+    fn step_or_keep(&mut self) -> Result<bool, TrainingError> {
+        let stepped = self.step();
+        if matches!(&stepped, Err(error) if error.is_interruption()) {
+            self.checkpoint()?;
+        }
+        stepped
+    }
+
     /// Makes one step; false after a cancel.
     fn step(&mut self) -> Result<bool, TrainingError> {
+        self.lock.check()?;
         let step = self.progress.step + 1;
         let lr = self.schedule.lr(self.progress.step);
         let stepped = loop {
@@ -316,12 +334,14 @@ impl<'a> Round<'a> {
             return Ok(());
         }
         let step = self.progress.step;
+        self.lock.check()?;
         self.hooks.event(TrainEvent::Evaluating { step });
         let evaluated = self.hooks.evaluate(step, &self.stepper.detector);
         if self.cancel.is_cancelled() {
             // A cancelled evaluation saw only some of the images: it is made again on resume.
             return Ok(());
         }
+        self.lock.check()?;
         let score = evaluated.map_err(|message| TrainingError::Evaluation { step, message })?;
         self.marks.evaluated = Some(step);
         if let Some(score) = score.filter(|score| self.marks.best.is_none_or(|(_, best)| best < *score)) {
@@ -337,6 +357,7 @@ impl<'a> Round<'a> {
         if step == 0 || self.checkpoints.steps().contains(&step) {
             return Ok(());
         }
+        self.lock.check()?;
         if !self.stepper.sgd.is_finite()? {
             let images = format!("{}; the weights after it hold NaN or infinity", self.stepper.image_names());
             return Err(TrainingError::Diverged { step, total: f64::NAN, images, last: String::new() });
@@ -354,6 +375,10 @@ impl<'a> Round<'a> {
 
     /// The error with what is left to go on from.
     fn placed(&self, error: TrainingError) -> TrainingError {
+        // A file that could not be written because its folder is elsewhere says less than that.
+        if let Err(moved) = self.lock.check() {
+            return moved;
+        }
         match error {
             TrainingError::Diverged { step, total, images, .. } => {
                 let last = match self.checkpoints.steps().last() {
@@ -381,7 +406,7 @@ impl<'a> Round<'a> {
                 / (self.worked_s - self.waited_s).max(f64::MIN_POSITIVE).max(self.worked_s * 1e-9),
             model: (step > 0).then(|| self.checkpoints.path(step).join(MODEL_FILE)),
             best: self.marks.best,
-            unreadable: loader.unreadable().iter().map(|&index| loader.image(index).path.clone()).collect(),
+            unreadable: loader.given_up().iter().map(|&index| loader.image(index).path.clone()).collect(),
         }
     }
 }

@@ -31,6 +31,8 @@ pub enum WorkflowError {
     Away(#[from] crate::domain::Away),
     #[error(transparent)]
     Lock(#[from] LockError),
+    #[error(transparent)]
+    Moved(#[from] crate::domain::Moved),
     #[cfg(feature = "torch")]
     #[error(transparent)]
     Detector(#[from] crate::detector::DetectorError),

@@ -46,7 +46,7 @@ pub fn mine(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<MineReport, WorkflowError> {
-    let _lock = RunLock::take(&project.runs_dir())?;
+    let lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
     let round = choose_round(&store, round)?;
     let config = RoundConfig::from_stored(&round.config_toml, &format!("round {}", round.number))?;
@@ -66,8 +66,9 @@ pub fn mine(
     let roots = store.datasets()?.into_iter().map(|dataset| dataset.root);
     let sources = Sources::new(roots, files.iter().map(PathBuf::as_path));
     let detect = |picture: &_| detector.detect_with_features(picture);
-    let Found { of_files, unreadable } =
-        on_files(detect, &files, &sources, "Detecting on the training images", observer, cancel)?;
+    let is_there = || Ok(lock.check()?);
+    let what = "Detecting on the training images";
+    let Found { of_files, unreadable } = on_files(detect, &files, (&sources, &is_there), what, observer, cancel)?;
     refuse_mostly_unreadable(&unreadable, images.len())?;
     // Of images that could not be read nothing was learnt: what is known of them stays.
     let read = images.iter().zip(of_files).filter_map(|(image, found)| Some((image, found?)));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Project, WorkflowError, write_atomically};
-use crate::domain::{limits, read_bytes, read_text, without_bom};
+use crate::domain::{limits, make_folder, read_bytes, read_text, without_bom};
 use crate::evaluation::roc_file::{self, ColumnOrder, RocFileError};
 use crate::evaluation::{PlotCurve, ScoreKind};
 
@@ -42,7 +42,7 @@ pub enum RocImportError {
 pub fn import_roc(project: &Project, path: &Path, order: Option<ColumnOrder>) -> Result<ImportedRoc, RocImportError> {
     let read = read_roc(path, order)?;
     let folder = folder(project.dir());
-    fs::create_dir_all(&folder).map_err(WorkflowError::io(&folder, "Check that the project may be written to."))?;
+    make_folder(&folder).map_err(WorkflowError::io(&folder, "Check that the project may be written to."))?;
     let imported = free_name(&folder, read);
     let kept = kept_at(&folder, &imported.name);
     let json = serde_json::to_vec(&imported).map_err(|e| bad(&kept, e.to_string()))?;

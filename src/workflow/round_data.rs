@@ -1,14 +1,13 @@
 //! `runs/<round>/data.json`: what a round learns from, written when it starts. A review or an import while the round runs, or before
 //! it goes on, changes nothing of it. Must not know how the data was chosen.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::{WorkflowError, write_atomically};
-use crate::domain::{ImageId, Shape, limits, read_text};
+use crate::domain::{ImageId, Shape, limits, make_folder, read_text};
 use crate::geometry::{BoundingBox, Ellipse};
 use crate::training::TrainingImage;
 
@@ -42,8 +41,7 @@ struct Given {
 /// Writes down what the round in `run_dir` learns from.
 pub(super) fn write(run_dir: &Path, images: &[TrainingImage]) -> Result<(), WorkflowError> {
     let path = run_dir.join(FILE);
-    fs::create_dir_all(run_dir)
-        .map_err(WorkflowError::io(run_dir, "Check that the project's folder may be written to."))?;
+    make_folder(run_dir).map_err(WorkflowError::io(run_dir, "Check that the project's folder may be written to."))?;
     let file = DataFile { version: VERSION, images: images.iter().map(given).collect() };
     let text = serde_json::to_string(&file)
         .map_err(|e| WorkflowError::BadFile { path: path.clone(), reason: e.to_string() })?;
@@ -136,6 +134,8 @@ fn numbers<const N: usize>(text: &str) -> Option<[f64; N]> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,7 @@
 //! A training round, from the store's facts to a checkpoint and its curves. Knows what a round needs from each room below;
 //! must not know tensors, nor who watches.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -17,8 +17,8 @@ use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
 use crate::detector::{Detector, SamplerCounts};
 use crate::domain::{
-    Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, HardNegativeSource, RoundInit, RoundRecord, RoundState,
-    Sources, shown_path_if_any, shown_paths,
+    Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, DatasetId, HardNegativeSource, ImageId, ImageRecord,
+    RoundInit, RoundRecord, RoundState, Sources, shown_path_if_any, shown_paths,
 };
 use crate::evaluation::RocCurve;
 use crate::geometry::BoundingBox;
@@ -149,6 +149,7 @@ fn sitting(
     let state = match &result {
         Ok(report) if report.stopped => RoundState::Stopped,
         Ok(_) => RoundState::Trained,
+        Err(WorkflowError::Training(error)) if error.is_interruption() => RoundState::Stopped,
         Err(_) => RoundState::Failed,
     };
     let tell = |text| observer(WorkEvent::Log(text));
@@ -166,6 +167,9 @@ fn sitting(
 /// What a round needs from the project, gathered before it starts.
 struct Plan {
     training: Vec<TrainingImage>,
+    /// Indices of training images that this sitting does without.
+    left_out: BTreeSet<usize>,
+    training_sources: Sources,
     /// The training images are still to be written down.
     is_new: bool,
     /// Settings that the round goes on with other than before.
@@ -190,11 +194,7 @@ fn plan(
     let images = store.images()?;
     let truth = store.all_ground_truth()?;
     let mut split = Split::new(&images, &store.datasets()?, &truth, config)?;
-    let test = std::mem::take(&mut split.test);
-    let tested_with = split.copies.tested_with(&test, &store.own_ground_truth()?);
-    let held_out = HeldOut::new(test, &tested_with);
-    let held_out_files = held_out.images.iter().map(|i| store.image_file(i.id)).collect::<Result<Vec<_>, _>>()?;
-    let held_out_sources = sources(store, held_out_files.iter().map(PathBuf::as_path))?;
+    let mut test = std::mem::take(&mut split.test);
     let run_dir = project.run_dir(number);
     let begun = last_model(&run_dir).is_some();
     let kept = match start {
@@ -211,6 +211,22 @@ fn plan(
         },
         Start::Fresh => None,
     };
+    let mut left_out = BTreeSet::new();
+    if let Some(kept) = &kept {
+        left_out = no_longer_there(kept, &images);
+        let trained = drop_trained(&mut test, store, kept)?;
+        let told = [
+            (left_out.len(), "are left out: an import found that their dataset no longer holds them"),
+            (trained, "are not tested on: the round trains on the same bytes of another dataset"),
+        ];
+        for (count, what) in told.into_iter().filter(|(count, _)| *count > 0) {
+            observer(WorkEvent::Log(format!("{count} images {what}")));
+        }
+    }
+    let tested_with = split.copies.tested_with(&test, &store.own_ground_truth()?);
+    let held_out = HeldOut::new(test, &tested_with);
+    let held_out_files = held_out.images.iter().map(|i| store.image_file(i.id)).collect::<Result<Vec<_>, _>>()?;
+    let held_out_sources = sources(store, held_out_files.iter().map(PathBuf::as_path))?;
     // A round that was begun without such a file goes on as it can.
     let is_new = kept.is_none() && !begun;
     let training = if let Some(training) = kept {
@@ -221,12 +237,26 @@ fn plan(
     };
     // Nothing is begun, nor gone on with, while a dataset is away.
     held_out_sources.check()?;
-    sources(store, training.iter().map(|image| image.path.as_path()))?.check()?;
+    let read = training.iter().enumerate().filter(|(k, _)| !left_out.contains(k));
+    let training_sources = sources(store, read.map(|(_, image)| image.path.as_path()))?;
+    training_sources.check()?;
     let previous = if begun { None } else { previous_checkpoint(project, number, config, observer)? };
     let backbone = if config.init == RoundInit::Backbone && !begun { backbone::find(config, observer)? } else { None };
     let changes = Vec::new();
     let held_out_files = (held_out_files, held_out_sources);
-    Ok(Plan { training, is_new, changes, held_out, held_out_files, backbone, previous, start, lock })
+    Ok(Plan {
+        training,
+        left_out,
+        training_sources,
+        is_new,
+        changes,
+        held_out,
+        held_out_files,
+        backbone,
+        previous,
+        start,
+        lock,
+    })
 }
 
 fn run(
@@ -238,7 +268,19 @@ fn run(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<TrainReport, WorkflowError> {
-    let Plan { training, is_new, changes, held_out, held_out_files, backbone, previous, start, lock } = plan;
+    let Plan {
+        training,
+        left_out,
+        training_sources,
+        is_new,
+        changes,
+        held_out,
+        held_out_files,
+        backbone,
+        previous,
+        start,
+        lock,
+    } = plan;
     let hard_negatives = training.iter().map(|i| i.hard_negatives.len()).sum();
     let (training_images, test_images) = (training.len(), held_out.images.len());
     observer(WorkEvent::Log(format!(
@@ -257,6 +299,8 @@ fn run(
     let task = RoundTask {
         lock,
         images: training,
+        left_out,
+        sources: training_sources,
         decode,
         backbone: backbone.as_deref(),
         previous: previous.as_deref(),
@@ -285,6 +329,26 @@ fn run(
 
 fn decode(path: &Path) -> Result<image::RgbImage, String> {
     decode_rgb(path).map_err(|e| e.to_string())
+}
+
+/// The places in `kept` of images that are no longer in their dataset.
+fn no_longer_there(kept: &[TrainingImage], images: &[ImageRecord]) -> BTreeSet<usize> {
+    let there: HashSet<ImageId> = images.iter().map(|image| image.id).collect();
+    kept.iter().enumerate().filter(|(_, image)| !there.contains(&image.id)).map(|(k, _)| k).collect()
+}
+
+/// Takes images out of the test whose bytes the round trains on from another dataset, which came in since; how many they were.
+fn drop_trained(test: &mut Vec<ImageRecord>, store: &Store, kept: &[TrainingImage]) -> Result<usize, WorkflowError> {
+    let mut trained: HashMap<String, HashSet<DatasetId>> = HashMap::new();
+    for image in kept {
+        let record = store.image(image.id)?;
+        trained.entry(record.content_hash).or_default().insert(record.dataset);
+    }
+    let before = test.len();
+    test.retain(|image| {
+        trained.get(&image.content_hash).is_none_or(|datasets| datasets.iter().all(|d| *d == image.dataset))
+    });
+    Ok(before - test.len())
 }
 
 /// The project's datasets with those of `files` that lie in each.

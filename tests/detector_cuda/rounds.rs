@@ -1,11 +1,12 @@
 //! Whole rounds of a tiny detector: steps, resume, and a GPU whose memory is full.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::{Rgb, RgbImage};
 use quarry::detector::{Detector, choose_device};
-use quarry::domain::{Cancel, ImageId, Shape};
+use quarry::domain::{Cancel, ImageId, Shape, Sources};
 use quarry::geometry::BoundingBox;
 use quarry::training::{
     Outcome, RoundConfig, RoundHooks, RoundTask, RunLock, Start, TrainEvent, TrainSummary, TrainingImage, train_round,
@@ -78,7 +79,8 @@ fn train(config: &RoundConfig, run_dir: &Path, start: Start, watch: &mut Watch) 
     fs::create_dir_all(run_dir.parent().unwrap()).unwrap();
     let lock = RunLock::take(run_dir.parent().unwrap()).unwrap();
     let images = (1..=5).map(image).collect();
-    let task = RoundTask { lock, images, decode, backbone: None, previous: None, run_dir, start };
+    let (left_out, sources) = (BTreeSet::new(), Sources::default());
+    let task = RoundTask { lock, images, left_out, sources, decode, backbone: None, previous: None, run_dir, start };
     let cancel = watch.cancel.clone();
     train_round(config, task, watch, &cancel).unwrap()
 }

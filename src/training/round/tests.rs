@@ -1,5 +1,7 @@
 //! What a round does when memory runs out, which only an injected failure can show, and when it is stopped in a test. Whole rounds are tested in `tests/training_round.rs`.
 
+use std::fs;
+
 use super::super::step::fault;
 use super::*;
 use crate::domain::{ImageId, Shape};
@@ -65,7 +67,8 @@ fn train_by(
     };
     let lock = RunLock::take(run_dir.parent().unwrap()).unwrap();
     let images = (1..=5).map(image).collect();
-    let task = RoundTask { lock, images, decode, backbone: None, previous: None, run_dir, start: Start::Fresh };
+    let (left_out, sources, start) = (BTreeSet::new(), Sources::default(), Start::Fresh);
+    let task = RoundTask { lock, images, left_out, sources, decode, backbone: None, previous: None, run_dir, start };
     train_round(config, task, hooks, cancel)
 }
 

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::plan::{Plan, read_json, write_json};
 use super::pool::Facts;
 use crate::dataset::{DEFAULT_MEGAPIXELS, max_megapixels};
-use crate::domain::{Cancel, HardNegativeSource, RoundRecord, RoundState};
+use crate::domain::{Cancel, HardNegativeSource, RoundRecord, RoundState, make_folder};
 use crate::training::RoundConfig;
 use crate::workflow::held_out::OutputShape;
 use crate::workflow::mine::mine;
+use crate::workflow::status::last_curves;
 use crate::workflow::train::{resume, train, unfinished_settings};
 use crate::workflow::{FoldProgress, Observer, Project, WorkEvent, WorkflowError};
 
@@ -38,6 +39,9 @@ pub struct FoldRound {
     pub hard_negatives: usize,
     /// `rectangle`, and `ellipse` where the detector regresses them.
     pub shapes: Vec<OutputShape>,
+    /// Images of the fold that the last test could not read: their faces count as missed.
+    #[serde(default)]
+    pub unreadable: u64,
 }
 
 impl FoldRecord {
@@ -137,6 +141,7 @@ impl<'a> Fold<'a> {
         if self.record()?.is_some_and(|record| rounds <= record.rounds.len() as u32) {
             return Ok(());
         }
+        make_folder(&self.dir).map_err(WorkflowError::io(&self.dir, "Was the project moved?"))?;
         let project = Project::open_or_create_own(&self.dir)?;
         if max_megapixels() > DEFAULT_MEGAPIXELS {
             project.keep_max_megapixels(max_megapixels())?;
@@ -182,6 +187,7 @@ impl<'a> Fold<'a> {
                 seconds: steps.sum,
                 hard_negatives: given.values().map(Vec::len).sum(),
                 shapes: shapes.clone(),
+                unreadable: last_curves(project, &store, &round)?.iter().map(|c| c.unreadable).max().unwrap_or(0),
             });
         }
         let record = FoldRecord { fold: self.number, plan: self.plan.id.clone(), rounds: done };

@@ -1,12 +1,12 @@
 //! Folds that were done elsewhere -> this project. Only results are copied, no checkpoints. Must not know how they are pooled.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use super::fold::Fold;
 use super::plan::Plan;
 use super::pool::Facts;
-use crate::domain::{limits, read_bytes};
+use crate::domain::{limits, make_folders_below, read_bytes};
 use crate::workflow::{Observer, WorkEvent, WorkflowError, write_atomically};
 
 /// Copies into `dir` the folds of `others` that `dir` lacks or has fewer rounds of. Everything is checked before anything is written: the
@@ -70,7 +70,8 @@ fn take_fold(from: &Fold, to: &Fold) -> Result<bool, WorkflowError> {
         let bytes = bytes.map_err(WorkflowError::io(&path, advice))?;
         let target = to.dir().join(&file);
         let folder = target.parent().unwrap_or(to.dir());
-        fs::create_dir_all(folder).map_err(WorkflowError::io(folder, "Check that it may be written to."))?;
+        let all = to.dir().parent().unwrap_or(to.dir());
+        make_folders_below(all, folder).map_err(WorkflowError::io(folder, "Check that it may be written to."))?;
         // The record comes last: a merge that was cut off has not taken the fold.
         write_atomically(&target, &bytes)?;
     }

@@ -19,7 +19,7 @@ pub use pool::{PooledRates, PooledRound};
 
 use super::split::folds_of;
 use super::{FoldProgress, Observer, Project, WorkflowError};
-use crate::domain::{Cancel, shown_path, shown_paths};
+use crate::domain::{Cancel, Place, shown_path, shown_paths};
 use crate::training::RoundConfig;
 use fold::Fold;
 use plan::Plan;
@@ -63,6 +63,7 @@ pub fn cross_validate(
     cancel: &Cancel,
 ) -> Result<CrossValidationReport, WorkflowError> {
     let dir = folder(project, &request.name)?;
+    let place = Place::open(project.dir()).map_err(WorkflowError::io(project.dir(), "Check the path."))?;
     let facts = Facts::of(project)?;
     let folds = chosen_folds(&facts, &request.folds)?;
     if !request.config.test_dataset.is_empty() {
@@ -87,7 +88,10 @@ pub fn cross_validate(
             round,
             rounds: request.rounds,
         };
+        place.check()?;
         let done = fold.run(&facts, request.rounds, at, observer, cancel);
+        // Whatever else went wrong follows from it.
+        place.check()?;
         if matches!(done, Err(WorkflowError::Cancelled)) {
             pool_all(&dir, &plan, &facts)?;
         }

@@ -1,13 +1,12 @@
 //! What makes results of several folds, sittings and machines belong together: the settings and the data. Must not know how folds run.
 
-use std::fs;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::pool::Facts;
-use crate::domain::{limits, read_text};
+use crate::domain::{limits, make_folder, read_text};
 use crate::training::{Difference, RoundConfig};
 use crate::workflow::{WorkflowError, write_atomically};
 
@@ -50,8 +49,7 @@ impl Plan {
         if Self::exists(dir) {
             return Ok(());
         }
-        fs::create_dir_all(dir)
-            .map_err(WorkflowError::io(dir, "Check that the project's folder may be written to."))?;
+        make_folder(dir).map_err(WorkflowError::io(dir, "Check that the project's folder may be written to."))?;
         let made_by = env!("CARGO_PKG_VERSION").to_owned();
         let file = PlanFile { made_by, data: self.data.clone(), config_toml: self.config.to_toml() };
         write_json(&dir.join(FILE), &file)

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::fold::{Fold, FoldRecord};
 use crate::domain::{self, Annotation, AnnotationSource, Class, DatasetId, ImageId, ImageRecord};
 use crate::evaluation::fddb_text::{self, UnreadableScores, read_detections};
-use crate::evaluation::{FoldSpread, ScoredRegion, curves_csv};
+use crate::evaluation::{FoldSpread, RocCurve, ScoredRegion, curves_csv};
 use crate::store::{Dataset, NewDataset, NewImage, NewObject};
 use crate::workflow::evaluate::RateRow;
 use crate::workflow::held_out::{HeldOut, OutputShape};
@@ -119,6 +119,8 @@ pub struct PooledRates {
     pub shape: &'static str,
     pub images: usize,
     pub faces: u64,
+    /// Images that could not be read when their fold was tested: their faces count as missed.
+    pub unreadable: u64,
     /// At false positives over all folds.
     pub pooled: Vec<RateRow>,
     /// Between the folds, at equal false positives per fold.
@@ -164,10 +166,18 @@ fn pool(
         images.extend(of_fold);
     }
     let count = images.len();
-    let curves = HeldOut::new(images, &facts.truth).curves_of(detections.into_iter());
-    let labels: Vec<String> = curves.folds.keys().map(|fold| format!("fold {fold}")).collect();
-    let labelled = std::iter::once(("pooled", &curves.pooled));
-    let csv = curves_csv(labelled.chain(labels.iter().map(String::as_str).zip(curves.folds.values())));
+    let mut curves = HeldOut::new(images, &facts.truth).curves_of(detections.into_iter());
+    for record in records {
+        let unreadable = record.rounds[round as usize - 1].unreadable;
+        curves.pooled.unreadable += unreadable;
+        if let Some(curve) = curves.folds.get_mut(&record.fold) {
+            curve.unreadable = unreadable;
+        }
+    }
+    let of_folds = curves.folds.iter().map(|(fold, curve)| (format!("fold {fold}{}", curve.mark()), curve));
+    let all = std::iter::once((format!("pooled{}", curves.pooled.mark()), &curves.pooled)).chain(of_folds);
+    let labelled: Vec<(String, &RocCurve)> = all.collect();
+    let csv = curves_csv(labelled.iter().map(|(label, curve)| (label.as_str(), *curve)));
     let out = dir.join(format!("round-{round}")).join(shape.as_str());
     let all = PooledCurves { all_folds: facts.folds().len(), curves: curves.clone() };
     let json = serde_json::to_vec(&all)
@@ -184,6 +194,7 @@ fn pool(
         shape: shape.as_str(),
         images: count,
         faces: curves.pooled.faces,
+        unreadable: curves.pooled.unreadable,
         pooled: rates(&curves.pooled).into_iter().map(row).collect(),
         spread: curves.spread(),
     };

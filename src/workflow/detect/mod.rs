@@ -106,7 +106,8 @@ pub fn detect(
     let files: Vec<PathBuf> = images.iter().map(|(_, file)| file.clone()).collect();
     let sources = Sources::new(images_root(request), files.iter().map(PathBuf::as_path));
     let detect = |image: &RgbImage| detector.detect_labelled(image);
-    let Found { of_files, unreadable } = on_files(detect, &files, &sources, "Detecting", observer, cancel)?;
+    let Found { of_files, unreadable } =
+        on_files(detect, &files, (&sources, &|| Ok(())), "Detecting", observer, cancel)?;
     // Their place in the list stays the images' own where others could not be read.
     let read = (1..)
         .zip(&images)
@@ -158,6 +159,9 @@ fn count<T>(found: &[Vec<T>]) -> usize {
     found.iter().map(Vec::len).sum()
 }
 
+/// The datasets that images are read from, and whether what the work is for is still in its place.
+type Watched<'a> = (&'a Sources, &'a dyn Fn() -> Result<(), WorkflowError>);
+
 /// Detects on image files in order. A file that cannot be read is told once in the log; where its whole dataset is away, that is an
 /// error.
 pub(super) fn detect_files(
@@ -168,14 +172,14 @@ pub(super) fn detect_files(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<Found<Detection>, WorkflowError> {
-    on_files(|picture| detector.detect(picture), files, sources, what, observer, cancel)
+    on_files(|picture| detector.detect(picture), files, (sources, &|| Ok(())), what, observer, cancel)
 }
 
 /// [`detect_files`] with another way to detect.
 pub(super) fn on_files<T>(
     detect: impl Fn(&RgbImage) -> Result<Vec<T>, DetectorError>,
     files: &[PathBuf],
-    sources: &Sources,
+    (sources, is_there): Watched<'_>,
     what: &str,
     observer: &mut Observer,
     cancel: &Cancel,
@@ -187,6 +191,7 @@ pub(super) fn on_files<T>(
         if cancel.is_cancelled() {
             return Err(WorkflowError::Cancelled);
         }
+        is_there()?;
         observer(WorkEvent::Progress(Progress { what: what.to_owned(), done: done as u64, total: files.len() as u64 }));
         match decode_rgb(file) {
             Ok(image) => of_files.push(Some(detect(&image)?)),

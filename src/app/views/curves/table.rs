@@ -32,8 +32,8 @@ pub(super) fn show(ui: &mut Ui, model: &CurvesModel) {
                     ui.label(RichText::new(at.to_string()).color(theme::WEAK));
                 }
                 ui.end_row();
-                for (key, _) in model.shown() {
-                    ui.label(RichText::new(key.text()).color(theme::STRONG));
+                for (key, curve) in model.shown() {
+                    ui.label(RichText::new(key.text() + &curve.mark()).color(theme::STRONG));
                     for (discrete, continuous) in model.rates(key) {
                         ui.label(RichText::new(format!("{discrete:.4}/{continuous:.4}")).monospace());
                     }

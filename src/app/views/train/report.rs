@@ -56,6 +56,10 @@ fn left(ui: &mut Ui, report: Option<&RoundReport>) {
     for curve in &report.curves {
         ui.add_space(theme::GAP);
         heading(ui, &format!("Held-out images, {}, step {}", curve.label, curve.step));
+        if curve.unreadable > 0 {
+            let text = format!("{} images could not be read; their faces count as missed", curve.unreadable);
+            ui.label(RichText::new(text).small().color(theme::WARNING));
+        }
         Grid::new(("rates", &curve.label)).num_columns(3).min_row_height(ROW).spacing(vec2(18.0, 3.0)).show(ui, |ui| {
             small_row(ui, &["False positives", "Discrete TPR", "Continuous TPR"], true);
             for (fp, discrete, continuous) in &curve.at {

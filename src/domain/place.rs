@@ -1,0 +1,137 @@
+//! Where a file or folder that work depends on lies, so that work notices when it is moved away and does not begin anew where it was.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// What work depends on lies elsewhere now, or is gone.
+#[derive(Debug, Error)]
+#[error(
+    "{} {} while Quarry worked in it. The work stopped and wrote nothing to the old place; what was written before is safe. Run the \
+     command again with the project's new place",
+    was.display(),
+    now.as_ref().map_or_else(|| "was moved or removed".to_owned(), |now| format!("was moved to {}", now.display()))
+)]
+pub struct Moved {
+    pub was: PathBuf,
+    /// Where the operating system tells it.
+    pub now: Option<PathBuf>,
+}
+
+/// A file or folder that is held open: its identity does not change when it is renamed.
+#[derive(Debug)]
+pub struct Place {
+    path: PathBuf,
+    held: File,
+}
+
+impl Place {
+    /// Of a file or folder that is there.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.to_path_buf(), held: File::open(path)? })
+    }
+
+    /// An error where the path does not lead to what is held any more.
+    pub fn check(&self) -> Result<(), Moved> {
+        if is_same(&self.path, &self.held) {
+            return Ok(());
+        }
+        Err(Moved { was: self.path.clone(), now: self.now() })
+    }
+
+    fn now(&self) -> Option<PathBuf> {
+        let now = current_path(&self.held)?;
+        (now != self.path && is_same(&now, &self.held)).then_some(now)
+    }
+}
+
+#[cfg(unix)]
+fn is_same(path: &Path, held: &File) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (fs::metadata(path), held.metadata()) {
+        (Ok(there), Ok(held)) => (there.dev(), there.ino()) == (held.dev(), held.ino()),
+        (Err(error), _) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+        // Whatever is wrong with the disk shows when something is written.
+        _ => true,
+    }
+}
+
+/// What is open cannot be moved on Windows.
+#[cfg(not(unix))]
+fn is_same(path: &Path, _: &File) -> bool {
+    path.exists()
+}
+
+#[cfg(target_os = "linux")]
+fn current_path(held: &File) -> Option<PathBuf> {
+    use std::os::fd::AsRawFd as _;
+    fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd())).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn current_path(_: &File) -> Option<PathBuf> {
+    None
+}
+
+/// Makes a folder in one that is there, where it is missing. Never the folders above it: in a project that was moved away nothing is
+/// made anew.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        result => result,
+    }
+}
+
+/// [`make_folder`] of every folder from `base`, which must be there, down to `path`.
+pub fn make_folders_below(base: &Path, path: &Path) -> io::Result<()> {
+    let Ok(below) = path.strip_prefix(base) else { return make_folder(path) };
+    let mut folder = base.to_path_buf();
+    below.iter().try_for_each(|part| {
+        folder.push(part);
+        make_folder(&folder)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_moved_folder_is_noticed_also_when_another_one_takes_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+        fs::create_dir(&old).unwrap();
+        let place = Place::open(&old).unwrap();
+        place.check().unwrap();
+        fs::rename(&old, &new).unwrap();
+        let check = |now: Option<&Path>| {
+            let moved = place.check().unwrap_err();
+            assert_eq!(moved.was, old);
+            if cfg!(target_os = "linux") {
+                assert_eq!(moved.now.as_deref(), now);
+            }
+        };
+        check(Some(&new));
+        fs::create_dir(&old).unwrap();
+        check(Some(&new));
+        fs::remove_dir(&new).unwrap();
+        check(None);
+    }
+
+    #[test]
+    fn folders_are_made_in_what_is_there_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (dir.path().join("one"), dir.path().join("one/two"));
+        assert!(make_folder(&two).is_err() && make_folders_below(&one, &two).is_err());
+        assert!(!one.exists());
+        make_folder(&one).unwrap();
+        make_folder(&one).unwrap();
+        make_folders_below(&one, &two.join("three")).unwrap();
+        assert!(two.join("three").is_dir());
+        fs::write(one.join("file"), "x").unwrap();
+        assert!(make_folder(&one.join("file")).is_err());
+    }
+}
