@@ -139,16 +139,16 @@ pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
     match &args.what {
         What::GroundTruth { to } => {
             let report = ground_truth(&store, &to.scope.get(), to.format(), to.replace.output(&to.out))?;
-            context.print(&report, || truth_text(&report))
+            context.print_done(&report, || truth_text(&report))
         }
         What::HardNegatives { to, unreviewed } => {
             let (scope, out) = (to.scope.get(), to.replace.output(&to.out));
             let report = hard_negatives(&store, &scope, source(*unreviewed), to.format(), out)?;
-            context.print(&report, || text(&report, "hard negatives"))
+            context.print_done(&report, || text(&report, "hard negatives"))
         }
         What::IgnoredRegions { to } => {
             let report = ignored_regions(&store, &to.scope.get(), to.format(), to.replace.output(&to.out))?;
-            context.print(&report, || text(&report, "ignored regions"))
+            context.print_done(&report, || text(&report, "ignored regions"))
         }
         What::Detections { round, format, scope, out, replace } => {
             let format = match format {
@@ -157,11 +157,11 @@ pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
             };
             let (images, found) = detections(&store, &scope.get(), *round, format, replace.output(out))?;
             let value = serde_json::json!({ "images": images, "detections": found, "file": out.to_string_lossy() });
-            context.print(&value, || format!("{found} detections on {images} images in {}", out.display()))
+            context.print_done(&value, || format!("{found} detections on {images} images in {}", out.display()))
         }
         What::Crops { scope, out, unreviewed, replace } => {
             let report = cut(&store, &scope.get(), source(*unreviewed), replace.output(out))?;
-            context.print(&report, || crops_text(&report))
+            context.print_done(&report, || crops_text(&report))
         }
     }
 }

@@ -16,5 +16,5 @@ pub struct RestoreArgs {
 
 pub fn run(args: &RestoreArgs, context: &Context) -> anyhow::Result<()> {
     let restored = restore(&Project::open(&context.project_dir())?, args.backup.as_deref())?;
-    context.print(&restored, || format!("{restored}."))
+    context.print_done(&restored, || format!("{restored}."))
 }
