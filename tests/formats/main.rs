@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod malformed;
 mod readers;
 mod round_trips;
 mod support;

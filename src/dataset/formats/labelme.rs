@@ -1,6 +1,6 @@
 //! labelme's JSON (<https://github.com/wkentaro/labelme>), one file an image: rectangles, circles, and the boxes of polygons.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
@@ -114,6 +114,7 @@ fn read_files(
 ) -> Result<(), DatasetError> {
     const BATCH: usize = 256;
     let mut unused: BTreeMap<String, usize> = BTreeMap::new();
+    let mut finders: HashMap<PathBuf, ImageFiles> = HashMap::new();
     for (k, batch) in files.chunks(BATCH).enumerate() {
         if cancel.is_cancelled() {
             return Err(DatasetError::Cancelled);
@@ -123,7 +124,7 @@ fn read_files(
             for (kind, count) in std::mem::take(&mut annotated.unused) {
                 *unused.entry(kind).or_insert(0) += count;
             }
-            add(draft, file, annotated)?;
+            add(draft, &mut finders, file, annotated)?;
         }
         let done = (k * BATCH + batch.len()) as u64;
         progress(Progress { what: "Reading annotations".into(), done, total: files.len() as u64 });
@@ -135,7 +136,12 @@ fn read_files(
     Ok(())
 }
 
-fn add(draft: &mut Draft, file: &Path, annotated: Annotated) -> Result<(), DatasetError> {
+fn add(
+    draft: &mut Draft,
+    finders: &mut HashMap<PathBuf, ImageFiles>,
+    file: &Path,
+    annotated: Annotated,
+) -> Result<(), DatasetError> {
     draft.problems.add_all(annotated.bad)?;
     if annotated.is_unusable {
         return Ok(());
@@ -144,8 +150,10 @@ fn add(draft: &mut Draft, file: &Path, annotated: Annotated) -> Result<(), Datas
     let own = file.parent().and_then(|folder| folder.strip_prefix(&root).ok()).map(Path::to_path_buf);
     let stem = file.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
     let name = annotated.name.unwrap_or_else(|| stem.clone());
-    let bases: Vec<PathBuf> = own.clone().into_iter().chain(["images".into(), PathBuf::new()]).collect();
-    let mut files = ImageFiles::new(&root, bases);
+    let files = finders.entry(own.clone().unwrap_or_default()).or_insert_with(|| {
+        let bases: Vec<PathBuf> = own.clone().into_iter().chain(["images".into(), PathBuf::new()]).collect();
+        ImageFiles::new(&root, bases)
+    });
     // An image that was moved beside its file under its old name.
     let located = match files.locate(&name) {
         Ok(Located::Missing(path)) => match files.locate(&stem) {

@@ -102,7 +102,7 @@ fn tag(start: &BytesStart, line: u32) -> Result<Tag, String> {
     let mut attributes = Vec::new();
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|error| error.to_string())?;
-        let value = attribute.unescape_value().map_err(|error| error.to_string())?;
+        let value = attribute.unescape_value().map_err(|error| format!("{error} in an attribute: write its text"))?;
         attributes.push((utf8(attribute.key.as_ref())?.to_owned(), value.into_owned()));
     }
     Ok(Tag { name: utf8(start.name().as_ref())?.to_owned(), attributes, line })

@@ -53,7 +53,9 @@ pub(super) fn read(path: &Path) -> Result<DataYaml, DatasetError> {
         let line = error.location().map_or(1, |location| location.line() as usize);
         // The first line says what is wrong; the rest draws the place.
         let text = error.to_string();
-        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        // The place stands in front already.
+        let what = what.strip_prefix("line ").and_then(|rest| rest.split_once(": ")).map_or(what, |(_, what)| what);
         DatasetError::line(path, line.max(1), format!("{what}; correct the YAML there"))
     };
     let read: TopLevel = serde_saphyr::from_str(&text).map_err(|error| failed(&error))?;

@@ -176,6 +176,9 @@ fn place_of(root: &Path, bases: &[PathBuf], entry: &str) -> Result<PathBuf, Stri
             }
         }
     }
+    if entry != own {
+        return Err(format!("'{}' is not in the dataset's folder", shortened(entry)));
+    }
     Err(problem.unwrap_or_else(|| format!("'{}' is not there", shortened(entry))))
 }
 
