@@ -90,30 +90,31 @@ has_peer=0
 # network, shorter side, batch
 if [ $dry = 1 ]; then cases=("torchvision 96 2" "torchvision 128 2" "resnet50-c4 96 2"); steps=2; else
     cases=("torchvision 600 8" "torchvision 1000 8" "resnet50-c4 600 8"); steps=20; fi
+limit=$([ $dry = 1 ] && echo 300 || echo 60)
 rows=()
 for each in "${cases[@]}"; do
     read -r network side batch <<<"$each"
     name=$network-$side
     say "timing $name, batch $batch, bf16"
-    run "quarry-$name" 60 "$programs/detector_step" "$network" "$side" "$batch" "$steps" 2 bf16 >/dev/null || failed=1
+    run "quarry-$name" $limit "$programs/detector_step" "$network" "$side" "$batch" "$steps" 2 bf16 >/dev/null || failed=1
     if [ $has_peer = 1 ]; then
-        run "torchvision-$name" 60 "$peer" scripts/gpu_peer.py "$network" "$side" "$batch" "$steps" >/dev/null || failed=1
+        run "torchvision-$name" $limit "$peer" scripts/gpu_peer.py "$network" "$side" "$batch" "$steps" >/dev/null || failed=1
     fi
     for what in step detect; do
         ours=$(number "quarry-$name" "$what") theirs=$(number "torchvision-$name" "$what")
-        rows+=("$(printf '%-22s %-7s %10s %12s %7s' "$name, batch $batch" $what "${ours:--}" "${theirs:--}" "$(ratio "$ours" "$theirs")")")
+        rows+=("$(printf '%-28s %-7s %10s %12s %7s' "$name, batch $batch" $what "${ours:--}" "${theirs:--}" "$(ratio "$ours" "$theirs")")")
     done
 done
 
 say "the loader"
-loader=$(run loader 60 "$programs/loader" "${QUARRY_PICTURES:-}" $([ $dry = 1 ] && echo "1 6 sample" || echo "2 20 paper")) || failed=1
+loader=$(run loader $limit "$programs/loader" "${QUARRY_PICTURES:-}" $([ $dry = 1 ] && echo "1 6 sample" || echo "2 20 paper")) || failed=1
 
 echo
 echo "GPU check of $(date -u +%F), $((SECONDS - start)) s$([ $dry = 1 ] && echo ', DRY RUN ON THE CPU: no figure here says anything about a GPU')"
 grep -h '^Device\|^GPUs\|^libtorch' "$logs/doctor.log"
 echo "tests: $tests; $(grep -h '^test result' "$logs/tests.log" | sed 's/test result: //')"
 grep -h '^SKIPPED' "$logs/tests.log"
-printf '%-22s %-7s %10s %12s %7s\n' "seconds" "" Quarry torchvision ratio
+printf '%-28s %-7s %10s %12s %7s\n' "seconds" "" Quarry torchvision ratio
 printf '%s\n' "${rows[@]}"
 echo "loader: $loader; $(tail -1 "$logs/loader.log")"
 exit $failed

@@ -55,7 +55,6 @@ use crate::workflow::WorkEvent;
 const DRAIN_BUDGET: Duration = Duration::from_millis(5);
 
 /// The whole state of the window.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own; none of them excludes another")]
 pub struct QuarryApp {
     options: Options,
     keys: KeyReader,

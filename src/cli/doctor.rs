@@ -182,17 +182,13 @@ fn gib_text(bytes: u64) -> String {
 }
 
 fn driver_text(driver: &Driver) -> String {
-    let mut text = driver.version.clone().map_or_else(|| "none".to_owned(), |version| format!("NVIDIA {version}"));
-    if let Some((major, minor)) = driver.cuda {
-        text += &format!(", CUDA up to {major}.{minor}");
-    }
-    if let Some(trouble) = &driver.trouble {
-        text += &format!(", does not answer: {trouble}");
-    }
-    if let Some(visible) = &driver.visible {
-        text += &format!(", CUDA_VISIBLE_DEVICES=\"{visible}\"");
-    }
-    text
+    let version = driver.version.as_ref().map_or_else(|| "none".to_owned(), |version| format!("NVIDIA {version}"));
+    let more = [
+        driver.cuda.map(|(major, minor)| format!("CUDA up to {major}.{minor}")),
+        driver.trouble.as_ref().map(|trouble| format!("does not answer: {trouble}")),
+        driver.visible.as_ref().map(|visible| format!("CUDA_VISIBLE_DEVICES=\"{visible}\"")),
+    ];
+    [version].into_iter().chain(more.into_iter().flatten()).collect::<Vec<_>>().join(", ")
 }
 
 fn gpu_text(gpu: &Gpu) -> String {

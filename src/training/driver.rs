@@ -111,7 +111,9 @@ mod tests {
     fn only_numbered_device_files_are_gpus() {
         let check = |names: &[&str], expected: bool| {
             let dir = tempfile::tempdir().unwrap();
-            names.iter().for_each(|name| fs::write(dir.path().join(name), "").unwrap());
+            for name in names {
+                fs::write(dir.path().join(name), "").unwrap();
+            }
             assert_eq!(device_nodes(dir.path()), expected, "{names:?}");
         };
         check(&[], false);

@@ -23,10 +23,7 @@ fn device_word(what: &str) -> Option<&'static str> {
     // Before any tensor of this process: libtorch asks once which devices there are.
     load_cuda();
     let is_set = |name| std::env::var(name).is_ok_and(|value| value == "1");
-    let reason = match choose_device("cuda") {
-        Ok(_) => return Some("cuda"),
-        Err(reason) => reason,
-    };
+    let Err(reason) = choose_device("cuda") else { return Some("cuda") };
     assert!(!is_set("QUARRY_REQUIRE_CUDA"), "QUARRY_REQUIRE_CUDA=1, but {reason}");
     if is_set("QUARRY_DRY_CUDA") {
         eprintln!("DRY RUN on the CPU: {what}");

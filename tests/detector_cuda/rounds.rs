@@ -120,6 +120,9 @@ fn a_round_and_its_resume_learn_as_on_the_cpu() {
     });
 }
 
+/// Bytes of one tensor that fills the GPU.
+const BLOCK: i64 = 1 << 26;
+
 /// Fills the GPU up, leaves `spare` bytes free, and trains with more images at once than fit there.
 #[test]
 fn a_full_gpu_halves_the_mini_batch_and_goes_on() {
@@ -131,7 +134,6 @@ fn a_full_gpu_halves_the_mini_batch_and_goes_on() {
         let dir = tempfile::tempdir().unwrap();
         let spare = 1_500_000_000;
         let mut blocks = Vec::new();
-        const BLOCK: i64 = 1 << 26;
         while let Ok(block) = Tensor::f_zeros([BLOCK], (Kind::Uint8, device)) {
             blocks.push(block);
         }

@@ -32,21 +32,21 @@ pub fn batched_nms(boxes: &Tensor, scores: &Tensor, classes: &Tensor, iou_thresh
 
 fn sweep(boxes: &Tensor, scores: &Tensor, classes: Option<&Tensor>, iou_threshold: f64, limit: usize) -> Tensor {
     let read = read(boxes, scores, classes);
-    let kept = nms_rust(&read.boxes, &read.scores, read.classes.as_deref(), iou_threshold, limit);
+    let kept = nms_rust(&read.corners, &read.scores, read.classes.as_deref(), iou_threshold, limit);
     Tensor::from_slice(&kept).to_device(boxes.device())
 }
 
 /// What NMS sweeps over, in memory of the CPU.
-struct Boxes {
-    boxes: Vec<[f32; 4]>,
+struct Swept {
+    corners: Vec<[f32; 4]>,
     scores: Vec<f32>,
     classes: Option<Vec<i64>>,
 }
 
-fn read(boxes: &Tensor, scores: &Tensor, classes: Option<&Tensor>) -> Boxes {
+fn read(boxes: &Tensor, scores: &Tensor, classes: Option<&Tensor>) -> Swept {
     if boxes.device() == Device::Cpu {
         let classes = classes.map(|classes| classes.try_into().unwrap_or_default());
-        return Boxes { boxes: corners(boxes), scores: floats(scores), classes };
+        return Swept { corners: corners(boxes), scores: floats(scores), classes };
     }
     // One copy, for each waits for the device. A double holds floats and classes exactly.
     let mut parts = vec![boxes.to_kind(Kind::Double), scores.to_kind(Kind::Double).unsqueeze(1)];
