@@ -254,7 +254,7 @@ fn an_annotated_copy_keeps_its_background_copy_out_of_training_and_mining() {
     });
     let copies = NewDataset {
         name: "background".to_owned(),
-        kind: "folder".to_owned(),
+        kind: "plain".to_owned(),
         root: dir.path().join("pictures/."),
         classes: Vec::new(),
         images: copies.collect(),

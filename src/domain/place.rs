@@ -29,6 +29,7 @@ pub struct Place {
 
 impl Place {
     /// Of a file or folder that is there.
+    #[expect(clippy::disallowed_methods, reason = "a project's own lock file and folders are held, not read")]
     pub fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.to_path_buf(), held: File::open(path)? })
     }

@@ -212,7 +212,9 @@ fn is_mostly(c: &Connection, dataset: DatasetId, old_root: &Path, new: &NewDatas
         .map(|image| image.record.content_hash)
         .collect();
     let mut free: HashMap<&str, usize> = HashMap::new();
-    stored.iter().for_each(|hash| *free.entry(hash.as_str()).or_default() += 1);
+    for hash in &stored {
+        *free.entry(hash.as_str()).or_default() += 1;
+    }
     let is_there = |image: &&NewImage| match free.get_mut(image.content_hash.as_str()) {
         Some(count) if *count > 0 => {
             *count -= 1;

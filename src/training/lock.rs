@@ -30,12 +30,12 @@ mod torch {
             make_folder(runs).map_err(TrainingError::io(runs, "making the folder of runs"))?;
             let path = runs.join(LOCK_FILE);
             let taken = WorkLock::take(&path, "training or mining");
-            let _lock = taken.map_err(|error| match error {
+            let lock = taken.map_err(|error| match error {
                 LockError::Held { path, holder, .. } => TrainingError::Locked { path, holder },
                 LockError::Io { path, doing, cause } => TrainingError::io(&path, doing)(cause),
             })?;
             let place = |path: &Path| Place::open(path).map_err(TrainingError::io(path, "opening"));
-            Ok(Self { _lock, runs: place(runs)?, file: place(&path)? })
+            Ok(Self { _lock: lock, runs: place(runs)?, file: place(&path)? })
         }
 
         /// An error where the project was moved or removed, or its lock file replaced. Asked before anything is written for a round.

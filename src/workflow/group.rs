@@ -121,6 +121,9 @@ fn in_a_chain(groups: Vec<Vec<usize>>, items: &[Groupable]) -> Vec<Vec<usize>> {
     chain.chain(unseen).collect()
 }
 
+/// What the crops of an image look like.
+type Looks = Vec<(CandidateId, Look)>;
+
 fn look_at_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -> Result<(), WorkflowError> {
     let mut of_image: HashMap<ImageId, Vec<(CandidateId, BoundingBox)>> = HashMap::new();
     for candidate in store.candidates_without_look()? {
@@ -141,7 +144,7 @@ fn look_at_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel
         for (image, crops) in images {
             files.push((store.image_file(*image)?, crops));
         }
-        let looked: Vec<Result<Vec<(CandidateId, Look)>, (&PathBuf, String)>> = files
+        let looked: Vec<Result<Looks, (&PathBuf, String)>> = files
             .par_iter()
             .map(|(file, crops)| {
                 let picture = decode_rgb(file).map_err(|e| (file, e.to_string()))?;

@@ -76,7 +76,7 @@ pub fn mine(
     let in_project =
         |(detection, feature): &(Detection, Option<RoiFeature>)| Some((labels.in_project(detection)?, *feature));
     let read = read.map(|(image, found)| (image, found.iter().filter_map(in_project).collect()));
-    let (read, seen): (Vec<&ImageRecord>, Vec<Vec<(Detection, Option<RoiFeature>)>>) = read.unzip();
+    let (read, seen): (Vec<&ImageRecord>, Vec<Vec<Seen>>) = read.unzip();
     let looked: Vec<ImageId> = read.iter().map(|image| image.id).collect();
     let found: Vec<Vec<Detection>> =
         seen.iter().map(|of_image| of_image.iter().map(|(detection, _)| *detection).collect()).collect();
@@ -125,6 +125,9 @@ pub fn mine(
     )));
     Ok(report)
 }
+
+/// A detection with what the detector saw in it.
+type Seen = (Detection, Option<RoiFeature>);
 
 /// The round to mine; one that is not trained to its end is refused.
 fn choose_round(store: &Store, number: Option<u32>) -> Result<RoundRecord, WorkflowError> {
