@@ -48,6 +48,15 @@ impl Details {
         self.overview.rounds.iter().map(|round| round.number)
     }
 
+    /// A round's number, with the model where its detections were imported.
+    pub fn round_text(&self, number: u32) -> String {
+        let imported = self.overview.rounds.iter().find(|round| round.number == number);
+        match imported.and_then(|round| round.imported.as_ref()) {
+            Some(model) => format!("{number} ({} {})", model.name, model.round),
+            None => number.to_string(),
+        }
+    }
+
     pub fn insert(&mut self, round: RoundId, detail: ImageDetail) {
         let key = (detail.record.id, round);
         self.asked.remove(&key);

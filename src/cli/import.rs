@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
+use super::import_detections::{self, DetectionsArgs};
 use crate::dataset::formats::{ExifRule, ReadOptions};
 use crate::evaluation::roc_file::ColumnOrder;
 use crate::workflow::Project;
@@ -14,13 +15,14 @@ use crate::workflow::roc_import::{RocImportError, import_roc, read_roc};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  quarry import auto DATASET --project objects --dry-run\n  quarry import coco annotations/instances_val2017.json --images val2017 --project objects\n  quarry import yolo data.yaml --split train --project objects\n  quarry import fddb FDDB --project faces\n  quarry import folder scenes --project faces --dry-run\n  quarry import roc MTCNN_DiscROC.txt --project faces"
+    after_help = "Examples:\n  quarry import auto DATASET --project objects --dry-run\n  quarry import coco annotations/instances_val2017.json --images val2017 --project objects\n  quarry import yolo data.yaml --split train --project objects\n  quarry import fddb FDDB --project faces\n  quarry import folder scenes --project faces --dry-run\n  quarry import roc MTCNN_DiscROC.txt --project faces\n  quarry import detections predictions.json --project faces --name yolo11-v3"
 )]
 pub struct ImportArgs {
-    /// The dataset's format; `auto` finds it out, `folder` is a folder of images without objects, `roc` a ROC file
-    #[arg(value_parser = PossibleValuesParser::new(ImportFormat::ALL.map(ImportFormat::as_str).into_iter().chain([ROC])))]
+    /// The dataset's format; `auto` finds it out, `folder` is a folder of images without objects, `roc` a ROC file, `detections` what any
+    /// detector found
+    #[arg(value_parser = PossibleValuesParser::new(ImportFormat::ALL.map(ImportFormat::as_str).into_iter().chain([ROC, DETECTIONS])))]
     format: String,
-    /// The dataset's folder or annotation file, or the ROC file (`*DiscROC.txt`, `*ContROC.txt`); it is only read
+    /// The dataset's folder or annotation file, the ROC file (`*DiscROC.txt`, `*ContROC.txt`), or the detections; it is only read
     path: PathBuf,
     /// The columns of a ROC file where they cannot be told apart
     #[arg(long, value_enum)]
@@ -43,6 +45,8 @@ pub struct ImportArgs {
     /// What Pascal VOC's first pixel is called
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
     origin: u8,
+    #[command(flatten)]
+    detections: DetectionsArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -70,6 +74,8 @@ impl ImportArgs {
 
 /// Not a dataset: a curve to show behind one's own.
 const ROC: &str = "roc";
+/// Not a dataset: what a detector found on the images of the datasets.
+const DETECTIONS: &str = "detections";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Columns {
@@ -90,6 +96,9 @@ pub fn run(args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
     let project = Project::open(&context.project_dir())?;
     if args.format == ROC {
         return roc(&project, args, context);
+    }
+    if args.format == DETECTIONS {
+        return import_detections::run(&project, &args.detections, &args.path, args.strict, args.dry_run, context);
     }
     let format = ImportFormat::ALL.into_iter().find(|f| f.as_str() == args.format);
     let format = format.ok_or_else(|| anyhow::anyhow!("unknown format {}", args.format))?;

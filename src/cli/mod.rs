@@ -22,6 +22,7 @@ mod evaluate_coco;
 mod export;
 mod group;
 mod import;
+mod import_detections;
 #[cfg(feature = "torch")]
 mod late;
 #[cfg(feature = "torch")]

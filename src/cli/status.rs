@@ -7,7 +7,7 @@ use super::doctor::Diagnosis;
 use crate::detector::GpuState;
 use crate::domain::printable;
 use crate::workflow::Project;
-use crate::workflow::status::{Status, status};
+use crate::workflow::status::{RoundStatus, Status, status};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  quarry status --project faces --json")]
@@ -52,8 +52,9 @@ fn text(status: &Status) -> String {
     }
     for r in &status.rounds {
         lines.push(format!(
-            "Round {}: {}; {} candidates: {} confirmed, {} rejected, {} missed objects, {} wrong class, {} skipped, {} undecided",
+            "Round {}{}: {}; {} candidates: {} confirmed, {} rejected, {} missed objects, {} wrong class, {} skipped, {} undecided",
             r.round,
+            of_model(r),
             r.state,
             r.candidates,
             r.confirmed,
@@ -73,4 +74,12 @@ fn text(status: &Status) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// ` (yolo11-v3, its round 2)` for a round whose detections were imported.
+fn of_model(round: &RoundStatus) -> String {
+    match (&round.model, round.model_round) {
+        (Some(model), Some(of_model)) => format!(" ({}, its round {of_model})", printable(model)),
+        _ => String::new(),
+    }
 }

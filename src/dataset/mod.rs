@@ -15,6 +15,7 @@ mod imported;
 mod jpeg;
 mod limits;
 mod photographs;
+pub mod results;
 pub mod sample;
 mod walk;
 

@@ -43,7 +43,7 @@ pub use printable::{
     csv_text, list_problem, printable, printable_json, printable_line, printable_message, printable_path,
 };
 pub use roi_feature::{ROI_FEATURE_LENGTH, RoiFeature};
-pub use round::{HardNegativeSource, RoundInit, RoundRecord, RoundState, TruthSource};
+pub use round::{HardNegativeSource, ImportedModel, RoundInit, RoundRecord, RoundState, TruthSource};
 pub use sane_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};
 pub use shown_path::{shown_path, shown_path_if_any, shown_paths};
 pub use sources::{Away, Sources};

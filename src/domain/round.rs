@@ -84,4 +84,34 @@ pub struct RoundRecord {
     /// Milliseconds since the Unix epoch.
     pub started_ms: i64,
     pub finished_ms: Option<i64>,
+    /// Where the detections come from, when it was not Quarry that trained the detector.
+    pub imported: Option<ImportedModel>,
+}
+
+/// The detector of a round whose detections came from a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedModel {
+    /// As the user calls it; several rounds have it when its results were imported again.
+    pub name: String,
+    /// 1, 2, 3 ... among the rounds of this model.
+    pub round: u32,
+    /// The file or folder that the detections were read from.
+    pub source: String,
+    /// Detections without a score: kept with score 0, and no curve is drawn of them.
+    pub unscored: u64,
+}
+
+impl RoundRecord {
+    /// Whether Quarry trained it: it has settings and checkpoints.
+    pub fn is_own(&self) -> bool {
+        self.imported.is_none()
+    }
+
+    /// `Round 3`, with the model where the detections were imported: `Round 3 (yolo11-v3, its round 2)`.
+    pub fn title(&self) -> String {
+        match &self.imported {
+            None => format!("Round {}", self.number),
+            Some(model) => format!("Round {} ({}, its round {})", self.number, model.name, model.round),
+        }
+    }
 }

@@ -35,6 +35,17 @@ impl Store {
         source: HardNegativeSource,
         rounds_before: u32,
     ) -> Result<HashMap<ImageId, Vec<HardNegative>>, StoreError> {
+        self.hard_negatives_with(source, rounds_before, &[])
+    }
+
+    /// [`Store::hard_negatives`] of Quarry's own rounds and of the imported `models`. No other model's are among them: a detector does
+    /// not make another one's mistakes.
+    pub fn hard_negatives_with(
+        &self,
+        source: HardNegativeSource,
+        rounds_before: u32,
+        models: &[String],
+    ) -> Result<HashMap<ImageId, Vec<HardNegative>>, StoreError> {
         let wanted = match source {
             HardNegativeSource::None => return Ok(HashMap::new()),
             HardNegativeSource::Confirmed => "c.verdict = 'confirmed'",
@@ -44,11 +55,11 @@ impl Store {
             let sql = format!(
                 "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.class_id, c.kind FROM candidates c
                  JOIN rounds r ON r.id = c.round_id
-                 WHERE r.number < ?1 AND {wanted} AND {UNDISPUTED} AND {} ORDER BY c.score DESC, c.id",
+                 WHERE r.number < ?1 AND (r.model = '' OR r.model IN (SELECT value FROM json_each(?2))) AND {wanted} AND {UNDISPUTED} AND {} ORDER BY c.score DESC, c.id",
                 fresh(connection)?
             );
             let mut statement = connection.prepare(&sql)?;
-            let mut rows = statement.query(params![rounds_before])?;
+            let mut rows = statement.query(params![rounds_before, serde_json::json!(models).to_string()])?;
             let mut found: HashMap<ImageId, Vec<HardNegative>> = HashMap::new();
             while let Some(row) = rows.next()? {
                 let negative = HardNegative {

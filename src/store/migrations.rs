@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_removed_images.sql"),
     include_str!("migrations/0006_classes.sql"),
     include_str!("migrations/0007_at_rest.sql"),
+    include_str!("migrations/0008_models.sql"),
 ];
 
 /// From this format on a database at rest is in rollback mode (`0007_at_rest.sql`).

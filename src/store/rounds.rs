@@ -1,27 +1,49 @@
-//! Training rounds: number, state, settings. Must not know what the settings mean.
+//! Rounds, trained and imported ones: number, model, state, settings.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::columns::word;
 use super::connection::{new_uid, now_ms};
 use super::{Store, StoreError, queue_index};
-use crate::domain::{RoundId, RoundRecord, RoundState};
+use crate::domain::{ImportedModel, RoundId, RoundRecord, RoundState};
 
-const COLUMNS: &str = "id, number, state, config_toml, notes, started_ms, finished_ms";
+const COLUMNS: &str =
+    "id, number, state, config_toml, notes, started_ms, finished_ms, model, model_round, source, unscored";
 
 impl Store {
     /// Starts the next round, in state `Running`.
     pub fn start_round(&mut self, config_toml: &str) -> Result<RoundRecord, StoreError> {
+        self.write(|tx| start(tx, "", "", config_toml))
+    }
+
+    /// Starts the next round of the model `name`, whose detections are read from `source`, in state `Running`. One that was started
+    /// and not finished (its import was stopped) goes on instead.
+    pub fn start_imported_round(
+        &mut self,
+        name: &str,
+        source: &str,
+        config_toml: &str,
+    ) -> Result<RoundRecord, StoreError> {
+        if name.is_empty() {
+            return Err(StoreError::Invalid("a model needs a name".to_owned()));
+        }
         self.write(|tx| {
-            let number: u32 = tx.query_row("SELECT coalesce(max(number), 0) + 1 FROM rounds", [], |r| r.get(0))?;
-            let started_ms = now_ms();
-            let sql = "INSERT INTO rounds (uid, number, state, config_toml, started_ms) VALUES (?1, ?2, ?3, ?4, ?5)";
-            let state = RoundState::Running;
-            tx.execute(sql, params![new_uid(), number, state.as_str(), config_toml, started_ms])?;
-            let id = RoundId(tx.last_insert_rowid());
-            queue_index::mark_changed(tx)?;
-            let (config_toml, notes) = (config_toml.to_owned(), String::new());
-            Ok(RoundRecord { id, number, state, config_toml, notes, started_ms, finished_ms: None })
+            let sql = "SELECT id FROM rounds WHERE model = ?1 AND state = 'running' ORDER BY model_round DESC LIMIT 1";
+            let Some(id) = tx.query_row(sql, [name], |r| r.get::<_, i64>(0)).optional()? else {
+                return start(tx, name, source, config_toml);
+            };
+            let sql = "UPDATE rounds SET source = ?2, config_toml = ?3 WHERE id = ?1";
+            tx.execute(sql, params![id, source, config_toml])?;
+            Ok(tx.query_row(&format!("SELECT {COLUMNS} FROM rounds WHERE id = ?1"), [id], from_row)?)
+        })
+    }
+
+    /// Keeps how many detections of an imported round have no score.
+    pub fn set_unscored(&mut self, round: RoundId, unscored: u64) -> Result<(), StoreError> {
+        let sql = "UPDATE rounds SET unscored = ?2 WHERE id = ?1";
+        self.write(|tx| match tx.execute(sql, params![round.0, unscored as i64])? {
+            0 => Err(StoreError::missing("round", round)),
+            _ => Ok(()),
         })
     }
 
@@ -78,7 +100,27 @@ impl Store {
     }
 }
 
+fn start(tx: &Transaction<'_>, model: &str, source: &str, config_toml: &str) -> Result<RoundRecord, StoreError> {
+    let number: u32 = tx.query_row("SELECT coalesce(max(number), 0) + 1 FROM rounds", [], |r| r.get(0))?;
+    let next = "SELECT coalesce(max(model_round), 0) + 1 FROM rounds WHERE model = ?1";
+    let model_round: u32 = tx.query_row(next, [model], |r| r.get(0))?;
+    let sql = "INSERT INTO rounds (uid, number, state, config_toml, started_ms, model, model_round, source)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let state = RoundState::Running.as_str();
+    tx.execute(sql, params![new_uid(), number, state, config_toml, now_ms(), model, model_round, source])?;
+    let id = tx.last_insert_rowid();
+    queue_index::mark_changed(tx)?;
+    Ok(tx.query_row(&format!("SELECT {COLUMNS} FROM rounds WHERE id = ?1"), [id], from_row)?)
+}
+
 fn from_row(row: &Row<'_>) -> rusqlite::Result<RoundRecord> {
+    let name: String = row.get(7)?;
+    let imported = if name.is_empty() {
+        None
+    } else {
+        let unscored = row.get::<_, i64>(10)? as u64;
+        Some(ImportedModel { name, round: row.get(8)?, source: row.get(9)?, unscored })
+    };
     Ok(RoundRecord {
         id: RoundId(row.get(0)?),
         number: row.get(1)?,
@@ -87,5 +129,6 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<RoundRecord> {
         notes: row.get(4)?,
         started_ms: row.get(5)?,
         finished_ms: row.get(6)?,
+        imported,
     })
 }

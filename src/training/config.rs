@@ -20,6 +20,9 @@ pub struct RoundConfig {
     pub test_dataset: String,
     pub train_folds: Vec<u8>,
     pub hard_negatives: HardNegativeSource,
+    /// Imported models whose false positives are hard negatives of this round too.
+    #[serde(default)]
+    pub hard_negative_models: Vec<String>,
     #[serde(default)]
     pub ground_truth: TruthSource,
     pub init: RoundInit,

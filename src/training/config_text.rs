@@ -43,6 +43,11 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
          `sampler.kind` is ohem.",
     ),
     (
+        "hard_negative_models",
+        "Models whose detections were imported (`quarry import detections --name`) and whose false positives are hard negatives too; \
+         empty: only those of Quarry's own rounds.",
+    ),
+    (
         "ground_truth",
         "Which objects are learnt: imported (the dataset's own; rejected regions are background), corrected (with promoted and edited \
          objects; rejected regions are ignored), or auto: imported where `hard_negatives` is none, a clean baseline, else corrected.",

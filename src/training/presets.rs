@@ -76,6 +76,7 @@ pub(super) fn paper() -> RoundConfig {
         test_dataset: String::new(),
         train_folds: Vec::new(),
         hard_negatives: HardNegativeSource::Confirmed,
+        hard_negative_models: Vec::new(),
         ground_truth: TruthSource::Auto,
         init: RoundInit::Backbone,
         flip: 0.5,

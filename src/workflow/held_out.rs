@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::detect::fddb_text;
 use super::{WorkflowError, write_atomically};
+use crate::dataset::formats::write::fddb_detections as fddb_text;
+#[cfg(feature = "torch")]
 use crate::detector::DetectorConfig;
 use crate::domain::{Annotation, AnnotationSource, Detection, ImageId, ImageRecord};
 use crate::evaluation::average_precision::AveragePrecision;
@@ -35,6 +36,7 @@ pub enum OutputShape {
 
 impl OutputShape {
     /// What a detector gives out: boxes, and ellipses where it has a head for them.
+    #[cfg(feature = "torch")]
     pub fn of(config: &DetectorConfig) -> Vec<Self> {
         if config.ellipse_head { vec![Self::Rectangle, Self::Ellipse] } else { vec![Self::Rectangle] }
     }
@@ -89,6 +91,7 @@ impl HeldOut {
     }
 
     /// Says in each curve how many of its images could not be read; `is_unread` is parallel to `images`.
+    #[cfg(feature = "torch")]
     pub fn mark_unreadable(&self, curves: &mut FoldCurves, is_unread: &[bool]) {
         for (image, _) in self.images.iter().zip(is_unread).filter(|(_, is_unread)| **is_unread) {
             curves.pooled.unreadable += 1;

@@ -132,13 +132,18 @@ type Seen = (Detection, Option<RoiFeature>);
 /// The round to mine; one that is not trained to its end is refused.
 fn choose_round(store: &Store, number: Option<u32>) -> Result<RoundRecord, WorkflowError> {
     let rounds = store.rounds()?;
-    let is_trained = |r: &RoundRecord| matches!(r.state, RoundState::Trained | RoundState::Mined);
+    let is_trained = |r: &RoundRecord| r.is_own() && matches!(r.state, RoundState::Trained | RoundState::Mined);
     let found = match number {
         Some(number) => rounds.iter().find(|r| r.number == number),
         None => rounds.iter().rfind(|r| is_trained(r)),
     };
     match found {
         Some(round) if is_trained(round) => Ok(round.clone()),
+        Some(round) if !round.is_own() => Err(WorkflowError::Refused(format!(
+            "{} has imported detections and no checkpoint: importing them mined it. Import its newer results with `quarry import \
+             detections`.",
+            round.title()
+        ))),
         Some(round) => Err(WorkflowError::Refused(format!(
             "round {} is {}: only a round that is trained to its end can be mined. Go on with `quarry train --resume`.",
             round.number,

@@ -14,6 +14,7 @@ pub mod cross_validate;
 pub mod demo;
 #[cfg(feature = "torch")]
 pub mod detect;
+pub mod detections;
 #[cfg(feature = "torch")]
 mod device;
 mod error;
@@ -21,7 +22,6 @@ pub mod evaluate;
 mod event;
 pub mod export;
 pub mod group;
-#[cfg(feature = "torch")]
 mod held_out;
 pub mod import;
 #[cfg(feature = "torch")]
@@ -40,7 +40,6 @@ mod round_hooks;
 mod round_log;
 pub mod round_report;
 pub mod run_curves;
-#[cfg(feature = "torch")]
 mod split;
 pub mod status;
 #[cfg(feature = "torch")]

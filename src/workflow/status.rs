@@ -36,6 +36,14 @@ pub struct DatasetStatus {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RoundStatus {
     pub round: u32,
+    /// The model whose detections were imported; `null` for a round that Quarry trained.
+    pub model: Option<String>,
+    /// The round's number among those of its model.
+    pub model_round: Option<u32>,
+    /// Where the detections were read from.
+    pub source: Option<String>,
+    /// Detections of an imported round that have no score.
+    pub without_score: u64,
     pub state: &'static str,
     pub candidates: u64,
     pub undecided: u64,
@@ -94,6 +102,10 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
         let curves = last_curves(project, &store, &round)?;
         rounds.push(RoundStatus {
             round: round.number,
+            model: round.imported.as_ref().map(|model| model.name.clone()),
+            model_round: round.imported.as_ref().map(|model| model.round),
+            source: round.imported.as_ref().map(|model| model.source.clone()),
+            without_score: round.imported.as_ref().map_or(0, |model| model.unscored),
             state: round.state.as_str(),
             candidates: counts.undecided + decided,
             undecided: counts.undecided,

@@ -119,7 +119,7 @@ pub fn unfinished_settings(project: &Project) -> Result<RoundConfig, WorkflowErr
 fn unfinished(store: &Store) -> Result<(RoundRecord, RoundConfig), WorkflowError> {
     let open = |r: &RoundRecord| matches!(r.state, RoundState::Running | RoundState::Stopped | RoundState::Failed);
     let rounds = store.rounds()?;
-    let Some(round) = rounds.iter().rfind(|r| open(r)) else {
+    let Some(round) = rounds.iter().rfind(|r| r.is_own() && open(r)) else {
         let there = if rounds.is_empty() { "this project has no round yet" } else { "every round here is trained" };
         return Err(WorkflowError::Refused(format!(
             "there is nothing to go on with: {there}. Start the next one with `quarry train` without `--resume`."
@@ -369,7 +369,7 @@ fn training_images(
     let corrected = config.learns_corrections();
     let mut hard = match config.hard_negatives {
         HardNegativeSource::None => HashMap::new(),
-        source => store.hard_negatives(source, round)?,
+        source => store.hard_negatives_with(source, round, &config.hard_negative_models)?,
     };
     let mut rejected = if corrected { store.rejected_regions()? } else { HashMap::new() };
     let learnt = |a: &Annotation| corrected || a.source == AnnotationSource::Imported;

@@ -20,6 +20,10 @@ pub mod write;
 mod xml;
 mod yolo;
 
+pub use yolo::{class_names, class_names_beside};
+
+pub(super) use text_lines::{numbered, numbers};
+
 use std::path::{Path, PathBuf};
 
 use super::{DatasetError, ImportedDataset};

@@ -11,12 +11,12 @@ pub(super) fn text_of(path: &Path) -> Result<String, DatasetError> {
 }
 
 /// Lines that are not blank, trimmed, with their numbers from 1.
-pub(super) fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(in crate::dataset) fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().enumerate().map(|(k, line)| (k + 1, line.trim())).filter(|(_, line)| !line.is_empty())
 }
 
 /// The finite numbers of a line, or the first word that is none.
-pub(super) fn numbers(line: &str) -> Result<Vec<f64>, &str> {
+pub(in crate::dataset) fn numbers(line: &str) -> Result<Vec<f64>, &str> {
     line.split_ascii_whitespace()
         .map(|word| word.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or(word))
         .collect()

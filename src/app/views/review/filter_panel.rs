@@ -94,11 +94,11 @@ fn choices(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
             ui.selectable_value(&mut filter.kind, Some(kind), kind_text(kind));
         }
     });
-    let round = filter.round.map_or("Any".to_owned(), |round| round.to_string());
+    let round = filter.round.map_or("Any".to_owned(), |round| view.details.round_text(round));
     choose(ui, "Round", &round, |ui| {
         ui.selectable_value(&mut filter.round, None, "Any");
         for round in view.details.rounds() {
-            ui.selectable_value(&mut filter.round, Some(round), round.to_string());
+            ui.selectable_value(&mut filter.round, Some(round), view.details.round_text(round));
         }
     });
     let fold = filter.fold.map_or("Any".to_owned(), |fold| fold.to_string());

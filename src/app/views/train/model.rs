@@ -82,7 +82,10 @@ pub struct TrainModel {
     pub form: Form,
     pub run: Option<Run>,
     pub log: VecDeque<LogLine>,
+    /// Those that Quarry trained.
     pub rounds: Vec<RoundRecord>,
+    /// The newest number of all rounds, imported ones too.
+    newest: u32,
     /// The round whose report is shown.
     pub opened: Option<OpenedRound>,
     /// The newest round that made steps, with its median step in seconds.
@@ -115,7 +118,7 @@ pub enum Estimate {
 impl TrainModel {
     /// The next round's number.
     pub fn next_round(&self) -> u32 {
-        self.rounds.last().map_or(1, |round| round.number + 1)
+        self.newest + 1
     }
 
     /// The newest round, when it was not trained to its end.
@@ -130,7 +133,9 @@ impl TrainModel {
     }
 
     /// The rounds were read anew. After a new one, the form proposes the round after it.
-    pub fn set_rounds(&mut self, rounds: Vec<RoundRecord>) {
+    pub fn set_rounds(&mut self, mut rounds: Vec<RoundRecord>) {
+        self.newest = rounds.last().map_or(0, |round| round.number);
+        rounds.retain(RoundRecord::is_own);
         let newest = rounds.last().map(|round| round.number);
         let is_new = newest != self.rounds.last().map(|round| round.number);
         self.rounds = rounds;
@@ -373,7 +378,7 @@ mod tests {
     fn round(number: u32, state: RoundState, config: &RoundConfig) -> RoundRecord {
         let id = crate::domain::RoundId(i64::from(number));
         let (config_toml, notes) = (config.to_toml(), String::new());
-        RoundRecord { id, number, state, config_toml, notes, started_ms: 0, finished_ms: None }
+        RoundRecord { id, number, state, config_toml, notes, started_ms: 0, finished_ms: None, imported: None }
     }
 
     #[test]

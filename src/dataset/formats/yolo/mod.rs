@@ -107,6 +107,43 @@ fn is_label_beside_image(file: &Path) -> bool {
     has_image && labels::read(file, form).is_ok_and(|read| read.is_some_and(|(objects, _)| !objects.is_empty()))
 }
 
+/// Class names by index: from a YAML file's `names`, or one a line from any other text file.
+///
+/// # Errors
+///
+/// The file cannot be read, or is no such list.
+pub fn class_names(file: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
+    if file.extension().is_some_and(|e| e.eq_ignore_ascii_case("yaml") || e.eq_ignore_ascii_case("yml")) {
+        return Ok(data_yaml::read(file)?.names);
+    }
+    Ok(names_of_lines(&text_of(file)?))
+}
+
+/// Class names from a YAML file or a list in the folder of labels, or in the folder that it lies in; none where there is no such file.
+///
+/// # Errors
+///
+/// A file that is there cannot be read.
+pub fn class_names_beside(folder: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
+    let around = folder.parent().map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above });
+    for place in [Some(folder), around].into_iter().flatten().filter(|place| place.is_dir()) {
+        let names = match yaml_in(place) {
+            Some(yaml) => data_yaml::read(&yaml)?.names,
+            None => names_file(place)?,
+        };
+        if !names.is_empty() {
+            return Ok(names);
+        }
+    }
+    Ok(BTreeMap::new())
+}
+
+/// One name a line. An empty line is a class without a name, so that the others keep their indices.
+fn names_of_lines(text: &str) -> BTreeMap<u32, String> {
+    let names = text.trim_end().lines().enumerate();
+    names.map(|(k, name)| (k as u32, name.trim().to_owned())).filter(|(_, name)| !name.is_empty()).collect()
+}
+
 /// Names from `classes.txt` or a `.names` file, one a line; none where there is no such file.
 fn names_file(folder: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
     let places =
@@ -114,10 +151,7 @@ fn names_file(folder: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
     let mut files: Vec<PathBuf> = places.iter().map(|place| place.join("classes.txt")).collect();
     files.extend(files_in(folder, &["names"])?);
     let Some(file) = files.into_iter().find(|file| file.is_file()) else { return Ok(BTreeMap::new()) };
-    let text = text_of(&file)?;
-    // An empty line is a class without a name, so that the others keep their indices.
-    let names = text.trim_end().lines().enumerate();
-    Ok(names.map(|(k, name)| (k as u32, name.trim().to_owned())).filter(|(_, name)| !name.is_empty()).collect())
+    Ok(names_of_lines(&text_of(&file)?))
 }
 
 /// The images of the splits that `data.yaml` names.

@@ -1,0 +1,138 @@
+//! `quarry import detections FILE --project DIR --name MODEL`: its options and its report.
+
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use super::console::{Console, cancel_on_ctrl_c};
+use crate::dataset::results::{ConfidencePlace, ResultFormat, Unit};
+use crate::domain::parse_folds;
+use crate::workflow::Project;
+use crate::workflow::detections::{DetectionsRequest, ScoreScale, import_detections};
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Detections")]
+pub struct DetectionsArgs {
+    /// What the model is called; importing its newer results makes its next round
+    #[arg(long, value_name = "MODEL")]
+    name: Option<String>,
+    /// The format of the detections; found out when left out
+    #[arg(long = "format", id = "detections_format", value_enum)]
+    format: Option<Format>,
+    /// The COCO file that image ids and category ids come from
+    #[arg(long, value_name = "JSON")]
+    ground_truth: Option<PathBuf>,
+    /// What class numbers mean: data.yaml, or one name a line
+    #[arg(long, value_name = "FILE")]
+    names: Option<PathBuf>,
+    /// The class of all detections
+    #[arg(long, value_name = "NAME")]
+    class: Option<String>,
+    /// What coordinates count, where the file's range contradicts its format
+    #[arg(long, value_enum)]
+    coordinates: Option<Coordinates>,
+    /// What scores are, where they are not 0 to 1
+    #[arg(long, value_enum)]
+    scores: Option<Scores>,
+    /// Where YOLO lines have their confidence, where it cannot be told
+    #[arg(long, value_enum)]
+    confidence: Option<Confidence>,
+    /// Detections below this score are kept and not mined
+    #[arg(long, value_name = "SCORE", default_value_t = 0.05)]
+    min_score: f32,
+    /// Folds to evaluate on and not to mine; those of the newest round that Quarry trained when left out
+    #[arg(long, value_name = "LIST", value_parser = folds, conflicts_with = "test_dataset")]
+    test_folds: Option<Folds>,
+    /// The dataset to evaluate on and not to mine
+    #[arg(long, value_name = "NAME")]
+    test_dataset: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Folds(Vec<u8>);
+
+fn folds(text: &str) -> Result<Folds, String> {
+    parse_folds(text).map(Folds)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Coco,
+    Fddb,
+    Yolo,
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Coordinates {
+    Pixels,
+    Fractions,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Scores {
+    Probability,
+    Percent,
+    Logit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Confidence {
+    First,
+    Last,
+}
+
+impl DetectionsArgs {
+    fn request(&self, path: &Path, strict: bool, dry_run: bool) -> anyhow::Result<DetectionsRequest> {
+        let Some(name) = self.name.clone() else {
+            anyhow::bail!("`import detections` needs the model's name: --name yolo11-v3");
+        };
+        anyhow::ensure!((0.0..=1.0).contains(&self.min_score), "--min-score {} is outside 0 to 1", self.min_score);
+        Ok(DetectionsRequest {
+            path: path.to_path_buf(),
+            name,
+            format: self.format.map(|format| match format {
+                Format::Coco => ResultFormat::Coco,
+                Format::Fddb => ResultFormat::Fddb,
+                Format::Yolo => ResultFormat::Yolo,
+                Format::Csv => ResultFormat::Csv,
+            }),
+            ground_truth: self.ground_truth.clone(),
+            names: self.names.clone(),
+            class: self.class.clone(),
+            unit: self.coordinates.map(|coordinates| match coordinates {
+                Coordinates::Pixels => Unit::Pixels,
+                Coordinates::Fractions => Unit::Fractions,
+            }),
+            scores: self.scores.map(|scores| match scores {
+                Scores::Probability => ScoreScale::Probability,
+                Scores::Percent => ScoreScale::Percent,
+                Scores::Logit => ScoreScale::Logit,
+            }),
+            confidence: self.confidence.map(|confidence| match confidence {
+                Confidence::First => ConfidencePlace::First,
+                Confidence::Last => ConfidencePlace::Last,
+            }),
+            min_score: self.min_score,
+            test_folds: self.test_folds.clone().map(|folds| folds.0),
+            test_dataset: self.test_dataset.clone(),
+            strict,
+            dry_run,
+        })
+    }
+}
+
+pub fn run(
+    project: &Project,
+    args: &DetectionsArgs,
+    path: &Path,
+    strict: bool,
+    dry_run: bool,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let request = args.request(path, strict, dry_run)?;
+    let mut console = Console::new();
+    let cancel = cancel_on_ctrl_c();
+    let report = import_detections(project, &request, &mut |e| console.show(e), &cancel)?;
+    drop(console);
+    context.print_done(&report, || report.to_string())
+}

@@ -1,0 +1,220 @@
+//! A folder of YOLO's text files with confidences, one file an image: `class x y w h confidence`, the confidence also before the box,
+//! also polygons.
+
+use std::path::{Path, PathBuf};
+
+use super::{ClassKey, ConfidencePlace, FoundRecord, ImageKey, Results, Unit};
+use crate::dataset::DatasetError;
+use crate::dataset::formats::{class_names_beside, numbered, numbers};
+use crate::domain::{Shape, limits, read_text};
+use crate::geometry::BoundingBox;
+
+/// How far a coordinate may lie outside 0 to 1 by rounding and for boxes that reach beyond the edge a little.
+const TOLERANCE: f64 = 0.02;
+
+/// A line's place and numbers.
+struct Line {
+    file: u32,
+    line: usize,
+    values: Vec<f64>,
+}
+
+pub(super) fn read(path: &Path, confidence: Option<ConfidencePlace>) -> Result<Results, DatasetError> {
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    let files = if path.is_dir() { text_files(path)? } else { vec![path.to_path_buf()] };
+    if files.is_empty() {
+        let problem = "no .txt file lies in it: name the folder with one text file an image";
+        return Err(DatasetError::layout(path, problem));
+    }
+    let keys: Vec<ImageKey> = files.iter().map(|file| key_of(folder, file)).collect();
+    let mut results = Results::new(files, Unit::Fractions);
+    results.names = class_names_beside(folder)?.into_iter().map(|(k, name)| (i64::from(k), name)).collect();
+    let mut lines = Vec::new();
+    for (k, key) in keys.iter().enumerate() {
+        results.listed.push((k as u32, None, key.clone()));
+        let text = read_text(&results.files[k], limits::TEXT)?;
+        for (line, words) in numbered(&text) {
+            match numbers(words) {
+                Ok(values) => lines.push(Line { file: k as u32, line, values }),
+                Err(word) => results.report(k as u32, Some(line), format!("'{word}' is not a finite number")),
+            }
+        }
+    }
+    let place = match confidence {
+        Some(place) => place,
+        None => place_of(path, &lines, &mut results.notes)?,
+    };
+    for Line { file, line, values } in lines {
+        match detection(&values, place) {
+            Ok((class, shape, score)) => {
+                let (line, image, class) = (Some(line), keys[file as usize].clone(), ClassKey::Number(class));
+                results.records.push(FoundRecord { file, line, image, class, shape, score });
+            }
+            Err(problem) => results.report(file, Some(line), problem),
+        }
+    }
+    Ok(results)
+}
+
+/// All text files below the folder but lists of class names.
+fn text_files(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_path_buf()]);
+    while let Some(folder) = folders.pop() {
+        let entries = std::fs::read_dir(&folder).map_err(DatasetError::io("list", &folder))?;
+        for entry in entries {
+            let path = entry.map_err(DatasetError::io("list", &folder))?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with('.') {
+                continue;
+            }
+            // Links to folders are not followed, as they may lead in a circle.
+            if path.is_dir() && !path.is_symlink() {
+                folders.push(path);
+            } else if name.to_ascii_lowercase().ends_with(".txt") && name != "classes.txt" {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// `a/b.txt` in the folder is of image `a/b`; a first folder `labels` is the layout's.
+fn key_of(folder: &Path, file: &Path) -> ImageKey {
+    let below = file.strip_prefix(folder).unwrap_or(file).with_extension("");
+    let below = below.strip_prefix("labels").unwrap_or(&below);
+    ImageKey::named(&below.to_string_lossy())
+}
+
+/// Where the confidence stands, by which reading makes boxes inside their images of all lines.
+fn place_of(path: &Path, lines: &[Line], notes: &mut Vec<String>) -> Result<ConfidencePlace, DatasetError> {
+    let six = || lines.iter().filter(|line| line.values.len() == 6);
+    let count = six().count();
+    let fitting = |place| six().filter(|line| fits(&line.values, place)).count();
+    let (last, first) = (fitting(ConfidencePlace::Last), fitting(ConfidencePlace::First));
+    let ask = |problem: String| {
+        let problem =
+            format!("{problem}. Say it with --confidence last (`class x y w h confidence`) or --confidence first");
+        Err(DatasetError::layout(path, problem))
+    };
+    // A single broken line among many must not decide.
+    let nearly_all = |fitting: usize| fitting * 100 >= count * 95;
+    match (nearly_all(last), nearly_all(first)) {
+        _ if count == 0 => Ok(ConfidencePlace::Last),
+        (true, _) if last > first => Ok(ConfidencePlace::Last),
+        (_, true) if first > last => {
+            notes.push("the confidence stands before the box: `class confidence x y w h`".to_owned());
+            Ok(ConfidencePlace::First)
+        }
+        (true, true) => ask(format!(
+            "all {count} lines of six numbers can have their confidence before the box or after it: which is meant cannot be told"
+        )),
+        _ if in_pixels(six()) => Ok(ConfidencePlace::Last),
+        _ => ask(format!(
+            "of {count} lines of six numbers {last} fit `class x y w h confidence` and {first} fit `class confidence x y w h`"
+        )),
+    }
+}
+
+/// Whether most coordinates are too large for fractions: the caller asks about that.
+fn in_pixels<'a>(lines: impl Iterator<Item = &'a Line>) -> bool {
+    let (mut large, mut all) = (0, 0);
+    for line in lines {
+        all += 1;
+        large += usize::from(line.values[1..5].iter().any(|v| *v > 1.0 + TOLERANCE));
+    }
+    large * 2 > all
+}
+
+fn fits(values: &[f64], place: ConfidencePlace) -> bool {
+    let (confidence, b) = match place {
+        ConfidencePlace::Last => (values[5], &values[1..5]),
+        ConfidencePlace::First => (values[1], &values[2..6]),
+    };
+    let inside = |centre: f64, size: f64| {
+        size > 0.0 && centre - size / 2.0 >= -TOLERANCE && centre + size / 2.0 <= 1.0 + TOLERANCE
+    };
+    (0.0..=1.0).contains(&confidence) && inside(b[0], b[2]) && inside(b[1], b[3])
+}
+
+fn detection(values: &[f64], place: ConfidencePlace) -> Result<(i64, Shape, Option<f64>), String> {
+    let (&class, rest) = values.split_first().ok_or("the line is empty")?;
+    if class.fract() != 0.0 || class < 0.0 || class > 1e9 {
+        return Err(format!("class {class} is not an index such as 0, 1, 2"));
+    }
+    let (bbox, score) = match (rest.len(), place) {
+        (4, _) => (box_of(rest)?, None),
+        (5, ConfidencePlace::Last) => (box_of(&rest[..4])?, Some(rest[4])),
+        (5, ConfidencePlace::First) => (box_of(&rest[1..])?, Some(rest[0])),
+        (n, _) if n >= 6 && n.is_multiple_of(2) => (box_of_polygon(rest), None),
+        (n, ConfidencePlace::Last) if n >= 7 => (box_of_polygon(&rest[..n - 1]), Some(rest[n - 1])),
+        (n, ConfidencePlace::First) if n >= 7 => (box_of_polygon(&rest[1..]), Some(rest[0])),
+        (n, _) => {
+            return Err(format!("expected `class x y w h confidence` or a polygon, found {} numbers", n + 1));
+        }
+    };
+    Ok((class as i64, Shape::Rectangle(bbox), score))
+}
+
+fn box_of(values: &[f64]) -> Result<BoundingBox, String> {
+    let (x, y, w, h) = (values[0], values[1], values[2], values[3]);
+    if w <= 0.0 || h <= 0.0 {
+        return Err(format!("the box is {w} wide and {h} high; both must be above 0"));
+    }
+    Ok(BoundingBox::new(x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0))
+}
+
+fn box_of_polygon(values: &[f64]) -> BoundingBox {
+    let of = |offset: usize| values.iter().skip(offset).step_by(2).copied();
+    let (least, most) = (|o| of(o).fold(f64::MAX, f64::min), |o| of(o).fold(f64::MIN, f64::max));
+    BoundingBox::new(least(0), least(1), most(0), most(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_the_confidence_is_told_by_range_or_asked_for() {
+        let check = |lines: &[[f64; 6]], expected: Result<ConfidencePlace, &str>| {
+            let lines: Vec<Line> =
+                lines.iter().map(|values| Line { file: 0, line: 1, values: values.to_vec() }).collect();
+            let found = place_of(Path::new("dir"), &lines, &mut Vec::new()).map_err(|error| error.to_string());
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+                (Err(text), Err(words)) => assert!(text.contains(words), "{text}"),
+                (found, expected) => panic!("{found:?} for {expected:?}"),
+            }
+        };
+        check(&[], Ok(ConfidencePlace::Last));
+        check(&[[0.0, 0.5, 0.5, 0.2, 0.2, 0.9]], Ok(ConfidencePlace::Last));
+        check(&[[0.0, 0.9, 0.8, 0.8, 0.2, 0.2]], Ok(ConfidencePlace::First));
+        check(&[[0.0, 0.5, 0.5, 0.5, 0.25, 0.25]], Err("--confidence last"));
+        check(&[[0.0, 0.9, 0.9, 0.9, 0.9, 0.9]], Err("--confidence"));
+        check(&[[0.0, 300.0, 200.0, 40.0, 30.0, 0.9]], Ok(ConfidencePlace::Last));
+    }
+
+    #[test]
+    fn lines_are_boxes_or_polygons_with_or_without_confidence() {
+        let check = |values: &[f64], place, expected: Result<([f64; 4], Option<f64>), &str>| match (
+            detection(values, place),
+            expected,
+        ) {
+            (Ok((_, shape, score)), Ok(expected)) => {
+                let b = shape.bounding_box();
+                assert_eq!(([b.x1, b.y1, b.x2, b.y2], score), expected, "{values:?}");
+            }
+            (Err(problem), Err(words)) => assert!(problem.contains(words), "{problem}"),
+            (found, _) => panic!("{values:?}: {found:?}"),
+        };
+        let last = ConfidencePlace::Last;
+        check(&[0.0, 0.5, 0.5, 0.5, 0.25], last, Ok(([0.25, 0.375, 0.75, 0.625], None)));
+        check(&[0.0, 0.5, 0.5, 0.5, 0.25, 0.9], last, Ok(([0.25, 0.375, 0.75, 0.625], Some(0.9))));
+        check(&[0.0, 0.9, 0.5, 0.5, 0.5, 0.25], ConfidencePlace::First, Ok(([0.25, 0.375, 0.75, 0.625], Some(0.9))));
+        check(&[1.0, 0.25, 0.5, 0.75, 0.5, 0.5, 0.125], last, Ok(([0.25, 0.125, 0.75, 0.5], None)));
+        check(&[1.0, 0.25, 0.5, 0.75, 0.5, 0.5, 0.125, 0.5], last, Ok(([0.25, 0.125, 0.75, 0.5], Some(0.5))));
+        check(&[0.5, 0.5, 0.5, 0.5, 0.5, 0.5], last, Err("class 0.5"));
+        check(&[0.0, 0.5, 0.5], last, Err("found 3 numbers"));
+        check(&[0.0, 0.5, 0.5, 0.0, 0.5, 0.5], last, Err("0 wide"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Which class of the project a result file means: by name wherever there is one; numbers alone only where nothing can be mixed up.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::dataset::results::{ClassKey, FoundRecord};
+use crate::domain::{Class, ClassId};
+use crate::store::{Store, StoreError};
+use crate::workflow::WorkflowError;
+
+/// Gives a project without any class its first ones.
+type Add<'a> = dyn FnMut(&mut Store, &str) -> Result<ClassId, StoreError> + 'a;
+
+/// What each class of the file is in the project.
+pub(super) struct ClassFinder {
+    found: BTreeMap<ClassKey, Result<ClassId, String>>,
+}
+
+impl ClassFinder {
+    /// `names` are of the file's class numbers; `only` is what the user says that all detections are.
+    pub fn new(
+        store: &mut Store,
+        records: &[FoundRecord],
+        names: &BTreeMap<i64, String>,
+        only: Option<&str>,
+        dry_run: bool,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, WorkflowError> {
+        let classes = store.classes()?;
+        let mut add = |store: &mut Store, name: &str| {
+            if dry_run { Ok(ClassId::ONLY) } else { store.add_class(name, "detections") }
+        };
+        let keys: BTreeSet<&ClassKey> = records.iter().map(|record| &record.class).collect();
+        let mut found = BTreeMap::new();
+        if let Some(name) = only {
+            if keys.len() > 1 {
+                let text = format!(
+                    "--class {name} is for files of one class; this one has {}: give their names with --names",
+                    shown(&keys)
+                );
+                return Err(WorkflowError::Refused(text));
+            }
+            let class = find(store, &classes, name)?.ok_or_else(|| WorkflowError::Refused(unknown(&classes, name)))?;
+            found.extend(keys.into_iter().map(|key| (key.clone(), Ok(class))));
+            return Ok(Self { found });
+        }
+        for key in &keys {
+            let class = match key {
+                ClassKey::Name(name) => named(store, &classes, name, &mut add)?,
+                ClassKey::Number(number) => match names.get(number) {
+                    Some(name) => named(store, &classes, name, &mut add)?,
+                    None if !names.is_empty() => Err(format!("class {number} has no name in the list of class names")),
+                    None => Ok(the_only(store, &classes, &keys, &mut add, notes)?),
+                },
+                ClassKey::Unnamed => Ok(the_only(store, &classes, &keys, &mut add, notes)?),
+            };
+            found.insert((*key).clone(), class);
+        }
+        Ok(Self { found })
+    }
+
+    pub fn find(&self, key: &ClassKey) -> Result<ClassId, String> {
+        self.found.get(key).cloned().unwrap_or_else(|| Err("the class is not known".to_owned()))
+    }
+}
+
+/// The class of this name, or what to do where the project has none. A project without any class gets the file's.
+fn named(
+    store: &mut Store,
+    classes: &[Class],
+    name: &str,
+    add: &mut Add,
+) -> Result<Result<ClassId, String>, StoreError> {
+    match find(store, classes, name)? {
+        Some(class) => Ok(Ok(class)),
+        None if classes.is_empty() => add(store, name).map(Ok),
+        None => Ok(Err(unknown(classes, name))),
+    }
+}
+
+fn find(store: &Store, classes: &[Class], name: &str) -> Result<Option<ClassId>, StoreError> {
+    if let Some(exact) = store.class_by_name(name)? {
+        return Ok(Some(exact));
+    }
+    let mut alike = classes.iter().filter(|class| class.name.eq_ignore_ascii_case(name.trim()));
+    Ok(match (alike.next(), alike.next()) {
+        (Some(class), None) => Some(class.id),
+        _ => None,
+    })
+}
+
+fn unknown(classes: &[Class], name: &str) -> String {
+    format!("the project has no class '{name}'; it has {}", listed(classes))
+}
+
+fn listed(classes: &[Class]) -> String {
+    let names: Vec<String> = classes.iter().take(10).map(|class| format!("`{}`", class.name)).collect();
+    let more = if classes.len() > 10 { ", ..." } else { "" };
+    format!("{}{more}", names.join(", "))
+}
+
+fn shown(keys: &BTreeSet<&ClassKey>) -> String {
+    let text = |key: &&ClassKey| match key {
+        ClassKey::Unnamed => "detections without a class".to_owned(),
+        ClassKey::Number(number) => number.to_string(),
+        ClassKey::Name(name) => format!("`{name}`"),
+    };
+    keys.iter().take(10).map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// Without names a class is taken for the project's only where each side has one; numbers may be shifted against the project's.
+fn the_only(
+    store: &mut Store,
+    classes: &[Class],
+    keys: &BTreeSet<&ClassKey>,
+    add: &mut Add,
+    notes: &mut Vec<String>,
+) -> Result<ClassId, WorkflowError> {
+    match classes {
+        [] if keys.len() == 1 => Ok(add(store, "object")?),
+        [only] if keys.len() == 1 => {
+            if let Some(ClassKey::Number(number)) = keys.first() {
+                notes.push(format!(
+                    "all detections have class {number}: taken for the project's only class `{}`",
+                    only.name
+                ));
+            }
+            Ok(only.id)
+        }
+        _ => Err(WorkflowError::Refused(format!(
+            "the detections have the classes {}, without names; the project has {}. Say what the numbers mean with --names FILE (data.yaml, \
+             or one name a line) or --ground-truth FILE (COCO's categories), or with --class NAME where all are of one class.",
+            shown(keys),
+            listed(classes)
+        ))),
+    }
+}

@@ -1,0 +1,355 @@
+//! Detections of any detector -> a round of the project: matched with its images and classes, mined on the training images, evaluated on
+//! the test images. From then on it is a round like any other.
+
+mod classes;
+mod evaluate;
+mod images;
+mod report;
+mod scale;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use self::classes::ClassFinder;
+use self::images::ImageFinder;
+pub use self::report::DetectionsReport;
+pub use self::scale::ScoreScale;
+use self::scale::{in_pixels, scale_of, unit_of};
+use super::copies::Truth;
+use super::group::{config as group_config, group};
+use super::patience::patiently;
+use super::split::{Split, folds_of};
+use super::{Observer, Project, WorkEvent, WorkflowError};
+use crate::dataset::BadRecord;
+use crate::dataset::formats::class_names;
+use crate::dataset::results::{
+    ConfidencePlace, ResultFormat, Results, Unit, read_ground_truth_names, read_results, recognise,
+};
+use crate::domain::{
+    Cancel, Detection, ImageId, ImageRecord, RoundRecord, RoundState, Shape, check_shape, printable_line,
+    printable_path,
+};
+use crate::mining::{MiningConfig, count_duplicates, mine_image};
+use crate::store::{NewCandidate, Store};
+use crate::training::RoundConfig;
+
+/// What stands in the place of a score that a file does not tell: it ranks the detection last. The round keeps how many there are.
+pub const UNKNOWN_SCORE: f32 = 0.0;
+/// Images whose detections are written with one transaction.
+const IMAGES_AT_ONCE: usize = 2000;
+
+/// What to import and how to understand it; what is `None` is told by the files, or asked for where they do not tell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DetectionsRequest {
+    pub path: PathBuf,
+    /// What the model is called.
+    pub name: String,
+    pub format: Option<ResultFormat>,
+    /// COCO's ground truth, for what image ids and category ids mean.
+    pub ground_truth: Option<PathBuf>,
+    /// A `data.yaml` or a list of class names, for what class numbers mean.
+    pub names: Option<PathBuf>,
+    /// The class of all detections.
+    pub class: Option<String>,
+    pub unit: Option<Unit>,
+    pub scores: Option<ScoreScale>,
+    pub confidence: Option<ConfidencePlace>,
+    /// Detections below this score are kept and not mined.
+    pub min_score: f32,
+    /// Instead of those of the newest round that Quarry trained.
+    pub test_folds: Option<Vec<u8>>,
+    pub test_dataset: Option<String>,
+    /// Fail at the first record that does not fit.
+    pub strict: bool,
+    /// Write nothing.
+    pub dry_run: bool,
+}
+
+/// Imports detections as the next round of the model, mines and evaluates it.
+///
+/// # Errors
+///
+/// A file cannot be read or is cut off; it can be understood in several ways and none was chosen; no detection is on an image of the
+/// project; with `strict`, any record that does not fit. Nothing is written then.
+pub fn import_detections(
+    project: &Project,
+    request: &DetectionsRequest,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<DetectionsReport, WorkflowError> {
+    check_name(&request.name)?;
+    // A training that starts meanwhile would count its rounds without this one.
+    let _lock = if request.dry_run { None } else { Some(project.lock("import")?) };
+    let mut store = project.open_store()?;
+    let scene = Scene::new(&store, request)?;
+    let taken = Taken::new(&mut store, &scene, request)?;
+    if cancel.is_cancelled() {
+        return Err(WorkflowError::Cancelled);
+    }
+    let mining = MiningConfig { min_score: request.min_score, ..MiningConfig::default() };
+    let mined = Mined::new(&scene, &taken, &mining);
+    scene.split.told().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
+    let mut report = report::new(&scene, &taken, &mined, request);
+    let round = if request.dry_run {
+        None
+    } else {
+        let round = write(&mut store, &scene, &taken, &mined, request, observer, cancel)?;
+        report.set_round(&round);
+        Some(round)
+    };
+    if taken.unscored == 0 {
+        evaluate::evaluate(project, &mut store, round.as_ref(), &scene, &taken.found, &mut report)?;
+    } else {
+        report.notes.push(format!(
+            "{} detections have no score: they rank last, and no curve is drawn, as it would need to know their order",
+            taken.unscored
+        ));
+    }
+    let Some(round) = round else { return Ok(report) };
+    patiently(cancel, |text| observer(WorkEvent::Log(text)), || store.set_round_state(round.id, RoundState::Mined))?;
+    let alike = group_config(&store)?;
+    let groups = group(&mut store, &alike, observer, cancel)?;
+    observer(WorkEvent::Log(format!("{}: {} candidates; {groups}", round.title(), report.candidates)));
+    Ok(report)
+}
+
+fn check_name(name: &str) -> Result<(), WorkflowError> {
+    let is_bad =
+        name.trim().is_empty() || name.trim() != name || name.len() > 100 || name.chars().any(char::is_control);
+    if is_bad {
+        let text =
+            "a model needs a name of one line, of at most 100 bytes and without blanks around it: --name yolo11-v3";
+        return Err(WorkflowError::Refused(text.to_owned()));
+    }
+    Ok(())
+}
+
+/// What the project has, and how it is parted.
+pub(super) struct Scene {
+    images: Vec<ImageRecord>,
+    truth: Truth,
+    split: Split,
+    config: RoundConfig,
+    roots: HashMap<crate::domain::DatasetId, PathBuf>,
+}
+
+impl Scene {
+    fn new(store: &Store, request: &DetectionsRequest) -> Result<Self, WorkflowError> {
+        let (images, datasets, truth) = (store.images()?, store.datasets()?, store.all_ground_truth()?);
+        let config = split_config(store, &images, request)?;
+        let split = Split::new(&images, &datasets, &truth, &config)?;
+        let roots = datasets.into_iter().map(|dataset| (dataset.id, dataset.root)).collect();
+        Ok(Self { images, truth, split, config, roots })
+    }
+}
+
+/// The settings that part the images: as asked, else as the newest round of Quarry's own, so that rounds can be compared, else the
+/// defaults where the project has such folds.
+fn split_config(
+    store: &Store,
+    images: &[ImageRecord],
+    request: &DetectionsRequest,
+) -> Result<RoundConfig, WorkflowError> {
+    let own = store.rounds()?.into_iter().rfind(RoundRecord::is_own);
+    let mut config = match own {
+        Some(round) => RoundConfig::from_stored(&round.config_toml, &round.title())?,
+        None => {
+            let known = folds_of(images);
+            let mut config = RoundConfig::default();
+            config.test_folds.retain(|fold| known.contains(fold));
+            config
+        }
+    };
+    if let Some(folds) = &request.test_folds {
+        config.test_folds.clone_from(folds);
+        config.train_folds.retain(|fold| !folds.contains(fold));
+        config.test_dataset.clear();
+    }
+    if let Some(dataset) = &request.test_dataset {
+        config.test_dataset.clone_from(dataset);
+        config.test_folds.clear();
+    }
+    Ok(config)
+}
+
+/// The detections that fit the project, one list for each of its images, and what does not fit.
+pub(super) struct Taken {
+    found: Vec<Vec<Detection>>,
+    problems: Vec<BadRecord>,
+    notes: Vec<String>,
+    unscored: u64,
+    format: ResultFormat,
+}
+
+impl Taken {
+    fn new(store: &mut Store, scene: &Scene, request: &DetectionsRequest) -> Result<Self, WorkflowError> {
+        let format = request.format.map_or_else(|| recognise(&request.path), Ok)?;
+        let mut results = read_results(&request.path, format, request.confidence)?;
+        let (unit, scale) = (unit_of(&results, request.unit)?, scale_of(&results, request.scores)?);
+        let mut names = std::mem::take(&mut results.names);
+        let mut image_names = BTreeMap::new();
+        if let Some(file) = &request.ground_truth {
+            let given = read_ground_truth_names(file)?;
+            (image_names, names) = (given.images, given.categories);
+        }
+        if let Some(file) = &request.names {
+            names = names_of(file)?;
+        }
+        let finder = ImageFinder::new(&scene.images, scene.roots.clone(), &scene.split.copies, &image_names);
+        let places: Vec<Result<usize, String>> =
+            results.records.iter().map(|record| finder.find(&record.image)).collect();
+        let mut notes = std::mem::take(&mut results.notes);
+        let mut taken = Self {
+            found: vec![Vec::new(); scene.images.len()],
+            problems: std::mem::take(&mut results.bad),
+            notes: Vec::new(),
+            unscored: 0,
+            format,
+        };
+        refuse_strangers(&request.path, &places)?;
+        let (only, dry_run) = (request.class.as_deref(), request.dry_run);
+        let classes = ClassFinder::new(store, &results.records, &names, only, dry_run, &mut notes)?;
+        for (record, place) in results.records.iter().zip(places) {
+            let fitting = place.and_then(|at| {
+                let image = &scene.images[at];
+                let class = classes.find(&record.class)?;
+                let shape = in_pixels(&record.shape, unit, image.width, image.height);
+                check_shape(&shape, image.width, image.height).map_err(|problem| problem.to_string())?;
+                let score = match record.score {
+                    None => None,
+                    Some(score) => Some(
+                        scale
+                            .probability(score)
+                            .ok_or_else(|| format!("the score {score} is outside 0 to 1 (or what --scores says)"))?,
+                    ),
+                };
+                Ok((at, class, shape, score))
+            });
+            match fitting {
+                Ok((at, class, shape, score)) => {
+                    taken.unscored += u64::from(score.is_none());
+                    let ellipse = if let Shape::Ellipse(ellipse) = shape { Some(ellipse) } else { None };
+                    let (bbox, score) = (shape.bounding_box(), score.unwrap_or(UNKNOWN_SCORE));
+                    taken.found[at].push(Detection { class, bbox, ellipse, score });
+                }
+                Err(problem) => {
+                    let file = results.files[record.file as usize].clone();
+                    taken.problems.push(BadRecord { file, line: record.line, problem });
+                }
+            }
+        }
+        for (file, line, image) in unmatched_without_detections(&results, &finder) {
+            taken.problems.push(BadRecord { file, line, problem: image });
+        }
+        taken.problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        if let Some(first) = taken.problems.first().filter(|_| request.strict) {
+            return Err(WorkflowError::Refused(format!("{first}. Correct it, or import without --strict.")));
+        }
+        // Highest score first, as detectors give them; equal ones stay in the file's order.
+        taken.found.iter_mut().for_each(|of_image| of_image.sort_by(|a, b| b.score.total_cmp(&a.score)));
+        taken.notes = notes;
+        Ok(taken)
+    }
+
+    fn count(&self) -> usize {
+        self.found.iter().map(Vec::len).sum()
+    }
+}
+
+/// Class names by number, from a COCO file, a YAML file or a list.
+fn names_of(file: &Path) -> Result<BTreeMap<i64, String>, WorkflowError> {
+    let is_json = file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    if is_json {
+        return Ok(read_ground_truth_names(file)?.categories);
+    }
+    let names: BTreeMap<i64, String> =
+        class_names(file)?.into_iter().map(|(number, name)| (i64::from(number), name)).collect();
+    if names.is_empty() {
+        let reason = "it names no class; expected `names:` of a data.yaml, or one name a line".to_owned();
+        return Err(WorkflowError::BadFile { path: file.to_path_buf(), reason });
+    }
+    Ok(names)
+}
+
+/// A file of which no detection is on an image of the project is of another dataset, or its names have another form.
+fn refuse_strangers(path: &Path, places: &[Result<usize, String>]) -> Result<(), WorkflowError> {
+    let Some(Err(first)) = places.first() else { return Ok(()) };
+    if places.iter().any(Result::is_ok) {
+        return Ok(());
+    }
+    Err(WorkflowError::Refused(format!(
+        "{}: none of its {} detections is on an image of the project. The first: {}.",
+        printable_path(path),
+        places.len(),
+        printable_line(first)
+    )))
+}
+
+/// Images that are listed, have no detection and that the project does not know.
+fn unmatched_without_detections(results: &Results, finder: &ImageFinder) -> Vec<(PathBuf, Option<usize>, String)> {
+    let with: std::collections::HashSet<_> = results.records.iter().map(|record| &record.image).collect();
+    let without = results.listed.iter().filter(|(_, _, image)| !with.contains(image));
+    without
+        .filter_map(|(file, line, image)| {
+            let problem = finder.find(image).err()?;
+            Some((results.files[*file as usize].clone(), *line, problem))
+        })
+        .collect()
+}
+
+/// The candidates on the training images.
+pub(super) struct Mined {
+    looked: Vec<ImageId>,
+    candidates: Vec<NewCandidate>,
+    duplicate: usize,
+}
+
+impl Mined {
+    fn new(scene: &Scene, taken: &Taken, config: &MiningConfig) -> Self {
+        let by_id: HashMap<ImageId, usize> =
+            scene.images.iter().enumerate().map(|(at, image)| (image.id, at)).collect();
+        let mut mined = Self { looked: Vec::new(), candidates: Vec::new(), duplicate: 0 };
+        // A detection whose score nobody knows is not below any limit.
+        let all = MiningConfig { min_score: 0.0, ..*config };
+        let config = if taken.unscored > 0 { &all } else { config };
+        for image in &scene.split.training {
+            mined.looked.push(image.id);
+            let Some(detections) = by_id.get(&image.id).map(|at| &taken.found[*at]) else { continue };
+            let annotations = scene.split.copies.annotations(image, &scene.truth);
+            mined.duplicate += count_duplicates(detections, &annotations, config);
+            let found = mine_image(detections, &annotations, config).into_iter();
+            mined.candidates.extend(found.map(|m| NewCandidate {
+                image: image.id,
+                class: m.class,
+                bbox: m.bbox,
+                score: m.score,
+                max_iou: m.max_iou,
+                kind: m.kind,
+            }));
+        }
+        mined
+    }
+}
+
+fn write(
+    store: &mut Store,
+    scene: &Scene,
+    taken: &Taken,
+    mined: &Mined,
+    request: &DetectionsRequest,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<RoundRecord, WorkflowError> {
+    let mut tell = |text| observer(WorkEvent::Log(text));
+    let source = request.path.canonicalize().unwrap_or_else(|_| request.path.clone()).to_string_lossy().into_owned();
+    let settings = scene.config.to_toml();
+    let round = patiently(cancel, &mut tell, || store.start_imported_round(&request.name, &source, &settings))?;
+    patiently(cancel, &mut tell, || store.set_unscored(round.id, taken.unscored))?;
+    let rows: Vec<(ImageId, Vec<Detection>)> =
+        scene.images.iter().zip(&taken.found).map(|(image, found)| (image.id, found.clone())).collect();
+    for rows in rows.chunks(IMAGES_AT_ONCE) {
+        patiently(cancel, &mut tell, || store.replace_detections(round.id, rows))?;
+    }
+    patiently(cancel, &mut tell, || store.replace_candidates(round.id, &mined.looked, &mined.candidates))?;
+    Ok(store.round(round.id)?)
+}

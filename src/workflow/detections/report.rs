@@ -1,0 +1,164 @@
+//! What importing detections found and made of it.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{DetectionsRequest, Mined, Scene, Taken};
+use crate::dataset::BadRecord;
+use crate::domain::{FalsePositiveKind, ImageId, RoundRecord, printable};
+use crate::evaluation::RocCurve;
+use crate::workflow::status::rates;
+
+/// How many records that do not fit are told; all are counted.
+const PROBLEMS_TOLD: usize = 100;
+const PROBLEMS_SHOWN: usize = 10;
+
+/// What importing detections found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DetectionsReport {
+    /// The round's number in the project; `null` in a dry run.
+    pub round: Option<u32>,
+    pub model: String,
+    /// The round's number among those of the model; `null` in a dry run.
+    pub model_round: Option<u32>,
+    pub format: &'static str,
+    /// Detections that are on an image of the project.
+    pub detections: usize,
+    /// Records that do not fit; the first are in `problems`.
+    pub skipped: usize,
+    /// Detections without a score.
+    pub without_score: u64,
+    /// Detections on training images that are kept and not mined for their score.
+    pub below_min_score: usize,
+    /// Images with a detection.
+    pub images: usize,
+    pub training_images: usize,
+    pub test_images: usize,
+    pub test_objects: usize,
+    pub candidates: usize,
+    pub background: usize,
+    pub localisation: usize,
+    pub classification: usize,
+    pub both: usize,
+    /// Further detections of an object: found, and no candidates.
+    pub duplicate: usize,
+    /// At IoU 0.5; `null` where nothing was evaluated.
+    pub average_precision: Option<f64>,
+    /// Share of the test images' objects that a detection of any score finds; `null` where nothing was evaluated.
+    pub recall: Option<f64>,
+    pub curves: Vec<ShapeRates>,
+    pub problems: Vec<BadRecord>,
+    pub notes: Vec<String>,
+    pub dry_run: bool,
+}
+
+/// A curve at some numbers of false positives.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ShapeRates {
+    pub label: &'static str,
+    /// `(false positives, discrete TPR, continuous TPR)`.
+    pub at: Vec<(u64, f64, f64)>,
+}
+
+pub(super) fn new(scene: &Scene, taken: &Taken, mined: &Mined, request: &DetectionsRequest) -> DetectionsReport {
+    let count = |kind| mined.candidates.iter().filter(|candidate| candidate.kind == kind).count();
+    let training: std::collections::HashSet<ImageId> = scene.split.training.iter().map(|image| image.id).collect();
+    let of_training = scene.images.iter().zip(&taken.found).filter(|(image, _)| training.contains(&image.id));
+    let is_below = |score: f32| taken.unscored == 0 && score < request.min_score;
+    let below = of_training.flat_map(|(_, found)| found).filter(|detection| is_below(detection.score)).count();
+    let mut notes = taken.notes.clone();
+    if below > 0 {
+        notes.push(format!(
+            "{below} detections on training images have a score below {} and were not mined: --min-score sets the limit",
+            request.min_score
+        ));
+    }
+    DetectionsReport {
+        round: None,
+        model: request.name.clone(),
+        model_round: None,
+        format: taken.format.as_str(),
+        detections: taken.count(),
+        skipped: taken.problems.len(),
+        without_score: taken.unscored,
+        below_min_score: below,
+        images: taken.found.iter().filter(|found| !found.is_empty()).count(),
+        training_images: scene.split.training.len(),
+        test_images: scene.split.test.len(),
+        test_objects: 0,
+        candidates: mined.candidates.len(),
+        background: count(FalsePositiveKind::Background),
+        localisation: count(FalsePositiveKind::Localisation),
+        classification: count(FalsePositiveKind::Classification),
+        both: count(FalsePositiveKind::Both),
+        duplicate: mined.duplicate,
+        average_precision: None,
+        recall: None,
+        curves: Vec::new(),
+        problems: taken.problems.iter().take(PROBLEMS_TOLD).cloned().collect(),
+        notes,
+        dry_run: request.dry_run,
+    }
+}
+
+impl DetectionsReport {
+    pub(super) fn set_round(&mut self, round: &RoundRecord) {
+        self.round = Some(round.number);
+        self.model_round = round.imported.as_ref().map(|model| model.round);
+    }
+
+    pub(super) fn take_curve(&mut self, label: &'static str, curve: &RocCurve) {
+        if self.recall.is_none() {
+            self.recall = Some(curve.discrete_tpr_at(u64::MAX));
+        }
+        self.curves.push(ShapeRates { label, at: rates(curve) });
+    }
+}
+
+impl fmt::Display for DetectionsReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let model = printable(&self.model);
+        match (self.round, self.model_round) {
+            (Some(round), Some(of_model)) => write!(f, "Round {round} ({model}, its round {of_model}): ")?,
+            _ => write!(f, "Would import a round of {model}: ")?,
+        }
+        write!(
+            f,
+            "{} detections on {} images ({}), {} candidates on {} training images ({} background, {} localisation",
+            self.detections,
+            self.images,
+            self.format,
+            self.candidates,
+            self.training_images,
+            self.background,
+            self.localisation
+        )?;
+        if self.classification + self.both > 0 {
+            write!(f, ", {} classification, {} both", self.classification, self.both)?;
+        }
+        write!(f, "); {} more are second detections of an object.", self.duplicate)?;
+        if let Some(recall) = self.recall {
+            write!(
+                f,
+                "\nOn {} test images with {} objects: recall {recall:.4}, average precision at IoU 0.5 {}",
+                self.test_images,
+                self.test_objects,
+                self.average_precision.map_or_else(|| "unknown".to_owned(), |ap| format!("{ap:.4}"))
+            )?;
+        }
+        for note in &self.notes {
+            write!(f, "\nNote: {}", printable(note))?;
+        }
+        if self.skipped > 0 {
+            write!(f, "\n{} records were skipped:", self.skipped)?;
+            for problem in self.problems.iter().take(PROBLEMS_SHOWN) {
+                write!(f, "\n  {problem}")?;
+            }
+            if self.skipped > PROBLEMS_SHOWN {
+                write!(f, "\n  and {} more", self.skipped - PROBLEMS_SHOWN)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! What the numbers of a result file count: pixels or fractions, probabilities, percent or logits. What a file's range contradicts is
+//! asked for, never guessed.
+
+use crate::dataset::results::{FoundRecord, Results, Unit};
+use crate::domain::Shape;
+use crate::geometry::{BoundingBox, Ellipse};
+use crate::workflow::WorkflowError;
+
+/// What scores are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScoreScale {
+    /// 0 to 1.
+    Probability,
+    /// 0 to 100.
+    Percent,
+    /// Any number; its logistic function is the probability.
+    Logit,
+}
+
+/// A fraction may be a little above 1 by rounding and for boxes that reach beyond the edge.
+const FRACTION_MAX: f64 = 1.02;
+
+impl ScoreScale {
+    /// The score as a probability; `None` where it is none.
+    pub fn probability(self, score: f64) -> Option<f32> {
+        let probability = match self {
+            Self::Probability => score,
+            Self::Percent => score / 100.0,
+            Self::Logit => 1.0 / (1.0 + (-score).exp()),
+        };
+        (0.0..=1.0).contains(&probability).then_some(probability as f32)
+    }
+}
+
+/// The unit of the coordinates: what the user says, or what the format says where the range agrees.
+pub(super) fn unit_of(results: &Results, said: Option<Unit>) -> Result<Unit, WorkflowError> {
+    if let Some(unit) = said {
+        return Ok(unit);
+    }
+    let count = results.records.len();
+    let fractions = results.records.iter().filter(|record| largest(record) <= FRACTION_MAX).count();
+    let ask = |found: &str, expected: &str, say: &str| {
+        Err(WorkflowError::Refused(format!(
+            "{}: {found}, where this format has {expected}. If they are what the format says, add --coordinates {expected}; else --coordinates {say}.",
+            crate::domain::printable_path(&results.files[0]),
+        )))
+    };
+    match results.unit {
+        Unit::Pixels if count > 0 && fractions == count => {
+            ask("all coordinates are between 0 and 1, like fractions of the image", "pixels", "fractions")
+        }
+        Unit::Fractions if fractions * 2 < count => {
+            ask("most coordinates are above 1, like pixels", "fractions", "pixels")
+        }
+        unit => Ok(unit),
+    }
+}
+
+/// The scale of the scores: what the user says, or 0 to 1 where most of them are.
+pub(super) fn scale_of(results: &Results, said: Option<ScoreScale>) -> Result<ScoreScale, WorkflowError> {
+    if let Some(scale) = said {
+        return Ok(scale);
+    }
+    let scores: Vec<f64> = results.records.iter().filter_map(|record| record.score).collect();
+    let outside = scores.iter().filter(|score| !(0.0..=1.0).contains(*score)).count();
+    if outside * 2 <= scores.len() {
+        return Ok(ScoreScale::Probability);
+    }
+    let (least, most) = scores.iter().fold((f64::MAX, f64::MIN), |(a, b), score| (a.min(*score), b.max(*score)));
+    Err(WorkflowError::Refused(format!(
+        "{}: {outside} of {} scores are outside 0 to 1; they go from {least} to {most}. Say what they are with --scores percent or --scores logit.",
+        crate::domain::printable_path(&results.files[0]),
+        scores.len()
+    )))
+}
+
+/// The largest coordinate or length.
+fn largest(record: &FoundRecord) -> f64 {
+    match record.shape {
+        Shape::Rectangle(b) => [b.x1, b.y1, b.x2, b.y2].into_iter().fold(0.0, |most, v| most.max(v.abs())),
+        Shape::Ellipse(e) => [e.cx, e.cy, e.ra, e.rb].into_iter().fold(0.0, |most, v| most.max(v.abs())),
+    }
+}
+
+/// The shape in pixels of an image of `width` x `height`.
+pub(super) fn in_pixels(shape: &Shape, unit: Unit, width: u32, height: u32) -> Shape {
+    if unit == Unit::Pixels {
+        return *shape;
+    }
+    let (w, h) = (f64::from(width), f64::from(height));
+    match *shape {
+        Shape::Rectangle(b) => Shape::Rectangle(BoundingBox::new(b.x1 * w, b.y1 * h, b.x2 * w, b.y2 * h)),
+        // An ellipse in fractions of both sides is none; its half axes are taken along the image's.
+        Shape::Ellipse(e) => Shape::Ellipse(Ellipse::new(e.ra * w, e.rb * h, e.theta, e.cx * w, e.cy * h)),
+    }
+}

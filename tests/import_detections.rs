@@ -1,0 +1,290 @@
+//! Detections of any detector as rounds of a project, from outside: what is taken, what is told with file and line, and what is asked
+//! instead of guessed.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use quarry::domain::HardNegativeSource;
+use quarry::store::Store;
+use serde_json::Value;
+
+/// A project `p` with an FDDB dataset: `one` (an object) and `two` (none) in fold 1, `three` (an object) in the test fold 10.
+struct Scene {
+    dir: tempfile::TempDir,
+}
+
+/// The object's box is about 12 8 16 24. The second detection holds nothing.
+const ON_OBJECT: [f64; 4] = [12.0, 8.0, 16.0, 24.0];
+const BESIDE: [f64; 4] = [44.0, 4.0, 12.0, 12.0];
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self { dir: tempfile::tempdir().unwrap() };
+        std::fs::create_dir_all(scene.at("fddb/FDDB-folds")).unwrap();
+        std::fs::create_dir_all(scene.at("fddb/originalPics/big")).unwrap();
+        for (name, shade) in [("one", 40_u8), ("two", 120), ("three", 200)] {
+            let pixel = |x, y| image::Luma([shade.wrapping_add((x * y % 30) as u8)]);
+            let picture = image::GrayImage::from_fn(64, 48, pixel);
+            picture.save(scene.at(&format!("fddb/originalPics/big/{name}.jpg"))).unwrap();
+        }
+        scene.write("fddb/FDDB-folds/FDDB-fold-01.txt", "big/one\nbig/two\n");
+        scene
+            .write("fddb/FDDB-folds/FDDB-fold-01-ellipseList.txt", "big/one\n1\n12 8 1.5707963 20 20  1\nbig/two\n0\n");
+        scene.write("fddb/FDDB-folds/FDDB-fold-10.txt", "big/three\n");
+        scene.write("fddb/FDDB-folds/FDDB-fold-10-ellipseList.txt", "big/three\n1\n12 8 1.5707963 20 20  1\n");
+        scene.run(&["new", "p"]).success();
+        scene.run(&["import", "fddb", "fddb", "--project", "p"]).success();
+        scene
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.at(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    fn run(&self, args: &[&str]) -> assert_cmd::assert::Assert {
+        Command::cargo_bin("quarry").unwrap().current_dir(self.dir.path()).args(args).assert()
+    }
+
+    fn import(&self, file: &str, more: &[&str]) -> Value {
+        let args = ["import", "detections", file, "--project", "p", "--json"];
+        let done = self.run(&[&args, more].concat()).success();
+        serde_json::from_slice(&done.get_output().stdout).unwrap()
+    }
+
+    /// Fails with all of these words, and the project has no round more afterwards.
+    fn refused(&self, file: &str, more: &[&str], expected: &[&str]) {
+        let before = self.rounds();
+        let args = ["import", "detections", file, "--project", "p", "--name", "m"];
+        let failed = self.run(&[&args, more].concat()).code(1);
+        let message = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
+        for part in expected {
+            assert!(message.contains(part), "{file}: {message:?} lacks {part:?}");
+        }
+        assert_eq!(self.rounds(), before, "{file}: {message}");
+    }
+
+    fn rounds(&self) -> Value {
+        let done = self.run(&["status", "--project", "p", "--json"]).success();
+        serde_json::from_slice::<Value>(&done.get_output().stdout).unwrap()["rounds"].clone()
+    }
+}
+
+fn record(image: &str, [x, y, w, h]: [f64; 4], score: f64) -> String {
+    format!(
+        r#"{{"file_name": "{image}", "image_id": 1, "category_id": 1, "bbox": [{x}, {y}, {w}, {h}], "score": {score}}}"#
+    )
+}
+
+/// On each image a detection beside the object, on those with an object one on it.
+fn all() -> Vec<(&'static str, [f64; 4], f64)> {
+    vec![
+        ("big/one", ON_OBJECT, 0.9),
+        ("big/one", BESIDE, 0.8),
+        ("big/two", BESIDE, 0.7),
+        ("big/three", ON_OBJECT, 0.95),
+        ("big/three", BESIDE, 0.6),
+    ]
+}
+
+fn result_list() -> String {
+    let records: Vec<String> = all().into_iter().map(|(image, bbox, score)| record(image, bbox, score)).collect();
+    format!("[{}]", records.join(",\n"))
+}
+
+#[test]
+fn results_of_several_models_are_rounds_side_by_side() {
+    let scene = Scene::new();
+    scene.write("r.json", &result_list());
+    let dry = scene.import("r.json", &["--name", "yolo", "--dry-run"]);
+    assert_eq!((dry["candidates"].as_u64(), dry["round"].is_null()), (Some(2), true));
+    assert_eq!(scene.rounds(), Value::Array(Vec::new()));
+    let check = |name: &str, round: u64, of_model: u64| {
+        let report = scene.import("r.json", &["--name", name]);
+        assert_eq!((report["round"].as_u64(), report["model_round"].as_u64()), (Some(round), Some(of_model)), "{name}");
+        // The detection beside the object of the test image is evaluated, never mined.
+        assert_eq!((report["detections"].as_u64(), report["candidates"].as_u64()), (Some(5), Some(2)));
+        assert_eq!((report["test_images"].as_u64(), report["recall"].as_f64()), (Some(1), Some(1.0)));
+    };
+    check("yolo", 1, 1);
+    check("rt detr", 2, 1);
+    check("yolo", 3, 2);
+    let rounds = scene.rounds();
+    let told: Vec<(&str, u64, &str, u64)> = rounds
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| {
+            let (model, state) = (r["model"].as_str().unwrap(), r["state"].as_str().unwrap());
+            (model, r["model_round"].as_u64().unwrap(), state, r["candidates"].as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(told, [("yolo", 1, "mined", 2), ("rt detr", 1, "mined", 2), ("yolo", 2, "mined", 2)]);
+    assert_eq!(rounds[0]["curves"][0]["at"][0][1].as_f64(), Some(1.0), "{rounds}");
+    scene.run(&["group", "--project", "p"]).success();
+}
+
+#[test]
+fn a_round_learns_from_another_model_only_where_that_is_chosen() {
+    let scene = Scene::new();
+    scene.write("r.json", &result_list());
+    scene.import("r.json", &["--name", "yolo"]);
+    let store = Store::open(&scene.at("p/quarry.db")).unwrap();
+    let count = |models: &[&str]| -> usize {
+        let models: Vec<String> = models.iter().map(|&model| model.to_owned()).collect();
+        let found = store.hard_negatives_with(HardNegativeSource::Unreviewed, 9, &models).unwrap();
+        found.values().map(Vec::len).sum()
+    };
+    assert_eq!((count(&[]), count(&["other"]), count(&["yolo"])), (0, 0, 2));
+    assert!(store.hard_negatives(HardNegativeSource::Unreviewed, 9).unwrap().is_empty());
+}
+
+#[test]
+fn every_format_gives_the_same_round() {
+    let scene = Scene::new();
+    scene.write("list.json", &result_list());
+    let lines: Vec<String> = all().into_iter().map(|(image, bbox, score)| record(image, bbox, score)).collect();
+    scene.write("lines.jsonl", &lines.join("\n"));
+    let mut fddb = String::new();
+    for image in ["big/one", "big/two", "big/three"] {
+        let of_image: Vec<_> = all().into_iter().filter(|(name, ..)| *name == image).collect();
+        fddb += &format!("{image}\n{}\n", of_image.len());
+        for (_, [x, y, w, h], score) in of_image {
+            fddb += &format!("{x} {y} {w} {h} {score}\n");
+        }
+    }
+    scene.write("fddb.txt", &fddb);
+    let mut table = "filename;x1;y1;x2;y2;confidence;class\n".to_owned();
+    for (image, [x, y, w, h], score) in all() {
+        table += &format!("{image}.jpg;{x};{y};{};{};{score};Face\n", x + w, y + h);
+    }
+    scene.write("table.csv", &table);
+    for (image, [x, y, w, h], score) in all() {
+        let (cx, cy) = ((x + w / 2.0) / 64.0, (y + h / 2.0) / 48.0);
+        let (w, h) = (w / 64.0, h / 48.0);
+        for (folder, line) in [
+            ("last", format!("0 {cx} {cy} {w} {h} {score}\n")),
+            ("first", format!("0 {score} {cx} {cy} {w} {h}\n")),
+            ("corners", {
+                let (x1, y1, x2, y2) = (cx - w / 2.0, cy - h / 2.0, cx + w / 2.0, cy + h / 2.0);
+                format!("0 {x1} {y1} {x2} {y1} {x2} {y2} {x1} {y2} {score}\n")
+            }),
+        ] {
+            // Detectors write the file's name alone.
+            let path = format!("{folder}/labels/{}.txt", Path::new(image).file_name().unwrap().to_string_lossy());
+            let before = std::fs::read_to_string(scene.at(&path)).unwrap_or_default();
+            scene.write(&path, &(before + &line));
+        }
+    }
+    for file in ["list.json", "lines.jsonl", "fddb.txt", "table.csv", "last", "first", "corners"] {
+        let report = scene.import(file, &["--name", file]);
+        let told = ["detections", "candidates", "background", "skipped"].map(|key| report[key].as_u64().unwrap());
+        assert_eq!(told, [5, 2, 2, 0], "{file}: {report}");
+        assert_eq!(report["recall"].as_f64(), Some(1.0), "{file}");
+    }
+}
+
+#[test]
+fn an_empty_list_is_a_round_with_recall_0_and_missing_scores_stay_unknown() {
+    let scene = Scene::new();
+    scene.write("empty.json", "[]\n");
+    let report = scene.import("empty.json", &["--name", "blind"]);
+    assert_eq!((report["recall"].as_f64(), report["candidates"].as_u64()), (Some(0.0), Some(0)));
+    assert_eq!(scene.rounds()[0]["state"], "mined");
+    scene.write("unscored.json", &result_list().replace("\"score\": 0.7", "\"score\": null"));
+    let report = scene.import("unscored.json", &["--name", "unscored"]);
+    assert_eq!((report["without_score"].as_u64(), report["candidates"].as_u64()), (Some(1), Some(2)));
+    assert!(report["recall"].is_null() && report["notes"].to_string().contains("have no score"), "{report}");
+    assert_eq!(scene.rounds()[1]["without_score"].as_u64(), Some(1));
+}
+
+#[test]
+fn what_does_not_fit_is_told_with_file_and_line() {
+    let scene = Scene::new();
+    let good = record("big/one", BESIDE, 0.8);
+    let bad = [
+        record("gone.jpg", BESIDE, 0.8),
+        record("big/one", [500.0, 4.0, 12.0, 12.0], 0.8),
+        record("big/one", BESIDE, 1.5),
+        record("big/one", [5.0, 5.0, -3.0, 4.0], 0.5),
+        r#"{"category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}"#.to_owned(),
+    ];
+    scene.write(
+        "r.json",
+        &format!("[{good},\n{},\n{},\n{good},\n{good},\n{good}]", bad[..3].join(",\n"), bad[3..].join(",\n")),
+    );
+    let report = scene.import("r.json", &["--name", "m"]);
+    let told: Vec<(u64, &str)> = report["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| (problem["line"].as_u64().unwrap(), problem["problem"].as_str().unwrap()))
+        .collect();
+    let words = ["no image 'gone.jpg'", "outside its image", "score 1.5 is outside", "-3 wide", "no `image_id`"];
+    assert_eq!(told.len(), words.len(), "{told:?}");
+    for (k, word) in words.iter().enumerate() {
+        assert!(told[k].0 == k as u64 + 2 && told[k].1.contains(word), "{:?} lacks {word:?}", told[k]);
+    }
+    scene.refused("r.json", &["--strict"], &["r.json:2", "gone.jpg", "--strict"]);
+}
+
+#[test]
+fn what_can_be_understood_in_two_ways_is_asked() {
+    let scene = Scene::new();
+    let check = |name: &str, text: &str, more: &[&str], expected: &[&str]| {
+        scene.write(name, text);
+        let path = Path::new(name).parent().filter(|folder| !folder.as_os_str().is_empty());
+        let path = path.map_or(name.to_owned(), |folder| folder.to_string_lossy().into_owned());
+        scene.refused(&path, more, expected);
+    };
+    let list = result_list();
+    check("cut.json", &list[..list.len() - 9], &[], &["cut.json:5", "cut off"]);
+    check("strangers.json", &format!("[{}]", record("x", BESIDE, 0.5)), &[], &["none of its 1 detections", "'x'"]);
+    check("fractions.json", &format!("[{}]", record("big/one", [0.2, 0.2, 0.3, 0.3], 0.5)), &[], &["--coordinates"]);
+    check("percent.json", &format!("[{}]", record("big/one", BESIDE, 80.0)), &[], &["80", "--scores percent"]);
+    check("dataset.json", r#"{"images": [], "annotations": []}"#, &[], &["COCO dataset", "--ground-truth"]);
+    check(
+        "two.json",
+        &list.replacen("\"category_id\": 1", "\"category_id\": 2", 1),
+        &[],
+        &["1, 2", "`face`", "--names"],
+    );
+    check("pixels/one.txt", "0 20 20 16 24 0.9\n", &[], &["like pixels", "--coordinates pixels"]);
+    check("unclear/one.txt", "0 0.5 0.5 0.5 0.25 0.25\n", &[], &["--confidence last"]);
+    check("cut.csv", "image,x1,y1,x2,y2,score\nbig/one,1,2,9,9,0.5\nbig/one,1,2", &[], &["cut.csv:3", "cut off"]);
+    check("cut.txt", "big/one\n2\n1 2 3 4 0.5\n", &["--format", "fddb"], &["cut.txt:1", "cut off"]);
+    check("what.txt", "some words\nmore words\n", &[], &["--format coco, fddb, yolo or csv"]);
+    check(
+        "id.json",
+        r#"[{"image_id": 5, "bbox": [1, 2, 9, 9], "score": 0.5}]"#,
+        &[],
+        &["image id 5", "--ground-truth"],
+    );
+    // What was asked for is done when it is said.
+    scene.write(
+        "gt.json",
+        r#"{"images": [{"id": 5, "file_name": "big/two.jpg"}], "categories": [{"id": 3, "name": "face"}]}"#,
+    );
+    scene.write("ids.json", r#"[{"image_id": 5, "category_id": 3, "bbox": [0.2, 0.2, 0.3, 0.3], "score": 60}]"#);
+    let said = ["--ground-truth", "gt.json", "--coordinates", "fractions", "--scores", "percent"];
+    let report = scene.import("ids.json", &[&["--name", "m"], &said[..]].concat());
+    assert_eq!(report["candidates"].as_u64(), Some(1), "{report}");
+}
+
+#[test]
+fn class_numbers_are_mapped_by_name() {
+    let scene = Scene::new();
+    scene.write("classes.txt", "person\nface\n");
+    scene.write("r.json", &result_list().replacen("\"category_id\": 1", "\"category_id\": 0", 1));
+    let report = scene.import("r.json", &["--name", "m", "--names", "classes.txt"]);
+    assert_eq!((report["detections"].as_u64(), report["skipped"].as_u64()), (Some(4), Some(1)));
+    let problem = report["problems"][0]["problem"].as_str().unwrap();
+    assert!(problem.contains("no class 'person'") && problem.contains("`face`"), "{problem}");
+}
