@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::columns::{bounding_box, optional_word, word};
 use super::connection::new_uid;
+use super::identity::{Spot, same};
 use super::{Store, StoreError, exchange, queue_index};
 use crate::domain::{Candidate, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
 use crate::geometry::BoundingBox;
@@ -76,7 +77,8 @@ impl CandidateRow {
 
 impl Store {
     /// Makes the candidates of a round on the images `looked` equal to `new`, in one transaction; other images keep theirs, as nothing
-    /// was learnt about them. One with the same image, class and box keeps its id and verdicts; one that is gone stays as long as the log
+    /// was learnt about them. One with the same image, class and box (an IoU of 0.9 at least, one to one, best first: another device
+    /// differs in the last bits) keeps its id and verdicts and takes the new box; one that is gone stays as long as the log
     /// holds a verdict on it. Merged verdicts that waited for one are taken in.
     pub fn replace_candidates(
         &mut self,
@@ -90,18 +92,25 @@ impl Store {
             return Err(StoreError::Invalid(text));
         }
         self.write(|tx| {
-            let mut stored = stored_boxes(tx, round)?;
-            for candidate in new {
-                refuse_non_numbers(candidate)?;
-                match stored.remove(&Place::of(candidate.image, candidate.class, &candidate.bbox)) {
-                    Some(id) => update(tx, id, candidate)?,
+            new.iter().try_for_each(refuse_non_numbers)?;
+            let (ids, stored) = stored_spots(tx, round)?;
+            let spots: Vec<Spot> = new.iter().map(|c| Spot { place: (c.image.0, c.class.0), bbox: c.bbox }).collect();
+            let mut is_gone = vec![true; ids.len()];
+            for (candidate, known) in new.iter().zip(same(&stored, &spots)) {
+                match known {
+                    Some(at) => {
+                        is_gone[at] = false;
+                        update(tx, ids[at], &stored[at].bbox, candidate)?;
+                    }
                     None => insert(tx, round, candidate)?,
                 }
             }
             let delete = "DELETE FROM candidates WHERE id = ?1
                           AND NOT EXISTS (SELECT 1 FROM verdicts WHERE candidate_id = ?1)";
-            for (_, gone) in stored.into_iter().filter(|(place, _)| looked.contains(&place.0)) {
-                tx.prepare_cached(delete)?.execute([gone])?;
+            for (at, id) in ids.into_iter().enumerate() {
+                if is_gone[at] && looked.contains(&stored[at].place.0) {
+                    tx.prepare_cached(delete)?.execute([id])?;
+                }
             }
             exchange::place_waiting(tx)?;
             queue_index::mark_changed(tx)
@@ -208,9 +217,26 @@ pub(super) fn stored_boxes(tx: &Transaction<'_>, round: RoundId) -> Result<HashM
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn update(tx: &Transaction<'_>, id: i64, new: &NewCandidate) -> Result<(), StoreError> {
+/// The ids of a round's candidates and where they lie, in the order of the ids.
+fn stored_spots(tx: &Transaction<'_>, round: RoundId) -> Result<(Vec<i64>, Vec<Spot>), StoreError> {
+    let sql = "SELECT id, image_id, class_id, x1, y1, x2, y2 FROM candidates WHERE round_id = ?1 ORDER BY id";
+    let mut statement = tx.prepare(sql)?;
+    let rows = statement
+        .query_map([round.0], |r| Ok((r.get(0)?, Spot { place: (r.get(1)?, r.get(2)?), bbox: bounding_box(r, 3)? })))?;
+    Ok(rows.collect::<rusqlite::Result<Vec<(i64, Spot)>>>()?.into_iter().unzip())
+}
+
+/// `stored` is where the candidate lay so far.
+fn update(tx: &Transaction<'_>, id: i64, stored: &BoundingBox, new: &NewCandidate) -> Result<(), StoreError> {
     let sql = "UPDATE candidates SET score = ?2, max_iou = ?3, kind = ?4 WHERE id = ?1";
     tx.prepare_cached(sql)?.execute(params![id, new.score, new.max_iou, new.kind.as_str()])?;
+    if *stored != new.bbox {
+        let sql = "UPDATE candidates SET x1 = ?2, y1 = ?3, x2 = ?4, y2 = ?5 WHERE id = ?1";
+        let b = &new.bbox;
+        tx.prepare_cached(sql)?.execute(params![id, b.x1, b.y1, b.x2, b.y2])?;
+        // It looks a little otherwise now.
+        tx.prepare_cached("DELETE FROM looks WHERE candidate_id = ?1")?.execute([id])?;
+    }
     tx.prepare_cached("DELETE FROM stale_candidates WHERE candidate_id = ?1")?.execute([id])?;
     Ok(())
 }

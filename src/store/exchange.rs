@@ -3,7 +3,7 @@
 //! Rows are known by their global ids, so that merging twice changes nothing; what stands is decided by tick and id, so that two
 //! copies that merge each other's lines end up with the same verdicts, whichever goes first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::columns::{bounding_box, optional_shape, optional_word};
 use super::connection::now_ms;
 use super::gestures::GestureAction;
+use super::identity::{Spot, same};
 use super::verdicts::{NewRow, insert_row};
 use super::{Store, StoreError, annotators, classes, standing, verdicts, waiting};
 use crate::domain::{AnnotationSource, CandidateId, Shape, Verdict, check_shape};
@@ -292,11 +293,13 @@ fn place(tx: &Transaction<'_>, lines: &[VerdictLine]) -> Result<Placed, StoreErr
     let mut placed = Placed::default();
     let report = &mut placed.report;
     let mut touched = BTreeSet::new();
+    let found = lines.iter().map(|line| find_candidate(tx, line)).collect::<Result<Vec<_>, _>>()?;
+    let near = find_near(tx, lines, &found)?;
     for (index, line) in lines.iter().enumerate() {
         let sql = "SELECT 1 FROM verdicts WHERE uid = ?1";
         if tx.prepare_cached(sql)?.exists([line.uid.as_bytes()])? {
             report.known += 1;
-        } else if let Some(candidate) = find_candidate(tx, line)? {
+        } else if let Some(candidate) = found[index].or_else(|| near.get(&key(line)).copied()) {
             if let Some(reason) = misfit(tx, line, candidate)? {
                 placed.refused.push((index, reason));
                 continue;
@@ -344,6 +347,55 @@ fn find_candidate(tx: &Transaction<'_>, line: &VerdictLine) -> Result<Option<Can
     let values = params![line.image, x1, y1, x2, y2, line.round, class];
     let by_place = tx.prepare_cached(sql)?.query_row(values, |r| r.get(0)).optional()?;
     Ok(by_place.map(CandidateId))
+}
+
+/// An annotator and the candidate in the other copy.
+type NearKey<'a> = (&'a str, Uuid);
+
+fn key(line: &VerdictLine) -> NearKey<'_> {
+    (&line.annotator, line.candidate)
+}
+
+/// Candidates for the lines that [`find_candidate`] found none for: those of the same image, class and round that are the same but for
+/// what another device computes otherwise. No two candidates that an annotator judged become one.
+fn find_near<'a>(
+    tx: &Transaction<'_>,
+    lines: &'a [VerdictLine],
+    found: &[Option<CandidateId>],
+) -> Result<HashMap<NearKey<'a>, CandidateId>, StoreError> {
+    let sql = "SELECT c.id, c.x1, c.y1, c.x2, c.y2
+               FROM images i JOIN candidates c ON c.image_id = i.id JOIN rounds r ON r.id = c.round_id
+               WHERE i.content_hash = ?1 AND (?2 IS NULL OR c.class_id = ?2) AND (?3 IS NULL OR r.number = ?3) ORDER BY c.id";
+    let mut statement = tx.prepare(sql)?;
+    let found_lines = lines.iter().zip(found);
+    let taken: HashSet<(&str, i64)> =
+        found_lines.filter_map(|(line, id)| Some((line.annotator.as_str(), id.as_ref()?.0))).collect();
+    // By annotator, image, class and round: what each judged there.
+    let mut wanted: BTreeMap<_, Vec<(NearKey, BoundingBox)>> = BTreeMap::new();
+    for (line, _) in lines.iter().zip(found).filter(|(_, found)| found.is_none()) {
+        let place = (line.annotator.as_str(), line.image.as_str(), line.candidate_class.as_deref(), line.round);
+        let judged = wanted.entry(place).or_default();
+        if judged.iter().all(|(known, _)| *known != key(line)) {
+            let [x1, y1, x2, y2] = line.bbox;
+            judged.push((key(line), BoundingBox::new(x1, y1, x2, y2)));
+        }
+    }
+    let mut near = HashMap::new();
+    for ((annotator, image, class, round), judged) in wanted {
+        let class = match class.map(|name| classes::find(tx, name)).transpose()? {
+            Some(None) => continue,
+            known => known.flatten().map(|class| class.0),
+        };
+        let rows = statement.query_map(params![image, class, round], |r| Ok((r.get(0)?, bounding_box(r, 1)?)))?;
+        let here: Vec<(i64, BoundingBox)> = rows.collect::<Result<_, _>>()?;
+        let here: Vec<_> = here.into_iter().filter(|(id, _)| !taken.contains(&(annotator, *id))).collect();
+        let spot = |bbox: &BoundingBox| Spot { place: (0, 0), bbox: *bbox };
+        let stored: Vec<Spot> = here.iter().map(|(_, bbox)| spot(bbox)).collect();
+        let new: Vec<Spot> = judged.iter().map(|(_, bbox)| spot(bbox)).collect();
+        let matched = judged.iter().zip(same(&stored, &new));
+        near.extend(matched.filter_map(|((key, _), at)| Some((*key, CandidateId(here[at?].0)))));
+    }
+    Ok(near)
 }
 
 /// Appends the row, with its gesture where that is new; the annotator's id.

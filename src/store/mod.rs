@@ -24,6 +24,7 @@ mod groups;
 mod hard_negatives;
 mod header;
 mod history;
+mod identity;
 mod images;
 mod looks;
 mod metrics;

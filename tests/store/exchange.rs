@@ -384,3 +384,37 @@ fn an_undo_leaves_a_newer_verdict_from_another_copy_alone() {
     assert_eq!(p.store.redo("Ada", 31).unwrap().unwrap().candidates, ids[1..3]);
     assert_eq!([0, 1, 2].map(|k| verdict(&p, k)), [no, yes, yes]);
 }
+
+#[test]
+fn a_verdict_finds_a_candidate_that_differs_in_the_last_bits() {
+    let make = |by: f64| {
+        let mut p = project();
+        let image = p.store.images().unwrap()[0].id;
+        let new = [20.0, 25.0].map(|x| candidate(image, bb(x + by, 20., 120., 120.), 0.9));
+        p.store.replace_candidates(p.round, &every_image(&p.store), &new).unwrap();
+        let ids = p.candidates();
+        assert_eq!(ids.len(), 2);
+        (p, ids)
+    };
+    let (mut one, ids) = make(0.0);
+    let file = one.dir.path().join("v.jsonl");
+    one.store.record_verdicts(&ids[..1], "Ada", Verdict::Confirmed, None, 1).unwrap();
+    one.store.record_verdicts(&ids[1..], "Ada", Verdict::Rejected, None, 2).unwrap();
+    export(&one.store, &file).unwrap();
+    let check = |p: &Project, ids: &[CandidateId]| {
+        let held: Vec<_> = ids.iter().map(|id| p.store.candidate(*id).unwrap().verdict).collect();
+        assert_eq!(held, [Some(Verdict::Confirmed), Some(Verdict::Rejected)]);
+    };
+    let (mut other, ids) = make(1e-9);
+    assert_eq!(merge(&mut other.store, &file).unwrap().added, 2);
+    check(&other, &ids);
+    // Merged before it is mined: what waits is taken in by tolerance too.
+    let (mut later, _) = make(0.5);
+    later.store.replace_candidates(later.round, &every_image(&later.store), &[]).unwrap();
+    assert_eq!(merge(&mut later.store, &file).unwrap().without_candidate, 2);
+    let image = later.store.images().unwrap()[0].id;
+    let new = [20.0, 25.0].map(|x| candidate(image, bb(x + 0.5, 20., 120., 120.), 0.9));
+    later.store.replace_candidates(later.round, &every_image(&later.store), &new).unwrap();
+    let ids = later.candidates();
+    check(&later, &ids);
+}

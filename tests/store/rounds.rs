@@ -148,3 +148,22 @@ fn notes_stay_with_their_round() {
     let missing = p.store.set_round_notes(quarry::domain::RoundId(99), "x").unwrap_err().to_string();
     assert!(missing.contains("99"), "{missing}");
 }
+
+#[test]
+fn a_candidate_that_another_device_finds_in_other_last_bits_keeps_its_verdict() {
+    let mut p = project();
+    let image = p.store.images().unwrap()[0].id;
+    let boxes =
+        |by: f64| [candidate(image, bb(20. + by, 20., 120., 120.), 0.9), candidate(image, bb(1., 1., 9., 9.), 0.3)];
+    p.store.replace_candidates(p.round, &every_image(&p.store), &boxes(0.0)).unwrap();
+    let before = p.candidates();
+    p.store.record_verdicts(&before[..1], "Ada", Verdict::Confirmed, None, 1).unwrap();
+    for by in [1e-9, 5.0, 0.0] {
+        p.store.replace_candidates(p.round, &every_image(&p.store), &boxes(by)).unwrap();
+        assert_eq!(p.candidates(), before, "moved by {by}");
+        let again = p.store.candidate(before[0]).unwrap();
+        assert_eq!((again.bbox.x1, again.verdict), (20.0 + by, Some(Verdict::Confirmed)));
+    }
+    p.store.replace_candidates(p.round, &every_image(&p.store), &boxes(15.0)).unwrap();
+    assert_eq!(p.candidates().len(), 3, "below an IoU of 0.9 it is another one");
+}
