@@ -15,7 +15,7 @@ const TOLERANCE: f64 = 0.02;
 /// A line's place and numbers.
 struct Line {
     file: u32,
-    line: usize,
+    number: usize,
     values: Vec<f64>,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn read(path: &Path, confidence: Option<ConfidencePlace>) -> Result<R
         let text = read_text(&results.files[k], limits::TEXT)?;
         for (line, words) in numbered(&text) {
             match numbers(words) {
-                Ok(values) => lines.push(Line { file: k as u32, line, values }),
+                Ok(values) => lines.push(Line { file: k as u32, number: line, values }),
                 Err(word) => results.report(k as u32, Some(line), format!("'{word}' is not a finite number")),
             }
         }
@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path, confidence: Option<ConfidencePlace>) -> Result<R
         Some(place) => place,
         None => place_of(path, &lines, &mut results.notes)?,
     };
-    for Line { file, line, values } in lines {
+    for Line { file, number: line, values } in lines {
         match detection(&values, place) {
             Ok((class, shape, score)) => {
                 let (line, image, class) = (Some(line), keys[file as usize].clone(), ClassKey::Number(class));
@@ -139,7 +139,7 @@ fn fits(values: &[f64], place: ConfidencePlace) -> bool {
 
 fn detection(values: &[f64], place: ConfidencePlace) -> Result<(i64, Shape, Option<f64>), String> {
     let (&class, rest) = values.split_first().ok_or("the line is empty")?;
-    if class.fract() != 0.0 || class < 0.0 || class > 1e9 {
+    if class.fract() != 0.0 || !(0.0..=1e9).contains(&class) {
         return Err(format!("class {class} is not an index such as 0, 1, 2"));
     }
     let (bbox, score) = match (rest.len(), place) {
@@ -178,7 +178,7 @@ mod tests {
     fn the_place_of_the_confidence_is_told_by_range_or_asked_for() {
         let check = |lines: &[[f64; 6]], expected: Result<ConfidencePlace, &str>| {
             let lines: Vec<Line> =
-                lines.iter().map(|values| Line { file: 0, line: 1, values: values.to_vec() }).collect();
+                lines.iter().map(|values| Line { file: 0, number: 1, values: values.to_vec() }).collect();
             let found = place_of(Path::new("dir"), &lines, &mut Vec::new()).map_err(|error| error.to_string());
             match (found, expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected),

@@ -66,7 +66,7 @@ impl<'a> ImageFinder<'a> {
         }
         match self.by_number.get(&id).map(Vec::as_slice) {
             Some([one]) => Ok(*one),
-            Some(several) => self.one_of(several.to_vec(), &id.to_string()),
+            Some(several) => self.one_of(several, &id.to_string()),
             None if self.given.is_empty() => Err(format!(
                 "image id {id} is no image's name. Give the COCO ground truth that the ids come from with --ground-truth, or add `file_name`"
             )),
@@ -81,7 +81,7 @@ impl<'a> ImageFinder<'a> {
         for names in [&self.names, &self.paths] {
             match names.find(name) {
                 NameMatch::One(found) => return Ok(Some(found)),
-                NameMatch::Several(several) => return self.one_of(several, name).map(Some),
+                NameMatch::Several(several) => return self.one_of(&several, name).map(Some),
                 NameMatch::None => {}
             }
         }
@@ -90,7 +90,7 @@ impl<'a> ImageFinder<'a> {
         match fitting[..] {
             [] => Ok(None),
             [one] => Ok(Some(one)),
-            _ => self.one_of(fitting, name).map(Some),
+            _ => self.one_of(&fitting, name).map(Some),
         }
     }
 
@@ -109,7 +109,7 @@ impl<'a> ImageFinder<'a> {
     }
 
     /// Of copies of the same bytes the one that counts.
-    fn one_of(&self, several: Vec<usize>, name: &str) -> Result<usize, String> {
+    fn one_of(&self, several: &[usize], name: &str) -> Result<usize, String> {
         let hash = |at: usize| &self.images[at].content_hash;
         if several.iter().all(|at| hash(*at) == hash(several[0])) {
             let counting = several.iter().find(|at| self.copies.counts(&self.images[**at]));

@@ -151,14 +151,13 @@ fn split_config(
     request: &DetectionsRequest,
 ) -> Result<RoundConfig, WorkflowError> {
     let own = store.rounds()?.into_iter().rfind(RoundRecord::is_own);
-    let mut config = match own {
-        Some(round) => RoundConfig::from_stored(&round.config_toml, &round.title())?,
-        None => {
-            let known = folds_of(images);
-            let mut config = RoundConfig::default();
-            config.test_folds.retain(|fold| known.contains(fold));
-            config
-        }
+    let mut config = if let Some(round) = own {
+        RoundConfig::from_stored(&round.config_toml, &round.title())?
+    } else {
+        let known = folds_of(images);
+        let mut config = RoundConfig::default();
+        config.test_folds.retain(|fold| known.contains(fold));
+        config
     };
     if let Some(folds) = &request.test_folds {
         config.test_folds.clone_from(folds);
