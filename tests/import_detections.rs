@@ -144,6 +144,11 @@ fn a_round_learns_from_another_model_only_where_that_is_chosen() {
     };
     assert_eq!((count(&[]), count(&["other"]), count(&["yolo"])), (0, 0, 2));
     assert!(store.hard_negatives(HardNegativeSource::Unreviewed, 9).unwrap().is_empty());
+    // Other programs get those of all models: the owner of the model trains it with them.
+    let to = ["--format", "coco", "--out", "negatives.json"];
+    scene.run(&[&["export", "hard-negatives", "--unreviewed", "--project", "p"], &to[..]].concat()).success();
+    let written: Value = serde_json::from_slice(&std::fs::read(scene.at("negatives.json")).unwrap()).unwrap();
+    assert_eq!(written["annotations"].as_array().unwrap().len(), 2, "{written}");
 }
 
 #[test]

@@ -46,6 +46,24 @@ impl Store {
         rounds_before: u32,
         models: &[String],
     ) -> Result<HashMap<ImageId, Vec<HardNegative>>, StoreError> {
+        self.select_hard_negatives(source, rounds_before, Some(&serde_json::json!(models).to_string()))
+    }
+
+    /// The hard negatives of all rounds, of Quarry's own and of every imported model: what other programs train with.
+    pub fn all_hard_negatives(
+        &self,
+        source: HardNegativeSource,
+    ) -> Result<HashMap<ImageId, Vec<HardNegative>>, StoreError> {
+        self.select_hard_negatives(source, u32::MAX, None)
+    }
+
+    /// `models`: a JSON list of imported models; `None` for all of them.
+    fn select_hard_negatives(
+        &self,
+        source: HardNegativeSource,
+        rounds_before: u32,
+        models: Option<&str>,
+    ) -> Result<HashMap<ImageId, Vec<HardNegative>>, StoreError> {
         let wanted = match source {
             HardNegativeSource::None => return Ok(HashMap::new()),
             HardNegativeSource::Confirmed => "c.verdict = 'confirmed'",
@@ -55,11 +73,11 @@ impl Store {
             let sql = format!(
                 "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.class_id, c.kind FROM candidates c
                  JOIN rounds r ON r.id = c.round_id
-                 WHERE r.number < ?1 AND (r.model = '' OR r.model IN (SELECT value FROM json_each(?2))) AND {wanted} AND {UNDISPUTED} AND {} ORDER BY c.score DESC, c.id",
+                 WHERE r.number < ?1 AND (?2 IS NULL OR r.model = '' OR r.model IN (SELECT value FROM json_each(?2))) AND {wanted} AND {UNDISPUTED} AND {} ORDER BY c.score DESC, c.id",
                 fresh(connection)?
             );
             let mut statement = connection.prepare(&sql)?;
-            let mut rows = statement.query(params![rounds_before, serde_json::json!(models).to_string()])?;
+            let mut rows = statement.query(params![rounds_before, models])?;
             let mut found: HashMap<ImageId, Vec<HardNegative>> = HashMap::new();
             while let Some(row) = rows.next()? {
                 let negative = HardNegative {

@@ -87,7 +87,7 @@ pub fn hard_negatives(
     let objects = || -> Result<Objects, WorkflowError> {
         let mut id = 0;
         let mut found: Objects = HashMap::new();
-        for (image, negatives) in sorted(store.hard_negatives(source, u32::MAX)?) {
+        for (image, negatives) in sorted(store.all_hard_negatives(source)?) {
             for negative in negatives {
                 id += 1;
                 let shape = Shape::Rectangle(negative.bbox);
@@ -358,7 +358,7 @@ pub(super) fn crop_sources(
 ) -> Result<Vec<CropSource>, WorkflowError> {
     let names = datasets(store, scope)?;
     let classes: HashMap<ClassId, String> = store.classes()?.into_iter().map(|class| (class.id, class.name)).collect();
-    let mut negatives = store.hard_negatives(source, u32::MAX)?;
+    let mut negatives = store.all_hard_negatives(source)?;
     let mut sources = Vec::new();
     for image in images_of(store, scope, &names)? {
         for negative in negatives.remove(&image.id).unwrap_or_default() {
