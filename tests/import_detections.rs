@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
@@ -160,15 +161,15 @@ fn every_format_gives_the_same_round() {
     let mut fddb = String::new();
     for image in ["big/one", "big/two", "big/three"] {
         let of_image: Vec<_> = all().into_iter().filter(|(name, ..)| *name == image).collect();
-        fddb += &format!("{image}\n{}\n", of_image.len());
+        writeln!(fddb, "{image}\n{}", of_image.len()).unwrap();
         for (_, [x, y, w, h], score) in of_image {
-            fddb += &format!("{x} {y} {w} {h} {score}\n");
+            writeln!(fddb, "{x} {y} {w} {h} {score}").unwrap();
         }
     }
     scene.write("fddb.txt", &fddb);
     let mut table = "filename;x1;y1;x2;y2;confidence;class\n".to_owned();
     for (image, [x, y, w, h], score) in all() {
-        table += &format!("{image}.jpg;{x};{y};{};{};{score};Face\n", x + w, y + h);
+        writeln!(table, "{image}.jpg;{x};{y};{};{};{score};Face", x + w, y + h).unwrap();
     }
     scene.write("table.csv", &table);
     for (image, [x, y, w, h], score) in all() {
