@@ -19,6 +19,7 @@ pub struct Copies {
     counting: HashMap<String, DatasetId>,
 }
 
+#[cfg_attr(not(feature = "torch"), allow(dead_code, reason = "nothing is trained or mined without libtorch"))]
 impl Copies {
     pub fn new(images: &[ImageRecord], truth: &Truth) -> Self {
         let mut all: HashMap<&str, Vec<&ImageRecord>> = HashMap::new();
