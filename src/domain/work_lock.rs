@@ -53,7 +53,7 @@ pub struct WorkLock {
 impl WorkLock {
     /// Takes the lock file at `path`, which is made if need be, or says who holds it. `what` is the work in a word or two.
     pub fn take(path: &Path, what: &str) -> Result<Self, LockError> {
-        Self::take_for(path, LockHolder::this(what), network_file_system(path).is_some())
+        Self::take_for(path, &LockHolder::this(what), network_file_system(path).is_some())
     }
 
     /// As [`WorkLock::take`], but a lock that this very process holds already will do.
@@ -61,14 +61,14 @@ impl WorkLock {
         let me = LockHolder::this(what);
         match Self::take(path, what) {
             Err(LockError::Held { .. }) if holder_in(path).is_some_and(|holder| holder.is_same_process(&me)) => {
-                let file = File::open(path).map_err(at(path, "opening the lock file"))?;
+                let file = OpenOptions::new().read(true).open(path).map_err(at(path, "opening the lock file"))?;
                 Ok(Self { file, is_shared: true })
             }
             taken => taken,
         }
     }
 
-    fn take_for(path: &Path, me: LockHolder, on_network: bool) -> Result<Self, LockError> {
+    fn take_for(path: &Path, me: &LockHolder, on_network: bool) -> Result<Self, LockError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(path).map_err(at(path, "opening the lock file"))?;
@@ -89,14 +89,14 @@ impl WorkLock {
             Err(TryLockError::Error(cause)) => return Err(at(path, "locking")(cause)),
         };
         if content_counts && let Some(holder) = &holder {
-            match holder.state(&me) {
+            match holder.state(me) {
                 HolderState::Gone => {}
                 HolderState::Runs => return Err(held(WAIT)),
                 HolderState::Elsewhere => return Err(held(LET_GO)),
             }
         }
         // A line for people, and one for programs.
-        let text = format!("{me}\n{}\n", serde_json::to_string(&me).unwrap_or_default());
+        let text = format!("{me}\n{}\n", serde_json::to_string(me).unwrap_or_default());
         write_content(&mut file, &text).map_err(at(path, "writing the lock file"))?;
         Ok(Self { file, is_shared: false })
     }
@@ -153,7 +153,8 @@ impl fmt::Display for LockHolder {
 
 fn holder_in(path: &Path) -> Option<LockHolder> {
     let mut text = String::new();
-    File::open(path).ok()?.take(HOLDER_BYTES).read_to_string(&mut text).ok()?;
+    let file = OpenOptions::new().read(true).open(path).ok()?;
+    file.take(HOLDER_BYTES).read_to_string(&mut text).ok()?;
     parse(&text)
 }
 
@@ -212,6 +213,7 @@ fn is_running(process: u32) -> bool {
 }
 
 /// When the process started, in the system's own count since this boot: the 22nd field of `/proc/<pid>/stat`.
+#[expect(clippy::disallowed_methods, reason = "a file of the system that ends")]
 fn start_of(process: u32) -> String {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     // The second field is a name in brackets and may hold blanks.
@@ -265,7 +267,7 @@ mod tests {
         let path = dir.path().join("lock");
         for left in [serde_json::to_string(&other("elsewhere", 7)).unwrap(), "process 1, at work in /gone".to_owned()] {
             std::fs::write(&path, left).unwrap();
-            WorkLock::take_for(&path, LockHolder::this("training"), false).unwrap();
+            WorkLock::take_for(&path, &LockHolder::this("training"), false).unwrap();
         }
     }
 
@@ -273,7 +275,7 @@ mod tests {
     fn on_a_network_a_holder_elsewhere_counts_and_one_that_ended_here_does_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
-        let take = || WorkLock::take_for(&path, LockHolder::this("training"), true);
+        let take = || WorkLock::take_for(&path, &LockHolder::this("training"), true);
         let leave = |holder: &LockHolder| std::fs::write(&path, serde_json::to_string(holder).unwrap()).unwrap();
         leave(&other("elsewhere", 7));
         let message = take().unwrap_err().to_string();

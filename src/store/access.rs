@@ -25,7 +25,7 @@ pub(super) enum Reading {
 }
 
 /// Opens `path`, whose header was looked at, for reading alone.
-pub(super) fn read_only(path: &Path, header: &Header, reading: Reading) -> Result<Connection, StoreError> {
+pub(super) fn read_only(path: &Path, header: Header, reading: Reading) -> Result<Connection, StoreError> {
     let has_log = std::fs::metadata(wal_of(path)).is_ok_and(|m| m.len() > 0);
     // Programs that have the database open hold shared memory; a file without bytes was left by a try that failed.
     let is_open_elsewhere = std::fs::metadata(beside(path, "-shm")).is_ok_and(|m| m.len() > 0);

@@ -156,7 +156,11 @@ fn exchange_files(database: &Path, backup: &Path) -> Result<PathBuf, StoreError>
     };
     let unfinished = database.with_extension("db.part");
     std::fs::copy(backup, &unfinished).map_err(failed(&unfinished))?;
-    std::fs::File::open(&unfinished).and_then(|file| file.sync_all()).map_err(failed(&unfinished))?;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(&unfinished)
+        .and_then(|file| file.sync_all())
+        .map_err(failed(&unfinished))?;
     let aside = (1..u32::MAX).map(|n| database.with_file_name(format!("damaged-{n}.db"))).find(|path| !path.exists());
     let aside = aside.unwrap_or_else(|| database.with_file_name("damaged.db"));
     // What the log beside it holds belongs to the damaged file, and would spoil the restored one.

@@ -67,7 +67,7 @@ impl Store {
     /// Opens a database for reading and writing, brings it to the newest format (after a backup) and checks it. One that is damaged or
     /// not Quarry's is not changed.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let notes = examine(path, &look(path)?)?;
+        let notes = examine(path, look(path)?)?;
         let only_writer = only_writer(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(|e| StoreError::from(e).at(path))?;
@@ -84,7 +84,7 @@ impl Store {
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         let header = look(path)?;
         let is_alone = header.is_wal && !wal_of(path).exists();
-        let connection = read_only(path, &header, Reading::Lasting)?;
+        let connection = read_only(path, header, Reading::Lasting)?;
         migrations::refuse_newer(&connection, path)?;
         if is_alone && migrations::version(&connection).map_err(|e| e.at(path))? == 0 {
             return Err(StoreError::CopiedAlone(path.to_owned()));
@@ -97,8 +97,8 @@ impl Store {
     /// to the newest in memory alone.
     pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
         let header = look(path)?;
-        let notes = examine(path, &header)?;
-        let connection = read_only(path, &header, Reading::Once)?;
+        let notes = examine(path, header)?;
+        let connection = read_only(path, header, Reading::Once)?;
         let newest = in_newest_format(connection).map_err(|e| e.at(path))?;
         let mut store = Self::new(newest, path, None);
         store.notes = notes;
@@ -108,7 +108,7 @@ impl Store {
     /// Whether [`Store::open`] would bring the database to a newer format. False where it would refuse.
     pub fn needs_migration(path: &Path) -> Result<bool, StoreError> {
         let Ok(header) = look(path) else { return Ok(false) };
-        let Ok(connection) = read_only(path, &header, Reading::Once) else { return Ok(false) };
+        let Ok(connection) = read_only(path, header, Reading::Once) else { return Ok(false) };
         Ok(migrations::is_older(&connection).unwrap_or(false))
     }
 
@@ -214,7 +214,7 @@ impl Store {
 }
 
 /// Looks the whole database over through a connection that cannot change it; what the user should know of it.
-fn examine(path: &Path, header: &Header) -> Result<Vec<String>, StoreError> {
+fn examine(path: &Path, header: Header) -> Result<Vec<String>, StoreError> {
     let is_alone = header.is_wal && !wal_of(path).exists();
     let mut examined = read_only(path, header, Reading::Once).and_then(|c| look_over(&c, path));
     if is_alone && examined.is_err() {

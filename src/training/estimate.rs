@@ -73,6 +73,7 @@ fn kept_bytes_per_pixel(architecture: Architecture) -> u64 {
 }
 
 /// Bytes of memory that this process may take: the computer's, or its group's where that is limited. `None` where the system does not say.
+#[expect(clippy::disallowed_methods, reason = "a file of the system that ends")]
 pub fn machine_memory_bytes() -> Option<u64> {
     let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
     let kilobytes = |key: &str| -> Option<u64> {

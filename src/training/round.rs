@@ -179,7 +179,9 @@ impl<'a> Round<'a> {
         let (marks, lost) = checkpoints.marks()?;
         // Whichever was the best is among them.
         let kept = if lost.is_some() { checkpoints.steps() } else { Vec::new() };
-        lost.into_iter().for_each(|text| hooks.event(TrainEvent::Warning(text)));
+        if let Some(text) = lost {
+            hooks.event(TrainEvent::Warning(text));
+        }
         let (detector, progress) = match (task.start, newest) {
             (Start::Fresh, Some(step)) => {
                 return Err(TrainingError::AlreadyStarted { dir: task.run_dir.to_path_buf(), step });

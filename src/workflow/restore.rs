@@ -1,6 +1,6 @@
 //! A damaged database is replaced by a backup, with every newer verdict that can still be read.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{Project, WorkflowError};
 use crate::store::{Restored, Store, StoreError, restore_backup};
@@ -9,14 +9,13 @@ use crate::store::{Restored, Store, StoreError, restore_backup};
 pub fn restore(project: &Project, backup: Option<&Path>) -> Result<Restored, WorkflowError> {
     let _lock = project.lock("restoring a backup")?;
     let database = project.database();
-    let newest = match damage(&database)? {
-        None => {
-            return Err(WorkflowError::Refused(format!(
-                "{}: the database is sound; nothing was restored.",
-                database.display()
-            )));
+    let newest = match Store::open_to_read(&database).and_then(|store| store.check_if_large()) {
+        Err(StoreError::Corrupt { backup, .. }) => backup,
+        Err(error) => return Err(error.into()),
+        Ok(()) => {
+            let text = format!("{}: the database is sound; nothing was restored.", database.display());
+            return Err(WorkflowError::Refused(text));
         }
-        Some(newest) => newest,
     };
     let Some(backup) = backup.map(Path::to_path_buf).or(newest) else {
         return Err(WorkflowError::Refused(format!(
@@ -27,13 +26,4 @@ pub fn restore(project: &Project, backup: Option<&Path>) -> Result<Restored, Wor
         )));
     };
     Ok(restore_backup(&database, &backup)?)
-}
-
-/// The newest good backup of a database that is damaged; `None` where it is sound.
-fn damage(database: &Path) -> Result<Option<Option<PathBuf>>, WorkflowError> {
-    match Store::open_to_read(database).and_then(|store| store.check_if_large()) {
-        Ok(()) => Ok(None),
-        Err(StoreError::Corrupt { backup, .. }) => Ok(Some(backup)),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -413,7 +413,9 @@ fn training_images(
 /// The newest weights of a round that are whole; damaged ones that are newer are told.
 pub(super) fn good_model(run_dir: &Path, observer: &mut Observer) -> Result<Option<PathBuf>, WorkflowError> {
     let Some(GoodModel { path, passed_over }) = last_good_model(run_dir)? else { return Ok(None) };
-    passed_over.into_iter().for_each(|line| observer(WorkEvent::Log(line)));
+    for line in passed_over {
+        observer(WorkEvent::Log(line));
+    }
     Ok(Some(path))
 }
 
