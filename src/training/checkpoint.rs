@@ -424,8 +424,9 @@ mod tests {
         fs::write(checkpoints.path(30).join(STATE_FILE), "{").unwrap();
         fs::write(checkpoints.path(20).join(OPTIMISER_FILE), "O").unwrap();
         let found = last_good_model(run.path()).unwrap().unwrap();
-        assert!(found.path.ends_with("step-0000020/model.safetensors"), "its weights are whole: {found:?}");
-        assert_eq!(found.passed_over.len(), 2);
+        // Weights are as good without their round's state, which only going on needs.
+        assert!(found.path.ends_with("step-0000030/model.safetensors"), "its weights are whole: {found:?}");
+        assert_eq!(found.passed_over.len(), 1);
         assert!(found.passed_over[0].contains("step 40") && found.passed_over[0].contains("checksum"), "{found:?}");
 
         let mut told = Vec::new();
