@@ -1,5 +1,6 @@
 //! `quarry export ground-truth|hard-negatives|ignored-regions|detections|crops --project DIR --out PATH`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -223,10 +224,10 @@ fn with_losses(text: String, report: &ExportReport) -> String {
 fn crops_text(report: &CropReport) -> String {
     let mut text = format!("{} crops in {}, listed in {MANIFEST}", report.crops, report.folder.display());
     for (image, why) in report.left_out.iter().take(3) {
-        text.push_str(&format!("\nLeft out: {image}: {why}"));
+        let _ = write!(text, "\nLeft out: {image}: {why}");
     }
     if report.left_out.len() > 3 {
-        text.push_str(&format!("\n… {} images in all", report.left_out.len()));
+        let _ = write!(text, "\n… {} images in all", report.left_out.len());
     }
     text
 }

@@ -75,10 +75,8 @@ impl ImportedDataset {
     pub(super) fn only_split(self, wanted: &str) -> Result<Self, DatasetError> {
         let Self { name, kind, root, classes, mut images, summary } = self;
         if !summary.splits.contains_key(wanted) {
-            let problem = match summary.splits.is_empty() {
-                true => format!("there is no split `{wanted}`; it has no splits"),
-                false => format!("there is no split `{wanted}`; it has {}", counted(&summary.splits)),
-            };
+            let known = if summary.splits.is_empty() { "no splits".to_owned() } else { counted(&summary.splits) };
+            let problem = format!("there is no split `{wanted}`; it has {known}");
             return Err(DatasetError::layout(&root, problem));
         }
         images.retain(|image| image.split.as_deref() == Some(wanted));

@@ -152,9 +152,10 @@ fn write_objects(
     let policy = OutputPolicy::new().datasets(store)?;
     let beside =
         if format == WriteFormat::Fddb { vec![out.path.clone(), beside(&out.path)] } else { vec![out.path.clone()] };
-    match format.is_folder() {
-        true => policy.check_folder(out, ["data.yaml"].into_iter().filter(|_| format == WriteFormat::Yolo))?,
-        false => beside.into_iter().try_for_each(|path| policy.check_file(&Output::new(path, out.replace)))?,
+    if format.is_folder() {
+        policy.check_folder(out, ["data.yaml"].into_iter().filter(|_| format == WriteFormat::Yolo))?;
+    } else {
+        beside.into_iter().try_for_each(|path| policy.check_file(&Output::new(path, out.replace)))?;
     }
     let export = export(store, scope, description, objects()?, empty_images_too)?;
     let written = write(format, &export).map_err(WorkflowError::Refused)?;
@@ -254,9 +255,12 @@ fn put_files(out: &Output, written: &Written) -> Result<Vec<PathBuf>, WorkflowEr
     Ok(files)
 }
 
+/// Names and bytes of the files of one folder.
+type NamedFiles = Vec<(std::ffi::OsString, Vec<u8>)>;
+
 /// A folder of files: a new one appears whole; in one that is there, each of its folders is written by itself.
 fn put_folder(policy: &OutputPolicy, out: &Output, written: &Written) -> Result<Vec<PathBuf>, WorkflowError> {
-    let mut by_folder: Vec<(PathBuf, Vec<(std::ffi::OsString, Vec<u8>)>)> = Vec::new();
+    let mut by_folder: Vec<(PathBuf, NamedFiles)> = Vec::new();
     let mut index: HashMap<PathBuf, usize> = HashMap::new();
     for (path, bytes) in &written.files {
         let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { continue };

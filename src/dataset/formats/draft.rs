@@ -82,7 +82,7 @@ impl Problems {
 
     pub fn add(&mut self, record: BadRecord) -> Result<(), DatasetError> {
         if self.strict {
-            return Err(strict_error(record));
+            return Err(strict_error(&record));
         }
         self.records.push(record);
         Ok(())
@@ -102,7 +102,7 @@ pub(super) fn bad_record(file: &Path, place: Place, problem: String) -> BadRecor
     BadRecord { file: file.to_path_buf(), line, problem }
 }
 
-fn strict_error(record: BadRecord) -> DatasetError {
+fn strict_error(record: &BadRecord) -> DatasetError {
     let problem = format!("{}. Correct it, or import without --strict to skip it", record.problem);
     match record.line {
         Some(line) => DatasetError::line(&record.file, line, problem),
@@ -243,15 +243,14 @@ impl Draft {
     fn keep_first_listings(&mut self) {
         let mut first: HashMap<PathBuf, Option<String>> = HashMap::with_capacity(self.images.len());
         let mut again = Vec::new();
-        self.images.retain(|image| match first.get(&image.path) {
-            Some(split) => {
+        self.images.retain(|image| {
+            let earlier = first.get(&image.path);
+            if let Some(split) = earlier {
                 again.push((name_of(&image.path), split.clone(), image.split.clone()));
-                false
+                return false;
             }
-            None => {
-                first.insert(image.path.clone(), image.split.clone());
-                true
-            }
+            first.insert(image.path.clone(), image.split.clone());
+            true
         });
         if let Some((name, one, other)) = again.first() {
             let split = |split: &Option<String>| split.clone().unwrap_or_else(|| "none".to_owned());

@@ -53,7 +53,7 @@ impl Format for WiderFace {
             let split = file.file_stem().and_then(|stem| split_in_name(&stem.to_string_lossy()));
             splits.extend(split.clone());
             if options.split.is_none() || split == options.split {
-                read_list(&mut draft, &file, split, cancel)?;
+                read_list(&mut draft, &file, split.as_deref(), cancel)?;
             }
         }
         draft.keep_split(options, splits)?;
@@ -77,11 +77,11 @@ fn lists(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     Ok(found)
 }
 
-fn read_list(draft: &mut Draft, file: &Path, split: Option<String>, cancel: &Cancel) -> Result<(), DatasetError> {
+fn read_list(draft: &mut Draft, file: &Path, split: Option<&str>, cancel: &Cancel) -> Result<(), DatasetError> {
     let text = text_of(file)?;
     let index = draft.file(file);
     let root = draft.root.clone();
-    let mut files = ImageFiles::new(&root, bases(split.as_deref()));
+    let mut files = ImageFiles::new(&root, bases(split));
     let mut lines =
         text.lines().enumerate().map(|(k, line)| (k + 1, line.trim())).filter(|(_, line)| !line.is_empty()).peekable();
     while let Some((line, name)) = lines.next() {
@@ -112,7 +112,7 @@ fn read_list(draft: &mut Draft, file: &Path, split: Option<String>, cancel: &Can
             let place = Place::Line(line as u32);
             match face(text) {
                 Ok((bbox, ignored)) => {
-                    objects.push(DraftObject { class: 0, shape: Shape::Rectangle(bbox), ignored, place })
+                    objects.push(DraftObject { class: 0, shape: Shape::Rectangle(bbox), ignored, place });
                 }
                 Err(problem) => draft.problems.report(file, place, problem)?,
             }

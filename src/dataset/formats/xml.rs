@@ -141,9 +141,13 @@ struct CountedLines<R> {
 impl<R: BufRead> Read for CountedLines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.lines += buffer[..count].iter().filter(|&&byte| byte == b'\n').count() as u32;
+        self.lines += line_breaks(&buffer[..count]);
         Ok(count)
     }
+}
+
+fn line_breaks(bytes: &[u8]) -> u32 {
+    bytes.split(|&byte| byte == b'\n').count().saturating_sub(1) as u32
 }
 
 impl<R: BufRead> BufRead for CountedLines<R> {
@@ -153,7 +157,7 @@ impl<R: BufRead> BufRead for CountedLines<R> {
 
     fn consume(&mut self, count: usize) {
         if let Ok(buffer) = self.inner.fill_buf() {
-            self.lines += buffer[..count.min(buffer.len())].iter().filter(|&&byte| byte == b'\n').count() as u32;
+            self.lines += line_breaks(&buffer[..count.min(buffer.len())]);
         }
         self.inner.consume(count);
     }

@@ -4,7 +4,8 @@ use super::super::set::{SetDetection, SetImage, SetObject, best_first};
 
 /// numpy's `linspace(.5, .95, 10)`, to the last bit.
 #[allow(clippy::excessive_precision, reason = "the eighth is not 0.9")]
-pub(super) const IOU_THRESHOLDS: [f64; 10] = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.8999999999999999, 0.95];
+pub(super) const IOU_THRESHOLDS: [f64; 10] =
+    [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.899_999_999_999_999_9, 0.95];
 
 /// In square pixels, both ends included: all, small, medium, large.
 pub(super) const AREAS: [(f64, f64); 4] =

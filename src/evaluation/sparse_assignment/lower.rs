@@ -56,8 +56,12 @@ impl Solver<'_> {
             row == NONE || self.seen[row as usize]
         };
         let (free, bound): (Vec<u32>, Vec<u32>) = self.columns().partition(is_free);
-        free.iter().for_each(|&j| self.candidates.free_column(self.r, &self.v, j));
-        bound.iter().for_each(|&j| self.candidates.bind_column(self.r, j));
+        for &j in &free {
+            self.candidates.free_column(self.r, &self.v, j);
+        }
+        for &j in &bound {
+            self.candidates.bind_column(self.r, j);
+        }
         self.candidates.refresh(self.r, &self.v);
         free
     }

@@ -113,7 +113,7 @@ fn read_file(file: &Path, split: Option<String>, draft: &mut Draft, cancel: &Can
     if lists.images && !lists.annotations {
         draft.warnings.push(format!("{} has no annotations: all of its images are without objects.", file.display()));
     }
-    taken.move_into(draft, split)
+    taken.move_into(draft, split.as_deref())
 }
 
 /// The folders that `file_name` may be relative to.
@@ -166,7 +166,7 @@ impl<'a> Taken<'a> {
         self.bad.push(bad_record(self.file, Place::Record(list, index), problem.into()));
     }
 
-    fn move_into(mut self, draft: &mut Draft, split: Option<String>) -> Result<(), DatasetError> {
+    fn move_into(mut self, draft: &mut Draft, split: Option<&str>) -> Result<(), DatasetError> {
         let file = draft.file(self.file);
         let mut classes: HashMap<i64, u32> = HashMap::new();
         for (id, name) in std::mem::take(&mut self.categories) {
@@ -184,11 +184,11 @@ impl<'a> Taken<'a> {
             }
         }
         draft.problems.add_all(self.bad)?;
-        let mut files = ImageFiles::new(&draft.root, bases(self.file, split.as_deref(), &draft.root));
+        let mut files = ImageFiles::new(&draft.root, bases(self.file, split, &draft.root));
         for image in self.images {
             let place = Place::Record("images", image.index);
             if let Some(path) = draft.found(files.locate(&image.name), file, place)? {
-                let split = image.split.or_else(|| split.clone());
+                let split = image.split.or_else(|| split.map(str::to_owned));
                 let TakenImage { declared, objects, .. } = image;
                 draft.images.push(DraftImage { path, split, declared, file, objects });
             }

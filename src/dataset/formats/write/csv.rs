@@ -1,5 +1,7 @@
 //! One row an object, for spreadsheets and data frames. Images without objects have one row without a class.
 
+use std::fmt::Write as _;
+
 use super::{Export, ExportObject, Written};
 use crate::domain::{Shape, csv_text};
 
@@ -12,10 +14,10 @@ pub(super) fn write(export: &Export) -> Written {
         let (dataset, name, path) = (csv_text(&image.dataset), csv_text(&image.name), csv_text(&image.path));
         let start = format!("{dataset},{name},{path},{},{},{split}", image.width, image.height);
         for object in &image.objects {
-            text.push_str(&format!("{start},{}\n", row(export, object)));
+            let _ = writeln!(text, "{start},{}", row(export, object));
         }
         if image.objects.is_empty() {
-            text.push_str(&format!("{start},,,,,,,,,,,,,\n"));
+            let _ = writeln!(text, "{start},,,,,,,,,,,,,");
         }
     }
     Written { files: vec![("".into(), text.into_bytes())], objects: export.objects().count(), ..Written::default() }

@@ -20,8 +20,11 @@ pub(super) struct LabelForm {
     pub classes: u32,
 }
 
+/// Objects and bad lines of a label file.
+type Labels = (Vec<DraftObject>, Vec<BadRecord>);
+
 /// The objects of a label file, their class as the index that the file has, and its bad lines. `None` where there is no such file.
-pub(super) fn read(path: &Path, form: LabelForm) -> Result<Option<(Vec<DraftObject>, Vec<BadRecord>)>, DatasetError> {
+pub(super) fn read(path: &Path, form: LabelForm) -> Result<Option<Labels>, DatasetError> {
     let text = match read_text(path, limits::TEXT) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(InputError::NotUtf8 { line, .. }) => {

@@ -348,15 +348,12 @@ fn name_classes(draft: &mut Draft, names: &BTreeMap<u32, String>) -> Result<(), 
     for image in &mut images {
         let objects = std::mem::take(&mut image.objects);
         for mut object in objects {
-            match ids.get(&object.class) {
-                Some(&id) => {
-                    object.class = id;
-                    image.objects.push(object);
-                }
-                None => {
-                    let file = draft.files[image.file as usize].clone();
-                    draft.problems.report(&file, object.place, format!("class {} has no name", object.class))?;
-                }
+            if let Some(&id) = ids.get(&object.class) {
+                object.class = id;
+                image.objects.push(object);
+            } else {
+                let file = draft.files[image.file as usize].clone();
+                draft.problems.report(&file, object.place, format!("class {} has no name", object.class))?;
             }
         }
     }
