@@ -128,7 +128,13 @@ fn read_list(draft: &mut Draft, file: &Path, split: Option<&str>, cancel: &Cance
             draft.problems.report(file, Place::Line(line as u32), problem)?;
         }
         if let Some(path) = draft.found(files.locate(name), index, Place::Line(line as u32))? {
-            draft.images.push(DraftImage { path, split: split.clone(), declared: None, file: index, objects });
+            draft.images.push(DraftImage {
+                path,
+                split: split.map(str::to_owned),
+                declared: None,
+                file: index,
+                objects,
+            });
         }
     }
     Ok(())

@@ -55,7 +55,7 @@ impl Format for Coco {
             let split = split_of(file, &path, files.len());
             splits.extend(split.clone());
             if options.split.is_none() || split.is_none() || split == options.split {
-                read_file(file, split, &mut draft, cancel)?;
+                read_file(file, split.as_deref(), &mut draft, cancel)?;
             }
         }
         draft.keep_split(options, splits)?;
@@ -98,7 +98,7 @@ fn split_of(file: &Path, path: &Path, files: usize) -> Option<String> {
     split_in_name(&stem).or(folder).or((files > 1).then_some(stem))
 }
 
-fn read_file(file: &Path, split: Option<String>, draft: &mut Draft, cancel: &Cancel) -> Result<(), DatasetError> {
+fn read_file(file: &Path, split: Option<&str>, draft: &mut Draft, cancel: &Cancel) -> Result<(), DatasetError> {
     let mut taken = Taken::new(file);
     let lists = records::read(file, &mut taken, cancel)?;
     let missing_list = match (lists.images, lists.categories || taken.annotations.is_empty()) {
@@ -113,7 +113,7 @@ fn read_file(file: &Path, split: Option<String>, draft: &mut Draft, cancel: &Can
     if lists.images && !lists.annotations {
         draft.warnings.push(format!("{} has no annotations: all of its images are without objects.", file.display()));
     }
-    taken.move_into(draft, split.as_deref())
+    taken.move_into(draft, split)
 }
 
 /// The folders that `file_name` may be relative to.
