@@ -1,10 +1,7 @@
 //! How long a step will take, before one was made. Torch-free. Must not know how a step is made.
 
-use std::path::Path;
-
 use super::config::RoundConfig;
 use crate::detector::Architecture;
-use crate::domain::{limits, read_text};
 
 /// What a step takes of a CPU for each image, in seconds times cores.
 struct Cost {
@@ -78,15 +75,14 @@ fn kept_bytes_per_pixel(architecture: Architecture) -> u64 {
 /// Bytes of memory that this process may take: the computer's, or its group's where that is limited. `None` where the system does not say.
 #[expect(clippy::disallowed_methods, reason = "a file of the system that ends")]
 pub fn machine_memory_bytes() -> Option<u64> {
-    let meminfo = read_text(Path::new("/proc/meminfo"), limits::SETTINGS).ok()?;
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
     let kilobytes = |key: &str| -> Option<u64> {
         let line = meminfo.lines().find(|line| line.starts_with(key))?;
         line.split_whitespace().nth(1)?.parse().ok()
     };
     let total = (kilobytes("MemTotal:")? + kilobytes("SwapTotal:").unwrap_or(0)) << 10;
-    let files = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let limit =
-        files.iter().find_map(|file| read_text(Path::new(file), limits::SETTINGS).ok()?.trim().parse::<u64>().ok());
+    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let limit = limits.iter().find_map(|file| std::fs::read_to_string(file).ok()?.trim().parse::<u64>().ok());
     Some(limit.map_or(total, |limit| total.min(limit)))
 }
 
