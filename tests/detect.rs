@@ -161,7 +161,7 @@ fn a_rounds_folder_means_its_last_checkpoint() {
         let (report, _) = run(&request(dir.path(), &given, DetectionFormat::Fddb, false)).unwrap();
         assert_eq!(report.checkpoint, expected);
     }
-    let exported = export(&round, &dir.path().join("exported.safetensors")).unwrap();
+    let exported = export(&round, dir.path().join("exported.safetensors")).unwrap();
     assert!(exported.file.is_file());
 }
 
@@ -192,7 +192,7 @@ fn a_folder_is_walked_as_an_import_walks_it_and_both_evaluations_take_what_is_wr
     let text = std::fs::read_to_string(&report.out).unwrap();
     let written: Vec<&str> = text.lines().filter(|line| names.contains(line)).collect();
     assert_eq!(written, names);
-    let truth: String = names.iter().map(|name| format!("{name}\n1\n12 8 1.4 20 20 1\n")).collect();
+    let truth: String = names.iter().map(|name| format!("{name}\n1\n12 8 1.4 20 20 1\n")).collect::<Vec<_>>().concat();
     std::fs::write(dir.path().join("truth.txt"), truth).unwrap();
     let quarry = |args: &[&str]| {
         assert_cmd::Command::cargo_bin("quarry").unwrap().current_dir(dir.path()).args(args).assert().success();
