@@ -1,6 +1,8 @@
 //! The evaluators of COCO files against pycocotools, tidecv and short ports of VOC's and Dollár's programs: small random sets with several
 //! classes, gaps between ids, equal scores, crowds, images without objects or detections. `scripts/evaluator_fixtures.py` made them.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
 use std::path::{Path, PathBuf};
 
 use quarry::domain::Output;

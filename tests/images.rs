@@ -96,7 +96,7 @@ fn a_folder_that_cannot_be_listed_is_told_and_the_rest_is_taken() {
     picture(&images.join("a.png"), 50);
     let closed = images.join("closed");
     picture(&closed.join("b.png"), 60);
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::read_dir(&closed).is_ok() {
         eprintln!("SKIPPED: this user may list every folder");
         return;
@@ -122,7 +122,8 @@ fn import_and_evaluation_find_the_same_files_and_take_names_of_numbers() {
         let extension = ["JPG", "png", "jpg", "PNG", "jpg", "jpg"][k];
         picture(&data.join("originalPics").join(format!("{name}.{extension}")), 10 + 9 * k as u8);
     }
-    let ellipses: String = list.iter().map(|name| format!("{name}\n1\n12 8 1.4 20 20  1\n")).collect();
+    let ellipses: String =
+        list.iter().map(|name| format!("{name}\n1\n12 8 1.4 20 20  1\n")).collect::<Vec<_>>().concat();
     write_fddb(&data, &format!("{}\n", list.join("\n")), &ellipses);
     quarry(&["new", p]).success();
     let summary = json(&["import", "fddb", data.to_str().unwrap(), "--project", p, "--json"]);
@@ -132,7 +133,7 @@ fn import_and_evaluation_find_the_same_files_and_take_names_of_numbers() {
     );
     let found = dir.path().join("found.txt");
     let detections = |extension: &str| -> String {
-        list.iter().map(|name| format!("{name}{extension}\n1\n12 8 1.4 20 20 0.9\n")).collect()
+        list.iter().map(|name| format!("{name}{extension}\n1\n12 8 1.4 20 20 0.9\n")).collect::<Vec<_>>().concat()
     };
     let root = data.join("originalPics");
     let annotations = data.join("FDDB-folds/FDDB-fold-01-ellipseList.txt");
@@ -169,7 +170,7 @@ fn shapes_that_cannot_be_objects_are_counted_and_left_out() {
     let p = project.to_str().unwrap();
     picture(&data.join("originalPics/a/1.jpg"), 70);
     let faces = ["12 8 1.4 20 20", "12 8 1.4 500 20", "0.01 0.01 0 20 20", "1e308 8 1.4 20 20", "12 8 1.4 -3 20"];
-    let lines: String = faces.iter().map(|face| format!("{face}  1\n")).collect();
+    let lines: String = faces.iter().map(|face| format!("{face}  1\n")).collect::<Vec<_>>().concat();
     write_fddb(&data, "a/1\n", &format!("a/1\n{}\n{lines}", faces.len()));
     quarry(&["new", p]).success();
     let summary = json(&["import", "fddb", data.to_str().unwrap(), "--project", p, "--json"]);

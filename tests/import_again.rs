@@ -15,8 +15,8 @@ const FACE: &str = "12 8 1.5 20 22  1";
 fn fddb(dir: &Path, folds: &[&[&str]]) {
     fs::create_dir_all(dir.join("FDDB-folds")).unwrap();
     for (k, names) in folds.iter().enumerate() {
-        let list: String = names.iter().map(|name| format!("{name}\n")).collect();
-        let ellipses: String = names.iter().map(|name| format!("{name}\n1\n{FACE}\n")).collect();
+        let list: String = names.iter().map(|name| format!("{name}\n")).collect::<Vec<_>>().concat();
+        let ellipses: String = names.iter().map(|name| format!("{name}\n1\n{FACE}\n")).collect::<Vec<_>>().concat();
         fs::write(dir.join(format!("FDDB-folds/FDDB-fold-{:02}.txt", k + 1)), list).unwrap();
         fs::write(dir.join(format!("FDDB-folds/FDDB-fold-{:02}-ellipseList.txt", k + 1)), ellipses).unwrap();
         for name in *names {
@@ -52,6 +52,7 @@ impl Project {
         self.dir.path().join(name)
     }
 
+    #[allow(clippy::unused_self, reason = "reads as the project's own command")]
     fn quarry(&self, args: &[&str]) -> String {
         let output = Command::cargo_bin("quarry").unwrap().args(args).output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));

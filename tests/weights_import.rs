@@ -189,7 +189,7 @@ mod whole_detector {
         let ours = state["backbone.body.layer4.2.conv3.weight"].double_value(&[7, 9, 0, 0]);
         assert_eq!(ours, f64::from(kept.data[7 * 512 + 9]));
 
-        let exported = export(&two.file, &dir.path().join("back.safetensors")).unwrap();
+        let exported = export(&two.file, dir.path().join("back.safetensors")).unwrap();
         assert_eq!(exported.tensors, 295);
     }
 

@@ -1,5 +1,7 @@
 //! What is written reads back the same, for every format that can hold it; what a format cannot hold is told.
 
+use std::fmt::Write as _;
+
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -15,6 +17,7 @@ const PATHS: [&str; 5] = ["a.png", "sub dir/a.png", "ü #%20 'q' & <x>.png", "im
 const CLASSES: [&str; 4] = ["face", "tooth brush", "ü & <é> \"q\" 'x'", "7"];
 
 /// What a format can hold.
+#[allow(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 #[derive(Debug, Clone, Copy)]
 struct Holds {
     ellipses: bool,
@@ -94,20 +97,16 @@ fn expected(export: &Export) -> String {
     let mut text = String::new();
     for image in &export.images {
         let split = image.split.as_ref().map_or(String::new(), |split| format!(" [{split}]"));
-        text.push_str(&format!("{}{split}\n", image.path));
+        let _ = writeln!(text, "{}{split}", image.path);
         for object in &image.objects {
             let b = object.shape.bounding_box();
             let round = |v: f64| (v * 1000.0).round() / 1000.0 + 0.0;
             let ellipse = if object.shape.ellipse().is_some() { " ellipse" } else { "" };
             let ignored = if object.ignored { " ignored" } else { "" };
             let class = &export.classes[object.class].name;
-            text.push_str(&format!(
-                "  {class} {} {} {} {}{ellipse}{ignored}\n",
-                round(b.x1),
-                round(b.y1),
-                round(b.x2),
-                round(b.y2)
-            ));
+            let corners = [b.x1, b.y1, b.x2, b.y2].map(round);
+            let [x1, y1, x2, y2] = corners;
+            let _ = writeln!(text, "  {class} {x1} {y1} {x2} {y2}{ellipse}{ignored}");
         }
     }
     text

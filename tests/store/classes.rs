@@ -1,5 +1,6 @@
 //! Several classes: kinds, verdicts with a class, corrections, renaming and merging.
 
+use quarry::domain::FalsePositiveKind::{Background, Both, Classification, Duplicate, Localisation};
 use quarry::domain::{
     AnnotationSource, CandidateId, ClassId, FalsePositiveKind, HardNegativeSource, Output, Shape, Verdict,
 };
@@ -139,7 +140,6 @@ fn a_confirmed_classification_error_is_a_hard_negative_with_its_class_and_kind()
     p.store.record_verdicts(&ids, ADA, Verdict::Confirmed, None, 1).unwrap();
     let hard = p.store.hard_negatives(HardNegativeSource::Confirmed, 2).unwrap();
     let found: Vec<(ClassId, FalsePositiveKind)> = hard.values().flatten().map(|h| (h.class, h.kind)).collect();
-    use FalsePositiveKind::{Background, Both, Classification, Localisation};
     assert_eq!(found, [(DOG, Classification), (CAT, Background), (DOG, Localisation), (CAT, Both)]);
     p.store.decide(&ids[1..2], "Grace", &ruling(Verdict::WrongClass, DOG), 2).unwrap();
     let hard = p.store.hard_negatives(HardNegativeSource::Unreviewed, 2).unwrap();
@@ -173,7 +173,6 @@ fn merging_classes_takes_everything_along() {
     assert_eq!(names, ["cat"]);
     assert_eq!(p.store.class_by_name("dog").unwrap(), Some(CAT));
     assert!(objects(&p.store).iter().all(|(class, _)| *class == CAT));
-    use FalsePositiveKind::{Background, Duplicate, Localisation};
     assert_eq!(kinds(&p), [Duplicate, Background, Localisation, Localisation]);
     let counts = p.store.verdict_counts(None).unwrap();
     assert_eq!((counts.missed_object, counts.rejected), (1, 1));

@@ -226,7 +226,7 @@ fn a_file_of_another_project_is_refused_unless_it_is_to_be_kept() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("hash of", "other")).unwrap();
     assert!(merge(&mut other.store, &file).is_err());
-    assert_eq!(export(&other.store, &p.dir.path().join("after.jsonl")).unwrap(), 0, "nothing was kept");
+    assert_eq!(export(&other.store, p.dir.path().join("after.jsonl")).unwrap(), 0, "nothing was kept");
     let report = merge_and_keep(&mut other.store, &file).unwrap();
     assert_eq!((report.added, report.without_candidate, report.without_image), (0, 6, 6));
     // Some match: those are merged, the others told.

@@ -44,6 +44,7 @@ pub fn new_object(of: &Annotation) -> NewObject {
 }
 
 /// Classes of annotations are those of the dataset in their order.
+#[allow(clippy::needless_pass_by_value, reason = "tests read better with a list in place")]
 pub fn new_image(name: &str, fold: Option<u8>, objects: Vec<Annotation>) -> NewImage {
     NewImage {
         name: name.to_owned(),
