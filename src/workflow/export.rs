@@ -258,7 +258,7 @@ fn put_files(out: &Output, written: &Written) -> Result<Vec<PathBuf>, WorkflowEr
 /// Names and bytes of the files of one folder.
 type NamedFiles = Vec<(std::ffi::OsString, Vec<u8>)>;
 
-/// A folder of files: a new one appears whole; in one that is there, each of its folders is written by itself.
+/// A folder of files. Each of its folders is written whole or not at all.
 fn put_folder(policy: &OutputPolicy, out: &Output, written: &Written) -> Result<Vec<PathBuf>, WorkflowError> {
     let mut by_folder: Vec<(PathBuf, NamedFiles)> = Vec::new();
     let mut index: HashMap<PathBuf, usize> = HashMap::new();
