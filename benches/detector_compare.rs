@@ -37,8 +37,15 @@ fn main() {
         BoundingBox::new(c[0], c[1], c[2], c[3])
     };
     let faces: Vec<_> = faces.iter().map(face).collect();
-    let sample =
-        TrainingSample { image, ellipses: vec![None; faces.len()], faces, hard_negatives: vec![], ignored: vec![] };
+    let sample = TrainingSample {
+        labels: vec![],
+        misclassified: vec![],
+        image,
+        ellipses: vec![None; faces.len()],
+        faces,
+        hard_negatives: vec![],
+        ignored: vec![],
+    };
     let sampler = SamplerConfig {
         batch_per_image: ALL,
         bg_iou: (0.0, 0.5),

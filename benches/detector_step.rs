@@ -40,7 +40,15 @@ fn main() {
         BoundingBox::new(0.6 * s, 0.3 * s, 0.9 * s, 0.75 * s),
         BoundingBox::new(0.4 * s, 0.6 * s, 0.45 * s, 0.68 * s),
     ];
-    let sample = TrainingSample { image, ellipses: vec![None; 3], faces, hard_negatives: vec![], ignored: vec![] };
+    let sample = TrainingSample {
+        labels: vec![],
+        misclassified: vec![],
+        image,
+        ellipses: vec![None; 3],
+        faces,
+        hard_negatives: vec![],
+        ignored: vec![],
+    };
     let batch = vec![sample; number(2, 2) as usize];
     let steps = number(3, 10);
 

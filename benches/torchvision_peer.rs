@@ -105,7 +105,15 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize) -> Result<serd
     let shares = [(0.1, 0.1, 0.3, 0.4), (0.6, 0.3, 0.9, 0.75), (0.4, 0.6, 0.45, 0.68)];
     let faces: Vec<_> = shares.iter().map(|s| BoundingBox::new(s.0 * w, s.1 * h, s.2 * w, s.3 * h)).collect();
     let ellipses = vec![None; faces.len()];
-    let batch = [TrainingSample { image, faces, ellipses, hard_negatives: vec![], ignored: vec![] }];
+    let batch = [TrainingSample {
+        labels: vec![],
+        misclassified: vec![],
+        image,
+        faces,
+        ellipses,
+        hard_negatives: vec![],
+        ignored: vec![],
+    }];
     // torchvision's sampler: 512 RoIs, background from IoU 0 on.
     let sampler = SamplerConfig { batch_per_image: 512, bg_iou: (0.0, 0.5), ..SamplerConfig::default() };
     let mut rng = ChaCha8Rng::seed_from_u64(3);

@@ -44,7 +44,15 @@ fn sample(config: &DetectorConfig, face: Option<Ellipse>) -> TrainingSample {
     let image = NetworkImage::prepare(&picture(120, 96, face.as_ref()), config).unwrap();
     let ellipses: Vec<Option<Ellipse<NetworkPx>>> = face.iter().map(|e| Some(image.fit.ellipse(e))).collect();
     let faces = face.iter().map(|e| image.fit.bounding_box(&e.bounding_box())).collect();
-    TrainingSample { image, faces, ellipses, hard_negatives: vec![], ignored: vec![] }
+    TrainingSample {
+        labels: vec![],
+        misclassified: vec![],
+        image,
+        faces,
+        ellipses,
+        hard_negatives: vec![],
+        ignored: vec![],
+    }
 }
 
 fn step(detector: &Detector, rate: f64) {
@@ -142,6 +150,8 @@ fn odd_pictures_and_boxes_give_no_panic_and_no_nan() {
     assert!(detector.detect(&RgbImage::new(0, 0)).is_err());
     let tiny = NetworkImage { width: 3, height: 2, pixels: vec![9.0; 18], ..sample(&config, None).image };
     let odd = TrainingSample {
+        labels: vec![],
+        misclassified: vec![],
         image: tiny,
         faces: vec![
             BoundingBox::new(1.0, 1.0, 1.0, 1.0),

@@ -108,6 +108,8 @@ fn images(hard_negatives: bool) -> Vec<TrainingImage> {
     let image = |index: u32| TrainingImage {
         id: ImageId(i64::from(index)),
         path: PathBuf::from(index.to_string()),
+        labels: vec![],
+        misclassified: vec![],
         // The last one is a background scene.
         faces: if index == 4 { vec![] } else { vec![Shape::Rectangle(BoundingBox::new(12.0, 10.0, 28.0, 34.0))] },
         hard_negatives: if hard_negatives { vec![(BoundingBox::new(40.0, 10.0, 56.0, 34.0), 0.9)] } else { vec![] },

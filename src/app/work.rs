@@ -90,7 +90,13 @@ pub fn mine(project: Project, round: Option<u32>) -> Work<WorkEvent> {
 #[cfg(feature = "torch")]
 pub fn demo(dir: PathBuf, auto_review: bool) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
-        let report = workflow::demo::run_headless(&dir, auto_review, tell, cancel).map_err(|e| e.to_string())?;
+        let report = workflow::demo::run_headless(
+            &dir,
+            workflow::demo::DemoOptions { with_review: auto_review, with_classes: false },
+            tell,
+            cancel,
+        )
+        .map_err(|e| e.to_string())?;
         Ok(if auto_review {
             format!("The sample's two rounds are trained, {} verdicts between them", report.verdicts)
         } else {

@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
-use crate::workflow::demo::{DemoReport, run_headless};
+use crate::workflow::demo::{DemoOptions, DemoReport, run_headless};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  quarry demo\n  quarry demo --headless --auto-review --project /tmp/demo")]
+#[command(
+    after_help = "Examples:\n  quarry demo\n  quarry demo --headless --auto-review --project /tmp/demo\n  quarry demo --headless --classes --auto-review --project /tmp/three"
+)]
 pub struct DemoArgs {
     /// Do the whole job without a window
     #[arg(long)]
@@ -15,6 +17,9 @@ pub struct DemoArgs {
     /// Take the ground truth's word for every candidate instead of a person's, then train round 2
     #[arg(long)]
     auto_review: bool,
+    /// Annotate the sample's animals and toys too: a project of three classes. Only of a new project, without a window
+    #[arg(long, requires = "headless")]
+    classes: bool,
 }
 
 /// Where the demo's project is made when `--project` is not given.
@@ -27,7 +32,12 @@ pub fn run(args: &DemoArgs, context: &Context) -> anyhow::Result<()> {
     }
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
-    let report = run_headless(&dir, args.auto_review, &mut |e| console.show(e), &cancel)?;
+    let report = run_headless(
+        &dir,
+        DemoOptions { with_review: args.auto_review, with_classes: args.classes },
+        &mut |e| console.show(e),
+        &cancel,
+    )?;
     drop(console);
     context.print_done(&report, || text(&report, args.auto_review))
 }

@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::domain::Output;
 
+mod classes;
 mod console;
 #[cfg(feature = "torch")]
 mod cross_validate;
@@ -83,6 +84,8 @@ enum Command {
     /// Collect a round's false positives on its training images
     #[cfg(feature = "torch")]
     Mine(mine::MineArgs),
+    /// List, rename and merge a project's classes
+    Classes(classes::ClassesArgs),
     /// Group candidates that look alike anew
     Group(group::GroupArgs),
     /// Compare detections with ground truth
@@ -162,6 +165,7 @@ impl Command {
             Some(
                 Self::New(_)
                 | Self::Import(_)
+                | Self::Classes(_)
                 | Self::Group(_)
                 | Self::Evaluate(_)
                 | Self::Export(_)
@@ -247,6 +251,7 @@ fn run_light(command: Option<Command>, context: &Context, reason: &str) -> anyho
     match command {
         Some(Command::New(args)) => new::run(&args, context),
         Some(Command::Import(args)) => import::run(&args, context),
+        Some(Command::Classes(args)) => classes::run(&args, context),
         Some(Command::Group(args)) => group::run(&args, context),
         Some(Command::Evaluate(args)) => evaluate::run(&args, context),
         Some(Command::Export(args)) => export::run(&args, context),

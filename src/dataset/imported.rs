@@ -71,6 +71,33 @@ impl ImportedDataset {
         Self { name, kind, root, classes, images, summary }
     }
 
+    /// The dataset after its objects or classes were changed: its summary counts those.
+    pub(super) fn summed_up_anew(self) -> Self {
+        let Self { name, kind, root, classes, images, summary } = self;
+        let counted = ImportSummary::of(&classes, &images, LeftOut::default());
+        let ImportSummary {
+            images: count,
+            objects,
+            faces,
+            ignored,
+            background_images,
+            classes: of_classes,
+            splits,
+            ..
+        } = counted;
+        let summary = ImportSummary {
+            images: count,
+            objects,
+            faces,
+            ignored,
+            background_images,
+            classes: of_classes,
+            splits,
+            ..summary
+        };
+        Self { name, kind, root, classes, images, summary }
+    }
+
     /// The images of one split, and what was told of the others. Fails where there is no such split.
     pub(super) fn only_split(self, wanted: &str) -> Result<Self, DatasetError> {
         let Self { name, kind, root, classes, mut images, summary } = self;

@@ -49,6 +49,12 @@ impl Detector {
         same_architecture(path, settings_in(path, &metadata)?.architecture, expected)
     }
 
+    /// The settings of a checkpoint, without its weights.
+    pub fn config_of(path: &Path) -> Result<DetectorConfig, DetectorError> {
+        let metadata = weights::metadata(path).map_err(|e| DetectorError::file(path, e, ADVICE))?;
+        settings_in(path, &metadata)
+    }
+
     /// As [`Detector::load`], but refuses a checkpoint of another architecture than expected.
     pub fn load_as(path: &Path, expected: &DetectorConfig, device: Device) -> Result<Self, DetectorError> {
         let detector = Self::load(path, device)?;

@@ -12,12 +12,9 @@ use super::ops::losses::fast_rcnn_loss;
 use super::ops::nms;
 use super::roi_head::RoiOutput;
 use super::sampler_config::SamplerKind;
-use super::sampling::{Draw, Role, count_ignored, draw};
+use super::sampling::{Draw, Role, count_ignored, draw_with};
 use super::truth::{Truth, bounding_boxes, floats, index_tensor};
 use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
-
-/// The class of faces; 0 is background.
-const FACE: i64 = 1;
 
 /// All that could be drawn from one image.
 #[derive(Debug)]
@@ -28,6 +25,8 @@ pub(super) struct Candidates {
     pub faces: Vec<usize>,
     /// Hard negatives in order of priority.
     forced: Vec<usize>,
+    /// On faces that a detector gave the wrong class.
+    misclassified: Vec<usize>,
     /// On an ignored region and no face's.
     ignored: u64,
 }
@@ -35,7 +34,8 @@ pub(super) struct Candidates {
 impl Candidates {
     pub fn new(proposals: &Tensor, truth: &Truth, config: &SamplerConfig) -> Self {
         let first_forced = proposals.size()[0] as usize + truth.faces.len();
-        let boxes = Tensor::cat(&[proposals, &truth.face_boxes, &truth.hard_negatives], 0);
+        let first_misclassified = first_forced + truth.hard_negatives.size()[0] as usize;
+        let boxes = Tensor::cat(&[proposals, &truth.face_boxes, &truth.hard_negatives, &truth.misclassified], 0);
         let best = truth.best_faces(&boxes);
         let ignored = truth.ignores(&boxes);
         let lowest = match config.kind {
@@ -52,7 +52,8 @@ impl Candidates {
         };
         let roles: Vec<Role> = best.iter().zip(&ignored).map(role).collect();
         Self {
-            forced: (first_forced..roles.len()).filter(|&k| !ignored[k]).collect(),
+            forced: (first_forced..first_misclassified).filter(|&k| !ignored[k]).collect(),
+            misclassified: (first_misclassified..roles.len()).collect(),
             ignored: count_ignored(&roles, &ignored),
             faces: best.into_iter().map(|(face, _)| face).collect(),
             boxes,
@@ -61,7 +62,7 @@ impl Candidates {
     }
 
     pub fn draw(&self, config: &SamplerConfig, rng: &mut ChaCha8Rng) -> Draw {
-        draw(&self.roles, &self.forced, config.roi_quota(), rng)
+        draw_with(&self.roles, &self.misclassified, &self.forced, config.roi_quota(), rng)
     }
 
     /// Every candidate with a role.
@@ -122,7 +123,7 @@ impl RoiBatch {
                     ellipse_codes.extend(code.map(|v| v as f32));
                 }
             }
-            labels.extend(std::iter::repeat_n(FACE, faces.len()));
+            labels.extend(faces.iter().map(|&face| truth.labels[face]));
             labels.extend(std::iter::repeat_n(0, drawn.background.len()));
             if !faces.is_empty() {
                 codes.push(BoxCoder::ROI.encode(&truth.faces_at(&faces), &foreground));
@@ -166,7 +167,9 @@ impl RoiBatch {
             return self.rois.iter().map(|_| Vec::new()).collect();
         }
         let classifier = output.logits.cross_entropy_loss(&self.labels, None::<Tensor>, Reduction::None, -100, 0.0);
-        let own = output.codes.reshape([n, -1, 4]).select(1, FACE);
+        // Of background the first is taken: it does not count.
+        let label = self.labels.clamp_min(1).view([n, 1, 1]).expand([n, 1, 4], false);
+        let own = output.codes.reshape([n, -1, 4]).gather(1, &label, false).squeeze_dim(1);
         let boxes = own.smooth_l1_loss(&self.codes, Reduction::None, self.beta).sum_dim_intlist(
             [1_i64].as_slice(),
             false,

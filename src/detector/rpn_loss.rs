@@ -155,6 +155,8 @@ mod tests {
         let image =
             NetworkImage { width: 100, height: 100, pixels: vec![0.0; 30_000], fit: Fit::new(1.0, 1.0, 0.0, 0.0) };
         let sample = TrainingSample {
+            labels: vec![],
+            misclassified: vec![],
             image,
             faces: vec![at(10.0, 10.0)],
             ellipses: vec![None],

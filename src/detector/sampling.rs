@@ -57,12 +57,20 @@ impl SamplerConfig {
     }
 }
 
-/// Foreground at random up to its share; the rest is background: `forced` in their order, up to their share and as far as there is
-/// room, then others at random. A forced index need not have the role of background, but an index with the role of foreground is never forced.
+/// [`draw_with`] without foreground that comes first.
 pub(super) fn draw(roles: &[Role], forced: &[usize], quota: Quota, rng: &mut ChaCha8Rng) -> Draw {
+    draw_with(roles, &[], forced, quota, rng)
+}
+
+/// Foreground up to its share: those of `first` that have this role in their order, then others at random. The rest is background: `forced` in their order, up to their share and as far as there is
+/// room, then others at random. A forced index need not have the role of background, but an index with the role of foreground is never forced.
+pub(super) fn draw_with(roles: &[Role], first: &[usize], forced: &[usize], quota: Quota, rng: &mut ChaCha8Rng) -> Draw {
     let with = |role| (0..roles.len()).filter(|&k| roles[k] == role).collect::<Vec<_>>();
     let most = (quota.batch as f64 * quota.positive_fraction) as usize;
-    let foreground = choose(with(Role::Foreground), most, rng);
+    let mut foreground: Vec<usize> =
+        first.iter().copied().filter(|&k| roles[k] == Role::Foreground).take(most).collect();
+    let others = with(Role::Foreground).into_iter().filter(|k| !foreground.contains(k)).collect();
+    foreground.extend(choose(others, most - foreground.len(), rng));
     let room = quota.batch.saturating_sub(foreground.len());
     let forced_room = room.min((quota.batch as f64 * quota.forced_fraction) as usize);
     let mut taken = vec![false; roles.len()];
@@ -144,6 +152,14 @@ mod tests {
         check(0.25, 32);
         check(0.5, 64);
         check(1.0, 96);
+    }
+
+    #[test]
+    fn what_comes_first_is_drawn_as_foreground_and_never_as_background() {
+        let roles = [vec![Foreground; 100], vec![Background; 900]].concat();
+        let drawn = draw_with(&roles, &[99, 500, 98], &[99, 700], PAPER, &mut rng());
+        assert_eq!((drawn.foreground[..2].to_vec(), drawn.foreground.len()), (vec![99, 98], 32));
+        assert_eq!((drawn.background[0], drawn.forced), (700, 1));
     }
 
     #[test]

@@ -8,10 +8,14 @@ use crate::geometry::{BoundingBox, Ellipse, NetworkPx};
 pub struct TrainingSample {
     pub image: NetworkImage,
     pub faces: Vec<BoundingBox<NetworkPx>>,
+    /// The label of each, from 1; missing ones are 1.
+    pub labels: Vec<i64>,
     /// The ellipse of each face, `None` where the ground truth is a rectangle.
     pub ellipses: Vec<Option<Ellipse<NetworkPx>>>,
     /// In order of priority, most important first.
     pub hard_negatives: Vec<BoundingBox<NetworkPx>>,
+    /// Boxes on objects that a detector gave the wrong class: RoIs that are drawn first, as foreground of the object's class.
+    pub misclassified: Vec<BoundingBox<NetworkPx>>,
     /// Neither foreground nor background.
     pub ignored: Vec<BoundingBox<NetworkPx>>,
 }
@@ -25,8 +29,10 @@ impl TrainingSample {
         Self {
             image: self.image.flipped(),
             faces: self.faces.iter().map(flip).collect(),
+            labels: self.labels.clone(),
             ellipses: self.ellipses.iter().map(|e| e.map(|e| e.flipped(width))).collect(),
             hard_negatives: self.hard_negatives.iter().map(flip).collect(),
+            misclassified: self.misclassified.iter().map(flip).collect(),
             ignored: self.ignored.iter().map(flip).collect(),
         }
     }
@@ -44,8 +50,10 @@ mod tests {
         let sample = TrainingSample {
             image,
             faces: vec![ellipse.bounding_box()],
+            labels: vec![2],
             ellipses: vec![Some(ellipse)],
             hard_negatives: vec![BoundingBox::new(0.0, 1.0, 10.0, 2.0)],
+            misclassified: vec![],
             ignored: vec![],
         };
         let flipped = sample.flipped();

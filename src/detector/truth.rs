@@ -1,6 +1,6 @@
-//! What a picture teaches, as tensors on the CPU: boxes of faces, hard negatives and ignored regions. Must not know who samples.
+//! What an image teaches, as tensors on the CPU: boxes of objects, hard negatives and ignored regions.
 //!
-//! Shapes: G faces, M hard negatives, I ignored regions: boxes `[.., 4]` (f32, network pixels). Box work stays on the CPU.
+//! Shapes: G faces (annotated objects), M hard negatives, W wrongly classified, I ignored regions: boxes `[.., 4]` (f32, network pixels). Box work stays on the CPU.
 
 use tch::{Device, IndexOp, Kind, Tensor};
 
@@ -20,11 +20,15 @@ pub(super) struct Truth {
     /// Width and height of the image, without padding.
     pub size: (u32, u32),
     pub faces: Vec<BoundingBox<NetworkPx>>,
+    /// Of each face, from 1.
+    pub labels: Vec<i64>,
     pub ellipses: Vec<Option<Ellipse<NetworkPx>>>,
     /// `[G, 4]`.
     pub face_boxes: Tensor,
     /// `[M, 4]` in order of priority.
     pub hard_negatives: Tensor,
+    /// `[W, 4]`: on faces that a detector gave the wrong class.
+    pub misclassified: Tensor,
     /// `[I, 4]`.
     pub ignored: Tensor,
 }
@@ -32,15 +36,18 @@ pub(super) struct Truth {
 impl Truth {
     /// Degenerate boxes (no area, NaN) are left out.
     pub fn of(sample: &TrainingSample) -> Self {
-        let kept = sample.faces.iter().enumerate().filter(|(_, b)| has_area(b));
-        let (faces, ellipses): (Vec<_>, Vec<_>) =
-            kept.map(|(k, b)| (*b, sample.ellipses.get(k).copied().flatten())).unzip();
+        let kept: Vec<usize> = (0..sample.faces.len()).filter(|&k| has_area(&sample.faces[k])).collect();
+        let faces: Vec<_> = kept.iter().map(|&k| sample.faces[k]).collect();
+        let labels = kept.iter().map(|&k| sample.labels.get(k).copied().unwrap_or(1)).collect();
+        let ellipses = kept.iter().map(|&k| sample.ellipses.get(k).copied().flatten()).collect();
         Self {
             size: (sample.image.width, sample.image.height),
             face_boxes: tensor(&faces),
             faces,
+            labels,
             ellipses,
             hard_negatives: tensor(&sample.hard_negatives),
+            misclassified: tensor(&sample.misclassified),
             ignored: tensor(&sample.ignored),
         }
     }

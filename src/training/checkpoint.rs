@@ -334,6 +334,10 @@ pub(super) fn fingerprint(images: &[TrainingImage]) -> String {
         let facts =
             format!("{}\0{name}\0{:?}\0{:?}\0{:?}\n", image.id, image.faces, image.hard_negatives, image.ignored);
         hasher.update(facts.as_bytes());
+        // Left out where there is one class, as before there were several.
+        if image.labels.iter().any(|label| *label != 1) || !image.misclassified.is_empty() {
+            hasher.update(format!("{:?}\0{:?}\n", image.labels, image.misclassified).as_bytes());
+        }
     }
     hasher.finalize().to_hex().to_string()
 }

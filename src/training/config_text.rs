@@ -235,6 +235,9 @@ fn laid_over(base: &RoundConfig, over: Table, lines: &KeyLines) -> Result<RoundC
     check_leaves(&table, &over, lines)?;
     overlay::lay_over(&mut table, over, lines)?;
     let mut config: RoundConfig = from_table(table).map_err(|message| lines.error("round.toml", message))?;
+    if !config.detector.classes.is_empty() && !lines.contains("detector.num_classes") {
+        config.detector.num_classes = config.detector.classes.len() as i64 + 1;
+    }
     let (evaluate_every, checkpoint_every) = base.intervals_at(config.iterations);
     if !lines.contains("evaluate_every") {
         config.evaluate_every = evaluate_every;

@@ -18,15 +18,20 @@ use crate::detector::{DetectorConfig, NetworkImage, SamplerConfig, TrainingSampl
 use crate::domain::{Cancel, ImageId, Shape, Sources, check_shape};
 use crate::geometry::{BoundingBox, NetworkPx};
 
-/// A photograph with all that the round learns from it, in its own pixels. No faces: all of it is background.
+/// An image with all that the round learns from it, in its own pixels. No objects: all of it is background.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingImage {
     pub id: ImageId,
     /// Absolute.
     pub path: PathBuf,
     pub faces: Vec<Shape>,
+    /// The label of each, from 1; missing ones are 1.
+    pub labels: Vec<i64>,
     /// With the score of the detection that each was; any order.
     pub hard_negatives: Vec<(BoundingBox, f32)>,
+    /// Hard negatives on objects whose class the detector got wrong: RoIs that are drawn first, as foreground of the object's own class,
+    /// never as background.
+    pub misclassified: Vec<BoundingBox>,
     /// Neither foreground nor background (rejected candidates).
     pub ignored: Vec<BoundingBox>,
 }
@@ -251,8 +256,14 @@ fn load(source: &Source, slot: Slot) -> Result<TrainingSample, String> {
 /// The image without what cannot be an object of it, wherever it came from: an import of an earlier version, a merged file.
 fn sane(image: &TrainingImage, (width, height): (u32, u32)) -> TrainingImage {
     let mut image = image.clone();
-    image.faces.retain(|face| check_shape(face, width, height).is_ok());
+    let is_sane: Vec<bool> = image.faces.iter().map(|face| check_shape(face, width, height).is_ok()).collect();
+    image.labels.resize(image.faces.len(), 1);
+    let mut of_faces = is_sane.iter();
+    image.faces.retain(|_| of_faces.next() == Some(&true));
+    let mut of_labels = is_sane.iter();
+    image.labels.retain(|_| of_labels.next() == Some(&true));
     image.hard_negatives.retain(|(b, _)| check_shape(&Shape::Rectangle(*b), width, height).is_ok());
+    image.misclassified.retain(|b| check_shape(&Shape::Rectangle(*b), width, height).is_ok());
     image.ignored.retain(BoundingBox::is_finite);
     image
 }
@@ -264,12 +275,14 @@ fn sample_of(image: &TrainingImage, prepared: NetworkImage, sampler: &SamplerCon
     let (width, height) = (f64::from(prepared.width), f64::from(prepared.height));
     let visible = |face: &Shape| fit.bounding_box(&face.bounding_box()).clipped(width, height);
     let learnable = |b: &BoundingBox<NetworkPx>| b.is_finite() && b.width() > 0.0 && b.height() > 0.0;
-    let boxed = image.faces.iter().map(|face| (visible(face), face.ellipse().map(|e| fit.ellipse(&e))));
-    let (faces, ellipses) = boxed.filter(|(b, _)| learnable(b)).unzip();
+    let label = |k: usize| image.labels.get(k).copied().unwrap_or(1);
+    let learnt: Vec<usize> = (0..image.faces.len()).filter(|&k| learnable(&visible(&image.faces[k]))).collect();
     let hard = prioritised(image, sampler, epoch);
     TrainingSample {
-        faces,
-        ellipses,
+        faces: learnt.iter().map(|&k| visible(&image.faces[k])).collect(),
+        labels: learnt.iter().map(|&k| label(k)).collect(),
+        ellipses: learnt.iter().map(|&k| image.faces[k].ellipse().map(|e| fit.ellipse(&e))).collect(),
+        misclassified: image.misclassified.iter().map(|b| fit.bounding_box(b)).collect(),
         hard_negatives: hard.iter().map(|b| fit.bounding_box(b)).collect(),
         ignored: image.ignored.iter().map(|b| fit.bounding_box(b)).collect(),
         image: prepared,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::auto_review::auto_review;
-use super::import::{ImportFormat, import};
+use super::import::{ImportFormat, import, import_read};
 use super::mine::mine;
 use super::status::rates;
 use super::train::{TrainReport, resume, train};
@@ -41,18 +41,36 @@ pub fn first_round_config() -> Result<RoundConfig, WorkflowError> {
     Ok(RoundConfig { test_folds, hard_negatives, ..RoundConfig::preset("sample")? })
 }
 
+/// What the demo does beyond its first round.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DemoOptions {
+    /// Take the ground truth's word for every candidate, then train round 2.
+    pub with_review: bool,
+    /// Annotate the sample's animals and toys beside its faces.
+    pub with_classes: bool,
+}
+
 /// A project in `dir` that holds the built-in sample. Goes on with one that is there.
-pub fn prepare(dir: &Path, observer: &mut Observer, cancel: &Cancel) -> Result<Project, WorkflowError> {
+pub fn prepare(
+    dir: &Path,
+    with_classes: bool,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<Project, WorkflowError> {
     let project = Project::open_or_create(dir)?;
     check_is_sample(&project)?;
     let sample_dir = sample_dir(&project);
     if project.open_store()?.datasets()?.is_empty() {
         let mut progress = |p: Progress| observer(WorkEvent::Progress(p));
         sample::write(&sample_dir, &SampleConfig::default(), &mut progress)?;
-        let summary = import(&project, ImportFormat::Fddb, &sample_dir, false, observer, cancel)?.summary;
+        let summary = if with_classes {
+            import_read(&project, sample::read_with_classes(&sample_dir, &mut progress, cancel)?, false)?.summary
+        } else {
+            import(&project, ImportFormat::Fddb, &sample_dir, false, observer, cancel)?.summary
+        };
         observer(WorkEvent::Log(format!(
-            "The built-in sample: {} scenes with {} faces, folds {} and {} held out",
-            summary.images, summary.faces, HELD_OUT_FOLDS[0], HELD_OUT_FOLDS[1]
+            "The built-in sample: {} scenes with {} objects, folds {} and {} held out",
+            summary.images, summary.objects, HELD_OUT_FOLDS[0], HELD_OUT_FOLDS[1]
         )));
     }
     Ok(project)
@@ -97,11 +115,12 @@ pub fn first_round(project: &Project, observer: &mut Observer, cancel: &Cancel) 
 /// The whole demo without a window. With `auto_review` the ground truth's word is taken and round 2 follows.
 pub fn run_headless(
     dir: &Path,
-    with_review: bool,
+    options: DemoOptions,
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<DemoReport, WorkflowError> {
-    let project = prepare(dir, observer, cancel)?;
+    let DemoOptions { with_review, with_classes } = options;
+    let project = prepare(dir, with_classes, observer, cancel)?;
     let mut candidates = 0;
     let mut verdicts = 0;
     if newest(&project)?.is_none_or(|r| r.number == 1) {

@@ -1,7 +1,7 @@
 //! Detections on the held-out images -> both ROC curves, and files that FDDB's own program reads. Ground truth is the dataset's own
 //! annotation: objects that annotators promoted or corrected count in training, never in a published number.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::{WorkflowError, write_atomically};
 use crate::dataset::formats::write::fddb_detections as fddb_text;
 #[cfg(feature = "torch")]
 use crate::detector::DetectorConfig;
-use crate::domain::{Annotation, AnnotationSource, Detection, ImageId, ImageRecord};
+use crate::domain::{Annotation, AnnotationSource, ClassId, Detection, ImageId, ImageRecord};
 use crate::evaluation::average_precision::AveragePrecision;
 use crate::evaluation::coco::Coco;
 use crate::evaluation::{
@@ -23,7 +23,10 @@ pub struct HeldOut {
     pub images: Vec<ImageRecord>,
     /// Imported, those to ignore included.
     annotations: Vec<Vec<Annotation>>,
-    faces: Vec<Vec<Region>>,
+    /// Those that count, with their classes.
+    faces: Vec<Vec<(ClassId, Region)>>,
+    /// Of the annotations, each once.
+    classes: Vec<ClassId>,
 }
 
 /// Which shape of a detection is compared with the ground truth.
@@ -62,32 +65,45 @@ impl HeldOut {
             annotations.iter().filter(|a| a.source == AnnotationSource::Imported).copied().collect()
         });
         let annotations: Vec<Vec<Annotation>> = imported.collect();
-        let region = |a: &Annotation| Region::from(&a.shape);
+        let region = |a: &Annotation| (a.class, Region::from(&a.shape));
         let faces = annotations.iter().map(|of_image| of_image.iter().filter(|a| !a.ignored).map(region).collect());
         let faces = faces.collect();
-        Self { images, annotations, faces }
+        let classes: BTreeSet<ClassId> = annotations.iter().flatten().map(|a| a.class).collect();
+        Self { images, annotations, faces, classes: classes.into_iter().collect() }
     }
 
     pub fn face_count(&self) -> usize {
         self.faces.iter().map(Vec::len).sum()
     }
 
-    /// COCO's average precision of the boxes of `detections`, one list for each of `images`, in their order.
+    /// COCO's average precision of the boxes of `detections`, one list for each of `images`, in their order: the mean over the classes
+    /// that are annotated.
     pub fn average_precision(&self, detections: &[Vec<Detection>]) -> AveragePrecision {
         let images = self.annotations.iter().map(Vec::as_slice).zip(detections.iter().map(Vec::as_slice));
         Coco.evaluate(&EvaluationSet::of_images(images)).overall.into()
     }
 
-    /// The curves of `detections`, one list for each of `images`, in their order: pooled, and of each fold.
+    /// The curves of `detections`, one list for each of `images`, in their order: pooled, and of each fold. A detection finds objects of
+    /// its class alone: an image counts once for each class.
     pub fn curves(&self, detections: &[Vec<Detection>], shape: OutputShape) -> FoldCurves {
-        let regions = detections.iter().map(|found| found.iter().map(|d| scored_region(d, shape)).collect());
-        self.curves_of(regions)
+        let with_class = |d: &Detection| (d.class, scored_region(d, shape));
+        let regions: Vec<Vec<(ClassId, ScoredRegion)>> =
+            detections.iter().map(|found| found.iter().map(with_class).collect()).collect();
+        let found = regions.iter().flatten().map(|(class, _)| *class);
+        let classes: BTreeSet<ClassId> = self.classes.iter().copied().chain(found).collect();
+        let (mut evaluated, mut folds) = (Vec::new(), Vec::new());
+        for class in classes {
+            let of_class = regions.iter().map(|of_image| of_one(of_image, class));
+            evaluated.extend(self.evaluated(Some(class), of_class));
+            folds.extend(self.images.iter().map(|image| image.fold));
+        }
+        FoldCurves::new(&match_images(&evaluated, Matching::Official), &folds)
     }
 
-    /// [`Self::curves`] of regions that a file held.
+    /// [`Self::curves`] of regions that a file held, whatever their classes.
     pub fn curves_of(&self, detections: impl Iterator<Item = Vec<ScoredRegion>>) -> FoldCurves {
         let folds: Vec<Option<u8>> = self.images.iter().map(|image| image.fold).collect();
-        FoldCurves::new(&match_images(&self.evaluated(detections), Matching::Official), &folds)
+        FoldCurves::new(&match_images(&self.evaluated(None, detections), Matching::Official), &folds)
     }
 
     /// Says in each curve how many of its images could not be read; `is_unread` is parallel to `images`.
@@ -101,15 +117,19 @@ impl HeldOut {
         }
     }
 
-    /// What FDDB's evaluation compares: `detections` holds one list for each of `images`, in their order.
-    fn evaluated(&self, detections: impl Iterator<Item = Vec<ScoredRegion>>) -> Vec<EvaluatedImage> {
+    /// What FDDB's evaluation compares, of one class or of all as one: `detections` holds one list for each of `images`, in their order.
+    fn evaluated(
+        &self,
+        class: Option<ClassId>,
+        detections: impl Iterator<Item = Vec<ScoredRegion>>,
+    ) -> Vec<EvaluatedImage> {
         let images = self.images.iter().zip(&self.faces).zip(detections);
         images
             .map(|((image, faces), detections)| EvaluatedImage {
                 name: image.name.clone(),
                 width: image.width,
                 height: image.height,
-                faces: faces.clone(),
+                faces: faces.iter().filter(|(of, _)| class.is_none_or(|c| c == *of)).map(|(_, r)| *r).collect(),
                 detections,
             })
             .collect()
@@ -129,6 +149,10 @@ impl HeldOut {
         }
         Ok(())
     }
+}
+
+fn of_one(regions: &[(ClassId, ScoredRegion)], class: ClassId) -> Vec<ScoredRegion> {
+    regions.iter().filter(|(of, _)| *of == class).map(|(_, region)| *region).collect()
 }
 
 fn scored_region(detection: &Detection, shape: OutputShape) -> ScoredRegion {

@@ -127,13 +127,27 @@ pub fn import_with(
         Some(named) => named.read(path, options, &mut progress, cancel)?,
         None => formats::read_auto(path, options, &mut progress, cancel)?,
     };
+    keep(project, imported, options.split.is_some(), dry_run)
+}
+
+/// [`import`] of what was read already, whole.
+pub fn import_read(project: &Project, imported: ImportedDataset, dry_run: bool) -> Result<ImportReport, WorkflowError> {
+    keep(project, imported, false, dry_run)
+}
+
+fn keep(
+    project: &Project,
+    imported: ImportedDataset,
+    is_one_split: bool,
+    dry_run: bool,
+) -> Result<ImportReport, WorkflowError> {
     let rows = new_dataset(&imported);
     let mut unread = unread(&imported.summary);
     let unread_now = unread.len();
     let mut store = if dry_run { project.open_store_to_read()? } else { project.open_store()? };
     let known = store.preview_import(&rows, &unread)?.dataset;
     let is_update = known.is_some();
-    if let (Some(dataset), Some(_)) = (known, &options.split) {
+    if let Some(dataset) = known.filter(|_| is_one_split) {
         // The images of the other splits are not gone: they were not asked for.
         unread.extend(store.images()?.into_iter().filter(|image| image.dataset == dataset).map(|image| image.name));
     }

@@ -30,6 +30,12 @@ struct Given {
     /// `ellipse ra rb theta cx cy` or `rectangle x1 y1 x2 y2`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     faces: Vec<String>,
+    /// The label of each; left out where all are 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    labels: Vec<i64>,
+    /// `x1 y1 x2 y2`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    misclassified: Vec<String>,
     /// `x1 y1 x2 y2 score`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     hard_negatives: Vec<String>,
@@ -68,10 +74,14 @@ pub(super) fn read<E: Into<WorkflowError>>(
         return Err(bad(format!("it has version {}, this Quarry reads {VERSION}", file.version)));
     }
     let image = |given: &Given| -> Result<TrainingImage, WorkflowError> {
-        let (faces, hard_negatives, ignored) =
+        let (faces, hard_negatives, misclassified, ignored) =
             shapes(given).ok_or_else(|| bad(format!("a shape of image {} cannot be read", given.image)))?;
         let path = image_file(given.image).map_err(Into::into)?;
-        Ok(TrainingImage { id: given.image, path, faces, hard_negatives, ignored })
+        let labels = if given.labels.is_empty() { vec![1; faces.len()] } else { given.labels.clone() };
+        if labels.len() != faces.len() || labels.iter().any(|label| *label < 1) {
+            return Err(bad(format!("the labels of image {} do not belong to its objects", given.image)));
+        }
+        Ok(TrainingImage { id: given.image, path, faces, labels, hard_negatives, misclassified, ignored })
     };
     file.images.iter().map(image).collect::<Result<Vec<_>, _>>().map(Some)
 }
@@ -80,6 +90,8 @@ fn given(image: &TrainingImage) -> Given {
     Given {
         image: image.id,
         faces: image.faces.iter().map(face_text).collect(),
+        labels: if image.labels.iter().all(|label| *label == 1) { Vec::new() } else { image.labels.clone() },
+        misclassified: image.misclassified.iter().map(box_text).collect(),
         hard_negatives: image.hard_negatives.iter().map(|(b, score)| format!("{} {score}", box_text(b))).collect(),
         ignored: image.ignored.iter().map(box_text).collect(),
     }
@@ -96,12 +108,13 @@ fn box_text(b: &BoundingBox) -> String {
     format!("{} {} {} {}", b.x1, b.y1, b.x2, b.y2)
 }
 
-type Shapes = (Vec<Shape>, Vec<(BoundingBox, f32)>, Vec<BoundingBox>);
+type Shapes = (Vec<Shape>, Vec<(BoundingBox, f32)>, Vec<BoundingBox>, Vec<BoundingBox>);
 
 fn shapes(given: &Given) -> Option<Shapes> {
     Some((
         given.faces.iter().map(|text| face_of(text)).collect::<Option<_>>()?,
         given.hard_negatives.iter().map(|text| hard_negative_of(text)).collect::<Option<_>>()?,
+        given.misclassified.iter().map(|text| box_of(text)).collect::<Option<_>>()?,
         given.ignored.iter().map(|text| box_of(text)).collect::<Option<_>>()?,
     ))
 }
@@ -151,10 +164,19 @@ mod tests {
                 Shape::Ellipse(Ellipse::new(1.0 / third, 0.1 + 0.2, std::f64::consts::PI, -0.0, 1e-300)),
                 Shape::Rectangle(BoundingBox::new(0.1, 0.7, 1e17, 2.0_f64.sqrt())),
             ],
+            labels: vec![1, 3],
+            misclassified: vec![BoundingBox::new(0.7, 1.0 / 3.0, 8.0, 8.5)],
             hard_negatives: vec![(BoundingBox::new(0.3, 1.0 / 7.0, 9.0, 9.5), 0.1 + 0.7)],
             ignored: vec![BoundingBox::new(1.1, 2.2, 3.3, 4.4)],
         };
-        let empty = TrainingImage { faces: vec![], hard_negatives: vec![], ignored: vec![], ..image(2, 3.0) };
+        let empty = TrainingImage {
+            faces: vec![],
+            labels: vec![],
+            misclassified: vec![],
+            hard_negatives: vec![],
+            ignored: vec![],
+            ..image(2, 3.0)
+        };
         let images = vec![image(9, 3.0), empty, image(4, 49.0)];
         write(&run_dir, &images).unwrap();
         assert_eq!(format!("{:?}", read(&run_dir, file).unwrap().unwrap()), format!("{images:?}"));

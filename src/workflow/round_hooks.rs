@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::classes::LabelMap;
 use super::detect::{Found, detect_files, refuse_mostly_unreadable};
 use super::held_out::{HeldOut, OutputShape};
 use super::patience::patiently;
@@ -187,7 +188,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
         if !unreadable.is_empty() {
             let names: Vec<String> = unreadable.iter().take(NAMED).map(|path| path.display().to_string()).collect();
             let mut text = format!("{} of {} held-out images cannot be read, ", unreadable.len(), self.files.len());
-            text += "and their faces count as missed: ";
+            text += "and their objects count as missed: ";
             text += &names.join(", ");
             if NAMED < unreadable.len() {
                 // Writing to a String cannot fail.
@@ -219,7 +220,9 @@ impl RoundHooks for Hooks<'_, '_> {
         refuse_mostly_unreadable(&unreadable, self.files.len()).map_err(|e| e.to_string())?;
         self.tell_unreadable(unreadable);
         let is_unread: Vec<bool> = of_files.iter().map(Option::is_none).collect();
-        let found: Vec<Vec<Detection>> = of_files.into_iter().map(Option::unwrap_or_default).collect();
+        let labels = LabelMap::new(self.store, &detector.config().class_names()).map_err(|e| e.to_string())?;
+        let in_project = |found: Vec<Detection>| found.iter().filter_map(|d| labels.in_project(d)).collect();
+        let found: Vec<Vec<Detection>> = of_files.into_iter().map(Option::unwrap_or_default).map(in_project).collect();
         let shapes = OutputShape::of(detector.config());
         self.held_out.write(self.run_dir, &found, &shapes).map_err(|e| e.to_string())?;
         self.note_average_precision(step, &found).map_err(|e| e.to_string())?;

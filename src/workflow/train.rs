@@ -1,7 +1,7 @@
 //! A training round, from the store's facts to a checkpoint and its curves. Knows what a round needs from each room below;
 //! must not know tensors, nor who watches.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -17,13 +17,13 @@ use super::{Observer, Project, WorkEvent, WorkflowError, backbone};
 use crate::dataset::decode_rgb;
 use crate::detector::{Detector, SamplerCounts};
 use crate::domain::{
-    Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, DatasetId, HardNegativeSource, ImageId, ImageRecord,
-    RoundInit, RoundRecord, RoundState, Sources, shown_path_if_any, shown_paths,
+    Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, ClassId, DatasetId, FalsePositiveKind, HardNegativeSource,
+    ImageId, ImageRecord, RoundInit, RoundRecord, RoundState, Shape, Sources, shown_path_if_any, shown_paths,
 };
 use crate::evaluation::RocCurve;
 use crate::geometry::BoundingBox;
 use crate::mining::{SAME_HARD_NEGATIVE_IOU, deduplicate};
-use crate::store::Store;
+use crate::store::{HardNegative, Store};
 use crate::training::{
     Difference, GoodModel, Outcome, RoundConfig, RoundHooks as _, RoundTask, RunLock, Start, TrainEvent, TrainingImage,
     last_good_model, last_model, least_memory_bytes, machine_memory_bytes, train_round,
@@ -73,7 +73,15 @@ pub fn train(
     check_memory(config)?;
     check_device(&config.device)?;
     let number = store.rounds()?.last().map_or(1, |r| r.number + 1);
-    let plan = plan(project, &store, config, number, Start::Fresh, lock, observer)?;
+    let mut config = config.clone();
+    config.detector.set_classes(&classes_of_round(&store, &config.detector.classes)?);
+    let plan = plan(project, &store, &config, number, Start::Fresh, lock, observer)?;
+    let has_ellipses = plan.training.iter().flat_map(|image| &image.faces).any(|shape| shape.ellipse().is_some());
+    if config.detector.ellipse_head && !has_ellipses && config.init == RoundInit::Backbone {
+        config.detector.ellipse_head = false;
+        observer(WorkEvent::Log("No training object is an ellipse: boxes alone are learnt".to_owned()));
+    }
+    let config = &config;
     // Nothing is written before everything that can be refused has been looked at.
     let round = store.start_round(&config.to_toml())?;
     sitting(project, &mut store, &round, config, plan, observer, cancel)
@@ -90,7 +98,8 @@ pub fn resume(
     let lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
     let (round, own) = unfinished(&store)?;
-    let config = asked.unwrap_or(&own);
+    let asked = asked.map(|asked| with_facts_of(asked, &own));
+    let config = asked.as_ref().unwrap_or(&own);
     let binding = own.binding_differences(config);
     if !binding.is_empty() {
         return Err(WorkflowError::Refused(format!(
@@ -109,6 +118,37 @@ pub fn resume(
         store.set_round_config(round.id, &config.to_toml())?;
     }
     sitting(project, &mut store, &round, config, plan, observer, cancel)
+}
+
+/// `asked` with what the round found in the project when it began: its classes, and whether there are ellipses.
+fn with_facts_of(asked: &RoundConfig, own: &RoundConfig) -> RoundConfig {
+    let mut config = asked.clone();
+    if config.detector.classes.is_empty() {
+        config.detector.classes.clone_from(&own.detector.classes);
+        config.detector.num_classes = own.detector.num_classes;
+    }
+    config.detector.ellipse_head &= own.detector.ellipse_head;
+    config
+}
+
+/// The classes that a round learns, label 1 first: those that its settings name, else all that the project has, in its order.
+fn classes_of_round(store: &Store, named: &[String]) -> Result<Vec<String>, WorkflowError> {
+    let known: Vec<String> = store.classes()?.into_iter().map(|class| class.name).collect();
+    if named.is_empty() {
+        if known.is_empty() {
+            return Err(WorkflowError::Refused(
+                "the project has no classes: nothing is annotated. Import annotated images.".to_owned(),
+            ));
+        }
+        return Ok(known);
+    }
+    match named.iter().find(|name| !known.contains(name)) {
+        None => Ok(named.to_vec()),
+        Some(name) => Err(WorkflowError::Refused(format!(
+            "there is no class `{name}` in this project; it has {}. Choose among them with `detector.classes`.",
+            known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        ))),
+    }
 }
 
 /// The settings of the round that [`resume`] goes on with.
@@ -192,7 +232,8 @@ fn plan(
     observer: &mut Observer,
 ) -> Result<Plan, WorkflowError> {
     let images = store.images()?;
-    let truth = store.all_ground_truth()?;
+    // What was corrected stands in the place of the dataset's own.
+    let truth = if config.learns_corrections() { store.all_ground_truth()? } else { store.own_ground_truth()? };
     let mut split = Split::new(&images, &store.datasets()?, &truth, config)?;
     let mut test = std::mem::take(&mut split.test);
     let run_dir = project.run_dir(number);
@@ -281,10 +322,10 @@ fn run(
         start,
         lock,
     } = plan;
-    let hard_negatives = training.iter().map(|i| i.hard_negatives.len()).sum();
+    let hard_negatives = training.iter().map(|i| i.hard_negatives.len() + i.misclassified.len()).sum();
     let (training_images, test_images) = (training.len(), held_out.images.len());
     observer(WorkEvent::Log(format!(
-        "Round {}: {training_images} training images, {test_images} test images with {} faces, {hard_negatives} hard negatives",
+        "Round {}: {training_images} training images, {test_images} test images with {} objects, {hard_negatives} hard negatives",
         round.number,
         held_out.face_count(),
     )));
@@ -373,6 +414,15 @@ fn training_images(
     };
     let mut rejected = if corrected { store.rejected_regions()? } else { HashMap::new() };
     let learnt = |a: &Annotation| corrected || a.source == AnnotationSource::Imported;
+    let labels: HashMap<ClassId, i64> = match config.detector.classes.as_slice() {
+        // A round from before there were names learns all as one class.
+        [] => store.classes()?.into_iter().map(|class| (class.id, 1)).collect(),
+        names => {
+            let label = |(k, name): (usize, &String)| Ok((store.class_by_name(name)?, k as i64 + 1));
+            let all = names.iter().enumerate().map(label).collect::<Result<Vec<_>, WorkflowError>>()?;
+            all.into_iter().filter_map(|(class, label)| Some((class?, label))).collect()
+        }
+    };
     let mut repeated = 0;
     let mut out = Vec::new();
     for image in &split.training {
@@ -387,19 +437,24 @@ fn training_images(
         }
         ignored.extend(annotations.iter().filter(|a| a.ignored).map(|a| a.shape.bounding_box()));
         let count = mined.len();
-        let hard_negatives = deduplicate(mined.into_iter().map(|h| (h.bbox, h.score)).collect());
-        repeated += count - hard_negatives.len();
+        let (hard_negatives, misclassified) = by_class(mined);
+        repeated += count - hard_negatives.len() - misclassified.len();
+        let objects: Vec<(Shape, i64)> =
+            annotations.iter().filter(|a| !a.ignored).filter_map(|a| Some((a.shape, *labels.get(&a.class)?))).collect();
         out.push(TrainingImage {
             id: image.id,
             path: store.image_file(image.id)?,
-            faces: annotations.iter().filter(|a| !a.ignored).map(|a| a.shape).collect(),
+            faces: objects.iter().map(|(shape, _)| *shape).collect(),
+            labels: objects.iter().map(|(_, label)| *label).collect(),
             hard_negatives,
+            misclassified,
             ignored,
         });
     }
     if out.iter().all(|i| i.faces.is_empty()) {
         return Err(WorkflowError::Refused(
-            "none of the training images has a face. Import annotated images, or hold out fewer folds.".to_owned(),
+            "none of the training images has an object to learn. Import annotated images, or hold out fewer folds."
+                .to_owned(),
         ));
     }
     if repeated > 0 {
@@ -434,6 +489,24 @@ fn check_memory(config: &RoundConfig) -> Result<(), WorkflowError> {
     )))
 }
 
+/// Hard negatives of an image, each once among those of its class, and apart from them those on an object whose class the detector got
+/// wrong: these are foreground of the object's own class.
+fn by_class(mined: Vec<HardNegative>) -> (Vec<(BoundingBox, f32)>, Vec<BoundingBox>) {
+    let mut of_class: BTreeMap<(bool, ClassId), Vec<(BoundingBox, f32)>> = BTreeMap::new();
+    for negative in mined {
+        let is_object = negative.kind == FalsePositiveKind::Classification;
+        of_class.entry((is_object, negative.class)).or_default().push((negative.bbox, negative.score));
+    }
+    let (mut background, mut objects) = (Vec::new(), Vec::new());
+    for ((is_object, _), negatives) in of_class {
+        let once = deduplicate(negatives);
+        if is_object { objects.extend(once) } else { background.extend(once) }
+    }
+    background.sort_by(|a, b| b.1.total_cmp(&a.1));
+    objects.sort_by(|a, b| b.1.total_cmp(&a.1));
+    (background, objects.into_iter().map(|(bbox, _)| bbox).collect())
+}
+
 /// The weights that a round with `init = "previous"` starts from: of the last round that has any, whether it came to its end or not.
 fn previous_checkpoint(
     project: &Project,
@@ -452,6 +525,16 @@ fn previous_checkpoint(
         ));
     };
     Detector::check_architecture(&found, config.detector.architecture)?;
+    let known = Detector::config_of(&found)?.class_names();
+    if known != config.detector.class_names() {
+        return Err(WorkflowError::Refused(format!(
+            "init is `previous`, but {} knows the classes {} and this round learns {}. Name the same with `detector.classes`, or use \
+             `--init backbone`.",
+            found.display(),
+            known.join(", "),
+            config.detector.class_names().join(", ")
+        )));
+    }
     observer(WorkEvent::Log(format!("Round {round} starts from the weights of {}", found.display())));
     Ok(Some(found))
 }

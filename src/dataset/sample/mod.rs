@@ -13,6 +13,7 @@ mod scene;
 mod shapes;
 mod sidecar;
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
@@ -24,8 +25,8 @@ pub use decoys::{Decoy, DecoyKind};
 pub use sidecar::{DECOYS_FILE, read_decoys};
 
 use super::fddb::{FOLDS_FOLDER, PICTURES_FOLDER};
-use super::{DatasetError, ImportedDataset, read_fddb};
-use crate::domain::{Cancel, Progress};
+use super::{DatasetError, ImportedDataset, ImportedObject, read_fddb};
+use crate::domain::{Cancel, Progress, Shape};
 use crate::geometry::Ellipse;
 
 /// FDDB's number of folds.
@@ -76,6 +77,34 @@ pub fn read(dir: &Path, progress: &mut dyn FnMut(Progress), cancel: &Cancel) -> 
     let dataset = read_fddb(dir, progress, cancel)?;
     Ok(ImportedDataset { name: "Built-in sample".into(), kind: "sample", ..dataset })
 }
+
+/// [`read`] with the decoys that are animals or toys as objects of two more classes, annotated as rectangles.
+pub fn read_with_classes(
+    dir: &Path,
+    progress: &mut dyn FnMut(Progress),
+    cancel: &Cancel,
+) -> Result<ImportedDataset, DatasetError> {
+    let mut dataset = read_fddb(dir, progress, cancel)?;
+    let first = dataset.classes.len() as u32;
+    dataset.classes.extend(MORE_CLASSES.iter().map(|(name, _)| (*name).to_owned()));
+    let mut of_scene: HashMap<String, Vec<ImportedObject>> = HashMap::new();
+    for (scene, decoy) in read_decoys(dir)? {
+        let class = MORE_CLASSES.iter().position(|(_, kinds)| kinds.contains(&decoy.kind));
+        if let Some(class) = class {
+            let object =
+                ImportedObject { class: first + class as u32, shape: Shape::Rectangle(decoy.bbox), ignored: false };
+            of_scene.entry(scene).or_default().push(object);
+        }
+    }
+    for image in &mut dataset.images {
+        image.objects.extend(of_scene.remove(&image.name).unwrap_or_default());
+    }
+    Ok(dataset.summed_up_anew())
+}
+
+/// The sample's second and third class.
+const MORE_CLASSES: [(&str, &[DecoyKind]); 2] =
+    [("animal", &[DecoyKind::Teddy]), ("toy", &[DecoyKind::Ball, DecoyKind::Balloon, DecoyKind::Doll])];
 
 struct Entry {
     fold: usize,

@@ -26,7 +26,15 @@ fn decode(path: &Path) -> Result<RgbImage, String> {
 
 fn image(name: &str) -> TrainingImage {
     let faces = vec![Shape::Rectangle(BoundingBox::new(1.0, 1.0, 5.0, 9.0))];
-    TrainingImage { id: ImageId(1), path: name.into(), faces, hard_negatives: vec![], ignored: vec![] }
+    TrainingImage {
+        id: ImageId(1),
+        path: name.into(),
+        faces,
+        labels: vec![],
+        misclassified: vec![],
+        hard_negatives: vec![],
+        ignored: vec![],
+    }
 }
 
 fn images(names: &[&str]) -> Vec<TrainingImage> {

@@ -61,6 +61,8 @@ fn train_by(
     let image = |n: u32| TrainingImage {
         id: ImageId(i64::from(n)),
         path: n.to_string().into(),
+        labels: vec![],
+        misclassified: vec![],
         faces: vec![Shape::Rectangle(BoundingBox::new(12.0, 10.0, 28.0, 34.0))],
         hard_negatives: vec![],
         ignored: vec![],

@@ -175,10 +175,12 @@ impl<'a> Fold<'a> {
 
     fn write_record(&self, project: &Project, config: &RoundConfig, rounds: u32) -> Result<(), WorkflowError> {
         let store = project.open_store()?;
-        let shapes = OutputShape::of(&config.detector);
         let mut done = Vec::new();
         for round in store.rounds()?.into_iter().filter(|round| round.number <= rounds) {
             let steps = store.metric_summary(round.id, "step_s")?;
+            // Its own settings: a round without ellipses in its data learns boxes alone.
+            let own = RoundConfig::from_stored(&round.config_toml, &format!("round {}", round.number))?;
+            let shapes = OutputShape::of(&own.detector);
             // What the round had to train with: candidates of the rounds before it.
             let given = store.hard_negatives(config.hard_negatives, round.number)?;
             done.push(FoldRound {
@@ -186,7 +188,7 @@ impl<'a> Fold<'a> {
                 steps: steps.count,
                 seconds: steps.sum,
                 hard_negatives: given.values().map(Vec::len).sum(),
-                shapes: shapes.clone(),
+                shapes,
                 unreadable: last_curves(project, &store, &round)?.iter().map(|c| c.unreadable).max().unwrap_or(0),
             });
         }

@@ -74,6 +74,7 @@ pub fn cross_validate(
     if request.rounds == 0 {
         return Err(WorkflowError::Refused("a cross-validation has at least 1 round.".to_owned()));
     }
+    facts.refuse_several_classes()?;
     let plan = Plan::new(&dir, &request.config, &facts)?;
     let opened: Vec<Fold> = folds.iter().map(|&fold| Fold::at(&dir, fold, &plan)).collect();
     for fold in &opened {

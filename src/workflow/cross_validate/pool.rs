@@ -51,6 +51,19 @@ impl Facts {
         hasher.finalize().to_hex().to_string()
     }
 
+    /// What is pooled are FDDB's curves, from files that do not say a detection's class.
+    pub fn refuse_several_classes(&self) -> Result<(), WorkflowError> {
+        let annotated: std::collections::BTreeSet<_> = self.truth.values().flatten().map(|a| a.class).collect();
+        if annotated.len() < 2 {
+            return Ok(());
+        }
+        Err(WorkflowError::Refused(format!(
+            "a cross-validation pools the curves of one class, and this project annotates {}. Train rounds with `--test-folds` instead, or \
+             merge the classes in a copy of the project.",
+            annotated.len()
+        )))
+    }
+
     /// As the fingerprints of the first version have it; only other classes than its faces are named.
     fn described(&self, of: &domain::Annotation) -> impl std::fmt::Debug + use<> {
         #[derive(Debug)]
