@@ -96,7 +96,7 @@ fn queries() -> Vec<(String, CandidateQuery)> {
         ("disputed", CandidateQuery { verdict: VerdictFilter::Disputed, ..base() }),
         ("one annotator's", CandidateQuery { annotator: Some("Ada".to_owned()), ..base() }),
         ("round", CandidateQuery { round: Some(quarry::domain::RoundId(2)), ..base() }),
-        ("fold", CandidateQuery { fold: Some(7), ..base() }),
+        ("fold", CandidateQuery { split: Some("7".to_owned()), ..base() }),
         ("kind", CandidateQuery { kind: Some(FalsePositiveKind::Localisation), ..base() }),
         ("image name", CandidateQuery { image_name: "img_77".to_owned(), ..base() }),
         ("image name, none", CandidateQuery { image_name: "nowhere".to_owned(), ..base() }),
@@ -107,7 +107,7 @@ fn queries() -> Vec<(String, CandidateQuery)> {
                 score: Interval::new(0.2, 0.8),
                 iou: Interval::new(0.05, 0.3),
                 size: Interval::new(20.0, 60.0),
-                fold: Some(3),
+                split: Some("3".to_owned()),
                 ..base()
             },
         ),
@@ -242,8 +242,8 @@ fn new_image(k: usize, faces: &[NewObject]) -> NewImage {
     let name = format!("2002/{:02}/{:02}/big/img_{k}", k % 12 + 1, k % 28 + 1);
     let path = PathBuf::from(format!("{name}.jpg"));
     let content_hash = format!("{k:064x}");
-    let (fold, objects) = (Some((k % 10) as u8 + 1), faces.to_vec());
-    NewImage { name, path, content_hash, width: 450, height: 400, fold, objects }
+    let (split, objects) = (Some((k % 10 + 1).to_string()), faces.to_vec());
+    NewImage { name, path, content_hash, width: 450, height: 400, split, objects }
 }
 
 /// A box that holds no face.

@@ -53,7 +53,7 @@ fn project(dir: &Path) -> Project {
             content_hash: format!("{n:064x}"),
             width: 64,
             height: 48,
-            fold: Some((n % 2 + 1) as u8),
+            split: Some((n % 2 + 1).to_string()),
             objects: vec![object(0, cat), object(1, dog)],
         }
     };
@@ -105,7 +105,7 @@ fn a_confirmed_classification_error_is_drawn_as_foreground_and_never_forced_as_b
     let config = settings("test_folds = [2]\nhard_negatives = \"confirmed\"");
     run(&project, &config);
     let mut store = project.open_store().unwrap();
-    let image = store.images().unwrap().into_iter().find(|image| image.fold == Some(1)).unwrap().id;
+    let image = store.images().unwrap().into_iter().find(|image| image.fold() == Some(1)).unwrap().id;
     let round = store.rounds().unwrap()[0].id;
     // A dog on the cat, and nothing where nothing is.
     let new = |class, bbox, max_iou, kind| NewCandidate { image, class, bbox, score: 0.9, max_iou, kind };

@@ -129,7 +129,7 @@ fn check_pooled_as_official(project: &Project, report: &CrossValidationReport, s
     let (mut annotations, mut sizes) = (Vec::new(), String::new());
     for fold in 1..=3 {
         let mut list = String::new();
-        for image in store.images().unwrap().into_iter().filter(|image| image.fold == Some(fold)) {
+        for image in store.images().unwrap().into_iter().filter(|image| image.fold() == Some(fold)) {
             let e = truth[&image.id][0].shape.ellipse().unwrap();
             writeln!(list, "{}\n1\n{} {} {} {} {}  1", image.name, e.ra, e.rb, e.theta, e.cx, e.cy).unwrap();
             writeln!(sizes, "{}\t{}\t{}", image.name, image.width, image.height).unwrap();
@@ -177,19 +177,19 @@ fn check_pooled_as_official(project: &Project, report: &CrossValidationReport, s
 fn check_no_leak(dir: &Path, fold: u8) {
     let store = Project::open(dir).unwrap().open_store().unwrap();
     let images = store.images().unwrap();
-    let folds: BTreeMap<_, _> = images.iter().map(|image| (image.id, image.fold)).collect();
+    let folds: BTreeMap<_, _> = images.iter().map(|image| (image.id, image.fold())).collect();
     for round in store.rounds().unwrap() {
         let config = RoundConfig::from_toml(&round.config_toml, "stored").unwrap();
-        assert_eq!(config.test_folds, [fold]);
+        assert_eq!(config.test_splits, [fold.to_string()]);
         for image in &images {
             let candidates = store.candidates_of_image(image.id).unwrap();
-            assert!(candidates.is_empty() || image.fold != Some(fold), "mined on {}", image.name);
+            assert!(candidates.is_empty() || image.fold() != Some(fold), "mined on {}", image.name);
         }
         let tested = dir.join(format!("runs/{}/held-out-rectangle.txt", round.number));
         let blocks = read_detections(&[tested], Shape::Rectangle, UnreadableScores::Refuse).unwrap();
         let names: Vec<&str> = blocks.iter().map(|block| block.name.as_str()).collect();
         let expected: Vec<&str> =
-            images.iter().filter(|image| image.fold == Some(fold)).map(|image| image.name.as_str()).collect();
+            images.iter().filter(|image| image.fold() == Some(fold)).map(|image| image.name.as_str()).collect();
         assert_eq!(names, expected);
     }
     let hard = store.hard_negatives(HardNegativeSource::Unreviewed, 99).unwrap();

@@ -153,7 +153,7 @@ fn settings_of_its_rounds_are_read() {
     let store = Store::open(&copied(dir.path())).unwrap();
     for round in store.rounds().unwrap() {
         let config = RoundConfig::from_stored(&round.config_toml, "round").unwrap();
-        assert!(config.tests_on(Some(8)) && !config.trains_on(Some(8)), "{:?}", config.test_folds);
+        assert!(config.tests_on(Some("8")) && !config.trains_on(Some("8")), "{:?}", config.test_splits);
         assert_eq!(config.detector.class_names(), ["face"]);
     }
     let written = std::fs::read_to_string(fixture().join("round.toml")).unwrap();

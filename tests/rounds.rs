@@ -242,7 +242,7 @@ fn what_is_reviewed_after_its_start_does_not_change_a_round() {
         .images()
         .unwrap()
         .iter()
-        .filter(|image| image.fold != Some(2))
+        .filter(|image| image.fold() != Some(2))
         .flat_map(|image| store.candidates_of_image(image.id).unwrap())
         .collect();
     let ids: Vec<_> = candidates.iter().map(|c| c.id).collect();
@@ -270,7 +270,7 @@ fn a_baseline_learns_nothing_of_the_review() {
     train(&project, &first, &mut |_| {}, &Cancel::new()).unwrap();
     mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap();
     let mut store = project.open_store().unwrap();
-    let images: Vec<_> = store.images().unwrap().into_iter().filter(|image| image.fold != Some(2)).collect();
+    let images: Vec<_> = store.images().unwrap().into_iter().filter(|image| image.fold() != Some(2)).collect();
     let ids: Vec<_> =
         images.iter().flat_map(|i| store.candidates_of_image(i.id).unwrap()).map(|candidate| candidate.id).collect();
     store.record_verdicts(&ids[..1], "tester", Verdict::MissedObject, None, 1).unwrap();
@@ -296,7 +296,7 @@ fn every_mini_batch_of_a_reviewed_round_holds_all_hard_negatives_of_its_images()
 
     let mut store = project.open_store().unwrap();
     let mut confirmed = HashMap::new();
-    for (k, image) in store.images().unwrap().iter().filter(|image| image.fold != Some(2)).enumerate() {
+    for (k, image) in store.images().unwrap().iter().filter(|image| image.fold() != Some(2)).enumerate() {
         let ids: Vec<_> = store.candidates_of_image(image.id).unwrap().iter().map(|c| c.id).collect();
         // One picture is all rejected; the others have as many hard negatives as there is room for, or fewer.
         let chosen = &ids[..ids.len().min(12)];

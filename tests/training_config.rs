@@ -362,16 +362,26 @@ fn a_file_is_asked_which_settings_it_names() {
 #[test]
 fn folds_are_split() {
     let config = RoundConfig::from_toml("test_folds = [8]\ntrain_folds = [1, 2]", "f").unwrap();
-    assert!(config.trains_on(Some(1)) && config.trains_on(None) && config.tests_on(Some(8)));
-    assert!(!config.trains_on(Some(8)) && !config.trains_on(Some(3)) && !config.tests_on(None));
+    assert!(config.trains_on(Some("1")) && config.trains_on(None) && config.tests_on(Some("8")));
+    assert!(!config.trains_on(Some("8")) && !config.trains_on(Some("3")) && !config.tests_on(None));
     let all = RoundConfig::from_toml("test_folds = [8]", "f").unwrap();
-    assert!(all.trains_on(Some(3)) && !all.trains_on(Some(8)));
+    assert!(all.trains_on(Some("3")) && !all.trains_on(Some("8")));
+    let named = RoundConfig::from_toml("test_splits = [\"val\", 8]", "f").unwrap();
+    assert!(named.tests_on(Some("val")) && named.tests_on(Some("8")) && named.trains_on(Some("train")));
+    for aside in ["test", "val", "val2017", "Validation"] {
+        assert!(!named.trains_on(Some(aside)), "{aside} is set aside");
+    }
+    let asked = RoundConfig::from_toml("test_splits = [\"test\"]\ntrain_splits = [\"train\", \"val\"]", "f").unwrap();
+    assert!(asked.trains_on(Some("val")) && !asked.trains_on(Some("test")));
+    let twice = error_of("test_folds = [8]\ntest_splits = [\"8\"]");
+    assert!(twice.contains("round.toml:1") && twice.contains("`test_splits`"), "{twice}");
+    assert!(error_of("test_folds = [0]").contains("counted from 1"));
 }
 
 #[test]
 fn a_round_is_tested_on_folds_or_on_a_dataset() {
     let config = RoundConfig::from_toml("test_dataset = \"FDDB\"", "round.toml").unwrap();
-    assert!(config.test_folds.is_empty(), "the preset's test fold is meant for folds");
+    assert!(config.test_splits.is_empty(), "the preset's test fold is meant for folds");
     assert_eq!(RoundConfig::from_toml(&config.to_toml(), "round.toml").unwrap(), config);
     let both = error_of("test_dataset = \"FDDB\"\ntest_folds = [8]");
     assert!(both.contains("round.toml:2") && both.contains("`FDDB`"), "{both}");

@@ -155,8 +155,8 @@ impl QuarryApp {
             }
             ReadReply::Overview(overview) => {
                 self.train.set_rounds(overview.rounds.clone());
-                let folds: Vec<u8> = overview.folds.iter().map(|(fold, _)| *fold).collect();
-                self.train.set_folds(&folds, overview.images);
+                let splits: Vec<String> = overview.splits.iter().map(|(split, _)| split.clone()).collect();
+                self.train.set_splits(&splits, overview.images);
                 if let Some(round) = self.train.steps_to_read() {
                     session.reader.ask(ReadRequest::Steps(round));
                 }

@@ -375,7 +375,7 @@ impl Session {
             size: Interval::new(filter.size.0, no_limit(filter.size.1)),
             image_name: filter.name.clone(),
             image: None,
-            fold: filter.fold,
+            split: filter.fold.map(|fold| fold.to_string()),
             group: filter.group,
             annotator: by.only().map(str::to_owned).or_else(|| filter.annotator.clone()),
             collapse: filter.lists_alike_as_one(),

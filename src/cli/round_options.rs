@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::detector::SamplerKind;
-use crate::domain::{HardNegativeSource, RoundInit, limits, parse_folds, read_text};
+use crate::domain::{HardNegativeSource, RoundInit, limits, parse_folds, parse_splits, read_text};
 use crate::training::{ConfigError, LARGEST_WHOLE, PRESETS, RoundConfig, names_setting};
 
 #[derive(Debug, clap::Args)]
@@ -59,6 +59,15 @@ pub struct Folds(pub Vec<u8>);
 /// Reads [`Folds`]; for clap.
 pub fn folds(text: &str) -> Result<Folds, String> {
     parse_folds(text).map(Folds)
+}
+
+/// A list of splits as one argument, e.g. `val`, `8` or `1-3`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Splits(pub Vec<String>);
+
+/// Reads [`Splits`]; for clap.
+pub fn splits(text: &str) -> Result<Splits, String> {
+    parse_splits(text).map(Splits)
 }
 
 /// `round.toml` as the user wrote it.
@@ -285,7 +294,7 @@ mod tests {
     #[test]
     fn a_round_that_goes_on_keeps_what_is_not_named() {
         let (_dir, file) = file("preset = \"cpu\"\nbase_lr = 0.5\n");
-        let own = RoundConfig { seed: 7, test_folds: vec![3], ..RoundConfig::preset("cpu").unwrap() };
+        let own = RoundConfig { seed: 7, test_splits: vec!["3".to_owned()], ..RoundConfig::preset("cpu").unwrap() };
         let check = |words: &[&str], expected: &[&str]| {
             let asked = Words::parse_from(std::iter::once(&"x").chain(words)).round.changed(&own).unwrap();
             let keys: Vec<String> = own.differences(&asked).into_iter().map(|d| d.key).collect();

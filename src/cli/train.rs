@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
-use super::round_options::{Folds, RoundOptions, folds};
+use super::round_options::{RoundOptions, Splits, splits};
 use crate::domain::printable_path;
 use crate::training::RoundConfig;
 use crate::workflow::train::{TrainReport, resume, train, unfinished_settings};
@@ -10,16 +10,19 @@ use crate::workflow::{Project, status::rates};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  quarry train --project faces --preset cpu --test-folds 8\n  quarry train --project faces --config round.toml --hard-negatives confirmed\n  quarry train --project faces --sampler ohem --hard-negatives none\n  quarry train --project both --test-dataset FDDB\n  quarry train --project faces --resume\n  quarry train --project faces --resume --set base_lr=0.005"
+    after_help = "Examples:\n  quarry train --project faces --preset cpu --test-splits 8\n  quarry train --project pets --test-splits val\n  quarry train --project faces --config round.toml --hard-negatives confirmed\n  quarry train --project faces --sampler ohem --hard-negatives none\n  quarry train --project both --test-dataset FDDB\n  quarry train --project faces --resume\n  quarry train --project faces --resume --set base_lr=0.005"
 )]
 pub struct TrainArgs {
     #[command(flatten)]
     round: RoundOptions,
-    /// Folds that are held out to draw the ROC curves, e.g. 8 or 9,10 or 1-3
-    #[arg(long, value_name = "FOLDS", value_parser = folds)]
-    test_folds: Option<Folds>,
+    /// Splits that are held out to draw the ROC curves, e.g. val, or of FDDB's folds 8 or 9,10 or 1-3
+    #[arg(long, value_name = "SPLITS", alias = "test-folds", value_parser = splits)]
+    test_splits: Option<Splits>,
+    /// Splits to train on; all but the test splits, and those that a dataset sets aside (val, test), where left out
+    #[arg(long, value_name = "SPLITS", alias = "train-folds", value_parser = splits)]
+    train_splits: Option<Splits>,
     /// Hold out all images of this dataset instead (train on one dataset, test on another); see `quarry status` for the names
-    #[arg(long, value_name = "NAME", conflicts_with = "test_folds")]
+    #[arg(long, value_name = "NAME", conflicts_with = "test_splits")]
     test_dataset: Option<String>,
     /// Go on with the newest round that did not end, with its own settings; another device or rate may be named
     #[arg(long)]
@@ -47,13 +50,16 @@ pub fn run(args: &TrainArgs, context: &Context) -> anyhow::Result<()> {
 }
 
 fn tested_as_asked(mut config: RoundConfig, args: &TrainArgs) -> RoundConfig {
-    if let Some(folds) = &args.test_folds {
-        config.test_folds.clone_from(&folds.0);
+    if let Some(splits) = &args.train_splits {
+        config.train_splits.clone_from(&splits.0);
+    }
+    if let Some(splits) = &args.test_splits {
+        config.test_splits.clone_from(&splits.0);
         config.test_dataset.clear();
     }
     if let Some(dataset) = &args.test_dataset {
         config.test_dataset.clone_from(dataset);
-        config.test_folds.clear();
+        config.test_splits.clear();
     }
     config
 }

@@ -1,4 +1,4 @@
-//! Lists of folds as people write them. Must not know which folds a project has.
+//! Lists of folds and of other splits as people write them.
 
 /// Numbers from 1 between commas, semicolons or blanks, ranges with a dash: `8`, `9, 10`, `1-3`. Sorted, each once.
 pub fn parse_folds(text: &str) -> Result<Vec<u8>, String> {
@@ -22,6 +22,29 @@ pub fn parse_folds(text: &str) -> Result<Vec<u8>, String> {
     Ok(folds)
 }
 
+/// Names between commas or semicolons, as of splits: `val`, `train, extra`. What is written as folds are ([`parse_folds`]) are the splits of
+/// these numbers. Numbers first, then names, each once.
+pub fn parse_splits(text: &str) -> Result<Vec<String>, String> {
+    let mut splits = Vec::new();
+    for part in text.split([',', ';']).map(str::trim).filter(|part| !part.is_empty()) {
+        let is_numbers = part.chars().all(|c| c.is_ascii_digit() || c == '-' || c == ' ');
+        if is_numbers {
+            splits.extend(parse_folds(part)?.iter().map(u8::to_string));
+        } else {
+            splits.push(part.to_owned());
+        }
+    }
+    sort_splits(&mut splits);
+    Ok(splits)
+}
+
+/// Numbers by their value, then names by the alphabet; each once.
+pub fn sort_splits(splits: &mut Vec<String>) {
+    let place = |split: &String| (super::fold_number(split).map_or(u16::MAX, u16::from), split.clone());
+    splits.sort_by_cached_key(place);
+    splits.dedup();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +60,18 @@ mod tests {
         for bad in ["eight", "0", "1-", "300", "3-1"] {
             assert!(parse_folds(bad).unwrap_err().contains("is no fold"), "{bad}");
         }
+    }
+
+    #[test]
+    fn splits_are_names_or_folds() {
+        let check = |text: &str, expected: &[&str]| assert_eq!(parse_splits(text).unwrap(), expected, "{text}");
+        check("val", &["val"]);
+        check("8", &["8"]);
+        check("10, 9, 1-3", &["1", "2", "3", "9", "10"]);
+        check("val; 2, train", &["2", "train", "val"]);
+        check("held out", &["held out"]);
+        check("2017-val", &["2017-val"]);
+        check("", &[]);
+        assert!(parse_splits("3-1").is_err() && parse_splits("0").is_err());
     }
 }

@@ -30,9 +30,9 @@ pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePosit
 pub use class::Class;
 pub use detection::Detection;
 pub use file_system::network_file_system;
-pub use folds::parse_folds;
+pub use folds::{parse_folds, parse_splits, sort_splits};
 pub use ids::{CandidateId, ClassId, DatasetId, GroundTruthId, GroupId, ImageId, RoundId};
-pub use image::ImageRecord;
+pub use image::{ImageRecord, fold_number};
 pub use image_name::{IMAGE_EXTENSIONS, ImageNames, NameMatch, distinct_names, without_image_extension};
 pub use input::{InputError, limits, open_regular, read_bytes, read_text, without_bom};
 pub use look::Look;

@@ -58,8 +58,8 @@ pub struct Overview {
     pub datasets: Vec<Dataset>,
     pub images: u64,
     pub faces: u64,
-    /// Images of each fold.
-    pub folds: Vec<(u8, u64)>,
+    /// Images of each split.
+    pub splits: Vec<(String, u64)>,
     pub rounds: Vec<RoundRecord>,
     /// Everyone who gave a verdict.
     pub annotators: Vec<String>,
@@ -164,14 +164,14 @@ fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadRep
 }
 
 fn overview(store: &Store) -> Result<Overview, StoreError> {
-    let of_folds = store.images_of_folds()?;
+    let of_splits = store.images_of_splits()?;
     let datasets = store.datasets()?;
     let rounds = store.rounds()?;
     Ok(Overview {
         datasets,
-        images: of_folds.iter().map(|(_, images)| images).sum(),
+        images: of_splits.iter().map(|(_, images)| images).sum(),
         faces: store.count_ground_truth()?,
-        folds: of_folds.into_iter().filter_map(|(fold, images)| Some((fold?, images))).collect(),
+        splits: of_splits.into_iter().filter_map(|(split, images)| Some((split?, images))).collect(),
         speed: speed(store, &rounds)?,
         rounds,
         annotators: store.annotators()?,

@@ -268,7 +268,7 @@ mod tests {
             content_hash,
             width: 640,
             height: 480,
-            fold: None,
+            split: None,
             objects: Vec::new(),
         };
         let (name, kind, root) = ("Small".to_owned(), "folder".to_owned(), PathBuf::from("/photos"));

@@ -31,7 +31,7 @@ pub struct CandidateRow {
     pub candidate: Candidate,
     pub round_number: u32,
     pub image_name: String,
-    pub fold: Option<u8>,
+    pub split: Option<String>,
     pub group: Option<GroupId>,
     /// Candidates in its group, itself among them; 1 without a group.
     pub group_size: u32,
@@ -153,7 +153,7 @@ fn row_by_id(
     sizes: &mut HashMap<GroupId, u32>,
 ) -> Result<Option<CandidateRow>, StoreError> {
     let sql = "SELECT c.id, c.round_id, c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.max_iou, c.kind, c.verdict, c.class_id,
-                      r.number, i.name, i.fold, c.group_id, d.root, i.path, i.content_hash
+                      r.number, i.name, i.split, c.group_id, d.root, i.path, i.content_hash
                FROM candidates c JOIN rounds r ON r.id = c.round_id JOIN images i ON i.id = c.image_id
                JOIN datasets d ON d.id = i.dataset_id WHERE c.id = ?1";
     let read = |r: &Row<'_>| {
@@ -161,7 +161,7 @@ fn row_by_id(
             candidate: from_row(r)?,
             round_number: r.get(12)?,
             image_name: r.get(13)?,
-            fold: r.get(14)?,
+            split: r.get(14)?,
             group: r.get::<_, Option<i64>>(15)?.map(GroupId),
             group_size: 1,
             file: Path::new(&r.get::<_, String>(16)?).join(r.get::<_, String>(17)?),

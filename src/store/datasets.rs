@@ -37,7 +37,8 @@ pub struct NewImage {
     pub content_hash: String,
     pub width: u32,
     pub height: u32,
-    pub fold: Option<u8>,
+    /// The named part of the dataset that it belongs to.
+    pub split: Option<String>,
     pub objects: Vec<NewObject>,
 }
 
@@ -68,7 +69,7 @@ pub struct ImportCounts {
     /// `None` for a dataset that the project does not have yet, while nothing is written.
     pub dataset: Option<DatasetId>,
     pub added: Vec<String>,
-    /// Content, size, fold or objects differ from the import before.
+    /// Content, size, split or objects differ from the import before.
     pub changed: Vec<String>,
     /// Name or path before and now; the bytes are the same.
     pub moved: Vec<(String, String)>,

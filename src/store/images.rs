@@ -9,7 +9,7 @@ use super::connection::new_uid;
 use super::{NewImage, Store, StoreError};
 use crate::domain::{DatasetId, ImageId, ImageRecord};
 
-const COLUMNS: &str = "id, dataset_id, name, path, content_hash, width, height, fold";
+const COLUMNS: &str = "id, dataset_id, name, path, content_hash, width, height, split";
 
 impl Store {
     /// All images that their datasets hold, in the order of import. Removed ones are left out.
@@ -32,10 +32,10 @@ impl Store {
         })
     }
 
-    /// How many images each fold has, `None` for those without one. Removed images are left out.
-    pub fn images_of_folds(&self) -> Result<Vec<(Option<u8>, u64)>, StoreError> {
+    /// How many images each split has, `None` for those without one. Removed images are left out.
+    pub fn images_of_splits(&self) -> Result<Vec<(Option<String>, u64)>, StoreError> {
         self.read(|c| {
-            let sql = format!("SELECT fold, count(*) FROM images WHERE {} GROUP BY fold ORDER BY fold", present(c)?);
+            let sql = format!("SELECT split, count(*) FROM images WHERE {} GROUP BY split ORDER BY split", present(c)?);
             let mut statement = c.prepare(&sql)?;
             let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get::<_, i64>(1)? as u64)))?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -109,9 +109,9 @@ pub(super) fn copies(c: &Connection, image: ImageId) -> Result<Vec<ImageId>, Sto
 
 pub(super) fn insert(tx: &Transaction<'_>, dataset: DatasetId, new: &NewImage) -> Result<ImageId, StoreError> {
     let path = stored_path(new)?;
-    let sql = "INSERT INTO images (uid, dataset_id, name, path, content_hash, width, height, fold)
+    let sql = "INSERT INTO images (uid, dataset_id, name, path, content_hash, width, height, split)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let values = params![new_uid(), dataset.0, new.name, path, new.content_hash, new.width, new.height, new.fold];
+    let values = params![new_uid(), dataset.0, new.name, path, new.content_hash, new.width, new.height, new.split];
     tx.prepare_cached(sql)?.execute(values)?;
     Ok(ImageId(tx.last_insert_rowid()))
 }
@@ -119,9 +119,9 @@ pub(super) fn insert(tx: &Transaction<'_>, dataset: DatasetId, new: &NewImage) -
 /// Makes a stored image what the import says it is now, in its dataset again if it was removed.
 pub(super) fn update(tx: &Transaction<'_>, id: ImageId, new: &NewImage) -> Result<(), StoreError> {
     let path = stored_path(new)?;
-    let sql = "UPDATE images SET name = ?2, path = ?3, content_hash = ?4, width = ?5, height = ?6, fold = ?7,
+    let sql = "UPDATE images SET name = ?2, path = ?3, content_hash = ?4, width = ?5, height = ?6, split = ?7,
                removed_ms = NULL WHERE id = ?1";
-    let values = params![id.0, new.name, path, new.content_hash, new.width, new.height, new.fold];
+    let values = params![id.0, new.name, path, new.content_hash, new.width, new.height, new.split];
     tx.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
@@ -162,6 +162,6 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<ImageRecord> {
         content_hash: row.get(4)?,
         width: row.get(5)?,
         height: row.get(6)?,
-        fold: row.get(7)?,
+        split: row.get(7)?,
     })
 }

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_classes.sql"),
     include_str!("migrations/0007_at_rest.sql"),
     include_str!("migrations/0008_models.sql"),
+    include_str!("migrations/0009_splits.sql"),
 ];
 
 /// From this format on a database at rest is in rollback mode (`0007_at_rest.sql`).

@@ -7,7 +7,7 @@ use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, R
 #[derive(Debug, Clone, PartialEq)]
 pub struct CandidateQuery {
     pub round: Option<RoundId>,
-    pub fold: Option<u8>,
+    pub split: Option<String>,
     /// What the detector took it for.
     pub class: Option<ClassId>,
     pub kind: Option<FalsePositiveKind>,
@@ -129,7 +129,7 @@ impl Default for CandidateQuery {
     fn default() -> Self {
         Self {
             round: None,
-            fold: None,
+            split: None,
             class: None,
             kind: None,
             verdict: VerdictFilter::Undecided,

@@ -43,7 +43,7 @@ pub(super) struct IndexedImage {
     pub id: i64,
     /// In lower case.
     pub name: Box<str>,
-    pub fold: Option<u8>,
+    pub split: Option<Box<str>>,
     /// Its candidates are not listed: nobody can see them.
     is_removed: bool,
 }
@@ -258,11 +258,11 @@ fn read_entries(
 
 fn load_images(c: &Connection) -> Result<Vec<IndexedImage>, StoreError> {
     let removed = images::removed(c)?;
-    let mut statement = c.prepare("SELECT id, name, fold FROM images ORDER BY id")?;
+    let mut statement = c.prepare("SELECT id, name, split FROM images ORDER BY id")?;
     let rows = statement.query_map([], |r| {
         let (id, name): (i64, String) = (r.get(0)?, r.get(1)?);
         let is_removed = removed.contains(&id);
-        Ok(IndexedImage { id, name: name.to_lowercase().into(), fold: r.get(2)?, is_removed })
+        Ok(IndexedImage { id, name: name.to_lowercase().into(), split: r.get(2)?, is_removed })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -354,7 +354,7 @@ mod tests {
             content_hash: format!("{k:064x}"),
             width: 40,
             height: 40,
-            fold: None,
+            split: None,
             objects: Vec::new(),
         };
         let images = (0..3).map(image).collect();

@@ -57,8 +57,8 @@ impl<'a> Reimport<'a> {
                 continue;
             };
             let (old, is_returned) = (&known.record, known.is_removed);
-            let facts = (&old.content_hash, old.width, old.height, old.fold);
-            let is_changed = facts != (&new.content_hash, new.width, new.height, new.fold)
+            let facts = (&old.content_hash, old.width, old.height, &old.split);
+            let is_changed = facts != (&new.content_hash, new.width, new.height, &new.split)
                 || ground_truth::imported_differ(c, old.id, &self.annotations(new))?;
             let is_moved = (&old.name, &old.path) != (&new.name, &images::stored_path(new)?);
             if is_returned {
@@ -226,7 +226,7 @@ mod tests {
                 content_hash: hash.to_owned(),
                 width: 4,
                 height: 3,
-                fold: None,
+                split: None,
             },
             is_removed,
         };
@@ -240,7 +240,7 @@ mod tests {
             content_hash: hash.to_owned(),
             width: 4,
             height: 3,
-            fold: None,
+            split: None,
             objects: Vec::new(),
         };
         images.iter().map(image).collect()

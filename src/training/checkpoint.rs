@@ -247,7 +247,7 @@ impl RoundProgress {
     /// differ.
     pub fn check_continues(&self, path: &Path, config: &RoundConfig, data: &str) -> Result<(), TrainingError> {
         // What is tested on shows in the data, where it changes what is trained on. Rates may change: a round that diverged has to.
-        let is_test = |key: &str| key == "test_folds" || key == "test_dataset";
+        let is_test = |key: &str| key == "test_splits" || key == "test_dataset";
         let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
         let made_with = RoundConfig::from_stored(&self.config_toml, "state.json")?;
         let changed: Vec<String> = made_with

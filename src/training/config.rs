@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::overlay::{ConfigError, KeyLines};
 use super::schedule::{Schedule, ScheduleKind};
 use crate::detector::{DetectionConfig, DetectorConfig, SamplerConfig};
-use crate::domain::{HardNegativeSource, RoundInit, TruthSource};
+use crate::domain::{HardNegativeSource, RoundInit, TruthSource, fold_number};
 
 /// One round's settings. What each key means is written in [`super::config_text::DOCUMENTED`], once, for the file and the form.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,9 +16,9 @@ pub struct RoundConfig {
     pub seed: u64,
     pub device: String,
 
-    pub test_folds: Vec<u8>,
+    pub test_splits: Vec<String>,
     pub test_dataset: String,
-    pub train_folds: Vec<u8>,
+    pub train_splits: Vec<String>,
     pub hard_negatives: HardNegativeSource,
     /// Imported models whose false positives are hard negatives of this round too.
     #[serde(default)]
@@ -152,15 +152,17 @@ impl RoundConfig {
         u64::from(self.batch_images) * u64::from(self.accumulate)
     }
 
-    /// Whether the round trains on images of this fold; images without a fold (background sets) always take part.
-    pub fn trains_on(&self, fold: Option<u8>) -> bool {
-        let Some(fold) = fold else { return true };
-        !self.test_folds.contains(&fold) && (self.train_folds.is_empty() || self.train_folds.contains(&fold))
+    /// Whether the round trains on images of this split; images without one (background sets) always take part.
+    pub fn trains_on(&self, split: Option<&str>) -> bool {
+        let Some(split) = split else { return true };
+        let names = |splits: &[String]| splits.iter().any(|name| name == split);
+        let is_chosen = if self.train_splits.is_empty() { !is_set_aside(split) } else { names(&self.train_splits) };
+        is_chosen && !names(&self.test_splits)
     }
 
-    /// Whether the round is tested on images of this fold.
-    pub fn tests_on(&self, fold: Option<u8>) -> bool {
-        fold.is_some_and(|fold| self.test_folds.contains(&fold))
+    /// Whether the round is tested on images of this split.
+    pub fn tests_on(&self, split: Option<&str>) -> bool {
+        split.is_some_and(|split| self.test_splits.iter().any(|name| name == split))
     }
 
     /// What contradicts itself or makes no sense, whoever set it.
@@ -195,22 +197,22 @@ impl RoundConfig {
     }
 
     fn check_data(&self, lines: &KeyLines) -> Result<(), ConfigError> {
-        if !self.test_dataset.is_empty() && !self.test_folds.is_empty() {
+        if !self.test_dataset.is_empty() && !self.test_splits.is_empty() {
             let message = format!(
-                "the round is tested on the dataset `{}` (`test_dataset`); it has no test folds beside it",
+                "the round is tested on the dataset `{}` (`test_dataset`); it has no test splits beside it",
                 self.test_dataset
             );
-            return Err(lines.error("test_folds", message));
+            return Err(lines.error("test_splits", message));
         }
-        if let Some(both) = self.train_folds.iter().find(|fold| self.test_folds.contains(fold)) {
-            let message = format!("fold {both} is in `test_folds` too; a fold is either trained on or tested on");
-            return Err(lines.error("train_folds", message));
+        if let Some(both) = self.train_splits.iter().find(|split| self.test_splits.contains(split)) {
+            let message =
+                format!("{} is in `test_splits` too; a split is either trained on or tested on", split_in_words(both));
+            return Err(lines.error("train_splits", message));
         }
-        if self.test_folds.contains(&0) {
-            return Err(lines.error("test_folds", "folds are counted from 1"));
-        }
-        if self.train_folds.contains(&0) {
-            return Err(lines.error("train_folds", "folds are counted from 1"));
+        for (key, splits) in [("test_splits", &self.test_splits), ("train_splits", &self.train_splits)] {
+            if splits.iter().any(|split| split.trim().is_empty() || split == "0") {
+                return Err(lines.error(key, "a split has a name; folds are counted from 1"));
+            }
         }
         within(lines, "scale_jitter", self.scale_jitter, 0.0, 4.0)?;
         within(lines, "flip", self.flip, 0.0, 1.0)
@@ -284,6 +286,22 @@ impl RoundConfig {
             return Err(lines.error("sampler.rpn_bg_iou", message));
         }
         Ok(())
+    }
+}
+
+/// Whether a dataset sets a split of this name aside for testing: nothing of it is trained on unasked.
+pub fn is_set_aside(split: &str) -> bool {
+    const ASIDE: [&str; 7] = ["val", "valid", "validation", "minival", "dev", "test", "testing"];
+    // Splits may be called after their year: val2017.
+    let name = split.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['-', '_']).to_ascii_lowercase();
+    ASIDE.contains(&name.as_str())
+}
+
+/// `fold 8`, or ``split `val` ``.
+pub fn split_in_words(split: &str) -> String {
+    match fold_number(split) {
+        Some(number) => format!("fold {number}"),
+        None => format!("split `{split}`"),
     }
 }
 

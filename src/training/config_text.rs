@@ -31,12 +31,19 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ),
     ("seed", "All randomness of the round: order, flips, samples, fresh weights."),
     ("device", "auto, cpu or cuda:0."),
-    ("test_folds", "Folds that are not trained on and that the round is tested on."),
+    (
+        "test_splits",
+        "Splits that are not trained on and that the round is tested on; FDDB's folds are splits called 1 to 10 (once `test_folds`).",
+    ),
     (
         "test_dataset",
         "A dataset's name: all of it is tested on and none of it trained on (the unrestricted protocol), whatever its folds.",
     ),
-    ("train_folds", "Folds to train on; empty: all but the test folds. Images without a fold always take part."),
+    (
+        "train_splits",
+        "Splits to train on (once `train_folds`); empty: all but the test splits and those that a dataset sets aside (val, test and the \
+         like). Images without a split always take part.",
+    ),
     (
         "hard_negatives",
         "Of earlier rounds: none, unreviewed (the paper's: all that nobody rejected) or confirmed (by an annotator). Left out, none where \
@@ -79,7 +86,7 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ("max_loss", "A total loss above this stops the round: it has exploded."),
     (
         "evaluate_every",
-        "Steps between two tests on the test folds; 0: only at the end. Left out, the preset's share of the iterations.",
+        "Steps between two tests on the test splits; 0: only at the end. Left out, the preset's share of the iterations.",
     ),
     (
         "checkpoint_every",
@@ -119,14 +126,14 @@ impl RoundConfig {
     /// Reads `round.toml`. What the text leaves out comes from its `preset` (the paper's when it names none); naming another
     /// `detector.architecture` than the round preset's resets the whole `[detector]` table to that one first. `file` is for messages.
     pub fn from_toml(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let (over, lines) = overlay::parse(text, file)?;
+        let (over, lines) = parse(text, file)?;
         read(over, &lines)
     }
 
     /// Reads what [`to_toml`](Self::to_toml) wrote, of older versions too: they wrote down the preset's milestones beside a schedule
     /// that has none, where they meant nothing.
     pub fn from_stored(text: &str, source: &str) -> Result<Self, ConfigError> {
-        let (mut over, mut lines) = overlay::parse(text, source)?;
+        let (mut over, mut lines) = parse(text, source)?;
         if over.get("schedule").and_then(Value::as_str).is_some_and(|kind| kind != "step") {
             over.remove("milestones");
             lines.forget("milestones");
@@ -138,7 +145,7 @@ impl RoundConfig {
     /// These settings with those of `text` laid over them; what the text leaves out stays, but for another `detector.architecture`,
     /// which brings its own defaults for the whole `[detector]` table. Whether the whole makes sense is not checked.
     pub fn changed_by(&self, text: &str, file: &str) -> Result<Self, ConfigError> {
-        let (over, lines) = overlay::parse(text, file)?;
+        let (over, lines) = parse(text, file)?;
         let mut base = self.clone();
         follow_architecture(&mut base, &over, &lines)?;
         laid_over(&base, over, &lines)
@@ -196,7 +203,7 @@ impl RoundConfig {
 
 /// Whether `text` sets the key of this full name, e.g. `sampler.kind`. False for a text that is not TOML.
 pub fn names_setting(text: &str, key: &str) -> bool {
-    overlay::parse(text, "").is_ok_and(|(_, lines)| lines.contains(key))
+    parse(text, "").is_ok_and(|(_, lines)| lines.contains(key))
 }
 
 /// What a key of `round.toml` means (`seed`, `sampler.fg_iou`); the form's tooltip.
@@ -219,6 +226,32 @@ fn write_section(text: &mut String, path: &str, section: &Table) {
             write_section(text, &format!("{path}.{key}"), inner);
         }
     }
+}
+
+/// The text with today's keys: `test_folds` and `train_folds` of older files are splits whose names are numbers.
+fn parse(text: &str, file: &str) -> Result<(Table, KeyLines), ConfigError> {
+    let (mut over, mut lines) = overlay::parse(text, file)?;
+    for (old, new) in [("test_folds", "test_splits"), ("train_folds", "train_splits")] {
+        if let Some(folds) = over.remove(old) {
+            if over.contains_key(new) {
+                return Err(lines.error(old, format!("`{new}` says the same today: name one of them")));
+            }
+            if folds.as_array().is_some_and(|folds| folds.iter().any(|fold| fold.as_integer().is_none_or(|n| n < 1))) {
+                return Err(lines.error(old, "folds are counted from 1"));
+            }
+            over.insert(new.to_owned(), folds);
+            lines.rename(old, new);
+        }
+        // Numbers need no quotes.
+        if let Some(Value::Array(splits)) = over.get_mut(new) {
+            for split in splits.iter_mut() {
+                if let Value::Integer(number) = split {
+                    *split = Value::String(number.to_string());
+                }
+            }
+        }
+    }
+    Ok((over, lines))
 }
 
 fn read(over: Table, lines: &KeyLines) -> Result<RoundConfig, ConfigError> {
@@ -260,8 +293,8 @@ fn base_config(over: &Table, lines: &KeyLines) -> Result<RoundConfig, ConfigErro
         _ => RoundConfig::default(),
     };
     if over.get("test_dataset").and_then(Value::as_str).is_some_and(|name| !name.is_empty()) {
-        // The preset's test folds are meant for rounds that are tested on folds.
-        config.test_folds.clear();
+        // The preset's test splits are meant for rounds that are tested on splits.
+        config.test_splits.clear();
     }
     follow_architecture(&mut config, over, lines)?;
     Ok(config)

@@ -18,9 +18,9 @@ pub enum TrainingError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Detector(#[from] DetectorError),
-    #[error("there are no images to train on; import a dataset, or take folds out of `test_folds`")]
+    #[error("there are no images to train on; import a dataset, or take splits out of `test_splits`")]
     NoImages,
-    #[error("none of the {images} images has a face to learn; import annotations, or check `train_folds`")]
+    #[error("none of the {images} images has an object to learn; import annotations, or check `train_splits`")]
     NoFaces { images: usize },
     #[error(
         "{unreadable} of {images} training images cannot be read, the first: {first}. Restore them, then go on with `quarry train --resume`"

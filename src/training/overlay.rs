@@ -41,6 +41,13 @@ impl KeyLines {
         self.lines.remove(key);
     }
 
+    /// As if the text called `old` by its name of today.
+    pub(super) fn rename(&mut self, old: &str, new: &str) {
+        if let Some(line) = self.lines.remove(old) {
+            self.lines.insert(new.to_owned(), line);
+        }
+    }
+
     /// An error about `key`, placed where the text sets it, or at the first line where it leaves it to the defaults.
     pub(super) fn error(&self, key: &str, message: impl Into<String>) -> ConfigError {
         let line = self.lines.get(key).copied().unwrap_or(1);

@@ -99,7 +99,7 @@ mod tests {
             content_hash: hash.to_owned(),
             width: 400,
             height: 300,
-            fold: None,
+            split: None,
         }
     }
 

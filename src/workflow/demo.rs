@@ -37,8 +37,9 @@ pub struct DemoRound {
 
 /// The settings of the sample's first round. Its second is [`RoundConfig::next_round`], here as in the window's form.
 pub fn first_round_config() -> Result<RoundConfig, WorkflowError> {
-    let (test_folds, hard_negatives) = (HELD_OUT_FOLDS.to_vec(), HardNegativeSource::None);
-    Ok(RoundConfig { test_folds, hard_negatives, ..RoundConfig::preset("sample")? })
+    let test_splits = HELD_OUT_FOLDS.iter().map(u8::to_string).collect();
+    let hard_negatives = HardNegativeSource::None;
+    Ok(RoundConfig { test_splits, hard_negatives, ..RoundConfig::preset("sample")? })
 }
 
 /// What the demo does beyond its first round.

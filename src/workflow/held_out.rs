@@ -95,14 +95,14 @@ impl HeldOut {
         for class in classes {
             let of_class = regions.iter().map(|of_image| of_one(of_image, class));
             evaluated.extend(self.evaluated(Some(class), of_class));
-            folds.extend(self.images.iter().map(|image| image.fold));
+            folds.extend(self.images.iter().map(ImageRecord::fold));
         }
         FoldCurves::new(&match_images(&evaluated, Matching::Official), &folds)
     }
 
     /// [`Self::curves`] of regions that a file held, whatever their classes.
     pub fn curves_of(&self, detections: impl Iterator<Item = Vec<ScoredRegion>>) -> FoldCurves {
-        let folds: Vec<Option<u8>> = self.images.iter().map(|image| image.fold).collect();
+        let folds: Vec<Option<u8>> = self.images.iter().map(ImageRecord::fold).collect();
         FoldCurves::new(&match_images(&self.evaluated(None, detections), Matching::Official), &folds)
     }
 
@@ -111,7 +111,7 @@ impl HeldOut {
     pub fn mark_unreadable(&self, curves: &mut FoldCurves, is_unread: &[bool]) {
         for (image, _) in self.images.iter().zip(is_unread).filter(|(_, is_unread)| **is_unread) {
             curves.pooled.unreadable += 1;
-            if let Some(curve) = image.fold.and_then(|fold| curves.folds.get_mut(&fold)) {
+            if let Some(curve) = image.fold().and_then(|fold| curves.folds.get_mut(&fold)) {
                 curve.unreadable += 1;
             }
         }

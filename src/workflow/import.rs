@@ -167,7 +167,7 @@ fn new_dataset(imported: &ImportedDataset) -> NewDataset {
         content_hash: image.content_hash.clone(),
         width: image.width,
         height: image.height,
-        fold: image.split.as_deref().and_then(|split| split.parse().ok()),
+        split: image.split.clone(),
         objects: image.objects.iter().map(new_object).collect(),
     });
     NewDataset {

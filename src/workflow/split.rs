@@ -1,13 +1,12 @@
-//! Which images a round trains on and which it is tested on: by folds, or by dataset in the unrestricted protocol. Must not know what is
-//! done with them.
+//! Which images a round trains on and which it is tested on: by splits, or by dataset in the unrestricted protocol.
 
 use std::collections::{HashMap, HashSet};
 
 use super::WorkflowError;
 use super::copies::{Copies, Truth};
-use crate::domain::{DatasetId, ImageRecord};
+use crate::domain::{DatasetId, ImageRecord, sort_splits};
 use crate::store::Dataset;
-use crate::training::RoundConfig;
+use crate::training::{RoundConfig, split_in_words};
 
 /// The images of a project, parted. No image is on both sides, and no bytes either: an image that another dataset holds too is not
 /// trained on while it is tested on there. Of copies in several datasets one counts ([`Copies`]), for training and for testing.
@@ -39,11 +38,11 @@ impl Split {
             ));
         }
         let test_dataset = test_dataset(datasets, config)?;
-        check_folds(images, "test", &config.test_folds)?;
-        check_folds(images, "train", &config.train_folds)?;
+        check_splits(images, "test", &config.test_splits)?;
+        check_splits(images, "train", &config.train_splits)?;
         let in_test = |image: &ImageRecord| match test_dataset {
             Some(dataset) => image.dataset == dataset,
-            None => config.tests_on(image.fold),
+            None => config.tests_on(image.split.as_deref()),
         };
         let copies = Copies::new(images, truth);
         let (test, others): (Vec<ImageRecord>, Vec<ImageRecord>) = images.iter().cloned().partition(in_test);
@@ -57,7 +56,7 @@ impl Split {
             tested.get(i.content_hash.as_str()).is_some_and(|datasets| datasets.iter().any(|d| *d != i.dataset))
         };
         let (repeated, others): (Vec<_>, Vec<_>) =
-            others.into_iter().filter(|i| config.trains_on(i.fold)).partition(is_repeated);
+            others.into_iter().filter(|i| config.trains_on(i.split.as_deref())).partition(is_repeated);
         let (training, copied): (Vec<_>, Vec<_>) = others.into_iter().partition(|image| copies.counts(image));
         let (repeated, copied) = (repeated.len(), copied.len() + copied_test.len());
         Ok(Self { training, test, repeated, copied, copies })
@@ -115,21 +114,23 @@ fn test_dataset(datasets: &[Dataset], config: &RoundConfig) -> Result<Option<Dat
 }
 
 /// `kind` is `test` or `train`.
-fn check_folds(images: &[ImageRecord], kind: &str, folds: &[u8]) -> Result<(), WorkflowError> {
-    let known = folds_of(images);
-    match folds.iter().find(|fold| !known.contains(fold)) {
+fn check_splits(images: &[ImageRecord], kind: &str, splits: &[String]) -> Result<(), WorkflowError> {
+    let mut known: Vec<String> = images.iter().filter_map(|image| image.split.clone()).collect();
+    sort_splits(&mut known);
+    match splits.iter().find(|split| !known.contains(split)) {
         None => Ok(()),
-        Some(fold) => Err(WorkflowError::Refused(format!(
-            "{kind} fold {fold} has no images in this project; the folds with images are {known:?}. Choose among them with \
-             `{kind}_folds` in round.toml{}.",
-            if kind == "test" { " or --test-folds" } else { "" }
+        Some(split) => Err(WorkflowError::Refused(format!(
+            "{kind} {} has no images in this project; the splits with images are [{}]. Choose among them with --{kind}-splits or \
+             `{kind}_splits` in round.toml.",
+            split_in_words(split),
+            known.join(", ")
         ))),
     }
 }
 
-/// The folds that have images, ascending.
+/// The splits that are folds and have images, ascending.
 pub fn folds_of(images: &[ImageRecord]) -> Vec<u8> {
-    let mut folds: Vec<u8> = images.iter().filter_map(|i| i.fold).collect();
+    let mut folds: Vec<u8> = images.iter().filter_map(ImageRecord::fold).collect();
     folds.sort_unstable();
     folds.dedup();
     folds
@@ -149,8 +150,12 @@ mod tests {
             content_hash: hash.to_owned(),
             width: 4,
             height: 3,
-            fold,
+            split: fold.map(|fold| fold.to_string()),
         }
+    }
+
+    fn names(folds: &[u8]) -> Vec<String> {
+        folds.iter().map(u8::to_string).collect()
     }
 
     fn dataset(id: i64, name: &str) -> Dataset {
@@ -176,9 +181,9 @@ mod tests {
 
     #[test]
     fn a_fold_is_held_out_with_copies_of_its_pictures_in_other_datasets() {
-        let config = RoundConfig { test_folds: vec![1], ..RoundConfig::default() };
+        let config = RoundConfig { test_splits: names(&[1]), ..RoundConfig::default() };
         assert_eq!(parts(&config), (vec![2, 3, 5], vec![1], 1), "the dataset's own copy in fold 2 stays");
-        let none = RoundConfig { test_folds: vec![], ..RoundConfig::default() };
+        let none = RoundConfig { test_splits: vec![], ..RoundConfig::default() };
         assert_eq!(parts(&none), (vec![1, 2, 3, 5], vec![], 0), "of copies in two datasets one is trained on");
     }
 
@@ -205,7 +210,7 @@ mod tests {
             image(8, 3, "a", Some(1)),
         ];
         let truth: Truth = (5..=8).map(|id| (ImageId(id), face.clone())).collect();
-        let config = RoundConfig { test_folds: vec![1], train_folds: vec![2], ..RoundConfig::default() };
+        let config = RoundConfig { test_splits: names(&[1]), train_splits: names(&[2]), ..RoundConfig::default() };
         let datasets = [dataset(1, "scenes"), dataset(2, "faces"), dataset(3, "more faces")];
         let split = Split::new(&images, &datasets, &truth, &config).unwrap();
         let ids = |images: &[ImageRecord]| images.iter().map(|i| i.id.0).collect::<Vec<_>>();
@@ -230,16 +235,16 @@ mod tests {
             }
         };
         let on =
-            |name: &str| RoundConfig { test_folds: vec![], test_dataset: name.to_owned(), ..RoundConfig::default() };
+            |name: &str| RoundConfig { test_splits: vec![], test_dataset: name.to_owned(), ..RoundConfig::default() };
         check(on("face"), &[dataset(1, "faces")], &["no dataset `face`", "`faces`"]);
         check(on("faces"), &[dataset(1, "faces"), dataset(2, "faces")], &["two datasets"]);
         check(
-            RoundConfig { test_folds: vec![7], ..RoundConfig::default() },
+            RoundConfig { test_splits: names(&[7]), ..RoundConfig::default() },
             &[],
-            &["test fold 7", "[1, 2]", "--test-folds"],
+            &["test fold 7", "[1, 2]", "--test-splits"],
         );
-        let train = RoundConfig { test_folds: vec![1], train_folds: vec![2, 5], ..RoundConfig::default() };
-        check(train, &[], &["train fold 5", "[1, 2]", "`train_folds`"]);
+        let train = RoundConfig { test_splits: names(&[1]), train_splits: names(&[2, 5]), ..RoundConfig::default() };
+        check(train, &[], &["train fold 5", "[1, 2]", "`train_splits`"]);
         let empty = Split::new(&[], &[], &Truth::new(), &RoundConfig::default()).unwrap_err().to_string();
         assert!(empty.contains("quarry import"), "{empty}");
     }

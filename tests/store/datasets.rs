@@ -14,7 +14,10 @@ fn an_import_is_read_back_as_it_was() {
     let counts = store.add_dataset(&dataset()).unwrap();
     assert_eq!((counts.added.len(), counts.changed.len(), counts.unchanged), (4, 0, 0));
     let images = store.images().unwrap();
-    assert_eq!(images.iter().map(|i| i.fold).collect::<Vec<_>>(), [Some(1), Some(1), Some(2), None]);
+    assert_eq!(
+        images.iter().map(quarry::domain::ImageRecord::fold).collect::<Vec<_>>(),
+        [Some(1), Some(1), Some(2), None]
+    );
     assert_eq!(images[3].path, "pics/b/FOUR_50%.jpg");
     assert_eq!(store.image(images[2].id).unwrap(), images[2]);
     assert_eq!(store.ground_truth(images[0].id).unwrap()[0].1, face(bb(0., 0., 100., 100.)));

@@ -14,4 +14,5 @@ mod read_only;
 mod reimport;
 mod rounds;
 mod trouble;
+mod verdict_table;
 mod verdicts;

@@ -52,7 +52,7 @@ pub fn new_image(name: &str, fold: Option<u8>, objects: Vec<Annotation>) -> NewI
         content_hash: format!("hash of {name}"),
         width: 640,
         height: 480,
-        fold,
+        split: fold.map(|fold| fold.to_string()),
         objects: objects.iter().map(new_object).collect(),
     }
 }

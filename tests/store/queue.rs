@@ -85,15 +85,16 @@ fn wanted(store: &Store, q: &CandidateQuery, row: &CandidateRow) -> bool {
             || c.kind != FalsePositiveKind::Duplicate
             || q.kind == Some(c.kind))
         && q.round.is_none_or(|r| r == c.round)
-        && q.fold.is_none_or(|f| row.fold == Some(f))
-        && q.kind.is_none_or(|k| k == c.kind)
-        && q.group.is_none_or(|g| row.group == Some(g))
-        && q.image.is_none_or(|i| i == c.image)
-        && q.score.from as f32 <= c.score
-        && c.score <= q.score.to as f32
-        && q.iou.contains(c.max_iou)
-        && q.size.contains(c.bbox.area().sqrt())
-        && row.image_name.to_lowercase().contains(&q.image_name.to_lowercase())
+        && q.split.is_none()
+        || q.split == row.split
+            && q.kind.is_none_or(|k| k == c.kind)
+            && q.group.is_none_or(|g| row.group == Some(g))
+            && q.image.is_none_or(|i| i == c.image)
+            && q.score.from as f32 <= c.score
+            && c.score <= q.score.to as f32
+            && q.iou.contains(c.max_iou)
+            && q.size.contains(c.bbox.area().sqrt())
+            && row.image_name.to_lowercase().contains(&q.image_name.to_lowercase())
 }
 
 fn key(sort: Sort, row: &CandidateRow) -> f64 {
@@ -142,7 +143,7 @@ fn queries() -> impl Strategy<Value = CandidateQuery> {
                 };
                 CandidateQuery {
                     round: round.map(|r| quarry::domain::RoundId(r as i64 % 2 + 1)),
-                    fold: fold.map(|f| f as u8 % 3 + 1),
+                    split: fold.map(|f| (f % 3 + 1).to_string()),
                     class: None,
                     kind: kind.map(|k| FalsePositiveKind::ALL[k % 5]),
                     verdict: verdicts[verdict],

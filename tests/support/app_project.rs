@@ -76,7 +76,7 @@ fn picture(dir: &Path, number: u32) -> NewImage {
         name,
         width: WIDTH,
         height: HEIGHT,
-        fold: Some((number % 10 + 1) as u8),
+        split: Some((number % 10 + 1).to_string()),
         objects: vec![NewObject { class: 0, shape, ignored: false }],
     }
 }

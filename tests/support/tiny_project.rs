@@ -57,5 +57,13 @@ fn picture(dir: &Path, number: u32, with_face: bool, fold: Option<u8>) -> NewIma
     let shape = Shape::Ellipse(face);
     let annotation = NewObject { class: 0, shape, ignored: false };
     let objects = if with_face { vec![annotation] } else { vec![] };
-    NewImage { path: format!("{name}.png").into(), content_hash, name, width: 64, height: 48, fold, objects }
+    NewImage {
+        path: format!("{name}.png").into(),
+        content_hash,
+        name,
+        width: 64,
+        height: 48,
+        split: fold.map(|fold| fold.to_string()),
+        objects,
+    }
 }

@@ -30,7 +30,7 @@ use pool::Facts;
 pub struct CrossValidation {
     /// The folder in `runs/`.
     pub name: String,
-    /// The settings of every round; `test_folds` is set fold by fold.
+    /// The settings of every round; `test_splits` is set fold by fold.
     pub config: RoundConfig,
     pub rounds: u32,
     /// The folds of this run; empty for all that have images. Others may be done elsewhere and merged.

@@ -17,6 +17,9 @@ const FILE: &str = "plan.json";
 #[serde(deny_unknown_fields)]
 struct PlanFile {
     made_by: String,
+    /// Of the plan; plans of the first version do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
     /// See [`Facts::fingerprint`].
     data: String,
     config_toml: String,
@@ -34,14 +37,16 @@ pub(super) struct Plan {
 impl Plan {
     /// A plan that may begin in `dir` or go on with the one there; other settings or other data are refused by name. Writes nothing.
     pub fn new(dir: &Path, config: &RoundConfig, facts: &Facts) -> Result<Self, WorkflowError> {
-        let config = RoundConfig { test_folds: Vec::new(), ..config.clone() };
+        let config = RoundConfig { test_splits: Vec::new(), ..config.clone() };
         config.check()?;
-        check_train_folds(&config.train_folds, &facts.folds())?;
+        check_train_splits(&config.train_splits, &facts.folds())?;
         let data = facts.fingerprint();
-        if let Some(begun) = Self::read(dir)? {
-            check_same(dir, &begun, &config, &data)?;
+        let begun = Self::read(dir)?;
+        if let Some(begun) = &begun {
+            check_same(dir, begun, &config, &data)?;
         }
-        Ok(Self { id: id_of(&config, &data), config, data })
+        let id = begun.and_then(|begun| id_in(dir, &begun)).unwrap_or_else(|| id_of(&config, &data));
+        Ok(Self { id, config, data })
     }
 
     /// Writes the plan down, where it is not yet.
@@ -51,7 +56,8 @@ impl Plan {
         }
         make_folder(dir).map_err(WorkflowError::io(dir, "Check that the project's folder may be written to."))?;
         let made_by = env!("CARGO_PKG_VERSION").to_owned();
-        let file = PlanFile { made_by, data: self.data.clone(), config_toml: self.config.to_toml() };
+        let id = Some(self.id.clone());
+        let file = PlanFile { made_by, id, data: self.data.clone(), config_toml: self.config.to_toml() };
         write_json(&dir.join(FILE), &file)
     }
 
@@ -63,17 +69,19 @@ impl Plan {
         let config = RoundConfig::from_stored(&file.config_toml, &dir.join(FILE).display().to_string())?;
         let data = facts.fingerprint();
         check_same(dir, &file, &config, &data)?;
-        Ok(Self { id: id_of(&config, &data), config, data })
+        let id = id_in(dir, &file).unwrap_or_else(|| id_of(&config, &data));
+        Ok(Self { id, config, data })
     }
 
     pub fn exists(dir: &Path) -> bool {
         dir.join(FILE).is_file()
     }
 
-    /// The settings of every round of `fold`. Invariant: of named `train_folds` some are left, as an empty list stands for all.
+    /// The settings of every round of `fold`. Invariant: of named `train_splits` some are left, as an empty list stands for all.
     pub fn config_of(&self, fold: u8) -> RoundConfig {
-        let train_folds = self.config.train_folds.iter().copied().filter(|other| *other != fold).collect();
-        RoundConfig { test_folds: vec![fold], train_folds, ..self.config.clone() }
+        let fold = fold.to_string();
+        let train_splits = self.config.train_splits.iter().filter(|other| **other != fold).cloned().collect();
+        RoundConfig { test_splits: vec![fold], train_splits, ..self.config.clone() }
     }
 
     fn read(dir: &Path) -> Result<Option<PlanFile>, WorkflowError> {
@@ -82,13 +90,13 @@ impl Plan {
 }
 
 /// Every fold of the project has its turn to be tested on; then something has to be left of the folds to train on.
-fn check_train_folds(train: &[u8], all: &[u8]) -> Result<(), WorkflowError> {
-    let Some(&first) = train.first() else { return Ok(()) };
-    if train.iter().any(|fold| *fold != first) || !all.contains(&first) {
+fn check_train_splits(train: &[String], all: &[u8]) -> Result<(), WorkflowError> {
+    let Some(first) = train.first() else { return Ok(()) };
+    if train.iter().any(|split| split != first) || !all.iter().any(|fold| fold.to_string() == *first) {
         return Ok(());
     }
     Err(WorkflowError::Refused(format!(
-        "`train_folds` names fold {first} alone: when it is tested on, no fold would be left to train on. Name at least two, or \
+        "`train_splits` names fold {first} alone: when it is tested on, no fold would be left to train on. Name at least two, or \
          none for all that are not tested on."
     )))
 }
@@ -116,6 +124,22 @@ fn check_same(dir: &Path, begun: &PlanFile, config: &RoundConfig, data: &str) ->
 /// Settings that may not differ within a cross-validation. A preset's name says nothing beside the settings themselves.
 fn fixed_differences(before: &RoundConfig, after: &RoundConfig) -> impl Iterator<Item = Difference> {
     before.learning_differences(after).into_iter().filter(|d| d.key != "preset")
+}
+
+/// The id that the plan in `dir` began with: settings that a later version adds do not change it. Plans of the first version do not say
+/// it, but the records of their folds do.
+fn id_in(dir: &Path, file: &PlanFile) -> Option<String> {
+    if file.id.is_some() {
+        return file.id.clone();
+    }
+    let of_fold = |fold: u8| read_json::<RecordedPlan>(&dir.join(format!("fold-{fold}/fold.json"))).ok();
+    (1..=u8::MAX).find_map(of_fold).map(|record| record.plan)
+}
+
+/// Of `fold.json` what says to which plan it belongs.
+#[derive(Deserialize)]
+struct RecordedPlan {
+    plan: String,
 }
 
 /// The same on every machine, whatever its device and number of loader threads.
@@ -149,10 +173,11 @@ mod tests {
     #[test]
     fn some_fold_is_left_to_train_on_whichever_is_tested_on() {
         let check = |train: &[u8], is_sound: bool| {
-            let checked = check_train_folds(train, &[1, 2, 3]);
+            let train: Vec<String> = train.iter().map(u8::to_string).collect();
+            let checked = check_train_splits(&train, &[1, 2, 3]);
             assert_eq!(checked.is_ok(), is_sound, "{train:?}: {checked:?}");
             if let Err(error) = checked {
-                assert!(error.to_string().contains("`train_folds` names fold 2 alone"), "{error}");
+                assert!(error.to_string().contains("`train_splits` names fold 2 alone"), "{error}");
             }
         };
         check(&[], true);

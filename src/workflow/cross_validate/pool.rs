@@ -44,9 +44,15 @@ impl Facts {
     pub fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for image in &self.images {
-            let ImageRecord { name, content_hash, width, height, fold, .. } = image;
+            let ImageRecord { name, content_hash, width, height, split, .. } = image;
+            // As the first version wrote it: a number, or a name in quotes.
+            let fold = match (image.fold(), split) {
+                (Some(fold), _) => format!("Some({fold})"),
+                (None, Some(name)) => format!("Some({name:?})"),
+                (None, None) => "None".to_owned(),
+            };
             let faces: Vec<_> = self.truth.get(&image.id).into_iter().flatten().map(|a| self.described(a)).collect();
-            hasher.update(format!("{name}\0{content_hash}\0{width}x{height}\0{fold:?}\0{faces:?}\n").as_bytes());
+            hasher.update(format!("{name}\0{content_hash}\0{width}x{height}\0{fold}\0{faces:?}\n").as_bytes());
         }
         hasher.finalize().to_hex().to_string()
     }
@@ -102,7 +108,7 @@ impl Facts {
             content_hash: image.content_hash.clone(),
             width: image.width,
             height: image.height,
-            fold: image.fold,
+            split: image.split.clone(),
             objects: self.truth.get(&image.id).into_iter().flatten().map(|a| self.new_object(a)).collect(),
         }
     }
@@ -113,7 +119,7 @@ impl Facts {
     }
 
     fn images_of_fold(&self, fold: u8) -> Vec<ImageRecord> {
-        self.images.iter().filter(|image| image.fold == Some(fold)).cloned().collect()
+        self.images.iter().filter(|image| image.fold() == Some(fold)).cloned().collect()
     }
 }
 
@@ -243,5 +249,9 @@ mod tests {
         let plan = std::fs::read_to_string(fixture.join("runs/cross-validation/plan.json")).unwrap();
         let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
         assert_eq!(plan["data"], facts.fingerprint());
+        let dir = fixture.join("runs/cross-validation");
+        let record: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(dir.join("fold-1/fold.json")).unwrap()).unwrap();
+        assert_eq!(record["plan"], super::super::plan::Plan::of_folder(&dir, &facts).unwrap().id);
     }
 }

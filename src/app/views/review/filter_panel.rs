@@ -8,7 +8,7 @@ use egui::{Button, ComboBox, DragValue, Slider, TextEdit, Ui};
 use super::filter::{Order, ReviewFilter, SIZE_MAX, ShownVerdicts, kind_text};
 use super::{Action, ReviewCommand, ReviewView};
 use crate::app::theme;
-use crate::domain::FalsePositiveKind;
+use crate::domain::{FalsePositiveKind, fold_number};
 use crate::mining::GroupConfig;
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFilter) {
@@ -104,8 +104,8 @@ fn choices(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
     let fold = filter.fold.map_or("Any".to_owned(), |fold| fold.to_string());
     choose(ui, "Fold", &fold, |ui| {
         ui.selectable_value(&mut filter.fold, None, "Any");
-        for (fold, _) in &view.details.overview.folds {
-            ui.selectable_value(&mut filter.fold, Some(*fold), fold.to_string());
+        for fold in view.details.overview.splits.iter().filter_map(|(split, _)| fold_number(split)) {
+            ui.selectable_value(&mut filter.fold, Some(fold), fold.to_string());
         }
     });
     choose(ui, "Order", filter.order.text(), |ui| {

@@ -28,7 +28,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         ("Kind", kind_text(candidate.kind).to_owned()),
         ("Size", format!("{:.0} × {:.0}", candidate.bbox.width(), candidate.bbox.height())),
         ("Round", row.round_number.to_string()),
-        ("Fold", row.fold.map_or("none".to_owned(), |fold| fold.to_string())),
+        ("Split", row.split.clone().unwrap_or_else(|| "none".to_owned())),
     ];
     if 1 < row.group_size {
         facts.push(("Group", format!("{} alike", row.group_size)));

@@ -22,7 +22,7 @@ fn row(id: i64) -> CandidateRow {
         candidate,
         round_number: 1,
         image_name,
-        fold: None,
+        split: None,
         group: None,
         group_size: 1,
         file: std::path::PathBuf::new(),

@@ -15,7 +15,7 @@ pub(super) fn show(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Co
     let counts = project.counts;
     let decided = counts.confirmed + counts.rejected + counts.missed_object + counts.wrong_class + counts.skipped;
     let tiles = [
-        ("Photographs", overview.images.to_string(), folds_text(overview)),
+        ("Photographs", overview.images.to_string(), splits_text(overview)),
         ("Faces", overview.faces.to_string(), format!("{} promoted", counts.missed_object)),
         ("Rounds", overview.rounds.len().to_string(), last_round_text(overview)),
         ("To review", counts.undecided.to_string(), format!("{decided} decided")),
@@ -44,10 +44,10 @@ fn tile(ui: &mut Ui, name: &str, value: &str, note: &str) {
     });
 }
 
-fn folds_text(overview: &Overview) -> String {
-    match overview.folds.len() {
-        0 => "no folds".to_owned(),
-        count => format!("{count} folds"),
+fn splits_text(overview: &Overview) -> String {
+    match overview.splits.len() {
+        0 => "no splits".to_owned(),
+        count => format!("{count} splits"),
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
 }
 
 fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
-    let before = (form.config.clone(), form.test_folds.clone());
+    let before = (form.config.clone(), form.test_splits.clone());
     Grid::new("settings").num_columns(2).spacing(vec2(14.0, 9.0)).show(ui, |ui| {
         preset(ui, form);
         let config = &mut form.config;
@@ -69,11 +69,13 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
             row(ui, "Test on", "test_dataset", |ui| test_dataset(ui, &mut config.test_dataset, datasets));
         }
         if config.test_dataset.is_empty() {
-            row(ui, "Test folds", "test_folds", |ui| {
-                ui.add(TextEdit::singleline(&mut form.test_folds).desired_width(160.0).hint_text("8  or  9, 10"));
+            row(ui, "Test splits", "test_splits", |ui| {
+                ui.add(
+                    TextEdit::singleline(&mut form.test_splits).desired_width(160.0).hint_text("val  or  8  or  9, 10"),
+                );
             });
         } else {
-            form.test_folds.clear();
+            form.test_splits.clear();
         }
         row(ui, "Iterations", "iterations", |ui| iterations(ui, config));
         row(ui, "Learning rate", "base_lr", |ui| {
@@ -98,7 +100,7 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
             ui.add(TextEdit::singleline(&mut config.device).desired_width(160.0).hint_text("auto, cpu or cuda:0"));
         });
     });
-    before != (form.config.clone(), form.test_folds.clone())
+    before != (form.config.clone(), form.test_splits.clone())
 }
 
 fn test_dataset(ui: &mut Ui, chosen: &mut String, datasets: &[&str]) {
@@ -118,10 +120,10 @@ fn preset(ui: &mut Ui, form: &mut Form) {
                 if ui.selectable_label(chosen, *name).on_hover_text(*what_for).clicked()
                     && let Ok(config) = RoundConfig::preset(name)
                 {
-                    let (test_folds, mine_after) = (form.test_folds.clone(), form.mine_after);
+                    let (test_splits, mine_after) = (form.test_splits.clone(), form.mine_after);
                     let hard_negatives = form.config.hard_negatives;
                     let mut fresh = Form::of(RoundConfig { hard_negatives, ..config });
-                    (fresh.test_folds, fresh.mine_after) = (test_folds, mine_after);
+                    (fresh.test_splits, fresh.mine_after) = (test_splits, mine_after);
                     *form = fresh;
                 }
             }

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use super::series::Series;
-use crate::domain::{RoundId, RoundRecord, RoundState, parse_folds};
+use crate::domain::{RoundId, RoundRecord, RoundState, parse_splits, sort_splits};
 use crate::training::{
-    Difference, Losses, Outcome, RoundConfig, RoundStart, StepClock, StepReport, TrainEvent, rough_step_seconds,
-    scaled_step_seconds,
+    Difference, Losses, Outcome, RoundConfig, RoundStart, StepClock, StepReport, TrainEvent, is_set_aside,
+    rough_step_seconds, scaled_step_seconds,
 };
 use crate::workflow::round_report::{MERIT_FALSE_POSITIVES, RoundReport};
 
@@ -46,8 +46,8 @@ impl Run {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Form {
     pub config: RoundConfig,
-    /// Folds as text, e.g. `8` or `9, 10`.
-    pub test_folds: String,
+    /// Splits as text, e.g. `val`, `8` or `9, 10`.
+    pub test_splits: String,
     /// `round.toml` when it is edited as a file.
     pub file: Option<String>,
     pub mine_after: bool,
@@ -61,8 +61,8 @@ impl Default for Form {
 
 impl Form {
     pub fn of(config: RoundConfig) -> Self {
-        let test_folds = config.test_folds.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
-        Self { config, test_folds, file: None, mine_after: true }
+        let test_splits = config.test_splits.join(", ");
+        Self { config, test_splits, file: None, mine_after: true }
     }
 
     /// The settings to start with, or what is wrong with them.
@@ -71,7 +71,7 @@ impl Form {
             Some(text) => return RoundConfig::from_toml(text, "round.toml").map_err(|e| e.to_string()),
             None => self.config.clone(),
         };
-        config.test_folds = parse_folds(&self.test_folds)?;
+        config.test_splits = parse_splits(&self.test_splits)?;
         config.check().map_err(|e| e.to_string())?;
         Ok(config)
     }
@@ -149,15 +149,18 @@ impl TrainModel {
         }
     }
 
-    /// The folds that have images were read. Where the proposed test folds, which nobody has changed, are not among them, the last
-    /// one that is there is proposed.
-    pub fn set_folds(&mut self, folds: &[u8], images: u64) {
+    /// The splits that have images were read. Where the proposed test splits, which nobody has changed, are not among them, one that its
+    /// dataset sets aside is proposed, or the last one.
+    pub fn set_splits(&mut self, splits: &[String], images: u64) {
         let form = &mut self.form;
-        let proposed = RoundConfig::preset(&form.config.preset).map(|preset| preset.test_folds).unwrap_or_default();
-        let is_missing = proposed.iter().any(|fold| !folds.contains(fold));
-        let is_untouched = form.file.is_none() && parse_folds(&form.test_folds).is_ok_and(|typed| typed == proposed);
+        let proposed = RoundConfig::preset(&form.config.preset).map(|preset| preset.test_splits).unwrap_or_default();
+        let is_missing = proposed.iter().any(|split| !splits.contains(split));
+        let is_untouched = form.file.is_none() && parse_splits(&form.test_splits).is_ok_and(|typed| typed == proposed);
         if 0 < images && is_missing && is_untouched {
-            form.test_folds = folds.iter().max().map(u8::to_string).unwrap_or_default();
+            let mut known = splits.to_vec();
+            sort_splits(&mut known);
+            let aside = known.iter().position(|split| is_set_aside(split));
+            form.test_splits = aside.map(|at| known[at].clone()).or(known.pop()).unwrap_or_default();
         }
     }
 
@@ -395,10 +398,13 @@ mod tests {
         let keys: Vec<String> = model.differences(1, 2).into_iter().map(|d| d.key).collect();
         assert_eq!(keys, ["hard_negatives"]);
         assert!(model.differences(2, 2).is_empty() && model.differences(1, 7).is_empty());
-        model.form.test_folds = "no".to_owned();
+        model.form.test_splits = "3-1".to_owned();
         assert!(model.form.finished().is_err());
 
-        let sample = RoundConfig { test_folds: vec![9, 10], ..RoundConfig::preset("sample").unwrap() };
+        let sample = RoundConfig {
+            test_splits: vec!["9".to_owned(), "10".to_owned()],
+            ..RoundConfig::preset("sample").unwrap()
+        };
         let mut model = TrainModel::default();
         model.set_rounds(vec![round(1, RoundState::Mined, &sample)]);
         assert_eq!(model.form.finished().unwrap(), sample.next_round());
@@ -409,9 +415,10 @@ mod tests {
     fn a_test_fold_that_is_there_is_proposed_unless_another_was_chosen() {
         let check = |typed: &str, folds: Vec<u8>, images: u64, expected: &str| {
             let mut model = TrainModel::default();
-            model.form.test_folds = typed.to_owned();
-            model.set_folds(&folds, images);
-            assert_eq!(model.form.test_folds, expected, "{typed:?} with {folds:?}");
+            model.form.test_splits = typed.to_owned();
+            let splits: Vec<String> = folds.iter().map(u8::to_string).collect();
+            model.set_splits(&splits, images);
+            assert_eq!(model.form.test_splits, expected, "{typed:?} with {folds:?}");
         };
         check("10", (1..=10).collect(), 9, "10");
         check("10", (1..=8).collect(), 9, "8");
