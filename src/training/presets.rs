@@ -45,7 +45,10 @@ impl RoundConfig {
     #[must_use]
     pub fn next_round(&self) -> Self {
         let init = if self.preset == "sample" { RoundInit::Previous } else { self.init };
-        Self { hard_negatives: HardNegativeSource::Confirmed, init, ..self.clone() }
+        let mut next = Self { hard_negatives: HardNegativeSource::Confirmed, init, ..self.clone() };
+        // Those that the project has when the next round begins.
+        next.detector.classes.clear();
+        next
     }
 }
 

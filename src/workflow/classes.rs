@@ -18,7 +18,10 @@ impl LabelMap {
         {
             return Ok(Self(vec![only.id]));
         }
-        let of_name = |name: &String| store.add_class(name, "detector");
+        let of_name = |name: &String| match store.class_by_name(name)? {
+            Some(known) => Ok(known),
+            None => store.add_class(name, "detector"),
+        };
         Ok(Self(names.iter().map(of_name).collect::<Result<_, _>>()?))
     }
 

@@ -202,7 +202,7 @@ fn export(
 }
 
 fn split_of(image: &ImageRecord) -> Option<String> {
-    image.fold.map(|fold| fold.to_string())
+    image.split.clone()
 }
 
 /// Names of the datasets that are exported.

@@ -36,6 +36,7 @@ pub(super) struct Hooks<'a, 'b> {
     store: &'a mut Store,
     round: &'a RoundRecord,
     held_out: HeldOut,
+    labels: LabelMap,
     /// Of the held-out images.
     files: Vec<PathBuf>,
     sources: Sources,
@@ -57,7 +58,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
     pub fn new(
         store: &'a mut Store,
         round: &'a RoundRecord,
-        held_out: HeldOut,
+        (held_out, labels): (HeldOut, LabelMap),
         (files, sources): (Vec<PathBuf>, Sources),
         run_dir: &'a Path,
         observer: &'a mut Observer<'b>,
@@ -67,6 +68,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
             store,
             round,
             held_out,
+            labels,
             files,
             sources,
             run_dir,
@@ -220,8 +222,7 @@ impl RoundHooks for Hooks<'_, '_> {
         refuse_mostly_unreadable(&unreadable, self.files.len()).map_err(|e| e.to_string())?;
         self.tell_unreadable(unreadable);
         let is_unread: Vec<bool> = of_files.iter().map(Option::is_none).collect();
-        let labels = LabelMap::new(self.store, &detector.config().class_names()).map_err(|e| e.to_string())?;
-        let in_project = |found: Vec<Detection>| found.iter().filter_map(|d| labels.in_project(d)).collect();
+        let in_project = |found: Vec<Detection>| found.iter().filter_map(|d| self.labels.in_project(d)).collect();
         let found: Vec<Vec<Detection>> = of_files.into_iter().map(Option::unwrap_or_default).map(in_project).collect();
         let shapes = OutputShape::of(detector.config());
         self.held_out.write(self.run_dir, &found, &shapes).map_err(|e| e.to_string())?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::classes::LabelMap;
 use super::copies::Truth;
 use super::device::check_device;
 use super::held_out::HeldOut;
@@ -133,7 +134,8 @@ fn with_facts_of(asked: &RoundConfig, own: &RoundConfig) -> RoundConfig {
 
 /// The classes that a round learns, label 1 first: those that its settings name, else all that the project has, in its order.
 fn classes_of_round(store: &Store, named: &[String]) -> Result<Vec<String>, WorkflowError> {
-    let known: Vec<String> = store.classes()?.into_iter().map(|class| class.name).collect();
+    let classes = store.classes()?;
+    let known: Vec<String> = classes.iter().map(|class| class.name.clone()).collect();
     if named.is_empty() {
         if known.is_empty() {
             return Err(WorkflowError::Refused(
@@ -142,13 +144,21 @@ fn classes_of_round(store: &Store, named: &[String]) -> Result<Vec<String>, Work
         }
         return Ok(known);
     }
-    match named.iter().find(|name| !known.contains(name)) {
-        None => Ok(named.to_vec()),
-        Some(name) => Err(WorkflowError::Refused(format!(
-            "there is no class `{name}` in this project; it has {}. Choose among them with `detector.classes`.",
-            known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-        ))),
+    let mut chosen = Vec::new();
+    for name in named {
+        // A class may have another name since the settings were written.
+        let id = store.class_by_name(name)?;
+        let Some(class) = classes.iter().find(|class| Some(class.id) == id) else {
+            return Err(WorkflowError::Refused(format!(
+                "there is no class `{name}` in this project; it has {}. Choose among them with `detector.classes`.",
+                known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            )));
+        };
+        if !chosen.contains(&class.name) {
+            chosen.push(class.name.clone());
+        }
     }
+    Ok(chosen)
 }
 
 /// The settings of the round that [`resume`] goes on with.
@@ -333,7 +343,8 @@ fn run(
     if is_new {
         round_data::write(&run_dir, &training)?;
     }
-    let mut hooks = Hooks::new(store, round, held_out, held_out_files, &run_dir, observer, cancel);
+    let labels = LabelMap::new(store, &config.detector.class_names())?;
+    let mut hooks = Hooks::new(store, round, (held_out, labels), held_out_files, &run_dir, observer, cancel);
     if !changes.is_empty() {
         hooks.event(TrainEvent::Warning(format!("The round goes on with other settings: {}", in_words(&changes))));
     }

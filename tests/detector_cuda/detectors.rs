@@ -61,7 +61,15 @@ fn sample(config: &DetectorConfig, with_negatives: bool) -> TrainingSample {
     let faces = vec![image.fit.bounding_box(&face().bounding_box())];
     let ellipses = vec![Some(image.fit.ellipse(&face()))];
     let region = |x: f64| if with_negatives { vec![BoundingBox::new(x, 4.0, x + 24.0, 36.0)] } else { vec![] };
-    TrainingSample { image, faces, ellipses, hard_negatives: region(2.0), ignored: region(90.0) }
+    TrainingSample {
+        image,
+        faces,
+        labels: vec![],
+        misclassified: vec![],
+        ellipses,
+        hard_negatives: region(2.0),
+        ignored: region(90.0),
+    }
 }
 
 fn step(detector: &Detector, batch: &[TrainingSample], sampler: &SamplerConfig) -> Step {
