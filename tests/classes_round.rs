@@ -5,6 +5,7 @@
 #![cfg(feature = "torch")]
 
 #[path = "support/tiny_project.rs"]
+#[allow(dead_code, reason = "only the settings are used here")]
 mod tiny_project;
 
 use std::collections::BTreeSet;

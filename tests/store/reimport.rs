@@ -31,7 +31,10 @@ fn what_a_dataset_no_longer_holds_is_kept_and_used_for_nothing_until_it_is_there
         assert_eq!(names(&p.store), ["a/two", "b/three", "b/FOUR_50%"]);
         assert_eq!((p.store.count_ground_truth().unwrap(), p.candidates().len()), (2, 5));
         assert_eq!(p.store.removed_images().unwrap().values().sum::<usize>(), 1);
-        assert_eq!(p.store.images_of_splits().unwrap(), [(None, 1), (Some(1), 1), (Some(2), 1)]);
+        assert_eq!(
+            p.store.images_of_splits().unwrap(),
+            [(None, 1), (Some("1".to_owned()), 1), (Some("2".to_owned()), 1)]
+        );
         assert_eq!(p.store.candidate_looks().unwrap().len(), 5);
     }
     let back = p.store.add_dataset(&dataset()).unwrap();
