@@ -243,13 +243,13 @@ fn an_annotated_copy_keeps_its_background_copy_out_of_training_and_mining() {
     // The pictures themselves as a folder of background, as `import folder` reads them.
     let mut store = project.open_store().unwrap();
     let images = store.images().unwrap();
-    let copies = images.iter().filter(|image| image.fold.is_some()).map(|image| NewImage {
+    let copies = images.iter().filter(|image| image.split.is_some()).map(|image| NewImage {
         name: image.path.clone(),
         path: PathBuf::from(&image.path),
         content_hash: image.content_hash.clone(),
         width: image.width,
         height: image.height,
-        fold: None,
+        split: None,
         objects: Vec::new(),
     });
     let copies = NewDataset {
@@ -289,13 +289,13 @@ fn a_removed_image_is_neither_trained_on_nor_mined_nor_tested_on() {
     let mut store = project.open_store().unwrap();
     let before = candidates(&store);
     let images = store.images().unwrap();
-    let fewer = images.iter().filter(|image| image.fold.is_some()).skip(2).map(|image| NewImage {
+    let fewer = images.iter().filter(|image| image.split.is_some()).skip(2).map(|image| NewImage {
         name: image.name.clone(),
         path: PathBuf::from(&image.path),
         content_hash: image.content_hash.clone(),
         width: image.width,
         height: image.height,
-        fold: image.fold,
+        split: image.split.clone(),
         objects: objects(&store, image.id),
     });
     let fewer = NewDataset {

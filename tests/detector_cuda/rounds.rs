@@ -73,6 +73,8 @@ fn train(config: &RoundConfig, run_dir: &Path, start: Start, watch: &mut Watch) 
         id: ImageId(i64::from(n)),
         path: PathBuf::from(n.to_string()),
         faces: vec![Shape::Rectangle(BoundingBox::new(12.0, 10.0, 28.0, 34.0))],
+        labels: vec![],
+        misclassified: vec![],
         hard_negatives: vec![(BoundingBox::new(40.0, 10.0, 56.0, 34.0), 0.9)],
         ignored: vec![],
     };
