@@ -178,6 +178,7 @@ mod tests {
             ..image(2, 3.0)
         };
         let images = vec![image(9, 3.0), empty, image(4, 49.0)];
+        fs::create_dir_all(&run_dir).unwrap();
         write(&run_dir, &images).unwrap();
         assert_eq!(format!("{:?}", read(&run_dir, file).unwrap().unwrap()), format!("{images:?}"));
 

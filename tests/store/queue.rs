@@ -85,16 +85,15 @@ fn wanted(store: &Store, q: &CandidateQuery, row: &CandidateRow) -> bool {
             || c.kind != FalsePositiveKind::Duplicate
             || q.kind == Some(c.kind))
         && q.round.is_none_or(|r| r == c.round)
-        && q.split.is_none()
-        || q.split == row.split
-            && q.kind.is_none_or(|k| k == c.kind)
-            && q.group.is_none_or(|g| row.group == Some(g))
-            && q.image.is_none_or(|i| i == c.image)
-            && q.score.from as f32 <= c.score
-            && c.score <= q.score.to as f32
-            && q.iou.contains(c.max_iou)
-            && q.size.contains(c.bbox.area().sqrt())
-            && row.image_name.to_lowercase().contains(&q.image_name.to_lowercase())
+        && (q.split.is_none() || q.split == row.split)
+        && q.kind.is_none_or(|k| k == c.kind)
+        && q.group.is_none_or(|g| row.group == Some(g))
+        && q.image.is_none_or(|i| i == c.image)
+        && q.score.from as f32 <= c.score
+        && c.score <= q.score.to as f32
+        && q.iou.contains(c.max_iou)
+        && q.size.contains(c.bbox.area().sqrt())
+        && row.image_name.to_lowercase().contains(&q.image_name.to_lowercase())
 }
 
 fn key(sort: Sort, row: &CandidateRow) -> f64 {
