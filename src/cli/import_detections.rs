@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
 use crate::dataset::results::{ConfidencePlace, ResultFormat, Unit};
-use crate::domain::parse_folds;
+use crate::domain::parse_splits;
 use crate::workflow::Project;
 use crate::workflow::detections::{DetectionsRequest, ScoreScale, import_detections};
 
@@ -39,19 +39,19 @@ pub struct DetectionsArgs {
     /// Detections below this score are kept and not mined
     #[arg(long, value_name = "SCORE", default_value_t = 0.05)]
     min_score: f32,
-    /// Folds to evaluate on and not to mine; those of the newest round that Quarry trained when left out
-    #[arg(long, value_name = "LIST", value_parser = folds, conflicts_with = "test_dataset")]
-    test_folds: Option<Folds>,
+    /// Splits to evaluate on and not to mine; those of the newest round that Quarry trained when left out
+    #[arg(long, value_name = "LIST", alias = "test-folds", value_parser = splits, conflicts_with = "test_dataset")]
+    test_splits: Option<Splits>,
     /// The dataset to evaluate on and not to mine
     #[arg(long, value_name = "NAME")]
     test_dataset: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Folds(Vec<u8>);
+struct Splits(Vec<String>);
 
-fn folds(text: &str) -> Result<Folds, String> {
-    parse_folds(text).map(Folds)
+fn splits(text: &str) -> Result<Splits, String> {
+    parse_splits(text).map(Splits)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -113,7 +113,7 @@ impl DetectionsArgs {
                 Confidence::Last => ConfidencePlace::Last,
             }),
             min_score: self.min_score,
-            test_folds: self.test_folds.clone().map(|folds| folds.0),
+            test_splits: self.test_splits.clone().map(|splits| splits.0),
             test_dataset: self.test_dataset.clone(),
             strict,
             dry_run,

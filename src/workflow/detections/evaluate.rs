@@ -25,7 +25,7 @@ pub(super) fn evaluate(
     let test = scene.split.test.clone();
     if test.is_empty() {
         report.notes.push(
-            "no image is a test image, so nothing was evaluated: choose with --test-folds or --test-dataset".into(),
+            "no image is a test image, so nothing was evaluated: choose with --test-splits or --test-dataset".into(),
         );
         return Ok(());
     }

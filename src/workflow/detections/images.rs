@@ -137,7 +137,7 @@ mod tests {
     fn image(id: i64, name: &str, path: &str) -> ImageRecord {
         let (name, path, content_hash) = (name.to_owned(), path.to_owned(), format!("hash {id}"));
         let (id, dataset) = (ImageId(id), DatasetId(1));
-        ImageRecord { id, dataset, name, path, content_hash, width: 8, height: 6, fold: None }
+        ImageRecord { id, dataset, name, path, content_hash, width: 8, height: 6, split: None }
     }
 
     #[test]

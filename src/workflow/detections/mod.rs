@@ -7,7 +7,7 @@ mod images;
 mod report;
 mod scale;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use self::classes::ClassFinder;
@@ -18,7 +18,7 @@ use self::scale::{in_pixels, scale_of, unit_of};
 use super::copies::Truth;
 use super::group::{config as group_config, group};
 use super::patience::patiently;
-use super::split::{Split, folds_of};
+use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::BadRecord;
 use crate::dataset::formats::class_names;
@@ -57,7 +57,7 @@ pub struct DetectionsRequest {
     /// Detections below this score are kept and not mined.
     pub min_score: f32,
     /// Instead of those of the newest round that Quarry trained.
-    pub test_folds: Option<Vec<u8>>,
+    pub test_splits: Option<Vec<String>>,
     pub test_dataset: Option<String>,
     /// Fail at the first record that does not fit.
     pub strict: bool,
@@ -144,7 +144,7 @@ impl Scene {
 }
 
 /// The settings that part the images: as asked, else as the newest round of Quarry's own, so that rounds can be compared, else the
-/// defaults where the project has such folds.
+/// defaults where the project has such splits.
 fn split_config(
     store: &Store,
     images: &[ImageRecord],
@@ -154,19 +154,19 @@ fn split_config(
     let mut config = if let Some(round) = own {
         RoundConfig::from_stored(&round.config_toml, &round.title())?
     } else {
-        let known = folds_of(images);
+        let known: HashSet<&str> = images.iter().filter_map(|image| image.split.as_deref()).collect();
         let mut config = RoundConfig::default();
-        config.test_folds.retain(|fold| known.contains(fold));
+        config.test_splits.retain(|split| known.contains(split.as_str()));
         config
     };
-    if let Some(folds) = &request.test_folds {
-        config.test_folds.clone_from(folds);
-        config.train_folds.retain(|fold| !folds.contains(fold));
+    if let Some(splits) = &request.test_splits {
+        config.test_splits.clone_from(splits);
+        config.train_splits.retain(|split| !splits.contains(split));
         config.test_dataset.clear();
     }
     if let Some(dataset) = &request.test_dataset {
         config.test_dataset.clone_from(dataset);
-        config.test_folds.clear();
+        config.test_splits.clear();
     }
     Ok(config)
 }
@@ -286,7 +286,7 @@ fn refuse_strangers(path: &Path, places: &[Result<usize, String>]) -> Result<(),
 
 /// Images that are listed, have no detection and that the project does not know.
 fn unmatched_without_detections(results: &Results, finder: &ImageFinder) -> Vec<(PathBuf, Option<usize>, String)> {
-    let with: std::collections::HashSet<_> = results.records.iter().map(|record| &record.image).collect();
+    let with: HashSet<_> = results.records.iter().map(|record| &record.image).collect();
     let without = results.listed.iter().filter(|(_, _, image)| !with.contains(image));
     without
         .filter_map(|(file, line, image)| {
