@@ -137,11 +137,7 @@ fn classes_of_round(store: &Store, named: &[String]) -> Result<Vec<String>, Work
     let classes = store.classes()?;
     let known: Vec<String> = classes.iter().map(|class| class.name.clone()).collect();
     if named.is_empty() {
-        if known.is_empty() {
-            return Err(WorkflowError::Refused(
-                "the project has no classes: nothing is annotated. Import annotated images.".to_owned(),
-            ));
-        }
+        // Without any the project has no images or no objects, which is said where those are looked for.
         return Ok(known);
     }
     let mut chosen = Vec::new();
