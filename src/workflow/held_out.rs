@@ -101,6 +101,7 @@ impl HeldOut {
     }
 
     /// [`Self::curves`] of regions that a file held, whatever their classes.
+    #[cfg(feature = "torch")]
     pub fn curves_of(&self, detections: impl Iterator<Item = Vec<ScoredRegion>>) -> FoldCurves {
         let folds: Vec<Option<u8>> = self.images.iter().map(ImageRecord::fold).collect();
         FoldCurves::new(&match_images(&self.evaluated(None, detections), Matching::Official), &folds)

@@ -129,6 +129,7 @@ fn check_splits(images: &[ImageRecord], kind: &str, splits: &[String]) -> Result
 }
 
 /// The splits that are folds and have images, ascending.
+#[cfg(feature = "torch")]
 pub fn folds_of(images: &[ImageRecord]) -> Vec<u8> {
     let mut folds: Vec<u8> = images.iter().filter_map(ImageRecord::fold).collect();
     folds.sort_unstable();

@@ -46,7 +46,7 @@ impl Plan {
             check_same(dir, begun, &config, &data)?;
         }
         let id = begun.and_then(|begun| id_in(dir, &begun)).unwrap_or_else(|| id_of(&config, &data));
-        Ok(Self { id, config, data })
+        Ok(Self { config, id, data })
     }
 
     /// Writes the plan down, where it is not yet.
@@ -70,7 +70,7 @@ impl Plan {
         let data = facts.fingerprint();
         check_same(dir, &file, &config, &data)?;
         let id = id_in(dir, &file).unwrap_or_else(|| id_of(&config, &data));
-        Ok(Self { id, config, data })
+        Ok(Self { config, id, data })
     }
 
     pub fn exists(dir: &Path) -> bool {
