@@ -138,7 +138,7 @@ fn the_train_screen_shows_the_next_round_and_its_settings() {
     let project = app_project::make(dir.path(), 2, 1);
     let mut window = window(Screen::Train, Some(project.dir()));
     wait_for(&mut window, "Start round 2");
-    for label in ["Iterations", "Learning rate", "Hard negatives", "Test folds", "Seed", "Log", "Rounds"] {
+    for label in ["Iterations", "Learning rate", "Hard negatives", "Test splits", "Seed", "Log", "Rounds"] {
         assert!(window.query_all_by_label(label).next().is_some(), "{label}");
     }
 }

@@ -39,7 +39,7 @@ fn text(status: &Status) -> String {
     }
     for d in &status.datasets {
         let (name, kind, root) = (printable(&d.name), printable(&d.kind), printable(&d.root));
-        lines.push(format!("Dataset {name} ({kind}): {} images, {} faces, at {root}", d.images, d.faces));
+        lines.push(format!("Dataset {name} ({kind}): {} images, {} objects, at {root}", d.images, d.objects));
         if d.removed > 0 {
             lines.push(format!(
                 "  {} images were removed: kept with their verdicts, neither trained nor tested on",
@@ -68,7 +68,7 @@ fn text(status: &Status) -> String {
             let at: Vec<String> = c.at.iter().map(|(fp, d, k)| format!("{fp} FP {d:.4}/{k:.4}")).collect();
             let mark = match c.unreadable {
                 0 => String::new(),
-                n => format!(" ({n} test images could not be read; their faces count as missed)"),
+                n => format!(" ({n} test images could not be read; their objects count as missed)"),
             };
             lines.push(format!("  {} at step {}{mark}: discrete/continuous TPR at {}", c.label, c.step, at.join(", ")));
         }

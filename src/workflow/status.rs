@@ -26,6 +26,8 @@ pub struct DatasetStatus {
     pub root: String,
     /// Without those that were removed.
     pub images: usize,
+    pub objects: usize,
+    /// The same number, under the key that scripts of the first version read.
     pub faces: usize,
     /// Images that the dataset no longer holds: kept with their verdicts, neither trained nor tested on.
     pub removed: usize,
@@ -64,7 +66,7 @@ pub struct CurveStatus {
     pub step: u64,
     /// `(false positives, discrete TPR, continuous TPR)`.
     pub at: Vec<(u64, f64, f64)>,
-    /// Test images that could not be read: their faces count as missed.
+    /// Test images that could not be read: their objects count as missed.
     pub unreadable: u64,
 }
 
@@ -83,13 +85,14 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
     let (removed, copies) = (store.removed_images()?, Copies::new(&images, &truth));
     let datasets = store.datasets()?.into_iter().map(|d| {
         let of_it: Vec<&ImageRecord> = images.iter().filter(|i| i.dataset == d.id).collect();
-        let faces = of_it.iter().map(|i| truth.get(&i.id).map_or(0, Vec::len)).sum();
+        let objects = of_it.iter().map(|i| truth.get(&i.id).map_or(0, Vec::len)).sum();
         DatasetStatus {
             name: d.name,
             kind: d.kind,
             root: d.root.display().to_string(),
             images: of_it.len(),
-            faces,
+            objects,
+            faces: objects,
             removed: removed.get(&d.id).copied().unwrap_or(0),
             copies: of_it.iter().filter(|image| !copies.counts(image)).count(),
         }

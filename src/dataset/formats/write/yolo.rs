@@ -8,11 +8,14 @@ use std::path::PathBuf;
 use super::{Export, ExportImage, Written, lost};
 use crate::domain::{list_problem, printable};
 
+/// The folder that ultralytics looks for in an image's path to find its label.
+const IMAGES: &str = "images";
+
 /// What `data.yaml` can call a split; others stand in lists of their own.
 const KEYS: [&str; 3] = ["train", "val", "test"];
 
 pub(super) fn write(export: &Export) -> Result<Written, String> {
-    export.refuse_repeated_paths(|image| label_path(&image.path))?;
+    export.refuse_repeated_paths(|image| label_path(&listed_path(&image.path)))?;
     for image in &export.images {
         if let Some(problem) = list_problem(&image.path) {
             let path = printable(&image.path);
@@ -28,7 +31,8 @@ pub(super) fn write(export: &Export) -> Result<Written, String> {
         let split = image.split.as_deref().unwrap_or("train");
         let list = lists.entry(file_name(split)).or_default();
         // Writing to a string cannot fail.
-        let _ = writeln!(list, "./images/{}", image.path);
+        let listed = listed_path(&image.path);
+        let _ = writeln!(list, "./{listed}");
         let mut label = String::new();
         for object in &image.objects {
             if object.ignored {
@@ -39,7 +43,7 @@ pub(super) fn write(export: &Export) -> Result<Written, String> {
             label.push_str(&line);
             objects += 1;
         }
-        files.push((PathBuf::from(format!("labels/{}", label_path(&image.path))), label.into_bytes()));
+        files.push((PathBuf::from(label_path(&listed)), label.into_bytes()));
     }
     files.push(("data.yaml".into(), data_yaml(export, &lists).into_bytes()));
     files.extend(lists.into_iter().map(|(split, list)| (PathBuf::from(format!("{split}.txt")), list.into_bytes())));
@@ -56,9 +60,20 @@ pub(super) fn write(export: &Export) -> Result<Written, String> {
     Ok(Written { files, objects, left_out, losses })
 }
 
-/// The label of `a/b.jpg` is `labels/a/b.txt`.
-fn label_path(path: &str) -> String {
-    PathBuf::from(path).with_extension("txt").to_string_lossy().into_owned()
+/// Where the lists have an image: below `images/`, or as it is where its own path has a folder of that name.
+fn listed_path(path: &str) -> String {
+    let folders = path.rsplit_once('/').map_or("", |(folders, _)| folders);
+    if folders.split('/').any(|folder| folder == IMAGES) { path.to_owned() } else { format!("{IMAGES}/{path}") }
+}
+
+/// The label of a listed image, by ultralytics' rule: the last folder `images` is `labels`, and the extension `txt`.
+fn label_path(listed: &str) -> String {
+    let mut parts: Vec<&str> = listed.split('/').collect();
+    let folders = parts.len() - 1;
+    if let Some(folder) = parts.iter_mut().take(folders).rev().find(|part| **part == IMAGES) {
+        *folder = "labels";
+    }
+    PathBuf::from(parts.join("/")).with_extension("txt").to_string_lossy().into_owned()
 }
 
 fn line(image: &ExportImage, class: usize, bbox: &crate::geometry::BoundingBox, clipped: &mut usize) -> String {
@@ -76,7 +91,7 @@ fn file_name(split: &str) -> String {
 
 fn data_yaml(export: &Export, lists: &BTreeMap<String, String>) -> String {
     let mut text = format!(
-        "# {}\n# Images are not copied. Link or copy the dataset's folder to images/ beside this file.\npath: .\n",
+        "# {}\n# Images are not copied. Link or copy them to where the lists beside this file name them.\npath: .\n",
         export.description.replace(['\n', '\r'], " ")
     );
     for key in KEYS {
@@ -101,4 +116,26 @@ fn data_yaml(export: &Export, lists: &BTreeMap<String, String>) -> String {
 /// A JSON text is a YAML text too.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_lie_where_ultralytics_looks_for_them() {
+        let check = |path: &str, listed: &str, label: &str| {
+            assert_eq!(
+                (listed_path(path).as_str(), label_path(&listed_path(path)).as_str()),
+                (listed, label),
+                "{path}"
+            );
+        };
+        check("a.jpg", "images/a.jpg", "labels/a.txt");
+        check("2002/big/a.b.jpg", "images/2002/big/a.b.jpg", "labels/2002/big/a.b.txt");
+        check("images/train/a.jpg", "images/train/a.jpg", "labels/train/a.txt");
+        check("train/images/a.jpg", "train/images/a.jpg", "train/labels/a.txt");
+        check("images/x/images/a.jpg", "images/x/images/a.jpg", "images/x/labels/a.txt");
+        check("images", "images/images", "labels/images.txt");
+    }
 }

@@ -271,15 +271,18 @@ fn label_candidates(root: &Path, own_folder: &Path, image: &Path) -> Vec<PathBuf
     let text = image.with_extension("txt");
     let mut found = Vec::new();
     let parts: Vec<_> = text.iter().collect();
-    if let Some(at) = parts.iter().rposition(|part| *part == "images" || *part == "JPEGImages") {
-        let swapped: PathBuf =
-            parts[..at].iter().copied().chain(["labels".as_ref()]).chain(parts[at + 1..].iter().copied()).collect();
+    let swapped: Option<PathBuf> =
+        parts.iter().rposition(|part| *part == "images" || *part == "JPEGImages").map(|at| {
+            parts[..at].iter().copied().chain(["labels".as_ref()]).chain(parts[at + 1..].iter().copied()).collect()
+        });
+    if let Some(swapped) = &swapped {
         found.push(root.join(swapped));
     } else if root.file_name().is_some_and(|name| name == "images") {
         found.push(root.with_file_name("labels").join(&text));
     }
     found.extend([root.join(&text), root.join("labels").join(&text)]);
     if own_folder != root {
+        found.extend(swapped.map(|swapped| own_folder.join(swapped)));
         found.extend([own_folder.join("labels").join(&text), own_folder.join(&text)]);
     }
     found
