@@ -11,7 +11,7 @@ use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use quarry::app::command::Screen;
-use quarry::domain::{CandidateId, Verdict};
+use quarry::domain::{CandidateId, ClassId, Verdict};
 use quarry::store::{CandidateQuery, HistoryQuery};
 use quarry::store::{Store, VerdictCounts};
 use quarry::workflow::Project;
@@ -80,6 +80,58 @@ fn a_missed_face_is_adjusted_and_becomes_ground_truth() {
     press(&mut window, Key::Escape);
     wait_for(&mut window, "Hard negative");
     assert_eq!(counts(&project).missed_object, 1);
+}
+
+/// What the log says of verdicts and classes, oldest first.
+fn classes_given(project: &Project) -> Vec<(Option<Verdict>, Option<ClassId>)> {
+    let mut log = project.open_store().unwrap().history(&HistoryQuery::default(), 100).unwrap();
+    log.reverse();
+    log.into_iter().map(|entry| (entry.record.verdict, entry.record.class)).collect()
+}
+
+#[test]
+fn with_several_classes_a_verdict_on_an_object_asks_for_its_class() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make_with(dir.path(), 6, 1, &["face", "animal", "toy"]);
+    let class = |name: &str| project.open_store().unwrap().class_by_name(name).unwrap();
+    let (animal, toy) = (class("animal"), class("toy"));
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 18");
+    // Typed ahead: digits and letters behind W are the picker's, A and X behind those are verdicts again; Esc decides nothing.
+    press_at_once(&mut window, &[(Key::W, "w"), (Key::Num2, "2"), (Key::A, "a")]);
+    press_at_once(&mut window, &[(Key::W, "w"), (Key::A, "a"), (Key::Escape, ""), (Key::X, "x")]);
+    let wrong = Some(Verdict::WrongClass);
+    let mut expected = vec![(wrong, animal), (Some(Verdict::Confirmed), None), (Some(Verdict::Rejected), None)];
+    wait_until(&mut window, "three verdicts", || classes_given(&project) == expected);
+    press(&mut window, Key::W);
+    wait_for(&mut window, "Right class of the object");
+    press_at_once(&mut window, &[(Key::O, "o"), (Key::T, "t"), (Key::Backspace, ""), (Key::Y, "y"), (Key::Enter, "")]);
+    expected.push((wrong, toy));
+    wait_until(&mut window, "the filtered class", || classes_given(&project) == expected);
+    // The class chosen last is proposed: the first Enter takes it, the second writes the shape.
+    press_at_once(&mut window, &[(Key::F, "f"), (Key::Enter, ""), (Key::Enter, "")]);
+    expected.push((Some(Verdict::MissedObject), toy));
+    wait_until(&mut window, "the missed toy", || classes_given(&project) == expected);
+    press(&mut window, Key::W);
+    wait_for(&mut window, "animal");
+    window.get_by_label("animal").click();
+    expected.push((wrong, animal));
+    wait_until(&mut window, "the clicked class", || classes_given(&project) == expected);
+    assert_eq!((counts(&project).wrong_class, counts(&project).undecided), (3, 12));
+    press(&mut window, Key::Backspace);
+    wait_until(&mut window, "undo", || counts(&project).wrong_class == 2);
+}
+
+#[test]
+fn with_one_class_nothing_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 6");
+    assert!(window.query_by_label("Wrong class").is_none(), "not offered");
+    press_at_once(&mut window, &[(Key::W, "w"), (Key::Num2, "2")]);
+    wait_until(&mut window, "the reason", || counts(&project).rejected == 1);
+    assert_eq!(counts(&project).undecided, 5);
 }
 
 #[test]

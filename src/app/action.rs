@@ -90,7 +90,8 @@ actions! {
     ConfirmGroup: Review, "confirm_group", "Group: hard negative", "Confirm this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::A)];
     RejectGroup: Review, "reject_group", "Group: reject", "Reject this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::X)];
     DecideRest: Review, "decide_rest", "The rest too", "Give the others of the group that was just decided the same verdict", [plain(Key::R)];
-    MissedObject: Review, "missed_face", "Missed face", "A real face which the annotation lacks: adjust its ellipse, then Enter", [plain(Key::F)];
+    MissedObject: Review, "missed_face", "Missed face", "A real face which the annotation lacks: adjust its ellipse, then Enter; with several classes its class is chosen first", [plain(Key::F)];
+    WrongClass: Review, "wrong_class", "Wrong class", "A real object of another class than the detector took it for: choose its class", [plain(Key::W), shift(Key::W)];
     Skip: Review, "skip", "Skip", "Leave it undecided and go on", [plain(Key::Space)];
     Undo: Review, "undo", "Undo", "Take back the last decision, also after a restart", [plain(Key::Backspace), ctrl(Key::Z)];
     Redo: Review, "redo", "Redo", "Decide again what was taken back", [ctrl_shift(Key::Z), ctrl(Key::Y)];
@@ -142,6 +143,9 @@ actions! {
 }
 
 impl Action {
+    /// Actions that came after people had files of own keys: a key that such a file gives to another action is not theirs.
+    pub const NEWER: [Self; 1] = [Self::WrongClass];
+
     /// The actions that give a reason, 1 first.
     pub const REASONS: [Self; 9] = [
         Self::Reason1,

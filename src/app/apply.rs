@@ -154,6 +154,8 @@ impl QuarryApp {
             Action::ShowCurves => self.show_screen(Screen::Curves),
             Action::ShowKeys => self.help_open = !self.help_open,
             Action::OpenProject => self.ask(Ask::Folder(FolderPurpose::Open)),
+            // What is decided on then is the class.
+            _ if self.review.picker.is_some() => {}
             action if action.scope() == Scope::Adjust => self.adjust(action),
             Action::GoOn => self.review.go_on(),
             // What is decided on then is the ellipse.
@@ -201,10 +203,8 @@ impl QuarryApp {
                     self.restart_review(None);
                 }
             }
-            Action::MissedObject => {
-                let promoted = self.promoted();
-                self.review.start_adjusting(promoted);
-            }
+            Action::MissedObject => self.missed_object(),
+            Action::WrongClass => self.wrong_class(),
             Action::Zoom => self.review.zoomed = !self.review.zoomed,
             Action::Filter => self.review.toggle_filter(),
             Action::LessFilter => {
@@ -247,7 +247,7 @@ impl QuarryApp {
     }
 
     /// The ellipse that the current candidate was promoted with, where it is a missed face. None in a blind review: it may be another's.
-    fn promoted(&self) -> Option<Ellipse> {
+    pub(super) fn promoted(&self) -> Option<Ellipse> {
         if self.review.filter.blind {
             return None;
         }
@@ -323,20 +323,20 @@ impl QuarryApp {
     }
 
     /// Sends a decision to the store's one writer.
-    fn save(&mut self, decision: Option<Decision>) {
+    pub(super) fn save(&mut self, decision: Option<Decision>) {
         let Some(decision) = decision else { return };
         let by = self.annotator();
         let request = match decision {
-            Decision::Verdict { candidates, groups, verdict, reason } => {
-                WriteRequest::Decide { candidates, groups, verdict, reason, by }
+            Decision::Verdict { candidates, groups, verdict, class, reason } => {
+                WriteRequest::Decide { candidates, groups, verdict, class, reason, by }
             }
-            Decision::All { alike, verdict, reason } => {
+            Decision::All { alike, verdict, class, reason } => {
                 let Some(session) = &self.session else { return };
                 let mut query = session.query(&self.review.filter, &by);
                 query.collapse &= !alike;
-                WriteRequest::DecideQuery { query: Box::new(query), verdict, reason, by }
+                WriteRequest::DecideQuery { query: Box::new(query), verdict, class, reason, by }
             }
-            Decision::Face { candidate, shape } => WriteRequest::MissedObject { candidate, shape, by },
+            Decision::Face { candidate, shape, class } => WriteRequest::MissedObject { candidate, shape, class, by },
             Decision::Undo => WriteRequest::Undo { by },
             Decision::Redo => WriteRequest::Redo { by },
         };
@@ -373,6 +373,8 @@ impl QuarryApp {
                     adjusting.ellipse = ellipse;
                 }
             }
+            ReviewCommand::PickClass(class) => self.pick_class(class),
+            ReviewCommand::ClosePicker => self.review.picker = None,
             ReviewCommand::SetGrouping(grouping) => self.review.grouping = grouping,
             ReviewCommand::Regroup => self.start_grouping(),
             ReviewCommand::SearchHistory(text) => self.search_history(text),

@@ -217,12 +217,13 @@ impl QuarryApp {
     fn begin_review(&mut self, reply: Option<&ReadReply>) {
         let by = self.annotator();
         let Some(session) = &mut self.session else { return };
-        if let Some(ReadReply::ReviewSetUp { filter, grouping, rounds }) = reply {
+        if let Some(ReadReply::ReviewSetUp { filter, grouping, rounds, classes }) = reply {
             self.review.grouping = *grouping;
             if let Some(text) = filter {
                 self.review.filter = ReviewFilter::from_json(text);
             }
             session.details.overview.rounds.clone_from(rounds);
+            session.details.overview.classes.clone_from(classes);
             session.start_query(&self.review.filter, &by, self.review.returning());
         }
         session.refresh();

@@ -32,7 +32,7 @@ pub(super) fn show(ctx: &Context, keymap: &Keymap, commands: &mut Vec<Command>) 
         });
         if let Some(dir) = config_dir() {
             ui.add_space(8.0);
-            let text = format!("Give actions other keys in {}, e.g. confirm = \"W\"", dir.join("keys.toml").display());
+            let text = format!("Give actions other keys in {}, e.g. confirm = \"M\"", dir.join("keys.toml").display());
             ui.label(RichText::new(text).small().color(theme::WEAK));
         }
     });

@@ -1,7 +1,7 @@
 //! Which key does what: the defaults, changed by `keys.toml`. Conflicts are refused. Must not know screens.
 //!
 //! ```toml
-//! confirm = "W"
+//! confirm = "M"
 //! undo = ["Backspace", "Ctrl+Z"]
 //! ```
 
@@ -54,6 +54,9 @@ impl Keymap {
             let action = action_called(word, file)?;
             keymap.set(action, shortcuts(action, value, file)?);
         }
+        for newer in Action::NEWER.into_iter().filter(|newer| !table.contains_key(newer.word())) {
+            keymap.give_way(newer);
+        }
         match keymap.conflict() {
             None => Ok(keymap),
             Some((keys, first, second)) => Err(KeymapError::Conflict {
@@ -69,6 +72,14 @@ impl Keymap {
         if let Some(binding) = self.bindings.iter_mut().find(|(a, _)| *a == action) {
             binding.1 = shortcuts;
         }
+    }
+
+    /// Leaves an action the keys that no other one wants at the same time.
+    fn give_way(&mut self, action: Action) {
+        let others = self.bindings.iter().filter(|(other, _)| *other != action && other.scope().meets(action.scope()));
+        let taken: Vec<KeyboardShortcut> = others.flat_map(|(_, shortcuts)| shortcuts.iter().copied()).collect();
+        let left = self.shortcuts(action).iter().copied().filter(|keys| !taken.contains(keys)).collect();
+        self.set(action, left);
     }
 
     pub fn shortcuts(&self, action: Action) -> &[KeyboardShortcut] {
@@ -228,6 +239,15 @@ mod tests {
         assert!(parse("confrim = \"Y\"").unwrap_err().contains("Did you mean `confirm`?"));
         assert!(parse("confirm = \"Hyper+Y\"").unwrap_err().contains("but found `\"Hyper+Y\"`"));
         assert!(parse("confirm = ").unwrap_err().starts_with("keys.toml: "));
+    }
+
+    #[test]
+    fn a_newer_action_gives_way_to_keys_of_an_older_file() {
+        let moved = parse("confirm = \"W\"").unwrap();
+        assert_eq!(moved.action(Modifiers::NONE, Key::W, Scope::Review), Some(Action::Confirm));
+        assert_eq!(moved.action(Modifiers::SHIFT, Key::W, Scope::Review), Some(Action::WrongClass));
+        assert_eq!(moved.text(Action::WrongClass), "Shift+W");
+        assert!(parse("confirm = \"W\"\nwrong_class = \"W\"").unwrap_err().contains("is given to both"));
     }
 
     #[test]

@@ -111,7 +111,14 @@ impl State {
         }
         match self.scope {
             Scope::Everywhere => means(Scope::Everywhere),
-            Scope::Review | Scope::Adjust => means(Scope::Review) || means(Scope::Adjust),
+            Scope::Review | Scope::Adjust => {
+                means(Scope::Review) || means(Scope::Adjust) || is_for_picker(modifiers, key)
+            }
         }
     }
+}
+
+/// Keys of the class picker that write no letter, whatever else they mean.
+fn is_for_picker(modifiers: Modifiers, key: Key) -> bool {
+    modifiers.is_none() && matches!(key, Key::Enter | Key::Escape | Key::Backspace)
 }

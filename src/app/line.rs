@@ -63,10 +63,16 @@ impl QuarryApp {
         is_for_now && self.meaning(typed, Scope::Review) == Some(Action::Leave)
     }
 
-    /// Whether a key will be text of the filter's field when its turn comes.
+    /// Whether a key will be text of the filter's field or of the class picker when its turn comes.
     fn is_text(&self, typed: &Typed) -> bool {
         let is_letter = !typed.modifiers.command && !typed.modifiers.ctrl;
-        is_letter && (self.review.typing_ahead || self.line_holds(Action::Filter))
+        is_letter && (self.review.typing_ahead || self.line_holds(Action::Filter) || self.is_for_picker())
+    }
+
+    /// Whether the class picker is open, or may be when the line is worked off.
+    fn is_for_picker(&self) -> bool {
+        let opens_picker = || self.line_holds(Action::MissedObject) || self.line_holds(Action::WrongClass);
+        self.review.picker.is_some() || (self.has_classes() && opens_picker())
     }
 
     fn line_holds(&self, action: Action) -> bool {
@@ -161,6 +167,9 @@ impl QuarryApp {
 
     /// A key at its turn.
     pub(super) fn press(&mut self, typed: &Typed) {
+        if self.review.picker.is_some() {
+            return self.press_in_picker(typed);
+        }
         let scope = if self.review.adjusting.is_some() { Scope::Adjust } else { Scope::Review };
         let action = self.meaning(typed, scope);
         if let Some(action) = action.filter(|action| !typed.repeat || repeats(*action)) {

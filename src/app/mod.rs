@@ -14,6 +14,7 @@ pub mod keymap;
 mod keys;
 mod line;
 pub mod options;
+mod picking;
 mod round_jobs;
 mod session;
 mod start_up;

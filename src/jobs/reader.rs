@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::curve_news::{CurveNews, ToldCurves};
 use super::{Clerk, Damage, Waker};
-use crate::domain::{Annotation, CandidateId, Detection, ImageId, ImageRecord, RoundId, RoundRecord};
+use crate::domain::{Annotation, CandidateId, Class, Detection, ImageId, ImageRecord, RoundId, RoundRecord};
 use crate::mining::GroupConfig;
 use crate::store::{
     CandidateQuery, CandidateRow, Cursor, Dataset, HistoryQuery, HistoryStep, Page, Store, StoreError, VerdictCounts,
@@ -45,7 +45,8 @@ pub enum ReadRequest {
         limit: usize,
     },
     Candidate(CandidateId),
-    /// What the first page of the review needs, and nothing that takes long: the filter's text, the distance of its groups, the rounds.
+    /// What the first page of the review needs, and nothing that takes long: the filter's text, the distance of its groups, the rounds,
+    /// the classes.
     ReviewSetUp,
 }
 
@@ -56,6 +57,7 @@ pub const REVIEW_FILTER: &str = "review_filter";
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overview {
     pub datasets: Vec<Dataset>,
+    pub classes: Vec<Class>,
     pub images: u64,
     pub faces: u64,
     /// Images of each split.
@@ -96,6 +98,7 @@ pub enum ReadReply {
         filter: Option<String>,
         grouping: GroupConfig,
         rounds: Vec<RoundRecord>,
+        classes: Vec<Class>,
     },
     /// What was asked cannot be told: the database is damaged.
     Damaged(Damage),
@@ -159,6 +162,7 @@ fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadRep
             filter: store.setting(REVIEW_FILTER)?,
             grouping: group_config(store)?,
             rounds: store.rounds()?,
+            classes: store.classes()?,
         },
     })
 }
@@ -170,6 +174,7 @@ fn overview(store: &Store) -> Result<Overview, StoreError> {
     Ok(Overview {
         datasets,
         images: of_splits.iter().map(|(_, images)| images).sum(),
+        classes: store.classes()?,
         faces: store.count_ground_truth()?,
         splits: of_splits.into_iter().filter_map(|(split, images)| Some((split?, images))).collect(),
         speed: speed(store, &rounds)?,

@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use super::{Clerk, Waker};
-use crate::domain::{CandidateId, GroupId, RoundId, Shape, Verdict};
-use crate::store::{CandidateQuery, CandidateRow, Gesture, GestureAction, Store, StoreError, now_ms};
+use crate::domain::{CandidateId, ClassId, GroupId, RoundId, Shape, Verdict};
+use crate::store::{CandidateQuery, CandidateRow, Gesture, GestureAction, Ruling, Store, StoreError, now_ms};
 use crate::workflow::{Project, WorkflowError};
 
 /// Gestures over more candidates than this do not read their images again.
@@ -21,6 +21,8 @@ pub enum WriteRequest {
         candidates: Vec<CandidateId>,
         groups: Vec<GroupId>,
         verdict: Verdict,
+        /// Of a wrong class.
+        class: Option<ClassId>,
         reason: Option<String>,
         by: Annotator,
     },
@@ -28,12 +30,16 @@ pub enum WriteRequest {
     DecideQuery {
         query: Box<CandidateQuery>,
         verdict: Verdict,
+        /// Of a wrong class.
+        class: Option<ClassId>,
         reason: Option<String>,
         by: Annotator,
     },
     MissedObject {
         candidate: CandidateId,
         shape: Shape,
+        /// `None`: what the detector took it for.
+        class: Option<ClassId>,
         by: Annotator,
     },
     Undo {
@@ -152,20 +158,22 @@ fn serve(opened: &mut Opened, request: WriteRequest) -> Result<WriteReply, Strin
 fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreError> {
     let now = now_ms();
     let (gesture, by) = match request {
-        WriteRequest::Decide { mut candidates, groups, verdict, reason, by } => {
+        WriteRequest::Decide { mut candidates, groups, verdict, class, reason, by } => {
             for group in groups {
                 candidates.extend(store.undecided_of_group(group, by.only())?);
             }
-            (decide(store, &candidates, &by, verdict, reason.as_deref(), now)?, by)
+            let ruling = Ruling { verdict, class, reason: reason.as_deref() };
+            (decide(store, &candidates, &by, &ruling, now)?, by)
         }
-        WriteRequest::DecideQuery { query, verdict, reason, by } => {
+        WriteRequest::DecideQuery { query, verdict, class, reason, by } => {
             let candidates = store.candidate_ids(&query);
             // The reader has the same lists in memory; here they are wanted once.
             store.forget_lists();
-            (decide(store, &candidates?, &by, verdict, reason.as_deref(), now)?, by)
+            let ruling = Ruling { verdict, class, reason: reason.as_deref() };
+            (decide(store, &candidates?, &by, &ruling, now)?, by)
         }
-        WriteRequest::MissedObject { candidate, shape, by } => {
-            (Some(store.record_missed_object(candidate, &by.name, (shape, None), None, now)?), by)
+        WriteRequest::MissedObject { candidate, shape, class, by } => {
+            (Some(store.record_missed_object(candidate, &by.name, (shape, class), None, now)?), by)
         }
         WriteRequest::Undo { by } => (store.undo(&by.name, now)?, by),
         WriteRequest::Redo { by } => (store.redo(&by.name, now)?, by),
@@ -197,14 +205,13 @@ fn decide(
     store: &mut Store,
     candidates: &[CandidateId],
     by: &Annotator,
-    verdict: Verdict,
-    reason: Option<&str>,
+    ruling: &Ruling<'_>,
     now: i64,
 ) -> Result<Option<Gesture>, StoreError> {
     if candidates.is_empty() {
         return Ok(None);
     }
-    store.record_verdicts(candidates, &by.name, verdict, reason, now).map(Some)
+    store.decide(candidates, &by.name, ruling, now).map(Some)
 }
 
 /// What still waits in the groups of `candidates`, in their order, as far as their rows are among `rows`.
@@ -254,7 +261,7 @@ fn changed_by(store: &Store, gesture: &Gesture) -> Result<Vec<CandidateRow>, Sto
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ClassId, FalsePositiveKind};
+    use crate::domain::FalsePositiveKind;
     use crate::geometry::BoundingBox;
     use crate::store::{Interval, NewCandidate, NewDataset, NewImage};
 
@@ -305,7 +312,8 @@ mod tests {
         let by = Annotator { name: "Ada".to_owned(), blind: false };
         let query = CandidateQuery { score: Interval::new(0.105, 1.0), collapse: false, ..CandidateQuery::default() };
         let (verdict, reason) = (Verdict::Confirmed, None);
-        let request = WriteRequest::DecideQuery { query: Box::new(query), verdict, reason, by: by.clone() };
+        let request =
+            WriteRequest::DecideQuery { query: Box::new(query), verdict, class: None, reason, by: by.clone() };
         let done = written(&mut store, request.clone());
         assert_eq!(done.gesture.map(|gesture| gesture.candidates.len()), Some(90));
         assert_eq!(store.verdict_counts(None).unwrap().confirmed, 90);
@@ -324,6 +332,7 @@ mod tests {
             candidates: ids[..1].to_vec(),
             groups: Vec::new(),
             verdict: Verdict::Rejected,
+            class: None,
             reason: None,
             by: Annotator { name: name.to_owned(), blind },
         };
@@ -346,6 +355,7 @@ mod tests {
             candidates: candidates.to_vec(),
             groups: groups.to_vec(),
             verdict: Verdict::Confirmed,
+            class: None,
             reason: None,
             by: by.clone(),
         };

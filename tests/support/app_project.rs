@@ -15,12 +15,17 @@ const HEIGHT: u32 = 320;
 
 /// A project in `dir` with `images` pictures of one face and three decoys each, and a mined round; `rounds` of them have curves.
 pub fn make(dir: &Path, images: u32, rounds: u32) -> Project {
+    make_with(dir, images, rounds, &["face"])
+}
+
+/// As [`make`], in a project of these classes; every face, and what the detector found, is of the first.
+pub fn make_with(dir: &Path, images: u32, rounds: u32, classes: &[&str]) -> Project {
     let pictures = dir.join("pictures");
     std::fs::create_dir_all(&pictures).unwrap();
     let project = Project::create(&dir.join("project")).unwrap();
     let mut store = project.open_store().unwrap();
     let new = (0..images).map(|n| picture(&pictures, n)).collect();
-    let classes = vec!["face".to_owned()];
+    let classes = classes.iter().map(|class| (*class).to_owned()).collect();
     let (name, kind) = ("drawn".to_owned(), "folder".to_owned());
     let dataset = NewDataset { name, kind, root: pictures, classes, images: new };
     store.add_dataset(&dataset).unwrap();

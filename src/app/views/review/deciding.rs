@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::model::{Adjusting, Layout, ReviewModel};
-use crate::domain::{Candidate, CandidateId, FalsePositiveKind, GroupId, ImageId, Shape, Verdict};
+use crate::domain::{Candidate, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, Shape, Verdict};
 use crate::store::{CandidateRow, VerdictCounts};
 
 /// Words for the keys 1 to 9: why a candidate is not to be trained on as background.
@@ -30,17 +30,23 @@ pub enum Decision {
         candidates: Vec<CandidateId>,
         groups: Vec<GroupId>,
         verdict: Verdict,
+        /// Of a wrong class.
+        class: Option<ClassId>,
         reason: Option<String>,
     },
     /// All that the filter finds when it is written; `alike`: each one of it, where groups are listed as one.
     All {
         alike: bool,
         verdict: Verdict,
+        /// Of a wrong class.
+        class: Option<ClassId>,
         reason: Option<String>,
     },
     Face {
         candidate: CandidateId,
         shape: Shape,
+        /// `None`: what the detector took it for.
+        class: Option<ClassId>,
     },
     Undo,
     Redo,
@@ -51,6 +57,7 @@ pub enum Decision {
 pub struct GroupOffer {
     pub groups: Vec<GroupId>,
     pub verdict: Verdict,
+    pub class: Option<ClassId>,
     pub reason: Option<String>,
     /// Candidates of the groups that still wait.
     pub waiting: u32,
@@ -144,6 +151,15 @@ impl<Key> ReviewModel<Key> {
 
     /// Decides, shows it at once and returns what is to be saved. `None` when there is nothing to decide on.
     pub fn decide(&mut self, verdict: Verdict, reason: Option<&str>) -> Option<Decision> {
+        self.decide_as(verdict, None, reason)
+    }
+
+    /// As [`ReviewModel::decide`]: the objects are of this class.
+    pub fn decide_class(&mut self, class: ClassId) -> Option<Decision> {
+        self.decide_as(Verdict::WrongClass, Some(class), None)
+    }
+
+    fn decide_as(&mut self, verdict: Verdict, class: Option<ClassId>, reason: Option<&str>) -> Option<Decision> {
         let targets = self.targets();
         let candidates: Vec<CandidateId> = targets.iter().map(|i| self.rows[*i].candidate.id).collect();
         if candidates.is_empty() || self.failure.is_some() {
@@ -151,9 +167,10 @@ impl<Key> ReviewModel<Key> {
         }
         let reason = reason.map(str::to_owned);
         if self.layout == Layout::Grid && self.all_selected {
-            return Some(self.decide_all(Decision::All { alike: false, verdict, reason }, &targets, verdict));
+            return Some(self.decide_all(Decision::All { alike: false, verdict, class, reason }, &targets, verdict));
         }
-        Some(self.send(Decision::Verdict { candidates, groups: Vec::new(), verdict, reason }, &targets, Some(verdict)))
+        let decision = Decision::Verdict { candidates, groups: Vec::new(), verdict, class, reason };
+        Some(self.send(decision, &targets, Some(verdict)))
     }
 
     /// Decides on what [`ReviewModel::decide`] would and on all that waits of those candidates' groups, as one gesture.
@@ -163,7 +180,8 @@ impl<Key> ReviewModel<Key> {
             return None;
         }
         if self.layout == Layout::Grid && self.all_selected {
-            return Some(self.decide_all(Decision::All { alike: true, verdict, reason: None }, &targets, verdict));
+            let decision = Decision::All { alike: true, verdict, class: None, reason: None };
+            return Some(self.decide_all(decision, &targets, verdict));
         }
         let mut groups: Vec<GroupId> = targets.iter().filter_map(|i| self.rows[*i].group).collect();
         groups.sort_unstable();
@@ -174,7 +192,7 @@ impl<Key> ReviewModel<Key> {
         let candidates: Vec<CandidateId> = targets.iter().map(|i| self.rows[*i].candidate.id).collect();
         let chosen: HashSet<usize> = targets.iter().copied().collect();
         targets.extend(self.waiting_of(&groups).filter(|i| !chosen.contains(i)));
-        let decision = Decision::Verdict { candidates, groups, verdict, reason: None };
+        let decision = Decision::Verdict { candidates, groups, verdict, class: None, reason: None };
         Some(self.send(decision, &targets, Some(verdict)))
     }
 
@@ -191,9 +209,9 @@ impl<Key> ReviewModel<Key> {
         if !self.layout.shows_candidates() || self.failure.is_some() {
             return None;
         }
-        let GroupOffer { groups, verdict, reason, .. } = self.offer.take()?;
+        let GroupOffer { groups, verdict, class, reason, .. } = self.offer.take()?;
         let targets: Vec<usize> = self.waiting_of(&groups).collect();
-        let decision = Decision::Verdict { candidates: Vec::new(), groups, verdict, reason };
+        let decision = Decision::Verdict { candidates: Vec::new(), groups, verdict, class, reason };
         Some(self.send(decision, &targets, Some(verdict)))
     }
 
@@ -219,7 +237,7 @@ impl<Key> ReviewModel<Key> {
             self.go_to(index);
         }
         let shape = Shape::Ellipse(adjusted.ellipse);
-        let decision = Decision::Face { candidate: adjusted.candidate, shape };
+        let decision = Decision::Face { candidate: adjusted.candidate, shape, class: adjusted.class };
         Some(self.send(decision, index.as_slice(), Some(Verdict::MissedObject)))
     }
 
@@ -267,11 +285,13 @@ impl<Key> ReviewModel<Key> {
         self.refresh(&saved.changed);
         match pending.decision {
             Decision::Undo | Decision::Redo => self.show_first_of(saved),
-            Decision::Verdict { groups, verdict, reason, .. } if groups.is_empty() && verdict != Verdict::Skipped => {
+            Decision::Verdict { groups, verdict, class, reason, .. }
+                if groups.is_empty() && verdict != Verdict::Skipped =>
+            {
                 let mut groups: Vec<GroupId> = saved.waiting.iter().map(|(group, _)| *group).collect();
                 groups.sort_unstable();
                 let waiting = saved.waiting.iter().map(|(_, waiting)| waiting).sum();
-                self.offer = (0 < waiting).then_some(GroupOffer { groups, verdict, reason, waiting });
+                self.offer = (0 < waiting).then_some(GroupOffer { groups, verdict, class, reason, waiting });
             }
             _ => {}
         }
@@ -324,11 +344,11 @@ impl<Key> ReviewModel<Key> {
             self.go_to(index);
         }
         // What was drawn is not lost: it stands there to be written again, whatever is listed by now.
-        if let Decision::Face { candidate, shape: Shape::Ellipse(ellipse) } = pending.decision {
+        if let Decision::Face { candidate, shape: Shape::Ellipse(ellipse), class } = pending.decision {
             if let Some(row) = pending.at.filter(|_| listed.is_none()) {
                 self.show_row(row);
             }
-            self.adjusting = Some(Adjusting { candidate, ellipse, from: pending.layout });
+            self.adjusting = Some(Adjusting { candidate, ellipse, class, from: pending.layout });
             self.layout = Layout::Queue;
         }
     }

@@ -30,6 +30,10 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         ("Round", row.round_number.to_string()),
         ("Split", row.split.clone().unwrap_or_else(|| "none".to_owned())),
     ];
+    let classes = &view.details.overview.classes;
+    if let Some(class) = classes.iter().find(|class| class.id == candidate.class).filter(|_| classes.len() > 1) {
+        facts.insert(0, ("Class", class.name.clone()));
+    }
     if 1 < row.group_size {
         facts.push(("Group", format!("{} alike", row.group_size)));
     }

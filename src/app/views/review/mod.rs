@@ -13,6 +13,7 @@ mod model;
 mod pace;
 mod people;
 mod photo;
+mod picker;
 
 pub use adjust::{Handle, Nudge, nudge};
 pub use crop::key as crop_key;
@@ -20,6 +21,7 @@ pub use deciding::{Decision, GroupOffer, REASONS, Saved};
 pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownVerdicts, kind_text, verdict_text};
 pub use history::{HISTORY_PAGE, HistoryModel};
 pub use model::{Adjusting, Drawn, Layout, ReviewModel};
+pub use picker::{ClassPicker, PickerKey, Question};
 
 use egui::{Align, Frame, Margin, Panel, RichText, Ui, UiBuilder};
 
@@ -30,7 +32,7 @@ use super::super::session::Details;
 use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::key_button::{key_button, key_button_colored, key_switch};
-use crate::domain::{CandidateId, Verdict};
+use crate::domain::{CandidateId, ClassId, Verdict};
 use crate::mining::GroupConfig;
 
 /// What the review's commands are.
@@ -45,6 +47,9 @@ pub enum ReviewCommand {
     DragTo(CandidateId),
     Open(CandidateId),
     Adjust(crate::geometry::Ellipse),
+    /// The open picker's class.
+    PickClass(ClassId),
+    ClosePicker,
     SetGrouping(GroupConfig),
     /// Finds the groups anew with the distance that is set.
     Regroup,
@@ -93,6 +98,7 @@ impl ReviewView<'_> {
                 self.queue(ui);
             }
         });
+        picker::show(ui, self);
     }
 
     fn push(&mut self, command: ReviewCommand) {
@@ -186,9 +192,13 @@ impl ReviewView<'_> {
                 (Action::Confirm, Some(Verdict::Confirmed)),
                 (Action::Reject, Some(Verdict::Rejected)),
                 (Action::MissedObject, Some(Verdict::MissedObject)),
+                (Action::WrongClass, Some(Verdict::WrongClass)),
                 (Action::Skip, None),
             ];
-            for (action, verdict) in large {
+            let has_classes = self.details.overview.classes.len() > 1;
+            for (action, verdict) in
+                large.into_iter().filter(|(action, _)| has_classes || *action != Action::WrongClass)
+            {
                 let color = verdict.map(|v| theme::verdict(Some(v)));
                 if key_button_colored(ui, self.keymap, action, color, true).clicked() {
                     self.commands.push(Command::Do(action));

@@ -8,7 +8,8 @@ use super::deciding::{GroupOffer, Pending};
 use super::filter::{ReviewFilter, ShownVerdicts};
 use super::history::HistoryModel;
 use super::pace::Pace;
-use crate::domain::{CandidateId, FalsePositiveKind, Verdict};
+use super::picker::ClassPicker;
+use crate::domain::{CandidateId, ClassId, FalsePositiveKind, Verdict};
 use crate::geometry::Ellipse;
 use crate::mining::GroupConfig;
 use crate::store::{CandidateRow, VerdictCounts};
@@ -41,6 +42,8 @@ impl Layout {
 pub struct Adjusting {
     pub candidate: CandidateId,
     pub ellipse: Ellipse,
+    /// `None`: what the detector took it for.
+    pub class: Option<ClassId>,
     /// What was shown before, and is again afterwards.
     pub from: Layout,
 }
@@ -89,6 +92,10 @@ pub struct ReviewModel<Key> {
     pub drawn: Drawn,
     pub zoomed: bool,
     pub adjusting: Option<Adjusting>,
+    /// Asks which class an object has.
+    pub picker: Option<ClassPicker>,
+    /// The class that was chosen last, to be proposed next.
+    pub(super) last_class: Option<ClassId>,
     /// Why the last decision was not saved.
     pub failure: Option<String>,
     pub counts: VerdictCounts,
@@ -138,6 +145,8 @@ impl<Key> Default for ReviewModel<Key> {
             drawn: Drawn::default(),
             zoomed: false,
             adjusting: None,
+            picker: None,
+            last_class: None,
             failure: None,
             counts: VerdictCounts::default(),
             pace: Pace::default(),
@@ -227,6 +236,8 @@ impl<Key> ReviewModel<Key> {
             _ => self.returning_past,
         };
         self.returning_past = past.filter(|_| stays);
+        let is_same = self.selected.is_empty() && !self.all_selected;
+        self.picker = self.picker.take().filter(|picker| is_same && Some(picker.candidate) == back_to);
         self.rows.clear();
         self.clear_selection();
         self.brought_in.clear();
@@ -268,7 +279,10 @@ impl<Key> ReviewModel<Key> {
                     None => {}
                 }
             }
-            None => self.adjusting = self.adjusting.take().filter(|adjusting| Some(adjusting.candidate) != returning),
+            None => {
+                self.adjusting = self.adjusting.take().filter(|adjusting| Some(adjusting.candidate) != returning);
+                self.picker = None;
+            }
         }
     }
 
@@ -475,14 +489,14 @@ impl<Key> ReviewModel<Key> {
     }
 
     /// Opens the adjustment of the current candidate as a missed face, from the ellipse that it was promoted with or from its box; not
-    /// while the queue stands after a failure.
-    pub fn start_adjusting(&mut self, promoted: Option<Ellipse>) {
+    /// while the queue stands after a failure. `class`: `None`, what the detector took it for.
+    pub fn start_adjusting(&mut self, promoted: Option<Ellipse>, class: Option<ClassId>) {
         if !self.layout.shows_candidates() || self.failure.is_some() || self.past_end {
             return;
         }
         if let Some(row) = self.current() {
             let ellipse = promoted.unwrap_or_else(|| adjust::start(&row.candidate.bbox));
-            self.adjusting = Some(Adjusting { candidate: row.candidate.id, ellipse, from: self.layout });
+            self.adjusting = Some(Adjusting { candidate: row.candidate.id, ellipse, class, from: self.layout });
             self.layout = Layout::Queue;
         }
     }
@@ -497,4 +511,4 @@ impl<Key> ReviewModel<Key> {
 
 #[cfg(test)]
 #[path = "model_tests.rs"]
-mod tests;
+pub(super) mod tests;

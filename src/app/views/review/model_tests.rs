@@ -31,7 +31,7 @@ fn row(id: i64) -> CandidateRow {
     }
 }
 
-fn model(count: i64) -> ReviewModel<char> {
+pub(in super::super) fn model(count: i64) -> ReviewModel<char> {
     let counts = VerdictCounts { undecided: count as u64, ..VerdictCounts::default() };
     let mut model = ReviewModel { counts, ..ReviewModel::default() };
     model.extend((1..=count).map(row).collect(), true);
@@ -42,7 +42,7 @@ fn verdicts(model: &ReviewModel<char>) -> Vec<Option<Verdict>> {
     model.rows().iter().map(|row| row.candidate.verdict).collect()
 }
 
-fn saved(model: &ReviewModel<char>, ids: &[i64]) -> Saved {
+pub(in super::super) fn saved(model: &ReviewModel<char>, ids: &[i64]) -> Saved {
     let candidates: Vec<CandidateId> = ids.iter().copied().map(CandidateId).collect();
     let changed: Vec<CandidateRow> =
         model.rows().iter().filter(|r| candidates.contains(&r.candidate.id)).cloned().collect();
@@ -61,6 +61,7 @@ fn a_decision_shows_at_once_goes_on_and_counts() {
             candidates,
             groups: Vec::new(),
             verdict: Verdict::Confirmed,
+            class: None,
             reason: Some("animal".to_owned())
         }
     );
@@ -100,7 +101,7 @@ fn what_cannot_be_saved_is_taken_back_and_stops_the_queue() {
     assert!(model.failure.as_ref().unwrap().contains("No space left"));
     assert_eq!(model.decide(Verdict::Confirmed, None), None, "the key was meant for the candidate after it");
     assert_eq!((model.decide_group(Verdict::Rejected), model.undo(), model.redo()), (None, None, None));
-    model.start_adjusting(None);
+    model.start_adjusting(None, None);
     assert_eq!(model.adjusting, None);
     model.go_on();
     assert!(model.decide(Verdict::Confirmed, None).is_some() && model.failure.is_none());
@@ -126,7 +127,7 @@ fn everything_that_the_filter_finds_is_decided_in_one_stroke_without_being_loade
     assert!(model.is_all_selected() && !model.must_wait() && !model.wants_more(0));
     model.extend((301..=310).map(row).collect(), false);
     assert!(model.is_selected(CandidateId(305)), "what is loaded later shows as selected too");
-    let all = |alike| Decision::All { alike, verdict: Verdict::Confirmed, reason: None };
+    let all = |alike| Decision::All { alike, verdict: Verdict::Confirmed, class: None, reason: None };
     assert_eq!(model.decide_group(Verdict::Confirmed), Some(all(true)), "rows that are not loaded may be of groups");
     model.failed("full".to_owned());
     model.go_on();
@@ -181,11 +182,11 @@ fn next_undecided_wraps_around_and_stays_when_all_is_decided() {
 #[test]
 fn a_missed_face_is_written_as_it_was_adjusted() {
     let mut model = model(2);
-    model.start_adjusting(None);
+    model.start_adjusting(None, None);
     let ellipse = Ellipse::new(9.0, 4.0, 0.1, 5.0, 5.0);
     model.adjusting.as_mut().unwrap().ellipse = ellipse;
     let decision = model.commit_adjusted().unwrap();
-    assert_eq!(decision, Decision::Face { candidate: CandidateId(1), shape: Shape::Ellipse(ellipse) });
+    assert_eq!(decision, Decision::Face { candidate: CandidateId(1), shape: Shape::Ellipse(ellipse), class: None });
     assert_eq!((verdicts(&model)[0], model.adjusting.clone()), (Some(Verdict::MissedObject), None));
     assert_eq!(model.commit_adjusted(), None);
 }
@@ -213,7 +214,10 @@ fn a_whole_group_is_one_decision_and_shows_at_once() {
     let mut model = grouped(5, &[1, 2, 4]);
     let decision = model.decide_group(Verdict::Confirmed).unwrap();
     let (candidates, groups) = (vec![CandidateId(1)], vec![GroupId(7)]);
-    assert_eq!(decision, Decision::Verdict { candidates, groups, verdict: Verdict::Confirmed, reason: None });
+    assert_eq!(
+        decision,
+        Decision::Verdict { candidates, groups, verdict: Verdict::Confirmed, class: None, reason: None }
+    );
     let yes = Some(Verdict::Confirmed);
     assert_eq!(verdicts(&model), [yes, yes, None, yes, None]);
     assert_eq!((model.position(), model.counts.undecided), (2, 2));
@@ -223,7 +227,10 @@ fn a_whole_group_is_one_decision_and_shows_at_once() {
     model.go_to(2);
     let alone = model.decide_group(Verdict::Rejected).unwrap();
     let candidates = vec![CandidateId(3)];
-    assert_eq!(alone, Decision::Verdict { candidates, groups: Vec::new(), verdict: Verdict::Rejected, reason: None });
+    assert_eq!(
+        alone,
+        Decision::Verdict { candidates, groups: Vec::new(), verdict: Verdict::Rejected, class: None, reason: None }
+    );
 }
 
 #[test]
@@ -262,11 +269,20 @@ fn deciding_one_of_a_group_offers_the_rest_until_the_next_decision() {
     let done = Saved { waiting: vec![(GroupId(7), 2)], ..saved(&model, &[1]) };
     model.confirmed(&done, 0.0);
     let reason = Some("reflection".to_owned());
-    let offer = GroupOffer { groups: vec![GroupId(7)], verdict: Verdict::Rejected, reason: reason.clone(), waiting: 2 };
+    let offer = GroupOffer {
+        groups: vec![GroupId(7)],
+        verdict: Verdict::Rejected,
+        class: None,
+        reason: reason.clone(),
+        waiting: 2,
+    };
     assert_eq!(model.offer, Some(offer));
     let rest = model.decide_rest().unwrap();
     let groups = vec![GroupId(7)];
-    assert_eq!(rest, Decision::Verdict { candidates: Vec::new(), groups, verdict: Verdict::Rejected, reason });
+    assert_eq!(
+        rest,
+        Decision::Verdict { candidates: Vec::new(), groups, verdict: Verdict::Rejected, class: None, reason }
+    );
     assert_eq!((model.position(), model.offer.clone(), model.counts.rejected), (2, None, 3));
     let done = saved(&model, &[2, 4]);
     model.confirmed(&done, 1.0);
@@ -283,7 +299,7 @@ fn nothing_is_decided_where_no_candidate_is_shown() {
     for layout in [Layout::History, Layout::People] {
         model.toggle_layout(layout);
         assert_eq!(model.decide(Verdict::Confirmed, None), None);
-        model.start_adjusting(None);
+        model.start_adjusting(None, None);
         assert_eq!(model.adjusting, None);
         model.toggle_layout(layout);
         assert_eq!(model.layout, Layout::Queue);
@@ -335,7 +351,7 @@ fn a_selection_holds_candidates_not_places() {
 fn after_a_restart_keys_wait_for_the_rows_and_for_the_candidate_to_go_back_to() {
     let mut model = model(3);
     model.go_to(1);
-    model.start_adjusting(None);
+    model.start_adjusting(None, None);
     model.restart(Some(CandidateId(2)));
     model.wait('a');
     assert_eq!(model.next_in_line(), None, "no row is there");
@@ -436,7 +452,7 @@ fn a_face_that_was_called_one_before_makes_its_image_be_read_again() {
 fn an_ellipse_that_was_begun_in_the_grid_leads_back_there() {
     let mut model = model(2);
     model.layout = Layout::Grid;
-    model.start_adjusting(None);
+    model.start_adjusting(None, None);
     assert_eq!(model.layout, Layout::Queue);
     model.commit_adjusted().unwrap();
     assert_eq!(model.layout, Layout::Grid);
@@ -452,7 +468,7 @@ fn verdicts_that_are_typed_ahead_of_the_last_candidate_do_not_fall_on_it() {
     }
     assert!(model.is_past_end());
     assert_eq!((model.decide(Verdict::Rejected, None), model.decide_group(Verdict::Rejected)), (None, None));
-    model.start_adjusting(None);
+    model.start_adjusting(None, None);
     assert_eq!(model.adjusting, None);
     model.step(1);
     assert!(model.decide(Verdict::Rejected, None).is_some(), "whoever goes there again changes it");
@@ -569,7 +585,7 @@ fn the_row_after_a_decision_is_looked_for_after_a_rereading_too() {
 #[test]
 fn an_ellipse_that_cannot_be_saved_comes_back_with_its_candidate() {
     let mut model = model(2);
-    model.start_adjusting(None);
+    model.start_adjusting(None, None);
     let drawn = model.adjusting.clone().unwrap().ellipse;
     model.commit_adjusted().unwrap();
     // A round ends meanwhile, and the list is read anew from the next candidate on.
@@ -604,7 +620,7 @@ fn everything_selected_shows_verdicts_only_where_the_filter_still_finds_it() {
 fn an_ellipse_that_cannot_be_saved_stays_to_be_written_again() {
     let mut model = model(2);
     model.layout = Layout::Grid;
-    model.start_adjusting(Some(Ellipse::new(9.0, 4.0, 0.1, 5.0, 5.0)));
+    model.start_adjusting(Some(Ellipse::new(9.0, 4.0, 0.1, 5.0, 5.0)), None);
     let adjusting = model.adjusting.clone();
     model.commit_adjusted().unwrap();
     assert_eq!(model.layout, Layout::Grid);

@@ -1,0 +1,108 @@
+//! The class picker's part in the window: which key opens it, what a key means in it and what a chosen class decides.
+
+use egui::Key;
+
+use super::QuarryApp;
+use super::keys::Typed;
+use super::views::review::{PickerKey, Question};
+use crate::domain::{AnnotationSource, Class, ClassId};
+
+impl QuarryApp {
+    /// F: with several classes the class is asked for first.
+    pub(super) fn missed_object(&mut self) {
+        if self.has_classes() {
+            self.ask_class(Question::MissedObject, None);
+        } else {
+            let promoted = self.promoted();
+            self.review.start_adjusting(promoted, None);
+        }
+    }
+
+    /// W: means something with several classes only.
+    pub(super) fn wrong_class(&mut self) {
+        if self.has_classes() {
+            self.ask_class(Question::WrongClass, self.nearest_class());
+        } else {
+            self.say("The project has one class: an object cannot have a wrong one");
+        }
+    }
+
+    /// Whether there are classes to choose from.
+    pub(super) fn has_classes(&self) -> bool {
+        self.classes().len() > 1
+    }
+
+    fn classes(&self) -> &[Class] {
+        self.overview().map_or(&[], |overview| &overview.classes)
+    }
+
+    fn ask_class(&mut self, question: Question, nearest: Option<ClassId>) {
+        let classes = self.classes().to_vec();
+        self.review.open_picker(question, &classes, nearest);
+    }
+
+    /// The class of the object that overlaps the current candidate most. In a blind review objects that come from verdicts are not seen.
+    fn nearest_class(&self) -> Option<ClassId> {
+        let row = self.review.current()?;
+        let objects = &self.session.as_ref()?.details.get(row)?.ground_truth;
+        let is_seen = |source| !self.review.filter.blind || source == AnnotationSource::Imported;
+        let overlaps = objects.iter().filter(|object| is_seen(object.source)).map(|object| {
+            let overlap = object.shape.bounding_box().iou(&row.candidate.bbox);
+            (overlap, object.class)
+        });
+        let nearest = overlaps.filter(|(overlap, _)| *overlap > 0.0).max_by(|a, b| a.0.total_cmp(&b.0))?;
+        Some(nearest.1)
+    }
+
+    /// A key while the picker is open; those of other uses mean nothing there.
+    pub(super) fn press_in_picker(&mut self, typed: &Typed) {
+        let Some(key) = picker_key(typed) else { return };
+        if let Some((question, class)) = self.review.press_in_picker(key) {
+            self.class_chosen(question, class);
+        }
+    }
+
+    pub(super) fn pick_class(&mut self, class: ClassId) {
+        if let Some((question, class)) = self.review.pick(class) {
+            self.class_chosen(question, class);
+        }
+    }
+
+    fn class_chosen(&mut self, question: Question, class: ClassId) {
+        match question {
+            Question::MissedObject => {
+                let promoted = self.promoted();
+                self.review.start_adjusting(promoted, Some(class));
+            }
+            Question::WrongClass => {
+                let decision = self.review.decide_class(class);
+                self.save(decision);
+            }
+        }
+    }
+}
+
+/// What a key means to the picker. Held down only Backspace counts.
+fn picker_key(typed: &Typed) -> Option<PickerKey<'_>> {
+    if typed.modifiers.command || typed.modifiers.ctrl {
+        return None;
+    }
+    match typed.key {
+        Some(Key::Backspace) => return Some(PickerKey::Backspace),
+        _ if typed.repeat => return None,
+        Some(Key::Enter) => return Some(PickerKey::Enter),
+        Some(Key::Escape) => return Some(PickerKey::Escape),
+        _ => {}
+    }
+    // A digit that came without its key, or without its letter, is one too.
+    let name = typed.key.map_or("", Key::symbol_or_name);
+    let text = if typed.text.is_empty() && is_digit(name) { name } else { typed.text.as_str() };
+    match text.parse::<usize>() {
+        Ok(number) if is_digit(text) => Some(PickerKey::Digit(number)),
+        _ => Some(PickerKey::Text(text)).filter(|_| !text.is_empty()),
+    }
+}
+
+fn is_digit(text: &str) -> bool {
+    matches!(text.as_bytes(), [b'1'..=b'9'])
+}
