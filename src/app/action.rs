@@ -78,7 +78,7 @@ const fn ctrl_shift(key: Key) -> KeyboardShortcut {
 }
 
 actions! {
-    ShowProject: Everywhere, "show_project", "Project", "Open a project, bring photographs in", [ctrl(Key::Num1)];
+    ShowProject: Everywhere, "show_project", "Project", "Open a project, import images", [ctrl(Key::Num1)];
     ShowReview: Everywhere, "show_review", "Review", "Decide on the mined candidates", [ctrl(Key::Num2)];
     ShowTrain: Everywhere, "show_train", "Train", "Start a round and watch it", [ctrl(Key::Num3)];
     ShowCurves: Everywhere, "show_curves", "Curves", "Compare the rounds' ROC curves", [ctrl(Key::Num4)];

@@ -32,15 +32,17 @@ impl Screen {
 pub enum FolderPurpose {
     Open,
     New,
-    ImportFddb,
+    ImportDataset,
     ImportFolder,
     Sample,
 }
 
-/// The kinds of photographs that the window brings in.
+/// What the window imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportKind {
-    Fddb,
+    /// In any format that Quarry finds out.
+    Dataset,
+    /// Images without objects.
     Folder,
 }
 

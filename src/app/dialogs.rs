@@ -48,8 +48,10 @@ fn choose(ask: Ask) -> Option<PathBuf> {
                 FolderPurpose::Open => "Open a project",
                 FolderPurpose::New => "An empty folder for the new project",
                 FolderPurpose::Sample => "An empty folder for the sample's project",
-                FolderPurpose::ImportFddb => "The folder that holds FDDB-folds and originalPics",
-                FolderPurpose::ImportFolder => "A folder of photographs without faces",
+                FolderPurpose::ImportDataset => {
+                    "The dataset's folder: COCO, YOLO, VOC, WIDER FACE, CVAT, Label Studio, labelme or FDDB"
+                }
+                FolderPurpose::ImportFolder => "A folder of images without objects",
             };
             rfd::FileDialog::new().set_title(title).pick_folder()
         }

@@ -317,7 +317,7 @@ fn folder_command(purpose: FolderPurpose, path: std::path::PathBuf) -> Command {
         FolderPurpose::Open => Command::Open(path),
         FolderPurpose::New => Command::New(path),
         FolderPurpose::Sample => Command::Sample { dir: path, auto_review: false },
-        FolderPurpose::ImportFddb => Command::Import(ImportKind::Fddb, path),
+        FolderPurpose::ImportDataset => Command::Import(ImportKind::Dataset, path),
         FolderPurpose::ImportFolder => Command::Import(ImportKind::Folder, path),
     }
 }

@@ -26,7 +26,7 @@ pub fn progress_of(event: &WorkEvent) -> Option<Progress> {
 pub fn import(project: Project, kind: ImportKind, path: PathBuf) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
         let format = match kind {
-            ImportKind::Fddb => ImportFormat::Fddb,
+            ImportKind::Dataset => ImportFormat::Auto,
             ImportKind::Folder => ImportFormat::Folder,
         };
         let report = bring_in(&project, format, &path, false, tell, cancel).map_err(|e| e.to_string())?;

@@ -42,7 +42,7 @@ mod weights;
 use crate::detector::diagnose;
 use crate::training::{driver, driver_shows_gpu};
 
-/// Hard negative mining for face detectors: train, mine false positives, review them, retrain, watch the ROC curves.
+/// Hard negative mining for object detectors: train, mine false positives, review them, retrain, watch the curves.
 ///
 /// Without a subcommand the desktop app opens.
 #[derive(Debug, Parser)]

@@ -1,4 +1,4 @@
-//! The project screen: open or make a project, bring photographs in, see what there is and what to do next.
+//! The project screen: open or make a project, import images, see what there is and what to do next.
 
 mod overview;
 
@@ -134,15 +134,15 @@ impl StartView<'_> {
     }
 
     fn import(&mut self, ui: &mut Ui, busy: bool) {
-        card(ui, "Bring photographs in", |ui| {
-            let text = "FDDB as it ships (FDDB-folds and originalPics), or any folder of photographs without faces to mine from. \
-                        Your files are only read.";
+        card(ui, "Import images", |ui| {
+            let text = "A dataset in COCO, YOLO, Pascal VOC, WIDER FACE, CVAT, Label Studio, labelme or FDDB format, or a folder of images \
+                        without objects to mine from. Your files are only read.";
             ui.label(RichText::new(text).color(theme::WEAK));
             path_field(ui, "Folder to import", &mut self.model.import_path);
             ui.horizontal(|ui| {
                 let typed = !self.model.import_path.trim().is_empty();
                 let kinds = [
-                    (ImportKind::Fddb, "Import FDDB…", FolderPurpose::ImportFddb),
+                    (ImportKind::Dataset, "Import dataset…", FolderPurpose::ImportDataset),
                     (ImportKind::Folder, "Import background folder…", FolderPurpose::ImportFolder),
                 ];
                 for (kind, text, purpose) in kinds {
@@ -188,7 +188,7 @@ pub(super) fn card(ui: &mut Ui, title: &str, content: impl FnOnce(&mut Ui)) {
 fn welcome(ui: &mut Ui) {
     ui.add_space(28.0);
     ui.label(RichText::new("Quarry").size(34.0).strong().color(theme::STRONG));
-    let line = "Train a face detector, review its false positives, retrain, watch the ROC curves move.";
+    let line = "Train a detector, review its false positives, retrain, and watch the curves move.";
     ui.label(RichText::new(line).size(16.0).color(theme::WEAK));
     ui.add_space(26.0);
 }

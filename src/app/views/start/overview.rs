@@ -15,8 +15,8 @@ pub(super) fn show(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Co
     let counts = project.counts;
     let decided = counts.confirmed + counts.rejected + counts.missed_object + counts.wrong_class + counts.skipped;
     let tiles = [
-        ("Photographs", overview.images.to_string(), splits_text(overview)),
-        ("Faces", overview.faces.to_string(), format!("{} promoted", counts.missed_object)),
+        ("Images", overview.images.to_string(), splits_text(overview)),
+        ("Objects", overview.faces.to_string(), format!("{} promoted", counts.missed_object)),
         ("Rounds", overview.rounds.len().to_string(), last_round_text(overview)),
         ("To review", counts.undecided.to_string(), format!("{decided} decided")),
         ("Hard negatives", counts.confirmed.to_string(), format!("{} rejected", counts.rejected)),
@@ -59,7 +59,7 @@ fn last_round_text(overview: &Overview) -> String {
 fn next_step(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>) {
     let overview = project.overview;
     let (text, button, screen) = if overview.images == 0 {
-        ("Next: bring photographs in, below.".to_owned(), None, Screen::Project)
+        ("Next: import images, below.".to_owned(), None, Screen::Project)
     } else if project.busy {
         ("A job is running; the bar above shows how far it is.".to_owned(), Some("See the training"), Screen::Train)
     } else if 0 < project.counts.undecided {

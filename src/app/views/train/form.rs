@@ -262,7 +262,7 @@ fn note(view: &TrainView<'_>, finished: &Result<RoundConfig, String>) -> (String
     let config = match finished {
         _ if !view.has_project => return ("Open a project first.".to_owned(), theme::WEAK),
         _ if view.images == 0 => {
-            return ("Bring photographs in first, on the Project screen.".to_owned(), theme::WEAK);
+            return ("Import images first, on the Project screen.".to_owned(), theme::WEAK);
         }
         Err(reason) => return (reason.clone(), theme::ERROR),
         Ok(config) => config,
