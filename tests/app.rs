@@ -68,7 +68,7 @@ fn a_missed_face_is_adjusted_and_becomes_ground_truth() {
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for(&mut window, "1 of 6");
     press(&mut window, Key::F);
-    wait_for(&mut window, "Write face");
+    wait_for(&mut window, "Save");
     press(&mut window, Key::ArrowRight);
     press(&mut window, Key::Enter);
     wait_until(&mut window, "the promotion", || counts(&project).missed_object == 1);
@@ -76,7 +76,7 @@ fn a_missed_face_is_adjusted_and_becomes_ground_truth() {
     let faces: usize = store.all_ground_truth().unwrap().values().map(Vec::len).sum();
     assert_eq!(faces, 3);
     press(&mut window, Key::F);
-    wait_for(&mut window, "Write face");
+    wait_for(&mut window, "Save");
     press(&mut window, Key::Escape);
     wait_for(&mut window, "Hard negative");
     assert_eq!(counts(&project).missed_object, 1);
@@ -292,7 +292,7 @@ fn the_screens_are_a_key_away_and_all_keys_are_shown() {
         wait_for(&mut window, label);
     }
     press(&mut window, Key::Questionmark);
-    wait_for(&mut window, "Adjusting a missed face");
+    wait_for(&mut window, "Adjusting a missed object");
 }
 
 /// Candidates and verdicts in the order of the log.

@@ -23,7 +23,7 @@ impl Scope {
         match self {
             Self::Everywhere => "Everywhere",
             Self::Review => "Review",
-            Self::Adjust => "Adjusting a missed face",
+            Self::Adjust => "Adjusting a missed object",
         }
     }
 }
@@ -85,12 +85,12 @@ actions! {
     ShowKeys: Everywhere, "show_keys", "All keys", "Show every key", [plain(Key::Questionmark), plain(Key::F1)];
     OpenProject: Everywhere, "open_project", "Open project…", "Choose a project folder", [ctrl(Key::O)];
 
-    Confirm: Review, "confirm", "Hard negative", "Confirm: not a face. The next round trains on it as background", [plain(Key::A)];
-    Reject: Review, "reject", "Reject", "Not to be trained on: a drawn face, a reflection, a doubtful one", [plain(Key::X)];
+    Confirm: Review, "confirm", "Hard negative", "Confirm: no object. The next round trains on it as background", [plain(Key::A)];
+    Reject: Review, "reject", "Reject", "Not to be trained on: a drawing, a reflection, a doubtful one", [plain(Key::X)];
     ConfirmGroup: Review, "confirm_group", "Group: hard negative", "Confirm this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::A)];
     RejectGroup: Review, "reject_group", "Group: reject", "Reject this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::X)];
     DecideRest: Review, "decide_rest", "The rest too", "Give the others of the group that was just decided the same verdict", [plain(Key::R)];
-    MissedObject: Review, "missed_face", "Missed face", "A real face which the annotation lacks: adjust its ellipse, then Enter; with several classes its class is chosen first", [plain(Key::F)];
+    MissedObject: Review, "missed_face", "Missed object", "A real object which the annotation lacks: adjust its ellipse, then Enter; with several classes its class is chosen first", [plain(Key::F)];
     WrongClass: Review, "wrong_class", "Wrong class", "A real object of another class than the detector took it for: choose its class", [plain(Key::W), shift(Key::W)];
     Skip: Review, "skip", "Skip", "Leave it undecided and go on", [plain(Key::Space)];
     Undo: Review, "undo", "Undo", "Take back the last decision, also after a restart", [plain(Key::Backspace), ctrl(Key::Z)];
@@ -102,7 +102,7 @@ actions! {
     NextUndecided: Review, "next_undecided", "Next undecided", "The next candidate without a verdict", [plain(Key::Tab)];
     Zoom: Review, "zoom", "Zoom", "See the crop closer", [plain(Key::Z)];
     Grid: Review, "grid", "Grid", "Many crops at once: select several, decide in one stroke", [plain(Key::G)];
-    GroundTruth: Review, "ground_truth", "Ground truth", "The annotated and promoted faces on or off", [plain(Key::B)];
+    GroundTruth: Review, "ground_truth", "Ground truth", "The annotated and promoted objects on or off", [plain(Key::B)];
     Detections: Review, "detections", "Detections", "The other detections on or off", [plain(Key::D)];
     CandidateBox: Review, "candidate_box", "Box", "The candidate's own box on or off", [plain(Key::C)];
     Filter: Review, "filter", "Filter", "Choose which candidates are shown", [plain(Key::Slash)];
@@ -128,7 +128,7 @@ actions! {
     Reason8: Review, "reason_8", "Reason 8", "Reject with reason 8", [plain(Key::Num8)];
     Reason9: Review, "reason_9", "Reason 9", "Reject with reason 9", [plain(Key::Num9)];
 
-    Commit: Adjust, "commit_face", "Write face", "Write the ellipse as ground truth", [plain(Key::Enter)];
+    Commit: Adjust, "commit_face", "Save", "Save the ellipse as ground truth", [plain(Key::Enter)];
     Cancel: Adjust, "cancel_face", "Cancel", "Leave everything as it was", [plain(Key::Escape)];
     MoveLeft: Adjust, "move_left", "Move left", "Move the ellipse", [plain(Key::ArrowLeft)];
     MoveRight: Adjust, "move_right", "Move right", "Move the ellipse", [plain(Key::ArrowRight)];

@@ -41,14 +41,10 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         let reason = row.reason().map_or(String::new(), |reason| format!(", {reason}"));
         facts.push(("Verdict", format!("{}{reason}", verdict_text(given))));
     }
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 18.0;
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = egui::vec2(18.0, 6.0);
         for (name, value) in facts {
-            ui.vertical(|ui| {
-                ui.spacing_mut().item_spacing.y = 1.0;
-                ui.label(RichText::new(name).small().color(theme::WEAK));
-                ui.label(RichText::new(value).color(theme::STRONG));
-            });
+            fact(ui, name, value);
         }
     });
     file_trouble(ui, view, &row);
@@ -69,6 +65,23 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         });
     }
     reasons(ui, view);
+}
+
+/// A name over its value, in one piece: what does not fit goes to the next row and never breaks within a word.
+fn fact(ui: &mut Ui, name: &str, value: String) {
+    let name = egui::WidgetText::from(RichText::new(name).small().color(theme::WEAK));
+    let value = egui::WidgetText::from(RichText::new(value).color(theme::STRONG));
+    let size = |ui: &Ui, text: &egui::WidgetText| {
+        let wrap = Some(egui::TextWrapMode::Extend);
+        text.clone().into_galley(ui, wrap, f32::INFINITY, egui::TextStyle::Body).size()
+    };
+    let (above, below) = (size(ui, &name), size(ui, &value));
+    let both = egui::vec2(above.x.max(below.x), above.y + below.y + 1.0);
+    ui.allocate_ui_with_layout(both, egui::Layout::top_down(egui::Align::Min), |ui| {
+        ui.spacing_mut().item_spacing.y = 1.0;
+        ui.add(egui::Label::new(name).extend());
+        ui.add(egui::Label::new(value).extend());
+    });
 }
 
 /// The reasons that the number keys give, close together.

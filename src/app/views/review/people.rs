@@ -38,7 +38,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
 }
 
 fn annotators(ui: &mut Ui, people: &People) {
-    let titles = ["Name", "Hard negatives", "Rejected", "Missed faces", "Skipped", "Left", "A minute", "Time left"];
+    let titles = ["Name", "Hard negatives", "Rejected", "Missed objects", "Skipped", "Left", "A minute", "Time left"];
     Grid::new("annotators").num_columns(titles.len()).spacing(vec2(24.0, 6.0)).striped(true).show(ui, |ui| {
         for title in titles {
             ui.label(RichText::new(title).small().color(theme::WEAK));

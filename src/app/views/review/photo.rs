@@ -138,7 +138,7 @@ fn handles(ui: &Ui, rect: Rect, fit: &ScreenFit, ellipse: &Ellipse) -> Option<El
         color: theme::WARNING,
         width: 2.5,
         dashed: false,
-        label: Some("missed face".to_owned()),
+        label: Some("missed object".to_owned()),
     };
     canvas::paint_overlay(ui.painter(), rect, fit, &outline);
     let mut dragged = None;

@@ -57,7 +57,7 @@ fn left(ui: &mut Ui, report: Option<&RoundReport>) {
         ui.add_space(theme::GAP);
         heading(ui, &format!("Held-out images, {}, step {}", curve.label, curve.step));
         if curve.unreadable > 0 {
-            let text = format!("{} images could not be read; their faces count as missed", curve.unreadable);
+            let text = format!("{} images could not be read; their objects count as missed", curve.unreadable);
             ui.label(RichText::new(text).small().color(theme::WARNING));
         }
         Grid::new(("rates", &curve.label)).num_columns(3).min_row_height(ROW).spacing(vec2(18.0, 3.0)).show(ui, |ui| {
