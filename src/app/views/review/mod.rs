@@ -187,7 +187,13 @@ impl ReviewView<'_> {
             return self.adjust_actions(ui);
         }
         ui.add_space(2.0);
-        ui.horizontal(|ui| {
+        let has_classes = self.details.overview.classes.len() > 1;
+        let needed = if has_classes { 5.0 } else { 4.0 } * LARGE_BUTTON + UNDO_AND_PROGRESS;
+        // In a narrow window the keys take as many rows as they need, and the progress stands behind them as plain text.
+        let is_wide = ui.available_width() >= needed;
+        let row = if is_wide { egui::Layout::left_to_right(Align::Center) } else { wrapped() };
+        let size = egui::vec2(ui.available_width(), ui.spacing().interact_size.y);
+        ui.allocate_ui_with_layout(size, row, |ui| {
             let large = [
                 (Action::Confirm, Some(Verdict::Confirmed)),
                 (Action::Reject, Some(Verdict::Rejected)),
@@ -195,7 +201,6 @@ impl ReviewView<'_> {
                 (Action::WrongClass, Some(Verdict::WrongClass)),
                 (Action::Skip, None),
             ];
-            let has_classes = self.details.overview.classes.len() > 1;
             for (action, verdict) in
                 large.into_iter().filter(|(action, _)| has_classes || *action != Action::WrongClass)
             {
@@ -208,7 +213,9 @@ impl ReviewView<'_> {
             for action in [Action::Undo, Action::Redo] {
                 self.small(ui, action);
             }
-            self.progress(ui);
+            if is_wide {
+                self.progress(ui);
+            }
         });
         ui.horizontal_wrapped(|ui| {
             use Action as A;
@@ -227,6 +234,10 @@ impl ReviewView<'_> {
                 self.small(ui, action);
             }
             self.offer(ui);
+            if !is_wide {
+                let text = RichText::new(self.decided_and_left()).color(theme::STRONG);
+                ui.add(egui::Label::new(text).extend()).on_hover_text(self.annotator);
+            }
         });
     }
 
@@ -267,6 +278,11 @@ impl ReviewView<'_> {
         });
     }
 
+    fn decided_and_left(&self) -> String {
+        let left = self.model.counts.undecided;
+        format!("{} decided  ·  {left} left", self.model.counts_total() - left)
+    }
+
     fn progress(&mut self, ui: &mut Ui) {
         let counts = &self.model.counts;
         let (done, left) = (self.model.counts_total() - counts.undecided, counts.undecided);
@@ -280,13 +296,21 @@ impl ReviewView<'_> {
         let share = done as f32 / (done + left).max(1) as f32;
         ui.with_layout(egui::Layout::top_down(Align::Max), |ui| {
             ui.spacing_mut().item_spacing.y = 3.0;
-            ui.label(RichText::new(format!("{done} decided  ·  {left} left")).color(theme::STRONG));
+            ui.label(RichText::new(self.decided_and_left()).color(theme::STRONG));
             ui.add(egui::ProgressBar::new(share).desired_width(190.0).desired_height(5.0).fill(theme::GOOD));
             let by = if pace.is_empty() { String::new() } else { "  ·  ".to_owned() };
             let text = format!("{}{by}{pace}", self.annotator);
             ui.label(RichText::new(text).small().color(theme::WEAK)).on_hover_text("Whose verdicts these are");
         });
     }
+}
+
+/// Points that a verdict's button takes with the space behind it, and what undo, redo and the progress take.
+const LARGE_BUTTON: f32 = 160.0;
+const UNDO_AND_PROGRESS: f32 = 545.0;
+
+fn wrapped() -> egui::Layout {
+    egui::Layout::left_to_right(Align::Center).with_main_wrap(true)
 }
 
 /// A time span in words, e.g. `3 min` or `1 h 20 min`.
