@@ -246,7 +246,7 @@ fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
     }
 }
 
-/// What needs no libtorch, or goes on without it for `reason`.
+/// Runs the commands that need no libtorch, and those that can do without it; `reason` says why it was not loaded.
 fn run_light(command: Option<Command>, context: &Context, reason: &str) -> anyhow::Result<()> {
     match command {
         Some(Command::New(args)) => new::run(&args, context),

@@ -291,7 +291,7 @@ impl<Key> ReviewModel<Key> {
                 let mut groups: Vec<GroupId> = saved.waiting.iter().map(|(group, _)| *group).collect();
                 groups.sort_unstable();
                 let waiting = saved.waiting.iter().map(|(_, waiting)| waiting).sum();
-                self.offer = (0 < waiting).then_some(GroupOffer { groups, verdict, class, reason, waiting });
+                self.offer = (waiting > 0).then_some(GroupOffer { groups, verdict, class, reason, waiting });
             }
             _ => {}
         }
