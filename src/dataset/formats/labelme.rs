@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess};
 use serde_json::Value;
 
+use super::batches::read_in_batches;
 use super::draft::{Draft, DraftImage, DraftObject, Place, bad_record};
 use super::image_files::{ImageFiles, Located, shortened};
 use super::json_values::{OneRecord, Record, Scalar, head_of, json_error};
-use super::layout::{absolute, files_in, folders_in, root_of, split_in_name};
+use super::layout::{absolute, files_below, files_in, folders_in, root_of, split_in_name};
 use super::{Format, ReadOptions};
 use crate::dataset::{BadRecord, DatasetError, ImportedDataset};
 use crate::domain::{Cancel, Progress, Shape, limits, read_bytes, without_bom};
@@ -45,7 +45,7 @@ impl Format for Labelme {
         cancel: &Cancel,
     ) -> Result<ImportedDataset, DatasetError> {
         let path = absolute(path)?;
-        let files = if path.is_file() { vec![path.clone()] } else { json_below(&path)? };
+        let files = if path.is_file() { vec![path.clone()] } else { files_below(&path, &["json"])? };
         if files.is_empty() {
             return Err(DatasetError::layout(&path, "no JSON file in it: name the folder of labelme's files"));
         }
@@ -63,14 +63,6 @@ fn is_labelme_file(file: &Path) -> bool {
             let text = String::from_utf8_lossy(&head);
             text.contains("\"shapes\"") && text.trim_start().starts_with('{')
         })
-}
-
-fn json_below(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
-    let mut found = files_in(folder, &["json"])?;
-    for below in folders_in(folder)? {
-        found.extend(json_below(&below)?);
-    }
-    Ok(found)
 }
 
 #[derive(Debug, Default)]
@@ -115,20 +107,13 @@ fn read_files(
     const BATCH: usize = 256;
     let mut unused: BTreeMap<String, usize> = BTreeMap::new();
     let mut finders: HashMap<PathBuf, ImageFiles> = HashMap::new();
-    for (k, batch) in files.chunks(BATCH).enumerate() {
-        if cancel.is_cancelled() {
-            return Err(DatasetError::Cancelled);
+    let take = |file: &Path, mut annotated: Annotated| {
+        for (kind, count) in std::mem::take(&mut annotated.unused) {
+            *unused.entry(kind).or_insert(0) += count;
         }
-        let read: Vec<Annotated> = batch.par_iter().map(|file| read_file(file)).collect();
-        for (file, mut annotated) in batch.iter().zip(read) {
-            for (kind, count) in std::mem::take(&mut annotated.unused) {
-                *unused.entry(kind).or_insert(0) += count;
-            }
-            add(draft, &mut finders, file, annotated)?;
-        }
-        let done = (k * BATCH + batch.len()) as u64;
-        progress(Progress { what: "Reading annotations".into(), done, total: files.len() as u64 });
-    }
+        add(draft, &mut finders, file, annotated)
+    };
+    read_in_batches(files, BATCH, progress, cancel, read_file, take)?;
     if !unused.is_empty() {
         let unused: Vec<String> = unused.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         draft.warnings.push(format!("Shapes without a box were passed over: {}.", unused.join(", ")));

@@ -46,6 +46,15 @@ pub(super) fn files_in(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf
     Ok(found)
 }
 
+/// [`files_in`] of `folder` and of all folders below it.
+pub(super) fn files_below(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, DatasetError> {
+    let mut found = files_in(folder, extensions)?;
+    for below in folders_in(folder)? {
+        found.extend(files_below(&below, extensions)?);
+    }
+    Ok(found)
+}
+
 /// The folders in `folder`, by name; hidden ones and links are passed over.
 pub(super) fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let mut found = Vec::new();

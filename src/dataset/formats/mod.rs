@@ -3,6 +3,7 @@
 //! A reader makes a [`Draft`](draft::Draft): the records of the annotation files with every image's path. What all formats share
 //! happens once, in `Draft::finish`: images are hashed and measured, coordinates turned upright, shapes checked.
 
+mod batches;
 mod coco;
 mod cvat;
 mod draft;
@@ -23,6 +24,7 @@ mod yolo;
 pub use yolo::{class_names, class_names_beside};
 
 pub(super) use text_lines::{numbered, numbers};
+pub(super) use yolo::{box_of, box_of_polygon};
 
 use std::path::{Path, PathBuf};
 

@@ -4,11 +4,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
-
+use super::batches::read_in_batches;
 use super::draft::{Draft, DraftImage, DraftObject, Place, bad_record};
 use super::image_files::{ImageFiles, Located, shortened};
-use super::layout::{absolute, files_in, folders_in, images_below, root_of};
+use super::layout::{absolute, files_below, files_in, folders_in, images_below, root_of};
 use super::text_lines::{numbered, text_of};
 use super::xml::{XmlEvent, XmlReader};
 use super::{Format, ReadOptions};
@@ -50,7 +49,7 @@ impl Format for Voc {
         let folders = if path.is_file() { Vec::new() } else { annotation_folders(&path)? };
         let mut files = if path.is_file() { vec![path.clone()] } else { Vec::new() };
         for folder in &folders {
-            files.extend(xml_below(folder)?);
+            files.extend(files_below(folder, &["xml"])?);
         }
         if files.is_empty() {
             let problem = format!("no XML file in it or in {ANNOTATIONS}/: name the folder that holds {ANNOTATIONS}/");
@@ -84,14 +83,6 @@ fn annotation_folders(path: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     Ok(if below.is_empty() { vec![path.to_path_buf()] } else { below })
 }
 
-fn xml_below(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
-    let mut found = files_in(folder, &["xml"])?;
-    for below in folders_in(folder)? {
-        found.extend(xml_below(&below)?);
-    }
-    Ok(found)
-}
-
 /// One file: the image that it names, and its objects with class names that are no indices yet.
 #[derive(Debug, Default)]
 struct Annotated {
@@ -112,21 +103,9 @@ fn read_files(
 ) -> Result<(), DatasetError> {
     const BATCH: usize = 1024;
     let mut finders: HashMap<PathBuf, ImageFiles> = HashMap::new();
-    for (k, batch) in files.chunks(BATCH).enumerate() {
-        if cancel.is_cancelled() {
-            return Err(DatasetError::Cancelled);
-        }
-        let read: Vec<Annotated> = batch.par_iter().map(|file| read_file(file, origin)).collect();
-        for (file, annotated) in batch.iter().zip(read) {
-            add(draft, &mut finders, file, annotated)?;
-        }
-        progress(Progress {
-            what: "Reading annotations".into(),
-            done: (k * BATCH + batch.len()) as u64,
-            total: files.len() as u64,
-        });
-    }
-    Ok(())
+    let read = |file: &Path| read_file(file, origin);
+    let take = |file: &Path, annotated| add(draft, &mut finders, file, annotated);
+    read_in_batches(files, BATCH, progress, cancel, read, take)
 }
 
 fn add(

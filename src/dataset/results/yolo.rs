@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::{ClassKey, ConfidencePlace, FoundRecord, ImageKey, Results, Unit};
 use crate::dataset::DatasetError;
-use crate::dataset::formats::{class_names_beside, numbered, numbers};
+use crate::dataset::formats::{box_of, box_of_polygon, class_names_beside, numbered, numbers};
 use crate::domain::{Shape, limits, read_text};
-use crate::geometry::BoundingBox;
 
 /// How far a coordinate may lie outside 0 to 1 by rounding and for boxes that reach beyond the edge a little.
 const TOLERANCE: f64 = 0.02;
@@ -154,20 +153,6 @@ fn detection(values: &[f64], place: ConfidencePlace) -> Result<(i64, Shape, Opti
         }
     };
     Ok((class as i64, Shape::Rectangle(bbox), score))
-}
-
-fn box_of(values: &[f64]) -> Result<BoundingBox, String> {
-    let (x, y, w, h) = (values[0], values[1], values[2], values[3]);
-    if w <= 0.0 || h <= 0.0 {
-        return Err(format!("the box is {w} wide and {h} high; both must be above 0"));
-    }
-    Ok(BoundingBox::new(x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0))
-}
-
-fn box_of_polygon(values: &[f64]) -> BoundingBox {
-    let of = |offset: usize| values.iter().skip(offset).step_by(2).copied();
-    let (least, most) = (|o| of(o).fold(f64::MAX, f64::min), |o| of(o).fold(f64::MIN, f64::max));
-    BoundingBox::new(least(0), least(1), most(0), most(1))
 }
 
 #[cfg(test)]

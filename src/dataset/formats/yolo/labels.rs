@@ -75,7 +75,8 @@ fn object(text: &str, form: LabelForm) -> Result<(u32, BoundingBox), String> {
     Ok((class as u32, bbox))
 }
 
-fn box_of(values: &[f64]) -> Result<BoundingBox, String> {
+/// The box of `x y w h`, its centre and size.
+pub(in crate::dataset) fn box_of(values: &[f64]) -> Result<BoundingBox, String> {
     let (x, y, w, h) = (values[0], values[1], values[2], values[3]);
     if w <= 0.0 || h <= 0.0 {
         return Err(format!("the box is {w} wide and {h} high; both must be above 0"));
@@ -83,7 +84,8 @@ fn box_of(values: &[f64]) -> Result<BoundingBox, String> {
     Ok(BoundingBox::new(x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0))
 }
 
-fn box_of_polygon(values: &[f64]) -> BoundingBox {
+/// The box around a polygon's `x y` pairs.
+pub(in crate::dataset) fn box_of_polygon(values: &[f64]) -> BoundingBox {
     let of = |offset: usize| values.iter().skip(offset).step_by(2).copied();
     let (least, most) = (|o| of(o).fold(f64::MAX, f64::min), |o| of(o).fold(f64::MIN, f64::max));
     BoundingBox::new(least(0), least(1), most(0), most(1))

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use self::data_yaml::{DataYaml, MOST_CLASSES, SPLITS};
 use self::labels::LabelForm;
+pub(in crate::dataset) use self::labels::{box_of, box_of_polygon};
 use super::draft::{Draft, DraftImage, DraftObject, Place};
 use super::image_files::{ImageFiles, Located, below_root, shortened};
 use super::layout::{absolute, files_in, folders_in, images_below, root_of, split_in_name};
