@@ -1,6 +1,6 @@
 //! The annotation formats that Quarry reads, one file or folder each behind one trait, and the choice among them for a given path.
 //!
-//! A reader makes a [`Draft`](draft::Draft): the records of the annotation files with every image's path. What all formats share
+//! A reader makes a `Draft`: the records of the annotation files with every image's path. What all formats share
 //! happens once, in `Draft::finish`: images are hashed and measured, coordinates turned upright, shapes checked.
 
 mod batches;
