@@ -5,7 +5,7 @@ CARGO ?= cargo
 PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup run install test check bench bench-torchvision golden-table experiment
+.PHONY: help setup run install test torture check bench bench-torchvision golden-table experiment
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -24,8 +24,13 @@ install: setup ## put quarry and its library into PREFIX/bin (PREFIX=~/.local); 
 test: setup ## build and run every test
 	@scripts/test.sh
 
-check: setup ## what CI runs, fast checks first: format, clippy, docs, tests
+torture: setup ## kill Quarry 300 times (KILLS=), review for 50,000 verdicts (VERDICTS=); SEED= repeats one
+	QUARRY_TORTURE_KILLS=$(or $(KILLS),300) QUARRY_TORTURE_VERDICTS=$(or $(VERDICTS),50000) $(if $(SEED),QUARRY_TORTURE_SEED=$(SEED)) \
+		$(CARGO) test --test torture -- --nocapture --test-threads=1
+
+check: setup ## what CI runs, fast checks first: format, licences and sources, clippy, docs, tests
 	$(CARGO) fmt --all --check
+	@scripts/deny.sh
 	$(CARGO) clippy --all-targets -- -D warnings
 	$(CARGO) clippy --all-targets --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps

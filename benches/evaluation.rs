@@ -78,7 +78,35 @@ fn crowd_under_specks() -> EvaluatedImage {
     EvaluatedImage { name: "crowd".into(), width: 450, height: 450, faces: vec![face; 12], detections }
 }
 
+/// 600 faces of a crowd and as many boxes around them or elsewhere, each a threshold: what WIDER FACE's crowds are like.
+fn crowd_of_faces() -> EvaluatedImage {
+    let mut state = 1_u64;
+    let mut random = move |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % below) as f64
+    };
+    let faces: Vec<[f64; 4]> =
+        (0..600).map(|_| [random(1000), random(700), 12.0 + random(20), 14.0 + random(24)]).collect();
+    let near = |[x, y, w, h]: [f64; 4], random: &mut dyn FnMut(u64) -> f64| {
+        [x + random(6) - 3.0, y + random(6) - 3.0, w + random(6) - 3.0, h + random(6) - 3.0]
+    };
+    let boxes: Vec<[f64; 4]> = faces.iter().map(|face| near(*face, &mut random)).collect();
+    let region = |[x, y, w, h]: [f64; 4]| Region::Rectangle { x, y, w, h };
+    let scored = |(k, at): (usize, &[f64; 4])| ScoredRegion { region: region(*at), score: (k * 7919 % 600) as f64 };
+    EvaluatedImage {
+        name: "crowd".into(),
+        width: 1024,
+        height: 768,
+        faces: faces.iter().map(|face| region(*face)).collect(),
+        detections: boxes.iter().enumerate().map(scored).collect(),
+    }
+}
+
 fn evaluation(c: &mut Criterion) {
+    let faces = crowd_of_faces();
+    c.bench_function("600 faces of a crowd, 600 detections", |b| {
+        b.iter(|| match_image(black_box(&faces), Matching::Official));
+    });
     let crowd = crowd_under_specks();
     c.bench_function("12 faces under 100,000 specks", |b| {
         b.iter(|| match_image(black_box(&crowd), Matching::Official));

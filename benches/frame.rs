@@ -125,6 +125,7 @@ fn line(what: &str, times: &mut [Duration], bar: &str) {
 }
 
 /// Processor time of this thread; elsewhere than on Unix the time that passed.
+#[cfg_attr(unix, expect(unsafe_code, reason = "the standard library tells no processor time"))]
 fn processor_time() -> Duration {
     #[cfg(unix)]
     {

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Sets a machine up for Quarry: system packages, libtorch, the pretrained backbone. Repeats nothing that is there.
+# Sets a machine up for Quarry: system packages, libtorch, the pretrained backbone, ONNX Runtime. Repeats nothing that is there.
 # Must not know how Quarry is built or run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup_system.sh
 scripts/setup_libtorch.sh
 scripts/setup_backbone.sh
+scripts/setup_onnxruntime.sh

@@ -3,6 +3,8 @@
 
 // Everything printed goes through `cli/console.rs`, and every file from outside is opened by `domain/input.rs`.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods))]
+// Nothing panics where an error would do. Each exception says why it cannot happen; readers of outside bytes do not index either.
+#![deny(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo, clippy::unimplemented)]
 
 // The window.
 #[cfg(feature = "gui")]
@@ -24,6 +26,8 @@ pub mod geometry;
 pub mod jobs;
 // Detections and ground truth -> ranked candidates.
 pub mod mining;
+// Detectors of others: ONNX and TorchScript files.
+pub mod models;
 // SQLite: the project's memory.
 pub mod store;
 // One training round.

@@ -4,15 +4,19 @@
 
 #[path = "support/app_project.rs"]
 mod app_project;
+#[path = "app_parts/images.rs"]
+mod images;
 #[path = "support/window.rs"]
 mod window;
+
+use std::path::{Path, PathBuf};
 
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use quarry::app::command::Screen;
-use quarry::domain::{CandidateId, ClassId, Verdict};
-use quarry::store::{CandidateQuery, HistoryQuery};
+use quarry::domain::{AnnotationSource, CandidateId, ClassId, Shape, Verdict};
+use quarry::store::{CandidateQuery, HistoryQuery, ObjectRow};
 use quarry::store::{Store, VerdictCounts};
 use quarry::workflow::Project;
 use window::{
@@ -25,6 +29,43 @@ fn without_a_project_the_window_offers_to_open_make_and_try_one() {
     for label in ["Open", "Make new", "Browse…", "Start with the sample…"] {
         wait_for(&mut window, label);
     }
+}
+
+#[test]
+fn crash_reports_are_offered_until_they_are_dismissed() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = dir.path().join("crash-0000000000001-7.txt");
+    std::fs::write(&report, "Quarry crash report").unwrap();
+    let mut window = window(Screen::Project, None);
+    wait_for(&mut window, "Make new");
+    window.state_mut().as_mut().unwrap().offer_crash_reports(quarry::domain::new_crash_reports(dir.path()));
+    wait_for_part(&mut window, "crash-0000000000001-7.txt");
+    window.get_by_label("Copy the report").click();
+    run_until(&mut window, "the copied text", |window| {
+        let is_copied = |command: &egui::OutputCommand| matches!(command, egui::OutputCommand::CopyText(text) if text == "Quarry crash report");
+        window.output().platform_output.commands.iter().any(is_copied)
+    });
+    window.get_by_label("Dismiss").click();
+    run_until(&mut window, "the offer's end", |window| window.query_by_label("Dismiss").is_none());
+    assert!(quarry::domain::new_crash_reports(dir.path()).is_empty());
+    assert!(dir.path().join("seen-crash-0000000000001-7.txt").exists(), "the report stays");
+}
+
+#[test]
+fn a_database_that_was_copied_without_its_log_is_told_in_the_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let copy = dir.path().join("copy");
+    std::fs::create_dir(&copy).unwrap();
+    // Open a second time: what it holds lies in the file, what is new in the log.
+    drop(project.open_store().unwrap());
+    let open = project.open_store().unwrap();
+    std::fs::copy(project.database(), copy.join("quarry.db")).unwrap();
+    let mut window = window(Screen::Project, Some(&copy));
+    wait_for_part(&mut window, "quarry.db-wal");
+    window.get_by_label("Understood").click();
+    run_until(&mut window, "the note's end", |window| window.query_by_label("Understood").is_none());
+    drop(open);
 }
 
 #[test]
@@ -52,6 +93,21 @@ fn keys_become_verdicts_in_the_database_and_can_be_taken_back() {
 }
 
 #[test]
+fn one_key_marks_the_image_as_complete_and_takes_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let marked = || Store::open_read_only(&project.database()).unwrap().complete_images().unwrap().len();
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 6");
+    press(&mut window, Key::K);
+    wait_until(&mut window, "the mark", || marked() == 1);
+    wait_for(&mut window, "complete");
+    assert_eq!(counts(&project).undecided, 6, "a mark is no verdict");
+    press(&mut window, Key::K);
+    wait_until(&mut window, "no mark", || marked() == 0);
+}
+
+#[test]
 fn buttons_do_what_their_keys_do() {
     let dir = tempfile::tempdir().unwrap();
     let project = app_project::make(dir.path(), 2, 1);
@@ -75,11 +131,55 @@ fn a_missed_face_is_adjusted_and_becomes_ground_truth() {
     let store = Store::open_read_only(&project.database()).unwrap();
     let faces: usize = store.all_ground_truth().unwrap().values().map(Vec::len).sum();
     assert_eq!(faces, 3);
+    let promoted = |store: &Store| {
+        let all = store.all_ground_truth().unwrap().into_values().flatten();
+        all.filter(|object| object.source == AnnotationSource::Promoted).map(|object| object.shape).collect::<Vec<_>>()
+    };
+    assert!(matches!(promoted(&store)[..], [Shape::Ellipse(_)]), "as the project's faces are");
     press(&mut window, Key::F);
     wait_for(&mut window, "Save");
     press(&mut window, Key::Escape);
     wait_for(&mut window, "Hard negative");
     assert_eq!(counts(&project).missed_object, 1);
+}
+
+#[test]
+fn a_missed_object_of_a_dataset_of_boxes_is_a_box() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    // The same images annotated with boxes.
+    let mut store = project.open_store().unwrap();
+    let dataset = store.datasets().unwrap().remove(0);
+    let image = |record: quarry::domain::ImageRecord| {
+        let object = store.ground_truth(record.id).unwrap()[0].1;
+        let shape = Shape::Rectangle(object.shape.bounding_box());
+        quarry::store::NewImage {
+            name: record.name,
+            path: record.path.into(),
+            content_hash: record.content_hash,
+            width: record.width,
+            height: record.height,
+            split: record.split,
+            objects: vec![quarry::store::NewObject { class: 0, shape, ignored: false }],
+        }
+    };
+    let images = store.images().unwrap().into_iter().map(image).collect();
+    let (name, kind, root) = (dataset.name, dataset.kind, dataset.root);
+    let new = quarry::store::NewDataset { name, kind, root, classes: vec!["face".to_owned()], images };
+    store.add_dataset(&new).unwrap();
+    drop(store);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 6");
+    press(&mut window, Key::F);
+    wait_for(&mut window, "Save");
+    press(&mut window, Key::E);
+    press(&mut window, Key::ArrowRight);
+    press(&mut window, Key::Enter);
+    wait_until(&mut window, "the promotion", || counts(&project).missed_object == 1);
+    let store = Store::open_read_only(&project.database()).unwrap();
+    let all = store.all_ground_truth().unwrap();
+    let mut promoted = all.values().flatten().filter(|object| object.source == AnnotationSource::Promoted);
+    assert!(matches!(promoted.next().map(|object| object.shape), Some(Shape::Rectangle(_))));
 }
 
 /// What the log says of verdicts and classes, oldest first.
@@ -237,7 +337,7 @@ fn the_curves_screen_shows_every_round_with_its_rates() {
 
 /// A real click on a curve: the review begins from the score of the point under the pointer.
 #[test]
-fn a_click_on_a_curve_sets_the_reviews_score() {
+fn a_right_click_on_a_curve_sets_the_reviews_score() {
     let dir = tempfile::tempdir().unwrap();
     let project = app_project::make(dir.path(), 2, 2);
     let mut window = window(Screen::Curves, Some(project.dir()));
@@ -253,7 +353,7 @@ fn a_click_on_a_curve_sets_the_reviews_score() {
         window.hover_at(at);
         window.step();
         for pressed in [true, false] {
-            let button = egui::PointerButton::Primary;
+            let button = egui::PointerButton::Secondary;
             window.event(egui::Event::PointerButton { pos: at, button, pressed, modifiers: Modifiers::NONE });
             window.step();
         }
@@ -279,6 +379,133 @@ fn the_curves_screen_shows_average_precision() {
     }
 }
 
+/// Two models on two test images with an ellipse each, of which the second model finds both: what each measure says.
+fn tested_models(dir: &std::path::Path) -> Project {
+    use quarry::workflow::detections::{DetectionsRequest, import_detections};
+    let project = app_project::make_with(dir, 4, 0, &["cat", "dog"]);
+    let store = project.open_store().unwrap();
+    let truth = store.own_ground_truth().unwrap();
+    let images = store.images().unwrap();
+    drop(store);
+    for (name, found) in [("first", 3), ("second", 4)] {
+        let on = |(k, image): (usize, &quarry::domain::ImageRecord)| {
+            let b = truth[&image.id][0].shape.bounding_box();
+            let class = if k < found { "cat" } else { "dog" };
+            let score = 0.9 - 0.1 * k as f64;
+            format!("{},{class},{score},{},{},{},{}\n", image.name, b.x1, b.y1, b.x2, b.y2)
+        };
+        let rows: String = images.iter().enumerate().map(on).collect();
+        // Nothing is there, and its class has no object.
+        let beside = format!("{},dog,0.3,1,1,20,20\n", images[3].name);
+        let path = dir.join(format!("{name}.csv"));
+        std::fs::write(&path, format!("image,class,score,x1,y1,x2,y2\n{rows}{beside}")).unwrap();
+        let request = DetectionsRequest {
+            path,
+            name: name.to_owned(),
+            format: None,
+            ground_truth: None,
+            names: None,
+            class_names: std::collections::BTreeMap::new(),
+            class: None,
+            map: std::collections::BTreeMap::new(),
+            unit: None,
+            scores: None,
+            confidence: None,
+            min_score: 0.05,
+            test_splits: Some(vec!["3".to_owned(), "4".to_owned()]),
+            test_dataset: None,
+            strict: true,
+            dry_run: false,
+        };
+        import_detections(&project, &request, &mut |_| {}, &quarry::domain::Cancel::new()).unwrap();
+    }
+    project
+}
+
+#[test]
+fn the_curves_screen_offers_every_measure_of_a_tested_round() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tested_models(dir.path());
+    let mut window = window(Screen::Curves, Some(project.dir()));
+    // The smallest window that has to do.
+    window.set_size(egui::vec2(1000.0, 680.0));
+    wait_for(&mut window, "Discrete score");
+    wait_for(&mut window, "TIDE");
+    for (measure, parts) in [
+        ("Precision and recall", &["Precision over recall", "Score from", "Missed", "Both from 0 to 1"][..]),
+        ("Miss rate", &["Miss rate over false positives per image", "Log-average"][..]),
+        ("COCO", &["AP50", "AR100", "Round 2, class by class"][..]),
+        ("TIDE", &["What each kind of error costs, in points of AP", "Bkg"][..]),
+    ] {
+        window.get_by_label(measure).click();
+        for part in parts {
+            wait_for_part(&mut window, part);
+        }
+        window.run_steps(2);
+        assert!(window.query_all_by_label_contains("since round 1").next().is_some(), "{measure}");
+        // Every number of the tables is in the window.
+        for column in ["Round 2", "AP", "Missed", "large", "FalseNeg", "Score at 1"] {
+            for node in window.query_all_by_label(column) {
+                assert!(node.rect().right() <= 1000.0, "{measure}: {column} at {:?}", node.rect());
+            }
+        }
+    }
+    // What the second model mended: the dog that is a cat.
+    window.get_by_label("Precision and recall").click();
+    wait_for(&mut window, "Precision over recall");
+    assert!(window.query_all_by_label("1.0000").next().is_some());
+    window.get_by_role_and_label(Role::ComboBox, "Class").click();
+    window.run_steps(2);
+    window.get_by_label("cat").click();
+    wait_for_part(&mut window, "Best F1: cat, IoU from 0.5");
+}
+
+#[cfg(feature = "torch")]
+#[path = "support/tiny_project.rs"]
+mod tiny_project;
+
+/// From the first click to the pooled curves, with a stop on the way.
+#[test]
+#[cfg(feature = "torch")]
+fn a_cross_validation_is_started_stopped_and_gone_on_with() {
+    use quarry::app::command::Command;
+    use quarry::app::views::train::{Cross, Form, TrainCommand};
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "tiny", 4, 2);
+    let config = quarry::training::RoundConfig::from_toml(
+        &tiny_project::settings("iterations = 8\ncheckpoint_every = 1"),
+        "tests",
+    );
+    let mut window = window(Screen::Train, Some(project.dir()));
+    // All of the settings are in sight.
+    window.set_size(egui::vec2(1440.0, 1500.0));
+    wait_for(&mut window, "Start cross-validation");
+    let form = TrainCommand::SetForm(Box::new(Form::of(config.unwrap())));
+    let cross = TrainCommand::SetCross(Cross { rounds: 1, ..Cross::default() });
+    for command in [form, cross] {
+        window.state_mut().as_mut().unwrap().push(Command::Train(command));
+    }
+    window.run_steps(2);
+    window.get_by_label("Start cross-validation").click();
+    wait_for_part(&mut window, "Fold 1 (1 of 2), round 1 of 1");
+    // The top bar has one too.
+    run_until(&mut window, "Stop", |window| window.query_all_by_label("Stop").next().is_some());
+    window.query_all_by_label("Stop").next().unwrap().click();
+    wait_for(&mut window, "Start round 1");
+    wait_for_part(&mut window, "Go on: ");
+    assert!(project.open_store().unwrap().rounds().unwrap().is_empty(), "its rounds are not the project's");
+    window.get_by_label_contains("Go on: ").click();
+    let summary = project.dir().join("runs/cross-validation/summary.json");
+    let is_done = || {
+        let text = std::fs::read_to_string(&summary).unwrap_or_default();
+        text.matches("\"fold\":").count() == 2
+    };
+    wait_until(&mut window, "both folds", is_done);
+    wait_for(&mut window, "Done");
+    window.key_press_modifiers(Modifiers::COMMAND, Key::Num4);
+    wait_for_part(&mut window, "2-fold, round 1, rectangle");
+}
+
 #[test]
 fn the_screens_are_a_key_away_and_all_keys_are_shown() {
     let dir = tempfile::tempdir().unwrap();
@@ -292,7 +519,53 @@ fn the_screens_are_a_key_away_and_all_keys_are_shown() {
         wait_for(&mut window, label);
     }
     press(&mut window, Key::Questionmark);
-    wait_for(&mut window, "Adjusting a missed object");
+    wait_for(&mut window, "Adjusting an object");
+}
+
+/// The faces' objects of the image of the first candidate: source, class, left side to whole pixels, ignored, deleted.
+fn objects(project: &Project) -> Vec<(AnnotationSource, i64, i64, bool, bool)> {
+    let store = project.open_store().unwrap();
+    let first = store.candidate_ids(&CandidateQuery::default()).unwrap()[0];
+    let image = store.candidate(first).unwrap().image;
+    let all = store.objects_of_image(image).unwrap().into_iter();
+    let left = |o: &ObjectRow| o.state.shape.bounding_box().x1.round() as i64;
+    all.map(|o| (o.source, o.state.class.0, left(&o), o.state.ignored, o.state.deleted)).collect()
+}
+
+#[test]
+fn keys_correct_the_annotated_object_and_undo_takes_each_back() {
+    use AnnotationSource::{Edited, Imported};
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make_with(dir.path(), 2, 1, &["face", "animal"]);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 6");
+    let before = objects(&project);
+    let &[(Imported, 1, x, false, false)] = before.as_slice() else { panic!("{before:?}") };
+    let expect = |window: &mut Window, what: &str, expected: (AnnotationSource, i64, i64, bool, bool)| {
+        wait_until(window, what, || objects(&project) == [expected]);
+    };
+    press(&mut window, Key::I);
+    expect(&mut window, "ignored", (Edited, 1, x, true, false));
+    press(&mut window, Key::I);
+    expect(&mut window, "counted again", (Imported, 1, x, false, false));
+    press(&mut window, Key::Delete);
+    expect(&mut window, "deleted", (Edited, 1, x, false, true));
+    press(&mut window, Key::Backspace);
+    expect(&mut window, "undone", (Imported, 1, x, false, false));
+    window.key_press_modifiers(Modifiers::SHIFT, Key::E);
+    wait_for(&mut window, "Class of the annotated object");
+    press(&mut window, Key::Num2);
+    expect(&mut window, "another class", (Edited, 2, x, false, false));
+    press(&mut window, Key::E);
+    wait_for(&mut window, "Save");
+    press(&mut window, Key::ArrowLeft);
+    press(&mut window, Key::Enter);
+    wait_until(&mut window, "moved", || objects(&project)[0].2 < x);
+    assert_eq!(counts(&project).undecided, 6, "no candidate was decided on");
+    press(&mut window, Key::H);
+    for label in ["shape adjusted: animal", "class changed: animal", "object deleted: face", "object ignored: face"] {
+        wait_for(&mut window, label);
+    }
 }
 
 /// Candidates and verdicts in the order of the log.
@@ -503,4 +776,122 @@ fn a_name_that_was_typed_counts_when_a_key_leaves_the_screen() {
     wait_until(&mut window, "the verdict", || counts(&project).confirmed == 1);
     let log = project.open_store().unwrap().history(&HistoryQuery::default(), 1).unwrap();
     assert!(log[0].record.annotator.contains("Grace"), "{}", log[0].record.annotator);
+}
+
+/// A folder of YOLO's with one bad line, and one image that is not there.
+fn yolo_dataset(dir: &Path) -> PathBuf {
+    let root = dir.join("yolo");
+    for folder in ["images", "labels"] {
+        std::fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    for k in 0..3_u8 {
+        image::GrayImage::from_pixel(64, 48, image::Luma([k * 50])).save(root.join(format!("images/{k}.png"))).unwrap();
+    }
+    std::fs::write(root.join("labels/0.txt"), "0 0.5 0.5 0.2 0.2\n1 0.3 0.3 0.1 0.1\n").unwrap();
+    std::fs::write(root.join("labels/1.txt"), "0 0.5 nonsense 0.2 0.2\n").unwrap();
+    std::fs::write(root.join("train.txt"), "./images/0.png\n./images/1.png\n./images/2.png\n./images/gone.png\n")
+        .unwrap();
+    std::fs::write(root.join("data.yaml"), "train: train.txt\nnames: [cat, dog]\n").unwrap();
+    root
+}
+
+/// A click on what has come to rest: a window over the screen finds its place in its first frames.
+/// A dialog grows for some frames before it stands where it stays.
+fn click(window: &mut Window, label: &str) {
+    window.run_steps(12);
+    window.get_by_label(label).click();
+    window.run_steps(3);
+}
+
+#[test]
+fn an_import_shows_what_it_found_before_anything_is_written_and_the_report_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = Project::create(&dir.path().join("p")).unwrap();
+    let images = || Store::open_read_only(&project.database()).unwrap().images().unwrap().len();
+    let root = yolo_dataset(dir.path());
+    let mut window = window(Screen::Project, Some(project.dir()));
+    wait_for(&mut window, "Folder to import");
+    window.get_by_label("Folder to import").focus();
+    window.step();
+    window.get_by_label("Folder to import").type_text(root.to_str().unwrap());
+    window.run_steps(3);
+    window.get_by_label("Import dataset…").click();
+    wait_for(&mut window, "Import this dataset?");
+    for text in ["3, 2 without objects", "cat 1, dog 1", "train 3", "1 missing images", "1 bad records, skipped"] {
+        wait_for(&mut window, text);
+    }
+    assert_eq!(images(), 0, "nothing is written yet");
+    click(&mut window, "Cancel");
+    run_until(&mut window, "closing", |window| window.query_by_label("Import this dataset?").is_none());
+    assert_eq!(images(), 0);
+    window.get_by_label("Import dataset…").click();
+    wait_for(&mut window, "Import this dataset?");
+    window.run_steps(12);
+    window.get_by_role_and_label(Role::Button, "Import").click();
+    wait_until(&mut window, "the images", || images() == 3);
+    wait_for(&mut window, "Report");
+    click(&mut window, "Report");
+    wait_for_part(&mut window, "missing: images/gone");
+    click(&mut window, "Close");
+
+    // A folder that moved, and a file that changed.
+    std::fs::write(root.join("images/2.png"), "another").unwrap();
+    click(&mut window, "Check files");
+    wait_for_part(&mut window, "2 of 3 images are as they were imported");
+    click(&mut window, "Close");
+    click(&mut window, "Delete…");
+    wait_for_part(&mut window, "Delete this dataset");
+    assert_eq!(images(), 3);
+    click(&mut window, "Delete");
+    wait_until(&mut window, "the deletion", || images() == 0);
+    wait_for(&mut window, "Deleted");
+    assert!(root.join("images/0.png").is_file());
+}
+
+#[test]
+fn detections_are_shown_with_their_classes_before_they_are_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make_with(dir.path(), 4, 0, &["face", "animal"]);
+    let rounds = || Store::open_read_only(&project.database()).unwrap().rounds().unwrap().len();
+    let name = Store::open_read_only(&project.database()).unwrap().images().unwrap()[0].name.clone();
+    let file = dir.path().join("detector.json");
+    let record = |category: u8, x: u32| {
+        format!(
+            "{{\"file_name\": \"{name}\", \"category_id\": {category}, \"bbox\": [{x}, 10, 40, 40], \"score\": 0.9}}"
+        )
+    };
+    std::fs::write(&file, format!("[{}, {}]", record(1, 300), record(2, 200))).unwrap();
+    let mut window = window(Screen::Project, Some(project.dir()));
+    wait_for(&mut window, "Import detections…");
+    window.input_mut().dropped_files.push(std::sync::Arc::new(Dropped(file)));
+    wait_for(&mut window, "Class 2");
+    click(&mut window, "Try it");
+    wait_for_part(&mut window, "Would import a round of detector: 2 detections");
+    assert_eq!(rounds(), 0);
+    window.run_steps(3);
+    window.get_by_role_and_label(Role::Button, "Import").click();
+    wait_until(&mut window, "the round", || rounds() == 1);
+    let store = Store::open_read_only(&project.database()).unwrap();
+    let classes: Vec<ClassId> = store
+        .images()
+        .unwrap()
+        .iter()
+        .flat_map(|image| store.detections(store.rounds().unwrap()[0].id, image.id).unwrap())
+        .map(|detection| detection.class)
+        .collect();
+    let named = |name: &str| store.class_by_name(name).unwrap().unwrap();
+    assert_eq!(classes, [named("face"), named("animal")], "COCO counts from 1");
+}
+
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|error| error.to_string())
+    }
 }

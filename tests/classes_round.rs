@@ -13,12 +13,18 @@ use std::path::Path;
 
 use image::{Rgb, RgbImage};
 use quarry::detector::Detector;
-use quarry::domain::{Cancel, ClassId, FalsePositiveKind, Shape, Verdict};
+use quarry::domain::{Cancel, ClassId, FalsePositiveKind, ObjectChange, Shape, Verdict};
 use quarry::geometry::BoundingBox;
-use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewImage, NewObject};
+use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewImage, NewObject, Store};
 use quarry::training::RoundConfig;
 use quarry::workflow::Project;
+use quarry::workflow::cross_validate::{CrossValidation, DEFAULT_NAME, cross_validate, merge};
+use quarry::workflow::evaluate::{RoundEvaluation, RoundEvaluationReport, evaluate_round};
+use quarry::workflow::held_out_file::HeldOutDetections;
 use quarry::workflow::mine::mine;
+use quarry::workflow::round_metrics::RoundMetrics;
+use quarry::workflow::round_report::round_report;
+use quarry::workflow::tested_round::GroundTruth;
 use quarry::workflow::train::{TrainReport, train};
 
 fn settings(more: &str) -> RoundConfig {
@@ -129,6 +135,53 @@ fn a_confirmed_classification_error_is_drawn_as_foreground_and_never_forced_as_b
 }
 
 #[test]
+fn a_round_learns_corrections_where_it_is_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let mut store = project.open_store().unwrap();
+    let images: Vec<_> = store.images().unwrap().into_iter().filter(|image| image.fold() == Some(1)).collect();
+    let (first, second) = (images[0].id, images[1].id);
+    let ids = |store: &Store, image| -> Vec<_> {
+        store.objects_of_image(image).unwrap().into_iter().map(|object| object.id).collect()
+    };
+    let (one, two) = (ids(&store, first), ids(&store, second));
+    let better = Shape::Rectangle(BoundingBox::new(7.0, 8.0, 26.0, 35.0));
+    let mut correct = |object, change| drop(store.correct_objects(&[object], "tester", change, 1).unwrap().unwrap());
+    correct(one[0], ObjectChange::Shape(better));
+    correct(one[1], ObjectChange::Class(ClassId(1)));
+    correct(two[0], ObjectChange::Ignored(true));
+    correct(two[1], ObjectChange::Deleted(true));
+    let added = Shape::Rectangle(BoundingBox::new(28.0, 0.0, 40.0, 9.0));
+    store.add_object(second, "tester", (added, ClassId(2)), 2).unwrap();
+    let (cat, dog) = ("rectangle 6 8 26 34", "rectangle 36 10 58 38");
+    for (round, source, expected) in [
+        (
+            1,
+            "corrected",
+            [
+                (vec!["rectangle 7 8 26 35", dog], vec![1, 1], vec![]),
+                (vec!["rectangle 28 0 40 9"], vec![2], vec!["6 8 26 34"]),
+            ],
+        ),
+        (2, "imported", [(vec![cat, dog], vec![1, 2], vec![]), (vec![cat, dog], vec![1, 2], vec![])]),
+    ] {
+        let report = run(&project, &settings(&format!("test_folds = [2]\nground_truth = \"{source}\"")));
+        assert_eq!(report.curves[0].1.faces, 4, "a published number counts the dataset's own");
+        let data = std::fs::read_to_string(project.run_dir(round).join("data.json")).unwrap();
+        let data: serde_json::Value = serde_json::from_str(&data).unwrap();
+        for (image, (objects, labels, ignored)) in [first, second].into_iter().zip(expected) {
+            let given = data["images"].as_array().unwrap().iter().find(|i| i["image"] == image.0).unwrap();
+            assert_eq!(given["faces"], serde_json::json!(objects), "{source}");
+            let all_one = labels.iter().all(|label| *label == 1);
+            let labels = if all_one { serde_json::Value::Null } else { serde_json::json!(labels) };
+            assert_eq!(given["labels"], labels, "{source}");
+            let none = ignored.is_empty();
+            assert_eq!(given["ignored"], if none { serde_json::Value::Null } else { serde_json::json!(ignored) });
+        }
+    }
+}
+
+#[test]
 fn classes_that_do_not_fit_are_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(dir.path());
@@ -144,4 +197,186 @@ fn classes_that_do_not_fit_are_refused_by_name() {
     named.detector.set_classes(&["dog".to_owned()]);
     run(&project, &named);
     refused(&settings("test_folds = [2]\ninit = \"previous\""), &["knows the classes dog", "learns cat, dog"]);
+}
+
+fn evaluated(project: &Project, round: u32, out: Option<&Path>) -> RoundEvaluationReport {
+    let out = out.map(|out| quarry::domain::Output::new(out, false));
+    evaluate_round(
+        project,
+        &RoundEvaluation { round, metrics: Vec::new(), ground_truth: GroundTruth::Imported, iou: 0.5, out },
+    )
+    .unwrap()
+}
+
+/// The detections of the last test keep their classes, and every evaluator reads them; what the samplers drew is told by class.
+#[test]
+fn a_tested_round_is_evaluated_class_by_class() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    run(&project, &settings("test_folds = [2]"));
+    let run_dir = project.run_dir(1);
+    let stored = HeldOutDetections::read(&run_dir).unwrap().unwrap();
+    assert_eq!((stored.step, stored.images.len()), (6, 2));
+    let names: Vec<&str> = stored.classes.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, ["cat", "dog"]);
+    let found: BTreeSet<ClassId> = stored.images.iter().flat_map(|i| &i.detections).map(|d| d.class).collect();
+    assert_eq!(found.len(), 2, "an untrained detector takes things for both");
+
+    let out = dir.path().join("results");
+    let report = evaluated(&project, 1, Some(&out));
+    assert_eq!((report.step, report.images, report.objects), (6, 2, 4));
+    let metrics: Vec<&str> = report.metrics.iter().map(|m| m.metric.name()).collect();
+    assert_eq!(metrics, ["fddb", "coco", "voc", "precision-recall", "miss-rate", "tide"]);
+    assert!(report.files.iter().all(|file| file.is_file()) && out.join("miss-rate-curves.csv").is_file());
+    // What the round kept for the curves screen is the same.
+    let kept = RoundMetrics::read(&RoundMetrics::file(&run_dir)).unwrap();
+    let coco = |report: &RoundEvaluationReport| report.metrics[1].report.clone();
+    assert_eq!(serde_json::to_value(&kept.suite.coco).unwrap(), coco(&report));
+    assert_eq!(kept.suite.coco.classes.iter().map(|c| c.class.name.as_str()).collect::<Vec<_>>(), ["cat", "dog"]);
+    assert!(!kept.is_for_fddb);
+
+    let mut store = project.open_store().unwrap();
+    // What annotators added counts where corrected ground truth is asked for, and nowhere else.
+    let image = store.images().unwrap().into_iter().find(|image| image.fold() == Some(2)).unwrap().id;
+    let round = store.rounds().unwrap()[0].id;
+    let bbox = BoundingBox::new(28.0, 0.0, 34.0, 9.0);
+    let kind = FalsePositiveKind::Background;
+    let new = NewCandidate { image, class: ClassId(1), bbox, score: 0.9, max_iou: 0.0, kind };
+    store.replace_candidates(round, &[image], &[new]).unwrap();
+    let ids: Vec<_> = store.candidates_of_image(image).unwrap().iter().map(|c| c.id).collect();
+    store.record_verdicts(&ids, "tester", Verdict::MissedObject, None, 1).unwrap();
+    let corrected =
+        RoundEvaluation { round: 1, metrics: Vec::new(), ground_truth: GroundTruth::Corrected, iou: 0.5, out: None };
+    let corrected = evaluate_round(&project, &corrected).unwrap();
+    assert_eq!((corrected.objects, evaluated(&project, 1, None).objects), (5, 4));
+
+    // Renamed classes are the same classes.
+    let dog = store.class_by_name("dog").unwrap().unwrap();
+    store.rename_class(dog, "hound").unwrap();
+    let renamed = evaluated(&project, 1, None);
+    assert_eq!(renamed.detections, report.detections);
+    assert_eq!(renamed.metrics[1].report["ap"], report.metrics[1].report["ap"]);
+    assert_eq!(renamed.metrics[1].report["classes"][1]["name"], "hound");
+
+    // Without the classes nobody can tell which is which; that is said, not guessed.
+    std::fs::remove_file(run_dir.join("held-out.jsonl")).unwrap();
+    let request =
+        RoundEvaluation { round: 1, metrics: Vec::new(), ground_truth: GroundTruth::Imported, iou: 0.5, out: None };
+    let refused = evaluate_round(&project, &request).unwrap_err().to_string();
+    assert!(refused.contains("kept no classes"), "{refused}");
+    let refused = evaluate_round(&project, &RoundEvaluation { round: 7, ..request }).unwrap_err().to_string();
+    assert!(refused.contains("no round 7") && refused.contains('1'), "{refused}");
+
+    let round = store.rounds().unwrap().remove(0);
+    let report = round_report(&project, &store, &round).unwrap();
+    let drawn: u64 = report.classes.iter().map(|class| class.rois).sum();
+    let classes: Vec<&str> = report.classes.iter().map(|class| class.class.as_str()).collect();
+    assert_eq!((classes, drawn), (vec!["cat", "dog"], report.sampler.unwrap().drawn.foreground));
+    assert!(report.classes.iter().all(|class| class.rois > 0 && class.anchors > 0), "{:?}", report.classes);
+}
+
+/// FDDB's text has no classes: each has a file of its own, and together they hold what COCO's list holds.
+#[test]
+fn detections_of_several_classes_in_fddbs_format_are_a_file_a_class() {
+    use quarry::workflow::detect::{DetectRequest, DetectionFormat, detect};
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    run(&project, &settings("test_folds = [2]\n[mining]\nscore_threshold = 0.01"));
+    let request = |name: &str, format| DetectRequest {
+        checkpoint: project.run_dir(1),
+        images: dir.path().join("pictures"),
+        root: None,
+        out: quarry::domain::Output::new(dir.path().join(name), false),
+        format,
+        ellipses: false,
+        scale: None,
+        precision: None,
+        device: "cpu".to_owned(),
+    };
+    let run = |name, format| detect(&request(name, format), &mut |_| {}, &Cancel::new());
+    let fddb = run("found.txt", DetectionFormat::Fddb).unwrap();
+    let names: Vec<_> = fddb.files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["found-cat.txt", "found-dog.txt"]);
+    assert!(!dir.path().join("found.txt").exists());
+    let boxes = |file: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(file).unwrap();
+        text.lines().filter(|line| line.split(' ').count() == 5).count()
+    };
+    assert_eq!(fddb.files.iter().map(boxes).sum::<usize>(), fddb.detections);
+    assert_eq!(run("found.json", DetectionFormat::Coco).unwrap().detections, fddb.detections);
+    // Nothing is replaced without leave, whichever class's file it is.
+    std::fs::remove_file(&fddb.files[0]).unwrap();
+    let refused = run("found.txt", DetectionFormat::Fddb).unwrap_err().to_string();
+    assert!(refused.contains("found-dog.txt") && !fddb.files[0].exists(), "{refused}");
+}
+
+/// How many objects of one class its own detections find, by FDDB's matching, on all folds.
+fn found_alone(project: &Project, dir: &Path, class: &str) -> f64 {
+    use quarry::evaluation::{EvaluatedImage, Matching, Region, ScoredRegion, roc};
+    let store = project.open_store().unwrap();
+    let (truth, images) = (store.own_ground_truth().unwrap(), store.images().unwrap());
+    let id = store.class_by_name(class).unwrap().unwrap();
+    let mut evaluated = Vec::new();
+    for fold in [1, 2] {
+        let found = HeldOutDetections::read(&dir.join(format!("fold-{fold}/runs/1"))).unwrap().unwrap();
+        let own = found.classes.iter().find(|(_, name)| name == class).unwrap().0;
+        for image in found.images {
+            let record = images.iter().find(|record| record.name == image.name).unwrap();
+            let objects = truth[&record.id].iter().filter(|a| a.class == id);
+            let detections = image.detections.iter().filter(|d| d.class == own);
+            let region = |d: &quarry::domain::Detection| ScoredRegion { region: d.bbox.into(), score: d.score.into() };
+            evaluated.push(EvaluatedImage {
+                name: image.name.clone(),
+                width: record.width,
+                height: record.height,
+                faces: objects.map(|a| Region::from(&a.shape)).collect(),
+                detections: detections.map(region).collect(),
+            });
+        }
+    }
+    roc(&evaluated, Matching::Official).points.first().map_or(0.0, |point| point.discrete)
+}
+
+#[test]
+fn several_classes_are_cross_validated_and_merged() {
+    tch::set_num_threads(1);
+    let dir = tempfile::tempdir().unwrap();
+    let request = |folds: &[u8]| CrossValidation {
+        name: DEFAULT_NAME.to_owned(),
+        config: settings("hard_negatives = \"unreviewed\""),
+        rounds: 1,
+        folds: folds.to_vec(),
+    };
+    let make = |name: &str| {
+        let dir = dir.path().join(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        project(&dir)
+    };
+    let run = |project: &Project, folds: &[u8]| {
+        cross_validate(project, &request(folds), &mut |_| {}, &Cancel::new()).unwrap()
+    };
+    let whole = make("whole");
+    let report = run(&whole, &[]);
+    let shape = &report.rounds[0].shapes[0];
+    assert_eq!((shape.images, shape.faces), (4, 8), "objects of both classes");
+    let metrics = |dir: &Path| RoundMetrics::read(&RoundMetrics::file(&dir.join("round-1"))).unwrap();
+    let pooled = metrics(&report.dir);
+    assert_eq!((pooled.images, pooled.objects), (4, 8));
+    assert_eq!(pooled.suite.coco.classes.iter().map(|c| c.objects).collect::<Vec<_>>(), [4, 4]);
+    let alone: f64 = ["cat", "dog"].map(|class| found_alone(&whole, &report.dir, class)).iter().sum();
+    let curves = std::fs::read_to_string(report.dir.join("round-1/rectangle/curves.json")).unwrap();
+    let curves: quarry::workflow::run_curves::PooledCurves = serde_json::from_str(&curves).unwrap();
+    let discrete = curves.curves.pooled.points.first().map_or(0.0, |point| point.discrete);
+    assert_eq!(discrete, alone, "a detection finds objects of its class alone");
+
+    let (first, second) = (make("first"), make("second"));
+    run(&first, &[1]);
+    run(&second, &[2]);
+    let merged = merge(&first, DEFAULT_NAME, &[second.dir().to_owned()], &mut |_| {}).unwrap();
+    assert_eq!(merged.rounds, report.rounds);
+    assert_eq!(metrics(&merged.dir), pooled);
+    // A fold without its detections' classes cannot be pooled.
+    std::fs::remove_file(merged.dir.join("fold-2/runs/1/held-out.jsonl")).unwrap();
+    let refused = cross_validate(&first, &request(&[]), &mut |_| {}, &Cancel::new()).unwrap_err().to_string();
+    assert!(refused.contains("held-out.jsonl") && refused.contains("several classes"), "{refused}");
 }

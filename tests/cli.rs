@@ -68,7 +68,10 @@ fn an_import_with_a_mistake_changes_nothing() {
         let data = dir.path().join("fddb");
         write_fddb(&data, list);
         quarry(&["new", p]).success();
-        let failed = quarry(&["import", "fddb", data.to_str().unwrap(), "--project", p]).code(1);
+        let d = data.to_str().unwrap();
+        let told = json(&["import", "fddb", d, "--project", p, "--dry-run", "--json"]);
+        assert!(!told["bad_records"].as_array().unwrap().is_empty(), "{list:?}: {told}");
+        let failed = quarry(&["import", "fddb", d, "--project", p, "--strict"]).code(1);
         let message = stderr(&failed);
         assert!(message.contains("FDDB-fold-02-ellipseList.txt:") && message.contains(expected), "{list:?}: {message}");
         assert_eq!(json(&["status", "--project", p, "--json"])["datasets"], serde_json::json!([]));

@@ -16,8 +16,9 @@ use quarry::evaluation::Matching;
 use quarry::evaluation::fddb_text::{Order, Shape, UnreadableScores, read_detections};
 use quarry::training::{RoundConfig, TrainEvent};
 use quarry::workflow::cross_validate::{CrossValidation, CrossValidationReport, DEFAULT_NAME, cross_validate, merge};
-use quarry::workflow::evaluate::{FddbEvaluation, SizeSource, evaluate_fddb};
+use quarry::workflow::evaluate::{FddbEvaluation, RoundEvaluation, SizeSource, evaluate_fddb, evaluate_round};
 use quarry::workflow::run_curves::{read_run, run_files};
+use quarry::workflow::tested_round::GroundTruth;
 use quarry::workflow::{Project, WorkEvent, WorkflowError};
 
 fn request(rounds: u32, folds: &[u8]) -> CrossValidation {
@@ -76,6 +77,7 @@ fn what_was_cut_off_or_split_over_machines_ends_in_the_same_curves() {
     assert!(report.folds.iter().any(|fold| 0 < fold.rounds[1].hard_negatives), "nothing was mined: {:?}", report.folds);
 
     check_pooled_as_official(&whole, &report, dir.path());
+    check_tests_of_earlier_versions_are_read(&report.dir);
 
     let first = tiny_project::make(dir.path(), "first", 6, 3);
     let second = tiny_project::make(dir.path(), "second", 6, 3);
@@ -97,6 +99,23 @@ fn what_was_cut_off_or_split_over_machines_ends_in_the_same_curves() {
         &Cancel::new(),
     );
     assert_eq!((results(&again.unwrap()), trained), (results(&report), 0));
+}
+
+/// A round that an earlier version tested has FDDB's text alone: with one class it is read all the same.
+fn check_tests_of_earlier_versions_are_read(dir: &Path) {
+    let fold = Project::open(&dir.join("fold-1")).unwrap();
+    let request =
+        RoundEvaluation { round: 2, metrics: Vec::new(), ground_truth: GroundTruth::Imported, iou: 0.5, out: None };
+    let with_classes = evaluate_round(&fold, &request).unwrap();
+    assert!(with_classes.detections > 0 && with_classes.metrics.len() == 6, "{with_classes:?}");
+    let (file, aside) = (fold.run_dir(2).join("held-out.jsonl"), fold.dir().join("aside"));
+    fs::rename(&file, &aside).unwrap();
+    let text_alone = evaluate_round(&fold, &request).unwrap();
+    assert_eq!((text_alone.step, text_alone.detections), (with_classes.step, with_classes.detections));
+    for (a, b) in text_alone.metrics.iter().zip(&with_classes.metrics) {
+        assert_eq!(a.report, b.report, "{}", a.metric.name());
+    }
+    fs::rename(&aside, &file).unwrap();
 }
 
 /// A copy whose `fold.json` holds paths, or rounds that no run makes, is refused, and nothing outside of the project changes.
@@ -255,4 +274,38 @@ fn other_settings_other_data_and_missing_folds_are_refused() {
     assert!(nothing.contains("no cross-validation here"), "{nothing}");
     let one_fold = tiny_project::make(&dir.path().join("one"), "p", 2, 1);
     check(&one_fold, &request(1, &[]), &["at least two folds"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_project_is_held_over_all_folds_and_goes_on_where_it_was_moved_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = tiny_project::make(&dir.path().join("one"), "p", 4, 2);
+    let expected = run(&whole, &request(1, &[])).unwrap();
+
+    let old = tiny_project::make(&dir.path().join("two"), "old", 4, 2);
+    let place = dir.path().join("two/new");
+    tch::set_num_threads(1);
+    let (mut fold, mut held) = (0, Vec::new());
+    let mut watch = |event| match event {
+        // Between the folds and within them.
+        WorkEvent::Fold(at) => {
+            fold = at.fold;
+            held.push(old.lock("import").unwrap_err().to_string());
+        }
+        WorkEvent::Train(TrainEvent::Step(step)) if fold == 2 && step.step == 2 => {
+            fs::rename(old.dir(), &place).unwrap();
+        }
+        _ => {}
+    };
+    let error = cross_validate(&old, &request(1, &[]), &mut watch, &Cancel::new()).unwrap_err().to_string();
+    assert!(error.contains("two/old") && error.contains("was moved"), "{error}");
+    assert_eq!(held.len(), 2);
+    let me = format!("process {} on host", std::process::id());
+    assert!(held.iter().all(|told| told.contains(&me) && told.contains("cross-validation, since 20")), "{held:?}");
+    assert!(!old.dir().exists(), "nothing is made anew at the old place");
+
+    let moved = Project::open(&place).unwrap();
+    moved.lock("import").unwrap();
+    assert_eq!(results(&run(&moved, &request(1, &[])).unwrap()), results(&expected));
 }

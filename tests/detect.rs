@@ -43,6 +43,7 @@ fn request(dir: &Path, checkpoint: &Path, format: DetectionFormat, ellipses: boo
         format,
         ellipses,
         scale: None,
+        precision: None,
         device: "cpu".to_owned(),
     }
 }

@@ -46,6 +46,22 @@ fn the_doctor_reports_also_where_libtorch_does_not_load() {
     alone(&["status", "--project", p]).success();
 }
 
+#[test]
+fn the_doctor_names_crash_reports_that_nobody_has_seen() {
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().join("quarry/crashes");
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in ["crash-0000000000002-7.txt", "crash-0000000000001-7.txt", "seen-crash-0000000000003-7.txt"] {
+        std::fs::write(folder.join(name), "report").unwrap();
+    }
+    let mut command = Command::cargo_bin("quarry").unwrap();
+    let output = command.env("XDG_STATE_HOME", state.path()).args(["doctor", "--json"]).assert().success();
+    let report: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    let named: Vec<_> = report["crash_reports"].as_array().unwrap().iter().map(|path| path.as_str().unwrap()).collect();
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    assert_eq!(named, [path("crash-0000000000002-7.txt"), path("crash-0000000000001-7.txt")]);
+}
+
 #[cfg(feature = "torch")]
 #[test]
 fn a_gpu_that_is_not_there_is_refused_before_anything_is_written() {

@@ -132,6 +132,43 @@ fn results_of_several_models_are_rounds_side_by_side() {
     scene.run(&["group", "--project", "p"]).success();
 }
 
+/// At every point of the stored curve the tested images show as many false positives and missed objects as the curve counts.
+#[test]
+fn a_curves_point_is_made_of_the_errors_that_the_images_show() {
+    use quarry::evaluation::RocCurve;
+    use quarry::workflow::inspect::{FileProblems, ImageQuery, Inspector, OpenQuery, OutputShape, Role};
+    let scene = Scene::new();
+    scene.write("r.json", &result_list());
+    scene.import("r.json", &["--name", "yolo"]);
+    let store = Store::open_read_only(&scene.at("p/quarry.db")).unwrap();
+    let round = store.rounds().unwrap()[0].id;
+    let row = store.curves(round).unwrap().into_iter().find(|row| row.label == "rectangle").unwrap();
+    let curve: RocCurve = serde_json::from_str(&row.json).unwrap();
+    let mut inspector = Inspector::default();
+    assert!(curve.points.len() > 1);
+    for point in &curve.points {
+        let threshold = point.threshold as f32;
+        let query = ImageQuery {
+            round: Some(round),
+            threshold,
+            shape: Some(OutputShape::Rectangle),
+            role: Some(Role::HeldOut),
+            ..ImageQuery::default()
+        };
+        let listing = inspector.list(&store, &query, &FileProblems::new()).unwrap();
+        let counted = (u64::from(listing.counts.false_positives), f64::from(listing.counts.true_positives));
+        assert_eq!(counted, (point.false_positives, point.discrete), "from {threshold}");
+        assert_eq!(u64::from(listing.counts.missed), curve.faces - point.discrete as u64);
+        for row in &listing.images {
+            let image = listing.table.images[row.at as usize].record.id;
+            let (round, shape) = (Some(round), Some(OutputShape::Rectangle));
+            let opened = inspector.open(&store, &OpenQuery { image, round, against: None, threshold, shape }).unwrap();
+            assert_eq!(Some(opened.sides[0].judged.counts()), row.counts, "the open image counts as the list does");
+            assert!(opened.sides[0].candidates.is_empty());
+        }
+    }
+}
+
 #[test]
 fn a_round_learns_from_another_model_only_where_that_is_chosen() {
     let scene = Scene::new();

@@ -12,6 +12,8 @@ use quarry::geometry::BoundingBox;
 use quarry::store::{CandidateQuery, HistoryQuery, Store, VerdictCounts, VerdictFilter, VerdictLine};
 use quarry::training::RoundConfig;
 use quarry::workflow::verdicts;
+use rusqlite::Connection;
+use sha2::{Digest as _, Sha256};
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/old_project")
@@ -158,4 +160,99 @@ fn settings_of_its_rounds_are_read() {
     }
     let written = std::fs::read_to_string(fixture().join("round.toml")).unwrap();
     RoundConfig::from_toml(&written, "round.toml").unwrap();
+}
+
+/// The migrations in their order: names and texts.
+fn migrations() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/migrations");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let named = |file: &PathBuf| file.file_name().unwrap().to_string_lossy().into_owned();
+    files.iter().map(|file| (named(file), std::fs::read_to_string(file).unwrap())).collect()
+}
+
+fn schemas() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/schemas")
+}
+
+/// A database as the programs of format `version` left it, with rows of every format until then.
+fn database_of(version: usize, path: &Path) {
+    let connection = Connection::open(path).unwrap();
+    connection.pragma_update(None, "foreign_keys", false).unwrap();
+    for (k, (_, sql)) in (1..=version).zip(migrations()) {
+        connection.execute_batch(&sql).unwrap();
+        if let Ok(rows) = std::fs::read_to_string(schemas().join(format!("rows_{k}.sql"))) {
+            connection.execute_batch(&rows).unwrap();
+        }
+    }
+    connection.pragma_update(None, "user_version", version as i64).unwrap();
+    connection.pragma_update(None, "application_id", 0x5172_7931).unwrap();
+}
+
+/// The whole verdict log, in words that all formats share.
+fn log_of(path: &Path) -> Vec<(String, String, String, String, i64)> {
+    let connection = Connection::open(path).unwrap();
+    let sql = "SELECT hex(v.uid), hex(c.uid), a.name, coalesce(v.verdict, 'none') || coalesce(', ' || v.reason, '') \
+               || coalesce(', ' || v.shape || v.a || ' ' || v.b || ' ' || v.c || ' ' || v.d, ''), v.tick \
+               FROM verdicts v JOIN candidates c ON c.id = v.candidate_id JOIN annotators a ON a.id = v.annotator_id ORDER BY v.seq";
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get::<_, String>(3)?, r.get(4)?)));
+    let rows = rows.unwrap().map(Result::unwrap);
+    rows.map(|(uid, candidate, name, said, tick)| {
+        (uid, candidate, name, said.replace("missed_face", "missed_object"), tick)
+    })
+    .collect()
+}
+
+#[test]
+fn every_earlier_format_opens_with_all_its_verdicts() {
+    for version in 1..=migrations().len() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("quarry.db");
+        database_of(version, &path);
+        let log = log_of(&path);
+        assert_eq!(log.len(), if version < 6 { 6 } else { 7 }, "format {version}");
+        let bytes = std::fs::read(&path).unwrap();
+        let counts = VerdictCounts {
+            undecided: 1,
+            confirmed: 1,
+            rejected: 1,
+            missed_object: 1,
+            wrong_class: u64::from(version >= 6),
+            skipped: 1,
+        };
+        let check = |store: &Store, how: &str| {
+            assert_eq!(store.verdict_counts(None).unwrap(), counts, "format {version}, {how}");
+            assert_eq!(store.count_ground_truth().unwrap(), 2, "format {version}, {how}");
+            assert_eq!(store.annotators().unwrap(), ["Ada", "Ben"], "format {version}, {how}");
+            assert_eq!(store.rounds().unwrap().len(), if version < 8 { 1 } else { 2 }, "format {version}, {how}");
+        };
+        check(&Store::open_read_only(&path).unwrap(), "only read");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "format {version} is changed by reading");
+        let mut store = Store::open(&path).unwrap();
+        check(&store, "opened");
+        store.check_integrity().unwrap();
+        assert_eq!(
+            store.backups().len(),
+            usize::from(version < migrations().len()),
+            "format {version}: a copy from before"
+        );
+        // The last of Ada's decisions that stand is taken back, over the migration.
+        store.undo("Ada", 2_000_000_000_000).unwrap().unwrap();
+        assert_eq!(store.verdict_counts(None).unwrap().missed_object, 0, "format {version}");
+        drop(store);
+        assert_eq!(log_of(&path)[..log.len()], log, "format {version}: the log is kept and only grows");
+    }
+}
+
+#[test]
+fn migrations_that_have_landed_are_never_edited() {
+    let known = std::fs::read_to_string(schemas().join("migrations.txt")).unwrap();
+    let files = migrations();
+    for line in known.lines() {
+        let (sum, name) = line.split_once("  ").unwrap();
+        let (_, text) = files.iter().find(|(file, _)| file == name).unwrap_or_else(|| panic!("{name} is gone"));
+        let found: Vec<String> = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(found.concat(), sum, "{name} was edited after it landed: databases that have run it would differ");
+    }
 }

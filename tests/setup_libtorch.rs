@@ -1,4 +1,4 @@
-//! Which libtorch `make setup` fetches: the script with a pip that only writes down what it was asked for.
+//! Which libtorch `make setup` fetches: the script with a pip that only writes down what it was asked for. What CI says of failed tests.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -84,4 +84,23 @@ fn the_variant_follows_the_gpu_the_driver_and_what_is_installed() {
     check(None, None, Some("535.54.03"), false, Some("cpu"), "too old");
     check(Some("cpu"), None, Some("535.54.03"), true, None, "580");
     check(None, Some("yes"), None, false, None, "write 1");
+}
+
+#[test]
+fn what_failed_stands_last_with_its_panic() {
+    let log = "     Running tests/a.rs (target/debug/deps/a-1)\n\nrunning 2 tests\ntest foo ... FAILED\n\nfailures:\n\n---- foo stdout ----\n\
+               noise\n\nthread 'foo' (7) panicked at tests/a.rs:12:5:\nassertion failed\n  left: 1\n\n---- m::bar stdout ----\nError: \"x\"\n\n\n\
+               failures:\n    foo\n\ntest result: FAILED. 0 passed; 2 failed; 0 ignored\n\nerror: test failed, to rerun pass `--test a`\n";
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("log");
+    fs::write(&file, log).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/failures.sh");
+    let output = Command::new("bash").arg(script).arg(&file).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    for part in ["panicked at tests/a.rs:12:5", "left: 1", "Error: \"x\"", "test result: FAILED"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("noise"), "{said}");
+    let end = "2 failed tests:\n    FAILED foo  [Running tests/a.rs]\n    FAILED m::bar  [Running tests/a.rs]\n";
+    assert!(said.ends_with(end), "{said}");
 }

@@ -9,8 +9,10 @@ pub enum Scope {
     Everywhere,
     /// On the review screen.
     Review,
-    /// While a missed face is being adjusted.
+    /// While the shape of an object is being adjusted.
     Adjust,
+    /// On the Images screen, where the review's keys for verdicts hold too.
+    Images,
 }
 
 impl Scope {
@@ -23,7 +25,8 @@ impl Scope {
         match self {
             Self::Everywhere => "Everywhere",
             Self::Review => "Review",
-            Self::Adjust => "Adjusting a missed object",
+            Self::Adjust => "Adjusting an object",
+            Self::Images => "Images",
         }
     }
 }
@@ -82,6 +85,7 @@ actions! {
     ShowReview: Everywhere, "show_review", "Review", "Decide on the mined candidates", [ctrl(Key::Num2)];
     ShowTrain: Everywhere, "show_train", "Train", "Start a round and watch it", [ctrl(Key::Num3)];
     ShowCurves: Everywhere, "show_curves", "Curves", "Compare the rounds' ROC curves", [ctrl(Key::Num4)];
+    ShowImages: Everywhere, "show_images", "Images", "Look through the images and what rounds found on them", [ctrl(Key::Num5)];
     ShowKeys: Everywhere, "show_keys", "All keys", "Show every key", [plain(Key::Questionmark), plain(Key::F1)];
     OpenProject: Everywhere, "open_project", "Open project…", "Choose a project folder", [ctrl(Key::O)];
 
@@ -90,11 +94,16 @@ actions! {
     ConfirmGroup: Review, "confirm_group", "Group: hard negative", "Confirm this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::A)];
     RejectGroup: Review, "reject_group", "Group: reject", "Reject this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::X)];
     DecideRest: Review, "decide_rest", "The rest too", "Give the others of the group that was just decided the same verdict", [plain(Key::R)];
-    MissedObject: Review, "missed_face", "Missed object", "A real object which the annotation lacks: adjust its ellipse, then Enter; with several classes its class is chosen first", [plain(Key::F)];
+    MissedObject: Review, "missed_face", "Missed object", "A real object which the annotation lacks: adjust its shape, then Enter; with several classes its class is chosen first", [plain(Key::F)];
     WrongClass: Review, "wrong_class", "Wrong class", "A real object of another class than the detector took it for: choose its class", [plain(Key::W), shift(Key::W)];
+    AdjustObject: Review, "adjust_object", "Adjust object", "Correct the shape of the annotated object under or nearest to the candidate, then Enter", [plain(Key::E)];
+    ObjectClass: Review, "object_class", "Object's class", "Correct the class of the annotated object under or nearest to the candidate", [shift(Key::E)];
+    IgnoreObject: Review, "ignore_object", "Ignore object", "The annotated object under or nearest to the candidate is neither learnt nor counted; again: it counts", [plain(Key::I)];
+    DeleteObject: Review, "delete_object", "Delete object", "The annotated object under or nearest to the candidate is none; again: it is restored", [plain(Key::Delete)];
     Skip: Review, "skip", "Skip", "Leave it undecided and go on", [plain(Key::Space)];
     Undo: Review, "undo", "Undo", "Take back the last decision, also after a restart", [plain(Key::Backspace), ctrl(Key::Z)];
     Redo: Review, "redo", "Redo", "Decide again what was taken back", [ctrl_shift(Key::Z), ctrl(Key::Y)];
+    ImageComplete: Review, "image_complete", "Image complete", "Nothing is missed in this image: all of its objects are annotated or decided on. Again takes it back", [plain(Key::K)];
     Previous: Review, "previous", "Previous", "The candidate before", [plain(Key::ArrowLeft)];
     Next: Review, "next", "Next", "The candidate after", [plain(Key::ArrowRight)];
     RowUp: Review, "row_up", "Row up", "In the grid and the history: the row above", [plain(Key::ArrowUp)];
@@ -128,23 +137,48 @@ actions! {
     Reason8: Review, "reason_8", "Reason 8", "Reject with reason 8", [plain(Key::Num8)];
     Reason9: Review, "reason_9", "Reason 9", "Reject with reason 9", [plain(Key::Num9)];
 
-    Commit: Adjust, "commit_face", "Save", "Save the ellipse as ground truth", [plain(Key::Enter)];
+    Commit: Adjust, "commit_face", "Save", "Save the shape as ground truth", [plain(Key::Enter)];
     Cancel: Adjust, "cancel_face", "Cancel", "Leave everything as it was", [plain(Key::Escape)];
-    MoveLeft: Adjust, "move_left", "Move left", "Move the ellipse", [plain(Key::ArrowLeft)];
-    MoveRight: Adjust, "move_right", "Move right", "Move the ellipse", [plain(Key::ArrowRight)];
-    MoveUp: Adjust, "move_up", "Move up", "Move the ellipse", [plain(Key::ArrowUp)];
-    MoveDown: Adjust, "move_down", "Move down", "Move the ellipse", [plain(Key::ArrowDown)];
-    Narrower: Adjust, "narrower", "Narrower", "Make the ellipse narrower", [shift(Key::ArrowLeft)];
-    Wider: Adjust, "wider", "Wider", "Make the ellipse wider", [shift(Key::ArrowRight)];
-    Taller: Adjust, "taller", "Taller", "Make the ellipse taller", [shift(Key::ArrowUp)];
-    Shorter: Adjust, "shorter", "Shorter", "Make the ellipse shorter", [shift(Key::ArrowDown)];
+    MoveLeft: Adjust, "move_left", "Move left", "Move the shape", [plain(Key::ArrowLeft)];
+    MoveRight: Adjust, "move_right", "Move right", "Move the shape", [plain(Key::ArrowRight)];
+    MoveUp: Adjust, "move_up", "Move up", "Move the shape", [plain(Key::ArrowUp)];
+    MoveDown: Adjust, "move_down", "Move down", "Move the shape", [plain(Key::ArrowDown)];
+    Narrower: Adjust, "narrower", "Narrower", "Make the shape narrower", [shift(Key::ArrowLeft)];
+    Wider: Adjust, "wider", "Wider", "Make the shape wider", [shift(Key::ArrowRight)];
+    Taller: Adjust, "taller", "Taller", "Make the shape taller", [shift(Key::ArrowUp)];
+    Shorter: Adjust, "shorter", "Shorter", "Make the shape shorter", [shift(Key::ArrowDown)];
     TurnLeft: Adjust, "turn_left", "Turn left", "Turn the ellipse", [plain(Key::Q)];
     TurnRight: Adjust, "turn_right", "Turn right", "Turn the ellipse", [plain(Key::E)];
+
+    OpenImage: Images, "open_image", "Open", "Open the image that is marked", [plain(Key::Enter)];
+    CloseImage: Images, "close_image", "All images", "Back to the list, with the same place and filter", [plain(Key::Escape)];
+    PreviousImage: Images, "previous_image", "Previous", "The image before in the list; in the list a page up", [plain(Key::PageUp)];
+    NextImage: Images, "next_image", "Next", "The image after in the list; in the list a page down", [plain(Key::PageDown)];
+    FirstImage: Images, "first_image", "First", "The first image of the list", [plain(Key::Home)];
+    LastImage: Images, "last_image", "Last", "The last image of the list", [plain(Key::End)];
+    ImageLeft: Images, "image_left", "Left", "The image before; where it is zoomed the view moves", [plain(Key::ArrowLeft)];
+    ImageRight: Images, "image_right", "Right", "The image after; where it is zoomed the view moves", [plain(Key::ArrowRight)];
+    ImageUp: Images, "image_up", "Up", "In the list the row above; where the image is zoomed the view moves", [plain(Key::ArrowUp)];
+    ImageDown: Images, "image_down", "Down", "In the list the row below; where the image is zoomed the view moves", [plain(Key::ArrowDown)];
+    NextMark: Images, "next_mark", "Next box", "Pick the next detection or missed object", [plain(Key::Tab)];
+    PreviousMark: Images, "previous_mark", "Box before", "Pick the detection or missed object before", [shift(Key::Tab)];
+    ZoomIn: Images, "zoom_in", "Zoom in", "See the image closer; the wheel zooms to the pointer", [plain(Key::Plus), plain(Key::Equals)];
+    ZoomOut: Images, "zoom_out", "Zoom out", "See more of the image", [plain(Key::Minus)];
+    ZoomFit: Images, "zoom_fit", "Fit", "The whole image; a double click does the same", [plain(Key::Num0)];
+    ZoomFull: Images, "zoom_full", "1:1", "A pixel of the image for each pixel of the display", [plain(Key::Num1)];
 }
 
 impl Action {
     /// Actions that came after people had files of own keys: a key that such a file gives to another action is not theirs.
-    pub const NEWER: [Self; 1] = [Self::WrongClass];
+    pub const NEWER: [Self; 7] = [
+        Self::WrongClass,
+        Self::AdjustObject,
+        Self::ObjectClass,
+        Self::IgnoreObject,
+        Self::DeleteObject,
+        Self::ImageComplete,
+        Self::ShowImages,
+    ];
 
     /// The actions that give a reason, 1 first.
     pub const REASONS: [Self; 9] = [

@@ -14,11 +14,10 @@ use super::views::review::{
     Decision, Layout, Nudge, Order, REASONS, ReviewCommand, ReviewFilter, ShownVerdicts, nudge,
 };
 use super::{QuarryApp, ReviewModel, export};
-use crate::domain::{Annotation, AnnotationSource, CandidateId, Output, OutputError, Verdict};
+use crate::domain::{Annotation, AnnotationSource, CandidateId, ImageId, Output, OutputError, Shape, Verdict};
 use crate::evaluation::roc_file::ColumnOrder;
-use crate::geometry::Ellipse;
 use crate::jobs::{Annotator, ReadRequest, WriteRequest};
-use crate::store::restore_backup;
+use crate::store::{Decided, Store, restore_backup};
 use crate::workflow::Project;
 use crate::workflow::outputs::OutputPolicy;
 use crate::workflow::roc_import::{RocImportError, forget_roc, import_roc, imported_rocs};
@@ -33,15 +32,30 @@ impl QuarryApp {
             Command::Open(path) => self.open(Project::open(&path), ctx),
             Command::New(path) => self.open(Project::create(&path), ctx),
             Command::Sample { dir, auto_review } => self.start_sample(&dir, auto_review, ctx),
-            Command::Import(kind, path) => self.start_import(kind, path),
+            Command::Import(kind, path) => self.read_dataset(kind, path),
+            Command::Dataset(command) => self.apply_dataset(command, ctx),
+            Command::Dropped(paths) => self.dropped(paths),
             Command::ForgetRecent(path) => self.options.forget(&path),
             Command::SetAnnotator(name) => self.set_annotator(name),
+            Command::ToggleImageComplete(image) => self.toggle_image_complete(image),
             Command::StopJobs => self.jobs.running().for_each(|(_, job)| job.stop()),
             Command::RestoreBackup => self.restore_backup(ctx),
             Command::CloseKeys => self.help_open = false,
+            Command::Correct { objects, change } => {
+                let decision = self.review.correct(objects, change);
+                self.save_correction(decision);
+            }
+            Command::AddObject { image, shape, class } => {
+                let decision = self.review.add_object(image, shape, class);
+                self.save_correction(decision);
+            }
+            Command::CopyCrashReport => self.copy_crash_report(ctx),
+            Command::DismissNotes => self.database_notes.clear(),
+            Command::DismissCrashReports => self.dismiss_crash_reports(),
             Command::Review(command) => self.apply_review(command),
             Command::Train(command) => self.apply_train(command),
             Command::Curves(command) => self.apply_curves(command),
+            Command::Images(command) => self.apply_images(command),
         }
     }
 
@@ -93,7 +107,7 @@ impl QuarryApp {
     }
 
     /// Whether a job runs on the open project, which must stay open then; says so.
-    fn is_kept_by_a_job(&mut self) -> bool {
+    pub(super) fn is_kept_by_a_job(&mut self) -> bool {
         let runs = self.jobs.running().next().is_some();
         if runs {
             self.say_error("A job is running on the open project. Stop it or wait for it first");
@@ -106,13 +120,16 @@ impl QuarryApp {
             return;
         }
         let opened = project.map_err(|e| e.to_string());
+        let notes = opened.as_ref().map_or_else(|_| Vec::new(), |project| Store::notes_of(&project.database()));
         let session = opened.and_then(|project| Session::open(project, &self.waker).map_err(|e| e.to_string()));
         match session {
             Ok(session) => {
                 self.options.remember(session.project.dir());
                 self.textures.clear();
+                self.database_notes = notes;
                 self.review = ReviewModel::default();
                 self.train = super::TrainModel::default();
+                self.images = super::ImagesModel::default();
                 self.curves.clear();
                 let (imported, unreadable) = imported_rocs(session.project.dir());
                 for roc in imported {
@@ -152,6 +169,8 @@ impl QuarryApp {
             Action::ShowReview => self.show_screen(Screen::Review),
             Action::ShowTrain => self.show_screen(Screen::Train),
             Action::ShowCurves => self.show_screen(Screen::Curves),
+            Action::ShowImages => self.show_screen(Screen::Images),
+            action if action.scope() == Scope::Images => self.images_action(action),
             Action::ShowKeys => self.help_open = !self.help_open,
             Action::OpenProject => self.ask(Ask::Folder(FolderPurpose::Open)),
             // What is decided on then is the class.
@@ -182,7 +201,14 @@ impl QuarryApp {
         self.save(decision);
     }
 
-    /// What changes nothing in the project.
+    fn toggle_image_complete(&mut self, image: ImageId) {
+        let by = self.annotator();
+        if let Some(session) = &mut self.session {
+            session.mark_image(image, by);
+        }
+    }
+
+    /// What changes nothing in the project by itself.
     fn look_around(&mut self, action: Action) {
         let columns = if self.review.layout == Layout::Grid { self.grid_columns as isize } else { 1 };
         let drawn = &mut self.review.drawn;
@@ -203,8 +229,16 @@ impl QuarryApp {
                     self.restart_review(None);
                 }
             }
+            Action::ImageComplete => {
+                if let Some(row) = self.review.current() {
+                    self.toggle_image_complete(row.candidate.image);
+                }
+            }
             Action::MissedObject => self.missed_object(),
             Action::WrongClass => self.wrong_class(),
+            Action::AdjustObject | Action::ObjectClass | Action::IgnoreObject | Action::DeleteObject => {
+                self.correct_object(action);
+            }
             Action::Zoom => self.review.zoomed = !self.review.zoomed,
             Action::Filter => self.review.toggle_filter(),
             Action::LessFilter => {
@@ -246,8 +280,8 @@ impl QuarryApp {
         }
     }
 
-    /// The ellipse that the current candidate was promoted with, where it is a missed face. None in a blind review: it may be another's.
-    pub(super) fn promoted(&self) -> Option<Ellipse> {
+    /// The shape that the current candidate was promoted with, where it is a missed object. None in a blind review: it may be another's.
+    pub(super) fn promoted(&self) -> Option<Shape> {
         if self.review.filter.blind {
             return None;
         }
@@ -255,7 +289,7 @@ impl QuarryApp {
         let faces = &self.session.as_ref()?.details.get(row)?.ground_truth;
         let near = |face: &&Annotation| face.shape.bounding_box().iou(&row.candidate.bbox);
         let promoted = faces.iter().filter(|face| face.source == AnnotationSource::Promoted && 0.0 < near(face));
-        promoted.max_by(|a, b| near(a).total_cmp(&near(b)))?.shape.ellipse()
+        Some(promoted.max_by(|a, b| near(a).total_cmp(&near(b)))?.shape)
     }
 
     fn step_history(&mut self, by: isize) {
@@ -288,8 +322,10 @@ impl QuarryApp {
     /// Shows the candidate of the history's marked step.
     fn look_again(&mut self) {
         let marked = self.review.history.marked().filter(|_| self.review.layout == Layout::History);
-        if let (Some(step), Some(session)) = (marked, &mut self.session) {
-            session.revisit(step.entry.record.candidate);
+        if let (Some(step), Some(session)) = (marked, &mut self.session)
+            && let Decided::Verdict { candidate, .. } = step.what
+        {
+            session.revisit(candidate);
         }
     }
 
@@ -318,8 +354,15 @@ impl QuarryApp {
             _ => return,
         };
         if let Some(adjusting) = &mut self.review.adjusting {
-            adjusting.ellipse = nudge(&adjusting.ellipse, change);
+            adjusting.shape = nudge(&adjusting.shape, change);
         }
+    }
+
+    fn save_correction(&mut self, decision: Option<Decision>) {
+        if decision.is_none() && self.review.failure.is_some() {
+            self.say_error("A decision of the review could not be saved. Go on there first");
+        }
+        self.save(decision);
     }
 
     /// Sends a decision to the store's one writer.
@@ -337,6 +380,8 @@ impl QuarryApp {
                 WriteRequest::DecideQuery { query: Box::new(query), verdict, class, reason, by }
             }
             Decision::Face { candidate, shape, class } => WriteRequest::MissedObject { candidate, shape, class, by },
+            Decision::Correct { objects, change } => WriteRequest::Correct { objects, change, by },
+            Decision::AddObject { image, shape, class } => WriteRequest::AddObject { image, shape, class, by },
             Decision::Undo => WriteRequest::Undo { by },
             Decision::Redo => WriteRequest::Redo { by },
         };
@@ -368,9 +413,9 @@ impl QuarryApp {
                 review.go_to(index);
                 review.layout = Layout::Queue;
             }),
-            ReviewCommand::Adjust(ellipse) => {
+            ReviewCommand::Adjust(shape) => {
                 if let Some(adjusting) = &mut self.review.adjusting {
-                    adjusting.ellipse = ellipse;
+                    adjusting.shape = shape;
                 }
             }
             ReviewCommand::PickClass(class) => self.pick_class(class),
@@ -385,6 +430,7 @@ impl QuarryApp {
                     session.revisit(candidate);
                 }
             }
+            ReviewCommand::Look(image, viewport) => self.looked_at = (Some(image), viewport),
             ReviewCommand::Visible(end) => self.grid_visible = end,
             ReviewCommand::Columns(columns) => self.grid_columns = columns.max(1),
         }
@@ -439,6 +485,9 @@ impl QuarryApp {
     fn apply_curves(&mut self, command: CurvesCommand) {
         match command {
             CurvesCommand::Toggle(key) => self.curves.toggle(&key),
+            CurvesCommand::PickMetric(metric) => self.curves.metrics.pick(metric),
+            CurvesCommand::OnCorrected(corrected) => self.curves.metrics.on_corrected(corrected),
+            CurvesCommand::PickClass(class) => self.curves.metrics.pick_class(class),
             CurvesCommand::SetLog(log) => self.curves.log_x = log,
             CurvesCommand::SetMax(max) => self.curves.x_max = max,
             CurvesCommand::SetFromZero(from_zero) => self.curves.from_zero = from_zero,

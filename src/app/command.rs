@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use super::action::Action;
 use super::keys::Typed;
 use super::views::curves::CurvesCommand;
+use super::views::datasets::DatasetCommand;
+use super::views::images::ImagesCommand;
 use super::views::review::ReviewCommand;
 use super::views::train::TrainCommand;
+use crate::domain::{ClassId, DatasetId, GroundTruthId, ImageId, ObjectChange, Shape};
 
 /// The screens, in the order of the top bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,14 +19,16 @@ pub enum Screen {
     Review,
     Train,
     Curves,
+    Images,
 }
 
 impl Screen {
-    pub const ALL: [(Self, Action); 4] = [
+    pub const ALL: [(Self, Action); 5] = [
         (Self::Project, Action::ShowProject),
         (Self::Review, Action::ShowReview),
         (Self::Train, Action::ShowTrain),
         (Self::Curves, Action::ShowCurves),
+        (Self::Images, Action::ShowImages),
     ];
 }
 
@@ -34,6 +39,9 @@ pub enum FolderPurpose {
     New,
     ImportDataset,
     ImportFolder,
+    ImportDetections,
+    /// Where a dataset lies now.
+    Locate(DatasetId),
     Sample,
 }
 
@@ -59,14 +67,37 @@ pub enum Command {
         dir: PathBuf,
         auto_review: bool,
     },
+    /// Reads a dataset and shows what is in it; nothing is written yet.
     Import(ImportKind, PathBuf),
+    Dataset(DatasetCommand),
+    /// Files and folders that were dropped onto the window.
+    Dropped(Vec<PathBuf>),
     ForgetRecent(PathBuf),
     SetAnnotator(String),
     StopJobs,
+    /// Marks the image as complete (its annotation misses no object) in the name of who decides, or takes that mark back.
+    ToggleImageComplete(ImageId),
     /// Puts the newest good backup in the place of the damaged database and opens the project again.
     RestoreBackup,
     CloseKeys,
+    /// Corrects objects of the ground truth as one gesture, from whichever screen. It stands in the line of the review's decisions and is
+    /// undone like a verdict, with `Do(Action::Undo)`. Objects are named as `Store::objects_of_image` and `ground_truth` do.
+    Correct {
+        objects: Vec<GroundTruthId>,
+        change: ObjectChange,
+    },
+    /// Adds an object that was drawn, as `Correct` corrects one.
+    AddObject {
+        image: ImageId,
+        shape: Shape,
+        class: ClassId,
+    },
+    /// The notes on the database have been read.
+    DismissNotes,
+    CopyCrashReport,
+    DismissCrashReports,
     Review(ReviewCommand),
     Train(TrainCommand),
     Curves(CurvesCommand),
+    Images(ImagesCommand),
 }

@@ -1,9 +1,11 @@
-//! The bar that tells of a damaged database and offers its newest good backup. Shows what the writer found; repairs nothing itself.
+//! The bars that tell of a damaged database, with its newest good backup, and of one that was copied without its log. Show what was found;
+//! repair nothing themselves.
 
 use egui::{Frame, Panel, RichText, Ui};
 
 use super::command::Command;
 use super::theme;
+use crate::domain::printable_message;
 use crate::jobs::Damage;
 
 pub(super) fn show(ui: &mut Ui, damage: &Damage, commands: &mut Vec<Command>) {
@@ -19,6 +21,24 @@ pub(super) fn show(ui: &mut Ui, damage: &Damage, commands: &mut Vec<Command>) {
                     .clicked()
             {
                 commands.push(Command::RestoreBackup);
+            }
+        });
+    });
+}
+
+/// What should be known of a database that can be worked on.
+pub(super) fn show_notes(ui: &mut Ui, notes: &[String], commands: &mut Vec<Command>) {
+    if notes.is_empty() {
+        return;
+    }
+    let frame = Frame::new().fill(theme::CARD).inner_margin(12).stroke(egui::Stroke::new(1.5, theme::ACCENT));
+    Panel::top("database notes").frame(frame).show(ui, |ui| {
+        ui.horizontal_wrapped(|ui| {
+            for note in notes {
+                ui.label(printable_message(note).as_ref());
+            }
+            if ui.button("Understood").clicked() {
+                commands.push(Command::DismissNotes);
             }
         });
     });

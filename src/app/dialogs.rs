@@ -52,8 +52,12 @@ fn choose(ask: Ask) -> Option<PathBuf> {
                     "The dataset's folder: COCO, YOLO, VOC, WIDER FACE, CVAT, Label Studio, labelme or FDDB"
                 }
                 FolderPurpose::ImportFolder => "A folder of images without objects",
+                FolderPurpose::Locate(_) => "Where the dataset's folder lies now",
+                FolderPurpose::ImportDetections => "A detector's results: COCO's list, FDDB's text, CSV",
             };
-            rfd::FileDialog::new().set_title(title).pick_folder()
+            let dialog = rfd::FileDialog::new().set_title(title);
+            // YOLO's results are a folder: that one is dropped onto the window, or typed.
+            if purpose == FolderPurpose::ImportDetections { dialog.pick_file() } else { dialog.pick_folder() }
         }
         Ask::RocFile => {
             let title = "A ROC file: *DiscROC.txt or *ContROC.txt";

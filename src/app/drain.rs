@@ -7,10 +7,11 @@ use egui::Context;
 use super::command::{Command, FolderPurpose, ImportKind};
 use super::dialogs::Ask;
 use super::session::Aside;
-use super::views::curves::{CurveKey, CurvesCommand, ExportFormat};
+use super::views::curves::{CurveKey, CurvesCommand, ExportFormat, key_of};
+use super::views::datasets::DatasetCommand;
 use super::views::review::{Layout, ReviewFilter, Saved};
 use super::{DRAIN_BUDGET, QuarryApp, Screen};
-use crate::domain::Output;
+use crate::domain::{CorrectionAct, Output, Verdict, printable};
 use crate::evaluation::RocCurve;
 use crate::jobs::{Answer, CurveNews, ReadCurve, ReadReply, ReadRequest, Ticket, WriteReply, Written};
 use crate::store::GestureAction;
@@ -20,13 +21,16 @@ impl QuarryApp {
     /// Takes news in until none is left or the budget is spent; then another frame is asked for.
     pub(super) fn drain(&mut self, ctx: &Context) {
         let start = Instant::now();
-        let steps: [fn(&mut Self, &Context) -> bool; 6] = [
+        let steps: [fn(&mut Self, &Context) -> bool; 9] = [
             Self::drain_backups,
             Self::drain_writer,
             Self::drain_reader,
+            Self::drain_images,
+            Self::drain_files,
             Self::drain_picture,
             Self::drain_job,
             Self::drain_dialog,
+            Self::drain_datasets,
         ];
         loop {
             let mut any = false;
@@ -56,24 +60,46 @@ impl QuarryApp {
             session.ask_health();
         }
         match (answer.result, aside) {
+            (Ok(WriteReply::Verdict(written)), Some(Aside::Images)) => self.written_in_images(*written),
+            (Err(reason), Some(Aside::Images)) => self.not_written_in_images(&reason),
             (Ok(WriteReply::Verdict(written)), _) => self.written(*written, ctx.input(|input| input.time)),
             (Ok(WriteReply::Notes(_)), _) => self.refresh(),
+            (Ok(WriteReply::ImageMarked { image, name, complete }), _) => {
+                session.image_changed(image);
+                let name = printable(&name);
+                self.say(if complete {
+                    format!("{name} is complete: nothing is missed in it")
+                } else {
+                    format!("{name} is no longer marked as complete by you")
+                });
+            }
             (Ok(WriteReply::Health(damage)), _) => {
                 session.damage = damage;
             }
             (Ok(WriteReply::Setting), _) => session.numbers_wanted = true,
             (Err(reason), Some(Aside::Notes)) => self.say_error(format!("The notes are not saved: {reason}")),
             (Err(reason), Some(Aside::Setting)) => self.say_error(format!("The filter is not kept: {reason}")),
+            (Err(reason), Some(Aside::ImageMark)) => self.say_error(format!("The image is not marked: {reason}")),
             (Err(reason), Some(Aside::Health)) => self.say_error(reason),
-            (Err(reason), None) => self.without_line(|review| review.failed(reason)),
+            (Err(reason), None) => {
+                let is_seen = self.screen == Screen::Review;
+                self.without_line(|review| review.failed(reason.clone()));
+                if !is_seen {
+                    // No other screen shows what the review stops for.
+                    self.review.go_on();
+                    self.say_error(format!("Not saved: {reason}"));
+                }
+            }
         }
     }
 
     fn written(&mut self, written: Written, now_s: f64) {
         let Some(gesture) = written.gesture else {
-            let is_decision = self.review.is_deciding();
+            let (is_decision, is_correction) = (self.review.is_deciding(), self.review.is_correcting());
             self.review.confirmed(&Saved::default(), now_s);
-            if is_decision {
+            if is_correction {
+                self.say("The object is so already");
+            } else if is_decision {
                 self.say("Nothing of this was left to decide");
                 self.reread_review();
             } else {
@@ -82,13 +108,17 @@ impl QuarryApp {
             return;
         };
         let mut images = self.review.images_of_faces(&gesture.candidates, &written.changed);
-        if gesture.verdict.has_class() {
+        if gesture.verdict.is_some_and(Verdict::has_class) {
             images.extend(written.changed.iter().map(|row| row.candidate.image));
         }
+        images.extend(gesture.images.iter().copied());
         if let Some(session) = &mut self.session {
             for image in images {
                 session.image_changed(image);
             }
+        }
+        if let Some(act) = gesture.act {
+            self.say(correction_text(gesture.action, act));
         }
         let saved = Saved {
             candidates: gesture.candidates,
@@ -100,8 +130,9 @@ impl QuarryApp {
         if let Some(session) = &mut self.session {
             session.numbers_wanted = true;
         }
+        self.images.changed();
         self.keep_backups();
-        if saved.candidates.is_empty() {
+        if saved.candidates.is_empty() && gesture.images.is_empty() {
             self.say("Newer verdicts came from another copy since, and stay as they are");
         }
         let is_stroke = saved.changed.is_empty() && !saved.candidates.is_empty();
@@ -153,10 +184,15 @@ impl QuarryApp {
                 session.found_damage(damage);
                 self.read_failed(ticket);
             }
-            ReadReply::Overview(overview) => {
+            ReadReply::Overview(mut overview) => {
                 self.train.set_rounds(overview.rounds.clone());
                 let splits: Vec<String> = overview.splits.iter().map(|(split, _)| split.clone()).collect();
                 self.train.set_splits(&splits, overview.images);
+                let problem = overview.cross_validation_problem.take();
+                if let Some(problem) = problem.filter(|text| self.train.log.iter().all(|line| line.text != *text)) {
+                    self.train.say(problem, true);
+                }
+                self.train.set_runs(std::mem::take(&mut overview.cross_validations));
                 if let Some(round) = self.train.steps_to_read() {
                     session.reader.ask(ReadRequest::Steps(round));
                 }
@@ -164,6 +200,8 @@ impl QuarryApp {
                 if !self.review.filter.blind {
                     self.review.counts = overview.counts;
                 }
+                self.images.set_up(&overview.rounds);
+                self.images.changed();
                 session.details.overview = *overview;
                 if self.review.rows().is_empty() && session.page_ticket.is_none() {
                     session.start_query(&self.review.filter, &by, self.review.returning());
@@ -217,13 +255,14 @@ impl QuarryApp {
     fn begin_review(&mut self, reply: Option<&ReadReply>) {
         let by = self.annotator();
         let Some(session) = &mut self.session else { return };
-        if let Some(ReadReply::ReviewSetUp { filter, grouping, rounds, classes }) = reply {
+        if let Some(ReadReply::ReviewSetUp { filter, grouping, rounds, classes, elliptic }) = reply {
             self.review.grouping = *grouping;
             if let Some(text) = filter {
                 self.review.filter = ReviewFilter::from_json(text);
             }
             session.details.overview.rounds.clone_from(rounds);
             session.details.overview.classes.clone_from(classes);
+            session.details.overview.elliptic.clone_from(elliptic);
             session.start_query(&self.review.filter, &by, self.review.returning());
         }
         session.refresh();
@@ -253,7 +292,15 @@ impl QuarryApp {
         for (round, step, precision) in news.precision {
             self.curves.put_precision(round, step, precision);
         }
-        if let Some(runs) = news.runs {
+        for (round, metrics) in news.metrics {
+            self.curves.metrics.put(round, metrics);
+        }
+        if let Some(corrected) = news.corrected {
+            self.curves.metrics.set_corrected(corrected);
+        }
+        if let Some(mut runs) = news.runs {
+            let metrics = |run: &mut RunCurves| Some((key_of(Some(run.title.clone()), run.round), run.metrics.take()?));
+            self.curves.metrics.set_runs(runs.iter_mut().filter_map(metrics));
             self.curves.set_runs(runs.into_iter().flat_map(curves_of_run));
         }
     }
@@ -312,6 +359,15 @@ fn curves_of_run(run: RunCurves) -> Vec<(CurveKey, RocCurve)> {
     std::iter::once((pooled.clone(), run.curves.pooled)).chain(folds).collect()
 }
 
+fn correction_text(action: GestureAction, act: CorrectionAct) -> String {
+    let text = act.text();
+    match action {
+        GestureAction::Decide => format!("{}{}", text[..1].to_uppercase(), &text[1..]),
+        GestureAction::Undo => format!("Taken back: {text}"),
+        GestureAction::Redo => format!("Again: {text}"),
+    }
+}
+
 fn folder_command(purpose: FolderPurpose, path: std::path::PathBuf) -> Command {
     match purpose {
         FolderPurpose::Open => Command::Open(path),
@@ -319,5 +375,7 @@ fn folder_command(purpose: FolderPurpose, path: std::path::PathBuf) -> Command {
         FolderPurpose::Sample => Command::Sample { dir: path, auto_review: false },
         FolderPurpose::ImportDataset => Command::Import(ImportKind::Dataset, path),
         FolderPurpose::ImportFolder => Command::Import(ImportKind::Folder, path),
+        FolderPurpose::ImportDetections => Command::Dataset(DatasetCommand::OpenDetections(path)),
+        FolderPurpose::Locate(dataset) => Command::Dataset(DatasetCommand::MoveTo(dataset, path)),
     }
 }

@@ -12,14 +12,15 @@ use crate::workflow::roc_import::ImportedRoc;
 pub fn published() -> Vec<Published> {
     published_methods()
         .into_iter()
-        .map(|method| Published {
+        .enumerate()
+        .map(|(number, method)| Published {
             discrete: method.curve(ScoreKind::Discrete),
             continuous: method.curve(ScoreKind::Continuous),
             name: method.label(),
             notes: method.notes,
             shown: false,
             imported: false,
-            number: 0,
+            number,
         })
         .collect()
 }
@@ -122,7 +123,7 @@ fn figure(model: &CurvesModel) -> Figure {
         curves: curves.chain(imported).collect(),
         published: markers.collect(),
         logarithmic: model.log_x,
-        x_end: model.x_max as f64,
+        x_end: model.x_end() as f64,
         from_zero: model.from_zero,
     }
 }

@@ -4,6 +4,8 @@ use egui::Ui;
 
 use super::command::{Command, Screen};
 use super::views::curves::CurvesView;
+use super::views::datasets::DatasetView;
+use super::views::images::ImagesView;
 use super::views::review::ReviewView;
 use super::views::start::{OpenProject, StartView};
 use super::views::train::{JobState, TrainView};
@@ -15,15 +17,20 @@ impl QuarryApp {
     pub fn show(&mut self, ui: &mut Ui) {
         let mut commands = std::mem::take(&mut self.commands);
         top_bar::show(ui, self, &mut commands);
+        super::crashes::show(ui, &self.crash_reports, &mut commands);
         if let Some(damage) = self.session.as_ref().and_then(|session| session.damage.as_ref()) {
             super::damage::show(ui, damage, &mut commands);
         }
+        super::damage::show_notes(ui, &self.database_notes, &mut commands);
         match self.screen {
             Screen::Project => self.show_project(ui, &mut commands),
             Screen::Review => self.show_review(ui, &mut commands),
             Screen::Train => self.show_train(ui, &mut commands),
+            Screen::Images => self.show_images(ui, &mut commands),
             Screen::Curves => CurvesView { model: &self.curves, commands: &mut commands }.show(ui),
         }
+        self.show_datasets(ui, &mut commands);
+        take_dropped(ui.ctx(), &mut commands);
         if self.help_open {
             help::show(ui.ctx(), &self.keys.keymap(), &mut commands);
         }
@@ -50,13 +57,34 @@ impl QuarryApp {
         StartView { model: &mut self.start, options: &self.options, project, commands }.show(ui);
     }
 
+    fn show_datasets(&mut self, ui: &Ui, commands: &mut Vec<Command>) {
+        let classes = self.overview().map_or_else(Vec::new, |overview| overview.classes.clone());
+        let progress = self.datasets.progress();
+        DatasetView { window: &mut self.datasets.window, progress, classes: &classes, commands }.show(ui.ctx());
+    }
+
     fn show_review(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
         let empty = super::session::Details::default();
         let details = self.session.as_ref().map_or(&empty, |session| &session.details);
         let keymap = self.keys.keymap();
         let annotator = &self.options.annotator;
         let textures = &mut self.textures;
-        ReviewView { model: &self.review, details, keymap: &keymap, annotator, textures, commands }.show(ui);
+        let looked_at = self.looked_at;
+        ReviewView { model: &self.review, details, keymap: &keymap, annotator, looked_at, textures, commands }.show(ui);
+    }
+
+    fn show_images(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let empty = super::session::Details::default();
+        let mut view = ImagesView {
+            model: &self.images,
+            details: self.session.as_ref().map_or(&empty, |session| &session.details),
+            keymap: &self.keys.keymap(),
+            viewport: self.viewport,
+            textures: &mut self.textures,
+            commands,
+            has_project: self.session.is_some(),
+        };
+        view.show(ui);
     }
 
     fn show_train(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
@@ -64,6 +92,7 @@ impl QuarryApp {
         let mut view = TrainView {
             model: &self.train,
             progress: job.and_then(Job::progress),
+            rate: job.map_or_else(String::new, Job::rate),
             state: match job {
                 None => JobState::Idle,
                 Some(job) if job.is_stopping() => JobState::Stopping,
@@ -81,6 +110,25 @@ impl QuarryApp {
 
     pub(super) fn overview(&self) -> Option<&Overview> {
         self.session.as_ref().map(|session| &session.details.overview)
+    }
+}
+
+/// Files that are held over the window are told what would happen; those that were dropped are taken.
+fn take_dropped(ctx: &egui::Context, commands: &mut Vec<Command>) {
+    let (hovers, dropped) = ctx.input(|input| {
+        let paths: Vec<_> = input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect();
+        (!input.raw.hovered_files.is_empty(), paths)
+    });
+    if !dropped.is_empty() {
+        commands.push(Command::Dropped(dropped));
+    }
+    if hovers {
+        let area = ctx.content_rect();
+        let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
+        painter.rect_filled(area, 0.0, super::theme::BACKGROUND.gamma_multiply(0.85));
+        let text = "Drop a project to open it, a dataset or a detector's results to look into them";
+        let font = egui::FontId::proportional(20.0);
+        painter.text(area.center(), egui::Align2::CENTER_CENTER, text, font, super::theme::STRONG);
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) fn show(ctx: &Context, keymap: &Keymap, commands: &mut Vec<Command>) 
             list(&mut columns[2], keymap, Scope::Everywhere.title(), &in_scope(Scope::Everywhere));
             columns[2].add_space(theme::GAP);
             list(&mut columns[2], keymap, Scope::Adjust.title(), &in_scope(Scope::Adjust));
+            columns[1].add_space(theme::GAP);
+            list(&mut columns[1], keymap, Scope::Images.title(), &in_scope(Scope::Images));
         });
         if let Some(dir) = config_dir() {
             ui.add_space(8.0);

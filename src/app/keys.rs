@@ -114,6 +114,7 @@ impl State {
             Scope::Review | Scope::Adjust => {
                 means(Scope::Review) || means(Scope::Adjust) || is_for_picker(modifiers, key)
             }
+            Scope::Images => means(Scope::Images) || means(Scope::Review),
         }
     }
 }

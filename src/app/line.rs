@@ -18,6 +18,11 @@ impl QuarryApp {
     /// Carries a command out, or puts it in line.
     pub(super) fn apply(&mut self, command: Command, ctx: &Context) {
         if let Command::Key(typed) = &command
+            && self.scope() == Scope::Images
+        {
+            return self.press_in_images(typed);
+        }
+        if let Command::Key(typed) = &command
             && self.is_done_at_once(typed)
         {
             return;
@@ -59,7 +64,8 @@ impl QuarryApp {
 
     /// Whether a key is Esc, and not meant for an ellipse or a filter that keys in line will open.
     fn ends_waiting(&self, typed: &Typed, is_text: bool) -> bool {
-        let is_for_now = !is_text && !self.line_holds(Action::MissedObject);
+        let opens = [Action::MissedObject, Action::AdjustObject].into_iter().any(|action| self.line_holds(action));
+        let is_for_now = !is_text && !opens;
         is_for_now && self.meaning(typed, Scope::Review) == Some(Action::Leave)
     }
 
@@ -71,7 +77,8 @@ impl QuarryApp {
 
     /// Whether the class picker is open, or may be when the line is worked off.
     fn is_for_picker(&self) -> bool {
-        let opens_picker = || self.line_holds(Action::MissedObject) || self.line_holds(Action::WrongClass);
+        let asking = [Action::MissedObject, Action::WrongClass, Action::ObjectClass];
+        let opens_picker = || asking.into_iter().any(|action| self.line_holds(action));
         self.review.picker.is_some() || (self.has_classes() && opens_picker())
     }
 
@@ -82,14 +89,15 @@ impl QuarryApp {
         })
     }
 
-    fn meaning(&self, typed: &Typed, scope: Scope) -> Option<Action> {
+    pub(super) fn meaning(&self, typed: &Typed, scope: Scope) -> Option<Action> {
         self.keys.keymap().action(typed.modifiers, typed.key?, scope)
     }
 
     fn has_to_wait(&self, command: &Command) -> bool {
         match command {
             Command::Key(_) => self.review.must_wait() || self.review.typing_ahead,
-            Command::Do(action) => action.scope() != Scope::Everywhere && self.review.must_wait(),
+            Command::Do(action) => matches!(action.scope(), Scope::Review | Scope::Adjust) && self.review.must_wait(),
+            Command::Correct { .. } | Command::AddObject { .. } => self.review.must_wait(),
             // A decision that cannot be saved must not be forgotten with its project.
             Command::Open(_) | Command::New(_) | Command::Sample { .. } => {
                 self.review.has_line() || self.review.is_saving()
@@ -182,7 +190,7 @@ impl QuarryApp {
     /// Closing it again closes it at once.
     pub(super) fn hold_close(&mut self, ctx: &Context) {
         let wants_to_close = ctx.input(|input| input.viewport().close_requested());
-        let is_busy = self.review.has_line() || self.review.is_saving();
+        let is_busy = self.review.has_line() || self.review.is_saving() || self.images.saving;
         if wants_to_close && is_busy && !self.is_closing {
             self.is_closing = true;
             ctx.send_viewport_cmd(ViewportCommand::CancelClose);

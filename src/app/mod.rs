@@ -3,13 +3,17 @@
 pub mod action;
 mod apply;
 pub mod command;
+mod correcting;
+mod crashes;
 mod damage;
+mod datasets;
 mod dialogs;
 mod drain;
 mod export;
 mod frame;
 mod gpu_check;
 mod help;
+mod images;
 pub mod keymap;
 mod keys;
 mod line;
@@ -27,6 +31,7 @@ mod work;
 
 pub use start_up::{AppError, run, run_demo};
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,10 +48,12 @@ use options::Options;
 use session::Session;
 use textures::Textures;
 use views::curves::CurvesModel;
+use views::images::ImagesModel;
 use views::review::ReviewModel;
 use views::review::crop_key;
 use views::start::StartModel;
 use views::train::TrainModel;
+use widgets::viewport::Viewport;
 
 use crate::domain::{CandidateId, printable_message};
 use crate::jobs::{JobBoard, Waker};
@@ -68,7 +75,13 @@ pub struct QuarryApp {
     grid_visible: usize,
     train: TrainModel,
     curves: CurvesModel,
+    images: ImagesModel,
+    /// What is seen of the open image.
+    viewport: Viewport,
+    /// The candidate's image that was zoomed or moved in the review.
+    looked_at: (Option<crate::domain::ImageId>, Viewport),
     jobs: JobBoard<WorkEvent>,
+    datasets: datasets::Datasets,
     dialogs: Option<Dialogs>,
     textures: Textures,
     toasts: Toasts,
@@ -79,6 +92,10 @@ pub struct QuarryApp {
     gpu_check: GpuCheck,
     /// The window is to close when the keys in line are done.
     is_closing: bool,
+    /// What the user should know of the project's database, until it is dismissed.
+    database_notes: Vec<String>,
+    /// Crash reports of earlier sessions, until they are dismissed.
+    crash_reports: Vec<PathBuf>,
 }
 
 impl QuarryApp {
@@ -101,7 +118,11 @@ impl QuarryApp {
             grid_visible: 0,
             train: TrainModel::default(),
             curves,
+            images: ImagesModel::default(),
+            viewport: Viewport::default(),
+            looked_at: (None, Viewport::default()),
             jobs: JobBoard::default(),
+            datasets: datasets::Datasets::default(),
             dialogs: None,
             textures: Textures::default(),
             toasts: Toasts::default(),
@@ -110,6 +131,8 @@ impl QuarryApp {
             review_after_job: false,
             gpu_check: GpuCheck::default(),
             is_closing: false,
+            database_notes: Vec::new(),
+            crash_reports: Vec::new(),
         }
     }
 
@@ -133,9 +156,15 @@ impl QuarryApp {
         }
         self.work_through_line(ctx);
         self.ask_for_more(ctx);
+        self.ask_for_images();
         self.gpu_check.tick(ctx, &self.waker);
         self.hold_close(ctx);
-        self.keys.listen(self.scope(), self.review.filter_open && self.screen == Screen::Review);
+        let filter_open = match self.screen {
+            Screen::Review => self.review.filter_open,
+            Screen::Images => self.images.filter_open,
+            _ => false,
+        };
+        self.keys.listen(self.scope(), filter_open);
     }
 
     fn scope(&self) -> Scope {
@@ -143,6 +172,7 @@ impl QuarryApp {
             _ if self.help_open || self.session.is_none() => Scope::Everywhere,
             Screen::Review if self.review.adjusting.is_some() => Scope::Adjust,
             Screen::Review => Scope::Review,
+            Screen::Images => Scope::Images,
             _ => Scope::Everywhere,
         }
     }

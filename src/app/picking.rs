@@ -4,8 +4,8 @@ use egui::Key;
 
 use super::QuarryApp;
 use super::keys::Typed;
-use super::views::review::{PickerKey, Question};
-use crate::domain::{AnnotationSource, Class, ClassId};
+use super::views::review::{PickerKey, Question, start};
+use crate::domain::{AnnotationSource, Class, ClassId, ObjectChange};
 
 impl QuarryApp {
     /// F: with several classes the class is asked for first.
@@ -13,9 +13,20 @@ impl QuarryApp {
         if self.has_classes() {
             self.ask_class(Question::MissedObject, None);
         } else {
-            let promoted = self.promoted();
-            self.review.start_adjusting(promoted, None);
+            self.adjust_missed(None);
         }
+    }
+
+    /// Adjusts the current candidate as a missed object: from what it was promoted with, else from its box, in the shape that objects of
+    /// its class have.
+    fn adjust_missed(&mut self, class: Option<ClassId>) {
+        let shape = self.promoted().or_else(|| {
+            let candidate = &self.review.current()?.candidate;
+            let class = class.unwrap_or(candidate.class);
+            let is_elliptic = self.overview().is_none_or(|overview| overview.elliptic.contains(&class));
+            Some(start(&candidate.bbox, is_elliptic))
+        });
+        self.review.start_adjusting(shape, class);
     }
 
     /// W: means something with several classes only.
@@ -36,7 +47,7 @@ impl QuarryApp {
         self.overview().map_or(&[], |overview| &overview.classes)
     }
 
-    fn ask_class(&mut self, question: Question, nearest: Option<ClassId>) {
+    pub(super) fn ask_class(&mut self, question: Question, nearest: Option<ClassId>) {
         let classes = self.classes().to_vec();
         self.review.open_picker(question, &classes, nearest);
     }
@@ -71,8 +82,11 @@ impl QuarryApp {
     fn class_chosen(&mut self, question: Question, class: ClassId) {
         match question {
             Question::MissedObject => {
-                let promoted = self.promoted();
-                self.review.start_adjusting(promoted, Some(class));
+                self.adjust_missed(Some(class));
+            }
+            Question::ObjectClass(object) => {
+                let decision = self.review.correct(vec![object], ObjectChange::Class(class));
+                self.save(decision);
             }
             Question::WrongClass => {
                 let decision = self.review.decide_class(class);

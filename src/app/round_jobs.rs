@@ -1,12 +1,12 @@
 //! Jobs of the window: starting them, and what their news change.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use egui::Context;
 
-use super::command::{ImportKind, Screen};
+use super::command::Screen;
 use super::views::curves::CurveKey;
-use super::views::train::TrainCommand;
+use super::views::train::{Cross, TrainCommand};
 use super::{QuarryApp, work};
 use crate::domain::HardNegativeSource;
 use crate::jobs::{Job, JobKind, JobNews, Outcome, ReadRequest, Work};
@@ -14,21 +14,13 @@ use crate::training::TrainEvent;
 use crate::workflow::{Project, WorkEvent};
 
 impl QuarryApp {
-    fn start_job(&mut self, kind: JobKind, work: Work<WorkEvent>) -> bool {
+    pub(super) fn start_job(&mut self, kind: JobKind, work: Work<WorkEvent>) -> bool {
         match self.jobs.start(kind, work, work::progress_of, self.waker.clone()) {
             Ok(()) => true,
             Err(error) => {
                 self.say_error(error.to_string());
                 false
             }
-        }
-    }
-
-    pub(super) fn start_import(&mut self, kind: ImportKind, path: PathBuf) {
-        let Some(session) = &self.session else { return self.say_error("Open a project first") };
-        let work = work::import(session.project.clone(), kind, path);
-        if self.start_job(JobKind::Import, work) {
-            self.start.import_path.clear();
         }
     }
 
@@ -68,6 +60,8 @@ impl QuarryApp {
             TrainCommand::Start => self.start_round(false),
             TrainCommand::Resume => self.start_round(true),
             TrainCommand::Mine => self.start_mining(),
+            TrainCommand::SetCross(cross) => self.train.cross = cross,
+            TrainCommand::CrossValidate => self.start_cross_validation(),
             TrainCommand::Pause => self.with_round_job(Job::pause),
             TrainCommand::Continue => self.with_round_job(Job::resume),
             TrainCommand::Stop => self.with_round_job(Job::stop),
@@ -122,6 +116,23 @@ impl QuarryApp {
         }
     }
 
+    /// Goes on with its own settings where it was begun, else begins with the form's.
+    fn start_cross_validation(&mut self) {
+        let Some(session) = &self.session else { return self.say_error("Open a project first") };
+        let project = session.project.clone();
+        let config = match (self.train.begun_run(), self.train.form.finished()) {
+            (Some(run), _) => run.config.clone(),
+            // Nobody reviews between its rounds.
+            (None, Ok(config)) => config.without_review(),
+            (None, Err(reason)) => return self.say_error(reason),
+        };
+        let Cross { rounds, name } = self.train.cross.clone();
+        let name = name.trim().to_owned();
+        if self.start_job(JobKind::Round, work::cross_validate(project, name, config, rounds)) {
+            self.train.begin();
+        }
+    }
+
     fn start_mining(&mut self) {
         let Some(session) = &self.session else { return self.say_error("Open a project first") };
         let work = work::mine(session.project.clone(), self.train.minable());
@@ -147,10 +158,19 @@ impl QuarryApp {
         match event {
             WorkEvent::Progress(_) => {}
             WorkEvent::Log(text) => self.train.say(text, false),
-            WorkEvent::Fold(at) => self.train.say(format!("Fold {}, round {}", at.fold, at.round), false),
+            WorkEvent::Fold(at) => {
+                self.train.fold_started(at);
+                // What is pooled grows fold by fold.
+                self.refresh();
+                if let Some(session) = &mut self.session {
+                    session.reader.ask(ReadRequest::Curves);
+                }
+            }
             WorkEvent::Round { round } => {
                 self.train.round_started(round);
-                self.curves.set_running(Some(round));
+                if !self.train.is_in_fold() {
+                    self.curves.set_running(Some(round));
+                }
                 self.refresh();
             }
             WorkEvent::Train(event) => {
@@ -164,6 +184,8 @@ impl QuarryApp {
                     self.ask_for_report();
                 }
             }
+            // A fold's rounds are not the project's; their curves come pooled.
+            WorkEvent::Curve { .. } if self.train.is_in_fold() => {}
             WorkEvent::Curve { round, step, label, curve } => {
                 self.curves.put(CurveKey::new(round, label), step, curve);
             }

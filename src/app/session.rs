@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use super::images::ImageThreads;
 use super::views::review::{HISTORY_PAGE, HistoryModel, Order, ReviewFilter, SIZE_MAX, ShownVerdicts};
 use crate::dataset::decode_rgb_checked;
-use crate::domain::{CandidateId, ImageId, RoundId};
+use crate::domain::{CandidateId, ClassId, ImageId, RoundId};
 use crate::jobs::{
     Annotator, BackupKeeper, ByteCache, Damage, Decoded, ImageDetail, Overview, PicturePool, ProjectReader,
     REVIEW_FILTER, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest, start_backups, start_reader, start_writer,
@@ -77,6 +78,8 @@ pub struct Session {
     pub project: Project,
     pub reader: ProjectReader,
     pub pictures: PicturePool,
+    /// Started when the Images screen is first shown.
+    pub images: Option<ImageThreads>,
     backups: BackupKeeper,
     pub details: Details,
     /// What each open read request is for; answers to others are out of date.
@@ -116,7 +119,10 @@ pub struct HistoryAsked {
 pub enum Aside {
     Notes,
     Setting,
+    ImageMark,
     Health,
+    /// A decision on the Images screen.
+    Images,
 }
 
 impl Session {
@@ -130,6 +136,7 @@ impl Session {
             writer: start_writer(project.database(), waker.clone())?,
             reader: start_reader(project.database(), waker.clone())?,
             pictures: PicturePool::start(DECODERS, decode, waker.clone())?,
+            images: None,
             backups: start_backups(project.database(), waker.clone())?,
             project,
             details: Details::default(),
@@ -168,6 +175,11 @@ impl Session {
     /// Has the notes of a round written.
     pub fn write_notes(&mut self, round: RoundId, notes: String) {
         self.write_aside(Aside::Notes, WriteRequest::Notes { round, notes });
+    }
+
+    /// Gives or takes back an annotator's mark that nothing is missed in an image.
+    pub fn mark_image(&mut self, image: ImageId, by: Annotator) {
+        self.write_aside(Aside::ImageMark, WriteRequest::MarkImage { image, by });
     }
 
     /// Keeps the review's filter with the project.
@@ -210,7 +222,7 @@ impl Session {
         self.write_aside(Aside::Health, WriteRequest::Health);
     }
 
-    fn write_aside(&mut self, what: Aside, request: WriteRequest) {
+    pub fn write_aside(&mut self, what: Aside, request: WriteRequest) {
         let ticket = self.writer.ask(request);
         self.aside.insert(ticket, what);
     }
@@ -347,6 +359,7 @@ impl Session {
     /// The filter in the store's words.
     pub fn query(&self, filter: &ReviewFilter, by: &Annotator) -> CandidateQuery {
         let number = |number: u32| self.details.overview.rounds.iter().find(|r| r.number == number).map(|r| r.id);
+        let class = |name: &String| self.details.overview.classes.iter().find(|k| k.name == *name).map(|k| k.id);
         let (sort, descending) = match filter.order {
             Order::Score => (Sort::Score, true),
             Order::MaxIou => (Sort::Iou, true),
@@ -361,7 +374,8 @@ impl Session {
         let no_limit = |to: f64| if SIZE_MAX <= to { f64::INFINITY } else { to };
         CandidateQuery {
             round: filter.round.and_then(number),
-            class: None,
+            // One that is called otherwise by now is found nowhere.
+            class: filter.class.as_ref().map(|name| class(name).unwrap_or(ClassId(0))),
             kind: filter.kind,
             verdict: match filter.verdicts {
                 ShownVerdicts::Undecided => VerdictFilter::Undecided,
@@ -375,7 +389,7 @@ impl Session {
             size: Interval::new(filter.size.0, no_limit(filter.size.1)),
             image_name: filter.name.clone(),
             image: None,
-            split: filter.fold.map(|fold| fold.to_string()),
+            split: filter.split.clone(),
             group: filter.group,
             annotator: by.only().map(str::to_owned).or_else(|| filter.annotator.clone()),
             collapse: filter.lists_alike_as_one(),

@@ -8,6 +8,7 @@ use super::QuarryApp;
 use super::command::{Command, Screen};
 use super::keymap::{Keymap, KeymapError};
 use super::options::{Options, config_dir};
+use crate::domain::{crash_folder, new_crash_reports};
 use crate::workflow::{Project, WorkflowError};
 
 pub(super) const OPTIONS_KEY: &str = "options";
@@ -66,6 +67,7 @@ fn open(first: impl FnOnce(&mut QuarryApp)) -> Result<(), AppError> {
     let create = move |cc: &eframe::CreationContext<'_>| -> Result<Box<dyn eframe::App>, _> {
         let options: Options = cc.storage.and_then(|s| eframe::get_value(s, OPTIONS_KEY)).unwrap_or_default();
         let mut app = QuarryApp::new(&cc.egui_ctx, options, keymap);
+        app.offer_crash_reports(crash_folder().map(|folder| new_crash_reports(&folder)).unwrap_or_default());
         first(&mut app);
         Ok(Box::new(app))
     };

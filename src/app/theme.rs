@@ -53,6 +53,7 @@ pub fn ground_truth(source: AnnotationSource) -> Color32 {
         AnnotationSource::Imported => Color32::from_rgb(0x45, 0xd6, 0xa4),
         AnnotationSource::Promoted => WARNING,
         AnnotationSource::Edited => Color32::from_rgb(0xc4, 0x9c, 0xff),
+        AnnotationSource::Added => Color32::from_rgb(0xff, 0x9e, 0xc8),
     }
 }
 
@@ -70,6 +71,21 @@ const SERIES: [Color32; 7] = [
 /// The colour of the series with this number; it never changes while others come and go.
 pub fn series(number: usize) -> Color32 {
     SERIES[number % SERIES.len()]
+}
+
+/// Of curves of others, which stand behind: paler than the series, and told apart with red-green blindness too.
+const REFERENCES: [Color32; 6] = [
+    Color32::from_rgb(0xb8, 0xa8, 0x7c),
+    Color32::from_rgb(0x8c, 0xa6, 0xc8),
+    Color32::from_rgb(0xc9, 0x9a, 0x9a),
+    Color32::from_rgb(0x8f, 0xb5, 0xa6),
+    Color32::from_rgb(0xb2, 0x9c, 0xc4),
+    Color32::from_rgb(0xa8, 0xae, 0xb5),
+];
+
+/// The colour of the reference curve with this number.
+pub fn reference(number: usize) -> Color32 {
+    REFERENCES[number % REFERENCES.len()]
 }
 
 /// The same colour, fainter. `strength` is 0..=1.

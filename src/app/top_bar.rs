@@ -78,8 +78,11 @@ fn progress(app: &QuarryApp, kind: JobKind, job: &Job<WorkEvent>) -> (f32, Strin
         return (share, format!("{round}{:.0} %", share * 100.0));
     }
     match job.progress() {
-        Some(p) if 0 < p.total => (p.done as f32 / p.total as f32, p.what),
-        Some(p) => (0.0, p.what),
+        Some(p) => {
+            let share = if p.total > 0 { p.done as f32 / p.total as f32 } else { 0.0 };
+            let rate = job.rate();
+            (share, if rate.is_empty() { p.what } else { format!("{}  {rate}", p.what) })
+        }
         None => (0.0, kind.text().to_owned()),
     }
 }

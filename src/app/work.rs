@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 
-use super::command::ImportKind;
 use crate::detector::GpuState;
 use crate::domain::Progress;
 use crate::jobs::Work;
@@ -11,8 +10,9 @@ use crate::mining::GroupConfig;
 use crate::training::RoundConfig;
 #[cfg(feature = "torch")]
 use crate::workflow;
+use crate::workflow::detections::{DetectionsRequest, import_detections as bring_in_detections};
 use crate::workflow::group::group as find_groups;
-use crate::workflow::import::{ImportFormat, import as bring_in};
+use crate::workflow::import::{ReadDataset, take as take_in};
 use crate::workflow::{Project, WorkEvent};
 
 /// Progress replaces what was there before; all other events are kept in order.
@@ -23,13 +23,18 @@ pub fn progress_of(event: &WorkEvent) -> Option<Progress> {
     }
 }
 
-pub fn import(project: Project, kind: ImportKind, path: PathBuf) -> Work<WorkEvent> {
+/// Takes a dataset that was read into the project.
+pub fn take(project: Project, read: Box<ReadDataset>) -> Work<WorkEvent> {
+    Box::new(move |_, _| {
+        let report = take_in(&project, &read).map_err(|e| e.to_string())?;
+        Ok(report.to_string())
+    })
+}
+
+/// Imports a detector's results as a round.
+pub fn import_detections(project: Project, request: Box<DetectionsRequest>) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
-        let format = match kind {
-            ImportKind::Dataset => ImportFormat::Auto,
-            ImportKind::Folder => ImportFormat::Folder,
-        };
-        let report = bring_in(&project, format, &path, false, tell, cancel).map_err(|e| e.to_string())?;
+        let report = bring_in_detections(&project, &request, tell, cancel).map_err(|e| e.to_string())?;
         Ok(report.to_string())
     })
 }
@@ -77,6 +82,27 @@ pub fn train(project: Project, begin: Begin, mine_after: bool) -> Work<WorkEvent
     })
 }
 
+/// Trains and tests every fold, or goes on with those that are not done.
+#[cfg(feature = "torch")]
+pub fn cross_validate(project: Project, name: String, config: RoundConfig, rounds: u32) -> Work<WorkEvent> {
+    use workflow::cross_validate::{CrossValidation, cross_validate};
+    Box::new(move |tell, cancel| {
+        let request = CrossValidation { name, config, rounds, folds: Vec::new() };
+        match cross_validate(&project, &request, tell, cancel) {
+            Ok(report) => Ok(format!(
+                "Cross-validation: {} of {} folds are done. Their pooled curves are on the Curves screen",
+                report.folds.len(),
+                report.all_folds.len()
+            )),
+            Err(workflow::WorkflowError::Cancelled) => {
+                Err("The cross-validation stopped. It goes on from there, and folds that were done are pooled"
+                    .to_owned())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    })
+}
+
 /// Mines a round that was trained.
 #[cfg(feature = "torch")]
 pub fn mine(project: Project, round: Option<u32>) -> Work<WorkEvent> {
@@ -121,6 +147,11 @@ const NO_TORCH: &str = "this quarry was built without libtorch (feature `torch`)
 
 #[cfg(not(feature = "torch"))]
 pub fn train(_: Project, _: Begin, _: bool) -> Work<WorkEvent> {
+    Box::new(|_, _| Err(NO_TORCH.to_owned()))
+}
+
+#[cfg(not(feature = "torch"))]
+pub fn cross_validate(_: Project, _: String, _: RoundConfig, _: u32) -> Work<WorkEvent> {
     Box::new(|_, _| Err(NO_TORCH.to_owned()))
 }
 

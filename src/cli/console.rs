@@ -2,11 +2,14 @@
 //! work: what nobody can read any more is dropped.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::domain::{Cancel, printable, printable_json, printable_line, printable_message};
+use crate::domain::{
+    Cancel, Progress, Rate, clock, printable, printable_json, printable_line, printable_message, remember_log,
+};
 use crate::training::TrainEvent;
 use crate::workflow::{FoldProgress, WorkEvent};
 
@@ -54,6 +57,7 @@ pub struct LogWriter;
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        remember_log(&String::from_utf8_lossy(bytes));
         let _ = io::stderr().write_all(bytes);
         Ok(bytes.len())
     }
@@ -73,18 +77,33 @@ pub struct Console {
     fold: String,
     round: u32,
     steps: u64,
+    rate: Option<Rate>,
+    /// When the progress was last told as a line.
+    told: Instant,
 }
+
+/// Between two lines of progress where there is no bar: a log of days stays readable.
+const TOLD_EVERY: Duration = Duration::from_secs(30);
 
 impl Console {
     pub fn new() -> Self {
         let interactive = std::io::stderr().is_terminal();
-        Self { bar: None, interactive, what: String::new(), fold: String::new(), round: 0, steps: 0 }
+        Self {
+            bar: None,
+            interactive,
+            what: String::new(),
+            fold: String::new(),
+            round: 0,
+            steps: 0,
+            rate: None,
+            told: Instant::now(),
+        }
     }
 
     /// Handles one event; hand this to a use case as its observer.
     pub fn show(&mut self, event: WorkEvent) {
         match event {
-            WorkEvent::Progress(p) => self.progress(&p.what, p.done, p.total, String::new()),
+            WorkEvent::Progress(p) => self.follow(&p),
             WorkEvent::Log(line) => self.line(&line),
             WorkEvent::Fold(at) => {
                 self.fold = format!("fold {} ({} of {}), ", at.fold, at.place, at.folds);
@@ -102,6 +121,19 @@ impl Console {
                 ));
             }
         }
+    }
+
+    fn follow(&mut self, progress: &Progress) {
+        let now = Instant::now();
+        let mut rate = self.rate.take().unwrap_or_else(|| Rate::new(progress, now));
+        rate.follow(progress, now);
+        let Progress { what, done, total } = progress;
+        if !self.interactive && now.duration_since(self.told) >= TOLD_EVERY {
+            self.told = now;
+            self.line(&format!("{what}: {done} of {total}, {}", rate.in_words()));
+        }
+        self.progress(what, *done, *total, rate.in_words());
+        self.rate = Some(rate);
     }
 
     fn train(&mut self, event: &TrainEvent) {
@@ -159,16 +191,6 @@ impl Drop for Console {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
-    }
-}
-
-/// `1:02:03` or `2:03`.
-fn clock(seconds: f64) -> String {
-    let s = seconds.max(0.0).round() as u64;
-    if s >= 3600 {
-        format!("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
-    } else {
-        format!("{}:{:02}", s / 60, s % 60)
     }
 }
 

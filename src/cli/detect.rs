@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 
 use super::console::{Console, cancel_on_ctrl_c};
-use super::{Context, Replace};
+use super::{Context, Replace, mine};
+use crate::detector::Precision;
 use crate::workflow::detect::{DetectRequest, DetectionFormat, detect};
+use crate::workflow::shards::{Shard, detect_shard};
 
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  quarry detect --checkpoint faces/runs/2 --images FDDB-fold-08.txt --root originalPics --out dets.txt"
 )]
 pub struct DetectArgs {
-    /// A round's folder (PROJECT/runs/2), whose last checkpoint counts, or a checkpoint's model.safetensors
+    /// A round's folder (PROJECT/runs/2), whose last checkpoint counts, a checkpoint's model.safetensors, or an ONNX or TorchScript model
+    /// of others (docs/models.md)
     #[arg(long, value_name = "DIR|FILE")]
     checkpoint: PathBuf,
     /// A folder of images, or a text file with one image name a line (with or without extension). Hidden files are passed over; images
@@ -21,11 +24,15 @@ pub struct DetectArgs {
     /// What the names of the list are relative to
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// The file to write
-    #[arg(long, value_name = "FILE")]
+    /// The file to write; with --shard the folder for the shard's file
+    #[arg(long, value_name = "FILE|DIR")]
     out: PathBuf,
+    /// Only detect on this part of the images, e.g. 3/64, and write a file for `quarry merge`, which takes --format and --shape
+    #[arg(long, value_name = "N/COUNT")]
+    shard: Option<Shard>,
     #[command(flatten)]
     replace: Replace,
+    /// FDDB's text has no classes: a detector of several writes a file for each, found-cat.txt beside found-dog.txt
     #[arg(long, value_parser = ["fddb", "coco"], default_value = "fddb")]
     format: String,
     /// What to write: rectangles, or the ellipses of a detector that regresses them (in COCO's format as a field of its own)
@@ -34,6 +41,10 @@ pub struct DetectArgs {
     /// Detect on pictures this many times as large as the detector was trained on, 0.25 to 4 [default: the checkpoint's own]
     #[arg(long)]
     scale: Option<f64>,
+    /// What the network computes in: f32, or bf16, which is faster where the processor has instructions for it and changes some boxes and
+    /// scores [default: the checkpoint's own]
+    #[arg(long, value_parser = ["f32", "bf16"])]
+    precision: Option<String>,
     /// auto, cpu or cuda:0
     #[arg(long, default_value = "auto")]
     device: String,
@@ -45,13 +56,19 @@ pub fn run(args: &DetectArgs, context: &Context) -> anyhow::Result<()> {
         images: args.images.clone(),
         root: args.root.clone(),
         out: args.replace.output(&args.out),
-        format: if args.format == "coco" { DetectionFormat::Coco } else { DetectionFormat::Fddb },
+        format: DetectionFormat::parse(&args.format),
         ellipses: args.shape == "ellipse",
         scale: args.scale,
+        precision: args.precision.as_deref().and_then(Precision::parse),
         device: args.device.clone(),
     };
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
+    if let Some(shard) = args.shard {
+        let report = detect_shard(&request, shard, &mut |e| console.show(e), &cancel)?;
+        drop(console);
+        return context.print_done(&report, || mine::shard_in_words(&report));
+    }
     let report = detect(&request, &mut |e| console.show(e), &cancel)?;
     drop(console);
     context.print_done(&report, || {
@@ -60,7 +77,7 @@ pub fn run(args: &DetectArgs, context: &Context) -> anyhow::Result<()> {
             report.detections,
             report.checkpoint.display(),
             report.images,
-            report.out.display()
+            report.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
         );
         match report.unreadable.len() {
             0 => done,

@@ -1,14 +1,14 @@
 //! `quarry doctor`: what this machine and this build offer, to read or to paste into a bug report. Needs neither a project nor a
 //! libtorch that loads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::Context;
 use super::opengl;
 use crate::detector::{CudaLibrary, Driver, Gpu, GpuState, Libtorch, diagnose};
-use crate::domain::{limits, read_text};
+use crate::domain::{crash_folder, limits, new_crash_reports, printable_path, read_text, shown_paths};
 use crate::training::driver;
 
 /// The processor's instructions that decide how fast the CPU trains.
@@ -39,6 +39,9 @@ struct Report {
     /// Why there is none.
     opengl_error: Option<String>,
     display: Display,
+    /// Crash reports that nobody has looked at yet, newest first.
+    #[serde(serialize_with = "shown_paths")]
+    crash_reports: Vec<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,6 +101,7 @@ fn report(libtorch: Result<Libtorch, String>) -> Report {
         opengl,
         opengl_error,
         display: display(),
+        crash_reports: crash_folder().map(|folder| new_crash_reports(&folder)).unwrap_or_default(),
     }
 }
 
@@ -166,6 +170,7 @@ fn text(report: &Report) -> String {
         ("cuDNN", report.libtorch.as_ref().and_then(|l| l.cudnn.clone()).unwrap_or_else(|| "none".to_owned())),
         ("OpenGL", opengl_text(report)),
         ("Display", display_text(&report.display)),
+        ("Crashes", listed(&report.crash_reports.iter().map(|path| printable_path(path)).collect::<Vec<_>>(), "; ")),
     ];
     lines.map(|(name, value)| format!("{name:<10} {value}")).join("\n")
 }
@@ -248,12 +253,15 @@ mod tests {
                 opengl: None,
                 opengl_error: Some("libEGL.so.1 is missing".to_owned()),
                 display: display(),
+                crash_reports: vec!["/s/crash-1.txt".into()],
             };
             let text = text(&report);
             for name in names {
                 assert!(text.lines().any(|line| line.starts_with(name)), "{name} is missing in\n{text}");
             }
-            for part in [part, "H100, 85.0 GiB, compute capability 9.0", "none (libEGL.so.1 is missing)"] {
+            for part in
+                [part, "H100, 85.0 GiB, compute capability 9.0", "/s/crash-1.txt", "none (libEGL.so.1 is missing)"]
+            {
                 assert!(text.contains(part), "{part:?} is missing in\n{text}");
             }
             assert!(serde_json::to_value(&report).is_ok_and(|json| json["gpu"]["state"] == "unused"));

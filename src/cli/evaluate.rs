@@ -1,10 +1,11 @@
-//! `quarry evaluate`: detection files to curves and numbers, without a project.
+//! `quarry evaluate`: detection files to curves and numbers, without a project; and what a round of a project found.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::evaluate_coco::{CocoArgs, MissRateArgs, PrArgs, TideArgs, VocArgs};
+use super::evaluate_round::RoundArgs;
 use super::{Context, Replace};
 use crate::domain::Cancel;
 use crate::evaluation::Matching;
@@ -37,6 +38,8 @@ enum Benchmark {
     MissRate(MissRateArgs),
     /// TIDE: what each kind of error costs in average precision
     Tide(TideArgs),
+    /// A round of a project, or of an imported model, by all of these
+    Round(RoundArgs),
 }
 
 const EXAMPLE: &str = "Example:
@@ -165,6 +168,7 @@ pub fn run(args: &EvaluateArgs, context: &Context) -> anyhow::Result<()> {
         Benchmark::Pr(args) => args.run(context),
         Benchmark::MissRate(args) => args.run(context),
         Benchmark::Tide(args) => args.run(context),
+        Benchmark::Round(args) => args.run(context),
     }
 }
 

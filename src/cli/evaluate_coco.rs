@@ -81,7 +81,7 @@ struct IouArgs {
     iou: f64,
 }
 
-fn overlap(text: &str) -> Result<f64, String> {
+pub(super) fn overlap(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(v) if v > 0.0 && v <= 1.0 => Ok(v),
         _ => Err("an overlap is a number above 0 and up to 1, such as 0.5".to_owned()),
@@ -168,7 +168,7 @@ fn text<R: Tabular>(report: &MetricReport<R>, numbers: &[String]) -> String {
 }
 
 /// The first column to the left, the others to the right.
-fn table_lines(table: &Table) -> Vec<String> {
+pub(super) fn table_lines(table: &Table) -> Vec<String> {
     let cell = |cell: &Cell| match cell {
         Cell::Text(text) => text.clone(),
         Cell::Count(count) => count.to_string(),

@@ -1,4 +1,4 @@
-//! `quarry export ground-truth|hard-negatives|ignored-regions|detections|crops --project DIR --out PATH`.
+//! `quarry export ground-truth|hard-negatives|ignored-regions|detections|training|crops --project DIR --out PATH`.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -7,12 +7,17 @@ use clap::Subcommand;
 
 use super::console::{Console, cancel_on_ctrl_c};
 use super::{Context, Replace};
-use crate::domain::HardNegativeSource;
+use crate::domain::{HardNegativeSource, parse_splits};
 use crate::store::Store;
 use crate::workflow::Project;
 use crate::workflow::crops::{CropReport, MANIFEST, crops};
 use crate::workflow::export::{
     DetectionFormat, ExportReport, ExportScope, WriteFormat, detections, ground_truth, hard_negatives, ignored_regions,
+    imported_ground_truth,
+};
+use crate::workflow::export_images::place_images;
+use crate::workflow::training_export::{
+    Dose, ImagesAs, NegativesAs, TrainingExport, TrainingFormat, export_training, usual_splits,
 };
 
 #[derive(Debug, clap::Args)]
@@ -20,6 +25,7 @@ use crate::workflow::export::{
   quarry export ground-truth --project objects --format coco --out objects.json
   quarry export ground-truth --project objects --format yolo --split train --out yolo/
   quarry export hard-negatives --project objects --format voc --out negatives/
+  quarry export training --project objects --format yolo --val val --out to-train/
   quarry export crops --project objects --out crops/")]
 pub struct ExportArgs {
     #[command(subcommand)]
@@ -28,15 +34,21 @@ pub struct ExportArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// The objects of all images, each with its source: imported from the dataset, promoted by a reviewer, or edited
+    /// The objects of all images, each with its source: imported from the dataset, promoted by a reviewer, edited, or added
     #[command(after_help = "Example:
   quarry export ground-truth --project faces --format fddb --out faces.txt
 
-What a format cannot hold is said. FDDB's text has no room for sources: they are written beside it, to faces.sources.csv. Images are
-not copied: for yolo, link or copy the dataset's folder to images/ in the exported folder.")]
+What a format cannot hold is said. FDDB's text has no room for sources: they are written beside it, to faces.sources.csv. Images come
+along for yolo with --images. To train, take `quarry export training`, which leaves out what nobody reviewed.")]
     GroundTruth {
         #[command(flatten)]
         to: Target,
+        /// The datasets' own objects as they were imported: deleted ones too, corrected ones as they were, and none that came since
+        #[arg(long)]
+        imported_only: bool,
+        /// Put the images where the exported lists have them (yolo)
+        #[arg(long, value_enum)]
+        images: Option<ImagesArg>,
     },
     /// What the next round trains with as background, with the class that it was mistaken for and its score
     #[command(after_help = "Example:
@@ -71,6 +83,54 @@ not copied: for yolo, link or copy the dataset's folder to images/ in the export
         #[command(flatten)]
         replace: Replace,
     },
+    /// A folder to train from: images, labels and the chosen hard negatives; ultralytics reads its data.yaml as it is
+    #[command(after_help = "Examples:
+  quarry export training --project objects --format yolo --val val --out yolo/
+  quarry export training --project faces --format yolo --val 9 --test 10 --images copy --out faces-yolo/
+  quarry export training --project objects --format coco --share 0.1 --per-group 3 --out coco/
+
+Only what was reviewed counts as background: an image without objects is exported where somebody said that nothing is missed in it (K in the
+window, `quarry dataset complete`); excluded.csv lists the others. Rejected and ignored regions are iscrowd in COCO; for YOLO they are painted
+out in copies. weights.csv and hard_negatives.csv give a weight for each image and region, manifest.json says how the folder was made.")]
+    Training {
+        #[arg(long, value_enum)]
+        format: TrainingFormatArg,
+        #[command(flatten)]
+        scope: Scope,
+        /// The folder to write; new or empty, outside of every dataset
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// How images come into the folder
+        #[arg(long, value_enum, default_value_t)]
+        images: ImagesArg,
+        /// Splits to validate on; `val` where there is one and nothing else is said
+        #[arg(long, value_name = "SPLITS", value_parser = parse_splits)]
+        val: Option<Splits>,
+        /// Splits to test on; `test` where there is one and nothing else is said
+        #[arg(long, value_name = "SPLITS", value_parser = parse_splits)]
+        test: Option<Splits>,
+        /// Hard negatives on images with objects: cut out, or their images repeated in the training list
+        #[arg(long, value_enum, default_value_t)]
+        negatives: NegativesArg,
+        /// Every candidate that nobody rejected, not only confirmed ones
+        #[arg(long, conflicts_with = "no_hard_negatives")]
+        unreviewed: bool,
+        /// None of them
+        #[arg(long)]
+        no_hard_negatives: bool,
+        /// At most so many hard negatives, those of the highest score
+        #[arg(long, value_name = "N")]
+        number: Option<usize>,
+        /// At most this share of what is trained on, e.g. 0.1
+        #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+        share: Option<f64>,
+        /// At most so many of each group of alike ones
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        per_group: Option<u32>,
+        /// How much more often a repeated image stands in the list
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+        repeat: u32,
+    },
     /// Hard negatives as PNG files, with manifest.csv
     #[command(after_help = "Example:
   quarry export crops --project objects --out crops/")]
@@ -86,6 +146,47 @@ not copied: for yolo, link or copy the dataset's folder to images/ in the export
         #[command(flatten)]
         replace: Replace,
     },
+}
+
+/// A list in one argument.
+type Splits = Vec<String>;
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| format!("`{text}` is no share: write a number from 0 to 1"))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum TrainingFormatArg {
+    /// data.yaml, a list for each part, labels/
+    Yolo,
+    /// train.json, val.json, test.json
+    Coco,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum ImagesArg {
+    /// Symbolic links to the datasets' files
+    #[default]
+    Link,
+    /// Copies
+    Copy,
+}
+
+impl From<ImagesArg> for ImagesAs {
+    fn from(images: ImagesArg) -> Self {
+        match images {
+            ImagesArg::Link => Self::Link,
+            ImagesArg::Copy => Self::Copy,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+enum NegativesArg {
+    #[default]
+    Crops,
+    Repeats,
 }
 
 #[derive(Debug, clap::Args)]
@@ -138,8 +239,23 @@ enum Results {
 pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
     let store = Project::open(&context.project_dir())?.open_store_to_read()?;
     match &args.what {
-        What::GroundTruth { to } => {
-            let report = ground_truth(&store, &to.scope.get(), to.format(), to.replace.output(&to.out))?;
+        What::GroundTruth { to, imported_only, images } => {
+            let (scope, out) = (to.scope.get(), to.replace.output(&to.out));
+            anyhow::ensure!(
+                images.is_none() || to.format == Format::Yolo,
+                "--images goes with --format yolo; the other formats name the images where they are"
+            );
+            let mut report = if *imported_only {
+                imported_ground_truth(&store, &scope, to.format(), out.clone())
+            } else {
+                ground_truth(&store, &scope, to.format(), out.clone())
+            }?;
+            if let Some(images) = images {
+                let mut console = Console::new();
+                let cancel = cancel_on_ctrl_c();
+                let placed = place_images(&store, &scope, (*images).into(), &out, &mut |e| console.show(e), &cancel)?;
+                report.losses.extend(placed.told());
+            }
             context.print_done(&report, || truth_text(&report))
         }
         What::HardNegatives { to, unreviewed } => {
@@ -159,6 +275,50 @@ pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
             let (images, found) = detections(&store, &scope.get(), *round, format, replace.output(out))?;
             let value = serde_json::json!({ "images": images, "detections": found, "file": out.to_string_lossy() });
             context.print_done(&value, || format!("{found} detections on {images} images in {}", out.display()))
+        }
+        What::Training {
+            format,
+            scope,
+            out,
+            images,
+            val,
+            test,
+            negatives,
+            unreviewed,
+            no_hard_negatives,
+            number,
+            share,
+            per_group,
+            repeat,
+        } => {
+            let scope = scope.get();
+            let [usual_val, usual_test] = usual_splits(&store, &scope)?;
+            let settings = TrainingExport {
+                format: match format {
+                    TrainingFormatArg::Yolo => TrainingFormat::Yolo,
+                    TrainingFormatArg::Coco => TrainingFormat::Coco,
+                },
+                images: (*images).into(),
+                hard_negatives: if *no_hard_negatives { HardNegativeSource::None } else { source(*unreviewed) },
+                negatives_as: match negatives {
+                    NegativesArg::Crops => NegativesAs::Crops,
+                    NegativesArg::Repeats => NegativesAs::Repeats,
+                },
+                dose: Dose {
+                    number: *number,
+                    share: *share,
+                    per_group: per_group.map(|most| most as usize),
+                    repeat: *repeat,
+                },
+                val: val.clone().unwrap_or(usual_val),
+                test: test.clone().unwrap_or(usual_test),
+                scope,
+            };
+            let mut console = Console::new();
+            let cancel = cancel_on_ctrl_c();
+            let report = export_training(&store, &settings, out, &mut |event| console.show(event), &cancel)?;
+            drop(console);
+            context.print_done(&report, || report.to_string())
         }
         What::Crops { scope, out, unreviewed, replace } => {
             let report = cut(&store, &scope.get(), source(*unreviewed), replace.output(out))?;
@@ -202,9 +362,9 @@ impl Scope {
 }
 
 fn truth_text(report: &ExportReport) -> String {
-    let ExportReport { imported, promoted, edited, .. } = report;
+    let ExportReport { imported, promoted, edited, added, .. } = report;
     let only_faces = report.faces == report.objects && report.faces > 0;
-    let sources = format!(": {imported} imported, {promoted} promoted, {edited} edited");
+    let sources = format!(": {imported} imported, {promoted} promoted, {edited} edited, {added} added");
     with_losses(format!("{}{sources}", counts(report, if only_faces { "faces" } else { "objects" })), report)
 }
 

@@ -1,5 +1,6 @@
 //! `quarry import detections FILE --project DIR --name MODEL`: its options and its report.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::Context;
@@ -27,6 +28,9 @@ pub struct DetectionsArgs {
     /// The class of all detections
     #[arg(long, value_name = "NAME")]
     class: Option<String>,
+    /// What the model's classes are called in the project, where the names differ: FACE_MALE=face,FACE_FEMALE=face
+    #[arg(long, value_name = "NAME=CLASS,...", value_parser = class_map)]
+    map: Option<ClassMap>,
     /// What coordinates count, where the file's range contradicts its format
     #[arg(long, value_enum)]
     coordinates: Option<Coordinates>,
@@ -48,10 +52,27 @@ pub struct DetectionsArgs {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Splits(Vec<String>);
+pub(super) struct Splits(pub Vec<String>);
 
-fn splits(text: &str) -> Result<Splits, String> {
+pub(super) fn splits(text: &str) -> Result<Splits, String> {
     parse_splits(text).map(Splits)
+}
+
+/// Names of the project by names of a model.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ClassMap(pub BTreeMap<String, String>);
+
+pub(super) fn class_map(text: &str) -> Result<ClassMap, String> {
+    let pair = |part: &str| match part.split_once('=') {
+        Some((theirs, ours)) if !theirs.trim().is_empty() && !ours.trim().is_empty() => {
+            Ok((theirs.trim().to_owned(), ours.trim().to_owned()))
+        }
+        _ => Err(format!("`{part}` is not NAME=CLASS")),
+    };
+    let pairs: Vec<(String, String)> = text.split(',').map(pair).collect::<Result<_, _>>()?;
+    let count = pairs.len();
+    let map: BTreeMap<String, String> = pairs.into_iter().collect();
+    if map.len() == count { Ok(ClassMap(map)) } else { Err("a name stands twice before `=`".to_owned()) }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -98,7 +119,9 @@ impl DetectionsArgs {
             }),
             ground_truth: self.ground_truth.clone(),
             names: self.names.clone(),
+            class_names: std::collections::BTreeMap::new(),
             class: self.class.clone(),
+            map: self.map.clone().unwrap_or_default().0,
             unit: self.coordinates.map(|coordinates| match coordinates {
                 Coordinates::Pixels => Unit::Pixels,
                 Coordinates::Fractions => Unit::Fractions,

@@ -11,6 +11,7 @@ use libloading::{Library, Symbol, library_filename};
 const ENTRY: &[u8] = b"quarry_main";
 
 /// Goes on in the shared library, which reads the arguments again. An error means that it does not load, and nothing was done.
+#[expect(unsafe_code, reason = "a library can only be loaded so")]
 pub fn main() -> anyhow::Result<ExitCode> {
     let program = std::env::current_exe().context("the running program's own place is unknown")?;
     let path = beside(&program)?;
@@ -40,6 +41,8 @@ fn beside(program: &Path) -> anyhow::Result<PathBuf> {
 /// The shared library's entry point: the whole command line with libtorch.
 ///
 /// Returns the process's exit code; a panic ends the program with 101, as it does in a binary.
+// SAFETY: nothing else that is linked is called so.
+#[expect(unsafe_code, reason = "the binary finds it by its name")]
 #[unsafe(no_mangle)]
 pub extern "C" fn quarry_main() -> u8 {
     let Ok(code) = std::panic::catch_unwind(super::main_with_libtorch) else { return 101 };

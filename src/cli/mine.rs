@@ -1,43 +1,131 @@
 //! `quarry mine --project DIR`.
 
-use super::Context;
+use std::path::PathBuf;
+
 use super::console::{Console, cancel_on_ctrl_c};
+use super::import_detections::{ClassMap, Splits, class_map, splits};
+use super::{Context, Replace};
+use crate::detector::Precision;
 use crate::workflow::Project;
-use crate::workflow::mine::{MineReport, mine};
+use crate::workflow::detections::{ModelRequest, mine_model};
+use crate::workflow::mine::{MineReport, MineRequest, mine_with};
+use crate::workflow::shards::{Shard, ShardReport, mine_shard};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  quarry mine --project faces --round 1")]
+#[command(
+    after_help = "A mining that was cut off goes on where it was when the command is given again.\n\nExamples:\n  quarry mine --project faces --round 1\n  quarry mine --project faces --model yolo11n.onnx --name yolo11n\n  quarry mine --project faces --shard 3/64 --out shards"
+)]
 pub struct MineArgs {
+    /// Run a model of others (ONNX or TorchScript; docs/models.md) instead of a round's checkpoint; its detections become its next round
+    #[arg(long, value_name = "FILE", requires = "name", conflicts_with_all = ["round", "precision", "shard"])]
+    model: Option<PathBuf>,
+    /// What the model is called
+    #[arg(long, value_name = "MODEL", requires = "model")]
+    name: Option<String>,
+    /// What the model's classes are called in the project, where the names differ: FACE_MALE=face,FACE_FEMALE=face
+    #[arg(long, value_name = "NAME=CLASS,...", value_parser = class_map, requires = "model")]
+    map: Option<ClassMap>,
+    /// Splits that the model is evaluated on and not mined; those of the newest round that Quarry trained when left out
+    #[arg(long, value_name = "LIST", value_parser = splits, requires = "model", conflicts_with = "test_dataset")]
+    test_splits: Option<Splits>,
+    /// The dataset that the model is evaluated on and not mined
+    #[arg(long, value_name = "NAME", requires = "model")]
+    test_dataset: Option<String>,
+    /// Detections of the model below this score are kept and not mined
+    #[arg(long, value_name = "SCORE", default_value_t = 0.05, requires = "model")]
+    min_score: f32,
     /// The round to mine; the newest trained one when left out
     #[arg(long, value_name = "N")]
     round: Option<u32>,
+    /// What the network computes in: f32, or bf16, which is faster where the processor has instructions for it and changes some boxes and
+    /// scores [default: the checkpoint's own]
+    #[arg(long, value_parser = ["f32", "bf16"])]
+    precision: Option<String>,
+    /// auto, cpu or cuda:0 [default: the round's own]
+    #[arg(long)]
+    device: Option<String>,
+    /// Only detect on this part of the images, e.g. 3/64, and write a file for `quarry merge`; the project is only read
+    #[arg(long, value_name = "N/COUNT", requires = "out")]
+    shard: Option<Shard>,
+    /// The folder for a shard's file
+    #[arg(long, value_name = "DIR", requires = "shard")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    replace: Replace,
 }
 
 pub fn run(args: &MineArgs, context: &Context) -> anyhow::Result<()> {
-    let project = Project::open(&context.project_dir())?;
+    let request = MineRequest {
+        round: args.round,
+        precision: args.precision.as_deref().and_then(Precision::parse),
+        device: args.device.clone(),
+    };
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
-    let report = mine(&project, args.round, &mut |e| console.show(e), &cancel)?;
+    if let (Some(shard), Some(out)) = (args.shard, &args.out) {
+        let project = Project::open_to_read(&context.project_dir())?;
+        let out = args.replace.output(out);
+        let report = mine_shard(&project, &request, shard, &out, &mut |e| console.show(e), &cancel)?;
+        drop(console);
+        return context.print_done(&report, || shard_in_words(&report));
+    }
+    let project = Project::open(&context.project_dir())?;
+    if let (Some(model), Some(name)) = (&args.model, &args.name) {
+        anyhow::ensure!((0.0..=1.0).contains(&args.min_score), "--min-score {} is outside 0 to 1", args.min_score);
+        let request = ModelRequest {
+            path: model.clone(),
+            name: name.clone(),
+            device: args.device.clone().unwrap_or_else(|| "auto".to_owned()),
+            map: args.map.clone().unwrap_or_default().0,
+            min_score: args.min_score,
+            test_splits: args.test_splits.clone().map(|splits| splits.0),
+            test_dataset: args.test_dataset.clone(),
+        };
+        let report = mine_model(&project, &request, &mut |e| console.show(e), &cancel)?;
+        drop(console);
+        return context.print_done(&report, || report.to_string());
+    }
+    let report = mine_with(&project, &request, &mut |e| console.show(e), &cancel)?;
     drop(console);
     context.print_done(&report, || {
-        let unreadable = match report.unreadable.len() {
-            0 => String::new(),
-            n => format!(" {n} images could not be read (see above); their candidates stay as they were."),
-        };
-        format!(
-            "Round {}: {} detections on {} images, {} candidates ({} background, {} localisation{}); {} more are second \
-             detections of an object.{unreadable} Review them with `quarry --project {}`.",
-            report.round,
-            report.detections,
-            report.images,
-            report.candidates,
-            report.background,
-            report.localisation,
-            of_other_classes(&report),
-            report.duplicate,
-            project.dir().display()
-        )
+        format!("{} Review them with `quarry --project {}`.", in_words(&report), project.dir().display())
     })
+}
+
+/// What a mining came to.
+pub(super) fn in_words(report: &MineReport) -> String {
+    let unreadable = match report.unreadable.len() {
+        0 => String::new(),
+        n => format!(" {n} images could not be read (see above); their candidates stay as they were."),
+    };
+    format!(
+        "Round {}: {} detections on {} images, {} candidates ({} background, {} localisation{}); {} more are second detections of an \
+         object.{unreadable}",
+        report.round,
+        report.detections,
+        report.images,
+        report.candidates,
+        report.background,
+        report.localisation,
+        of_other_classes(report),
+        report.duplicate,
+    )
+}
+
+/// What became of a shard.
+pub(super) fn shard_in_words(report: &ShardReport) -> String {
+    let ShardReport { shard, of, images, detections, unreadable, out, was_done } = report;
+    if *was_done {
+        return format!("Shard {shard} of {of} was done before: {}", out.display());
+    }
+    let unreadable = match unreadable.len() {
+        0 => String::new(),
+        n => format!("; {n} images could not be read (see above)"),
+    };
+    format!(
+        "Shard {shard} of {of}: {detections} detections on {images} images written to {}{unreadable}",
+        out.display()
+    )
 }
 
 /// Kinds that only projects with several classes have.

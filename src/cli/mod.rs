@@ -7,12 +7,14 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::domain::Output;
+use crate::domain::{Output, crash_folder, report_panics};
 
 mod classes;
 mod console;
 #[cfg(feature = "torch")]
 mod cross_validate;
+mod dataset;
+mod delete;
 #[cfg(feature = "torch")]
 mod demo;
 #[cfg(feature = "torch")]
@@ -20,12 +22,15 @@ mod detect;
 mod doctor;
 mod evaluate;
 mod evaluate_coco;
+mod evaluate_round;
 mod export;
 mod group;
 mod import;
 mod import_detections;
 #[cfg(feature = "torch")]
 mod late;
+#[cfg(feature = "torch")]
+mod merge;
 #[cfg(feature = "torch")]
 mod mine;
 mod new;
@@ -84,8 +89,15 @@ enum Command {
     /// Collect a round's false positives on its training images
     #[cfg(feature = "torch")]
     Mine(mine::MineArgs),
+    /// Bring together what the shards of a mining or a detection found
+    #[cfg(feature = "torch")]
+    Merge(merge::MergeArgs),
     /// List, rename and merge a project's classes
     Classes(classes::ClassesArgs),
+    /// Statistics, check, moved folder, splits and merging of a project's datasets
+    Dataset(dataset::DatasetArgs),
+    /// Delete a dataset or a round from a project, after a preview and a backup
+    Delete(delete::DeleteArgs),
     /// Group candidates that look alike anew
     Group(group::GroupArgs),
     /// Compare detections with ground truth
@@ -157,6 +169,7 @@ impl Command {
                 | Self::CrossValidate(_)
                 | Self::Detect(_)
                 | Self::Mine(_)
+                | Self::Merge(_)
                 | Self::Weights(_),
             ) => true,
             Some(Self::Doctor(args)) => !args.probe_opengl,
@@ -166,6 +179,8 @@ impl Command {
                 Self::New(_)
                 | Self::Import(_)
                 | Self::Classes(_)
+                | Self::Dataset(_)
+                | Self::Delete(_)
                 | Self::Group(_)
                 | Self::Evaluate(_)
                 | Self::Export(_)
@@ -216,6 +231,7 @@ fn main_with_libtorch() -> ExitCode {
 fn finish(cli: Cli, run: impl FnOnce(Option<Command>, &Context) -> anyhow::Result<()>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("QUARRY_LOG").unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| console::LogWriter).init();
+    report_panics(crash_folder().as_deref(), &program());
     if let Some(megapixels) = cli.max_megapixels {
         crate::dataset::set_max_megapixels(megapixels);
     }
@@ -229,6 +245,13 @@ fn finish(cli: Cli, run: impl FnOnce(Option<Command>, &Context) -> anyhow::Resul
     }
 }
 
+/// What runs, for a crash report: the subcommand without its arguments.
+fn program() -> String {
+    let commands = Cli::command();
+    let given = std::env::args_os().skip(1).find(|word| commands.find_subcommand(word).is_some());
+    given.map_or_else(|| "quarry".to_owned(), |word| format!("quarry {}", word.display()))
+}
+
 /// Everything; must not be reachable from the binary's `main`, or the linker ties the binary to libtorch.
 #[cfg(feature = "torch")]
 fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
@@ -238,6 +261,7 @@ fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
         Some(Command::CrossValidate(args)) => cross_validate::run(&args, context),
         Some(Command::Detect(args)) => detect::run(&args, context),
         Some(Command::Mine(args)) => mine::run(&args, context),
+        Some(Command::Merge(args)) => merge::run(&args, context),
         Some(Command::Weights(args)) => weights::run(&args, context.json),
         Some(Command::Status(args)) => status::run(&args, context, Some(crate::training::gpu_state())),
         Some(Command::Doctor(args)) => doctor::run(&args, context, Ok(crate::detector::libtorch())),
@@ -252,6 +276,8 @@ fn run_light(command: Option<Command>, context: &Context, reason: &str) -> anyho
         Some(Command::New(args)) => new::run(&args, context),
         Some(Command::Import(args)) => import::run(&args, context),
         Some(Command::Classes(args)) => classes::run(&args, context),
+        Some(Command::Dataset(args)) => dataset::run(&args, context),
+        Some(Command::Delete(args)) => delete::run(&args, context),
         Some(Command::Group(args)) => group::run(&args, context),
         Some(Command::Evaluate(args)) => evaluate::run(&args, context),
         Some(Command::Export(args)) => export::run(&args, context),
@@ -267,7 +293,7 @@ fn run_light(command: Option<Command>, context: &Context, reason: &str) -> anyho
         #[cfg(not(feature = "torch"))]
         None => open_app(context),
         #[cfg(feature = "torch")]
-        _ => unreachable!("`needs_libtorch` sends these to the shared library"),
+        _ => anyhow::bail!("this subcommand needs libtorch; `needs_libtorch` has to name it"),
     }
 }
 

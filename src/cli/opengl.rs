@@ -49,6 +49,7 @@ const GL_VERSION: u32 = 0x1f02;
 const GL_RENDERER: u32 = 0x1f01;
 
 /// Version and renderer, for example "4.5 (Compatibility Profile) Mesa 25.0, llvmpipe".
+#[expect(unsafe_code, reason = "OpenGL has no other interface")]
 pub fn renderer() -> Result<String, String> {
     // SAFETY: the system's EGL library; its initialisers ask nothing of us.
     let egl = unsafe { Library::new("libEGL.so.1") }.map_err(|error| format!("libEGL.so.1 does not load: {error}"))?;
@@ -56,10 +57,13 @@ pub fn renderer() -> Result<String, String> {
     unsafe { ask(&egl) }
 }
 
+/// # Safety
+/// `egl` is EGL's library.
 #[expect(unsafe_code, reason = "OpenGL has no other interface")]
 unsafe fn ask(egl: &Library) -> Result<String, String> {
     macro_rules! function {
         ($name:literal, $type:ty) => {{
+            // SAFETY: the signature is the one in EGL's specification.
             let found: Result<Symbol<$type>, _> = unsafe { egl.get($name) };
             found.map_err(|error| error.to_string())?
         }};
@@ -77,6 +81,7 @@ unsafe fn ask(egl: &Library) -> Result<String, String> {
 
     let none = std::ptr::null_mut();
     let null = std::ptr::null_mut();
+    // SAFETY: signatures as EGL and OpenGL specify them; a handle or pointer that may be null is looked at before it is used.
     unsafe {
         let mut display = none;
         let by_platform = address(c"eglGetPlatformDisplayEXT".as_ptr());

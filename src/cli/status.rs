@@ -50,7 +50,8 @@ fn text(status: &Status) -> String {
             lines.push(format!("  {} images are not used: the same bytes count in another dataset", d.copies));
         }
     }
-    for r in &status.rounds {
+    for (k, r) in status.rounds.iter().enumerate() {
+        let before = status.rounds[..k].iter().rfind(|earlier| earlier.model == r.model);
         lines.push(format!(
             "Round {}{}: {}; {} candidates: {} confirmed, {} rejected, {} missed objects, {} wrong class, {} skipped, {} undecided",
             r.round,
@@ -64,6 +65,9 @@ fn text(status: &Status) -> String {
             r.skipped,
             r.undecided
         ));
+        if let Some(done) = r.mining_done {
+            lines.push(format!("  its mining has done {done} images: go on with `quarry mine --round {}`", r.round));
+        }
         for c in &r.curves {
             let at: Vec<String> = c.at.iter().map(|(fp, d, k)| format!("{fp} FP {d:.4}/{k:.4}")).collect();
             let mark = match c.unreadable {
@@ -71,6 +75,11 @@ fn text(status: &Status) -> String {
                 n => format!(" ({n} test images could not be read; their objects count as missed)"),
             };
             lines.push(format!("  {} at step {}{mark}: discrete/continuous TPR at {}", c.label, c.step, at.join(", ")));
+            if let Some(now) = &c.operating {
+                let was = before.and_then(|earlier| earlier.curves.iter().find(|was| was.label == c.label));
+                let was = was.and_then(|was| was.operating.as_ref());
+                lines.push(format!("    {}", now.text(was)));
+            }
         }
     }
     lines.join("\n")

@@ -93,9 +93,13 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
             let report =
                 if *keep { verdicts::merge_and_keep(&mut store, file) } else { verdicts::merge(&mut store, file) }?;
             context.print_done(&report, || {
+                let waiting = match report.without_object {
+                    0 => String::new(),
+                    count => format!("; {count} corrections of objects on images that it does not have: kept until it has them"),
+                };
                 format!(
                     "{} verdicts added, {} known already, {} on candidates that this project does not have: kept until it mines them \
-                     ({} of these are on images that match nothing here)",
+                     ({} of these are on images that match nothing here){waiting}",
                     report.added, report.known, report.without_candidate, report.without_image
                 )
             })

@@ -4,7 +4,6 @@
 
 use std::borrow::Cow;
 use std::io::{Cursor, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::metadata::Orientation;
@@ -13,7 +12,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use super::DatasetError;
 use super::jpeg::{Completeness, completeness};
 use super::limits::check_size;
-use crate::domain::{InputError, limits, open_regular};
+use crate::domain::{InputError, caught, limits, open_regular};
 
 /// Bytes that a decoder may allocate beside the pixels: tables, rows, metadata.
 const WORKING_BYTES: u64 = 64 << 20;
@@ -90,7 +89,7 @@ pub fn read_image_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
 
 /// Turns what went wrong, also a panic of a decoder, into an error that names the file.
 fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, String>) -> Result<T, DatasetError> {
-    let done = catch_unwind(AssertUnwindSafe(work));
+    let done = caught(work);
     let done = done
         .unwrap_or_else(|_| Err("the decoder gave up: the file is damaged, copy it again from where it came".into()));
     done.map_err(|problem| DatasetError::undecodable(path, problem))
@@ -157,7 +156,9 @@ fn whole_jpeg(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
             Ok(Cow::Borrowed(bytes))
         }
         // What follows is no part of the image, and decoders stumble over it.
-        Completeness::Whole { end, is_ended: false } => Ok(Cow::Owned([&bytes[..end], &[0xFF, 0xD9]].concat())),
+        Completeness::Whole { end, is_ended: false } => {
+            Ok(Cow::Owned([bytes.get(..end).unwrap_or(bytes), &[0xFF, 0xD9]].concat()))
+        }
         Completeness::Truncated | Completeness::Unknown { is_ended: false } => Err(format!(
             "the JPEG is truncated, its {} bytes do not hold all of its pixels: copy it again from where it came",
             bytes.len()

@@ -52,8 +52,7 @@ pub fn read_folder(
             },
         }
     }
-    if images.is_empty() {
-        let (name, why) = &left_out.unreadable[0];
+    if let (true, Some((name, why))) = (images.is_empty(), left_out.unreadable.first()) {
         return Err(DatasetError::layout(&root, format!("none of its pictures can be read; the first, {name}: {why}")));
     }
     Ok(ImportedDataset::new("folder", root, Vec::new(), images, left_out))

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::DatasetError;
 use crate::domain::{Shape, check_shape, printable, printable_line, printable_path, shown_path};
@@ -114,7 +114,7 @@ impl ImportedDataset {
 }
 
 /// A record of an annotation file that was skipped, or told because it is doubtful.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRecord {
     /// As the user named it, or below that folder.
     #[serde(serialize_with = "shown_path")]
@@ -160,7 +160,8 @@ impl LeftOut {
 }
 
 /// What was found, and what was left out and why.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ImportSummary {
     /// The format's word.
     pub format: String,
@@ -203,7 +204,9 @@ impl ImportSummary {
         }
         let mut counts = vec![0; class_names.len()];
         for object in images.iter().flat_map(|image| &image.objects) {
-            counts[object.class as usize] += 1;
+            if let Some(count) = counts.get_mut(object.class as usize) {
+                *count += 1;
+            }
         }
         let classes: BTreeMap<String, usize> = class_names.iter().cloned().zip(counts).collect();
         let LeftOut { missing, unreadable, duplicates, bad_records, shapes, warnings } = left_out;

@@ -1,6 +1,10 @@
 //! Datasets on disk -> domain: FDDB, plain folders, the built-in sample, and the decoding of photographs. Reads the user's files and
 //! never writes to them. Must not know the database, the detector nor the window.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
+mod ahead;
 #[cfg(test)]
 mod bombs;
 mod decode;
@@ -16,9 +20,11 @@ mod jpeg;
 mod limits;
 mod photographs;
 pub mod results;
+#[expect(clippy::indexing_slicing, reason = "it paints its own pixels and reads no file")]
 pub mod sample;
 mod walk;
 
+pub use ahead::{DecodeAhead, Next, NotReady, Prepare, ReadyImage};
 pub use decode::{
     PhotographHeader, decode_rgb, decode_rgb_bytes, decode_rgb_checked, read_header, read_image_file, read_size,
 };

@@ -1,5 +1,8 @@
 //! Checkpoints: safetensors with the detector's settings in their metadata, written atomically. Must not know optimisers.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
@@ -91,7 +94,7 @@ impl Detector {
         wanted.sort();
         let found: Vec<(String, Tensor)> = wanted
             .iter()
-            .filter_map(|name| Some(((*name).clone(), find(&tensors, &named(name)?, &state[*name])?)))
+            .filter_map(|name| Some(((*name).clone(), find(&tensors, &named(name)?, state.get(*name)?)?)))
             .collect();
         let missing: Vec<String> =
             wanted.iter().filter(|n| !found.iter().any(|f| &f.0 == **n)).map(|n| (*n).clone()).collect();
@@ -186,8 +189,8 @@ fn convolution_of(norm: &str) -> Option<String> {
     if let Some(shortcut) = norm.strip_suffix("downsample.1") {
         return Some(format!("{shortcut}downsample.0"));
     }
-    let at = norm.rfind("bn")?;
-    Some(format!("{}conv{}", &norm[..at], &norm[at + 2..]))
+    let (before, after) = norm.rsplit_once("bn")?;
+    Some(format!("{before}conv{after}"))
 }
 
 const ADVICE: &str = "give a safetensors file that is complete";

@@ -1,5 +1,8 @@
 //! `checksums.json` beside a checkpoint's files: the blake3 of each as it was written, so that changed bytes are told as damage.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

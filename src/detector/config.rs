@@ -83,7 +83,7 @@ pub enum BackboneFlavour {
     Caffe,
 }
 
-/// What training computes in. Weights, losses, gradients and detections stay `f32`.
+/// What training and detection compute in. Weights, losses, gradients, scores and boxes stay `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -91,6 +91,16 @@ pub enum Precision {
     F32,
     /// Backbone, pyramid, RPN and box head in bfloat16: about half the memory, and faster where the device has instructions for it.
     Bf16,
+}
+
+impl Precision {
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "f32" => Some(Self::F32),
+            "bf16" => Some(Self::Bf16),
+            _ => None,
+        }
+    }
 }
 
 /// Anchor boxes: sizes (square roots of areas, network pixels) of each level, and ratios height / width for all levels.
@@ -190,7 +200,7 @@ pub struct DetectorConfig {
     pub detection: DetectionConfig,
     /// Regress the face's ellipse too (trained where the ground truth is one).
     pub ellipse_head: bool,
-    /// `f32`, or `bf16` to train faster on processors made for it. Checkpoints from before there was a choice: `f32`.
+    /// `f32`, or `bf16` to train and detect faster on processors made for it. Checkpoints from before there was a choice: `f32`.
     #[serde(default)]
     pub precision: Precision,
 }

@@ -91,6 +91,7 @@ fn load_from(folder: &Path) -> CudaLibrary {
 }
 
 /// Opens a library, its symbols visible to all, until the process ends.
+#[expect(unsafe_code, reason = "a library can only be loaded so")]
 fn open_for_good(path: &Path) -> Result<(), String> {
     #[cfg(unix)]
     let library = {
@@ -125,6 +126,7 @@ fn version_beside(folder: &Path) -> Option<String> {
 }
 
 /// cuDNN's version as its library tells it, e.g. 9.20.0.
+#[expect(unsafe_code, reason = "no file says the version; the library's own function does")]
 fn cudnn_version(folder: &Path) -> Option<String> {
     let path = files_named(folder, "libcudnn.so").pop()?;
     // SAFETY: libtorch's CUDA library has loaded it before; it only becomes one reference more.

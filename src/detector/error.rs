@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::GpuState;
+#[cfg(feature = "torch")]
+use crate::domain::Panic;
 
 /// Everything that the detector refuses, with what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +89,13 @@ const DISPLAYED: &str = "Internal torch error: ";
 /// How the text of a panic begins that tch made of an error of libtorch.
 #[cfg(feature = "torch")]
 const UNWRAPPED: &str = "called `Result::unwrap()` on an `Err` value: Torch(\"";
+
+/// What a caught panic says: libtorch's trouble in its own words, everything else with a crash report.
+#[cfg(feature = "torch")]
+pub(crate) fn told(panic: Panic) -> String {
+    let message = libtorch_message(panic.message());
+    if panic.message().starts_with(UNWRAPPED) { message } else { panic.reported_as(&message) }
+}
 
 /// libtorch's message without its C++ stack. An error has real line breaks, the text of a panic escaped ones.
 #[cfg(feature = "torch")]

@@ -62,7 +62,7 @@ pub use config::{
 };
 pub use error::DetectorError;
 #[cfg(feature = "torch")]
-pub(crate) use error::libtorch_message;
+pub(crate) use error::{libtorch_message, told};
 pub use gpu_state::{CudaLibrary, Driver, Gpu, GpuState, Libtorch, OLDEST_DRIVER, Unused, diagnose};
 pub use network_image::NetworkImage;
 pub use sampler_config::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts, SamplerKind};
@@ -71,6 +71,6 @@ pub use training_sample::TrainingSample;
 #[cfg(feature = "torch")]
 pub use {
     device::{choose_device, cuda_index, libtorch, load_cuda},
-    model::{Detector, LossReport},
+    model::{Detector, FoundObject, LossReport, Preparer},
     postprocess::LabelledDetection,
 };

@@ -4,7 +4,6 @@
 //! Shapes: B images `[B, 3, H, W]`; everything else stands in the file of its stage.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::RgbImage;
 use rand_chacha::ChaCha8Rng;
@@ -12,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::backbone::Backbone;
 use super::config::{DetectionConfig, Precision};
-use super::error::libtorch_message;
+use super::error::told;
 use super::parameters::{Builder, Parameter, Source};
 use super::postprocess::{self, LabelledDetection};
 use super::roi_features;
@@ -25,7 +24,7 @@ use super::sampling::Draw;
 use super::transform;
 use super::truth::Truth;
 use super::{DetectorConfig, DetectorError, NetworkImage, SamplerConfig, SamplerCounts, TrainingSample};
-use crate::domain::{Detection, RoiFeature};
+use crate::domain::{Detection, RoiFeature, caught};
 
 /// A Faster R-CNN with its weights on a device.
 ///
@@ -51,6 +50,26 @@ pub struct LossReport {
     pub loss_ellipse: Tensor,
     pub total: Tensor,
     pub counts: SamplerCounts,
+}
+
+/// An object found in an image, with what the second stage saw in it where that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FoundObject {
+    pub object: LabelledDetection,
+    pub feature: Option<RoiFeature>,
+}
+
+/// Makes images ready for a detector: without its weights, so that any thread can.
+#[derive(Debug, Clone)]
+pub struct Preparer {
+    /// As large as images are detected on.
+    config: DetectorConfig,
+}
+
+impl Preparer {
+    pub fn prepare(&self, image: &RgbImage) -> Result<NetworkImage, DetectorError> {
+        NetworkImage::prepare(image, &self.config)
+    }
 }
 
 /// What one image's proposals came to.
@@ -103,6 +122,16 @@ impl Detector {
         self.config.detection = detection;
     }
 
+    /// What the network computes in from now on.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.config.precision = precision;
+    }
+
+    /// Images of a batch that suit the device. One image keeps a CPU's cores busy.
+    pub fn batch_images(&self) -> usize {
+        if self.device.is_cuda() { CUDA_BATCH } else { 1 }
+    }
+
     /// The tensors that learn, by name, sharing memory with the detector.
     pub fn trainable(&self) -> Vec<(String, Tensor)> {
         let learns = self.parameters.iter().filter(|p| p.trainable);
@@ -148,7 +177,9 @@ impl Detector {
             SamplerKind::Random => candidates.iter().map(|c| c.draw(sampler, rng)).collect(),
             SamplerKind::Ohem => self.hardest(&maps, padded, &candidates, &truths, sampler),
         };
-        candidates.iter().zip(&drawn).for_each(|(c, d)| c.count(d, &mut counts));
+        for ((candidates, truth), drawn) in candidates.iter().zip(&truths).zip(&drawn) {
+            candidates.count(drawn, truth, &mut counts);
+        }
         let rois = roi_batch(&candidates, &truths, &drawn, sampler.box_beta, self.device);
         let output = self.roi.forward(&maps, &rois.rois, padded, Some(rng));
         let (loss_classifier, loss_box_reg, loss_ellipse) = rois.losses(&output);
@@ -176,36 +207,53 @@ impl Detector {
         of_image.map(|((c, all), losses)| c.hardest(all, losses, sampler)).collect()
     }
 
-    /// The picture as large as this detector detects on it.
-    fn prepare(&self, image: &RgbImage) -> Result<NetworkImage, DetectorError> {
-        NetworkImage::prepare(image, &self.config.resized(self.config.detection.scale))
+    /// How this detector makes images ready.
+    pub fn preparer(&self) -> Preparer {
+        Preparer { config: self.config.resized(self.config.detection.scale) }
     }
 
     /// Objects in an image, in its own pixels, best first. Their classes are the labels of [`DetectorConfig::class_names`], from 1; labels
     /// beyond those, which weights from elsewhere may have, are left out.
     pub fn detect(&self, image: &RgbImage) -> Result<Vec<Detection>, DetectorError> {
-        let found = self.detect_labelled(image)?;
+        let prepared = self.preparer().prepare(image)?;
+        let found = self.detect_prepared(&[&prepared])?.remove(0);
         Ok(found.into_iter().filter(|d| self.knows(d.label)).map(|d| d.detection).collect())
     }
 
-    fn knows(&self, label: i64) -> bool {
+    /// Whether a label is one of [`DetectorConfig::class_names`]; weights from elsewhere may have more.
+    pub fn knows(&self, label: i64) -> bool {
         label <= self.config.class_names().len() as i64
     }
 
-    /// As [`Detector::detect`], with all labels.
-    pub fn detect_labelled(&self, image: &RgbImage) -> Result<Vec<LabelledDetection>, DetectorError> {
-        let prepared = self.prepare(image)?;
-        Ok(self.detect_prepared(&[&prepared])?.remove(0))
+    /// Detections of each prepared picture, in pixels of its photograph, best first, with all labels. Pictures of one batch are padded to
+    /// the largest.
+    pub fn detect_prepared(&self, images: &[&NetworkImage]) -> Result<Vec<Vec<LabelledDetection>>, DetectorError> {
+        let found = self.detect_batch(images, false)?;
+        Ok(found.into_iter().map(|image| image.into_iter().map(|found| found.object).collect()).collect())
     }
 
-    /// Detections of each prepared picture, in pixels of its photograph, best first. Pictures of one batch are padded to the
-    /// largest.
-    pub fn detect_prepared(&self, images: &[&NetworkImage]) -> Result<Vec<Vec<LabelledDetection>>, DetectorError> {
-        let found = guarded("detecting", || {
+    /// [`Detector::detect_prepared`], each object with the features of the proposal that it came from where those are wanted.
+    pub fn detect_batch(
+        &self,
+        images: &[&NetworkImage],
+        with_features: bool,
+    ) -> Result<Vec<Vec<FoundObject>>, DetectorError> {
+        guarded("detecting", || {
             let _guard = tch::no_grad_guard();
-            self.detect_unguarded(images)
-        })?;
-        Ok(found.into_iter().map(|image| image.detections.into_iter().map(|(found, _)| found).collect()).collect())
+            let of_images = self.detect_unguarded(images)?;
+            Ok(of_images.into_iter().map(|found| self.with_features(&found, with_features)).collect())
+        })
+    }
+
+    fn with_features(&self, found: &Found, are_wanted: bool) -> Vec<FoundObject> {
+        let objects = found.detections.iter().map(|(object, _)| *object);
+        if !are_wanted {
+            return objects.map(|object| FoundObject { object, feature: None }).collect();
+        }
+        let rows: Vec<i64> = found.detections.iter().map(|(_, proposal)| *proposal as i64).collect();
+        let rows = Tensor::from_slice(&rows).to_device(self.device);
+        let features = roi_features::short(&found.features.index_select(0, &rows));
+        objects.zip(features).map(|(object, feature)| FoundObject { object, feature }).collect()
     }
 
     /// What [`Detector::detect`] finds, each with the features of the proposal it came from.
@@ -213,16 +261,10 @@ impl Detector {
         &self,
         image: &RgbImage,
     ) -> Result<Vec<(Detection, Option<RoiFeature>)>, DetectorError> {
-        let prepared = self.prepare(image)?;
-        guarded("detecting", || {
-            let _guard = tch::no_grad_guard();
-            let mut found = self.detect_unguarded(&[&prepared])?.remove(0);
-            found.detections.retain(|(found, _)| self.knows(found.label));
-            let rows: Vec<i64> = found.detections.iter().map(|(_, proposal)| *proposal as i64).collect();
-            let rows = Tensor::from_slice(&rows).to_device(self.device);
-            let features = roi_features::short(&found.features.index_select(0, &rows));
-            Ok(found.detections.iter().zip(features).map(|((found, _), f)| (found.detection, f)).collect())
-        })
+        let prepared = self.preparer().prepare(image)?;
+        let found = self.detect_batch(&[&prepared], true)?.remove(0);
+        let known = found.into_iter().filter(|found| self.knows(found.object.label));
+        Ok(known.map(|found| (found.object.detection, found.feature)).collect())
     }
 
     /// What the backbone's stages (conv2_x onwards, `[1, C, H, W]` each) see in a prepared picture, to compare or inspect weights.
@@ -237,7 +279,7 @@ impl Detector {
     fn detect_unguarded(&self, images: &[&NetworkImage]) -> Result<Vec<Found>, DetectorError> {
         let x = transform::batch(images, self.config.flavour, self.device)?;
         let padded = (x.size()[2], x.size()[3]);
-        let maps = self.backbone.forward(&x);
+        let maps = self.backbone.forward(&x.to_kind(kind(self.config.precision)));
         let rpn = self.rpn.forward(&maps, padded);
         let proposals = self.rpn.proposals(&rpn, &sizes(images), self.config.rpn.test);
         let output = self.roi.forward(&maps, &proposals, padded, None);
@@ -252,6 +294,9 @@ impl Detector {
         Ok(proposals.iter().zip(images).map(&mut of_image).collect())
     }
 }
+
+/// Images that a GPU detects on at once.
+const CUDA_BATCH: usize = 8;
 
 fn kind(precision: Precision) -> Kind {
     match precision {
@@ -277,9 +322,5 @@ pub(super) fn guarded<T>(
     during: &'static str,
     f: impl FnOnce() -> Result<T, DetectorError>,
 ) -> Result<T, DetectorError> {
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-        let text = text.unwrap_or("an unknown panic");
-        Err(DetectorError::Torch { during, message: libtorch_message(text) })
-    })
+    caught(f).unwrap_or_else(|panic| Err(DetectorError::Torch { during, message: told(panic) }))
 }

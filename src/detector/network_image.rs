@@ -6,6 +6,9 @@ use image::RgbImage;
 use super::{DetectorConfig, DetectorError};
 use crate::geometry::{Fit, ImagePx, NetworkPx};
 
+/// Feature maps of all strides up to 32 divide a side of this many pixels evenly (torchvision's `size_divisible`).
+pub(super) const SIDE_MULTIPLE: u32 = 32;
+
 /// A resized picture. `fit` leads from the photograph's pixels to these; its inverse is exact.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkImage {
@@ -30,6 +33,12 @@ impl NetworkImage {
         let rows = taps(height, new_height);
         let pixels = resize(image, &columns, &rows);
         Ok(Self { width: new_width, height: new_height, pixels, fit })
+    }
+
+    /// Width and height of the image as the network sees it, padded to whole cells of every feature map. Images that are equal in this can share a batch without a
+    /// change of what is found on them.
+    pub fn padded(&self) -> (u32, u32) {
+        (self.width.next_multiple_of(SIDE_MULTIPLE), self.height.next_multiple_of(SIDE_MULTIPLE))
     }
 
     /// Mirrored left to right. `fit` stays that of the picture before mirroring.

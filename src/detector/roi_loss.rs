@@ -11,7 +11,7 @@ use super::ops::box_coder::BoxCoder;
 use super::ops::losses::fast_rcnn_loss;
 use super::ops::nms;
 use super::roi_head::RoiOutput;
-use super::sampler_config::SamplerKind;
+use super::sampler_config::{SamplerKind, count_labels};
 use super::sampling::{Draw, Role, count_ignored, draw_with};
 use super::truth::{Truth, bounding_boxes, floats, index_tensor};
 use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
@@ -81,11 +81,13 @@ impl Candidates {
         Draw { foreground: of(Role::Foreground), background: of(Role::Background), forced: 0 }
     }
 
-    pub fn count(&self, drawn: &Draw, counts: &mut SamplerCounts) {
+    pub fn count(&self, drawn: &Draw, truth: &Truth, counts: &mut SamplerCounts) {
         counts.foreground += drawn.foreground.len() as u64;
         counts.background += drawn.background.len() as u64;
         counts.forced += drawn.forced as u64;
         counts.ignored += self.ignored;
+        let labels = drawn.foreground.iter().map(|&k| truth.labels[self.faces[k]]);
+        count_labels(&mut counts.foreground_of, labels);
     }
 }
 

@@ -9,6 +9,7 @@ use super::ops::box_coder::BoxCoder;
 use super::ops::matcher::{BELOW_LOW, BETWEEN, Matcher};
 use super::ops::overlap::{Corners, best_objects, iou};
 use super::rpn::RpnOutput;
+use super::sampler_config::count_labels;
 use super::sampling::{Draw, Role, count_ignored, draw};
 use super::truth::{Truth, index_tensor, plain};
 use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
@@ -83,7 +84,8 @@ fn draw_anchors(
     counts.rpn_background += drawn.background.len() as u64;
     counts.rpn_forced += drawn.forced as u64;
     counts.rpn_ignored += count_ignored(&roles, &ignored);
-    let faces = drawn.foreground.iter().map(|&k| matches[k] as usize).collect();
+    let faces: Vec<usize> = drawn.foreground.iter().map(|&k| matches[k] as usize).collect();
+    count_labels(&mut counts.rpn_foreground_of, faces.iter().map(|&face| truth.labels[face]));
     (drawn, faces)
 }
 

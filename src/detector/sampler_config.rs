@@ -77,7 +77,7 @@ impl Default for SamplerConfig {
 }
 
 /// What a step's mini-batches held, summed over its images.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SamplerCounts {
     pub foreground: u64,
     /// All background RoIs, with the forced ones.
@@ -93,6 +93,12 @@ pub struct SamplerCounts {
     pub rpn_forced: u64,
     /// Anchors on an ignored region, which are not learnt; a face's anchor there is, and does not count.
     pub rpn_ignored: u64,
+    /// Foreground RoIs of each label, label 1 first; labels that no RoI had at the end may be missing.
+    #[serde(default)]
+    pub foreground_of: Vec<u64>,
+    /// Foreground anchors, in the same way.
+    #[serde(default)]
+    pub rpn_foreground_of: Vec<u64>,
 }
 
 impl std::ops::AddAssign for SamplerCounts {
@@ -105,5 +111,21 @@ impl std::ops::AddAssign for SamplerCounts {
         self.rpn_background += other.rpn_background;
         self.rpn_forced += other.rpn_forced;
         self.rpn_ignored += other.rpn_ignored;
+        add_each(&mut self.foreground_of, &other.foreground_of);
+        add_each(&mut self.rpn_foreground_of, &other.rpn_foreground_of);
+    }
+}
+
+fn add_each(sums: &mut Vec<u64>, counts: &[u64]) {
+    sums.resize(sums.len().max(counts.len()), 0);
+    sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+}
+
+/// Counts `labels`, from 1, into `of`.
+#[cfg(feature = "torch")]
+pub(super) fn count_labels(of: &mut Vec<u64>, labels: impl Iterator<Item = i64>) {
+    for place in labels.filter_map(|label| usize::try_from(label - 1).ok()) {
+        of.resize(of.len().max(place + 1), 0);
+        of[place] += 1;
     }
 }

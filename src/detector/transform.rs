@@ -7,9 +7,6 @@ use tch::{Device, Tensor};
 use super::config::BackboneFlavour;
 use super::{DetectorError, NetworkImage};
 
-/// Feature maps of all strides up to 32 divide a side of this many pixels evenly (torchvision's `size_divisible`).
-const SIDE_MULTIPLE: u32 = 32;
-
 /// `pixel * scale + offset` for each channel of the network, and which channel of the picture it reads.
 struct Statistics {
     source: [usize; 3],
@@ -38,10 +35,8 @@ pub(super) fn batch(
     if images.is_empty() {
         return Err(DetectorError::EmptyBatch);
     }
-    let side = |of: fn(&NetworkImage) -> u32| {
-        images.iter().map(|i| of(i)).max().unwrap_or(0).next_multiple_of(SIDE_MULTIPLE) as usize
-    };
-    let (height, width) = (side(|i| i.height), side(|i| i.width));
+    let side = |of: fn((u32, u32)) -> u32| images.iter().map(|i| of(i.padded())).max().unwrap_or(0) as usize;
+    let (width, height) = (side(|(width, _)| width), side(|(_, height)| height));
     let Statistics { source, scale, offset } = statistics(flavour);
     let mut values = vec![0.0_f32; images.len() * height * width * 3];
     for (image, plane) in images.iter().zip(values.chunks_exact_mut(height * width * 3)) {

@@ -40,10 +40,12 @@ pub enum AnnotationSource {
     Promoted,
     /// An object of the dataset that was corrected by hand: its shape, its class, or that it is ignored.
     Edited,
+    /// Drawn by an annotator where neither the dataset nor a detection had an object.
+    Added,
 }
 
 impl AnnotationSource {
-    pub const ALL: [Self; 3] = [Self::Imported, Self::Promoted, Self::Edited];
+    pub const ALL: [Self; 4] = [Self::Imported, Self::Promoted, Self::Edited, Self::Added];
 
     /// The word stored in the database and in exports.
     pub fn as_str(self) -> &'static str {
@@ -51,6 +53,7 @@ impl AnnotationSource {
             Self::Imported => "imported",
             Self::Promoted => "promoted",
             Self::Edited => "edited",
+            Self::Added => "added",
         }
     }
 

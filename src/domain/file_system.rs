@@ -30,6 +30,7 @@ const NETWORK: [(u32, &str); 14] = [
 ];
 
 #[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "the standard library does not tell file systems apart")]
 fn kind_of(path: &Path) -> Option<&'static str> {
     use std::os::unix::ffi::OsStrExt as _;
     let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;

@@ -1,5 +1,8 @@
 //! Names of images in lists, annotations and detections, with and without a file's extension: which image is meant by one.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::collections::HashMap;
 
 /// The extensions of the formats that Quarry decodes, in lower case, commonest first: the order in which a file is looked for.
@@ -31,7 +34,8 @@ pub fn distinct_names<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Vec<S
             *meant.entry(name).or_default() += 1;
         }
     }
-    let shortest = |name| if meant[without_image_extension(name)] == 1 { without_image_extension(name) } else { name };
+    let shortest =
+        |name| if meant.get(without_image_extension(name)) == Some(&1) { without_image_extension(name) } else { name };
     names.map(|name| shortest(name).to_owned()).collect()
 }
 
@@ -63,6 +67,7 @@ impl<'a> ImageNames<'a> {
         made
     }
 
+    #[expect(clippy::indexing_slicing, reason = "the index is one that `find` gave")]
     pub fn name(&self, index: usize) -> &'a str {
         self.names[index]
     }

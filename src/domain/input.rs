@@ -1,6 +1,9 @@
 //! Opens the files that a user names: regular files only, up to a stated size, so that no FIFO, device or endless file blocks the
 //! work or fills the memory. Text comes as UTF-8 without its byte order mark.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -71,9 +74,12 @@ impl From<InputError> for io::Error {
 /// Opens a regular file for reading; links are followed. Anything else (a folder, FIFO, socket or device) is an error, without waiting
 /// for whoever holds its other end. The size in bytes comes with it.
 pub fn open_regular(path: &Path) -> Result<(File, u64), InputError> {
+    open_regular_with(OpenOptions::new().read(true), path)
+}
+
+/// [`open_regular`] for other purposes than reading; where `options` say that it is made, it need not be there.
+pub(super) fn open_regular_with(options: &mut OpenOptions, path: &Path) -> Result<(File, u64), InputError> {
     let io = |source| InputError::Io { path: path.to_owned(), source };
-    let mut options = OpenOptions::new();
-    options.read(true);
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
@@ -82,8 +88,9 @@ pub fn open_regular(path: &Path) -> Result<(File, u64), InputError> {
     }
     let refused = |what| InputError::NotAFile { path: path.to_owned(), what, hint: "Name a regular file." };
     // Sockets and some devices cannot even be opened, so look first; what was opened is looked at again.
-    let before = std::fs::metadata(path).map_err(io)?;
-    if !before.is_file() {
+    if let Ok(before) = std::fs::metadata(path)
+        && !before.is_file()
+    {
         return Err(refused(kind_of(&before)));
     }
     let file = options.open(path).map_err(io)?;
@@ -110,7 +117,7 @@ pub fn read_text(path: &Path, limit: u64) -> Result<String, InputError> {
     let bytes = read_bytes(path, limit)?;
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid].split(|&byte| byte == b'\n').count();
+        let line = error.as_bytes().iter().take(valid).filter(|&&byte| byte == b'\n').count() + 1;
         InputError::NotUtf8 { path: path.to_owned(), line }
     })?;
     if text.starts_with(BYTE_ORDER_MARK) {
@@ -170,8 +177,10 @@ mod tests {
             use std::os::unix::ffi::OsStrExt as _;
             let fifo = dir.path().join("fifo");
             let name = std::ffi::CString::new(fifo.as_os_str().as_bytes()).unwrap();
+            #[expect(unsafe_code, reason = "the standard library makes no FIFO")]
             // SAFETY: the name is a C string that outlives the call.
-            assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+            let made = unsafe { libc::mkfifo(name.as_ptr(), 0o600) };
+            assert_eq!(made, 0);
             assert!(message(&fifo).contains("this is a FIFO"));
             assert!(message(Path::new("/dev/zero")).contains("this is a device"));
             let link = dir.path().join("link");

@@ -1,9 +1,12 @@
 //! The nouns of the house: ids, images, annotations, detections, candidates, verdicts, rounds. Knows geometry and nothing else:
-//! no tensor, no database, no window. Two manners stand beside the nouns: how work is watched, and how a file is written whole.
+//! no tensor, no database, no window. Manners that all share stand beside the nouns: how work is watched, how files are opened and
+//! written whole, what becomes of a panic.
 
 mod annotation;
 mod candidate;
 mod class;
+mod correction;
+mod crash_report;
 mod detection;
 mod file_system;
 mod folds;
@@ -14,8 +17,10 @@ mod input;
 mod look;
 mod observer;
 mod output;
+mod panics;
 mod place;
 mod printable;
+mod rate;
 mod roi_feature;
 mod round;
 mod sane_shape;
@@ -26,8 +31,10 @@ mod whole_file;
 mod work_lock;
 
 pub use annotation::{Annotation, AnnotationSource, Shape};
-pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePositiveKind, Overlaps};
+pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePositiveKind, Overlaps, lies_on_ignored};
 pub use class::Class;
+pub use correction::{Correction, CorrectionAct, DeletedObject, ObjectChange, ObjectState};
+pub use crash_report::{crash_folder, mark_seen, new_crash_reports, remember_log};
 pub use detection::Detection;
 pub use file_system::network_file_system;
 pub use folds::{parse_folds, parse_splits, sort_splits};
@@ -38,10 +45,13 @@ pub use input::{InputError, limits, open_regular, read_bytes, read_text, without
 pub use look::Look;
 pub use observer::{Cancel, Progress};
 pub use output::{Output, OutputError, ReadOnly, real_place};
+pub use panics::{Panic, caught, report_panics};
 pub use place::{Moved, Place, make_folder, make_folders_below};
 pub use printable::{
     csv_text, list_problem, printable, printable_json, printable_line, printable_message, printable_path,
+    without_formula,
 };
+pub use rate::{Rate, clock};
 pub use roi_feature::{ROI_FEATURE_LENGTH, RoiFeature};
 pub use round::{HardNegativeSource, ImportedModel, RoundInit, RoundRecord, RoundState, TruthSource};
 pub use sane_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};
@@ -49,6 +59,7 @@ pub use shown_path::{shown_path, shown_path_if_any, shown_paths};
 pub use sources::{Away, Sources};
 pub use verdict::{Verdict, VerdictRecord};
 pub use whole_file::{
-    check_writable, clear_unfinished, write_output, write_output_with, write_together, write_whole, write_whole_with,
+    check_writable, clear_unfinished, finish as finish_file, unfinished_file, write_output, write_output_with,
+    write_together, write_whole, write_whole_with,
 };
 pub use work_lock::{LockError, LockHolder, WorkLock};

@@ -1,5 +1,8 @@
 //! Names and lines from outside, as they may be shown: no control character, no text that runs backwards, and not a hundred megabytes.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -48,11 +51,16 @@ pub fn printable_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(json.chars().map(escape).collect())
 }
 
+/// Text with an apostrophe before what a spreadsheet would take for a formula.
+pub fn without_formula(text: &str) -> Cow<'_, str> {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
+}
+
 /// Text as a field of a CSV table: quoted where it has to be, and with an apostrophe before what a spreadsheet would take for a formula.
 pub fn csv_text(text: &str) -> String {
-    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if is_formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+    let text = without_formula(text);
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into_owned() }
 }
 
 /// Why `name` cannot stand on a line of its own in a list and be read again as it was; `None` where it can.
@@ -68,7 +76,7 @@ pub fn list_problem(name: &str) -> Option<&'static str> {
 
 fn cut(text: &str, chars: usize) -> Cow<'_, str> {
     match text.char_indices().nth(chars) {
-        Some((end, _)) => Cow::Owned(format!("{}… ({} bytes in all)", &text[..end], text.len())),
+        Some((end, _)) => Cow::Owned(format!("{}… ({} bytes in all)", text.get(..end).unwrap_or(""), text.len())),
         None => Cow::Borrowed(text),
     }
 }

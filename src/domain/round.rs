@@ -26,7 +26,7 @@ pub enum TruthSource {
     Auto,
     /// The dataset's own objects alone, as if nobody had reviewed.
     Imported,
-    /// With promoted and edited objects, and without learning in rejected regions.
+    /// With promoted, edited and added objects, and without learning in rejected regions.
     Corrected,
 }
 

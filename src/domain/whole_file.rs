@@ -3,14 +3,21 @@
 //! While a file is written it has a passing name, `.quarry-<process>-<random>`, and is locked. A file of such a name that nobody holds
 //! locked was left by a process that was killed, and is removed.
 
-use std::fs::{self, File, TryLockError};
+mod disk;
+mod passing;
+#[cfg(test)]
+mod power_loss;
+
+use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::NamedTempFile;
 
-use super::{Output, open_regular};
+use self::disk::{Disk, RealDisk};
+pub use self::passing::clear_unfinished;
+use self::passing::{folder_of, unfinished_in};
+use super::Output;
 
 /// Whoever reads `path` sees the old file or the new one, whole, also after a power cut: a temporary file beside it, flushed to disk,
 /// then renamed. It gets the rights of any new file.
@@ -40,15 +47,24 @@ pub fn write_output_with<T, E>(
     failed: impl Fn(io::Error) -> E,
     fill: impl FnOnce(&mut dyn Write) -> Result<T, E>,
 ) -> Result<T, E> {
+    write_on(&RealDisk, out, failed, fill)
+}
+
+fn write_on<D: Disk, T, E>(
+    disk: &D,
+    out: &Output,
+    failed: impl Fn(io::Error) -> E,
+    fill: impl FnOnce(&mut dyn Write) -> Result<T, E>,
+) -> Result<T, E> {
     let folder = folder_of(&out.path);
-    let mut file = unfinished_in(folder).map_err(&failed)?;
-    let mut buffered = BufWriter::new(file.as_file_mut());
+    let mut file = disk.unfinished(folder).map_err(&failed)?;
+    let mut buffered = BufWriter::new(disk.content(&mut file));
     let value = fill(&mut buffered)?;
     buffered.flush().map_err(&failed)?;
     drop(buffered);
-    file.as_file().sync_all().map_err(&failed)?;
-    place(file, &out.path, out.replace).map_err(&failed)?;
-    sync_folder(folder).map_err(failed)?;
+    disk.sync(&file).map_err(&failed)?;
+    disk.place(file, &out.path, out.replace).map_err(&failed)?;
+    disk.sync_folder(folder).map_err(failed)?;
     Ok(value)
 }
 
@@ -59,30 +75,53 @@ pub fn write_together(
     contents: &[(impl AsRef<Path>, Vec<u8>)],
     replace: bool,
 ) -> Result<(), (PathBuf, io::Error)> {
+    fs::create_dir_all(folder).map_err(|error| (folder.to_path_buf(), error))?;
+    write_together_on(&RealDisk, folder, contents, replace)
+}
+
+fn write_together_on<D: Disk>(
+    disk: &D,
+    folder: &Path,
+    contents: &[(impl AsRef<Path>, Vec<u8>)],
+    replace: bool,
+) -> Result<(), (PathBuf, io::Error)> {
     let at = |path: &Path| {
         let path = path.to_path_buf();
         move |error| (path, error)
     };
-    fs::create_dir_all(folder).map_err(at(folder))?;
     let mut ready = Vec::new();
     for (name, bytes) in contents {
         let path = folder.join(name);
-        let mut file = unfinished_in(folder).map_err(at(&path))?;
-        file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(at(&path))?;
+        let mut file = disk.unfinished(folder).map_err(at(&path))?;
+        disk.content(&mut file).write_all(bytes).and_then(|()| disk.sync(&file)).map_err(at(&path))?;
         ready.push((file, path));
     }
     let mut placed = Vec::new();
     for (file, path) in ready {
-        let before = Before::of(&path);
-        match place(file, &path, replace) {
+        let before = disk.before(&path);
+        match disk.place(file, &path, replace) {
             Ok(()) => placed.push((path, before)),
             Err(error) => {
-                take_back(placed);
+                for (path, before) in placed {
+                    disk.take_back(&path, before);
+                }
                 return Err((path, error));
             }
         }
     }
-    sync_folder(folder).map_err(at(folder))
+    disk.sync_folder(folder).map_err(at(folder))
+}
+
+/// A file of a passing name in `folder` for a writer that wants a path; [`finish`] gives it its own name, and dropped it goes. The writer
+/// may leave files beside it whose names only add to the passing one.
+pub fn unfinished_file(folder: &Path) -> io::Result<NamedTempFile> {
+    unfinished_in(folder)
+}
+
+/// Gives a complete file that its writer has synced its own name, which must be free.
+pub fn finish(file: NamedTempFile, path: &Path) -> io::Result<()> {
+    RealDisk.place(file, path, false)?;
+    RealDisk.sync_folder(folder_of(path))
 }
 
 /// Fails where no file can be made in `folder`.
@@ -90,130 +129,11 @@ pub fn check_writable(folder: &Path) -> io::Result<()> {
     unfinished_in(folder).map(drop)
 }
 
-/// Removes what killed processes left half written in `folder`. What a live process writes stays, and errors are passed over: it is
-/// tidying up.
-pub fn clear_unfinished(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
-        let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file());
-        if rest.is_some_and(|rest| is_file() && is_abandoned(&entry.path(), rest)) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-}
-
-const PREFIX: &str = ".quarry-";
-
-/// Files that nobody can have locked, of earlier versions or on a file system without locks, are left by a killed process after this.
-const ABANDONED_AFTER: Duration = Duration::from_hours(1);
-
-fn is_abandoned(path: &Path, rest_of_name: &str) -> bool {
-    let is_old = || {
-        let changed = fs::metadata(path).and_then(|found| found.modified());
-        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > ABANDONED_AFTER))
-    };
-    let is_locking = rest_of_name.split_once('-').is_some_and(|(process, _)| process.parse::<u32>().is_ok());
-    match open_regular(path).map(|(file, _)| file.try_lock()) {
-        Ok(Ok(())) if is_locking => true,
-        Ok(Ok(()) | Err(TryLockError::Error(_))) => is_old(),
-        Ok(Err(TryLockError::WouldBlock)) | Err(_) => false,
-    }
-}
-
-/// A file of a passing name in `folder`, which goes when it is dropped (temporary files are private otherwise).
-fn unfinished_in(folder: &Path) -> io::Result<NamedTempFile> {
-    clear_unfinished(folder);
-    let prefix = format!("{PREFIX}{}-", std::process::id());
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix);
-    #[cfg(unix)]
-    let builder = {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(fs::Permissions::from_mode(0o666))
-    };
-    loop {
-        let file = builder.tempfile_in(folder)?;
-        // Where locks are not supported, age tells instead.
-        let _ = cfg!(unix).then(|| file.as_file().lock());
-        // Another process may have taken it for abandoned before it was locked.
-        if file.path().exists() {
-            return Ok(file);
-        }
-    }
-}
-
-fn place(file: NamedTempFile, path: &Path, replace: bool) -> io::Result<()> {
-    if replace {
-        return file.persist(path).map(drop).map_err(|e| e.error);
-    }
-    match file.persist_noclobber(path) {
-        Ok(_) => Ok(()),
-        Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Err(failed.error),
-        // Some file systems cannot do that in one step.
-        Err(_) if path.symlink_metadata().is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
-        Err(failed) => failed.file.persist(path).map(drop).map_err(|e| e.error),
-    }
-}
-
-/// What was at a file's place before.
-enum Before {
-    Nothing,
-    /// A second name of the old file, locked like everything that is not yet finished.
-    Kept {
-        aside: TempPath,
-        _lock: File,
-    },
-    /// There was a file, and it cannot be given a second name here.
-    Unknown,
-}
-
-impl Before {
-    fn of(path: &Path) -> Self {
-        if path.symlink_metadata().is_err() {
-            return Self::Nothing;
-        }
-        Self::kept_aside(path).unwrap_or(Self::Unknown)
-    }
-
-    fn kept_aside(path: &Path) -> io::Result<Self> {
-        let (old, _) = open_regular(path).map_err(|e| io::Error::from(e.kind()))?;
-        let _ = old.try_lock();
-        let aside = unfinished_in(folder_of(path))?.into_temp_path();
-        fs::remove_file(&aside)?;
-        fs::hard_link(path, &aside)?;
-        Ok(Self::Kept { aside, _lock: old })
-    }
-}
-
-fn take_back(placed: Vec<(PathBuf, Before)>) {
-    for (path, before) in placed {
-        // The error that led here is the one to tell.
-        match before {
-            Before::Kept { aside, .. } => {
-                if let Err(error) = aside.persist(&path) {
-                    // Better under a passing name than gone.
-                    drop(error.path.keep());
-                }
-            }
-            Before::Nothing => drop(fs::remove_file(&path)),
-            Before::Unknown => {}
-        }
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-#[expect(clippy::disallowed_methods, reason = "folders are synced, not read")]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    // Windows can't open folders; there a rename is all there is.
-    if cfg!(windows) { Ok(()) } else { File::open(folder)?.sync_all() }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
+    use super::passing::ABANDONED_AFTER;
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {

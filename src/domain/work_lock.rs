@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::file_system::network_file_system;
+use super::input::{open_regular, open_regular_with};
 
 /// Why the lock was not taken.
 #[derive(Debug, Error)]
@@ -61,7 +62,7 @@ impl WorkLock {
         let me = LockHolder::this(what);
         match Self::take(path, what) {
             Err(LockError::Held { .. }) if holder_in(path).is_some_and(|holder| holder.is_same_process(&me)) => {
-                let file = OpenOptions::new().read(true).open(path).map_err(at(path, "opening the lock file"))?;
+                let file = open_file(OpenOptions::new().read(true), path)?;
                 Ok(Self { file, is_shared: true })
             }
             taken => taken,
@@ -70,8 +71,8 @@ impl WorkLock {
 
     fn take_for(path: &Path, me: &LockHolder, on_network: bool) -> Result<Self, LockError> {
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut file = options.open(path).map_err(at(path, "opening the lock file"))?;
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let mut file = open_file(options, path)?;
         let mut text = String::new();
         // What is no text names no holder.
         let _ = (&mut file).take(HOLDER_BYTES).read_to_string(&mut text);
@@ -151,9 +152,16 @@ impl fmt::Display for LockHolder {
     }
 }
 
+/// Opens the lock file as every file from outside is: what is no regular file (a FIFO, a device) is refused without waiting for it.
+fn open_file(options: &mut OpenOptions, path: &Path) -> Result<File, LockError> {
+    open_regular_with(options, path)
+        .map(|(file, _)| file)
+        .map_err(|error| at(path, "opening the lock file")(error.into()))
+}
+
 fn holder_in(path: &Path) -> Option<LockHolder> {
     let mut text = String::new();
-    let file = OpenOptions::new().read(true).open(path).ok()?;
+    let (file, _) = open_regular(path).ok()?;
     file.take(HOLDER_BYTES).read_to_string(&mut text).ok()?;
     parse(&text)
 }
@@ -183,6 +191,7 @@ fn is_unsupported(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported
 }
 
+#[cfg_attr(unix, expect(unsafe_code, reason = "the standard library does not tell the host's name"))]
 fn host_name() -> String {
     #[cfg(unix)]
     {
@@ -197,6 +206,7 @@ fn host_name() -> String {
     std::env::var("COMPUTERNAME").unwrap_or_else(|_| "unknown".to_owned())
 }
 
+#[cfg_attr(unix, expect(unsafe_code, reason = "the standard library does not tell whether another process runs"))]
 fn is_running(process: u32) -> bool {
     #[cfg(unix)]
     {
@@ -224,7 +234,7 @@ fn start_of(process: u32) -> String {
 }
 
 /// `2026-11-26 18:04:05 UTC`. Days to civil dates as in Howard Hinnant's "chrono-Compatible Low-Level Date Algorithms".
-fn utc(ms: u64) -> String {
+pub(super) fn utc(ms: u64) -> String {
     let seconds = ms / 1000;
     let days = (seconds / 86_400) as i64 + 719_468;
     let era = days.div_euclid(146_097);
@@ -288,6 +298,24 @@ mod tests {
         leave(&LockHolder { started: "another boot 1".to_owned(), ..other(&host_name(), std::process::id()) });
         take().unwrap();
         take().unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_no_lock_and_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let check = |path: &Path, expected: &str| {
+            for error in
+                [WorkLock::take(path, "import"), WorkLock::take_or_share(path, "import")].map(Result::unwrap_err)
+            {
+                assert!(error.to_string().contains(expected), "{error}");
+            }
+        };
+        check(dir.path(), "folder");
+        let fifo = dir.path().join("training.lock");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        check(&fifo, "FIFO");
+        check(Path::new("/dev/zero"), "device");
     }
 
     #[test]

@@ -40,11 +40,23 @@ impl Metric {
         }
     }
 
+    /// As screens and reports call it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Fddb => "FDDB",
+            Self::Coco => "COCO",
+            Self::Voc => "PASCAL VOC",
+            Self::PrecisionRecall => "Precision and recall",
+            Self::MissRate => "Miss rate",
+            Self::Tide => "TIDE",
+        }
+    }
+
     /// One line for whoever reads the numbers.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Fddb => {
-                "True positive rate over false positives: the part of the faces that is found, while all images together have so many false positives."
+                "True positive rate over false positives: the part of the objects that is found, while all images together have so many false positives."
             }
             Self::Coco => {
                 "Average precision and recall over ten IoU thresholds from 0.50 to 0.95, as pycocotools computes them. 1 is perfect."

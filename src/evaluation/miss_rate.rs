@@ -5,7 +5,7 @@
 //! steps of their logarithm. At each the miss rate is that of the last detection, by falling score, with at most so many; before the
 //! first one nothing is found, so that a curve that starts later has a miss rate of 1 there.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::evaluator::{Cell, Evaluator, Metric, Table, Tabular};
 use super::greedy::{Fate, Ignoring, Judged, JudgedClass, judge};
@@ -39,7 +39,7 @@ impl Default for MissRate {
 }
 
 /// The detections down to `threshold` kept.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MissRatePoint {
     pub threshold: f64,
     /// False positives per image.
@@ -47,7 +47,7 @@ pub struct MissRatePoint {
     pub miss_rate: f64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MissRateClass {
     #[serde(flatten)]
     pub class: SetClass,
@@ -62,7 +62,7 @@ pub struct MissRateClass {
     pub points: Vec<MissRatePoint>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MissRateReport {
     pub iou: f64,
     pub reference_fppi: [f64; 9],

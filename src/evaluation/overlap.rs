@@ -17,17 +17,22 @@ pub(crate) struct TouchingDetection {
 
 /// The detections of an image that touch faces, in the detector's order.
 pub(crate) fn touching_detections(image: &EvaluatedImage) -> Vec<TouchingDetection> {
+    touching_with_places(image).into_iter().map(|(_, touching)| touching).collect()
+}
+
+/// As [`touching_detections`], each with its place among the image's detections.
+pub(crate) fn touching_with_places(image: &EvaluatedImage) -> Vec<(usize, TouchingDetection)> {
     if image.faces.is_empty() || image.detections.is_empty() {
         return Vec::new();
     }
     let paint = |region| PixelSet::paint(region, image.width, image.height);
     let faces: Vec<PixelSet> = image.faces.iter().map(paint).collect();
-    let touching = image.detections.par_iter().with_min_len(64).filter_map(|detection| {
+    let touching = image.detections.par_iter().enumerate().with_min_len(64).filter_map(|(place, detection)| {
         let pixels = paint(&detection.region);
         let overlaps = faces.iter().map(|face| face.iou(&pixels)).enumerate();
         let touched: Vec<(u32, f64)> = overlaps.filter(|o| 0.0 < o.1).map(|(k, iou)| (k as u32, iou)).collect();
         let best = touched.iter().map(|o| o.1).fold(0.0, f64::max);
-        (!touched.is_empty()).then_some(TouchingDetection { score: detection.score, faces: touched, best })
+        (!touched.is_empty()).then_some((place, TouchingDetection { score: detection.score, faces: touched, best }))
     });
     touching.collect()
 }

@@ -45,18 +45,21 @@ pub struct CurveStyle {
     /// A number of the palette's colours; `None` for curves of others.
     pub colour: Option<usize>,
     pub dash: &'static [u32],
+    /// Its number among the curves of others, which the window tells apart by colour.
+    pub reference: Option<usize>,
     /// A part of another curve, as a fold's is.
     pub thin: bool,
 }
 
 /// The style of one's own curve with this colour and this dash, by number.
 pub fn curve_style(colour: usize, dash: usize) -> CurveStyle {
-    CurveStyle { colour: Some(colour), dash: DASHES[dash % DASHES.len()], thin: false }
+    CurveStyle { colour: Some(colour), dash: DASHES[dash % DASHES.len()], reference: None, thin: false }
 }
 
 /// The style of the imported curve with this number: never solid, which is one's own.
 pub fn imported_style(number: usize) -> CurveStyle {
-    CurveStyle { colour: None, dash: DASHES[1 + number % (DASHES.len() - 1)], thin: true }
+    let dash = DASHES[1 + number % (DASHES.len() - 1)];
+    CurveStyle { colour: None, dash, reference: Some(number), thin: true }
 }
 
 impl CurveStyle {

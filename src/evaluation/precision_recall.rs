@@ -1,7 +1,7 @@
 //! Precision and recall of each class at every score threshold, F1, and the threshold where F1 is largest. Matching is COCO's at one
 //! IoU threshold, without a limit on detections; detections of equal score stand or fall together.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::evaluator::{Cell, Evaluator, Metric, Table, Tabular};
 use super::greedy::{Fate, Ignoring, Judged, judge};
@@ -20,7 +20,7 @@ impl Default for PrecisionRecall {
 }
 
 /// All detections with a score of at least `threshold` kept.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PrPoint {
     pub threshold: f64,
     pub precision: f64,
@@ -29,7 +29,7 @@ pub struct PrPoint {
     pub f1: f64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PrCurve {
     /// Objects that count: without ignored ones.
     pub objects: usize,
@@ -40,7 +40,7 @@ pub struct PrCurve {
     pub points: Vec<PrPoint>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PrClass {
     #[serde(flatten)]
     pub class: SetClass,
@@ -48,7 +48,7 @@ pub struct PrClass {
     pub curve: PrCurve,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PrReport {
     pub iou: f64,
     /// The objects and detections of all classes together, at one threshold for all.

@@ -1,6 +1,9 @@
 //! ROC files of others (`*DiscROC.txt`, `*ContROC.txt`). Those in circulation disagree on the order of their columns: it is found
 //! out from the numbers, and a file that leaves a doubt is refused. Must not know where a file came from.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use super::plot_curve::{CurvePoint, PlotCurve};
 use crate::domain::printable;
 
@@ -40,6 +43,7 @@ pub enum RocFileError {
 }
 
 /// Reads a ROC file and finds out its columns; `order` decides where the numbers leave a doubt, and only there.
+#[expect(clippy::indexing_slicing, reason = "`rows` lets through only rows of at least two numbers")]
 pub fn parse(text: &str, order: Option<ColumnOrder>) -> Result<ImportedCurve, RocFileError> {
     let rows = rows(text)?;
     let columns = rows.first().ok_or(RocFileError::Empty)?.len();
@@ -68,7 +72,7 @@ fn rows(text: &str) -> Result<Vec<Vec<f64>>, RocFileError> {
     for (k, line) in text.replace("\r\n", "\n").split(['\n', '\r']).enumerate() {
         let words: Vec<&str> =
             line.split(|c: char| c.is_ascii_whitespace() || c == ',').filter(|w| !w.is_empty()).collect();
-        if words.is_empty() || words[0].starts_with('#') {
+        if words.first().is_none_or(|word| word.starts_with('#')) {
             continue;
         }
         let error = |message: String| RocFileError::Line { line: k + 1, message };
@@ -85,6 +89,7 @@ fn rows(text: &str) -> Result<Vec<Vec<f64>>, RocFileError> {
     Ok(rows)
 }
 
+#[expect(clippy::indexing_slicing, reason = "`rows` lets through only rows of at least two numbers")]
 fn find_order(rows: &[Vec<f64>]) -> Result<ColumnOrder, RocFileError> {
     let could_be_rate = |c: usize| rows.iter().all(|r| (0.0..=1.0).contains(&r[c]));
     let could_be_count = |c: usize| rows.iter().all(|r| 0.0 <= r[c] && r[c].fract() == 0.0);
@@ -99,6 +104,7 @@ fn find_order(rows: &[Vec<f64>]) -> Result<ColumnOrder, RocFileError> {
 }
 
 /// Whether the rate is no lower at the most false positives than at the fewest: a column of scores falls there.
+#[expect(clippy::indexing_slicing, reason = "`rows` lets through only rows of at least two numbers")]
 fn rises(rows: &[Vec<f64>], rate: usize, count: usize) -> bool {
     let counts = || rows.iter().map(|r| r[count]);
     let (fewest, most) = (counts().fold(f64::INFINITY, f64::min), counts().fold(f64::NEG_INFINITY, f64::max));

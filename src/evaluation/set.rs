@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{Annotation, ClassId, Detection};
 use crate::geometry::BoundingBox;
@@ -50,14 +50,19 @@ impl XywhBox {
 }
 
 /// A class of the set. Objects and detections name it by its index in [`EvaluationSet::classes`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetClass {
     /// The dataset's own id.
     pub id: i64,
     pub name: String,
     /// Whether the dataset lists it. The others are evaluated by TIDE alone, as by the references.
-    #[serde(skip)]
+    #[serde(skip, default = "listed")]
     pub listed: bool,
+}
+
+/// Reports name listed classes alone.
+fn listed() -> bool {
+    true
 }
 
 /// An annotated object.
@@ -106,6 +111,15 @@ pub struct EvaluationSet {
 }
 
 impl EvaluationSet {
+    /// Gives classes their names by id.
+    #[must_use]
+    pub fn named(mut self, name: impl Fn(i64) -> Option<String>) -> Self {
+        for class in &mut self.classes {
+            class.name = name(class.id).unwrap_or_else(|| std::mem::take(&mut class.name));
+        }
+        self
+    }
+
     /// Ground truth and detections of images, in their order; classes are those that occur. Annotations that are ignored are taken as
     /// crowd regions, which is what the importers mark, and objects have the size of their boxes.
     pub fn of_images<'a>(images: impl Iterator<Item = (&'a [Annotation], &'a [Detection])>) -> Self {

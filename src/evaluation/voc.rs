@@ -2,7 +2,7 @@
 //! (VOC 2007) and over all recalls (2010 on).
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::evaluator::{Cell, Evaluator, Metric, Table, Tabular};
 use super::set::{EvaluationSet, SetClass, SetImage, best_first};
@@ -21,7 +21,7 @@ impl Default for Voc {
 }
 
 /// The numbers of one class; `None` without an object that counts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VocClass {
     #[serde(flatten)]
     pub class: SetClass,
@@ -34,7 +34,7 @@ pub struct VocClass {
     pub ap_all_point: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VocReport {
     pub iou: f64,
     /// Means over the classes that have objects.

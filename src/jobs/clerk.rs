@@ -2,13 +2,13 @@
 //! what it owns nor what is asked.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::{Waker, panic_message};
+use super::Waker;
+use crate::domain::caught;
 
 /// After a failure to open, requests are answered with its reason for so long before opening is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -105,8 +105,8 @@ fn serve_all<S, Q, A>(
             tried = Instant::now();
         }
         let result = match &mut owned {
-            Ok(state) => catch_unwind(AssertUnwindSafe(|| serve(state, request)))
-                .unwrap_or_else(|payload| Err(format!("the program broke off: {}", panic_message(&*payload)))),
+            Ok(state) => caught(|| serve(state, request))
+                .unwrap_or_else(|panic| Err(format!("the program broke off: {}", panic.reported()))),
             Err(reason) => Err(reason.clone()),
         };
         // Nobody listens once the handle is dropped; the request itself was still served.

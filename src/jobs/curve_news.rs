@@ -4,11 +4,14 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::domain::RoundId;
+use crate::domain::{RoundId, RoundRecord};
 use crate::evaluation::RocCurve;
 use crate::evaluation::average_precision::AveragePrecision;
 use crate::store::{CurveRow, Store};
-use crate::workflow::run_curves::{RunCurves, read_run, run_files};
+use crate::workflow::held_out_file::HELD_OUT_FILE;
+use crate::workflow::round_metrics::{METRICS_FILE, RoundMetrics};
+use crate::workflow::run_curves::{RunCurves, metrics_file, read_run, run_files};
+use crate::workflow::tested_round::{FDDB_TEXT, corrected_metrics_of, metrics_of};
 use crate::workflow::{Project, WorkflowError};
 
 /// Points that an evaluation keeps that is no longer its round's newest.
@@ -30,6 +33,10 @@ pub struct CurveNews {
     pub curves: Vec<ReadCurve>,
     /// `(round, step, average precision)` of each round's newest evaluation.
     pub precision: Vec<(u32, u64, AveragePrecision)>,
+    /// What the evaluators of boxes made of a round's last test, by round.
+    pub metrics: Vec<(u32, RoundMetrics)>,
+    /// The same on corrected ground truth, of rounds on whose test images something is corrected; all of them, where one changed.
+    pub corrected: Option<Vec<(u32, RoundMetrics)>>,
     /// All cross-validations, where one of them changed.
     pub runs: Option<Vec<RunCurves>>,
     /// One line for each that cannot be read.
@@ -41,12 +48,23 @@ pub struct CurveNews {
 pub(super) struct ToldCurves {
     /// A hash of the text, so that a step that a resumed round measured anew is told again.
     evaluations: HashMap<(RoundId, u64, String), [u8; 32]>,
-    runs: Vec<(PathBuf, u64, Option<SystemTime>)>,
+    runs: Vec<Seen>,
+    /// By round: its file of metrics, and of detections where there are none.
+    metrics: HashMap<RoundId, Vec<Seen>>,
+    corrected: Vec<(u32, RoundMetrics)>,
 }
+
+/// A file with its length and when it was changed.
+type Seen = (PathBuf, u64, Option<SystemTime>);
+
+/// Of rounds whose metrics were not kept, detections up to this size are measured here; `quarry evaluate round` measures all.
+const MEASURED_BYTES_MAX: u64 = 64 << 20;
 
 impl ToldCurves {
     pub fn news(&mut self, store: &Store) -> Result<CurveNews, WorkflowError> {
         let mut news = CurveNews::default();
+        let project = Project::of_database(store.path())?;
+        let mut corrected = Vec::new();
         for round in store.rounds()? {
             let rows = store.curves(round.id)?;
             let newest: HashMap<String, u64> = rows.iter().map(|row| (row.label.clone(), row.step)).collect();
@@ -58,8 +76,14 @@ impl ToldCurves {
             }
             let precision = newest_precision(store, round.id)?;
             news.precision.extend(precision.map(|(step, precision)| (round.number, step, precision)));
+            self.metrics_news(&project, store, &round, &mut news);
+            corrected.extend(corrected_news(&project, store, &round, &mut news));
         }
-        self.runs_news(&Project::of_database(store.path())?, &mut news);
+        if corrected != self.corrected {
+            self.corrected.clone_from(&corrected);
+            news.corrected = Some(corrected);
+        }
+        self.runs_news(&project, &mut news);
         Ok(news)
     }
 
@@ -69,24 +93,62 @@ impl ToldCurves {
     }
 
     fn runs_news(&mut self, project: &Project, news: &mut CurveNews) {
-        let files = run_files(&project.runs_dir()).into_iter().map(|file| {
-            let data = file.metadata();
-            let (length, changed) = data.map_or((0, None), |data| (data.len(), data.modified().ok()));
-            (file, length, changed)
-        });
-        let files: Vec<_> = files.collect();
-        if files == self.runs {
+        let files = run_files(&project.runs_dir());
+        let with_metrics = files.iter().flat_map(|file| std::iter::once(file.clone()).chain(metrics_file(file)));
+        let now: Vec<Seen> = with_metrics.map(seen).collect();
+        if now == self.runs {
             return;
         }
         let mut runs = Vec::new();
-        for (file, ..) in &files {
+        for file in &files {
             match read_run(file) {
                 Ok(run) => runs.push(run),
                 Err(error) => news.unreadable.push(error.to_string()),
             }
         }
-        (news.runs, self.runs) = (Some(runs), files);
+        (news.runs, self.runs) = (Some(runs), now);
     }
+
+    fn metrics_news(&mut self, project: &Project, store: &Store, round: &RoundRecord, news: &mut CurveNews) {
+        let run_dir = project.run_dir(round.number);
+        let files = [METRICS_FILE, HELD_OUT_FILE, FDDB_TEXT].map(|name| seen(run_dir.join(name)));
+        let size: u64 = files.iter().map(|(_, length, _)| length).sum();
+        if self.metrics.insert(round.id, files.to_vec()).is_some_and(|told| told == files)
+            || (files[0].1 == 0 && size > MEASURED_BYTES_MAX)
+        {
+            return;
+        }
+        match metrics_of(project, store, round) {
+            Ok(metrics) => news.metrics.extend(metrics.map(|metrics| (round.number, metrics))),
+            Err(error) => news.unreadable.push(error.to_string()),
+        }
+    }
+}
+
+fn corrected_news(
+    project: &Project,
+    store: &Store,
+    round: &RoundRecord,
+    news: &mut CurveNews,
+) -> Option<(u32, RoundMetrics)> {
+    let run_dir = project.run_dir(round.number);
+    if [HELD_OUT_FILE, FDDB_TEXT].into_iter().map(|name| seen(run_dir.join(name)).1).sum::<u64>() > MEASURED_BYTES_MAX {
+        return None;
+    }
+    match corrected_metrics_of(project, store, round) {
+        Ok(metrics) => metrics.map(|metrics| (round.number, metrics)),
+        Err(error) => {
+            news.unreadable.push(error.to_string());
+            None
+        }
+    }
+}
+
+/// Length 0 where there is no such file.
+fn seen(file: PathBuf) -> Seen {
+    let data = file.metadata();
+    let (length, changed) = data.map_or((0, None), |data| (data.len(), data.modified().ok()));
+    (file, length, changed)
 }
 
 impl CurveNews {

@@ -5,6 +5,8 @@ mod backups;
 mod byte_cache;
 mod clerk;
 mod curve_news;
+mod image_reader;
+mod one_shot;
 mod pictures;
 mod reader;
 mod work;
@@ -14,7 +16,13 @@ pub use backups::{BackupKeeper, start_backups};
 pub use byte_cache::ByteCache;
 pub use clerk::{Answer, Clerk, Ticket};
 pub use curve_news::{CurveNews, ReadCurve};
-pub use pictures::{Decode, Decoded, Picture, PictureKey, PicturePool, PictureRequest, Pixels};
+pub use image_reader::{
+    FileChecker, FileToCheck, ImageReader, ImageReply, ImageRequest, start_file_checker, start_image_reader,
+};
+pub use one_shot::OneShot;
+pub use pictures::{
+    Decode, Decoded, Picture, PictureKey, PicturePool, PictureRequest, Pixels, TILE_SIDE, WHOLE_SIDE_MAX,
+};
 pub use reader::{ImageDetail, Overview, ProjectReader, REVIEW_FILTER, ReadReply, ReadRequest, start_reader};
 pub use work::{Job, JobBoard, JobError, JobKind, JobNews, Outcome, Work};
 pub use writer::{Annotator, Damage, VerdictWriter, WriteReply, WriteRequest, Written, start_writer};
@@ -23,9 +31,3 @@ use std::sync::Arc;
 
 /// Asks the window for another frame. Cheap, callable from any thread.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
-
-/// Turns the payload of a panic into the sentence that it carried.
-fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
-}

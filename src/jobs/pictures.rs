@@ -2,7 +2,6 @@
 //! that what scrolled out of sight is never decoded. Must not know textures.
 
 use std::collections::{HashSet, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -10,8 +9,8 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use image::{RgbImage, imageops};
 
-use super::{ByteCache, Waker, panic_message};
-use crate::domain::{CandidateId, ImageId};
+use super::{ByteCache, Waker};
+use crate::domain::{CandidateId, ImageId, caught};
 use crate::geometry::BoundingBox;
 
 /// Decoded photographs that the pool keeps, in bytes.
@@ -19,7 +18,9 @@ const DECODED_BUDGET: usize = 96 << 20;
 /// Finished pictures that may wait for the window.
 const RESULT_QUEUE: usize = 256;
 /// Longest side of a whole picture: more than the window shows, less than what any graphics card takes.
-const WHOLE_SIDE_MAX: u32 = 2048;
+pub const WHOLE_SIDE_MAX: u32 = 2048;
+/// Pixels of a tile's sides.
+pub const TILE_SIDE: u32 = 512;
 
 /// Reads an image file as RGB and compares its bytes with the blake3 that they had when they were imported; or says why not.
 pub type Decode = fn(&Path, &str) -> Result<Decoded, String>;
@@ -32,11 +33,26 @@ pub struct Decoded {
     pub is_changed: bool,
 }
 
-/// Which picture: the whole photograph or a crop around a candidate, at most `side` pixels wide and high.
+/// Which picture: the whole image, or a part of it, at most `side` pixels wide and high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PictureKey {
     Whole(ImageId),
-    Crop { candidate: CandidateId, side: u32 },
+    Crop {
+        candidate: CandidateId,
+        side: u32,
+    },
+    /// The whole image, small.
+    Thumbnail {
+        image: ImageId,
+        side: u32,
+    },
+    /// A square of [`TILE_SIDE`] pixels of the image shrunk `level` times by half.
+    Tile {
+        image: ImageId,
+        level: u8,
+        column: u16,
+        row: u16,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -141,8 +157,8 @@ impl Drop for PicturePool {
 
 fn work(shared: &Shared, sender: &Sender<Picture>) {
     while let Some(request) = next_wish(shared) {
-        let made = catch_unwind(AssertUnwindSafe(|| make(shared, &request)));
-        let result = made.unwrap_or_else(|payload| Err(format!("decoding broke off: {}", panic_message(&*payload))));
+        let made = caught(|| make(shared, &request));
+        let result = made.unwrap_or_else(|panic| Err(format!("decoding broke off: {}", panic.reported())));
         let closed = sender.send(Picture { key: request.key, result }).is_err();
         shared.lock().in_work.remove(&request.key);
         if closed {
@@ -177,7 +193,8 @@ fn make(shared: &Shared, request: &PictureRequest) -> Result<Pixels, String> {
     };
     let side = match request.key {
         PictureKey::Whole(_) => WHOLE_SIDE_MAX,
-        PictureKey::Crop { side, .. } => side,
+        PictureKey::Crop { side, .. } | PictureKey::Thumbnail { side, .. } => side,
+        PictureKey::Tile { .. } => TILE_SIDE,
     };
     Ok(cut(&decoded, request.region.as_ref(), side))
 }

@@ -1,18 +1,21 @@
 //! The thread that reads the project for the screens. Must not write.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::curve_news::{CurveNews, ToldCurves};
 use super::{Clerk, Damage, Waker};
-use crate::domain::{Annotation, CandidateId, Class, Detection, ImageId, ImageRecord, RoundId, RoundRecord};
+use crate::domain::{Annotation, CandidateId, Class, ClassId, Detection, ImageId, ImageRecord, RoundId, RoundRecord};
 use crate::mining::GroupConfig;
 use crate::store::{
-    CandidateQuery, CandidateRow, Cursor, Dataset, HistoryQuery, HistoryStep, Page, Store, StoreError, VerdictCounts,
+    CandidateQuery, CandidateRow, Cursor, Dataset, HistoryQuery, HistoryStep, ObjectRow, Page, Store, StoreError,
+    VerdictCounts,
 };
 use crate::training::{StepReport, logged_steps};
 use crate::workflow::group::config as group_config;
 use crate::workflow::review::{People, ReviewNumbers, numbers, people};
 use crate::workflow::round_report::{RoundReport, round_report};
+use crate::workflow::run_state::{RunState, run_states};
 use crate::workflow::{Project, WorkflowError};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +61,8 @@ pub const REVIEW_FILTER: &str = "review_filter";
 pub struct Overview {
     pub datasets: Vec<Dataset>,
     pub classes: Vec<Class>,
+    /// Those whose objects are annotated as ellipses.
+    pub elliptic: HashSet<ClassId>,
     pub images: u64,
     pub faces: u64,
     /// Images of each split.
@@ -68,6 +73,9 @@ pub struct Overview {
     pub counts: VerdictCounts,
     /// The number of the newest round that made steps, with its median step in seconds.
     pub speed: Option<(u32, f64)>,
+    pub cross_validations: Vec<RunState>,
+    /// Why they cannot be read.
+    pub cross_validation_problem: Option<String>,
 }
 
 /// What is drawn over an image.
@@ -76,7 +84,11 @@ pub struct ImageDetail {
     pub record: ImageRecord,
     pub path: PathBuf,
     pub ground_truth: Vec<Annotation>,
+    /// The same and what was deleted, as corrections name them.
+    pub objects: Vec<ObjectRow>,
     pub detections: Vec<Detection>,
+    /// Who holds the image for complete: its annotation misses no object.
+    pub complete_by: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +111,7 @@ pub enum ReadReply {
         grouping: GroupConfig,
         rounds: Vec<RoundRecord>,
         classes: Vec<Class>,
+        elliptic: HashSet<ClassId>,
     },
     /// What was asked cannot be told: the database is damaged.
     Damaged(Damage),
@@ -129,7 +142,14 @@ struct Desk {
 
 fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadReply, WorkflowError> {
     Ok(match request {
-        ReadRequest::Overview => ReadReply::Overview(Box::new(overview(store)?)),
+        ReadRequest::Overview => {
+            let mut overview = overview(store)?;
+            match run_states(&Project::of_database(store.path())?) {
+                Ok(runs) => overview.cross_validations = runs,
+                Err(error) => overview.cross_validation_problem = Some(error.to_string()),
+            }
+            ReadReply::Overview(Box::new(overview))
+        }
         ReadRequest::Page { query, after, limit } => {
             ReadReply::Page(store.candidates_page(&query, after.as_ref(), limit)?)
         }
@@ -138,7 +158,9 @@ fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadRep
             record: store.image(image)?,
             path: store.image_file(image)?,
             ground_truth: store.ground_truth(image)?.into_iter().map(|(_, annotation)| annotation).collect(),
+            objects: store.objects_of_image(image)?,
             detections: store.detections(round, image)?,
+            complete_by: store.image_marks(image)?,
         })),
         ReadRequest::Curves => ReadReply::Curves(Box::new(told.news(store)?)),
         ReadRequest::Round(round) => {
@@ -163,6 +185,7 @@ fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadRep
             grouping: group_config(store)?,
             rounds: store.rounds()?,
             classes: store.classes()?,
+            elliptic: elliptic(store)?,
         },
     })
 }
@@ -174,6 +197,7 @@ fn overview(store: &Store) -> Result<Overview, StoreError> {
     Ok(Overview {
         datasets,
         images: of_splits.iter().map(|(_, images)| images).sum(),
+        elliptic: elliptic(store)?,
         classes: store.classes()?,
         faces: store.count_ground_truth()?,
         splits: of_splits.into_iter().filter_map(|(split, images)| Some((split?, images))).collect(),
@@ -181,7 +205,14 @@ fn overview(store: &Store) -> Result<Overview, StoreError> {
         rounds,
         annotators: store.annotators()?,
         counts: store.verdict_counts(None)?,
+        ..Overview::default()
     })
+}
+
+fn elliptic(store: &Store) -> Result<HashSet<ClassId>, StoreError> {
+    let classes = store.classes()?.into_iter().map(|class| class.id);
+    let of = |class: ClassId| -> Result<Option<ClassId>, StoreError> { Ok(store.is_elliptic(class)?.then_some(class)) };
+    classes.filter_map(|class| of(class).transpose()).collect()
 }
 
 fn speed(store: &Store, rounds: &[RoundRecord]) -> Result<Option<(u32, f64)>, StoreError> {
@@ -198,6 +229,9 @@ fn history(store: &Store, query: &HistoryQuery, limit: usize) -> Result<Vec<Hist
     if query.gesture.is_none() {
         return store.history_steps(query, limit);
     }
-    let entries = store.history(query, limit)?;
-    Ok(entries.into_iter().map(|entry| HistoryStep { entry, candidates: 1 }).collect())
+    let verdicts = store.history(query, limit)?;
+    if verdicts.is_empty() {
+        return store.corrections_of_gesture(query, limit);
+    }
+    Ok(verdicts.into_iter().map(HistoryStep::from).collect())
 }

@@ -2,14 +2,14 @@
 //!
 //! Order of news: any number of events, then exactly one [`JobNews::Finished`], after success, stop, error and panic alike.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::{Waker, panic_message};
-use crate::domain::{Cancel, Progress};
+use super::Waker;
+use crate::domain::{Cancel, Progress, Rate, caught};
 
 /// Events that may wait for the window before the worker waits for it.
 const QUEUE_LENGTH: usize = 4096;
@@ -68,7 +68,7 @@ pub enum JobNews<E> {
 pub struct Job<E> {
     cancel: Cancel,
     news: Option<Receiver<JobNews<E>>>,
-    progress: Arc<Mutex<Option<Progress>>>,
+    progress: Arc<Mutex<Option<(Progress, Rate)>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -114,6 +114,15 @@ impl<E: Send + 'static> Job<E> {
     }
 
     pub fn progress(&self) -> Option<Progress> {
+        self.with_rate().map(|(progress, _)| progress)
+    }
+
+    /// How fast the progress goes and what is left, in words; empty while that cannot be told.
+    pub fn rate(&self) -> String {
+        self.with_rate().map_or_else(String::new, |(_, rate)| rate.in_words())
+    }
+
+    fn with_rate(&self) -> Option<(Progress, Rate)> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -137,7 +146,7 @@ impl<E> Drop for Job<E> {
 
 struct Worker<E> {
     sender: Sender<JobNews<E>>,
-    progress: Arc<Mutex<Option<Progress>>>,
+    progress: Arc<Mutex<Option<(Progress, Rate)>>>,
     progress_of: fn(&E) -> Option<Progress>,
     waker: Waker,
     cancel: Cancel,
@@ -145,20 +154,24 @@ struct Worker<E> {
 
 impl<E> Worker<E> {
     fn run(self, work: Work<E>) {
-        let result = catch_unwind(AssertUnwindSafe(|| work(&mut |event| self.tell(event), &self.cancel)));
+        let result = caught(|| work(&mut |event| self.tell(event), &self.cancel));
         let outcome = match result {
             Ok(Ok(text)) if self.cancel.is_cancelled() => Outcome::Stopped(text),
             Ok(Ok(text)) => Outcome::Done(text),
             Ok(Err(text)) if self.cancel.is_cancelled() => Outcome::Stopped(text),
             Ok(Err(text)) => Outcome::Failed(text),
-            Err(payload) => Outcome::Failed(format!("the job broke off: {}", panic_message(&*payload))),
+            Err(panic) => Outcome::Failed(format!("the job broke off: {}", panic.reported())),
         };
         self.send(JobNews::Finished(outcome));
     }
 
     fn tell(&self, event: E) {
         if let Some(progress) = (self.progress_of)(&event) {
-            *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+            let (now, mut latest) = (Instant::now(), self.progress.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut rate = latest.take().map_or_else(|| Rate::new(&progress, now), |(_, rate)| rate);
+            rate.follow(&progress, now);
+            *latest = Some((progress, rate));
+            drop(latest);
             (self.waker)();
         } else {
             self.send(JobNews::Event(event));

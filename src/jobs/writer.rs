@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::{Clerk, Waker};
-use crate::domain::{CandidateId, ClassId, GroupId, RoundId, Shape, Verdict};
+use crate::domain::{CandidateId, ClassId, GroundTruthId, GroupId, ImageId, ObjectChange, RoundId, Shape, Verdict};
 use crate::store::{CandidateQuery, CandidateRow, Gesture, GestureAction, Ruling, Store, StoreError, now_ms};
 use crate::workflow::{Project, WorkflowError};
 
@@ -13,7 +13,7 @@ const REFRESHED_MAX: usize = 64;
 /// An undo or a redo over up to this many reads its candidates again, though not all of their images.
 const BROUGHT_BACK_MAX: usize = 2_000;
 
-/// What is to be written. Verdicts are one gesture each.
+/// What is to be written. Verdicts and corrections are one gesture each, in one line of undo; all are answered as [`WriteReply::Verdict`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum WriteRequest {
     /// The candidates, and of the groups all that waits for a verdict when this is written.
@@ -42,10 +42,29 @@ pub enum WriteRequest {
         class: Option<ClassId>,
         by: Annotator,
     },
+    /// Objects of the ground truth, of one image or of several.
+    Correct {
+        objects: Vec<GroundTruthId>,
+        change: ObjectChange,
+        by: Annotator,
+    },
+    /// An object that was drawn where neither the dataset nor a detection has one.
+    AddObject {
+        image: ImageId,
+        shape: Shape,
+        class: ClassId,
+        by: Annotator,
+    },
     Undo {
         by: Annotator,
     },
     Redo {
+        by: Annotator,
+    },
+    /// Gives or takes back the annotator's mark that nothing is missed in the image, whichever it has not now. No gesture: it is taken back
+    /// by the same request.
+    MarkImage {
+        image: ImageId,
         by: Annotator,
     },
     /// The user's words on a round, in place of those before. No gesture: nothing to undo.
@@ -79,6 +98,12 @@ pub struct Annotator {
 pub enum WriteReply {
     Verdict(Box<Written>),
     Notes(RoundId),
+    /// Whether the annotator holds the image for complete now.
+    ImageMarked {
+        image: ImageId,
+        name: String,
+        complete: bool,
+    },
     Setting,
     /// `None`: the database is sound.
     Health(Option<Damage>),
@@ -105,9 +130,9 @@ impl Damage {
 /// The gesture is on the disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
-    /// `None`: there was nothing to undo or redo, or nothing left to decide on.
+    /// `None`: there was nothing to undo or redo, nothing left to decide on, or the objects were so already.
     pub gesture: Option<Gesture>,
-    /// The gesture's candidates and the others of their images, as they stand now. Of a stroke over many nothing, of its undo only
+    /// The gesture's candidates and the others of their images, or those of the images of corrected objects, as they stand now. Of a stroke over many nothing, of its undo only
     /// the candidates, of one over very many nothing either.
     pub changed: Vec<CandidateRow>,
     /// The gesture's first candidate.
@@ -175,11 +200,19 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
         WriteRequest::MissedObject { candidate, shape, class, by } => {
             (Some(store.record_missed_object(candidate, &by.name, (shape, class), None, now)?), by)
         }
+        WriteRequest::Correct { objects, change, by } => (store.correct_objects(&objects, &by.name, change, now)?, by),
+        WriteRequest::AddObject { image, shape, class, by } => {
+            (Some(store.add_object(image, &by.name, (shape, class), now)?), by)
+        }
         WriteRequest::Undo { by } => (store.undo(&by.name, now)?, by),
         WriteRequest::Redo { by } => (store.redo(&by.name, now)?, by),
         WriteRequest::Notes { round, notes } => {
             store.set_round_notes(round, &notes)?;
             return Ok(WriteReply::Notes(round));
+        }
+        WriteRequest::MarkImage { image, by } => {
+            let complete = store.toggle_image_mark(image, &by.name)?;
+            return Ok(WriteReply::ImageMarked { image, name: store.image(image)?.name, complete });
         }
         WriteRequest::BeginSample => {
             store.begin_sample()?;
@@ -240,11 +273,13 @@ fn changed_by(store: &Store, gesture: &Gesture) -> Result<Vec<CandidateRow>, Sto
     let candidates = &gesture.candidates;
     if REFRESHED_MAX < candidates.len() {
         // A face that comes or goes changes its neighbours too: too much to read.
-        let is_brought_back = gesture.action != GestureAction::Decide && !gesture.verdict.has_class();
+        let is_brought_back =
+            gesture.action != GestureAction::Decide && !gesture.verdict.is_some_and(Verdict::has_class);
         let is_read = is_brought_back && candidates.len() <= BROUGHT_BACK_MAX;
         return if is_read { store.candidate_rows(candidates) } else { Ok(Vec::new()) };
     }
-    let mut images = Vec::new();
+    let mut images = gesture.images.clone();
+    images.truncate(REFRESHED_MAX);
     for candidate in candidates {
         let image = store.candidate(*candidate)?.image;
         if !images.contains(&image) {

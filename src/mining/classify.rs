@@ -1,7 +1,7 @@
 //! What each detection of an image is, after TIDE (Bolya et al. 2020), class by class.
 
 use super::MiningConfig;
-use crate::domain::{Annotation, Detection, FalsePositiveKind, Overlaps};
+use crate::domain::{Annotation, Detection, FalsePositiveKind, Overlaps, lies_on_ignored};
 use crate::geometry::BoundingBox;
 
 /// What a detection is, given the ground truth of its image.
@@ -54,13 +54,8 @@ fn best_free(
     matching.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0))).map(|(k, _)| k)
 }
 
-/// On an ignored object of any class, or mostly inside one: such ground truth often stands for a crowd, of which the detection is a part,
-/// and says of what else lies there neither yes nor no.
+/// On an ignored object of any class, or mostly inside one.
 fn is_ignored(bbox: &BoundingBox, objects: &[BoundingBox], ground_truth: &[Annotation], least: f64) -> bool {
     let ignored = objects.iter().zip(ground_truth).filter(|(_, object)| object.ignored);
-    let on = |object: &BoundingBox| {
-        let inside = if bbox.area() > 0.0 { bbox.intersection_area(object) / bbox.area() } else { 0.0 };
-        bbox.iou(object) >= least || inside >= least
-    };
-    ignored.into_iter().any(|(object, _)| on(object))
+    lies_on_ignored(bbox, ignored.map(|(bbox, _)| *bbox), least)
 }

@@ -2,18 +2,23 @@
 //!
 //! SQLite reads a database with a write-ahead log through shared memory beside it, which has to be made. Where that fails and no other
 //! program has the database open, it is read without: immutable where there is no log, else with the log's index in this process's memory.
+//! A commit that a killed process left half made is taken back in a copy.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::StoreError;
 use super::header::{Header, beside, wal_of};
 
 /// How long a call waits for another program that writes.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Shared memory that is in use has at least this; what is shorter was left by a try that failed for lack of space.
+/// Source: SQLite's `WALINDEX_PGSZ`.
+const SHARED_MEMORY_BYTES: u64 = 32 << 10;
 
 /// For how long a connection is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +32,7 @@ pub(super) enum Reading {
 /// Opens `path`, whose header was looked at, for reading alone.
 pub(super) fn read_only(path: &Path, header: Header, reading: Reading) -> Result<Connection, StoreError> {
     let has_log = std::fs::metadata(wal_of(path)).is_ok_and(|m| m.len() > 0);
-    // Programs that have the database open hold shared memory; a file without bytes was left by a try that failed.
-    let is_open_elsewhere = std::fs::metadata(beside(path, "-shm")).is_ok_and(|m| m.len() > 0);
+    let is_open_elsewhere = std::fs::metadata(beside(path, "-shm")).is_ok_and(|m| m.len() >= SHARED_MEMORY_BYTES);
     if reading == Reading::Once && header.is_wal && !wal_of(path).exists() {
         return immutable(path);
     }
@@ -36,6 +40,9 @@ pub(super) fn read_only(path: &Path, header: Header, reading: Reading) -> Result
         Ok(connection) => return Ok(connection),
         Err(failed) => failed,
     };
+    if failed.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_READONLY_ROLLBACK) {
+        return without_half_a_commit(path, reading, failed);
+    }
     let is_about_writing = matches!(
         failed.sqlite_error_code(),
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure | ErrorCode::DiskFull)
@@ -67,6 +74,44 @@ fn probe(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_query_value(None, "user_version", |r| r.get::<_, i64>(0)).map(|_| ())
 }
 
+/// A killed process left a commit half made, and the pages before it in a journal: a connection that may not write cannot take it back. A
+/// copy is read instead; for a lasting look the copy only shows that it can be done, and it is done.
+fn without_half_a_commit(path: &Path, reading: Reading, failed: rusqlite::Error) -> Result<Connection, StoreError> {
+    let failed = |_| StoreError::from(failed).at(path);
+    let (copy, folder) = copied_with_journal(path).map_err(|cause| StoreError::Io { path: path.to_owned(), cause })?;
+    let writing = |path: &Path| {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        probe(&connection).map(|()| connection)
+    };
+    let copied = writing(&copy).map_err(failed)?;
+    // Another program may have done it meanwhile.
+    if let Ok(connection) = plain(path) {
+        return Ok(connection);
+    }
+    if reading == Reading::Lasting
+        && let Ok(connection) = writing(path).map(drop).and_then(|()| plain(path))
+    {
+        return Ok(connection);
+    }
+    // The connection holds the file open; on Unix its name is not needed any more.
+    if cfg!(unix) {
+        drop(folder);
+    } else {
+        drop(folder.keep());
+    }
+    Ok(copied)
+}
+
+/// A copy of the database with its journal, in a folder of its own.
+fn copied_with_journal(path: &Path) -> std::io::Result<(PathBuf, tempfile::TempDir)> {
+    let folder = tempfile::tempdir()?;
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(path, &copy)?;
+    std::fs::copy(beside(path, "-journal"), beside(&copy, "-journal"))?;
+    Ok((copy, folder))
+}
+
 /// Nobody changes the file meanwhile: no lock is taken and nothing is made beside it.
 fn immutable(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
@@ -96,7 +141,7 @@ fn with_private_log_index(path: &Path, failed: rusqlite::Error) -> Result<Connec
 }
 
 /// `file:` with everything escaped that has a meaning in a URI.
-fn uri(path: &Path, query: &str) -> std::path::PathBuf {
+fn uri(path: &Path, query: &str) -> PathBuf {
     #[cfg(unix)]
     let bytes = {
         use std::os::unix::ffi::OsStrExt as _;

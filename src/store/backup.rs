@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::connection::check;
 use super::header::beside;
 use super::{Store, StoreError, rescue};
-use crate::domain::make_folder;
+use crate::domain::{finish_file, make_folder, open_regular, unfinished_file};
 
 /// Copies kept of each kind before the oldest goes.
 const KEPT: usize = 10;
@@ -71,29 +71,27 @@ impl Store {
     fn back_up_as(&self, kind: &str) -> Result<PathBuf, StoreError> {
         let folder = folder(&self.path);
         make_folder(&folder).map_err(|cause| StoreError::Io { path: folder.clone(), cause })?;
-        let number = list(&self.path).last().map_or(0, |b| b.number) + 1;
+        let failed = |cause| StoreError::Io { path: folder.clone(), cause };
+        let unfinished = unfinished_file(&folder).map_err(failed)?;
+        self.copy_to(unfinished.path()).map_err(|error| match error.at(unfinished.path()) {
+            // A copy is as sound as what it was made of.
+            StoreError::Corrupt { detail, .. } => {
+                self.diagnosed(StoreError::Corrupt { path: self.path.clone(), detail, backup: None })
+            }
+            other => other,
+        })?;
+        // Other processes may have made copies meanwhile.
+        let number = list(&self.path).last().map_or(0, |b| b.number).saturating_add(1);
         let target = folder.join(format!("{number:06}-{kind}.db"));
-        let unfinished = folder.join(format!("{number:06}-{kind}.part"));
-        let copied = self.copy_to(&unfinished).map_err(|e| e.at(&unfinished)).and_then(|()| {
-            std::fs::rename(&unfinished, &target).map_err(|cause| StoreError::Io { path: target.clone(), cause })
-        });
-        if let Err(error) = copied {
-            // The copy is of no use; that it cannot be removed either changes nothing for the caller.
-            let _ = std::fs::remove_file(&unfinished);
-            return Err(match error {
-                // A copy is as sound as what it was made of.
-                StoreError::Corrupt { detail, .. } => {
-                    self.diagnosed(StoreError::Corrupt { path: self.path.clone(), detail, backup: None })
-                }
-                other => other,
-            });
-        }
+        finish_file(unfinished, &target).map_err(failed)?;
         self.drop_oldest(kind);
         Ok(target)
     }
 
     fn copy_to(&self, target: &Path) -> Result<(), StoreError> {
         let mut copy = Connection::open(target)?;
+        // An unfinished copy is thrown away: it needs no log, which a kill would leave behind.
+        copy.pragma_update(None, "journal_mode", "MEMORY")?;
         {
             let backup = rusqlite::backup::Backup::new(&self.connection, &mut copy)?;
             backup.run_to_completion(i32::MAX, Duration::from_millis(20), None)?;
@@ -154,13 +152,11 @@ fn exchange_files(database: &Path, backup: &Path) -> Result<PathBuf, StoreError>
         let path = path.to_owned();
         move |cause| StoreError::Io { path, cause }
     };
-    let unfinished = database.with_extension("db.part");
-    std::fs::copy(backup, &unfinished).map_err(failed(&unfinished))?;
-    std::fs::OpenOptions::new()
-        .write(true)
-        .open(&unfinished)
-        .and_then(|file| file.sync_all())
-        .map_err(failed(&unfinished))?;
+    let project = database.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut unfinished = unfinished_file(project).map_err(failed(database))?;
+    let (mut bytes, _) = open_regular(backup).map_err(|error| failed(backup)(error.into()))?;
+    std::io::copy(&mut bytes, unfinished.as_file_mut()).map_err(failed(database))?;
+    unfinished.as_file().sync_all().map_err(failed(database))?;
     let aside = (1..u32::MAX).map(|n| database.with_file_name(format!("damaged-{n}.db"))).find(|path| !path.exists());
     let aside = aside.unwrap_or_else(|| database.with_file_name("damaged.db"));
     // What the log beside it holds belongs to the damaged file, and would spoil the restored one.
@@ -174,7 +170,7 @@ fn exchange_files(database: &Path, backup: &Path) -> Result<PathBuf, StoreError>
     if std::fs::hard_link(database, &aside).is_err() {
         std::fs::rename(database, &aside).map_err(failed(database))?;
     }
-    std::fs::rename(&unfinished, database).map_err(failed(database))?;
+    unfinished.persist(database).map_err(|error| failed(database)(error.error))?;
     Ok(aside)
 }
 

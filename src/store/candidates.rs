@@ -86,32 +86,9 @@ impl Store {
         looked: &[ImageId],
         new: &[NewCandidate],
     ) -> Result<(), StoreError> {
-        let looked: HashSet<i64> = looked.iter().map(|image| image.0).collect();
-        if let Some(stray) = new.iter().find(|candidate| !looked.contains(&candidate.image.0)) {
-            let text = format!("a candidate lies on image {}, which was not looked at", stray.image);
-            return Err(StoreError::Invalid(text));
-        }
         self.write(|tx| {
-            new.iter().try_for_each(refuse_non_numbers)?;
-            let (ids, stored) = stored_spots(tx, round)?;
-            let spots: Vec<Spot> = new.iter().map(|c| Spot { place: (c.image.0, c.class.0), bbox: c.bbox }).collect();
-            let mut is_gone = vec![true; ids.len()];
-            for (candidate, known) in new.iter().zip(same(&stored, &spots)) {
-                match known {
-                    Some(at) => {
-                        is_gone[at] = false;
-                        update(tx, ids[at], &stored[at].bbox, candidate)?;
-                    }
-                    None => insert(tx, round, candidate)?,
-                }
-            }
-            let delete = "DELETE FROM candidates WHERE id = ?1
-                          AND NOT EXISTS (SELECT 1 FROM verdicts WHERE candidate_id = ?1)";
-            for (at, id) in ids.into_iter().enumerate() {
-                if is_gone[at] && looked.contains(&stored[at].place.0) {
-                    tx.prepare_cached(delete)?.execute([id])?;
-                }
-            }
+            let stored = stored_spots(tx, round)?;
+            replace_on(tx, round, looked, stored, new)?;
             exchange::place_waiting(tx)?;
             queue_index::mark_changed(tx)
         })
@@ -217,13 +194,65 @@ pub(super) fn stored_boxes(tx: &Transaction<'_>, round: RoundId) -> Result<HashM
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// The ids of a round's candidates and where they lie, in the order of the ids.
-fn stored_spots(tx: &Transaction<'_>, round: RoundId) -> Result<(Vec<i64>, Vec<Spot>), StoreError> {
+/// Ids of candidates and where they lie, in the order of the ids.
+pub(super) type StoredSpots = (Vec<i64>, Vec<Spot>);
+
+/// All of a round.
+fn stored_spots(tx: &Transaction<'_>, round: RoundId) -> Result<StoredSpots, StoreError> {
     let sql = "SELECT id, image_id, class_id, x1, y1, x2, y2 FROM candidates WHERE round_id = ?1 ORDER BY id";
     let mut statement = tx.prepare(sql)?;
-    let rows = statement
-        .query_map([round.0], |r| Ok((r.get(0)?, Spot { place: (r.get(1)?, r.get(2)?), bbox: bounding_box(r, 3)? })))?;
+    let rows = statement.query_map([round.0], stored_spot)?;
     Ok(rows.collect::<rusqlite::Result<Vec<(i64, Spot)>>>()?.into_iter().unzip())
+}
+
+/// Those of a round on one image.
+pub(super) fn spots_on(tx: &Transaction<'_>, round: RoundId, image: ImageId) -> Result<StoredSpots, StoreError> {
+    let sql = "SELECT id, image_id, class_id, x1, y1, x2, y2 FROM candidates WHERE image_id = ?1 AND round_id = ?2 ORDER BY id";
+    let mut statement = tx.prepare_cached(sql)?;
+    let rows = statement.query_map([image.0, round.0], stored_spot)?;
+    Ok(rows.collect::<rusqlite::Result<Vec<(i64, Spot)>>>()?.into_iter().unzip())
+}
+
+fn stored_spot(r: &Row<'_>) -> rusqlite::Result<(i64, Spot)> {
+    Ok((r.get(0)?, Spot { place: (r.get(1)?, r.get(2)?), bbox: bounding_box(r, 3)? }))
+}
+
+/// What [`Store::replace_candidates`] says, `stored` being all candidates of the round on the images `looked` at least; the ids of
+/// `new`.
+pub(super) fn replace_on(
+    tx: &Transaction<'_>,
+    round: RoundId,
+    looked: &[ImageId],
+    (ids, stored): StoredSpots,
+    new: &[NewCandidate],
+) -> Result<Vec<i64>, StoreError> {
+    let looked: HashSet<i64> = looked.iter().map(|image| image.0).collect();
+    if let Some(stray) = new.iter().find(|candidate| !looked.contains(&candidate.image.0)) {
+        let text = format!("a candidate lies on image {}, which was not looked at", stray.image);
+        return Err(StoreError::Invalid(text));
+    }
+    new.iter().try_for_each(refuse_non_numbers)?;
+    let spots: Vec<Spot> = new.iter().map(|c| Spot { place: (c.image.0, c.class.0), bbox: c.bbox }).collect();
+    let mut is_gone = vec![true; ids.len()];
+    let mut of_new = Vec::with_capacity(new.len());
+    for (candidate, known) in new.iter().zip(same(&stored, &spots)) {
+        of_new.push(match known {
+            Some(at) => {
+                is_gone[at] = false;
+                update(tx, ids[at], &stored[at].bbox, candidate)?;
+                ids[at]
+            }
+            None => insert(tx, round, candidate)?,
+        });
+    }
+    let delete = "DELETE FROM candidates WHERE id = ?1
+                  AND NOT EXISTS (SELECT 1 FROM verdicts WHERE candidate_id = ?1)";
+    for (at, id) in ids.into_iter().enumerate() {
+        if is_gone[at] && looked.contains(&stored[at].place.0) {
+            tx.prepare_cached(delete)?.execute([id])?;
+        }
+    }
+    Ok(of_new)
 }
 
 /// `stored` is where the candidate lay so far.
@@ -241,13 +270,12 @@ fn update(tx: &Transaction<'_>, id: i64, stored: &BoundingBox, new: &NewCandidat
     Ok(())
 }
 
-fn insert(tx: &Transaction<'_>, round: RoundId, new: &NewCandidate) -> Result<(), StoreError> {
+fn insert(tx: &Transaction<'_>, round: RoundId, new: &NewCandidate) -> Result<i64, StoreError> {
     let sql = "INSERT INTO candidates (uid, round_id, image_id, class_id, x1, y1, x2, y2, score, max_iou, kind)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     let (b, kind, class) = (new.bbox, new.kind.as_str(), new.class.0);
     let values = params![new_uid(), round.0, new.image.0, class, b.x1, b.y1, b.x2, b.y2, new.score, new.max_iou, kind];
-    tx.prepare_cached(sql)?.execute(values)?;
-    Ok(())
+    Ok(tx.prepare_cached(sql)?.insert(values)?)
 }
 
 /// Marks the candidates of an image as found on bytes that it no longer has, and forgets what they looked like; how many they are.

@@ -3,7 +3,9 @@
 use rusqlite::types::Type;
 use rusqlite::{Row, RowIndex};
 
-use crate::domain::{Annotation, AnnotationSource, ClassId, FalsePositiveKind, RoundState, Shape, Verdict};
+use crate::domain::{
+    Annotation, AnnotationSource, ClassId, CorrectionAct, FalsePositiveKind, RoundState, Shape, Verdict,
+};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// A value that is stored as a word.
@@ -20,7 +22,7 @@ macro_rules! word {
         })*
     };
 }
-word!(AnnotationSource, FalsePositiveKind, RoundState, Verdict);
+word!(AnnotationSource, CorrectionAct, FalsePositiveKind, RoundState, Verdict);
 
 /// Reads a word; one that this version does not know is an error that names it.
 pub(super) fn word<T: Word>(row: &Row<'_>, index: impl RowIndex) -> rusqlite::Result<T> {

@@ -112,6 +112,15 @@ impl Store {
         Ok(migrations::is_older(&connection).unwrap_or(false))
     }
 
+    /// What the user should know of the file before it is opened for writing, which changes what can be told of it. Nothing where it
+    /// cannot be opened.
+    pub fn notes_of(path: &Path) -> Vec<String> {
+        let Ok(header) = look(path) else { return Vec::new() };
+        // Only a file that was left in WAL mode without its log has anything to tell; others are not looked over twice.
+        let is_alone = header.is_wal && !wal_of(path).exists();
+        if is_alone { examine(path, header).unwrap_or_default() } else { Vec::new() }
+    }
+
     /// What the user should know of the file that was opened.
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -225,7 +234,8 @@ fn examine(path: &Path, header: Header) -> Result<Vec<String>, StoreError> {
     match (is_alone, found.version) {
         (true, 0) => Err(StoreError::CopiedAlone(path.to_owned())),
         (true, RESTS_IN_ROLLBACK_MODE..) => Ok(vec![error::copied_alone(path, &found.holds)]),
-        _ => Ok(Vec::new()),
+        (true, _) => Ok(vec![error::perhaps_copied_alone(path, &found.holds)]),
+        (false, _) => Ok(Vec::new()),
     }
 }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::connection::{new_uid, now_ms};
 use super::reimport::Reimport;
-use super::{Store, StoreError, classes, images, queue_index};
+use super::{Store, StoreError, classes, exchange, images, queue_index};
 use crate::domain::{DatasetId, Shape};
 
 /// The kind of a dataset that has no lists: what it holds is what lies in the folder.
@@ -80,6 +80,9 @@ pub struct ImportCounts {
     pub unchanged: usize,
     /// Candidates that were found on bytes which their image no longer has.
     pub stale_candidates: usize,
+    /// Corrections of objects that the dataset does not have, or has otherwise: they count for nothing until an import brings the object
+    /// back as it was corrected.
+    pub resting_corrections: usize,
     /// Images with the same bytes as one of another dataset.
     pub same_bytes: Vec<SameBytes>,
 }
@@ -183,6 +186,7 @@ fn import_into(
         None => insert(tx, new, root)?,
     };
     plan.apply(tx, dataset)?;
+    exchange::place_waiting(tx)?;
     queue_index::mark_changed(tx)?;
     counts.dataset = Some(dataset);
     Ok(counts)

@@ -7,6 +7,15 @@ use super::{Store, StoreError};
 use crate::domain::{ClassId, Detection, ImageId, RoundId};
 use crate::geometry::Ellipse;
 
+/// Tells whether a round's detections are still those that were read.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct DetectionsMark {
+    count: i64,
+    last_id: i64,
+    scores: f64,
+    places: f64,
+}
+
 impl Store {
     /// Replaces the detections of a round on the images given, in one transaction; other images keep theirs, so that a long run can
     /// come in parts.
@@ -15,14 +24,7 @@ impl Store {
         round: RoundId,
         detections: &[(ImageId, Vec<Detection>)],
     ) -> Result<(), StoreError> {
-        self.write(|tx| {
-            let delete = "DELETE FROM detections WHERE round_id = ?1 AND image_id = ?2";
-            for (image, found) in detections {
-                tx.prepare_cached(delete)?.execute([round.0, image.0])?;
-                insert(tx, round, *image, found)?;
-            }
-            Ok(())
-        })
+        self.write(|tx| detections.iter().try_for_each(|(image, found)| replace(tx, round, *image, found)))
     }
 
     /// By score, highest first.
@@ -35,11 +37,46 @@ impl Store {
         })
     }
 
+    /// Every detection of a round with its image, by image, each one's highest score first. None stays in memory.
+    pub fn each_detection(&self, round: RoundId, mut each: impl FnMut(ImageId, Detection)) -> Result<(), StoreError> {
+        self.read(|c| {
+            let sql = "SELECT x1, y1, x2, y2, ra, rb, theta, cx, cy, score, class_id, image_id FROM detections
+                       WHERE round_id = ?1 ORDER BY image_id, score DESC, id";
+            let mut statement = c.prepare_cached(sql)?;
+            let mut rows = statement.query([round.0])?;
+            while let Some(row) = rows.next()? {
+                each(ImageId(row.get(11)?), from_row(row)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// See [`DetectionsMark`]; reads every row.
+    pub fn detections_mark(&self, round: RoundId) -> Result<DetectionsMark, StoreError> {
+        let sql =
+            "SELECT count(*), coalesce(max(id), 0), total(score), total(x1 + y2) FROM detections WHERE round_id = ?1";
+        let read = |r: &Row<'_>| {
+            Ok(DetectionsMark { count: r.get(0)?, last_id: r.get(1)?, scores: r.get(2)?, places: r.get(3)? })
+        };
+        self.read(|c| Ok(c.query_row(sql, [round.0], read)?))
+    }
+
     /// How many detections a round has on all images.
     pub fn count_detections(&self, round: RoundId) -> Result<u64, StoreError> {
         let sql = "SELECT count(*) FROM detections WHERE round_id = ?1";
         self.read(|c| Ok(c.query_row(sql, [round.0], |r| r.get::<_, i64>(0))? as u64))
     }
+}
+
+pub(super) fn replace(
+    tx: &Transaction<'_>,
+    round: RoundId,
+    image: ImageId,
+    found: &[Detection],
+) -> Result<(), StoreError> {
+    let delete = "DELETE FROM detections WHERE round_id = ?1 AND image_id = ?2";
+    tx.prepare_cached(delete)?.execute([round.0, image.0])?;
+    insert(tx, round, image, found)
 }
 
 fn insert(tx: &Transaction<'_>, round: RoundId, image: ImageId, found: &[Detection]) -> Result<(), StoreError> {

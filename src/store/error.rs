@@ -148,6 +148,16 @@ pub(super) fn copied_alone(path: &Path, holds: &str) -> String {
     )
 }
 
+/// The same of an older format, whose databases look so at rest too.
+pub(super) fn perhaps_copied_alone(path: &Path, holds: &str) -> String {
+    format!(
+        "{}: this database was last open in an older Quarry ({holds}). If it was copied alone while it was open there, the newest work is in \
+         the file {} beside the original: close Quarry there and copy the project again, or copy that file too, before you go on here",
+        path.display(),
+        wal_of(path).file_name().unwrap_or_default().to_string_lossy()
+    )
+}
+
 fn backup_advice(backup: Option<&Path>) -> String {
     match backup {
         Some(file) => {

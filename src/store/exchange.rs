@@ -3,6 +3,9 @@
 //! Rows are known by their global ids, so that merging twice changes nothing; what stands is decided by tick and id, so that two
 //! copies that merge each other's lines end up with the same verdicts, whichever goes first.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -14,14 +17,16 @@ use super::connection::now_ms;
 use super::gestures::GestureAction;
 use super::identity::{Spot, same};
 use super::verdicts::{NewRow, insert_row};
-use super::{Store, StoreError, annotators, classes, standing, verdicts, waiting};
+use super::{LogLine, Store, StoreError, annotators, classes, log_lines, standing, verdicts, waiting};
 use crate::domain::{AnnotationSource, CandidateId, Shape, Verdict, check_shape};
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// The version of the lines that this program writes. Lines of version 1 are read too: they call a missed object `missed_face` and name
-/// no classes.
+/// The version of the verdicts' lines that this program writes. Lines of version 1 are read too: they call a missed object `missed_face`
+/// and name no classes.
 pub const FORMAT: u32 = 2;
-pub const FORMATS_READ: std::ops::RangeInclusive<u32> = 1..=FORMAT;
+/// The version of the lines of corrections: those who read files up to the version before know none.
+pub const CORRECTION_FORMAT: u32 = 3;
+pub const FORMATS_READ: std::ops::RangeInclusive<u32> = 1..=CORRECTION_FORMAT;
 
 /// A line's tick may be so far ahead of the clock and of the newest verdict here, in microseconds: a day. Clocks differ; one that is
 /// further ahead would overrule everything that is decided from then on.
@@ -54,6 +59,9 @@ pub struct VerdictLine {
     pub source: Option<AnnotationSource>,
     /// Orders rows over all copies.
     pub tick: i64,
+    /// Where an undo or a redo brought the verdict back: the tick at which it was decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
     /// Milliseconds since the Unix epoch.
     pub time_ms: i64,
     /// blake3 of the image, and x1, y1, x2, y2 on it: finds the candidate in a project that mined it by itself, that of the round with
@@ -94,55 +102,91 @@ pub struct MergeReport {
     pub without_candidate: u64,
     /// Of those, the rows on images that this project does not have either.
     pub without_image: u64,
+    /// Corrections of objects whose image, or whose candidate, this project does not have: kept aside until it does.
+    pub without_object: u64,
 }
 
 impl VerdictLine {
     /// Refuses what no copy of a project writes. `newest_us`: the clock, or the newest tick here where that is later, in microseconds.
     pub fn check(&self, newest_us: i64) -> Result<(), String> {
+        check_who_and_when(&self.action, &self.annotator, (self.tick, self.time_ms), newest_us)?;
+        check_since(self.since, self.tick)?;
         self.check_words()?;
-        if self.tick < 0 || self.tick > newest_us.saturating_add(TICK_AHEAD_US) {
-            return Err(format!(
-                "its tick {} is not between 0 and a day from now: it would overrule every later verdict. Check the clocks of both computers",
-                self.tick
-            ));
-        }
-        if self.time_ms < 0 || self.time_ms > newest_us.saturating_add(TICK_AHEAD_US) / 1000 {
-            return Err(format!("its time_ms {} is not between 1970 and a day from now", self.time_ms));
-        }
-        let [x1, y1, x2, y2] = self.bbox;
-        if !self.bbox.iter().all(|v| v.is_finite()) || x1 > x2 || y1 > y2 {
-            return Err(format!("its bbox {:?} is not x1, y1, x2, y2 of a box", self.bbox));
-        }
+        check_bbox(&self.bbox)?;
         match &self.shape {
             Some(_) if !self.verdict.is_some_and(Verdict::has_class) => {
                 Err("only a missed object has a shape of its own".to_owned())
             }
-            // The image's size is not known yet: what no image can hold.
-            Some(shape) => check_shape(&Shape::from(shape), LARGEST_SIDE, LARGEST_SIDE).map_err(|e| e.to_string()),
+            Some(shape) => check_any_shape(shape),
             None => Ok(()),
         }
     }
 
     fn check_words(&self) -> Result<(), String> {
-        if GestureAction::parse(&self.action).is_none() {
-            return Err(format!("its action `{}` is none of decide, undo, redo", shortened(&self.action)));
-        }
-        let name = &self.annotator;
-        if name.trim().is_empty() || name.len() > NAME_BYTES || name.chars().any(char::is_control) {
-            return Err(format!("its annotator `{}` is no name of 1 to {NAME_BYTES} bytes", shortened(name)));
-        }
-        let classes = self.class.iter().map(|class| &class.name).chain(&self.candidate_class);
-        if let Some(name) = classes.into_iter().find(|name| name.trim().is_empty() || name.len() > NAME_BYTES) {
-            return Err(format!("its class `{}` is no name of 1 to {NAME_BYTES} bytes", shortened(name)));
-        }
+        check_class_names(self.class.iter().map(|class| &class.name).chain(&self.candidate_class))?;
         if self.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES) {
             return Err(format!("its reason is longer than {REASON_BYTES} bytes"));
         }
-        if self.image.is_empty() || self.image.len() > NAME_BYTES {
-            return Err(format!("its image `{}` is not the hash of an image", shortened(&self.image)));
-        }
-        Ok(())
+        check_image(&self.image)
     }
+}
+
+/// What every line of a log says of its gesture: tick and milliseconds are `when`.
+pub(super) fn check_who_and_when(
+    action: &str,
+    annotator: &str,
+    (tick, time_ms): (i64, i64),
+    newest_us: i64,
+) -> Result<(), String> {
+    if GestureAction::parse(action).is_none() {
+        return Err(format!("its action `{}` is none of decide, undo, redo", shortened(action)));
+    }
+    if annotator.trim().is_empty() || annotator.len() > NAME_BYTES || annotator.chars().any(char::is_control) {
+        return Err(format!("its annotator `{}` is no name of 1 to {NAME_BYTES} bytes", shortened(annotator)));
+    }
+    if tick < 0 || tick > newest_us.saturating_add(TICK_AHEAD_US) {
+        return Err(format!(
+            "its tick {tick} is not between 0 and a day from now: it would overrule every later verdict. Check the clocks of both computers"
+        ));
+    }
+    if time_ms < 0 || time_ms > newest_us.saturating_add(TICK_AHEAD_US) / 1000 {
+        return Err(format!("its time_ms {time_ms} is not between 1970 and a day from now"));
+    }
+    Ok(())
+}
+
+pub(super) fn check_since(since: Option<i64>, tick: i64) -> Result<(), String> {
+    match since.filter(|since| !(0..=tick).contains(since)) {
+        Some(since) => Err(format!("its since {since} is not between 0 and its tick {tick}")),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn check_class_names<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), String> {
+    match names.find(|name| name.trim().is_empty() || name.len() > NAME_BYTES) {
+        Some(name) => Err(format!("its class `{}` is no name of 1 to {NAME_BYTES} bytes", shortened(name))),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn check_image(hash: &str) -> Result<(), String> {
+    if hash.is_empty() || hash.len() > NAME_BYTES {
+        return Err(format!("its image `{}` is not the hash of an image", shortened(hash)));
+    }
+    Ok(())
+}
+
+pub(super) fn check_bbox(bbox: &[f64; 4]) -> Result<(), String> {
+    let [x1, y1, x2, y2] = bbox;
+    if !bbox.iter().all(|v| v.is_finite()) || x1 > x2 || y1 > y2 {
+        return Err(format!("its bbox {bbox:?} is not x1, y1, x2, y2 of a box"));
+    }
+    Ok(())
+}
+
+/// The image's size is not known yet: refuses what no image can hold.
+pub(super) fn check_any_shape(shape: &ShapeLine) -> Result<(), String> {
+    check_shape(&Shape::from(shape), LARGEST_SIDE, LARGEST_SIDE).map_err(|e| e.to_string())
 }
 
 /// Of an image whose size is not known.
@@ -154,44 +198,47 @@ fn shortened(text: &str) -> String {
 }
 
 impl Store {
-    /// The whole log, oldest first, then merged rows that still wait for their candidates. `line` is called for each row; its error
-    /// ends the export.
+    /// The verdicts, oldest first, then the corrections of ground truth, then merged rows that still wait for their candidates or images.
+    /// `line` is called for each row; its error ends the export.
     pub fn export_verdicts<E: From<StoreError>>(
         &self,
-        mut line: impl FnMut(&VerdictLine) -> Result<(), E>,
+        mut line: impl FnMut(&LogLine) -> Result<(), E>,
     ) -> Result<u64, E> {
         let read = |sql: &str| self.connection.prepare(sql).map_err(|e| StoreError::from(e).at(&self.path));
         let mut statement = read(LOG)?;
         let rows = statement.query_map([], from_row).map_err(|e| StoreError::from(e).at(&self.path))?;
         let mut count = 0;
         for row in rows {
-            line(&row.map_err(|e| StoreError::from(e).at(&self.path))?)?;
+            line(&LogLine::Verdict(row.map_err(|e| StoreError::from(e).at(&self.path))?))?;
             count += 1;
         }
-        for waiting in self.read(waiting::all)? {
-            line(&VerdictLine { format: FORMAT, ..waiting })?;
+        let corrections = log_lines::log(&self.connection).map_err(|e| StoreError::from(e).at(&self.path))?;
+        let waiting = self.read(waiting::all)?.into_iter().map(LogLine::in_this_format);
+        for other in corrections.into_iter().map(LogLine::Correction).chain(waiting) {
+            line(&other)?;
             count += 1;
         }
         Ok(count)
     }
 
-    /// Adds the rows of another copy's log in one transaction. Both copies' verdicts stay in the log; of an annotator the one with
+    /// Adds the rows of another copy's logs in one transaction. Both copies' rows stay in the logs; of an annotator the one with
     /// the highest tick stands.
-    pub fn merge_verdicts(&mut self, lines: &[VerdictLine]) -> Result<MergeReport, StoreError> {
+    pub fn merge_verdicts(&mut self, lines: &[LogLine]) -> Result<MergeReport, StoreError> {
         let newest_us = self.newest_us()?;
         for (index, line) in lines.iter().enumerate() {
-            if !FORMATS_READ.contains(&line.format) {
+            if !FORMATS_READ.contains(&line.format()) {
                 let reason = format!(
-                    "verdicts of format {}; this version reads format 1 to {FORMAT}: update Quarry",
-                    line.format
+                    "verdicts of format {}; this version reads format 1 to {}: update Quarry",
+                    line.format(),
+                    FORMATS_READ.end()
                 );
                 return Err(StoreError::Line { index, reason });
             }
             line.check(newest_us).map_err(|reason| StoreError::Line { index, reason })?;
         }
         self.write(|tx| {
-            let placed = place(tx, lines)?;
-            match placed.refused.into_iter().next() {
+            let placed = place_all(tx, lines)?;
+            match placed.refused.into_iter().min_by_key(|(index, _)| *index) {
                 Some((index, reason)) => Err(StoreError::Line { index, reason }),
                 None => Ok(placed.report),
             }
@@ -200,21 +247,28 @@ impl Store {
 
     /// Adds the rows of this very project's log that a backup lacks; how many, and how many cannot be added. Its clock may have gone back
     /// since, so ticks are taken as they are.
-    pub(super) fn merge_rescued(&mut self, lines: &[VerdictLine]) -> Result<(u64, u64), StoreError> {
-        let (sound, bad): (Vec<&VerdictLine>, Vec<_>) = lines.iter().partition(|line| line.check(i64::MAX).is_ok());
-        let sound: Vec<VerdictLine> = sound.into_iter().cloned().collect();
-        let placed = self.write(|tx| place(tx, &sound))?;
+    pub(super) fn merge_rescued(&mut self, lines: &[LogLine]) -> Result<(u64, u64), StoreError> {
+        let (sound, bad): (Vec<&LogLine>, Vec<_>) = lines.iter().partition(|line| line.check(i64::MAX).is_ok());
+        let sound: Vec<LogLine> = sound.into_iter().cloned().collect();
+        let placed = self.write(|tx| place_all(tx, &sound))?;
         Ok((placed.report.added, (bad.len() + placed.refused.len()) as u64))
     }
 
-    /// Whether any of the lines speaks of something that this project has: a verdict, a candidate or an image.
-    pub fn knows_any(&self, lines: &[VerdictLine]) -> Result<bool, StoreError> {
+    /// Whether any of the lines speaks of something that this project has: a verdict, a candidate, an object or an image.
+    pub fn knows_any(&self, lines: &[LogLine]) -> Result<bool, StoreError> {
         self.read(|c| {
             let sql = "SELECT EXISTS (SELECT 1 FROM images WHERE content_hash = ?1)
-                           OR EXISTS (SELECT 1 FROM candidates WHERE uid = ?2) OR EXISTS (SELECT 1 FROM verdicts WHERE uid = ?3)";
+                           OR EXISTS (SELECT 1 FROM candidates WHERE uid = ?2) OR EXISTS (SELECT 1 FROM verdicts WHERE uid = ?3)
+                           OR EXISTS (SELECT 1 FROM corrected_objects WHERE uid = ?2)
+                           OR EXISTS (SELECT 1 FROM corrections WHERE uid = ?3)";
             let mut statement = c.prepare(sql)?;
             for line in lines {
-                let values = params![line.image, line.candidate.as_bytes(), line.uid.as_bytes()];
+                let (image, subject) = match line {
+                    LogLine::Verdict(line) => (&line.image, line.candidate),
+                    LogLine::Correction(line) => (&line.image, line.object),
+                };
+                let uid = line.uid();
+                let values = params![image, subject.as_bytes(), uid.as_bytes()];
                 if statement.query_row(values, |r| r.get(0))? {
                     return Ok(true);
                 }
@@ -265,27 +319,52 @@ impl From<&ShapeLine> for Shape {
 
 /// The whole log, oldest first, without what waits.
 const LOG: &str = "SELECT v.uid, g.uid, g.action, a.name, c.uid, v.verdict, v.reason, v.shape, v.a, v.b, v.c, v.d, v.e,
-                          v.tick, v.time_ms, i.content_hash, c.x1, c.y1, c.x2, c.y2, r.number, k.uid, k.name, own.name
+                          v.tick, v.time_ms, i.content_hash, c.x1, c.y1, c.x2, c.y2, r.number, k.uid, k.name, own.name,
+                          v.since
                    FROM verdicts v JOIN gestures g ON g.id = v.gesture_id JOIN annotators a ON a.id = v.annotator_id
                    JOIN candidates c ON c.id = v.candidate_id JOIN images i ON i.id = c.image_id
                    JOIN rounds r ON r.id = c.round_id JOIN classes own ON own.id = c.class_id
                    LEFT JOIN classes named ON named.id = v.class_id
                    LEFT JOIN classes k ON k.id = coalesce(named.merged_into, named.id) ORDER BY v.seq";
 
-pub(super) fn log(c: &Connection) -> rusqlite::Result<Vec<VerdictLine>> {
-    c.prepare(LOG)?.query_map([], from_row)?.collect()
+/// All of both logs.
+pub(super) fn log(c: &Connection) -> rusqlite::Result<Vec<LogLine>> {
+    let verdicts: Vec<VerdictLine> = c.prepare(LOG)?.query_map([], from_row)?.collect::<Result<_, _>>()?;
+    let corrections = log_lines::log(c)?;
+    Ok(verdicts.into_iter().map(LogLine::Verdict).chain(corrections.into_iter().map(LogLine::Correction)).collect())
 }
 
-/// Takes those merged rows into the log that waited for candidates which are there now.
+/// Takes those merged rows into the logs that waited for candidates or images which are there now.
 pub(super) fn place_waiting(tx: &Transaction<'_>) -> Result<(), StoreError> {
-    place(tx, &waiting::all(tx)?).map(|_| ())
+    place_all(tx, &waiting::all(tx)?).map(|_| ())
 }
 
 #[derive(Default)]
-struct Placed {
-    report: MergeReport,
+pub(super) struct Placed {
+    pub report: MergeReport,
     /// Lines, by their place, whose shape does not fit their image: they are neither in the log nor aside.
-    refused: Vec<(usize, String)>,
+    pub refused: Vec<(usize, String)>,
+}
+
+/// Appends the rows that the logs lack: verdicts first, for a promoted object comes with its verdict.
+fn place_all(tx: &Transaction<'_>, lines: &[LogLine]) -> Result<Placed, StoreError> {
+    let (mut verdicts, mut places, mut corrections) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, line) in lines.iter().enumerate() {
+        match line {
+            LogLine::Verdict(line) => {
+                verdicts.push(line.clone());
+                places.push(index);
+            }
+            LogLine::Correction(line) => corrections.push((index, line)),
+        }
+    }
+    let mut placed = place(tx, &verdicts)?;
+    for (index, _) in &mut placed.refused {
+        // Refused lines are numbered among the verdicts.
+        *index = places.get(*index).copied().unwrap_or(*index);
+    }
+    log_lines::place(tx, &corrections, &mut placed)?;
+    Ok(placed)
 }
 
 /// Appends the rows that the log lacks, and keeps those aside whose candidates are missing.
@@ -295,21 +374,21 @@ fn place(tx: &Transaction<'_>, lines: &[VerdictLine]) -> Result<Placed, StoreErr
     let mut touched = BTreeSet::new();
     let found = lines.iter().map(|line| find_candidate(tx, line)).collect::<Result<Vec<_>, _>>()?;
     let near = find_near(tx, lines, &found)?;
-    for (index, line) in lines.iter().enumerate() {
+    for (index, (line, found)) in lines.iter().zip(found).enumerate() {
         let sql = "SELECT 1 FROM verdicts WHERE uid = ?1";
         if tx.prepare_cached(sql)?.exists([line.uid.as_bytes()])? {
             report.known += 1;
-        } else if let Some(candidate) = found[index].or_else(|| near.get(&key(line)).copied()) {
+        } else if let Some(candidate) = found.or_else(|| near.get(&key(line)).copied()) {
             if let Some(reason) = misfit(tx, line, candidate)? {
                 placed.refused.push((index, reason));
                 continue;
             }
             let annotator = insert(tx, line, candidate)?;
-            waiting::remove(tx, line)?;
+            waiting::remove(tx, line.uid)?;
             touched.insert((candidate, annotator));
             report.added += 1;
         } else {
-            waiting::keep(tx, line)?;
+            waiting::keep(tx, line.uid, line)?;
             report.without_candidate += 1;
             let sql = "SELECT 1 FROM images WHERE content_hash = ?1";
             report.without_image += u64::from(!tx.prepare_cached(sql)?.exists([&line.image])?);
@@ -393,7 +472,7 @@ fn find_near<'a>(
         let stored: Vec<Spot> = here.iter().map(|(_, bbox)| spot(bbox)).collect();
         let new: Vec<Spot> = judged.iter().map(|(_, bbox)| spot(bbox)).collect();
         let matched = judged.iter().zip(same(&stored, &new));
-        near.extend(matched.filter_map(|((key, _), at)| Some((*key, CandidateId(here[at?].0)))));
+        near.extend(matched.filter_map(|((key, _), at)| Some((*key, CandidateId(here.get(at?)?.0)))));
     }
     Ok(near)
 }
@@ -401,12 +480,7 @@ fn find_near<'a>(
 /// Appends the row, with its gesture where that is new; the annotator's id.
 fn insert(tx: &Transaction<'_>, line: &VerdictLine, candidate: CandidateId) -> Result<i64, StoreError> {
     let annotator = annotators::find_or_insert(tx, &line.annotator)?;
-    let sql = "INSERT INTO gestures (uid, annotator_id, action, target, parent, merged, tick, time_ms)
-               VALUES (?1, ?2, ?3, NULL, NULL, 1, ?4, ?5) ON CONFLICT (uid) DO NOTHING";
-    let values = params![line.gesture.as_bytes(), annotator, line.action, line.tick, line.time_ms];
-    tx.prepare_cached(sql)?.execute(values)?;
-    let sql = "SELECT id FROM gestures WHERE uid = ?1";
-    let gesture = tx.prepare_cached(sql)?.query_row([line.gesture.as_bytes()], |r| r.get(0))?;
+    let gesture = gesture_of(tx, line.gesture, annotator, &line.action, (line.tick, line.time_ms))?;
     let shape = line.shape.as_ref().map(Shape::from);
     let class = match &line.class {
         Some(class) if line.verdict.is_some_and(Verdict::has_class) => {
@@ -423,11 +497,27 @@ fn insert(tx: &Transaction<'_>, line: &VerdictLine, candidate: CandidateId) -> R
         class,
         reason: line.reason.as_deref(),
         shape: shape.as_ref(),
+        since: line.since,
         tick: line.tick,
         time_ms: line.time_ms,
     };
     insert_row(tx, &row)?;
     Ok(annotator)
+}
+
+/// The gesture of another copy, made here where it is new.
+pub(super) fn gesture_of(
+    tx: &Transaction<'_>,
+    uid: Uuid,
+    annotator: i64,
+    action: &str,
+    (tick, time_ms): (i64, i64),
+) -> Result<i64, StoreError> {
+    let sql = "INSERT INTO gestures (uid, annotator_id, action, target, parent, merged, tick, time_ms)
+               VALUES (?1, ?2, ?3, NULL, NULL, 1, ?4, ?5) ON CONFLICT (uid) DO NOTHING";
+    tx.prepare_cached(sql)?.execute(params![uid.as_bytes(), annotator, action, tick, time_ms])?;
+    let sql = "SELECT id FROM gestures WHERE uid = ?1";
+    Ok(tx.prepare_cached(sql)?.query_row([uid.as_bytes()], |r| r.get(0))?)
 }
 
 fn let_newest_stand(tx: &Transaction<'_>, candidate: CandidateId, annotator: i64) -> Result<(), StoreError> {
@@ -459,6 +549,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<VerdictLine> {
         },
         source: (verdict == Some(Verdict::MissedObject)).then_some(AnnotationSource::Promoted),
         tick: row.get(13)?,
+        since: row.get(24)?,
         time_ms: row.get(14)?,
         image: row.get(15)?,
         bbox: [b.x1, b.y1, b.x2, b.y2],

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::params;
+use rusqlite::{Transaction, params};
 
 use super::candidates::{Place, stored_boxes};
 use super::{Store, StoreError};
@@ -19,12 +19,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(|tx| {
             let candidates = stored_boxes(tx, round)?;
-            let sql = "INSERT INTO features (candidate_id, vector) VALUES (?1, ?2)
-                       ON CONFLICT DO UPDATE SET vector = excluded.vector";
-            let mut statement = tx.prepare_cached(sql)?;
             for (image, class, bbox, feature) in features {
                 if let Some(candidate) = candidates.get(&Place::of(image, class, &bbox)) {
-                    statement.execute(params![candidate, feature.bytes()])?;
+                    put(tx, *candidate, &feature)?;
                 }
             }
             Ok(())
@@ -39,4 +36,12 @@ impl Store {
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
+}
+
+/// Keeps what the detector saw in a candidate.
+pub(super) fn put(tx: &Transaction<'_>, candidate: i64, feature: &RoiFeature) -> Result<(), StoreError> {
+    let sql = "INSERT INTO features (candidate_id, vector) VALUES (?1, ?2)
+               ON CONFLICT DO UPDATE SET vector = excluded.vector";
+    tx.prepare_cached(sql)?.execute(params![candidate, feature.bytes()])?;
+    Ok(())
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::StoreError;
 use super::connection::new_uid;
-use crate::domain::{CandidateId, Verdict};
+use crate::domain::{CandidateId, CorrectionAct, GroundTruthId, ImageId, Verdict};
 
 /// What a gesture did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,15 +18,22 @@ pub enum GestureAction {
     Redo,
 }
 
-/// One step of an annotator: a verdict on one or many candidates, or the undo or redo of one.
+/// One step of an annotator: a verdict on one or many candidates, a correction of one or many objects, or the undo or redo of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gesture {
     pub id: i64,
     pub action: GestureAction,
     pub annotator: String,
     /// The verdict that was given, taken back or given again.
-    pub verdict: Verdict,
+    pub verdict: Option<Verdict>,
+    /// The correction of ground truth that was made, taken back or made again.
+    pub act: Option<CorrectionAct>,
+    /// What verdicts were about.
     pub candidates: Vec<CandidateId>,
+    /// What was corrected, as far as it is there now.
+    pub objects: Vec<GroundTruthId>,
+    /// The images of corrected objects.
+    pub images: Vec<ImageId>,
     /// Milliseconds since the Unix epoch.
     pub time_ms: i64,
 }

@@ -1,14 +1,15 @@
-//! Annotated objects: the dataset's own, those that were promoted, and corrections, which stand in the place of the dataset's own.
-//! Promoted objects and corrections follow from the verdicts (`standing.rs`).
+//! Annotated objects: the dataset's own, those that were promoted or added, and corrections, which stand in the place of the dataset's
+//! own. All but the dataset's own follow from the logs of verdicts and corrections (`standing.rs`).
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::columns::{annotation, shape_columns};
 use super::connection::new_uid;
+use super::objects::ObjectId;
 use super::{Store, StoreError, images};
-use crate::domain::{Annotation, AnnotationSource, CandidateId, ClassId, GroundTruthId, ImageId, Shape};
+use crate::domain::{Annotation, AnnotationSource, CandidateId, ClassId, GroundTruthId, ImageId, ObjectState};
 use crate::geometry::BoundingBox;
 
 const COLUMNS: &str = "class_id, shape, a, b, c, d, e, source, ignored";
@@ -30,8 +31,17 @@ impl Store {
 
     /// [`Store::ground_truth`] of all images; an image without objects has no entry.
     pub fn ground_truth_by_image(&self) -> Result<HashMap<ImageId, Vec<(GroundTruthId, Annotation)>>, StoreError> {
+        self.with_ids(STANDS)
+    }
+
+    /// The datasets' own objects as they were imported, with their ids; an image without any has no entry.
+    pub fn imported_by_image(&self) -> Result<HashMap<ImageId, Vec<(GroundTruthId, Annotation)>>, StoreError> {
+        self.with_ids("g.source = 'imported'")
+    }
+
+    fn with_ids(&self, wanted: &str) -> Result<HashMap<ImageId, Vec<(GroundTruthId, Annotation)>>, StoreError> {
         self.read(|c| {
-            let sql = format!("SELECT image_id, id, {COLUMNS} FROM ground_truth g WHERE {STANDS} ORDER BY id");
+            let sql = format!("SELECT image_id, id, {COLUMNS} FROM ground_truth g WHERE {wanted} ORDER BY id");
             let mut statement = c.prepare(&sql)?;
             let mut objects: HashMap<ImageId, Vec<(GroundTruthId, Annotation)>> = HashMap::new();
             let mut rows = statement.query([])?;
@@ -66,6 +76,11 @@ impl Store {
     /// image without objects has no entry.
     pub fn own_ground_truth(&self) -> Result<HashMap<ImageId, Vec<Annotation>>, StoreError> {
         self.annotations("g.source = 'imported'")
+    }
+
+    /// Whether objects of this class are annotated as ellipses: as the first of the class is, else as the first of all, else they are.
+    pub fn is_elliptic(&self, class: ClassId) -> Result<bool, StoreError> {
+        self.read(|c| is_elliptic(c, class))
     }
 
     fn annotations(&self, wanted: &str) -> Result<HashMap<ImageId, Vec<Annotation>>, StoreError> {
@@ -151,56 +166,105 @@ pub(super) fn imported(c: &Connection, image: ImageId) -> Result<Vec<(GroundTrut
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Makes the object that was promoted from `candidate` equal to `object`, or takes it away.
-pub(super) fn set_promoted(
-    tx: &Transaction<'_>,
-    image: ImageId,
-    candidate: CandidateId,
-    object: Option<(ClassId, Shape)>,
-) -> Result<(), StoreError> {
-    tx.prepare_cached("DELETE FROM ground_truth WHERE candidate_id = ?1")?.execute([candidate.0])?;
-    if let Some((class, shape)) = object {
-        let object = Annotation { class, shape, source: AnnotationSource::Promoted, ignored: false };
-        insert(tx, image, &object, Some(candidate))?;
-    }
-    Ok(())
-}
-
-/// What stands in the place of one of the dataset's own objects.
+/// A row of the table.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Correction {
+pub(super) struct TruthRow {
+    pub id: GroundTruthId,
+    pub image: ImageId,
     pub object: Annotation,
-    /// There is no object.
+    /// What it was promoted from.
+    pub candidate: Option<CandidateId>,
+    /// The row of the dataset's own in whose place it stands.
+    pub corrects: Option<GroundTruthId>,
+    /// What was drawn.
+    pub added: Option<ObjectId>,
     pub removed: bool,
 }
 
-/// Makes what stands in the place of `corrected` equal to `correction`, or lets the dataset's own stand again.
-pub(super) fn set_correction(
+impl TruthRow {
+    pub fn state(&self) -> ObjectState {
+        ObjectState { deleted: self.removed, ..ObjectState::from(&self.object) }
+    }
+}
+
+fn truth_row(r: &Row<'_>) -> rusqlite::Result<TruthRow> {
+    Ok(TruthRow {
+        id: GroundTruthId(r.get(0)?),
+        image: ImageId(r.get(1)?),
+        object: annotation(r, 2)?,
+        candidate: r.get::<_, Option<i64>>(11)?.map(CandidateId),
+        corrects: r.get::<_, Option<i64>>(12)?.map(GroundTruthId),
+        added: r.get::<_, Option<i64>>(13)?.map(ObjectId),
+        removed: r.get(14)?,
+    })
+}
+
+fn select_rows(condition: &str) -> String {
+    format!(
+        "SELECT id, image_id, {COLUMNS}, candidate_id, corrects, object_id, removed FROM ground_truth
+         WHERE {condition} ORDER BY id"
+    )
+}
+
+/// Every row of an image: what is corrected, its corrections and what was deleted among them.
+pub(super) fn rows(c: &Connection, image: ImageId) -> Result<Vec<TruthRow>, StoreError> {
+    let mut statement = c.prepare_cached(&select_rows("image_id = ?1"))?;
+    Ok(statement.query_map([image.0], truth_row)?.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn row(c: &Connection, id: GroundTruthId) -> Result<Option<TruthRow>, StoreError> {
+    Ok(c.prepare_cached(&select_rows("id = ?1"))?.query_row([id.0], truth_row).optional()?)
+}
+
+/// What stands in the place of one of the dataset's own objects.
+pub(super) fn correction_of(c: &Connection, own: GroundTruthId) -> Result<Option<TruthRow>, StoreError> {
+    Ok(c.prepare_cached(&select_rows("corrects = ?1"))?.query_row([own.0], truth_row).optional()?)
+}
+
+/// What a row that follows from the logs hangs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    Promoted(CandidateId),
+    /// Stands in the place of this row of the dataset's own.
+    Edited(GroundTruthId),
+    Added(ObjectId),
+}
+
+/// Makes the row of `cause` equal to `state`, or takes it away. A row that is there keeps its id.
+pub(super) fn put(
     tx: &Transaction<'_>,
     image: ImageId,
-    corrected: GroundTruthId,
-    correction: Option<Correction>,
+    cause: Cause,
+    state: Option<&ObjectState>,
 ) -> Result<(), StoreError> {
-    let sql = format!("SELECT {COLUMNS}, removed FROM ground_truth WHERE corrects = ?1");
-    let mut statement = tx.prepare_cached(&sql)?;
-    let mut rows = statement.query([corrected.0])?;
-    let stored = match rows.next()? {
-        Some(r) => Some(Correction { object: annotation(r, 0)?, removed: r.get(9)? }),
-        None => None,
+    let (column, id, source) = match cause {
+        Cause::Promoted(candidate) => ("candidate_id", candidate.0, AnnotationSource::Promoted),
+        Cause::Edited(own) => ("corrects", own.0, AnnotationSource::Edited),
+        Cause::Added(object) => ("object_id", object.0, AnnotationSource::Added),
     };
-    drop(rows);
-    let wanted = correction.map(|c| Correction {
-        object: Annotation { source: AnnotationSource::Edited, ..c.object },
-        removed: c.removed,
-    });
-    if stored == wanted {
-        return Ok(());
-    }
-    tx.prepare_cached("DELETE FROM ground_truth WHERE corrects = ?1")?.execute([corrected.0])?;
-    if let Some(wanted) = wanted {
-        let row = insert(tx, image, &wanted.object, None)?;
-        let sql = "UPDATE ground_truth SET corrects = ?2, removed = ?3 WHERE id = ?1";
-        tx.prepare_cached(sql)?.execute(params![row, corrected.0, wanted.removed])?;
+    let select = select_rows(&format!("{column} = ?1"));
+    let stored = tx.prepare_cached(&select)?.query_row([id], truth_row).optional()?;
+    match (stored, state) {
+        (None, None) => {}
+        (Some(stored), None) => {
+            tx.prepare_cached("DELETE FROM ground_truth WHERE id = ?1")?.execute([stored.id.0])?;
+        }
+        (Some(stored), Some(state)) => {
+            if stored.state() != *state {
+                let (word, [a, b, c, d], e) = shape_columns(&state.shape);
+                let sql = "UPDATE ground_truth SET class_id = ?2, shape = ?3, a = ?4, b = ?5, c = ?6, d = ?7, e = ?8,
+                           ignored = ?9, removed = ?10 WHERE id = ?1";
+                let (row, class) = (stored.id.0, state.class.0);
+                let values = params![row, class, word, a, b, c, d, e, state.ignored, state.deleted];
+                tx.prepare_cached(sql)?.execute(values)?;
+            }
+        }
+        (None, Some(state)) => {
+            let row = insert(tx, image, &state.annotation(source), Some((column, id)))?;
+            if state.deleted {
+                tx.prepare_cached("UPDATE ground_truth SET removed = 1 WHERE id = ?1")?.execute([row])?;
+            }
+        }
     }
     Ok(())
 }
@@ -209,6 +273,8 @@ pub(super) fn set_correction(
 pub(super) struct Standing {
     pub bbox: BoundingBox,
     pub class: ClassId,
+    /// Says neither yes nor no of what lies on it.
+    pub ignored: bool,
     /// The candidate that it was promoted from.
     pub origin: Option<CandidateId>,
 }
@@ -223,7 +289,8 @@ pub(super) fn standing(c: &Connection, image: ImageId) -> Result<Vec<Standing>, 
         while let Some(row) = rows.next()? {
             let object = annotation(row, 0)?;
             let origin = row.get::<_, Option<i64>>(9)?.map(CandidateId);
-            found.push(Standing { bbox: object.shape.bounding_box(), class: object.class, origin });
+            let Annotation { class, shape, ignored, .. } = object;
+            found.push(Standing { bbox: shape.bounding_box(), class, ignored, origin });
         }
     }
     Ok(found)
@@ -237,18 +304,21 @@ pub(super) fn is_elliptic(c: &Connection, class: ClassId) -> Result<bool, StoreE
     Ok(c.prepare_cached(sql)?.query_row([class.0], |r| r.get(0))?)
 }
 
-/// The row's id.
+/// The row's id. `cause`: the column that says what the row hangs on, and its value.
 fn insert(
     tx: &Transaction<'_>,
     image: ImageId,
     object: &Annotation,
-    candidate: Option<CandidateId>,
+    cause: Option<(&str, i64)>,
 ) -> Result<i64, StoreError> {
     let (word, [a, b, c, d], e) = shape_columns(&object.shape);
-    let sql = "INSERT INTO ground_truth (uid, image_id, class_id, shape, a, b, c, d, e, source, ignored, candidate_id)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    let (source, class, candidate) = (object.source.as_str(), object.class.0, candidate.map(|c| c.0));
-    let values = params![new_uid(), image.0, class, word, a, b, c, d, e, source, object.ignored, candidate];
-    tx.prepare_cached(sql)?.execute(values)?;
+    let (column, cause) = cause.map_or(("candidate_id", None), |(column, id)| (column, Some(id)));
+    let sql = format!(
+        "INSERT INTO ground_truth (uid, image_id, class_id, shape, a, b, c, d, e, source, ignored, {column})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+    );
+    let (source, class) = (object.source.as_str(), object.class.0);
+    let values = params![new_uid(), image.0, class, word, a, b, c, d, e, source, object.ignored, cause];
+    tx.prepare_cached(&sql)?.execute(values)?;
     Ok(tx.last_insert_rowid())
 }

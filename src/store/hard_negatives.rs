@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::columns::{bounding_box, word};
 use super::{Store, StoreError};
-use crate::domain::{ClassId, FalsePositiveKind, HardNegativeSource, ImageId};
+use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, HardNegativeSource, ImageId};
 use crate::geometry::BoundingBox;
 
 /// A false positive that a round trains with.
@@ -19,6 +19,17 @@ pub struct HardNegative {
     pub kind: FalsePositiveKind,
     /// The detector's score in the round that it was mined in.
     pub score: f32,
+}
+
+/// A [`HardNegative`] with what tells it from others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MinedNegative {
+    pub candidate: CandidateId,
+    pub image: ImageId,
+    pub group: Option<GroupId>,
+    /// The number of the round that it was mined in.
+    pub round: u32,
+    pub negative: HardNegative,
 }
 
 /// Nobody's standing verdict forbids training on the candidate as a hard negative: where annotators disagree, it is left alone.
@@ -87,6 +98,61 @@ impl Store {
                     score: row.get(5)?,
                 };
                 found.entry(ImageId(row.get(0)?)).or_default().push(negative);
+            }
+            Ok(found)
+        })
+    }
+
+    /// [`Store::all_hard_negatives`] one by one, highest score first.
+    pub fn mined_negatives(&self, source: HardNegativeSource) -> Result<Vec<MinedNegative>, StoreError> {
+        let wanted = match source {
+            HardNegativeSource::None => return Ok(Vec::new()),
+            HardNegativeSource::Confirmed => "c.verdict = 'confirmed'",
+            HardNegativeSource::Unreviewed => "TRUE",
+        };
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.class_id, c.kind, c.id, c.group_id, r.number
+                 FROM candidates c JOIN rounds r ON r.id = c.round_id
+                 WHERE {wanted} AND {UNDISPUTED} AND {} ORDER BY c.score DESC, c.id",
+                fresh(connection)?
+            );
+            let mut statement = connection.prepare(&sql)?;
+            let mut rows = statement.query([])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push(MinedNegative {
+                    candidate: CandidateId(row.get(8)?),
+                    image: ImageId(row.get(0)?),
+                    group: row.get::<_, Option<i64>>(9)?.map(GroupId),
+                    round: row.get(10)?,
+                    negative: HardNegative {
+                        bbox: bounding_box(row, 1)?,
+                        class: ClassId(row.get(6)?),
+                        kind: word(row, 7)?,
+                        score: row.get(5)?,
+                    },
+                });
+            }
+            Ok(found)
+        })
+    }
+
+    /// [`Store::rejected_regions`], each with the class that the detector took it for.
+    pub fn rejected_regions_of_classes(&self) -> Result<HashMap<ImageId, Vec<(ClassId, BoundingBox)>>, StoreError> {
+        self.read(|connection| {
+            let sql = format!(
+                "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2, c.class_id FROM candidates c
+                 WHERE c.id IN (SELECT candidate_id FROM standing_verdicts WHERE verdict = 'rejected')
+                 AND c.kind <> 'duplicate' AND c.verdict NOT IN ('missed_object', 'wrong_class') AND {} ORDER BY c.id",
+                fresh(connection)?
+            );
+            let mut statement = connection.prepare(&sql)?;
+            let mut rows = statement.query([])?;
+            let mut found: HashMap<ImageId, Vec<(ClassId, BoundingBox)>> = HashMap::new();
+            while let Some(row) = rows.next()? {
+                let region = (ClassId(row.get(5)?), bounding_box(row, 1)?);
+                found.entry(ImageId(row.get(0)?)).or_default().push(region);
             }
             Ok(found)
         })

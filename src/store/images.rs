@@ -42,6 +42,14 @@ impl Store {
         })
     }
 
+    /// Images that the dataset no longer holds; they are kept with their verdicts.
+    pub fn count_removed_images(&self, dataset: DatasetId) -> Result<u64, StoreError> {
+        self.read(|c| {
+            let sql = format!("SELECT count(*) FROM images WHERE dataset_id = ?1 AND NOT ({})", present(c)?);
+            Ok(c.query_row(&sql, [dataset.0], |r| r.get::<_, i64>(0))? as u64)
+        })
+    }
+
     pub fn image(&self, image: ImageId) -> Result<ImageRecord, StoreError> {
         self.read(|c| {
             let mut statement = c.prepare_cached(&format!("SELECT {COLUMNS} FROM images WHERE id = ?1"))?;
@@ -70,6 +78,25 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Where the files of all images lie as their datasets' roots stand now. A path that leaves its dataset's folder has no entry.
+    pub fn image_files(&self) -> Result<HashMap<ImageId, PathBuf>, StoreError> {
+        self.read(|c| {
+            let sql = "SELECT i.id, d.root, i.path FROM images i JOIN datasets d ON d.id = i.dataset_id";
+            let mut statement = c.prepare(sql)?;
+            let mut rows = statement.query([])?;
+            let mut files = HashMap::new();
+            while let Some(row) = rows.next()? {
+                let (root, path): (String, String) = (row.get(1)?, row.get(2)?);
+                if stays_below(Path::new(&path)) {
+                    files.insert(ImageId(row.get(0)?), Path::new(&root).join(path));
+                }
+            }
+            Ok(files)
+        })
+    }
+}
+
 /// The condition that an image is still in its dataset. Nothing is removed in a database of an older format that is only read.
 pub(super) fn present(c: &Connection) -> Result<&'static str, StoreError> {
     Ok(if c.column_exists(None, "images", "removed_ms")? { "removed_ms IS NULL" } else { "TRUE" })
@@ -93,6 +120,13 @@ pub(super) fn of_dataset(c: &Connection, dataset: DatasetId) -> Result<Vec<Store
     let mut statement = c.prepare(&sql)?;
     let rows = statement.query_map([dataset.0], |r| Ok(StoredImage { record: from_row(r)?, is_removed: r.get(8)? }))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Width and height in pixels.
+pub(super) fn size(c: &Connection, image: ImageId) -> Result<(u32, u32), StoreError> {
+    let mut statement = c.prepare_cached("SELECT width, height FROM images WHERE id = ?1")?;
+    let size = statement.query_row([image.0], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
+    size.ok_or_else(|| StoreError::missing("image", image))
 }
 
 /// The image itself, and those with the same bytes in other datasets.

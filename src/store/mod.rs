@@ -1,8 +1,8 @@
 //! The project's memory: one SQLite file. The only room that knows rusqlite; must not know datasets' formats, detectors, training
 //! or the window.
 //!
-//! Invariant: the verdict log is only ever appended to; everything else about a verdict (what stands, what a candidate shows, which
-//! objects were promoted or corrected) follows from it and is kept up to date by the transaction that appends.
+//! Invariant: the logs of verdicts and of corrections are only ever appended to; everything else (what stands, what a candidate shows,
+//! which objects were promoted, corrected or added) follows from them and is kept up to date by the transaction that appends.
 //! Invariant: a [`Store`] is one connection and belongs to one thread at a time. Each writing method is one transaction.
 
 mod access;
@@ -12,8 +12,11 @@ mod candidates;
 mod classes;
 mod columns;
 mod connection;
+mod corrections;
 mod curves;
+mod dataset_tools;
 mod datasets;
+mod deletion;
 mod detections;
 mod error;
 mod exchange;
@@ -25,10 +28,15 @@ mod hard_negatives;
 mod header;
 mod history;
 mod identity;
+mod image_marks;
 mod images;
+mod log;
+mod log_lines;
 mod looks;
 mod metrics;
 mod migrations;
+mod mined;
+mod objects;
 mod query;
 mod queue;
 mod queue_index;
@@ -48,17 +56,21 @@ pub use candidates::{CandidateRow, Held, NewCandidate};
 pub use classes::ClassCounts;
 pub use connection::{Store, now_ms};
 pub use curves::CurveRow;
+pub use dataset_tools::{DatasetMerge, KeptReport};
 pub use datasets::{Dataset, ImportCounts, NewDataset, NewImage, NewObject, SameBytes};
+pub use deletion::{Deletion, DeletionCounts};
+pub use detections::DetectionsMark;
 pub use error::StoreError;
-pub use exchange::{
-    ClassLine, FORMAT as VERDICT_FORMAT, FORMATS_READ as VERDICT_FORMATS_READ, MergeReport, ShapeLine, VerdictLine,
-};
+pub use exchange::{ClassLine, FORMATS_READ as VERDICT_FORMATS_READ, MergeReport, ShapeLine, VerdictLine};
 pub use gestures::{Gesture, GestureAction};
-pub use hard_negatives::HardNegative;
-pub use history::{HistoryEntry, HistoryQuery, HistoryStep};
+pub use hard_negatives::{HardNegative, MinedNegative};
+pub use history::{Decided, HistoryEntry, HistoryQuery, HistoryStep};
+pub use log_lines::{CorrectionLine, LogLine, OriginLine, StateLine};
 pub use looks::CandidateLook;
 pub use metrics::{Metric, MetricSummary};
+pub use mined::{Fingerprint, MinedCounts, MinedImage, Resume};
+pub use objects::ObjectRow;
 pub use query::{CandidateQuery, Cursor, Interval, Page, Sort, VerdictFilter};
-pub use queue::{Neighbour, ReviewProgress, VerdictCounts};
+pub use queue::{Neighbour, ReviewProgress, Revision, VerdictCounts};
 pub use sample::RandomSample;
 pub use verdicts::Ruling;

@@ -1,6 +1,6 @@
 //! Lists of candidates: pages, counts, neighbours, progress. Must not write.
 
-use super::queue_index::QueueIndex;
+use super::queue_index::{self, QueueIndex};
 use super::scan::Scan;
 use super::{CandidateQuery, Cursor, Page, Sort, Store, StoreError, VerdictFilter, annotators};
 use crate::domain::{CandidateId, RoundId, Verdict};
@@ -10,6 +10,17 @@ use crate::domain::{CandidateId, RoundId, Verdict};
 pub enum Neighbour {
     Next,
     Previous,
+}
+
+/// What is read of the project depends on these counters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Revision {
+    /// Rises with every change of images, rounds, candidates and groups.
+    pub generation: i64,
+    /// Of the newest verdict.
+    pub last_seq: i64,
+    /// Of the newest correction.
+    pub last_correction: i64,
 }
 
 /// How the candidates of a round, or of the project, stand.
@@ -148,6 +159,15 @@ impl Store {
     /// Reads what lists need into memory now rather than at the first question; 0.5 s per million candidates.
     pub fn warm_up(&self) -> Result<(), StoreError> {
         self.count_candidates(&CandidateQuery::default()).map(|_| ())
+    }
+
+    /// Changes with everything that lists and images show.
+    pub fn revision(&self) -> Result<Revision, StoreError> {
+        self.read(|c| {
+            let last = queue_index::last_seq(c)?;
+            let generation = queue_index::generation(c)?;
+            Ok(Revision { generation, last_seq: last.verdict, last_correction: last.correction })
+        })
     }
 
     pub(super) fn scan<T>(&self, query: &CandidateQuery, f: impl FnOnce(&Scan<'_>) -> T) -> Result<T, StoreError> {

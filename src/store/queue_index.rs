@@ -67,7 +67,7 @@ pub(super) struct QueueIndex {
     /// Candidates on which annotators differ; with one annotator read when first asked for.
     disputed: Option<HashSet<i64>>,
     generation: i64,
-    last_seq: i64,
+    last_seq: LastSeq,
     data_version: i64,
 }
 
@@ -166,7 +166,7 @@ impl QueueIndex {
         self.disputed.as_ref().is_some_and(|set| set.contains(&candidate))
     }
 
-    /// Reads again what verdicts after `last_seq` touched: their candidates, and the whole image where an object may have come, gone or changed its class:
+    /// Reads again what corrections after `last_seq` touched, the whole image, and what verdicts did: their candidates, and the whole image where an object may have come, gone or changed its class:
     /// where anyone ever called the candidate an object, for another one's verdict takes that object away, or lets it come again.
     fn refresh_since(&mut self, c: &Connection) -> Result<(), StoreError> {
         let touched = "SELECT v.candidate_id FROM verdicts v WHERE v.seq > ?1
@@ -174,8 +174,11 @@ impl QueueIndex {
             JOIN candidates c ON c.id = v.candidate_id JOIN candidates other ON other.image_id = c.image_id
             WHERE v.seq > ?1 AND EXISTS (
                 SELECT 1 FROM verdicts object WHERE object.candidate_id = v.candidate_id AND object.class_id IS NOT NULL)";
-        let mut statement = c.prepare_cached(touched)?;
-        let ids: Vec<i64> = statement.query_map([self.last_seq], |r| r.get(0))?.collect::<Result<_, _>>()?;
+        let corrected = "SELECT c.id FROM corrections v JOIN corrected_objects o ON o.id = v.object_id
+            JOIN candidates c ON c.image_id = o.image_id WHERE v.seq > ?2";
+        let mut statement = c.prepare_cached(&format!("{touched} UNION {corrected}"))?;
+        let last = [self.last_seq.verdict, self.last_seq.correction];
+        let ids: Vec<i64> = statement.query_map(last, |r| r.get(0))?.collect::<Result<_, _>>()?;
         let mut entries = c.prepare_cached(&format!("{ENTRY} WHERE id = ?1"))?;
         for id in ids {
             let Some(at) = self.position(id) else { continue };
@@ -324,12 +327,21 @@ fn verdict(value: ValueRef<'_>) -> Option<Verdict> {
     }
 }
 
-fn generation(c: &Connection) -> Result<i64, StoreError> {
+pub(super) fn generation(c: &Connection) -> Result<i64, StoreError> {
     Ok(c.prepare_cached("SELECT value FROM meta WHERE key = 'generation'")?.query_row([], |r| r.get(0))?)
 }
 
-fn last_seq(c: &Connection) -> Result<i64, StoreError> {
-    Ok(c.prepare_cached("SELECT coalesce(max(seq), 0) FROM verdicts")?.query_row([], |r| r.get(0))?)
+/// The ends of the logs.
+#[derive(Clone, Copy)]
+pub(super) struct LastSeq {
+    pub verdict: i64,
+    pub correction: i64,
+}
+
+pub(super) fn last_seq(c: &Connection) -> Result<LastSeq, StoreError> {
+    let sql = "SELECT (SELECT coalesce(max(seq), 0) FROM verdicts), (SELECT coalesce(max(seq), 0) FROM corrections)";
+    let read = |r: &Row<'_>| Ok(LastSeq { verdict: r.get(0)?, correction: r.get(1)? });
+    Ok(c.prepare_cached(sql)?.query_row([], read)?)
 }
 
 /// Changes when another connection commits.

@@ -6,8 +6,11 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::connection::now_ms;
+use super::dataset_tools::split_plan;
 use super::images::{self, StoredImage};
-use super::{ImportCounts, NewDataset, NewImage, SameBytes, StoreError, candidates, classes, ground_truth, standing};
+use super::{
+    ImportCounts, NewDataset, NewImage, SameBytes, StoreError, candidates, classes, ground_truth, objects, standing,
+};
 use crate::domain::{Annotation, AnnotationSource, ClassId, DatasetId};
 
 /// What an import does with the images of a dataset.
@@ -20,6 +23,8 @@ pub(super) struct Reimport<'a> {
     known: Vec<Option<usize>>,
     /// Places in `stored` of images that the dataset no longer holds.
     gone: Vec<usize>,
+    /// The project divided the dataset itself: known images keep their splits, new ones have none.
+    keeps_splits: bool,
 }
 
 impl<'a> Reimport<'a> {
@@ -44,12 +49,17 @@ impl<'a> Reimport<'a> {
         let gone = (0..stored.len()).filter(is_gone).collect();
         let id = |(k, name): (usize, &String)| Ok(classes::find(c, name)?.unwrap_or(ClassId(-1 - k as i64)));
         let classes = new.classes.iter().enumerate().map(id).collect::<Result<_, StoreError>>()?;
-        Ok(Self { new, classes, stored, known, gone })
+        let keeps_splits = match dataset {
+            Some(dataset) => split_plan(c, dataset)?.is_some(),
+            None => false,
+        };
+        Ok(Self { new, classes, stored, known, gone, keeps_splits })
     }
 
     /// What the import changes. Reads only.
     pub fn counts(&self, c: &Connection, dataset: Option<DatasetId>) -> Result<ImportCounts, StoreError> {
         let mut counts = ImportCounts { dataset, ..ImportCounts::default() };
+        let corrected = objects::corrected_images(c)?;
         for (new, known) in self.pairs() {
             counts.same_bytes.extend(same_bytes(c, dataset, new)?);
             let Some(known) = known else {
@@ -58,8 +68,12 @@ impl<'a> Reimport<'a> {
             };
             let (old, is_returned) = (&known.record, known.is_removed);
             let facts = (&old.content_hash, old.width, old.height, &old.split);
-            let is_changed = facts != (&new.content_hash, new.width, new.height, &new.split)
+            let split = if self.keeps_splits { &old.split } else { &new.split };
+            let is_changed = facts != (&new.content_hash, new.width, new.height, split)
                 || ground_truth::imported_differ(c, old.id, &self.annotations(new))?;
+            if corrected.contains(&old.id) {
+                counts.resting_corrections += objects::resting(c, old.id, &self.annotations(new))?;
+            }
             let is_moved = (&old.name, &old.path) != (&new.name, &images::stored_path(new)?);
             if is_returned {
                 counts.returned.push(new.name.clone());
@@ -94,6 +108,14 @@ impl<'a> Reimport<'a> {
         }
         for (new, known) in self.pairs() {
             let Some(known) = known else {
+                // Where the project divided the dataset, an image that comes later may be a near-duplicate of a test image.
+                let unassigned;
+                let new = if self.keeps_splits {
+                    unassigned = NewImage { split: None, ..new.clone() };
+                    &unassigned
+                } else {
+                    new
+                };
                 let id = images::insert(tx, dataset, new)?;
                 ground_truth::replace_imported(tx, id, &self.annotations(new))?;
                 touched.push(id);
@@ -104,8 +126,16 @@ impl<'a> Reimport<'a> {
                 touched.extend(images::copies(tx, id)?);
                 candidates::mark_stale(tx, id)?;
             }
-            images::update(tx, id, new)?;
+            if self.keeps_splits {
+                images::update(tx, id, &NewImage { split: known.record.split.clone(), ..new.clone() })?;
+            } else {
+                images::update(tx, id, new)?;
+            }
             let has_other_objects = ground_truth::replace_imported(tx, id, &self.annotations(new))?;
+            if has_other_objects {
+                // Corrections of objects that the dataset has again stand again.
+                standing::place_objects(tx, id)?;
+            }
             if has_other_objects || known.is_removed || known.record.content_hash != new.content_hash {
                 touched.push(id);
             }

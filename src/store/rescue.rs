@@ -12,20 +12,20 @@ use super::columns::{optional_shape, optional_word};
 use super::connection::check;
 use super::exchange::{self, ClassLine, FORMAT, ShapeLine, VerdictLine};
 use super::header::wal_of;
-use super::{Store, StoreError, waiting};
+use super::{LogLine, Store, StoreError, log_lines, waiting};
 use crate::domain::{AnnotationSource, Verdict};
 
 /// What could be read.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    pub lines: Vec<VerdictLine>,
+    pub lines: Vec<LogLine>,
     /// Rows that are there and could not be read.
     pub unreadable: u64,
 }
 
 impl Store {
     /// The lines of the verdict log that can be read, damaged or not, and how many cannot.
-    pub fn readable_verdicts(&self) -> (Vec<VerdictLine>, u64) {
+    pub fn readable_verdicts(&self) -> (Vec<LogLine>, u64) {
         let log = read(&self.connection, None);
         (log.lines, log.unreadable)
     }
@@ -49,7 +49,7 @@ pub(super) fn log_of(path: &Path, backup: &Path, sound: &Connection) -> Result<L
 
 /// The log as the backup has it with the damaged database's write-ahead log laid over it: a backup is a copy page by page, so that what
 /// was written after it fits. `None` where it does not, because the log was begun anew meanwhile.
-fn backup_under_log(path: &Path, backup: &Path) -> Result<Option<Vec<VerdictLine>>, StoreError> {
+fn backup_under_log(path: &Path, backup: &Path) -> Result<Option<Vec<LogLine>>, StoreError> {
     let log = wal_of(path);
     if std::fs::metadata(&log).map_or(0, |m| m.len()) == 0 {
         return Ok(None);
@@ -89,24 +89,36 @@ fn row_by_row(damaged: &Connection, sound: Option<&Connection>) -> Log {
         log.unreadable = sound.and_then(newest).unwrap_or(1).max(1) as u64;
         return log;
     }
-    for seq in 1..=last_seq(damaged, sound) {
+    for seq in 1..=last_seq(damaged, sound, "verdicts") {
         match line(damaged, sound, seq) {
             Ok(None) => {}
-            Ok(Some(line)) => log.lines.push(line),
+            Ok(Some(line)) => log.lines.push(LogLine::Verdict(line)),
             Err(_) => log.unreadable += 1,
+        }
+    }
+    if damaged.prepare("SELECT uid FROM corrections WHERE seq = 1").is_ok() {
+        for seq in 1..=last_seq(damaged, sound, "corrections") {
+            // What a row hangs on may be lost with another page: then the backup's row is taken whole.
+            let found = log_lines::line(damaged, seq);
+            let found = found.or_else(|error| sound.map_or(Err(error), |sound| log_lines::line(sound, seq)));
+            match found {
+                Ok(None) => {}
+                Ok(Some(line)) => log.lines.push(LogLine::Correction(line)),
+                Err(_) => log.unreadable += 1,
+            }
         }
     }
     log
 }
 
 /// The end of the log; where it cannot be read, well beyond the backup's.
-fn last_seq(damaged: &Connection, sound: Option<&Connection>) -> i64 {
+fn last_seq(damaged: &Connection, sound: Option<&Connection>, table: &str) -> i64 {
     let number = |c: &Connection, sql: &str| c.query_row(sql, [], |r| r.get::<_, Option<i64>>(0)).ok().flatten();
-    let newest = "SELECT max(seq) FROM verdicts";
-    let counted = "SELECT seq FROM sqlite_sequence WHERE name = 'verdicts'";
-    number(damaged, counted)
-        .or_else(|| number(damaged, newest))
-        .unwrap_or_else(|| sound.and_then(|c| number(c, newest)).unwrap_or(0) + 100_000)
+    let newest = format!("SELECT max(seq) FROM {table}");
+    let counted = format!("SELECT seq FROM sqlite_sequence WHERE name = '{table}'");
+    number(damaged, &counted)
+        .or_else(|| number(damaged, &newest))
+        .unwrap_or_else(|| sound.and_then(|c| number(c, &newest)).unwrap_or(0) + 100_000)
 }
 
 /// The line of row `seq`; `None` where there is no such row.
@@ -114,8 +126,9 @@ fn line(damaged: &Connection, sound: Option<&Connection>, seq: i64) -> rusqlite:
     // Databases of older formats know no classes.
     let has_classes = damaged.column_exists(None, "verdicts", "class_id")?;
     let class = if has_classes { "class_id" } else { "NULL" };
+    let since = if damaged.column_exists(None, "verdicts", "since")? { "since" } else { "NULL" };
     let sql = format!(
-        "SELECT uid, gesture_id, candidate_id, annotator_id, verdict, reason, tick, time_ms, shape, a, b, c, d, e, {class}
+        "SELECT uid, gesture_id, candidate_id, annotator_id, verdict, reason, tick, time_ms, shape, a, b, c, d, e, {class}, {since}
          FROM verdicts WHERE seq = ?1"
     );
     let Some(row) = damaged.prepare_cached(&sql)?.query_row([seq], verdict_row).optional()? else { return Ok(None) };
@@ -147,6 +160,7 @@ fn line(damaged: &Connection, sound: Option<&Connection>, seq: i64) -> rusqlite:
         shape: row.shape,
         source: (row.verdict == Some(Verdict::MissedObject)).then_some(AnnotationSource::Promoted),
         tick: row.tick,
+        since: row.since,
         time_ms: row.time_ms,
         image,
         bbox,
@@ -167,6 +181,7 @@ struct VerdictRow {
     time_ms: i64,
     shape: Option<ShapeLine>,
     class: Option<i64>,
+    since: Option<i64>,
 }
 
 fn verdict_row(r: &Row<'_>) -> rusqlite::Result<VerdictRow> {
@@ -181,6 +196,7 @@ fn verdict_row(r: &Row<'_>) -> rusqlite::Result<VerdictRow> {
         time_ms: r.get(7)?,
         shape: optional_shape(r, 8)?.as_ref().map(ShapeLine::from),
         class: r.get(14)?,
+        since: r.get(15)?,
     })
 }
 

@@ -49,15 +49,7 @@ impl Store {
 
     /// Every state but `Running` also writes down when the round came to its end; mining leaves that as it is.
     pub fn set_round_state(&mut self, round: RoundId, state: RoundState) -> Result<(), StoreError> {
-        let finished = (state != RoundState::Running).then(now_ms);
-        let is_kept = state == RoundState::Mined;
-        self.write(|tx| {
-            let sql = "UPDATE rounds SET state = ?2, finished_ms = CASE WHEN ?4 THEN coalesce(finished_ms, ?3) ELSE ?3 END WHERE id = ?1";
-            match tx.execute(sql, params![round.0, state.as_str(), finished, is_kept])? {
-                0 => Err(StoreError::missing("round", round)),
-                _ => Ok(()),
-            }
-        })
+        self.write(|tx| set_state(tx, round, state))
     }
 
     /// In the order of their numbers.
@@ -97,6 +89,16 @@ impl Store {
             0 => Err(StoreError::missing("round", round)),
             _ => Ok(()),
         })
+    }
+}
+
+pub(super) fn set_state(tx: &Transaction<'_>, round: RoundId, state: RoundState) -> Result<(), StoreError> {
+    let finished = (state != RoundState::Running).then(now_ms);
+    let is_kept = state == RoundState::Mined;
+    let sql = "UPDATE rounds SET state = ?2, finished_ms = CASE WHEN ?4 THEN coalesce(finished_ms, ?3) ELSE ?3 END WHERE id = ?1";
+    match tx.execute(sql, params![round.0, state.as_str(), finished, is_kept])? {
+        0 => Err(StoreError::missing("round", round)),
+        _ => Ok(()),
     }
 }
 

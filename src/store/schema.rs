@@ -20,7 +20,10 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreErr
         None => Ok(()),
         Some(name) => {
             let what = match (found.get(name), expected.contains_key(name)) {
-                (Some((kind, ..)), false) => format!("it has a {kind} `{name}`, which Quarry does not make"),
+                (Some((kind, ..)), false) => {
+                    let article = if kind == "index" { "an" } else { "a" };
+                    format!("it has {article} {kind} `{name}`, which Quarry does not make")
+                }
                 (Some((kind, ..)), true) => format!("its {kind} `{name}` is not Quarry's"),
                 (None, _) => format!("`{name}` is missing"),
             };
@@ -37,8 +40,10 @@ fn expected(version: i64) -> Result<Schema, StoreError> {
 }
 
 fn read(connection: &Connection) -> Result<Schema, StoreError> {
-    // SQLite's own: indexes of constraints, sequences, statistics.
-    let sql = "SELECT name, type, tbl_name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+    // Without SQLite's own indexes of constraints, which have no text, and its statistics. A name alone makes nothing SQLite's own: in a
+    // schema that was edited as text a trigger may be called `sqlite_x`.
+    let sql = "SELECT name, type, tbl_name, coalesce(sql, '') FROM sqlite_schema \
+               WHERE NOT (type = 'index' AND sql IS NULL) AND NOT (type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4'))";
     let mut statement = connection.prepare(sql)?;
     let plain = |text: String| {
         text.chars().filter(|c| !c.is_whitespace() && !"\"`[]".contains(*c)).collect::<String>().to_lowercase()

@@ -1,16 +1,17 @@
-//! What follows from the verdict log: the verdict that stands, the objects that are promoted or corrected, and how candidates lie to
-//! the ground truth.
+//! What follows from the logs of verdicts and corrections: the verdict that stands, the objects that are promoted, corrected or added,
+//! and how candidates lie to the ground truth.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::columns::{bounding_box, optional_word, word};
-use super::ground_truth::Correction;
-use super::{StoreError, ground_truth, images, queue_index, verdicts};
+use super::ground_truth::Cause;
+use super::objects::{Known, Origin};
+use super::{StoreError, ground_truth, images, objects, queue_index, verdicts};
 use crate::domain::{
-    Annotation, CANDIDATE_MAX_IOU, CandidateId, ClassId, FalsePositiveKind, GroundTruthId, ImageId, Overlaps, Shape,
-    Verdict,
+    Annotation, CANDIDATE_MAX_IOU, CandidateId, ClassId, FalsePositiveKind, GroundTruthId, ImageId, ObjectState,
+    Overlaps, Shape, Verdict, lies_on_ignored,
 };
 use crate::geometry::{BoundingBox, Ellipse};
 
@@ -47,7 +48,7 @@ pub(super) fn set(
 /// Brings candidates, promoted and corrected objects and matches in line with the standing verdicts of `candidates`. Over all annotators
 /// the newest decision counts; a skip counts only where nobody decided.
 pub(super) fn settle(tx: &Transaction<'_>, candidates: &[CandidateId]) -> Result<(), StoreError> {
-    let (mut touched, mut decided) = (BTreeSet::new(), BTreeSet::new());
+    let mut decided = BTreeSet::new();
     for &candidate in candidates {
         let before = current(tx, candidate)?.ok_or_else(|| StoreError::missing("candidate", candidate))?;
         let verdict = newest(tx, candidate)?.map(|n| n.verdict);
@@ -56,78 +57,137 @@ pub(super) fn settle(tx: &Transaction<'_>, candidates: &[CandidateId]) -> Result
             tx.prepare_cached(sql)?.execute(params![candidate.0, verdict.map(Verdict::as_str)])?;
         }
         if [verdict, before.verdict].into_iter().flatten().any(Verdict::has_class) {
-            set_object(tx, candidate, &before)?;
+            if !verdict.is_some_and(Verdict::has_class) {
+                ground_truth::put(tx, before.image, Cause::Promoted(candidate), None)?;
+            }
             decided.insert(before.image);
-            touched.extend(images::copies(tx, before.image)?);
         }
     }
-    // Lists follow the log image by image; copies in other datasets are beyond what they look at.
+    settle_images(tx, &decided)
+}
+
+/// Brings the objects of images in line with the logs of verdicts and corrections, and the candidates there, and on copies of the images in
+/// other datasets, with the objects.
+pub(super) fn settle_images(tx: &Transaction<'_>, decided: &BTreeSet<ImageId>) -> Result<(), StoreError> {
+    let mut touched = BTreeSet::new();
+    for &image in decided {
+        place_objects(tx, image)?;
+        touched.extend(images::copies(tx, image)?);
+    }
+    // Lists follow the logs image by image; copies in other datasets are beyond what they look at.
     if touched.len() > decided.len() {
         queue_index::mark_changed(tx)?;
     }
-    decided.into_iter().try_for_each(|image| correct(tx, image))?;
     touched.into_iter().try_for_each(|image| rematch(tx, image))
 }
 
-/// What the newest verdict says about the object where a candidate lies: none, a promoted one, or the dataset's own with another class.
-fn set_object(tx: &Transaction<'_>, candidate: CandidateId, at: &Current) -> Result<(), StoreError> {
-    let placed = newest(tx, candidate)?.filter(|n| n.verdict.has_class());
-    let Some(newest) = placed else { return ground_truth::set_promoted(tx, at.image, candidate, None) };
-    let decision = verdicts::read(tx, newest.seq)?;
-    let Some(class) = decision.class else { return Err(StoreError::missing("class of verdict", newest.seq)) };
-    let is_correction = newest.verdict == Verdict::WrongClass
-        && corrected_by(&ground_truth::imported(tx, at.image)?, &at.bbox).is_some();
-    let object = if is_correction {
-        None
-    } else {
+/// An object that verdicts and corrections can change in its place.
+struct Target {
+    cause: Cause,
+    /// As the dataset has it; `None` of one that was added.
+    own: Option<ObjectState>,
+    /// What the log of corrections says, with its tick.
+    corrected: Option<(i64, ObjectState)>,
+    /// No verdict from before this tick is about it.
+    since: i64,
+    /// What the newest verdict says that its class is.
+    ruled: Option<(i64, ClassId)>,
+}
+
+impl Target {
+    /// The largest IoU with the object, as it was and as it is.
+    fn iou(&self, bbox: &BoundingBox) -> f64 {
+        let states = self.own.iter().chain(self.corrected.as_ref().map(|(_, state)| state));
+        states.map(|state| bbox.iou(&state.shape.bounding_box())).fold(0.0, f64::max)
+    }
+
+    /// What the object is: the newest of both logs counts. A verdict on its class says that it is there.
+    fn state(&self) -> Option<ObjectState> {
+        let state = self.corrected.map(|(_, state)| state).or(self.own)?;
+        let since = self.corrected.map_or(i64::MIN, |(tick, _)| tick);
+        Some(match self.ruled.filter(|(tick, _)| *tick > since) {
+            Some((_, class)) => ObjectState { class, deleted: false, ..state },
+            None => state,
+        })
+    }
+}
+
+/// The dataset's own objects of an image, then those that were added.
+fn targets(imported: &[(GroundTruthId, Annotation)], known: &[Known]) -> Vec<Target> {
+    let newest = |known: &Known| known.newest.map(|held| (held.since, held.correction.state));
+    let own = imported.iter().enumerate().map(|(k, (id, object))| {
+        let place = imported[..k].iter().filter(|(_, other)| other == object).count();
+        let origin = Origin::Imported { object: *object, place };
+        let corrected = known.iter().find(|known| known.origin == origin).and_then(newest);
+        let own = Some(ObjectState::from(object));
+        Target { cause: Cause::Edited(*id), own, corrected, since: i64::MIN, ruled: None }
+    });
+    let added = known.iter().filter(|known| known.origin == Origin::Added).map(|known| {
+        let (cause, corrected) = (Cause::Added(known.id), newest(known));
+        Target { cause, own: None, corrected, since: known.since, ruled: None }
+    });
+    own.chain(added).collect()
+}
+
+/// Makes the promoted, corrected and added objects of an image what follows from the logs, whatever the order in which they came in. What the
+/// newest verdict says where a candidate lies: none, a promoted object, or another class of an object that is there.
+pub(super) fn place_objects(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreError> {
+    let known = objects::of_image(tx, image)?;
+    let mut targets = targets(&ground_truth::imported(tx, image)?, &known);
+    for (candidate, bbox) in candidates_with_objects(tx, image)? {
+        let Some(newest) = newest(tx, candidate)?.filter(|n| n.verdict.has_class()) else { continue };
+        let decision = verdicts::read(tx, newest.seq)?;
+        let Some(class) = decision.class else { return Err(StoreError::missing("class of verdict", newest.seq)) };
+        // An undo that brought the verdict back does not make it newer than what came after it.
+        let since = decision.since.unwrap_or(newest.tick);
+        let is_about_one = newest.verdict == Verdict::WrongClass;
+        if let Some(target) = corrected_by(&mut targets, &bbox, since).filter(|_| is_about_one) {
+            if target.ruled.is_none_or(|(tick, _)| tick < since) {
+                target.ruled = Some((since, class));
+            }
+            ground_truth::put(tx, image, Cause::Promoted(candidate), None)?;
+            continue;
+        }
         let shape = match decision.shape {
             Some(drawn) => drawn,
-            None if ground_truth::is_elliptic(tx, class)? => Shape::Ellipse(Ellipse::inscribed(&at.bbox)),
-            None => Shape::Rectangle(at.bbox),
+            None if ground_truth::is_elliptic(tx, class)? => Shape::Ellipse(Ellipse::inscribed(&bbox)),
+            None => Shape::Rectangle(bbox),
         };
-        Some((class, shape))
-    };
-    ground_truth::set_promoted(tx, at.image, candidate, object)
-}
-
-/// The dataset's own object whose class a verdict on `bbox` corrects: the one of the largest IoU, if that is 0.5 or more.
-fn corrected_by(imported: &[(GroundTruthId, Annotation)], bbox: &BoundingBox) -> Option<(GroundTruthId, Annotation)> {
-    let overlaps = imported.iter().map(|(id, object)| (bbox.iou(&object.shape.bounding_box()), *id, *object));
-    let holding = overlaps.filter(|(iou, ..)| *iou >= CANDIDATE_MAX_IOU);
-    let best = holding.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-    best.map(|(_, id, object)| (id, object))
-}
-
-/// Brings the corrections of an image's own objects in line with the standing verdicts on its candidates; of several on one object the
-/// newest counts.
-fn correct(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreError> {
-    let imported = ground_truth::imported(tx, image)?;
-    let sql =
-        "SELECT id, image_id, x1, y1, x2, y2, verdict FROM candidates WHERE image_id = ?1 AND verdict = 'wrong_class'";
-    let mut statement = tx.prepare_cached(sql)?;
-    let rows: Vec<(CandidateId, BoundingBox)> = statement
-        .query_map([image.0], |r| Ok((CandidateId(r.get(0)?), bounding_box(r, 2)?)))?
-        .collect::<Result<_, _>>()?;
-    let mut wanted: HashMap<GroundTruthId, (i64, ClassId)> = HashMap::new();
-    for (candidate, bbox) in rows {
-        let Some((object, _)) = corrected_by(&imported, &bbox) else { continue };
-        let Some(newest) = newest(tx, candidate)? else { continue };
-        let Some(class) = verdicts::read(tx, newest.seq)?.class else { continue };
-        let known = wanted.entry(object).or_insert((newest.tick, class));
-        if known.0 < newest.tick {
-            *known = (newest.tick, class);
-        }
+        let promoted = ObjectState { class, shape, ignored: false, deleted: false };
+        let corrected = known.iter().find(|known| known.origin == Origin::Promoted(candidate)).and_then(|k| k.newest);
+        let state = match corrected {
+            Some(held) if held.since > since => held.correction.state,
+            _ => promoted,
+        };
+        ground_truth::put(tx, image, Cause::Promoted(candidate), Some(&state))?;
     }
-    for (id, object) in imported {
-        let class = wanted.get(&id).map(|(_, class)| *class).filter(|class| *class != object.class);
-        let correction = class.map(|class| Correction { object: Annotation { class, ..object }, removed: false });
-        ground_truth::set_correction(tx, image, id, correction)?;
+    for target in targets {
+        let state = target.state().filter(|state| target.own != Some(*state));
+        ground_truth::put(tx, image, target.cause, state.as_ref())?;
     }
     Ok(())
 }
 
+/// Candidates of an image on which the newest verdict says that there is an object.
+fn candidates_with_objects(c: &Connection, image: ImageId) -> Result<Vec<(CandidateId, BoundingBox)>, StoreError> {
+    let sql = "SELECT id, x1, y1, x2, y2 FROM candidates
+               WHERE image_id = ?1 AND verdict IN ('missed_object', 'wrong_class') ORDER BY id";
+    let mut statement = c.prepare_cached(sql)?;
+    let rows = statement.query_map([image.0], |r| Ok((CandidateId(r.get(0)?), bounding_box(r, 1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The object whose class a verdict on `bbox` corrects: the one of the largest IoU, if that is 0.5 or more.
+fn corrected_by<'a>(targets: &'a mut [Target], bbox: &BoundingBox, tick: i64) -> Option<&'a mut Target> {
+    let there = targets.iter_mut().filter(|target| target.since <= tick);
+    let holding = there.map(|target| (target.iou(bbox), target)).filter(|(iou, _)| *iou >= CANDIDATE_MAX_IOU);
+    // The first of equal ones.
+    holding.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, target)| target)
+}
+
 /// Matches the candidates of an image with its ground truth, and with that of its copies in other datasets, anew: largest IoU and
-/// kind. A promoted object does not count for the candidate that it came from.
+/// kind. A promoted object does not count for the candidate that it came from. What lies on ignored ground truth is listed with the
+/// duplicates: it waits for nobody and teaches nothing.
 pub(super) fn rematch(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreError> {
     let sql = "SELECT id, class_id, x1, y1, x2, y2, max_iou, kind FROM candidates WHERE image_id = ?1";
     let mut statement = tx.prepare_cached(sql)?;
@@ -145,7 +205,12 @@ pub(super) fn rematch(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreE
     for (candidate, class, bbox, stored) in rows {
         let others = objects.iter().filter(|object| object.origin != Some(candidate));
         let overlaps = Overlaps::of(&bbox, class, others.map(|object| (object.bbox, object.class)));
-        let found = (overlaps.largest(), FalsePositiveKind::of(overlaps));
+        let ignored = objects.iter().filter(|object| object.ignored).map(|object| object.bbox);
+        let kind = match FalsePositiveKind::of(overlaps) {
+            _ if lies_on_ignored(&bbox, ignored, CANDIDATE_MAX_IOU) => FalsePositiveKind::Duplicate,
+            kind => kind,
+        };
+        let found = (overlaps.largest(), kind);
         if found != stored {
             tx.prepare_cached(sql)?.execute(params![candidate.0, found.0, found.1.as_str()])?;
         }
@@ -155,7 +220,6 @@ pub(super) fn rematch(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreE
 
 struct Current {
     image: ImageId,
-    bbox: BoundingBox,
     verdict: Option<Verdict>,
 }
 
@@ -167,10 +231,8 @@ struct Newest {
 }
 
 fn current(c: &Connection, candidate: CandidateId) -> Result<Option<Current>, StoreError> {
-    let sql = "SELECT image_id, x1, y1, x2, y2, verdict FROM candidates WHERE id = ?1";
-    let read = |r: &Row<'_>| {
-        Ok(Current { image: ImageId(r.get(0)?), bbox: bounding_box(r, 1)?, verdict: optional_word(r, 5)? })
-    };
+    let sql = "SELECT image_id, verdict FROM candidates WHERE id = ?1";
+    let read = |r: &Row<'_>| Ok(Current { image: ImageId(r.get(0)?), verdict: optional_word(r, 1)? });
     Ok(c.prepare_cached(sql)?.query_row([candidate.0], read).optional()?)
 }
 

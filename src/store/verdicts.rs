@@ -1,5 +1,5 @@
-//! The verdict log: deciding, undoing, redoing. Every call is one gesture and one transaction, on the disk when it returns. Must not
-//! know keys or screens.
+//! The verdict log: deciding, and undoing and redoing of both logs. Every call is one gesture and one transaction, on the disk when it
+//! returns. Must not know keys or screens.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
@@ -8,7 +8,9 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::columns::{optional_shape, optional_word, shape_columns};
 use super::connection::new_uid;
+use super::corrections::{self, Corrected};
 use super::gestures::{self, Gesture, GestureAction, Written};
+use super::log::{self, VERDICTS};
 use super::{Store, StoreError, annotators, classes, standing};
 use crate::domain::{CandidateId, ClassId, Shape, Verdict, check_shape};
 
@@ -22,6 +24,8 @@ pub(super) struct Decision {
     pub reason: Option<String>,
     /// Of a missed object: the annotator's own shape; `None` is what the candidate's box holds.
     pub shape: Option<Shape>,
+    /// The tick at which it was decided, if not when it is written: an undo or a redo brings it back.
+    pub since: Option<i64>,
 }
 
 /// A verdict to give.
@@ -73,7 +77,8 @@ impl Store {
             }
             _ => {}
         }
-        let decision = Decision { verdict: Some(verdict), class, reason: reason.map(str::to_owned), shape: None };
+        let reason = reason.map(str::to_owned);
+        let decision = Decision { verdict: Some(verdict), class, reason, shape: None, since: None };
         self.append_decision(candidates, annotator, verdict, &decision, time_ms)
     }
 
@@ -92,14 +97,19 @@ impl Store {
             StoreError::Invalid(format!("the shape cannot be an object: {problem}. Draw it anew"))
         })?;
         let verdict = Verdict::MissedObject;
-        let decision =
-            Decision { verdict: Some(verdict), class, reason: reason.map(str::to_owned), shape: Some(shape) };
+        let decision = Decision {
+            verdict: Some(verdict),
+            class,
+            reason: reason.map(str::to_owned),
+            shape: Some(shape),
+            since: None,
+        };
         self.append_decision(&[candidate], annotator, verdict, &decision, time_ms)
     }
 
-    /// Takes back the annotator's last decision that still stands: what stood before it is appended again. `None` when there is
-    /// nothing left to undo. There is no limit, and closing the project changes nothing. Candidates on which a newer verdict of the
-    /// same annotator was merged from another copy keep that one.
+    /// Takes back the annotator's last decision that still stands, a verdict or a correction of ground truth: what stood before it is
+    /// appended again. `None` when there is nothing left to undo. There is no limit, and closing the project changes nothing. Candidates
+    /// and objects of which a newer row of the same annotator was merged from another copy keep that one.
     pub fn undo(&mut self, annotator: &str, time_ms: i64) -> Result<Option<Gesture>, StoreError> {
         self.write(|tx| {
             let Some(id) = annotators::find(tx, annotator)? else { return Ok(None) };
@@ -107,19 +117,23 @@ impl Store {
             let Some(decision) = stacks.undo else { return Ok(None) };
             let links = (Some(decision), stacks.redo.map(|r| r.undo));
             let gesture = gestures::append(tx, id, GestureAction::Undo, links, time_ms)?;
-            let given = not_overruled(tx, id, decision, rows_of(tx, decision)?)?;
-            let is_merged = has_merged(tx, id, 0)?;
+            let given = VERDICTS.not_overruled(tx, id, decision, rows_of(tx, decision)?, LogRow::subject)?;
+            let is_merged = log::has_merged(tx, id, 0)?;
             let mut before = Vec::with_capacity(given.len());
             for row in &given {
                 let stood = match row.replaces {
-                    _ if is_merged => stood_before(tx, id, decision, row.candidate)?,
+                    _ if is_merged => match VERDICTS.stood_before(tx, id, decision, row.candidate.0)? {
+                        Some(seq) => read(tx, seq)?,
+                        None => Decision::default(),
+                    },
                     Some(seq) => read(tx, seq)?,
                     None => Decision::default(),
                 };
                 before.push((row.candidate, stood));
             }
             let candidates = append_all(tx, gesture, before)?;
-            Ok(Some(described(gesture, GestureAction::Undo, annotator, &given, candidates)))
+            let corrected = corrections::undo(tx, gesture, decision, is_merged)?;
+            Ok(Some(described((gesture, GestureAction::Undo, annotator), &given, candidates, corrected)))
         })
     }
 
@@ -132,11 +146,13 @@ impl Store {
             let gesture = gestures::append(tx, id, GestureAction::Redo, links, time_ms)?;
             // The undo may have left some alone.
             let undone_on: HashSet<_> = rows_of(tx, undone.undo)?.iter().map(|row| row.candidate).collect();
-            let mut given = not_overruled(tx, id, undone.undo, rows_of(tx, undone.decision)?)?;
+            let rows = rows_of(tx, undone.decision)?;
+            let mut given = VERDICTS.not_overruled(tx, id, undone.undo, rows, LogRow::subject)?;
             given.retain(|row| undone_on.contains(&row.candidate));
             let again: Vec<_> = given.iter().map(|row| (row.candidate, row.decision.clone())).collect();
             let candidates = append_all(tx, gesture, again)?;
-            Ok(Some(described(gesture, GestureAction::Redo, annotator, &given, candidates)))
+            let corrected = corrections::redo(tx, gesture, undone)?;
+            Ok(Some(described((gesture, GestureAction::Redo, annotator), &given, candidates, corrected)))
         })
     }
 
@@ -167,8 +183,9 @@ impl Store {
                 tx.prepare_cached("DELETE FROM stale_candidates WHERE candidate_id = ?1")?.execute([candidate.0])?;
             }
             let annotator = annotator.to_owned();
-            let action = GestureAction::Decide;
-            Ok(Gesture { id: gesture.id, action, annotator, verdict, candidates, time_ms })
+            let (action, verdict) = (GestureAction::Decide, Some(verdict));
+            let (objects, images) = (Vec::new(), Vec::new());
+            Ok(Gesture { id: gesture.id, action, annotator, verdict, act: None, candidates, objects, images, time_ms })
         })
     }
 }
@@ -178,6 +195,12 @@ struct LogRow {
     candidate: CandidateId,
     decision: Decision,
     replaces: Option<i64>,
+}
+
+impl LogRow {
+    fn subject(&self) -> i64 {
+        self.candidate.0
+    }
 }
 
 /// Width and height in pixels of the candidate's image.
@@ -198,6 +221,8 @@ pub(super) struct NewRow<'a> {
     pub class: Option<ClassId>,
     pub reason: Option<&'a str>,
     pub shape: Option<&'a Shape>,
+    /// As in [`Decision`].
+    pub since: Option<i64>,
     pub tick: i64,
     pub time_ms: i64,
 }
@@ -205,8 +230,9 @@ pub(super) struct NewRow<'a> {
 /// Appends one row, which replaces what the annotator holds on the candidate; its place in the log.
 pub(super) fn insert_row(tx: &Transaction<'_>, row: &NewRow<'_>) -> Result<i64, StoreError> {
     let sql = "INSERT INTO verdicts
-               (uid, gesture_id, candidate_id, annotator_id, verdict, reason, shape, a, b, c, d, e, replaces, tick, time_ms, class_id)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+               (uid, gesture_id, candidate_id, annotator_id, verdict, reason, shape, a, b, c, d, e, replaces, tick, time_ms, class_id,
+                since)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
     let class = match row.verdict {
         Some(verdict) if verdict.has_class() => Some(row.class.map_or_else(|| class_of(tx, row.candidate), Ok)?),
         _ => None,
@@ -230,6 +256,7 @@ pub(super) fn insert_row(tx: &Transaction<'_>, row: &NewRow<'_>) -> Result<i64, 
         row.tick,
         row.time_ms,
         class.map(|class| class.0),
+        row.since,
     ])?;
     Ok(tx.last_insert_rowid())
 }
@@ -256,6 +283,7 @@ fn append_all<D: Borrow<Decision>>(
             class: decision.class,
             reason: decision.reason.as_deref(),
             shape: decision.shape.as_ref(),
+            since: decision.since,
             tick: gesture.tick,
             time_ms: gesture.time_ms,
         };
@@ -269,7 +297,7 @@ fn append_all<D: Borrow<Decision>>(
 
 /// What [`decision`] reads of a row `v` of the log.
 const DECISION: &str = "verdict, reason, shape, a, b, c, d, e,
-    (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id)";
+    (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id), coalesce(since, tick)";
 
 /// The verdict of row `seq` of the log.
 pub(super) fn read(tx: &Transaction<'_>, seq: i64) -> Result<Decision, StoreError> {
@@ -286,76 +314,28 @@ fn rows_of(tx: &Transaction<'_>, gesture: i64) -> Result<Vec<LogRow>, StoreError
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whether anything of the annotator's was merged from another copy after `gesture`; 0 is before all.
-fn has_merged(tx: &Transaction<'_>, annotator: i64, gesture: i64) -> Result<bool, StoreError> {
-    let sql = "SELECT 1 FROM gestures WHERE annotator_id = ?1 AND merged = 1 AND id > ?2 LIMIT 1";
-    Ok(tx.prepare_cached(sql)?.exists([annotator, gesture])?)
-}
-
-/// What the annotator held on a candidate before `gesture`, in the order of the verdicts. What that replaced when it was written is another
-/// where an older verdict was merged since.
-fn stood_before(
-    tx: &Transaction<'_>,
-    annotator: i64,
-    gesture: i64,
-    candidate: CandidateId,
-) -> Result<Decision, StoreError> {
-    let sql = format!(
-        "SELECT {DECISION} FROM verdicts v
-         WHERE candidate_id = ?1 AND annotator_id = ?2
-           AND (tick, uid) < (SELECT o.tick, o.uid FROM verdicts o WHERE o.gesture_id = ?3 AND o.candidate_id = ?1)
-         ORDER BY tick DESC, uid DESC LIMIT 1"
-    );
-    let mut statement = tx.prepare_cached(&sql)?;
-    let found = statement.query_row([candidate.0, annotator, gesture], |r| decision(r, 0)).optional()?;
-    Ok(found.unwrap_or_default())
-}
-
-/// Leaves out the candidates on which a newer verdict of the annotator was merged from another copy after `gesture`; also where it was
-/// overruled and restored since.
-fn not_overruled(
-    tx: &Transaction<'_>,
-    annotator: i64,
-    gesture: i64,
-    rows: Vec<LogRow>,
-) -> Result<Vec<LogRow>, StoreError> {
-    if !has_merged(tx, annotator, gesture)? {
-        return Ok(rows);
-    }
-    let sql = "SELECT 1 FROM verdicts v JOIN gestures g ON g.id = v.gesture_id
-               WHERE v.candidate_id = ?1 AND v.annotator_id = ?2 AND g.merged = 1 AND g.id > ?3
-                 AND (v.tick, v.uid) > (SELECT o.tick, o.uid FROM verdicts o WHERE o.gesture_id = ?3 AND o.candidate_id = ?1)";
-    let mut statement = tx.prepare_cached(sql)?;
-    let mut left = Vec::with_capacity(rows.len());
-    for row in rows {
-        if !statement.exists([row.candidate.0, annotator, gesture])? {
-            left.push(row);
-        }
-    }
-    Ok(left)
-}
-
-/// Nine columns from `first` on: those of [`DECISION`].
+/// Ten columns from `first` on: those of [`DECISION`].
 fn decision(row: &Row<'_>, first: usize) -> rusqlite::Result<Decision> {
     Ok(Decision {
         verdict: optional_word(row, first)?,
         reason: row.get(first + 1)?,
         shape: optional_shape(row, first + 2)?,
         class: row.get::<_, Option<i64>>(first + 8)?.map(ClassId),
+        since: row.get(first + 9)?,
     })
 }
 
 fn described(
-    gesture: Written,
-    action: GestureAction,
-    annotator: &str,
+    (gesture, action, annotator): (Written, GestureAction, &str),
     given: &[LogRow],
     candidates: Vec<CandidateId>,
+    corrected: Corrected,
 ) -> Gesture {
-    // Each row of a decision has a verdict; none is left where newer ones were merged on all of its candidates.
-    let verdict = given.iter().find_map(|row| row.decision.verdict).unwrap_or(Verdict::Skipped);
-    let annotator = annotator.to_owned();
-    Gesture { id: gesture.id, action, annotator, verdict, candidates, time_ms: gesture.time_ms }
+    // None is left where newer ones were merged on all of its candidates.
+    let verdict = given.iter().find_map(|row| row.decision.verdict);
+    let Corrected { act, objects, images } = corrected;
+    let (annotator, time_ms) = (annotator.to_owned(), gesture.time_ms);
+    Gesture { id: gesture.id, action, annotator, verdict, act, candidates, objects, images, time_ms }
 }
 
 /// What the detector took a candidate for.

@@ -1,6 +1,9 @@
 //! `round.toml`: the settings as text, read with errors that name the line and written with a comment on every key. Must not know
 //! what a round does with them.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::fmt::Write as _;
 
 use serde::de::DeserializeOwned;

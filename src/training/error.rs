@@ -1,6 +1,5 @@
 //! What can go wrong in a round, each with what to do about it. Must not know who shows it.
 
-use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,8 +7,8 @@ use thiserror::Error;
 
 use super::memory::is_out_of_memory;
 use super::overlay::ConfigError;
-use crate::detector::{DetectorError, libtorch_message};
-use crate::domain::{Away, Moved};
+use crate::detector::{DetectorError, libtorch_message, told};
+use crate::domain::{Away, Moved, Panic};
 
 /// Why a round did not train, or stopped.
 #[derive(Debug, Error)]
@@ -80,11 +79,9 @@ impl TrainingError {
         matches!(self, Self::Away(_) | Self::MostUnreadable { .. } | Self::Moved(_))
     }
 
-    pub(super) fn panic(payload: &(dyn Any + Send)) -> Self {
-        let text = payload.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|&s| s.to_owned()));
-        let text = text.unwrap_or_else(|| "no reason given".to_owned());
-        Self::Panic(libtorch_message(&text))
+    /// What libtorch told as a panic, or a fault of the program with its crash report.
+    pub(super) fn panic(panic: Panic) -> Self {
+        Self::Panic(if is_out_of_memory(panic.message()) { libtorch_message(panic.message()) } else { told(panic) })
     }
 
     /// The same error, or what it means and what to do where memory or the disk of `run_dir` ran out: libtorch and the weight files
@@ -113,11 +110,12 @@ impl TrainingError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::caught;
 
     #[test]
     fn the_panic_of_a_step_is_told_without_libtorchs_stack() {
         let text = "called `Result::unwrap()` on an `Err` value: Torch(\"CUDA out of memory.\\nException raised from malloc\\nframe #0\")";
-        let error = TrainingError::panic(&text.to_owned());
+        let error = TrainingError::panic(caught(|| panic!("{text}")).unwrap_err());
         assert_eq!(error.to_string(), "training broke off: CUDA out of memory.");
     }
 

@@ -2,7 +2,6 @@
 //! alone, never on which thread was faster. Must not know tensors.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -15,7 +14,7 @@ use super::config::RoundConfig;
 use super::error::TrainingError;
 use super::order::{Order, Slot};
 use crate::detector::{DetectorConfig, NetworkImage, SamplerConfig, TrainingSample};
-use crate::domain::{Cancel, ImageId, Shape, Sources, check_shape};
+use crate::domain::{Cancel, ImageId, Shape, Sources, caught, check_shape};
 use crate::geometry::{BoundingBox, NetworkPx};
 
 /// An image with all that the round learns from it, in its own pixels. No objects: all of it is background.
@@ -236,8 +235,8 @@ impl Drop for Loader {
 
 fn work(source: &Source, jobs: &Receiver<Slot>, results: &Sender<(Slot, Result<TrainingSample, String>)>) {
     while let Ok(slot) = jobs.recv() {
-        let loaded = catch_unwind(AssertUnwindSafe(|| load(source, slot)));
-        let result = loaded.unwrap_or_else(|panic| Err(TrainingError::panic(panic.as_ref()).to_string()));
+        let loaded = caught(|| load(source, slot));
+        let result = loaded.unwrap_or_else(|panic| Err(TrainingError::panic(panic).to_string()));
         if results.send((slot, result)).is_err() {
             return;
         }

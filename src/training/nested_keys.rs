@@ -22,7 +22,10 @@ pub const DOCUMENTED_SECTIONS: &[(&str, &str)] = &[
     ("detector.batch_norm_eps", "Added to a variance before its root; must be that of the pretrained weights."),
     ("detector.pyramid_channels", "Channels of the pyramid's maps; unused without a pyramid."),
     ("detector.ellipse_head", "Whether ellipses are learnt beside boxes, where the ground truth has them."),
-    ("detector.precision", "What training computes in: f32, or bf16 on processors that have instructions for it."),
+    (
+        "detector.precision",
+        "What training and detection compute in: f32, or bf16 on processors that have instructions for it.",
+    ),
     ("detector.anchors.sizes", "Square roots of the anchors' areas in network pixels, a list for each feature level."),
     ("detector.anchors.ratios", "Heights over widths of the anchors, for every level."),
     ("detector.rpn.nms_iou", "Of two proposals that overlap by more than this IoU, the lower score goes."),

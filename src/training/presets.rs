@@ -3,7 +3,7 @@
 use super::config::{MINING, RoundConfig};
 use super::overlay::{self, ConfigError};
 use super::schedule::ScheduleKind;
-use crate::detector::{Architecture, DetectorConfig, RpnConfig, SamplerConfig};
+use crate::detector::{Architecture, DetectorConfig, RpnConfig, SamplerConfig, SamplerKind};
 use crate::domain::{HardNegativeSource, RoundInit, TruthSource};
 
 /// A preset's name with what it is for.
@@ -49,6 +49,21 @@ impl RoundConfig {
         // Those that the project has when the next round begins.
         next.detector.classes.clear();
         next
+    }
+
+    /// For a cross-validation, between whose rounds nobody reviews: each starts from the backbone, and learns from every candidate that
+    /// was mined, where it learns from any.
+    #[must_use]
+    pub fn without_review(&self) -> Self {
+        let hard_negatives = match self.hard_negatives {
+            HardNegativeSource::None => HardNegativeSource::None,
+            _ if self.sampler.kind == SamplerKind::Ohem => HardNegativeSource::None,
+            HardNegativeSource::Confirmed | HardNegativeSource::Unreviewed => HardNegativeSource::Unreviewed,
+        };
+        let mut config =
+            Self { hard_negatives, init: RoundInit::Backbone, test_dataset: String::new(), ..self.clone() };
+        config.detector.classes.clear();
+        config
     }
 }
 

@@ -1,6 +1,9 @@
 //! The round's tables on disk: `log.csv`, a line a step, and `sampler.csv`, a line a mini-batch. Every line is on disk when its step
 //! is done. Must not know what the numbers mean for the training.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -50,7 +53,9 @@ impl Records {
         let c = counts;
         let roi = format!("{},{},{},{}", c.foreground, c.background, c.forced, c.ignored);
         let rpn = format!("{},{},{},{}", c.rpn_foreground, c.rpn_background, c.rpn_forced, c.rpn_ignored);
-        self.sampler.line(&format!("{step},{mini_batch},{},{given},{roi},{rpn}", images.join(";")))
+        let of = |counts: &[u64]| counts.iter().map(u64::to_string).collect::<Vec<_>>().join(";");
+        let labels = format!("{},{}", of(&c.foreground_of), of(&c.rpn_foreground_of));
+        self.sampler.line(&format!("{step},{mini_batch},{},{given},{roi},{rpn},{labels}", images.join(";")))
     }
 }
 
@@ -66,7 +71,7 @@ impl Table {
             number.is_some_and(|number| number <= step)
         };
         // A last line that was broken off ends without its line break.
-        let whole = &old[..old.rfind('\n').map_or(0, |end| end + 1)];
+        let whole = old.rfind('\n').and_then(|end| old.get(..=end)).unwrap_or("");
         let kept: Vec<&str> = std::iter::once(header).chain(whole.lines().filter(before)).collect();
         // Whole or not at all: a crash or a full disk here costs no line of the steps before.
         write_whole(&path, (kept.join("\n") + "\n").as_bytes()).map_err(TrainingError::io(&path, "writing"))?;
@@ -91,7 +96,7 @@ mod tests {
         for step in 1..=5 {
             records.step(&StepReport { step, total: 0.5, ..StepReport::default() }).unwrap();
         }
-        let counts = SamplerCounts { foreground: 3, ..SamplerCounts::default() };
+        let counts = SamplerCounts { foreground: 3, foreground_of: vec![1, 0, 2], ..SamplerCounts::default() };
         records.mini_batch(1, 0, &["4".to_owned(), "9".to_owned()], 2, &counts).unwrap();
         write!(records.log.file, "1").unwrap();
         drop(records);
@@ -103,7 +108,7 @@ mod tests {
         assert_eq!(read.iter().map(|r| (r.step, r.total)).collect::<Vec<_>>(), [(1, 0.5), (2, 0.5), (3, 0.5)]);
         assert_eq!(logged_steps(&dir.path().join("none")).unwrap(), []);
         let sampler = fs::read_to_string(dir.path().join(SAMPLER_FILE)).unwrap();
-        assert_eq!(sampler.lines().nth(1), Some("1,0,4;9,2,3,0,0,0,0,0,0,0"));
-        assert_eq!(sampler.lines().next().unwrap().split(',').count(), 12);
+        assert_eq!(sampler.lines().nth(1), Some("1,0,4;9,2,3,0,0,0,0,0,0,0,1;0;2,"));
+        assert_eq!(sampler.lines().next().unwrap().split(',').count(), 14);
     }
 }

@@ -2,7 +2,6 @@
 //! hard negatives are handed in, evaluation is a hook.
 
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::checkpoint::{self, Checkpoints, MODEL_FILE, Marks, OPTIMISER_FILE, RoundProgress};
@@ -19,7 +18,7 @@ use super::records::Records;
 use super::schedule::Schedule;
 use super::step::{Stepped, Stepper};
 use crate::detector::{Detector, SamplerCounts, cuda_index};
-use crate::domain::{Cancel, RoundInit, Sources, make_folder};
+use crate::domain::{Cancel, RoundInit, Sources, caught, make_folder};
 
 /// What a round trains on and where it lives.
 #[derive(Debug)]
@@ -98,8 +97,8 @@ pub fn train_round(
 ) -> Result<TrainSummary, TrainingError> {
     let mut step = 0;
     let run_dir = task.run_dir.to_path_buf();
-    let run = AssertUnwindSafe(|| run(config, task, hooks, cancel, &mut step));
-    let result = catch_unwind(run).unwrap_or_else(|panic| Err(TrainingError::panic(panic.as_ref())));
+    let result = caught(|| run(config, task, hooks, cancel, &mut step));
+    let result = result.unwrap_or_else(|panic| Err(TrainingError::panic(panic)));
     let result = result.map_err(|error| error.explained(step + 1, &run_dir));
     let outcome = match &result {
         Ok(summary) => summary.outcome.clone(),
@@ -274,8 +273,8 @@ impl<'a> Round<'a> {
         let step = self.progress.step + 1;
         let lr = self.schedule.lr(self.progress.step);
         let stepped = loop {
-            let tried = catch_unwind(AssertUnwindSafe(|| self.try_step(step, lr)));
-            match tried.unwrap_or_else(|panic| Err(TrainingError::panic(panic.as_ref()))) {
+            let tried = caught(|| self.try_step(step, lr));
+            match tried.unwrap_or_else(|panic| Err(TrainingError::panic(panic))) {
                 Err(error) if is_out_of_memory(&error.to_string()) && !self.stepper.updating => self.shrink(error)?,
                 other => break other?,
             }
@@ -400,7 +399,7 @@ impl<'a> Round<'a> {
             outcome,
             step,
             iterations: self.config.iterations,
-            counts: self.progress.counts,
+            counts: self.progress.counts.clone(),
             losses: mean_losses(&self.reports),
             seconds: self.progress.seconds,
             step_seconds: self.clock.median(),

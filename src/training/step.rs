@@ -83,7 +83,7 @@ impl Stepper {
             }
             report.total += total * share;
             report.losses = added(report.losses, losses(values), share);
-            counts += learnt.counts;
+            counts += learnt.counts.clone();
             self.record(step, mini_batch as u32, learnt, records)?;
         }
         report.grad_norm = read.norm;

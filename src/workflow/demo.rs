@@ -65,7 +65,7 @@ pub fn prepare(
         let mut progress = |p: Progress| observer(WorkEvent::Progress(p));
         sample::write(&sample_dir, &SampleConfig::default(), &mut progress)?;
         let summary = if with_classes {
-            import_read(&project, sample::read_with_classes(&sample_dir, &mut progress, cancel)?, false)?.summary
+            import_read(&project, &sample::read_with_classes(&sample_dir, &mut progress, cancel)?, false)?.summary
         } else {
             import(&project, ImportFormat::Fddb, &sample_dir, false, observer, cancel)?.summary
         };

@@ -37,6 +37,8 @@ pub enum WorkflowError {
     #[error(transparent)]
     Detector(#[from] crate::detector::DetectorError),
     #[error(transparent)]
+    Model(#[from] crate::models::ModelError),
+    #[error(transparent)]
     Config(#[from] crate::training::ConfigError),
     #[cfg(feature = "torch")]
     #[error(transparent)]

@@ -38,6 +38,8 @@ pub struct ExportReport {
     pub imported: usize,
     pub promoted: usize,
     pub edited: usize,
+    /// Drawn by an annotator where neither the dataset nor a detection had an object.
+    pub added: usize,
     /// Objects that the format has no room for.
     pub left_out: usize,
     /// Whole sentences on what the format cannot hold.
@@ -49,17 +51,40 @@ pub struct ExportReport {
 /// Objects of an image with their row ids.
 type Objects = HashMap<ImageId, Vec<(i64, ClassId, Shape, bool, &'static str, Option<f32>)>>;
 
-/// Writes the ground truth of all images, in the order of import, to `out`: whole, or after an error not at all.
+/// Writes the ground truth of all images as it stands, in the order of import, to `out`: whole, or after an error not at all. Corrected,
+/// promoted and added objects are flagged where the format can; deleted ones are not among them.
 pub fn ground_truth(
     store: &Store,
     scope: &ExportScope,
     format: WriteFormat,
     out: impl Into<Output>,
 ) -> Result<ExportReport, WorkflowError> {
+    write_truth(store, scope, format, &out.into(), || Ok(store.ground_truth_by_image()?))
+}
+
+/// As [`ground_truth`], but the datasets' own objects as they were imported: those that were deleted too, and none that came since.
+pub fn imported_ground_truth(
+    store: &Store,
+    scope: &ExportScope,
+    format: WriteFormat,
+    out: impl Into<Output>,
+) -> Result<ExportReport, WorkflowError> {
+    write_truth(store, scope, format, &out.into(), || Ok(store.imported_by_image()?))
+}
+
+type TruthByImage = HashMap<ImageId, Vec<(crate::domain::GroundTruthId, crate::domain::Annotation)>>;
+
+fn write_truth(
+    store: &Store,
+    scope: &ExportScope,
+    format: WriteFormat,
+    out: &Output,
+    truth: impl FnOnce() -> Result<TruthByImage, WorkflowError>,
+) -> Result<ExportReport, WorkflowError> {
     let description = "Ground truth of a Quarry project. `source` of an annotation: imported from the dataset, promoted from a \
-                       candidate by a reviewer, or edited. `ellipse`: ra, rb, theta, cx, cy, as FDDB has them.";
+                       candidate by a reviewer, edited, or added by hand. `ellipse`: ra, rb, theta, cx, cy, as FDDB has them.";
     let objects = || -> Result<Objects, WorkflowError> {
-        let truth = store.ground_truth_by_image()?.into_iter();
+        let truth = truth()?.into_iter();
         let of = |(image, objects): (ImageId, Vec<_>)| {
             let rows = objects.into_iter().map(
                 |(id, annotation): (crate::domain::GroundTruthId, crate::domain::Annotation)| {
@@ -70,7 +95,7 @@ pub fn ground_truth(
         };
         Ok(truth.map(of).collect())
     };
-    write_objects(store, scope, format, &out.into(), description, true, objects)
+    write_objects(store, scope, format, out, description, true, objects)
 }
 
 /// Writes what the next round would train with as background, with the class that each was mistaken for and its score. Images without
@@ -219,6 +244,11 @@ fn datasets(store: &Store, scope: &ExportScope) -> Result<HashMap<DatasetId, Str
     Ok(found)
 }
 
+/// The images of the scope, in the order of import.
+pub(super) fn images_in(store: &Store, scope: &ExportScope) -> Result<Vec<ImageRecord>, WorkflowError> {
+    images_of(store, scope, &datasets(store, scope)?)
+}
+
 fn images_of(
     store: &Store,
     scope: &ExportScope,
@@ -293,6 +323,7 @@ fn report(format: WriteFormat, export: &Export, written: &Written, files: Vec<Pa
         imported: of(AnnotationSource::Imported),
         promoted: of(AnnotationSource::Promoted),
         edited: of(AnnotationSource::Edited),
+        added: of(AnnotationSource::Added),
         left_out: written.left_out,
         losses: written.losses.clone(),
         files,

@@ -6,22 +6,21 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{WorkflowError, write_atomically};
+use super::held_out_file::{HELD_OUT_FILE, HeldOutDetections, HeldOutImage};
+use super::round_metrics::{METRICS_FILE, RoundMetrics, Tested};
+use super::{WorkflowError, write_all_or_none};
 use crate::dataset::formats::write::fddb_detections as fddb_text;
 #[cfg(feature = "torch")]
 use crate::detector::DetectorConfig;
-use crate::domain::{Annotation, AnnotationSource, ClassId, Detection, ImageId, ImageRecord};
+use crate::domain::{Annotation, AnnotationSource, Class, ClassId, Detection, ImageId, ImageRecord, Shape};
 use crate::evaluation::average_precision::AveragePrecision;
-use crate::evaluation::coco::Coco;
-use crate::evaluation::{
-    EvaluatedImage, EvaluationSet, Evaluator as _, FoldCurves, Matching, Region, ScoredRegion, match_images,
-};
+use crate::evaluation::{EvaluatedImage, EvaluationSet, FoldCurves, Matching, Region, ScoredRegion, match_images};
 
 /// The images that a round is tested on with their imported ground truth, in import order (which is FDDB's list order).
 #[derive(Debug, Clone)]
 pub struct HeldOut {
     pub images: Vec<ImageRecord>,
-    /// Imported, those to ignore included.
+    /// Those to ignore included.
     annotations: Vec<Vec<Annotation>>,
     /// Those that count, with their classes.
     faces: Vec<Vec<(ClassId, Region)>>,
@@ -53,18 +52,35 @@ impl OutputShape {
 
     /// The file in a round's folder with the detections of its last evaluation, in FDDB's format.
     pub fn detections_file(self, run_dir: &Path) -> PathBuf {
-        run_dir.join(format!("held-out-{}.txt", self.as_str()))
+        run_dir.join(self.file_name())
+    }
+
+    fn file_name(self) -> String {
+        format!("held-out-{}.txt", self.as_str())
     }
 }
 
 impl HeldOut {
     /// `truth` is the datasets' own ([`Store::own_ground_truth`](crate::store::Store::own_ground_truth)).
     pub fn new(images: Vec<ImageRecord>, truth: &HashMap<ImageId, Vec<Annotation>>) -> Self {
-        let imported = images.iter().map(|image| {
+        Self::with(images, truth, |a| a.source == AnnotationSource::Imported)
+    }
+
+    /// With every object of `truth`, whoever annotated it: what annotators corrected and added counts too. Never for a published number.
+    pub fn corrected(images: Vec<ImageRecord>, truth: &HashMap<ImageId, Vec<Annotation>>) -> Self {
+        Self::with(images, truth, |_| true)
+    }
+
+    fn with(
+        images: Vec<ImageRecord>,
+        truth: &HashMap<ImageId, Vec<Annotation>>,
+        counts: impl Fn(&Annotation) -> bool,
+    ) -> Self {
+        let annotations = images.iter().map(|image| {
             let annotations = truth.get(&image.id).map_or(&[][..], Vec::as_slice);
-            annotations.iter().filter(|a| a.source == AnnotationSource::Imported).copied().collect()
+            annotations.iter().filter(|a| counts(a)).copied().collect()
         });
-        let annotations: Vec<Vec<Annotation>> = imported.collect();
+        let annotations: Vec<Vec<Annotation>> = annotations.collect();
         let region = |a: &Annotation| (a.class, Region::from(&a.shape));
         let faces = annotations.iter().map(|of_image| of_image.iter().filter(|a| !a.ignored).map(region).collect());
         let faces = faces.collect();
@@ -72,15 +88,50 @@ impl HeldOut {
         Self { images, annotations, faces, classes: classes.into_iter().collect() }
     }
 
+    /// Whether the same objects are annotated on the same images.
+    pub fn has_objects_of(&self, other: &Self) -> bool {
+        self.annotations == other.annotations
+    }
+
     pub fn face_count(&self) -> usize {
         self.faces.iter().map(Vec::len).sum()
     }
 
-    /// COCO's average precision of the boxes of `detections`, one list for each of `images`, in their order: the mean over the classes
-    /// that are annotated.
-    pub fn average_precision(&self, detections: &[Vec<Detection>]) -> AveragePrecision {
-        let images = self.annotations.iter().map(Vec::as_slice).zip(detections.iter().map(Vec::as_slice));
-        Coco.evaluate(&EvaluationSet::of_images(images)).overall.into()
+    /// The boxes of `found` and the objects, for every evaluator but FDDB's.
+    pub fn evaluation_set(&self, found: &Found<'_>) -> EvaluationSet {
+        let images = self.annotations.iter().map(Vec::as_slice).zip(found.detections.iter().map(Vec::as_slice));
+        let name = |id: i64| found.classes.iter().find(|class| class.id.0 == id).map(|class| class.name.clone());
+        EvaluationSet::of_images(images).named(name)
+    }
+
+    /// What every evaluator of boxes makes of `found`.
+    pub fn metrics(&self, found: &Found<'_>) -> RoundMetrics {
+        let tested = Tested {
+            step: found.step,
+            data: self.fingerprint(found.classes),
+            unreadable: found.is_unread.iter().filter(|is_unread| **is_unread).count(),
+            is_for_fddb: self.is_for_fddb(found.classes),
+        };
+        RoundMetrics::new(&self.evaluation_set(found), tested)
+    }
+
+    fn is_for_fddb(&self, classes: &[Class]) -> bool {
+        let is_face = |id: &ClassId| classes.iter().any(|class| class.id == *id && class.name == "face");
+        let only_faces = !self.classes.is_empty() && self.classes.iter().all(is_face);
+        only_faces || self.annotations.iter().flatten().any(|a| matches!(a.shape, Shape::Ellipse(_)))
+    }
+
+    /// blake3 over the images' contents and what is annotated on them, in their order.
+    fn fingerprint(&self, classes: &[Class]) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for (image, annotations) in self.images.iter().zip(&self.annotations) {
+            hasher.update(format!("{}\n", image.content_hash).as_bytes());
+            for a in annotations {
+                let name = classes.iter().find(|class| class.id == a.class).map(|class| class.name.as_str());
+                hasher.update(format!("{name:?} {:?} {}\n", a.shape, a.ignored).as_bytes());
+            }
+        }
+        hasher.finalize().to_hex().to_string()
     }
 
     /// The curves of `detections`, one list for each of `images`, in their order: pooled, and of each fold. A detection finds objects of
@@ -136,27 +187,63 @@ impl HeldOut {
             .collect()
     }
 
-    /// Writes the detections into the round's folder, a file for each shape. A file of an earlier evaluation is replaced.
+    /// Writes an evaluation into the round's folder: the detections with their classes, in FDDB's text a file for each shape, and what the
+    /// evaluators of boxes make of them. Files of an earlier evaluation are replaced, all or none.
     pub fn write(
         &self,
         run_dir: &Path,
-        detections: &[Vec<Detection>],
+        found: &Found<'_>,
         shapes: &[OutputShape],
-    ) -> Result<(), WorkflowError> {
+    ) -> Result<AveragePrecision, WorkflowError> {
         let names: Vec<&str> = self.images.iter().map(|image| image.name.as_str()).collect();
-        for shape in shapes {
-            let text = fddb_text(&names, detections, *shape == OutputShape::Ellipse);
-            write_atomically(&shape.detections_file(run_dir), text.as_bytes())?;
-        }
-        Ok(())
+        let text = |shape: &OutputShape| {
+            let text = fddb_text(&names, found.detections, *shape == OutputShape::Ellipse);
+            (shape.file_name(), text.into_bytes())
+        };
+        let metrics = self.metrics(found);
+        let mut contents: Vec<(String, Vec<u8>)> = shapes.iter().map(text).collect();
+        contents.push((HELD_OUT_FILE.to_owned(), self.with_classes(found).to_text()?.into_bytes()));
+        contents.push((METRICS_FILE.to_owned(), metrics.to_json()?));
+        // Where the project was moved meanwhile, nothing is made anew at its old place.
+        std::fs::metadata(run_dir).map_err(WorkflowError::io(run_dir, "Was the project moved?"))?;
+        write_all_or_none(run_dir, &contents)?;
+        Ok(metrics.suite.coco.overall.into())
     }
+
+    fn with_classes(&self, found: &Found<'_>) -> HeldOutDetections {
+        let image = |(k, image): (usize, &ImageRecord)| HeldOutImage {
+            name: image.name.clone(),
+            content_hash: image.content_hash.clone(),
+            unreadable: found.is_unread.get(k).copied().unwrap_or(false),
+            detections: found.detections.get(k).cloned().unwrap_or_default(),
+        };
+        HeldOutDetections {
+            step: found.step,
+            classes: found.classes.iter().map(|class| (class.id, class.name.clone())).collect(),
+            images: self.images.iter().enumerate().map(image).collect(),
+        }
+    }
+}
+
+/// What an evaluation found on the held-out images.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'a> {
+    /// 0 for an imported model.
+    pub step: u64,
+    /// One list for each of the images, in their order.
+    pub detections: &'a [Vec<Detection>],
+    /// Images that could not be read; empty where all could.
+    pub is_unread: &'a [bool],
+    /// The project's.
+    pub classes: &'a [Class],
 }
 
 fn of_one(regions: &[(ClassId, ScoredRegion)], class: ClassId) -> Vec<ScoredRegion> {
     regions.iter().filter(|(of, _)| *of == class).map(|(_, region)| *region).collect()
 }
 
-fn scored_region(detection: &Detection, shape: OutputShape) -> ScoredRegion {
+/// What an evaluation by this shape compares of a detection.
+pub fn scored_region(detection: &Detection, shape: OutputShape) -> ScoredRegion {
     let region = match (shape, &detection.ellipse) {
         (OutputShape::Ellipse, Some(ellipse)) => Region::from(*ellipse),
         _ => Region::from(detection.bbox),

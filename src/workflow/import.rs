@@ -3,13 +3,13 @@
 use std::fmt;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::formats::{self, ReadOptions};
 use crate::dataset::{ImportSummary, ImportedDataset, ImportedObject};
-use crate::domain::{Cancel, Progress, printable, printable_line};
-use crate::store::{ImportCounts, NewDataset, NewImage, NewObject};
+use crate::domain::{Cancel, DatasetId, Progress, printable, printable_line};
+use crate::store::{ImportCounts, KeptReport, NewDataset, NewImage, NewObject, Store};
 
 /// The formats that can be imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl ImportFormat {
 }
 
 /// What an import found and what it changes, or would change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportReport {
     #[serde(flatten)]
     pub summary: ImportSummary,
@@ -77,13 +77,16 @@ pub struct ImportReport {
     /// Candidates that were found on bytes which their image no longer has. They are not trained with until they are mined or decided
     /// again.
     pub stale_candidates: usize,
+    /// Corrections of objects that the dataset does not have, or has otherwise: they count for nothing until an import brings the object
+    /// back as it was corrected.
+    pub resting_corrections: usize,
     /// Images with the same bytes as one of another dataset of the project.
     pub same_bytes: usize,
     pub names: ChangedNames,
 }
 
 /// The images behind the counts of an [`ImportReport`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedNames {
     /// Of an update; of a new dataset all images are added.
     pub added: Vec<String>,
@@ -122,26 +125,62 @@ pub fn import_with(
     // The project says how large images may be; and hours of reading should not end at a database that cannot be opened.
     let _lock = if dry_run { None } else { Some(project.lock("import")?) };
     drop(if dry_run { project.open_store_to_read()? } else { project.open_store()? });
+    let read = read(project, format, path, options, observer, cancel)?;
+    keep(project, &read.imported, read.is_one_split, dry_run)
+}
+
+/// A dataset that was read, of which nothing is in the project yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadDataset {
+    imported: ImportedDataset,
+    is_one_split: bool,
+}
+
+/// Reads the dataset at `path`; nothing is written.
+pub fn read(
+    project: &Project,
+    format: ImportFormat,
+    path: &Path,
+    options: &ReadOptions,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<ReadDataset, WorkflowError> {
+    drop(project.open_store_to_read()?);
     let mut progress = |p: Progress| observer(WorkEvent::Progress(p));
     let imported = match formats::format_named(format.as_str()) {
         Some(named) => named.read(path, options, &mut progress, cancel)?,
         None => formats::read_auto(path, options, &mut progress, cancel)?,
     };
-    keep(project, imported, options.split.is_some(), dry_run)
+    Ok(ReadDataset { imported, is_one_split: options.split.is_some() })
+}
+
+/// What taking the dataset into the project would change.
+pub fn preview(project: &Project, read: &ReadDataset) -> Result<ImportReport, WorkflowError> {
+    keep(project, &read.imported, read.is_one_split, true)
+}
+
+/// Takes what was read into the project, in one transaction.
+pub fn take(project: &Project, read: &ReadDataset) -> Result<ImportReport, WorkflowError> {
+    let _lock = project.lock("import")?;
+    keep(project, &read.imported, read.is_one_split, false)
 }
 
 /// [`import`] of what was read already, whole.
-pub fn import_read(project: &Project, imported: ImportedDataset, dry_run: bool) -> Result<ImportReport, WorkflowError> {
+pub fn import_read(
+    project: &Project,
+    imported: &ImportedDataset,
+    dry_run: bool,
+) -> Result<ImportReport, WorkflowError> {
     keep(project, imported, false, dry_run)
 }
 
 fn keep(
     project: &Project,
-    imported: ImportedDataset,
+    imported: &ImportedDataset,
     is_one_split: bool,
     dry_run: bool,
 ) -> Result<ImportReport, WorkflowError> {
-    let rows = new_dataset(&imported);
+    let rows = new_dataset(imported);
     let mut unread = unread(&imported.summary);
     let unread_now = unread.len();
     let mut store = if dry_run { project.open_store_to_read()? } else { project.open_store()? };
@@ -152,7 +191,24 @@ fn keep(
         unread.extend(store.images()?.into_iter().filter(|image| image.dataset == dataset).map(|image| image.name));
     }
     let counts = if dry_run { store.preview_import(&rows, &unread)? } else { store.import_dataset(&rows, &unread)? };
-    Ok(ImportReport::new(imported.summary, is_update, unread_now, counts))
+    let dataset = counts.dataset.filter(|_| !dry_run);
+    let report = ImportReport::new(imported.summary.clone(), is_update, unread_now, counts);
+    if let Some(dataset) = dataset {
+        // The import stands, whether its report can be kept or not.
+        let kept = serde_json::to_string(&report).map(|text| store.keep_import_report(dataset, &text));
+        if let Ok(Err(error)) = kept {
+            tracing::warn!("the report of the import is not kept: {error}");
+        }
+    }
+    Ok(report)
+}
+
+/// What the last import of a dataset found, and when, in milliseconds since the Unix epoch; `None` for a dataset that an older version
+/// imported.
+pub fn last_report(store: &Store, dataset: DatasetId) -> Result<Option<(i64, ImportReport)>, WorkflowError> {
+    let newest = store.import_reports(dataset)?.into_iter().next();
+    let read = |kept: KeptReport| Some((kept.time_ms, serde_json::from_str(&kept.report).ok()?));
+    Ok(newest.and_then(read))
 }
 
 /// Names that are in the dataset but could not be read; of folders too.
@@ -201,6 +257,7 @@ impl ImportReport {
             unchanged: counts.unchanged,
             kept_unread: if is_update { unread } else { 0 },
             stale_candidates: counts.stale_candidates,
+            resting_corrections: counts.resting_corrections,
             same_bytes: names.same_bytes.len(),
             names,
         }
@@ -239,6 +296,14 @@ impl fmt::Display for ImportReport {
                 "\n{} candidates were found on bytes that their images no longer have. They are not trained with until they are \
                  mined or decided again.",
                 self.stale_candidates
+            )?;
+        }
+        if self.resting_corrections > 0 {
+            write!(
+                f,
+                "\n{} corrected objects are not in the dataset as they were corrected: the dataset's own count. The corrections are kept, and \
+                 count again when an import brings those objects back.",
+                self.resting_corrections
             )?;
         }
         if self.same_bytes > 0 {

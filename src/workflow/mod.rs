@@ -10,6 +10,7 @@ mod copies;
 pub mod crops;
 #[cfg(feature = "torch")]
 pub mod cross_validate;
+pub mod datasets;
 #[cfg(feature = "torch")]
 pub mod demo;
 #[cfg(feature = "torch")]
@@ -21,11 +22,17 @@ mod error;
 pub mod evaluate;
 mod event;
 pub mod export;
+pub mod export_images;
 pub mod group;
 mod held_out;
+pub mod held_out_file;
+pub mod image_marks;
 pub mod import;
+pub mod inspect;
 #[cfg(feature = "torch")]
 pub mod mine;
+#[cfg(feature = "torch")]
+mod models;
 pub mod outputs;
 mod patience;
 mod project;
@@ -38,12 +45,18 @@ mod round_data;
 mod round_hooks;
 #[cfg(feature = "torch")]
 mod round_log;
+pub mod round_metrics;
 pub mod round_report;
 pub mod run_curves;
+pub mod run_state;
+#[cfg(feature = "torch")]
+pub mod shards;
 mod split;
 pub mod status;
+pub mod tested_round;
 #[cfg(feature = "torch")]
 pub mod train;
+pub mod training_export;
 pub mod verdicts;
 pub mod weights;
 

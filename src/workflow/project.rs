@@ -59,19 +59,24 @@ impl Project {
 
     /// Opens the project in `dir`. The database is opened by `open_store`, not here.
     pub fn open(dir: &Path) -> Result<Self, WorkflowError> {
+        let project = Self::open_to_read(dir)?;
+        project.clear_unfinished();
+        Ok(project)
+    }
+
+    /// [`Self::open`] for work that only reads: nothing is tidied up, as the folder may be another computer's.
+    pub fn open_to_read(dir: &Path) -> Result<Self, WorkflowError> {
         if !dir.join("quarry.db").is_file() {
             return Err(WorkflowError::NoProject(dir.to_path_buf()));
         }
         let dir = dir.canonicalize().map_err(WorkflowError::io(dir, "Check the path."))?;
-        let project = Self { dir };
-        project.clear_unfinished();
-        Ok(project)
+        Ok(Self { dir })
     }
 
     /// Removes what killed processes left half written in the project's own folders.
     fn clear_unfinished(&self) {
         let runs = fs::read_dir(self.runs_dir()).into_iter().flatten().flatten().map(|entry| entry.path());
-        let own = [self.dir.clone(), self.runs_dir(), self.dir.join("curves")];
+        let own = [self.dir.clone(), self.runs_dir(), self.dir.join("curves"), self.dir.join("backups")];
         own.into_iter().chain(runs).for_each(|folder| clear_unfinished(&folder));
     }
 

@@ -1,7 +1,11 @@
 //! ROC files of others, brought into a project: read with their columns found out, kept as `curves/<name>.json`. The files
 //! themselves are only read. Must not know how curves are shown.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::fs;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -172,7 +176,7 @@ impl NamedFile {
             .into_iter()
             .filter_map(|(marker, kind)| Some((lower.rfind(marker)?, kind)));
         let (at, kind) = found.max_by_key(|(at, _)| *at)?;
-        let (before, after) = (plain(&file_name[..at]), &file_name[at + "DiscROC".len()..]);
+        let (before, after) = (plain(file_name.get(..at)?), file_name.get(at + "DiscROC".len()..)?);
         let after = plain(after.rsplit_once('.').map_or(after, |(stem, _)| stem));
         let folder = || path.canonicalize().ok()?.parent()?.file_name().map(|n| n.to_string_lossy().into_owned());
         let name = match (before, after) {
@@ -185,7 +189,9 @@ impl NamedFile {
 
     /// The file's name with another word for the score.
     fn with_score(&self, word: &str) -> String {
-        format!("{}{word}{}", &self.file_name[..self.at], &self.file_name[self.at + "Disc".len()..])
+        let part = |range: (Bound<usize>, Bound<usize>)| self.file_name.get(range).unwrap_or("");
+        let (before, after) = (Bound::Excluded(self.at), Bound::Included(self.at + "Disc".len()));
+        format!("{}{word}{}", part((Bound::Unbounded, before)), part((after, Bound::Unbounded)))
     }
 
     /// The file of the other score beside this one.

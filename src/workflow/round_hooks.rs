@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::classes::LabelMap;
 use super::detect::{Found, detect_files, refuse_mostly_unreadable};
-use super::held_out::{HeldOut, OutputShape};
+use super::held_out::{self, HeldOut, OutputShape};
 use super::patience::patiently;
 use super::round_report::MERIT_FALSE_POSITIVES;
 use super::{Observer, WorkEvent, WorkflowError, fold_label, round_log};
@@ -162,9 +162,8 @@ impl<'a, 'b> Hooks<'a, 'b> {
     }
 
     /// Into the store at once: the curves screen reads it beside the curves.
-    fn note_average_precision(&mut self, step: u64, found: &[Vec<Detection>]) -> Result<(), WorkflowError> {
-        let values = self.held_out.average_precision(found).values();
-        let named = AveragePrecision::NAMES.into_iter().zip(values);
+    fn note_average_precision(&mut self, step: u64, precision: AveragePrecision) -> Result<(), WorkflowError> {
+        let named = AveragePrecision::NAMES.into_iter().zip(precision.values());
         let rows: Vec<(u64, &str, f64)> = named.filter_map(|(name, value)| Some((step, name, value?))).collect();
         self.patiently(self.cancel, |store, round| store.append_metrics(round, &rows))?;
         Ok(())
@@ -225,8 +224,10 @@ impl RoundHooks for Hooks<'_, '_> {
         let in_project = |found: Vec<Detection>| found.iter().filter_map(|d| self.labels.in_project(d)).collect();
         let found: Vec<Vec<Detection>> = of_files.into_iter().map(Option::unwrap_or_default).map(in_project).collect();
         let shapes = OutputShape::of(detector.config());
-        self.held_out.write(self.run_dir, &found, &shapes).map_err(|e| e.to_string())?;
-        self.note_average_precision(step, &found).map_err(|e| e.to_string())?;
+        let classes = self.store.classes().map_err(|e| e.to_string())?;
+        let evaluated = held_out::Found { step, detections: &found, is_unread: &is_unread, classes: &classes };
+        let precision = self.held_out.write(self.run_dir, &evaluated, &shapes).map_err(|e| e.to_string())?;
+        self.note_average_precision(step, precision).map_err(|e| e.to_string())?;
         self.curves.clear();
         for shape in shapes {
             let mut curves = self.held_out.curves(&found, shape);

@@ -1,7 +1,7 @@
-//! `runs/<round>/log.txt`: what the user has to know of a round's sittings, a line each, for whoever was not there. Must not know who
-//! else is told.
+//! `runs/<round>/log.txt`: what the user has to know of a round's sittings, a line each, for whoever was not there. A log that has grown
+//! large is kept as `log.1.txt`, in place of the one before. Must not know who else is told.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
@@ -9,14 +9,42 @@ use super::WorkflowError;
 use crate::domain::make_folder;
 
 const FILE: &str = "log.txt";
+/// The log before, once this one has [`MOST_BYTES`].
+const OLDER: &str = "log.1.txt";
+/// Some ten thousand lines: an image that cannot be read is told again at each sitting.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Adds a line; `step` is the last one that was made.
 pub(super) fn append(run_dir: &Path, step: u64, text: &str) -> Result<(), WorkflowError> {
     let path = run_dir.join(FILE);
     let write = || {
         make_folder(run_dir)?;
+        if fs::metadata(&path).is_ok_and(|log| log.len() >= MOST_BYTES) {
+            fs::rename(&path, run_dir.join(OLDER))?;
+        }
         let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
         writeln!(file, "step {step}: {}", text.replace('\n', " "))
     };
     write().map_err(WorkflowError::io(&path, "Check that the project's folder may be written to."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_is_written_for_ever_stays_bounded_and_keeps_its_newest_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "an image cannot be read\n".repeat(400);
+        let lines = 3 * MOST_BYTES / text.len() as u64;
+        for step in 0..lines {
+            append(dir.path(), step, &text).unwrap();
+        }
+        let size = |name: &str| fs::metadata(dir.path().join(name)).unwrap().len();
+        let most = MOST_BYTES + text.len() as u64 + 100;
+        assert!(size(FILE) <= most && size(OLDER) <= most);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        let newest = fs::read_to_string(dir.path().join(FILE)).unwrap();
+        assert!(newest.lines().last().unwrap().starts_with(&format!("step {}: ", lines - 1)));
+    }
 }

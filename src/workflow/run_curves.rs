@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::WorkflowError;
+use super::round_metrics::RoundMetrics;
 use crate::domain::{limits, read_text};
 use crate::evaluation::FoldCurves;
 
@@ -33,6 +34,8 @@ pub struct RunCurves {
     /// `rectangle` or `ellipse`.
     pub shape: String,
     pub curves: FoldCurves,
+    /// Of the round on all folds, beside its shapes' folders.
+    pub metrics: Option<RoundMetrics>,
 }
 
 /// The [`CURVES_FILE`]s below a project's `runs` folder, in a fixed order.
@@ -48,6 +51,11 @@ pub fn run_files(runs: &Path) -> Vec<PathBuf> {
     shapes.map(|shape| shape.join(CURVES_FILE)).filter(|file| file.is_file()).collect()
 }
 
+/// The file with the metrics of the round that one of [`run_files`] is of; it need not be there.
+pub fn metrics_file(file: &Path) -> Option<PathBuf> {
+    file.ancestors().nth(2).map(RoundMetrics::file)
+}
+
 /// Reads one of [`run_files`].
 pub fn read_run(file: &Path) -> Result<RunCurves, WorkflowError> {
     let text = read_text(file, limits::TEXT)?;
@@ -59,7 +67,9 @@ pub fn read_run(file: &Path) -> Result<RunCurves, WorkflowError> {
     let round = round_dir.and_then(round_of).ok_or_else(|| bad("it does not lie in a round's folder".to_owned()))?;
     let run = name_of(file.ancestors().nth(3)).unwrap_or_default();
     let title = title(&run, pooled.curves.folds.len(), pooled.all_folds);
-    Ok(RunCurves { title, round, shape: name_of(file.parent()).unwrap_or_default(), curves: pooled.curves })
+    let metrics = metrics_file(file).filter(|file| file.is_file()).map(|file| RoundMetrics::read(&file)).transpose()?;
+    let shape = name_of(file.parent()).unwrap_or_default();
+    Ok(RunCurves { title, round, shape, curves: pooled.curves, metrics })
 }
 
 /// The number in `round-<n>`.

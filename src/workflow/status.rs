@@ -56,6 +56,8 @@ pub struct RoundStatus {
     pub missed_faces: u64,
     pub wrong_class: u64,
     pub skipped: u64,
+    /// Images that a mining which did not come to its end has done; `null` without one.
+    pub mining_done: Option<usize>,
     pub curves: Vec<CurveStatus>,
 }
 
@@ -66,8 +68,56 @@ pub struct CurveStatus {
     pub step: u64,
     /// `(false positives, discrete TPR, continuous TPR)`.
     pub at: Vec<(u64, f64, f64)>,
+    /// Recall beside precision; `null` where nothing is annotated.
+    pub operating: Option<OperatingPoint>,
     /// Test images that could not be read: their objects count as missed.
     pub unreadable: u64,
+}
+
+/// What a detector finds and how much of it is right where detections of [`OPERATING_SCORE`] and more count, at IoU > 0.5.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct OperatingPoint {
+    pub score: f64,
+    pub recall: f64,
+    /// `null` where no detection has the score.
+    pub precision: Option<f64>,
+    pub false_positives: u64,
+}
+
+/// The score from which on most programs show a detection.
+pub const OPERATING_SCORE: f64 = 0.5;
+
+impl OperatingPoint {
+    /// `None` where nothing is annotated.
+    pub fn of(curve: &RocCurve) -> Option<Self> {
+        if curve.faces == 0 {
+            return None;
+        }
+        // Thresholds ascend: the first one that is high enough counts most detections.
+        let (hits, false_positives) = curve
+            .points
+            .iter()
+            .find(|point| point.threshold >= OPERATING_SCORE)
+            .map_or((0.0, 0), |point| (point.discrete, point.false_positives));
+        let found = hits + false_positives as f64;
+        let precision = (found > 0.0).then(|| hits / found);
+        Some(Self { score: OPERATING_SCORE, recall: hits / curve.faces as f64, precision, false_positives })
+    }
+
+    /// `recall 0.8123, precision 0.9321`, each with what it was before in brackets.
+    pub fn text(&self, before: Option<&Self>) -> String {
+        let number = |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.4}"));
+        let with = |now: Option<f64>, was: Option<Option<f64>>| match was {
+            Some(was) => format!("{} (before {})", number(now), number(was)),
+            None => number(now),
+        };
+        format!(
+            "recall {}, precision {} at score {}",
+            with(Some(self.recall), before.map(|before| Some(before.recall))),
+            with(self.precision, before.map(|before| before.precision)),
+            self.score
+        )
+    }
 }
 
 /// The false-positive counts of every table of ours.
@@ -118,6 +168,7 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
             missed_faces: counts.missed_object,
             wrong_class: counts.wrong_class,
             skipped: counts.skipped,
+            mining_done: store.unfinished_mining(round.id)?,
             curves,
         });
     }
@@ -144,7 +195,36 @@ pub(super) fn last_curves(
         })?;
         curves.retain(|c| c.label != stored.label);
         let unreadable = curve.unreadable;
-        curves.push(CurveStatus { label: stored.label, step: stored.step, at: rates(&curve), unreadable });
+        let operating = OperatingPoint::of(&curve);
+        curves.push(CurveStatus { label: stored.label, step: stored.step, at: rates(&curve), operating, unreadable });
     }
     Ok(curves)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluation::RocPoint;
+
+    #[test]
+    fn recall_and_precision_are_those_of_the_first_threshold_that_is_high_enough() {
+        let point =
+            |threshold, false_positives, discrete| RocPoint { threshold, false_positives, discrete, continuous: 0.0 };
+        let curve = |points| RocCurve { faces: 10, points, ..RocCurve::default() };
+        let check = |points, recall: f64, precision: Option<f64>, false_positives: u64| {
+            let expected = OperatingPoint { score: 0.5, recall, precision, false_positives };
+            assert_eq!(OperatingPoint::of(&curve(points)), Some(expected));
+        };
+        check(vec![point(0.1, 90, 9.0), point(0.5, 2, 8.0), point(0.9, 0, 4.0)], 0.8, Some(0.8), 2);
+        check(vec![point(0.1, 90, 9.0), point(0.6, 0, 5.0)], 0.5, Some(1.0), 0);
+        check(vec![point(0.1, 90, 9.0)], 0.0, None, 0);
+        check(vec![], 0.0, None, 0);
+        assert_eq!(OperatingPoint::of(&RocCurve::default()), None);
+        let after = OperatingPoint { score: 0.5, recall: 0.75, precision: Some(0.9), false_positives: 1 };
+        let before = OperatingPoint { precision: None, ..after };
+        assert_eq!(
+            after.text(Some(&before)),
+            "recall 0.7500 (before 0.7500), precision 0.9000 (before unknown) at score 0.5"
+        );
+    }
 }

@@ -1,4 +1,4 @@
-//! The use cases around verdicts: bringing copies of a project together, agreement, estimates. Must not know keys or screens.
+//! The use cases around verdicts and corrections: bringing copies of a project together, agreement, estimates. Must not know keys or screens.
 
 use std::io::{BufRead, Read};
 use std::path::Path;
@@ -12,7 +12,8 @@ use crate::domain::{
 };
 use crate::mining::{Agreement, Proportion, cohens_kappa, wilson_interval};
 use crate::store::{
-    CandidateQuery, MergeReport, ShapeLine, Store, StoreError, VERDICT_FORMAT, VERDICT_FORMATS_READ, VerdictLine,
+    CandidateQuery, CorrectionLine, LogLine, MergeReport, OriginLine, ShapeLine, Store, StoreError,
+    VERDICT_FORMATS_READ, VerdictLine,
 };
 
 /// Agreement of two annotators.
@@ -37,7 +38,7 @@ pub enum VerdictFormat {
     Csv,
 }
 
-/// Writes the verdict log as JSON lines; the number of rows. The file appears whole or not at all.
+/// Writes the logs of verdicts and corrections as JSON lines; the number of rows. The file appears whole or not at all.
 pub fn export(store: &Store, file: impl Into<Output>) -> Result<u64, WorkflowError> {
     export_as(store, VerdictFormat::JsonLines, file)
 }
@@ -71,34 +72,94 @@ pub fn export_as(store: &Store, format: VerdictFormat, file: impl Into<Output>) 
 }
 
 const CSV_HEADER: &str = "uid,gesture,action,annotator,candidate,verdict,class,reason,shape,source,tick,time_ms,image,x1,y1,x2,y2,\
-                          round,candidate_class\n";
+                          round,candidate_class,object,correction,ignored,deleted,original\n";
 
-/// An ellipse is `ellipse ra rb theta cx cy`, a rectangle `rectangle x1 y1 x2 y2`.
-fn csv_row(line: &VerdictLine) -> String {
+/// The columns of [`CSV_HEADER`]. An ellipse is `ellipse ra rb theta cx cy`, a rectangle `rectangle x1 y1 x2 y2`. A correction of ground
+/// truth has no candidate and no verdict; `original` is the shape that the dataset has.
+fn csv_row(line: &LogLine) -> String {
+    let mut cells = match line {
+        LogLine::Verdict(line) => verdict_cells(line),
+        LogLine::Correction(line) => correction_cells(line),
+    }
+    .join(",");
+    cells.push('\n');
+    cells
+}
+
+fn verdict_cells(line: &VerdictLine) -> [String; 24] {
     let text = |text: Option<&str>| csv_text(text.unwrap_or(""));
-    let numbers = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
-    let shape = line.shape.map_or(String::new(), |shape| match shape {
-        ShapeLine::Rectangle(values) => format!("rectangle {}", numbers(&values)),
-        ShapeLine::Ellipse(values) => format!("ellipse {}", numbers(&values)),
-    });
-    let [x1, y1, x2, y2] = line.bbox;
-    format!(
-        "{},{},{},{},{},{},{},{},{shape},{},{},{},{},{x1},{y1},{x2},{y2},{},{}\n",
-        line.uid,
-        line.gesture,
+    let [x1, y1, x2, y2] = line.bbox.map(|v| v.to_string());
+    let none = String::new;
+    [
+        line.uid.to_string(),
+        line.gesture.to_string(),
         csv_text(&line.action),
         csv_text(&line.annotator),
-        line.candidate,
-        line.verdict.map_or("", Verdict::as_str),
+        line.candidate.to_string(),
+        line.verdict.map_or("", Verdict::as_str).to_owned(),
         text(line.class.as_ref().map(|class| class.name.as_str())),
         text(line.reason.as_deref()),
-        line.source.map_or("", AnnotationSource::as_str),
-        line.tick,
-        line.time_ms,
+        line.shape.as_ref().map_or_else(none, shape_text),
+        line.source.map_or("", AnnotationSource::as_str).to_owned(),
+        line.tick.to_string(),
+        line.time_ms.to_string(),
         csv_text(&line.image),
-        line.round.map_or(String::new(), |round| round.to_string()),
-        text(line.candidate_class.as_deref())
-    )
+        x1,
+        y1,
+        x2,
+        y2,
+        line.round.map_or_else(none, |round| round.to_string()),
+        text(line.candidate_class.as_deref()),
+        none(),
+        none(),
+        none(),
+        none(),
+        none(),
+    ]
+}
+
+fn correction_cells(line: &CorrectionLine) -> [String; 24] {
+    let none = String::new;
+    let now = line.correction.as_ref();
+    let (source, candidate, original) = match &line.origin {
+        OriginLine::Imported { shape, .. } => (AnnotationSource::Edited, none(), shape_text(shape)),
+        OriginLine::Promoted { candidate, .. } => (AnnotationSource::Promoted, candidate.to_string(), none()),
+        OriginLine::Added => (AnnotationSource::Added, none(), none()),
+    };
+    [
+        line.uid.to_string(),
+        line.gesture.to_string(),
+        csv_text(&line.action),
+        csv_text(&line.annotator),
+        candidate,
+        none(),
+        csv_text(now.map_or("", |now| now.class.name.as_str())),
+        none(),
+        now.map_or_else(none, |now| shape_text(&now.shape)),
+        source.as_str().to_owned(),
+        line.tick.to_string(),
+        line.time_ms.to_string(),
+        csv_text(&line.image),
+        none(),
+        none(),
+        none(),
+        none(),
+        none(),
+        none(),
+        line.object.to_string(),
+        now.map_or("taken back", |now| now.act.as_str()).to_owned(),
+        now.map_or_else(none, |now| now.ignored.to_string()),
+        now.map_or_else(none, |now| now.deleted.to_string()),
+        original,
+    ]
+}
+
+fn shape_text(shape: &ShapeLine) -> String {
+    let numbers = |values: &[f64]| values.iter().map(f64::to_string).collect::<Vec<_>>().join(" ");
+    match shape {
+        ShapeLine::Rectangle(values) => format!("rectangle {}", numbers(values)),
+        ShapeLine::Ellipse(values) => format!("ellipse {}", numbers(values)),
+    }
 }
 
 /// [`export`] of a damaged database: the lines that can be read. How many those are, and how many cannot be read.
@@ -121,7 +182,7 @@ pub fn export_readable(store: &Store, file: impl Into<Output>) -> Result<(u64, u
 /// them. A file of which nothing is known in a project that has images is another project's and refused.
 pub fn merge(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowError> {
     let lines = read(file)?;
-    let all: Vec<VerdictLine> = lines.iter().map(|(_, line)| line.clone()).collect();
+    let all: Vec<LogLine> = lines.iter().map(|(_, line)| line.clone()).collect();
     if !all.is_empty() && store.is_worth_a_backup()? && !store.knows_any(&all)? {
         return Err(WorkflowError::Refused(format!(
             "{}: all {} verdicts are on images that this project does not have: 0 match anything here. Nothing was merged. Check that it is \
@@ -136,15 +197,15 @@ pub fn merge(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowErro
 /// As [`merge`], but also keeps the verdicts of a file of which nothing is known here.
 pub fn merge_and_keep(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowError> {
     let lines = read(file)?;
-    let all: Vec<VerdictLine> = lines.iter().map(|(_, line)| line.clone()).collect();
+    let all: Vec<LogLine> = lines.iter().map(|(_, line)| line.clone()).collect();
     merge_lines(store, file, &lines, &all)
 }
 
 fn merge_lines(
     store: &mut Store,
     file: &Path,
-    lines: &[(usize, VerdictLine)],
-    all: &[VerdictLine],
+    lines: &[(usize, LogLine)],
+    all: &[LogLine],
 ) -> Result<MergeReport, WorkflowError> {
     store.merge_verdicts(all).map_err(|error| match error {
         StoreError::Line { index, reason } => {
@@ -177,7 +238,7 @@ pub fn precision(store: &Store, query: &CandidateQuery) -> Result<Proportion, Wo
 }
 
 /// The lines of a file with their numbers, from 1.
-fn read(file: &Path) -> Result<Vec<(usize, VerdictLine)>, WorkflowError> {
+fn read(file: &Path) -> Result<Vec<(usize, LogLine)>, WorkflowError> {
     let failed = |source| WorkflowError::io(file, "Check the path; nothing was merged.")(source);
     let (opened, _) = open_regular(file)?;
     let mut reader = std::io::BufReader::new(opened);
@@ -200,7 +261,7 @@ fn read(file: &Path) -> Result<Vec<(usize, VerdictLine)>, WorkflowError> {
     Ok(lines)
 }
 
-fn parse(text: &str) -> Result<VerdictLine, String> {
+fn parse(text: &str) -> Result<LogLine, String> {
     #[derive(serde::Deserialize)]
     struct Format {
         format: u32,
@@ -218,10 +279,11 @@ fn parse(text: &str) -> Result<VerdictLine, String> {
     let Format { format } = serde_json::from_str(text).map_err(plain)?;
     if !VERDICT_FORMATS_READ.contains(&format) {
         return Err(format!(
-            "verdicts of format {format}; this version reads format 1 to {VERDICT_FORMAT}: update Quarry"
+            "verdicts of format {format}; this version reads format 1 to {}: update Quarry",
+            VERDICT_FORMATS_READ.end()
         ));
     }
-    serde_json::from_str(text).map_err(plain)
+    LogLine::from_json(text).map_err(plain)
 }
 
 fn bad_line(file: &Path, number: usize, reason: &str) -> WorkflowError {

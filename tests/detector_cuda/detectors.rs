@@ -181,9 +181,11 @@ fn the_samplers_draw_the_same_with_hard_negatives_and_ohem() {
             let sampler =
                 SamplerConfig { kind, batch_per_image: 32, rpn_batch_per_image: 64, ..SamplerConfig::default() };
             let [cpu, other] = agree(&config(Architecture::ResNet18Fpn), device, &sampler, true, TF32_BITS);
-            let (a, b) = (cpu.counts, other.counts);
+            let (a, b) = (&cpu.counts, &other.counts);
             let of_rpn = |c: &SamplerCounts| [c.rpn_foreground, c.rpn_background, c.rpn_forced, c.rpn_ignored];
-            assert_eq!(of_rpn(&a), of_rpn(&b), "{kind:?}");
+            assert_eq!(of_rpn(a), of_rpn(b), "{kind:?}");
+            let by_label = |c: &SamplerCounts| c.rpn_foreground_of.clone();
+            assert_eq!(by_label(a), by_label(b), "{kind:?}");
             assert_eq!((a.foreground + a.background, a.forced), (b.foreground + b.background, b.forced), "{kind:?}");
             assert!(a.rpn_forced > 0 && (kind == SamplerKind::Ohem || a.forced > 0), "{kind:?}: {a:?}");
             assert_eq!(cpu.random_words, other.random_words, "{kind:?}");

@@ -93,3 +93,47 @@ fn every_malformed_file_gives_its_message() {
     }
     assert!(wrong.is_empty(), "not as in expected.txt:\n{}", wrong.join("\n"));
 }
+
+/// Images outside of the dataset's folder are not read, by whatever way a file names them, links in the folder included.
+#[test]
+fn no_format_reads_an_image_outside_of_the_datasets_folder() {
+    let outside = tempfile::tempdir().unwrap();
+    let secret = Set::new(&["secret.png"]);
+    std::fs::copy(secret.path("secret.png"), outside.path().join("secret.png")).unwrap();
+    let absolute = outside.path().join("secret.png").to_str().unwrap().to_owned();
+    let up = format!("{}{absolute}", "../".repeat(12).trim_end_matches('/'));
+    for format in ["coco", "yolo", "voc", "wider", "cvat", "label-studio", "labelme"] {
+        for name in [absolute.as_str(), up.as_str(), "link.png"] {
+            // A list, so that YOLO names images too.
+            let (set, file, imported) = place(format, if format == "yolo" { "list.txt" } else { "x" });
+            for folder in ["", "images", "JPEGImages", "WIDER_train/images"] {
+                let folder = set.path(folder);
+                #[cfg(unix)]
+                if folder.is_dir() {
+                    let _ = std::os::unix::fs::symlink(&absolute, folder.join("link.png"));
+                }
+            }
+            let text = match format {
+                "coco" => format!(
+                    r#"{{"images": [{{"id": 1, "file_name": "{name}"}}], "annotations": [], "categories": []}}"#
+                ),
+                "yolo" if name == "link.png" => "images/link.png\n".to_owned(),
+                "yolo" => format!("{name}\n"),
+                "voc" => format!("<annotation><filename>{name}</filename></annotation>"),
+                "wider" => format!("{name}\n1\n1 1 9 9 0 0 0 0 0 0\n"),
+                "cvat" => format!(
+                    r#"<annotations><image id="0" name="{name}" width="100" height="80"></image></annotations>"#
+                ),
+                "label-studio" => format!(r#"[{{"id": 1, "data": {{"image": "{name}"}}, "annotations": []}}]"#),
+                _ => format!(r#"{{"version": "5.0.1", "flags": {{}}, "shapes": [], "imagePath": "{name}"}}"#),
+            };
+            set.write(file, text);
+            if let Ok(dataset) = set.read_with(format, imported, &ReadOptions::default()) {
+                let read: Vec<_> = dataset.images.iter().map(|image| dataset.root.join(&image.path)).collect();
+                let root = set.path("").canonicalize().unwrap();
+                let is_inside = |path: &PathBuf| path.canonicalize().is_ok_and(|path| path.starts_with(&root));
+                assert!(read.iter().all(is_inside), "{format}, {name}: {read:?}");
+            }
+        }
+    }
+}

@@ -162,7 +162,7 @@ fn a_broken_line_is_named_and_nothing_is_merged() {
     std::fs::write(&file, cut).unwrap();
     let message = merge(&mut other.store, &file).unwrap_err().to_string();
     assert!(message.contains("v.jsonl:3:") && message.contains("Nothing was merged"), "{message}");
-    std::fs::write(&file, text.replace("\"format\":2", "\"format\":3")).unwrap();
+    std::fs::write(&file, text.replace("\"format\":2", "\"format\":9")).unwrap();
     assert!(merge(&mut other.store, &file).unwrap_err().to_string().contains("update Quarry"));
     assert_eq!(other.store.verdict_counts(None).unwrap().undecided, 6);
 }

@@ -4,10 +4,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod classes;
+mod corrections;
 mod datasets;
+mod deletion;
 mod durability;
 mod exchange;
 mod export;
+mod image_marks;
 mod project;
 mod queue;
 mod read_only;

@@ -187,4 +187,83 @@ fn a_database_of_others_is_refused_without_being_changed() {
     check("CREATE VIRTUAL TABLE f USING fts5(x)", "it has a table `f");
     check("DROP TRIGGER verdicts_are_never_updated", "`verdicts_are_never_updated` is missing");
     check("DROP TABLE looks; CREATE TABLE looks (x)", "its table `looks` is not Quarry's");
+    check("ALTER TABLE images ADD COLUMN more TEXT", "its table `images` is not Quarry's");
+    check(
+        "CREATE TEMP TABLE t (x); CREATE TRIGGER u BEFORE DELETE ON images BEGIN SELECT 1; END",
+        "it has a trigger `u`",
+    );
+    // A view that poses as one of Quarry's tables.
+    check("DROP TABLE curves; CREATE VIEW curves AS SELECT 1 AS round_id", "`curves`");
+    // An index that calls functions whenever a row changes.
+    check("CREATE INDEX i ON images (json_extract(name, '$'))", "it has an index `i`");
+    // The schema edited as text: a check that is not Quarry's, and one that cannot even be read.
+    let edited = |from: &str, to: &str| {
+        format!(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '{from}', '{to}') WHERE name = 'annotators'"
+        )
+    };
+    check(&edited("name <>", "length(printf(''%.*c'', 900000000, name)) <>"), "its table `annotators` is not Quarry's");
+    check(&edited("CREATE TABLE", "CREATE TABLES"), "");
+    check(
+        "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema (type, name, tbl_name, rootpage, sql) VALUES ('trigger', 'sqlite_x', \
+         'images', 0, 'CREATE TRIGGER sqlite_x AFTER INSERT ON images BEGIN DELETE FROM datasets; END'); PRAGMA writable_schema = RESET",
+        "sqlite_x",
+    );
+    // Very many tables, and one of very many columns.
+    let many: Vec<String> = (0..3000).map(|k| format!("CREATE TABLE t{k} (a, b);")).collect();
+    check(&format!("BEGIN; {} COMMIT", many.concat()), "it has a table `t");
+    let columns: Vec<String> = (0..1900).map(|k| format!("column_{k} TEXT DEFAULT '{}'", "x".repeat(200))).collect();
+    check(&format!("CREATE TABLE wide ({})", columns.join(",")), "it has a table `wide`");
+}
+
+/// A process is killed in the middle of a commit, as on a network file system, where there is no write-ahead log.
+#[test]
+fn half_a_commit_is_never_read() {
+    let (p, before) = decided();
+    let path = p.dir.path().join("quarry.db");
+    drop(p.store);
+    let writer = rusqlite::Connection::open(&path).unwrap();
+    // A cache of a few pages: the others are in the file before the commit.
+    writer
+        .execute_batch(
+            "PRAGMA cache_size = 2; BEGIN; DELETE FROM standing_verdicts; UPDATE candidates SET verdict = NULL;",
+        )
+        .unwrap();
+    for _ in 0..3 {
+        writer.execute("UPDATE images SET name = name || '-changed', uid = randomblob(16)", []).unwrap();
+        writer
+            .execute("INSERT INTO settings SELECT hex(randomblob(400)), hex(randomblob(400)) FROM images", [])
+            .unwrap();
+    }
+    let killed = p.dir.path().join("killed/quarry.db");
+    std::fs::create_dir(killed.parent().unwrap()).unwrap();
+    for ending in ["", "-journal"] {
+        std::fs::copy(beside(&path, ending), beside(&killed, ending)).unwrap();
+    }
+    writer.execute_batch("ROLLBACK").unwrap();
+    assert!(std::fs::read(&killed).unwrap() != std::fs::read(&path).unwrap(), "nothing was half made");
+    let half = std::fs::read(&killed).unwrap();
+    let check = |store: &Store| {
+        store.check_integrity().unwrap();
+        assert_eq!(store.verdict_counts(None).unwrap(), before);
+        assert!(store.images().unwrap().iter().all(|image| !image.name.contains("changed")));
+    };
+    check(&Store::open_to_read(&killed).unwrap());
+    assert!(std::fs::read(&killed).unwrap() == half, "a command that reads changes nothing");
+    check(&Store::open_read_only(&killed).unwrap());
+    check(&Store::open(&killed).unwrap());
+    assert!(!beside(&killed, "-journal").exists());
+}
+
+/// What a program leaves that found no room for the shared memory of the log.
+#[test]
+fn shared_memory_that_was_cut_off_does_not_keep_anybody_from_reading() {
+    let (p, before) = decided();
+    let path = p.dir.path().join("quarry.db");
+    drop(p.store);
+    std::fs::write(beside(&path, "-wal"), "").unwrap();
+    for bytes in [0, 4096, 8192] {
+        std::fs::write(beside(&path, "-shm"), vec![0; bytes]).unwrap();
+        assert_eq!(Store::open_to_read(&path).unwrap().verdict_counts(None).unwrap(), before);
+    }
 }

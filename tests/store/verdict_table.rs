@@ -1,7 +1,13 @@
 //! docs/verdicts.md, row by row: what each verdict on each kind of candidate teaches, and what it does to the ground truth.
 
-use quarry::domain::{AnnotationSource, CandidateId, ClassId, FalsePositiveKind, HardNegativeSource, Verdict};
+use quarry::domain::{
+    Annotation, AnnotationSource, CandidateId, ClassId, CorrectionAct, FalsePositiveKind, HardNegativeSource,
+    ObjectChange, Output, Shape, Verdict,
+};
 use quarry::store::{NewCandidate, NewDataset, Ruling, Store};
+use quarry::workflow::export::{
+    ExportReport, ExportScope, WriteFormat, ground_truth, hard_negatives, ignored_regions, imported_ground_truth,
+};
 
 use super::project::{bb, face, new_image};
 
@@ -9,11 +15,38 @@ const CAT: ClassId = ClassId(1);
 const DOG: ClassId = ClassId(2);
 const BIRD: ClassId = ClassId(3);
 
-/// The table's cells, a row each.
-fn rows() -> Vec<Vec<String>> {
+/// The cells of the page's table whose first column is called `first`, a row each.
+fn rows(first: &str) -> Vec<Vec<String>> {
     let text = include_str!("../../docs/verdicts.md");
-    let lines = text.lines().filter(|line| line.starts_with('|')).skip(2);
+    let lines = text.lines().skip_while(|line| !line.starts_with(&format!("| {first} "))).skip(2);
+    let lines = lines.take_while(|line| line.starts_with('|'));
     lines.map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+/// The sources of the objects that an export as a table holds, ignored ones said so.
+fn sources(file: &std::path::Path) -> String {
+    let text = std::fs::read_to_string(file).unwrap();
+    let source = |line: &str| {
+        let cells: Vec<&str> = line.rsplit(',').collect();
+        if cells[2] == "true" { format!("{}, ignored", cells[1]) } else { cells[1].to_owned() }
+    };
+    let found: Vec<String> = text.lines().skip(1).map(source).collect();
+    if found.is_empty() { "nothing".to_owned() } else { found.join(", ") }
+}
+
+/// What each of `quarry export`'s kinds writes: ground truth, hard negatives, the same unreviewed, ignored regions.
+fn exported(store: &Store, dir: &std::path::Path) -> [String; 4] {
+    let (all, csv) = (ExportScope::default(), WriteFormat::Csv);
+    let out = |name: &str| Output::new(dir.join(name), true);
+    ground_truth(store, &all, csv, out("truth.csv")).unwrap();
+    let yes = |report: ExportReport| if report.objects > 0 { "yes" } else { "no" }.to_owned();
+    let negatives = |source| yes(hard_negatives(store, &all, source, csv, out("negatives.csv")).unwrap());
+    [
+        sources(&dir.join("truth.csv")),
+        negatives(HardNegativeSource::Confirmed),
+        negatives(HardNegativeSource::Unreviewed),
+        yes(ignored_regions(store, &all, csv, out("ignored.csv")).unwrap()),
+    ]
 }
 
 /// One image with a cat at 0,0 - 100,100, and one candidate of this kind.
@@ -70,10 +103,12 @@ fn learns(store: &Store, source: HardNegativeSource) -> &'static str {
 
 #[test]
 fn every_row_of_the_table_is_true() {
-    let rows = rows();
+    let rows = rows("kind");
     for row in &rows {
-        let [kind, verdict, confirmed, unreviewed, ground_truth] = row.as_slice() else { panic!("{row:?}") };
-        let (_dir, mut store, id) = project(FalsePositiveKind::parse(kind).unwrap());
+        let [kind, verdict, confirmed, unreviewed, ground_truth, written @ ..] = row.as_slice() else {
+            panic!("{row:?}")
+        };
+        let (dir, mut store, id) = project(FalsePositiveKind::parse(kind).unwrap());
         if verdict != "none" {
             let verdict = Verdict::parse(verdict).unwrap();
             let ruling = Ruling { verdict, class: verdict.has_class().then_some(BIRD), reason: None };
@@ -82,6 +117,7 @@ fn every_row_of_the_table_is_true() {
         assert_eq!(learns(&store, HardNegativeSource::Confirmed), confirmed, "{row:?}");
         assert_eq!(learns(&store, HardNegativeSource::Unreviewed), unreviewed, "{row:?}");
         assert_eq!(truth(&store), ground_truth, "{row:?}");
+        assert_eq!(exported(&store, dir.path()).as_slice(), written, "{row:?}");
         let own = store.own_ground_truth().unwrap();
         assert_eq!(own.values().flatten().map(|o| o.class).collect::<Vec<_>>(), [CAT], "{row:?}");
         if store.undo("Ada", 2).unwrap().is_some() {
@@ -92,7 +128,7 @@ fn every_row_of_the_table_is_true() {
 
 #[test]
 fn the_table_has_every_kind_and_verdict() {
-    let rows = rows();
+    let rows = rows("kind");
     let kinds = FalsePositiveKind::ALL.into_iter().filter(|kind| *kind != FalsePositiveKind::Duplicate);
     for kind in kinds {
         for verdict in Verdict::ALL.map(Verdict::as_str).into_iter().chain(["none"]) {
@@ -101,4 +137,113 @@ fn the_table_has_every_kind_and_verdict() {
         }
     }
     assert_eq!(rows.len(), 4 * 6);
+}
+
+/// Does what a row of the table of corrections says; says what the others of its words mean too.
+fn correct(store: &mut Store, word: &str) {
+    let image = store.images().unwrap()[0].id;
+    let cat = store.objects_of_image(image).unwrap()[0].id;
+    let better = Shape::Rectangle(bb(0., 0., 45., 100.));
+    let change = match CorrectionAct::parse(word) {
+        None if word == "none" => return,
+        Some(CorrectionAct::Added) => {
+            store.add_object(image, "Ada", (better, CAT), 1).unwrap();
+            return;
+        }
+        Some(CorrectionAct::Reshaped) => ObjectChange::Shape(better),
+        Some(CorrectionAct::Reclassed) => ObjectChange::Class(DOG),
+        Some(CorrectionAct::Ignored) => ObjectChange::Ignored(true),
+        Some(CorrectionAct::Deleted) => ObjectChange::Deleted(true),
+        other => panic!("{word}: {other:?}"),
+    };
+    let gesture = store.correct_objects(&[cat], "Ada", change, 1).unwrap().unwrap();
+    assert_eq!(gesture.act.map(CorrectionAct::as_str), Some(word));
+}
+
+fn learnt(objects: Option<&Vec<Annotation>>) -> String {
+    let own = face(bb(0., 0., 100., 100.));
+    let word = |object: &Annotation| match object {
+        object if object.ignored => "ignored",
+        object if object.source == AnnotationSource::Edited && object.class != own.class => "object, reclassed",
+        object if object.source == AnnotationSource::Edited && object.shape != own.shape => "object, reshaped",
+        _ => "object",
+    };
+    objects
+        .filter(|objects| !objects.is_empty())
+        .map_or("nothing".to_owned(), |objects| objects.iter().map(word).collect::<Vec<_>>().join(", "))
+}
+
+#[test]
+fn every_row_of_the_table_of_corrections_is_true() {
+    let rows = rows("correction");
+    assert_eq!(rows.len(), 6);
+    for row in &rows {
+        let [word, corrected, imported, written, imported_only, on_it] = row.as_slice() else { panic!("{row:?}") };
+        let (dir, mut store, id) = project(FalsePositiveKind::Localisation);
+        let image = store.images().unwrap()[0].id;
+        correct(&mut store, word);
+        assert_eq!(learnt(store.all_ground_truth().unwrap().get(&image)), *corrected, "{row:?}");
+        assert_eq!(learnt(store.own_ground_truth().unwrap().get(&image)), *imported, "{row:?}");
+        let exported = exported(&store, dir.path());
+        let found = if exported[0].is_empty() { "nothing" } else { &exported[0] };
+        assert_eq!(found, *written, "{row:?}");
+        let out = dir.path().join("own.csv");
+        imported_ground_truth(&store, &ExportScope::default(), WriteFormat::Csv, &out).unwrap();
+        assert_eq!(sources(&out), *imported_only, "{row:?}");
+        assert_eq!(store.candidate(id).unwrap().kind.as_str(), on_it, "{row:?}");
+        let is_hard = !store.hard_negatives(HardNegativeSource::Unreviewed, 2).unwrap().is_empty();
+        assert_eq!(is_hard, on_it != "duplicate", "{row:?}");
+        store.undo("Ada", 2).unwrap();
+        assert_eq!(learnt(store.all_ground_truth().unwrap().get(&image)), "object", "undone {row:?}");
+    }
+}
+
+#[test]
+fn each_format_flags_what_was_corrected_or_says_that_it_cannot() {
+    let rows = rows("format");
+    assert_eq!(rows.len(), WriteFormat::ALL.len());
+    for format in WriteFormat::ALL {
+        let row = rows.iter().find(|row| row[0] == format.as_str()).expect("a row of each format");
+        for (word, source, is_ignored) in
+            [("reclassed", "edited", false), ("added", "added", false), ("ignored", "edited", true)]
+        {
+            let (dir, mut store, _) = project(FalsePositiveKind::Localisation);
+            correct(&mut store, word);
+            let out = dir.path().join("out");
+            let report = ground_truth(&store, &ExportScope::default(), format, &out).unwrap();
+            let mut text = String::new();
+            for entry in walk(dir.path()).into_iter().filter(|file| !file.ends_with("quarry.db")) {
+                text += &std::fs::read_to_string(entry).unwrap_or_default();
+            }
+            let losses = report.losses.join(" ");
+            let flags = match format {
+                WriteFormat::Coco => (format!("\"source\":\"{source}\""), "\"iscrowd\":1"),
+                WriteFormat::Voc => (format!("<source>{source}</source>"), "<difficult>1</difficult>"),
+                WriteFormat::Cvat => (format!("<attribute name=\"source\">{source}</attribute>"), "\"ignored\">true"),
+                WriteFormat::Csv => (format!(",{source},"), ",true,"),
+                WriteFormat::Fddb => (format!(",{source},"), "left out"),
+                WriteFormat::Yolo => ("objects are promoted, edited, added".to_owned(), "left out"),
+            };
+            let (in_text, in_losses) = (text.contains(&flags.0), losses.contains(&flags.0));
+            let is_left_out = is_ignored && row[2].starts_with("left out");
+            assert_eq!(report.left_out, usize::from(is_left_out), "{format:?} {word}");
+            if is_left_out {
+                assert!(losses.contains("ignored regions are left out"), "{format:?}: {losses}");
+                continue;
+            }
+            assert_eq!(
+                (in_text, in_losses),
+                (!row[1].contains("not held"), row[1].contains("not held")),
+                "{format:?} {word}: {text} {losses}"
+            );
+            assert_eq!(text.contains(flags.1), is_ignored, "{format:?} {word}: {text}");
+            let counts = (report.imported, report.edited, report.added);
+            assert_eq!(counts, if word == "added" { (1, 0, 1) } else { (0, 1, 0) }, "{format:?} {word}");
+        }
+    }
+}
+
+fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }

@@ -24,7 +24,7 @@ fn a_gesture_is_one_step_of_undo_and_redo() {
     assert_eq!(verdicts(&p.store, &ids[..2]), [Some(Verdict::Rejected), confirmed]);
 
     let undone = p.store.undo(ADA, 3).unwrap().unwrap();
-    assert_eq!((undone.verdict, undone.candidates.as_slice()), (Verdict::Rejected, &ids[..1]));
+    assert_eq!((undone.verdict, undone.candidates.as_slice()), (Some(Verdict::Rejected), &ids[..1]));
     assert_eq!(verdicts(&p.store, &ids[..2]), [confirmed, confirmed], "the verdict before stands again");
     p.store.undo(ADA, 4).unwrap().unwrap();
     assert_eq!(verdicts(&p.store, &ids[..3]), [None; 3]);
@@ -180,10 +180,10 @@ fn history_is_searched_newest_first() {
     let older = HistoryQuery { before: Some(newest[0].seq), ..HistoryQuery::default() };
     assert_eq!(p.store.history(&older, 1).unwrap()[0].record.verdict, Some(Verdict::Rejected));
     let stroke = p.store.history_steps(&HistoryQuery::default(), 9).unwrap().pop().unwrap();
-    let of_stroke = HistoryQuery { gesture: Some(stroke.entry.gesture), ..HistoryQuery::default() };
+    let of_stroke = HistoryQuery { gesture: Some(stroke.gesture), ..HistoryQuery::default() };
     let mut decided: Vec<_> = p.store.history(&of_stroke, 9).unwrap().iter().map(|e| e.record.candidate).collect();
     decided.sort_unstable();
-    assert_eq!((stroke.candidates, decided), (6, ids));
+    assert_eq!((stroke.count, decided), (6, ids));
     assert_eq!(p.store.history_steps(&of_stroke, 9).unwrap().len(), 1);
 }
 

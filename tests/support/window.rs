@@ -17,6 +17,11 @@ use quarry::workflow::Project;
 pub type Window = Harness<'static, Option<QuarryApp>>;
 
 pub fn window(screen: Screen, project: Option<&Path>) -> Window {
+    window_of(screen, project, egui::vec2(1440.0, 900.0), 1.0)
+}
+
+/// A window of so many points, of which each is so many pixels.
+pub fn window_of(screen: Screen, project: Option<&Path>, size: egui::Vec2, pixels_per_point: f32) -> Window {
     let project = project.map(Path::to_owned);
     let show = move |ui: &mut egui::Ui, app: &mut Option<QuarryApp>| {
         let app = app.get_or_insert_with(|| {
@@ -31,7 +36,8 @@ pub fn window(screen: Screen, project: Option<&Path>) -> Window {
         app.tick(ui.ctx());
         app.show(ui);
     };
-    Harness::builder().with_size(egui::vec2(1440.0, 900.0)).build_ui_state(show, None)
+    let builder = Harness::builder().with_size(size).with_pixels_per_point(pixels_per_point);
+    builder.build_ui_state(show, None)
 }
 
 /// Runs frames until something on the screen has this label.

@@ -121,6 +121,45 @@ fn a_pickle_that_wants_to_run_something_is_refused_by_opcode_and_offset() {
     assert!(message.contains("torch.load") && message.contains("some.pth"), "{message}");
 }
 
+/// The opcodes that are read are those of state dicts, and no other: none of the rest of pickle's, in any protocol, gets further than its
+/// own refusal.
+#[test]
+fn every_opcode_that_state_dicts_do_not_need_is_refused() {
+    const READ: &[u8] = b"\x80(}])N\x88\x89KMJ\x8aGXTUqrhjt\x85\x86\x87suaecQRb.";
+    for opcode in 0..=u8::MAX {
+        let message = refusal(&zip_file(&[&[0x80, 2, opcode][..], b"os\nsystem\n\x08\0\0\0echo 1\n."].concat(), &[]));
+        let is_unknown = message.contains(&format!("opcode 0x{opcode:02x} at byte 2: is not one that PyTorch writes"));
+        assert_eq!(is_unknown, !READ.contains(&opcode), "0x{opcode:02x}: {message}");
+    }
+    // What can be called is named one by one; everything else is refused where it is named, before any call.
+    for (module, name) in [
+        ("os", "system"),
+        ("posix", "system"),
+        ("builtins", "eval"),
+        ("builtins", "getattr"),
+        ("__builtin__", "exec"),
+        ("subprocess", "Popen"),
+        ("torch", "load"),
+        ("torch.storage", "_load_from_bytes"),
+        ("torch._utils", "_rebuild_wrapper_subclass"),
+        ("torch.hub", "load"),
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("collections", "OrderedDict.__init__"),
+        ("runpy", "_run_code"),
+        ("", ""),
+    ] {
+        let mut evil = vec![0x80, 2];
+        global(&mut evil, module, name);
+        evil.extend([b')', b'R', b'.']);
+        assert!(refusal(&zip_file(&evil, &[])).contains(&format!("`{module}.{name}`")), "{module}.{name}");
+    }
+    // What may be named but is no function is not called, nor is anything that the file made itself.
+    for callable in [&b"ctorch\nFloatStorage\n"[..], b"K\x01", b"X\x02\0\0\0os", b"}", b")"] {
+        let evil = [&[0x80, 2][..], callable, b")R."].concat();
+        assert!(refusal(&zip_file(&evil, &[])).contains("a call that is not part of a state dict"), "{callable:?}");
+    }
+}
+
 #[test]
 fn hostile_sizes_are_refused_without_filling_memory() {
     let check = |tensor: Saved, expected: &str| {
@@ -133,6 +172,22 @@ fn hostile_sizes_are_refused_without_filling_memory() {
     check(saved("x", "0", &[60_000, 60_000, 60_000], &[0, 0, 0]), "larger than the file");
     check(saved("x", "0", &[2_000_000_000, 2_000_000_000, 2_000_000_000], &[0, 0, 0]), "larger than the file");
     check(saved("x", "9", &[1], &[1]), "data/9");
+
+    // Values that cost a byte of the file each, or six, and memory without end.
+    let many = |value: &[u8], count: usize| [&[0x80, 2][..], &value.repeat(count), b"."].concat();
+    for bomb in [many(b"]", 3_100_000), many(b"(", 3_100_000), many(b"(((((", 700_000)] {
+        assert!(refusal(&zip_file(&bomb, &[])).contains("more than 3000000 values"));
+    }
+    let mut bomb = vec![0x80, 2];
+    global(&mut bomb, "collections", "OrderedDict");
+    // A pair, remembered; a list of it a hundred thousand times, in a tuple, remembered; a thousand dicts made of that.
+    bomb.extend(b"q\0NN\x86q\x02]q\x01(");
+    bomb.extend(b"h\x02".repeat(100_000));
+    bomb.extend(b"e\x85q\x03");
+    bomb.extend(b"h\0h\x03R".repeat(1000));
+    bomb.push(b'.');
+    let message = refusal(&zip_file(&bomb, &[]));
+    assert!(message.contains("more than 3000000 values"), "{message}");
 
     // A million nested tuples, and a pickle that ends early.
     let mut deep = vec![0x80, 2, b')'];

@@ -10,6 +10,10 @@ use crate::geometry::{BoundingBox, Ellipse, Fit, ImagePx, ScreenPx};
 /// Points of an ellipse's outline.
 const OUTLINE_POINTS: usize = 72;
 
+/// A shape that is smaller than this on the screen gets a marker around it, in points.
+pub const SPECK: f32 = 9.0;
+pub const MARKER_RADIUS: f32 = 11.0;
+
 /// From image pixels to points of the screen.
 pub type ScreenFit = Fit<ImagePx, ScreenPx>;
 
@@ -85,6 +89,16 @@ pub fn paint_overlay(painter: &Painter, screen: Rect, fit: &ScreenFit, overlay: 
     } else {
         painter.add(egui::Shape::closed_line(points.clone(), stroke));
     }
+    // What would be a speck gets a marker that is seen at any zoom.
+    let bounds = Rect::from_points(&points);
+    if bounds.width().max(bounds.height()) < SPECK {
+        painter.circle_stroke(
+            bounds.center(),
+            MARKER_RADIUS,
+            Stroke::new(overlay.width + 2.0, theme::faded(Color32::BLACK, 0.45)),
+        );
+        painter.circle_stroke(bounds.center(), MARKER_RADIUS, stroke);
+    }
     if let Some(label) = &overlay.label {
         paint_label(&painter, Rect::from_points(&points), screen, label, overlay.color);
     }
@@ -99,7 +113,8 @@ fn paint_label(painter: &Painter, shape: Rect, screen: Rect, text: &str, color: 
     painter.galley(position + vec2(4.0, 1.0), galley, theme::BACKGROUND);
 }
 
-fn outline(fit: &ScreenFit, shape: &Shape) -> Vec<Pos2> {
+/// The corners or points of a shape on the screen.
+pub fn outline(fit: &ScreenFit, shape: &Shape) -> Vec<Pos2> {
     match shape {
         Shape::Rectangle(b) => {
             let r = screen_rect(fit, b);

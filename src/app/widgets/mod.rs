@@ -2,3 +2,6 @@
 
 pub mod canvas;
 pub mod key_button;
+pub mod marks;
+pub mod tiles;
+pub mod viewport;

@@ -65,16 +65,16 @@ pub fn parse_ellipse_list(path: &Path, bytes: &[u8]) -> Result<Vec<AnnotatedName
 }
 
 /// Lines that are not blank, trimmed, with their numbers from 1.
-fn lines<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<(usize, &'a str)>, DatasetError> {
+pub(super) fn lines<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<(usize, &'a str)>, DatasetError> {
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        let line = bytes[..error.valid_up_to()].split(|&byte| byte == b'\n').count();
+        let line = bytes.iter().take(error.valid_up_to()).filter(|&&byte| byte == b'\n').count() + 1;
         DatasetError::line(path, line, "not UTF-8 text: is this the right file?")
     })?;
     Ok(text.lines().enumerate().map(|(i, text)| (i + 1, text.trim())).filter(|(_, text)| !text.is_empty()).collect())
 }
 
-fn check_name(path: &Path, line: usize, name: &str) -> Result<(), DatasetError> {
+pub(super) fn check_name(path: &Path, line: usize, name: &str) -> Result<(), DatasetError> {
     let leaves = name.contains('\0') || name.starts_with('/') || name.split(['/', '\\']).any(|part| part == "..");
     if leaves || Path::new(name).is_absolute() {
         let problem = format!(
@@ -121,7 +121,7 @@ fn parse_count(
     })
 }
 
-fn parse_ellipse(path: &Path, line: usize, text: &str, what: &str) -> Result<Ellipse, DatasetError> {
+pub(super) fn parse_ellipse(path: &Path, line: usize, text: &str, what: &str) -> Result<Ellipse, DatasetError> {
     let wrong = |problem: String| DatasetError::line(path, line, problem);
     let words: Vec<&str> = text.split_whitespace().collect();
     if words.len() < 5 {

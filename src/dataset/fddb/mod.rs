@@ -2,6 +2,7 @@
 //! Learned-Miller, UM-CS-2010-009). Ellipses are kept as ellipses. Must not know how they are scored.
 
 mod lists;
+mod tolerant;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub use lists::{AnnotatedName, ListedName, parse_ellipse_list, parse_name_list};
 
 use super::folder::absolute_folder;
-use super::imported::LeftOut;
+use super::imported::{BadRecord, LeftOut};
 use super::photographs::{SeenContent, probe_all};
 use super::{DatasetError, ImportedDataset, ImportedImage, ImportedObject, PhotographFinder};
 use crate::domain::{Cancel, Progress, Shape, limits};
@@ -23,6 +24,15 @@ pub const FACE: &str = "face";
 /// FDDB has ten folds, numbered from 1.
 const FOLDS: std::ops::RangeInclusive<u8> = 1..=10;
 
+/// [`read_fddb`] that skips bad records of the lists and tells them, with file and line, in the summary.
+pub fn read_fddb_tolerantly(
+    dir: &Path,
+    progress: &mut dyn FnMut(Progress),
+    cancel: &Cancel,
+) -> Result<ImportedDataset, DatasetError> {
+    read(dir, false, progress, cancel)
+}
+
 /// Reads the dataset below `dir` in the order of its lists, fold by fold. Pictures that are missing or unreadable are left out and told
 /// in the summary; two pictures with the same bytes are both kept, as FDDB counts both, and told.
 ///
@@ -33,10 +43,19 @@ pub fn read_fddb(
     progress: &mut dyn FnMut(Progress),
     cancel: &Cancel,
 ) -> Result<ImportedDataset, DatasetError> {
+    read(dir, true, progress, cancel)
+}
+
+fn read(
+    dir: &Path,
+    strict: bool,
+    progress: &mut dyn FnMut(Progress),
+    cancel: &Cancel,
+) -> Result<ImportedDataset, DatasetError> {
     let root = absolute_folder(dir, "name the folder that holds FDDB-folds/ and originalPics/")?;
-    let entries = read_lists(&root)?;
-    require_pictures_folder(&root)?;
     let mut left_out = LeftOut::default();
+    let entries = read_lists(&root, (!strict).then_some(&mut left_out.bad_records))?;
+    require_pictures_folder(&root)?;
     let finder = PhotographFinder::new(&root.join(PICTURES_FOLDER));
     let (mut present, mut absent) = (Vec::new(), Vec::new());
     for mut entry in entries {
@@ -86,7 +105,8 @@ struct Entry {
     faces: Vec<ImportedObject>,
 }
 
-fn read_lists(root: &Path) -> Result<Vec<Entry>, DatasetError> {
+/// `bad`: where bad records go that are skipped; `None`: the first one is an error.
+fn read_lists(root: &Path, mut bad: Option<&mut Vec<BadRecord>>) -> Result<Vec<Entry>, DatasetError> {
     let folder = root.join(FOLDS_FOLDER);
     if !folder.is_dir() {
         return Err(DatasetError::layout(
@@ -103,7 +123,7 @@ fn read_lists(root: &Path) -> Result<Vec<Entry>, DatasetError> {
         let ellipses = folder.join(format!("FDDB-fold-{fold:02}-ellipseList.txt"));
         match (names.is_file(), ellipses.is_file()) {
             (false, false) => {}
-            (true, true) => entries.extend(read_fold(fold, &names, &ellipses, &mut first_listed)?),
+            (true, true) => entries.extend(read_fold(fold, &names, &ellipses, &mut first_listed, bad.as_deref_mut())?),
             (there, _) => {
                 let (there, missing) = if there { (&names, &ellipses) } else { (&ellipses, &names) };
                 return Err(DatasetError::layout(
@@ -116,6 +136,10 @@ fn read_lists(root: &Path) -> Result<Vec<Entry>, DatasetError> {
             }
         }
     }
+    if let (true, Some(first)) = (entries.is_empty(), bad.as_ref().and_then(|bad| bad.first())) {
+        let problem = format!("{} (and no other record of the lists can be used)", first.problem);
+        return Err(DatasetError::line(&first.file, first.line.unwrap_or(1), problem));
+    }
     if entries.is_empty() {
         return Err(DatasetError::layout(&folder, "no FDDB-fold-NN.txt (NN from 01 to 10) in it, or all are empty"));
     }
@@ -125,34 +149,63 @@ fn read_lists(root: &Path) -> Result<Vec<Entry>, DatasetError> {
 /// File and line where a name was first listed.
 type FirstListed = HashMap<String, (PathBuf, usize)>;
 
-fn read_fold(fold: u8, names: &Path, ellipses: &Path, first: &mut FirstListed) -> Result<Vec<Entry>, DatasetError> {
-    let listed = parse_name_list(names, &read_bytes(names)?)?;
+fn read_fold(
+    fold: u8,
+    names: &Path,
+    ellipses: &Path,
+    first: &mut FirstListed,
+    mut bad: Option<&mut Vec<BadRecord>>,
+) -> Result<Vec<Entry>, DatasetError> {
+    let (names_bytes, ellipses_bytes) = (read_bytes(names)?, read_bytes(ellipses)?);
+    let (listed, annotated_names) = match bad.as_deref_mut() {
+        None => (parse_name_list(names, &names_bytes)?, parse_ellipse_list(ellipses, &ellipses_bytes)?),
+        Some(bad) => {
+            (tolerant::name_list(names, &names_bytes, bad)?, tolerant::ellipse_list(ellipses, &ellipses_bytes, bad)?)
+        }
+    };
     let mut annotated: HashMap<String, AnnotatedName> = HashMap::new();
-    for entry in parse_ellipse_list(ellipses, &read_bytes(ellipses)?)? {
+    for entry in annotated_names {
         annotated.insert(entry.name.clone(), entry);
     }
+    let mut report = |path: &Path, line: usize, problem: String| match bad.as_deref_mut() {
+        None => Err(DatasetError::line(path, line, problem)),
+        Some(bad) => {
+            bad.push(BadRecord { file: path.to_path_buf(), line: Some(line), problem });
+            Ok(())
+        }
+    };
     let mut entries = Vec::with_capacity(listed.len());
     for ListedName { name, line } in listed {
-        if let Some((path, earlier)) = first.insert(name.clone(), (names.to_path_buf(), line)) {
+        if let Some((path, earlier)) = first.get(&name) {
             let problem =
                 format!("'{name}' is listed twice, first at {}:{earlier}: take one of them away", path.display());
-            return Err(DatasetError::line(names, line, problem));
+            report(names, line, problem)?;
+            annotated.remove(&name);
+            continue;
         }
+        first.insert(name.clone(), (names.to_path_buf(), line));
         let Some(found) = annotated.remove(&name) else {
             let problem =
-                format!("'{name}' has no entry in {}: add it (with 0 faces if it has none)", ellipses.display());
-            return Err(DatasetError::line(names, line, problem));
+                format!("'{name}' has no entry in {}: add it (with 0 faces if it has none)", file_name(ellipses));
+            report(names, line, problem)?;
+            continue;
         };
         let face = |e| ImportedObject { class: 0, shape: Shape::Ellipse(e), ignored: false };
         let path = Path::new(PICTURES_FOLDER).join(format!("{name}.jpg"));
         entries.push(Entry { name, path, fold, faces: found.ellipses.into_iter().map(face).collect() });
     }
-    if let Some(extra) = annotated.into_values().min_by_key(|extra| extra.line) {
+    let mut extra: Vec<AnnotatedName> = annotated.into_values().collect();
+    extra.sort_by_key(|extra| extra.line);
+    for extra in extra {
         let problem =
-            format!("'{}' is not listed in {}: add it there or take it away here", extra.name, names.display());
-        return Err(DatasetError::line(ellipses, extra.line, problem));
+            format!("'{}' is not listed in {}: add it there or take it away here", extra.name, file_name(names));
+        report(ellipses, extra.line, problem)?;
     }
     Ok(entries)
+}
+
+fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
 }
 
 fn read_bytes(path: &Path) -> Result<Vec<u8>, DatasetError> {

@@ -148,6 +148,12 @@ impl Draft {
         self.files.len() as u32 - 1
     }
 
+    /// The annotation file of this index.
+    #[expect(clippy::indexing_slicing, reason = "the index is one that `file` gave")]
+    pub fn path_of(&self, file: u32) -> &Path {
+        &self.files[file as usize]
+    }
+
     /// What [`super::image_files::ImageFiles::locate`] found, as a path; `None` where the image is missing or the name was reported.
     pub fn found(
         &mut self,
@@ -155,7 +161,7 @@ impl Draft {
         file: u32,
         place: Place,
     ) -> Result<Option<PathBuf>, DatasetError> {
-        let path = self.files[file as usize].clone();
+        let path = self.path_of(file).to_owned();
         match located {
             Ok(Located::Found(path)) => Ok(Some(path)),
             Ok(Located::Missing(expected)) => {
@@ -313,7 +319,7 @@ impl Draft {
                         b.y1,
                         shortened(&name_of(&draft.path))
                     );
-                    let file = self.files[draft.file as usize].clone();
+                    let file = self.path_of(draft.file).to_owned();
                     self.problems.report(&file, object.place, problem)?;
                 }
             }

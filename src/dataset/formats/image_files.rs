@@ -58,7 +58,8 @@ impl ImageFiles {
         let mut first_path = None;
         let mut problem = None;
         for k in order {
-            match below_root(&self.root, &self.bases[k], name) {
+            let Some(base) = self.bases.get(k) else { continue };
+            match below_root(&self.root, base, name) {
                 Err(error) => problem = Some(error),
                 Ok(path) => match self.on_disk(&path) {
                     Some(found) => {
@@ -124,7 +125,7 @@ pub(super) fn below_root(root: &Path, base: &Path, name: &str) -> Result<PathBuf
     // On Unix a backslash may belong to a name; elsewhere it came from Windows.
     let windows = name.contains('\\') && !root.join(base).join(name).exists();
     let name = if windows { name.replace('\\', "/") } else { name.to_owned() };
-    let has_drive = name.as_bytes().get(1) == Some(&b':') && name.as_bytes()[0].is_ascii_alphabetic();
+    let has_drive = matches!(name.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
     let relative = match Path::new(&name).strip_prefix(root) {
         Ok(inside) => inside.to_path_buf(),
         Err(_) if Path::new(&name).is_absolute() || name.starts_with('/') => return Err(leads_out(&name)),

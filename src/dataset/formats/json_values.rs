@@ -269,7 +269,7 @@ impl Key {
     pub fn as_str(&self) -> &str {
         match &self.long {
             Some(text) => text,
-            None => std::str::from_utf8(&self.bytes[..self.length]).unwrap_or(""),
+            None => self.bytes.get(..self.length).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or(""),
         }
     }
 }

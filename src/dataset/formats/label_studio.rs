@@ -212,7 +212,7 @@ fn object(region: &Value, index: u32) -> Result<Option<(String, DraftObject)>, S
         let aspect = region["original_width"].as_f64().zip(region["original_height"].as_f64());
         turned(x, y, w, h, angle, aspect.map_or(1.0, |(width, height)| width / height))
     };
-    let ignored = region["meta"]["ignored"].as_bool().unwrap_or(false);
+    let ignored = region.pointer("/meta/ignored").and_then(Value::as_bool).unwrap_or(false);
     Ok(Some((label.to_owned(), DraftObject { class: 0, shape, ignored, place: Place::Record("tasks", index) })))
 }
 
@@ -264,11 +264,10 @@ fn percent_decoded(text: &str) -> Option<String> {
     }
     let bytes = text.as_bytes();
     let (mut out, mut k) = (Vec::with_capacity(bytes.len()), 0);
-    while k < bytes.len() {
-        let code = (bytes[k] == b'%')
-            .then(|| text.get(k + 1..k + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()))
-            .flatten();
-        out.push(code.unwrap_or(bytes[k]));
+    while let Some(&byte) = bytes.get(k) {
+        let code =
+            (byte == b'%').then(|| text.get(k + 1..k + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok())).flatten();
+        out.push(code.unwrap_or(byte));
         k += if code.is_some() { 3 } else { 1 };
     }
     String::from_utf8(out).ok()

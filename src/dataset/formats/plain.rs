@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Format, ReadOptions};
-use crate::dataset::fddb::FOLDS_FOLDER;
+use crate::dataset::fddb::{FOLDS_FOLDER, read_fddb_tolerantly};
 use crate::dataset::{DatasetError, ImportedDataset, is_photograph, read_fddb, read_folder};
 use crate::domain::{Cancel, Progress};
 
@@ -32,7 +32,8 @@ impl Format for Fddb {
         cancel: &Cancel,
     ) -> Result<ImportedDataset, DatasetError> {
         refuse_images_option(path, options, "FDDB's images lie in originalPics/")?;
-        as_asked(read_fddb(path, progress, cancel)?, options)
+        let read = if options.strict { read_fddb } else { read_fddb_tolerantly };
+        as_asked(read(path, progress, cancel)?, options)
     }
 }
 

@@ -299,7 +299,7 @@ fn read_splits(draft: &mut Draft, folder: &Path, options: &ReadOptions) -> Resul
     files.sort_by_key(|file| (rank(file), file.clone()));
     let mut by_stem: HashMap<String, usize> = HashMap::new();
     for (k, image) in draft.images.iter().enumerate() {
-        let annotation = &draft.files[image.file as usize];
+        let annotation = draft.path_of(image.file);
         if let Some(stem) = annotation.strip_prefix(folder).ok().map(|path| path.with_extension("")) {
             by_stem.insert(super::draft::name_of(&stem), k);
         }
@@ -313,7 +313,11 @@ fn read_splits(draft: &mut Draft, folder: &Path, options: &ReadOptions) -> Resul
         let split = file.file_stem().map_or(String::new(), |stem| stem.to_string_lossy().into_owned());
         for (line, name) in numbered(&text) {
             match by_stem.get(&name.replace('\\', "/")) {
-                Some(&k) => drop(draft.images[k].split.get_or_insert_with(|| split.clone())),
+                Some(&k) => {
+                    if let Some(image) = draft.images.get_mut(k) {
+                        image.split.get_or_insert_with(|| split.clone());
+                    }
+                }
                 // Its image may be what is missing, which is told already.
                 None if folder.join(format!("{name}.xml")).is_file() => {}
                 None if options.split.as_ref().is_none_or(|wanted| *wanted == split) => {

@@ -150,13 +150,12 @@ fn is_face(text: &str) -> bool {
 /// The box, and whether the face is marked as invalid.
 fn face(text: &str) -> Result<(BoundingBox, bool), String> {
     let values = numbers(text).map_err(|word| format!("'{}' is not a finite number", shortened(word)))?;
-    if values.len() != 4 && values.len() < 8 {
+    let (&[x, y, w, h] | &[x, y, w, h, _, _, _, _, ..]) = values.as_slice() else {
         return Err(format!(
             "expected `x y w h blur expression illumination invalid occlusion pose`, found {} numbers",
             values.len()
         ));
-    }
-    let (x, y, w, h) = (values[0], values[1], values[2], values[3]);
+    };
     if w <= 0.0 || h <= 0.0 {
         return Err(format!("the box is {w} wide and {h} high; both must be above 0"));
     }

@@ -141,13 +141,13 @@ struct CountedLines<R> {
 impl<R: BufRead> Read for CountedLines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.lines += line_breaks(&buffer[..count]);
+        self.lines += line_breaks(buffer.iter().take(count));
         Ok(count)
     }
 }
 
-fn line_breaks(bytes: &[u8]) -> u32 {
-    bytes.split(|&byte| byte == b'\n').count().saturating_sub(1) as u32
+fn line_breaks<'a>(bytes: impl Iterator<Item = &'a u8>) -> u32 {
+    bytes.filter(|&&byte| byte == b'\n').count() as u32
 }
 
 impl<R: BufRead> BufRead for CountedLines<R> {
@@ -157,7 +157,7 @@ impl<R: BufRead> BufRead for CountedLines<R> {
 
     fn consume(&mut self, count: usize) {
         if let Ok(buffer) = self.inner.fill_buf() {
-            self.lines += line_breaks(&buffer[..count.min(buffer.len())]);
+            self.lines += line_breaks(buffer.iter().take(count));
         }
         self.inner.consume(count);
     }

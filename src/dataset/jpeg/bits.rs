@@ -64,7 +64,7 @@ impl<'a> Bits<'a> {
     pub fn position(&self) -> usize {
         let mut at = self.at;
         for _ in 0..self.available / 8 {
-            let is_stuffed = at >= 2 && self.bytes[at - 2..at] == [0xFF, 0x00];
+            let is_stuffed = self.bytes.get(..at).is_some_and(|before| before.ends_with(&[0xFF, 0x00]));
             at -= if is_stuffed { 2 } else { 1 };
         }
         at
@@ -125,6 +125,7 @@ pub(super) struct HuffmanCode {
 
 impl HuffmanCode {
     /// `counts`: how many codes have 1, 2, ... 16 bits. `None` where the codes do not fit.
+    #[expect(clippy::indexing_slicing, reason = "lengths are 1 to 16, of arrays of 17")]
     pub fn new(counts: [u8; 16], symbols: &[u8]) -> Option<Self> {
         let mut made =
             Self { quick: [(0, 0); 1 << QUICK], beyond: [0; 17], offset: [0; 17], symbols: symbols.to_vec() };
@@ -151,6 +152,10 @@ impl HuffmanCode {
 
     /// The symbol at the top of `next` and the length of its code in bits.
     #[inline]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the top QUICK bits number the quick table; lengths are up to 16, of arrays of 17"
+    )]
     fn look_up(&self, next: u16) -> Option<(u8, u8)> {
         let (length, symbol) = self.quick[usize::from(next >> (16 - QUICK))];
         if length > 0 {

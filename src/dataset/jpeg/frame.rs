@@ -36,7 +36,12 @@ impl Frame {
         if precision != 8 || check_size(width as u32, height as u32, 0).is_err() || !(1..=4).contains(&count) {
             return None;
         }
-        let sampling = rest.chunks_exact(3).take(count).map(|c| (c[0], usize::from(c[1] >> 4), usize::from(c[1] & 15)));
+        let sampling = rest
+            .as_chunks()
+            .0
+            .iter()
+            .take(count)
+            .map(|&[id, size, _]| (id, usize::from(size >> 4), usize::from(size & 15)));
         let sampling: Vec<(u8, usize, usize)> = sampling.collect();
         if sampling.len() != count || sampling.iter().any(|(_, h, v)| !(1..=4).contains(h) || !(1..=4).contains(v)) {
             return None;

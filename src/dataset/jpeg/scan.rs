@@ -42,11 +42,11 @@ impl Scan {
     pub fn parse(segment: &[u8], frame: &Frame) -> Option<Self> {
         let (&count, rest) = segment.split_first()?;
         let (listed, rest) = rest.split_at_checked(2 * usize::from(count))?;
-        let component = |pair: &[u8]| {
-            let index = frame.components.iter().position(|c| c.id == pair[0])?;
-            Some((index, usize::from(pair[1] >> 4), usize::from(pair[1] & 15)))
+        let component = |&[id, tables]: &[u8; 2]| {
+            let index = frame.components.iter().position(|c| c.id == id)?;
+            Some((index, usize::from(tables >> 4), usize::from(tables & 15)))
         };
-        let components: Vec<_> = listed.chunks_exact(2).map(component).collect::<Option<_>>()?;
+        let components: Vec<_> = listed.as_chunks().0.iter().map(component).collect::<Option<_>>()?;
         let &[first, last, bits] = rest.first_chunk()?;
         let scan = if frame.is_progressive {
             Self { components, first, last, low_bit: bits & 15, is_refinement: bits >> 4 != 0 }
@@ -60,6 +60,10 @@ impl Scan {
     }
 
     /// Walks the scan's data from `at` and returns where it ends.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "`parse` found each component in the frame, at least one of them, and checked the band"
+    )]
     pub fn walk(&self, frame: &mut Frame, tables: &Tables, bytes: &[u8], at: usize) -> Result<usize, Stop> {
         let mut walk = Walk { scan: self, tables, bits: Bits::new(bytes, at), end_of_band_run: 0 };
         let is_alone = self.components.len() == 1;

@@ -79,12 +79,16 @@ fn detection(record: &Map<String, Value>) -> Result<Detected, String> {
     if image == ImageKey::default() {
         return Err("no `image_id` and no `file_name`: add one".to_owned());
     }
+    // A name says more than a number, which may be shifted against the project's.
+    let name = text(&["category_name", "class_name"]).map(|name| ClassKey::Name(name.to_owned()));
     let class = match record.get("category_id") {
+        _ if name.is_some() => name.unwrap_or(ClassKey::Unnamed),
         Some(Value::String(name)) => {
             name.trim().parse().map_or_else(|_| ClassKey::Name(name.clone()), ClassKey::Number)
         }
-        Some(Value::Null) | None => text(&["category_name", "class_name", "class", "label"])
-            .map_or(ClassKey::Unnamed, |name| ClassKey::Name(name.to_owned())),
+        Some(Value::Null) | None => {
+            text(&["class", "label"]).map_or(ClassKey::Unnamed, |name| ClassKey::Name(name.to_owned()))
+        }
         Some(value) => {
             ClassKey::Number(whole(value).ok_or_else(|| format!("`category_id` is {value}, not a whole number"))?)
         }
@@ -169,7 +173,7 @@ impl<'a> Objects<'a> {
                 _ => {}
             }
             if depth == 0 {
-                return Ok((line, &self.bytes[start..self.at]));
+                return Ok((line, self.bytes.get(start..self.at).unwrap_or_default()));
             }
         }
         Err(self.cut_off())

@@ -78,7 +78,7 @@ pub(super) fn read(path: &Path) -> Result<Results, DatasetError> {
             continue;
         }
         // The text is UTF-8, and so are its fields.
-        let cell = |column: usize| std::str::from_utf8(&row[column]).unwrap_or("").trim();
+        let cell = |column: usize| row.get(column).and_then(|cell| std::str::from_utf8(cell).ok()).unwrap_or("").trim();
         match detection(&columns, cell) {
             Ok((image, class, shape, score)) => {
                 results.records.push(FoundRecord { file: 0, line: Some(line), image, class, shape, score });

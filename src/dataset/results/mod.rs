@@ -109,6 +109,7 @@ impl Results {
         Self { files, records, listed, bad, unit, names: BTreeMap::new(), notes: Vec::new() }
     }
 
+    #[expect(clippy::indexing_slicing, reason = "the index is one of a file that was read")]
     fn report(&mut self, file: u32, line: Option<usize>, problem: impl Into<String>) {
         let file = self.files[file as usize].clone();
         self.bad.push(BadRecord { file, line, problem: problem.into() });

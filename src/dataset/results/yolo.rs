@@ -29,9 +29,9 @@ pub(super) fn read(path: &Path, confidence: Option<ConfidencePlace>) -> Result<R
     let mut results = Results::new(files, Unit::Fractions);
     results.names = class_names_beside(folder)?.into_iter().map(|(k, name)| (i64::from(k), name)).collect();
     let mut lines = Vec::new();
-    for (k, key) in keys.iter().enumerate() {
+    for (k, (key, file)) in keys.iter().zip(results.files.clone()).enumerate() {
         results.listed.push((k as u32, None, key.clone()));
-        let text = read_text(&results.files[k], limits::TEXT)?;
+        let text = read_text(&file, limits::TEXT)?;
         for (line, words) in numbered(&text) {
             match numbers(words) {
                 Ok(values) => lines.push(Line { file: k as u32, number: line, values }),
@@ -46,7 +46,8 @@ pub(super) fn read(path: &Path, confidence: Option<ConfidencePlace>) -> Result<R
     for Line { file, number: line, values } in lines {
         match detection(&values, place) {
             Ok((class, shape, score)) => {
-                let (line, image, class) = (Some(line), keys[file as usize].clone(), ClassKey::Number(class));
+                let Some(image) = keys.get(file as usize).cloned() else { continue };
+                let (line, class) = (Some(line), ClassKey::Number(class));
                 results.records.push(FoundRecord { file, line, image, class, shape, score });
             }
             Err(problem) => results.report(file, Some(line), problem),
@@ -120,20 +121,21 @@ fn in_pixels<'a>(lines: impl Iterator<Item = &'a Line>) -> bool {
     let (mut large, mut all) = (0, 0);
     for line in lines {
         all += 1;
-        large += usize::from(line.values[1..5].iter().any(|v| *v > 1.0 + TOLERANCE));
+        large += usize::from(line.values.iter().skip(1).take(4).any(|v| *v > 1.0 + TOLERANCE));
     }
     large * 2 > all
 }
 
 fn fits(values: &[f64], place: ConfidencePlace) -> bool {
-    let (confidence, b) = match place {
-        ConfidencePlace::Last => (values[5], &values[1..5]),
-        ConfidencePlace::First => (values[1], &values[2..6]),
+    let &[_, first, a, b, c, last] = values else { return false };
+    let (confidence, [x, y, w, h]) = match place {
+        ConfidencePlace::Last => (last, [first, a, b, c]),
+        ConfidencePlace::First => (first, [a, b, c, last]),
     };
     let inside = |centre: f64, size: f64| {
         size > 0.0 && centre - size / 2.0 >= -TOLERANCE && centre + size / 2.0 <= 1.0 + TOLERANCE
     };
-    (0.0..=1.0).contains(&confidence) && inside(b[0], b[2]) && inside(b[1], b[3])
+    (0.0..=1.0).contains(&confidence) && inside(x, w) && inside(y, h)
 }
 
 fn detection(values: &[f64], place: ConfidencePlace) -> Result<(i64, Shape, Option<f64>), String> {
@@ -141,15 +143,15 @@ fn detection(values: &[f64], place: ConfidencePlace) -> Result<(i64, Shape, Opti
     if class.fract() != 0.0 || !(0.0..=1e9).contains(&class) {
         return Err(format!("class {class} is not an index such as 0, 1, 2"));
     }
-    let (bbox, score) = match (rest.len(), place) {
-        (4, _) => (box_of(rest)?, None),
-        (5, ConfidencePlace::Last) => (box_of(&rest[..4])?, Some(rest[4])),
-        (5, ConfidencePlace::First) => (box_of(&rest[1..])?, Some(rest[0])),
-        (n, _) if n >= 6 && n.is_multiple_of(2) => (box_of_polygon(rest), None),
-        (n, ConfidencePlace::Last) if n >= 7 => (box_of_polygon(&rest[..n - 1]), Some(rest[n - 1])),
-        (n, ConfidencePlace::First) if n >= 7 => (box_of_polygon(&rest[1..]), Some(rest[0])),
-        (n, _) => {
-            return Err(format!("expected `class x y w h confidence` or a polygon, found {} numbers", n + 1));
+    let (bbox, score) = match (rest, place) {
+        ([_, _, _, _], _) => (box_of(rest)?, None),
+        ([shape @ .., score], ConfidencePlace::Last) if shape.len() == 4 => (box_of(shape)?, Some(*score)),
+        ([score, shape @ ..], ConfidencePlace::First) if shape.len() == 4 => (box_of(shape)?, Some(*score)),
+        ([_, _, _, _, _, _, ..], _) if rest.len().is_multiple_of(2) => (box_of_polygon(rest), None),
+        ([shape @ .., score], ConfidencePlace::Last) if shape.len() >= 6 => (box_of_polygon(shape), Some(*score)),
+        ([score, shape @ ..], ConfidencePlace::First) if shape.len() >= 6 => (box_of_polygon(shape), Some(*score)),
+        _ => {
+            return Err(format!("expected `class x y w h confidence` or a polygon, found {} numbers", rest.len() + 1));
         }
     };
     Ok((class as i64, Shape::Rectangle(bbox), score))

@@ -7,6 +7,10 @@ use tch::{Kind, Reduction, Tensor};
 /// `(classifier, box)` losses, both scalars: cross entropy of `logits` `[N, K]` with `labels` `[N]` (i64), and smooth L1 of the
 /// `regression` `[N, K * 4]` of each foreground box's own class with `targets` `[N, 4]`, divided by N. `beta` is where smooth L1 turns
 /// from square to linear (torchvision: 1/9). N = 0 gives zeros, no NaN.
+#[expect(
+    clippy::panic,
+    reason = "only this crate makes the tensor; a wrong shape is a fault of the program, as for tch itself"
+)]
 pub fn fast_rcnn_loss(
     logits: &Tensor,
     regression: &Tensor,

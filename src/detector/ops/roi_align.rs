@@ -41,6 +41,10 @@ impl Default for Canonical {
 
 /// Features `[N, C, oh, ow]` of `rois` `[N, 5]` (image index, x1, y1, x2, y2 in pixels; no gradient flows into them) on
 /// `feature` `[B, C, H, W]`, whose cells are `1 / spatial_scale` pixels apart.
+#[expect(
+    clippy::panic,
+    reason = "only this crate makes the tensor; a wrong shape is a fault of the program, as for tch itself"
+)]
 pub fn roi_align(
     feature: &Tensor,
     rois: &Tensor,

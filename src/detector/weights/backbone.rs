@@ -235,7 +235,7 @@ fn vgg16() -> Shapes {
     const STAGES: [&[usize]; 5] = [&[64, 64], &[128, 128], &[256, 256, 256], &[512, 512, 512], &[512, 512, 512]];
     let mut out = Vec::new();
     let mut push = |name: String, shape: Vec<usize>| {
-        out.push((format!("{name}.bias"), vec![shape[0]]));
+        out.push((format!("{name}.bias"), shape.first().copied().into_iter().collect()));
         out.push((format!("{name}.weight"), shape));
     };
     let (mut index, mut from) = (0, 3);

@@ -98,7 +98,7 @@ impl Graph {
 
     /// The initialiser of this name.
     pub fn initialiser(&self, name: &str) -> Option<&NamedArray> {
-        self.places.get(name).map(|&k| &self.arrays[k])
+        self.places.get(name).and_then(|&k| self.arrays.get(k))
     }
 
     /// The convolution whose weight is the initialiser `name`.

@@ -3,11 +3,15 @@
 //!
 //! Invariant: only the opcodes that `torch.save` writes for state dicts are known and only the globals of [`Global`] are accepted;
 //! anything else is refused with its opcode and offset. Values lie in one arena, so a hostile file can nest them as deep as it likes
-//! without a deep recursion here.
+//! without a deep recursion here. How many there may be is limited, because a byte of the file can ask for a hundred of memory and more.
 
 use std::collections::HashMap;
 
 use super::DType;
+
+/// More than a state dict of a hundred thousand tensors has (some thirty each). A value takes up to a hundred bytes of memory for one of the
+/// file, and one that is made of a remembered one takes as much again.
+const MOST_VALUES: usize = 3_000_000;
 
 /// A place in a [`Pickle`]'s arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +82,7 @@ impl Pickle {
             stack: Vec::new(),
             marks: Vec::new(),
             memo: HashMap::new(),
+            spent: 0,
         };
         let top = machine.run()?;
         Ok((Self { values: machine.values, top }, machine.at - start))
@@ -87,6 +92,10 @@ impl Pickle {
         self.get(self.top)
     }
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "an `Id` is only made by `push`, for a value that lies in the arena and stays there"
+    )]
     pub fn get(&self, id: Id) -> &Value {
         &self.values[id.0]
     }
@@ -106,6 +115,8 @@ struct Machine<'a> {
     /// Heights of the stack at each open mark.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
+    /// Values so far, with what is in them.
+    spent: usize,
 }
 
 impl Machine<'_> {
@@ -154,8 +165,8 @@ impl Machine<'_> {
         }
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "an arm of `step`, as all others")]
     fn mark(&mut self) -> Result<(), String> {
+        self.spend(1)?;
         self.marks.push(self.stack.len());
         Ok(())
     }
@@ -179,7 +190,7 @@ impl Machine<'_> {
         let bytes = self.take(length)?;
         let negative = bytes.last().is_some_and(|&b| 0x80 <= b);
         let mut wide = [if negative { 0xff } else { 0 }; 16];
-        wide[..length].copy_from_slice(bytes);
+        wide.iter_mut().zip(bytes).for_each(|(wide, byte)| *wide = *byte);
         Ok(i128::from_le_bytes(wide))
     }
 
@@ -205,6 +216,7 @@ impl Machine<'_> {
     fn recall(&mut self, opcode: u8) -> Result<(), String> {
         let key = self.memo_key(opcode == b'j')?;
         let id = *self.memo.get(&key).ok_or_else(|| format!("nothing was remembered as {key}"))?;
+        self.spend(1)?;
         self.stack.push(id);
         Ok(())
     }
@@ -267,8 +279,8 @@ impl Machine<'_> {
     /// The persistent id of a storage: `("storage", type, key, location, count[, view])`.
     fn storage(&mut self) -> Result<(), String> {
         let id = self.pop()?;
-        let Value::Tuple(parts) = &self.values[id.0] else { return Err("a persistent id that is no tuple".to_owned()) };
-        let parts: Vec<&Value> = parts.iter().map(|p| &self.values[p.0]).collect();
+        let Value::Tuple(parts) = self.value(id) else { return Err("a persistent id that is no tuple".to_owned()) };
+        let parts: Vec<&Value> = parts.iter().map(|p| self.value(*p)).collect();
         let [
             Value::Text(tag),
             Value::Global(Global::StorageType(dtype)),
@@ -285,7 +297,10 @@ impl Machine<'_> {
         }
         let offset = match view {
             [] | [Value::None] => 0,
-            [Value::Tuple(view)] if view.len() == 3 => self.count(view[1])?,
+            [Value::Tuple(view)] => match view[..] {
+                [_, offset, _] => self.count(offset)?,
+                _ => return Err("a view of a storage that is not understood".to_owned()),
+            },
             _ => return Err("a view of a storage that is not understood".to_owned()),
         };
         let storage = Storage { key: key.clone(), dtype: *dtype, offset };
@@ -295,13 +310,13 @@ impl Machine<'_> {
     fn reduce(&mut self) -> Result<(), String> {
         let arguments = self.pop()?;
         let callable = self.pop()?;
-        let Value::Tuple(arguments) = self.values[arguments.0].clone() else {
+        let Value::Tuple(arguments) = self.value(arguments).clone() else {
             return Err("arguments that are no tuple".to_owned());
         };
-        let value = match self.values[callable.0] {
+        let value = match *self.value(callable) {
             Value::Global(Global::OrderedDict) => Value::Dict(self.ordered(&arguments)?),
             Value::Global(Global::RebuildTensor) => Value::Tensor(self.tensor(&arguments)?),
-            Value::Global(Global::RebuildParameter) => match arguments.first().map(|id| &self.values[id.0]) {
+            Value::Global(Global::RebuildParameter) => match arguments.first().map(|id| self.value(*id)) {
                 Some(Value::Tensor(tensor)) => Value::Tensor(tensor.clone()),
                 _ => return Err("a parameter without a tensor".to_owned()),
             },
@@ -315,11 +330,11 @@ impl Machine<'_> {
         let wrong = || "an ordered dict that is not made of pairs".to_owned();
         let pairs = match arguments {
             [] => return Ok(Vec::new()),
-            [pairs] => &self.values[pairs.0],
+            [pairs] => self.value(*pairs),
             _ => return Err(wrong()),
         };
         let Value::List(pairs) = pairs else { return Err(wrong()) };
-        let pair = |id: &Id| match &self.values[id.0] {
+        let pair = |id: &Id| match self.value(*id) {
             Value::List(pair) | Value::Tuple(pair) => <[Id; 2]>::try_from(&pair[..]).map(|[k, v]| (k, v)).ok(),
             _ => None,
         };
@@ -332,7 +347,7 @@ impl Machine<'_> {
         let [storage, offset, shape, stride, ..] = arguments else {
             return Err("a tensor with too few arguments".to_owned());
         };
-        let Value::Storage(storage) = &self.values[storage.0] else {
+        let Value::Storage(storage) = self.value(*storage) else {
             return Err("a tensor without a storage".to_owned());
         };
         let (shape, stride) = (self.counts(*shape)?, self.counts(*stride)?);
@@ -352,27 +367,33 @@ impl Machine<'_> {
     }
 
     fn counts(&self, id: Id) -> Result<Vec<usize>, String> {
-        let Value::Tuple(items) = &self.values[id.0] else { return Err("sizes that are no tuple".to_owned()) };
+        let Value::Tuple(items) = self.value(id) else { return Err("sizes that are no tuple".to_owned()) };
         items.iter().map(|&item| self.count(item)).collect()
     }
 
     fn count(&self, id: Id) -> Result<usize, String> {
-        match &self.values[id.0] {
+        match self.value(id) {
             Value::Int(value) => usize::try_from(*value).map_err(|_| format!("{value} where a count belongs")),
             other => Err(format!("{} where a count belongs", kind(other))),
         }
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "an arm of `step`, as all others")]
+    fn spend(&mut self, count: usize) -> Result<(), String> {
+        self.spent = self.spent.saturating_add(count);
+        let is_too_much = self.spent > MOST_VALUES;
+        if is_too_much { Err(format!("more than {MOST_VALUES} values, which no weights have")) } else { Ok(()) }
+    }
+
     fn push(&mut self, value: Value) -> Result<(), String> {
+        self.spend(size(&value))?;
         self.stack.push(Id(self.values.len()));
         self.values.push(value);
         Ok(())
     }
 
     fn pop(&mut self) -> Result<Id, String> {
-        let from = self.floor(1)?;
-        Ok(self.stack.split_off(from)[0])
+        self.floor(1)?;
+        self.stack.pop().ok_or_else(|| "the stack is empty".to_owned())
     }
 
     fn pop_to_mark(&mut self) -> Result<Vec<Id>, String> {
@@ -386,34 +407,38 @@ impl Machine<'_> {
         self.stack.len().checked_sub(count).filter(|&f| lowest <= f).ok_or_else(|| "the stack is empty".to_owned())
     }
 
+    #[expect(clippy::indexing_slicing, reason = "as in `Pickle::get`")]
+    fn value(&self, id: Id) -> &Value {
+        &self.values[id.0]
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "as in `Pickle::get`")]
     fn top_mut(&mut self) -> Result<&mut Value, String> {
         let id = *self.stack.last().ok_or("the stack is empty")?;
         Ok(&mut self.values[id.0])
     }
 
     fn byte(&mut self) -> Result<u8, String> {
-        Ok(self.take(1)?[0])
+        self.array().map(|[byte]| byte)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        let mut out = [0; N];
-        out.copy_from_slice(self.take(N)?);
+        let (_, &out) = self.take(N)?.split_last_chunk().ok_or("too few bytes")?;
         Ok(out)
     }
 
     fn take(&mut self, count: usize) -> Result<&[u8], String> {
-        let end = self.at.checked_add(count).filter(|&end| end <= self.bytes.len());
-        let end = end.ok_or_else(|| format!("the file ends at byte {} inside a pickle", self.bytes.len()))?;
-        let taken = &self.bytes[self.at..end];
-        self.at = end;
+        let taken = self.at.checked_add(count).and_then(|end| self.bytes.get(self.at..end));
+        let taken = taken.ok_or_else(|| format!("the file ends at byte {} inside a pickle", self.bytes.len()))?;
+        self.at += count;
         Ok(taken)
     }
 
     fn line(&mut self) -> Result<String, String> {
-        let rest = &self.bytes[self.at..];
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
         let length = rest.iter().position(|&b| b == b'\n').ok_or("a name without an end")?;
-        let line = String::from_utf8_lossy(&rest[..length]).into_owned();
-        self.at += length + 1;
+        let line = String::from_utf8_lossy(self.take(length)?).into_owned();
+        self.at += 1;
         Ok(line)
     }
 }
@@ -437,6 +462,18 @@ fn storage_dtype(name: &str) -> Option<DType> {
         "BoolStorage" => DType::Bool,
         _ => return None,
     })
+}
+
+/// How many values of the plain kind take as much memory.
+fn size(value: &Value) -> usize {
+    1 + match value {
+        Value::Tuple(items) | Value::List(items) => items.len() / 8,
+        Value::Dict(entries) => entries.len() / 4,
+        Value::Text(text) => text.len() / 64,
+        Value::Storage(storage) => storage.key.len() / 64,
+        Value::Tensor(tensor) => (tensor.shape.len() + tensor.stride.len()) / 8 + tensor.storage.key.len() / 64,
+        Value::None | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Global(_) => 0,
+    }
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -33,8 +33,8 @@ pub fn read(graph: &Graph) -> Result<ResNetGraph, String> {
             return Ok(ResNetGraph { arrays, caffe, last_feature: feature });
         };
         (stage, block) = if paths.shortcut.is_some() { (stage + 1, 0) } else { (stage, block + 1) };
-        if (stage, block) == (2, 0) {
-            caffe = is_caffe(graph, paths.convolutions[0]);
+        if let ((2, 0), Some(first)) = ((stage, block), paths.convolutions.first()) {
+            caffe = is_caffe(graph, first);
         }
         let prefix = format!("layer{stage}.{block}");
         for (k, node) in paths.convolutions.iter().enumerate() {
@@ -76,7 +76,7 @@ fn block_paths<'a>(graph: &'a Graph, feature: &str) -> Result<Option<BlockPaths<
     let Some((convolutions, sum)) = paths.next() else { return Ok(None) };
     let shortcut = match (paths.next(), paths.next()) {
         (None, _) => None,
-        (Some((one, other_sum)), None) if one.len() == 1 && other_sum == sum => Some(one[0]),
+        (Some((one, other_sum)), None) if one.len() == 1 && other_sum == sum => one.first().copied(),
         _ => return Err(format!("the block that reads `{feature}` is not a residual block")),
     };
     Ok(Some(BlockPaths { convolutions, shortcut, sum }))

@@ -38,11 +38,13 @@ pub fn array(name: &str, tensor: &TensorRef, bytes: &[u8], budget: &mut usize) -
     let data = if count == 0 {
         Vec::new()
     } else if is_contiguous(tensor) {
-        let end = start.checked_add(count).filter(|&end| end <= available).ok_or_else(|| outside(name))?;
-        dtype.floats(&bytes[start * dtype.size()..end * dtype.size()])
+        let end = start.checked_add(count).filter(|&end| end <= available);
+        let taken = end.and_then(|end| bytes.get(start * dtype.size()..end * dtype.size()));
+        dtype.floats(taken.ok_or_else(|| outside(name))?)
     } else {
         let last = last_place(tensor, start).filter(|&last| last < available).ok_or_else(|| outside(name))?;
-        strided(tensor, start, &dtype.floats(&bytes[..(last + 1) * dtype.size()]))
+        let read = bytes.get(..(last + 1) * dtype.size()).ok_or_else(|| outside(name))?;
+        strided(tensor, start, &dtype.floats(read))
     };
     Ok(NamedArray { name: name.to_owned(), shape: tensor.shape.clone(), dtype, data })
 }
@@ -90,6 +92,7 @@ fn last_place(tensor: &TensorRef, start: usize) -> Option<usize> {
     sides.try_fold(start, |at, (&side, &stride)| at.checked_add((side - 1).checked_mul(stride)?))
 }
 
+#[expect(clippy::indexing_slicing, reason = "`array` gives as many numbers as `last_place` says")]
 fn strided(tensor: &TensorRef, start: usize, numbers: &[f32]) -> Vec<f32> {
     let mut places = vec![start];
     for (&side, &stride) in tensor.shape.iter().zip(&tensor.stride) {

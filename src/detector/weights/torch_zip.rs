@@ -2,6 +2,7 @@
 //! networks.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::{Cursor, Read};
 
 use zip::{CompressionMethod, ZipArchive};
@@ -24,10 +25,11 @@ pub fn read(bytes: &[u8]) -> Result<(Vec<NamedArray>, Vec<String>), String> {
     let mut arrays = Vec::with_capacity(tensors.len());
     for (name, tensor) in &tensors {
         let key = &tensor.storage.key;
-        if !storages.contains_key(key) {
-            storages.insert(key.clone(), record(&mut archive, &format!("{root}data/{key}"))?);
-        }
-        arrays.push(state_dict::array(name, tensor, &storages[key], &mut budget)?);
+        let storage = match storages.entry(key.clone()) {
+            Entry::Occupied(read) => read.into_mut(),
+            Entry::Vacant(new) => new.insert(record(&mut archive, &format!("{root}data/{key}"))?),
+        };
+        arrays.push(state_dict::array(name, tensor, storage, &mut budget)?);
     }
     Ok((arrays, notes))
 }

@@ -69,7 +69,7 @@ impl CocoMetrics {
 }
 
 /// The numbers of one class.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CocoClass {
     #[serde(flatten)]
     pub class: SetClass,
@@ -80,7 +80,7 @@ pub struct CocoClass {
     pub metrics: CocoMetrics,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CocoReport {
     /// Over all classes: the mean over those that have objects.
     #[serde(flatten)]

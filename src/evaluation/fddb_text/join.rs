@@ -78,7 +78,8 @@ fn by_annotated_name<'a>(
             NameMatch::One(index) => known.name(index),
             NameMatch::None => block.name.as_str(),
             NameMatch::Several(several) => {
-                let (a, b) = (&annotations[several[0]], &annotations[several[1]]);
+                let mut both = several.iter().filter_map(|&index| annotations.get(index));
+                let (Some(a), Some(b)) = (both.next(), both.next()) else { continue };
                 return Err(block.place.error(format!(
                     "`{}` fits the annotated images `{}` ({}) and `{}` ({}): give the name in full",
                     block.name, a.name, a.place, b.name, b.place
@@ -134,7 +135,7 @@ fn listed<'a>(list: &[ListedImage], annotations: &'a [AnnotatedImage]) -> Result
             )));
         }
     }
-    Ok(&annotations[..list.len()])
+    Ok(annotations.get(..list.len()).unwrap_or(annotations))
 }
 
 fn in_list_order<'a>(
@@ -208,7 +209,8 @@ fn by_name<'a>(
             .place
             .error(format!("detections for image `{}`, which no annotation knows", extra.name)));
     }
-    Ok(annotations.iter().map(|a| by_name[a.name.as_str()]).collect())
+    // `refuse_missing` found them all.
+    Ok(annotations.iter().filter_map(|a| by_name.get(a.name.as_str()).copied()).collect())
 }
 
 /// A face and a detection that both have no pixel inside their image: the official program divides 0 by 0 and never ends.

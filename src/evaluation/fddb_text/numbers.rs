@@ -32,7 +32,7 @@ pub(super) fn score(word: &str, unreadable: UnreadableScores) -> Result<f64, Str
         }
         UnreadableScores::AsOfficial => {
             let digits = word.bytes().take_while(|b| b.is_ascii_digit() || b"+-.eE".contains(b)).count();
-            Ok(word[..digits].parse::<f64>().map_or(0.0, |v| v.clamp(-f64::MAX, f64::MAX)))
+            Ok(word.get(..digits).unwrap_or("").parse::<f64>().map_or(0.0, |v| v.clamp(-f64::MAX, f64::MAX)))
         }
     })
 }

@@ -12,6 +12,8 @@ const CHANGES_BEFORE_NEW: u32 = 10_000;
 struct Row {
     /// The least `v - r`, with what the free columns have lost since added.
     least: f64,
+    /// No other cell has a smaller one.
+    beyond: f64,
     cells: Vec<(u32, f64)>,
     stale: bool,
 }
@@ -27,13 +29,23 @@ pub(super) struct Candidates {
 
 impl Candidates {
     pub fn new(rows: usize, columns: usize) -> Self {
-        let empty = Row { least: f64::INFINITY, ..Row::default() };
+        let empty = Row { least: f64::INFINITY, beyond: f64::INFINITY, ..Row::default() };
         Self { rows: vec![empty; rows], free: vec![false; columns], lowered: 0.0, changes: 0 }
     }
 
     /// The free columns with overlap where row `i`'s slack can be the least.
     pub fn cells(&self, i: u32) -> &Cells {
         &self.rows[i as usize].cells
+    }
+
+    /// The least slack of row `i`, whose potential is `u`, at the free columns with overlap: within half of [`MARGIN`].
+    pub fn nearly_least_slack(&self, i: u32, u: f64) -> f64 {
+        u + (self.rows[i as usize].least - self.lowered)
+    }
+
+    /// What `v - r` is at least at all other free columns with overlap.
+    pub fn beyond(&self, i: u32) -> f64 {
+        self.rows[i as usize].beyond - self.lowered
     }
 
     /// Whether the column's cells are among the rows' candidates.
@@ -75,7 +87,12 @@ impl Candidates {
 
     pub fn refresh(&mut self, r: &SparseOverlaps, v: &[f64]) {
         for (i, row) in self.rows.iter_mut().enumerate().filter(|(_, row)| row.stale) {
-            *row = Row { least: f64::INFINITY, cells: std::mem::take(&mut row.cells), stale: false };
+            *row = Row {
+                least: f64::INFINITY,
+                beyond: f64::INFINITY,
+                cells: std::mem::take(&mut row.cells),
+                stale: false,
+            };
             row.cells.clear();
             for &(j, overlap) in r.row(i).iter().filter(|c| self.free[c.0 as usize]) {
                 row.add(j, overlap, v[j as usize] - overlap + self.lowered);
@@ -87,9 +104,11 @@ impl Candidates {
 impl Row {
     fn add(&mut self, j: u32, overlap: f64, key: f64) {
         if key > self.least + MARGIN {
+            self.beyond = self.beyond.min(key);
             return;
         }
         if key < self.least - MARGIN {
+            self.beyond = self.least;
             self.cells.clear();
         }
         self.cells.push((j, overlap));

@@ -1,6 +1,7 @@
 //! Steps B and C: lowers the cover until something can grow or all is done.
 
-use super::overlaps::{is_listed, overlap_at};
+use super::candidates::MARGIN;
+use super::overlaps::{Cells, is_listed, overlap_at};
 use super::{EPS, NEARLY_ZERO, NONE, Solver};
 
 /// Rows and columns of one stretch between two searches.
@@ -10,6 +11,8 @@ struct Stretch {
     free: Vec<u32>,
     /// The least potential of the free columns.
     least_v: f64,
+    /// Some of the columns that have it.
+    least_columns: Vec<u32>,
 }
 
 /// What a change of the cover brought.
@@ -43,24 +46,30 @@ impl Solver<'_> {
 
     fn begin(&mut self) -> Stretch {
         let free = self.note_free_columns();
-        let unseen = self.rows().filter(|&i| !self.seen[i as usize]).collect();
-        let mut stretch = Stretch { unseen, free, least_v: 0.0 };
+        let mut unseen = Vec::with_capacity(self.seen.len());
+        for i in self.rows() {
+            if self.seen[i as usize] {
+                self.reached_overlap[i as usize] = overlap_at(self.r.row(i as usize), self.reached_through[i as usize]);
+            } else {
+                unseen.push(i);
+            }
+        }
+        let mut stretch = Stretch { unseen, free, least_v: 0.0, least_columns: Vec::new() };
         stretch.find_least_v(&self.v);
         stretch
     }
 
     /// Takes over which columns are free after a search.
     pub fn note_free_columns(&mut self) -> Vec<u32> {
-        let is_free = |&j: &u32| {
+        let mut free = Vec::with_capacity(self.v.len());
+        for j in self.columns() {
             let row = self.star_of_column[j as usize];
-            row == NONE || self.seen[row as usize]
-        };
-        let (free, bound): (Vec<u32>, Vec<u32>) = self.columns().partition(is_free);
-        for &j in &free {
-            self.candidates.free_column(self.r, &self.v, j);
-        }
-        for &j in &bound {
-            self.candidates.bind_column(self.r, j);
+            if row == NONE || self.seen[row as usize] {
+                free.push(j);
+                self.candidates.free_column(self.r, &self.v, j);
+            } else {
+                self.candidates.bind_column(self.r, j);
+            }
         }
         self.candidates.refresh(self.r, &self.v);
         free
@@ -71,10 +80,15 @@ impl Solver<'_> {
         if d.abs() < EPS {
             return Change::None;
         }
-        if stretch.unseen.iter().any(|&i| self.u[i as usize] == 0.0) {
+        let (mut least_u, mut has_zero) = (f64::INFINITY, false);
+        for &i in &stretch.unseen {
+            let u = self.u[i as usize];
+            least_u = least_u.min(u);
+            has_zero |= u == 0.0;
+        }
+        if has_zero {
             self.lower_free_columns(stretch, d.min(stretch.least_v))
         } else {
-            let least_u = stretch.unseen.iter().map(|&i| self.u[i as usize]).fold(f64::INFINITY, f64::min);
             self.lower_unseen_rows(stretch, d.min(least_u))
         }
     }
@@ -94,13 +108,16 @@ impl Solver<'_> {
         self.candidates.lower(self.r, &self.v, q);
         stretch.find_least_v(&self.v);
         let mut broken = false;
-        for i in self.rows().filter(|&i| self.seen[i as usize]).collect::<Vec<_>>() {
+        for i in self.rows() {
+            if !self.seen[i as usize] {
+                continue;
+            }
             let (star, through) = (self.star_of_row[i as usize], self.reached_through[i as usize]);
             if star != NONE && !self.is_tight(i, star, self.star_overlap[i as usize]) {
                 self.drop_star(i, star);
                 broken = true;
             }
-            broken |= through != star && !self.is_tight(i, through, overlap_at(self.r.row(i as usize), through));
+            broken |= through != star && !self.is_tight(i, through, self.reached_overlap[i as usize]);
         }
         if broken { Change::Broken } else { Change::Made }
     }
@@ -135,9 +152,12 @@ impl Solver<'_> {
     fn reach_more(&mut self, stretch: &mut Stretch) -> bool {
         let mut reached: Vec<u32> = Vec::new();
         for &i in &stretch.unseen {
+            if self.nearly_least_slack(i, stretch) > MARGIN {
+                continue;
+            }
             let through = self.tight_free_cells(i).next().or_else(|| self.tight_without_overlap(i, stretch));
-            if let Some(through) = through
-                && self.reach(i, through, &mut reached)
+            if let Some((through, r)) = through
+                && self.reach(i, through, r, &mut reached)
             {
                 return true;
             }
@@ -148,7 +168,14 @@ impl Solver<'_> {
             let column = self.star_of_row[row as usize];
             self.candidates.free_column(self.r, &self.v, column);
             stretch.free.push(column);
-            stretch.least_v = stretch.least_v.min(self.v[column as usize]);
+            let v = self.v[column as usize];
+            if v < stretch.least_v {
+                stretch.least_columns.clear();
+            }
+            if v <= stretch.least_v {
+                stretch.least_v = v;
+                stretch.least_columns.push(column);
+            }
             if self.reach_from(column, stretch, &mut reached) {
                 return true;
             }
@@ -163,7 +190,7 @@ impl Solver<'_> {
     fn reach_from(&mut self, column: u32, stretch: &Stretch, reached: &mut Vec<u32>) -> bool {
         let cells = self.r.column(column as usize);
         for &(i, r) in cells {
-            if !self.seen[i as usize] && self.is_tight(i, column, r) && self.reach(i, column, reached) {
+            if !self.seen[i as usize] && self.is_tight(i, column, r) && self.reach(i, column, r, reached) {
                 return true;
             }
         }
@@ -172,45 +199,68 @@ impl Solver<'_> {
         }
         stretch.unseen.iter().any(|&i| {
             let open = !self.seen[i as usize] && self.u[i as usize] < NEARLY_ZERO;
-            open && self.is_tight(i, column, 0.0) && !is_listed(cells, i) && self.reach(i, column, reached)
+            open && self.is_tight(i, column, 0.0) && !is_listed(cells, i) && self.reach(i, column, 0.0, reached)
         })
     }
 
     /// True when row `i` has no star.
-    fn reach(&mut self, i: u32, through: u32, reached: &mut Vec<u32>) -> bool {
+    fn reach(&mut self, i: u32, through: u32, r: f64, reached: &mut Vec<u32>) -> bool {
         self.seen[i as usize] = true;
         self.reached_through[i as usize] = through;
+        self.reached_overlap[i as usize] = r;
         reached.push(i);
         self.star_of_row[i as usize] == NONE
     }
 
     /// A free column that row `i` is tight with although they do not overlap.
-    fn tight_without_overlap(&self, i: u32, stretch: &Stretch) -> Option<u32> {
+    fn tight_without_overlap(&self, i: u32, stretch: &Stretch) -> Option<(u32, f64)> {
         if self.u[i as usize] + stretch.least_v >= NEARLY_ZERO {
             return None;
         }
         let cells = self.r.row(i as usize);
         let tight = |&j: &u32| self.v[j as usize] < NEARLY_ZERO && self.is_tight(i, j, 0.0) && !is_listed(cells, j);
-        stretch.free.iter().copied().find(tight)
+        stretch.free.iter().copied().find(tight).map(|j| (j, 0.0))
     }
 
     /// The slack by which the cover is lowered: the original starts with that of the first row and column, and takes a smaller one
     /// that is not below 0.
     fn smallest_slack(&self, stretch: &Stretch) -> f64 {
-        let least = |i: u32| self.least_slack(i, stretch);
-        let all = stretch.unseen.iter().map(|&i| least(i)).fold(f64::INFINITY, f64::min);
-        if all > -EPS {
-            return all;
+        // Only rows whose slack is nearly the least, or nearly below 0, are looked at closely.
+        let mut least_above = f64::INFINITY;
+        for &i in &stretch.unseen {
+            let nearly = self.nearly_least_slack(i, stretch);
+            if nearly > MARGIN {
+                least_above = least_above.min(nearly);
+            }
+        }
+        let (mut d, mut below) = (f64::INFINITY, Vec::new());
+        for &i in &stretch.unseen {
+            if self.nearly_least_slack(i, stretch) <= MARGIN + least_above {
+                let least = self.least_slack(i, stretch);
+                if least > -EPS {
+                    d = d.min(least);
+                } else {
+                    below.push(i);
+                }
+            }
+        }
+        if below.is_empty() {
+            return d;
         }
         let (Some(&i), Some(&j)) = (stretch.unseen.iter().min(), stretch.free.iter().min()) else { return 0.0 };
         let first = self.slack(i, j, overlap_at(self.r.row(i as usize), j));
         if first <= -EPS {
             return first;
         }
-        stretch.unseen.iter().fold(f64::INFINITY, |d, &i| {
-            let least = least(i);
-            d.min(if least > -EPS { least } else { self.least_slack_above_zero(i, stretch) })
-        })
+        // Rows with a slack below 0 last: what others have cuts their search short.
+        below.into_iter().fold(d, |d, i| self.least_slack_above_zero(i, stretch, d))
+    }
+
+    /// Row `i`'s least slack at all free columns, within half of [`MARGIN`].
+    #[inline]
+    fn nearly_least_slack(&self, i: u32, stretch: &Stretch) -> f64 {
+        let u = self.u[i as usize];
+        self.candidates.nearly_least_slack(i, u).min(u + stretch.least_v)
     }
 
     /// Of a free column that does not overlap the slack is `u + v`; that of one that does is smaller, so the least `v` of all may be
@@ -220,11 +270,26 @@ impl Solver<'_> {
         cells.map(|c| self.slack(i, c.0, c.1)).fold(self.u[i as usize] + stretch.least_v, f64::min)
     }
 
-    fn least_slack_above_zero(&self, i: u32, stretch: &Stretch) -> f64 {
+    /// The least slack of row `i` that is not below 0 where it is less than `d`, else `d`.
+    fn least_slack_above_zero(&self, i: u32, stretch: &Stretch, d: f64) -> f64 {
         let cells = self.r.row(i as usize);
-        let free = cells.iter().filter(|c| self.candidates.is_free(c.0));
-        let with = free.map(|c| self.slack(i, c.0, c.1)).filter(|&t| t >= EPS).fold(f64::INFINITY, f64::min);
-        stretch.free.iter().fold(with, |least, &j| {
+        let above = |d: f64, cells: &Cells| {
+            let free = cells.iter().filter(|c| self.candidates.is_free(c.0));
+            free.map(|c| self.slack(i, c.0, c.1)).filter(|&t| t >= EPS).fold(d, f64::min)
+        };
+        let mut d = above(d, self.candidates.cells(i));
+        if self.u[i as usize] + self.candidates.beyond(i) - MARGIN < d {
+            d = above(d, cells);
+        }
+        // Without overlap it is `u + v`, which no rounding makes smaller than with the least `v`.
+        let least = self.u[i as usize] + stretch.least_v;
+        if least >= d {
+            return d;
+        }
+        if least >= EPS && stretch.least_columns.iter().any(|&j| !is_listed(cells, j)) {
+            return least;
+        }
+        stretch.free.iter().fold(d, |least, &j| {
             let t = self.slack(i, j, 0.0);
             if t >= EPS && t < least && !is_listed(cells, j) { t } else { least }
         })
@@ -234,5 +299,7 @@ impl Solver<'_> {
 impl Stretch {
     fn find_least_v(&mut self, v: &[f64]) {
         self.least_v = self.free.iter().map(|&j| v[j as usize]).fold(f64::INFINITY, f64::min);
+        self.least_columns.clear();
+        self.least_columns.extend(self.free.iter().filter(|&&j| v[j as usize] == self.least_v).take(8));
     }
 }

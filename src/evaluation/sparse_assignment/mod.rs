@@ -5,11 +5,12 @@
 //! is not essential: without a star, or with its star in a seen row.
 //! - Step A finds a longer alternating path or the rows that can be reached. Without one, the rows that a change of the cover adds are
 //!   found from the cells that became tight: only cells of unseen rows and free columns can, and those already reached stay so unless
-//!   rounding takes a star or one of the tight cells away, after which the search starts anew. Where a path is found it is searched for
-//!   again from the beginning, in the original's order, because the order decides which one is taken.
+//!   rounding takes a star or one of the tight cells away, after which the search starts anew. Paths are taken in the original's order,
+//!   which decides the result; its search from the beginning after each is left out (see `grow_all`).
 //! - Step B's least slack is the least over the rows, and a row's is at its free column with the least `v - r`. Each row keeps those within
-//!   [`MARGIN`] of the least, which no rounding can exceed, and the slack itself is computed as the original does. Where a slack fell below
-//!   0 by more than the tolerance (after a star was lost), all cells of the row are looked at, since the original passes over such slacks.
+//!   [`MARGIN`] of the least, which no rounding can exceed, and the slack itself is computed as the original does, of the rows alone whose
+//!   slack is nearly the least. Where a slack fell below 0 by more than the margin (after a star was lost), all cells of the row are looked
+//!   at, since the original passes over such slacks.
 //! - Cells without overlap are alike but for `u + v`: the least `v` stands for all, and they are tight only where both are nearly 0.
 
 mod candidates;
@@ -47,7 +48,7 @@ pub(super) fn solve(r: &SparseOverlaps, cover: Cover) -> SparseAssignment {
     solver.first_stars(cover);
     solver.note_free_columns();
     while {
-        while solver.grow_any() {}
+        solver.grow_all();
         solver.lower()
     } {}
     let overlap = |(&column, &r): (&u32, &f64)| if column == NONE { 0.0 } else { r };
@@ -64,8 +65,12 @@ struct Solver<'a> {
     /// The overlap at each row's star.
     star_overlap: Vec<f64>,
     seen: Vec<bool>,
+    /// In order.
+    seen_rows: Vec<u32>,
     /// The column through which a seen row was reached.
     reached_through: Vec<u32>,
+    /// The overlap there; only while the cover is lowered.
+    reached_overlap: Vec<f64>,
     zero_rows: ZeroRows,
     tight_cells: TightCells,
     candidates: Candidates,
@@ -87,7 +92,9 @@ impl<'a> Solver<'a> {
             star_of_column: vec![NONE; columns],
             star_overlap: vec![0.0; rows],
             seen: vec![false; rows],
+            seen_rows: Vec::with_capacity(rows),
             reached_through: vec![NONE; rows],
+            reached_overlap: vec![0.0; rows],
             zero_rows: ZeroRows::default(),
             tight_cells: TightCells::default(),
             candidates: Candidates::new(rows, columns),

@@ -1,7 +1,8 @@
 //! Step A: one more star if any can grow, in the original's order.
 
+use super::candidates::MARGIN;
 use super::overlaps::{Cells, is_listed};
-use super::{EPS, NEARLY_ZERO, NONE, Solver};
+use super::{NEARLY_ZERO, NONE, Solver};
 
 /// Rows with a potential of nearly 0, which can be tight without overlap.
 #[derive(Debug, Default)]
@@ -57,24 +58,44 @@ impl TightCells {
 }
 
 impl Solver<'_> {
-    /// Stars one more column, or leaves in `seen` the rows that can be reached.
-    pub fn grow_any(&mut self) -> bool {
+    /// Stars all columns that can be, one after another, and leaves in `seen` the rows that the others reach.
+    ///
+    /// The original begins anew after each star. What it finds then is known: the columns that failed before reach the same rows as
+    /// before, for no star in these rows was moved. Only what the successful search saw has to be forgotten.
+    pub fn grow_all(&mut self) {
         self.list_tight_cells();
         self.zero_rows.list(&self.u);
         self.seen.fill(false);
+        self.seen_rows.clear();
         for j in self.columns() {
             if self.star_of_column[j as usize] != NONE {
                 continue;
             }
+            let failed = self.seen_rows.len();
             let mut from = 0;
             while let Some(i) = self.next_tight_row(j, from) {
                 if self.grow(i, j) {
-                    return true;
+                    self.forget_from(failed);
+                    break;
                 }
                 from = i + 1;
             }
         }
-        false
+    }
+
+    /// Takes the marks of the rows that were seen last away.
+    fn forget_from(&mut self, first: usize) {
+        let forgotten = self.seen_rows.split_off(first);
+        let had_zero = forgotten.iter().any(|&i| self.u[i as usize] < NEARLY_ZERO);
+        for i in forgotten {
+            self.seen[i as usize] = false;
+        }
+        if had_zero {
+            self.zero_rows.list(&self.u);
+            for &i in self.seen_rows.iter().filter(|&&i| self.u[i as usize] < NEARLY_ZERO) {
+                self.zero_rows.see(i);
+            }
+        }
     }
 
     /// Stars `(i, j)`, moving row `i`'s star of before to another row of its column, depth first.
@@ -101,6 +122,7 @@ impl Solver<'_> {
 
     fn see(&mut self, i: u32, through: u32) {
         self.seen[i as usize] = true;
+        self.seen_rows.push(i);
         self.reached_through[i as usize] = through;
         if self.u[i as usize] < NEARLY_ZERO {
             self.zero_rows.see(i);
@@ -158,20 +180,20 @@ impl Solver<'_> {
 
     fn each_tight_cell(&self, mut visit: impl FnMut(u32, u32)) {
         for i in self.rows() {
-            self.tight_free_cells(i).for_each(|j| visit(i, j));
+            self.tight_free_cells(i).for_each(|(j, _)| visit(i, j));
         }
     }
 
     /// The free columns with overlap that row `i` is tight with.
-    pub(super) fn tight_free_cells(&self, i: u32) -> impl Iterator<Item = u32> {
+    pub(super) fn tight_free_cells(&self, i: u32) -> impl Iterator<Item = (u32, f64)> {
         let cells = self.cells_that_may_be_tight(i).iter();
-        cells.filter(move |c| self.candidates.is_free(c.0) && self.is_tight(i, c.0, c.1)).map(|c| c.0)
+        cells.filter(move |c| self.candidates.is_free(c.0) && self.is_tight(i, c.0, c.1)).copied()
     }
 
-    /// A row with a slack below 0 can be tight anywhere, every other only where its slack is the least.
+    /// A row with a slack far below 0 can be tight anywhere, every other only where its slack is nearly the least.
     fn cells_that_may_be_tight(&self, i: u32) -> &Cells {
         let cells = self.candidates.cells(i);
-        let below = cells.iter().any(|c| self.slack(i, c.0, c.1) <= -EPS);
+        let below = cells.iter().any(|c| self.slack(i, c.0, c.1) <= -MARGIN / 2.0);
         if below { self.r.row(i as usize) } else { cells }
     }
 }

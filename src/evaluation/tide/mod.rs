@@ -3,7 +3,7 @@
 mod errors;
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::errors::{ImageErrors, Mended, Point};
 use super::evaluator::{Cell, Evaluator, Metric, Table, Tabular};
@@ -60,7 +60,7 @@ impl ErrorKind {
 }
 
 /// A number for each kind of error, under `tidecv`'s names.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ByKind<T> {
     pub cls: T,
@@ -84,7 +84,7 @@ impl<T: Copy> ByKind<T> {
 }
 
 /// What all false positives, and all objects that are not found, cost.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SpecialErrors {
     pub false_pos: f64,
@@ -92,7 +92,7 @@ pub struct SpecialErrors {
 }
 
 /// Points of average precision, 0 to 100.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TideReport {
     pub iou: f64,
     pub background_iou: f64,

@@ -10,6 +10,7 @@ use crate::dataset::{DEFAULT_MEGAPIXELS, max_megapixels};
 use crate::domain::{Cancel, HardNegativeSource, RoundRecord, RoundState, make_folder};
 use crate::training::RoundConfig;
 use crate::workflow::held_out::OutputShape;
+use crate::workflow::held_out_file::HELD_OUT_FILE;
 use crate::workflow::mine::mine;
 use crate::workflow::status::last_curves;
 use crate::workflow::train::{resume, train, unfinished_settings};
@@ -27,7 +28,7 @@ pub struct FoldRecord {
     pub rounds: Vec<FoldRound>,
 }
 
-/// A round of a fold. Its detections on the fold lie in `runs/<round>/held-out-<shape>.txt`.
+/// A round of a fold. Its detections on the fold lie in `runs/<round>/held-out-<shape>.txt`, and with their classes in `held-out.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FoldRound {
@@ -94,7 +95,12 @@ impl<'a> Fold<'a> {
 
     /// Where the detections of a round lie, in the cross-validation's folder `dir`.
     pub fn detections_file(dir: &Path, fold: u8, round: u32, shape: OutputShape) -> PathBuf {
-        shape.detections_file(&dir.join(format!("fold-{fold}")).join("runs").join(round.to_string()))
+        shape.detections_file(&Self::run_dir(dir, fold, round))
+    }
+
+    /// The folder of a round, in the cross-validation's folder `dir`.
+    pub fn run_dir(dir: &Path, fold: u8, round: u32) -> PathBuf {
+        dir.join(format!("fold-{fold}")).join("runs").join(round.to_string())
     }
 
     /// With `confirmed` hard negatives somebody has to review between the rounds: refuses while nobody did.
@@ -196,11 +202,13 @@ impl<'a> Fold<'a> {
         write_json(&self.dir.join(RECORD), &record)
     }
 
-    /// The record's file and the files that it speaks of, relative to the fold's folder; the record last.
-    pub fn result_files(record: &FoldRecord) -> Vec<PathBuf> {
+    /// The record's file and the files that it speaks of, relative to the fold's folder; the record last. Detections with classes are not
+    /// among the results of earlier versions.
+    pub fn result_files(&self, record: &FoldRecord) -> Vec<PathBuf> {
         let of_round = |round: &FoldRound| {
             let folder = Path::new("runs").join(round.round.to_string());
-            round.shapes.iter().map(move |shape| shape.detections_file(&folder)).collect::<Vec<_>>()
+            let with_classes = Some(folder.join(HELD_OUT_FILE)).filter(|file| self.dir.join(file).is_file());
+            round.shapes.iter().map(|shape| shape.detections_file(&folder)).chain(with_classes).collect::<Vec<_>>()
         };
         let mut files: Vec<PathBuf> = record.rounds.iter().flat_map(of_round).collect();
         files.push(PathBuf::from(RECORD));

@@ -64,7 +64,7 @@ fn take_fold(from: &Fold, to: &Fold) -> Result<bool, WorkflowError> {
         return Ok(false);
     }
     let advice = "Copy the other project's folder completely and merge again.";
-    for file in Fold::result_files(&theirs) {
+    for file in from.result_files(&theirs) {
         let path = from.dir().join(&file);
         let bytes = read_bytes(&path, limits::TEXT).map_err(io::Error::from);
         let bytes = bytes.map_err(WorkflowError::io(&path, advice))?;

@@ -63,6 +63,8 @@ pub fn cross_validate(
     cancel: &Cancel,
 ) -> Result<CrossValidationReport, WorkflowError> {
     let dir = folder(project, &request.name)?;
+    // Held from the first fold to the last: what is read of the project now is what every fold trains with.
+    let _lock = project.lock("cross-validation")?;
     let place = Place::open(project.dir()).map_err(WorkflowError::io(project.dir(), "Check the path."))?;
     let facts = Facts::of(project)?;
     let folds = chosen_folds(&facts, &request.folds)?;
@@ -74,7 +76,6 @@ pub fn cross_validate(
     if request.rounds == 0 {
         return Err(WorkflowError::Refused("a cross-validation has at least 1 round.".to_owned()));
     }
-    facts.refuse_several_classes()?;
     let plan = Plan::new(&dir, &request.config, &facts)?;
     let opened: Vec<Fold> = folds.iter().map(|&fold| Fold::at(&dir, fold, &plan)).collect();
     for fold in &opened {
@@ -90,10 +91,12 @@ pub fn cross_validate(
             rounds: request.rounds,
         };
         place.check()?;
+        let was_done = fold.record()?.is_some_and(|record| request.rounds <= record.rounds.len() as u32);
         let done = fold.run(&facts, request.rounds, at, observer, cancel);
         // Whatever else went wrong follows from it.
         place.check()?;
-        if matches!(done, Err(WorkflowError::Cancelled)) {
+        // Whoever watches sees the curves grow fold by fold, and keeps them after a cancel.
+        if matches!(done, Err(WorkflowError::Cancelled)) || (done.is_ok() && !was_done && index + 1 < opened.len()) {
             pool_all(&dir, &plan, &facts)?;
         }
         done?;
@@ -110,6 +113,7 @@ pub fn merge(
     observer: &mut Observer,
 ) -> Result<CrossValidationReport, WorkflowError> {
     let dir = folder(project, name)?;
+    let _lock = project.lock("merging a cross-validation")?;
     let facts = Facts::of(project)?;
     let plan = merge::take_over(&dir, name, others, &facts, observer)?;
     pool_all(&dir, &plan, &facts)

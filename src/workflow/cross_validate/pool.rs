@@ -6,16 +6,20 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::fold::{Fold, FoldRecord};
-use crate::domain::{self, Annotation, AnnotationSource, Class, DatasetId, ImageId, ImageRecord};
+use crate::domain::{
+    self, Annotation, AnnotationSource, Class, ClassId, DatasetId, Detection, ImageId, ImageRecord, make_folder,
+};
 use crate::evaluation::fddb_text::{self, UnreadableScores, read_detections};
 use crate::evaluation::{FoldSpread, RocCurve, ScoredRegion, curves_csv};
 use crate::store::{Dataset, NewDataset, NewImage, NewObject};
 use crate::workflow::evaluate::RateRow;
-use crate::workflow::held_out::{HeldOut, OutputShape};
+use crate::workflow::held_out::{Found, HeldOut, OutputShape};
+use crate::workflow::held_out_file::{HELD_OUT_FILE, HeldOutDetections, HeldOutImage};
+use crate::workflow::round_metrics::RoundMetrics;
 use crate::workflow::run_curves::{CURVES_FILE, PooledCurves};
 use crate::workflow::split::folds_of;
 use crate::workflow::status::rates;
-use crate::workflow::{Project, WorkflowError, write_all_or_none};
+use crate::workflow::{Project, WorkflowError, write_all_or_none, write_atomically};
 
 /// The project's images with the annotations that came with them; verdicts and promoted objects are left behind.
 #[derive(Debug)]
@@ -57,17 +61,10 @@ impl Facts {
         hasher.finalize().to_hex().to_string()
     }
 
-    /// What is pooled are FDDB's curves, from files that do not say a detection's class.
-    pub fn refuse_several_classes(&self) -> Result<(), WorkflowError> {
+    /// Whether one class is annotated, so that FDDB's text files say all.
+    fn has_one_class(&self) -> bool {
         let annotated: std::collections::BTreeSet<_> = self.truth.values().flatten().map(|a| a.class).collect();
-        if annotated.len() < 2 {
-            return Ok(());
-        }
-        Err(WorkflowError::Refused(format!(
-            "a cross-validation pools the curves of one class, and this project annotates {}. Train rounds with `--test-folds` instead, or \
-             merge the classes in a copy of the project.",
-            annotated.len()
-        )))
+        annotated.len() < 2
     }
 
     /// As the fingerprints of the first version have it; only other classes than its faces are named.
@@ -155,16 +152,18 @@ pub(super) fn write(
     let rounds = records.iter().map(|record| record.rounds.len() as u32).max().unwrap_or(0);
     let (mut pooled, mut files) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
+        let with_classes = with_classes(dir, facts, records, round)?;
         let having: Vec<&FoldRecord> = records.iter().filter(|r| round <= r.rounds.len() as u32).collect();
         let mut shapes = Vec::new();
         for shape in [OutputShape::Rectangle, OutputShape::Ellipse] {
             let has = |r: &&FoldRecord| r.rounds[round as usize - 1].shapes.contains(&shape);
             if having.iter().all(has) {
-                let (rates, written) = pool(dir, facts, &having, round, shape)?;
+                let (rates, written) = pool(dir, facts, &having, (round, shape), with_classes.as_deref())?;
                 shapes.push(rates);
                 files.extend(written);
             }
         }
+        files.extend(with_classes.map(|found| write_metrics(dir, facts, &having, round, &found)).transpose()?);
         pooled.push(PooledRound { round, folds: having.iter().map(|r| r.fold).collect(), shapes });
     }
     Ok((pooled, files))
@@ -174,18 +173,23 @@ fn pool(
     dir: &Path,
     facts: &Facts,
     records: &[&FoldRecord],
-    round: u32,
-    shape: OutputShape,
+    (round, shape): (u32, OutputShape),
+    with_classes: Option<&[Vec<Detection>]>,
 ) -> Result<(PooledRates, Vec<PathBuf>), WorkflowError> {
-    let (mut images, mut detections) = (Vec::new(), Vec::new());
-    for record in records {
-        let of_fold = facts.images_of_fold(record.fold);
-        let file = Fold::detections_file(dir, record.fold, round, shape);
-        detections.extend(read(&file, shape, &of_fold)?);
-        images.extend(of_fold);
-    }
+    let images: Vec<ImageRecord> = records.iter().flat_map(|record| facts.images_of_fold(record.fold)).collect();
     let count = images.len();
-    let mut curves = HeldOut::new(images, &facts.truth).curves_of(detections.into_iter());
+    let held_out = HeldOut::new(images, &facts.truth);
+    let mut curves = if let Some(found) = with_classes.filter(|_| !facts.has_one_class()) {
+        held_out.curves(found, shape)
+    } else {
+        // What FDDB's own program reads, digit by digit.
+        let mut detections = Vec::new();
+        for record in records {
+            let file = Fold::detections_file(dir, record.fold, round, shape);
+            detections.extend(read(&file, shape, &facts.images_of_fold(record.fold))?);
+        }
+        held_out.curves_of(detections.into_iter())
+    };
     for record in records {
         let unreadable = record.rounds[round as usize - 1].unreadable;
         curves.pooled.unreadable += unreadable;
@@ -218,6 +222,64 @@ fn pool(
         spread: curves.spread(),
     };
     Ok((found, contents.iter().map(|(name, _)| out.join(name)).collect()))
+}
+
+/// The detections of all folds that have the round, with the project's classes, in the order of [`Facts::images_of_fold`]. `None` where a
+/// fold was tested by a version that kept no classes; several classes need them.
+fn with_classes(
+    dir: &Path,
+    facts: &Facts,
+    records: &[FoldRecord],
+    round: u32,
+) -> Result<Option<Vec<Vec<Detection>>>, WorkflowError> {
+    let mut all = Vec::new();
+    for record in records.iter().filter(|record| round <= record.rounds.len() as u32) {
+        let run_dir = Fold::run_dir(dir, record.fold, round);
+        let Some(found) = HeldOutDetections::read(&run_dir)? else {
+            if facts.has_one_class() {
+                return Ok(None);
+            }
+            let reason = format!("with several classes it has to be there; test fold {} again", record.fold);
+            return Err(WorkflowError::BadFile { path: run_dir.join(HELD_OUT_FILE), reason });
+        };
+        let images = facts.images_of_fold(record.fold);
+        let is_same = |(found, image): (&HeldOutImage, &ImageRecord)| {
+            found.name == image.name && found.content_hash == image.content_hash
+        };
+        if found.images.len() != images.len() || !found.images.iter().zip(&images).all(is_same) {
+            let reason = "it does not hold the images of this fold in their order; test the fold again".to_owned();
+            return Err(WorkflowError::BadFile { path: run_dir.join(HELD_OUT_FILE), reason });
+        }
+        let class = |id: ClassId| {
+            let (_, name) = found.classes.iter().find(|(then, _)| *then == id)?;
+            facts.classes.iter().find(|class| class.name == *name).map(|class| class.id)
+        };
+        for image in &found.images {
+            let known = |d: &Detection| Some(Detection { class: class(d.class)?, ..*d });
+            all.push(image.detections.iter().filter_map(known).collect());
+        }
+    }
+    Ok(Some(all))
+}
+
+/// What the evaluators of boxes make of all folds' images at once; the file.
+fn write_metrics(
+    dir: &Path,
+    facts: &Facts,
+    records: &[&FoldRecord],
+    round: u32,
+    detections: &[Vec<Detection>],
+) -> Result<PathBuf, WorkflowError> {
+    let images = records.iter().flat_map(|record| facts.images_of_fold(record.fold)).collect();
+    let found = Found { step: 0, detections, is_unread: &[], classes: &facts.classes };
+    let unreadable: u64 = records.iter().map(|record| record.rounds[round as usize - 1].unreadable).sum();
+    let metrics =
+        RoundMetrics { unreadable: unreadable as usize, ..HeldOut::new(images, &facts.truth).metrics(&found) };
+    let out = dir.join(format!("round-{round}"));
+    make_folder(&out).map_err(WorkflowError::io(&out, "Check that it may be written to."))?;
+    let file = RoundMetrics::file(&out);
+    write_atomically(&file, &metrics.to_json()?)?;
+    Ok(file)
 }
 
 /// The detections of a fold's images, in their order.

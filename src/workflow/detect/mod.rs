@@ -2,39 +2,48 @@
 
 mod images;
 mod output;
+mod pipeline;
 
 use std::path::{Path, PathBuf};
 
-use image::RgbImage;
 use serde::Serialize;
 
 use self::images::{images_in, images_of_list};
 use self::output::coco_text;
 pub(super) use self::output::fddb_text;
+pub(super) use self::pipeline::{Checkpoint, DetectionSource, OfImage, Task, detect_on};
 use super::device::load_detector;
+use super::models::{ForeignModel, labelled};
 use super::outputs::{self, OutputPolicy};
 use super::train::good_model;
 use super::weights::checkpoint_file;
 use super::{Observer, WorkEvent, WorkflowError};
-use crate::dataset::decode_rgb;
-use crate::detector::{DetectionConfig, Detector, DetectorError, LabelledDetection};
-use crate::domain::{Cancel, Detection, Output, Progress, Sources, shown_path, shown_paths};
+use crate::detector::{DetectionConfig, Detector, LabelledDetection, Precision};
+use crate::domain::{Cancel, Detection, Output, Sources, shown_path, shown_paths};
 use crate::training::MODEL_FILE;
 
 /// How detections are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DetectionFormat {
-    /// FDDB's text: name, count, then `x y w h score` or `ra rb theta cx cy score` a line. Faces alone: it has no classes.
+    /// FDDB's text: name, count, then `x y w h score` or `ra rb theta cx cy score` a line. It has no classes: a detector of several gives a
+    /// file for each, `found-cat.txt` beside `found-dog.txt` where `found.txt` is asked for.
     Fddb,
     /// COCO's result list; `image_id` counts from 1 in list order, `file_name` stands beside it, and where ellipses are wanted
     /// `ellipse`: `[cx, cy, ra, rb, theta]`.
     Coco,
 }
 
+impl DetectionFormat {
+    /// `coco`, or FDDB's for any other word.
+    pub fn parse(word: &str) -> Self {
+        if word == "coco" { Self::Coco } else { Self::Fddb }
+    }
+}
+
 /// What to detect on and where to write it.
 #[derive(Debug, Clone)]
 pub struct DetectRequest {
-    /// A checkpoint, or the folder of a round, whose last one counts.
+    /// A checkpoint, or the folder of a round, whose last one counts; or a model of others (ONNX, TorchScript).
     pub checkpoint: PathBuf,
     /// A list of names or paths, one a line, or a folder of photographs.
     pub images: PathBuf,
@@ -46,6 +55,8 @@ pub struct DetectRequest {
     pub ellipses: bool,
     /// Pictures this many times as large as the detector was trained on; as the checkpoint says when `None`.
     pub scale: Option<f64>,
+    /// What the network computes in; as the checkpoint says when `None`.
+    pub precision: Option<Precision>,
     pub device: String,
 }
 
@@ -55,6 +66,9 @@ pub struct DetectReport {
     pub detections: usize,
     #[serde(serialize_with = "shown_path")]
     pub out: PathBuf,
+    /// What was written: `out`, or in FDDB's format of several classes a file for each.
+    #[serde(serialize_with = "shown_paths")]
+    pub files: Vec<PathBuf>,
     /// The checkpoint that was used.
     #[serde(serialize_with = "shown_path")]
     pub checkpoint: PathBuf,
@@ -76,19 +90,77 @@ pub fn detect(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<DetectReport, WorkflowError> {
-    let images = if request.images.is_dir() {
-        let found = images_in(&request.images, cancel)?;
-        for (name, why) in &found.left_out {
-            observer(WorkEvent::Log(format!("Left out: {name}: {why}")));
-        }
-        found.images
-    } else {
-        images_of_list(&request.images, request.root.as_deref())?
+    let images = images_of(request, observer, cancel)?;
+    let check = |classes: &[String]| {
+        let policy = output_policy(request).inputs(images.iter().map(|(_, file)| file));
+        targets(request.format, classes, &request.out).iter().try_for_each(|(_, out)| policy.check_file(out))
     };
-    policy(request).inputs(images.iter().map(|(_, file)| file)).check_file(&request.out)?;
+    check(&[])?;
     if request.format == DetectionFormat::Fddb {
         outputs::check_list_names(images.iter().map(|(name, _)| name.as_str()))?;
     }
+    let model = ForeignModel::at(&request.checkpoint, &request.device)?;
+    let files: Vec<PathBuf> = images.iter().map(|(_, file)| file.clone()).collect();
+    let sources = Sources::new(images_root(request), files.iter().map(PathBuf::as_path));
+    let task = Task { files: &files, sources: &sources, is_there: &|| Ok(()), what: "Detecting", done_before: 0 };
+    let (Found { of_files, unreadable }, checkpoint, classes) = if let Some(model) = model {
+        refuse_settings_of_checkpoints(request)?;
+        check(&model.classes())?;
+        let found = on_files(&model, &task, |found| labelled(&found), observer, cancel)?;
+        (found, request.checkpoint.clone(), model.classes())
+    } else {
+        let (checkpoint, detector) = detector_of(request, observer)?;
+        check(&detector.config().class_names())?;
+        let found = on_files(&Checkpoint::new(&detector), &task, |found| found.object, observer, cancel)?;
+        (found, checkpoint, detector.config().class_names())
+    };
+    check(&classes)?;
+    // Their place in the list stays the images' own where others could not be read.
+    let found: Vec<FoundInList> = (1..)
+        .zip(images)
+        .zip(of_files)
+        .filter_map(|((place, (name, _)), found)| Some(FoundInList { place, name, found: found? }))
+        .collect();
+    let written = write_found(&found, &classes, request.format, request.ellipses, &request.out, observer)?;
+    let WrittenDetections { detections, files } = written;
+    Ok(DetectReport { images: found.len(), detections, out: request.out.path.clone(), files, checkpoint, unreadable })
+}
+
+/// `(name, file)` of the images to detect on.
+pub(super) fn images_of(
+    request: &DetectRequest,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<Vec<(String, PathBuf)>, WorkflowError> {
+    if !request.images.is_dir() {
+        return images_of_list(&request.images, request.root.as_deref());
+    }
+    let found = images_in(&request.images, cancel)?;
+    for (name, why) in &found.left_out {
+        observer(WorkEvent::Log(format!("Left out: {name}: {why}")));
+    }
+    Ok(found.images)
+}
+
+/// Settings that change what a checkpoint of Quarry does say nothing to a model of others.
+fn refuse_settings_of_checkpoints(request: &DetectRequest) -> Result<(), WorkflowError> {
+    let unfit = match request {
+        DetectRequest { ellipses: true, .. } => "--shape ellipse",
+        DetectRequest { scale: Some(_), .. } => "--scale",
+        DetectRequest { precision: Some(_), .. } => "--precision",
+        _ => return Ok(()),
+    };
+    Err(WorkflowError::Refused(format!(
+        "{}: {unfit} is for Quarry's own checkpoints. Leave it out; how images reach this model stands in its model.toml (input.size).",
+        request.checkpoint.display()
+    )))
+}
+
+/// The checkpoint that the request means, and its detector, set as the request says.
+pub(super) fn detector_of(
+    request: &DetectRequest,
+    observer: &mut Observer,
+) -> Result<(PathBuf, Detector), WorkflowError> {
     let is_round = request.checkpoint.is_dir() && !request.checkpoint.join(MODEL_FILE).is_file();
     let of_round = if is_round { good_model(&request.checkpoint, observer)? } else { None };
     let checkpoint = of_round.map_or_else(|| checkpoint_file(&request.checkpoint), Ok)?;
@@ -97,73 +169,121 @@ pub fn detect(
         detector.set_detection(DetectionConfig { scale, ..detector.config().detection });
         detector.config().validate()?;
     }
+    if let Some(precision) = request.precision {
+        detector.set_precision(precision);
+    }
     if request.ellipses && !detector.config().ellipse_head {
         return Err(WorkflowError::Refused(format!(
             "{}: this detector has no ellipse head. Leave `--shape ellipse` out, or take a checkpoint of a round with `ellipse_head = true`.",
             checkpoint.display()
         )));
     }
-    let files: Vec<PathBuf> = images.iter().map(|(_, file)| file.clone()).collect();
-    let sources = Sources::new(images_root(request), files.iter().map(PathBuf::as_path));
-    let detect = |image: &RgbImage| detector.detect_labelled(image);
-    let Found { of_files, unreadable } =
-        on_files(detect, &files, (&sources, &|| Ok(())), "Detecting", observer, cancel)?;
-    // Their place in the list stays the images' own where others could not be read.
-    let read = (1..)
-        .zip(&images)
-        .zip(of_files)
-        .filter_map(|((place, (name, _)), found)| Some(((place, name.as_str()), found?)));
-    let (names, found): (Vec<(usize, &str)>, Vec<Vec<LabelledDetection>>) = read.unzip();
-    let (text, detections) = match request.format {
-        DetectionFormat::Fddb => {
-            let faces: Vec<Vec<Detection>> = found.iter().map(|of_image| faces_among(of_image)).collect();
-            let names: Vec<&str> = names.iter().map(|(_, name)| *name).collect();
-            (fddb_text(&names, &faces, request.ellipses), count(&faces))
-        }
-        DetectionFormat::Coco => (coco_text(&names, &found, request.ellipses, &request.out.path)?, count(&found)),
-    };
-    let left_out = count(&found) - detections;
-    if 0 < left_out {
-        observer(WorkEvent::Log(format!(
-            "{left_out} detections of other classes than {FIRST_LABEL} were left out: FDDB's format has no classes (`--format coco` has)"
-        )));
-    }
-    outputs::write(&request.out, text.as_bytes())?;
-    Ok(DetectReport { images: names.len(), detections, out: request.out.path.clone(), checkpoint, unreadable })
+    Ok((checkpoint, detector))
 }
 
-/// The only class of FDDB's format.
+/// What was found on an image of a list.
+pub(super) struct FoundInList {
+    /// From 1, in the whole list.
+    pub place: usize,
+    pub name: String,
+    pub found: Vec<LabelledDetection>,
+}
+
+/// What was written.
+pub(super) struct WrittenDetections {
+    pub detections: usize,
+    /// One file; in FDDB's format one of each class where there are several.
+    pub files: Vec<PathBuf>,
+}
+
+/// Writes the detections on images of a list, label 1 being the first of `classes`.
+pub(super) fn write_found(
+    found: &[FoundInList],
+    classes: &[String],
+    format: DetectionFormat,
+    ellipses: bool,
+    out: &Output,
+    observer: &mut Observer,
+) -> Result<WrittenDetections, WorkflowError> {
+    let count: usize = found.iter().map(|image| image.found.len()).sum();
+    let names: Vec<&str> = found.iter().map(|image| image.name.as_str()).collect();
+    let (mut texts, mut detections) = (Vec::new(), 0);
+    for (label, out) in targets(format, classes, out) {
+        match format {
+            DetectionFormat::Fddb => {
+                let of_label: Vec<Vec<Detection>> = found.iter().map(|image| with_label(&image.found, label)).collect();
+                detections += of_label.iter().map(Vec::len).sum::<usize>();
+                texts.push((out, fddb_text(&names, &of_label, ellipses)));
+            }
+            DetectionFormat::Coco => {
+                detections = count;
+                let text = coco_text(found, classes, ellipses, &out.path)?;
+                texts.push((out, text));
+            }
+        }
+    }
+    if count > detections {
+        observer(WorkEvent::Log(format!(
+            "{} detections of other classes than {FIRST_LABEL} were left out: FDDB's format has no classes (`--format coco` has)",
+            count - detections
+        )));
+    }
+    for (out, text) in &texts {
+        outputs::write(out, text.as_bytes())?;
+    }
+    Ok(WrittenDetections { detections, files: texts.into_iter().map(|(out, _)| out.path).collect() })
+}
+
+/// The class that FDDB's format holds of a detector whose classes have no names.
 const FIRST_LABEL: i64 = 1;
+
+/// The files to write with the label that each holds in FDDB's format.
+pub(super) fn targets(format: DetectionFormat, classes: &[String], out: &Output) -> Vec<(i64, Output)> {
+    if format == DetectionFormat::Coco || classes.len() < 2 {
+        return vec![(FIRST_LABEL, out.clone())];
+    }
+    let paths = class_files(&out.path, classes);
+    (FIRST_LABEL..).zip(paths).map(|(label, path)| (label, Output { path, ..out.clone() })).collect()
+}
+
+/// `found.txt` of classes `cat` and `dog` -> `found-cat.txt`, `found-dog.txt`. What is no letter or digit of a class's name becomes `_`;
+/// names that are equal then get their numbers.
+fn class_files(out: &Path, names: &[String]) -> Vec<PathBuf> {
+    let plain = |name: &String| name.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect::<String>();
+    let plain: Vec<String> = names.iter().map(plain).collect();
+    let lower: Vec<String> = plain.iter().map(|name| name.to_lowercase()).collect();
+    let stem = out.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = out.extension().map_or(String::new(), |extension| format!(".{}", extension.to_string_lossy()));
+    let file = |(k, name): (usize, &String)| {
+        let is_only = lower.iter().filter(|other| **other == lower[k]).count() == 1;
+        let number = if is_only { String::new() } else { format!("-{}", k + 1) };
+        out.with_file_name(format!("{stem}-{name}{number}{extension}"))
+    };
+    plain.iter().enumerate().map(file).collect()
+}
 
 /// What the run reads: the list or the folder of images, what the list's names are relative to where that is named, the checkpoint, and
 /// the datasets of the project that it lies in.
-fn policy(request: &DetectRequest) -> OutputPolicy {
+pub(super) fn output_policy(request: &DetectRequest) -> OutputPolicy {
     let policy = OutputPolicy::new().input(&request.images).input(&request.checkpoint);
     let policy = policy.project_around(&request.checkpoint).project_around(&request.images);
     request.root.iter().fold(policy, |policy, root| policy.images(root))
 }
 
 /// The folder that all images lie in.
-fn images_root(request: &DetectRequest) -> Option<PathBuf> {
+pub(super) fn images_root(request: &DetectRequest) -> Option<PathBuf> {
     if request.images.is_dir() {
         return Some(request.images.clone());
     }
     request.root.clone().or_else(|| request.images.parent().map(Path::to_path_buf))
 }
 
-fn faces_among(found: &[LabelledDetection]) -> Vec<Detection> {
-    found.iter().filter(|d| d.label == FIRST_LABEL).map(|d| d.detection).collect()
+fn with_label(found: &[LabelledDetection], label: i64) -> Vec<Detection> {
+    found.iter().filter(|d| d.label == label).map(|d| d.detection).collect()
 }
 
-fn count<T>(found: &[Vec<T>]) -> usize {
-    found.iter().map(Vec::len).sum()
-}
-
-/// The datasets that images are read from, and whether what the work is for is still in its place.
-type Watched<'a> = (&'a Sources, &'a dyn Fn() -> Result<(), WorkflowError>);
-
-/// Detects on image files in order. A file that cannot be read is told once in the log; where its whole dataset is away, that is an
-/// error.
+/// Detects on image files in order; labels that the detector has no name for are left out. A file that cannot be read is told once in
+/// the log; where its whole dataset is away, that is an error.
 pub(super) fn detect_files(
     detector: &Detector,
     files: &[PathBuf],
@@ -172,42 +292,33 @@ pub(super) fn detect_files(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<Found<Detection>, WorkflowError> {
-    on_files(|picture| detector.detect(picture), files, (sources, &|| Ok(())), what, observer, cancel)
+    let task = Task { files, sources, is_there: &|| Ok(()), what, done_before: 0 };
+    let found = on_files(&Checkpoint::new(detector), &task, |found| found.object, observer, cancel)?;
+    let known = |found: Vec<LabelledDetection>| {
+        found.into_iter().filter(|found| detector.knows(found.label)).map(|found| found.detection).collect()
+    };
+    let of_files = found.of_files.into_iter().map(|found| found.map(known)).collect();
+    Ok(Found { of_files, unreadable: found.unreadable })
 }
 
-/// [`detect_files`] with another way to detect.
-pub(super) fn on_files<T>(
-    detect: impl Fn(&RgbImage) -> Result<Vec<T>, DetectorError>,
-    files: &[PathBuf],
-    (sources, is_there): Watched<'_>,
-    what: &str,
+/// All that is found on the files of a task, as `of` makes it.
+fn on_files<S: DetectionSource, T>(
+    source: &S,
+    task: &Task<'_>,
+    of: impl Fn(S::Found) -> T,
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<Found<T>, WorkflowError> {
-    sources.check()?;
-    let (mut of_files, mut unreadable) = (Vec::with_capacity(files.len()), Vec::new());
-    for (done, file) in files.iter().enumerate() {
-        cancel.wait_while_paused();
-        if cancel.is_cancelled() {
-            return Err(WorkflowError::Cancelled);
+    let (mut of_files, mut unreadable) = (Vec::with_capacity(task.files.len()), Vec::new());
+    let take = |of_image: OfImage<S::Found>, _: &mut Observer| {
+        if of_image.found.is_none() {
+            unreadable.push(task.files[of_image.place].clone());
         }
-        is_there()?;
-        observer(WorkEvent::Progress(Progress { what: what.to_owned(), done: done as u64, total: files.len() as u64 }));
-        match decode_rgb(file) {
-            Ok(image) => of_files.push(Some(detect(&image)?)),
-            Err(error) => {
-                sources.check_around(file)?;
-                observer(WorkEvent::Log(format!("Left out: {error}")));
-                unreadable.push(file.clone());
-                of_files.push(None);
-            }
-        }
-    }
-    observer(WorkEvent::Progress(Progress {
-        what: what.to_owned(),
-        done: files.len() as u64,
-        total: files.len() as u64,
-    }));
+        of_files.push(of_image.found.map(|found| found.into_iter().map(&of).collect()));
+        Ok(())
+    };
+    let pace = detect_on(source, task, observer, cancel, take)?;
+    tracing::info!("{}: {pace}", task.what);
     Ok(Found { of_files, unreadable })
 }
 
@@ -221,5 +332,21 @@ pub(super) fn refuse_mostly_unreadable(unreadable: &[PathBuf], images: usize) ->
             first.display()
         ))),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_has_a_file_of_its_own() {
+        let files = |out: &str, names: &[&str]| -> Vec<String> {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            class_files(Path::new(out), &names).iter().map(|path| path.display().to_string()).collect()
+        };
+        assert_eq!(files("a/found.txt", &["cat", "dog"]), ["a/found-cat.txt", "a/found-dog.txt"]);
+        assert_eq!(files("found", &["traffic light", "../x"]), ["found-traffic_light", "found-___x"]);
+        assert_eq!(files("f.txt", &["a b", "A_b", "ü"]), ["f-a_b-1.txt", "f-A_b-2.txt", "f-ü.txt"]);
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::FoundInList;
 pub use crate::dataset::formats::write::fddb_detections as fddb_text;
 use crate::detector::LabelledDetection;
 use crate::workflow::WorkflowError;
@@ -14,25 +15,29 @@ struct CocoResult<'a> {
     image_id: usize,
     file_name: &'a str,
     category_id: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category_name: Option<&'a str>,
     bbox: [f64; 4],
     score: f32,
     #[serde(skip_serializing_if = "Option::is_none")]
     ellipse: Option<[f64; 5]>,
 }
 
-/// COCO's result list of `found`, one list for each of `names`, which come with their place in the list of images, from 1. `out` is only
-/// for messages.
+/// COCO's result list of `found`, with the names of labels from 1. `out` is only for messages.
 pub(super) fn coco_text(
-    names: &[(usize, &str)],
-    found: &[Vec<LabelledDetection>],
+    found: &[FoundInList],
+    classes: &[String],
     ellipses: bool,
     out: &Path,
 ) -> Result<String, WorkflowError> {
-    let results = names.iter().zip(found).flat_map(|(&(image_id, file_name), detections)| {
-        detections.iter().map(move |LabelledDetection { detection: d, label }| CocoResult {
-            image_id,
-            file_name,
+    let name_of = |label: i64| usize::try_from(label - 1).ok().and_then(|place| classes.get(place)).map(String::as_str);
+    let name_of = &name_of;
+    let results = found.iter().flat_map(|FoundInList { place, name, found }| {
+        found.iter().map(move |LabelledDetection { detection: d, label }| CocoResult {
+            image_id: *place,
+            file_name: name,
             category_id: *label,
+            category_name: name_of(*label),
             bbox: [d.bbox.x1, d.bbox.y1, d.bbox.width(), d.bbox.height()],
             score: d.score,
             ellipse: d.ellipse.filter(|_| ellipses).map(|e| [e.cx, e.cy, e.ra, e.rb, e.theta]),
@@ -71,17 +76,18 @@ mod tests {
 
     #[test]
     fn coco_text_writes_classes_and_ellipses_where_they_are_wanted() {
-        let found = vec![
-            vec![],
-            vec![
-                LabelledDetection { detection: plain(), label: 17 },
-                LabelledDetection { detection: round(), label: 1 },
-            ],
+        let labelled = vec![
+            LabelledDetection { detection: plain(), label: 17 },
+            LabelledDetection { detection: round(), label: 1 },
+        ];
+        let found = [
+            FoundInList { place: 1, name: "a".to_owned(), found: vec![] },
+            FoundInList { place: 2, name: "b".to_owned(), found: labelled },
         ];
         let first =
             r#"{"image_id":2,"file_name":"b","category_id":17,"bbox":[1.5,2.0,30.0,40.0],"score":0.5}"#.to_owned();
-        let second = r#"{"image_id":2,"file_name":"b","category_id":1,"bbox":[1.5,2.0,30.0,40.0],"score":0.5"#;
-        let text = |ellipses| coco_text(&[(1, "a"), (2, "b")], &found, ellipses, Path::new("out.json")).unwrap();
+        let second = r#"{"image_id":2,"file_name":"b","category_id":1,"category_name":"face","bbox":[1.5,2.0,30.0,40.0],"score":0.5"#;
+        let text = |ellipses| coco_text(&found, &["face".to_owned()], ellipses, Path::new("out.json")).unwrap();
         assert_eq!(text(false), format!("[{first},{second}}}]"));
         assert_eq!(text(true), format!("[{first},{second},\"ellipse\":[16.0,22.0,20.0,15.0,1.5]}}]"));
     }

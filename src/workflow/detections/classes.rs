@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::dataset::results::{ClassKey, FoundRecord};
+use crate::dataset::results::ClassKey;
 use crate::domain::{Class, ClassId};
 use crate::store::{Store, StoreError};
 use crate::workflow::WorkflowError;
@@ -16,11 +16,12 @@ pub(super) struct ClassFinder {
 }
 
 impl ClassFinder {
-    /// `names` are of the file's class numbers; `only` is what the user says that all detections are.
+    /// `names` are of the file's class numbers, `map` gives names of the project to names of the file; `only` is what the user says that all detections are.
     pub fn new(
         store: &mut Store,
-        records: &[FoundRecord],
+        keys: &BTreeSet<&ClassKey>,
         names: &BTreeMap<i64, String>,
+        map: &BTreeMap<String, String>,
         only: Option<&str>,
         dry_run: bool,
         notes: &mut Vec<String>,
@@ -29,29 +30,29 @@ impl ClassFinder {
         let mut add = |store: &mut Store, name: &str| {
             if dry_run { Ok(ClassId::ONLY) } else { store.add_class(name, "detections") }
         };
-        let keys: BTreeSet<&ClassKey> = records.iter().map(|record| &record.class).collect();
+        let mapped = |name: &str| map.get(name).cloned().unwrap_or_else(|| name.to_owned());
         let mut found = BTreeMap::new();
         if let Some(name) = only {
             if keys.len() > 1 {
                 let text = format!(
                     "--class {name} is for files of one class; this one has {}: give their names with --names",
-                    shown(&keys)
+                    shown(keys)
                 );
                 return Err(WorkflowError::Refused(text));
             }
             let class = find(store, &classes, name)?.ok_or_else(|| WorkflowError::Refused(unknown(&classes, name)))?;
-            found.extend(keys.into_iter().map(|key| (key.clone(), Ok(class))));
+            found.extend(keys.iter().map(|key| ((*key).clone(), Ok(class))));
             return Ok(Self { found });
         }
-        for key in &keys {
+        for key in keys {
             let class = match key {
-                ClassKey::Name(name) => named(store, &classes, name, &mut add)?,
+                ClassKey::Name(name) => named(store, &classes, &mapped(name), &mut add)?,
                 ClassKey::Number(number) => match names.get(number) {
-                    Some(name) => named(store, &classes, name, &mut add)?,
+                    Some(name) => named(store, &classes, &mapped(name), &mut add)?,
                     None if !names.is_empty() => Err(format!("class {number} has no name in the list of class names")),
-                    None => Ok(the_only(store, &classes, &keys, &mut add, notes)?),
+                    None => Ok(the_only(store, &classes, keys, &mut add, notes)?),
                 },
-                ClassKey::Unnamed => Ok(the_only(store, &classes, &keys, &mut add, notes)?),
+                ClassKey::Unnamed => Ok(the_only(store, &classes, keys, &mut add, notes)?),
             };
             found.insert((*key).clone(), class);
         }

@@ -6,7 +6,7 @@ use crate::domain::{Detection, ImageId, RoundRecord};
 use crate::evaluation::FoldCurves;
 use crate::evaluation::average_precision::AveragePrecision;
 use crate::store::Store;
-use crate::workflow::held_out::{HeldOut, OutputShape};
+use crate::workflow::held_out::{Found, HeldOut, OutputShape};
 use crate::workflow::{Project, WorkflowError, fold_label};
 
 /// Imported detections are of no step of a training.
@@ -35,9 +35,9 @@ pub(super) fn evaluate(
     let of_test: Vec<Vec<Detection>> =
         test.iter().map(|image| by_id.get(&image.id).map_or_else(Vec::new, |found| (*found).clone())).collect();
     let held_out = HeldOut::new(test, &tested_with);
-    let precision = held_out.average_precision(&of_test);
+    let classes = store.classes()?;
+    let evaluated = Found { step: STEP, detections: &of_test, is_unread: &[], classes: &classes };
     report.test_objects = held_out.face_count();
-    report.average_precision = precision.ap50;
     let has_ellipses = of_test.iter().flatten().any(|detection| detection.ellipse.is_some());
     let shapes =
         if has_ellipses { vec![OutputShape::Rectangle, OutputShape::Ellipse] } else { vec![OutputShape::Rectangle] };
@@ -50,11 +50,15 @@ pub(super) fn evaluate(
             curves.extend(folds.into_iter().map(|(fold, curve)| (fold_label(shape.as_str(), fold), curve)));
         }
     }
-    let Some(round) = round else { return Ok(()) };
+    let Some(round) = round else {
+        report.average_precision = held_out.metrics(&evaluated).suite.coco.overall.ap50;
+        return Ok(());
+    };
     let run_dir = project.run_dir(round.number);
     std::fs::create_dir_all(&run_dir)
         .map_err(WorkflowError::io(&run_dir, "Check that the folder may be written to."))?;
-    held_out.write(&run_dir, &of_test, &shapes)?;
+    let precision = held_out.write(&run_dir, &evaluated, &shapes)?;
+    report.average_precision = precision.ap50;
     for (label, curve) in curves {
         let json = serde_json::to_string(&curve)
             .map_err(|e| WorkflowError::Refused(format!("a curve cannot be written: {e}")))?;

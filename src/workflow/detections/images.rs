@@ -1,6 +1,8 @@
 //! Which image of the project a result file means: by name, by path, by what a ground truth file calls a number, or by a number that
 //! the image's own name is.
 
+#![expect(clippy::indexing_slicing, reason = "places come from the names of these very images")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 

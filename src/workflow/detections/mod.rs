@@ -1,10 +1,16 @@
 //! Detections of any detector -> a round of the project: matched with its images and classes, mined on the training images, evaluated on
 //! the test images. From then on it is a round like any other.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 mod classes;
 mod evaluate;
 mod images;
 mod report;
+#[cfg(feature = "torch")]
+mod run_model;
+mod samples;
 mod scale;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,6 +19,9 @@ use std::path::{Path, PathBuf};
 use self::classes::ClassFinder;
 use self::images::ImageFinder;
 pub use self::report::DetectionsReport;
+#[cfg(feature = "torch")]
+pub use self::run_model::{ModelRequest, mine_model};
+pub use self::samples::{ClassSample, class_samples};
 pub use self::scale::ScoreScale;
 use self::scale::{in_pixels, scale_of, unit_of};
 use super::copies::Truth;
@@ -49,8 +58,12 @@ pub struct DetectionsRequest {
     pub ground_truth: Option<PathBuf>,
     /// A `data.yaml` or a list of class names, for what class numbers mean.
     pub names: Option<PathBuf>,
+    /// What class numbers mean, where the user says it number by number.
+    pub class_names: BTreeMap<i64, String>,
     /// The class of all detections.
     pub class: Option<String>,
+    /// What the model's class names are called in the project, where they differ.
+    pub map: BTreeMap<String, String>,
     pub unit: Option<Unit>,
     pub scores: Option<ScoreScale>,
     pub confidence: Option<ConfidencePlace>,
@@ -86,19 +99,35 @@ pub fn import_detections(
     if cancel.is_cancelled() {
         return Err(WorkflowError::Cancelled);
     }
+    let source = request.path.canonicalize().unwrap_or_else(|_| request.path.clone()).to_string_lossy().into_owned();
+    make_round(project, &mut store, &scene, &taken, &source, request, observer, cancel)
+}
+
+/// Mines and evaluates what was taken, as the model's next round.
+#[allow(clippy::too_many_arguments, reason = "the parts of one import, made one after another")]
+fn make_round(
+    project: &Project,
+    store: &mut Store,
+    scene: &Scene,
+    taken: &Taken,
+    source: &str,
+    request: &DetectionsRequest,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<DetectionsReport, WorkflowError> {
     let mining = MiningConfig { min_score: request.min_score, ..MiningConfig::default() };
-    let mined = Mined::new(&scene, &taken, &mining);
+    let mined = Mined::new(scene, taken, &mining);
     scene.split.told().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
-    let mut report = report::new(&scene, &taken, &mined, request);
+    let mut report = report::new(scene, taken, &mined, request);
     let round = if request.dry_run {
         None
     } else {
-        let round = write(&mut store, &scene, &taken, &mined, request, observer, cancel)?;
+        let round = write(store, scene, taken, &mined, source, request, observer, cancel)?;
         report.set_round(&round);
         Some(round)
     };
     if taken.unscored == 0 {
-        evaluate::evaluate(project, &mut store, round.as_ref(), &scene, &taken.found, &mut report)?;
+        evaluate::evaluate(project, store, round.as_ref(), scene, &taken.found, &mut report)?;
     } else {
         report.notes.push(format!(
             "{} detections have no score: they rank last, and no curve is drawn, as it would need to know their order",
@@ -107,8 +136,8 @@ pub fn import_detections(
     }
     let Some(round) = round else { return Ok(report) };
     patiently(cancel, |text| observer(WorkEvent::Log(text)), || store.set_round_state(round.id, RoundState::Mined))?;
-    let alike = group_config(&store)?;
-    let groups = group(&mut store, &alike, observer, cancel)?;
+    let alike = group_config(store)?;
+    let groups = group(store, &alike, observer, cancel)?;
     observer(WorkEvent::Log(format!("{}: {} candidates; {groups}", round.title(), report.candidates)));
     Ok(report)
 }
@@ -177,7 +206,7 @@ pub(super) struct Taken {
     problems: Vec<BadRecord>,
     notes: Vec<String>,
     unscored: u64,
-    format: ResultFormat,
+    format: &'static str,
 }
 
 impl Taken {
@@ -194,6 +223,7 @@ impl Taken {
         if let Some(file) = &request.names {
             names = names_of(file)?;
         }
+        names.extend(request.class_names.clone());
         let finder = ImageFinder::new(&scene.images, scene.roots.clone(), &scene.split.copies, &image_names);
         let places: Vec<Result<usize, String>> =
             results.records.iter().map(|record| finder.find(&record.image)).collect();
@@ -203,14 +233,15 @@ impl Taken {
             problems: std::mem::take(&mut results.bad),
             notes: Vec::new(),
             unscored: 0,
-            format,
+            format: format.as_str(),
         };
         refuse_strangers(&request.path, &places)?;
         let (only, dry_run) = (request.class.as_deref(), request.dry_run);
-        let classes = ClassFinder::new(store, &results.records, &names, only, dry_run, &mut notes)?;
+        let keys = results.records.iter().map(|record| &record.class).collect();
+        let classes = ClassFinder::new(store, &keys, &names, &request.map, only, dry_run, &mut notes)?;
         for (record, place) in results.records.iter().zip(places) {
             let fitting = place.and_then(|at| {
-                let image = &scene.images[at];
+                let image = scene.images.get(at).ok_or("its image is not in the project")?;
                 let class = classes.find(&record.class)?;
                 let shape = in_pixels(&record.shape, unit, image.width, image.height);
                 check_shape(&shape, image.width, image.height).map_err(|problem| problem.to_string())?;
@@ -229,10 +260,12 @@ impl Taken {
                     taken.unscored += u64::from(score.is_none());
                     let ellipse = if let Shape::Ellipse(ellipse) = shape { Some(ellipse) } else { None };
                     let (bbox, score) = (shape.bounding_box(), score.unwrap_or(UNKNOWN_SCORE));
-                    taken.found[at].push(Detection { class, bbox, ellipse, score });
+                    if let Some(found) = taken.found.get_mut(at) {
+                        found.push(Detection { class, bbox, ellipse, score });
+                    }
                 }
                 Err(problem) => {
-                    let file = results.files[record.file as usize].clone();
+                    let file = file_of(&results, record.file);
                     taken.problems.push(BadRecord { file, line: record.line, problem });
                 }
             }
@@ -284,6 +317,11 @@ fn refuse_strangers(path: &Path, places: &[Result<usize, String>]) -> Result<(),
     )))
 }
 
+/// The file that a record comes from.
+fn file_of(results: &Results, file: u32) -> PathBuf {
+    results.files.get(file as usize).cloned().unwrap_or_default()
+}
+
 /// Images that are listed, have no detection and that the project does not know.
 fn unmatched_without_detections(results: &Results, finder: &ImageFinder) -> Vec<(PathBuf, Option<usize>, String)> {
     let with: HashSet<_> = results.records.iter().map(|record| &record.image).collect();
@@ -291,7 +329,7 @@ fn unmatched_without_detections(results: &Results, finder: &ImageFinder) -> Vec<
     without
         .filter_map(|(file, line, image)| {
             let problem = finder.find(image).err()?;
-            Some((results.files[*file as usize].clone(), *line, problem))
+            Some((file_of(results, *file), *line, problem))
         })
         .collect()
 }
@@ -313,7 +351,7 @@ impl Mined {
         let config = if taken.unscored > 0 { &all } else { config };
         for image in &scene.split.training {
             mined.looked.push(image.id);
-            let Some(detections) = by_id.get(&image.id).map(|at| &taken.found[*at]) else { continue };
+            let Some(detections) = by_id.get(&image.id).and_then(|at| taken.found.get(*at)) else { continue };
             let annotations = scene.split.copies.annotations(image, &scene.truth);
             mined.duplicate += count_duplicates(detections, &annotations, config);
             let found = mine_image(detections, &annotations, config).into_iter();
@@ -330,19 +368,20 @@ impl Mined {
     }
 }
 
+#[allow(clippy::too_many_arguments, reason = "the parts of one import, made one after another")]
 fn write(
     store: &mut Store,
     scene: &Scene,
     taken: &Taken,
     mined: &Mined,
+    source: &str,
     request: &DetectionsRequest,
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<RoundRecord, WorkflowError> {
     let mut tell = |text| observer(WorkEvent::Log(text));
-    let source = request.path.canonicalize().unwrap_or_else(|_| request.path.clone()).to_string_lossy().into_owned();
     let settings = scene.config.to_toml();
-    let round = patiently(cancel, &mut tell, || store.start_imported_round(&request.name, &source, &settings))?;
+    let round = patiently(cancel, &mut tell, || store.start_imported_round(&request.name, source, &settings))?;
     patiently(cancel, &mut tell, || store.set_unscored(round.id, taken.unscored))?;
     let rows: Vec<(ImageId, Vec<Detection>)> =
         scene.images.iter().zip(&taken.found).map(|(image, found)| (image.id, found.clone())).collect();

@@ -78,7 +78,7 @@ pub(super) fn new(scene: &Scene, taken: &Taken, mined: &Mined, request: &Detecti
         round: None,
         model: request.name.clone(),
         model_round: None,
-        format: taken.format.as_str(),
+        format: taken.format,
         detections: taken.count(),
         skipped: taken.problems.len(),
         without_score: taken.unscored,

@@ -2,7 +2,7 @@
 //! asked for, never guessed.
 
 use crate::dataset::results::{FoundRecord, Results, Unit};
-use crate::domain::Shape;
+use crate::domain::{Shape, printable_path};
 use crate::geometry::{BoundingBox, Ellipse};
 use crate::workflow::WorkflowError;
 
@@ -42,7 +42,7 @@ pub(super) fn unit_of(results: &Results, said: Option<Unit>) -> Result<Unit, Wor
     let ask = |found: &str, expected: &str, say: &str| {
         Err(WorkflowError::Refused(format!(
             "{}: {found}, where this format has {expected}. If they are what the format says, add --coordinates {expected}; else --coordinates {say}.",
-            crate::domain::printable_path(&results.files[0]),
+            results.files.first().map_or(String::new(), |file| printable_path(file)),
         )))
     };
     match results.unit {
@@ -69,7 +69,7 @@ pub(super) fn scale_of(results: &Results, said: Option<ScoreScale>) -> Result<Sc
     let (least, most) = scores.iter().fold((f64::MAX, f64::MIN), |(a, b), score| (a.min(*score), b.max(*score)));
     Err(WorkflowError::Refused(format!(
         "{}: {outside} of {} scores are outside 0 to 1; they go from {least} to {most}. Say what they are with --scores percent or --scores logit.",
-        crate::domain::printable_path(&results.files[0]),
+        results.files.first().map_or(String::new(), |file| printable_path(file)),
         scores.len()
     )))
 }

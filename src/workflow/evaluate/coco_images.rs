@@ -1,5 +1,7 @@
 //! Which of the ground truth's images a detection of a COCO result list is on.
 
+#![expect(clippy::indexing_slicing, reason = "places come from the names and ids of these very images")]
+
 use std::collections::HashMap;
 
 use super::coco_json::{CocoDataset, CocoDetection};

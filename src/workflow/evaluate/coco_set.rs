@@ -99,14 +99,16 @@ impl CocoFiles {
             let Some(class) = class_of(a.category_id.0) else { continue };
             let area = a.area.unwrap_or_else(|| bbox.area());
             let difficult = a.difficult.0 || a.ignore.0;
-            images[*at].objects.push(SetObject { class, bbox, area, crowd: a.iscrowd.0, difficult });
+            let Some(image) = images.get_mut(*at) else { continue };
+            image.objects.push(SetObject { class, bbox, area, crowd: a.iscrowd.0, difficult });
         }
         for (n, d) in found.iter().enumerate() {
             let wrong = |reason: String| bad(&self.detections, format!("entry {}: {reason}", n + 1));
             let at = index.find(d).map_err(wrong)?;
             let bbox = xywh(d.bbox.0).map_err(wrong)?;
             let Some(class) = of_detection(d).map_err(wrong)? else { continue };
-            images[at].detections.push(SetDetection { class, bbox, score: d.score });
+            let Some(image) = images.get_mut(at) else { continue };
+            image.detections.push(SetDetection { class, bbox, score: d.score });
         }
         notes.extend(index.note());
         Ok(EvaluationSet { classes, images })
@@ -123,7 +125,7 @@ pub(super) fn taken_for(detected: i64, category: i64) -> String {
 
 /// What only TIDE counts.
 fn left_out(set: &EvaluationSet) -> Vec<String> {
-    let unlisted = |class: usize| !set.classes[class].listed;
+    let unlisted = |class: usize| set.classes.get(class).is_some_and(|class| !class.listed);
     let objects = set.images.iter().flat_map(|i| &i.objects).filter(|o| unlisted(o.class)).count();
     let detections = set.images.iter().flat_map(|i| &i.detections).filter(|d| unlisted(d.class)).count();
     let note = |count: usize, what: &str| {

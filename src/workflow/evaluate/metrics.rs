@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::WorkflowError;
 use super::coco_set::CocoFiles;
-use crate::domain::Output;
+use crate::domain::{Output, without_formula};
 use crate::evaluation::{Cell, EvaluationSet, Evaluator, Metric, Table, Tabular};
 use crate::workflow::outputs::{self, OutputPolicy};
 
@@ -99,7 +99,7 @@ fn write<R: Serialize + Tabular>(
     Ok(outputs::write_folder(out, &names.iter().cloned().zip(contents).collect::<Vec<_>>())?)
 }
 
-fn csv_text(table: &Table) -> Vec<u8> {
+pub(super) fn csv_text(table: &Table) -> Vec<u8> {
     let mut text = Vec::new();
     let mut writer = csv::Writer::from_writer(&mut text);
     // Writing into memory does not fail.
@@ -114,8 +114,7 @@ fn csv_text(table: &Table) -> Vec<u8> {
 /// Numbers with all their digits. A text that a spreadsheet would take for a formula is quoted.
 fn csv_cell(cell: &Cell) -> String {
     match cell {
-        Cell::Text(text) if text.starts_with(['=', '+', '-', '@', '\t', '\r']) => format!("'{text}"),
-        Cell::Text(text) => text.clone(),
+        Cell::Text(text) => without_formula(text).into_owned(),
         Cell::Count(count) => count.to_string(),
         Cell::Number(number) => number.map_or(String::new(), |v| v.to_string()),
     }

@@ -1,5 +1,8 @@
 //! The use cases "evaluate detection files": FDDB's text files in, curves, figures and a summary out (here); COCO's files in, the numbers
-//! of any evaluator out (`metrics.rs`).
+//! of any evaluator out (`metrics.rs`); a round of a project in, the numbers of every evaluator out (`round.rs`).
+
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 mod average_precision;
 mod coco_images;
@@ -9,6 +12,7 @@ mod image_sizes;
 mod metrics;
 mod output;
 mod report;
+mod round;
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +28,7 @@ pub use average_precision::{ApEvaluation, ApReport, evaluate_ap};
 pub use coco_set::CocoFiles;
 pub use metrics::{CocoEvaluation, MetricReport, evaluate_coco_files};
 pub use report::{EvaluationReport, RateRow};
+pub use round::{RoundEvaluation, RoundEvaluationReport, RoundMetric, evaluate_round};
 
 /// Where image sizes come from; pixels are never needed.
 #[derive(Debug, Clone)]
@@ -113,7 +118,7 @@ fn read(config: &FddbEvaluation) -> Result<Images, EvaluateError> {
         SizeSource::Table(path) => read_sizes(path)?,
         SizeSource::Images(root) => {
             let listed = list.map_or(annotations.len(), <[_]>::len).min(annotations.len());
-            image_sizes::read_headers(root, annotations[..listed].iter().map(|a| a.name.as_str()))?
+            image_sizes::read_headers(root, annotations.iter().take(listed).map(|a| a.name.as_str()))?
         }
     };
     let images = join(list, &annotations, &detections, config.order, |name| sizes.get(name).copied())?;
@@ -138,7 +143,7 @@ fn read_folds(config: &FddbEvaluation) -> Result<Annotations, FddbTextError> {
 /// The number in `FDDB-fold-07-ellipseList.txt`.
 fn fold_of(path: &Path) -> Option<u8> {
     let name = path.file_name()?.to_str()?;
-    let after = &name[name.find("fold-")? + "fold-".len()..];
+    let (_, after) = name.split_once("fold-")?;
     let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
 }

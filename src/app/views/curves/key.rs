@@ -25,6 +25,14 @@ impl CurveKey {
         Self { run: None, round, label: label.into() }
     }
 
+    /// The round without its shape.
+    pub fn name(&self) -> String {
+        match &self.run {
+            None => format!("Round {}", self.round),
+            Some(run) => format!("{run}, round {}", self.round),
+        }
+    }
+
     pub fn text(&self) -> String {
         match &self.run {
             None => format!("Round {}, {}", self.round, self.label),

@@ -1,33 +1,48 @@
-//! The ROC screen: discrete and continuous side by side, what is shown, and the table. Measures nothing itself.
+//! The curves screen: what was measured of the rounds, one measure at a time, as a plot and as a table. Measures nothing itself.
 
 mod key;
+mod metric_plot;
+mod metric_table;
+mod metric_tables;
+mod metrics;
 mod model;
 mod plot;
 mod readout;
 mod table;
+mod tide_bars;
 
 pub use key::CurveKey;
+pub use metrics::{MetricsModel, key_of};
 pub use model::{CurvesModel, DrawnLine, ExportFormat, Published, TABLE_AT};
 pub use readout::Readout;
 
 use std::path::PathBuf;
 
-use egui::{Panel, RichText, ScrollArea, Ui};
+use egui::{ComboBox, Panel, RichText, ScrollArea, Ui};
 
 use super::super::command::Command;
 use super::super::theme;
 use crate::domain::Output;
-use crate::evaluation::ScoreKind;
 use crate::evaluation::roc_file::ColumnOrder;
+use crate::evaluation::{Metric, ScoreKind};
+use crate::workflow::tested_round::GroundTruth;
 
 /// The table's part of the screen at most; what is longer can be scrolled.
 const TABLE_PART: f32 = 0.45;
+const METRIC_TABLES_PART: f32 = 0.5;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum CurvesCommand {
     Toggle(CurveKey),
+    /// Shows another measure.
+    PickMetric(Metric),
+    /// Shows the numbers on corrected ground truth, or those on the imported.
+    OnCorrected(bool),
+    /// Shows one class, or all together.
+    PickClass(Option<String>),
     SetLog(bool),
-    SetMax(u64),
+    /// Where the axis of false positives ends; fitted to the curves without.
+    SetMax(Option<u64>),
     /// Rates from 0, or from a round number below the lowest curve.
     SetFromZero(bool),
     ShowEarlier(bool),
@@ -72,15 +87,48 @@ impl CurvesView<'_> {
             if self.model.is_empty() && !self.model.shows_anything() {
                 return nothing(ui);
             }
-            let table = table::height(self.model).min(ui.available_height() * TABLE_PART);
-            let height = ui.available_height() - table - theme::GAP;
-            ui.columns(2, |columns| {
-                plot::show(&mut columns[0], self, ScoreKind::Discrete, height);
-                plot::show(&mut columns[1], self, ScoreKind::Continuous, height);
-            });
-            ui.add_space(theme::GAP);
-            table::show(ui, self.model);
+            for warning in self.model.warnings() {
+                ui.label(RichText::new(warning).color(theme::WARNING));
+                ui.add_space(theme::GAP / 2.0);
+            }
+            match self.model.metric() {
+                Metric::Fddb => self.roc(ui),
+                metric => self.boxes(ui, metric),
+            }
         });
+    }
+
+    fn roc(&mut self, ui: &mut Ui) {
+        let table = table::height(self.model).min(ui.available_height() * TABLE_PART);
+        let height = ui.available_height() - table - theme::GAP;
+        ui.columns(2, |columns| {
+            plot::show(&mut columns[0], self, ScoreKind::Discrete, height);
+            plot::show(&mut columns[1], self, ScoreKind::Continuous, height);
+        });
+        ui.add_space(theme::GAP);
+        table::show(ui, self.model);
+    }
+
+    /// What the evaluators of boxes say: a plot where there is something to plot, and the numbers.
+    fn boxes(&mut self, ui: &mut Ui, metric: Metric) {
+        let model = self.model;
+        let shown = model.shown_rounds();
+        let tables = metric_tables::tables(&model.metrics, metric, &shown);
+        let below = metric_table::height(&tables).min(ui.available_height() * METRIC_TABLES_PART);
+        let height = ui.available_height() - below - theme::GAP;
+        match metric {
+            Metric::PrecisionRecall | Metric::MissRate => {
+                let lines: Vec<_> = shown.iter().filter_map(|key| model.metrics.line(key, metric)).collect();
+                metric_plot::show(ui, self, metric, &lines, height);
+                ui.add_space(theme::GAP);
+            }
+            Metric::Tide => {
+                tide_bars::show(ui, model, &shown, height);
+                ui.add_space(theme::GAP);
+            }
+            _ => {}
+        }
+        metric_table::show(ui, &tables);
     }
 
     fn push(&mut self, command: CurvesCommand) {
@@ -88,41 +136,116 @@ impl CurvesView<'_> {
     }
 
     fn side(&mut self, ui: &mut Ui) {
+        let metric = self.model.metric();
+        self.measure(ui, metric);
+        ui.add_space(theme::GAP);
         super::start::card(ui, "Rounds", |ui| {
             if self.model.is_empty() {
                 ui.label(RichText::new("None measured yet.").color(theme::WEAK));
             }
-            self.toggles(ui, |key| key.run.is_none());
+            self.toggles(ui, metric, |key| key.run.is_none());
             let mut earlier = self.model.earlier_shown;
-            if ui.checkbox(&mut earlier, "Earlier evaluations, faded").changed() {
+            if metric == Metric::Fddb && ui.checkbox(&mut earlier, "Earlier evaluations, faded").changed() {
                 self.push(CurvesCommand::ShowEarlier(earlier));
+            }
+            if metric == Metric::PrecisionRecall {
+                metric_plot::best_mark(ui);
             }
         });
         ui.add_space(theme::GAP);
         if self.model.keys().any(|key| key.run.is_some()) {
-            super::start::card(ui, "Cross-validation", |ui| self.toggles(ui, |key| key.run.is_some()));
+            super::start::card(ui, "Cross-validation", |ui| self.toggles(ui, metric, |key| key.run.is_some()));
             ui.add_space(theme::GAP);
         }
-        self.axes(ui);
-        ui.add_space(theme::GAP);
-        self.published(ui);
-        ui.add_space(theme::GAP);
-        self.export(ui);
+        match metric {
+            Metric::Fddb => {
+                self.axes(ui);
+                ui.add_space(theme::GAP);
+                self.published(ui);
+                ui.add_space(theme::GAP);
+                self.export(ui);
+            }
+            Metric::PrecisionRecall => {
+                super::start::card(ui, "Axes", |ui| self.axes_from_zero(ui, "Both from 0 to 1"));
+            }
+            _ => {}
+        }
     }
 
-    /// A switch for each pooled curve that `is_wanted`, with its folds.
-    fn toggles(&mut self, ui: &mut Ui, is_wanted: impl Fn(&CurveKey) -> bool) {
+    /// Which measure, and of which class.
+    fn measure(&mut self, ui: &mut Ui, metric: Metric) {
+        super::start::card(ui, "Measure", |ui| {
+            let available = self.model.available();
+            ui.horizontal_wrapped(|ui| {
+                for one in available.iter().copied() {
+                    let response = ui.selectable_label(one == metric, title(one)).on_hover_text(one.meaning());
+                    if response.clicked() {
+                        self.push(CurvesCommand::PickMetric(one));
+                    }
+                }
+            });
+            ui.label(RichText::new(metric.meaning()).small().color(theme::WEAK));
+            if metric != Metric::Fddb && self.model.metrics.has_corrected() {
+                self.ground_truth(ui);
+            }
+            let classes = self.model.metrics.classes();
+            let has_classes = matches!(metric, Metric::PrecisionRecall | Metric::MissRate | Metric::Coco);
+            if classes.len() > 1 && has_classes {
+                self.class(ui, &classes);
+            } else if classes.len() > 1 {
+                ui.label(RichText::new("All classes together.").small().color(theme::WEAK));
+            }
+        });
+    }
+
+    fn ground_truth(&mut self, ui: &mut Ui) {
+        let is_corrected = self.model.metrics.is_on_corrected();
+        ui.label(RichText::new("Ground truth").color(theme::WEAK));
+        ui.horizontal_wrapped(|ui| {
+            for (corrected, truth) in [(false, GroundTruth::Imported), (true, GroundTruth::Corrected)] {
+                let text = if corrected { "Corrected" } else { "Imported" };
+                let response = ui.selectable_label(corrected == is_corrected, text);
+                if response.on_hover_text(format!("Ground truth {}", truth.text())).clicked() {
+                    self.push(CurvesCommand::OnCorrected(corrected));
+                }
+            }
+        });
+    }
+
+    fn class(&mut self, ui: &mut Ui, classes: &[&str]) {
+        const ALL: &str = "All classes";
+        let picked = self.model.metrics.class();
+        ui.name_inputs("Class", |ui| {
+            ComboBox::from_id_salt("class").selected_text(picked.unwrap_or(ALL)).width(200.0).show_ui(ui, |ui| {
+                for class in std::iter::once(None).chain(classes.iter().copied().map(Some)) {
+                    if ui.selectable_label(class == picked, class.unwrap_or(ALL)).clicked() {
+                        self.push(CurvesCommand::PickClass(class.map(str::to_owned)));
+                    }
+                }
+            });
+        });
+    }
+
+    /// A switch for each pooled curve that `is_wanted`, with its folds; of boxes one for each round.
+    fn toggles(&mut self, ui: &mut Ui, metric: Metric, is_wanted: impl Fn(&CurveKey) -> bool) {
+        if metric != Metric::Fddb {
+            let rounds = self.model.metrics.rounds().map(|(key, _)| key).filter(|key| is_wanted(key));
+            for key in rounds.cloned().collect::<Vec<_>>() {
+                self.toggle(ui, &key, key.name());
+            }
+            return;
+        }
         let pooled = self.model.keys().filter(|key| key.fold().is_none() && is_wanted(key));
         for key in pooled.cloned().collect::<Vec<_>>() {
-            self.toggle(ui, &key);
+            self.toggle(ui, &key, key.text());
             self.folds(ui, &key);
         }
     }
 
-    fn toggle(&mut self, ui: &mut Ui, key: &CurveKey) {
+    fn toggle(&mut self, ui: &mut Ui, key: &CurveKey, name: String) {
         ui.horizontal(|ui| {
             let mut shown = self.model.is_shown(key);
-            if ui.checkbox(&mut shown, key.text()).changed() {
+            if ui.checkbox(&mut shown, name).changed() {
                 self.push(CurvesCommand::Toggle(key.clone()));
             }
             let (rect, _) = ui.allocate_exact_size(egui::vec2(34.0, 12.0), egui::Sense::hover());
@@ -163,17 +286,22 @@ impl CurvesView<'_> {
             });
             ui.horizontal(|ui| {
                 ui.label(RichText::new("up to").color(theme::WEAK));
-                for max in [100, 500, 2000] {
-                    if ui.selectable_label(self.model.x_max == max, max.to_string()).clicked() {
+                for max in [None, Some(100), Some(500), Some(2000)] {
+                    let text = max.map_or("Fit".to_owned(), |max| max.to_string());
+                    if ui.selectable_label(self.model.x_max == max, text).clicked() {
                         self.push(CurvesCommand::SetMax(max));
                     }
                 }
             });
-            let mut from_zero = self.model.from_zero;
-            if ui.checkbox(&mut from_zero, "Rates from 0").changed() {
-                self.push(CurvesCommand::SetFromZero(from_zero));
-            }
+            self.axes_from_zero(ui, "Rates from 0");
         });
+    }
+
+    fn axes_from_zero(&mut self, ui: &mut Ui, text: &str) {
+        let mut from_zero = self.model.from_zero;
+        if ui.checkbox(&mut from_zero, text).changed() {
+            self.push(CurvesCommand::SetFromZero(from_zero));
+        }
     }
 
     fn published(&mut self, ui: &mut Ui) {
@@ -191,7 +319,7 @@ impl CurvesView<'_> {
                 if !published.notes.is_empty() {
                     response.clone().on_hover_text(&published.notes);
                 }
-                if published.imported {
+                if published.imported || published.shown {
                     let (rect, _) = ui.allocate_exact_size(egui::vec2(34.0, 12.0), egui::Sense::hover());
                     plot::paint_sample(ui.painter(), rect, published.style());
                 }
@@ -259,11 +387,19 @@ impl CurvesView<'_> {
     }
 }
 
+/// What the picker calls a measure.
+fn title(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Fddb => "ROC (FDDB)",
+        other => other.title(),
+    }
+}
+
 fn nothing(ui: &mut Ui) {
     ui.add_space(ui.available_height() * 0.35);
     ui.vertical_centered(|ui| {
         ui.label(RichText::new("No curves yet").size(theme::BIG_NUMBER).color(theme::STRONG));
-        let hint = "A round with a test fold is measured while it trains and at its end.";
+        let hint = "A round with test images is measured while it trains and at its end.";
         ui.label(RichText::new(hint).color(theme::WEAK));
     });
 }

@@ -6,14 +6,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::key::CurveKey;
+use super::metrics::MetricsModel;
 use super::readout::Readout;
 use crate::evaluation::average_precision::AveragePrecision;
 use crate::evaluation::axes::{FalsePositiveAxis, RateAxis};
 use crate::evaluation::palette::{CurveStyle, imported_style};
-use crate::evaluation::{FoldSpread, PlotCurve, RocCurve, ScoreKind};
+use crate::evaluation::{FoldSpread, Metric, PlotCurve, RocCurve, ScoreKind};
 
 /// Points that a drawn line keeps at most, about.
 const LINE_POINTS_MAX: usize = 1200;
+/// Colours that the theme has for curves of others.
+const REFERENCE_COLOURS: usize = 6;
+/// In FDDB's ten folds: what published curves count.
+const FDDB_FACES: u64 = 5171;
 /// False positives of the table's columns.
 pub const TABLE_AT: [u64; 8] = [10, 20, 50, 100, 200, 500, 1000, 2000];
 
@@ -38,7 +43,7 @@ pub struct Published {
     pub shown: bool,
     /// Whether the user brought it in, and can take it out again. Else it is reference points, of which nothing lies between.
     pub imported: bool,
-    /// Its own among those that were imported; its style goes by it.
+    /// Its own among those that were imported, or among the reference points; its style goes by it.
     pub number: usize,
 }
 
@@ -51,7 +56,13 @@ impl Published {
     }
 
     pub fn style(&self) -> CurveStyle {
-        if self.imported { imported_style(self.number) } else { CurveStyle { dash: &[], ..imported_style(0) } }
+        let style = imported_style(self.number);
+        match (self.number / REFERENCE_COLOURS).checked_sub(1) {
+            _ if self.imported => style,
+            None => CurveStyle { dash: &[], ..style },
+            // Colours begin again, with dashes.
+            Some(again) => CurveStyle { dash: imported_style(again).dash, ..style },
+        }
     }
 
     /// A, B, C ... at an imported curve's end.
@@ -76,6 +87,8 @@ struct Evaluation {
     continuous: Arc<PlotCurve>,
     /// Discrete and continuous at [`TABLE_AT`].
     rates: Vec<(f64, f64)>,
+    /// The scores from which detections count there; `None` where none does.
+    scores: Vec<Option<f64>>,
 }
 
 impl Evaluation {
@@ -83,7 +96,13 @@ impl Evaluation {
         let thin = curve.thinned(LINE_POINTS_MAX);
         let line = |kind| Arc::new(PlotCurve::of(&thin, kind));
         let rates = TABLE_AT.map(|at| (curve.discrete_tpr_at(at), curve.continuous_tpr_at(at))).to_vec();
-        Self { discrete: line(ScoreKind::Discrete), continuous: line(ScoreKind::Continuous), rates, curve }
+        // Points come by rising threshold, so by falling false positives.
+        let score = |at: u64| {
+            let point = curve.points.iter().find(|p| p.false_positives <= at);
+            point.map(|p| p.threshold).filter(|threshold| *threshold != f64::MAX)
+        };
+        let scores = TABLE_AT.into_iter().map(score).collect();
+        Self { discrete: line(ScoreKind::Discrete), continuous: line(ScoreKind::Continuous), rates, scores, curve }
     }
 
     fn line(&self, kind: ScoreKind) -> &Arc<PlotCurve> {
@@ -120,11 +139,14 @@ impl ExportFormat {
 #[derive(Debug)]
 pub struct CurvesModel {
     pub log_x: bool,
-    pub x_max: u64,
+    /// Where the axis of false positives ends; fitted to the curves without.
+    pub x_max: Option<u64>,
     /// Rates from 0, not from a round number below the lowest curve.
     pub from_zero: bool,
     pub earlier_shown: bool,
     pub published: Vec<Published>,
+    /// What the evaluators of boxes made of the rounds.
+    pub metrics: MetricsModel,
     /// A ROC file that waits for the user to say which of its columns is the rate.
     pub ambiguous: Option<PathBuf>,
     /// An export that would replace files, and waits for the user to allow it.
@@ -145,10 +167,11 @@ impl Default for CurvesModel {
     fn default() -> Self {
         Self {
             log_x: true,
-            x_max: 2000,
+            x_max: None,
             from_zero: false,
             earlier_shown: true,
             published: Vec::new(),
+            metrics: MetricsModel::default(),
             ambiguous: None,
             replacing: None,
             precision: BTreeMap::new(),
@@ -165,6 +188,7 @@ impl Default for CurvesModel {
 impl CurvesModel {
     pub fn clear(&mut self) {
         self.precision.clear();
+        self.metrics.clear();
         self.curves.clear();
         self.spreads.clear();
         self.toggled.clear();
@@ -309,7 +333,82 @@ impl CurvesModel {
     }
 
     pub fn x_axis(&self) -> FalsePositiveAxis {
-        FalsePositiveAxis { logarithmic: self.log_x, end: self.x_max as f64 }
+        FalsePositiveAxis { logarithmic: self.log_x, end: self.x_end() as f64 }
+    }
+
+    /// As it was chosen, else a round number that no curve goes beyond, 10 to 2000.
+    pub fn x_end(&self) -> u64 {
+        if let Some(chosen) = self.x_max {
+            return chosen;
+        }
+        let own = self.shown().map(|(_, curve)| curve.points.first().map_or(0, |p| p.false_positives) as f64);
+        let others = self.published.iter().filter(|p| p.shown).map(|p| p.discrete.largest_false_positives());
+        let largest = own.chain(others).fold(0.0, f64::max);
+        TABLE_AT.into_iter().find(|end| *end as f64 >= largest).unwrap_or(TABLE_AT[TABLE_AT.len() - 1])
+    }
+
+    /// The curve of the same shape of the round before, where it was tested on the same data: its round and its rates.
+    pub fn before(&self, key: &CurveKey) -> Option<(u32, &[(f64, f64)])> {
+        let is_before = |other: &&CurveKey| other.run == key.run && other.label == key.label && other.round < key.round;
+        let before = self.curves.keys().filter(is_before).max_by_key(|other| other.round)?;
+        let objects = |key: &CurveKey| self.newest(key).map(|(_, curve)| curve.faces);
+        let data = |key: &CurveKey| self.metrics.get(key).map(|metrics| metrics.data.as_str());
+        let is_same =
+            objects(before) == objects(key) && data(before).zip(data(key)).is_none_or(|(before, now)| before == now);
+        is_same.then(|| (before.round, self.rates(before)))
+    }
+
+    /// The scores from which detections count at [`TABLE_AT`].
+    pub fn scores(&self, key: &CurveKey) -> &[Option<f64>] {
+        let newest = self.curves.get(key).and_then(|steps| steps.last_key_value());
+        newest.map_or(&[], |(_, evaluation)| evaluation.scores.as_slice())
+    }
+
+    /// The measure that is shown.
+    pub fn metric(&self) -> Metric {
+        self.metrics.metric(self.has_roc())
+    }
+
+    pub fn available(&self) -> Vec<Metric> {
+        self.metrics.available(self.has_roc())
+    }
+
+    fn has_roc(&self) -> bool {
+        !self.curves.is_empty() || self.published.iter().any(|p| p.shown)
+    }
+
+    /// The rounds with metrics that are shown.
+    pub fn shown_rounds(&self) -> Vec<&CurveKey> {
+        self.metrics.rounds().map(|(key, _)| key).filter(|key| self.is_shown(key)).collect()
+    }
+
+    /// What to know before curves that stand together are compared.
+    pub fn warnings(&self) -> Vec<String> {
+        if self.metric() != Metric::Fddb {
+            return self.metrics.different_data(&self.shown_rounds()).into_iter().collect();
+        }
+        let own: Vec<(&CurveKey, &RocCurve)> = self.shown().filter(|(key, _)| key.fold().is_none()).collect();
+        let keys: Vec<&CurveKey> = own.iter().map(|(key, _)| *key).collect();
+        let mut objects: Vec<u64> = own.iter().map(|(_, curve)| curve.faces).collect();
+        objects.sort_unstable();
+        objects.dedup();
+        let list = |objects: &[u64]| objects.iter().map(u64::to_string).collect::<Vec<_>>().join(" and ");
+        let mut warnings: Vec<String> = self.metrics.different_data(&keys).into_iter().collect();
+        if warnings.is_empty() && objects.len() > 1 {
+            warnings.push(format!(
+                "These curves were tested on different data ({} objects), so their false positives do not compare.",
+                list(&objects)
+            ));
+        }
+        let others: Vec<u64> = objects.into_iter().filter(|objects| *objects != FDDB_FACES).collect();
+        if !others.is_empty() && self.published.iter().any(|p| p.shown && !p.imported) {
+            warnings.push(format!(
+                "The published curves are of FDDB's {FDDB_FACES} faces; the project's are of {} objects. Neither false positives nor \
+                 rates compare.",
+                list(&others)
+            ));
+        }
+        warnings
     }
 
     /// As low as the newest evaluations need; those before may leave it.
@@ -342,15 +441,15 @@ impl CurvesModel {
     /// false positives and rate, and measures in points of the screen.
     pub fn nearest(&self, kind: ScoreKind, distance: impl Fn(f64, f64) -> f32, within: f32) -> Option<Readout> {
         let own = self.lines(kind).iter().filter(|line| line.age == 0);
-        let own = own.map(|line| (line.key.text(), line.key.style(), true, &*line.curve));
+        let own = own.map(|line| (line.key.text(), line.key.style(), Some(&line.key), &*line.curve));
         let others = self.published.iter().filter(|p| p.shown);
-        let others = others.map(|p| (p.name.clone(), p.style(), false, p.curve(kind)));
+        let others = others.map(|p| (p.name.clone(), p.style(), None, p.curve(kind)));
         let mut nearest: Option<(f32, Readout)> = None;
-        for (name, style, own, curve) in own.chain(others) {
+        for (name, style, key, curve) in own.chain(others) {
             let points = curve.points.iter().map(|p| (distance(p.false_positives, p.rate), *p));
             let Some((d, point)) = points.min_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
             if d <= within && nearest.as_ref().is_none_or(|(best, _)| d < *best) {
-                nearest = Some((d, Readout { name, style, own, point }));
+                nearest = Some((d, Readout { name, style, key: key.cloned(), point }));
             }
         }
         nearest.map(|(_, readout)| readout)

@@ -5,7 +5,9 @@ use egui_plot::{GridInput, GridMark, Plot, PlotPoint, PlotTransform};
 
 use super::readout::Readout;
 use super::{CurvesCommand, CurvesView, DrawnLine, Published};
+use crate::app::command::Command;
 use crate::app::theme;
+use crate::app::views::images::ImagesCommand;
 use crate::evaluation::axes::{FalsePositiveAxis, RateAxis, spread_apart};
 use crate::evaluation::palette::{CurveStyle, strokes};
 use crate::evaluation::{PlotCurve, ScoreKind};
@@ -53,7 +55,11 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, kind: ScoreKind, heig
         });
         if let Some(readout) = readout {
             paint_readout(ui, &place, &readout, frame);
-            if let Some(score) = readout.review_from().filter(|_| shown.response.clicked()) {
+            if let Some((key, score)) = readout.errors_from().filter(|_| shown.response.clicked()) {
+                let (round, label) = (key.round, key.label.clone());
+                view.commands.push(Command::Images(ImagesCommand::OfCurve { round, label, score }));
+            }
+            if let Some(score) = readout.review_from().filter(|_| shown.response.secondary_clicked()) {
                 view.push(CurvesCommand::ReviewFrom(score));
             }
         }
@@ -90,10 +96,10 @@ impl Place<'_> {
 }
 
 /// A name at the end of a line.
-struct Name {
-    at: Pos2,
-    text: String,
-    color: Color32,
+pub(super) struct Name {
+    pub at: Pos2,
+    pub text: String,
+    pub color: Color32,
 }
 
 /// Everything in the order of its weight: others, earlier evaluations, folds, the newest curves; then the names.
@@ -102,7 +108,8 @@ fn paint(painter: &Painter, view: &CurvesView<'_>, kind: ScoreKind, place: &Plac
     let mut long_names = Vec::new();
     for published in view.model.published.iter().filter(|p| p.shown) {
         if let Some(last) = paint_others(painter, published, kind, place) {
-            long_names.push(Name { at: last, text: published.name.clone(), color: theme::WEAK });
+            let color = color(published.style());
+            long_names.push(Name { at: last, text: published.name.clone(), color });
         }
     }
     for line in view.model.lines(kind).iter().filter(|line| line.age == 0 || view.model.earlier_shown) {
@@ -159,7 +166,7 @@ fn paint_end(painter: &Painter, last: Pos2, place: &Place<'_>, style: CurveStyle
     }
 }
 
-fn paint_line(painter: &Painter, line: &[Pos2], style: CurveStyle, color: Color32) {
+pub(super) fn paint_line(painter: &Painter, line: &[Pos2], style: CurveStyle, color: Color32) {
     let stroke = Stroke::new(if style.thin { 1.2 } else { 2.2 }, color);
     let line: Vec<(f64, f64)> = line.iter().map(|at| (f64::from(at.x), f64::from(at.y))).collect();
     let shapes = strokes(&line, style.dash, 1.0).into_iter().map(|stroke_points| {
@@ -168,8 +175,12 @@ fn paint_line(painter: &Painter, line: &[Pos2], style: CurveStyle, color: Color3
     painter.extend(shapes);
 }
 
-fn color(style: CurveStyle) -> Color32 {
-    style.colour.map_or(theme::WEAK, theme::series)
+pub(super) fn color(style: CurveStyle) -> Color32 {
+    match (style.colour, style.reference) {
+        (Some(colour), _) => theme::series(colour),
+        (None, Some(reference)) => theme::reference(reference),
+        (None, None) => theme::WEAK,
+    }
 }
 
 /// Every mark of a linear axis; of a logarithmic one also the lines between its powers of ten.
@@ -187,7 +198,7 @@ fn x_marks(axis: &FalsePositiveAxis) -> Vec<GridMark> {
 }
 
 /// Names at the ends of lines, highest first, each at least `height` below the one before.
-fn apart(mut names: Vec<Name>, height: f32) -> Vec<Name> {
+pub(super) fn apart(mut names: Vec<Name>, height: f32) -> Vec<Name> {
     names.sort_by(|a, b| a.at.y.total_cmp(&b.at.y));
     let places: Vec<f64> = names.iter().map(|name| f64::from(name.at.y)).collect();
     let places = spread_apart(&places, f64::from(height));
@@ -202,11 +213,17 @@ pub(super) fn paint_sample(painter: &Painter, rect: Rect, style: CurveStyle) {
 
 fn paint_readout(ui: &Ui, place: &Place<'_>, readout: &Readout, frame: Rect) {
     let at = place.on_screen(place.x_axis.place(readout.point.false_positives), readout.point.rate);
+    paint_box(ui, at, color(readout.style), readout.text(), frame);
+}
+
+/// A ring around the point `at`, and `text` in a box beside it.
+pub(super) fn paint_box(ui: &Ui, at: Pos2, ring: Color32, text: String, frame: Rect) {
     let painter = ui.painter().with_clip_rect(frame);
-    painter.circle(at, 5.0, color(readout.style), Stroke::new(1.5, theme::STRONG));
-    let galley = painter.layout_no_wrap(readout.text(), FontId::proportional(12.5), theme::TEXT);
+    painter.circle(at, 5.0, ring, Stroke::new(1.5, theme::STRONG));
+    let galley = painter.layout_no_wrap(text, FontId::proportional(12.5), theme::TEXT);
     let size = galley.size() + vec2(16.0, 12.0);
     let x = if at.x + size.x + 14.0 < frame.right() { at.x + 12.0 } else { at.x - size.x - 12.0 };
+    let x = x.max(frame.left() + 4.0);
     let y = (at.y + 10.0).min(frame.bottom() - size.y - 4.0);
     let rect = Rect::from_min_size(pos2(x, y), size);
     painter.rect(rect, 6.0, theme::CARD, Stroke::new(1.0, theme::BORDER), egui::StrokeKind::Inside);

@@ -6,7 +6,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::model::{Adjusting, Layout, ReviewModel};
-use crate::domain::{Candidate, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, Shape, Verdict};
+use crate::domain::{
+    Candidate, CandidateId, ClassId, FalsePositiveKind, GroundTruthId, GroupId, ImageId, ObjectChange, Shape, Verdict,
+};
 use crate::store::{CandidateRow, VerdictCounts};
 
 /// Words for the keys 1 to 9: why a candidate is not to be trained on as background.
@@ -48,8 +50,24 @@ pub enum Decision {
         /// `None`: what the detector took it for.
         class: Option<ClassId>,
     },
+    /// Of objects of the ground truth.
+    Correct {
+        objects: Vec<GroundTruthId>,
+        change: ObjectChange,
+    },
+    AddObject {
+        image: ImageId,
+        shape: Shape,
+        class: ClassId,
+    },
     Undo,
     Redo,
+}
+
+impl Decision {
+    fn is_correction(&self) -> bool {
+        matches!(self, Self::Correct { .. } | Self::AddObject { .. })
+    }
 }
 
 /// The others of the groups, after some of them were decided on.
@@ -85,6 +103,8 @@ pub(super) struct Pending {
     all_selected: bool,
     at: Option<CandidateRow>,
     layout: Layout,
+    /// The shape of an object beside the current candidate was adjusted.
+    is_adjusted: bool,
 }
 
 impl<Key> ReviewModel<Key> {
@@ -104,6 +124,11 @@ impl<Key> ReviewModel<Key> {
     pub fn is_deciding(&self) -> bool {
         let is_verdict = |pending: &Pending| !matches!(pending.decision, Decision::Undo | Decision::Redo);
         self.pending.as_ref().is_some_and(is_verdict)
+    }
+
+    /// Whether what is on its way corrects ground truth.
+    pub fn is_correcting(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.decision.is_correction())
     }
 
     /// Whether a verdict on this candidate is on its way: it waits for none.
@@ -226,7 +251,7 @@ impl<Key> ReviewModel<Key> {
         self.rows.iter().enumerate().filter(move |(_, row)| waits(row)).map(|(index, _)| index)
     }
 
-    /// Decides that the adjusted ellipse is a face.
+    /// Decides that the adjusted shape is an object, or the shape of the object that is adjusted.
     pub fn commit_adjusted(&mut self) -> Option<Decision> {
         if self.failure.is_some() {
             return None;
@@ -236,9 +261,24 @@ impl<Key> ReviewModel<Key> {
         if let Some(index) = index {
             self.go_to(index);
         }
-        let shape = Shape::Ellipse(adjusted.ellipse);
+        let shape = adjusted.shape;
+        if let Some(object) = adjusted.object {
+            let decision = self.correct(vec![object], ObjectChange::Shape(shape));
+            self.pending.iter_mut().for_each(|pending| pending.is_adjusted = true);
+            return decision;
+        }
         let decision = Decision::Face { candidate: adjusted.candidate, shape, class: adjusted.class };
         Some(self.send(decision, index.as_slice(), Some(Verdict::MissedObject)))
+    }
+
+    /// Corrects objects of the ground truth; where one stands among the candidates stays.
+    pub fn correct(&mut self, objects: Vec<GroundTruthId>, change: ObjectChange) -> Option<Decision> {
+        let is_possible = self.failure.is_none() && !objects.is_empty();
+        is_possible.then(|| self.send(Decision::Correct { objects, change }, &[], None))
+    }
+
+    pub fn add_object(&mut self, image: ImageId, shape: Shape, class: ClassId) -> Option<Decision> {
+        self.failure.is_none().then(|| self.send(Decision::AddObject { image, shape, class }, &[], None))
     }
 
     pub fn undo(&mut self) -> Option<Decision> {
@@ -254,7 +294,10 @@ impl<Key> ReviewModel<Key> {
         let (selected, at) = (self.selected.clone(), self.current().cloned());
         let all_selected = self.all_selected;
         let layout = self.layout;
-        self.pending = Some(Pending { decision: decision.clone(), before, selected, all_selected, at, layout });
+        let decision_sent = decision.clone();
+        let is_adjusted = false;
+        self.pending =
+            Some(Pending { decision: decision_sent, before, selected, all_selected, at, layout, is_adjusted });
         self.offer = None;
         for index in targets {
             self.set_verdict(*index, verdict);
@@ -279,7 +322,7 @@ impl<Key> ReviewModel<Key> {
     /// The store has the decision. `now_s` is any clock in seconds.
     pub fn confirmed(&mut self, saved: &Saved, now_s: f64) {
         let Some(pending) = self.pending.take() else { return };
-        if !matches!(pending.decision, Decision::Undo | Decision::Redo) {
+        if !matches!(pending.decision, Decision::Undo | Decision::Redo) && !pending.decision.is_correction() {
             self.pace.record(now_s, saved.candidates.len());
         }
         self.refresh(&saved.changed);
@@ -315,7 +358,8 @@ impl<Key> ReviewModel<Key> {
         touched.map(|row| row.candidate.image).collect()
     }
 
-    fn refresh(&mut self, changed: &[CandidateRow]) {
+    /// Shows candidates as they stand now.
+    pub fn refresh(&mut self, changed: &[CandidateRow]) {
         let changed: HashMap<CandidateId, &CandidateRow> = changed.iter().map(|row| (row.candidate.id, row)).collect();
         if changed.is_empty() {
             return;
@@ -344,11 +388,19 @@ impl<Key> ReviewModel<Key> {
             self.go_to(index);
         }
         // What was drawn is not lost: it stands there to be written again, whatever is listed by now.
-        if let Decision::Face { candidate, shape: Shape::Ellipse(ellipse), class } = pending.decision {
+        let at = pending.at.as_ref().map(|row| row.candidate.id);
+        let drawn = match &pending.decision {
+            Decision::Face { candidate, shape, class } => Some((*candidate, *shape, *class, None)),
+            Decision::Correct { objects, change: ObjectChange::Shape(shape) } if pending.is_adjusted => {
+                at.map(|candidate| (candidate, *shape, None, objects.first().copied()))
+            }
+            _ => None,
+        };
+        if let Some((candidate, shape, class, object)) = drawn {
             if let Some(row) = pending.at.filter(|_| listed.is_none()) {
                 self.show_row(row);
             }
-            self.adjusting = Some(Adjusting { candidate, ellipse, class, from: pending.layout });
+            self.adjusting = Some(Adjusting { candidate, shape, class, object, from: pending.layout });
             self.layout = Layout::Queue;
         }
     }

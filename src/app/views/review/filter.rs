@@ -1,8 +1,8 @@
 //! Which candidates the review shows, in which order, and the filter as chips. Must not know SQL.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::domain::{FalsePositiveKind, GroupId, Verdict};
+use crate::domain::{FalsePositiveKind, GroupId, Verdict, fold_number};
 
 /// The verdicts that are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -126,7 +126,11 @@ pub struct ReviewFilter {
     /// A part of the image's name.
     pub name: String,
     pub round: Option<u32>,
-    pub fold: Option<u8>,
+    /// The named part of its dataset that the image is in. Filters of older versions say `fold` and a number.
+    #[serde(alias = "fold", deserialize_with = "name_or_number")]
+    pub split: Option<String>,
+    /// What the detector took the candidate for, by name.
+    pub class: Option<String>,
     /// The verdicts that count are this annotator's.
     pub annotator: Option<String>,
     /// One group of alike candidates.
@@ -148,7 +152,8 @@ impl Default for ReviewFilter {
             verdicts: ShownVerdicts::default(),
             name: String::new(),
             round: None,
-            fold: None,
+            split: None,
+            class: None,
             annotator: None,
             group: None,
             blind: false,
@@ -162,7 +167,8 @@ impl Default for ReviewFilter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Condition {
     Round,
-    Fold,
+    Split,
+    Class,
     Verdicts,
     Annotator,
     Blind,
@@ -175,9 +181,10 @@ pub enum Condition {
 }
 
 impl Condition {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Round,
-        Self::Fold,
+        Self::Split,
+        Self::Class,
         Self::Verdicts,
         Self::Annotator,
         Self::Blind,
@@ -209,7 +216,11 @@ impl ReviewFilter {
     fn chip(&self, condition: Condition) -> Option<String> {
         match condition {
             Condition::Round => self.round.map(|round| format!("Round {round}")),
-            Condition::Fold => self.fold.map(|fold| format!("Fold {fold}")),
+            Condition::Split => self.split.as_ref().map(|split| match fold_number(split) {
+                Some(fold) => format!("Fold {fold}"),
+                None => format!("Split {split}"),
+            }),
+            Condition::Class => self.class.as_ref().map(|class| format!("Class {class}")),
             Condition::Verdicts => {
                 (self.verdicts != ShownVerdicts::All).then(|| format!("Verdict: {}", self.verdicts.text()))
             }
@@ -240,7 +251,8 @@ impl ReviewFilter {
         let mut wider = self.clone();
         match condition {
             Condition::Round => wider.round = None,
-            Condition::Fold => wider.fold = None,
+            Condition::Split => wider.split = None,
+            Condition::Class => wider.class = None,
             Condition::Verdicts => wider.verdicts = ShownVerdicts::All,
             Condition::Annotator => wider.annotator = None,
             Condition::Blind => wider.blind = false,
@@ -266,6 +278,19 @@ impl ReviewFilter {
     }
 }
 
+fn name_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Split {
+        Name(String),
+        Number(u8),
+    }
+    Ok(Option::<Split>::deserialize(deserializer)?.map(|split| match split {
+        Split::Name(name) => name,
+        Split::Number(number) => number.to_string(),
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -279,7 +304,8 @@ mod tests {
             verdicts: ShownVerdicts::Only(Verdict::Rejected),
             name: "img".to_owned(),
             round: Some(2),
-            fold: Some(3),
+            split: Some("val".to_owned()),
+            class: Some("dog".to_owned()),
             annotator: Some("Ada".to_owned()),
             group: Some(GroupId(4)),
             blind: true,
@@ -303,7 +329,10 @@ mod tests {
     #[test]
     fn a_kept_filter_comes_back_and_an_older_or_broken_one_is_filled_up() {
         assert_eq!(ReviewFilter::from_json(&full().to_json()), full());
-        assert_eq!(ReviewFilter::from_json("{\"fold\":7}"), ReviewFilter { fold: Some(7), ..ReviewFilter::default() });
+        let fold = ReviewFilter { split: Some("7".to_owned()), ..ReviewFilter::default() };
+        assert_eq!(ReviewFilter::from_json("{\"fold\":7}"), fold);
+        assert_eq!(ReviewFilter::from_json("{\"fold\":null}"), ReviewFilter::default());
+        assert_eq!((fold.chips()[0].1.as_str(), full().chips()[1].1.as_str()), ("Fold 7", "Split val"));
         assert_eq!(ReviewFilter::from_json("{\"order\":\"Nonsense\"}"), ReviewFilter::default());
     }
 }

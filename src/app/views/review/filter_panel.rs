@@ -101,13 +101,25 @@ fn choices(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
             ui.selectable_value(&mut filter.round, Some(round), view.details.round_text(round));
         }
     });
-    let fold = filter.fold.map_or("Any".to_owned(), |fold| fold.to_string());
-    choose(ui, "Fold", &fold, |ui| {
-        ui.selectable_value(&mut filter.fold, None, "Any");
-        for fold in view.details.overview.splits.iter().filter_map(|(split, _)| fold_number(split)) {
-            ui.selectable_value(&mut filter.fold, Some(fold), fold.to_string());
+    let overview = &view.details.overview;
+    // Datasets whose splits are all numbered call them folds.
+    let are_folds = overview.splits.iter().all(|(split, _)| fold_number(split).is_some());
+    let split = filter.split.clone().unwrap_or_else(|| "Any".to_owned());
+    choose(ui, if are_folds { "Fold" } else { "Split" }, &split, |ui| {
+        ui.selectable_value(&mut filter.split, None, "Any");
+        for (split, _) in &overview.splits {
+            ui.selectable_value(&mut filter.split, Some(split.clone()), split);
         }
     });
+    if overview.classes.len() > 1 || filter.class.is_some() {
+        let class = filter.class.clone().unwrap_or_else(|| "Any".to_owned());
+        choose(ui, "Class", &class, |ui| {
+            ui.selectable_value(&mut filter.class, None, "Any");
+            for class in &overview.classes {
+                ui.selectable_value(&mut filter.class, Some(class.name.clone()), &class.name);
+            }
+        });
+    }
     choose(ui, "Order", filter.order.text(), |ui| {
         for order in Order::ALL {
             ui.selectable_value(&mut filter.order, order, order.text());

@@ -6,7 +6,8 @@ use time::OffsetDateTime;
 use super::filter::verdict_text;
 use super::{Action, ReviewCommand, ReviewView};
 use crate::app::theme;
-use crate::store::{GestureAction, HistoryStep};
+use crate::domain::{AnnotationSource, Class, CorrectionAct};
+use crate::store::{Decided, GestureAction, HistoryStep};
 
 /// Steps that one request reads.
 pub const HISTORY_PAGE: usize = 200;
@@ -41,7 +42,7 @@ impl HistoryModel {
     /// What an older page has to come before: a gesture, or in an opened stroke a row of the log. `None` for the newest page.
     pub fn oldest(&self) -> Option<i64> {
         let is_open = self.stroke.is_some();
-        self.steps.last().map(|step| if is_open { step.entry.seq } else { step.entry.gesture })
+        self.steps.last().map(|step| if is_open { step.seq } else { step.gesture })
     }
 
     /// Opens the stroke at this step, or goes back to the strokes. Whether the list has to be read.
@@ -49,8 +50,8 @@ impl HistoryModel {
         if self.close_stroke() {
             return self.is_near_start();
         }
-        let Some(step) = self.steps.get(index).filter(|step| 1 < step.candidates) else { return false };
-        self.stroke = Some(step.entry.gesture);
+        let Some(step) = self.steps.get(index).filter(|step| 1 < step.count) else { return false };
+        self.stroke = Some(step.gesture);
         let (steps, complete) = (std::mem::take(&mut self.steps), std::mem::take(&mut self.complete));
         self.above = Some(Strokes { steps, complete, at: index });
         self.at = 0;
@@ -84,7 +85,7 @@ impl HistoryModel {
         self.complete = steps.len() < HISTORY_PAGE;
         self.steps.extend(steps);
         let mark = self.mark.take_if(|_| self.stroke.is_none());
-        if let Some(at) = mark.and_then(|mark| self.steps.iter().position(|step| step.entry.gesture == mark)) {
+        if let Some(at) = mark.and_then(|mark| self.steps.iter().position(|step| step.gesture == mark)) {
             self.at = at;
         }
         self.step(0);
@@ -107,7 +108,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     ui.horizontal(|ui| {
         ui.label(RichText::new("History").size(theme::BIG_NUMBER).color(theme::STRONG));
         ui.add_space(theme::GAP);
-        ui.label("Image, annotator, verdict or reason");
+        ui.label("Image, annotator, decision, class or reason");
         let edit = TextEdit::singleline(&mut text).desired_width(320.0);
         let response = ui.name_inputs("Search the history", |ui| ui.add(edit));
         if view.model.typing_ahead {
@@ -147,7 +148,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         Grid::new("history").num_columns(7).min_row_height(height).min_col_width(60.0).show(ui, |ui| {
             let first = range.start.min(count);
             for (index, step) in history.steps[first..end.min(count)].iter().enumerate() {
-                commands.extend(row(ui, step, first + index, first + index == marked));
+                commands.extend(row(ui, step, &view.details.overview.classes, first + index, first + index == marked));
                 ui.end_row();
             }
         });
@@ -168,32 +169,50 @@ fn scroll_to_marked(ui: &Ui, marked: usize, pitch: f32) -> Option<f32> {
     (before != marked).then(|| (marked as f32 * pitch - ui.available_height() / 3.0).max(0.0))
 }
 
-fn row(ui: &mut Ui, step: &HistoryStep, index: usize, is_marked: bool) -> Option<ReviewCommand> {
-    let record = &step.entry.record;
+fn row(ui: &mut Ui, step: &HistoryStep, classes: &[Class], index: usize, is_marked: bool) -> Option<ReviewCommand> {
     let time_color = if is_marked { theme::CANDIDATE } else { theme::WEAK };
-    ui.label(RichText::new(utc_text(record.time_ms)).monospace().color(time_color)).on_hover_text("UTC");
-    ui.label(&record.annotator);
-    let (text, color) = match record.verdict {
-        None => ("taken back", theme::WEAK),
-        Some(verdict) => (verdict_text(verdict), theme::verdict(Some(verdict))),
+    ui.label(RichText::new(utc_text(step.time_ms)).monospace().color(time_color)).on_hover_text("UTC");
+    ui.label(&step.annotator);
+    let color = match step.what {
+        Decided::Verdict { verdict: Some(verdict), .. } => theme::verdict(Some(verdict)),
+        Decided::Correction { act: Some(_), .. } => theme::ground_truth(AnnotationSource::Edited),
+        _ => theme::WEAK,
     };
-    let again = match step.entry.action {
+    ui.label(RichText::new(decided_text(step, classes)).color(color));
+    let others = if 1 < step.count { format!("  and {} more", step.count - 1) } else { String::new() };
+    ui.label(format!("{}{others}", step.image_name));
+    ui.label(RichText::new(step.reason.as_deref().unwrap_or_default()).color(theme::WEAK));
+    match step.what {
+        Decided::Verdict { candidate, .. } => {
+            let again = ui.add(Button::new("Look again").small());
+            if again.on_hover_text("Show this candidate; a new verdict changes it").clicked() {
+                return Some(ReviewCommand::Revisit(candidate));
+            }
+        }
+        // The columns stay in line.
+        Decided::Correction { .. } => {
+            ui.label("");
+        }
+    }
+    let all = || Button::new(format!("All {}", step.count)).small();
+    let is_opened = 1 < step.count && ui.add(all()).on_hover_text("List every decision of this stroke").clicked();
+    is_opened.then_some(ReviewCommand::Stroke(index))
+}
+
+/// What was decided, with the class where one was given and there are several: `Missed object: dog`, `class changed: dog  (undo)`.
+fn decided_text(step: &HistoryStep, classes: &[Class]) -> String {
+    let (text, class) = match step.what {
+        Decided::Verdict { verdict, class, .. } => (verdict.map(verdict_text), class),
+        Decided::Correction { act, class } => (act.map(CorrectionAct::text), class),
+    };
+    let name = classes.iter().find(|known| Some(known.id) == class).filter(|_| classes.len() > 1);
+    let class = name.map_or_else(String::new, |class| format!(": {}", class.name));
+    let again = match step.action {
         GestureAction::Decide => "",
         GestureAction::Undo => "  (undo)",
         GestureAction::Redo => "  (redo)",
     };
-    ui.label(RichText::new(format!("{text}{again}")).color(color));
-    let others = if 1 < step.candidates { format!("  and {} more", step.candidates - 1) } else { String::new() };
-    ui.label(format!("{}{others}", step.entry.image_name));
-    ui.label(RichText::new(step.entry.reason.as_deref().unwrap_or_default()).color(theme::WEAK));
-    let again =
-        ui.add(Button::new("Look again").small()).on_hover_text("Show this candidate; a new verdict changes it");
-    if again.clicked() {
-        return Some(ReviewCommand::Revisit(record.candidate));
-    }
-    let all = || Button::new(format!("All {}", step.candidates)).small();
-    let is_opened = 1 < step.candidates && ui.add(all()).on_hover_text("List every decision of this stroke").clicked();
-    is_opened.then_some(ReviewCommand::Stroke(index))
+    format!("{}{class}{again}", text.unwrap_or("taken back"))
 }
 
 /// A time as `2026-11-24 09:05:07`, UTC; milliseconds since the Unix epoch. A time beyond the years that can be told is that number.
@@ -207,6 +226,7 @@ fn utc_text(time_ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{CandidateId, ClassId, ImageId, Verdict};
 
     #[test]
     fn the_mark_stays_within_the_steps() {
@@ -219,24 +239,7 @@ mod tests {
 
     #[test]
     fn a_stroke_is_opened_and_left_where_it_was() {
-        let step = |gesture: i64, seq: i64, candidates: u64| HistoryStep {
-            entry: crate::store::HistoryEntry {
-                seq,
-                gesture,
-                action: GestureAction::Decide,
-                record: crate::domain::VerdictRecord {
-                    candidate: crate::domain::CandidateId(seq),
-                    annotator: "Ada".to_owned(),
-                    verdict: None,
-                    class: None,
-                    time_ms: 0,
-                },
-                reason: None,
-                image: crate::domain::ImageId(1),
-                image_name: String::new(),
-            },
-            candidates,
-        };
+        let step = |gesture: i64, seq: i64, count: u64| HistoryStep { seq, gesture, count, ..step_of(None, None) };
         let mut history = HistoryModel::default();
         history.extend(vec![step(9, 40, 1), step(8, 20, 20)], true);
         assert!(!history.toggle_stroke(0), "one decision has nothing to open");
@@ -253,6 +256,41 @@ mod tests {
         history.step(isize::MAX);
         assert!(history.toggle_stroke(history.at));
         assert!(!history.toggle_stroke(0), "reading the newest page would lose the place");
+    }
+
+    fn step_of(verdict: Option<Verdict>, class: Option<ClassId>) -> HistoryStep {
+        HistoryStep {
+            seq: 1,
+            gesture: 1,
+            action: GestureAction::Decide,
+            annotator: "Ada".to_owned(),
+            time_ms: 0,
+            what: Decided::Verdict { candidate: CandidateId(1), verdict, class },
+            image: ImageId(1),
+            image_name: String::new(),
+            reason: None,
+            count: 1,
+        }
+    }
+
+    #[test]
+    fn steps_name_the_class_where_there_are_several() {
+        let class = |id: i64, name: &str| Class {
+            id: ClassId(id),
+            name: name.to_owned(),
+            color: [0; 3],
+            position: id as u32,
+            origin: String::new(),
+        };
+        let two = [class(1, "cat"), class(2, "dog")];
+        let missed = step_of(Some(Verdict::MissedObject), Some(ClassId(2)));
+        assert_eq!(decided_text(&missed, &two), format!("{}: dog", verdict_text(Verdict::MissedObject)));
+        assert_eq!(decided_text(&missed, &two[1..]), verdict_text(Verdict::MissedObject));
+        let what = Decided::Correction { act: Some(CorrectionAct::Reclassed), class: Some(ClassId(1)) };
+        let corrected = HistoryStep { what, action: GestureAction::Redo, ..missed };
+        assert_eq!(decided_text(&corrected, &two), "class changed: cat  (redo)");
+        let undone = HistoryStep { what: Decided::Correction { act: None, class: None }, ..corrected };
+        assert_eq!(decided_text(&HistoryStep { action: GestureAction::Undo, ..undone }, &two), "taken back  (undo)");
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     if let Some(class) = classes.iter().find(|class| class.id == candidate.class).filter(|_| classes.len() > 1) {
         facts.insert(0, ("Class", class.name.clone()));
     }
+    if let Some(marked) = view.details.get(&row).map(|detail| &detail.complete_by).filter(|by| !by.is_empty()) {
+        // In a blind review others' marks are not told either.
+        if !view.model.filter.blind || marked.iter().any(|by| by == view.annotator) {
+            facts.push(("Image", "complete".to_owned()));
+        }
+    }
     if 1 < row.group_size {
         facts.push(("Group", format!("{} alike", row.group_size)));
     }

@@ -14,14 +14,16 @@ mod pace;
 mod people;
 mod photo;
 mod picker;
+mod target;
 
-pub use adjust::{Handle, Nudge, nudge};
+pub use adjust::{Handle, Nudge, nudge, start};
 pub use crop::key as crop_key;
 pub use deciding::{Decision, GroupOffer, REASONS, Saved};
 pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownVerdicts, kind_text, verdict_text};
 pub use history::{HISTORY_PAGE, HistoryModel};
 pub use model::{Adjusting, Drawn, Layout, ReviewModel};
 pub use picker::{ClassPicker, PickerKey, Question};
+pub use target::target;
 
 use egui::{Align, Frame, Margin, Panel, RichText, Ui, UiBuilder};
 
@@ -32,7 +34,8 @@ use super::super::session::Details;
 use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::key_button::{key_button, key_button_colored, key_switch};
-use crate::domain::{CandidateId, ClassId, Verdict};
+use super::super::widgets::viewport::Viewport;
+use crate::domain::{CandidateId, ClassId, Shape, Verdict};
 use crate::mining::GroupConfig;
 
 /// What the review's commands are.
@@ -46,7 +49,7 @@ pub enum ReviewCommand {
     /// Selects from where a drag began up to here, and nothing else.
     DragTo(CandidateId),
     Open(CandidateId),
-    Adjust(crate::geometry::Ellipse),
+    Adjust(Shape),
     /// The open picker's class.
     PickClass(ClassId),
     ClosePicker,
@@ -59,6 +62,8 @@ pub enum ReviewCommand {
     Stroke(usize),
     /// Shows a candidate of the history in the queue.
     Revisit(CandidateId),
+    /// The part of a candidate's image that is seen.
+    Look(crate::domain::ImageId, Viewport),
     /// The grid shows rows up to here.
     Visible(usize),
     /// Columns of the grid, for the arrow keys.
@@ -72,6 +77,8 @@ pub struct ReviewView<'a> {
     pub keymap: &'a Keymap,
     /// Whose verdicts the keys give.
     pub annotator: &'a str,
+    /// The image that was zoomed or moved, and the part of it that is seen.
+    pub looked_at: (Option<crate::domain::ImageId>, Viewport),
     pub textures: &'a mut Textures,
     pub commands: &'a mut Vec<Command>,
 }
@@ -230,7 +237,7 @@ impl ReviewView<'_> {
                     self.commands.push(Command::Do(action));
                 }
             }
-            for action in [A::Filter, A::History, A::People] {
+            for action in [A::ImageComplete, A::Filter, A::History, A::People] {
                 self.small(ui, action);
             }
             self.offer(ui);

@@ -9,8 +9,7 @@ use super::filter::{ReviewFilter, ShownVerdicts};
 use super::history::HistoryModel;
 use super::pace::Pace;
 use super::picker::ClassPicker;
-use crate::domain::{CandidateId, ClassId, FalsePositiveKind, Verdict};
-use crate::geometry::Ellipse;
+use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroundTruthId, Shape, Verdict};
 use crate::mining::GroupConfig;
 use crate::store::{CandidateRow, VerdictCounts};
 use crate::workflow::review::{People, ReviewNumbers};
@@ -37,13 +36,16 @@ impl Layout {
     }
 }
 
-/// The ellipse of a missed face while it is adjusted.
+/// The shape of an object while it is adjusted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adjusting {
+    /// The current candidate: it is a missed object, or lies nearest to the object.
     pub candidate: CandidateId,
-    pub ellipse: Ellipse,
-    /// `None`: what the detector took it for.
+    pub shape: Shape,
+    /// Of a missed object; `None`: what the detector took it for.
     pub class: Option<ClassId>,
+    /// The object of the ground truth that is adjusted; `None`: the candidate is a missed object.
+    pub object: Option<GroundTruthId>,
     /// What was shown before, and is again afterwards.
     pub from: Layout,
 }
@@ -488,15 +490,24 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Opens the adjustment of the current candidate as a missed face, from the ellipse that it was promoted with or from its box; not
-    /// while the queue stands after a failure. `class`: `None`, what the detector took it for.
-    pub fn start_adjusting(&mut self, promoted: Option<Ellipse>, class: Option<ClassId>) {
+    /// Opens the adjustment of the current candidate as a missed object, from `shape` or else from the ellipse in its box; not while the
+    /// queue stands after a failure. `class`: `None`, what the detector took it for.
+    pub fn start_adjusting(&mut self, shape: Option<Shape>, class: Option<ClassId>) {
+        self.adjust(shape, class, None);
+    }
+
+    /// Opens the adjustment of an object of the ground truth beside the current candidate.
+    pub fn start_adjusting_object(&mut self, object: GroundTruthId, shape: Shape) {
+        self.adjust(Some(shape), None, Some(object));
+    }
+
+    fn adjust(&mut self, shape: Option<Shape>, class: Option<ClassId>, object: Option<GroundTruthId>) {
         if !self.layout.shows_candidates() || self.failure.is_some() || self.past_end {
             return;
         }
         if let Some(row) = self.current() {
-            let ellipse = promoted.unwrap_or_else(|| adjust::start(&row.candidate.bbox));
-            self.adjusting = Some(Adjusting { candidate: row.candidate.id, ellipse, class, from: self.layout });
+            let shape = shape.unwrap_or_else(|| adjust::start(&row.candidate.bbox, true));
+            self.adjusting = Some(Adjusting { candidate: row.candidate.id, shape, class, object, from: self.layout });
             self.layout = Layout::Queue;
         }
     }

@@ -2,8 +2,10 @@
 
 use super::super::deciding::{Decision, GroupOffer, Saved};
 use super::*;
-use crate::domain::{Candidate, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Shape, Verdict};
-use crate::geometry::BoundingBox;
+use crate::domain::{
+    Candidate, ClassId, FalsePositiveKind, GroundTruthId, GroupId, ImageId, ObjectChange, RoundId, Shape, Verdict,
+};
+use crate::geometry::{BoundingBox, Ellipse};
 
 fn row(id: i64) -> CandidateRow {
     let candidate = Candidate {
@@ -184,7 +186,7 @@ fn a_missed_face_is_written_as_it_was_adjusted() {
     let mut model = model(2);
     model.start_adjusting(None, None);
     let ellipse = Ellipse::new(9.0, 4.0, 0.1, 5.0, 5.0);
-    model.adjusting.as_mut().unwrap().ellipse = ellipse;
+    model.adjusting.as_mut().unwrap().shape = Shape::Ellipse(ellipse);
     let decision = model.commit_adjusted().unwrap();
     assert_eq!(decision, Decision::Face { candidate: CandidateId(1), shape: Shape::Ellipse(ellipse), class: None });
     assert_eq!((verdicts(&model)[0], model.adjusting.clone()), (Some(Verdict::MissedObject), None));
@@ -586,7 +588,7 @@ fn the_row_after_a_decision_is_looked_for_after_a_rereading_too() {
 fn an_ellipse_that_cannot_be_saved_comes_back_with_its_candidate() {
     let mut model = model(2);
     model.start_adjusting(None, None);
-    let drawn = model.adjusting.clone().unwrap().ellipse;
+    let drawn = model.adjusting.clone().unwrap().shape;
     model.commit_adjusted().unwrap();
     // A round ends meanwhile, and the list is read anew from the next candidate on.
     model.restart(Some(CandidateId(2)));
@@ -595,7 +597,7 @@ fn an_ellipse_that_cannot_be_saved_comes_back_with_its_candidate() {
     assert_eq!(model.current().unwrap().candidate.id, CandidateId(1));
     model.came_back(Some(row(2)));
     assert_eq!(model.current().unwrap().candidate.id, CandidateId(1), "the picture below the ellipse stays");
-    assert_eq!(model.adjusting.as_ref().unwrap().ellipse, drawn);
+    assert_eq!(model.adjusting.as_ref().unwrap().shape, drawn);
     model.go_on();
     let Some(Decision::Face { candidate, .. }) = model.commit_adjusted() else { panic!() };
     assert_eq!(candidate, CandidateId(1));
@@ -620,7 +622,7 @@ fn everything_selected_shows_verdicts_only_where_the_filter_still_finds_it() {
 fn an_ellipse_that_cannot_be_saved_stays_to_be_written_again() {
     let mut model = model(2);
     model.layout = Layout::Grid;
-    model.start_adjusting(Some(Ellipse::new(9.0, 4.0, 0.1, 5.0, 5.0)), None);
+    model.start_adjusting(Some(Shape::Ellipse(Ellipse::new(9.0, 4.0, 0.1, 5.0, 5.0))), None);
     let adjusting = model.adjusting.clone();
     model.commit_adjusted().unwrap();
     assert_eq!(model.layout, Layout::Grid);
@@ -629,4 +631,25 @@ fn an_ellipse_that_cannot_be_saved_stays_to_be_written_again() {
     assert_eq!(model.commit_adjusted(), None, "first the failure is taken note of");
     model.go_on();
     assert!(model.commit_adjusted().is_some());
+}
+
+#[test]
+fn an_adjusted_object_is_corrected_and_comes_back_where_that_fails() {
+    let mut model = model(2);
+    let (object, shape) = (GroundTruthId(7), Shape::Rectangle(BoundingBox::new(1.0, 2.0, 30.0, 40.0)));
+    model.start_adjusting_object(object, shape);
+    let decision = model.commit_adjusted().unwrap();
+    let change = ObjectChange::Shape(shape);
+    assert_eq!(decision, Decision::Correct { objects: vec![object], change });
+    assert!(model.is_correcting() && model.adjusting.is_none());
+    assert_eq!((verdicts(&model)[0], model.position()), (None, 0), "the candidate waits as before");
+    model.failed("held by another program".to_owned());
+    let back = model.adjusting.clone().unwrap();
+    assert_eq!((back.object, back.shape, back.candidate), (Some(object), shape, CandidateId(1)));
+    assert_eq!(model.correct(vec![object], change), None, "not before the failure was seen");
+    model.go_on();
+    assert!(model.commit_adjusted().is_some());
+    model.confirmed(&Saved::default(), 1.0);
+    assert!(!model.is_saving() && model.adjusting.is_none());
+    assert_eq!(model.correct(Vec::new(), change), None, "of nothing");
 }

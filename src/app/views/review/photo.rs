@@ -1,17 +1,19 @@
-//! The whole photograph with the candidate, ground truth and other detections; and the ellipse of a missed face with its handles.
+//! The whole photograph with the candidate, ground truth and other detections; and the shape that is adjusted with its handles.
 
 use egui::{Color32, CursorIcon, Rect, Sense, Stroke, Ui, vec2};
 
 use super::crop::candidate_overlay;
 use super::model::Drawn;
-use super::{Handle, ReviewCommand, ReviewView};
+use super::{Handle, ReviewCommand, ReviewView, target};
 use crate::app::command::Command;
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas::{self, Overlay, ScreenFit};
+use crate::app::widgets::tiles::{self, ImageSource};
+use crate::app::widgets::viewport::{Viewport, navigate};
 use crate::domain::{AnnotationSource, Shape};
-use crate::geometry::{BoundingBox, Ellipse};
-use crate::jobs::{ImageDetail, PictureKey, PictureRequest};
+use crate::geometry::BoundingBox;
+use crate::jobs::{ImageDetail, PictureRequest};
 use crate::store::CandidateRow;
 
 /// Two boxes that overlap more than this are the same detection.
@@ -19,24 +21,25 @@ const SAME_BOX_IOU: f64 = 0.98;
 const HANDLE_RADIUS: f32 = 6.0;
 
 pub(super) fn request(row: &CandidateRow) -> PictureRequest {
-    let image = row.candidate.image;
-    let (path, content_hash) = (row.file.clone(), row.content_hash.clone());
-    PictureRequest { key: PictureKey::Whole(image), image, path, content_hash, region: None }
+    source(row).request()
+}
+
+fn source(row: &CandidateRow) -> ImageSource<'_> {
+    ImageSource { image: row.candidate.image, path: &row.file, content_hash: &row.content_hash }
 }
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     let Some(row) = view.model.current().cloned() else { return };
     let label = format!("Image {}", row.image_name);
-    let response = ui.interact(rect, ui.scope_id().with("photo"), Sense::hover());
+    let response = ui.interact(rect, ui.scope_id().with("photo"), Sense::click_and_drag());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &label));
     let Some(detail) = view.details.get(&row) else {
         let fit = canvas::fit_region(&row.candidate.bbox, rect);
         return canvas::paint_picture(ui.painter(), rect, &fit, &Shown::Waiting);
     };
     let region = shown_region(view, &row, detail);
-    let fit = canvas::fit_region(&region, rect.shrink(6.0));
-    let shown = view.textures.show(request(&row));
-    canvas::paint_picture(ui.painter(), rect, &fit, &shown);
+    let fit = look(ui, view, &response, &row, &region, rect.shrink(6.0));
+    tiles::paint(ui.painter(), rect, &fit, &source(&row), view.textures);
     let drawn = view.model.drawn;
     for overlay in overlays(&row, detail, drawn, view.model.adjusting.is_none(), view.model.filter.blind) {
         canvas::paint_overlay(ui.painter(), rect, &fit, &overlay);
@@ -44,11 +47,32 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     legend(ui, rect, detail, drawn, view.model.filter.blind);
     canvas::paint_frame(ui.painter(), rect, theme::BORDER, 1.0);
     if let Some(adjusting) = &view.model.adjusting {
-        let ellipse = adjusting.ellipse;
-        if let Some(dragged) = handles(ui, rect, &fit, &ellipse) {
+        let label = if adjusting.object.is_some() { "object" } else { "missed object" };
+        if let Some(dragged) = handles(ui, rect, &fit, &adjusting.shape, label) {
             view.commands.push(Command::Review(ReviewCommand::Adjust(dragged)));
         }
     }
+}
+
+/// Where the image stands: as it was zoomed and moved. While an ellipse is adjusted its handles have the mouse.
+fn look(
+    ui: &Ui,
+    view: &mut ReviewView<'_>,
+    response: &egui::Response,
+    row: &CandidateRow,
+    region: &BoundingBox,
+    canvas: Rect,
+) -> ScreenFit {
+    if view.model.adjusting.is_some() {
+        return canvas::fit_region(region, canvas);
+    }
+    let image = row.candidate.image;
+    let viewport = if view.looked_at.0 == Some(image) { view.looked_at.1 } else { Viewport::default() };
+    let moved = navigate(ui, response, viewport, region, canvas);
+    if let Some(moved) = moved {
+        view.push(ReviewCommand::Look(image, moved));
+    }
+    moved.unwrap_or(viewport).fit(region, canvas)
 }
 
 /// The whole image; while adjusting a face only its surroundings, so that the handles are easy to grasp.
@@ -76,12 +100,14 @@ fn overlays(row: &CandidateRow, detail: &ImageDetail, drawn: Drawn, is_labelled:
             label: None,
         });
     }
-    let hidden = |source| is_blind && source == AnnotationSource::Promoted;
+    let hidden = |source| is_blind && matches!(source, AnnotationSource::Promoted | AnnotationSource::Added);
+    let target = target(&detail.objects, &row.candidate.bbox, is_blind).map(|object| object.state.shape);
     for face in detail.ground_truth.iter().filter(|face| drawn.ground_truth && !hidden(face.source)) {
         overlays.push(Overlay {
             shape: face.shape,
             color: theme::ground_truth(face.source),
-            width: 1.8,
+            // The one that the keys of corrections are about.
+            width: if target == Some(face.shape) { 2.8 } else { 1.8 },
             dashed: false,
             label: None,
         });
@@ -101,6 +127,12 @@ fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail, drawn: Drawn, is_blind: boo
     let has = |source| drawn.ground_truth && detail.ground_truth.iter().any(|face| face.source == source);
     if has(AnnotationSource::Imported) {
         entries.push(("ground truth", theme::ground_truth(AnnotationSource::Imported)));
+    }
+    if has(AnnotationSource::Edited) {
+        entries.push(("corrected object", theme::ground_truth(AnnotationSource::Edited)));
+    }
+    if has(AnnotationSource::Added) && !is_blind {
+        entries.push(("added object", theme::ground_truth(AnnotationSource::Added)));
     }
     if has(AnnotationSource::Promoted) && !is_blind {
         entries.push(("promoted object", theme::ground_truth(AnnotationSource::Promoted)));
@@ -131,20 +163,15 @@ fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail, drawn: Drawn, is_blind: boo
     }
 }
 
-/// Paints the ellipse and its handles; returns the ellipse after a drag.
-fn handles(ui: &Ui, rect: Rect, fit: &ScreenFit, ellipse: &Ellipse) -> Option<Ellipse> {
-    let outline = Overlay {
-        shape: Shape::Ellipse(*ellipse),
-        color: theme::WARNING,
-        width: 2.5,
-        dashed: false,
-        label: Some("missed object".to_owned()),
-    };
+/// Paints the shape and its handles; returns the shape after a drag.
+fn handles(ui: &Ui, rect: Rect, fit: &ScreenFit, shape: &Shape, label: &str) -> Option<Shape> {
+    let outline =
+        Overlay { shape: *shape, color: theme::WARNING, width: 2.5, dashed: false, label: Some(label.to_owned()) };
     canvas::paint_overlay(ui.painter(), rect, fit, &outline);
     let mut dragged = None;
     // The last one painted lies on top: the centre comes first.
-    for handle in Handle::ALL.into_iter().rev() {
-        let (x, y) = handle.position(ellipse);
+    for handle in Handle::of(shape).into_iter().rev() {
+        let (x, y) = handle.position(shape);
         let center = canvas::screen_pos(fit, x, y);
         let grip = Rect::from_center_size(center, vec2(4.0, 4.0) * HANDLE_RADIUS);
         let response = ui.interact(grip, ui.scope_id().with(("handle", handle)), Sense::drag());
@@ -154,7 +181,7 @@ fn handles(ui: &Ui, rect: Rect, fit: &ScreenFit, ellipse: &Ellipse) -> Option<El
         if response.dragged() && response.drag_delta() != egui::Vec2::ZERO {
             let to = center + response.drag_delta();
             let (x, y) = fit.inverse().point(f64::from(to.x), f64::from(to.y));
-            dragged = Some(handle.drag(ellipse, x, y));
+            dragged = Some(handle.drag(shape, x, y));
         }
     }
     dragged
@@ -167,6 +194,7 @@ mod tests {
         Annotation, Candidate, CandidateId, ClassId, DatasetId, Detection, FalsePositiveKind, ImageId, ImageRecord,
         RoundId,
     };
+    use crate::geometry::Ellipse;
 
     fn row() -> CandidateRow {
         let candidate = Candidate {
@@ -211,7 +239,9 @@ mod tests {
                 split: None,
             },
             path: std::path::PathBuf::new(),
+            complete_by: Vec::new(),
             ground_truth: vec![face(AnnotationSource::Imported), face(AnnotationSource::Promoted)],
+            objects: Vec::new(),
             detections: vec![detection(row().candidate.bbox), detection(BoundingBox::new(60.0, 0.0, 80.0, 20.0))],
         }
     }

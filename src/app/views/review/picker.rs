@@ -6,7 +6,7 @@ use egui::{Id, Modal, RichText, Ui};
 use super::model::ReviewModel;
 use super::{Command, ReviewCommand, ReviewView};
 use crate::app::theme;
-use crate::domain::{CandidateId, Class, ClassId};
+use crate::domain::{CandidateId, Class, ClassId, GroundTruthId};
 
 /// Classes with a digit of their own.
 const DIGITS: usize = 9;
@@ -16,6 +16,8 @@ const DIGITS: usize = 9;
 pub enum Question {
     MissedObject,
     WrongClass,
+    /// Of an object of the ground truth.
+    ObjectClass(GroundTruthId),
 }
 
 /// A key as the picker reads it.
@@ -116,6 +118,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let title = match picker.question {
         Question::MissedObject => "Class of the missed object",
         Question::WrongClass => "Right class of the object",
+        Question::ObjectClass(_) => "Class of the annotated object",
     };
     let modal = Modal::new(Id::unique("class picker")).frame(theme::card()).show(ui.ctx(), |ui| {
         ui.set_width(300.0);

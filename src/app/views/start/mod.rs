@@ -7,6 +7,7 @@ use egui::{Button, RichText, TextEdit, Ui, UiBuilder, vec2};
 use super::super::command::{Command, FolderPurpose, ImportKind};
 use super::super::options::Options;
 use super::super::theme;
+use super::datasets::DatasetCommand;
 use crate::jobs::Overview;
 use crate::store::VerdictCounts;
 
@@ -155,6 +156,20 @@ impl StartView<'_> {
                         });
                     }
                 }
+            });
+            ui.horizontal(|ui| {
+                let detections = Button::new("Import detections…");
+                let hint =
+                    "What any detector found on these images: COCO's result list, FDDB's text, YOLO's text files, CSV";
+                if ui.add_enabled(!busy, detections).on_hover_text(hint).clicked() {
+                    let path = std::path::PathBuf::from(self.model.import_path.trim());
+                    self.commands.push(if path.as_os_str().is_empty() {
+                        Command::ChooseFolder(FolderPurpose::ImportDetections)
+                    } else {
+                        Command::Dataset(DatasetCommand::OpenDetections(path))
+                    });
+                }
+                ui.label(RichText::new("or drop files onto the window").small().color(theme::WEAK));
             });
         });
     }

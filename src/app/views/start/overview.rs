@@ -3,8 +3,9 @@
 use egui::{Button, RichText, Ui, vec2};
 
 use super::OpenProject;
-use crate::app::command::{Command, Screen};
+use crate::app::command::{Command, FolderPurpose, Screen};
 use crate::app::theme;
+use crate::app::views::datasets::DatasetCommand;
 use crate::jobs::Overview;
 
 pub(super) fn show(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>) {
@@ -30,7 +31,7 @@ pub(super) fn show(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Co
     next_step(ui, project, commands);
     if !overview.datasets.is_empty() {
         ui.add_space(theme::GAP);
-        datasets(ui, overview);
+        datasets(ui, overview, project.busy, commands);
     }
 }
 
@@ -82,7 +83,7 @@ fn next_step(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>
     });
 }
 
-fn datasets(ui: &mut Ui, overview: &Overview) {
+fn datasets(ui: &mut Ui, overview: &Overview, busy: bool, commands: &mut Vec<Command>) {
     theme::card().show(ui, |ui| {
         ui.take_available_width();
         ui.label(RichText::new("Datasets").size(16.0).strong().color(theme::STRONG));
@@ -90,8 +91,45 @@ fn datasets(ui: &mut Ui, overview: &Overview) {
             ui.horizontal(|ui| {
                 ui.label(RichText::new(&dataset.name).color(theme::STRONG));
                 ui.label(RichText::new(&dataset.kind).small().color(theme::ACCENT));
-                let root = RichText::new(dataset.root.display().to_string()).small().color(theme::WEAK);
-                ui.add(egui::Label::new(root).truncate());
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    let id = dataset.id;
+                    let buttons = [
+                        (
+                            "Delete…",
+                            "Shows first what would go",
+                            Command::Dataset(DatasetCommand::AskDelete(id)),
+                            !busy,
+                        ),
+                        (
+                            "Locate folder…",
+                            "Its files lie elsewhere now",
+                            Command::ChooseFolder(FolderPurpose::Locate(id)),
+                            !busy,
+                        ),
+                        (
+                            "Check files",
+                            "Are they what was imported?",
+                            Command::Dataset(DatasetCommand::Check(id)),
+                            true,
+                        ),
+                        (
+                            "Report",
+                            "What its last import found",
+                            Command::Dataset(DatasetCommand::ShowReport(id)),
+                            true,
+                        ),
+                    ];
+                    for (text, hint, command, is_possible) in buttons {
+                        let button = Button::new(RichText::new(text).small()).small();
+                        if ui.add_enabled(is_possible, button).on_hover_text(hint).clicked() {
+                            commands.push(command);
+                        }
+                    }
+                    let root = RichText::new(dataset.root.display().to_string()).small().color(theme::WEAK);
+                    ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                        ui.add(egui::Label::new(root).truncate());
+                    });
+                });
             });
         }
     });

@@ -1,12 +1,13 @@
 //! The training screen: settings on the left; the running round, its losses, log and history on the right. Starts nothing itself.
 
+mod cross;
 mod form;
 mod losses;
 mod model;
 mod report;
 mod series;
 
-pub use model::{Estimate, Form, LogLine, OpenedRound, Run, TrainModel};
+pub use model::{Cross, CrossState, Estimate, Form, LogLine, OpenedRound, Run, TrainModel};
 pub use series::Series;
 
 use egui::{Panel, ProgressBar, RichText, ScrollArea, Ui};
@@ -17,6 +18,7 @@ use super::review::minutes_text;
 use super::start::card;
 use crate::detector::GpuState;
 use crate::domain::{Progress, RoundRecord, RoundState};
+use crate::workflow::FoldProgress;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum TrainCommand {
@@ -25,6 +27,9 @@ pub enum TrainCommand {
     /// Goes on with a round of an earlier sitting, from its checkpoint.
     Resume,
     Mine,
+    SetCross(Cross),
+    /// Starts a cross-validation, or goes on with it.
+    CrossValidate,
     /// Lets the running round rest; `Continue` lets it go on.
     Pause,
     Continue,
@@ -50,6 +55,8 @@ pub struct TrainView<'a> {
     pub model: &'a TrainModel,
     /// The round job's progress, while it runs.
     pub progress: Option<Progress>,
+    /// How fast that goes and what is left, in words.
+    pub rate: String,
     pub state: JobState,
     pub has_project: bool,
     /// Names of the project's datasets.
@@ -66,7 +73,10 @@ impl TrainView<'_> {
         Panel::left("settings").frame(side).resizable(false).exact_size(390.0).show_separator_line(false).show(
             ui,
             |ui| {
-                ScrollArea::vertical().auto_shrink(false).show(ui, |ui| form::show(ui, self));
+                ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                    form::show(ui, self);
+                    cross::show(ui, self);
+                });
             },
         );
         let main = theme::main_column();
@@ -93,7 +103,9 @@ impl TrainView<'_> {
 
     fn run(&mut self, ui: &mut Ui) {
         let is_running = self.state != JobState::Idle;
+        let fold = self.model.run.as_ref().and_then(|run| run.fold).filter(|_| is_running);
         let title = match (is_running, self.model.run.as_ref().and_then(|run| run.round)) {
+            _ if fold.is_some() => fold.map(|at| fold_text(&at, self.state)).unwrap_or_default(),
             (true, Some(round)) if self.state == JobState::Paused => format!("Round {round} is paused"),
             (true, Some(round)) => format!("Round {round} is running"),
             (true, None) => "Getting ready".to_owned(),
@@ -109,7 +121,7 @@ impl TrainView<'_> {
             let (share, text) = match (&self.progress, run.share()) {
                 (Some(p), share) if is_running && (share.is_none() || !steps_left || run.phase.is_some()) => {
                     let share = if p.total == 0 { 0.0 } else { p.done as f32 / p.total as f32 };
-                    (share, format!("{}  {} of {}", p.what, p.done, p.total))
+                    (share, format!("{}  {} of {}  {}", p.what, p.done, p.total, self.rate))
                 }
                 (_, Some(share)) => (share, step_text(run)),
                 (_, None) => (0.0, String::new()),
@@ -178,6 +190,13 @@ impl TrainView<'_> {
             ui.label(RichText::new(&round.notes).small().color(theme::WEAK));
         }
     }
+}
+
+/// Where a cross-validation is.
+fn fold_text(at: &FoldProgress, state: JobState) -> String {
+    let FoldProgress { fold, place, folds, round, rounds } = at;
+    let paused = if state == JobState::Paused { ", paused" } else { "" };
+    format!("Fold {fold} ({place} of {folds}), round {round} of {rounds}{paused}")
 }
 
 fn step_text(run: &model::Run) -> String {

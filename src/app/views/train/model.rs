@@ -3,12 +3,15 @@
 use std::collections::VecDeque;
 
 use super::series::Series;
-use crate::domain::{RoundId, RoundRecord, RoundState, parse_splits, sort_splits};
+use crate::domain::{RoundId, RoundRecord, RoundState, fold_number, parse_splits, sort_splits};
 use crate::training::{
     Difference, Losses, Outcome, RoundConfig, RoundStart, StepClock, StepReport, TrainEvent, is_set_aside,
     rough_step_seconds, scaled_step_seconds,
 };
+use crate::workflow::FoldProgress;
 use crate::workflow::round_report::{MERIT_FALSE_POSITIVES, RoundReport};
+use crate::workflow::run_curves::DEFAULT_RUN;
+use crate::workflow::run_state::RunState;
 
 /// Lines of the log that are kept.
 const LOG_MAX: usize = 500;
@@ -24,6 +27,8 @@ pub struct LogLine {
 #[derive(Debug, Clone, Default)]
 pub struct Run {
     pub round: Option<u32>,
+    /// The part of a cross-validation that it is; `None` for a round of the project.
+    pub fold: Option<FoldProgress>,
     pub start: Option<RoundStart>,
     pub last: Option<StepReport>,
     pub total: Series,
@@ -92,6 +97,34 @@ pub struct TrainModel {
     speed: Option<(u32, f64)>,
     /// The steps of the newest round were asked for.
     steps_asked: bool,
+    /// Folds that have images.
+    pub folds: usize,
+    pub cross: Cross,
+    /// The project's cross-validations.
+    pub runs: Vec<RunState>,
+}
+
+/// The next cross-validation as it is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cross {
+    /// Of each fold.
+    pub rounds: u32,
+    /// The folder in `runs/`.
+    pub name: String,
+}
+
+impl Default for Cross {
+    fn default() -> Self {
+        Self { rounds: 2, name: DEFAULT_RUN.to_owned() }
+    }
+}
+
+/// How far the cross-validation of the typed name is, for the typed number of rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrossState {
+    New,
+    Begun { done: usize, all: usize },
+    Done { all: usize },
 }
 
 /// A round whose report is shown.
@@ -152,6 +185,7 @@ impl TrainModel {
     /// The splits that have images were read. Where the proposed test splits, which nobody has changed, are not among them, one that its
     /// dataset sets aside is proposed, or the last one.
     pub fn set_splits(&mut self, splits: &[String], images: u64) {
+        self.folds = splits.iter().filter(|split| fold_number(split).is_some()).count();
         let form = &mut self.form;
         let proposed = RoundConfig::preset(&form.config.preset).map(|preset| preset.test_splits).unwrap_or_default();
         let is_missing = proposed.iter().any(|split| !splits.contains(split));
@@ -232,6 +266,42 @@ impl TrainModel {
         }
     }
 
+    /// The project's cross-validations were read. One that was begun with more rounds than are typed goes on with as many.
+    pub fn set_runs(&mut self, runs: Vec<RunState>) {
+        let rounds =
+            |runs: &[RunState], name: &str| runs.iter().find(|run| run.name == name).map_or(0, |run| run.rounds);
+        let (before, now) = (rounds(&self.runs, &self.cross.name), rounds(&runs, &self.cross.name));
+        if now > before {
+            self.cross.rounds = self.cross.rounds.max(now);
+        }
+        self.runs = runs;
+    }
+
+    /// The cross-validation of the typed name, where it was begun.
+    pub fn begun_run(&self) -> Option<&RunState> {
+        self.runs.iter().find(|run| run.name == self.cross.name.trim())
+    }
+
+    pub fn cross_state(&self) -> CrossState {
+        let Some(run) = self.begun_run() else { return CrossState::New };
+        let (done, all) = (run.done(self.cross.rounds), self.folds.max(run.folds.len()));
+        if done == all && all > 0 { CrossState::Done { all } } else { CrossState::Begun { done, all } }
+    }
+
+    /// A round of a fold begins.
+    pub fn fold_started(&mut self, at: FoldProgress) {
+        self.run = Some(Run { fold: Some(at), ..Run::default() });
+        self.say(
+            format!("Fold {} ({} of {}), round {} of {}", at.fold, at.place, at.folds, at.round, at.rounds),
+            false,
+        );
+    }
+
+    /// Whether what runs, or ran last, is a cross-validation: its rounds are not the project's.
+    pub fn is_in_fold(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.fold.is_some())
+    }
+
     /// What the newest round's steps took was read.
     pub fn set_speed(&mut self, speed: Option<(u32, f64)>) {
         self.speed = speed;
@@ -263,7 +333,9 @@ impl TrainModel {
 
     pub fn round_started(&mut self, round: u32) {
         self.run.get_or_insert_default().round = Some(round);
-        self.say(format!("Round {round}"), false);
+        if !self.is_in_fold() {
+            self.say(format!("Round {round}"), false);
+        }
     }
 
     /// One fact of the running round.

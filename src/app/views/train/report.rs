@@ -8,7 +8,7 @@ use crate::app::theme;
 use crate::app::views::review::minutes_text;
 use crate::domain::RoundRecord;
 use crate::training::SamplerTotals;
-use crate::workflow::round_report::RoundReport;
+use crate::workflow::round_report::{ClassDrawn, RoundReport};
 
 /// Height of a line of a table, in points.
 const ROW: f32 = 14.0;
@@ -48,7 +48,10 @@ fn left(ui: &mut Ui, report: Option<&RoundReport>) {
     facts_row(ui, &facts);
     ui.add_space(theme::GAP);
     match &report.sampler {
-        Some(totals) => sampler(ui, totals),
+        Some(totals) => {
+            sampler(ui, totals);
+            classes(ui, &report.classes);
+        }
         None => {
             ui.label(RichText::new("No mini-batch was drawn yet.").color(theme::WEAK));
         }
@@ -59,6 +62,10 @@ fn left(ui: &mut Ui, report: Option<&RoundReport>) {
         if curve.unreadable > 0 {
             let text = format!("{} images could not be read; their objects count as missed", curve.unreadable);
             ui.label(RichText::new(text).small().color(theme::WARNING));
+        }
+        if let Some(now) = &curve.operating {
+            let was = report.before.iter().find(|was| was.label == curve.label).and_then(|was| was.operating.as_ref());
+            ui.label(RichText::new(now.text(was)).small().color(theme::TEXT));
         }
         Grid::new(("rates", &curve.label)).num_columns(3).min_row_height(ROW).spacing(vec2(18.0, 3.0)).show(ui, |ui| {
             small_row(ui, &["False positives", "Discrete TPR", "Continuous TPR"], true);
@@ -71,7 +78,7 @@ fn left(ui: &mut Ui, report: Option<&RoundReport>) {
 
 fn sampler(ui: &mut Ui, totals: &SamplerTotals) {
     heading(ui, &format!("Drawn in {} mini-batches", totals.mini_batches));
-    let t = totals.drawn;
+    let t = &totals.drawn;
     let rows = [
         ("Foreground", t.foreground, t.rpn_foreground),
         ("Background", t.background, t.rpn_background),
@@ -88,6 +95,20 @@ fn sampler(ui: &mut Ui, totals: &SamplerTotals) {
     });
     let given = format!("{} of {} hard negatives of these images were selected", t.forced, totals.hard_negatives);
     ui.label(RichText::new(given).small().color(theme::WEAK));
+}
+
+fn classes(ui: &mut Ui, classes: &[ClassDrawn]) {
+    if classes.is_empty() {
+        return;
+    }
+    ui.add_space(theme::GAP);
+    heading(ui, "Foreground by class");
+    Grid::new("classes").num_columns(3).min_row_height(ROW).spacing(vec2(18.0, 3.0)).show(ui, |ui| {
+        small_row(ui, &["", "RoIs", "Anchors"], true);
+        for class in classes {
+            small_row(ui, &[&class.class, &class.rois.to_string(), &class.anchors.to_string()], false);
+        }
+    });
 }
 
 fn right(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, round: &RoundRecord) {

@@ -62,8 +62,8 @@ fn decompressed(code: &str) -> Option<Vec<u64>> {
             }
             byte = bytes.next()?;
         }
-        if counts.len() > 2 {
-            value = value.checked_add(counts[counts.len() - 2])?;
+        if let [_, .., before, _] = counts[..] {
+            value = value.checked_add(before)?;
         }
         counts.push(value);
     }

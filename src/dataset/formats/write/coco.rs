@@ -24,7 +24,7 @@ pub(super) fn write(export: &Export) -> Written {
     let mut losses = Vec::new();
     let mut paths: Vec<&str> = export.images.iter().map(|image| image.path.as_str()).collect();
     paths.sort_unstable();
-    let repeated = paths.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    let repeated = paths.array_windows().filter(|[a, b]| a == b).count();
     super::lost(
         &mut losses,
         repeated,
@@ -56,7 +56,7 @@ fn annotations(export: &Export, image: &ExportImage) -> impl Iterator<Item = Val
             "iscrowd": u8::from(object.ignored), "source": object.source, "ellipse": ellipse,
         });
         if let Some(score) = object.score {
-            value["score"] = json!(score);
+            value.as_object_mut().map(|value| value.insert("score".to_owned(), json!(score)));
         }
         value
     })

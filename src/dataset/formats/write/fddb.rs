@@ -9,7 +9,7 @@ use crate::geometry::Ellipse;
 pub(super) fn write(export: &Export) -> Result<Written, String> {
     let mut names: Vec<&str> = export.images.iter().map(|image| image.name.as_str()).collect();
     names.sort_unstable();
-    if let Some([name, ..]) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+    if let Some([name, _]) = names.array_windows().find(|[a, b]| a == b) {
         return Err(format!(
             "image `{name}` is in two datasets of the project, and FDDB's format knows images by name alone. Export one dataset at a time \
              with --dataset NAME, or export as coco."

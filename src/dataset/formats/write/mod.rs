@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 pub use self::detections::{coco_results, fddb_detections};
+pub use self::yolo::listed_path as yolo_image_path;
 use crate::domain::Shape;
 
 /// A format that Quarry writes.
@@ -88,7 +89,7 @@ pub struct ExportObject {
     pub class: usize,
     pub shape: Shape,
     pub ignored: bool,
-    /// `imported`, `promoted`, `edited`, `hard_negative`, `ignored_region`.
+    /// `imported`, `promoted`, `edited`, `added`, `hard_negative`, `ignored_region`.
     pub source: &'static str,
     pub score: Option<f32>,
 }
@@ -141,7 +142,7 @@ impl Export {
         self.count(|object| object.score.is_some())
     }
 
-    /// Promoted and edited objects: what is not as the dataset has it.
+    /// Promoted, edited and added objects: what is not as the dataset has it.
     fn flagged(&self) -> usize {
         self.count(|object| object.source != "imported")
     }
@@ -179,6 +180,12 @@ fn stems(export: &Export) -> Vec<String> {
     export
         .images
         .iter()
-        .map(|image| if counts[&stem(&image.path)] > 1 { image.path.clone() } else { stem(&image.path) })
+        .map(|image| {
+            if counts.get(&stem(&image.path)).is_some_and(|count| *count > 1) {
+                image.path.clone()
+            } else {
+                stem(&image.path)
+            }
+        })
         .collect()
 }

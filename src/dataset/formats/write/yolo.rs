@@ -54,14 +54,18 @@ pub(super) fn write(export: &Export) -> Result<Written, String> {
         export.count(|o| !o.ignored && o.shape.ellipse().is_some()),
         "ellipses are written as their boxes.",
     );
-    lost(&mut losses, export.flagged(), "objects are promoted, edited or mined, which YOLO's labels do not say.");
+    lost(
+        &mut losses,
+        export.flagged(),
+        "objects are promoted, edited, added or mined, which YOLO's labels do not say.",
+    );
     lost(&mut losses, clipped, "boxes that reach beyond their image are cut at its edge.");
     lost(&mut losses, export.scores(), "scores are left out.");
     Ok(Written { files, objects, left_out, losses })
 }
 
 /// Where the lists have an image: below `images/`, or as it is where its own path has a folder of that name.
-fn listed_path(path: &str) -> String {
+pub fn listed_path(path: &str) -> String {
     let folders = path.rsplit_once('/').map_or("", |(folders, _)| folders);
     if folders.split('/').any(|folder| folder == IMAGES) { path.to_owned() } else { format!("{IMAGES}/{path}") }
 }
@@ -91,7 +95,8 @@ fn file_name(split: &str) -> String {
 
 fn data_yaml(export: &Export, lists: &BTreeMap<String, String>) -> String {
     let mut text = format!(
-        "# {}\n# Images are not copied. Link or copy them to where the lists beside this file name them.\npath: .\n",
+        "# {}\n# The lists beside this file say where the images lie, relative to it. Link or copy them there, or export with \
+         --images.\n",
         export.description.replace(['\n', '\r'], " ")
     );
     for key in KEYS {

@@ -65,7 +65,7 @@ fn object(text: &str, form: LabelForm) -> Result<(u32, BoundingBox), String> {
         return Err(format!("class {class} has no name: names has the classes 0 to {}", i64::from(form.classes) - 1));
     }
     let is_box = coordinates.len() == 4 || form.has_keypoints;
-    let used = if is_box { &coordinates[..4] } else { coordinates };
+    let used = if is_box { coordinates.get(..4).unwrap_or(coordinates) } else { coordinates };
     if let Some(outside) = used.iter().find(|&&v| !(-TOLERANCE..=1.0 + TOLERANCE).contains(&v)) {
         return Err(format!(
             "{outside} is not between 0 and 1: coordinates are fractions of the image's width and height, not pixels"
@@ -77,7 +77,7 @@ fn object(text: &str, form: LabelForm) -> Result<(u32, BoundingBox), String> {
 
 /// The box of `x y w h`, its centre and size.
 pub(in crate::dataset) fn box_of(values: &[f64]) -> Result<BoundingBox, String> {
-    let (x, y, w, h) = (values[0], values[1], values[2], values[3]);
+    let &[x, y, w, h] = values else { return Err(format!("a box has 4 numbers, this one {}", values.len())) };
     if w <= 0.0 || h <= 0.0 {
         return Err(format!("the box is {w} wide and {h} high; both must be above 0"));
     }

@@ -272,10 +272,10 @@ fn label_candidates(root: &Path, own_folder: &Path, image: &Path) -> Vec<PathBuf
     let text = image.with_extension("txt");
     let mut found = Vec::new();
     let parts: Vec<_> = text.iter().collect();
-    let swapped: Option<PathBuf> =
-        parts.iter().rposition(|part| *part == "images" || *part == "JPEGImages").map(|at| {
-            parts[..at].iter().copied().chain(["labels".as_ref()]).chain(parts[at + 1..].iter().copied()).collect()
-        });
+    let swapped: Option<PathBuf> = parts
+        .iter()
+        .rposition(|part| *part == "images" || *part == "JPEGImages")
+        .map(|at| parts.iter().enumerate().map(|(k, part)| if k == at { "labels".as_ref() } else { *part }).collect());
     if let Some(swapped) = &swapped {
         found.push(root.join(swapped));
     } else if root.file_name().is_some_and(|name| name == "images") {
@@ -316,12 +316,15 @@ fn read_labels(
             return Err(DatasetError::Cancelled);
         }
         let end = total.min(start + BATCH);
-        let batch: Vec<Option<Labels>> = draft.images[start..end].par_iter().map(read).collect::<Result<_, _>>()?;
+        let batch: Vec<Option<Labels>> =
+            draft.images.par_iter().skip(start).take(BATCH).map(read).collect::<Result<_, _>>()?;
         for (k, labels) in batch.into_iter().enumerate() {
             let Some((file, objects, bad)) = labels else { continue };
             labelled += 1;
-            draft.images[start + k].file = draft.file(&file);
-            draft.images[start + k].objects = objects;
+            let file = draft.file(&file);
+            if let Some(image) = draft.images.get_mut(start + k) {
+                (image.file, image.objects) = (file, objects);
+            }
             draft.problems.add_all(bad)?;
         }
         progress(Progress { what: "Reading annotations".into(), done: end as u64, total: total as u64 });
@@ -356,7 +359,7 @@ fn name_classes(draft: &mut Draft, names: &BTreeMap<u32, String>) -> Result<(), 
                 object.class = id;
                 image.objects.push(object);
             } else {
-                let file = draft.files[image.file as usize].clone();
+                let file = draft.path_of(image.file).to_owned();
                 draft.problems.report(&file, object.place, format!("class {} has no name", object.class))?;
             }
         }

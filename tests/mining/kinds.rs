@@ -1,4 +1,4 @@
-//! Mining from outside: against a brute-force oracle, and on images whose answer is known.
+//! Kinds of candidates and their groups: against a brute-force oracle, and on images whose answer is known.
 
 use proptest::prelude::*;
 use quarry::domain::{

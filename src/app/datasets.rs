@@ -1,0 +1,371 @@
+//! The datasets' part of the window: reading before importing, reports, checks, moved folders, deletion, and what is dropped onto it.
+//! Each is one piece of work whose value comes to the window that asked for it.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use egui::Context;
+
+use super::QuarryApp;
+use super::command::{Command, ImportKind};
+use super::views::datasets::{DatasetCommand, DatasetWindow, DetectionsForm, Told};
+use super::work;
+use crate::dataset::formats::{ReadOptions, recognise};
+use crate::domain::{Cancel, DatasetId, Progress, printable};
+use crate::jobs::{JobKind, OneShot};
+use crate::store::{Dataset, Store};
+use crate::workflow::datasets::deletion::{self, Target};
+use crate::workflow::datasets::integrity::{IntegrityReport, check, move_to};
+use crate::workflow::detections::{DetectionsRequest, class_samples, import_detections};
+use crate::workflow::import::{ImportFormat, ImportReport, ReadDataset, last_report, preview, read};
+use crate::workflow::{Project, WorkEvent, WorkflowError};
+
+/// What the window waits for.
+pub(super) enum Waiting {
+    Read(PathBuf, OneShot<(Box<ReadDataset>, Box<ImportReport>)>),
+    Told(OneShot<Told>),
+    /// A change of the project; everything is read anew after it.
+    Changed(OneShot<Told>),
+    Samples(PathBuf, OneShot<Vec<crate::workflow::detections::ClassSample>>),
+    /// What trying the form's choices said.
+    Tried(Box<DetectionsForm>, OneShot<String>),
+}
+
+/// The window over the Project screen, and the work behind it.
+#[derive(Default)]
+pub(super) struct Datasets {
+    pub window: DatasetWindow,
+    waiting: Option<Waiting>,
+}
+
+impl Datasets {
+    pub fn progress(&self) -> Option<Progress> {
+        match self.waiting.as_ref()? {
+            Waiting::Read(_, work) => work.progress(),
+            Waiting::Told(work) | Waiting::Changed(work) => work.progress(),
+            Waiting::Samples(_, work) => work.progress(),
+            Waiting::Tried(_, work) => work.progress(),
+        }
+    }
+}
+
+/// Events of a use case of which only the progress is shown.
+fn telling(tell: &mut dyn FnMut(Progress)) -> impl FnMut(WorkEvent) {
+    move |event| {
+        if let WorkEvent::Progress(progress) = event {
+            tell(progress);
+        }
+    }
+}
+
+fn dataset_of(store: &Store, id: DatasetId) -> Result<Dataset, WorkflowError> {
+    let found = store.datasets()?.into_iter().find(|dataset| dataset.id == id);
+    found.ok_or_else(|| WorkflowError::Refused("the dataset is no longer in the project".to_owned()))
+}
+
+impl QuarryApp {
+    /// Reads a dataset; what is in it is shown before anything is written.
+    pub(super) fn read_dataset(&mut self, kind: ImportKind, path: PathBuf) {
+        let from = path.clone();
+        let title = format!("Reading {}", printable(&path.display().to_string()));
+        self.begin_dataset(title, true, move |project, waker| {
+            let work = OneShot::start(
+                "Reading a dataset",
+                move |tell, cancel| {
+                    let format = match kind {
+                        ImportKind::Dataset => ImportFormat::Auto,
+                        ImportKind::Folder => ImportFormat::Folder,
+                    };
+                    let options = ReadOptions::default();
+                    let found = read(&project, format, &from, &options, &mut telling(tell), cancel)
+                        .and_then(|read| Ok((preview(&project, &read)?, read)));
+                    let (report, read) = found.map_err(|error| error.to_string())?;
+                    Ok((Box::new(read), Box::new(report)))
+                },
+                waker,
+            );
+            Ok(Waiting::Read(path, work?))
+        });
+    }
+
+    pub(super) fn apply_dataset(&mut self, command: DatasetCommand, _: &Context) {
+        match command {
+            DatasetCommand::Close => self.datasets = Datasets::default(),
+            DatasetCommand::TakeImport => self.take_import(),
+            DatasetCommand::ShowReport(id) => self.tell("Import report", move |project, _, _| report_of(project, id)),
+            DatasetCommand::Check(id) => self.tell("Checking the files", move |project, tell, cancel| {
+                let store = project.open_store_to_read()?;
+                let dataset = dataset_of(&store, id)?;
+                let report = check(&store, &dataset, false, &mut telling(tell), cancel)?;
+                Ok(checked("Checked against what was imported", &report))
+            }),
+            DatasetCommand::MoveTo(id, root) => {
+                self.change("Looking for the same files", move |project, tell, cancel| {
+                    let mut store = project.open_store_now()?;
+                    let dataset = dataset_of(&store, id)?;
+                    let report = move_to(&mut store, &dataset, &root, false, &mut telling(tell), cancel)?;
+                    Ok(checked("The dataset's folder was found", &report))
+                });
+            }
+            DatasetCommand::AskDelete(id) => self.tell("What would go", move |project, _, _| {
+                let store = project.open_store_to_read()?;
+                let target = Target::Dataset(dataset_of(&store, id)?);
+                let report = deletion::preview(project, &store, &target)?;
+                let action = Some(("Delete".to_owned(), DatasetCommand::Delete(id)));
+                let text = format!("{report}\nA backup of the database is made first.");
+                Ok(Told { title: "Delete this dataset from the project?".to_owned(), text, is_problem: false, action })
+            }),
+            DatasetCommand::Delete(id) => self.change("Deleting", move |project, _, _| {
+                let dataset = dataset_of(&project.open_store_to_read()?, id)?;
+                let report = deletion::delete(project, &Target::Dataset(dataset), false)?;
+                Ok(Told { title: "Deleted".to_owned(), text: report.to_string(), is_problem: false, action: None })
+            }),
+            DatasetCommand::OpenDetections(path) => self.open_detections(path),
+            DatasetCommand::SetModelName(name) => self.with_form(|form| form.name = name),
+            DatasetCommand::SetClass(number, class) => self.with_form(|form| {
+                form.chosen.insert(number, class);
+            }),
+            DatasetCommand::PreviewDetections => self.try_detections(),
+            DatasetCommand::TakeDetections => self.take_detections(),
+        }
+    }
+
+    /// Files and folders that were dropped onto the window: a project is opened, a dataset or a detector's results are shown.
+    pub(super) fn dropped(&mut self, paths: Vec<PathBuf>) {
+        let count = paths.len();
+        let Some(path) = paths.into_iter().next() else { return };
+        if count > 1 {
+            self.say("One at a time: the first of what was dropped is taken");
+        }
+        let project = if path.file_name().is_some_and(|name| name == "quarry.db") {
+            path.parent().map(std::path::Path::to_path_buf)
+        } else {
+            Some(path.clone()).filter(|path| path.join("quarry.db").is_file())
+        };
+        if let Some(project) = project {
+            return self.push(Command::Open(project));
+        }
+        if self.session.is_none() {
+            return self.say_error("Open or make a project first, then drop datasets and detections onto it");
+        }
+        let format = recognise(&path).map(|(format, _)| format.name());
+        self.push(match format {
+            Ok("folder") if path.is_dir() => Command::Import(ImportKind::Folder, path),
+            Ok(name) if name != "folder" => Command::Import(ImportKind::Dataset, path),
+            _ => Command::Dataset(DatasetCommand::OpenDetections(path)),
+        });
+    }
+
+    fn with_form(&mut self, change: impl FnOnce(&mut DetectionsForm)) {
+        if let DatasetWindow::Detections(form) = &mut self.datasets.window {
+            change(form);
+            form.said = None;
+        }
+    }
+
+    fn begin_dataset(
+        &mut self,
+        title: String,
+        stoppable: bool,
+        start: impl FnOnce(Project, crate::jobs::Waker) -> std::io::Result<Waiting>,
+    ) {
+        let Some(session) = &self.session else { return self.say_error("Open a project first") };
+        match start(session.project.clone(), self.waker.clone()) {
+            Ok(waiting) => {
+                self.datasets.waiting = Some(waiting);
+                self.datasets.window = DatasetWindow::Working { title, stoppable };
+            }
+            Err(error) => self.say_error(format!("A thread cannot be started: {error}")),
+        }
+    }
+
+    fn tell(
+        &mut self,
+        title: &str,
+        work: impl FnOnce(&Project, &mut dyn FnMut(Progress), &Cancel) -> Result<Told, WorkflowError> + Send + 'static,
+    ) {
+        self.begin_dataset(title.to_owned(), true, move |project, waker| {
+            let run = move |tell: &mut dyn FnMut(Progress), cancel: &Cancel| {
+                work(&project, tell, cancel).map_err(|error| error.to_string())
+            };
+            Ok(Waiting::Told(OneShot::start("Dataset", run, waker)?))
+        });
+    }
+
+    fn change(
+        &mut self,
+        title: &str,
+        work: impl FnOnce(&Project, &mut dyn FnMut(Progress), &Cancel) -> Result<Told, WorkflowError> + Send + 'static,
+    ) {
+        if self.is_kept_by_a_job() {
+            return;
+        }
+        self.begin_dataset(title.to_owned(), false, move |project, waker| {
+            let run = move |tell: &mut dyn FnMut(Progress), cancel: &Cancel| {
+                work(&project, tell, cancel).map_err(|error| error.to_string())
+            };
+            Ok(Waiting::Changed(OneShot::start("Dataset", run, waker)?))
+        });
+    }
+
+    fn take_import(&mut self) {
+        let Some(session) = &self.session else { return };
+        let DatasetWindow::Import { read, .. } = std::mem::take(&mut self.datasets.window) else { return };
+        let work = work::take(session.project.clone(), read);
+        if self.start_job(JobKind::Import, work) {
+            self.start.import_path.clear();
+        }
+    }
+
+    fn open_detections(&mut self, path: PathBuf) {
+        let from = path.clone();
+        let title = format!("Reading {}", printable(&path.display().to_string()));
+        self.begin_dataset(title, true, move |project, waker| {
+            let run = move |_: &mut dyn FnMut(Progress), _: &Cancel| {
+                let store = project.open_store_to_read().map_err(|error| error.to_string())?;
+                class_samples(&store, &request(from, String::new())).map_err(|error| error.to_string())
+            };
+            Ok(Waiting::Samples(path, OneShot::start("Reading detections", run, waker)?))
+        });
+    }
+
+    /// The request that the form makes; `None` where no form is open.
+    fn form_request(&self) -> Option<DetectionsRequest> {
+        let DatasetWindow::Detections(form) = &self.datasets.window else { return None };
+        let class_names = form.chosen.clone();
+        Some(DetectionsRequest { class_names, ..request(form.path.clone(), form.name.trim().to_owned()) })
+    }
+
+    fn try_detections(&mut self) {
+        let Some(request) = self.form_request() else { return };
+        let DatasetWindow::Detections(form) = std::mem::take(&mut self.datasets.window) else { return };
+        self.begin_dataset("Trying".to_owned(), true, move |project, waker| {
+            let run = move |tell: &mut dyn FnMut(Progress), cancel: &Cancel| {
+                let request = DetectionsRequest { dry_run: true, ..request };
+                let report = import_detections(&project, &request, &mut telling(tell), cancel);
+                report.map(|report| report.to_string()).map_err(|error| error.to_string())
+            };
+            Ok(Waiting::Tried(form, OneShot::start("Trying detections", run, waker)?))
+        });
+    }
+
+    fn take_detections(&mut self) {
+        let (Some(request), Some(session)) = (self.form_request(), &self.session) else { return };
+        let work = work::import_detections(session.project.clone(), Box::new(request));
+        if self.start_job(JobKind::Import, work) {
+            self.datasets = Datasets::default();
+        }
+    }
+
+    /// Takes in what the window waits for.
+    pub(super) fn drain_datasets(&mut self, _: &Context) -> bool {
+        let Some(waiting) = self.datasets.waiting.take() else { return false };
+        let classes = self.overview().map_or_else(Vec::new, |overview| overview.classes.clone());
+        let failed = |text: String| {
+            DatasetWindow::Text(Told { title: "This did not work".to_owned(), text, is_problem: true, action: None })
+        };
+        let window = match waiting {
+            Waiting::Read(path, mut work) => match work.poll() {
+                None => return self.still(Waiting::Read(path, work)),
+                Some(Ok((read, report))) => DatasetWindow::Import { path, read, report },
+                Some(Err(text)) => failed(text),
+            },
+            Waiting::Told(mut work) => match work.poll() {
+                None => return self.still(Waiting::Told(work)),
+                Some(told) => told.map_or_else(failed, DatasetWindow::Text),
+            },
+            Waiting::Changed(mut work) => match work.poll() {
+                None => return self.still(Waiting::Changed(work)),
+                Some(told) => {
+                    if let Some(session) = &mut self.session {
+                        session.forget_details();
+                    }
+                    self.textures.clear();
+                    self.reread_review();
+                    self.refresh();
+                    told.map_or_else(failed, DatasetWindow::Text)
+                }
+            },
+            Waiting::Samples(path, mut work) => match work.poll() {
+                None => return self.still(Waiting::Samples(path, work)),
+                Some(Ok(samples)) => DatasetWindow::Detections(Box::new(DetectionsForm::new(path, samples, &classes))),
+                Some(Err(text)) => failed(text),
+            },
+            Waiting::Tried(mut form, mut work) => match work.poll() {
+                None => return self.still(Waiting::Tried(form, work)),
+                Some(said) => {
+                    form.said = Some(said);
+                    DatasetWindow::Detections(form)
+                }
+            },
+        };
+        self.datasets.window = window;
+        true
+    }
+
+    fn still(&mut self, waiting: Waiting) -> bool {
+        self.datasets.waiting = Some(waiting);
+        false
+    }
+}
+
+fn request(path: PathBuf, name: String) -> DetectionsRequest {
+    DetectionsRequest {
+        path,
+        name,
+        format: None,
+        ground_truth: None,
+        names: None,
+        class_names: std::collections::BTreeMap::new(),
+        class: None,
+        map: std::collections::BTreeMap::new(),
+        unit: None,
+        scores: None,
+        confidence: None,
+        min_score: 0.05,
+        test_splits: None,
+        test_dataset: None,
+        strict: false,
+        dry_run: false,
+    }
+}
+
+fn report_of(project: &Project, id: DatasetId) -> Result<Told, WorkflowError> {
+    let store = project.open_store_to_read()?;
+    let dataset = dataset_of(&store, id)?;
+    let title = format!("{}: what its last import found", printable(&dataset.name));
+    let text = match last_report(&store, id)? {
+        Some((_, report)) => {
+            let summary = &report.summary;
+            let mut text = report.to_string();
+            let missing = summary.missing.iter().map(|name| format!("missing: {}", printable(name)));
+            let unreadable = summary
+                .unreadable
+                .iter()
+                .map(|(name, why)| format!("unreadable: {}: {}", printable(name), printable(why)));
+            let records = summary.bad_records.iter().map(|record| format!("bad record: {record}"));
+            for line in missing.chain(unreadable).chain(records).take(2000) {
+                text.push('\n');
+                text.push_str(&line);
+            }
+            text
+        }
+        None => "There is no report: the dataset was imported by an older version.".to_owned(),
+    };
+    Ok(Told { title, text, is_problem: false, action: None })
+}
+
+fn checked(title: &str, report: &IntegrityReport) -> Told {
+    let mut text = format!("{} of {} images are as they were imported.", report.same, report.images);
+    let unreadable: Vec<String> = report.unreadable.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+    for (what, names) in [("missing", &report.missing), ("changed", &report.changed), ("unreadable", &unreadable)] {
+        if !names.is_empty() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\n\n{} {what}:", names.len());
+            for name in names.iter().take(200) {
+                let _ = write!(text, "\n  {}", printable(name));
+            }
+        }
+    }
+    Told { title: title.to_owned(), text, is_problem: !report.is_sound(), action: None }
+}

@@ -1,0 +1,356 @@
+//! The Images screen's part in the window: what its keys and commands do, and what its threads are asked and answer.
+
+use super::action::{Action, Scope};
+use super::command::Screen;
+use super::keys::Typed;
+use super::session::Aside;
+use super::views::images::{FileCheck, ImageDecision, ImagesCommand, ViewNudge};
+use super::widgets::viewport::{Viewport, ZOOM_STEP};
+use super::{Context, QuarryApp};
+use crate::domain::{Shape, Verdict};
+use crate::geometry::Ellipse;
+use crate::jobs::{
+    Answer, FileChecker, FileToCheck, ImageReader, ImageReply, ImageRequest, Ticket, Waker, WriteRequest, Written,
+    start_file_checker, start_image_reader,
+};
+use crate::workflow::inspect::{FileDepth, ImageQuery, ImageSort, OutputShape, Role};
+
+/// Files that are looked at with one request.
+const FILES_AT_ONCE: usize = 64;
+
+/// The threads behind the screen, and what they were asked.
+pub struct ImageThreads {
+    reader: ImageReader,
+    files: FileChecker,
+    list: Option<Ticket>,
+    open: Option<Ticket>,
+}
+
+impl ImageThreads {
+    fn start(database: std::path::PathBuf, waker: &Waker) -> std::io::Result<Self> {
+        let (reader, files) = (start_image_reader(database, waker.clone())?, start_file_checker(waker.clone())?);
+        Ok(Self { reader, files, list: None, open: None })
+    }
+}
+
+impl QuarryApp {
+    pub(super) fn apply_images(&mut self, command: ImagesCommand) {
+        match command {
+            ImagesCommand::SetQuery(query) => self.images.set_query(*query),
+            ImagesCommand::ToggleFilter => self.images.filter_open = !self.images.filter_open,
+            ImagesCommand::GoTo(row) => self.images.go_to(row),
+            ImagesCommand::Open(image) => self.open_image(|images| images.open(image)),
+            ImagesCommand::Close => self.images.close(),
+            ImagesCommand::Step(by) => self.open_image(|images| images.step(by)),
+            ImagesCommand::Look(viewport) => {
+                self.viewport = viewport;
+                self.images.nudges.clear();
+            }
+            ImagesCommand::Pick(pick) => self.images.picked = pick,
+            ImagesCommand::SetLayers(layers) => self.images.layers = layers,
+            ImagesCommand::SetThumbnail(side) => self.images.thumbnail = side,
+            ImagesCommand::Shape(columns, rows) => {
+                (self.images.columns, self.images.rows_visible) = (columns.max(1), rows.max(1));
+            }
+            ImagesCommand::Decide(verdict, class) => self.decide_image(ImageDecision::Verdict(verdict, class)),
+            ImagesCommand::Undo => self.decide_image(ImageDecision::Undo),
+            ImagesCommand::Redo => self.decide_image(ImageDecision::Redo),
+            ImagesCommand::CheckFiles => self.check_files(FileDepth::Whole),
+            ImagesCommand::OfCurve { round, label, score } => self.open_curve_point(round, &label, score),
+        }
+    }
+
+    /// Another image is seen as a whole first, unless it has the size of the one before: then the place stays, to compare.
+    fn open_image(&mut self, act: impl FnOnce(&mut super::ImagesModel)) {
+        let size = |app: &Self| app.images.current().map(|image| (image.record.width, image.record.height));
+        let (before, was_open) = (size(self), self.images.open.is_some());
+        act(&mut self.images);
+        if !was_open || size(self) != before {
+            self.viewport = Viewport::default();
+        }
+    }
+
+    /// The images that were tested, with the errors that the curve counts at this point.
+    fn open_curve_point(&mut self, round: u32, label: &str, score: f64) {
+        let Some(overview) = self.overview() else { return };
+        let Some(record) = overview.rounds.iter().find(|record| record.number == round) else {
+            return self.say_error(format!("Round {round} is not in the project any more"));
+        };
+        // A fold's curve is called `ellipse, fold 3`.
+        let shape = label.split(',').next().unwrap_or_default();
+        let shape = if shape == OutputShape::Ellipse.as_str() { OutputShape::Ellipse } else { OutputShape::Rectangle };
+        let split = crate::workflow::split_fold_label(label).map(|(_, fold)| fold.to_string());
+        let query = ImageQuery {
+            round: Some(record.id),
+            threshold: score as f32,
+            shape: Some(shape),
+            role: Some(Role::HeldOut),
+            split,
+            only_errors: true,
+            sort: ImageSort::HighestFalsePositive,
+            descending: true,
+            ..ImageQuery::default()
+        };
+        self.images.close();
+        self.images.is_set_up = true;
+        self.images.set_query(query);
+        self.images.position = 0;
+        self.screen = Screen::Images;
+    }
+
+    /// A key on the Images screen.
+    pub(super) fn press_in_images(&mut self, typed: &Typed) {
+        if let Some(action) = self.meaning(typed, Scope::Images) {
+            let once = matches!(action.scope(), Scope::Everywhere);
+            if !(once && typed.repeat) {
+                self.act(action);
+            }
+        } else if let Some(action) = self.meaning(typed, Scope::Review).filter(|_| !typed.repeat) {
+            self.review_key_in_images(action);
+        }
+    }
+
+    /// The keys of the review that mean the same here.
+    fn review_key_in_images(&mut self, action: Action) {
+        let layers = &mut self.images.layers;
+        match action {
+            Action::Filter => self.images.filter_open = !self.images.filter_open,
+            Action::GroundTruth => layers.ground_truth = !layers.ground_truth,
+            Action::Detections => layers.toggle_detections(),
+            _ if self.images.open.is_none() => {}
+            Action::Confirm => self.decide_image(ImageDecision::Verdict(Verdict::Confirmed, None)),
+            Action::Reject => self.decide_image(ImageDecision::Verdict(Verdict::Rejected, None)),
+            Action::MissedObject => self.decide_image(ImageDecision::Verdict(Verdict::MissedObject, None)),
+            Action::WrongClass => {
+                let class = self.images.nearest_other_class();
+                self.decide_image(ImageDecision::Verdict(Verdict::WrongClass, class));
+            }
+            Action::Undo => self.decide_image(ImageDecision::Undo),
+            Action::Redo => self.decide_image(ImageDecision::Redo),
+            Action::NextUndecided => self.images.step_to_waiting(),
+            _ => {}
+        }
+    }
+
+    pub(super) fn images_action(&mut self, action: Action) {
+        let is_open = self.images.open.is_some();
+        let pans = is_open && !self.viewport.is_fitted();
+        let columns = self.images.columns as isize;
+        let page = columns * self.images.rows_visible as isize;
+        let nudge = match action {
+            Action::ZoomIn => Some(ViewNudge::Zoom(ZOOM_STEP)),
+            Action::ZoomOut => Some(ViewNudge::Zoom(1.0 / ZOOM_STEP)),
+            Action::ZoomFit => Some(ViewNudge::Fit),
+            Action::ZoomFull => Some(ViewNudge::Full),
+            Action::ImageLeft if pans => Some(ViewNudge::Pan(1.0, 0.0)),
+            Action::ImageRight if pans => Some(ViewNudge::Pan(-1.0, 0.0)),
+            Action::ImageUp if pans => Some(ViewNudge::Pan(0.0, 1.0)),
+            Action::ImageDown if pans => Some(ViewNudge::Pan(0.0, -1.0)),
+            _ => None,
+        };
+        if let Some(nudge) = nudge {
+            if is_open {
+                self.images.nudges.push(nudge);
+            }
+            return;
+        }
+        match action {
+            Action::OpenImage => self.open_image(super::ImagesModel::open_current),
+            Action::CloseImage if self.images.filter_open => self.images.filter_open = false,
+            Action::CloseImage => self.images.close(),
+            Action::PreviousImage if !is_open => self.images.step(-page),
+            Action::NextImage if !is_open => self.images.step(page),
+            Action::PreviousImage | Action::ImageLeft => self.open_image(|images| images.step(-1)),
+            Action::NextImage | Action::ImageRight => self.open_image(|images| images.step(1)),
+            Action::ImageUp if !is_open => self.images.step(-columns),
+            Action::ImageDown
+                if !is_open && self.images.position as isize + columns < self.images.rows().len() as isize =>
+            {
+                self.images.step(columns);
+            }
+            Action::FirstImage => self.open_image(|images| images.go_to(0)),
+            Action::LastImage => self.open_image(|images| images.go_to(usize::MAX)),
+            Action::NextMark => self.images.step_pick(1),
+            Action::PreviousMark => self.images.step_pick(-1),
+            _ => {}
+        }
+    }
+
+    /// Decides at once, or behind the decision that is being saved.
+    fn decide_image(&mut self, decision: ImageDecision) {
+        if self.images.saving {
+            self.images.line.push_back(decision);
+        } else {
+            self.send_image_decision(decision);
+        }
+    }
+
+    fn send_image_decision(&mut self, decision: ImageDecision) {
+        let by = self.annotator();
+        let request = match decision {
+            ImageDecision::Undo => WriteRequest::Undo { by },
+            ImageDecision::Redo => WriteRequest::Redo { by },
+            ImageDecision::Verdict(verdict, class) => {
+                if let Some(reason) = self.images.refusal() {
+                    return self.say(reason);
+                }
+                let Some(candidate) = self.images.picked_candidate() else { return };
+                let id = candidate.id;
+                match verdict {
+                    Verdict::WrongClass if class.is_none() => {
+                        return self.say("No object of another class lies here: choose the class beside the image");
+                    }
+                    Verdict::MissedObject => {
+                        let shape = Shape::Ellipse(Ellipse::inscribed(&candidate.bbox));
+                        WriteRequest::MissedObject { candidate: id, shape, class, by }
+                    }
+                    verdict => {
+                        let (candidates, groups, reason) = (vec![id], Vec::new(), None);
+                        WriteRequest::Decide { candidates, groups, verdict, class, reason, by }
+                    }
+                }
+            }
+        };
+        if let Some(session) = &mut self.session {
+            session.write_aside(Aside::Images, request);
+            self.images.saving = true;
+            if let ImageDecision::Verdict(verdict, _) = decision {
+                self.images.mark_decided(verdict);
+            }
+        }
+    }
+
+    /// A decision of the Images screen is on the disk.
+    pub(super) fn written_in_images(&mut self, written: Written) {
+        self.images.saving = false;
+        let Some(gesture) = &written.gesture else {
+            self.say("There is nothing more to take back or to repeat");
+            return self.next_image_decision();
+        };
+        let is_decision = gesture.action == crate::store::GestureAction::Decide;
+        if let Some(session) = &mut self.session {
+            for row in &written.changed {
+                session.image_changed(row.candidate.image);
+            }
+            session.numbers_wanted = true;
+            session.keep_backups();
+        }
+        self.review.refresh(&written.changed);
+        self.images.changed();
+        match written.row.filter(|_| !is_decision) {
+            // What was taken back is shown.
+            Some(row) if self.images.open.is_some() => self.open_image(|images| images.open(row.candidate.image)),
+            _ if is_decision => self.images.step_to_waiting(),
+            _ => {}
+        }
+        self.next_image_decision();
+    }
+
+    pub(super) fn not_written_in_images(&mut self, reason: &str) {
+        self.images.saving = false;
+        self.images.line.clear();
+        self.images.open_wanted = self.images.open.is_some();
+        self.say_error(format!("Not saved: {reason}"));
+    }
+
+    fn next_image_decision(&mut self) {
+        if let Some(next) = self.images.line.pop_front() {
+            self.send_image_decision(next);
+        }
+    }
+
+    fn check_files(&mut self, depth: FileDepth) {
+        let Some(listing) = &self.images.listing else { return };
+        let total = listing.table.images.len();
+        self.images.check = (total > 0).then_some(FileCheck { depth, asked: 0, done: 0, total });
+    }
+
+    /// Asks the screen's threads for what it shows.
+    pub(super) fn ask_for_images(&mut self) {
+        let Some(session) = self.session.as_mut().filter(|_| self.screen == Screen::Images) else { return };
+        let database = session.project.database();
+        let threads = match &mut session.images {
+            Some(threads) => threads,
+            slot => match ImageThreads::start(database, &self.waker) {
+                Ok(threads) => {
+                    self.images.set_up(&session.details.overview.rounds);
+                    slot.insert(threads)
+                }
+                Err(error) => {
+                    self.images.failure = Some(format!("The images cannot be read: {error}"));
+                    return;
+                }
+            },
+        };
+        // What one waits for comes before what counts all images.
+        if threads.open.is_none()
+            && self.images.open_wanted
+            && let Some(query) = self.images.open_query()
+        {
+            self.images.open_wanted = false;
+            threads.open = Some(threads.reader.ask(ImageRequest::Open(Box::new(query))));
+        }
+        if threads.list.is_none() && self.images.list_wanted {
+            self.images.list_wanted = false;
+            let (query, problems) = (Box::new(self.images.query.clone()), self.images.problems.clone());
+            threads.list = Some(threads.reader.ask(ImageRequest::List { query, problems }));
+        }
+        if let (Some(check), Some(listing)) = (&mut self.images.check, &self.images.listing)
+            && threads.files.open_requests() == 0
+            && check.asked < check.total
+        {
+            let end = (check.asked + FILES_AT_ONCE).min(listing.table.images.len());
+            let images = listing.table.images.get(check.asked..end).unwrap_or_default();
+            let files = images.iter().map(|image| FileToCheck {
+                image: image.record.id,
+                // A path that leads out of its dataset is not opened: there is nothing at an empty one.
+                path: image.file.clone().unwrap_or_default(),
+                content_hash: image.record.content_hash.clone(),
+            });
+            let files: Vec<FileToCheck> = files.collect();
+            check.asked = end;
+            check.total = listing.table.images.len();
+            threads.files.ask((files, check.depth));
+        }
+    }
+
+    pub(super) fn drain_images(&mut self, _: &Context) -> bool {
+        let threads = self.session.as_mut().and_then(|session| session.images.as_mut());
+        let Some((threads, answer)) = threads.and_then(|threads| {
+            let answer = threads.reader.poll()?;
+            Some((threads, answer))
+        }) else {
+            return false;
+        };
+        let Answer { ticket, result } = answer;
+        let is_list = threads.list.take_if(|asked| *asked == ticket).is_some();
+        let is_open = threads.open.take_if(|asked| *asked == ticket).is_some();
+        match result {
+            Ok(ImageReply::Listing(listing)) if is_list => {
+                let is_first = self.images.listing.is_none();
+                self.images.failure = None;
+                self.images.listed(listing);
+                if is_first {
+                    self.check_files(FileDepth::Presence);
+                }
+            }
+            Ok(ImageReply::Opened(opened)) if is_open => {
+                self.images.failure = None;
+                let is_blind = self.annotator().blind;
+                self.images.came(*opened, is_blind);
+            }
+            Ok(_) => {}
+            Err(reason) => self.images.failure = Some(format!("The images cannot be read: {reason}")),
+        }
+        true
+    }
+
+    pub(super) fn drain_files(&mut self, _: &Context) -> bool {
+        let threads = self.session.as_mut().and_then(|session| session.images.as_mut());
+        let Some(answer) = threads.and_then(|threads| threads.files.poll()) else { return false };
+        if let Ok(found) = answer.result {
+            self.images.checked(found);
+        }
+        true
+    }
+}

@@ -1,0 +1,232 @@
+//! What the evaluators of boxes made of each round: which measure and class are shown, their lines, and what to know before comparing.
+//! Knows neither egui nor files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::key::CurveKey;
+use crate::evaluation::Metric;
+use crate::evaluation::miss_rate::MissRateClass;
+use crate::evaluation::precision_recall::{PrCurve, PrPoint};
+use crate::workflow::round_metrics::RoundMetrics;
+
+/// The label of the curves that stand for a round as a whole: all metrics are of boxes.
+const BOXES: &str = "rectangle";
+
+/// The metrics of the rounds, and of the rounds of cross-validations.
+#[derive(Debug, Default)]
+pub struct MetricsModel {
+    rounds: BTreeMap<CurveKey, RoundMetrics>,
+    /// On corrected ground truth, of rounds on whose test images something is corrected.
+    corrected: BTreeMap<CurveKey, RoundMetrics>,
+    /// Whether those are shown.
+    on_corrected: bool,
+    /// As it was picked; what fits the data until then.
+    picked: Option<Metric>,
+    /// Picked among the classes; all of them without.
+    class: Option<String>,
+}
+
+/// A point of a metric's line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MetricPoint {
+    pub x: f64,
+    pub y: f64,
+    /// Detections from this score on count; `None` for a mean over classes.
+    pub threshold: Option<f64>,
+    pub f1: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricLine {
+    pub key: CurveKey,
+    pub points: Vec<MetricPoint>,
+    /// The point with the largest F1.
+    pub best: Option<MetricPoint>,
+}
+
+/// The curve that a round's metrics belong to.
+pub fn key_of(run: Option<String>, round: u32) -> CurveKey {
+    CurveKey { run, ..CurveKey::new(round, BOXES) }
+}
+
+impl MetricsModel {
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Takes a round's metrics in; those of before are replaced.
+    pub fn put(&mut self, round: u32, metrics: RoundMetrics) {
+        self.rounds.insert(key_of(None, round), metrics);
+    }
+
+    /// Takes in those of the cross-validations, all of them: those of before are gone.
+    pub fn set_runs(&mut self, runs: impl IntoIterator<Item = (CurveKey, RoundMetrics)>) {
+        self.rounds.retain(|key, _| key.run.is_none());
+        self.rounds.extend(runs);
+    }
+
+    /// Takes in the metrics on corrected ground truth, all of them.
+    pub fn set_corrected(&mut self, corrected: Vec<(u32, RoundMetrics)>) {
+        self.corrected = corrected.into_iter().map(|(round, metrics)| (key_of(None, round), metrics)).collect();
+    }
+
+    pub fn has_corrected(&self) -> bool {
+        !self.corrected.is_empty()
+    }
+
+    pub fn on_corrected(&mut self, corrected: bool) {
+        self.on_corrected = corrected;
+    }
+
+    pub fn is_on_corrected(&self) -> bool {
+        self.on_corrected && self.has_corrected()
+    }
+
+    /// Those that are shown: on the imported ground truth, or on the corrected.
+    fn known(&self) -> &BTreeMap<CurveKey, RoundMetrics> {
+        if self.is_on_corrected() { &self.corrected } else { &self.rounds }
+    }
+
+    pub fn get(&self, key: &CurveKey) -> Option<&RoundMetrics> {
+        self.known().get(&key_of(key.run.clone(), key.round))
+    }
+
+    pub fn rounds(&self) -> impl DoubleEndedIterator<Item = (&CurveKey, &RoundMetrics)> {
+        self.known().iter()
+    }
+
+    /// The measures that there is something to show of, what fits the dataset first: FDDB's curves for faces and ellipses, for other
+    /// data those that its users look at.
+    pub fn available(&self, has_roc: bool) -> Vec<Metric> {
+        let boxes = [Metric::PrecisionRecall, Metric::MissRate, Metric::Coco, Metric::Tide];
+        let boxes = boxes.into_iter().filter(|_| !self.rounds.is_empty());
+        let roc = has_roc.then_some(Metric::Fddb);
+        if self.rounds.values().any(|metrics| metrics.is_for_fddb) || self.rounds.is_empty() {
+            roc.into_iter().chain(boxes).collect()
+        } else {
+            boxes.chain(roc).collect()
+        }
+    }
+
+    /// What is shown.
+    pub fn metric(&self, has_roc: bool) -> Metric {
+        let available = self.available(has_roc);
+        let picked = self.picked.filter(|metric| available.contains(metric));
+        picked.or(available.first().copied()).unwrap_or(Metric::Fddb)
+    }
+
+    pub fn pick(&mut self, metric: Metric) {
+        self.picked = Some(metric);
+    }
+
+    /// The names of all classes, by name.
+    pub fn classes(&self) -> Vec<&str> {
+        let names = self.rounds.values().flat_map(|metrics| &metrics.suite.coco.classes);
+        let names: BTreeSet<&str> = names.map(|class| class.class.name.as_str()).collect();
+        names.into_iter().collect()
+    }
+
+    /// The class that is shown; `None` for all together.
+    pub fn class(&self) -> Option<&str> {
+        let class = self.class.as_deref()?;
+        self.classes().into_iter().find(|known| *known == class)
+    }
+
+    pub fn pick_class(&mut self, class: Option<String>) {
+        self.class = class;
+    }
+
+    /// Precision over recall, or the miss rate over false positives per image, of a round.
+    pub fn line(&self, key: &CurveKey, metric: Metric) -> Option<MetricLine> {
+        let suite = &self.get(key)?.suite;
+        let class = self.class();
+        if metric == Metric::PrecisionRecall {
+            let curve = class_or(class, &suite.precision_recall.classes, |c| &c.class.name).map(|c| &c.curve);
+            let curve = if class.is_some() { curve? } else { &suite.precision_recall.overall };
+            return Some(MetricLine {
+                key: key.clone(),
+                points: curve.points.iter().map(point).collect(),
+                best: curve.best.as_ref().map(point),
+            });
+        }
+        let classes = &suite.miss_rate.classes;
+        let one = class_or(class, classes, |c| &c.class.name);
+        let points = match (class, one, classes.as_slice()) {
+            (Some(_), one, _) => missed(one?),
+            (None, _, [only]) => missed(only),
+            (None, _, _) => mean_missed(classes, &suite.miss_rate.reference_fppi),
+        };
+        Some(MetricLine { key: key.clone(), points, best: None })
+    }
+
+    /// Why curves of `shown` do not compare: they are of other images or objects.
+    pub fn different_data(&self, shown: &[&CurveKey]) -> Option<String> {
+        let mut of_data: BTreeMap<&str, (Vec<String>, &RoundMetrics)> = BTreeMap::new();
+        for key in shown {
+            let Some(metrics) = self.get(key) else { continue };
+            let name = key.name();
+            let names = &mut of_data.entry(metrics.data.as_str()).or_insert_with(|| (Vec::new(), metrics)).0;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        if of_data.len() < 2 {
+            return None;
+        }
+        let mut told: Vec<String> = of_data
+            .values()
+            .map(|(names, m)| format!("{} ({} objects on {} images)", names.join(", "), m.objects, m.images))
+            .collect();
+        told.sort();
+        Some(format!("These were tested on different data, so their numbers do not compare: {}.", told.join("; ")))
+    }
+
+    /// The project's round before `key` that was tested on the same data.
+    pub fn before(&self, key: &CurveKey) -> Option<(u32, &RoundMetrics)> {
+        let metrics = self.get(key)?;
+        let earlier = self.known().range(..key_of(key.run.clone(), key.round)).rev();
+        let mut of_run = earlier.filter(|(other, _)| other.run == key.run);
+        of_run.next().filter(|(_, before)| before.data == metrics.data).map(|(key, before)| (key.round, before))
+    }
+}
+
+fn class_or<'a, T>(class: Option<&str>, all: &'a [T], name: impl Fn(&T) -> &String) -> Option<&'a T> {
+    all.iter().find(|one| class == Some(name(one).as_str()))
+}
+
+fn point(p: &PrPoint) -> MetricPoint {
+    MetricPoint { x: p.recall, y: p.precision, threshold: Some(p.threshold), f1: Some(p.f1) }
+}
+
+fn missed(class: &MissRateClass) -> Vec<MetricPoint> {
+    let point = |p: &crate::evaluation::miss_rate::MissRatePoint| MetricPoint {
+        x: p.fppi,
+        y: p.miss_rate,
+        threshold: Some(p.threshold),
+        f1: None,
+    };
+    class.points.iter().map(point).collect()
+}
+
+/// The mean over the classes that have objects, at the points that the log-average reads.
+fn mean_missed(classes: &[MissRateClass], reference: &[f64]) -> Vec<MetricPoint> {
+    let with_objects: Vec<&MissRateClass> = classes.iter().filter(|class| !class.at_reference.is_empty()).collect();
+    let mean = |k: usize| {
+        let rates = with_objects.iter().filter_map(|class| class.at_reference.get(k));
+        rates.sum::<f64>() / with_objects.len() as f64
+    };
+    let points = reference.iter().enumerate().filter(|_| !with_objects.is_empty());
+    points.map(|(k, fppi)| MetricPoint { x: *fppi, y: mean(k), threshold: None, f1: None }).collect()
+}
+
+/// The detections and objects at the threshold with the largest F1: found, false and missed.
+pub(super) fn counts_at_best(curve: &PrCurve) -> Option<(u64, u64, u64)> {
+    let best = curve.best?;
+    let found = (best.recall * curve.objects as f64).round();
+    let kept = if best.precision > 0.0 { (found / best.precision).round() } else { 0.0 };
+    Some((found as u64, (kept - found).max(0.0) as u64, curve.objects as u64 - found as u64))
+}
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

@@ -1,0 +1,150 @@
+//! The window over the Project screen for what is done with datasets: what an import found before anything is written, its report later, a
+//! check of the files, a deletion's preview, and a detector's results.
+
+mod detections;
+mod found;
+
+use std::path::PathBuf;
+
+use egui::{Button, Context, Id, Modal, ProgressBar, RichText, ScrollArea, Ui, vec2};
+
+pub use self::detections::DetectionsForm;
+use crate::app::command::Command;
+use crate::app::theme;
+use crate::domain::{Class, DatasetId, Progress};
+use crate::workflow::import::{ImportReport, ReadDataset};
+
+/// What the window asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DatasetCommand {
+    /// Takes what was read into the project.
+    TakeImport,
+    ShowReport(DatasetId),
+    Check(DatasetId),
+    MoveTo(DatasetId, PathBuf),
+    AskDelete(DatasetId),
+    Delete(DatasetId),
+    /// Shows a detector's results, before anything is taken.
+    OpenDetections(PathBuf),
+    /// What is typed and chosen for them.
+    SetModelName(String),
+    SetClass(i64, String),
+    PreviewDetections,
+    TakeDetections,
+    Close,
+}
+
+/// What the window shows.
+#[derive(Default)]
+pub enum DatasetWindow {
+    #[default]
+    Closed,
+    /// Something is read or done; `stoppable`: closing stops it.
+    Working {
+        title: String,
+        stoppable: bool,
+    },
+    /// A dataset that was read and is not in the project yet.
+    Import {
+        path: PathBuf,
+        read: Box<ReadDataset>,
+        report: Box<ImportReport>,
+    },
+    Text(Told),
+    Detections(Box<DetectionsForm>),
+}
+
+/// Something to read, and what can be done about it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Told {
+    pub title: String,
+    pub text: String,
+    /// It is about something that is wrong.
+    pub is_problem: bool,
+    /// The text of a button and what it does; it cannot be taken back.
+    pub action: Option<(String, DatasetCommand)>,
+}
+
+/// The window, and what it shows beside its own state.
+pub struct DatasetView<'a> {
+    pub window: &'a mut DatasetWindow,
+    pub progress: Option<Progress>,
+    pub classes: &'a [Class],
+    pub commands: &'a mut Vec<Command>,
+}
+
+impl DatasetView<'_> {
+    pub fn show(self, ctx: &Context) {
+        let Self { window, progress, classes, commands } = self;
+        if matches!(window, DatasetWindow::Closed) {
+            return;
+        }
+        let is_kept = matches!(window, DatasetWindow::Working { stoppable: false, .. });
+        let modal = Modal::new(Id::unique("dataset window")).frame(theme::card().inner_margin(22)).show(ctx, |ui| {
+            ui.set_width(720.0_f32.min(ctx.content_rect().width() - 60.0));
+            let height = ctx.content_rect().height() - 180.0;
+            match window {
+                DatasetWindow::Closed => {}
+                DatasetWindow::Working { title, stoppable } => working(ui, title, *stoppable, progress, commands),
+                DatasetWindow::Import { path, report, .. } => {
+                    found::show(ui, &path.display().to_string(), report, height, commands);
+                }
+                DatasetWindow::Text(told) => text(ui, told, height, commands),
+                DatasetWindow::Detections(form) => form.show(ui, classes, height, commands),
+            }
+        });
+        if modal.should_close() && !is_kept {
+            close(commands);
+        }
+    }
+}
+
+fn close(commands: &mut Vec<Command>) {
+    commands.push(Command::Dataset(DatasetCommand::Close));
+}
+
+fn title(ui: &mut Ui, title: &str) {
+    ui.label(RichText::new(title).size(20.0).strong().color(theme::STRONG));
+    ui.add_space(6.0);
+}
+
+fn working(ui: &mut Ui, what: &str, stoppable: bool, progress: Option<Progress>, commands: &mut Vec<Command>) {
+    title(ui, what);
+    match progress.filter(|p| p.total > 0) {
+        Some(p) => {
+            ui.label(RichText::new(format!("{}: {} of {}", p.what, p.done, p.total)).color(theme::WEAK));
+            ui.add(ProgressBar::new(p.done as f32 / p.total as f32).desired_height(6.0).fill(theme::ACCENT));
+        }
+        None => {
+            ui.horizontal(|ui| {
+                ui.spinner();
+                ui.label(RichText::new("Nothing is written yet.").color(theme::WEAK));
+            });
+        }
+    }
+    ui.add_space(theme::GAP);
+    if stoppable && ui.button("Stop").clicked() {
+        close(commands);
+    }
+}
+
+fn text(ui: &mut Ui, told: &Told, height: f32, commands: &mut Vec<Command>) {
+    title(ui, &told.title);
+    ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
+        let color = if told.is_problem { theme::WARNING } else { theme::TEXT };
+        ui.label(RichText::new(&told.text).color(color));
+    });
+    ui.add_space(theme::GAP);
+    ui.horizontal(|ui| {
+        if let Some((text, command)) = &told.action {
+            let button = Button::new(RichText::new(text).strong().color(theme::ERROR)).min_size(vec2(110.0, 30.0));
+            if ui.add(button).clicked() {
+                commands.push(Command::Dataset(command.clone()));
+            }
+        }
+        let leave = if told.action.is_some() { "Cancel" } else { "Close" };
+        if ui.add(Button::new(leave).min_size(vec2(90.0, 30.0))).clicked() {
+            close(commands);
+        }
+    });
+}

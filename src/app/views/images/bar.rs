@@ -1,0 +1,163 @@
+//! What both parts of the screen choose by: the round, the one that it is compared with, and the score from which detections count.
+
+use egui::{Button, ComboBox, RichText, Slider, Ui};
+
+use super::{ImagesCommand, ImagesView};
+use crate::app::theme;
+use crate::domain::RoundId;
+use crate::workflow::inspect::{Change, ImageQuery, OutputShape, Role};
+
+/// The rounds and the threshold.
+pub(super) fn rounds(ui: &mut Ui, view: &mut ImagesView<'_>) {
+    let query = view.model.query.clone();
+    let round = choose_round(ui, view, "Round", query.round, "No round");
+    if round != query.round {
+        view.set_query(|query| {
+            query.round = round;
+            if round.is_none() || query.against == round {
+                (query.against, query.change) = (None, None);
+            }
+        });
+    }
+    if query.round.is_none() {
+        return;
+    }
+    let against = choose_round(ui, view, "Compared with", query.against, "Nothing");
+    if against != query.against {
+        view.set_query(|query| {
+            query.against = against.filter(|round| query.round != Some(*round));
+            if query.against.is_none() {
+                query.change = None;
+            }
+        });
+    }
+    ui.label("Score from");
+    let mut threshold = query.threshold;
+    let slider = Slider::new(&mut threshold, 0.0..=1.0).step_by(0.01).max_decimals(6);
+    let hint = "Detections below this score do not count and are not drawn";
+    ui.spacing_mut().slider_width = 120.0;
+    if ui.name_inputs("Score from", |ui| ui.add(slider)).on_hover_text(hint).changed() {
+        view.set_query(|query| query.threshold = threshold);
+    }
+}
+
+/// The round that is chosen now.
+fn choose_round(
+    ui: &mut Ui,
+    view: &ImagesView<'_>,
+    name: &str,
+    chosen: Option<RoundId>,
+    none: &str,
+) -> Option<RoundId> {
+    ui.label(name);
+    let text = if chosen.is_none() { none.to_owned() } else { view.round_name(chosen) };
+    let mut picked = chosen;
+    ui.name_inputs(name, |ui| {
+        ComboBox::from_id_salt(name).selected_text(text).width(120.0).show_ui(ui, |ui| {
+            if ui.selectable_label(chosen.is_none(), none).clicked() {
+                picked = None;
+            }
+            for round in view.details.overview.rounds.iter().rev() {
+                let text = view.round_name(Some(round.id));
+                if ui.selectable_label(chosen == Some(round.id), text).clicked() {
+                    picked = Some(round.id);
+                }
+            }
+        });
+    });
+    picked
+}
+
+/// The conditions as chips; a click takes one away.
+pub(super) fn chips(ui: &mut Ui, view: &mut ImagesView<'_>) {
+    let query = view.model.query.clone();
+    for (text, without) in chips_of(&query, view) {
+        let label = RichText::new(format!("{text}   ×")).small();
+        let chip = Button::new(label).corner_radius(12).fill(theme::ACCENT_DEEP);
+        let response = ui.add(chip).on_hover_text("Take this condition away");
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &text));
+        if response.clicked() {
+            view.push(ImagesCommand::SetQuery(Box::new(without)));
+        }
+    }
+    let key = view.keymap.text(crate::app::action::Action::Filter);
+    let filter = Button::new(RichText::new("+ Filter").small()).frame(false);
+    if ui.add(filter).on_hover_text(format!("Choose which images are listed  ({key})")).clicked() {
+        view.push(ImagesCommand::ToggleFilter);
+    }
+}
+
+/// Each condition in words, with the query that lacks it.
+fn chips_of(query: &ImageQuery, view: &ImagesView<'_>) -> Vec<(String, ImageQuery)> {
+    use crate::workflow::inspect::{ANY_COUNT, CountRange, NO_LIMIT};
+    let fresh = ImageQuery::default();
+    let mut chips = Vec::new();
+    let mut add = |is_on: bool, text: String, without: ImageQuery| {
+        if is_on {
+            chips.push((text, without));
+        }
+    };
+    let name = format!("Name has {}", query.name);
+    add(!query.name.is_empty(), name, ImageQuery { name: String::new(), ..query.clone() });
+    let split = format!("Split {}", query.split.clone().unwrap_or_default());
+    add(query.split.is_some(), split, ImageQuery { split: None, ..query.clone() });
+    let role = query.role.map_or("", role_text).to_owned();
+    add(query.role.is_some(), role, ImageQuery { role: None, ..query.clone() });
+    let class = query.class.map(|class| super::layers::class_name(view.classes(), class).to_owned());
+    add(
+        query.class.is_some(),
+        format!("With {}", class.unwrap_or_default()),
+        ImageQuery { class: None, ..query.clone() },
+    );
+    let range = |name: &str, range: CountRange| match range {
+        (low, NO_LIMIT) => format!("{name} from {low}"),
+        (0, high) => format!("{name} up to {high}"),
+        (low, high) if low == high => format!("{name}: {low}"),
+        (low, high) => format!("{name} {low} to {high}"),
+    };
+    let any = ANY_COUNT;
+    add(query.objects != any, range("Objects", query.objects), ImageQuery { objects: any, ..query.clone() });
+    let without = ImageQuery { true_positives: any, ..query.clone() };
+    add(query.true_positives != any, range("True positives", query.true_positives), without);
+    let without = ImageQuery { false_positives: any, ..query.clone() };
+    add(query.false_positives != any, range("False positives", query.false_positives), without);
+    add(query.missed != any, range("Missed", query.missed), ImageQuery { missed: any, ..query.clone() });
+    let without = ImageQuery { only_errors: false, ..query.clone() };
+    add(query.only_errors, "False positives or missed objects".to_owned(), without);
+    let problem = query.problem.map_or("", problem_text).to_owned();
+    add(query.problem.is_some(), problem, ImageQuery { problem: None, ..query.clone() });
+    let change = query.change.map_or("", change_text).to_owned();
+    add(query.change.is_some(), change, ImageQuery { change: None, ..query.clone() });
+    let shape = query.shape.map_or("", OutputShape::as_str);
+    add(
+        query.shape.is_some() && query.shape != fresh.shape,
+        format!("Counted by {shape}"),
+        ImageQuery { shape: None, ..query.clone() },
+    );
+    chips
+}
+
+pub(super) fn role_text(role: Role) -> &'static str {
+    match role {
+        Role::Training => "Training",
+        Role::HeldOut => "Held out",
+        Role::Unused => "Not used",
+    }
+}
+
+pub(super) fn problem_text(problem: crate::workflow::inspect::FileProblem) -> &'static str {
+    use crate::workflow::inspect::FileProblem::{Changed, Missing, Unreadable};
+    match problem {
+        Missing => "File missing",
+        Changed => "File changed",
+        Unreadable => "File unreadable",
+    }
+}
+
+pub(super) fn change_text(change: Change) -> &'static str {
+    match change {
+        Change::Fixed => "Fixed",
+        Change::New => "New",
+        Change::Still => "Still wrong",
+    }
+}

@@ -1,0 +1,115 @@
+//! The Images screen: all images as a grid, one image with what rounds found on it, two rounds side by side. Shows the model and pushes
+//! commands; decides nothing.
+
+mod bar;
+mod browse;
+mod filter_panel;
+mod layers;
+mod model;
+mod side_panel;
+mod single;
+
+pub use layers::Layers;
+pub use model::{FileCheck, ImageDecision, ImagesModel, Pick, THUMBNAIL_MAX, THUMBNAIL_MIN, ViewNudge};
+
+use egui::{Frame, Margin, RichText, Ui};
+
+use super::super::command::Command;
+use super::super::keymap::Keymap;
+use super::super::session::Details;
+use super::super::textures::Textures;
+use super::super::theme;
+use super::super::widgets::viewport::Viewport;
+use crate::domain::{Class, ClassId, ImageId, RoundId, Verdict};
+use crate::workflow::inspect::ImageQuery;
+
+/// What the Images screen's commands are.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ImagesCommand {
+    SetQuery(Box<ImageQuery>),
+    ToggleFilter,
+    GoTo(usize),
+    Open(ImageId),
+    Close,
+    /// To the image before or after in the list.
+    Step(isize),
+    Look(Viewport),
+    Pick(Option<Pick>),
+    SetLayers(Layers),
+    SetThumbnail(f32),
+    /// Columns of the grid and rows that can be seen, for the keys.
+    Shape(usize, usize),
+    Decide(Verdict, Option<ClassId>),
+    Undo,
+    Redo,
+    /// Looks at every file: is it there, readable, and the one that was imported?
+    CheckFiles,
+    /// The errors behind a point of a curve: on the images that were tested, from this score on.
+    OfCurve {
+        round: u32,
+        label: String,
+        score: f64,
+    },
+}
+
+/// Everything that the screen shows.
+pub struct ImagesView<'a> {
+    pub model: &'a ImagesModel,
+    pub details: &'a Details,
+    pub keymap: &'a Keymap,
+    pub viewport: Viewport,
+    pub textures: &'a mut Textures,
+    pub commands: &'a mut Vec<Command>,
+    pub has_project: bool,
+}
+
+impl ImagesView<'_> {
+    pub fn show(&mut self, ui: &mut Ui) {
+        let frame =
+            Frame::new().fill(theme::BACKGROUND).inner_margin(Margin { left: 16, right: 16, top: 10, bottom: 12 });
+        egui::CentralPanel::default().frame(frame).show(ui, |ui| {
+            if !self.has_project {
+                return quiet(ui, "No project is open", "Open one on the Project screen.");
+            }
+            if let Some(reason) = &self.model.failure {
+                ui.label(RichText::new(reason).color(theme::ERROR));
+            }
+            if self.model.open.is_some() {
+                single::show(ui, self);
+            } else {
+                browse::show(ui, self);
+            }
+        });
+    }
+
+    fn push(&mut self, command: ImagesCommand) {
+        self.commands.push(Command::Images(command));
+    }
+
+    fn set_query(&mut self, change: impl FnOnce(&mut ImageQuery)) {
+        let mut query = self.model.query.clone();
+        change(&mut query);
+        if query != self.model.query {
+            self.push(ImagesCommand::SetQuery(Box::new(query)));
+        }
+    }
+
+    fn classes(&self) -> &[Class] {
+        &self.details.overview.classes
+    }
+
+    /// A round as it is called in lists; `No round` for ground truth alone.
+    fn round_name(&self, round: Option<RoundId>) -> String {
+        let known = round.and_then(|id| self.details.overview.rounds.iter().find(|round| round.id == id));
+        known.map_or_else(|| "No round".to_owned(), |round| format!("Round {}", self.details.round_text(round.number)))
+    }
+}
+
+/// A sentence in the middle of an empty screen.
+fn quiet(ui: &mut Ui, title: &str, hint: &str) {
+    ui.add_space(ui.available_height() * 0.3);
+    ui.vertical_centered(|ui| {
+        ui.label(RichText::new(title).size(theme::BIG_NUMBER).color(theme::STRONG));
+        ui.label(RichText::new(hint).color(theme::WEAK));
+    });
+}

@@ -1,0 +1,379 @@
+//! The Images screen's state: what is listed, where one stands, which image is open and what of it is picked. Knows neither egui nor SQL.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::layers::Layers;
+use crate::domain::{Candidate, ClassId, ImageId, RoundId, RoundRecord, RoundState, Verdict};
+use crate::workflow::inspect::{
+    Change, ErrorKind, FileDepth, FileProblem, FileProblems, ImageQuery, ListedImage, Listing, OpenQuery, OpenedImage,
+    Role, Side, Status, TableImage,
+};
+
+/// Points of a thumbnail's side.
+pub const THUMBNAIL_MIN: f32 = 80.0;
+pub const THUMBNAIL_MAX: f32 = 320.0;
+
+/// What is picked on an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pick {
+    /// By side and place, highest score first.
+    Detection(usize, usize),
+    Object(usize, usize),
+}
+
+impl Pick {
+    pub fn side(self) -> usize {
+        match self {
+            Self::Detection(side, _) | Self::Object(side, _) => side,
+        }
+    }
+}
+
+/// What a key does to the part of the image that is seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ViewNudge {
+    Zoom(f64),
+    /// In steps to the right and down.
+    Pan(f32, f32),
+    Fit,
+    /// A pixel of the image for each of the display.
+    Full,
+}
+
+/// A decision that waits for its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageDecision {
+    /// On the picked detection.
+    Verdict(Verdict, Option<ClassId>),
+    Undo,
+    Redo,
+}
+
+/// All files are being looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileCheck {
+    pub depth: FileDepth,
+    /// Place in the table up to which files were asked for.
+    pub asked: usize,
+    pub done: usize,
+    pub total: usize,
+}
+
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what is wanted and what is open have nothing to do with each other")]
+pub struct ImagesModel {
+    pub query: ImageQuery,
+    /// A round was chosen, by the user or as the newest.
+    pub is_set_up: bool,
+    pub listing: Option<Arc<Listing>>,
+    /// The list has to be read again.
+    pub list_wanted: bool,
+    /// Row of the list.
+    pub position: usize,
+    /// The image to stand on when a new list comes.
+    stays_on: Option<ImageId>,
+    pub open: Option<ImageId>,
+    pub opened: Option<OpenedImage>,
+    /// The open image has to be read again.
+    pub open_wanted: bool,
+    /// Why the list or the image cannot be shown.
+    pub failure: Option<String>,
+    pub picked: Option<Pick>,
+    pub layers: Layers,
+    /// Keys that zoom and pan, until the canvas has followed them.
+    pub nudges: Vec<ViewNudge>,
+    /// Points of a thumbnail's side.
+    pub thumbnail: f32,
+    pub filter_open: bool,
+    pub problems: Arc<FileProblems>,
+    pub check: Option<FileCheck>,
+    /// Of the grid, for the keys.
+    pub columns: usize,
+    pub rows_visible: usize,
+    /// A decision is being saved.
+    pub saving: bool,
+    pub line: VecDeque<ImageDecision>,
+}
+
+impl Default for ImagesModel {
+    fn default() -> Self {
+        Self {
+            query: ImageQuery::default(),
+            is_set_up: false,
+            listing: None,
+            list_wanted: true,
+            position: 0,
+            stays_on: None,
+            open: None,
+            opened: None,
+            open_wanted: false,
+            failure: None,
+            picked: None,
+            layers: Layers::default(),
+            nudges: Vec::new(),
+            thumbnail: 160.0,
+            filter_open: false,
+            problems: Arc::default(),
+            check: None,
+            columns: 1,
+            rows_visible: 1,
+            saving: false,
+            line: VecDeque::new(),
+        }
+    }
+}
+
+impl ImagesModel {
+    /// Chooses the newest round that has detections, until somebody chooses one.
+    pub fn set_up(&mut self, rounds: &[RoundRecord]) {
+        let has_detections =
+            |round: &&RoundRecord| round.state == RoundState::Mined || round.state == RoundState::Trained;
+        let newest = rounds.iter().rfind(has_detections).map(|round| round.id);
+        let is_gone = |id: Option<RoundId>| id.is_some_and(|id| rounds.iter().all(|round| round.id != id));
+        if !self.is_set_up || is_gone(self.query.round) || is_gone(self.query.against) {
+            self.is_set_up = !rounds.is_empty();
+            self.set_query(ImageQuery { round: newest, against: None, change: None, ..self.query.clone() });
+        }
+    }
+
+    pub fn set_query(&mut self, query: ImageQuery) {
+        let drawn = |query: &ImageQuery| (query.round, query.against, query.threshold.to_bits(), query.shape);
+        if drawn(&query) != drawn(&self.query) {
+            self.open_wanted = self.open.is_some();
+            if query.round != self.query.round || query.against != self.query.against {
+                self.picked = None;
+            }
+        }
+        self.query = query;
+        self.list_wanted = true;
+        self.stays_on = self.stays_on.or(self.open).or(self.current().map(|image| image.record.id));
+    }
+
+    /// Ground truth, verdicts or rounds may be others now.
+    pub fn changed(&mut self) {
+        self.list_wanted = true;
+        self.open_wanted = self.open.is_some();
+        self.stays_on = self.stays_on.or(self.open).or(self.current().map(|image| image.record.id));
+    }
+
+    pub fn listed(&mut self, listing: Arc<Listing>) {
+        let row = self.stays_on.take().and_then(|image| listing.row_of(image));
+        self.position = row.unwrap_or(self.position).min(listing.images.len().saturating_sub(1));
+        self.listing = Some(listing);
+    }
+
+    pub fn rows(&self) -> &[ListedImage] {
+        self.listing.as_ref().map_or(&[], |listing| &listing.images)
+    }
+
+    /// The image at the row where one stands.
+    pub fn current(&self) -> Option<&TableImage> {
+        self.listing.as_ref()?.image(self.position)
+    }
+
+    pub fn go_to(&mut self, row: usize) {
+        self.position = row.min(self.rows().len().saturating_sub(1));
+        self.stays_on = None;
+        if self.open.is_some() {
+            self.open_current();
+        }
+    }
+
+    pub fn step(&mut self, by: isize) {
+        let row = self.position.saturating_add_signed(by);
+        self.go_to(row);
+    }
+
+    /// Opens the image where one stands.
+    pub fn open_current(&mut self) {
+        if let Some(image) = self.current().map(|image| image.record.id) {
+            self.open(image);
+        }
+    }
+
+    pub fn open(&mut self, image: ImageId) {
+        if self.open == Some(image) {
+            return;
+        }
+        self.open = Some(image);
+        (self.open_wanted, self.picked, self.failure) = (true, None, None);
+        if let Some(row) = self.listing.as_ref().and_then(|listing| listing.row_of(image)) {
+            self.position = row;
+        }
+    }
+
+    pub fn close(&mut self) {
+        (self.open, self.opened, self.picked) = (None, None, None);
+    }
+
+    /// In a blind review nothing is told of what others decided.
+    pub fn came(&mut self, mut opened: OpenedImage, is_blind: bool) {
+        self.layers.promoted = !is_blind;
+        if is_blind {
+            let candidates = opened.sides.iter_mut().flat_map(|side| side.candidates.iter_mut().flatten());
+            candidates.for_each(|candidate| candidate.verdict = None);
+        }
+        if self.open == Some(opened.record.id) {
+            self.opened = Some(opened);
+            self.picked = self.picked.filter(|pick| self.has(*pick));
+        }
+    }
+
+    pub fn open_query(&self) -> Option<OpenQuery> {
+        let ImageQuery { round, against, threshold, shape, .. } = self.query;
+        Some(OpenQuery { image: self.open?, round, against, threshold, shape })
+    }
+
+    /// The open image, once it was read.
+    pub fn shown(&self) -> Option<&OpenedImage> {
+        self.opened.as_ref().filter(|opened| Some(opened.record.id) == self.open)
+    }
+
+    pub fn side(&self, side: usize) -> Option<&Side> {
+        self.shown()?.sides.get(side)
+    }
+
+    fn has(&self, pick: Pick) -> bool {
+        match pick {
+            Pick::Detection(side, place) => self.side(side).is_some_and(|s| place < s.judged.detections.len()),
+            Pick::Object(side, place) => self.side(side).is_some_and(|s| place < s.judged.objects.len()),
+        }
+    }
+
+    /// What the keys step through: with two rounds what differs, else the detections that are shown and the missed objects.
+    pub fn picks(&self) -> Vec<Pick> {
+        let Some(opened) = self.shown() else { return Vec::new() };
+        if opened.sides.len() > 1 && !opened.changes.is_empty() {
+            let wanted = opened.changes.iter().filter(|c| self.query.change.is_none_or(|change| c.change == change));
+            return wanted.map(|changed| pick_of(changed.change, changed.error.kind, changed.error.place)).collect();
+        }
+        let Some(side) = opened.sides.first() else { return Vec::new() };
+        let detections = side.judged.detections.iter().enumerate();
+        let detections = detections.filter(|(_, d)| self.layers.shows(d.status)).map(|(at, _)| Pick::Detection(0, at));
+        let missed = side.judged.objects.iter().enumerate().filter(|(_, object)| side.looked && object.is_missed());
+        detections.chain(missed.map(|(at, _)| Pick::Object(0, at))).collect()
+    }
+
+    pub fn step_pick(&mut self, by: isize) {
+        let picks = self.picks();
+        if picks.is_empty() {
+            return;
+        }
+        let at = self.picked.and_then(|picked| picks.iter().position(|pick| *pick == picked));
+        let count = picks.len() as isize;
+        let next = match at {
+            Some(at) => (at as isize + by).rem_euclid(count),
+            None if by < 0 => count - 1,
+            None => 0,
+        };
+        self.picked = picks.get(next as usize).copied();
+    }
+
+    /// The picked detection was decided on: it waits no more, whatever is read of it later.
+    pub fn mark_decided(&mut self, verdict: Verdict) {
+        let Some(Pick::Detection(side, place)) = self.picked else { return };
+        let side = self.opened.as_mut().and_then(|opened| opened.sides.get_mut(side));
+        if let Some(Some(candidate)) = side.and_then(|side| side.candidates.get_mut(place)) {
+            candidate.verdict = Some(verdict);
+        }
+    }
+
+    /// The next detection that waits for a verdict, behind the picked one; where none does nothing is picked, so that keys that were typed
+    /// ahead decide nothing.
+    pub fn step_to_waiting(&mut self) {
+        let waits = |pick: &Pick| match *pick {
+            Pick::Detection(side, place) => {
+                self.candidate_of(side, place).is_some_and(|candidate| candidate.verdict.is_none())
+            }
+            Pick::Object(..) => false,
+        };
+        let picks = self.picks();
+        let at = self.picked.and_then(|picked| picks.iter().position(|pick| *pick == picked)).unwrap_or(0);
+        let behind = picks.iter().skip(at + 1).chain(picks.iter().take(at));
+        self.picked = behind.copied().find(|pick| waits(pick));
+    }
+
+    fn candidate_of(&self, side: usize, place: usize) -> Option<&Candidate> {
+        self.side(side)?.candidates.get(place)?.as_ref()
+    }
+
+    /// The candidate that the picked detection became.
+    pub fn picked_candidate(&self) -> Option<&Candidate> {
+        match self.picked? {
+            Pick::Detection(side, place) => self.candidate_of(side, place),
+            Pick::Object(..) => None,
+        }
+    }
+
+    /// Why nothing can be decided on what is picked; `None`: a verdict can be given.
+    pub fn refusal(&self) -> Option<&'static str> {
+        let Some(pick) = self.picked else { return Some("Click a detection first, or press Tab") };
+        let Pick::Detection(side, place) = pick else {
+            return Some("This is an object of the ground truth, not a detection");
+        };
+        if self.side(side).is_some_and(|side| side.role == Some(Role::HeldOut)) {
+            return Some(
+                "This image is held out: nothing that is done on it reaches training, so no verdict is given here",
+            );
+        }
+        if self.candidate_of(side, place).is_some() {
+            return None;
+        }
+        let status = self.side(side).and_then(|s| s.judged.detections.get(place)).map(|judged| judged.status);
+        Some(match status {
+            Some(Status::TruePositive) => "A true positive holds an object: there is nothing to decide",
+            Some(Status::Ignored) => "It lies on ground truth that is ignored",
+            _ => {
+                "It was not mined: second detections of an object and scores below the limit of mining become no candidates"
+            }
+        })
+    }
+
+    /// The class of the object that overlaps the picked detection most and is of another class.
+    pub fn nearest_other_class(&self) -> Option<ClassId> {
+        let Pick::Detection(side, place) = self.picked? else { return None };
+        let side = self.side(side)?;
+        let detection = side.judged.detections.get(place)?.detection;
+        let objects = side.judged.objects.iter().map(|object| object.annotation);
+        let others = objects.filter(|object| object.class != detection.class);
+        let overlaps = others.map(|object| (object.shape.bounding_box().iou(&detection.bbox), object.class));
+        overlaps.filter(|(iou, _)| *iou > 0.0).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, class)| class)
+    }
+
+    /// Takes in what was found out about files.
+    pub fn checked(&mut self, found: Vec<(ImageId, Option<FileProblem>)>) {
+        let mut changed = false;
+        if let Some(check) = &mut self.check {
+            check.done += found.len();
+        }
+        let problems = Arc::make_mut(&mut self.problems);
+        for (image, problem) in found {
+            // That a file is there says nothing of its bytes.
+            let is_known = problems.get(&image) == problem.as_ref();
+            let is_shallow = self.check.is_some_and(|check| check.depth == FileDepth::Presence);
+            if is_known || (problem.is_none() && is_shallow && problems.get(&image) != Some(&FileProblem::Missing)) {
+                continue;
+            }
+            changed = true;
+            match problem {
+                Some(problem) => problems.insert(image, problem),
+                None => problems.remove(&image),
+            };
+        }
+        let is_done = self.check.is_some_and(|check| check.done >= check.total);
+        if is_done {
+            self.check = None;
+        }
+        self.list_wanted |= changed;
+    }
+}
+
+/// Where an error of a comparison is shown: what is fixed on the first side, what is new or still there on the second.
+pub fn pick_of(change: Change, kind: ErrorKind, place: u32) -> Pick {
+    let side = usize::from(change != Change::Fixed);
+    match kind {
+        ErrorKind::FalsePositive(_) => Pick::Detection(side, place as usize),
+        ErrorKind::Missed => Pick::Object(side, place as usize),
+    }
+}

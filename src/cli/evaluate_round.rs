@@ -1,0 +1,119 @@
+//! `quarry evaluate round N --project DIR`: every evaluator on what a round found on its test images.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::evaluate_coco::{overlap, table_lines};
+use super::{Context, Replace};
+use crate::evaluation::Metric;
+use crate::workflow::Project;
+use crate::workflow::evaluate::{RoundEvaluation, RoundEvaluationReport, evaluate_round};
+use crate::workflow::tested_round::GroundTruth;
+
+const EXAMPLES: &str = "Examples:
+  quarry evaluate round 2 --project pets
+  quarry evaluate round 2 --project pets --metric tide --metric miss-rate --out results
+
+The detections are those of the round's last evaluation; nothing is detected anew. Rounds of imported models are evaluated in the
+same way. docs/evaluation.md has each metric's rules.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct RoundArgs {
+    /// The round's number in the project
+    #[arg(value_name = "N")]
+    round: u32,
+    /// Only this metric; can be given several times
+    #[arg(long, value_enum, value_name = "METRIC")]
+    metric: Vec<MetricWord>,
+    /// Whose objects count: the datasets' own as they were imported, or as annotators corrected them, with the objects that they added
+    #[arg(long, value_enum, default_value_t)]
+    ground_truth: TruthWord,
+    /// From this overlap on a detection finds an object; COCO's thresholds are its own
+    #[arg(long, value_name = "IOU", default_value_t = 0.5, value_parser = overlap)]
+    iou: f64,
+    /// Folder for the reports as JSON and CSV
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    replace: Replace,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum TruthWord {
+    #[default]
+    Imported,
+    Corrected,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum MetricWord {
+    Fddb,
+    Coco,
+    Voc,
+    Pr,
+    MissRate,
+    Tide,
+}
+
+impl From<MetricWord> for Metric {
+    fn from(word: MetricWord) -> Self {
+        match word {
+            MetricWord::Fddb => Self::Fddb,
+            MetricWord::Coco => Self::Coco,
+            MetricWord::Voc => Self::Voc,
+            MetricWord::Pr => Self::PrecisionRecall,
+            MetricWord::MissRate => Self::MissRate,
+            MetricWord::Tide => Self::Tide,
+        }
+    }
+}
+
+impl RoundArgs {
+    pub fn run(&self, context: &Context) -> anyhow::Result<()> {
+        let project = Project::open(&context.project_dir())?;
+        let mut metrics: Vec<Metric> = Vec::new();
+        for metric in self.metric.iter().map(|word| Metric::from(*word)) {
+            if !metrics.contains(&metric) {
+                metrics.push(metric);
+            }
+        }
+        let out = self.out.as_ref().map(|out| self.replace.output(out));
+        let ground_truth = match self.ground_truth {
+            TruthWord::Imported => GroundTruth::Imported,
+            TruthWord::Corrected => GroundTruth::Corrected,
+        };
+        let request = RoundEvaluation { round: self.round, metrics, ground_truth, iou: self.iou, out };
+        let report = evaluate_round(&project, &request)?;
+        context.print(&report, || text(&report))
+    }
+}
+
+fn text(report: &RoundEvaluationReport) -> String {
+    let RoundEvaluationReport { images, objects, ignored, detections, .. } = report;
+    let of = report.model.as_ref().map_or_else(|| format!(" at step {}", report.step), |model| format!(" ({model})"));
+    let mut lines = vec![
+        format!(
+            "Round {}{of}: {images} images, {objects} objects, {ignored} ignored, {detections} detections",
+            report.round
+        ),
+        format!("Ground truth {}", report.ground_truth.text()),
+    ];
+    if report.unreadable > 0 {
+        lines.push(format!("{} images could not be read; their objects count as missed", report.unreadable));
+    }
+    for metric in &report.metrics {
+        lines.push(String::new());
+        lines.push(format!("{}: {}", metric.metric.title(), metric.meaning));
+        if let Some((_, table)) = metric.tables.first() {
+            lines.extend(table_lines(table));
+        }
+    }
+    if !(report.notes.is_empty() && report.files.is_empty()) {
+        lines.push(String::new());
+    }
+    lines.extend(report.notes.iter().map(|note| format!("Note: {note}")));
+    lines.extend(report.files.iter().map(|file| file.display().to_string()));
+    lines.join("\n")
+}

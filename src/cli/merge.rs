@@ -1,0 +1,71 @@
+//! `quarry merge DIR|FILE... --project DIR` and `quarry merge DIR|FILE... --out FILE`.
+
+use std::path::PathBuf;
+
+use super::console::{Console, cancel_on_ctrl_c};
+use super::{Context, Replace, mine};
+use crate::workflow::Project;
+use crate::workflow::detect::DetectionFormat;
+use crate::workflow::shards::{ShardMergeReport, ShardMergeRequest, ShardMergeResult, merge};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Merging twice is the same as once, in any order. A missing shard is named, and the command fails until it is there.\n\nExamples:\n  quarry merge shards --project faces\n  quarry merge shards --out dets.json --format coco"
+)]
+pub struct MergeArgs {
+    /// Files that `quarry mine --shard` or `quarry detect --shard` wrote, or folders of such
+    #[arg(required = true, value_name = "DIR|FILE")]
+    shards: Vec<PathBuf>,
+    /// The file to write, for shards of `quarry detect`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    replace: Replace,
+    /// Of the file to write
+    #[arg(long, value_parser = ["fddb", "coco"], default_value = "fddb")]
+    format: String,
+    /// What to write: rectangles, or the ellipses of a detector that regresses them
+    #[arg(long, value_parser = ["rectangle", "ellipse"], default_value = "rectangle")]
+    shape: String,
+}
+
+pub fn run(args: &MergeArgs, context: &Context) -> anyhow::Result<()> {
+    let request = ShardMergeRequest {
+        shards: args.shards.clone(),
+        project: context.project.as_deref().map(Project::open).transpose()?,
+        out: args.out.as_deref().map(|out| args.replace.output(out)),
+        format: DetectionFormat::parse(&args.format),
+        ellipses: args.shape == "ellipse",
+    };
+    let mut console = Console::new();
+    let cancel = cancel_on_ctrl_c();
+    let report = merge(&request, &mut |e| console.show(e), &cancel)?;
+    drop(console);
+    context.print_done(&report, || text(&report))?;
+    if !report.missing.is_empty() {
+        anyhow::bail!(
+            "shards {} are missing. The others are in; run those again and merge them, or go on here with `quarry mine`.",
+            report.missing_in_words()
+        );
+    }
+    Ok(())
+}
+
+fn text(report: &ShardMergeReport) -> String {
+    let shards = format!("{} of {} shards", report.shards, report.of);
+    match &report.result {
+        ShardMergeResult::Mined(mined) => format!("{shards} merged. {}", mine::in_words(mined)),
+        ShardMergeResult::Detected(found) => {
+            let unreadable = match found.unreadable.len() {
+                0 => String::new(),
+                n => format!("; {n} of the images could not be read and are left out of the file"),
+            };
+            format!(
+                "{shards} merged: {} detections on {} images written to {}{unreadable}",
+                found.detections,
+                found.images,
+                found.out.display()
+            )
+        }
+    }
+}

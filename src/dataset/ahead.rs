@@ -1,0 +1,290 @@
+//! Worker threads that read, decode and resize images ahead of the detector. They hand them out in the order of the files, whichever
+//! thread was faster, and hold a bounded number of bytes. Must not know detectors.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Scope};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use image::RgbImage;
+
+use super::{DatasetError, decode_rgb_bytes, read_image_file, read_size};
+use crate::domain::{Cancel, open_regular};
+
+/// Bytes of files and decoded pixels that all workers hold at once. A larger image is decoded alone.
+const DECODING_BYTES: u64 = 512 << 20;
+/// Bytes of images that are ready and wait for the detector.
+const READY_BYTES: u64 = 256 << 20;
+/// A pixel while it is decoded, turned upright and made RGB.
+const BYTES_PER_PIXEL: u64 = 6;
+/// More threads than that wait for each other's memory and for the disk.
+const MOST_WORKERS: usize = 16;
+/// How long a wait for a worker may keep a cancel waiting.
+const CANCEL_POLL: Duration = Duration::from_millis(20);
+
+/// An image that is ready for the detector.
+#[derive(Debug)]
+pub struct ReadyImage<R> {
+    pub image: R,
+    /// blake3 of the file's bytes, lower-case hex.
+    pub content_hash: String,
+}
+
+/// Why an image is not ready.
+#[derive(Debug)]
+pub enum NotReady<E> {
+    /// The file cannot be read or decoded.
+    Unreadable(DatasetError),
+    /// Making it ready failed, which is not the file's fault.
+    Failed(E),
+    /// Making it ready panicked.
+    Panicked,
+}
+
+/// What comes out of the queue.
+#[derive(Debug)]
+pub enum Next<R, E> {
+    /// An image with its place among the files.
+    Image(usize, Result<ReadyImage<R>, NotReady<E>>),
+    End,
+    Cancelled,
+}
+
+type Made<R, E> = Result<ReadyImage<R>, NotReady<E>>;
+
+/// Makes an image ready, on any thread.
+pub type Prepare<'a, R, E> = dyn Fn(&RgbImage) -> Result<R, E> + Sync + 'a;
+
+/// Images ahead of the detector. Dropping it lets its workers end.
+pub struct DecodeAhead<R, E> {
+    jobs: Sender<usize>,
+    results: Receiver<(usize, Made<R, E>)>,
+    waiting: BTreeMap<usize, Made<R, E>>,
+    files: usize,
+    asked: usize,
+    next: usize,
+    /// Images that may be asked for before the next one is handed out.
+    ahead: usize,
+    /// Images that the detector looks at together: as many can always be ready at once.
+    span: usize,
+    bytes_of: fn(&R) -> u64,
+}
+
+impl<R: Send, E: Send> DecodeAhead<R, E> {
+    /// Starts the workers in `scope`: one a core. `bytes_of` is the memory of an image that is ready.
+    pub fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        files: &'scope [PathBuf],
+        prepare: &'scope Prepare<'scope, R, E>,
+        span: usize,
+        bytes_of: fn(&R) -> u64,
+    ) -> io::Result<Self>
+    where
+        R: 'scope,
+        E: 'scope,
+    {
+        let workers = thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
+        let (jobs, queue) = unbounded::<usize>();
+        let (results_in, results) = unbounded();
+        let budget = Arc::new(Budget::new(DECODING_BYTES));
+        for number in 0..workers {
+            let (queue, results_in, budget) = (queue.clone(), results_in.clone(), Arc::clone(&budget));
+            let work = move || {
+                while let Ok(at) = queue.recv() {
+                    let Some(file) = files.get(at) else { continue };
+                    let made = catch_unwind(AssertUnwindSafe(|| make(file, prepare, &budget)));
+                    let made = made.unwrap_or(Err(NotReady::Panicked));
+                    if results_in.send((at, made)).is_err() {
+                        return;
+                    }
+                }
+            };
+            thread::Builder::new().name(format!("decode-{number}")).spawn_scoped(scope, work)?;
+        }
+        let (waiting, files) = (BTreeMap::new(), files.len());
+        Ok(Self { jobs, results, waiting, files, asked: 0, next: 0, ahead: span + 2 * workers, span, bytes_of })
+    }
+
+    /// The next image in the order of the files.
+    pub fn next(&mut self, cancel: &Cancel) -> Next<R, E> {
+        if self.next == self.files {
+            return Next::End;
+        }
+        while self.asked < self.files.min(self.next + self.ahead) {
+            // Fails only when every worker is gone, which the next wait reports.
+            let _ = self.jobs.send(self.asked);
+            self.asked += 1;
+        }
+        loop {
+            if cancel.is_cancelled() {
+                return Next::Cancelled;
+            }
+            if let Some(made) = self.waiting.remove(&self.next) {
+                let at = self.next;
+                self.next += 1;
+                return Next::Image(at, made);
+            }
+            match self.results.recv_timeout(CANCEL_POLL) {
+                Ok((at, made)) => self.keep(at, made),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.keep(self.next, Err(NotReady::Panicked)),
+            }
+        }
+    }
+
+    fn keep(&mut self, at: usize, made: Made<R, E>) {
+        if let Ok(ready) = &made {
+            let fitting = (READY_BYTES / (self.bytes_of)(&ready.image).max(1)) as usize;
+            self.ahead = self.ahead.min(fitting).max(self.span);
+        }
+        self.waiting.insert(at, made);
+    }
+}
+
+fn make<R, E>(file: &Path, prepare: &Prepare<'_, R, E>, budget: &Budget) -> Made<R, E> {
+    let size = open_regular(file).map_err(|error| NotReady::Unreadable(error.into()))?.1;
+    let bytes = {
+        let _held = budget.take(size);
+        read_image_file(file).map_err(NotReady::Unreadable)?
+    };
+    let content_hash = blake3::hash(&bytes).to_hex().to_string();
+    let header = read_size(&bytes, file).map_err(NotReady::Unreadable)?;
+    let pixels = u64::from(header.width) * u64::from(header.height);
+    let _held = budget.take(size + pixels * BYTES_PER_PIXEL);
+    let picture = decode_rgb_bytes(&bytes, file).map_err(NotReady::Unreadable)?;
+    drop(bytes);
+    Ok(ReadyImage { image: prepare(&picture).map_err(NotReady::Failed)?, content_hash })
+}
+
+/// Bytes that several threads share. Whoever wants more than there are waits, and gets them alone where they are more than all.
+struct Budget {
+    limit: u64,
+    used: Mutex<u64>,
+    freed: Condvar,
+}
+
+/// Bytes of a budget, given back when it is dropped.
+struct Held<'a> {
+    budget: &'a Budget,
+    bytes: u64,
+}
+
+impl Budget {
+    fn new(limit: u64) -> Self {
+        Self { limit, used: Mutex::new(0), freed: Condvar::new() }
+    }
+
+    fn take(&self, bytes: u64) -> Held<'_> {
+        let mut used = self.used();
+        while *used > 0 && *used + bytes > self.limit {
+            used = self.freed.wait(used).unwrap_or_else(PoisonError::into_inner);
+        }
+        *used += bytes;
+        Held { budget: self, bytes }
+    }
+
+    fn used(&self) -> MutexGuard<'_, u64> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        *self.budget.used() -= self.bytes;
+        self.budget.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_budget_is_kept_and_what_is_larger_than_it_is_taken_alone() {
+        let budget = Budget::new(100);
+        let (now, most) = (AtomicU64::new(0), AtomicU64::new(0));
+        let alone = AtomicU64::new(0);
+        thread::scope(|scope| {
+            for k in 0..8_u64 {
+                let (budget, now, most, alone) = (&budget, &now, &most, &alone);
+                scope.spawn(move || {
+                    for round in 0..40 {
+                        let bytes = if (k + round) % 10 == 0 { 250 } else { 10 + 10 * ((k + round) % 5) };
+                        let held = budget.take(bytes);
+                        let seen = now.fetch_add(bytes, Ordering::SeqCst) + bytes;
+                        if bytes > 100 {
+                            alone.fetch_max(seen, Ordering::SeqCst);
+                        } else {
+                            most.fetch_max(seen, Ordering::SeqCst);
+                        }
+                        thread::yield_now();
+                        now.fetch_sub(bytes, Ordering::SeqCst);
+                        drop(held);
+                    }
+                });
+            }
+        });
+        assert!(most.into_inner() <= 100 && alone.into_inner() == 250);
+        assert_eq!(*budget.used(), 0);
+    }
+
+    /// Files of different sizes, one of which is no image, in a folder.
+    fn files(dir: &Path, count: u32) -> Vec<PathBuf> {
+        let file = |k: u32| {
+            let path = dir.join(format!("{k}.png"));
+            if k == 5 {
+                std::fs::write(&path, "no image").unwrap();
+            } else {
+                RgbImage::new(1 + 37 * (k % 7), 9 + k).save(&path).unwrap();
+            }
+            path
+        };
+        (0..count).map(file).collect()
+    }
+
+    #[test]
+    fn images_come_in_order_whatever_their_size_and_a_broken_one_keeps_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path(), 60);
+        let prepare = |image: &RgbImage| -> Result<_, ()> { Ok(image.dimensions()) };
+        // Each takes so much that few fit: the rest comes all the same.
+        for bytes_of in [|_: &(u32, u32)| 1_u64, |_: &(u32, u32)| READY_BYTES] {
+            let seen = thread::scope(|scope| {
+                let mut ahead = DecodeAhead::start(scope, &files, &prepare, 1, bytes_of).unwrap();
+                let mut seen = Vec::new();
+                while let Next::Image(at, made) = ahead.next(&Cancel::new()) {
+                    seen.push((at, made.ok().map(|ready| ready.image)));
+                }
+                seen
+            });
+            let expected = |k: usize| (k != 5).then_some((1 + 37 * (k as u32 % 7), 9 + k as u32));
+            assert_eq!(seen, (0..60).map(|k| (k, expected(k))).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_cancel_and_a_dropped_queue_end_the_workers() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = files(dir.path(), 20);
+        let prepare = |image: &RgbImage| -> Result<_, ()> { Ok(image.dimensions()) };
+        thread::scope(|scope| {
+            let mut ahead = DecodeAhead::start(scope, &files, &prepare, 1, |_| 1).unwrap();
+            assert!(matches!(ahead.next(&Cancel::new()), Next::Image(0, Ok(_))));
+            let cancel = Cancel::new();
+            cancel.cancel();
+            assert!(matches!(ahead.next(&cancel), Next::Cancelled));
+        });
+        let panics = |_: &RgbImage| -> Result<u32, ()> { std::panic::panic_any("a fault of the program") };
+        thread::scope(|scope| {
+            let mut ahead = DecodeAhead::start(scope, &files[..1], &panics, 1, |_| 1).unwrap();
+            assert!(matches!(ahead.next(&Cancel::new()), Next::Image(0, Err(NotReady::Panicked))));
+            assert!(matches!(ahead.next(&Cancel::new()), Next::End));
+        });
+    }
+}

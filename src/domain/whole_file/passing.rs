@@ -1,0 +1,67 @@
+//! Passing names of files that are being written, and the clearing of those that a killed process left. Must not know what is written.
+
+use std::fs::{self, TryLockError};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::NamedTempFile;
+
+use crate::domain::open_regular;
+
+/// Removes what killed processes left half written in `folder`. What a live process writes stays, and errors are passed over: it is
+/// tidying up.
+pub fn clear_unfinished(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let rest = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let is_file = || entry.file_type().is_ok_and(|kind| kind.is_file());
+        if rest.is_some_and(|rest| is_file() && is_abandoned(&entry.path(), rest)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+const PREFIX: &str = ".quarry-";
+
+/// Files that nobody can have locked, of earlier versions or on a file system without locks, are left by a killed process after this.
+pub(super) const ABANDONED_AFTER: Duration = Duration::from_hours(1);
+
+fn is_abandoned(path: &Path, rest_of_name: &str) -> bool {
+    let is_old = || {
+        let changed = fs::metadata(path).and_then(|found| found.modified());
+        changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > ABANDONED_AFTER))
+    };
+    let is_locking = rest_of_name.split_once('-').is_some_and(|(process, _)| process.parse::<u32>().is_ok());
+    match open_regular(path).map(|(file, _)| file.try_lock()) {
+        Ok(Ok(())) if is_locking => true,
+        Ok(Ok(()) | Err(TryLockError::Error(_))) => is_old(),
+        Ok(Err(TryLockError::WouldBlock)) | Err(_) => false,
+    }
+}
+
+/// A file of a passing name in `folder`, which goes when it is dropped (temporary files are private otherwise).
+pub(super) fn unfinished_in(folder: &Path) -> io::Result<NamedTempFile> {
+    clear_unfinished(folder);
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix);
+    #[cfg(unix)]
+    let builder = {
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(fs::Permissions::from_mode(0o666))
+    };
+    loop {
+        let file = builder.tempfile_in(folder)?;
+        // Where locks are not supported, age tells instead.
+        let _ = cfg!(unix).then(|| file.as_file().lock());
+        // Another process may have taken it for abandoned before it was locked.
+        if file.path().exists() {
+            return Ok(file);
+        }
+    }
+}
+
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}

@@ -1,0 +1,69 @@
+//! The threads of the Images screen: one answers what rounds found on the images, one looks whether files are there. Must not write.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::{Clerk, Waker};
+use crate::domain::ImageId;
+use crate::store::Store;
+use crate::workflow::WorkflowError;
+use crate::workflow::inspect::{
+    FileDepth, FileProblem, FileProblems, ImageQuery, Inspector, Listing, OpenQuery, OpenedImage, check_file,
+};
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ImageRequest {
+    List { query: Box<ImageQuery>, problems: Arc<FileProblems> },
+    Open(Box<OpenQuery>),
+}
+
+#[derive(Debug)]
+pub enum ImageReply {
+    Listing(Arc<Listing>),
+    Opened(Box<OpenedImage>),
+}
+
+pub type ImageReader = Clerk<ImageRequest, ImageReply>;
+
+/// Opens `database` for reading on a thread of its own, so that the detections of a large round hold up nothing else.
+pub fn start_image_reader(database: PathBuf, waker: Waker) -> std::io::Result<ImageReader> {
+    let open = move || {
+        let store = Store::open_read_only(&database).map_err(|error| error.to_string())?;
+        Ok((store, Inspector::default()))
+    };
+    let serve = |(store, inspector): &mut (Store, Inspector), request| {
+        answer(store, inspector, request).map_err(|error| error.to_string())
+    };
+    Clerk::start("Image reader", open, serve, waker)
+}
+
+fn answer(store: &Store, inspector: &mut Inspector, request: ImageRequest) -> Result<ImageReply, WorkflowError> {
+    Ok(match request {
+        ImageRequest::List { query, problems } => {
+            ImageReply::Listing(Arc::new(inspector.list(store, &query, &problems)?))
+        }
+        ImageRequest::Open(query) => ImageReply::Opened(Box::new(inspector.open(store, &query)?)),
+    })
+}
+
+/// A file with the blake3 that its bytes had.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FileToCheck {
+    pub image: ImageId,
+    pub path: PathBuf,
+    pub content_hash: String,
+}
+
+/// Some files, and how closely they are looked at.
+pub type FileRequest = (Vec<FileToCheck>, FileDepth);
+
+pub type FileChecker = Clerk<FileRequest, Vec<(ImageId, Option<FileProblem>)>>;
+
+/// Looks at files on a thread of its own.
+pub fn start_file_checker(waker: Waker) -> std::io::Result<FileChecker> {
+    let serve = |(): &mut (), (files, depth): FileRequest| {
+        let check = |file: FileToCheck| (file.image, check_file(&file.path, &file.content_hash, depth));
+        Ok(files.into_iter().map(check).collect())
+    };
+    Clerk::start("File checker", || Ok(()), serve, waker)
+}

@@ -1,0 +1,226 @@
+//! `model.toml`: how images reach a network and how its output is read. What it leaves out is told by the model's file or has the value
+//! that the usual exporters use.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::ModelError;
+use crate::domain::{limits, read_text};
+
+/// The arrangement of a network's outputs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// torchvision's detection export: `boxes [N, 4]` (corners), `labels [N]` from 1, `scores [N]`.
+    Torchvision,
+    /// `[B, N, 5 + K]`: centre, size, objectness, K class scores.
+    Yolov5,
+    /// `[B, 4 + K, N]` or `[B, N, 4 + K]`: centre, size, K class scores (YOLOv8, YOLO11).
+    Yolov8,
+    /// NMS inside: `[B, N, 6]` (corners, score, class), `[N, 7]` (image, corners, class, score), or the four outputs `num_dets`, boxes,
+    /// scores, classes.
+    Nms,
+    /// `logits [B, Q, K(+ 1)]` and `pred_boxes [B, Q, 4]`: centre and size as fractions.
+    Detr,
+}
+
+/// What makes scores of a DETR's logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// Over all classes; the last one is "no object" (DETR).
+    Softmax,
+    /// Each class for itself (Deformable DETR, RT-DETR).
+    Sigmoid,
+}
+
+/// How an image is brought to the network's size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Resize {
+    /// The same scale for both axes, the rest filled.
+    Letterbox,
+    /// Each axis by its own scale.
+    Stretch,
+}
+
+/// Where a letterboxed image lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Anchor {
+    Centre,
+    TopLeft,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Colour {
+    Rgb,
+    Bgr,
+}
+
+/// How boxes are written; a layout has its own form where this is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BoxForm {
+    /// Corners: `x1 y1 x2 y2`.
+    Xyxy,
+    /// Centre and size: `cx cy w h`.
+    Cxcywh,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InputSettings {
+    /// Width and height in pixels.
+    pub size: Option<[u32; 2]>,
+    pub resize: Resize,
+    pub anchor: Anchor,
+    /// What fills the rest of a letterbox, 0 to 255.
+    pub pad: u8,
+    pub colour: Colour,
+    /// A network gets `(pixel * scale - mean) / std`, channel by channel in the order of `colour`.
+    pub scale: f64,
+    pub mean: [f64; 3],
+    pub std: [f64; 3],
+    /// Most images at once.
+    pub batch: Option<usize>,
+}
+
+impl Default for InputSettings {
+    fn default() -> Self {
+        Self {
+            size: None,
+            resize: Resize::Letterbox,
+            anchor: Anchor::Centre,
+            pad: 114,
+            colour: Colour::Rgb,
+            scale: 1.0 / 255.0,
+            mean: [0.0; 3],
+            std: [1.0; 3],
+            batch: None,
+        }
+    }
+}
+
+impl InputSettings {
+    /// In words that are kept with the round.
+    pub fn told(&self, (width, height): (u32, u32)) -> String {
+        let resize = match (self.resize, self.anchor) {
+            (Resize::Stretch, _) => "stretched to".to_owned(),
+            (Resize::Letterbox, Anchor::Centre) => format!("letterboxed (centred, filled with {}) to", self.pad),
+            (Resize::Letterbox, Anchor::TopLeft) => format!("letterboxed (top left, filled with {}) to", self.pad),
+        };
+        format!("{resize} {width} x {height}")
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputSettings {
+    /// Lowest score that is kept, 0 to 1.
+    pub score_threshold: f32,
+    /// IoU above which the lower of two boxes of a class goes; for layouts without NMS inside.
+    pub nms_iou: f64,
+    /// Most detections an image.
+    pub max_detections: usize,
+    pub boxes: Option<BoxForm>,
+    /// Boxes are fractions of the input's size.
+    pub normalised: Option<bool>,
+    pub activation: Option<Activation>,
+    /// The number of the first class; 1 where 0 is the background. Left out: 1 for torchvision, else 0.
+    pub first_class: Option<i64>,
+}
+
+impl Default for OutputSettings {
+    fn default() -> Self {
+        Self {
+            score_threshold: 0.05,
+            nms_iou: 0.7,
+            max_detections: 300,
+            boxes: None,
+            normalised: None,
+            activation: None,
+            first_class: None,
+        }
+    }
+}
+
+/// A whole `model.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelDescription {
+    /// Told by the outputs where it is left out.
+    pub layout: Option<Layout>,
+    /// Names in the order of the network's class numbers; those in the file's metadata where it is left out.
+    pub classes: Vec<String>,
+    pub input: InputSettings,
+    pub output: OutputSettings,
+}
+
+/// Sides beyond this need more memory for a batch than a workstation has.
+const LARGEST_SIDE: u32 = 8192;
+
+impl ModelDescription {
+    /// The description beside a model: `NAME.toml`, else `model.toml`, else what is usual.
+    pub fn beside(model: &Path) -> Result<Self, ModelError> {
+        let candidates = [model.with_extension("toml"), model.with_file_name("model.toml")];
+        match candidates.iter().find(|path| path.exists()) {
+            Some(path) => Self::read(path),
+            None => Ok(Self::default()),
+        }
+    }
+
+    pub fn read(path: &Path) -> Result<Self, ModelError> {
+        let text =
+            read_text(path, limits::SETTINGS).map_err(|error| ModelError::file(path, error, "check the path"))?;
+        let advice = "correct it; docs/models.md lists the keys";
+        let description: Self = toml::from_str(&text).map_err(|error| ModelError::file(path, error, advice))?;
+        description.check().map_err(|problem| ModelError::file(path, problem, advice))?;
+        Ok(description)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let InputSettings { size, scale, mean, std, batch, .. } = &self.input;
+        if let Some(side) = size.iter().flatten().find(|side| !(1..=LARGEST_SIDE).contains(*side)) {
+            return Err(format!("input.size has {side}; a side is 1 to {LARGEST_SIDE} pixels"));
+        }
+        if !scale.is_finite() || *scale <= 0.0 {
+            return Err(format!("input.scale is {scale}; it is a finite number above 0"));
+        }
+        if mean.iter().any(|value| !value.is_finite()) {
+            return Err("input.mean has a number that is not finite".to_owned());
+        }
+        if std.iter().any(|value| !value.is_finite() || *value <= 0.0) {
+            return Err("input.std has a number that is not above 0".to_owned());
+        }
+        if let Some(batch) = batch.filter(|batch| !(1..=256).contains(batch)) {
+            return Err(format!("input.batch is {batch}; it is 1 to 256"));
+        }
+        let OutputSettings { score_threshold, nms_iou, max_detections, .. } = &self.output;
+        if !(0.0..=1.0).contains(score_threshold) {
+            return Err(format!("output.score_threshold is {score_threshold}; it is 0 to 1"));
+        }
+        if !(0.0..=1.0).contains(nms_iou) {
+            return Err(format!("output.nms_iou is {nms_iou}; it is 0 to 1"));
+        }
+        if !(1..=100_000).contains(max_detections) {
+            return Err(format!("output.max_detections is {max_detections}; it is 1 to 100000"));
+        }
+        let mut names: Vec<&str> = self.classes.iter().map(|name| name.trim()).collect();
+        if names.iter().any(|name| name.is_empty()) {
+            return Err("a name in `classes` is empty".to_owned());
+        }
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => Err(format!("`classes` has the name {:?} twice", pair[0])),
+            None => Ok(()),
+        }
+    }
+
+    /// Where a description would be looked for.
+    pub fn place(model: &Path) -> PathBuf {
+        model.with_extension("toml")
+    }
+}

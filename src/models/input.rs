@@ -1,0 +1,116 @@
+//! An image -> the network's input: resized as OpenCV's bilinear does (no smoothing before it), normalised, channel by channel.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::RgbImage;
+
+use super::layout::Array;
+use super::{Anchor, Colour, InputSettings, ModelError, Resize};
+use crate::geometry::{Fit, ImagePx, NetworkPx};
+
+/// One image as the network takes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prepared {
+    /// `[3, height, width]`, row by row.
+    pub values: Vec<f32>,
+    pub width: usize,
+    pub height: usize,
+    /// The image's own width and height.
+    pub of_image: (u32, u32),
+    /// From the image's pixels to the input's.
+    pub fit: Fit<ImagePx, NetworkPx>,
+}
+
+/// Where the resized image lies in the input.
+struct Place {
+    width: u32,
+    height: u32,
+    left: u32,
+    top: u32,
+}
+
+/// Resizes and normalises `image` for an input of `(width, height)`.
+pub fn prepare(
+    image: &RgbImage,
+    settings: &InputSettings,
+    (width, height): (u32, u32),
+) -> Result<Prepared, ModelError> {
+    if image.width() == 0 || image.height() == 0 {
+        return Err(ModelError::Runtime("the image is empty; leave it out or decode it again".to_owned()));
+    }
+    let place = place(image, settings, width, height);
+    let resized = resize(image, place.width, place.height)?;
+    let plane = width as usize * height as usize;
+    let channels = match settings.colour {
+        Colour::Rgb => [0, 1, 2],
+        Colour::Bgr => [2, 1, 0],
+    };
+    let normalised =
+        |c: usize, value: u8| ((f64::from(value) * settings.scale - settings.mean[c]) / settings.std[c]) as f32;
+    let mut values = Vec::with_capacity(3 * plane);
+    for (c, source) in channels.into_iter().enumerate() {
+        let table: Vec<f32> = (0..=u8::MAX).map(|value| normalised(c, value)).collect();
+        let start = values.len();
+        values.resize(start + plane, table[settings.pad as usize]);
+        let rows = values[start..].chunks_exact_mut(width as usize).skip(place.top as usize);
+        for (row, pixels) in rows.zip(resized.chunks_exact(place.width as usize * 3)) {
+            let out = row[place.left as usize..].iter_mut();
+            for (value, pixel) in out.zip(pixels.chunks_exact(3)) {
+                *value = table[pixel[source] as usize];
+            }
+        }
+    }
+    let fit = Fit::new(
+        f64::from(place.width) / f64::from(image.width()),
+        f64::from(place.height) / f64::from(image.height()),
+        f64::from(place.left),
+        f64::from(place.top),
+    );
+    Ok(Prepared { values, width: width as usize, height: height as usize, of_image: image.dimensions(), fit })
+}
+
+/// As ultralytics' LetterBox rounds: the padding's halves are rounded after a tenth is taken from or added to them.
+fn place(image: &RgbImage, settings: &InputSettings, width: u32, height: u32) -> Place {
+    if settings.resize == Resize::Stretch {
+        return Place { width, height, left: 0, top: 0 };
+    }
+    let (own_width, own_height) = (f64::from(image.width()), f64::from(image.height()));
+    let ratio = (f64::from(width) / own_width).min(f64::from(height) / own_height);
+    let side = |own: f64, most: u32| ((own * ratio).round() as u32).clamp(1, most);
+    let (inner_width, inner_height) = (side(own_width, width), side(own_height, height));
+    let before = |outer: u32, inner: u32| match settings.anchor {
+        Anchor::TopLeft => 0,
+        Anchor::Centre => (f64::from(outer - inner) / 2.0 - 0.1).round().max(0.0) as u32,
+    };
+    Place {
+        width: inner_width,
+        height: inner_height,
+        left: before(width, inner_width),
+        top: before(height, inner_height),
+    }
+}
+
+/// RGB bytes of `width` x `height`.
+fn resize(image: &RgbImage, width: u32, height: u32) -> Result<Vec<u8>, ModelError> {
+    if image.dimensions() == (width, height) {
+        return Ok(image.as_raw().clone());
+    }
+    let failed = |error: &dyn std::fmt::Display| ModelError::Runtime(format!("an image could not be resized: {error}"));
+    let source =
+        ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3).map_err(|e| failed(&e))?;
+    let mut target = Image::new(width, height, PixelType::U8x3);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Interpolation(FilterType::Bilinear));
+    Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
+    Ok(target.into_vec())
+}
+
+/// `[rows, 3, H, W]`; rows without an image are zeros.
+pub fn batch(prepared: &[&Prepared], rows: usize) -> Array {
+    let (width, height) = prepared.first().map_or((1, 1), |first| (first.width, first.height));
+    let mut values = Vec::with_capacity(rows * 3 * width * height);
+    for image in prepared {
+        values.extend_from_slice(&image.values);
+    }
+    values.resize(rows * 3 * width * height, 0.0);
+    Array { shape: vec![rows, 3, height, width], values }
+}

@@ -1,0 +1,275 @@
+//! The log of corrections of ground truth: adjusting, reclassing, ignoring, deleting and adding objects. Every call is one gesture, in
+//! the same line of undo as verdicts, and one transaction.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use super::columns::{optional_shape, optional_word, shape_columns};
+use super::connection::new_uid;
+use super::gestures::{self, Gesture, GestureAction, Written};
+use super::log::CORRECTIONS;
+use super::objects::{ObjectId, Origin};
+use super::{Store, StoreError, annotators, classes, ground_truth, images, objects, standing};
+use crate::domain::{
+    ClassId, Correction, CorrectionAct, GroundTruthId, ImageId, ObjectChange, ObjectState, Shape, check_shape,
+};
+
+impl Store {
+    /// Corrects objects of the ground truth, the datasets' own, promoted and added ones alike, as one gesture. Objects that are so
+    /// already are left out; `None` where all are. Trained rounds, published numbers and the datasets' files stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// An object that the project does not have, a shape that cannot be an object of its image, a shape for several objects, a class that
+    /// is not listed, and a deleted object that is not to be restored.
+    pub fn correct_objects(
+        &mut self,
+        objects: &[GroundTruthId],
+        annotator: &str,
+        change: ObjectChange,
+        time_ms: i64,
+    ) -> Result<Option<Gesture>, StoreError> {
+        if matches!(change, ObjectChange::Shape(_)) && objects.len() > 1 {
+            return Err(StoreError::Invalid("one shape is of one object; choose one".to_owned()));
+        }
+        self.write(|tx| {
+            if let ObjectChange::Class(class) = change {
+                classes::live(tx, class)?;
+            }
+            let (mut seen, mut rows) = (BTreeSet::new(), Vec::new());
+            for &object in objects {
+                let base = objects::base(tx, object)?;
+                if !seen.insert(base.id) {
+                    continue;
+                }
+                if let ObjectChange::Shape(shape) = &change {
+                    fits(tx, base.image, shape)?;
+                }
+                let now = ground_truth::correction_of(tx, base.id)?.unwrap_or(base);
+                let correction = now.state().changed(change).map_err(|e| StoreError::Invalid(e.to_string()))?;
+                if let Some(correction) = correction {
+                    rows.push((objects::find_or_insert(tx, &base)?, correction));
+                }
+            }
+            if rows.is_empty() {
+                return Ok(None);
+            }
+            decide(tx, annotator, rows, time_ms).map(Some)
+        })
+    }
+
+    /// Adds an object that the annotator drew where neither the dataset nor a detection has one.
+    ///
+    /// # Errors
+    ///
+    /// A shape that cannot be an object of the image, and a class that is not listed.
+    pub fn add_object(
+        &mut self,
+        image: ImageId,
+        annotator: &str,
+        (shape, class): (Shape, ClassId),
+        time_ms: i64,
+    ) -> Result<Gesture, StoreError> {
+        self.write(|tx| {
+            classes::live(tx, class)?;
+            fits(tx, image, &shape)?;
+            let object = objects::insert(tx, new_uid(), image, &Origin::Added)?;
+            let state = ObjectState { class, shape, ignored: false, deleted: false };
+            let correction = Correction { act: CorrectionAct::Added, state };
+            decide(tx, annotator, vec![(object, correction)], time_ms)
+        })
+    }
+}
+
+fn decide(
+    tx: &Transaction<'_>,
+    annotator: &str,
+    corrections: Vec<(ObjectId, Correction)>,
+    time_ms: i64,
+) -> Result<Gesture, StoreError> {
+    let id = annotators::find_or_insert(tx, annotator)?;
+    let parent = gestures::stacks(tx, id)?.undo;
+    let written = gestures::append(tx, id, GestureAction::Decide, (None, parent), time_ms)?;
+    let since = written.tick;
+    let held = |(object, correction)| (object, Some(Held { correction, since }));
+    let corrected = append(tx, written, &corrections.into_iter().map(held).collect::<Vec<_>>())?;
+    let (action, annotator, candidates) = (GestureAction::Decide, annotator.to_owned(), Vec::new());
+    let Corrected { act, objects, images } = corrected;
+    Ok(Gesture { id: written.id, action, annotator, verdict: None, act, candidates, objects, images, time_ms })
+}
+
+fn fits(c: &Connection, image: ImageId, shape: &Shape) -> Result<(), StoreError> {
+    let (width, height) = images::size(c, image)?;
+    check_shape(shape, width, height)
+        .map_err(|problem| StoreError::Invalid(format!("the shape cannot be an object: {problem}. Draw it anew")))
+}
+
+/// What an annotator holds of an object.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Held {
+    pub correction: Correction,
+    /// The tick at which it was decided; an undo or a redo that brings it back has a later one.
+    pub since: i64,
+}
+
+type NewRow = (ObjectId, Option<Held>);
+
+/// What a gesture did to the ground truth.
+#[derive(Debug, Default)]
+pub(super) struct Corrected {
+    /// Of the first object.
+    pub act: Option<CorrectionAct>,
+    /// Those that are still there, deleted ones too.
+    pub objects: Vec<GroundTruthId>,
+    pub images: Vec<ImageId>,
+}
+
+/// Appends rows of one gesture, `None` for a correction that is taken back, and carries out what follows from them.
+pub(super) fn append(tx: &Transaction<'_>, gesture: Written, rows: &[NewRow]) -> Result<Corrected, StoreError> {
+    let mut images = BTreeSet::new();
+    for (object, held) in rows {
+        let row = LogRow {
+            uid: &new_uid(),
+            gesture: gesture.id,
+            object: *object,
+            annotator: gesture.annotator,
+            held: *held,
+            tick: gesture.tick,
+            time_ms: gesture.time_ms,
+        };
+        insert(tx, &row)?;
+        images.insert(objects::image_of(tx, *object)?);
+    }
+    standing::settle_images(tx, &images)?;
+    let here = rows.iter().map(|(object, _)| objects::row_of(tx, *object)).collect::<Result<Vec<_>, _>>()?;
+    Ok(Corrected {
+        act: rows.first().and_then(|(_, held)| held.map(|held| held.correction.act)),
+        objects: here.into_iter().flatten().collect(),
+        images: images.into_iter().collect(),
+    })
+}
+
+/// Appends what an undo of `decision` leaves behind.
+pub(super) fn undo(
+    tx: &Transaction<'_>,
+    gesture: Written,
+    decision: i64,
+    merged: bool,
+) -> Result<Corrected, StoreError> {
+    let given =
+        CORRECTIONS.not_overruled(tx, gesture.annotator, decision, rows_of(tx, decision)?, |row| row.object.0)?;
+    let mut before = Vec::with_capacity(given.len());
+    for row in &given {
+        let stood = if merged {
+            CORRECTIONS.stood_before(tx, gesture.annotator, decision, row.object.0)?
+        } else {
+            row.replaces
+        };
+        before.push((row.object, stood.map(|seq| read(tx, seq)).transpose()?.flatten()));
+    }
+    let act = given.first().and_then(|row| row.held.map(|held| held.correction.act));
+    Ok(Corrected { act, ..append(tx, gesture, &before)? })
+}
+
+/// Appends again what `decision` did and `undo` took back.
+pub(super) fn redo(tx: &Transaction<'_>, gesture: Written, undone: gestures::Undone) -> Result<Corrected, StoreError> {
+    let undone_on: BTreeSet<_> = rows_of(tx, undone.undo)?.iter().map(|row| row.object).collect();
+    let rows = rows_of(tx, undone.decision)?;
+    let mut given = CORRECTIONS.not_overruled(tx, gesture.annotator, undone.undo, rows, |row| row.object.0)?;
+    given.retain(|row| undone_on.contains(&row.object));
+    append(tx, gesture, &given.into_iter().map(|row| (row.object, row.held)).collect::<Vec<_>>())
+}
+
+/// A row to append to the log.
+pub(super) struct LogRow<'a> {
+    pub uid: &'a [u8; 16],
+    pub gesture: i64,
+    pub object: ObjectId,
+    pub annotator: i64,
+    pub held: Option<Held>,
+    pub tick: i64,
+    pub time_ms: i64,
+}
+
+/// Appends one row, which replaces what the annotator's newest said of the object.
+pub(super) fn insert(tx: &Transaction<'_>, row: &LogRow<'_>) -> Result<(), StoreError> {
+    let sql = "INSERT INTO corrections
+               (uid, gesture_id, object_id, annotator_id, act, class_id, shape, a, b, c, d, e, ignored, deleted, replaces, tick, time_ms,
+                since)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+    let state = row.held.map(|held| held.correction.state);
+    let shape = state.map(|s| shape_columns(&s.shape));
+    let k = |index: usize| shape.map(|s| s.1[index]);
+    tx.prepare_cached(sql)?.execute(params![
+        row.uid,
+        row.gesture,
+        row.object.0,
+        row.annotator,
+        row.held.map(|held| held.correction.act.as_str()),
+        state.map(|s| s.class.0),
+        shape.map(|s| s.0),
+        k(0),
+        k(1),
+        k(2),
+        k(3),
+        shape.and_then(|s| s.2),
+        state.map(|s| s.ignored),
+        state.map(|s| s.deleted),
+        CORRECTIONS.newest(tx, row.annotator, row.object.0)?,
+        row.tick,
+        row.time_ms,
+        row.held.map_or(row.tick, |held| held.since),
+    ])?;
+    Ok(())
+}
+
+/// The correction of an object that counts: of what each annotator holds the one that was decided last.
+pub(super) fn newest(c: &Connection, object: ObjectId) -> Result<Option<Held>, StoreError> {
+    let sql = format!(
+        "SELECT {CORRECTION} FROM corrections v WHERE v.object_id = ?1 AND v.act IS NOT NULL AND NOT EXISTS (
+             SELECT 1 FROM corrections n WHERE n.object_id = v.object_id AND n.annotator_id = v.annotator_id
+             AND (n.tick, n.uid) > (v.tick, v.uid))
+         ORDER BY v.since DESC, v.tick DESC, v.uid DESC LIMIT 1"
+    );
+    Ok(c.prepare_cached(&sql)?.query_row([object.0], |r| held(r, 0)).optional()?.flatten())
+}
+
+pub(super) fn first_tick(c: &Connection, object: ObjectId) -> Result<i64, StoreError> {
+    let sql = "SELECT coalesce(min(tick), 0) FROM corrections WHERE object_id = ?1";
+    Ok(c.prepare_cached(sql)?.query_row([object.0], |r| r.get(0))?)
+}
+
+/// What [`held`] reads of a row `v` of the log.
+pub(super) const CORRECTION: &str = "v.act, v.shape, v.a, v.b, v.c, v.d, v.e, v.ignored, v.deleted,
+    (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id), v.since";
+
+/// Eleven columns from `first` on: those of [`CORRECTION`].
+pub(super) fn held(r: &Row<'_>, first: usize) -> rusqlite::Result<Option<Held>> {
+    let Some(act) = optional_word(r, first)? else { return Ok(None) };
+    let Some(shape) = optional_shape(r, first + 1)? else { return Ok(None) };
+    let (ignored, deleted) = (r.get(first + 7)?, r.get(first + 8)?);
+    let state = ObjectState { class: ClassId(r.get(first + 9)?), shape, ignored, deleted };
+    Ok(Some(Held { correction: Correction { act, state }, since: r.get(first + 10)? }))
+}
+
+fn read(c: &Connection, seq: i64) -> Result<Option<Held>, StoreError> {
+    let sql = format!("SELECT {CORRECTION} FROM corrections v WHERE v.seq = ?1");
+    Ok(c.prepare_cached(&sql)?.query_row([seq], |r| held(r, 0))?)
+}
+
+/// A row of the log as undo and redo need it.
+struct Given {
+    object: ObjectId,
+    held: Option<Held>,
+    replaces: Option<i64>,
+}
+
+fn rows_of(c: &Connection, gesture: i64) -> Result<Vec<Given>, StoreError> {
+    let sql = format!(
+        "SELECT v.object_id, v.replaces, {CORRECTION} FROM corrections v WHERE v.gesture_id = ?1 ORDER BY v.seq"
+    );
+    let mut statement = c.prepare_cached(&sql)?;
+    let read = |r: &Row<'_>| Ok(Given { object: ObjectId(r.get(0)?), replaces: r.get(1)?, held: held(r, 2)? });
+    Ok(statement.query_map([gesture], read)?.collect::<Result<_, _>>()?)
+}

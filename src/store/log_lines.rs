@@ -1,0 +1,336 @@
+//! Lines of both logs as they travel between copies of a project: verdicts (`exchange.rs`) and corrections of ground truth, here. Must not
+//! open files.
+//!
+//! An object of a dataset is known in another copy by its image's bytes and by what the dataset says of it; a promoted one by its
+//! candidate; an added one by its id. As with verdicts the newest row by tick and id counts, whichever copy merges first.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::columns::{bounding_box, optional_shape};
+use super::corrections::{self, CORRECTION, Held, LogRow, held};
+use super::exchange::{self, CORRECTION_FORMAT, ClassLine, FORMAT, MergeReport, Placed, ShapeLine, VerdictLine};
+use super::objects::{ObjectId, Origin};
+use super::{StoreError, annotators, classes, ground_truth, images, objects, standing, waiting};
+use crate::domain::{
+    Annotation, AnnotationSource, CandidateId, Correction, CorrectionAct, ImageId, ObjectState, Shape, check_shape,
+};
+
+/// One row of either log.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum LogLine {
+    Verdict(VerdictLine),
+    Correction(CorrectionLine),
+}
+
+/// One row of the log of corrections, as JSON: all that another copy of the project needs. Tells itself from a verdict by `object`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CorrectionLine {
+    pub format: u32,
+    pub uid: Uuid,
+    pub gesture: Uuid,
+    /// `decide`, `undo` or `redo`.
+    pub action: String,
+    pub annotator: String,
+    pub object: Uuid,
+    pub origin: OriginLine,
+    /// `None` where an undo took back all that the annotator had corrected of it.
+    pub correction: Option<StateLine>,
+    /// Orders rows over all copies.
+    pub tick: i64,
+    /// The tick at which it was decided: an undo or a redo brings an older one back.
+    pub since: i64,
+    /// Milliseconds since the Unix epoch.
+    pub time_ms: i64,
+    /// blake3 of the image.
+    pub image: String,
+}
+
+/// What an object is besides its corrections.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OriginLine {
+    /// The dataset's own, as the dataset has it; `place` among equal ones of the image, from 0.
+    Imported {
+        class: ClassLine,
+        shape: ShapeLine,
+        ignored: bool,
+        place: u32,
+    },
+    /// Promoted from this candidate: x1, y1, x2, y2 of a round, and what the detector took it for.
+    Promoted {
+        candidate: Uuid,
+        bbox: [f64; 4],
+        round: u32,
+        class: String,
+    },
+    Added,
+}
+
+/// What was done to an object, and what it is since.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StateLine {
+    pub act: CorrectionAct,
+    pub class: ClassLine,
+    pub shape: ShapeLine,
+    pub ignored: bool,
+    pub deleted: bool,
+}
+
+impl LogLine {
+    /// Reads a line of either log.
+    pub fn from_json(text: &str) -> serde_json::Result<Self> {
+        #[derive(Deserialize)]
+        struct Kind {
+            object: Option<serde::de::IgnoredAny>,
+        }
+        let Kind { object } = serde_json::from_str(text)?;
+        match object {
+            Some(_) => serde_json::from_str(text).map(Self::Correction),
+            None => serde_json::from_str(text).map(Self::Verdict),
+        }
+    }
+
+    pub fn format(&self) -> u32 {
+        match self {
+            Self::Verdict(line) => line.format,
+            Self::Correction(line) => line.format,
+        }
+    }
+
+    pub fn uid(&self) -> Uuid {
+        match self {
+            Self::Verdict(line) => line.uid,
+            Self::Correction(line) => line.uid,
+        }
+    }
+
+    /// Refuses what no copy of a project writes. `newest_us`: the clock, or the newest tick here where that is later, in microseconds.
+    pub fn check(&self, newest_us: i64) -> Result<(), String> {
+        match self {
+            Self::Verdict(line) => line.check(newest_us),
+            Self::Correction(line) => line.check(newest_us),
+        }
+    }
+
+    pub(super) fn in_this_format(self) -> Self {
+        match self {
+            Self::Verdict(line) => Self::Verdict(VerdictLine { format: FORMAT, ..line }),
+            Self::Correction(line) => Self::Correction(CorrectionLine { format: CORRECTION_FORMAT, ..line }),
+        }
+    }
+}
+
+impl CorrectionLine {
+    fn check(&self, newest_us: i64) -> Result<(), String> {
+        exchange::check_who_and_when(&self.action, &self.annotator, (self.tick, self.time_ms), newest_us)?;
+        exchange::check_since(Some(self.since), self.tick)?;
+        exchange::check_image(&self.image)?;
+        let (own, promoted) = match &self.origin {
+            OriginLine::Imported { class, shape, .. } => (Some((class, shape)), None),
+            OriginLine::Promoted { bbox, class, .. } => {
+                exchange::check_bbox(bbox)?;
+                (None, Some(class))
+            }
+            OriginLine::Added => (None, None),
+        };
+        let now = self.correction.iter().map(|c| (&c.class, &c.shape));
+        let states: Vec<_> = own.into_iter().chain(now).collect();
+        exchange::check_class_names(states.iter().map(|(class, _)| &class.name).chain(promoted))?;
+        states.iter().try_for_each(|(_, shape)| exchange::check_any_shape(shape))
+    }
+
+    fn held_here(&self, tx: &Transaction<'_>) -> Result<Option<Held>, StoreError> {
+        let Some(line) = &self.correction else { return Ok(None) };
+        let class = classes::of_other_copy(tx, line.class.uid.into_bytes(), &line.class.name)?;
+        let (shape, ignored, deleted) = (Shape::from(&line.shape), line.ignored, line.deleted);
+        let correction = Correction { act: line.act, state: ObjectState { class, shape, ignored, deleted } };
+        Ok(Some(Held { correction, since: self.since }))
+    }
+}
+
+/// Appends the rows that the log lacks, and keeps those aside whose images or candidates are missing. Each line has its place among all
+/// that were handed in.
+pub(super) fn place(
+    tx: &Transaction<'_>,
+    lines: &[(usize, &CorrectionLine)],
+    placed: &mut Placed,
+) -> Result<(), StoreError> {
+    let mut touched = BTreeSet::new();
+    for &(index, line) in lines {
+        let MergeReport { added, known, without_object, .. } = &mut placed.report;
+        if tx.prepare_cached("SELECT 1 FROM corrections WHERE uid = ?1")?.exists([line.uid.as_bytes()])? {
+            *known += 1;
+            continue;
+        }
+        let Some((object, image)) = find_or_insert(tx, line)? else {
+            waiting::keep(tx, line.uid, line)?;
+            *without_object += 1;
+            continue;
+        };
+        if let Some(reason) = misfit(tx, line, image)? {
+            placed.refused.push((index, reason));
+            continue;
+        }
+        let annotator = annotators::find_or_insert(tx, &line.annotator)?;
+        let times = (line.tick, line.time_ms);
+        let row = LogRow {
+            uid: line.uid.as_bytes(),
+            gesture: exchange::gesture_of(tx, line.gesture, annotator, &line.action, times)?,
+            object,
+            annotator,
+            held: line.held_here(tx)?,
+            tick: line.tick,
+            time_ms: line.time_ms,
+        };
+        corrections::insert(tx, &row)?;
+        waiting::remove(tx, line.uid)?;
+        touched.insert(image);
+        *added += 1;
+    }
+    standing::settle_images(tx, &touched)
+}
+
+/// Why the line's shape cannot be an object of its image; `None` where it can.
+fn misfit(tx: &Transaction<'_>, line: &CorrectionLine, image: ImageId) -> Result<Option<String>, StoreError> {
+    let Some(state) = &line.correction else { return Ok(None) };
+    let (width, height) = images::size(tx, image)?;
+    Ok(check_shape(&Shape::from(&state.shape), width, height).err().map(|problem| format!("its shape: {problem}")))
+}
+
+/// The object that a line is about, and its image; `None` where the project has neither.
+fn find_or_insert(tx: &Transaction<'_>, line: &CorrectionLine) -> Result<Option<(ObjectId, ImageId)>, StoreError> {
+    if let Some(known) = objects::by_uid(tx, line.object.as_bytes())? {
+        return Ok(Some(known));
+    }
+    let Some((image, origin)) = origin_here(tx, line)? else { return Ok(None) };
+    let object = match objects::find(tx, image, &origin)? {
+        Some(known) => known,
+        None => objects::insert(tx, line.object.into_bytes(), image, &origin)?,
+    };
+    Ok(Some((object, image)))
+}
+
+fn origin_here(tx: &Transaction<'_>, line: &CorrectionLine) -> Result<Option<(ImageId, Origin)>, StoreError> {
+    if let OriginLine::Promoted { candidate, bbox, round, class } = &line.origin {
+        let found = candidate_of(tx, line, *candidate, bbox, *round, class)?;
+        return Ok(found.map(|(candidate, image)| (image, Origin::Promoted(candidate))));
+    }
+    let sql = "SELECT id FROM images WHERE content_hash = ?1 ORDER BY removed_ms IS NOT NULL, id";
+    let mut statement = tx.prepare_cached(sql)?;
+    let here: Vec<ImageId> =
+        statement.query_map([&line.image], |r| r.get(0).map(ImageId))?.collect::<Result<_, _>>()?;
+    let Some(&first) = here.first() else { return Ok(None) };
+    let OriginLine::Imported { class, shape, ignored, place } = &line.origin else {
+        return Ok(Some((first, Origin::Added)));
+    };
+    let class = classes::of_other_copy(tx, class.uid.into_bytes(), &class.name)?;
+    let (shape, source) = (Shape::from(shape), AnnotationSource::Imported);
+    let object = Annotation { class, shape, source, ignored: *ignored };
+    let place = *place as usize;
+    // Of copies of the image in several datasets the one that annotates the object.
+    for image in here {
+        if ground_truth::imported(tx, image)?.iter().filter(|(_, other)| *other == object).count() > place {
+            return Ok(Some((image, Origin::Imported { object, place })));
+        }
+    }
+    // The dataset says otherwise here: the correction counts once an import brings the object.
+    Ok(Some((first, Origin::Imported { object, place })))
+}
+
+/// The candidate that the object was promoted from, as a verdict's line finds its own; of those that differ in what another device computes
+/// otherwise the one that lies best.
+fn candidate_of(
+    tx: &Transaction<'_>,
+    line: &CorrectionLine,
+    uid: Uuid,
+    &[x1, y1, x2, y2]: &[f64; 4],
+    round: u32,
+    class: &str,
+) -> Result<Option<(CandidateId, ImageId)>, StoreError> {
+    let sql = "SELECT id, image_id FROM candidates WHERE uid = ?1";
+    let read = |r: &Row<'_>| Ok((CandidateId(r.get(0)?), ImageId(r.get(1)?)));
+    let by_uid = tx.prepare_cached(sql)?.query_row([uid.as_bytes()], read).optional()?;
+    if by_uid.is_some() {
+        return Ok(by_uid);
+    }
+    let class = classes::find(tx, class)?.map(|class| class.0);
+    let sql = "SELECT c.id, c.image_id, c.x1, c.y1, c.x2, c.y2
+               FROM images i JOIN candidates c ON c.image_id = i.id JOIN rounds r ON r.id = c.round_id
+               WHERE i.content_hash = ?1 AND r.number = ?2 AND c.class_id = ?3 ORDER BY c.id";
+    let mut statement = tx.prepare_cached(sql)?;
+    let wanted = crate::geometry::BoundingBox::new(x1, y1, x2, y2);
+    let rows = statement.query_map(params![line.image, round, class], |r| Ok((read(r)?, bounding_box(r, 2)?)))?;
+    let near = rows.collect::<Result<Vec<_>, _>>()?.into_iter().map(|(found, bbox)| (bbox.iou(&wanted), found));
+    let best = near.filter(|(iou, _)| *iou >= super::identity::SAME_IOU).max_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(best.map(|(_, found)| found))
+}
+
+/// The whole log, oldest first; nothing in a database of an older format.
+pub(super) fn log(c: &Connection) -> rusqlite::Result<Vec<CorrectionLine>> {
+    if !c.table_exists(None, "corrections")? {
+        return Ok(Vec::new());
+    }
+    c.prepare(&format!("{} ORDER BY v.seq", select()))?.query_map([], from_row)?.collect()
+}
+
+/// Row `seq` of the log; `None` where there is no such row.
+pub(super) fn line(c: &Connection, seq: i64) -> rusqlite::Result<Option<CorrectionLine>> {
+    c.prepare_cached(&format!("{} WHERE v.seq = ?1", select()))?.query_row([seq], from_row).optional()
+}
+
+fn select() -> String {
+    format!(
+        "SELECT v.uid, g.uid, g.action, an.name, o.uid, v.tick, v.time_ms, i.content_hash,
+                k.uid, k.name, own.uid, own.name, o.shape, o.a, o.b, o.c, o.d, o.e, o.ignored, o.place,
+                c.uid, c.x1, c.y1, c.x2, c.y2, r.number, taken.name, {CORRECTION}
+         FROM corrections v JOIN gestures g ON g.id = v.gesture_id JOIN annotators an ON an.id = v.annotator_id
+         JOIN corrected_objects o ON o.id = v.object_id JOIN images i ON i.id = o.image_id
+         LEFT JOIN classes named ON named.id = v.class_id
+         LEFT JOIN classes k ON k.id = coalesce(named.merged_into, named.id)
+         LEFT JOIN classes first ON first.id = o.class_id
+         LEFT JOIN classes own ON own.id = coalesce(first.merged_into, first.id)
+         LEFT JOIN candidates c ON c.id = o.candidate_id LEFT JOIN rounds r ON r.id = c.round_id
+         LEFT JOIN classes taken ON taken.id = c.class_id"
+    )
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<CorrectionLine> {
+    let uid = |index: usize| row.get::<_, [u8; 16]>(index).map(Uuid::from_bytes);
+    let class = |index: usize| Ok::<_, rusqlite::Error>(ClassLine { uid: uid(index)?, name: row.get(index + 1)? });
+    let origin = if let Some(shape) = optional_shape(row, 12)? {
+        let shape = ShapeLine::from(&shape);
+        OriginLine::Imported { class: class(10)?, shape, ignored: row.get(18)?, place: row.get(19)? }
+    } else if row.get::<_, Option<[u8; 16]>>(20)?.is_some() {
+        let b = bounding_box(row, 21)?;
+        let bbox = [b.x1, b.y1, b.x2, b.y2];
+        OriginLine::Promoted { candidate: uid(20)?, bbox, round: row.get(25)?, class: row.get(26)? }
+    } else {
+        OriginLine::Added
+    };
+    let correction = match held(row, 27)? {
+        Some(Held { correction: Correction { act, state }, .. }) => {
+            let shape = ShapeLine::from(&state.shape);
+            Some(StateLine { act, class: class(8)?, shape, ignored: state.ignored, deleted: state.deleted })
+        }
+        None => None,
+    };
+    Ok(CorrectionLine {
+        format: CORRECTION_FORMAT,
+        uid: uid(0)?,
+        gesture: uid(1)?,
+        action: row.get(2)?,
+        annotator: row.get(3)?,
+        object: uid(4)?,
+        origin,
+        correction,
+        tick: row.get(5)?,
+        since: row.get(37)?,
+        time_ms: row.get(6)?,
+        image: row.get(7)?,
+    })
+}

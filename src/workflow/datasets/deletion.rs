@@ -1,0 +1,159 @@
+//! Deleting a dataset or a round: first what would go, then, after a backup of the database, the deletion itself. The dataset's own files
+//! stay; of a round its folder in `runs/` goes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::super::{Project, WorkflowError};
+use crate::domain::{RoundRecord, RoundState, printable, shown_path_if_any};
+use crate::store::{Dataset, Deletion, DeletionCounts, Store};
+
+/// What a deletion takes away, or took away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeletionReport {
+    /// `dataset faces`, `round 3`.
+    pub what: String,
+    #[serde(flatten)]
+    pub counts: DeletionCounts,
+    /// The round's folder, where it has one.
+    #[serde(serialize_with = "shown_path_if_any")]
+    pub folder: Option<PathBuf>,
+    pub folder_bytes: u64,
+    /// Whole sentences.
+    pub warnings: Vec<String>,
+    /// The copy of the database from before; `None` while nothing was deleted.
+    #[serde(serialize_with = "shown_path_if_any")]
+    pub backup: Option<PathBuf>,
+}
+
+/// What is to be deleted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    Dataset(Dataset),
+    Round(RoundRecord),
+}
+
+impl Target {
+    /// Round `number` of the project.
+    pub fn round(store: &Store, number: u32) -> Result<Self, WorkflowError> {
+        let found = store.round_by_number(number)?;
+        let missing = || WorkflowError::Refused(format!("there is no round {number}; see `quarry status`."));
+        Ok(Self::Round(found.ok_or_else(missing)?))
+    }
+
+    fn deletion(&self) -> Deletion {
+        match self {
+            Self::Dataset(dataset) => Deletion::Dataset(dataset.id),
+            Self::Round(round) => Deletion::Round(round.id),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Dataset(dataset) => format!("dataset `{}`", printable(&dataset.name)),
+            Self::Round(round) => printable(&round.title().to_lowercase()).into_owned(),
+        }
+    }
+}
+
+/// What the deletion would take away. Nothing is changed.
+pub fn preview(project: &Project, store: &Store, target: &Target) -> Result<DeletionReport, WorkflowError> {
+    let counts = store.preview_deletion(target.deletion())?;
+    let mut warnings = Vec::new();
+    if counts.verdicts > 0 {
+        warnings.push(format!(
+            "{} candidates are decided. Their {} verdicts stay in the database and come back when the same images are imported and mined \
+             again; `quarry verdicts export` writes them.",
+            counts.decided, counts.verdicts
+        ));
+    }
+    if counts.found_objects > 0 {
+        warnings.push(format!("{} objects that annotators found or corrected go too.", counts.found_objects));
+    }
+    if counts.image_marks > 0 {
+        warnings.push(format!("{} marks of images as complete go too.", counts.image_marks));
+    }
+    let open = store.rounds()?.into_iter().filter(|round| {
+        matches!(round.state, RoundState::Running | RoundState::Stopped) && round.is_own() && !is_it(target, round)
+    });
+    if matches!(target, Target::Dataset(_)) {
+        for round in open {
+            warnings.push(format!(
+                "Round {} is not finished. Where it learns from these images it cannot go on.",
+                round.number
+            ));
+        }
+    }
+    let folder = match target {
+        Target::Round(round) => Some(project.run_dir(round.number)).filter(|folder| folder.is_dir()),
+        Target::Dataset(_) => None,
+    };
+    let folder_bytes = folder.as_deref().map_or(0, bytes_below);
+    Ok(DeletionReport { what: target.text(), counts, folder, folder_bytes, warnings, backup: None })
+}
+
+fn is_it(target: &Target, round: &RoundRecord) -> bool {
+    matches!(target, Target::Round(own) if own.id == round.id)
+}
+
+/// Makes a backup and deletes; `compact`: gives the disk back what is free then, for which nobody else may have the database open.
+pub fn delete(project: &Project, target: &Target, compact: bool) -> Result<DeletionReport, WorkflowError> {
+    let _lock = project.lock("deletion")?;
+    let mut store = project.open_store()?;
+    let mut report = preview(project, &store, target)?;
+    report.backup = Some(store.back_up()?);
+    report.counts = store.delete(target.deletion())?;
+    if let Some(folder) = &report.folder {
+        // The round is gone from the project; its folder is what it left.
+        fs::remove_dir_all(folder)
+            .map_err(WorkflowError::io(folder, "The round is deleted; delete its folder yourself."))?;
+    }
+    if compact {
+        store.give_back_free_pages();
+    }
+    Ok(report)
+}
+
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let size = |entry: fs::DirEntry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => bytes_below(&entry.path()),
+        Ok(kind) if kind.is_file() => entry.metadata().map_or(0, |data| data.len()),
+        _ => 0,
+    };
+    entries.map(size).sum()
+}
+
+impl std::fmt::Display for DeletionReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let DeletionCounts { images, objects, detections, candidates, about_bytes, .. } = &self.counts;
+        write!(f, "{}: ", self.what)?;
+        if *images > 0 {
+            write!(f, "{images} images with {objects} objects, ")?;
+        }
+        write!(f, "{detections} detections, {candidates} candidates")?;
+        for warning in &self.warnings {
+            write!(f, "\n{warning}")?;
+        }
+        match &self.folder {
+            Some(folder) => write!(f, "\n{} ({})", folder.display(), in_words(self.folder_bytes))?,
+            None if *images > 0 => write!(f, "\nThe image and annotation files themselves stay where they are.")?,
+            None => {}
+        }
+        write!(f, "\nFrees about {} of disk.", in_words(about_bytes + self.folder_bytes))?;
+        match &self.backup {
+            Some(backup) => write!(f, "\nThe database as it was before is {}.", backup.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn in_words(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}

@@ -1,0 +1,163 @@
+//! Whether the files of a dataset still are what was imported, by their content hashes, and where its folder lies now. Nothing is changed
+//! but the folder that the project knows, and that only where the same files lie there.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::super::{Observer, WorkEvent, WorkflowError};
+use crate::dataset::{DatasetError, decode_rgb_bytes, read_image_file};
+use crate::domain::{Cancel, ImageRecord, Progress, printable, shown_path};
+use crate::store::{Dataset, Store};
+
+/// How the images of a dataset stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct IntegrityReport {
+    pub dataset: String,
+    #[serde(serialize_with = "shown_path")]
+    pub root: PathBuf,
+    pub images: usize,
+    /// Files that are byte for byte what was imported.
+    pub same: usize,
+    /// Names.
+    pub missing: Vec<String>,
+    /// Other bytes than those that were imported.
+    pub changed: Vec<String>,
+    /// Name and reason.
+    pub unreadable: Vec<(String, String)>,
+}
+
+impl IntegrityReport {
+    pub fn is_sound(&self) -> bool {
+        self.same == self.images
+    }
+}
+
+/// Images that are read between two looks at whether to stop.
+const BATCH: usize = 256;
+
+/// What a file turned out to be.
+enum Found {
+    Same,
+    Missing,
+    Changed,
+    Unreadable(String),
+}
+
+/// Reads every image of a dataset and compares its bytes with those that were imported; `decode`: their pixels are decoded too.
+pub fn check(
+    store: &Store,
+    dataset: &Dataset,
+    decode: bool,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<IntegrityReport, WorkflowError> {
+    check_at(store, dataset, &dataset.root, decode, observer, cancel)
+}
+
+fn check_at(
+    store: &Store,
+    dataset: &Dataset,
+    root: &Path,
+    decode: bool,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<IntegrityReport, WorkflowError> {
+    let images: Vec<ImageRecord> = store.images()?.into_iter().filter(|image| image.dataset == dataset.id).collect();
+    let mut report = IntegrityReport {
+        dataset: dataset.name.clone(),
+        root: root.to_path_buf(),
+        images: images.len(),
+        ..IntegrityReport::default()
+    };
+    for (k, batch) in images.chunks(BATCH).enumerate() {
+        if cancel.is_cancelled() {
+            return Err(WorkflowError::Cancelled);
+        }
+        let found: Vec<Found> = batch.par_iter().map(|image| look(root, image, decode)).collect();
+        for (image, found) in batch.iter().zip(found) {
+            match found {
+                Found::Same => report.same += 1,
+                Found::Missing => report.missing.push(image.name.clone()),
+                Found::Changed => report.changed.push(image.name.clone()),
+                Found::Unreadable(why) => report.unreadable.push((image.name.clone(), why)),
+            }
+        }
+        let (done, total) = (((k * BATCH) + batch.len()) as u64, images.len() as u64);
+        observer(WorkEvent::Progress(Progress { what: format!("Checking {}", printable(&dataset.name)), done, total }));
+    }
+    Ok(report)
+}
+
+fn look(root: &Path, image: &ImageRecord, decode: bool) -> Found {
+    let path = root.join(&image.path);
+    let is_missing = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    if path.symlink_metadata().as_ref().is_err_and(is_missing) {
+        return Found::Missing;
+    }
+    let told = |error: &DatasetError| Found::Unreadable(error.to_string());
+    match read_image_file(&path) {
+        Err(error) => told(&error),
+        Ok(bytes) if blake3::hash(&bytes).to_hex().as_str() != image.content_hash => Found::Changed,
+        Ok(bytes) if decode => decode_rgb_bytes(&bytes, &path).map_or_else(|error| told(&error), |_| Found::Same),
+        Ok(_) => Found::Same,
+    }
+}
+
+/// Tells the project that a dataset's folder lies at `root` now. Every image is looked for there first. Refused where none is there, and,
+/// unless `anyway`, where one is missing or another file.
+pub fn move_to(
+    store: &mut Store,
+    dataset: &Dataset,
+    root: &Path,
+    anyway: bool,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<IntegrityReport, WorkflowError> {
+    let root = root.canonicalize().map_err(WorkflowError::io(root, "Check the path."))?;
+    if !root.is_dir() {
+        return Err(WorkflowError::Refused(format!(
+            "{} is a file, and the dataset's folder is needed here.",
+            root.display()
+        )));
+    }
+    let report = check_at(store, dataset, &root, false, observer, cancel)?;
+    let others = report.images - report.same;
+    if report.images > 0 && report.same == 0 {
+        let below = below(&root, dataset, store)?;
+        let advice = below.map_or_else(
+            || format!("Its images lie where they were relative to {}.", dataset.root.display()),
+            |folder| format!("Did you mean {}?", folder.display()),
+        );
+        let text = format!("{}: no image of dataset `{}` is there. {advice}", root.display(), printable(&dataset.name));
+        return Err(WorkflowError::Refused(text));
+    }
+    if others > 0 && !anyway {
+        let example = report.missing.first().or(report.changed.first()).map_or("", String::as_str);
+        let text = format!(
+            "{}: {} of {} images of dataset `{}` are not there as they were imported ({} missing, {} changed, {} unreadable, e.g. {}). \
+             Nothing was changed. Take another folder, or --anyway and import the dataset again.",
+            root.display(),
+            others,
+            report.images,
+            printable(&dataset.name),
+            report.missing.len(),
+            report.changed.len(),
+            report.unreadable.len(),
+            printable(example)
+        );
+        return Err(WorkflowError::Refused(text));
+    }
+    store.move_dataset(dataset.id, &root)?;
+    Ok(report)
+}
+
+/// The folder above or directly below `root` in which the dataset's first image lies: people choose one level too high or too low.
+fn below(root: &Path, dataset: &Dataset, store: &Store) -> Result<Option<PathBuf>, WorkflowError> {
+    let Some(first) = store.images()?.into_iter().find(|image| image.dataset == dataset.id) else { return Ok(None) };
+    let inside = std::fs::read_dir(root).into_iter().flatten().flatten().map(|entry| entry.path());
+    let around = root.parent().map(Path::to_path_buf).into_iter().chain(inside.take(1000));
+    Ok(around.filter(|folder| folder.is_dir()).find(|folder| matches!(look(folder, &first, false), Found::Same)))
+}

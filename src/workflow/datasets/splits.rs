@@ -1,0 +1,390 @@
+//! Divides images into named splits by share: seeded, and grouped, so that images that are nearly the same never lie in two splits. A test
+//! image whose twin is trained on measures memory.
+
+use std::collections::{BTreeMap, HashMap};
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::super::{Observer, WorkEvent, WorkflowError};
+use crate::dataset::decode_rgb;
+use crate::domain::{Cancel, DatasetId, ImageId, ImageRecord, Progress, printable};
+use crate::geometry::BoundingBox;
+use crate::mining::look_of;
+use crate::store::Store;
+
+/// How images are divided.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SplitPlan {
+    /// Name and share of each split; shares are relative to their sum.
+    pub shares: Vec<(String, f64)>,
+    pub seed: u64,
+    /// Images whose perceptual hashes differ in no more of 64 bits stay together; `None`: only equal bytes do.
+    pub distance: Option<u32>,
+}
+
+/// What the division came to, or would come to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SplitReport {
+    #[serde(flatten)]
+    pub plan: SplitPlan,
+    pub images: usize,
+    /// Split -> images and objects.
+    pub splits: BTreeMap<String, SplitCounts>,
+    /// Groups of two images or more that are nearly the same.
+    pub groups: usize,
+    pub grouped_images: usize,
+    /// Names of images that are nearly the same, one group a list; the first hundred groups.
+    pub examples: Vec<Vec<String>>,
+    /// Images that could not be read; they stay together by their bytes alone.
+    pub unread: Vec<String>,
+}
+
+/// Of one split.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct SplitCounts {
+    pub images: usize,
+    pub objects: usize,
+}
+
+/// Groups that a report names.
+const EXAMPLES: usize = 100;
+/// Images that are decoded between two looks at whether to stop.
+const BATCH: usize = 64;
+/// A distance over this would call images the same that have nothing to do with each other.
+pub const DISTANCE_MAX: u32 = 16;
+
+/// Reads shares as people write them: `train=0.8,val=0.1,test=0.1`, also in percent.
+pub fn parse_shares(text: &str) -> Result<Vec<(String, f64)>, String> {
+    let mut shares: Vec<(String, f64)> = Vec::new();
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let bad = || format!("`{part}` is no share: write e.g. train=0.8,val=0.1,test=0.1");
+        let (name, share) = part.split_once('=').ok_or_else(bad)?;
+        let (name, share) = (name.trim(), share.trim());
+        let share: f64 = share.trim_end_matches('%').trim().parse().map_err(|_| bad())?;
+        if name.is_empty() || !share.is_finite() || share <= 0.0 {
+            return Err(bad());
+        }
+        if shares.iter().any(|(known, _)| known == name) {
+            return Err(format!("the split `{name}` stands twice"));
+        }
+        shares.push((name.to_owned(), share));
+    }
+    if shares.is_empty() {
+        Err("no split is named: write e.g. train=0.8,val=0.1,test=0.1".to_owned())
+    } else {
+        Ok(shares)
+    }
+}
+
+/// Divides the images of one dataset, or of all, as the plan says; `dry_run`: tells what would come of it.
+pub fn divide(
+    store: &mut Store,
+    dataset: Option<&str>,
+    plan: &SplitPlan,
+    dry_run: bool,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<SplitReport, WorkflowError> {
+    let only: Option<DatasetId> = match dataset {
+        Some(name) => Some(super::dataset_named(store, name)?.id),
+        None => None,
+    };
+    if plan.distance.is_some_and(|distance| distance > DISTANCE_MAX) {
+        let text =
+            format!("a distance over {DISTANCE_MAX} of 64 bits calls images the same that are not; the default is 6.");
+        return Err(WorkflowError::Refused(text));
+    }
+    let images: Vec<ImageRecord> =
+        store.images()?.into_iter().filter(|image| only.is_none_or(|id| id == image.dataset)).collect();
+    if images.is_empty() {
+        return Err(WorkflowError::Refused("there are no images to divide.".to_owned()));
+    }
+    let (looks, unread) = match plan.distance {
+        Some(_) => looks(store, &images, observer, cancel)?,
+        None => (vec![None; images.len()], Vec::new()),
+    };
+    let hashes: Vec<&str> = images.iter().map(|image| image.content_hash.as_str()).collect();
+    let groups = near_duplicates(&hashes, &looks, plan.distance.unwrap_or(0));
+    let assigned = assign(&groups, &hashes, plan);
+    let truth = store.all_ground_truth()?;
+    let mut report = SplitReport {
+        plan: plan.clone(),
+        images: images.len(),
+        splits: plan.shares.iter().map(|(name, _)| (name.clone(), SplitCounts::default())).collect(),
+        groups: 0,
+        grouped_images: 0,
+        examples: Vec::new(),
+        unread,
+    };
+    for (image, split) in images.iter().zip(&assigned) {
+        if let Some(counts) = report.splits.get_mut(*split) {
+            counts.images += 1;
+            counts.objects += truth.get(&image.id).map_or(0, Vec::len);
+        }
+    }
+    for group in groups.iter().filter(|group| group.len() > 1) {
+        report.groups += 1;
+        report.grouped_images += group.len();
+        if report.examples.len() < EXAMPLES {
+            report.examples.push(group.iter().map(|at| images[*at].name.clone()).collect());
+        }
+    }
+    if !dry_run {
+        write(store, &images, &assigned, plan)?;
+    }
+    Ok(report)
+}
+
+fn write(store: &mut Store, images: &[ImageRecord], assigned: &[&str], plan: &SplitPlan) -> Result<(), WorkflowError> {
+    let text = serde_json::json!(plan).to_string();
+    let mut by_dataset: BTreeMap<DatasetId, Vec<(ImageId, Option<String>)>> = BTreeMap::new();
+    for (image, split) in images.iter().zip(assigned) {
+        by_dataset.entry(image.dataset).or_default().push((image.id, Some((*split).to_owned())));
+    }
+    by_dataset.into_iter().try_for_each(|(dataset, splits)| Ok(store.set_splits(dataset, &splits, Some(&text))?))
+}
+
+/// Perceptual hashes of whole images; `None` of those that cannot be read, whose names come too.
+fn looks(
+    store: &Store,
+    images: &[ImageRecord],
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<(Vec<Option<u64>>, Vec<String>), WorkflowError> {
+    let files: Vec<_> = images.iter().map(|image| store.image_file(image.id)).collect::<Result<_, _>>()?;
+    let mut looks = Vec::with_capacity(images.len());
+    for batch in files.chunks(BATCH) {
+        if cancel.is_cancelled() {
+            return Err(WorkflowError::Cancelled);
+        }
+        let found: Vec<Option<u64>> = batch
+            .par_iter()
+            .map(|file| {
+                let image = decode_rgb(file).ok()?;
+                let whole = BoundingBox::new(0.0, 0.0, f64::from(image.width()), f64::from(image.height()));
+                Some(look_of(&image, &whole).perceptual)
+            })
+            .collect();
+        looks.extend(found);
+        let (done, total) = (looks.len() as u64, images.len() as u64);
+        observer(WorkEvent::Progress(Progress { what: "Looking at the images".into(), done, total }));
+    }
+    let unread = images.iter().zip(&looks).filter(|(_, look)| look.is_none()).map(|(image, _)| image.name.clone());
+    let unread = unread.collect();
+    Ok((looks, unread))
+}
+
+/// Groups of images with equal bytes, or with hashes at most `distance` bits apart, also through others: the places of each group's
+/// images, ascending.
+fn near_duplicates(hashes: &[&str], looks: &[Option<u64>], distance: u32) -> Vec<Vec<usize>> {
+    let mut parent: Vec<usize> = (0..hashes.len()).collect();
+    let mut first_of: HashMap<&str, usize> = HashMap::new();
+    for (at, hash) in hashes.iter().enumerate() {
+        let first = *first_of.entry(hash).or_insert(at);
+        join(&mut parent, first, at);
+    }
+    // Of distance + 1 parts of the bits one must be equal.
+    let parts = distance + 1;
+    for part in 0..parts {
+        let (from, to) = (64 * part / parts, 64 * (part + 1) / parts);
+        let mut buckets: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (at, look) in looks.iter().enumerate() {
+            if let Some(look) = look {
+                let bits = look.checked_shr(from).unwrap_or(0) & (u64::MAX >> (64 - (to - from)));
+                buckets.entry(bits).or_default().push(at);
+            }
+        }
+        let pairs: Vec<(usize, usize)> = buckets
+            .par_iter()
+            .flat_map_iter(|(_, members)| {
+                members.iter().enumerate().flat_map(move |(k, a)| {
+                    members[k + 1..]
+                        .iter()
+                        .filter(move |b| is_near(looks[*a], looks[**b], distance))
+                        .map(move |b| (*a, *b))
+                })
+            })
+            .collect();
+        for (a, b) in pairs {
+            join(&mut parent, a, b);
+        }
+    }
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for at in 0..hashes.len() {
+        let root = root(&mut parent, at);
+        groups.entry(root).or_default().push(at);
+    }
+    groups.into_values().collect()
+}
+
+fn is_near(a: Option<u64>, b: Option<u64>, distance: u32) -> bool {
+    matches!((a, b), (Some(a), Some(b)) if (a ^ b).count_ones() <= distance)
+}
+
+fn root(parent: &mut [usize], mut at: usize) -> usize {
+    while parent[at] != at {
+        parent[at] = parent[parent[at]];
+        at = parent[at];
+    }
+    at
+}
+
+fn join(parent: &mut [usize], a: usize, b: usize) {
+    let (a, b) = (root(parent, a), root(parent, b));
+    let (low, high) = (a.min(b), a.max(b));
+    parent[high] = low;
+}
+
+/// The split of each image. Groups come in an order that hangs on the seed and on their bytes alone, the large ones first; each goes to the
+/// split that lacks most of its share.
+fn assign<'a>(groups: &[Vec<usize>], hashes: &[&str], plan: &'a SplitPlan) -> Vec<&'a str> {
+    let sum: f64 = plan.shares.iter().map(|(_, share)| share).sum();
+    let total = hashes.len() as f64;
+    let key = |group: &Vec<usize>| {
+        let smallest = group.iter().map(|at| hashes[*at]).min().unwrap_or_default();
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&plan.seed.to_le_bytes()).update(smallest.as_bytes());
+        *hasher.finalize().as_bytes()
+    };
+    let mut order: Vec<(&Vec<usize>, [u8; 32])> = groups.iter().map(|group| (group, key(group))).collect();
+    order.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.1.cmp(&b.1)));
+    let mut given = vec![0_usize; plan.shares.len()];
+    let mut assigned = vec![""; hashes.len()];
+    for (group, _) in order {
+        let lacks = |k: usize| plan.shares[k].1 / sum * total - given[k] as f64;
+        // Of equals the first: shares that are equal fill in their order.
+        let best = (0..plan.shares.len()).rev().max_by(|a, b| lacks(*a).total_cmp(&lacks(*b))).unwrap_or(0);
+        given[best] += group.len();
+        for at in group {
+            assigned[*at] = plan.shares[best].0.as_str();
+        }
+    }
+    assigned
+}
+
+impl std::fmt::Display for SplitReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} images", self.images)?;
+        for (name, _) in &self.plan.shares {
+            let counts = self.splits.get(name).copied().unwrap_or_default();
+            write!(f, "\n{}: {} images, {} objects", printable(name), counts.images, counts.objects)?;
+        }
+        if self.groups > 0 {
+            write!(
+                f,
+                "\n{} images are nearly the same as another, in {} groups; each group lies in one split, e.g. {}",
+                self.grouped_images,
+                self.groups,
+                self.examples.first().map_or(String::new(), |names| {
+                    names.iter().take(3).map(|name| printable(name).into_owned()).collect::<Vec<_>>().join(" = ")
+                })
+            )?;
+        }
+        if let Some(first) = self.unread.first() {
+            let count = self.unread.len();
+            write!(
+                f,
+                "\n{count} images could not be read and were compared by their bytes alone, e.g. {}",
+                printable(first)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(shares: &str, seed: u64) -> SplitPlan {
+        SplitPlan { shares: parse_shares(shares).unwrap(), seed, distance: Some(6) }
+    }
+
+    #[test]
+    fn shares_are_read_as_people_write_them() {
+        let check = |text: &str, expected: &[(&str, f64)]| {
+            let expected: Vec<(String, f64)> =
+                expected.iter().map(|(name, share)| ((*name).to_owned(), *share)).collect();
+            assert_eq!(parse_shares(text).unwrap(), expected, "{text}");
+        };
+        check("train=0.8,val=0.2", &[("train", 0.8), ("val", 0.2)]);
+        check(" train = 80% , held out=20 % ", &[("train", 80.0), ("held out", 20.0)]);
+        check("1=1,2=1", &[("1", 1.0), ("2", 1.0)]);
+        for bad in ["", "train", "train=", "=1", "train=0", "train=-1", "train=nan", "train=inf", "a=1,a=2"] {
+            assert!(parse_shares(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nearly_equal_hashes_and_equal_bytes_are_one_group_also_through_others() {
+        let check = |hashes: &[&str], looks: &[Option<u64>], distance: u32, expected: &[&[usize]]| {
+            assert_eq!(near_duplicates(hashes, looks, distance), expected, "{looks:?} at {distance}");
+        };
+        let names = ["a", "b", "c", "d"];
+        let chain = [Some(0), Some(0b111_111), Some(0b111_111_111_111), Some(u64::MAX)];
+        check(&names, &chain, 6, &[&[0, 1, 2], &[3]]);
+        check(&names, &chain, 5, &[&[0], &[1], &[2], &[3]]);
+        check(&names, &[Some(1 << 63), Some(0), None, None], 1, &[&[0, 1], &[2], &[3]]);
+        check(&["a", "b", "a", "b"], &[None, None, None, Some(9)], 0, &[&[0, 2], &[1, 3]]);
+        check(&names, &[Some(7), Some(7), Some(7), None], 0, &[&[0, 1, 2], &[3]]);
+    }
+
+    #[test]
+    fn banding_finds_what_comparing_all_pairs_finds() {
+        let mut state = 1_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state
+        };
+        // A few centres with up to nine bits flipped.
+        let centres: Vec<u64> = (0..20).map(|_| random()).collect();
+        let looks: Vec<Option<u64>> = (0..300)
+            .map(|k| {
+                let flips = (0..random() % 10).fold(0, |bits, _| bits | 1 << (random() >> 58));
+                Some(centres[k % 20] ^ flips)
+            })
+            .collect();
+        let hashes: Vec<String> = (0..300).map(|k| k.to_string()).collect();
+        let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
+        for distance in [0, 1, 6, 16] {
+            let groups = near_duplicates(&hashes, &looks, distance);
+            let mut group_of = vec![0; 300];
+            for (k, group) in groups.iter().enumerate() {
+                for at in group {
+                    group_of[*at] = k;
+                }
+            }
+            for a in 0..300 {
+                for b in 0..a {
+                    assert!(
+                        group_of[a] == group_of[b] || !is_near(looks[a], looks[b], distance),
+                        "{a} {b} at {distance}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shares_are_met_a_seed_gives_the_same_again_and_groups_stay_whole() {
+        let hashes: Vec<String> = (0..1000).map(|k| format!("hash {k}")).collect();
+        let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
+        let mut groups: Vec<Vec<usize>> = (0..50).map(|k| (k * 4..k * 4 + 4).collect()).collect();
+        groups.extend((200..1000).map(|k| vec![k]));
+        let first = plan("train=0.8,val=0.1,test=0.1", 7);
+        let assigned = assign(&groups, &hashes, &first);
+        let count = |assigned: &[&str], name: &str| assigned.iter().filter(|split| **split == name).count();
+        assert_eq!((count(&assigned, "train"), count(&assigned, "val"), count(&assigned, "test")), (800, 100, 100));
+        assert!(groups.iter().all(|group| group.iter().all(|at| assigned[*at] == assigned[group[0]])));
+        assert_eq!(assign(&groups, &hashes, &first), assigned);
+        let other = plan("train=0.8,val=0.1,test=0.1", 8);
+        assert_ne!(assign(&groups, &hashes, &other), assigned);
+        // In another order of import each image gets the same split.
+        let turned: Vec<&str> = hashes.iter().rev().copied().collect();
+        let turned_groups: Vec<Vec<usize>> =
+            groups.iter().map(|group| group.iter().rev().map(|at| 999 - at).collect()).collect();
+        let again = assign(&turned_groups, &turned, &first);
+        assert!(again.iter().rev().eq(assigned.iter()));
+    }
+}

@@ -1,0 +1,96 @@
+//! Puts the images of an exported ground truth where its lists have them, as links or copies.
+
+use std::path::Path;
+
+use super::export::{ExportScope, images_in};
+use super::outputs::OutputPolicy;
+use super::training_export::{ImagesAs, files};
+use super::{Observer, WorkEvent, WorkflowError};
+use crate::dataset::formats::write::yolo_image_path;
+use crate::domain::{Cancel, Output, OutputError, Progress, printable, write_output};
+use crate::store::Store;
+
+/// What was put there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PlacedImages {
+    pub images: usize,
+    /// Name and reason.
+    pub left_out: Vec<(String, String)>,
+}
+
+impl PlacedImages {
+    /// A sentence on what is missing, if anything is.
+    pub fn told(&self) -> Option<String> {
+        let (name, why) = self.left_out.first()?;
+        let (count, name) = (self.left_out.len(), printable(name));
+        Some(format!("{count} images could not be put into the folder, e.g. {name} ({why})."))
+    }
+}
+
+/// Puts the images of the scope into `out`, which a ground truth was exported to as yolo. A file that is there already is replaced only with
+/// leave.
+pub fn place_images(
+    store: &Store,
+    scope: &ExportScope,
+    how: ImagesAs,
+    out: &Output,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<PlacedImages, WorkflowError> {
+    let policy = OutputPolicy::new().datasets(store)?;
+    let images = images_in(store, scope)?;
+    let mut placed = PlacedImages::default();
+    let total = images.len() as u64;
+    for image in images {
+        if cancel.is_cancelled() {
+            return Err(WorkflowError::Cancelled);
+        }
+        let source = store.image_file(image.id)?;
+        let target = out.file(&yolo_image_path(&image.path));
+        match place(&policy, how, &source, &target)? {
+            Ok(()) => placed.images += 1,
+            Err(why) => placed.left_out.push((image.name, why)),
+        }
+        observer(WorkEvent::Progress(Progress { what: "Exporting images".into(), done: placed.images as u64, total }));
+    }
+    Ok(placed)
+}
+
+/// The inner error is the source's: other images can still be placed.
+fn place(
+    policy: &OutputPolicy,
+    how: ImagesAs,
+    source: &Path,
+    target: &Output,
+) -> Result<Result<(), String>, WorkflowError> {
+    let advice = "Check that the folder may be written to.";
+    let path = &target.path;
+    let is_link = path.symlink_metadata().is_ok_and(|file| file.file_type().is_symlink());
+    // A link that an export before made may go, with leave.
+    if is_link && !target.replace {
+        return Err(OutputError::Exists(path.clone()).into());
+    }
+    if is_link {
+        std::fs::remove_file(path).map_err(WorkflowError::io(path, advice))?;
+    }
+    policy.check(target)?;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(WorkflowError::io(folder, advice))?;
+    }
+    match how {
+        ImagesAs::Copy => match crate::dataset::read_image_file(source) {
+            Ok(bytes) => write_output(target, &bytes).map_err(WorkflowError::io(path, advice))?,
+            Err(error) => return Ok(Err(error.to_string())),
+        },
+        ImagesAs::Link => {
+            if let Err(error) = source.metadata() {
+                return Ok(Err(error.to_string()));
+            }
+            if target.replace && path.is_file() {
+                std::fs::remove_file(path).map_err(WorkflowError::io(path, advice))?;
+            }
+            files::link(source, path).map_err(WorkflowError::io(path, advice))?;
+        }
+    }
+    Ok(Ok(()))
+}

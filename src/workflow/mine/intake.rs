@@ -1,0 +1,120 @@
+//! Detections of images -> candidates in the store, batch by batch, so that little is lost when the work is cut off. Must not know
+//! where the detections come from.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::plan::Plan;
+use crate::domain::{Cancel, Detection, ImageId, ImageRecord, RoiFeature};
+use crate::mining::{count_duplicates, mine_image};
+use crate::store::{Fingerprint, MinedCounts, MinedImage, NewCandidate, Resume, Store};
+use crate::workflow::classes::LabelMap;
+use crate::workflow::patience::patiently;
+use crate::workflow::{Observer, WorkEvent, WorkflowError};
+
+/// Images that are kept together, at most: what is detected again after the work was cut off.
+const IMAGES_AT_ONCE: usize = 16;
+/// So long images wait to be kept together.
+const KEPT_AFTER: Duration = Duration::from_secs(10);
+/// Rows of a transaction, at most, but for those of a single image: an annotator's verdict waits for its end.
+const ROWS_AT_ONCE: usize = 1000;
+
+/// An object with the class that has the detector's label as its number, and what the detector saw in it.
+pub(in crate::workflow) type Seen = (Detection, Option<RoiFeature>);
+
+/// Takes in what is detected on the images of a plan.
+pub(in crate::workflow) struct Intake<'a> {
+    plan: &'a Plan,
+    store: &'a mut Store,
+    labels: LabelMap,
+    done: HashMap<ImageId, Fingerprint>,
+    pending: Vec<MinedImage>,
+    kept: Instant,
+    cancel: &'a Cancel,
+}
+
+impl<'a> Intake<'a> {
+    /// Begins the round's mining, or goes on with it.
+    pub fn begin(
+        plan: &'a Plan,
+        store: &'a mut Store,
+        resume: Resume,
+        observer: &mut Observer,
+        cancel: &'a Cancel,
+    ) -> Result<Self, WorkflowError> {
+        let labels = LabelMap::new(store, &plan.detector.class_names())?;
+        let tell = |text| observer(WorkEvent::Log(text));
+        let done = patiently(cancel, tell, || store.begin_mining(plan.round.id, &plan.identity, resume))?;
+        Ok(Self { plan, store, labels, done, pending: Vec::new(), kept: Instant::now(), cancel })
+    }
+
+    /// Whether the image was taken in before, and neither it nor its annotations changed since.
+    pub fn is_done(&self, image: &ImageRecord) -> bool {
+        self.done.get(&image.id).is_some_and(|known| *known == self.plan.fingerprint(image))
+    }
+
+    /// Takes in what was found on an image. It is kept with the next batch.
+    pub fn take(&mut self, image: &ImageRecord, found: &[Seen], observer: &mut Observer) -> Result<(), WorkflowError> {
+        let mined = self.mined(image, found);
+        self.pending.push(mined);
+        if self.pending.len() >= IMAGES_AT_ONCE || self.kept.elapsed() > KEPT_AFTER {
+            self.keep(observer)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what was taken in.
+    pub fn keep(&mut self, observer: &mut Observer) -> Result<(), WorkflowError> {
+        let (round, pending) = (self.plan.round.id, std::mem::take(&mut self.pending));
+        let mut rest = &pending[..];
+        while !rest.is_empty() {
+            let mut rows = 0;
+            let fitting = rest.iter().take_while(|mined| {
+                rows += mined.rows();
+                rows <= ROWS_AT_ONCE
+            });
+            let (batch, left) = rest.split_at(fitting.count().max(1));
+            let tell = |text| observer(WorkEvent::Log(text));
+            patiently(self.cancel, tell, || self.store.put_mined(round, batch))?;
+            rest = left;
+        }
+        self.kept = Instant::now();
+        Ok(())
+    }
+
+    /// Everything is in: the round is mined. What was found on all images, those of before too.
+    pub fn finish(mut self, observer: &mut Observer) -> Result<MinedCounts, WorkflowError> {
+        self.keep(observer)?;
+        let round = self.plan.round.id;
+        let tell = |text| observer(WorkEvent::Log(text));
+        patiently(self.cancel, tell, || self.store.end_mining(round))?;
+        Ok(self.store.mined_counts(round)?)
+    }
+
+    fn mined(&self, image: &ImageRecord, found: &[Seen]) -> MinedImage {
+        let Plan { mining, .. } = self.plan;
+        let seen: Vec<Seen> =
+            found.iter().filter_map(|(found, feature)| Some((self.labels.in_project(found)?, *feature))).collect();
+        let detections: Vec<Detection> = seen.iter().map(|(detection, _)| *detection).collect();
+        let annotations = self.plan.annotations(image);
+        let candidates = mine_image(&detections, &annotations, mining).into_iter().map(|m| {
+            let its_own = seen.iter().find(|(d, _)| d.class == m.class && d.bbox == m.bbox);
+            let candidate = NewCandidate {
+                image: image.id,
+                class: m.class,
+                bbox: m.bbox,
+                score: m.score,
+                max_iou: m.max_iou,
+                kind: m.kind,
+            };
+            (candidate, its_own.and_then(|(_, feature)| *feature))
+        });
+        MinedImage {
+            image: image.id,
+            fingerprint: self.plan.fingerprint(image),
+            candidates: candidates.collect(),
+            duplicate: count_duplicates(&detections, &annotations, mining),
+            detections,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! A model of others (ONNX, TorchScript) as a source of detections, beside Quarry's checkpoints.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::thread::available_parallelism;
+
+use image::RgbImage;
+
+use super::WorkflowError;
+use super::detect::DetectionSource;
+use crate::detector::LabelledDetection;
+use crate::domain::{ClassId, Detection};
+use crate::models::{Model, ModelDetection, ModelFormat, Prepared};
+
+/// A loaded model. It runs on the thread that made it.
+pub(super) struct ForeignModel(RefCell<Model>);
+
+impl ForeignModel {
+    /// `None` where `path` is no model of others but Quarry's own checkpoint or a round's folder.
+    pub fn at(path: &Path, device: &str) -> Result<Option<Self>, WorkflowError> {
+        if path.is_dir() || ModelFormat::of(path).is_none() {
+            return Ok(None);
+        }
+        let threads = available_parallelism().map_or(1, usize::from);
+        Ok(Some(Self(RefCell::new(Model::load(path, device, threads)?))))
+    }
+
+    /// In the order of [`ModelDetection::class`]; known for sure once an image was detected on.
+    pub fn classes(&self) -> Vec<String> {
+        self.0.borrow().classes().to_vec()
+    }
+
+    /// How images reach the network.
+    pub fn input_told(&self) -> String {
+        self.0.borrow().input_told()
+    }
+}
+
+impl DetectionSource for ForeignModel {
+    type Ready = Prepared;
+    type Found = ModelDetection;
+
+    fn preparer(&self) -> impl Fn(&RgbImage) -> Result<Prepared, WorkflowError> + Send + Sync {
+        let model = self.0.borrow();
+        let prepare = model.preparer();
+        move |image: &RgbImage| Ok(prepare(image)?)
+    }
+
+    fn bytes(ready: &Prepared) -> u64 {
+        (ready.values.len() * size_of::<f32>()) as u64
+    }
+
+    fn shape(ready: &Prepared) -> (u32, u32) {
+        (ready.width as u32, ready.height as u32)
+    }
+
+    fn batch_images(&self) -> usize {
+        self.0.borrow().batch()
+    }
+
+    fn detect(&self, images: &[&Prepared]) -> Result<Vec<Vec<ModelDetection>>, WorkflowError> {
+        Ok(self.0.borrow_mut().detect(images)?)
+    }
+}
+
+/// With labels that count from 1, as those of checkpoints do. The class is the caller's to give.
+pub(super) fn labelled(found: &ModelDetection) -> LabelledDetection {
+    let detection = Detection { class: ClassId::ONLY, bbox: found.bbox, ellipse: None, score: found.score };
+    LabelledDetection { detection, label: found.class as i64 + 1 }
+}

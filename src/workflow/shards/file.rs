@@ -1,0 +1,421 @@
+//! The file of a shard: a line of JSON that says whose it is, a line for each image, and a last line with a checksum, without which a file
+//! is half written. The same work writes the same bytes on the same machine. Must not know what becomes of the detections.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Shard, refused};
+use crate::detector::Precision;
+use crate::domain::{ClassId, Detection, ROI_FEATURE_LENGTH, RoiFeature, limits, open_regular};
+use crate::geometry::{BoundingBox, Ellipse};
+use crate::workflow::WorkflowError;
+use crate::workflow::mine::Seen;
+
+const FORMAT: &str = "quarry shard";
+const VERSION: u32 = 1;
+
+/// What a shard is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Work {
+    /// The training images of a round.
+    Mine,
+    /// A list of images.
+    Detect,
+}
+
+/// The first line. Files of one run differ in `shard` alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Header {
+    pub format: String,
+    pub version: u32,
+    pub work: Work,
+    pub shard: u32,
+    pub of: u32,
+    /// Of the checkpoint and of how it is used.
+    pub identity: String,
+    /// Of the list of all images, of every shard.
+    pub images: String,
+    /// How many those are.
+    pub count: u64,
+    /// The round that is mined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<u32>,
+    /// The detector's labels, 1 first.
+    pub classes: Vec<String>,
+    /// Whether ellipses are among the detections.
+    pub ellipses: bool,
+    /// What the network computed in.
+    pub precision: Precision,
+}
+
+/// An image of a shard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ImageLine {
+    /// From 0, among the images of all shards.
+    pub place: u64,
+    /// In a list of images; in a round images are known by their bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// blake3 of the bytes; of one that could not be read what the project knows, or nothing.
+    pub image: String,
+    /// `label score x1 y1 x2 y2`, or with an ellipse `... ra rb theta cx cy`: text, so that the numbers come back to the last bit. `None`
+    /// where the image could not be read.
+    pub detections: Option<Vec<String>>,
+    /// What the detector saw in each, in hex; empty where it has no direction. Left out where nothing was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+}
+
+/// The last line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct End {
+    lines: u64,
+    /// blake3 of everything before this line, lower-case hex.
+    checksum: String,
+}
+
+impl Header {
+    pub fn new(work: Work, shard: Shard, identity: String, images: String, count: usize) -> Self {
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            work,
+            shard: shard.number,
+            of: shard.of,
+            identity,
+            images,
+            count: count as u64,
+            round: None,
+            classes: Vec::new(),
+            ellipses: false,
+            precision: Precision::F32,
+        }
+    }
+
+    /// Its own words without the shard's number: equal in all files of a run.
+    pub fn of_run(&self) -> Self {
+        Self { shard: 0, ..self.clone() }
+    }
+
+    fn check(self, path: &Path) -> Result<Self, WorkflowError> {
+        if self.format != FORMAT {
+            return Err(refused(path, "this is no shard of Quarry"));
+        }
+        if self.version != VERSION {
+            let what = format!(
+                "the shard has version {}, this Quarry reads {VERSION}: run both with one version",
+                self.version
+            );
+            return Err(refused(path, what));
+        }
+        match Shard::new(self.shard, self.of) {
+            Some(_) => Ok(self),
+            None => Err(refused(path, format!("there is no shard {} of {}", self.shard, self.of))),
+        }
+    }
+}
+
+impl ImageLine {
+    pub fn found(&self, path: &Path, line: u64) -> Result<Option<Vec<Seen>>, WorkflowError> {
+        let Some(detections) = &self.detections else { return Ok(None) };
+        let bad = |what: &str| refused(path, format!("line {line}: {what}. Run this shard again"));
+        if !self.features.is_empty() && self.features.len() != detections.len() {
+            return Err(bad("there are not as many features as detections"));
+        }
+        let feature = |k: usize| match self.features.get(k).map(String::as_str) {
+            None | Some("") => Ok(None),
+            Some(hex) => feature_of(hex).map(Some).ok_or_else(|| bad("a feature is damaged")),
+        };
+        let one = |(k, text): (usize, &String)| {
+            let detection = detection_of(text).ok_or_else(|| bad("a detection is damaged"))?;
+            Ok((detection, feature(k)?))
+        };
+        detections.iter().enumerate().map(one).collect::<Result<Vec<_>, _>>().map(Some)
+    }
+}
+
+/// A detection whose class is the detector's label.
+pub(super) fn detection_text(d: &Detection) -> String {
+    let b = d.bbox;
+    let text = format!("{} {} {} {} {} {}", d.class.0, d.score, b.x1, b.y1, b.x2, b.y2);
+    match d.ellipse {
+        Some(e) => format!("{text} {} {} {} {} {}", e.ra, e.rb, e.theta, e.cx, e.cy),
+        None => text,
+    }
+}
+
+fn detection_of(text: &str) -> Option<Detection> {
+    let words: Vec<&str> = text.split(' ').collect();
+    let number = |k: usize| words.get(k)?.parse::<f64>().ok().filter(|v| v.is_finite());
+    let ellipse = match words.len() {
+        6 => None,
+        11 => Some(Ellipse::new(number(6)?, number(7)?, number(8)?, number(9)?, number(10)?)),
+        _ => return None,
+    };
+    let score: f32 = words[1].parse().ok()?;
+    let label: i64 = words[0].parse().ok().filter(|label| *label > 0)?;
+    let bbox = BoundingBox::new(number(2)?, number(3)?, number(4)?, number(5)?);
+    score.is_finite().then_some(Detection { class: ClassId(label), bbox, ellipse, score })
+}
+
+pub(super) fn feature_text(feature: Option<RoiFeature>) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bytes = feature.map(|feature| feature.bytes()).into_iter().flatten();
+    bytes.flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
+}
+
+fn feature_of(hex: &str) -> Option<RoiFeature> {
+    let digits: Vec<u8> = hex.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    let bytes: [u8; ROI_FEATURE_LENGTH] = bytes.try_into().ok()?;
+    (digits.len() == 2 * ROI_FEATURE_LENGTH).then(|| RoiFeature::from_bytes(bytes))
+}
+
+/// Writes the lines of a shard into a file that is being made.
+pub(super) struct ShardWriter<'a> {
+    out: &'a mut dyn Write,
+    hasher: blake3::Hasher,
+    lines: u64,
+}
+
+impl<'a> ShardWriter<'a> {
+    pub fn begin(out: &'a mut dyn Write, header: &Header) -> io::Result<Self> {
+        let mut writer = Self { out, hasher: blake3::Hasher::new(), lines: 0 };
+        writer.line(header)?;
+        Ok(writer)
+    }
+
+    pub fn image(&mut self, image: &ImageLine) -> io::Result<()> {
+        self.line(image)
+    }
+
+    pub fn end(self) -> io::Result<()> {
+        let end = End { lines: self.lines, checksum: self.hasher.finalize().to_hex().to_string() };
+        writeln!(self.out, "{}", serde_json::to_string(&end)?)
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let line = format!("{}\n", serde_json::to_string(value)?);
+        self.hasher.update(line.as_bytes());
+        self.lines += 1;
+        self.out.write_all(line.as_bytes())
+    }
+}
+
+/// A file that was read to its end and is whole.
+#[derive(Debug, Clone)]
+pub(super) struct ShardFile {
+    pub path: PathBuf,
+    pub header: Header,
+    pub checksum: String,
+    /// Images, without those that could not be read.
+    pub images: usize,
+    pub detections: usize,
+    /// Names or hashes of images that could not be read.
+    pub unreadable: Vec<String>,
+}
+
+impl ShardFile {
+    /// Reads the whole file and its checksum. A file that is half written, changed or no shard is refused.
+    pub fn open(path: &Path) -> Result<Self, WorkflowError> {
+        let (mut images, mut detections, mut unreadable) = (0, 0, Vec::new());
+        let (header, checksum) = read(path, |image, _| {
+            match &image.detections {
+                Some(found) => (images, detections) = (images + 1, detections + found.len()),
+                None => unreadable.push(image.name.unwrap_or(image.image)),
+            }
+            Ok(())
+        })?;
+        Ok(Self { path: path.to_owned(), header, checksum, images, detections, unreadable })
+    }
+
+    /// Its images in their order, with the number of the line. The file is read again: it is an error where it changed since.
+    pub fn each(&self, take: impl FnMut(ImageLine, u64) -> Result<(), WorkflowError>) -> Result<(), WorkflowError> {
+        let (_, checksum) = read(&self.path, take)?;
+        if checksum == self.checksum { Ok(()) } else { Err(refused(&self.path, "the file changed while it was read")) }
+    }
+}
+
+/// The header of a file, which may be half written after it.
+pub(super) fn header_of(path: &Path) -> Result<Header, WorkflowError> {
+    let mut lines = Lines::open(path)?;
+    let first = lines.next()?.ok_or_else(|| refused(path, "the file is empty"))?;
+    header(path, &first)
+}
+
+fn header(path: &Path, line: &str) -> Result<Header, WorkflowError> {
+    let found: Result<Header, _> = serde_json::from_str(line);
+    found.map_err(|e| refused(path, format!("this is no shard of Quarry, or not its beginning ({e})")))?.check(path)
+}
+
+fn read(
+    path: &Path,
+    mut take: impl FnMut(ImageLine, u64) -> Result<(), WorkflowError>,
+) -> Result<(Header, String), WorkflowError> {
+    let mut lines = Lines::open(path)?;
+    let first = lines.next()?.ok_or_else(|| refused(path, "the file is empty"))?;
+    let header = header(path, &first)?;
+    let half = || {
+        let shard = format!("{}/{}", header.shard, header.of);
+        refused(path, format!("the file is half written or was changed. Run the shard {shard} again"))
+    };
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(first.as_bytes());
+    let mut number = 1;
+    loop {
+        let Some(line) = lines.next()? else { return Err(half()) };
+        number += 1;
+        if let Ok(End { lines: count, checksum }) = serde_json::from_str(&line) {
+            let is_whole = count == number - 1 && *hasher.finalize().to_hex() == *checksum;
+            return if is_whole && lines.next()?.is_none() { Ok((header, checksum)) } else { Err(half()) };
+        }
+        hasher.update(line.as_bytes());
+        let image = serde_json::from_str(&line).map_err(|_| half())?;
+        take(image, number)?;
+    }
+}
+
+/// Lines of a bounded length, with their ends.
+struct Lines<'a> {
+    path: &'a Path,
+    file: BufReader<File>,
+}
+
+/// An image with 100,000 detections and their features stays below.
+const LINE: u64 = 64 << 20;
+
+impl<'a> Lines<'a> {
+    fn open(path: &'a Path) -> Result<Self, WorkflowError> {
+        let (file, size) = open_regular(path)?;
+        if size > limits::WEIGHTS {
+            return Err(refused(path, "the file is too large for a shard: take more shards"));
+        }
+        Ok(Self { path, file: BufReader::new(file) })
+    }
+
+    fn next(&mut self) -> Result<Option<String>, WorkflowError> {
+        let mut bytes = Vec::new();
+        let read = self.file.by_ref().take(LINE).read_until(b'\n', &mut bytes);
+        read.map_err(WorkflowError::io(self.path, "Check that the file can be read."))?;
+        if bytes.len() as u64 == LINE {
+            return Err(refused(self.path, "a line of the file is too long for a shard of Quarry"));
+        }
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        String::from_utf8(bytes).map(Some).map_err(|_| refused(self.path, "this is no shard of Quarry: it is not text"))
+    }
+}
+
+/// blake3 over the words of a list, each as it stands.
+pub(super) fn fingerprint<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for word in words {
+        hasher.update(&(word.len() as u64).to_le_bytes());
+        hasher.update(word.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn write(path: &Path) -> (Vec<Detection>, RoiFeature) {
+        let shard = Shard { number: 2, of: 3 };
+        let header =
+            Header { classes: vec!["face".to_owned()], ..Header::new(Work::Mine, shard, "i".into(), "l".into(), 4) };
+        let bbox = BoundingBox::new(0.1, 1.0 / 3.0, 1e17, 2.0_f64.sqrt());
+        let plain = Detection { class: ClassId(1), bbox, ellipse: None, score: 0.1 + 0.2 };
+        let ellipse = Some(Ellipse::new(1.0 / 7.0, 0.3, std::f64::consts::PI, 1e-300, 4.0));
+        let found = vec![plain, Detection { class: ClassId(9), ellipse, ..plain }];
+        let feature = RoiFeature::from_bytes(std::array::from_fn(|k| k as u8 * 2));
+        let lines = [
+            ImageLine {
+                place: 1,
+                name: Some("a\n\u{1f600}".to_owned()),
+                image: "77".to_owned(),
+                detections: Some(found.iter().map(detection_text).collect()),
+                features: vec![feature_text(Some(feature)), feature_text(None)],
+            },
+            ImageLine { place: 4, name: None, image: "78".to_owned(), detections: None, features: vec![] },
+        ];
+        let mut bytes = Vec::new();
+        let mut writer = ShardWriter::begin(&mut bytes, &header).unwrap();
+        for line in &lines {
+            writer.image(line).unwrap();
+        }
+        writer.end().unwrap();
+        fs::write(path, bytes).unwrap();
+        (found, feature)
+    }
+
+    #[test]
+    fn what_is_written_comes_back_to_the_last_bit() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jsonl");
+        let (found, feature) = write(&path);
+        let file = ShardFile::open(&path).unwrap();
+        assert_eq!((file.images, file.detections, file.unreadable.clone()), (1, 2, vec!["78".to_owned()]));
+        let mut seen = Vec::new();
+        file.each(|image, line| {
+            seen.push((image.place, image.found(&path, line)?));
+            Ok(())
+        })
+        .unwrap();
+        let expected = vec![(found[0], Some(feature)), (found[1], None)];
+        assert_eq!(seen, [(1, Some(expected)), (4, None)]);
+    }
+
+    #[test]
+    fn every_cut_and_every_changed_byte_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jsonl");
+        write(&path);
+        let whole = fs::read(&path).unwrap();
+        let check = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            let message = ShardFile::open(&path).unwrap_err().to_string();
+            assert!(message.contains("a.jsonl: "), "{message}");
+        };
+        (0..whole.len() - 1).step_by(7).for_each(|length| check(&whole[..length]));
+        for at in (0..whole.len() - 1).step_by(11) {
+            let mut changed = whole.clone();
+            changed[at] = changed[at].wrapping_add(1);
+            check(&changed);
+        }
+        check(&[&whole[..], b"{}\n"].concat());
+        check(b"{\"format\":\"other\"}\n");
+        check(&[0xff; 40]);
+        let old = String::from_utf8(whole).unwrap().replacen("\"version\":1", "\"version\":2", 1);
+        fs::write(&path, old).unwrap();
+        assert!(ShardFile::open(&path).unwrap_err().to_string().contains("version 2"));
+    }
+
+    #[test]
+    fn damaged_numbers_are_refused_with_their_line() {
+        let line = |text: &str| ImageLine {
+            place: 0,
+            name: None,
+            image: String::new(),
+            detections: Some(vec![text.to_owned()]),
+            features: vec![],
+        };
+        for bad in
+            ["", "1 0.5 1 2 3", "1 0.5 1 2 3 4 5", "0 0.5 1 2 3 4", "1 NaN 1 2 3 4", "1 0.5 1 2 inf 4", "x 0.5 1 2 3 4"]
+        {
+            let message = line(bad).found(Path::new("a.jsonl"), 7).unwrap_err().to_string();
+            assert!(message.contains("a.jsonl: line 7"), "{message}");
+        }
+        assert!(line("1 0.5 1 2 3 4").found(Path::new("a"), 1).unwrap().unwrap().len() == 1);
+    }
+}

@@ -1,0 +1,292 @@
+//! Files of shards -> a project's round, or one file of detections. Twice is the same as once, and the order does not matter. Nothing is
+//! taken before every file was read and found whole and of one run.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::file::{Header, ShardFile, Work};
+use super::mine::{header, refuse_other};
+use super::{Shard, numbers_in_words, refused};
+use crate::detector::LabelledDetection;
+use crate::domain::{Cancel, Output, Progress, shown_path};
+use crate::store::Resume;
+use crate::training::RunLock;
+use crate::workflow::detect::{
+    DetectionFormat, FoundInList, WrittenDetections, refuse_mostly_unreadable, targets, write_found,
+};
+use crate::workflow::mine::{Intake, MineReport, Plan, grouped, report};
+use crate::workflow::outputs::{OutputPolicy, check_list_names};
+use crate::workflow::{Observer, Project, WorkEvent, WorkflowError};
+
+/// What is merged, and into what.
+#[derive(Debug, Clone)]
+pub struct ShardMergeRequest {
+    /// Files of shards, or folders of such.
+    pub shards: Vec<PathBuf>,
+    /// Where the shards of a round belong.
+    pub project: Option<Project>,
+    /// The file to write, for shards of a list of images.
+    pub out: Option<Output>,
+    pub format: DetectionFormat,
+    pub ellipses: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShardMergeReport {
+    /// Shards that were given.
+    pub shards: usize,
+    pub of: u32,
+    /// Shards whose images are not in yet.
+    pub missing: Vec<u32>,
+    #[serde(flatten)]
+    pub result: ShardMergeResult,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum ShardMergeResult {
+    Mined(MineReport),
+    Detected(MergedDetections),
+}
+
+/// A file of detections that was put together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MergedDetections {
+    pub images: usize,
+    pub detections: usize,
+    #[serde(serialize_with = "shown_path")]
+    pub out: PathBuf,
+    /// Names of images that could not be read: they are left out of the file.
+    pub unreadable: Vec<String>,
+}
+
+/// Merges the files of shards. Where shards of a round are missing, those that are there are taken in and the missing ones are named in
+/// the report; the round is mined when the last is in. A file of detections is only written whole.
+pub fn merge(
+    request: &ShardMergeRequest,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<ShardMergeReport, WorkflowError> {
+    let files = one_of_each(open_all(&request.shards, observer, cancel)?, observer);
+    let Some(first) = files.values().next() else {
+        return Err(WorkflowError::Refused("there is no shard to merge.".to_owned()));
+    };
+    let run = first.header.clone();
+    let whose = format!("the same run as {}", first.path.display());
+    files.values().try_for_each(|file| refuse_other(&file.path, &file.header, &run, &whose))?;
+    match run.work {
+        Work::Mine => {
+            let project = request.project.as_ref().ok_or_else(|| {
+                WorkflowError::Refused(
+                    "these shards are of a project's round: name the project with --project.".to_owned(),
+                )
+            })?;
+            mined(project, &run, &files, observer, cancel)
+        }
+        Work::Detect => {
+            let out = request.out.as_ref().ok_or_else(|| {
+                WorkflowError::Refused(
+                    "these shards are of a list of images: name the file to write with --out.".to_owned(),
+                )
+            })?;
+            detected(request, out, &run, &files, observer)
+        }
+    }
+}
+
+type Files = BTreeMap<u32, ShardFile>;
+
+/// Every shard's file among `given`, read to its end.
+fn open_all(given: &[PathBuf], observer: &mut Observer, cancel: &Cancel) -> Result<Vec<ShardFile>, WorkflowError> {
+    let mut paths = Vec::new();
+    for path in given {
+        if path.is_dir() { paths.extend(shards_in(path)?) } else { paths.push(path.clone()) }
+    }
+    let mut files = Vec::with_capacity(paths.len());
+    for (done, path) in paths.iter().enumerate() {
+        if cancel.is_cancelled() {
+            return Err(WorkflowError::Cancelled);
+        }
+        let (what, total) = ("Reading the shards".to_owned(), paths.len() as u64);
+        observer(WorkEvent::Progress(Progress { what, done: done as u64, total }));
+        files.push(ShardFile::open(path)?);
+    }
+    Ok(files)
+}
+
+fn shards_in(folder: &Path) -> Result<Vec<PathBuf>, WorkflowError> {
+    let failed = || WorkflowError::io(folder, "Check that the folder may be read.");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed())? {
+        let path = entry.map_err(failed())?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.contains("-shard-") && name.ends_with(".jsonl") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    if found.is_empty() {
+        return Err(refused(folder, "there is no file of a shard here (*-shard-*-of-*.jsonl)"));
+    }
+    Ok(found)
+}
+
+/// Of several files of one shard (made on different devices) the same one is taken whatever their order.
+fn one_of_each(files: Vec<ShardFile>, observer: &mut Observer) -> Files {
+    let mut each = Files::new();
+    for file in files {
+        let number = file.header.shard;
+        let Some(known) = each.get(&number).filter(|known| known.header.of_run() == file.header.of_run()) else {
+            // One of another run is refused by the caller: it must not hide behind its number.
+            let free =
+                (0..u32::from(u16::MAX)).map(|k| number + k * u32::from(u16::MAX)).find(|key| !each.contains_key(key));
+            each.insert(free.unwrap_or(number), file);
+            continue;
+        };
+        if known.checksum != file.checksum {
+            observer(WorkEvent::Log(format!(
+                "Shard {number} is there twice and differs ({} and {}): the one with the lower checksum is taken",
+                known.path.display(),
+                file.path.display()
+            )));
+        }
+        if file.checksum < known.checksum {
+            each.insert(number, file);
+        }
+    }
+    each
+}
+
+fn mined(
+    project: &Project,
+    run: &Header,
+    files: &Files,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<ShardMergeReport, WorkflowError> {
+    let lock = RunLock::take(&project.runs_dir())?;
+    let mut store = project.open_store()?;
+    let plan = Plan::new(project, &store, run.round, Some(run.precision), observer)?;
+    let shards: Vec<Shard> = (1..=run.of).filter_map(|number| Shard::new(number, run.of)).collect();
+    for file in files.values() {
+        let expected = Header { shard: file.header.shard, of: run.of, ..header(&plan, shards[0]) };
+        let whose = format!("round {} as this project has it", plan.round.number);
+        refuse_other(&file.path, &file.header, &expected, &whose)?;
+    }
+    let mut intake = Intake::begin(&plan, &mut store, Resume::Any, observer, cancel)?;
+    let missing: Vec<u32> = shards
+        .iter()
+        .filter(|shard| !files.contains_key(&shard.number))
+        .filter(|shard| {
+            plan.images.iter().enumerate().any(|(place, image)| shard.holds(place) && !intake.is_done(image))
+        })
+        .map(|shard| shard.number)
+        .collect();
+    let (mut known, mut unreadable) = (0, Vec::new());
+    for (done, file) in files.values().enumerate() {
+        let (what, total) = ("Merging the shards".to_owned(), files.len() as u64);
+        observer(WorkEvent::Progress(Progress { what, done: done as u64, total }));
+        let shard = shards[file.header.shard as usize - 1];
+        file.each(|line, number| {
+            if cancel.is_cancelled() {
+                return Err(WorkflowError::Cancelled);
+            }
+            let place = line.place as usize;
+            let image = plan.images.get(place).filter(|image| shard.holds(place) && image.content_hash == line.image);
+            let image = image.ok_or_else(|| {
+                refused(
+                    &file.path,
+                    format!("line {number}: the image is not the one in its place. Run this shard again"),
+                )
+            })?;
+            let Some(found) = line.found(&file.path, number)? else {
+                unreadable.push(PathBuf::from(&image.name));
+                return Ok(());
+            };
+            if intake.is_done(image) {
+                known += 1;
+                return Ok(());
+            }
+            lock.check()?;
+            intake.take(image, &found, observer)
+        })?;
+    }
+    intake.keep(observer)?;
+    refuse_mostly_unreadable(&unreadable, plan.images.len())?;
+    let report = if missing.is_empty() {
+        let counts = intake.finish(observer)?;
+        grouped(&mut store, &plan, report(&plan, counts, known, unreadable), observer, cancel)?
+    } else {
+        let counts = store.mined_counts(plan.round.id)?;
+        report(&plan, counts, known, unreadable)
+    };
+    Ok(ShardMergeReport { shards: files.len(), of: run.of, missing, result: ShardMergeResult::Mined(report) })
+}
+
+fn detected(
+    request: &ShardMergeRequest,
+    out: &Output,
+    run: &Header,
+    files: &Files,
+    observer: &mut Observer,
+) -> Result<ShardMergeReport, WorkflowError> {
+    OutputPolicy::new().inputs(&request.shards).inputs(files.values().map(|file| &file.path)).check_file(out)?;
+    let policy = OutputPolicy::new().inputs(&request.shards).inputs(files.values().map(|file| &file.path));
+    targets(request.format, &run.classes, out).iter().try_for_each(|(_, out)| policy.check_file(out))?;
+    let missing: Vec<u32> = (1..=run.of).filter(|number| !files.contains_key(number)).collect();
+    if !missing.is_empty() {
+        return Err(WorkflowError::Refused(format!(
+            "shards {} are missing: nothing was written. Run them, and merge all of them.",
+            numbers_in_words(&missing, run.of)
+        )));
+    }
+    if request.ellipses && !run.ellipses {
+        return Err(WorkflowError::Refused(
+            "the detector of these shards has no ellipse head. Leave `--shape ellipse` out.".to_owned(),
+        ));
+    }
+    let count = usize::try_from(run.count).unwrap_or(usize::MAX);
+    let mut of_place = BTreeMap::new();
+    let mut unreadable = Vec::new();
+    for file in files.values() {
+        file.each(|line, number| {
+            let place = line.place as usize;
+            let bad = |what| refused(&file.path, format!("line {number}: {what}. Run this shard again"));
+            let found = line.found(&file.path, number)?;
+            let name = line.name.ok_or_else(|| bad("the image has no name"))?;
+            if place >= count || of_place.contains_key(&place) {
+                return Err(bad("the image is not the one in its place"));
+            }
+            match found {
+                Some(found) => {
+                    let labelled = |(detection, _): &(crate::domain::Detection, _)| LabelledDetection {
+                        detection: *detection,
+                        label: detection.class.0,
+                    };
+                    of_place.insert(place, (name, found.iter().map(labelled).collect::<Vec<_>>()));
+                }
+                None => unreadable.push(name),
+            }
+            Ok(())
+        })?;
+    }
+    if request.format == DetectionFormat::Fddb {
+        check_list_names(of_place.values().map(|(name, _)| name.as_str()))?;
+    }
+    let found = of_place.into_iter().map(|(place, (name, found))| FoundInList { place: place + 1, name, found });
+    let found: Vec<FoundInList> = found.collect();
+    let WrittenDetections { detections, .. } =
+        write_found(&found, &run.classes, request.format, request.ellipses, out, observer)?;
+    let (images, out) = (found.len(), out.path.clone());
+    let result = ShardMergeResult::Detected(MergedDetections { images, detections, out, unreadable });
+    Ok(ShardMergeReport { shards: files.len(), of: run.of, missing, result })
+}
+
+impl ShardMergeReport {
+    /// The missing shards, `3, 17 of 64`.
+    pub fn missing_in_words(&self) -> String {
+        numbers_in_words(&self.missing, self.of)
+    }
+}

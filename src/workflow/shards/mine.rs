@@ -1,0 +1,145 @@
+//! A shard of a round's training images -> a file. Only reads the project: it may lie on a read-only disk that many machines share.
+
+use std::path::{Path, PathBuf};
+
+use super::file::{
+    Header, ImageLine, ShardFile, ShardWriter, Work, detection_text, feature_text, fingerprint, header_of,
+};
+use super::{Shard, ShardReport, refused};
+use crate::detector::FoundObject;
+use crate::domain::{Cancel, ImageRecord, Output, write_output_with};
+use crate::workflow::detect::{Checkpoint, OfImage, Task, detect_on, refuse_mostly_unreadable};
+use crate::workflow::mine::{MineRequest, Plan, detector_of, files_of, seen};
+use crate::workflow::outputs::{OutputPolicy, not_written};
+use crate::workflow::{Observer, Project, WorkEvent, WorkflowError};
+
+/// Detects on the shard's images of a round and writes what is found to a file in the folder `out`. A file that is there already and
+/// whole, of the same work, is left as it is.
+pub fn mine_shard(
+    project: &Project,
+    request: &MineRequest,
+    shard: Shard,
+    out: &Output,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<ShardReport, WorkflowError> {
+    let store = project.open_store_to_read()?;
+    let plan = Plan::new(project, &store, request.round, request.precision, observer)?;
+    let header = header(&plan, shard);
+    let name = shard.file_name(&format!("round-{}", plan.round.number));
+    let policy = OutputPolicy::new().datasets(&store)?;
+    let out = match ready(&policy, out, &name, &header)? {
+        Ready::Done(report) => return Ok(report),
+        Ready::ToWrite(out) => out,
+    };
+    let places: Vec<usize> = (0..plan.images.len()).filter(|place| shard.holds(*place)).collect();
+    let images: Vec<ImageRecord> = places.iter().map(|&place| plan.images[place].clone()).collect();
+    let (files, sources) = files_of(&store, &images)?;
+    drop(store);
+    let detector = detector_of(&plan, request.device.as_deref(), observer)?;
+    let what = format!("Detecting on shard {shard} of the training images");
+    let task = Task { files: &files, sources: &sources, is_there: &|| Ok(()), what: &what, done_before: 0 };
+    let source = Checkpoint { with_features: true, ..Checkpoint::new(&detector) };
+    let line = |of_image: &OfImage<FoundObject>| {
+        let found = of_image.found.as_ref().map(|found| seen(&detector, found));
+        ImageLine {
+            place: places[of_image.place] as u64,
+            name: None,
+            image: images[of_image.place].content_hash.clone(),
+            features: found.iter().flatten().map(|(_, feature)| feature_text(*feature)).collect(),
+            detections: found.map(|found| found.iter().map(|(detection, _)| detection_text(detection)).collect()),
+        }
+    };
+    write_shard(&source, &task, (&header, &out), line, observer, cancel)
+}
+
+/// What a shard of the plan says of itself.
+pub(super) fn header(plan: &Plan, shard: Shard) -> Header {
+    let images = fingerprint(plan.images.iter().map(|image| image.content_hash.as_str()));
+    Header {
+        round: Some(plan.round.number),
+        classes: plan.detector.class_names(),
+        ellipses: plan.detector.ellipse_head,
+        precision: plan.detector.precision,
+        ..Header::new(Work::Mine, shard, plan.identity.clone(), images, plan.images.len())
+    }
+}
+
+/// Whether a shard's file is to be written.
+pub(super) enum Ready {
+    Done(ShardReport),
+    ToWrite(Output),
+}
+
+/// Looks at the place of a shard's file in the folder `out`, which is made where it is missing. What is there of the same work is done
+/// if it is whole, and written again if it is not; another file is replaced only with leave.
+pub(super) fn ready(policy: &OutputPolicy, out: &Output, name: &str, header: &Header) -> Result<Ready, WorkflowError> {
+    let file = out.path.join(name);
+    let is_ours = file.is_file() && header_of(&file).is_ok_and(|found| found == *header);
+    if is_ours && let Ok(done) = ShardFile::open(&file) {
+        let unreadable = done.unreadable.iter().map(PathBuf::from).collect();
+        return Ok(Ready::Done(report(header, done.images, done.detections, unreadable, file, true)));
+    }
+    let out = Output::new(&out.path, out.replace || is_ours);
+    policy.check_folder(&out, [name])?;
+    let failed = WorkflowError::io(&out.path, "Check that the folder may be written to.");
+    std::fs::create_dir_all(&out.path).map_err(failed)?;
+    Ok(Ready::ToWrite(Output::new(file, out.replace)))
+}
+
+pub(super) fn report(
+    header: &Header,
+    images: usize,
+    detections: usize,
+    unreadable: Vec<PathBuf>,
+    out: PathBuf,
+    was_done: bool,
+) -> ShardReport {
+    ShardReport { shard: header.shard, of: header.of, images, detections, unreadable, out, was_done }
+}
+
+/// Detects and writes line by line; the file takes its place when it is whole.
+pub(super) fn write_shard(
+    source: &Checkpoint<'_>,
+    task: &Task<'_>,
+    (header, out): (&Header, &Output),
+    line: impl Fn(&OfImage<FoundObject>) -> ImageLine,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<ShardReport, WorkflowError> {
+    let failed = |error| WorkflowError::from(not_written(out, error));
+    let (mut images, mut detections, mut unreadable) = (0, 0, Vec::new());
+    let pace = write_output_with(out, failed, |file| {
+        let mut writer = ShardWriter::begin(file, header).map_err(failed)?;
+        let take = |of_image: OfImage<FoundObject>, _: &mut Observer| {
+            let line = line(&of_image);
+            match &line.detections {
+                Some(found) => (images, detections) = (images + 1, detections + found.len()),
+                None => unreadable.push(task.files[of_image.place].clone()),
+            }
+            refuse_mostly_unreadable(&unreadable, task.files.len())?;
+            writer.image(&line).map_err(failed)
+        };
+        let pace = detect_on(source, task, observer, cancel, take)?;
+        writer.end().map_err(failed)?;
+        Ok::<_, WorkflowError>(pace)
+    })?;
+    observer(WorkEvent::Log(format!("Detected on {pace}")));
+    Ok(report(header, images, detections, unreadable, out.path.clone(), false))
+}
+
+/// A file of another run than the header says.
+pub(super) fn refuse_other(path: &Path, found: &Header, expected: &Header, whose: &str) -> Result<(), WorkflowError> {
+    if found.of_run() == expected.of_run() {
+        return Ok(());
+    }
+    let differs = [
+        (found.work != expected.work, "it is of another kind of work"),
+        (found.round != expected.round, "it is of another round"),
+        (found.of != expected.of, "it is of another number of shards"),
+        (found.identity != expected.identity, "another checkpoint made it, or other settings or another precision"),
+        (found.images != expected.images || found.count != expected.count, "the images are others"),
+    ];
+    let what = differs.into_iter().find(|(differs, _)| *differs).map_or("its classes are others", |(_, what)| what);
+    Err(refused(path, format!("the shard does not belong to {whose}: {what}")))
+}

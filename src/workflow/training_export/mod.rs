@@ -1,0 +1,265 @@
+//! A project as the folder that other programs train from: images, labels, the chosen dose of hard negatives, and a manifest that says how
+//! it was made. Only what was reviewed counts as background. The project and its datasets are only read.
+
+mod choice;
+pub(super) mod files;
+mod plan;
+mod read_again;
+mod tables;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use self::files::Materialised;
+use self::plan::{Item, Part, Plan};
+use self::read_again::Counted;
+use super::export::{ExportScope, images_in};
+use super::outputs::OutputPolicy;
+use super::{Observer, WorkflowError};
+use crate::domain::{Cancel, HardNegativeSource, Output, csv_text, shown_path};
+use crate::store::{Store, now_ms};
+
+/// The file that is written last: while it is missing, the folder is not complete.
+pub const MANIFEST: &str = "manifest.json";
+
+/// What the folder is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainingFormat {
+    /// `data.yaml`, a list for each part and `labels/`: ultralytics reads it as it is.
+    Yolo,
+    /// `train.json`, `val.json`, `test.json`.
+    Coco,
+}
+
+/// How images come into the folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImagesAs {
+    /// Symbolic links to the datasets' files.
+    Link,
+    Copy,
+}
+
+/// How hard negatives on images with objects are shown to the training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NegativesAs {
+    /// Cut out, as images without objects; where an object lies in the region, its image is repeated.
+    Crops,
+    /// Their images stand in the training list more often.
+    Repeats,
+}
+
+/// How many hard negatives are exported. Those of the highest score come first.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Dose {
+    /// At most so many.
+    pub number: Option<usize>,
+    /// At most this share of what is trained on, 0 to 1: hard negatives beside images with objects.
+    pub share: Option<f64>,
+    /// At most so many of a group of alike ones.
+    pub per_group: Option<usize>,
+    /// How much more often an image with a hard negative stands in the list.
+    pub repeat: u32,
+}
+
+impl Default for Dose {
+    fn default() -> Self {
+        Self { number: None, share: None, per_group: None, repeat: 1 }
+    }
+}
+
+/// What is exported and how.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrainingExport {
+    pub format: TrainingFormat,
+    pub images: ImagesAs,
+    pub hard_negatives: HardNegativeSource,
+    pub negatives_as: NegativesAs,
+    pub dose: Dose,
+    /// Splits to validate and to test on; all others are trained on. Nothing of the mined comes into these.
+    pub val: Vec<String>,
+    pub test: Vec<String>,
+    #[serde(skip)]
+    pub scope: ExportScope,
+}
+
+/// What was written, as counted while it was made; reading the folder again has to find the same.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrainingExportReport {
+    #[serde(serialize_with = "shown_path")]
+    pub folder: PathBuf,
+    #[serde(flatten)]
+    pub settings: TrainingExport,
+    /// Of the project.
+    pub classes: Vec<String>,
+    /// What the files hold, read again after they were written.
+    pub found: Counted,
+    /// Hard negatives that the dose took, and those that it left.
+    pub hard_negatives_chosen: usize,
+    pub hard_negatives_left: usize,
+    /// As crops, as images without objects, and by repeating their images.
+    pub crops: usize,
+    pub on_background_images: usize,
+    pub repeated_images: usize,
+    /// Copies in which ignored regions are painted out.
+    pub painted_images: usize,
+    pub painted_regions: usize,
+    /// Images and hard negatives that are not in the export; `excluded.csv` says why.
+    pub excluded: usize,
+    /// Of them images without objects that nobody marked as complete.
+    pub unreviewed_background: usize,
+    /// Whole sentences on what the format cannot hold and what to do.
+    pub losses: Vec<String>,
+}
+
+/// The splits of the scope that are held out where nothing else is said: to validate on `val`, to test on `test`.
+pub fn usual_splits(store: &Store, scope: &ExportScope) -> Result<[Vec<String>; 2], WorkflowError> {
+    let images = images_in(store, scope)?;
+    let is_there =
+        |split: &&str| scope.split.is_none() && images.iter().any(|image| image.split.as_deref() == Some(*split));
+    Ok(["val", "test"].map(|split| Some(split).filter(is_there).map(str::to_owned).into_iter().collect()))
+}
+
+/// Something that is not in the export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Excluded {
+    dataset: String,
+    image: String,
+    reason: String,
+}
+
+/// Writes the folder `out`, which must be new or empty, lie outside of every dataset and belong to no project. After an error nothing of it
+/// is there.
+pub fn export_training(
+    store: &Store,
+    settings: &TrainingExport,
+    out: impl Into<Output>,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<TrainingExportReport, WorkflowError> {
+    let out = &out.into();
+    OutputPolicy::new().datasets(store)?.check_folder(out, [MANIFEST])?;
+    files::check_new(&out.path)?;
+    let plan = Plan::new(store, settings)?;
+    let unfinished = files::unfinished_folder(&out.path)?;
+    let folder = unfinished.path();
+    let Materialised { mut items, mut excluded } =
+        files::materialise(store, settings, &plan, folder, observer, cancel)?;
+    excluded.splice(0..0, plan.excluded.iter().cloned());
+    items.sort_by(|a, b| (a.item.part, &a.file).cmp(&(b.item.part, &b.file)));
+    let expected = tables::write(settings, &plan, &items, folder)?;
+    let table: String = std::iter::once("dataset,image,reason\n".to_owned())
+        .chain(
+            excluded
+                .iter()
+                .map(|e| format!("{},{},{}\n", csv_text(&e.dataset), csv_text(&e.image), csv_text(&e.reason))),
+        )
+        .collect();
+    files::put(folder, "excluded.csv", table.as_bytes())?;
+    let found = read_again::count(settings.format, folder)?;
+    if found != expected {
+        let text = format!(
+            "{}: reading the export again found {found:?} where {expected:?} was written; nothing was kept. This is a fault of Quarry: please \
+             report it.",
+            out.path.display()
+        );
+        return Err(WorkflowError::Refused(text));
+    }
+    let of = |is: fn(&Item) -> bool| items.iter().filter(|made| is(&made.item)).count();
+    let report = TrainingExportReport {
+        folder: out.path.clone(),
+        settings: settings.clone(),
+        classes: plan.classes.clone(),
+        found,
+        hard_negatives_chosen: plan.chosen,
+        hard_negatives_left: plan.left,
+        crops: of(Item::is_crop),
+        on_background_images: items
+            .iter()
+            .filter(|made| made.item.is_background() && !made.item.is_crop())
+            .map(|made| made.item.negatives.len())
+            .sum(),
+        repeated_images: of(|item| item.repeats > 0),
+        painted_images: items.iter().filter(|made| made.painted > 0).count(),
+        painted_regions: items.iter().map(|made| made.painted).sum(),
+        excluded: excluded.len(),
+        unreviewed_background: excluded.iter().filter(|e| e.reason == plan::UNREVIEWED).count(),
+        losses: losses(settings, &plan, &items),
+    };
+    let manifest = serde_json::json!({
+        "made_by": format!("Quarry {}", env!("CARGO_PKG_VERSION")), "written_ms": now_ms(), "dataset": settings.scope.dataset,
+        "split": settings.scope.split, "export": report,
+    });
+    let text = serde_json::to_string_pretty(&manifest).map_err(|e| WorkflowError::Refused(e.to_string()))?;
+    files::put(folder, MANIFEST, text.as_bytes())?;
+    files::place(unfinished, &out.path)?;
+    Ok(report)
+}
+
+fn losses(settings: &TrainingExport, plan: &Plan, items: &[files::Made]) -> Vec<String> {
+    let mut losses = Vec::new();
+    let painted: usize = items.iter().map(|made| made.painted).sum();
+    if painted > 0 {
+        losses.push(format!(
+            "{painted} ignored regions are painted out in copies of their images: YOLO's labels have no flag for them. What a detector could \
+             learn from these pixels is lost; the datasets' files are as they were."
+        ));
+    }
+    let ellipses = items.iter().flat_map(|made| &made.item.objects).filter(|o| o.shape.ellipse().is_some()).count();
+    if ellipses > 0 {
+        losses.push(format!("{ellipses} ellipses are written as their boxes."));
+    }
+    let repeats: usize = items.iter().map(|made| made.item.repeats as usize).sum();
+    if settings.format == TrainingFormat::Coco && repeats > 0 {
+        losses.push("COCO has no repeated images: weights.csv says how often each is to be drawn.".to_owned());
+    }
+    let has = |part| items.iter().any(|made| made.item.part == part);
+    if settings.format == TrainingFormat::Yolo && !has(Part::Val) {
+        losses.push(
+            "No image is to validate on, which ultralytics needs: `val` names the training images. Choose a split with --val.".to_owned(),
+        );
+    }
+    if !has(Part::Train) {
+        losses.push("There is no image to train on: every split is one of --val or --test.".to_owned());
+    }
+    if plan.unreviewed > 0 {
+        losses.push(format!(
+            "{} images without objects are left out: nobody said that nothing is missed in them. Look at them and mark them with K, or with \
+             `quarry dataset complete`.",
+            plan.unreviewed
+        ));
+    }
+    losses
+}
+
+impl std::fmt::Display for TrainingExportReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Counted { images, lines, objects, ignored, empty, .. } = &self.found;
+        write!(f, "{images} images with {objects} objects in {}", self.folder.display())?;
+        write!(f, "\n{empty} of them without objects")?;
+        if *ignored > 0 {
+            write!(f, ", {ignored} ignored regions")?;
+        }
+        if lines > images {
+            write!(f, "; the training list has {lines} lines")?;
+        }
+        write!(
+            f,
+            "\n{} hard negatives: {} crops, {} on images without objects, {} images repeated",
+            self.hard_negatives_chosen, self.crops, self.on_background_images, self.repeated_images
+        )?;
+        if self.hard_negatives_left > 0 {
+            write!(f, "; {} left by the dose", self.hard_negatives_left)?;
+        }
+        if self.excluded > 0 {
+            write!(f, "\n{} images and regions are not in it: see excluded.csv", self.excluded)?;
+        }
+        for loss in &self.losses {
+            write!(f, "\n{loss}")?;
+        }
+        Ok(())
+    }
+}

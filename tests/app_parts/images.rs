@@ -1,0 +1,295 @@
+//! The Images screen from outside: browsing, one image, two rounds, held-out images.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use egui::{Key, Modifiers, vec2};
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use quarry::app::command::{Command, Screen};
+use quarry::app::views::images::ImagesCommand;
+use quarry::domain::{FalsePositiveKind, ImageId};
+use quarry::store::Store;
+use quarry::workflow::Project;
+use quarry::workflow::inspect::{FileProblems, ImageQuery, Inspector, Listing, Role, Status};
+
+use super::app_project;
+use super::window::{Window, counts, press, run_until, wait_for, wait_for_part, wait_until, window, window_of};
+
+/// Twelve images, two rounds; the tenth image is in fold 10 and held out, and both rounds were tested on it: round 1 found its face and
+/// two things that are none, round 2 one of those things alone.
+fn project(dir: &Path) -> Project {
+    let project = app_project::make(dir, 12, 2);
+    let store = project.open_store().unwrap();
+    let held_out = &store.images().unwrap()[9];
+    let face = store.ground_truth(held_out.id).unwrap()[0].1.shape.bounding_box();
+    for round in [1, 2] {
+        let mut lines = vec![(face.x1, face.y1, face.width(), face.height(), 0.9)];
+        lines.extend([(5.0, 5.0, 40.0, 40.0, 0.8), (300.0, 20.0, 30.0, 30.0, 0.7)]);
+        if round == 2 {
+            lines = lines[1..2].to_vec();
+        }
+        let mut text = format!("{}\n{}\n", held_out.name, lines.len());
+        for (x, y, w, h, score) in lines {
+            writeln!(text, "{x} {y} {w} {h} {score}").unwrap();
+        }
+        let folder = project.run_dir(round);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("held-out-rectangle.txt"), text).unwrap();
+    }
+    project
+}
+
+fn list(project: &Project, query: &ImageQuery) -> Listing {
+    let store = Store::open_read_only(&project.database()).unwrap();
+    Inspector::default().list(&store, query, &FileProblems::new()).unwrap()
+}
+
+fn rounds(project: &Project) -> [Option<quarry::domain::RoundId>; 2] {
+    let rounds = project.open_store().unwrap().rounds().unwrap();
+    [Some(rounds[0].id), Some(rounds[1].id)]
+}
+
+fn send(window: &mut Window, command: ImagesCommand) {
+    window.state_mut().as_mut().unwrap().push(Command::Images(command));
+    window.step();
+}
+
+/// Opens an image by its number.
+fn open(window: &mut Window, project: &Project, number: usize) -> ImageId {
+    let image = project.open_store().unwrap().images().unwrap()[number].id;
+    send(window, ImagesCommand::Open(image));
+    wait_for_part(window, "Ground truth");
+    image
+}
+
+#[test]
+fn totals_are_the_sums_of_the_images_and_follow_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let [round, _] = rounds(&project);
+    let store = project.open_store().unwrap();
+    for threshold in [0.0, 0.3, 0.5, 0.9, 0.98] {
+        let listing = list(&project, &ImageQuery { round, threshold, ..ImageQuery::default() });
+        assert_eq!((listing.images.len(), listing.looked), (12, 12));
+        let mut sums = [0; 3];
+        for row in &listing.images {
+            let counts = row.counts.unwrap();
+            let parts = [counts.true_positives, counts.false_positives, counts.missed];
+            sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+            if row.role == Some(Role::Training) {
+                let image = listing.table.images[row.at as usize].record.id;
+                let found = store.detections(round.unwrap(), image).unwrap();
+                let kept = found.iter().filter(|detection| detection.score >= threshold).count() as u32;
+                assert_eq!(counts.true_positives + counts.false_positives + counts.ignored, kept);
+                assert_eq!(counts.true_positives + counts.missed, 1, "each image has one object");
+            }
+        }
+        let totals = listing.counts;
+        assert_eq!(sums, [totals.true_positives, totals.false_positives, totals.missed]);
+    }
+    // The held-out image is counted as the curve counts it, and no filter loses or invents an image.
+    let held_out = |threshold| ImageQuery { round, threshold, role: Some(Role::HeldOut), ..ImageQuery::default() };
+    let at = |threshold| list(&project, &held_out(threshold)).counts;
+    assert_eq!((at(0.0).true_positives, at(0.0).false_positives, at(0.0).missed), (1, 2, 0));
+    assert_eq!((at(0.75).true_positives, at(0.75).false_positives, at(0.75).missed), (1, 1, 0));
+    assert_eq!((at(0.95).true_positives, at(0.95).false_positives, at(0.95).missed), (0, 0, 1));
+    let many = ImageQuery { round, threshold: 0.0, false_positives: (3, 3), ..ImageQuery::default() };
+    assert_eq!(list(&project, &many).images.len(), 11);
+    let named = ImageQuery { name: "SCENE_0003".to_owned(), ..ImageQuery::default() };
+    assert_eq!(list(&project, &named).images.len(), 1);
+}
+
+#[test]
+fn a_verdict_on_an_object_moves_the_counts_of_its_image() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let [round, _] = rounds(&project);
+    let reader = Store::open_read_only(&project.database()).unwrap();
+    let mut inspector = Inspector::default();
+    let query = ImageQuery { round, threshold: 0.0, ..ImageQuery::default() };
+    let before = inspector.list(&reader, &query, &FileProblems::new()).unwrap();
+    let mut store = project.open_store().unwrap();
+    let candidate = store.candidates_of_image(before.table.images[0].record.id).unwrap()[0].clone();
+    let shape = quarry::domain::Shape::Rectangle(candidate.bbox);
+    store.record_missed_object(candidate.id, "Ada", (shape, None), None, 1).unwrap();
+    let after = inspector.list(&reader, &query, &FileProblems::new()).unwrap();
+    assert_eq!(after.counts.true_positives, before.counts.true_positives + 1);
+    assert_eq!(after.counts.false_positives, before.counts.false_positives - 1);
+    assert_eq!((after.counts.missed, after.objects), (before.counts.missed, before.objects + 1));
+}
+
+#[test]
+fn two_rounds_are_compared_error_by_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let [round, against] = rounds(&project);
+    let query = ImageQuery { round, against, threshold: 0.0, ..ImageQuery::default() };
+    let listing = list(&project, &query);
+    // The drawn rounds found the same; on the held-out image one false positive is gone and the face is missed.
+    let changes = listing.changes;
+    assert_eq!((changes.fixed, changes.new, changes.still), (1, 1, 11 * 3 + 1));
+    let new = ImageQuery { change: Some(quarry::workflow::inspect::Change::New), ..query };
+    assert_eq!(list(&project, &new).images.len(), 1);
+}
+
+#[test]
+fn images_are_browsed_by_keys_and_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "12 of 12 images");
+    wait_for_part(&mut window, "scene_0000, 1 objects, 1 true positives");
+    for key in [Key::End, Key::Home, Key::ArrowRight, Key::ArrowRight] {
+        press(&mut window, key);
+    }
+    press(&mut window, Key::Enter);
+    wait_for(&mut window, "Image scene_0002, Round 2");
+    press(&mut window, Key::PageDown);
+    wait_for(&mut window, "Image scene_0003, Round 2");
+    press(&mut window, Key::Escape);
+    wait_for(&mut window, "12 of 12 images");
+    press(&mut window, Key::Slash);
+    wait_for(&mut window, "Image name");
+    window.get_by_label("Image name").type_text("0011");
+    wait_for(&mut window, "1 of 12 images");
+    wait_for(&mut window, "Name has 0011");
+    window.get_by_label("Name has 0011").click();
+    wait_for(&mut window, "12 of 12 images");
+    window.key_press_modifiers(Modifiers::COMMAND, Key::Num2);
+    wait_for(&mut window, "Hard negative");
+    window.key_press_modifiers(Modifiers::COMMAND, Key::Num5);
+    wait_for(&mut window, "12 of 12 images");
+}
+
+#[test]
+fn a_detection_is_decided_where_it_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "12 of 12 images");
+    send(
+        &mut window,
+        ImagesCommand::SetQuery(Box::new(ImageQuery {
+            round: rounds(&project)[1],
+            threshold: 0.0,
+            ..ImageQuery::default()
+        })),
+    );
+    open(&mut window, &project, 4);
+    // The true positive comes first: nothing is to be decided on it.
+    press(&mut window, Key::Tab);
+    wait_for(&mut window, "True positive");
+    press(&mut window, Key::A);
+    press(&mut window, Key::Tab);
+    wait_for(&mut window, "False positive: background");
+    // Typed faster than they are saved: each is about the one that comes then.
+    for key in [Key::A, Key::X] {
+        press(&mut window, key);
+    }
+    wait_until(&mut window, "two verdicts", || counts(&project).undecided == 2 * 12 * 3 - 2);
+    let given = counts(&project);
+    assert_eq!((given.confirmed, given.rejected), (1, 1));
+    press(&mut window, Key::F);
+    wait_until(&mut window, "the missed object", || counts(&project).missed_object == 1);
+    wait_for_part(&mut window, "2  Ground truth");
+    press(&mut window, Key::Backspace);
+    wait_until(&mut window, "the undo", || counts(&project).missed_object == 0);
+    wait_for_part(&mut window, "1  Ground truth");
+}
+
+#[test]
+fn a_held_out_image_is_read_only_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "12 of 12 images");
+    // As from a click on the curve's point.
+    send(&mut window, ImagesCommand::OfCurve { round: 1, label: "rectangle".to_owned(), score: f64::from(0.7_f32) });
+    wait_for(&mut window, "1 of 12 images");
+    wait_for(&mut window, "2 false positives");
+    press(&mut window, Key::Enter);
+    wait_for_part(&mut window, "Held out: this image is tested on");
+    let before = counts(&project);
+    for _ in 0..4 {
+        press(&mut window, Key::Tab);
+        for key in [Key::A, Key::X, Key::F, Key::W] {
+            press(&mut window, key);
+        }
+    }
+    assert!(window.query_by_label("Reject").is_none(), "no verdict is offered");
+    for _ in 0..20 {
+        window.step();
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    drop(window);
+    assert_eq!(counts(&project), before);
+    let store = Store::open_read_only(&project.database()).unwrap();
+    let held_out = store.images().unwrap()[9].id;
+    let opened = Inspector::default().open(
+        &store,
+        &quarry::workflow::inspect::OpenQuery {
+            image: held_out,
+            round: rounds(&project)[0],
+            against: None,
+            threshold: 0.0,
+            shape: None,
+        },
+    );
+    let side = &opened.unwrap().sides[0];
+    assert!(side.candidates.is_empty(), "a verdict has nothing to be given to");
+    let statuses: Vec<Status> = side.judged.detections.iter().map(|judged| judged.status).collect();
+    let background = Status::FalsePositive(FalsePositiveKind::Background);
+    assert_eq!(statuses, [Status::TruePositive, background, background]);
+}
+
+#[test]
+fn a_missing_file_is_found_and_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    std::fs::remove_file(dir.path().join("pictures/scene_0007.png")).unwrap();
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "12 of 12 images");
+    let missing = quarry::workflow::inspect::FileProblem::Missing;
+    send(
+        &mut window,
+        ImagesCommand::SetQuery(Box::new(ImageQuery { problem: Some(missing), ..ImageQuery::default() })),
+    );
+    wait_for(&mut window, "1 of 12 images");
+    wait_for_part(&mut window, "scene_0007");
+}
+
+/// The labels that have to lie within the window, whole, on both parts of the screen.
+#[test]
+fn the_controls_are_on_the_screen_at_every_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    for (size, scale) in [(vec2(1000.0, 680.0), 1.0), (vec2(1280.0, 800.0), 1.0), (vec2(1280.0, 720.0), 2.0)] {
+        let mut window = window_of(Screen::Images, Some(project.dir()), size, scale);
+        wait_for(&mut window, "12 of 12 images");
+        let is_set_up = |window: &Window| window.query_all_by_label("Compared with").next().is_some();
+        run_until(&mut window, "the round", is_set_up);
+        let within = |window: &Window, labels: &[&str]| {
+            for label in labels {
+                let mut nodes = window.query_all_by_label(label).peekable();
+                assert!(nodes.peek().is_some(), "`{label}` is missing in {size:?}");
+                for rect in nodes.map(|node| node.rect()) {
+                    let is_whole =
+                        rect.min.x >= 0.0 && rect.max.x <= size.x && rect.min.y >= 0.0 && rect.max.y <= size.y;
+                    assert!(is_whole, "`{label}` at {rect:?} in {size:?}");
+                }
+            }
+        };
+        within(&window, &["Round", "Compared with", "Order", "Thumbnail size", "12 of 12 images", "+ Filter"]);
+        open(&mut window, &project, 4);
+        press(&mut window, Key::Tab);
+        press(&mut window, Key::Tab);
+        run_until(&mut window, "a false positive", |w| w.query_by_label("Hard negative").is_some());
+        within(
+            &window,
+            &["All images", "Next", "Fit", "1:1", "Hard negative", "Reject", "Missed object", "Undo", "Next box"],
+        );
+        let canvas = window.get_by_label("Image scene_0004, Round 2").rect();
+        assert!(canvas.width() > size.x * 0.55 && canvas.height() > size.y * 0.6, "{canvas:?} in {size:?}");
+        assert_eq!(window.get_by_label("Hard negative").accesskit_node().role(), egui::accesskit::Role::Button);
+    }
+}

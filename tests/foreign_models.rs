@@ -1,0 +1,155 @@
+//! Models of others that Quarry runs: an ONNX detector on a project's images, from outside. Without ONNX Runtime it says what was not shown.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use quarry::store::Store;
+use serde_json::Value;
+
+/// tests/fixtures/models/cells.onnx scores each cell of 8 x 8 pixels of a 64 x 64 input: class `red` by its red, `green` by its green.
+fn model() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/cells.onnx")
+}
+
+fn is_skipped() -> bool {
+    let own = std::env::var_os("QUARRY_ONNXRUNTIME").map(PathBuf::from);
+    let library = own.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".onnxruntime/libonnxruntime.so"));
+    if !library.exists() {
+        println!("SKIPPED: ONNX Runtime is not installed (make setup); no ONNX model was run");
+    }
+    !library.exists()
+}
+
+/// Category and `x, y, width, height`.
+type Object = Option<(u32, [u32; 4])>;
+
+struct Scene {
+    dir: tempfile::TempDir,
+}
+
+impl Scene {
+    /// A COCO dataset of 64 x 64 images with coloured cells: in `a` the green one is annotated and the red one is not; `b` is empty; `c` has a
+    /// red one in the split `test`, annotated.
+    fn new() -> Self {
+        let scene = Self { dir: tempfile::tempdir().unwrap() };
+        let draw = |name: &str, cells: &[(u32, u32, [u8; 3])]| {
+            let mut image = image::RgbImage::new(64, 64);
+            for (column, row, colour) in cells {
+                for (x, y) in (0..64).map(|n| (column * 8 + n % 8, row * 8 + n / 8)) {
+                    image.put_pixel(x, y, image::Rgb(*colour));
+                }
+            }
+            image.save(scene.dir.path().join(name)).unwrap();
+        };
+        std::fs::create_dir_all(scene.dir.path().join("data/train")).unwrap();
+        std::fs::create_dir_all(scene.dir.path().join("data/test")).unwrap();
+        draw("data/train/a.png", &[(1, 2, [0, 255, 0]), (5, 5, [255, 0, 0])]);
+        draw("data/train/b.png", &[(0, 0, [3, 3, 200])]);
+        draw("data/test/c.png", &[(4, 4, [250, 0, 0])]);
+        scene.coco("train", &[("a.png", Some((2, [8, 16, 8, 8]))), ("b.png", None)]);
+        scene.coco("test", &[("c.png", Some((1, [32, 32, 8, 8])))]);
+        scene.run(&["new", "p"]).success();
+        scene.run(&["import", "coco", "data/train/train.json", "--project", "p"]).success();
+        scene.run(&["import", "coco", "data/test/test.json", "--project", "p"]).success();
+        scene
+    }
+
+    fn coco(&self, split: &str, images: &[(&str, Object)]) {
+        let records: Vec<Value> = (1..)
+            .zip(images)
+            .map(|(id, (name, _))| serde_json::json!({"id": id, "file_name": name, "width": 64, "height": 64}))
+            .collect();
+        let objects = (1..).zip(images).filter_map(|(id, (_, object))| {
+            let (class, bbox) = (*object)?;
+            Some(serde_json::json!({"id": id, "image_id": id, "category_id": class, "bbox": bbox, "area": 64, "iscrowd": 0}))
+        });
+        let whole = serde_json::json!({
+            "images": records,
+            "annotations": objects.collect::<Vec<_>>(),
+            "categories": [{"id": 1, "name": "red"}, {"id": 2, "name": "green"}],
+        });
+        std::fs::write(self.dir.path().join(format!("data/{split}/{split}.json")), whole.to_string()).unwrap();
+    }
+
+    fn run(&self, args: &[&str]) -> assert_cmd::assert::Assert {
+        Command::cargo_bin("quarry").unwrap().current_dir(self.dir.path()).args(args).assert()
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let done = self.run(&[args, &["--json"]].concat()).success();
+        serde_json::from_slice(&done.get_output().stdout).unwrap()
+    }
+}
+
+#[test]
+fn an_onnx_model_is_mined_evaluated_and_detected_with() {
+    if is_skipped() {
+        return;
+    }
+    let scene = Scene::new();
+    let model = model();
+    let model = model.to_str().unwrap();
+    let report = scene.json(&["mine", "--project", "p", "--model", model, "--name", "cells"]);
+    assert_eq!((&report["format"], &report["detections"]), (&Value::from("onnx"), &Value::from(2)), "{report}");
+    // The red cell of `a` is nobody's object.
+    assert_eq!((&report["candidates"], &report["background"]), (&Value::from(1), &Value::from(1)), "{report}");
+    assert_eq!(report["round"], 1, "{report}");
+    // With a dataset set aside, it is evaluated on and not mined.
+    let store = Store::open_read_only(&scene.dir.path().join("p/quarry.db")).unwrap();
+    let test = store.datasets().unwrap().pop().unwrap().name;
+    drop(store);
+    let again = scene.json(&["mine", "--project", "p", "--model", model, "--name", "cells", "--test-dataset", &test]);
+    assert_eq!((&again["round"], &again["model_round"]), (&Value::from(2), &Value::from(2)), "{again}");
+    assert_eq!((&again["detections"], &again["test_images"]), (&Value::from(3), &Value::from(1)), "{again}");
+    assert_eq!((&again["recall"], &again["average_precision"]), (&Value::from(1.0), &Value::from(1.0)), "{again}");
+
+    scene
+        .run(&["detect", "--checkpoint", model, "--images", "data/train", "--out", "found.json", "--format", "coco"])
+        .success();
+    let found: Value =
+        serde_json::from_str(&std::fs::read_to_string(scene.dir.path().join("found.json")).unwrap()).unwrap();
+    let mut told: Vec<String> = found
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|record| format!("{} {} {}", record["file_name"], record["category_name"], record["bbox"]))
+        .collect();
+    told.sort();
+    assert_eq!(told, ["\"a\" \"green\" [8.0,16.0,8.0,8.0]", "\"a\" \"red\" [40.0,40.0,8.0,8.0]"]);
+    // What was written is imported again by names.
+    let imported = scene.json(&["import", "detections", "found.json", "--project", "p", "--name", "file"]);
+    assert_eq!((&imported["detections"], &imported["candidates"]), (&Value::from(2), &Value::from(1)), "{imported}");
+}
+
+#[test]
+fn classes_that_the_project_lacks_are_told_or_mapped() {
+    if is_skipped() {
+        return;
+    }
+    let scene = Scene::new();
+    let copy = scene.dir.path().join("named.onnx");
+    std::fs::copy(model(), &copy).unwrap();
+    let with = |classes: &str| std::fs::write(copy.with_extension("toml"), classes).unwrap();
+    let mine = ["mine", "--project", "p", "--model", "named.onnx", "--name", "named"];
+    with("classes = [\"apple\", \"leaf\"]");
+    let refused = scene.run(&mine).code(1);
+    let text = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(text.contains("no class 'apple'") && text.contains("--map"), "{text}");
+    assert_eq!(scene.json(&["status", "--project", "p"])["rounds"].as_array().unwrap().len(), 0);
+    let report = scene.json(&[&mine[..], &["--map", "leaf=green"]].concat());
+    assert_eq!((&report["detections"], &report["candidates"]), (&Value::from(1), &Value::from(0)), "{report}");
+    assert!(report["notes"].to_string().contains("1 detections were left out"), "{report}");
+    // Settings that do not fit the file are told with the file's name.
+    with("[input]\nsize = [32, 32]");
+    let refused = scene.run(&[&mine[..], &["--map", "leaf=green"]].concat()).code(1);
+    let text = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(text.contains("named.onnx") && text.contains("model.toml"), "{text}");
+    for (more, part) in [(&["--scale", "2"][..], "--scale"), (&["--shape", "ellipse"][..], "--shape")] {
+        let args =
+            [&["detect", "--checkpoint", "named.onnx", "--images", "data/train", "--out", "x.json"], more].concat();
+        let refused = scene.run(&args).code(1);
+        assert!(String::from_utf8_lossy(&refused.get_output().stderr).contains(part));
+    }
+}
