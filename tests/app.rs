@@ -15,7 +15,7 @@ use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use quarry::app::command::Screen;
-use quarry::domain::{AnnotationSource, CandidateId, ClassId, Shape, Verdict};
+use quarry::domain::{AnnotationSource, CandidateId, ClassId, ImageId, Shape, Verdict};
 use quarry::store::{CandidateQuery, HistoryQuery, ObjectRow};
 use quarry::store::{Store, VerdictCounts};
 use quarry::workflow::Project;
@@ -871,16 +871,17 @@ fn detections_are_shown_with_their_classes_before_they_are_taken() {
     window.run_steps(3);
     window.get_by_role_and_label(Role::Button, "Import").click();
     wait_until(&mut window, "the round", || rounds() == 1);
+    let classes = || -> Vec<ClassId> {
+        let store = Store::open_read_only(&project.database()).unwrap();
+        let of_image = |image: ImageId| store.detections(store.rounds().unwrap()[0].id, image).unwrap();
+        let found = store.images().unwrap().into_iter().flat_map(|image| of_image(image.id));
+        found.map(|detection| detection.class).collect()
+    };
+    // The round is there before its detections are.
+    wait_until(&mut window, "the detections", || classes().len() == 2);
     let store = Store::open_read_only(&project.database()).unwrap();
-    let classes: Vec<ClassId> = store
-        .images()
-        .unwrap()
-        .iter()
-        .flat_map(|image| store.detections(store.rounds().unwrap()[0].id, image.id).unwrap())
-        .map(|detection| detection.class)
-        .collect();
     let named = |name: &str| store.class_by_name(name).unwrap().unwrap();
-    assert_eq!(classes, [named("face"), named("animal")], "COCO counts from 1");
+    assert_eq!(classes(), [named("face"), named("animal")], "COCO counts from 1");
 }
 
 #[derive(Debug)]
