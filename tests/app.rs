@@ -79,8 +79,15 @@ fn keys_become_verdicts_in_the_database_and_can_be_taken_back() {
         press(&mut window, key);
     }
     wait_until(&mut window, "five verdicts", || counts(&project).undecided == 13);
-    let expected =
-        VerdictCounts { undecided: 13, confirmed: 2, rejected: 2, missed_object: 0, wrong_class: 0, skipped: 1 };
+    let expected = VerdictCounts {
+        undecided: 13,
+        confirmed: 2,
+        rejected: 2,
+        missed_object: 0,
+        wrong_class: 0,
+        skipped: 1,
+        ..VerdictCounts::default()
+    };
     assert_eq!(counts(&project), expected);
     wait_for(&mut window, "6 of 18");
     press(&mut window, Key::Backspace);

@@ -6,9 +6,10 @@ mod app_project;
 
 use std::collections::HashMap;
 
-use quarry::domain::{Cancel, CandidateId, ClassId, Look, ROI_FEATURE_LENGTH, RoiFeature, Verdict};
+use quarry::domain::{Cancel, CandidateId, ClassId, GroupId, Look, ROI_FEATURE_LENGTH, RoiFeature, Verdict};
+use quarry::geometry::BoundingBox;
 use quarry::mining::GroupConfig;
-use quarry::store::{CandidateQuery, Sort, Store, VerdictFilter};
+use quarry::store::{CandidateQuery, NewCandidate, Sort, Store, VerdictFilter};
 use quarry::workflow::group::{GroupReport, config, group};
 
 fn grouped(store: &mut Store, most_distance: Option<u32>) -> GroupReport {
@@ -130,4 +131,134 @@ fn what_the_detector_saw_groups_the_candidates_of_a_round_when_it_is_asked_for()
     let group_of = |k: usize| store.candidate_row(candidates[k].id).unwrap().group;
     assert!(group_of(2).is_some() && group_of(2) == group_of(4));
     assert_eq!(config(&project.open_store().unwrap()).unwrap(), asked, "kept for the next time");
+}
+
+fn groups_of(store: &Store) -> HashMap<CandidateId, GroupId> {
+    store.candidate_looks().unwrap().into_iter().filter_map(|c| Some((c.id, c.group?))).collect()
+}
+
+#[test]
+fn only_groups_that_change_are_written_and_a_changed_one_has_an_id_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 6, 1);
+    let mut store = project.open_store().unwrap();
+    let report = grouped(&mut store, Some(0));
+    let before = groups_of(&store);
+    assert!(report.groups > 1, "{report}");
+    assert_eq!(grouped(&mut store, None), report);
+    assert_eq!(groups_of(&store), before, "nothing is new");
+    assert!(store.candidate_looks().unwrap().iter().all(|c| !c.is_new));
+    // A second round finds one of the regions again, and something that is like nothing.
+    let grouped_one = store.groups().unwrap()[0].representative.unwrap();
+    let known = store.candidate(grouped_one).unwrap();
+    let round = store.start_round("").unwrap().id;
+    let new = |bbox: BoundingBox, score: f32| NewCandidate {
+        image: known.image,
+        class: known.class,
+        bbox,
+        score,
+        max_iou: known.max_iou,
+        kind: known.kind,
+    };
+    let near = known.bbox.translated(1.0, 0.0);
+    let elsewhere = BoundingBox::new(3.0, 3.0, 60.0, 21.0);
+    store.replace_candidates(round, &[known.image], &[new(near, 0.01), new(elsewhere, 0.02)]).unwrap();
+    let report = grouped(&mut store, None);
+    let after = groups_of(&store);
+    let changed = before[&grouped_one];
+    let highest = before.values().max().unwrap();
+    for (candidate, group) in &before {
+        if *group == changed {
+            assert!(after[candidate] > *highest, "a screen may still show the group without its new member");
+        } else {
+            assert_eq!(after[candidate], *group);
+        }
+    }
+    assert_eq!(after.len(), before.len() + 1);
+    assert!(store.group_members(changed).unwrap().is_empty());
+    assert!(store.groups().unwrap().iter().all(|group| group.id != changed));
+    // As one that is found at once.
+    store.set_setting("groups_found_with", "").unwrap();
+    assert_eq!(grouped(&mut store, None), report);
+    assert_eq!(groups_of(&store), after, "what is found again is not written again");
+}
+
+#[test]
+fn a_better_candidate_takes_a_group_over_and_a_kind_that_changed_leaves_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 2);
+    let mut store = project.open_store().unwrap();
+    grouped(&mut store, Some(0));
+    let first = store.candidate_looks().unwrap().into_iter().find(|c| c.group.is_some()).unwrap();
+    let group = store.groups().unwrap().into_iter().find(|group| Some(group.id) == first.group).unwrap();
+    let known = store.candidate(group.representative.unwrap()).unwrap();
+    let round = store.start_round("").unwrap().id;
+    let better = NewCandidate {
+        image: known.image,
+        class: known.class,
+        bbox: known.bbox,
+        score: 1.0,
+        max_iou: known.max_iou,
+        kind: known.kind,
+    };
+    store.replace_candidates(round, &[known.image], &[better]).unwrap();
+    grouped(&mut store, None);
+    let looks = store.candidate_looks().unwrap();
+    let best = &looks[0];
+    assert_eq!(best.score, 1.0);
+    assert_eq!(store.candidate_row(known.id).unwrap().group, best.group);
+    let leads = store.groups().unwrap().into_iter().find(|group| Some(group.id) == best.group).unwrap();
+    assert_eq!(leads.representative, Some(best.id));
+    // A missed object where the others lie makes them duplicates of it.
+    store.record_verdicts(&[known.id], "Ada", Verdict::MissedObject, None, 1).unwrap();
+    grouped(&mut store, None);
+    for group in store.groups().unwrap() {
+        let members = store.candidate_rows(&store.group_members(group.id).unwrap()).unwrap();
+        assert!(members.iter().all(|row| row.candidate.kind == members[0].candidate.kind), "{members:?}");
+    }
+}
+
+#[cfg(feature = "torch")]
+#[test]
+fn crops_of_imported_detections_are_compared_by_the_bundled_backbone_and_a_stop_keeps_what_is_computed() {
+    use quarry::workflow::WorkEvent;
+    use quarry::workflow::embed::embed;
+
+    if !std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/open-nsfw.onnx").is_file() {
+        eprintln!("SKIPPED: models/open-nsfw.onnx is not there; `make setup` fetches it");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 18, 1);
+    let mut store = project.open_store().unwrap();
+    assert_eq!(embed(&mut store, &mut |_| {}, &Cancel::new()).unwrap(), 0, "Quarry's own rounds have features");
+    let own: Vec<_> = store.candidate_looks().unwrap();
+    let round = store.start_imported_round("yolo", "found.json", "").unwrap().id;
+    let images: Vec<_> = store.images().unwrap().iter().map(|image| image.id).collect();
+    let new: Vec<NewCandidate> = own
+        .iter()
+        .map(|c| NewCandidate { image: c.image, class: c.class, bbox: c.bbox, score: 0.99, max_iou: 0.0, kind: c.kind })
+        .collect();
+    store.replace_candidates(round, &images, &new).unwrap();
+    let cancel = Cancel::new();
+    let mut parts = 0;
+    let mut stop_after_one = |event: WorkEvent| {
+        if let WorkEvent::Progress(_) = event {
+            parts += 1;
+            cancel.cancel();
+        }
+    };
+    assert!(embed(&mut store, &mut stop_after_one, &cancel).is_err());
+    let kept = store.candidate_features().unwrap();
+    assert_eq!((parts, kept.len()), (1, 16 * 3), "one part was computed and stays");
+    assert_eq!(embed(&mut store, &mut |_| {}, &Cancel::new()).unwrap(), new.len() - kept.len());
+    assert_eq!(embed(&mut store, &mut |_| {}, &Cancel::new()).unwrap(), 0);
+    let features = store.candidate_features().unwrap();
+    assert!(kept.iter().all(|(candidate, feature)| features[candidate] == *feature));
+    let exact = GroupConfig { most_distance: 0, ..GroupConfig::default() };
+    let by_look = group(&mut store, &exact, &mut |_| {}, &Cancel::new()).unwrap();
+    let asked = GroupConfig { least_cosine: Some(0.97), ..exact };
+    let by_both = group(&mut store, &asked, &mut |_| {}, &Cancel::new()).unwrap();
+    assert_eq!(by_both.without_features, own.len(), "those of the round without features");
+    assert!(by_both.groups < by_look.groups, "{by_both} {by_look}");
 }

@@ -38,8 +38,15 @@ fn check_contents(store: &Store) {
     let rounds = store.rounds().unwrap();
     let states: Vec<(u32, RoundState)> = rounds.iter().map(|r| (r.number, r.state)).collect();
     assert_eq!(states, [(1, RoundState::Mined), (2, RoundState::Trained), (3, RoundState::Stopped)]);
-    let counts =
-        VerdictCounts { undecided: 90, confirmed: 15, rejected: 8, missed_object: 3, wrong_class: 0, skipped: 4 };
+    let counts = VerdictCounts {
+        undecided: 90,
+        confirmed: 15,
+        rejected: 8,
+        missed_object: 3,
+        wrong_class: 0,
+        skipped: 4,
+        ..VerdictCounts::default()
+    };
     assert_eq!(store.verdict_counts(None).unwrap(), counts);
     let of_kind = |kind| store.count_candidates(&CandidateQuery { kind: Some(kind), ..all() }).unwrap();
     assert_eq!(FalsePositiveKind::ALL.map(of_kind), [69, 51, 0, 0, 0]);
@@ -105,7 +112,15 @@ fn everything_is_there_after_the_migration() {
 }
 
 fn check_counts(store: &Store, (undecided, confirmed, rejected): (u64, u64, u64)) {
-    let counts = VerdictCounts { undecided, confirmed, rejected, missed_object: 3, wrong_class: 0, skipped: 4 };
+    let counts = VerdictCounts {
+        undecided,
+        confirmed,
+        rejected,
+        missed_object: 3,
+        wrong_class: 0,
+        skipped: 4,
+        ..VerdictCounts::default()
+    };
     assert_eq!(store.verdict_counts(None).unwrap(), counts);
     assert_eq!(store.count_ground_truth().unwrap(), 17);
 }
@@ -215,6 +230,8 @@ fn every_earlier_format_opens_with_all_its_verdicts() {
         let bytes = std::fs::read(&path).unwrap();
         let counts = VerdictCounts {
             undecided: 1,
+            estimated: 0,
+            inherited: 0,
             confirmed: 1,
             rejected: 1,
             missed_object: 1,

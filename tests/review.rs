@@ -441,3 +441,83 @@ fn the_random_order_samples_what_waits_when_it_is_chosen() {
     window.get_by_label("Random sample").click();
     wait_for_part(&mut window, "0 of 10 reviewed");
 }
+
+/// Two rounds that found the same; in the first all but one is decided: two of three hard negatives, each third rejected.
+fn decided_once(dir: &tempfile::TempDir, filter: &str) -> (Project, Vec<CandidateId>) {
+    let project = project(dir, 3, 2, filter);
+    let mut store = project.open_store().unwrap();
+    let ids = store.candidate_ids(&CandidateQuery { collapse: false, ..CandidateQuery::default() }).unwrap();
+    let first: Vec<CandidateId> = ids.into_iter().filter(|id| store.candidate(*id).unwrap().round.0 == 1).collect();
+    for (k, id) in first[1..].iter().enumerate() {
+        let verdict = if k % 3 == 2 { Verdict::Rejected } else { Verdict::Confirmed };
+        store.record_verdicts(&[*id], "Ada", verdict, None, k as i64).unwrap();
+    }
+    (project, first)
+}
+
+#[test]
+fn what_an_earlier_round_decided_is_taken_over_by_one_key_or_for_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let (project, first) = decided_once(&dir, "{\"alike_as_one\":false,\"round\":2}");
+    assert_eq!(first.len(), 9);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 9");
+    wait_for_part(&mut window, "8 of these were decided in an earlier round: 6 hard negatives, 2 rejected");
+    // The best of round 1 is undecided: here is nothing to take over.
+    press(&mut window, Key::T);
+    press(&mut window, Key::ArrowRight);
+    wait_for(&mut window, "2 of 9");
+    wait_for(&mut window, "1: Hard negative");
+    press(&mut window, Key::T);
+    wait_until(&mut window, "one is taken over", || counts(&project).inherited == 1);
+    press(&mut window, Key::Backspace);
+    wait_until(&mut window, "and taken back", || counts(&project).inherited == 0);
+    wait_for(&mut window, "Take over all 8");
+    shift(&mut window, Key::T);
+    wait_until(&mut window, "all are", || counts(&project).inherited == 8);
+    assert_eq!((counts(&project).confirmed, counts(&project).rejected, counts(&project).undecided), (12, 4, 2));
+    press(&mut window, Key::Backspace);
+    wait_until(&mut window, "in one step back", || counts(&project).undecided == 10);
+}
+
+#[test]
+fn the_stop_after_a_random_sample_is_an_action_and_marks_what_it_decides() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 4, 1, "");
+    let mut store = project.open_store().unwrap();
+    store.set_setting("review_filter", "{\"order\":\"Random\"}").unwrap();
+    store.begin_sample().unwrap();
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 12");
+    shift(&mut window, Key::R);
+    for sampled in 1..=4 {
+        press(&mut window, Key::A);
+        wait_until(&mut window, "the sample", || counts(&project).confirmed == sampled);
+    }
+    wait_for_part(&mut window, "Confirm the other 8 (95 %:");
+    assert_eq!(counts(&project).estimated, 0, "without a sample the key does nothing");
+    shift(&mut window, Key::R);
+    wait_until(&mut window, "the others", || counts(&project).estimated == 8);
+    assert_eq!(counts(&project).confirmed, 12);
+    wait_for_part(&mut window, "12 decided (8 estimated)");
+    press(&mut window, Key::Backspace);
+    wait_until(&mut window, "undone", || counts(&project).undecided == 8 && counts(&project).estimated == 0);
+}
+
+#[test]
+fn the_members_of_a_group_stand_beside_its_candidate() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(&dir, 4, 2, "");
+    let mut store = project.open_store().unwrap();
+    let exact = quarry::mining::GroupConfig { most_distance: 0, ..Default::default() };
+    group(&mut store, &exact, &mut |_| {}, &Cancel::new()).unwrap();
+    let first = store.candidate_row(queue(&project)[0]).unwrap();
+    let members = store.group_members(first.group.unwrap()).unwrap();
+    store.record_verdicts(&members[1..2], "Ada", Verdict::Confirmed, None, 1).unwrap();
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, &format!("{} alike, {} left", members.len(), members.len() - 1));
+    wait_for(&mut window, &format!("Alike: candidate {}, Hard negative", members[1]));
+    wait_for(&mut window, &format!("Alike: candidate {}, undecided", members[0]));
+    press(&mut window, Key::Slash);
+    wait_for_part(&mut window, "decisions for 23 candidates");
+}

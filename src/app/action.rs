@@ -94,6 +94,9 @@ actions! {
     ConfirmGroup: Review, "confirm_group", "Group: hard negative", "Confirm this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::A)];
     RejectGroup: Review, "reject_group", "Group: reject", "Reject this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::X)];
     DecideRest: Review, "decide_rest", "The rest too", "Give the others of the group that was just decided the same verdict", [plain(Key::R)];
+    AsBefore: Review, "as_before", "As before", "Take over what an earlier round decided on the same thing", [plain(Key::T)];
+    AllAsBefore: Review, "all_as_before", "All as before", "Take over what earlier rounds decided, for all that the filter finds, in one action", [shift(Key::T)];
+    EstimateRest: Review, "estimate_rest", "Confirm the rest as estimated", "After a random sample: take all that were not looked at for hard negatives, marked as estimated", [shift(Key::R)];
     MissedObject: Review, "missed_face", "Missed object", "A real object which the annotation lacks: adjust its shape, then Enter; with several classes its class is chosen first", [plain(Key::F)];
     WrongClass: Review, "wrong_class", "Wrong class", "A real object of another class than the detector took it for: choose its class", [plain(Key::W), shift(Key::W)];
     AdjustObject: Review, "adjust_object", "Adjust object", "Correct the shape of the annotated object under or nearest to the candidate, then Enter", [plain(Key::E)];
@@ -170,7 +173,7 @@ actions! {
 
 impl Action {
     /// Actions that came after people had files of own keys: a key that such a file gives to another action is not theirs.
-    pub const NEWER: [Self; 7] = [
+    pub const NEWER: [Self; 10] = [
         Self::WrongClass,
         Self::AdjustObject,
         Self::ObjectClass,
@@ -178,6 +181,9 @@ impl Action {
         Self::DeleteObject,
         Self::ImageComplete,
         Self::ShowImages,
+        Self::AsBefore,
+        Self::AllAsBefore,
+        Self::EstimateRest,
     ];
 
     /// The actions that give a reason, 1 first.

@@ -191,6 +191,9 @@ impl QuarryApp {
             Action::ConfirmGroup => self.review.decide_group(Verdict::Confirmed),
             Action::RejectGroup => self.review.decide_group(Verdict::Rejected),
             Action::DecideRest => self.review.decide_rest(),
+            Action::AsBefore => self.review.decide_as_before(),
+            Action::AllAsBefore => self.review.decide_all_as_before(),
+            Action::EstimateRest => self.review.estimate_rest(),
             Action::Undo => self.review.undo(),
             Action::Redo => self.review.redo(),
             other => match other.reason() {
@@ -378,6 +381,15 @@ impl QuarryApp {
                 let mut query = session.query(&self.review.filter, &by);
                 query.collapse &= !alike;
                 WriteRequest::DecideQuery { query: Box::new(query), verdict, class, reason, by }
+            }
+            Decision::AsBefore(candidates) => WriteRequest::Inherit { candidates, by },
+            Decision::AllAsBefore | Decision::Estimate => {
+                let Some(session) = &self.session else { return };
+                let query = Box::new(session.query(&self.review.filter, &by));
+                match decision {
+                    Decision::Estimate => WriteRequest::Estimate { query, by },
+                    _ => WriteRequest::InheritQuery { query, by },
+                }
             }
             Decision::Face { candidate, shape, class } => WriteRequest::MissedObject { candidate, shape, class, by },
             Decision::Correct { objects, change } => WriteRequest::Correct { objects, change, by },

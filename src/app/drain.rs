@@ -13,18 +13,20 @@ use super::views::review::{Layout, ReviewFilter, Saved};
 use super::{DRAIN_BUDGET, QuarryApp, Screen};
 use crate::domain::{CorrectionAct, Output, Verdict, printable};
 use crate::evaluation::RocCurve;
-use crate::jobs::{Answer, CurveNews, ReadCurve, ReadReply, ReadRequest, Ticket, WriteReply, Written};
+use crate::jobs::{Annotator, Answer, CurveNews, ReadCurve, ReadReply, ReadRequest, Ticket, WriteReply, Written};
 use crate::store::GestureAction;
+use crate::workflow::group::GroupPreview;
 use crate::workflow::run_curves::RunCurves;
 
 impl QuarryApp {
     /// Takes news in until none is left or the budget is spent; then another frame is asked for.
     pub(super) fn drain(&mut self, ctx: &Context) {
         let start = Instant::now();
-        let steps: [fn(&mut Self, &Context) -> bool; 9] = [
+        let steps: [fn(&mut Self, &Context) -> bool; 10] = [
             Self::drain_backups,
             Self::drain_writer,
             Self::drain_reader,
+            Self::drain_slow_reader,
             Self::drain_images,
             Self::drain_files,
             Self::drain_picture,
@@ -129,8 +131,11 @@ impl QuarryApp {
         self.review.confirmed(&saved, now_s);
         if let Some(session) = &mut self.session {
             session.numbers_wanted = true;
+            session.inheritable_changed();
+            session.forget_members();
         }
         self.images.changed();
+        self.review.group_preview = None;
         self.keep_backups();
         if saved.candidates.is_empty() && gesture.images.is_empty() {
             self.say("Newer verdicts came from another copy since, and stay as they are");
@@ -237,8 +242,14 @@ impl QuarryApp {
                 }
             }
             ReadReply::Count(count) if session.count_ticket == Some(ticket) => self.review.total = Some(count),
-            // Taken in by `begin_review`, and answers to a filter that was changed since.
-            ReadReply::ReviewSetUp { .. } | ReadReply::Page(_) | ReadReply::Count(_) | ReadReply::Numbers(_) => {}
+            // The slow reader's; what is taken in by `begin_review`; and answers to a filter that was changed since.
+            ReadReply::Inheritable(_)
+            | ReadReply::GroupPreview(..)
+            | ReadReply::Members(..)
+            | ReadReply::ReviewSetUp { .. }
+            | ReadReply::Page(_)
+            | ReadReply::Count(_)
+            | ReadReply::Numbers(_) => {}
             ReadReply::Image(detail) => {
                 if let Some(round) = session.detail_round(ticket) {
                     session.details.insert(round, *detail);
@@ -247,6 +258,31 @@ impl QuarryApp {
             ReadReply::Curves(news) => self.curves_came(*news),
             ReadReply::Round(report) => self.train.report_came(*report),
             ReadReply::Steps(round, steps) => self.train.steps_came(round, steps),
+        }
+        true
+    }
+
+    /// What takes long to read, and what the screen does not wait for.
+    fn drain_slow_reader(&mut self, _: &Context) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        let is_wanted = session.inheritable_ticket();
+        let Some(answer) = session.poll_slow() else { return false };
+        match answer.result {
+            Ok(ReadReply::Inheritable(found)) if is_wanted == Some(answer.ticket) => self.review.inheritable = found,
+            Ok(ReadReply::GroupPreview(grouping, preview)) => {
+                self.review.group_preview = Some((grouping, preview));
+            }
+            Ok(ReadReply::Members(group, rows)) => {
+                let by = Annotator { name: self.options.annotator.clone(), blind: self.review.filter.blind };
+                self.review.members = Some((group, rows.into_iter().map(|row| by.sees(row)).collect()));
+            }
+            Ok(ReadReply::Damaged(damage)) => session.found_damage(damage),
+            Ok(_) => {}
+            Err(reason) => {
+                // It is told once, not asked for again and again.
+                self.review.group_preview = Some((self.review.grouping, GroupPreview::default()));
+                self.say_error(format!("The project cannot be read: {reason}"));
+            }
         }
         true
     }
@@ -345,6 +381,16 @@ impl QuarryApp {
         if is_shown && self.review.layout == Layout::Queue {
             let rows = self.review.current().into_iter().chain(self.review.upcoming(12));
             session.want_details(rows);
+            if let Some(group) = self.review.current().and_then(|row| row.group) {
+                session.want_members(group);
+            }
+        }
+        if is_shown && !self.review.is_saving() {
+            session.want_inheritable(&self.review.filter, &by);
+            let is_told = self.review.group_preview.is_some_and(|(told, _)| told == self.review.grouping);
+            if self.review.filter_open && !is_told {
+                session.want_preview(self.review.grouping);
+            }
         }
         if !self.review.is_saving() && !session.want_numbers(&self.review.filter, &by) {
             ctx.request_repaint_after(std::time::Duration::from_millis(100));

@@ -4,13 +4,15 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::images::ImageThreads;
-use super::views::review::{HISTORY_PAGE, HistoryModel, Order, ReviewFilter, SIZE_MAX, ShownVerdicts};
+use super::views::review::{HISTORY_PAGE, HistoryModel, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts};
 use crate::dataset::decode_rgb_checked;
-use crate::domain::{CandidateId, ClassId, ImageId, RoundId};
+use crate::domain::{CandidateId, ClassId, GroupId, ImageId, RoundId};
 use crate::jobs::{
-    Annotator, BackupKeeper, ByteCache, Damage, Decoded, ImageDetail, Overview, PicturePool, ProjectReader,
-    REVIEW_FILTER, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest, start_backups, start_reader, start_writer,
+    Annotator, Answer, BackupKeeper, ByteCache, Damage, Decoded, ImageDetail, Overview, PicturePool, ProjectReader,
+    REVIEW_FILTER, ReadReply, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest, start_backups, start_reader,
+    start_writer,
 };
+use crate::mining::GroupConfig;
 use crate::store::{CandidateQuery, CandidateRow, Cursor, HistoryQuery, Interval, Sort, VerdictFilter};
 use crate::workflow::Project;
 
@@ -21,6 +23,10 @@ const PAGE: usize = 500;
 const DECODERS: usize = 2;
 /// The numbers of the review are counted no more often while verdicts come in.
 const NUMBERS_PAUSE: Duration = Duration::from_millis(400);
+/// What can be taken over from earlier rounds is counted no more often while verdicts come in.
+const INHERITABLE_PAUSE: Duration = Duration::from_secs(3);
+/// Members of a group that are shown beside a candidate at most.
+pub const MEMBERS_SHOWN: usize = 24;
 /// Budget of the details kept, counted as one byte each.
 const DETAILS_KEPT: usize = 400;
 
@@ -77,6 +83,13 @@ impl Details {
 pub struct Session {
     pub project: Project,
     pub reader: ProjectReader,
+    /// Reads what may take long, beside what the screen waits for.
+    slow_reader: ProjectReader,
+    inheritable_ticket: Option<Ticket>,
+    inheritable_wanted: bool,
+    inheritable_asked: Option<Instant>,
+    preview_ticket: Option<Ticket>,
+    members_asked: Option<GroupId>,
     pub pictures: PicturePool,
     /// Started when the Images screen is first shown.
     pub images: Option<ImageThreads>,
@@ -135,6 +148,12 @@ impl Session {
         let mut session = Self {
             writer: start_writer(project.database(), waker.clone())?,
             reader: start_reader(project.database(), waker.clone())?,
+            slow_reader: start_reader(project.database(), waker.clone())?,
+            inheritable_ticket: None,
+            inheritable_wanted: false,
+            inheritable_asked: None,
+            preview_ticket: None,
+            members_asked: None,
             pictures: PicturePool::start(DECODERS, decode, waker.clone())?,
             images: None,
             backups: start_backups(project.database(), waker.clone())?,
@@ -247,6 +266,56 @@ impl Session {
         true
     }
 
+    pub fn inheritable_ticket(&self) -> Option<Ticket> {
+        self.inheritable_ticket
+    }
+
+    /// What the slow reader answers.
+    pub fn poll_slow(&mut self) -> Option<Answer<ReadReply>> {
+        let answer = self.slow_reader.poll()?;
+        self.inheritable_ticket.take_if(|asked| *asked == answer.ticket);
+        self.preview_ticket.take_if(|asked| *asked == answer.ticket);
+        Some(answer)
+    }
+
+    /// Asks what can be taken over from earlier rounds, unless that is on its way or was told just now.
+    pub fn want_inheritable(&mut self, filter: &ReviewFilter, by: &Annotator) {
+        let is_just_now = self.inheritable_asked.is_some_and(|asked| asked.elapsed() < INHERITABLE_PAUSE);
+        let has_rounds = self.details.overview.rounds.len() > 1 && !by.blind;
+        if !self.inheritable_wanted || self.inheritable_ticket.is_some() || is_just_now || !has_rounds {
+            return;
+        }
+        let query = Box::new(self.query(filter, by));
+        self.inheritable_ticket = Some(self.slow_reader.ask(ReadRequest::Inheritable { query }));
+        self.inheritable_asked = Some(Instant::now());
+        self.inheritable_wanted = false;
+    }
+
+    /// Verdicts changed, or the filter: what can be taken over may be other than what was told.
+    pub fn inheritable_changed(&mut self) {
+        self.inheritable_wanted = true;
+    }
+
+    /// Asks how many decisions other settings of the groups would leave, one after the other.
+    pub fn want_preview(&mut self, grouping: GroupConfig) {
+        if self.preview_ticket.is_none() {
+            self.preview_ticket = Some(self.slow_reader.ask(ReadRequest::GroupPreview(grouping)));
+        }
+    }
+
+    /// Asks for the best members of a group, unless they were asked for just before.
+    pub fn want_members(&mut self, group: GroupId) {
+        if self.members_asked != Some(group) {
+            self.members_asked = Some(group);
+            self.slow_reader.ask(ReadRequest::Members { group, limit: MEMBERS_SHOWN });
+        }
+    }
+
+    /// The members that were told may be out of date.
+    pub fn forget_members(&mut self) {
+        self.members_asked = None;
+    }
+
     /// How the review stands could not be read, if that is what was asked for: it is asked for when something changes again.
     pub fn numbers_failed(&mut self, ticket: Ticket) {
         self.numbers_ticket.take_if(|asked| *asked == ticket);
@@ -285,6 +354,8 @@ impl Session {
         self.return_ticket = back_to.map(|candidate| self.reader.ask(ReadRequest::Candidate(candidate)));
         self.count_ticket = Some(self.reader.ask(ReadRequest::Count { query }));
         (self.numbers_ticket, self.numbers_asked, self.numbers_wanted) = (None, None, true);
+        (self.inheritable_ticket, self.inheritable_asked, self.inheritable_wanted) = (None, None, true);
+        self.members_asked = None;
     }
 
     /// Asks for the page after the last one, unless one is on its way. `false`: there is none to ask for.
@@ -382,6 +453,7 @@ impl Session {
                 ShownVerdicts::All => VerdictFilter::Any,
                 ShownVerdicts::Decided => VerdictFilter::Decided,
                 ShownVerdicts::Disputed => VerdictFilter::Disputed,
+                ShownVerdicts::RestsOn(basis) => VerdictFilter::RestsOn(basis),
                 ShownVerdicts::Only(verdict) => VerdictFilter::Is(verdict),
             },
             score: Interval::new(f64::from(filter.score.0), f64::from(filter.score.1)),
@@ -391,6 +463,7 @@ impl Session {
             image: None,
             split: filter.split.clone(),
             group: filter.group,
+            trace: filter.trace.map(ShownTrace::filter),
             annotator: by.only().map(str::to_owned).or_else(|| filter.annotator.clone()),
             collapse: filter.lists_alike_as_one(),
             sort,

@@ -44,7 +44,15 @@ pub fn group(project: Project, config: GroupConfig) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
         let _lock = project.lock("grouping").map_err(|e| e.to_string())?;
         let mut store = project.open_store_now().map_err(|e| e.to_string())?;
-        let report = find_groups(&mut store, &config, tell, cancel).map_err(|e| e.to_string())?;
+        #[cfg_attr(not(feature = "torch"), expect(unused_mut, reason = "embeddings need libtorch"))]
+        let mut report = find_groups(&mut store, &config, tell, cancel).map_err(|e| e.to_string())?;
+        // The groups by look are there already; what takes long comes after them, and stays where it is stopped.
+        #[cfg(feature = "torch")]
+        if config.least_cosine.is_some()
+            && workflow::embed::embed(&mut store, tell, cancel).map_err(|e| e.to_string())? > 0
+        {
+            report = find_groups(&mut store, &config, tell, cancel).map_err(|e| e.to_string())?;
+        }
         Ok(report.to_string())
     })
 }

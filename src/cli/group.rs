@@ -2,9 +2,11 @@
 
 use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
+use crate::domain::Cancel;
 use crate::mining::GroupConfig;
-use crate::workflow::Project;
+use crate::store::Store;
 use crate::workflow::group::{config, group};
+use crate::workflow::{Observer, Project, WorkflowError};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  quarry group --project faces --distance 8 --cosine 0.97")]
@@ -28,7 +30,20 @@ fn cosine(word: &str) -> Result<LeastCosine, String> {
     number.map(|cosine| LeastCosine(Some(cosine))).ok_or_else(|| format!("`{word}` is neither 0.8 to 1 nor `off`"))
 }
 
-pub fn run(args: &GroupArgs, context: &Context) -> anyhow::Result<()> {
+impl GroupArgs {
+    /// Whether features are compared by the user's word.
+    #[cfg(feature = "torch")]
+    pub fn compares_features(&self) -> bool {
+        self.cosine.is_some_and(|asked| asked.0.is_some())
+    }
+}
+
+/// `first` is done before the groups are found.
+pub fn run(
+    args: &GroupArgs,
+    context: &Context,
+    first: impl FnOnce(&mut Store, &mut Observer, &Cancel) -> Result<(), WorkflowError>,
+) -> anyhow::Result<()> {
     let project = Project::open(&context.project_dir())?;
     let _lock = project.lock("grouping")?;
     let mut store = project.open_store()?;
@@ -38,6 +53,7 @@ pub fn run(args: &GroupArgs, context: &Context) -> anyhow::Result<()> {
     let most_distance = args.distance.unwrap_or(own.most_distance);
     let least_cosine = args.cosine.map_or(own.least_cosine, |asked| asked.0);
     let asked = GroupConfig { most_distance, least_cosine, ..own };
+    first(&mut store, &mut |e| console.show(e), &cancel)?;
     let report = group(&mut store, &asked, &mut |e| console.show(e), &cancel)?;
     drop(console);
     context.print_done(&report, || format!("{report}."))

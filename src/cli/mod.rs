@@ -46,6 +46,8 @@ mod weights;
 
 use crate::detector::diagnose;
 use crate::training::{driver, driver_shows_gpu};
+#[cfg(feature = "torch")]
+use crate::workflow::embed::embed;
 
 /// Hard negative mining for object detectors: train, mine false positives, review them, retrain, watch the curves.
 ///
@@ -173,6 +175,8 @@ impl Command {
                 | Self::Weights(_),
             ) => true,
             Some(Self::Doctor(args)) => !args.probe_opengl,
+            // What imported detections show is read by the backbone.
+            Some(Self::Group(args)) => args.compares_features(),
             // Whether libtorch finds the GPU is only known to libtorch.
             Some(Self::Status(_)) => driver_shows_gpu(),
             Some(
@@ -181,7 +185,6 @@ impl Command {
                 | Self::Classes(_)
                 | Self::Dataset(_)
                 | Self::Delete(_)
-                | Self::Group(_)
                 | Self::Evaluate(_)
                 | Self::Export(_)
                 | Self::Restore(_)
@@ -193,7 +196,7 @@ impl Command {
     /// Whether it is also worth something where libtorch does not load.
     #[cfg(feature = "torch")]
     fn works_without_libtorch(command: Option<&Self>) -> bool {
-        matches!(command, Some(Self::Doctor(_) | Self::Status(_)))
+        matches!(command, Some(Self::Doctor(_) | Self::Status(_) | Self::Group(_)))
     }
 }
 
@@ -265,6 +268,9 @@ fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
         Some(Command::Weights(args)) => weights::run(&args, context.json),
         Some(Command::Status(args)) => status::run(&args, context, Some(crate::training::gpu_state())),
         Some(Command::Doctor(args)) => doctor::run(&args, context, Ok(crate::detector::libtorch())),
+        Some(Command::Group(args)) if args.compares_features() => {
+            group::run(&args, context, |store, observer, cancel| embed(store, observer, cancel).map(|_| ()))
+        }
         None => open_app(context),
         light => run_light(light, context, NO_LIBTORCH),
     }
@@ -278,7 +284,7 @@ fn run_light(command: Option<Command>, context: &Context, reason: &str) -> anyho
         Some(Command::Classes(args)) => classes::run(&args, context),
         Some(Command::Dataset(args)) => dataset::run(&args, context),
         Some(Command::Delete(args)) => delete::run(&args, context),
-        Some(Command::Group(args)) => group::run(&args, context),
+        Some(Command::Group(args)) => group::run(&args, context, |_, _, _| Ok(())),
         Some(Command::Evaluate(args)) => evaluate::run(&args, context),
         Some(Command::Export(args)) => export::run(&args, context),
         Some(Command::Restore(args)) => restore::run(&args, context),

@@ -18,7 +18,7 @@ pub struct RoundOptions {
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
     /// Which false positives of earlier rounds to train with; none where left out with the sampler ohem
-    #[arg(long, value_parser = ["confirmed", "unreviewed", "none"])]
+    #[arg(long, value_parser = ["confirmed", "reviewed", "unreviewed", "none"])]
     hard_negatives: Option<String>,
     /// How RoIs are drawn: at random with hard negatives always selected, or those with the highest loss, which needs none
     #[arg(long, value_parser = ["random", "ohem"])]
@@ -134,6 +134,7 @@ impl RoundOptions {
     fn with_options(&self, mut config: RoundConfig, file: Option<&File>) -> Result<RoundConfig, ConfigError> {
         match self.hard_negatives.as_deref() {
             Some("none") => config.hard_negatives = HardNegativeSource::None,
+            Some("reviewed") => config.hard_negatives = HardNegativeSource::Reviewed,
             Some("unreviewed") => config.hard_negatives = HardNegativeSource::Unreviewed,
             Some(_) => config.hard_negatives = HardNegativeSource::Confirmed,
             None => {}

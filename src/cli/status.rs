@@ -68,6 +68,22 @@ fn text(status: &Status) -> String {
         if let Some(done) = r.mining_done {
             lines.push(format!("  its mining has done {done} images: go on with `quarry mine --round {}`", r.round));
         }
+        if r.estimated + r.inherited > 0 {
+            lines.push(format!(
+                "  of those decided {} as in an earlier round, {} estimated from a random sample",
+                r.inherited, r.estimated
+            ));
+        }
+        if let Some(o) = &r.over_rounds {
+            lines.push(format!("  candidates: {} new, {} persist, {} came back", o.new, o.persisting, o.came_back));
+            let (gone, persist, back) =
+                (o.hard_negatives_gone, o.hard_negatives_persisting, o.hard_negatives_coming_back);
+            if gone + persist + back > 0 {
+                lines.push(format!(
+                    "  hard negatives in the next round: {gone} gone, {persist} persist, {back} gone and come back later"
+                ));
+            }
+        }
         for c in &r.curves {
             let at: Vec<String> = c.at.iter().map(|(fp, d, k)| format!("{fp} FP {d:.4}/{k:.4}")).collect();
             let mark = match c.unreadable {

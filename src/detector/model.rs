@@ -71,6 +71,8 @@ impl Preparer {
         NetworkImage::prepare(image, &self.config)
     }
 }
+/// Crops that go through the backbone together.
+const EMBEDDED_AT_ONCE: usize = 32;
 
 /// What one image's proposals came to.
 struct Found {
@@ -274,6 +276,32 @@ impl Detector {
             let x = transform::batch(&[image], self.config.flavour, self.device)?;
             Ok(self.backbone.stages(&x))
         })
+    }
+
+    /// Width and height of the crops for [`Detector::embed`], in pixels.
+    pub const EMBEDDED_SIDE: u32 = 112;
+
+    /// What the backbone's last stage sees in crops of [`Detector::EMBEDDED_SIDE`], averaged over each crop and shortened.
+    pub fn embed(&self, crops: &[RgbImage]) -> Result<Vec<Option<RoiFeature>>, DetectorError> {
+        let mut embeddings = Vec::with_capacity(crops.len());
+        let config = DetectorConfig { shorter_side: Self::EMBEDDED_SIDE, ..self.config.clone() };
+        for batch in crops.chunks(EMBEDDED_AT_ONCE) {
+            let prepared: Vec<NetworkImage> =
+                batch.iter().map(|crop| NetworkImage::prepare(crop, &config)).collect::<Result<_, _>>()?;
+            let images: Vec<&NetworkImage> = prepared.iter().collect();
+            embeddings.extend(guarded("computing embeddings", || {
+                let _guard = tch::no_grad_guard();
+                let x = transform::batch(&images, self.config.flavour, self.device)?;
+                let stages = self.backbone.stages(&x);
+                let none = || DetectorError::Torch {
+                    during: "computing embeddings",
+                    message: "the backbone has no stages".to_owned(),
+                };
+                let last = stages.last().ok_or_else(none)?;
+                Ok(roi_features::short(&last.mean_dim([2_i64, 3].as_slice(), false, Kind::Float)))
+            })?);
+        }
+        Ok(embeddings)
     }
 
     fn detect_unguarded(&self, images: &[&NetworkImage]) -> Result<Vec<Found>, DetectorError> {

@@ -52,12 +52,12 @@ pub use printable::{
     without_formula,
 };
 pub use rate::{Rate, clock};
-pub use roi_feature::{ROI_FEATURE_LENGTH, RoiFeature};
+pub use roi_feature::{FeatureSpace, ROI_FEATURE_LENGTH, RoiFeature};
 pub use round::{HardNegativeSource, ImportedModel, RoundInit, RoundRecord, RoundState, TruthSource};
 pub use sane_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};
 pub use shown_path::{shown_path, shown_path_if_any, shown_paths};
 pub use sources::{Away, Sources};
-pub use verdict::{Verdict, VerdictRecord};
+pub use verdict::{Basis, Verdict, VerdictRecord};
 pub use whole_file::{
     check_writable, clear_unfinished, finish as finish_file, unfinished_file, write_output, write_output_with,
     write_together, write_whole, write_whole_with,

@@ -1,7 +1,18 @@
 //! What the detector's second stage saw in a box, as a short vector. Must not know the detector.
 
+use super::RoundId;
+
 /// Length of a [`RoiFeature`].
 pub const ROI_FEATURE_LENGTH: usize = 128;
+
+/// Which features can be compared with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FeatureSpace {
+    /// What the detector of a round saw.
+    Round(RoundId),
+    /// What the bundled backbone saw in a crop: of the detections of every other model.
+    Backbone,
+}
 
 /// The direction of a RoI's features after a fixed random projection, in 127ths of its largest value. Comparable among RoIs
 /// of one checkpoint only.

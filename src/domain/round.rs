@@ -12,9 +12,11 @@ pub enum HardNegativeSource {
     None,
     /// Every candidate that nobody rejected (the paper's).
     Unreviewed,
-    /// Those that an annotator confirmed.
+    /// Those that an annotator confirmed, estimated ones among them.
     #[default]
     Confirmed,
+    /// Those that an annotator confirmed, without estimated ones, which nobody saw.
+    Reviewed,
 }
 
 /// Which ground truth a round learns.

@@ -49,6 +49,36 @@ impl Verdict {
     }
 }
 
+/// What a verdict rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// Somebody saw the candidate, alone or with its group.
+    #[default]
+    Reviewed,
+    /// Taken over from an earlier round, in which the same thing was decided.
+    Inherited,
+    /// Given to all that a random sample stands for, seen by nobody one by one.
+    Estimated,
+}
+
+impl Basis {
+    pub const ALL: [Self; 3] = [Self::Reviewed, Self::Inherited, Self::Estimated];
+
+    /// The word stored in the database and in exports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reviewed => "reviewed",
+            Self::Inherited => "inherited",
+            Self::Estimated => "estimated",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|basis| basis.as_str() == word)
+    }
+}
+
 /// One row of the verdict log. `verdict` is `None` where an undo took the decision back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerdictRecord {

@@ -5,14 +5,16 @@ use std::path::PathBuf;
 
 use super::curve_news::{CurveNews, ToldCurves};
 use super::{Clerk, Damage, Waker};
-use crate::domain::{Annotation, CandidateId, Class, ClassId, Detection, ImageId, ImageRecord, RoundId, RoundRecord};
+use crate::domain::{
+    Annotation, CandidateId, Class, ClassId, Detection, GroupId, ImageId, ImageRecord, RoundId, RoundRecord,
+};
 use crate::mining::GroupConfig;
 use crate::store::{
-    CandidateQuery, CandidateRow, Cursor, Dataset, HistoryQuery, HistoryStep, ObjectRow, Page, Store, StoreError,
-    VerdictCounts,
+    CandidateQuery, CandidateRow, Cursor, Dataset, HistoryQuery, HistoryStep, Inheritable, ObjectRow, Page, Store,
+    StoreError, VerdictCounts,
 };
 use crate::training::{StepReport, logged_steps};
-use crate::workflow::group::config as group_config;
+use crate::workflow::group::{GroupPreview, config as group_config, preview};
 use crate::workflow::review::{People, ReviewNumbers, numbers, people};
 use crate::workflow::round_report::{RoundReport, round_report};
 use crate::workflow::run_state::{RunState, run_states};
@@ -43,6 +45,17 @@ pub enum ReadRequest {
         annotator: Option<String>,
     },
     People,
+    /// What can be taken over from earlier rounds for what the query finds.
+    Inheritable {
+        query: Box<CandidateQuery>,
+    },
+    /// How many decisions are left with groups found with these settings.
+    GroupPreview(GroupConfig),
+    /// The best members of a group.
+    Members {
+        group: GroupId,
+        limit: usize,
+    },
     History {
         query: Box<HistoryQuery>,
         limit: usize,
@@ -104,6 +117,9 @@ pub enum ReadReply {
     Steps(u32, Vec<StepReport>),
     Numbers(Box<ReviewNumbers>),
     People(Box<People>),
+    Inheritable(Inheritable),
+    GroupPreview(GroupConfig, GroupPreview),
+    Members(GroupId, Vec<CandidateRow>),
     History(Vec<HistoryStep>),
     Candidate(Box<CandidateRow>),
     ReviewSetUp {
@@ -176,6 +192,12 @@ fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadRep
         }
         ReadRequest::Numbers { query, annotator } => {
             ReadReply::Numbers(Box::new(numbers(store, &query, annotator.as_deref())?))
+        }
+        ReadRequest::Inheritable { query } => ReadReply::Inheritable(store.inheritable(&query)?),
+        ReadRequest::GroupPreview(config) => ReadReply::GroupPreview(config, preview(store, &config)?),
+        ReadRequest::Members { group, limit } => {
+            let members: Vec<CandidateId> = store.group_members(group)?.into_iter().take(limit).collect();
+            ReadReply::Members(group, store.candidate_rows(&members)?)
         }
         ReadRequest::People => ReadReply::People(Box::new(people(store)?)),
         ReadRequest::History { query, limit } => ReadReply::History(history(store, &query, limit)?),

@@ -4,8 +4,12 @@
 use std::path::PathBuf;
 
 use super::{Clerk, Waker};
-use crate::domain::{CandidateId, ClassId, GroundTruthId, GroupId, ImageId, ObjectChange, RoundId, Shape, Verdict};
-use crate::store::{CandidateQuery, CandidateRow, Gesture, GestureAction, Ruling, Store, StoreError, now_ms};
+use crate::domain::{
+    Basis, CandidateId, ClassId, GroundTruthId, GroupId, ImageId, ObjectChange, RoundId, Shape, Verdict,
+};
+use crate::store::{
+    CandidateQuery, CandidateRow, Gesture, GestureAction, Ruling, Store, StoreError, VerdictFilter, now_ms,
+};
 use crate::workflow::{Project, WorkflowError};
 
 /// Gestures over more candidates than this do not read their images again.
@@ -33,6 +37,21 @@ pub enum WriteRequest {
         /// Of a wrong class.
         class: Option<ClassId>,
         reason: Option<String>,
+        by: Annotator,
+    },
+    /// Takes over what earlier rounds decided on these candidates.
+    Inherit {
+        candidates: Vec<CandidateId>,
+        by: Annotator,
+    },
+    /// Takes over what earlier rounds decided on all that the query finds and that waits.
+    InheritQuery {
+        query: Box<CandidateQuery>,
+        by: Annotator,
+    },
+    /// Confirms, as estimated, all that the query finds when this is written and that waits.
+    Estimate {
+        query: Box<CandidateQuery>,
         by: Annotator,
     },
     MissedObject {
@@ -187,14 +206,27 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
             for group in groups {
                 candidates.extend(store.undecided_of_group(group, by.only())?);
             }
-            let ruling = Ruling { verdict, class, reason: reason.as_deref() };
+            let ruling = Ruling { class, reason: reason.as_deref(), ..Ruling::plain(verdict) };
             (decide(store, &candidates, &by, &ruling, now)?, by)
         }
         WriteRequest::DecideQuery { query, verdict, class, reason, by } => {
             let candidates = store.candidate_ids(&query);
             // The reader has the same lists in memory; here they are wanted once.
             store.forget_lists();
-            let ruling = Ruling { verdict, class, reason: reason.as_deref() };
+            let ruling = Ruling { class, reason: reason.as_deref(), ..Ruling::plain(verdict) };
+            (decide(store, &candidates?, &by, &ruling, now)?, by)
+        }
+        WriteRequest::Inherit { candidates, by } => (store.inherit(&candidates, &by.name, now)?, by),
+        WriteRequest::InheritQuery { query, by } => {
+            let written = store.inherit_all(&query, &by.name, now);
+            store.forget_lists();
+            (written?, by)
+        }
+        WriteRequest::Estimate { query, by } => {
+            let waiting = CandidateQuery { verdict: VerdictFilter::Undecided, collapse: false, ..*query };
+            let candidates = store.candidate_ids(&waiting);
+            store.forget_lists();
+            let ruling = Ruling { basis: Basis::Estimated, ..Ruling::plain(Verdict::Confirmed) };
             (decide(store, &candidates?, &by, &ruling, now)?, by)
         }
         WriteRequest::MissedObject { candidate, shape, class, by } => {

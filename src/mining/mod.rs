@@ -2,7 +2,6 @@
 //! database nor the detector.
 
 mod agreement;
-mod alike_features;
 mod chain;
 mod classify;
 mod deduplicate;
@@ -16,6 +15,6 @@ pub use chain::chain_of_alike;
 pub use classify::{DetectionClass, classify};
 pub use deduplicate::{SAME_HARD_NEGATIVE_IOU, deduplicate};
 pub use estimate::{Proportion, of_the_rest, wilson_interval};
-pub use group::{GroupConfig, Groupable, group_alike, group_boxes};
+pub use group::{GROUP_MAX, Group, GroupConfig, Groupable, group_alike, regroup};
 pub use look::look_of;
 pub use mine::{MinedCandidate, MiningConfig, count_duplicates, mine_image};

@@ -8,8 +8,9 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::columns::{bounding_box, optional_word, word};
 use super::connection::new_uid;
 use super::identity::{Spot, same};
+use super::inherited::{Inherited, OfGroups, inherited};
 use super::{Store, StoreError, exchange, queue_index};
-use crate::domain::{Candidate, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
+use crate::domain::{Basis, Candidate, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
 use crate::geometry::BoundingBox;
 
 /// A candidate as mining hands it over.
@@ -35,10 +36,14 @@ pub struct CandidateRow {
     pub group: Option<GroupId>,
     /// Candidates in its group, itself among them; 1 without a group.
     pub group_size: u32,
+    /// Of those, how many wait for a verdict; all in a blind review, which does not tell what others decided.
+    pub group_waiting: u32,
     /// Where the photograph lies as the dataset's root stands now; it may be gone.
     pub file: PathBuf,
     /// blake3 of the photograph when it was imported.
     pub content_hash: String,
+    /// What an earlier round decided on the same thing, where this one waits.
+    pub inherits: Option<Inherited>,
     /// What each annotator holds, in the order of the annotators' first verdicts.
     pub held: Vec<Held>,
 }
@@ -51,12 +56,15 @@ pub struct Held {
     /// Of a missed object and of a wrong class.
     pub class: Option<ClassId>,
     pub reason: Option<String>,
+    pub basis: Basis,
 }
 
 impl CandidateRow {
     /// The row as it looks to an annotator who must not see what others decided.
     #[must_use]
     pub fn seen_by(mut self, annotator: &str) -> Self {
+        self.inherits = None;
+        self.group_waiting = self.group_size;
         self.held.retain(|held| held.annotator == annotator);
         self.candidate.verdict = self.held.first().map(|held| held.verdict);
         self
@@ -66,6 +74,12 @@ impl CandidateRow {
     pub fn verdict_class(&self) -> Option<ClassId> {
         let agreeing = self.held.iter().filter(|held| Some(held.verdict) == self.candidate.verdict);
         agreeing.rev().find_map(|held| held.class)
+    }
+
+    /// What the verdict that counts rests on.
+    pub fn basis(&self) -> Basis {
+        let mut agreeing = self.held.iter().filter(|held| Some(held.verdict) == self.candidate.verdict);
+        agreeing.next_back().map_or(Basis::Reviewed, |held| held.basis)
     }
 
     /// The reason that was given with the verdict that counts: the newest that agrees with it.
@@ -105,10 +119,15 @@ impl Store {
     /// The rows of these candidates, in their order. An id that the project does not have is an error.
     pub fn candidate_rows(&self, candidates: &[CandidateId]) -> Result<Vec<CandidateRow>, StoreError> {
         // A page of one large group counts it once.
-        let mut sizes = HashMap::new();
+        let (mut sizes, mut of_groups) = (HashMap::new(), OfGroups::new());
         self.read(|c| {
-            let row =
-                |id: &CandidateId| row_by_id(c, *id, &mut sizes)?.ok_or_else(|| StoreError::missing("candidate", id));
+            let row = |id: &CandidateId| {
+                let mut row = row_by_id(c, *id, &mut sizes)?.ok_or_else(|| StoreError::missing("candidate", id))?;
+                if row.candidate.verdict.is_none() {
+                    row.inherits = inherited(c, *id, &mut of_groups)?;
+                }
+                Ok(row)
+            };
             candidates.iter().map(row).collect()
         })
     }
@@ -127,7 +146,7 @@ impl Store {
 fn row_by_id(
     c: &Connection,
     candidate: CandidateId,
-    sizes: &mut HashMap<GroupId, u32>,
+    sizes: &mut HashMap<GroupId, (u32, u32)>,
 ) -> Result<Option<CandidateRow>, StoreError> {
     let sql = "SELECT c.id, c.round_id, c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.max_iou, c.kind, c.verdict, c.class_id,
                       r.number, i.name, i.split, c.group_id, d.root, i.path, i.content_hash
@@ -141,37 +160,42 @@ fn row_by_id(
             split: r.get(14)?,
             group: r.get::<_, Option<i64>>(15)?.map(GroupId),
             group_size: 1,
+            group_waiting: 0,
             file: Path::new(&r.get::<_, String>(16)?).join(r.get::<_, String>(17)?),
             content_hash: r.get(18)?,
+            inherits: None,
             held: Vec::new(),
         })
     };
     let Some(mut row) = c.prepare_cached(sql)?.query_row([candidate.0], read).optional()? else { return Ok(None) };
     row.held = held(c, candidate)?;
     if let Some(group) = row.group {
-        row.group_size = match sizes.get(&group) {
+        let size = match sizes.get(&group) {
             Some(size) => *size,
             None => group_size(c, group)?,
         };
-        sizes.insert(group, row.group_size);
+        sizes.insert(group, size);
+        (row.group_size, row.group_waiting) = size;
     }
     Ok(Some(row))
 }
 
 fn held(c: &Connection, candidate: CandidateId) -> Result<Vec<Held>, StoreError> {
-    let sql = "SELECT a.name, v.verdict, v.reason, s.class_id FROM standing_verdicts s
+    let sql = "SELECT a.name, v.verdict, v.reason, s.class_id, s.basis FROM standing_verdicts s
                JOIN annotators a ON a.id = s.annotator_id
                JOIN verdicts v ON v.seq = s.seq WHERE s.candidate_id = ?1 ORDER BY s.annotator_id";
     let read = |r: &Row<'_>| {
         let class = r.get::<_, Option<i64>>(3)?.map(ClassId);
-        Ok(Held { annotator: r.get(0)?, verdict: word(r, 1)?, class, reason: r.get(2)? })
+        Ok(Held { annotator: r.get(0)?, verdict: word(r, 1)?, class, reason: r.get(2)?, basis: word(r, 4)? })
     };
     Ok(c.prepare_cached(sql)?.query_map([candidate.0], read)?.collect::<Result<_, _>>()?)
 }
 
-fn group_size(c: &Connection, group: GroupId) -> Result<u32, StoreError> {
-    let mut statement = c.prepare_cached("SELECT count(*) FROM candidates WHERE group_id = ?1")?;
-    Ok(statement.query_row([group.0], |r| r.get(0))?)
+/// How many are in it, and how many of them wait.
+fn group_size(c: &Connection, group: GroupId) -> Result<(u32, u32), StoreError> {
+    let sql = "SELECT count(*), count(*) FILTER (WHERE verdict IS NULL AND kind <> 'duplicate') FROM candidates
+               WHERE group_id = ?1";
+    Ok(c.prepare_cached(sql)?.query_row([group.0], |r| Ok((r.get(0)?, r.get(1)?)))?)
 }
 
 /// Where a candidate lies, exactly: a deterministic detector finds the same boxes again.
@@ -264,7 +288,9 @@ fn update(tx: &Transaction<'_>, id: i64, stored: &BoundingBox, new: &NewCandidat
         let b = &new.bbox;
         tx.prepare_cached(sql)?.execute(params![id, b.x1, b.y1, b.x2, b.y2])?;
         // It looks a little otherwise now.
-        tx.prepare_cached("DELETE FROM looks WHERE candidate_id = ?1")?.execute([id])?;
+        for sql in ["DELETE FROM looks WHERE candidate_id = ?1", "DELETE FROM embeddings WHERE candidate_id = ?1"] {
+            tx.prepare_cached(sql)?.execute([id])?;
+        }
     }
     tx.prepare_cached("DELETE FROM stale_candidates WHERE candidate_id = ?1")?.execute([id])?;
     Ok(())
@@ -281,7 +307,7 @@ fn insert(tx: &Transaction<'_>, round: RoundId, new: &NewCandidate) -> Result<i6
 /// Marks the candidates of an image as found on bytes that it no longer has, and forgets what they looked like; how many they are.
 pub(super) fn mark_stale(tx: &Transaction<'_>, image: ImageId) -> Result<usize, StoreError> {
     let of_image = "SELECT id FROM candidates WHERE image_id = ?1";
-    for table in ["looks", "features"] {
+    for table in ["looks", "features", "embeddings"] {
         let sql = format!("DELETE FROM {table} WHERE candidate_id IN ({of_image})");
         tx.prepare_cached(&sql)?.execute([image.0])?;
     }

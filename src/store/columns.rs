@@ -4,7 +4,7 @@ use rusqlite::types::Type;
 use rusqlite::{Row, RowIndex};
 
 use crate::domain::{
-    Annotation, AnnotationSource, ClassId, CorrectionAct, FalsePositiveKind, RoundState, Shape, Verdict,
+    Annotation, AnnotationSource, Basis, ClassId, CorrectionAct, FalsePositiveKind, RoundState, Shape, Verdict,
 };
 use crate::geometry::{BoundingBox, Ellipse};
 
@@ -22,7 +22,7 @@ macro_rules! word {
         })*
     };
 }
-word!(AnnotationSource, CorrectionAct, FalsePositiveKind, RoundState, Verdict);
+word!(AnnotationSource, Basis, CorrectionAct, FalsePositiveKind, RoundState, Verdict);
 
 /// Reads a word; one that this version does not know is an error that names it.
 pub(super) fn word<T: Word>(row: &Row<'_>, index: impl RowIndex) -> rusqlite::Result<T> {

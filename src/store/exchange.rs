@@ -12,19 +12,20 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::columns::{bounding_box, optional_shape, optional_word};
+use super::columns::{bounding_box, optional_shape, optional_word, word};
 use super::connection::now_ms;
 use super::gestures::GestureAction;
 use super::identity::{Spot, same};
 use super::verdicts::{NewRow, insert_row};
 use super::{LogLine, Store, StoreError, annotators, classes, log_lines, standing, verdicts, waiting};
-use crate::domain::{AnnotationSource, CandidateId, Shape, Verdict, check_shape};
+use crate::domain::{AnnotationSource, Basis, CandidateId, Shape, Verdict, check_shape};
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// The version of the verdicts' lines that this program writes. Lines of version 1 are read too: they call a missed object `missed_face`
-/// and name no classes.
+/// The version of the lines of verdicts that somebody gave by looking. Lines of version 1 are read too: they call a missed object
+/// `missed_face` and name no classes.
 pub const FORMAT: u32 = 2;
-/// The version of the lines of corrections: those who read files up to the version before know none.
+/// The version of the lines of corrections, and of verdicts that rest on something else: those who read files up to the version before
+/// know none.
 pub const CORRECTION_FORMAT: u32 = 3;
 pub const FORMATS_READ: std::ops::RangeInclusive<u32> = 1..=CORRECTION_FORMAT;
 
@@ -50,6 +51,9 @@ pub struct VerdictLine {
     /// Of a missed object and of a wrong class. Lines of version 1 have none: it is what the detector took the candidate for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<ClassLine>,
+    /// What it rests on; left out where somebody saw the candidate.
+    #[serde(default, skip_serializing_if = "is_reviewed")]
+    pub basis: Basis,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +77,16 @@ pub struct VerdictLine {
     /// What the detector took the candidate for: of several in one place, the one of this class is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub candidate_class: Option<String>,
+}
+
+/// The version of a verdict's line.
+pub(super) fn format_of(basis: Basis) -> u32 {
+    if basis == Basis::Reviewed { FORMAT } else { CORRECTION_FORMAT }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_reviewed(basis: &Basis) -> bool {
+    *basis == Basis::Reviewed
 }
 
 /// A class as another copy of the project knows it: by its id, or by its name.
@@ -284,14 +298,15 @@ impl Store {
         Ok(last.map_or(now, |last| now.max(last)))
     }
 
-    /// What two annotators hold where both decided (a skip is no decision).
+    /// What two annotators hold where both decided (a skip is no decision, and an estimate no judgement).
     pub fn verdict_pairs(&self, first: &str, second: &str) -> Result<Vec<(Verdict, Verdict)>, StoreError> {
         self.read(|c| {
             let known = (annotators::find(c, first)?, annotators::find(c, second)?);
             let (Some(a), Some(b)) = known else { return Ok(Vec::new()) };
             let sql = "SELECT s.verdict, t.verdict FROM standing_verdicts s
                        JOIN standing_verdicts t ON t.candidate_id = s.candidate_id AND t.annotator_id = ?2
-                       WHERE s.annotator_id = ?1 AND s.verdict <> 'skipped' AND t.verdict <> 'skipped'";
+                       WHERE s.annotator_id = ?1 AND s.verdict <> 'skipped' AND t.verdict <> 'skipped'
+                         AND s.basis <> 'estimated' AND t.basis <> 'estimated'";
             let mut statement = c.prepare_cached(sql)?;
             let rows = statement.query_map([a, b], |r| Ok(optional_word(r, 0)?.zip(optional_word(r, 1)?)))?;
             Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
@@ -320,7 +335,7 @@ impl From<&ShapeLine> for Shape {
 /// The whole log, oldest first, without what waits.
 const LOG: &str = "SELECT v.uid, g.uid, g.action, a.name, c.uid, v.verdict, v.reason, v.shape, v.a, v.b, v.c, v.d, v.e,
                           v.tick, v.time_ms, i.content_hash, c.x1, c.y1, c.x2, c.y2, r.number, k.uid, k.name, own.name,
-                          v.since
+                          v.since, v.basis
                    FROM verdicts v JOIN gestures g ON g.id = v.gesture_id JOIN annotators a ON a.id = v.annotator_id
                    JOIN candidates c ON c.id = v.candidate_id JOIN images i ON i.id = c.image_id
                    JOIN rounds r ON r.id = c.round_id JOIN classes own ON own.id = c.class_id
@@ -498,6 +513,7 @@ fn insert(tx: &Transaction<'_>, line: &VerdictLine, candidate: CandidateId) -> R
         reason: line.reason.as_deref(),
         shape: shape.as_ref(),
         since: line.since,
+        basis: line.basis,
         tick: line.tick,
         time_ms: line.time_ms,
     };
@@ -532,15 +548,16 @@ fn let_newest_stand(tx: &Transaction<'_>, candidate: CandidateId, annotator: i64
 fn from_row(row: &Row<'_>) -> rusqlite::Result<VerdictLine> {
     let uid = |index: usize| row.get::<_, [u8; 16]>(index).map(Uuid::from_bytes);
     let b = bounding_box(row, 16)?;
-    let verdict = optional_word(row, 5)?;
+    let (verdict, basis) = (optional_word(row, 5)?, word(row, 25)?);
     Ok(VerdictLine {
-        format: FORMAT,
+        format: format_of(basis),
         uid: uid(0)?,
         gesture: uid(1)?,
         action: row.get(2)?,
         annotator: row.get(3)?,
         candidate: uid(4)?,
         verdict,
+        basis,
         reason: row.get(6)?,
         shape: optional_shape(row, 7)?.as_ref().map(ShapeLine::from),
         class: match row.get::<_, Option<[u8; 16]>>(21)? {

@@ -1,10 +1,51 @@
-//! Groups of near-duplicate candidates. Must not know how they were found to be alike.
+//! Groups of candidates that are decided together. Must not know how they were found to be alike.
+
+use std::time::{Duration, Instant};
 
 use rusqlite::{Transaction, params};
 
 use super::connection::new_uid;
 use super::{Store, StoreError, queue_index};
 use crate::domain::{CandidateId, GroupId};
+
+/// A verdict waits no longer than this, and a commit, for changes of groups.
+const HELD_AT_MOST: Duration = Duration::from_millis(15);
+/// Changes between two looks at the clock.
+const UNWATCHED: usize = 16;
+
+/// A group to be made. Its members leave their groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewGroup {
+    /// All members are alike to this one, which is one of them.
+    pub representative: CandidateId,
+    /// One thing at one place in many images.
+    pub by_place: bool,
+    /// Its place in the order by likeness; equal ones are in the order in which they were made.
+    pub chain: i64,
+    pub members: Vec<CandidateId>,
+}
+
+/// One step of bringing the groups up to date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupChange {
+    Make(NewGroup),
+    /// The candidate is in no group any more.
+    Leave(CandidateId),
+    /// The group is gone once nobody is in it.
+    Remove(GroupId),
+    /// The candidate is where it belongs: see [`CandidateLook::is_new`](super::CandidateLook::is_new).
+    Settled(CandidateId),
+}
+
+/// A group as it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredGroup {
+    pub id: GroupId,
+    /// `None` in groups of older formats.
+    pub representative: Option<CandidateId>,
+    pub by_place: bool,
+    pub chain: i64,
+}
 
 /// Waits for a verdict: ?2 names the annotator whose verdicts count, NULL: those that count over all.
 const WAITS: &str = "CASE WHEN ?2 IS NULL
@@ -14,31 +55,68 @@ const WAITS: &str = "CASE WHEN ?2 IS NULL
     AND c.kind <> 'duplicate'";
 
 impl Store {
-    /// Makes these the groups of the project, in one transaction; their order is that of [`Sort::Group`](super::Sort::Group). A candidate
-    /// belongs to one group at most; groups of one are left out. No id is given twice: what a screen still holds of an older group
-    /// finds nothing, never another group.
+    /// Makes these the groups of the project, in one transaction; their order is that of [`Sort::Group`](super::Sort::Group), and the first
+    /// member represents each. A candidate belongs to one group at most; groups of one are left out. No id is given twice: what a
+    /// screen still holds of an older group finds nothing, never another group.
     pub fn set_groups(&mut self, groups: &[Vec<CandidateId>]) -> Result<(), StoreError> {
         self.write(|tx| {
-            let mut group = last_group(tx)?;
+            // The highest id outlives its group.
+            remember_last(tx)?;
             tx.execute("UPDATE candidates SET group_id = NULL WHERE group_id IS NOT NULL", [])?;
             tx.execute("DELETE FROM groups", [])?;
-            for members in groups.iter().filter(|members| 1 < members.len()) {
-                group += 1;
-                tx.prepare_cached("INSERT INTO groups (id, uid) VALUES (?1, ?2)")?
-                    .execute(params![group, new_uid()])?;
+            for (members, chain) in groups.iter().filter(|members| members.len() > 1).zip(1..) {
+                let new = NewGroup { representative: members[0], by_place: false, chain, members: members.clone() };
+                let sql = "SELECT count(*) FROM candidates WHERE id = ?1 AND group_id IS NULL";
+                let is_free = |member: &CandidateId| -> Result<bool, StoreError> {
+                    Ok(tx.prepare_cached(sql)?.query_row([member.0], |r| r.get::<_, i64>(0))? == 1)
+                };
                 for member in members {
-                    let sql = "UPDATE candidates SET group_id = ?2 WHERE id = ?1 AND group_id IS NULL";
-                    if tx.prepare_cached(sql)?.execute(params![member.0, group])? == 0 {
+                    if !is_free(member)? {
                         let text = format!("candidate {member} is not in this project, or in two groups");
                         return Err(StoreError::Invalid(text));
                     }
                 }
+                make(tx, &new)?;
             }
-            let sql = "INSERT INTO meta (key, value) VALUES ('last_group', ?1)
-                       ON CONFLICT DO UPDATE SET value = excluded.value";
-            tx.execute(sql, [group])?;
             queue_index::mark_changed(tx)
         })
+    }
+
+    /// All groups by id.
+    pub fn groups(&self) -> Result<Vec<StoredGroup>, StoreError> {
+        self.read(|c| {
+            let mut statement = c.prepare("SELECT id, representative, by_place, chain FROM groups ORDER BY id")?;
+            let rows = statement.query_map([], |r| {
+                let representative = r.get::<_, Option<i64>>(1)?.map(CandidateId);
+                Ok(StoredGroup { id: GroupId(r.get(0)?), representative, by_place: r.get(2)?, chain: r.get(3)? })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Carries out as many of `changes` as one short transaction bears; how many they are. A group that is made has an id that none had
+    /// before: a stroke over what a screen still shows of an older one never reaches candidates that were not shown. Lists follow with
+    /// [`Store::groups_are_found`].
+    pub fn change_groups(&mut self, changes: &[GroupChange]) -> Result<usize, StoreError> {
+        self.write(|tx| {
+            let begun = Instant::now();
+            let mut unwatched = 0;
+            for (at, change) in changes.iter().enumerate() {
+                unwatched += carry_out(tx, change)?;
+                if unwatched >= UNWATCHED {
+                    unwatched = 0;
+                    if begun.elapsed() > HELD_AT_MOST {
+                        return Ok(at + 1);
+                    }
+                }
+            }
+            Ok(changes.len())
+        })
+    }
+
+    /// Lets lists follow the changes of groups.
+    pub fn groups_are_found(&mut self) -> Result<(), StoreError> {
+        self.write(|tx| queue_index::mark_changed(tx))
     }
 
     /// The candidates of a group, highest score first.
@@ -71,9 +149,47 @@ impl Store {
     }
 }
 
-/// The highest id that a group ever had.
-fn last_group(tx: &Transaction<'_>) -> Result<i64, StoreError> {
-    let sql = "SELECT max(coalesce((SELECT value FROM meta WHERE key = 'last_group'), 0),
-                          coalesce((SELECT max(id) FROM groups), 0))";
-    Ok(tx.query_row(sql, [], |r| r.get(0))?)
+/// How many rows it touched, about.
+fn carry_out(tx: &Transaction<'_>, change: &GroupChange) -> Result<usize, StoreError> {
+    match change {
+        GroupChange::Make(new) => {
+            make(tx, new)?;
+            Ok(new.members.len())
+        }
+        GroupChange::Leave(candidate) => {
+            let sql = "UPDATE candidates SET group_id = NULL WHERE id = ?1";
+            Ok(tx.prepare_cached(sql)?.execute([candidate.0])?)
+        }
+        GroupChange::Remove(group) => {
+            remember_last(tx)?;
+            let sql = "DELETE FROM groups WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM candidates WHERE group_id = ?1)";
+            Ok(tx.prepare_cached(sql)?.execute([group.0])?)
+        }
+        GroupChange::Settled(candidate) => {
+            Ok(tx.prepare_cached("DELETE FROM ungrouped WHERE candidate_id = ?1")?.execute([candidate.0])?)
+        }
+    }
+}
+
+fn make(tx: &Transaction<'_>, new: &NewGroup) -> Result<(), StoreError> {
+    let sql = "INSERT INTO groups (id, uid, representative, by_place, chain)
+               VALUES (1 + max(coalesce((SELECT value FROM meta WHERE key = 'last_group'), 0),
+                               coalesce((SELECT max(id) FROM groups), 0)), ?1, ?2, ?3, ?4)";
+    tx.prepare_cached(sql)?.execute(params![new_uid(), new.representative.0, new.by_place, new.chain])?;
+    let group = tx.last_insert_rowid();
+    for member in &new.members {
+        let sql = "UPDATE candidates SET group_id = ?2 WHERE id = ?1";
+        if tx.prepare_cached(sql)?.execute([member.0, group])? == 0 {
+            return Err(StoreError::missing("candidate", member));
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the highest id that a group ever had, before groups are deleted.
+fn remember_last(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    let sql = "INSERT INTO meta (key, value) SELECT 'last_group', coalesce(max(id), 0) FROM groups WHERE TRUE
+               ON CONFLICT DO UPDATE SET value = max(value, excluded.value)";
+    tx.prepare_cached(sql)?.execute([])?;
+    Ok(())
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 
 use super::columns::{bounding_box, word};
 use super::{Store, StoreError};
-use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, HardNegativeSource, ImageId};
+use crate::domain::{Basis, CandidateId, ClassId, FalsePositiveKind, GroupId, HardNegativeSource, ImageId};
 use crate::geometry::BoundingBox;
 
 /// A false positive that a round trains with.
@@ -19,6 +19,7 @@ pub struct HardNegative {
     pub kind: FalsePositiveKind,
     /// The detector's score in the round that it was mined in.
     pub score: f32,
+    pub basis: Basis,
 }
 
 /// A [`HardNegative`] with what tells it from others.
@@ -38,7 +39,7 @@ const UNDISPUTED: &str = "c.kind <> 'duplicate' AND NOT EXISTS (
 
 impl Store {
     /// The hard negatives of the rounds with a number below `rounds_before`, highest score first. `Confirmed`: the newest decision
-    /// confirms it; `Unreviewed`: every candidate, whatever it lacks in review. Neither holds one that an annotator's standing
+    /// confirms it, `Reviewed`: and is no estimate; `Unreviewed`: every candidate, whatever it lacks in review. Neither holds one that an annotator's standing
     /// verdict rejects or calls an object, nor one that lies on an object of its class that was promoted since, nor one of an image whose bytes
     /// changed.
     pub fn hard_negatives(
@@ -78,11 +79,12 @@ impl Store {
         let wanted = match source {
             HardNegativeSource::None => return Ok(HashMap::new()),
             HardNegativeSource::Confirmed => "c.verdict = 'confirmed'",
+            HardNegativeSource::Reviewed => "c.verdict = 'confirmed' AND c.basis <> 'estimated'",
             HardNegativeSource::Unreviewed => "TRUE",
         };
         self.read(|connection| {
             let sql = format!(
-                "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.class_id, c.kind FROM candidates c
+                "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.class_id, c.kind, c.basis FROM candidates c
                  JOIN rounds r ON r.id = c.round_id
                  WHERE r.number < ?1 AND (?2 IS NULL OR r.model = '' OR r.model IN (SELECT value FROM json_each(?2))) AND {wanted} AND {UNDISPUTED} AND {} ORDER BY c.score DESC, c.id",
                 fresh(connection)?
@@ -96,6 +98,7 @@ impl Store {
                     class: ClassId(row.get(6)?),
                     kind: word(row, 7)?,
                     score: row.get(5)?,
+                    basis: word(row, 8)?,
                 };
                 found.entry(ImageId(row.get(0)?)).or_default().push(negative);
             }
@@ -108,11 +111,12 @@ impl Store {
         let wanted = match source {
             HardNegativeSource::None => return Ok(Vec::new()),
             HardNegativeSource::Confirmed => "c.verdict = 'confirmed'",
+            HardNegativeSource::Reviewed => "c.verdict = 'confirmed' AND c.basis <> 'estimated'",
             HardNegativeSource::Unreviewed => "TRUE",
         };
         self.read(|connection| {
             let sql = format!(
-                "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.class_id, c.kind, c.id, c.group_id, r.number
+                "SELECT c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.class_id, c.kind, c.id, c.group_id, r.number, c.basis
                  FROM candidates c JOIN rounds r ON r.id = c.round_id
                  WHERE {wanted} AND {UNDISPUTED} AND {} ORDER BY c.score DESC, c.id",
                 fresh(connection)?
@@ -131,6 +135,7 @@ impl Store {
                         class: ClassId(row.get(6)?),
                         kind: word(row, 7)?,
                         score: row.get(5)?,
+                        basis: word(row, 11)?,
                     },
                 });
             }

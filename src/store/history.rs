@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::columns::optional_word;
+use super::columns::{optional_word, word};
 use super::gestures::GestureAction;
 use super::{Store, StoreError};
-use crate::domain::{CandidateId, ClassId, CorrectionAct, ImageId, Verdict, VerdictRecord};
+use crate::domain::{Basis, CandidateId, ClassId, CorrectionAct, ImageId, Verdict, VerdictRecord};
 
 /// Which part of the log to read.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,6 +33,7 @@ pub struct HistoryEntry {
     pub action: GestureAction,
     pub record: VerdictRecord,
     pub reason: Option<String>,
+    pub basis: Basis,
     pub image: ImageId,
     pub image_name: String,
 }
@@ -74,14 +75,15 @@ impl From<HistoryEntry> for HistoryStep {
 }
 
 const SELECT: &str = "SELECT v.seq, v.gesture_id, g.action, v.candidate_id, a.name, v.verdict, v.time_ms, v.reason,
-                             i.id, i.name, (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id)
+                             i.id, i.name, (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id),
+                             v.basis
                       FROM verdicts v JOIN gestures g ON g.id = v.gesture_id JOIN annotators a ON a.id = v.annotator_id
                       JOIN candidates c ON c.id = v.candidate_id JOIN images i ON i.id = c.image_id";
 
 /// What a row of the log has to be for a query: ?1 annotator, ?2 verdict, ?3 part of the name, ?4 words of the search field.
 const MATCHES: &str = "(?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR v.verdict = ?2)
     AND (?3 = '' OR instr(lower(i.name), ?3))
-    AND (?4 = '' OR instr(lower(i.name || ' ' || a.name || ' ' || coalesce(v.reason, '') || ' '
+    AND (?4 = '' OR instr(lower(i.name || ' ' || a.name || ' ' || v.basis || ' ' || coalesce(v.reason, '') || ' '
         || coalesce((SELECT k.name FROM classes named JOIN classes k ON k.id = coalesce(named.merged_into, named.id)
                      WHERE named.id = v.class_id), '') || ' ' || coalesce(
         CASE v.verdict WHEN 'confirmed' THEN 'confirmed hard negative' WHEN 'missed_object' THEN 'missed_object missed object'
@@ -239,6 +241,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<HistoryEntry> {
             time_ms: row.get(6)?,
         },
         reason: row.get(7)?,
+        basis: word(row, 11)?,
         image: ImageId(row.get(8)?),
         image_name: row.get(9)?,
     })

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::columns::{bounding_box, optional_shape};
 use super::corrections::{self, CORRECTION, Held, LogRow, held};
-use super::exchange::{self, CORRECTION_FORMAT, ClassLine, FORMAT, MergeReport, Placed, ShapeLine, VerdictLine};
+use super::exchange::{self, CORRECTION_FORMAT, ClassLine, MergeReport, Placed, ShapeLine, VerdictLine};
 use super::objects::{ObjectId, Origin};
 use super::{StoreError, annotators, classes, ground_truth, images, objects, standing, waiting};
 use crate::domain::{
@@ -119,7 +119,7 @@ impl LogLine {
 
     pub(super) fn in_this_format(self) -> Self {
         match self {
-            Self::Verdict(line) => Self::Verdict(VerdictLine { format: FORMAT, ..line }),
+            Self::Verdict(line) => Self::Verdict(VerdictLine { format: exchange::format_of(line.basis), ..line }),
             Self::Correction(line) => Self::Correction(CorrectionLine { format: CORRECTION_FORMAT, ..line }),
         }
     }

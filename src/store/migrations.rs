@@ -22,6 +22,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_mining.sql"),
     include_str!("migrations/0011_corrections.sql"),
     include_str!("migrations/0012_dataset_tools.sql"),
+    include_str!("migrations/0013_groups.sql"),
+    include_str!("migrations/0014_basis.sql"),
 ];
 
 /// From this format on a database at rest is in rollback mode (`0007_at_rest.sql`).

@@ -1,7 +1,7 @@
 //! What a list of candidates is asked for: filters, order, page. Plain values; must not know how they are answered.
 
-use super::CandidateRow;
-use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
+use super::{CandidateRow, TraceFilter};
+use crate::domain::{Basis, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
 
 /// A filter and an order over all candidates of the project. The default is the review queue: undecided, highest score first.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,8 @@ pub struct CandidateQuery {
     pub image_name: String,
     pub image: Option<ImageId>,
     pub group: Option<GroupId>,
+    /// What became of it over the rounds.
+    pub trace: Option<TraceFilter>,
     /// Verdicts are this annotator's; `None`: those that count over all annotators.
     pub annotator: Option<String>,
     /// Candidates of one group are listed as one: the first of them in the order. See [`CandidateQuery::collapses`].
@@ -39,6 +41,8 @@ pub enum VerdictFilter {
     /// Any verdict.
     Decided,
     Is(Verdict),
+    /// Any verdict that rests on this.
+    RestsOn(Basis),
     /// Annotators hold different decisions (a skip is none).
     Disputed,
 }
@@ -139,6 +143,7 @@ impl Default for CandidateQuery {
             image_name: String::new(),
             image: None,
             group: None,
+            trace: None,
             annotator: None,
             collapse: true,
             sort: Sort::Score,

@@ -3,7 +3,7 @@
 use super::queue_index::{self, QueueIndex};
 use super::scan::Scan;
 use super::{CandidateQuery, Cursor, Page, Sort, Store, StoreError, VerdictFilter, annotators};
-use crate::domain::{CandidateId, RoundId, Verdict};
+use crate::domain::{Basis, CandidateId, RoundId, Verdict};
 
 /// Which way to step from a candidate in a query's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,10 @@ pub struct VerdictCounts {
     pub missed_object: u64,
     pub wrong_class: u64,
     pub skipped: u64,
+    /// Of those with a verdict: given to all that a random sample stands for, seen by nobody.
+    pub estimated: u64,
+    /// Of those with a verdict: taken over from an earlier round.
+    pub inherited: u64,
 }
 
 /// How far the review of a query's candidates has come, whatever its own verdict filter says.
@@ -136,7 +140,10 @@ impl Store {
         let query = CandidateQuery { round, annotator, verdict: VerdictFilter::Any, ..CandidateQuery::default() };
         self.scan(&query, |scan| {
             let mut counts = VerdictCounts::default();
-            scan.visit_matches(|_, verdict| {
+            scan.visit_matches(|_, given| {
+                let (verdict, basis) = given.unzip();
+                counts.estimated += u64::from(basis == Some(Basis::Estimated));
+                counts.inherited += u64::from(basis == Some(Basis::Inherited));
                 let count = match verdict {
                     None => &mut counts.undecided,
                     Some(Verdict::Confirmed) => &mut counts.confirmed,
@@ -190,6 +197,9 @@ impl Store {
                     Some(annotator)
                 }
             };
+            if query.trace.is_some() {
+                index.read_traces(c)?;
+            }
             if query.verdict == VerdictFilter::Disputed || query.sort == Sort::Disagreement {
                 index.read_disputed(c)?;
             }

@@ -8,10 +8,11 @@
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
+use super::traces::{self, Trace};
 use super::{StoreError, images};
-use crate::domain::{FalsePositiveKind, Verdict};
+use crate::domain::{Basis, FalsePositiveKind, Verdict};
 
 /// Marks that candidates, images, rounds or groups changed other than by a verdict.
 pub(super) fn mark_changed(c: &Connection) -> Result<(), StoreError> {
@@ -21,6 +22,9 @@ pub(super) fn mark_changed(c: &Connection) -> Result<(), StoreError> {
 
 /// Ids from which on two threads read the candidates: fewer are read as fast as a thread starts.
 const HALVED_FROM: i64 = 50_000;
+
+/// A verdict and what it rests on.
+pub(super) type Given = (Verdict, Basis);
 
 /// A candidate as filters and sorts see it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +40,7 @@ pub(super) struct Entry {
     pub round: u32,
     pub class: u32,
     pub kind: FalsePositiveKind,
-    pub verdict: Option<Verdict>,
+    pub given: Option<Given>,
 }
 
 pub(super) struct IndexedImage {
@@ -51,6 +55,8 @@ pub(super) struct IndexedImage {
 pub(super) struct IndexedGroup {
     pub id: i64,
     pub members: u32,
+    /// Its place in the order by likeness, from 1.
+    pub place: u32,
 }
 
 pub(super) struct QueueIndex {
@@ -63,16 +69,17 @@ pub(super) struct QueueIndex {
     /// By id.
     pub groups: Vec<IndexedGroup>,
     /// By annotator, parallel to `entries`; read when first asked for.
-    own_verdicts: HashMap<i64, Vec<Option<Verdict>>>,
+    own_verdicts: HashMap<i64, Vec<Option<Given>>>,
     /// Candidates on which annotators differ; with one annotator read when first asked for.
     disputed: Option<HashSet<i64>>,
+    /// Parallel to `entries`; read when first asked for.
+    traces: Option<Vec<Trace>>,
     generation: i64,
     last_seq: LastSeq,
     data_version: i64,
 }
 
-const ENTRY: &str =
-    "SELECT id, round_id, image_id, group_id, score, max_iou, x1, y1, x2, y2, kind, verdict, class_id FROM candidates";
+const ENTRY: &str = "SELECT id, round_id, image_id, group_id, score, max_iou, x1, y1, x2, y2, kind, verdict, class_id, basis FROM candidates";
 const DISPUTED: &str = "SELECT candidate_id FROM standing_verdicts WHERE verdict <> 'skipped'";
 /// Of a candidate's rows of [`DISPUTED`]: their verdicts differ, or the classes that they give it.
 const DIFFERS: &str = "min(verdict) <> max(verdict) OR min(class_id) <> max(class_id)";
@@ -96,9 +103,19 @@ impl QueueIndex {
         }
         let mut statement = c.prepare("SELECT id, number FROM rounds")?;
         let rounds = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
-        let (own_verdicts, disputed) = (HashMap::new(), None);
-        let mut index =
-            Self { entries, images, rounds, groups, own_verdicts, disputed, generation, last_seq, data_version };
+        let (own_verdicts, disputed, traces) = (HashMap::new(), None, None);
+        let mut index = Self {
+            entries,
+            images,
+            rounds,
+            groups,
+            own_verdicts,
+            disputed,
+            traces,
+            generation,
+            last_seq,
+            data_version,
+        };
         // With one annotator there is nothing to differ on.
         if c.prepare("SELECT 1 FROM annotators LIMIT 1 OFFSET 1")?.exists([])? {
             index.read_disputed(c)?;
@@ -138,19 +155,32 @@ impl QueueIndex {
             return Ok(());
         }
         let mut own = vec![None; self.entries.len()];
-        let mut statement = c.prepare("SELECT candidate_id, verdict FROM standing_verdicts WHERE annotator_id = ?1")?;
+        let sql = "SELECT candidate_id, verdict, basis FROM standing_verdicts WHERE annotator_id = ?1";
+        let mut statement = c.prepare(sql)?;
         let mut rows = statement.query([annotator])?;
         while let Some(row) = rows.next()? {
             if let Some(at) = self.position(row.get(0)?) {
-                own[at] = verdict(row.get_ref(1)?);
+                own[at] = verdict(row.get_ref(1)?).zip(Some(basis(row.get_ref(2)?)));
             }
         }
         self.own_verdicts.insert(annotator, own);
         Ok(())
     }
 
-    pub fn own_verdicts(&self, annotator: i64) -> Option<&[Option<Verdict>]> {
+    pub fn own_verdicts(&self, annotator: i64) -> Option<&[Option<Given>]> {
         self.own_verdicts.get(&annotator).map(Vec::as_slice)
+    }
+
+    pub fn read_traces(&mut self, c: &Connection) -> Result<(), StoreError> {
+        if self.traces.is_none() {
+            self.traces = Some(traces::of_all(c, &self.entries)?);
+        }
+        Ok(())
+    }
+
+    /// Parallel to the entries, once they were read.
+    pub fn traces(&self) -> Option<&[Trace]> {
+        self.traces.as_deref()
     }
 
     pub fn read_disputed(&mut self, c: &Connection) -> Result<(), StoreError> {
@@ -190,8 +220,9 @@ impl QueueIndex {
 
     fn refresh_annotators(&mut self, c: &Connection, id: i64, at: usize) -> Result<(), StoreError> {
         for (annotator, own) in &mut self.own_verdicts {
-            let sql = "SELECT (SELECT verdict FROM standing_verdicts WHERE candidate_id = ?1 AND annotator_id = ?2)";
-            own[at] = c.prepare_cached(sql)?.query_row([id, *annotator], |r| Ok(verdict(r.get_ref(0)?)))?;
+            let sql = "SELECT verdict, basis FROM standing_verdicts WHERE candidate_id = ?1 AND annotator_id = ?2";
+            let read = |r: &Row<'_>| Ok(verdict(r.get_ref(0)?).zip(Some(basis(r.get_ref(1)?))));
+            own[at] = c.prepare_cached(sql)?.query_row([id, *annotator], read).optional()?.flatten();
         }
         if let Some(disputed) = &mut self.disputed {
             let sql = format!("{DISPUTED} AND candidate_id = ?1 GROUP BY candidate_id HAVING {DIFFERS}");
@@ -271,9 +302,16 @@ fn load_images(c: &Connection) -> Result<Vec<IndexedImage>, StoreError> {
 }
 
 fn load_groups(c: &Connection) -> Result<Vec<IndexedGroup>, StoreError> {
-    let mut statement = c.prepare("SELECT id FROM groups ORDER BY id")?;
-    let rows = statement.query_map([], |r| Ok(IndexedGroup { id: r.get(0)?, members: 0 }))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut statement = c.prepare("SELECT id, chain FROM groups ORDER BY id")?;
+    let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<Vec<(i64, i64)>, _>>()?;
+    let mut in_a_chain: Vec<usize> = (0..rows.len()).collect();
+    in_a_chain.sort_by_key(|at| rows[*at].1);
+    let mut groups: Vec<IndexedGroup> =
+        rows.iter().map(|(id, _)| IndexedGroup { id: *id, members: 0, place: 0 }).collect();
+    for (at, place) in in_a_chain.into_iter().zip(1..) {
+        groups[at].place = place;
+    }
+    Ok(groups)
 }
 
 /// Where the row with this id is, in rows by id.
@@ -300,8 +338,8 @@ fn entry(row: &Row<'_>, images: &[IndexedImage], groups: &[IndexedGroup]) -> rus
         max_iou: row.get(5)?,
         size: (box_side(6, 8)? * box_side(7, 9)?).sqrt(),
         kind: kind(row.get_ref(10)?),
-        verdict: verdict(row.get_ref(11)?),
         class: row.get(12)?,
+        given: verdict(row.get_ref(11)?).zip(Some(basis(row.get_ref(13)?))),
     })
 }
 
@@ -324,6 +362,14 @@ fn verdict(value: ValueRef<'_>) -> Option<Verdict> {
         ValueRef::Text([b'w', ..]) => Some(Verdict::WrongClass),
         ValueRef::Text([b's', ..]) => Some(Verdict::Skipped),
         _ => None,
+    }
+}
+
+fn basis(value: ValueRef<'_>) -> Basis {
+    match value {
+        ValueRef::Text([b'i', ..]) => Basis::Inherited,
+        ValueRef::Text([b'e', ..]) => Basis::Estimated,
+        _ => Basis::Reviewed,
     }
 }
 
@@ -397,7 +443,7 @@ mod tests {
         assert_eq!(whole.entries.len(), 11);
         assert_eq!(halved.entries, whole.entries);
         assert!(beside(&store.connection).is_some(), "it was read by two");
-        assert_eq!(halved.entries[8].verdict, Some(Verdict::Rejected));
+        assert_eq!(halved.entries[8].given, Some((Verdict::Rejected, Basis::Reviewed)));
         let members =
             |index: &QueueIndex| index.groups.iter().map(|group| (GroupId(group.id), group.members)).collect();
         let expected: Vec<(GroupId, u32)> = vec![(GroupId(1), 2)];

@@ -8,12 +8,12 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use uuid::Uuid;
 
 use super::access::harden;
-use super::columns::{optional_shape, optional_word};
+use super::columns::{optional_shape, optional_word, word};
 use super::connection::check;
-use super::exchange::{self, ClassLine, FORMAT, ShapeLine, VerdictLine};
+use super::exchange::{self, ClassLine, ShapeLine, VerdictLine};
 use super::header::wal_of;
 use super::{LogLine, Store, StoreError, log_lines, waiting};
-use crate::domain::{AnnotationSource, Verdict};
+use crate::domain::{AnnotationSource, Basis, Verdict};
 
 /// What could be read.
 #[derive(Debug, Default)]
@@ -127,8 +127,10 @@ fn line(damaged: &Connection, sound: Option<&Connection>, seq: i64) -> rusqlite:
     let has_classes = damaged.column_exists(None, "verdicts", "class_id")?;
     let class = if has_classes { "class_id" } else { "NULL" };
     let since = if damaged.column_exists(None, "verdicts", "since")? { "since" } else { "NULL" };
+    let basis = if damaged.column_exists(None, "verdicts", "basis")? { "basis" } else { "'reviewed'" };
     let sql = format!(
-        "SELECT uid, gesture_id, candidate_id, annotator_id, verdict, reason, tick, time_ms, shape, a, b, c, d, e, {class}, {since}
+        "SELECT uid, gesture_id, candidate_id, annotator_id, verdict, reason, tick, time_ms, shape, a, b, c, d, e, {class}, {since},
+                {basis}
          FROM verdicts WHERE seq = ?1"
     );
     let Some(row) = damaged.prepare_cached(&sql)?.query_row([seq], verdict_row).optional()? else { return Ok(None) };
@@ -149,13 +151,14 @@ fn line(damaged: &Connection, sound: Option<&Connection>, seq: i64) -> rusqlite:
     let sql = "SELECT k.name FROM candidates c JOIN classes k ON k.id = c.class_id WHERE c.id = ?1";
     let candidate_class = either(damaged, sound, sql, row.candidate, |r| r.get(0)).ok();
     Ok(Some(VerdictLine {
-        format: FORMAT,
+        format: exchange::format_of(row.basis),
         uid: row.uid,
         gesture,
         action,
         annotator,
         candidate,
         verdict: row.verdict,
+        basis: row.basis,
         reason: row.reason,
         shape: row.shape,
         source: (row.verdict == Some(Verdict::MissedObject)).then_some(AnnotationSource::Promoted),
@@ -182,6 +185,7 @@ struct VerdictRow {
     shape: Option<ShapeLine>,
     class: Option<i64>,
     since: Option<i64>,
+    basis: Basis,
 }
 
 fn verdict_row(r: &Row<'_>) -> rusqlite::Result<VerdictRow> {
@@ -197,6 +201,7 @@ fn verdict_row(r: &Row<'_>) -> rusqlite::Result<VerdictRow> {
         shape: optional_shape(r, 8)?.as_ref().map(ShapeLine::from),
         class: r.get(14)?,
         since: r.get(15)?,
+        basis: word(r, 16)?,
     })
 }
 

@@ -49,7 +49,11 @@ impl Store {
 
     /// Every state but `Running` also writes down when the round came to its end; mining leaves that as it is.
     pub fn set_round_state(&mut self, round: RoundId, state: RoundState) -> Result<(), StoreError> {
-        self.write(|tx| set_state(tx, round, state))
+        self.write(|tx| {
+            set_state(tx, round, state)?;
+            // What became of candidates is told by mined rounds alone.
+            if state == RoundState::Mined { queue_index::mark_changed(tx) } else { Ok(()) }
+        })
     }
 
     /// In the order of their numbers.

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use rusqlite::params;
 
+use super::queue_index::{Entry, Given};
 use super::{CandidateQuery, Cursor, Sort, Store, StoreError, VerdictFilter, annotators};
-use crate::domain::Verdict;
+use crate::domain::{Basis, Verdict};
 
 /// The setting that holds the log's last row before the sample began.
 const SAMPLE_FROM: &str = "sample_from";
@@ -20,6 +21,8 @@ pub struct RandomSample {
     pub sampled: u64,
     /// Of the sample, those that are hard negatives.
     pub confirmed: u64,
+    /// Of the others, those without a verdict.
+    pub waiting: u64,
 }
 
 /// The candidates with a verdict in the first rows of the log, as last asked for: those rows never change.
@@ -46,25 +49,33 @@ impl Store {
         let before = self.decided_before.borrow();
         let shuffled =
             CandidateQuery { verdict: VerdictFilter::Any, sort: Sort::Random, descending: false, ..query.clone() };
+        // An estimate saw nothing; what an earlier round decided was not drawn at random.
+        let seen =
+            |given: Option<Given>| given.filter(|(_, basis)| *basis != Basis::Estimated).map(|(verdict, _)| verdict);
+        let is_out = |e: &Entry, given: Option<Given>| {
+            given.is_some_and(|(_, basis)| basis == Basis::Inherited) || before.candidates.contains(&e.id)
+        };
         self.scan(&shuffled, |scan| {
             let mut gap: Option<Cursor> = None;
-            scan.visit_matches(|e, verdict| {
+            scan.visit_matches(|e, given| {
                 let at = scan.cursor(e);
-                let is_earlier = verdict.is_none() && gap.as_ref().is_none_or(|gap| scan.order(&at, gap).is_lt());
-                if is_earlier && !before.candidates.contains(&e.id) {
+                let is_earlier = seen(given).is_none() && gap.as_ref().is_none_or(|gap| scan.order(&at, gap).is_lt());
+                if is_earlier && !is_out(e, given) {
                     gap = Some(at);
                 }
             });
             let mut sample = RandomSample::default();
-            scan.visit_matches(|e, verdict| {
-                if before.candidates.contains(&e.id) {
+            scan.visit_matches(|e, given| {
+                if is_out(e, given) {
                     return;
                 }
                 sample.population += 1;
                 let at = scan.cursor(e);
                 if gap.as_ref().is_none_or(|gap| scan.order(&at, gap).is_lt()) {
                     sample.sampled += 1;
-                    sample.confirmed += u64::from(verdict == Some(Verdict::Confirmed));
+                    sample.confirmed += u64::from(seen(given) == Some(Verdict::Confirmed));
+                } else {
+                    sample.waiting += u64::from(given.is_none());
                 }
             });
             sample

@@ -5,22 +5,24 @@ use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::queue_index::{Entry, IndexedImage, QueueIndex};
-use super::{CandidateQuery, Cursor, Interval, Sort, VerdictFilter};
-use crate::domain::{CandidateId, FalsePositiveKind, Verdict};
+use super::queue_index::{Entry, Given, IndexedImage, QueueIndex};
+use super::{CandidateQuery, Cursor, Interval, Sort, Trace, TraceFilter, VerdictFilter};
+use crate::domain::{Basis, CandidateId, FalsePositiveKind, Verdict};
 
 /// A query over the columns, ready to be held against a million of them.
 pub(super) struct Scan<'a> {
     index: &'a QueueIndex,
-    own: Option<&'a [Option<Verdict>]>,
+    own: Option<&'a [Option<Given>]>,
     /// Whether a verdict passes: by whether the candidate is a duplicate, then by [`verdict_code`].
     verdicts: [[bool; 6]; 2],
     disputed: bool,
+    basis: Option<Basis>,
     /// By [`FalsePositiveKind`] in its order.
     kinds: [bool; 5],
     class: Option<u32>,
     round: Option<u32>,
     group: Option<u32>,
+    trace: Option<TraceFilter>,
     /// By place in the index's images, where the query asks for a split, an image or a part of its name.
     images: Option<Vec<bool>>,
     score: (f32, f32),
@@ -41,11 +43,16 @@ impl<'a> Scan<'a> {
             own: annotator.and_then(|a| index.own_verdicts(a)),
             verdicts: wanted_verdicts(q),
             disputed: q.verdict == VerdictFilter::Disputed,
+            basis: match q.verdict {
+                VerdictFilter::RestsOn(basis) => Some(basis),
+                _ => None,
+            },
             kinds: FalsePositiveKind::ALL.map(|kind| q.kind.is_none_or(|wanted| wanted == kind)),
             class: q.class.map(|class| u32::try_from(class.0).unwrap_or(u32::MAX)),
             // Ids beyond 32 bits are in no project; no round or group has this number.
             round: q.round.map(|round| u32::try_from(round.0).unwrap_or(u32::MAX)),
             group: q.group.map(|group| index.group(group.0).unwrap_or(u32::MAX)),
+            trace: q.trace,
             images: wanted_images(index, q),
             // Scores are f32: a limit is compared as the f32 that it would be.
             score: (q.score.from as f32, q.score.to as f32),
@@ -88,15 +95,17 @@ impl<'a> Scan<'a> {
 
     /// Calls `f` with every match, by id, and with the verdict that the query goes by: the annotator's, or the one that counts over all.
     /// The one loop over all candidates: plain comparisons, no calls that an unoptimised build would leave in.
-    pub fn visit_matches(&self, mut f: impl FnMut(&Entry, Option<Verdict>)) {
+    pub fn visit_matches(&self, mut f: impl FnMut(&Entry, Option<Given>)) {
         let (iou, size) = (self.iou, self.size);
         for (at, e) in self.index.entries.iter().enumerate() {
-            let verdict = match self.own {
-                None => e.verdict,
+            let given = match self.own {
+                None => e.given,
                 Some(own) => own[at],
             };
             let duplicate = usize::from(e.kind as u8 == FalsePositiveKind::Duplicate as u8);
-            if !self.verdicts[duplicate][verdict_code(verdict)] || !self.kinds[e.kind as usize] {
+            if !self.verdicts[duplicate][verdict_code(given.map(|(verdict, _)| verdict))]
+                || !self.kinds[e.kind as usize]
+            {
                 continue;
             }
             if e.score < self.score.0 || self.score.1 < e.score || e.max_iou < iou.from || iou.to < e.max_iou {
@@ -125,11 +134,35 @@ impl<'a> Scan<'a> {
             {
                 continue;
             }
+            if let (Some(wanted), Some(traces)) = (self.trace, self.index.traces())
+                && !wanted.passes(traces[at])
+            {
+                continue;
+            }
             if self.disputed && !self.index.is_disputed(e.id) {
                 continue;
             }
-            f(e, verdict);
+            if let Some(basis) = self.basis
+                && given.is_none_or(|(_, on)| on != basis)
+            {
+                continue;
+            }
+            f(e, given);
         }
+    }
+
+    /// All candidates by id, whether they match or not.
+    pub fn entries(&self) -> &[Entry] {
+        &self.index.entries
+    }
+
+    pub fn round_number(&self, e: &Entry) -> u32 {
+        self.index.rounds.get(&e.round).copied().unwrap_or(0)
+    }
+
+    /// Where the query asks for traces.
+    pub fn trace(&self, e: &Entry) -> Option<Trace> {
+        Some(self.index.traces()?[self.index.position(e.id)?])
     }
 
     /// How many come before a place.
@@ -233,12 +266,12 @@ impl<'a> Scan<'a> {
             Sort::Iou => e.max_iou,
             Sort::Size => e.size,
             Sort::Image => f64::from(e.image),
-            Sort::Round => self.index.rounds.get(&e.round).copied().unwrap_or(0).into(),
+            Sort::Round => self.round_number(e).into(),
             Sort::Expected if e.group == 0 => f64::from(e.score),
             Sort::Expected => f64::from(e.score) / f64::from(self.index.groups[e.group as usize - 1].members),
             Sort::Group if e.group == 0 => f64::from(u32::MAX),
             // Less than 1 is added: no group reaches into the next.
-            Sort::Group => f64::from(e.group) + (1.0 - f64::from(e.score)) / 2.0,
+            Sort::Group => f64::from(self.index.groups[e.group as usize - 1].place) + (1.0 - f64::from(e.score)) / 2.0,
             Sort::Disagreement => u8::from(self.index.is_disputed(e.id)).into(),
             Sort::Random => (shuffled(e.id as u64) >> 11) as f64,
         };
@@ -257,7 +290,7 @@ fn wanted_verdicts(query: &CandidateQuery) -> [[bool; 6]; 2] {
     let mut wanted = [[false; 6]; 2];
     for verdict in [None].into_iter().chain(Verdict::ALL.map(Some)) {
         let passes = match query.verdict {
-            VerdictFilter::Any | VerdictFilter::Disputed => true,
+            VerdictFilter::Any | VerdictFilter::Disputed | VerdictFilter::RestsOn(_) => true,
             VerdictFilter::Undecided => verdict.is_none(),
             VerdictFilter::Decided => verdict.is_some(),
             VerdictFilter::Is(one) => verdict == Some(one),

@@ -10,7 +10,7 @@ use super::ground_truth::Cause;
 use super::objects::{Known, Origin};
 use super::{StoreError, ground_truth, images, objects, queue_index, verdicts};
 use crate::domain::{
-    Annotation, CANDIDATE_MAX_IOU, CandidateId, ClassId, FalsePositiveKind, GroundTruthId, ImageId, ObjectState,
+    Annotation, Basis, CANDIDATE_MAX_IOU, CandidateId, ClassId, FalsePositiveKind, GroundTruthId, ImageId, ObjectState,
     Overlaps, Shape, Verdict, lies_on_ignored,
 };
 use crate::geometry::{BoundingBox, Ellipse};
@@ -36,10 +36,10 @@ pub(super) fn set(
         return Ok(());
     };
     let class = if verdict.has_class() { verdicts::read(tx, seq)?.class } else { None };
-    let sql = "INSERT INTO standing_verdicts (candidate_id, annotator_id, seq, tick, verdict, class_id)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    let sql = "INSERT INTO standing_verdicts (candidate_id, annotator_id, seq, tick, verdict, class_id, basis)
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6, basis FROM verdicts WHERE seq = ?3
                ON CONFLICT DO UPDATE SET seq = excluded.seq, tick = excluded.tick, verdict = excluded.verdict,
-                   class_id = excluded.class_id";
+                   class_id = excluded.class_id, basis = excluded.basis";
     let class = class.map(|class| class.0);
     tx.prepare_cached(sql)?.execute(params![candidate.0, annotator, seq, tick, verdict.as_str(), class])?;
     Ok(())
@@ -51,10 +51,12 @@ pub(super) fn settle(tx: &Transaction<'_>, candidates: &[CandidateId]) -> Result
     let mut decided = BTreeSet::new();
     for &candidate in candidates {
         let before = current(tx, candidate)?.ok_or_else(|| StoreError::missing("candidate", candidate))?;
-        let verdict = newest(tx, candidate)?.map(|n| n.verdict);
-        if verdict != before.verdict {
-            let sql = "UPDATE candidates SET verdict = ?2 WHERE id = ?1";
-            tx.prepare_cached(sql)?.execute(params![candidate.0, verdict.map(Verdict::as_str)])?;
+        let newest = newest(tx, candidate)?;
+        let (verdict, basis) = (newest.map(|n| n.verdict), newest.map_or(Basis::Reviewed, |n| n.basis));
+        if (verdict, basis) != (before.verdict, before.basis) {
+            let sql = "UPDATE candidates SET verdict = ?2, basis = ?3 WHERE id = ?1";
+            let values = params![candidate.0, verdict.map(Verdict::as_str), basis.as_str()];
+            tx.prepare_cached(sql)?.execute(values)?;
         }
         if [verdict, before.verdict].into_iter().flatten().any(Verdict::has_class) {
             if !verdict.is_some_and(Verdict::has_class) {
@@ -221,6 +223,7 @@ pub(super) fn rematch(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreE
 struct Current {
     image: ImageId,
     verdict: Option<Verdict>,
+    basis: Basis,
 }
 
 #[derive(Clone, Copy)]
@@ -228,19 +231,19 @@ struct Newest {
     seq: i64,
     tick: i64,
     verdict: Verdict,
+    basis: Basis,
 }
 
 fn current(c: &Connection, candidate: CandidateId) -> Result<Option<Current>, StoreError> {
-    let sql = "SELECT image_id, verdict FROM candidates WHERE id = ?1";
-    let read = |r: &Row<'_>| Ok(Current { image: ImageId(r.get(0)?), verdict: optional_word(r, 1)? });
+    let sql = "SELECT image_id, verdict, basis FROM candidates WHERE id = ?1";
+    let read =
+        |r: &Row<'_>| Ok(Current { image: ImageId(r.get(0)?), verdict: optional_word(r, 1)?, basis: word(r, 2)? });
     Ok(c.prepare_cached(sql)?.query_row([candidate.0], read).optional()?)
 }
 
 fn newest(c: &Connection, candidate: CandidateId) -> Result<Option<Newest>, StoreError> {
-    let sql = "SELECT seq, verdict, tick FROM standing_verdicts WHERE candidate_id = ?1
+    let sql = "SELECT seq, verdict, tick, basis FROM standing_verdicts WHERE candidate_id = ?1
                ORDER BY verdict = 'skipped', tick DESC, annotator_id DESC LIMIT 1";
-    let read = |r: &Row<'_>| Ok((r.get(0)?, optional_word(r, 1)?, r.get(2)?));
-    let found: Option<(i64, Option<Verdict>, i64)> =
-        c.prepare_cached(sql)?.query_row([candidate.0], read).optional()?;
-    Ok(found.and_then(|(seq, verdict, tick)| Some(Newest { seq, tick, verdict: verdict? })))
+    let read = |r: &Row<'_>| Ok(Newest { seq: r.get(0)?, verdict: word(r, 1)?, tick: r.get(2)?, basis: word(r, 3)? });
+    Ok(c.prepare_cached(sql)?.query_row([candidate.0], read).optional()?)
 }

@@ -6,13 +6,13 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
-use super::columns::{optional_shape, optional_word, shape_columns};
+use super::columns::{optional_shape, optional_word, shape_columns, word};
 use super::connection::new_uid;
 use super::corrections::{self, Corrected};
 use super::gestures::{self, Gesture, GestureAction, Written};
 use super::log::{self, VERDICTS};
 use super::{Store, StoreError, annotators, classes, standing};
-use crate::domain::{CandidateId, ClassId, Shape, Verdict, check_shape};
+use crate::domain::{Basis, CandidateId, ClassId, Shape, Verdict, check_shape};
 
 /// What an annotator holds on a candidate.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,6 +26,7 @@ pub(super) struct Decision {
     pub shape: Option<Shape>,
     /// The tick at which it was decided, if not when it is written: an undo or a redo brings it back.
     pub since: Option<i64>,
+    pub basis: Basis,
 }
 
 /// A verdict to give.
@@ -35,12 +36,13 @@ pub struct Ruling<'a> {
     /// Of a missed object, `None`: the class that the detector took it for. Of a wrong class always one.
     pub class: Option<ClassId>,
     pub reason: Option<&'a str>,
+    pub basis: Basis,
 }
 
 impl Ruling<'_> {
     /// A verdict without class or reason.
     pub fn plain(verdict: Verdict) -> Self {
-        Self { verdict, class: None, reason: None }
+        Self { verdict, class: None, reason: None, basis: Basis::Reviewed }
     }
 }
 
@@ -54,7 +56,7 @@ impl Store {
         reason: Option<&str>,
         time_ms: i64,
     ) -> Result<Gesture, StoreError> {
-        self.decide(candidates, annotator, &Ruling { verdict, class: None, reason }, time_ms)
+        self.decide(candidates, annotator, &Ruling { reason, ..Ruling::plain(verdict) }, time_ms)
     }
 
     /// Decides on candidates as one gesture. A missed object becomes ground truth, of the shape that its box holds: an ellipse where
@@ -67,7 +69,7 @@ impl Store {
         ruling: &Ruling<'_>,
         time_ms: i64,
     ) -> Result<Gesture, StoreError> {
-        let &Ruling { verdict, class, reason } = ruling;
+        let &Ruling { verdict, class, reason, basis } = ruling;
         match (verdict, class) {
             (Verdict::WrongClass, None) => {
                 return Err(StoreError::Invalid("a wrong class needs the class that it should be".to_owned()));
@@ -78,7 +80,7 @@ impl Store {
             _ => {}
         }
         let reason = reason.map(str::to_owned);
-        let decision = Decision { verdict: Some(verdict), class, reason, shape: None, since: None };
+        let decision = Decision { verdict: Some(verdict), class, reason, shape: None, since: None, basis };
         self.append_decision(candidates, annotator, verdict, &decision, time_ms)
     }
 
@@ -103,6 +105,7 @@ impl Store {
             reason: reason.map(str::to_owned),
             shape: Some(shape),
             since: None,
+            basis: Basis::Reviewed,
         };
         self.append_decision(&[candidate], annotator, verdict, &decision, time_ms)
     }
@@ -170,10 +173,21 @@ impl Store {
         let mut seen = HashSet::new();
         let once = candidates.iter().copied().filter(|c| seen.insert(*c));
         let decisions: Vec<_> = once.map(|candidate| (candidate, decision)).collect();
+        self.append_decisions(decisions, annotator, verdict, time_ms)
+    }
+
+    /// One gesture; `verdict` is what it is listed as.
+    pub(super) fn append_decisions<D: Borrow<Decision>>(
+        &mut self,
+        decisions: Vec<(CandidateId, D)>,
+        annotator: &str,
+        verdict: Verdict,
+        time_ms: i64,
+    ) -> Result<Gesture, StoreError> {
         self.write(|tx| {
-            if let Some(class) = decision.class {
-                classes::live(tx, class)?;
-            }
+            let classes: HashSet<ClassId> =
+                decisions.iter().filter_map(|(_, decision)| decision.borrow().class).collect();
+            classes.into_iter().try_for_each(|class| classes::live(tx, class).map(|_| ()))?;
             let id = annotators::find_or_insert(tx, annotator)?;
             let parent = gestures::stacks(tx, id)?.undo;
             let gesture = gestures::append(tx, id, GestureAction::Decide, (None, parent), time_ms)?;
@@ -223,6 +237,7 @@ pub(super) struct NewRow<'a> {
     pub shape: Option<&'a Shape>,
     /// As in [`Decision`].
     pub since: Option<i64>,
+    pub basis: Basis,
     pub tick: i64,
     pub time_ms: i64,
 }
@@ -231,8 +246,8 @@ pub(super) struct NewRow<'a> {
 pub(super) fn insert_row(tx: &Transaction<'_>, row: &NewRow<'_>) -> Result<i64, StoreError> {
     let sql = "INSERT INTO verdicts
                (uid, gesture_id, candidate_id, annotator_id, verdict, reason, shape, a, b, c, d, e, replaces, tick, time_ms, class_id,
-                since)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)";
+                since, basis)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
     let class = match row.verdict {
         Some(verdict) if verdict.has_class() => Some(row.class.map_or_else(|| class_of(tx, row.candidate), Ok)?),
         _ => None,
@@ -257,6 +272,7 @@ pub(super) fn insert_row(tx: &Transaction<'_>, row: &NewRow<'_>) -> Result<i64, 
         row.time_ms,
         class.map(|class| class.0),
         row.since,
+        row.basis.as_str(),
     ])?;
     Ok(tx.last_insert_rowid())
 }
@@ -284,6 +300,7 @@ fn append_all<D: Borrow<Decision>>(
             reason: decision.reason.as_deref(),
             shape: decision.shape.as_ref(),
             since: decision.since,
+            basis: decision.basis,
             tick: gesture.tick,
             time_ms: gesture.time_ms,
         };
@@ -297,7 +314,7 @@ fn append_all<D: Borrow<Decision>>(
 
 /// What [`decision`] reads of a row `v` of the log.
 const DECISION: &str = "verdict, reason, shape, a, b, c, d, e,
-    (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id), coalesce(since, tick)";
+    (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id), coalesce(since, tick), basis";
 
 /// The verdict of row `seq` of the log.
 pub(super) fn read(tx: &Transaction<'_>, seq: i64) -> Result<Decision, StoreError> {
@@ -322,6 +339,7 @@ fn decision(row: &Row<'_>, first: usize) -> rusqlite::Result<Decision> {
         shape: optional_shape(row, first + 2)?,
         class: row.get::<_, Option<i64>>(first + 8)?.map(ClassId),
         since: row.get(first + 9)?,
+        basis: word(row, first + 10)?,
     })
 }
 

@@ -49,7 +49,8 @@ pub const DOCUMENTED: &[(&str, &str)] = &[
     ),
     (
         "hard_negatives",
-        "Of earlier rounds: none, unreviewed (the paper's: all that nobody rejected) or confirmed (by an annotator). Left out, none where \
+        "Of earlier rounds: none, unreviewed (the paper's: all that nobody rejected) confirmed (by an annotator, or estimated from a random \
+         sample), or reviewed (confirmed, without what is estimated). Left out, none where \
          `sampler.kind` is ohem.",
     ),
     (

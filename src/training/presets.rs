@@ -58,7 +58,9 @@ impl RoundConfig {
         let hard_negatives = match self.hard_negatives {
             HardNegativeSource::None => HardNegativeSource::None,
             _ if self.sampler.kind == SamplerKind::Ohem => HardNegativeSource::None,
-            HardNegativeSource::Confirmed | HardNegativeSource::Unreviewed => HardNegativeSource::Unreviewed,
+            HardNegativeSource::Confirmed | HardNegativeSource::Reviewed | HardNegativeSource::Unreviewed => {
+                HardNegativeSource::Unreviewed
+            }
         };
         let mut config =
             Self { hard_negatives, init: RoundInit::Backbone, test_dataset: String::new(), ..self.clone() };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Observer, WorkEvent, WorkflowError};
-use crate::detector::{Detector, DetectorError};
+use crate::detector::{Detector, DetectorConfig, DetectorError};
 use crate::training::{choose_device, unused_gpu};
 
 /// Loads a checkpoint on the device for a word (see [`choose_device`]).
@@ -17,6 +17,13 @@ pub(super) fn load_detector(
         observer(WorkEvent::Log(format!("Warning: {text}")));
     }
     Ok(Detector::load(checkpoint, chosen)?)
+}
+
+/// A detector with the weights of a backbone's file, on the device for a word; its other weights are new.
+pub(super) fn with_backbone(config: &DetectorConfig, backbone: &Path, device: &str) -> Result<Detector, WorkflowError> {
+    let mut detector = Detector::new(config, choose_device(device)?, 0)?;
+    detector.load_backbone(backbone)?;
+    Ok(detector)
 }
 
 /// Refuses a device that is not there, before anything is read or written.

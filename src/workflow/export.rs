@@ -13,7 +13,7 @@ use crate::dataset::formats::write::{
     Export, ExportClass, ExportImage, ExportObject, Written, coco_results, fddb_detections, write,
 };
 use crate::domain::{
-    AnnotationSource, ClassId, DatasetId, Detection, HardNegativeSource, ImageId, ImageRecord, Output, Shape,
+    AnnotationSource, Basis, ClassId, DatasetId, Detection, HardNegativeSource, ImageId, ImageRecord, Output, Shape,
     shown_paths,
 };
 use crate::geometry::BoundingBox;
@@ -116,7 +116,11 @@ pub fn hard_negatives(
             for negative in negatives {
                 id += 1;
                 let shape = Shape::Rectangle(negative.bbox);
-                let row = (id, negative.class, shape, false, "hard_negative", Some(negative.score));
+                let source = match negative.basis {
+                    Basis::Estimated => "estimated_hard_negative",
+                    Basis::Reviewed | Basis::Inherited => "hard_negative",
+                };
+                let row = (id, negative.class, shape, false, source, Some(negative.score));
                 found.entry(image).or_default().push(row);
             }
         }

@@ -1,8 +1,9 @@
 //! Groups of candidates that look alike: reads the crops once, keeps what they look like, groups. Must not know who asks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use rayon::prelude::*;
 use serde::Serialize;
@@ -10,14 +11,18 @@ use serde::Serialize;
 use super::patience::patiently;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
-use crate::domain::{Cancel, CandidateId, ImageId, Look, Progress, Sources};
+use crate::domain::{
+    Cancel, CandidateId, FalsePositiveKind, FeatureSpace, GroupId, ImageId, Look, Progress, RoiFeature, Sources,
+};
 use crate::geometry::BoundingBox;
-use crate::mining::{GroupConfig, Groupable, chain_of_alike, group_alike, look_of};
-use crate::store::Store;
+use crate::mining::{Group, GroupConfig, Groupable, chain_of_alike, look_of, regroup};
+use crate::store::{CandidateLook, GroupChange, NewGroup, Store, StoredGroup};
 
 /// The settings that hold what was asked for last.
 const DISTANCE: &str = "group_distance";
 const COSINE: &str = "group_cosine";
+/// The setting that holds what the stored groups were found with; other groups are found anew.
+const FOUND_WITH: &str = "groups_found_with";
 /// Photographs whose looks are kept with one transaction.
 const IMAGES_AT_ONCE: usize = 64;
 const WHAT: &str = "Looking at the crops";
@@ -28,6 +33,8 @@ pub struct GroupReport {
     pub candidates: usize,
     /// Groups of two or more.
     pub groups: usize,
+    /// Of them, one thing at one place in many images.
+    pub by_place: usize,
     /// Candidates in them.
     pub alike: usize,
     /// Candidates whose photograph could not be read: grouped by their region alone.
@@ -41,11 +48,14 @@ pub struct GroupReport {
 
 impl fmt::Display for GroupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { candidates, groups, alike, unread, distance, cosine, without_features } = self;
+        let Self { candidates, groups, by_place, alike, unread, distance, cosine, without_features } = self;
         write!(f, "{alike} of {candidates} candidates are alike, in {groups} groups (distance {distance}")?;
         match cosine {
             Some(cosine) => write!(f, ", cosine {cosine})")?,
             None => write!(f, ")")?,
+        }
+        if *by_place > 0 {
+            write!(f, "; {by_place} of the groups are one thing at one place in many images")?;
         }
         if 0 < *unread {
             write!(f, "; the photographs of {unread} could not be read")?;
@@ -65,8 +75,9 @@ pub fn config(store: &Store) -> Result<GroupConfig, WorkflowError> {
     Ok(GroupConfig { most_distance, least_cosine, ..default })
 }
 
-/// Groups all candidates of all rounds anew. Crops that were looked at before are not read again, so that another distance or cosine
-/// (kept for the next time) costs little. Verdicts do not change.
+/// Groups the candidates of all rounds. Crops that were looked at before are not read again; with the settings of the last time only
+/// what is new or changed since is compared, and only groups that change are written, a few at a time: verdicts go first. The settings are
+/// kept for the next time. Verdicts do not change.
 pub fn group(
     store: &mut Store,
     config: &GroupConfig,
@@ -78,47 +89,199 @@ pub fn group(
     let least_cosine = config.least_cosine.map(|cosine| cosine.clamp(GroupConfig::COSINE_MIN, 1.0));
     let config = GroupConfig { most_distance, least_cosine, ..*config };
     let candidates = store.candidate_looks()?;
-    let features = if least_cosine.is_some() { store.candidate_features()? } else { HashMap::new() };
-    let items: Vec<Groupable> = candidates
-        .iter()
-        .map(|c| Groupable {
-            round: c.round,
-            image: c.image,
-            bbox: c.bbox,
-            look: c.look,
-            feature: features.get(&c.id).copied(),
-        })
-        .collect();
-    let alike = group_alike(&items, &config).into_iter().filter(|members| 1 < members.len()).collect();
-    let groups: Vec<Vec<CandidateId>> = in_a_chain(alike, &items)
-        .into_iter()
-        .map(|members| members.into_iter().map(|at| candidates[at].id).collect())
-        .collect();
+    let features = features(store, &config)?;
+    let items = groupables(&candidates, &features);
+    let stored = store.groups()?;
+    let found_with = found_with(&config);
+    let is_same = store.setting(FOUND_WITH)?.as_deref() == Some(found_with.as_str());
+    let known = if is_same { known(&candidates, &stored) } else { vec![None; items.len()] };
+    let groups = regroup(&items, &config, &known);
     let cosine = least_cosine.map_or_else(|| "off".to_owned(), |cosine| cosine.to_string());
     let mut tell = |text| observer(WorkEvent::Log(text));
-    patiently(cancel, &mut tell, || store.set_groups(&groups))?;
+    if !is_same {
+        // Until all is written the groups are of neither setting.
+        patiently(cancel, &mut tell, || store.set_setting(FOUND_WITH, ""))?;
+    }
+    write(store, &changes(&candidates, &stored, &groups), &mut tell, cancel)?;
     patiently(cancel, &mut tell, || store.set_setting(DISTANCE, &most_distance.to_string()))?;
     patiently(cancel, &mut tell, || store.set_setting(COSINE, &cosine))?;
+    patiently(cancel, &mut tell, || store.set_setting(FOUND_WITH, &found_with))?;
     Ok(GroupReport {
         candidates: candidates.len(),
         groups: groups.len(),
-        alike: groups.iter().map(Vec::len).sum(),
-        unread: items.iter().filter(|item| item.look.is_none()).count(),
+        by_place: groups.iter().filter(|group| group.by_place).count(),
+        alike: groups.iter().map(|group| group.members.len()).sum(),
+        unread: items.iter().filter(|item| item.hash.is_none()).count(),
         distance: most_distance,
         cosine: least_cosine,
         without_features: least_cosine.map_or(0, |_| items.iter().filter(|item| item.feature.is_none()).count()),
     })
 }
 
-/// The groups in the order in which the review shows alike ones together: each beside those that look like it, by its best candidate's
-/// hash. Groups whose photographs could not be read come last.
-fn in_a_chain(groups: Vec<Vec<usize>>, items: &[Groupable]) -> Vec<Vec<usize>> {
-    let look = |members: &[usize]| members.iter().find_map(|at| items[*at].look);
-    let (seen, unseen): (Vec<_>, Vec<_>) = groups.into_iter().partition(|members| look(members).is_some());
-    let hashes: Vec<u64> = seen.iter().filter_map(|members| Some(look(members)?.perceptual)).collect();
-    let mut seen: Vec<Option<Vec<usize>>> = seen.into_iter().map(Some).collect();
-    let chain = chain_of_alike(&hashes).into_iter().filter_map(|place| seen[place].take());
-    chain.chain(unseen).collect()
+/// What groups with certain settings would mean for the review.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct GroupPreview {
+    /// Candidates without a verdict.
+    pub waiting: usize,
+    /// Groups with such a candidate, and such candidates without a group: what is left to decide if each group is decided as one.
+    pub decisions: usize,
+}
+
+/// The groups that [`group`] would find with these settings among the crops that were looked at, in numbers. Nothing is changed.
+pub fn preview(store: &Store, config: &GroupConfig) -> Result<GroupPreview, WorkflowError> {
+    let candidates = store.candidate_looks()?;
+    let features = features(store, config)?;
+    let groups = regroup(&groupables(&candidates, &features), config, &vec![None; candidates.len()]);
+    let waits = |at: &usize| candidates[*at].is_waiting && candidates[*at].kind != FalsePositiveKind::Duplicate;
+    let waiting = (0..candidates.len()).filter(waits).count();
+    let spared = groups.iter().map(|group| group.members.iter().filter(|at| waits(at)).count().saturating_sub(1));
+    Ok(GroupPreview { waiting, decisions: waiting - spared.sum::<usize>() })
+}
+
+type Features = HashMap<CandidateId, (FeatureSpace, RoiFeature)>;
+
+fn features(store: &Store, config: &GroupConfig) -> Result<Features, WorkflowError> {
+    Ok(if config.least_cosine.is_some() { store.candidate_features()? } else { HashMap::new() })
+}
+
+fn groupables<'a>(candidates: &[CandidateLook], features: &'a Features) -> Vec<Groupable<'a>> {
+    let groupable = |c: &CandidateLook| Groupable {
+        class: c.class,
+        kind: c.kind,
+        image: c.image,
+        camera: c.camera,
+        bbox: c.bbox,
+        hash: c.look.map(|look| look.perceptual),
+        feature: features.get(&c.id).map(|(space, feature)| (*space, feature)),
+    };
+    candidates.iter().map(groupable).collect()
+}
+
+/// Names the settings, and the way in which groups are found with them.
+fn found_with(config: &GroupConfig) -> String {
+    let GroupConfig { least_iou, most_distance, least_cosine } = config;
+    format!("2: IoU {least_iou}, distance {most_distance}, cosine {}", least_cosine.unwrap_or(2.0))
+}
+
+/// Which candidate represents each, by place, as far as that still holds.
+fn known(candidates: &[CandidateLook], stored: &[StoredGroup]) -> Vec<Option<usize>> {
+    let place_of: HashMap<CandidateId, usize> = candidates.iter().enumerate().map(|(at, c)| (c.id, at)).collect();
+    let groups: HashMap<GroupId, &StoredGroup> = stored.iter().map(|group| (group.id, group)).collect();
+    let leader = |(at, candidate): (usize, &CandidateLook)| {
+        let Some(group) = candidate.group else { return (!candidate.is_new).then_some(at) };
+        let group = groups.get(&group).filter(|group| !group.by_place && !candidate.is_new)?;
+        place_of.get(&group.representative?).copied()
+    };
+    candidates.iter().enumerate().map(leader).collect()
+}
+
+/// What has to change for `found` to be the groups that are stored.
+fn changes(candidates: &[CandidateLook], stored: &[StoredGroup], found: &[Group]) -> Vec<GroupChange> {
+    let mut sizes: HashMap<GroupId, usize> = HashMap::new();
+    for group in candidates.iter().filter_map(|candidate| candidate.group) {
+        *sizes.entry(group).or_default() += 1;
+    }
+    let by_id: HashMap<GroupId, &StoredGroup> = stored.iter().map(|group| (group.id, group)).collect();
+    // The stored group that is the same.
+    let same = |group: &Group| {
+        let representative = &candidates[group.members[0]];
+        let stored = by_id.get(&representative.group?)?;
+        let is_same = stored.representative == Some(representative.id)
+            && stored.by_place == group.by_place
+            && sizes.get(&stored.id) == Some(&group.members.len())
+            && group.members.iter().all(|at| candidates[*at].group == Some(stored.id));
+        is_same.then_some(stored.id)
+    };
+    let same: Vec<Option<GroupId>> = found.iter().map(same).collect();
+    let kept: HashSet<GroupId> = same.iter().flatten().copied().collect();
+    let new: Vec<&Group> = found.iter().zip(&same).filter(|(_, same)| same.is_none()).map(|(group, _)| group).collect();
+    let chain = chain_places(candidates, &by_id, &kept, &new);
+    let mut made: Vec<NewGroup> = new
+        .iter()
+        .zip(chain)
+        .map(|(group, chain)| NewGroup {
+            representative: candidates[group.members[0]].id,
+            by_place: group.by_place,
+            chain,
+            members: group.members.iter().map(|at| candidates[*at].id).collect(),
+        })
+        .collect();
+    made.sort_by_key(|group| group.chain);
+    let mut is_grouped = vec![false; candidates.len()];
+    found.iter().flat_map(|group| &group.members).for_each(|at| is_grouped[*at] = true);
+    let leaving = candidates.iter().zip(is_grouped).filter(|(c, is_grouped)| c.group.is_some() && !is_grouped);
+    let gone = stored.iter().filter(|group| !kept.contains(&group.id));
+    let settled = candidates.iter().filter(|c| c.is_new && c.look.is_some());
+    let made = made.into_iter().map(GroupChange::Make);
+    let leaving = leaving.map(|(candidate, _)| GroupChange::Leave(candidate.id));
+    made.chain(leaving)
+        .chain(gone.map(|group| GroupChange::Remove(group.id)))
+        .chain(settled.map(|candidate| GroupChange::Settled(candidate.id)))
+        .collect()
+}
+
+/// Where each new group stands in the order by likeness: where its best candidate's group stood, else beside the group that looks most
+/// like it; where nothing stays all groups make a chain. Groups whose images could not be read come last.
+fn chain_places(
+    candidates: &[CandidateLook],
+    stored: &HashMap<GroupId, &StoredGroup>,
+    kept: &HashSet<GroupId>,
+    new: &[&Group],
+) -> Vec<i64> {
+    let hash = |at: usize| candidates[at].look.map(|look| look.perceptual);
+    let of_group = |group: &Group| group.members.iter().find_map(|at| hash(*at));
+    if kept.is_empty() {
+        let mut places = vec![i64::MAX; new.len()];
+        let seen: Vec<(usize, u64)> =
+            new.iter().enumerate().filter_map(|(at, group)| Some((at, of_group(group)?))).collect();
+        let hashes: Vec<u64> = seen.iter().map(|(_, hash)| *hash).collect();
+        for (place, at) in (1..).zip(chain_of_alike(&hashes)) {
+            places[seen[at].0] = place;
+        }
+        return places;
+    }
+    let standing: Vec<(u64, i64)> = (0..candidates.len())
+        .filter_map(|at| {
+            let group = stored.get(&candidates[at].group?)?;
+            let is_shown = kept.contains(&group.id) && group.representative == Some(candidates[at].id);
+            Some((hash(at).filter(|_| is_shown)?, group.chain))
+        })
+        .collect();
+    let place = |group: &&Group| {
+        let stood = candidates[group.members[0]].group.and_then(|group| stored.get(&group));
+        let beside = || {
+            let Some(own) = of_group(group) else { return i64::MAX };
+            let nearest = standing.iter().min_by_key(|(hash, _)| (hash ^ own).count_ones());
+            nearest.map_or(i64::MAX, |(_, chain)| *chain)
+        };
+        stood.map_or_else(beside, |group| group.chain)
+    };
+    new.par_iter().map(place).collect()
+}
+
+/// Writes for a moment, then rests as long: somebody may be waiting to write a verdict.
+fn write(
+    store: &mut Store,
+    mut changes: &[GroupChange],
+    tell: &mut impl FnMut(String),
+    cancel: &Cancel,
+) -> Result<(), WorkflowError> {
+    let is_changed = changes.iter().any(|change| !matches!(change, GroupChange::Settled(_)));
+    let mut written = Ok(());
+    while !changes.is_empty() {
+        if cancel.is_cancelled() {
+            written = Err(WorkflowError::Cancelled);
+            break;
+        }
+        let begun = Instant::now();
+        let done = patiently(cancel, &mut *tell, || store.change_groups(changes))?;
+        changes = &changes[done..];
+        std::thread::sleep(begun.elapsed());
+    }
+    if is_changed {
+        patiently(cancel, tell, || store.groups_are_found())?;
+    }
+    written
 }
 
 /// What the crops of an image look like.

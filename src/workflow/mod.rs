@@ -18,6 +18,8 @@ pub mod detect;
 pub mod detections;
 #[cfg(feature = "torch")]
 mod device;
+#[cfg(feature = "torch")]
+pub mod embed;
 mod error;
 pub mod evaluate;
 mod event;

@@ -24,6 +24,8 @@ pub struct ReviewNumbers {
 pub struct SampleEstimate {
     /// The query's candidates that waited when the sample began.
     pub population: u64,
+    /// Of those outside the sample, how many wait.
+    pub waiting: u64,
     /// Share of hard negatives among those outside the sample: the precision of taking every one of them for a hard negative.
     pub rest: Proportion,
 }
@@ -50,8 +52,11 @@ pub struct People {
 pub fn numbers(store: &Store, query: &CandidateQuery, annotator: Option<&str>) -> Result<ReviewNumbers, WorkflowError> {
     let sample = store.random_sample(query)?;
     let all = wilson_interval(sample.confirmed, sample.sampled, sample.population);
-    let sample =
-        SampleEstimate { population: sample.population, rest: of_the_rest(&all, sample.confirmed, sample.population) };
+    let sample = SampleEstimate {
+        population: sample.population,
+        waiting: sample.waiting,
+        rest: of_the_rest(&all, sample.confirmed, sample.population),
+    };
     Ok(ReviewNumbers { counts: store.verdict_counts_of(None, annotator)?, sample })
 }
 

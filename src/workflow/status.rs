@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::copies::Copies;
 use super::{Project, WorkflowError};
-use crate::domain::{ImageRecord, RoundRecord};
+use crate::domain::{ImageRecord, RoundRecord, RoundState, Verdict};
 use crate::evaluation::RocCurve;
-use crate::store::Store;
+use crate::store::{CandidateQuery, Store, VerdictFilter};
 
 /// A project in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -58,7 +58,30 @@ pub struct RoundStatus {
     pub skipped: u64,
     /// Images that a mining which did not come to its end has done; `null` without one.
     pub mining_done: Option<usize>,
+    /// Of those with a verdict: given to all that a random sample stands for, seen by nobody one by one.
+    pub estimated: u64,
+    /// Of those with a verdict: taken over from an earlier round.
+    pub inherited: u64,
+    /// What became of the candidates over the rounds of the model; `null` where no other one is mined.
+    pub over_rounds: Option<OverRounds>,
     pub curves: Vec<CurveStatus>,
+}
+
+/// A round's candidates against the mined rounds of the same model before and after it. The same thing: one image and class, IoU 0.7 or
+/// more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct OverRounds {
+    /// Candidates that no earlier round had.
+    pub new: u64,
+    /// Candidates that the round before had.
+    pub persisting: u64,
+    /// Candidates that an earlier round had, and the one before did not.
+    pub came_back: u64,
+    /// Of the round's hard negatives, what the next round does not have, nor does a later one.
+    pub hard_negatives_gone: u64,
+    pub hard_negatives_persisting: u64,
+    /// Gone in the next round, and there again in a later one.
+    pub hard_negatives_coming_back: u64,
 }
 
 /// The last evaluation of a round for one output shape.
@@ -149,7 +172,8 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
     });
     let datasets = datasets.collect();
     let mut rounds = Vec::new();
-    for round in store.rounds()? {
+    let all_rounds = store.rounds()?;
+    for round in all_rounds.clone() {
         let counts = store.verdict_counts(Some(round.id))?;
         let decided = counts.confirmed + counts.rejected + counts.missed_object + counts.wrong_class + counts.skipped;
         let curves = last_curves(project, &store, &round)?;
@@ -169,6 +193,9 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
             wrong_class: counts.wrong_class,
             skipped: counts.skipped,
             mining_done: store.unfinished_mining(round.id)?,
+            estimated: counts.estimated,
+            inherited: counts.inherited,
+            over_rounds: over_rounds(&store, &all_rounds, &round)?,
             curves,
         });
     }
@@ -179,6 +206,35 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
         datasets,
         rounds,
     })
+}
+
+fn over_rounds(
+    store: &Store,
+    rounds: &[RoundRecord],
+    round: &RoundRecord,
+) -> Result<Option<OverRounds>, WorkflowError> {
+    let model = |round: &RoundRecord| round.imported.as_ref().map(|model| model.name.clone());
+    let is_mined = |other: &&RoundRecord| other.state == RoundState::Mined && model(other) == model(round);
+    if round.state != RoundState::Mined || rounds.iter().filter(is_mined).count() < 2 {
+        return Ok(None);
+    }
+    let query = CandidateQuery {
+        round: Some(round.id),
+        verdict: VerdictFilter::Any,
+        collapse: false,
+        ..CandidateQuery::default()
+    };
+    let all = store.count_traces(&query)?;
+    let confirmed = CandidateQuery { verdict: VerdictFilter::Is(Verdict::Confirmed), ..query };
+    let hard = store.count_traces(&confirmed)?;
+    Ok(Some(OverRounds {
+        new: all.new,
+        persisting: all.persisting,
+        came_back: all.back,
+        hard_negatives_gone: hard.gone,
+        hard_negatives_persisting: hard.still_there,
+        hard_negatives_coming_back: hard.comes_back,
+    }))
 }
 
 /// The last evaluation of a round, by output shape.

@@ -72,7 +72,7 @@ pub fn export_as(store: &Store, format: VerdictFormat, file: impl Into<Output>) 
 }
 
 const CSV_HEADER: &str = "uid,gesture,action,annotator,candidate,verdict,class,reason,shape,source,tick,time_ms,image,x1,y1,x2,y2,\
-                          round,candidate_class,object,correction,ignored,deleted,original\n";
+                          round,candidate_class,object,correction,ignored,deleted,original,basis\n";
 
 /// The columns of [`CSV_HEADER`]. An ellipse is `ellipse ra rb theta cx cy`, a rectangle `rectangle x1 y1 x2 y2`. A correction of ground
 /// truth has no candidate and no verdict; `original` is the shape that the dataset has.
@@ -86,7 +86,7 @@ fn csv_row(line: &LogLine) -> String {
     cells
 }
 
-fn verdict_cells(line: &VerdictLine) -> [String; 24] {
+fn verdict_cells(line: &VerdictLine) -> [String; 25] {
     let text = |text: Option<&str>| csv_text(text.unwrap_or(""));
     let [x1, y1, x2, y2] = line.bbox.map(|v| v.to_string());
     let none = String::new;
@@ -115,10 +115,11 @@ fn verdict_cells(line: &VerdictLine) -> [String; 24] {
         none(),
         none(),
         none(),
+        line.verdict.map_or("", |_| line.basis.as_str()).to_owned(),
     ]
 }
 
-fn correction_cells(line: &CorrectionLine) -> [String; 24] {
+fn correction_cells(line: &CorrectionLine) -> [String; 25] {
     let none = String::new;
     let now = line.correction.as_ref();
     let (source, candidate, original) = match &line.origin {
@@ -151,6 +152,7 @@ fn correction_cells(line: &CorrectionLine) -> [String; 24] {
         now.map_or_else(none, |now| now.ignored.to_string()),
         now.map_or_else(none, |now| now.deleted.to_string()),
         original,
+        none(),
     ]
 }
 

@@ -2,12 +2,13 @@
 
 use proptest::prelude::*;
 use quarry::domain::{
-    Annotation, AnnotationSource, ClassId, Detection, FalsePositiveKind, ImageId, Look, RoundId, Shape,
+    Annotation, AnnotationSource, ClassId, Detection, FalsePositiveKind, FeatureSpace, ImageId, ROI_FEATURE_LENGTH,
+    RoiFeature, RoundId, Shape,
 };
 use quarry::geometry::{BoundingBox, Ellipse};
 use quarry::mining::{
-    DetectionClass, GroupConfig, Groupable, MiningConfig, classify, count_duplicates, group_alike, group_boxes,
-    mine_image,
+    DetectionClass, GROUP_MAX, Group, GroupConfig, Groupable, MiningConfig, classify, count_duplicates, group_alike,
+    mine_image, regroup,
 };
 
 fn face(b: BoundingBox) -> Annotation {
@@ -87,32 +88,142 @@ fn low_scores_and_broken_boxes_are_not_mined() {
     assert!(mine_image(&detections, &[], &MiningConfig::default()).is_empty());
 }
 
-fn groupable(image: i64, b: BoundingBox, content: u8, perceptual: u64) -> Groupable {
-    let look = Some(Look { content: [content; 32], perceptual });
-    Groupable { round: RoundId(1), image: ImageId(image), bbox: b, look, feature: None }
+fn groupable(image: i64, b: BoundingBox, hash: u64) -> Groupable<'static> {
+    Groupable {
+        class: ClassId::ONLY,
+        kind: FalsePositiveKind::Background,
+        image: ImageId(image),
+        camera: image as u32,
+        bbox: b,
+        hash: Some(hash),
+        feature: None,
+    }
+}
+
+fn members(groups: &[Group]) -> Vec<&[usize]> {
+    groups.iter().map(|group| group.members.as_slice()).collect()
 }
 
 #[test]
-fn candidates_are_grouped_by_region_then_content_then_look() {
+fn candidates_are_grouped_by_region_and_by_look_and_never_by_way_of_a_third() {
     let (here, near, there) = (bb(0., 0., 10., 10.), bb(1., 0., 11., 10.), bb(50., 0., 60., 10.));
     let far = 0xffff_0000_0000_0000;
     let items = [
-        groupable(1, here, 1, 0),
-        groupable(1, near, 2, far),
-        groupable(2, here, 3, u64::MAX),
-        groupable(2, there, 1, 0xff),
-        groupable(3, here, 4, 0b111),
-        groupable(3, there, 5, 0b1_1111),
-        Groupable { look: None, ..groupable(4, here, 6, 0) },
+        groupable(1, here, 0),
+        groupable(1, near, far),
+        groupable(2, here, u64::MAX),
+        groupable(2, there, 0xff),
+        groupable(3, here, 0b111),
+        groupable(3, there, 0b1_1111),
+        Groupable { hash: None, ..groupable(4, here, 0) },
+        // Like the second, which is like the first; not like the first.
+        groupable(5, here, far | 1),
+        Groupable { kind: FalsePositiveKind::Localisation, ..groupable(1, here, 0) },
+        Groupable { class: ClassId(2), ..groupable(1, here, 0) },
     ];
     let check = |most_distance, expected: &[&[usize]]| {
         let groups = group_alike(&items, &GroupConfig { most_distance, ..GroupConfig::default() });
-        assert_eq!(groups, expected, "distance {most_distance}");
+        assert_eq!(members(&groups), expected, "distance {most_distance}");
     };
-    check(0, &[&[0, 1, 3], &[2], &[4], &[5], &[6]]);
-    check(3, &[&[0, 1, 3, 4], &[2], &[5], &[6]]);
-    check(5, &[&[0, 1, 3, 4, 5], &[2], &[6]]);
+    check(0, &[&[0, 1]]);
+    check(3, &[&[0, 1, 4], &[3, 5]]);
+    check(5, &[&[0, 1, 4], &[3, 5]]);
+    check(8, &[&[0, 1, 3, 4, 5]]);
     assert!(group_alike(&[], &GroupConfig::default()).is_empty());
+}
+
+#[test]
+fn one_thing_at_one_place_in_many_images_of_a_camera_is_one_group() {
+    let camera = |image: i64, x: f64, flipped: u32| Groupable {
+        camera: 7,
+        // Two hashes differ in up to twice as many bits.
+        hash: Some(((1_u64 << flipped) - 1) << (image * 7 % 40)),
+        ..groupable(image, bb(x, 40., x + 40., 90.), 0)
+    };
+    let rock = |images: i64, flipped: u32| -> Vec<Groupable> {
+        (0..images).map(|image| camera(image, 100. + f64::from(image as i32 % 3), flipped)).collect()
+    };
+    let places = |items: &[Groupable]| {
+        let groups = group_alike(items, &GroupConfig { most_distance: 2, ..GroupConfig::default() });
+        groups.iter().filter(|group| group.by_place).map(|group| group.members.len()).collect::<Vec<_>>()
+    };
+    assert_eq!(places(&rock(9, 5)), [9], "the look alone would not do");
+    assert_eq!(places(&rock(4, 5)), Vec::<usize>::new(), "on few images it may be chance");
+    assert_eq!(places(&rock(9, 20)), Vec::<usize>::new(), "other things come by at one place");
+    let mut moved = rock(9, 5);
+    moved.iter_mut().enumerate().for_each(|(k, item)| item.bbox = item.bbox.translated(k as f64 * 60., 0.));
+    assert_eq!(places(&moved), Vec::<usize>::new(), "at other places");
+    let mut cameras = rock(9, 5);
+    cameras.iter_mut().enumerate().for_each(|(k, item)| item.camera = k as u32 % 3);
+    assert_eq!(places(&cameras), Vec::<usize>::new(), "of other cameras");
+    let mut one_image = rock(9, 5);
+    for item in &mut one_image {
+        item.image = ImageId(1);
+    }
+    assert_eq!(places(&one_image), Vec::<usize>::new(), "in one image");
+    assert_eq!(places(&rock(2 * GROUP_MAX as i64 + 9, 5)), [GROUP_MAX, GROUP_MAX, 9]);
+}
+
+#[test]
+fn a_full_group_is_split() {
+    let items: Vec<Groupable> =
+        (0..=2 * GROUP_MAX as i64).map(|image| groupable(image, bb(0., 0., 9., 9.), 5)).collect();
+    let groups = group_alike(&items, &GroupConfig::default());
+    assert_eq!(groups.iter().map(|group| group.members.len()).collect::<Vec<_>>(), [GROUP_MAX, GROUP_MAX]);
+}
+
+/// Hashes in families some bits apart, boxes that overlap, two classes, features in families.
+fn mixed(seeds: &[u64], features: &[RoiFeature]) -> Vec<Groupable<'static>> {
+    // Features outlive a test.
+    let features: &'static [RoiFeature] = Box::leak(features.to_vec().into_boxed_slice());
+    let item = |seed: &u64| {
+        let at = |shift: u32, of: u64| (seed >> shift) % of;
+        let x = at(0, 12) as f64 * 2.0;
+        Groupable {
+            class: ClassId(at(8, 2) as i64 + 1),
+            image: ImageId(at(12, 6) as i64),
+            camera: at(12, 6) as u32,
+            hash: (at(20, 10) > 0).then(|| (at(24, 3) * 0x5555_0000_ffff) | ((1 << at(28, 12)) - 1)),
+            feature: (at(40, 3) > 0).then(|| {
+                let space = FeatureSpace::Round(RoundId(at(44, 2) as i64));
+                (space, &features[at(48, features.len() as u64) as usize])
+            }),
+            ..groupable(1, bb(x, 0., x + 10., 10.), 0)
+        }
+    };
+    seeds.iter().map(item).collect()
+}
+
+fn waves() -> Vec<RoiFeature> {
+    let wave =
+        |k: usize| std::array::from_fn::<f32, ROI_FEATURE_LENGTH, _>(|d| (d as f32 * 0.7 + k as f32 * 0.15).sin());
+    (0..20).map(|k| RoiFeature::of(&wave(k)).unwrap()).collect()
+}
+
+fn is_alike(a: &Groupable, b: &Groupable, config: &GroupConfig) -> bool {
+    let region = a.image == b.image && a.bbox.iou(&b.bbox) >= config.least_iou;
+    let look = a.hash.zip(b.hash).is_some_and(|(a, b)| (a ^ b).count_ones() <= config.most_distance);
+    let feature = a.feature.zip(b.feature).is_some_and(|((space, a), (other, b))| {
+        space == other && config.least_cosine.is_some_and(|least| a.cosine(b) >= least)
+    });
+    a.class == b.class && a.kind == b.kind && (region || look || feature)
+}
+
+fn check_groups(items: &[Groupable], groups: &[Group], config: &GroupConfig) {
+    let mut leads: Vec<bool> = vec![true; items.len()];
+    for group in groups {
+        assert!(group.members.len() > 1 && group.members.is_sorted() && !group.by_place);
+        for member in &group.members[1..] {
+            assert!(is_alike(&items[group.members[0]], &items[*member], config), "{group:?}");
+            assert!(std::mem::replace(&mut leads[*member], false), "{member} is in two groups");
+        }
+    }
+    let leaders: Vec<usize> = (0..items.len()).filter(|at| leads[*at]).collect();
+    for (k, a) in leaders.iter().enumerate() {
+        for b in &leaders[k + 1..] {
+            assert!(!is_alike(&items[*a], &items[*b], config), "{a} and {b} could be one group");
+        }
+    }
 }
 
 fn boxes(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<BoundingBox>> {
@@ -180,37 +291,34 @@ proptest! {
     }
 
     #[test]
-    fn groups_hold_what_overlaps_their_leader(found in boxes(0..20)) {
-        let groups = group_boxes(&found, 0.5);
-        let mut leaders: Vec<usize> = Vec::new();
-        for (at, group) in groups.iter().enumerate() {
-            prop_assert!(*group <= leaders.len());
-            if *group == leaders.len() {
-                for leader in &leaders {
-                    prop_assert!(found[*leader].iou(&found[at]) < 0.5, "a leader overlaps one before it");
-                }
-                leaders.push(at);
-            } else {
-                prop_assert!(found[leaders[*group]].iou(&found[at]) >= 0.5);
+    fn every_member_is_like_the_best_of_its_group_however_the_candidates_came(
+        seeds in proptest::collection::vec(any::<u64>(), 0..90), most in 0..9_u32, cosine in proptest::option::of(0.9..1.0_f32),
+        came in proptest::collection::vec(0..3_u8, 90),
+    ) {
+        let config = GroupConfig { most_distance: most, least_cosine: cosine, ..GroupConfig::default() };
+        let items = mixed(&seeds, &waves());
+        let at_once = group_alike(&items, &config);
+        check_groups(&items, &at_once, &config);
+        // Three times some more come, of any rank.
+        let mut known: Vec<Option<usize>> = vec![None; items.len()];
+        for last in 0..3 {
+            let here: Vec<usize> = (0..items.len()).filter(|at| came[*at] <= last).collect();
+            let own: Vec<Groupable> = here.iter().map(|at| items[*at]).collect();
+            let place = |at: usize| here.binary_search(&at).ok();
+            let own_known: Vec<Option<usize>> = here.iter().map(|at| known[*at].and_then(place)).collect();
+            let groups = regroup(&own, &config, &own_known);
+            check_groups(&own, &groups, &config);
+            for at in &here {
+                known[*at] = Some(*at);
+            }
+            for group in &groups {
+                group.members.iter().for_each(|at| known[here[*at]] = Some(here[group.members[0]]));
             }
         }
-    }
-
-    #[test]
-    fn looks_are_grouped_as_the_plain_search_would(bits in proptest::collection::vec(0..64_u32, 0..60), most in 0..17_u32) {
-        // Hashes some bits apart from each other, each on an image of its own.
-        let hash = |k: usize| bits[..k].iter().fold(0_u64, |hash, bit| hash ^ 1 << bit);
-        let hashes: Vec<u64> = (0..bits.len()).map(|k| hash(k * 7 % bits.len().max(1))).collect();
-        let items: Vec<Groupable> =
-            hashes.iter().enumerate().map(|(k, h)| groupable(k as i64, bb(0., 0., 9., 9.), k as u8, *h)).collect();
-        let mut expected: Vec<Vec<usize>> = Vec::new();
-        for (at, h) in hashes.iter().enumerate() {
-            match expected.iter_mut().find(|group| (hashes[group[0]] ^ h).count_ones() <= most) {
-                Some(group) => group.push(at),
-                None => expected.push(vec![at]),
-            }
-        }
-        let config = GroupConfig { most_distance: most, ..GroupConfig::default() };
-        prop_assert_eq!(group_alike(&items, &config), expected);
+        // What did not change stays as it is.
+        let again = regroup(&items, &config, &known);
+        prop_assert_eq!(again.iter().map(|group| group.members.len()).sum::<usize>(), known.iter().enumerate().filter(|(at, leader)| {
+            leader.is_some_and(|leader| leader != *at || known.iter().enumerate().any(|(other, l)| other != *at && *l == Some(*at)))
+        }).count());
     }
 }

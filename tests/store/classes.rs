@@ -59,7 +59,7 @@ fn objects(store: &Store) -> Vec<(ClassId, AnnotationSource)> {
 }
 
 fn ruling(verdict: Verdict, class: ClassId) -> Ruling<'static> {
-    Ruling { verdict, class: Some(class), reason: None }
+    Ruling { class: Some(class), ..Ruling::plain(verdict) }
 }
 
 #[test]

@@ -146,7 +146,8 @@ fn an_object_is_added_where_nothing_was_and_can_be_corrected_in_turn() {
     store.correct_objects(&[added], "Grace", ObjectChange::Class(DOG), 2).unwrap().unwrap();
     assert_eq!((row(&store).state.class, kind(&store, candidates[1]).0), (DOG, FalsePositiveKind::Classification));
     // A wrong class is a correction of it too: no second object comes.
-    let ruling = Ruling { verdict: Verdict::WrongClass, class: Some(CAT), reason: None };
+    let ruling =
+        Ruling { verdict: Verdict::WrongClass, class: Some(CAT), reason: None, basis: quarry::domain::Basis::Reviewed };
     store.decide(&candidates[1..], "Ada", &ruling, 3).unwrap();
     assert_eq!((row(&store).state.class, store.objects_of_image(image).unwrap().len()), (CAT, 4));
     store.correct_objects(&[added], "Ada", ObjectChange::Deleted(true), 4).unwrap().unwrap();
@@ -233,7 +234,8 @@ fn the_newest_of_both_logs_counts_whoever_wrote_it() {
     // Of the candidate's size, so that its verdict is about the cat.
     let cat = ids_of(&store, image)[2];
     store.correct_objects(&[cat], "Ada", ObjectChange::Shape(rectangle(200., 0., 245., 100.)), 1).unwrap().unwrap();
-    let ruling = Ruling { verdict: Verdict::WrongClass, class: Some(DOG), reason: None };
+    let ruling =
+        Ruling { verdict: Verdict::WrongClass, class: Some(DOG), reason: None, basis: quarry::domain::Basis::Reviewed };
     store.decide(&candidates[..1], "Grace", &ruling, 2).unwrap();
     let now = |store: &Store| {
         let state = store.objects_of_image(image).unwrap()[2].state;
@@ -406,7 +408,7 @@ fn the_table_of_both_logs_has_as_many_cells_in_every_row() {
     assert_eq!(export_as(&store, VerdictFormat::Csv, Output::new(&file, false)).unwrap(), 5);
     let text = std::fs::read_to_string(&file).unwrap();
     let cells = |line: &str| line.replace("\"a, b\"", "ab").split(',').count();
-    assert!(text.lines().all(|line| cells(line) == 24), "{text}");
+    assert!(text.lines().all(|line| cells(line) == 25), "{text}");
     assert!(
         text.contains("rectangle 201 0 300 99,edited,")
             && text.contains(",reshaped,false,false,rectangle 200 0 300 100")

@@ -16,6 +16,7 @@ mod queue;
 mod read_only;
 mod reimport;
 mod rounds;
+mod rounds_over;
 mod trouble;
 mod verdict_table;
 mod verdicts;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use proptest::prelude::*;
-use quarry::domain::{CandidateId, ClassId, FalsePositiveKind, ImageId, Overlaps, Verdict};
+use quarry::domain::{Basis, CandidateId, ClassId, FalsePositiveKind, ImageId, Overlaps, Verdict};
 use quarry::geometry::BoundingBox;
 use quarry::store::{CandidateQuery, CandidateRow, Interval, Neighbour, NewCandidate, Sort, Store, VerdictFilter};
 
@@ -77,6 +77,8 @@ fn wanted(store: &Store, q: &CandidateQuery, row: &CandidateRow) -> bool {
         VerdictFilter::Undecided => verdict.is_none(),
         VerdictFilter::Decided => verdict.is_some(),
         VerdictFilter::Is(v) => verdict == Some(v),
+        // Everybody looked at what they decided.
+        VerdictFilter::RestsOn(basis) => verdict.is_some() && basis == Basis::Reviewed,
         VerdictFilter::Disputed => 1 < held.len(),
     };
     by_verdict
@@ -123,6 +125,8 @@ fn queries() -> impl Strategy<Value = CandidateQuery> {
         VerdictFilter::Is(Verdict::Confirmed),
         VerdictFilter::Is(Verdict::MissedObject),
         VerdictFilter::Disputed,
+        VerdictFilter::RestsOn(Basis::Reviewed),
+        VerdictFilter::RestsOn(Basis::Estimated),
     ];
     let names = ["", "a/", "B/", "four_5", "%", "_"];
     (
@@ -152,6 +156,7 @@ fn queries() -> impl Strategy<Value = CandidateQuery> {
                     image_name: names[name].to_owned(),
                     image: None,
                     group: group.map(|g| quarry::domain::GroupId(g as i64 % 3 + 1)),
+                    trace: None,
                     annotator: [None, Some("Ada"), Some("Grace"), Some("nobody")][who].map(str::to_owned),
                     collapse,
                     sort: Sort::ALL[sort],

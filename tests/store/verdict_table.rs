@@ -111,7 +111,7 @@ fn every_row_of_the_table_is_true() {
         let (dir, mut store, id) = project(FalsePositiveKind::parse(kind).unwrap());
         if verdict != "none" {
             let verdict = Verdict::parse(verdict).unwrap();
-            let ruling = Ruling { verdict, class: verdict.has_class().then_some(BIRD), reason: None };
+            let ruling = Ruling { class: verdict.has_class().then_some(BIRD), ..Ruling::plain(verdict) };
             store.decide(&[id], "Ada", &ruling, 1).unwrap();
         }
         assert_eq!(learns(&store, HardNegativeSource::Confirmed), confirmed, "{row:?}");

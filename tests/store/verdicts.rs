@@ -243,7 +243,7 @@ proptest! {
                     at += 1;
                     let chosen: Vec<CandidateId> = which.iter().map(|k| ids[*k]).collect();
                     let class = verdict.has_class().then_some(ClassId::ONLY);
-                    p.store.decide(&chosen, ADA, &Ruling { verdict, class, reason: None }, time as i64).unwrap();
+                    p.store.decide(&chosen, ADA, &Ruling { class, ..Ruling::plain(verdict) }, time as i64).unwrap();
                 }
                 Step::Undo => {
                     let undone = p.store.undo(ADA, time as i64).unwrap();

@@ -59,6 +59,7 @@ mod tests {
                 class: ClassId::ONLY,
                 kind: FalsePositiveKind::Background,
                 score: 1.0 - k as f32 / 100.0,
+                basis: crate::domain::Basis::Reviewed,
             },
         };
         (0..count).map(one).collect()

@@ -5,11 +5,12 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::filter::Order;
 use super::model::{Adjusting, Layout, ReviewModel};
 use crate::domain::{
     Candidate, CandidateId, ClassId, FalsePositiveKind, GroundTruthId, GroupId, ImageId, ObjectChange, Shape, Verdict,
 };
-use crate::store::{CandidateRow, VerdictCounts};
+use crate::store::{CandidateRow, Inheritable, VerdictCounts};
 
 /// Words for the keys 1 to 9: why a candidate is not to be trained on as background.
 pub const REASONS: [&str; 9] = [
@@ -44,6 +45,12 @@ pub enum Decision {
         class: Option<ClassId>,
         reason: Option<String>,
     },
+    /// What earlier rounds decided on these candidates.
+    AsBefore(Vec<CandidateId>),
+    /// What earlier rounds decided on all that the filter finds.
+    AllAsBefore,
+    /// All that waits and that the filter finds is confirmed, as estimated.
+    Estimate,
     Face {
         candidate: CandidateId,
         shape: Shape,
@@ -240,6 +247,53 @@ impl<Key> ReviewModel<Key> {
         Some(self.send(decision, &targets, Some(verdict)))
     }
 
+    /// Takes over what earlier rounds decided on what [`ReviewModel::decide`] would decide on. `None` where they decided nothing.
+    pub fn decide_as_before(&mut self) -> Option<Decision> {
+        if self.failure.is_some() {
+            return None;
+        }
+        let targets: Vec<usize> = self.targets().into_iter().filter(|i| self.rows[*i].inherits.is_some()).collect();
+        if targets.is_empty() {
+            return None;
+        }
+        let candidates = targets.iter().map(|i| self.rows[*i].candidate.id).collect();
+        Some(self.send_as_before(Decision::AsBefore(candidates), &targets))
+    }
+
+    /// Takes over what earlier rounds decided on all that the filter finds. `None` where nothing was found to take over.
+    pub fn decide_all_as_before(&mut self) -> Option<Decision> {
+        let is_offered = self.layout.shows_candidates() && self.inheritable.confirmed + self.inheritable.rejected > 0;
+        if !is_offered || self.failure.is_some() || self.filter.blind {
+            return None;
+        }
+        let waits = |row: &CandidateRow| row.inherits.is_some() && row.candidate.verdict.is_none();
+        let targets: Vec<usize> = (0..self.rows.len()).filter(|i| waits(&self.rows[*i])).collect();
+        self.inheritable = Inheritable::default();
+        Some(self.send_as_before(Decision::AllAsBefore, &targets))
+    }
+
+    /// Each of `targets` shows the verdict that it takes over.
+    fn send_as_before(&mut self, decision: Decision, targets: &[usize]) -> Decision {
+        let decision = self.send(decision, targets, Some(Verdict::Confirmed));
+        for index in targets {
+            let verdict = self.rows[*index].inherits.as_ref().map(|inherits| inherits.verdict);
+            self.set_verdict(*index, verdict);
+        }
+        decision
+    }
+
+    /// After a random sample: takes all that the filter finds and that nobody looked at for hard negatives. `None` without a sample.
+    pub fn estimate_rest(&mut self) -> Option<Decision> {
+        let sample = self.numbers.map(|numbers| numbers.sample).filter(|_| self.filter.order == Order::Random)?;
+        let is_there = sample.rest.sample > 0 && sample.waiting > 0;
+        if !is_there || self.failure.is_some() || self.filter.blind || !self.layout.shows_candidates() {
+            return None;
+        }
+        let targets: Vec<usize> = (0..self.rows.len()).filter(|i| self.is_found(&self.rows[*i])).collect();
+        let targets: Vec<usize> = targets.into_iter().filter(|i| self.rows[*i].candidate.verdict.is_none()).collect();
+        Some(self.send(Decision::Estimate, &targets, Some(Verdict::Confirmed)))
+    }
+
     /// `groups` in order.
     fn waiting_of(&self, groups: &[GroupId]) -> impl Iterator<Item = usize> {
         let waits = move |row: &CandidateRow| {
@@ -322,7 +376,11 @@ impl<Key> ReviewModel<Key> {
     /// The store has the decision. `now_s` is any clock in seconds.
     pub fn confirmed(&mut self, saved: &Saved, now_s: f64) {
         let Some(pending) = self.pending.take() else { return };
-        if !matches!(pending.decision, Decision::Undo | Decision::Redo) && !pending.decision.is_correction() {
+        // What is decided in bulk unseen says nothing about how fast somebody decides.
+        let is_bulk = matches!(pending.decision, Decision::AllAsBefore | Decision::Estimate);
+        let is_verdict =
+            !matches!(pending.decision, Decision::Undo | Decision::Redo) && !pending.decision.is_correction();
+        if is_verdict && !is_bulk {
             self.pace.record(now_s, saved.candidates.len());
         }
         self.refresh(&saved.changed);

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::domain::{FalsePositiveKind, GroupId, Verdict, fold_number};
+use crate::domain::{Basis, FalsePositiveKind, GroupId, Verdict, fold_number};
+use crate::store::{Fate, Origin, TraceFilter};
 
 /// The verdicts that are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -13,15 +14,57 @@ pub enum ShownVerdicts {
     Decided,
     /// Annotators decided differently.
     Disputed,
+    /// Decided, and it rests on this.
+    RestsOn(Basis),
     Only(Verdict),
 }
 
+/// What became of a candidate over the rounds of its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ShownTrace {
+    New,
+    Persists,
+    Back,
+    Gone,
+    StillThere,
+    ComesBack,
+}
+
+impl ShownTrace {
+    pub const ALL: [Self; 6] = [Self::New, Self::Persists, Self::Back, Self::Gone, Self::StillThere, Self::ComesBack];
+
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::New => "New in its round",
+            Self::Persists => "The round before had it",
+            Self::Back => "Came back in its round",
+            Self::Gone => "Gone in the next round",
+            Self::StillThere => "The next round has it",
+            Self::ComesBack => "Gone, and comes back later",
+        }
+    }
+
+    /// In the store's words.
+    pub fn filter(self) -> TraceFilter {
+        match self {
+            Self::New => TraceFilter::Origin(Origin::New),
+            Self::Persists => TraceFilter::Origin(Origin::Persists),
+            Self::Back => TraceFilter::Origin(Origin::Back),
+            Self::Gone => TraceFilter::Fate(Fate::Gone),
+            Self::StillThere => TraceFilter::Fate(Fate::Persists),
+            Self::ComesBack => TraceFilter::Fate(Fate::ComesBack),
+        }
+    }
+}
+
 impl ShownVerdicts {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Undecided,
         Self::All,
         Self::Decided,
         Self::Disputed,
+        Self::RestsOn(Basis::Inherited),
+        Self::RestsOn(Basis::Estimated),
         Self::Only(Verdict::Confirmed),
         Self::Only(Verdict::Rejected),
         Self::Only(Verdict::MissedObject),
@@ -35,6 +78,9 @@ impl ShownVerdicts {
             Self::All => "All",
             Self::Decided => "Decided",
             Self::Disputed => "Disagreement",
+            Self::RestsOn(Basis::Reviewed) => "Reviewed",
+            Self::RestsOn(Basis::Inherited) => "As in an earlier round",
+            Self::RestsOn(Basis::Estimated) => "Estimated",
             Self::Only(verdict) => verdict_text(verdict),
         }
     }
@@ -126,6 +172,7 @@ pub struct ReviewFilter {
     /// A part of the image's name.
     pub name: String,
     pub round: Option<u32>,
+    pub trace: Option<ShownTrace>,
     /// The named part of its dataset that the image is in. Filters of older versions say `fold` and a number.
     #[serde(alias = "fold", deserialize_with = "name_or_number")]
     pub split: Option<String>,
@@ -152,6 +199,7 @@ impl Default for ReviewFilter {
             verdicts: ShownVerdicts::default(),
             name: String::new(),
             round: None,
+            trace: None,
             split: None,
             class: None,
             annotator: None,
@@ -167,6 +215,7 @@ impl Default for ReviewFilter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Condition {
     Round,
+    Trace,
     Split,
     Class,
     Verdicts,
@@ -181,8 +230,9 @@ pub enum Condition {
 }
 
 impl Condition {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Round,
+        Self::Trace,
         Self::Split,
         Self::Class,
         Self::Verdicts,
@@ -216,6 +266,7 @@ impl ReviewFilter {
     fn chip(&self, condition: Condition) -> Option<String> {
         match condition {
             Condition::Round => self.round.map(|round| format!("Round {round}")),
+            Condition::Trace => self.trace.map(|trace| trace.text().to_owned()),
             Condition::Split => self.split.as_ref().map(|split| match fold_number(split) {
                 Some(fold) => format!("Fold {fold}"),
                 None => format!("Split {split}"),
@@ -251,6 +302,7 @@ impl ReviewFilter {
         let mut wider = self.clone();
         match condition {
             Condition::Round => wider.round = None,
+            Condition::Trace => wider.trace = None,
             Condition::Split => wider.split = None,
             Condition::Class => wider.class = None,
             Condition::Verdicts => wider.verdicts = ShownVerdicts::All,
@@ -304,6 +356,7 @@ mod tests {
             verdicts: ShownVerdicts::Only(Verdict::Rejected),
             name: "img".to_owned(),
             round: Some(2),
+            trace: Some(ShownTrace::Gone),
             split: Some("val".to_owned()),
             class: Some("dog".to_owned()),
             annotator: Some("Ada".to_owned()),
@@ -332,7 +385,7 @@ mod tests {
         let fold = ReviewFilter { split: Some("7".to_owned()), ..ReviewFilter::default() };
         assert_eq!(ReviewFilter::from_json("{\"fold\":7}"), fold);
         assert_eq!(ReviewFilter::from_json("{\"fold\":null}"), ReviewFilter::default());
-        assert_eq!((fold.chips()[0].1.as_str(), full().chips()[1].1.as_str()), ("Fold 7", "Split val"));
+        assert_eq!((fold.chips()[0].1.as_str(), full().chips()[2].1.as_str()), ("Fold 7", "Split val"));
         assert_eq!(ReviewFilter::from_json("{\"order\":\"Nonsense\"}"), ReviewFilter::default());
     }
 }

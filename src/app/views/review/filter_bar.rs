@@ -6,6 +6,7 @@ use super::filter::Order;
 use super::{Action, Command, ReviewCommand, ReviewView, filter_panel};
 use crate::app::theme;
 use crate::mining::Proportion;
+use crate::store::Inheritable;
 use crate::workflow::review::SampleEstimate;
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
@@ -41,13 +42,53 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         ui.label(RichText::new(selected).small().color(theme::ACCENT));
     });
     if let Some(sample) = view.model.numbers.map(|numbers| numbers.sample).filter(|_| filter.order == Order::Random) {
-        ui.label(RichText::new(sample_text(&sample)).color(theme::STRONG)).on_hover_text(
-            "From the candidates reviewed in random order without a gap; Wilson's interval. Skipped ones count as no hard negative.",
-        );
+        ui.horizontal_wrapped(|ui| {
+            ui.label(RichText::new(sample_text(&sample)).color(theme::STRONG)).on_hover_text(
+                "From the candidates reviewed in random order without a gap; Wilson's interval. Skipped ones count as no hard negative.",
+            );
+            if let Some(text) = estimate_text(&sample).filter(|_| !filter.blind) {
+                let hint = "Takes all that nobody looked at for hard negatives, in one stroke that can be undone. They are marked as estimated, \
+                            not as reviewed";
+                bulk_button(ui, view, Action::EstimateRest, &text, hint);
+            }
+        });
+    }
+    let Inheritable { confirmed, rejected } = view.model.inheritable;
+    if confirmed + rejected > 0 && !filter.blind {
+        ui.horizontal_wrapped(|ui| {
+            let text = format!(
+                "{} of these were decided in an earlier round: {confirmed} hard negatives, {rejected} rejected",
+                confirmed + rejected
+            );
+            ui.label(RichText::new(text).color(theme::STRONG)).on_hover_text(
+                "The same region of the image (IoU 0.7 or more), or the same group where all that was decided on it agrees",
+            );
+            let text = format!("Take over all {}", confirmed + rejected);
+            bulk_button(ui, view, Action::AllAsBefore, &text, Action::AllAsBefore.tooltip());
+        });
     }
     if view.model.filter_open {
         filter_panel::show(ui, view, filter);
     }
+}
+
+fn bulk_button(ui: &mut Ui, view: &mut ReviewView<'_>, action: Action, text: &str, hint: &str) {
+    let key = RichText::new(view.keymap.text(action)).monospace().color(theme::WEAK);
+    let response = ui.add(Button::new(text).right_text(key)).on_hover_text(hint);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, text));
+    if response.clicked() {
+        view.commands.push(Command::Do(action));
+    }
+}
+
+/// The stop as an action: what confirming all others would be right on.
+pub(super) fn estimate_text(sample: &SampleEstimate) -> Option<String> {
+    let Proportion { low, high, sample: size, .. } = sample.rest;
+    if size == 0 || sample.waiting == 0 {
+        return None;
+    }
+    let of_them = |share: f64| (share * sample.waiting as f64).round();
+    Some(format!("Confirm the other {} (95 %: {} to {} are right)", sample.waiting, of_them(low), of_them(high)))
 }
 
 /// What the sample promises to whoever stops now.
@@ -78,8 +119,21 @@ mod tests {
     use crate::mining::{of_the_rest, wilson_interval};
 
     fn text(confirmed: u64, sample: u64, population: u64) -> String {
+        sample_text(&estimate(confirmed, sample, population))
+    }
+
+    fn estimate(confirmed: u64, sample: u64, population: u64) -> SampleEstimate {
         let all = wilson_interval(confirmed, sample, population);
-        sample_text(&SampleEstimate { population, rest: of_the_rest(&all, confirmed, population) })
+        let rest = of_the_rest(&all, confirmed, population);
+        SampleEstimate { population, waiting: population - sample, rest }
+    }
+
+    #[test]
+    fn the_stop_says_how_many_are_right() {
+        assert_eq!(estimate_text(&estimate(0, 0, 689)), None, "nothing was looked at");
+        assert_eq!(estimate_text(&estimate(9, 9, 9)), None, "nothing is left");
+        let text = estimate_text(&estimate(195, 200, 689)).unwrap();
+        assert_eq!(text, "Confirm the other 489 (95 %: 459 to 486 are right)");
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 
 use egui::text_edit::TextEditState;
-use egui::{Button, ComboBox, DragValue, Slider, TextEdit, Ui};
+use egui::{Button, ComboBox, DragValue, RichText, Slider, TextEdit, Ui};
 
-use super::filter::{Order, ReviewFilter, SIZE_MAX, ShownVerdicts, kind_text};
+use super::filter::{Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text};
 use super::{Action, ReviewCommand, ReviewView};
 use crate::app::theme;
 use crate::domain::{FalsePositiveKind, fold_number};
@@ -102,6 +102,14 @@ fn choices(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
         }
     });
     let overview = &view.details.overview;
+    if overview.rounds.len() > 1 {
+        choose(ui, "Over the rounds", filter.trace.map_or("Any", ShownTrace::text), |ui| {
+            ui.selectable_value(&mut filter.trace, None, "Any");
+            for trace in ShownTrace::ALL {
+                ui.selectable_value(&mut filter.trace, Some(trace), trace.text());
+            }
+        });
+    }
     // Datasets whose splits are all numbered call them folds.
     let are_folds = overview.splits.iter().all(|(split, _)| fold_number(split).is_some());
     let split = filter.split.clone().unwrap_or_else(|| "Any".to_owned());
@@ -151,10 +159,23 @@ fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
     if least_cosine(ui, &mut grouping.least_cosine) {
         view.push(ReviewCommand::SetGrouping(grouping));
     }
+    ui.label(RichText::new(preview_text(view)).color(theme::STRONG)).on_hover_text(
+        "What is left to decide with these settings if each group is decided as one, of all candidates without a verdict",
+    );
     if ui.add(Button::new("Group again")).on_hover_text("Find the groups anew with these settings").clicked() {
         view.push(ReviewCommand::Regroup);
     }
     ui.add_space(theme::GAP);
+}
+
+/// How many decisions the settings that are chosen would leave.
+fn preview_text(view: &ReviewView<'_>) -> String {
+    match view.model.group_preview {
+        Some((told, preview)) if told == view.model.grouping => {
+            format!("{} decisions for {} candidates", preview.decisions, preview.waiting)
+        }
+        _ => "counting…".to_owned(),
+    }
 }
 
 /// One step of the slider beyond a cosine of 1 compares nothing.

@@ -19,7 +19,7 @@ const CELL: f32 = 148.0;
 const CELL_GAP: f32 = 8.0;
 /// Pixels of a thumbnail.
 const THUMBNAIL_SIDE: u32 = 160;
-const CONTEXT: f64 = 1.6;
+pub(super) const CONTEXT: f64 = 1.6;
 /// The file is another than the one that was mined.
 const CHANGED: &str = "changed";
 
@@ -73,7 +73,8 @@ fn decode_ahead(view: &mut ReviewView<'_>, visible_end: usize, count: usize) {
     }
 }
 
-fn request(row: &CandidateRow) -> PictureRequest {
+/// The thumbnail of a candidate.
+pub(super) fn request(row: &CandidateRow) -> PictureRequest {
     let candidate = &row.candidate;
     PictureRequest {
         key: PictureKey::Crop { candidate: candidate.id, side: THUMBNAIL_SIDE },

@@ -9,6 +9,7 @@ use super::{Action, Command, ReviewView};
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::key_button::key_button;
+use crate::domain::Basis;
 use crate::store::CandidateRow;
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
@@ -41,11 +42,27 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         }
     }
     if 1 < row.group_size {
-        facts.push(("Group", format!("{} alike", row.group_size)));
+        let left = match row.group_waiting {
+            0 => ", all decided".to_owned(),
+            left if left < row.group_size => format!(", {left} left"),
+            _ => String::new(),
+        };
+        facts.push(("Group", format!("{} alike{left}", row.group_size)));
     }
     if let Some(given) = candidate.verdict {
         let reason = row.reason().map_or(String::new(), |reason| format!(", {reason}"));
-        facts.push(("Verdict", format!("{}{reason}", verdict_text(given))));
+        let basis = match row.basis() {
+            Basis::Reviewed => "",
+            Basis::Inherited => ", as in an earlier round",
+            Basis::Estimated => ", estimated",
+        };
+        facts.push(("Verdict", format!("{}{basis}{reason}", verdict_text(given))));
+    }
+    if let Some(inherits) = &row.inherits {
+        let reason = inherits.reason.as_ref().map_or(String::new(), |reason| format!(", {reason}"));
+        let of = if inherits.is_twin { "" } else { " (alike)" };
+        let round = view.details.round_text(inherits.round);
+        facts.push(("As in round", format!("{round}: {}{reason}{of}", verdict_text(inherits.verdict))));
     }
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = egui::vec2(18.0, 6.0);
@@ -59,11 +76,14 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     if view.model.adjusting.is_some() {
         return;
     }
-    if row.group.is_some() {
-        ui.horizontal(|ui| {
+    let of_group = [Action::ConfirmGroup, Action::RejectGroup, Action::ShowGroup];
+    let actions = Some(Action::AsBefore).filter(|_| row.inherits.is_some()).into_iter();
+    let actions: Vec<Action> = actions.chain(of_group.into_iter().filter(|_| row.group.is_some())).collect();
+    if !actions.is_empty() {
+        ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().interact_size.y = 22.0;
             ui.spacing_mut().button_padding = egui::vec2(7.0, 2.0);
-            for action in [Action::ConfirmGroup, Action::RejectGroup, Action::ShowGroup] {
+            for action in actions {
                 if key_button(ui, view.keymap, action).clicked() {
                     view.commands.push(Command::Do(action));
                 }

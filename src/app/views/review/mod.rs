@@ -14,12 +14,13 @@ mod pace;
 mod people;
 mod photo;
 mod picker;
+mod strip;
 mod target;
 
 pub use adjust::{Handle, Nudge, nudge, start};
 pub use crop::key as crop_key;
 pub use deciding::{Decision, GroupOffer, REASONS, Saved};
-pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownVerdicts, kind_text, verdict_text};
+pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text, verdict_text};
 pub use history::{HISTORY_PAGE, HistoryModel};
 pub use model::{Adjusting, Drawn, Layout, ReviewModel};
 pub use picker::{ClassPicker, PickerKey, Question};
@@ -287,7 +288,11 @@ impl ReviewView<'_> {
 
     fn decided_and_left(&self) -> String {
         let left = self.model.counts.undecided;
-        format!("{} decided  ·  {left} left", self.model.counts_total() - left)
+        let of_them = match self.model.counts.estimated {
+            0 => String::new(),
+            estimated => format!(" ({estimated} estimated)"),
+        };
+        format!("{} decided{of_them}  ·  {left} left", self.model.counts_total() - left)
     }
 
     fn progress(&mut self, ui: &mut Ui) {

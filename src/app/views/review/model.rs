@@ -9,9 +9,10 @@ use super::filter::{ReviewFilter, ShownVerdicts};
 use super::history::HistoryModel;
 use super::pace::Pace;
 use super::picker::ClassPicker;
-use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroundTruthId, Shape, Verdict};
+use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroundTruthId, GroupId, Shape, Verdict};
 use crate::mining::GroupConfig;
-use crate::store::{CandidateRow, VerdictCounts};
+use crate::store::{CandidateRow, Inheritable, VerdictCounts};
+use crate::workflow::group::GroupPreview;
 use crate::workflow::review::{People, ReviewNumbers};
 
 /// Rows that are loaded beyond what is shown.
@@ -106,6 +107,12 @@ pub struct ReviewModel<Key> {
     pub total: Option<u64>,
     /// How the review of the filter's candidates stands; `None` until counted.
     pub numbers: Option<ReviewNumbers>,
+    /// What can be taken over from earlier rounds, of all that the filter finds.
+    pub inheritable: Inheritable,
+    /// What the groups would be with other settings, as far as it was counted.
+    pub group_preview: Option<(GroupConfig, GroupPreview)>,
+    /// The best members of the group that is shown.
+    pub members: Option<(GroupId, Vec<CandidateRow>)>,
     /// The rest of the group that was decided on last.
     pub offer: Option<GroupOffer>,
     /// Most bits in which the hashes of alike candidates differ.
@@ -154,6 +161,9 @@ impl<Key> Default for ReviewModel<Key> {
             pace: Pace::default(),
             total: None,
             numbers: None,
+            inheritable: Inheritable::default(),
+            group_preview: None,
+            members: None,
             offer: None,
             grouping: GroupConfig::default(),
             history: HistoryModel::default(),
@@ -247,6 +257,8 @@ impl<Key> ReviewModel<Key> {
         self.complete = false;
         self.total = None;
         self.numbers = None;
+        self.inheritable = Inheritable::default();
+        self.members = None;
         self.adjusting = self.adjusting.take().filter(|adjusting| Some(adjusting.candidate) == back_to);
         self.offer = None;
         self.seeking = None;
@@ -365,7 +377,9 @@ impl<Key> ReviewModel<Key> {
         match self.filter.verdicts {
             ShownVerdicts::Undecided => self.waiting_in(indices),
             ShownVerdicts::All => self.waiting_in(indices).or(next),
-            ShownVerdicts::Decided | ShownVerdicts::Disputed | ShownVerdicts::Only(_) => next,
+            ShownVerdicts::Decided | ShownVerdicts::Disputed | ShownVerdicts::RestsOn(_) | ShownVerdicts::Only(_) => {
+                next
+            }
         }
     }
 
@@ -395,6 +409,7 @@ impl<Key> ReviewModel<Key> {
             ShownVerdicts::Undecided => self.is_waiting(row),
             ShownVerdicts::Decided => self.verdict_of(row).is_some(),
             ShownVerdicts::Only(verdict) => self.verdict_of(row) == Some(verdict),
+            ShownVerdicts::RestsOn(basis) => self.verdict_of(row).is_some() && row.basis() == basis,
             ShownVerdicts::All | ShownVerdicts::Disputed => true,
         }
     }

@@ -27,6 +27,8 @@ fn row(id: i64) -> CandidateRow {
         split: None,
         group: None,
         group_size: 1,
+        group_waiting: 0,
+        inherits: None,
         file: std::path::PathBuf::new(),
         content_hash: String::new(),
         held: Vec::new(),
@@ -439,6 +441,7 @@ fn duplicates_of_a_promoted_face_are_passed_over_unless_they_are_asked_for() {
 fn a_face_that_was_called_one_before_makes_its_image_be_read_again() {
     let mut model = model(2);
     model.rows[0].held = vec![crate::store::Held {
+        basis: crate::domain::Basis::Reviewed,
         annotator: "Ada".to_owned(),
         verdict: Verdict::MissedObject,
         class: None,
@@ -513,6 +516,7 @@ fn what_waits_for_one_annotator_is_next_whatever_others_decided() {
     let mut model = model(4);
     model.filter.annotator = Some("Grace".to_owned());
     let held = |annotator: &str| crate::store::Held {
+        basis: crate::domain::Basis::Reviewed,
         annotator: annotator.to_owned(),
         verdict: Verdict::Rejected,
         class: None,

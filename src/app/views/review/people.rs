@@ -54,7 +54,7 @@ fn annotators(ui: &mut Ui, people: &People) {
 }
 
 fn cells(annotator: &AnnotatorProgress) -> [String; 8] {
-    let VerdictCounts { undecided, confirmed, rejected, missed_object, wrong_class, skipped } = annotator.counts;
+    let VerdictCounts { undecided, confirmed, rejected, missed_object, wrong_class, skipped, .. } = annotator.counts;
     let none = || "–".to_owned();
     [
         annotator.name.clone(),

@@ -4,7 +4,7 @@ use egui::{Color32, CursorIcon, Rect, Sense, Stroke, Ui, vec2};
 
 use super::crop::candidate_overlay;
 use super::model::Drawn;
-use super::{Handle, ReviewCommand, ReviewView, target};
+use super::{Handle, ReviewCommand, ReviewView, strip, target};
 use crate::app::command::Command;
 use crate::app::textures::Shown;
 use crate::app::theme;
@@ -46,6 +46,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     }
     legend(ui, rect, detail, drawn, view.model.filter.blind);
     canvas::paint_frame(ui.painter(), rect, theme::BORDER, 1.0);
+    if view.model.adjusting.is_none() {
+        strip::show(ui, view, &row, rect);
+    }
     if let Some(adjusting) = &view.model.adjusting {
         let label = if adjusting.object.is_some() { "object" } else { "missed object" };
         if let Some(dragged) = handles(ui, rect, &fit, &adjusting.shape, label) {
@@ -215,6 +218,8 @@ mod tests {
             split: None,
             group: None,
             group_size: 1,
+            group_waiting: 0,
+            inherits: None,
             file: std::path::PathBuf::new(),
             content_hash: String::new(),
             held: Vec::new(),

@@ -47,8 +47,14 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
                 HardNegativeSource::None => "None",
                 HardNegativeSource::Unreviewed => "All nobody rejected",
                 HardNegativeSource::Confirmed => "Confirmed",
+                HardNegativeSource::Reviewed => "Confirmed, without estimated",
             };
-            let all = [HardNegativeSource::Confirmed, HardNegativeSource::Unreviewed, HardNegativeSource::None];
+            let all = [
+                HardNegativeSource::Confirmed,
+                HardNegativeSource::Reviewed,
+                HardNegativeSource::Unreviewed,
+                HardNegativeSource::None,
+            ];
             choose(ui, "hard_negatives", &mut config.hard_negatives, &all, text);
         });
         row(ui, "Start from", "init", |ui| {

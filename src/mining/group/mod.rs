@@ -1,0 +1,107 @@
+//! Groups of candidates that can be decided together: the same place in many images, the same region of an image in several rounds, a
+//! look that differs in few bits, features at a small angle. Must not know pixels, files or verdicts.
+//!
+//! Every member is alike to its group's representative, which is its best candidate; nothing is joined by way of a third one. Class and
+//! kind of false positive are borders that no group crosses. A full group takes no more members: the next one alike leads another.
+
+mod feature_index;
+mod hash_index;
+mod partition;
+mod places;
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use crate::domain::{ClassId, FalsePositiveKind, FeatureSpace, ImageId, RoiFeature};
+use crate::geometry::BoundingBox;
+
+/// A candidate as grouping sees it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Groupable<'a> {
+    pub class: ClassId,
+    pub kind: FalsePositiveKind,
+    pub image: ImageId,
+    /// The same number for images that one camera may have taken: those of one size in one dataset.
+    pub camera: u32,
+    pub bbox: BoundingBox,
+    /// The crop's perceptual hash; `None` where the image could not be read: grouped by its region alone.
+    pub hash: Option<u64>,
+    /// What a network saw; features of different spaces are never compared. `None` where it is not known.
+    pub feature: Option<(FeatureSpace, &'a RoiFeature)>,
+}
+
+/// When two candidates are alike.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct GroupConfig {
+    /// Boxes of one image that overlap as much lie on the same region.
+    pub least_iou: f64,
+    /// Perceptual hashes that differ in no more bits than this show the same; 0 wants equal hashes.
+    pub most_distance: u32,
+    /// Features of one space whose cosine is this or more show the same to the network; `None`: they are not compared.
+    pub least_cosine: Option<f32>,
+}
+
+impl GroupConfig {
+    /// The largest distance that makes sense: of two crops that have nothing to do with each other some 32 of 64 bits differ.
+    pub const DISTANCE_MAX: u32 = 16;
+    /// The smallest cosine that can be asked for: below it, most candidates of a round are alike.
+    pub const COSINE_MIN: f32 = 0.8;
+}
+
+impl Default for GroupConfig {
+    fn default() -> Self {
+        Self { least_iou: 0.5, most_distance: 6, least_cosine: None }
+    }
+}
+
+/// So many members a group has at most.
+pub const GROUP_MAX: usize = 1000;
+
+/// A group of two or more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Places of the candidates, best first. The first represents the group: all others are alike to it.
+    pub members: Vec<usize>,
+    /// One thing at one place in many images of one camera.
+    pub by_place: bool,
+}
+
+/// Groups candidates that are in the order of their rank (best first). What is like no other is in no group.
+pub fn group_alike(items: &[Groupable<'_>], config: &GroupConfig) -> Vec<Group> {
+    regroup(items, config, &vec![None; items.len()])
+}
+
+/// As [`group_alike`], but what is grouped already stays so where nothing new is better: `known` says for each candidate which one represents
+/// it (itself where it represents a group or is alone), by look, region or features, found with the same `config`; `None` for what is new or
+/// changed. Groups by place are found anew each time, so their members are `None` too. Only new candidates are compared.
+pub fn regroup(items: &[Groupable<'_>], config: &GroupConfig, known: &[Option<usize>]) -> Vec<Group> {
+    let at_place = places::leaders(items);
+    let mut representative: Vec<Option<usize>> = at_place.clone();
+    let mut partitions: HashMap<(ClassId, FalsePositiveKind), Vec<usize>> = HashMap::new();
+    for (at, item) in items.iter().enumerate().filter(|(at, _)| at_place[*at].is_none()) {
+        partitions.entry((item.class, item.kind)).or_default().push(at);
+    }
+    let still = |at: usize| {
+        let leader = known.get(at).copied().flatten()?;
+        let leads = known[leader] == Some(leader) && at_place[leader].is_none() && leader <= at;
+        let (leads_for, item) = (&items[leader], &items[at]);
+        (leads && leads_for.class == item.class && leads_for.kind == item.kind).then_some(leader)
+    };
+    let found: Vec<Vec<(usize, usize)>> =
+        partitions.into_par_iter().map(|(_, members)| partition::settle(items, &members, config, still)).collect();
+    for (at, leader) in found.into_iter().flatten() {
+        representative[at] = Some(leader);
+    }
+    let mut groups: Vec<Group> = Vec::new();
+    let mut number: HashMap<usize, usize> = HashMap::new();
+    for (at, leader) in representative.iter().enumerate() {
+        let group = *number.entry(leader.unwrap_or(at)).or_insert_with(|| {
+            groups.push(Group { members: Vec::new(), by_place: at_place[at].is_some() });
+            groups.len() - 1
+        });
+        groups[group].members.push(at);
+    }
+    groups.retain(|group| group.members.len() > 1);
+    groups
+}

@@ -1,0 +1,268 @@
+//! The groups of the candidates of one class and kind: in the order of their rank each joins the representative that it is nearest to, or
+//! represents itself. Must not know classes nor kinds.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use rayon::prelude::*;
+
+use super::feature_index::{Centres, FeatureIndex, Near};
+use super::hash_index::HashIndex;
+use super::{GROUP_MAX, GroupConfig, Groupable};
+use crate::domain::{FeatureSpace, ImageId, RoiFeature};
+
+/// Candidates that are compared with all representatives at once, on all cores.
+const BLOCK: usize = 512;
+
+/// How a candidate is alike to a representative; the least is the nearest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Alike {
+    /// The same region of an image.
+    Region,
+    /// Bits in which the hashes differ.
+    Look(u32),
+    /// How far the cosine is below 1, in millionths.
+    Feature(u32),
+}
+
+/// What a search found.
+struct Found {
+    /// The nearest representative of a higher rank whose group is not full.
+    nearest: Option<(Alike, u32)>,
+    /// Alike ones of a lower rank whose groups are not full.
+    later: Vec<u32>,
+}
+
+/// Which candidate represents each of `members`, which are in the order of their rank. `still` says which one does already.
+pub(super) fn settle(
+    items: &[Groupable<'_>],
+    members: &[usize],
+    config: &GroupConfig,
+    still: impl Fn(usize) -> Option<usize>,
+) -> Vec<(usize, usize)> {
+    let own: Vec<Groupable<'_>> = members.iter().map(|at| items[*at]).collect();
+    let place = |at: usize| members.binary_search(&at).ok().map(|place| place as u32);
+    let mut partition = Partition::new(&own, config);
+    for (at, member) in (0..).zip(members) {
+        partition.leader[at as usize] = still(*member).and_then(place);
+    }
+    partition.settle();
+    let leader = |at: usize| partition.leader[at].map_or(at, |leader| leader as usize);
+    (0..own.len()).map(|at| (members[at], members[leader(at)])).collect()
+}
+
+struct Partition<'a> {
+    items: &'a [Groupable<'a>],
+    config: GroupConfig,
+    /// `None` while it waits for its place.
+    leader: Vec<Option<u32>>,
+    /// Of each representative, without itself.
+    members: HashMap<u32, Vec<u32>>,
+    hashes: HashIndex,
+    regions: HashMap<ImageId, Vec<u32>>,
+    features: HashMap<FeatureSpace, FeatureIndex>,
+    near: HashMap<u32, Near>,
+}
+
+impl<'a> Partition<'a> {
+    fn new(items: &'a [Groupable<'a>], config: &GroupConfig) -> Self {
+        let mut partition = Self {
+            items,
+            config: *config,
+            leader: vec![None; items.len()],
+            members: HashMap::new(),
+            hashes: HashIndex::new(config.most_distance.min(GroupConfig::DISTANCE_MAX)),
+            regions: HashMap::new(),
+            features: HashMap::new(),
+            near: HashMap::new(),
+        };
+        if let Some(least_cosine) = config.least_cosine {
+            partition.prepare_features(least_cosine.max(GroupConfig::COSINE_MIN));
+        }
+        partition
+    }
+
+    fn prepare_features(&mut self, least_cosine: f32) {
+        let mut spaces: HashMap<FeatureSpace, (Vec<u32>, Vec<&'a RoiFeature>)> = HashMap::new();
+        for (at, item) in (0..).zip(self.items) {
+            if let Some((space, feature)) = item.feature {
+                let (places, features) = spaces.entry(space).or_default();
+                places.push(at);
+                features.push(feature);
+            }
+        }
+        for (space, (places, features)) in spaces {
+            let centres = Centres::of(&features);
+            self.near.extend(places.into_iter().zip(centres.near(&features)));
+            self.features.insert(space, FeatureIndex::new(&centres, least_cosine));
+        }
+    }
+
+    /// What is represented already stays so; all others find their place.
+    fn settle(&mut self) {
+        let mut waiting = BinaryHeap::new();
+        for at in 0..self.items.len() as u32 {
+            match self.leader[at as usize] {
+                Some(leader) if leader == at => self.lead(at),
+                Some(leader) if self.leads(leader) && self.has_room(leader) => self.join(at, leader),
+                _ => {
+                    self.leader[at as usize] = None;
+                    waiting.push(Reverse(at));
+                }
+            }
+        }
+        let mut block = Vec::with_capacity(BLOCK);
+        while !waiting.is_empty() {
+            block.clear();
+            block.extend(std::iter::from_fn(|| waiting.pop()).take(BLOCK).map(|Reverse(at)| at));
+            let found: Vec<Found> = block.par_iter().map(|at| self.find(*at)).collect();
+            let mut new = Vec::new();
+            for (at, found) in block.iter().zip(found) {
+                for freed in self.place(*at, found, &mut new) {
+                    waiting.push(Reverse(freed));
+                }
+            }
+        }
+    }
+
+    /// Gives a candidate its place, given what was `found` before those in `new` represented anything; what has to find another place for
+    /// that: the groups of lower rank that it is alike to have a better candidate now.
+    fn place(&mut self, at: u32, found: Found, new: &mut Vec<u32>) -> Vec<u32> {
+        let is_there = |(_, leader): &(Alike, u32)| self.leads(*leader) && self.has_room(*leader);
+        let found = if found.nearest.as_ref().is_none_or(is_there) { found } else { self.find(at) };
+        let Found { mut nearest, mut later } = found;
+        for &leader in new.iter().filter(|leader| self.leads(**leader) && self.has_room(**leader)) {
+            let Some(alike) = self.compare(at, leader) else { continue };
+            if leader > at {
+                later.push(leader);
+            } else if nearest.is_none_or(|nearest| (alike, leader) < nearest) {
+                nearest = Some((alike, leader));
+            }
+        }
+        if let Some((_, leader)) = nearest {
+            self.join(at, leader);
+            return Vec::new();
+        }
+        self.lead(at);
+        new.push(at);
+        let mut freed = Vec::new();
+        for leader in later {
+            // It may have been found twice, or lost its group since.
+            if self.leads(leader) && self.has_room(leader) {
+                freed.extend(self.dissolve(leader));
+            }
+        }
+        freed
+    }
+
+    fn find(&self, at: u32) -> Found {
+        let item = &self.items[at as usize];
+        let mut found = Found { nearest: None, later: Vec::new() };
+        let mut saw = |alike: Alike, leader: u32| {
+            if !self.leads(leader) || !self.has_room(leader) {
+                return;
+            }
+            if leader > at {
+                found.later.push(leader);
+            } else if found.nearest.is_none_or(|nearest| (alike, leader) < nearest) {
+                found.nearest = Some((alike, leader));
+            }
+        };
+        for leader in self.regions.get(&item.image).into_iter().flatten() {
+            if self.is_same_region(at, *leader) {
+                saw(Alike::Region, *leader);
+            }
+        }
+        if let Some(hash) = item.hash {
+            self.hashes.near(hash, |leader, distance| saw(Alike::Look(distance), leader));
+        }
+        if let Some(((space, feature), near)) = item.feature.zip(self.near.get(&at))
+            && let Some(index) = self.features.get(&space)
+        {
+            index.near(feature, near, |leader, cosine| saw(Alike::Feature(below_one(cosine)), leader));
+        }
+        found
+    }
+
+    fn compare(&self, at: u32, leader: u32) -> Option<Alike> {
+        if self.is_same_region(at, leader) {
+            return Some(Alike::Region);
+        }
+        let (item, other) = (&self.items[at as usize], &self.items[leader as usize]);
+        if let Some((a, b)) = item.hash.zip(other.hash)
+            && (a ^ b).count_ones() <= self.config.most_distance
+        {
+            return Some(Alike::Look((a ^ b).count_ones()));
+        }
+        let ((space, a), (other, b)) = item.feature.zip(other.feature)?;
+        let cosine = a.cosine(b);
+        let least = self.config.least_cosine?.max(GroupConfig::COSINE_MIN);
+        (space == other && cosine >= least).then(|| Alike::Feature(below_one(cosine)))
+    }
+
+    fn is_same_region(&self, a: u32, b: u32) -> bool {
+        let (a, b) = (&self.items[a as usize], &self.items[b as usize]);
+        a.image == b.image && a.bbox.iou(&b.bbox) >= self.config.least_iou
+    }
+
+    fn leads(&self, at: u32) -> bool {
+        self.leader[at as usize] == Some(at)
+    }
+
+    fn has_room(&self, leader: u32) -> bool {
+        self.members.get(&leader).is_none_or(|members| members.len() + 1 < GROUP_MAX)
+    }
+
+    fn lead(&mut self, at: u32) {
+        let item = &self.items[at as usize];
+        self.leader[at as usize] = Some(at);
+        self.regions.entry(item.image).or_default().push(at);
+        if let Some(hash) = item.hash {
+            self.hashes.insert(hash, at);
+        }
+        if let Some((space, feature)) = item.feature
+            && let (Some(index), Some(near)) = (self.features.get_mut(&space), self.near.get(&at))
+        {
+            index.insert(feature, near, at);
+        }
+    }
+
+    fn join(&mut self, at: u32, leader: u32) {
+        self.leader[at as usize] = Some(leader);
+        self.members.entry(leader).or_default().push(at);
+        if !self.has_room(leader) {
+            self.forget(leader);
+        }
+    }
+
+    /// Lets a representative and its members find their places anew.
+    fn dissolve(&mut self, leader: u32) -> Vec<u32> {
+        let mut freed = self.members.remove(&leader).unwrap_or_default();
+        self.forget(leader);
+        freed.push(leader);
+        for at in &freed {
+            self.leader[*at as usize] = None;
+        }
+        freed
+    }
+
+    /// No candidate finds this representative any more.
+    fn forget(&mut self, leader: u32) {
+        let item = &self.items[leader as usize];
+        if let Some(here) = self.regions.get_mut(&item.image) {
+            here.retain(|other| *other != leader);
+        }
+        if let Some(hash) = item.hash {
+            self.hashes.remove(hash, leader);
+        }
+        if let Some((space, _)) = item.feature
+            && let (Some(index), Some(near)) = (self.features.get_mut(&space), self.near.get(&leader))
+        {
+            index.remove(near, leader);
+        }
+    }
+}
+
+fn below_one(cosine: f32) -> u32 {
+    ((1.0 - cosine).max(0.0) * 1e6) as u32
+}
