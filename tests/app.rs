@@ -6,6 +6,8 @@
 mod app_project;
 #[path = "app_parts/images.rs"]
 mod images;
+#[path = "app_parts/seen.rs"]
+mod seen;
 #[path = "support/window.rs"]
 mod window;
 

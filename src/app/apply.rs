@@ -184,6 +184,9 @@ impl QuarryApp {
     }
 
     fn review_action(&mut self, action: Action) {
+        if self.decides_unseen(action) {
+            return;
+        }
         let decision = match action {
             Action::Confirm => self.review.decide(Verdict::Confirmed, None),
             Action::Reject => self.review.decide(Verdict::Rejected, None),

@@ -31,7 +31,7 @@ impl QuarryApp {
     fn target_object(&self) -> Result<ObjectRow, &'static str> {
         let row = self.review.current().ok_or("No candidate is shown")?;
         let detail = self.session.as_ref().and_then(|session| session.details.get(row));
-        let detail = detail.ok_or("The image is still being read. Press the key again")?;
+        let detail = detail.ok_or("The image's objects could not be read")?;
         let found = target(&detail.objects, &row.candidate.bbox, self.review.filter.blind);
         found.copied().ok_or("The image has no annotated object. F makes the candidate one")
     }

@@ -9,7 +9,7 @@ use super::dialogs::Ask;
 use super::session::Aside;
 use super::views::curves::{CurveKey, CurvesCommand, ExportFormat, key_of};
 use super::views::datasets::DatasetCommand;
-use super::views::review::{Layout, ReviewFilter, Saved};
+use super::views::review::{Layout, ReviewFilter, Saved, crop_request};
 use super::{DRAIN_BUDGET, QuarryApp, Screen};
 use crate::domain::{CorrectionAct, Output, Verdict, printable};
 use crate::evaluation::RocCurve;
@@ -368,6 +368,7 @@ impl QuarryApp {
     /// Asks for pages and details that the screen will need.
     pub(super) fn ask_for_more(&mut self, ctx: &Context) {
         let by = self.annotator();
+        self.ask_for_line();
         let is_shown = self.screen == Screen::Review;
         // In a blind review the other screens' counts are the annotator's own too.
         let wants_numbers = is_shown || self.review.filter.blind;
@@ -394,6 +395,17 @@ impl QuarryApp {
         }
         if !self.review.is_saving() && !session.want_numbers(&self.review.filter, &by) {
             ctx.request_repaint_after(std::time::Duration::from_millis(100));
+        }
+    }
+}
+
+impl QuarryApp {
+    /// Keys in line may wait to see the current candidate, also while another screen or the grid is shown.
+    fn ask_for_line(&mut self) {
+        let row = self.review.current().filter(|_| self.review.has_line());
+        if let (Some(row), Some(session)) = (row, &mut self.session) {
+            session.want_details(std::iter::once(row));
+            self.textures.prefetch(crop_request(row));
         }
     }
 }

@@ -8,7 +8,7 @@ use egui::{Context, Key, ViewportCommand};
 use super::action::{Action, Scope};
 use super::command::Command;
 use super::keys::Typed;
-use super::views::review::{Layout, ReviewCommand, ReviewFilter};
+use super::views::review::{Layout, ReviewCommand, ReviewFilter, crop_key};
 use super::{QuarryApp, ReviewModel, Screen};
 
 /// Longest time of a frame that goes into keys which wait for each other's verdicts to be saved.
@@ -45,7 +45,8 @@ impl QuarryApp {
         }
         let is_left = self.scope() == Scope::Everywhere;
         let is_lone_letter = typed.key.is_none() && !is_text;
-        is_left || is_lone_letter || (self.ends_waiting(typed, is_text) && self.without_line(ReviewModel::break_off))
+        let ends = self.ends_waiting(typed, is_text);
+        is_left || is_lone_letter || (ends && (self.without_line(ReviewModel::break_off) || self.give_up_on_image()))
     }
 
     /// Does what may drop the line; a name that stands in it counts all the same.
@@ -95,8 +96,11 @@ impl QuarryApp {
 
     fn has_to_wait(&self, command: &Command) -> bool {
         match command {
-            Command::Key(_) => self.review.must_wait() || self.review.typing_ahead,
-            Command::Do(action) => matches!(action.scope(), Scope::Review | Scope::Adjust) && self.review.must_wait(),
+            Command::Key(_) => self.review.must_wait() || self.review.typing_ahead || self.awaits_sight(command),
+            Command::Do(action) => {
+                let is_about_review = matches!(action.scope(), Scope::Review | Scope::Adjust);
+                is_about_review && (self.review.must_wait() || self.awaits_sight(command))
+            }
             Command::Correct { .. } | Command::AddObject { .. } => self.review.must_wait(),
             // A decision that cannot be saved must not be forgotten with its project.
             Command::Open(_) | Command::New(_) | Command::Sample { .. } => {
@@ -116,6 +120,58 @@ impl QuarryApp {
             ) => self.review.has_line(),
             _ => false,
         }
+    }
+
+    /// Whether what a command decides on is not there to be seen yet: the crop of the candidate, or the objects of its image.
+    fn awaits_sight(&self, command: &Command) -> bool {
+        if self.review.picker.is_some() || self.review.adjusting.is_some() {
+            return false;
+        }
+        let action = match command {
+            Command::Key(typed) => self.meaning(typed, Scope::Review),
+            Command::Do(action) => Some(*action),
+            _ => None,
+        };
+        let (Some(action), Some(row), Some(session)) = (action, self.review.current(), &self.session) else {
+            return false;
+        };
+        match action {
+            Action::AdjustObject | Action::ObjectClass | Action::IgnoreObject | Action::DeleteObject => {
+                self.review.layout.shows_candidates() && session.awaits_detail(row)
+            }
+            _ => self.is_judged_by_eye(action) && self.textures.is_awaited(&crop_key(row)),
+        }
+    }
+
+    /// Whether an action decides on the candidate that the queue shows. To skip it takes no look.
+    fn is_judged_by_eye(&self, action: Action) -> bool {
+        let is_verdict = matches!(
+            action,
+            Action::Confirm
+                | Action::Reject
+                | Action::ConfirmGroup
+                | Action::RejectGroup
+                | Action::MissedObject
+                | Action::WrongClass
+                | Action::AsBefore
+        );
+        let is_shown = self.review.layout == Layout::Queue && !self.review.is_past_end();
+        is_shown && self.review.failure.is_none() && (is_verdict || action.reason().is_some())
+    }
+
+    /// Whether an action would decide on a candidate whose image cannot be shown, which the screen says.
+    pub(super) fn decides_unseen(&self, action: Action) -> bool {
+        let is_failed = |row| self.textures.failure(&crop_key(row)).is_some();
+        self.is_judged_by_eye(action) && self.review.current().is_some_and(is_failed)
+    }
+
+    /// Drops the keys in line when the first of them waits for an image. `false`: none does.
+    fn give_up_on_image(&mut self) -> bool {
+        let waits = self.review.line().next().is_some_and(|command| self.awaits_sight(command));
+        if waits {
+            self.without_line(ReviewModel::drop_line);
+        }
+        waits
     }
 
     /// Does what stands in line. While a verdict is saved it is waited for, within the frame's budget: one verdict a frame would leave
@@ -138,6 +194,9 @@ impl QuarryApp {
         loop {
             if self.review.typing_ahead {
                 self.type_ahead();
+            }
+            if self.review.line().next().is_some_and(|command| self.awaits_sight(command)) {
+                return;
             }
             let Some(command) = self.review.next_in_line() else { return };
             self.carry_out(command, ctx);

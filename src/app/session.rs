@@ -76,6 +76,7 @@ impl Details {
     /// Ground truth of these images is another now.
     fn forget(&mut self, image: ImageId) {
         self.images.retain(|(known, _), _| *known != image);
+        self.asked.retain(|(known, _)| *known != image);
     }
 }
 
@@ -422,9 +423,17 @@ impl Session {
         self.detail_tickets.clear();
     }
 
-    /// A face was promoted or taken back on this image: what is drawn over it has to be read again.
+    /// A face was promoted or taken back on this image: what is drawn over it has to be read again, also what is on its way.
     pub fn image_changed(&mut self, image: ImageId) {
         self.details.forget(image);
+        self.detail_tickets.retain(|_, (asked, _)| *asked != image);
+    }
+
+    /// Whether what is drawn over a candidate's image is still to come.
+    pub fn awaits_detail(&self, row: &CandidateRow) -> bool {
+        let key = (row.candidate.image, row.candidate.round);
+        let is_failed = || self.details.asked.contains(&key) && !self.detail_tickets.values().any(|open| *open == key);
+        self.details.get(row).is_none() && !is_failed()
     }
 
     /// The filter in the store's words.

@@ -2,6 +2,7 @@
 //! Must not know which screen asks.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use egui::{ColorImage, Context, TextureHandle, TextureId, TextureOptions};
 
@@ -10,6 +11,14 @@ use crate::jobs::{ByteCache, Picture, PictureKey, PicturePool, PictureRequest, P
 
 /// Bytes of textures that are kept.
 const TEXTURE_BUDGET: usize = 192 << 20;
+
+/// What cannot be read is tried again after so long while it is shown: a disk may be mounted again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+struct Failure {
+    reason: String,
+    since: Instant,
+}
 
 struct Loaded {
     texture: TextureHandle,
@@ -34,7 +43,7 @@ pub enum Shown {
 
 pub struct Textures {
     loaded: ByteCache<PictureKey, Loaded>,
-    failed: HashMap<PictureKey, String>,
+    failed: HashMap<PictureKey, Failure>,
     wishes: Vec<PictureRequest>,
     asked: Vec<PictureKey>,
 }
@@ -52,8 +61,11 @@ impl Textures {
             let Loaded { texture, covers, is_changed } = loaded;
             return Shown::Ready { texture: texture.id(), covers: *covers, is_changed: *is_changed };
         }
-        if let Some(reason) = self.failed.get(&request.key) {
-            return Shown::Failed(reason.clone());
+        if let Some(failure) = self.failed.get(&request.key) {
+            if failure.since.elapsed() >= RETRY_PAUSE {
+                self.wishes.push(request);
+            }
+            return Shown::Failed(failure.reason.clone());
         }
         self.wishes.push(request);
         Shown::Waiting
@@ -62,6 +74,16 @@ impl Textures {
     /// Whether it is there.
     pub fn holds(&self, key: &PictureKey) -> bool {
         self.loaded.contains(key)
+    }
+
+    /// Whether it is neither there nor known to be unreadable.
+    pub fn is_awaited(&self, key: &PictureKey) -> bool {
+        !self.holds(key) && !self.failed.contains_key(key)
+    }
+
+    /// Why it cannot be shown.
+    pub fn failure(&self, key: &PictureKey) -> Option<&str> {
+        self.failed.get(key).map(|failure| failure.reason.as_str())
     }
 
     /// Asks for a picture that will be shown soon.
@@ -74,7 +96,8 @@ impl Textures {
         match picture.result {
             Ok(pixels) => self.load(ctx, picture.key, &pixels),
             Err(reason) => {
-                self.failed.insert(picture.key, reason);
+                self.failed.insert(picture.key, Failure { reason, since: Instant::now() });
+                ctx.request_repaint_after(RETRY_PAUSE);
             }
         }
     }
@@ -83,6 +106,7 @@ impl Textures {
         let size = [pixels.width as usize, pixels.height as usize];
         let image = ColorImage::from_rgb(size, &pixels.rgb);
         let texture = ctx.load_texture(format!("{key:?}"), image, TextureOptions::LINEAR);
+        self.failed.remove(&key);
         self.loaded.insert(
             key,
             Loaded { texture, covers: pixels.covers, is_changed: pixels.is_changed },

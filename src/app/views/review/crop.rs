@@ -22,7 +22,7 @@ pub fn key(row: &CandidateRow) -> PictureKey {
     PictureKey::Crop { candidate: row.candidate.id, side: CROP_SIDE }
 }
 
-pub(super) fn request(row: &CandidateRow) -> PictureRequest {
+pub fn request(row: &CandidateRow) -> PictureRequest {
     PictureRequest {
         key: key(row),
         image: row.candidate.image,

@@ -171,6 +171,11 @@ impl<Key> ReviewModel<Key> {
         self.line.iter()
     }
 
+    /// Forgets the keys in line.
+    pub fn drop_line(&mut self) {
+        self.line.clear();
+    }
+
     /// The next in line, once nothing holds it up.
     pub fn next_in_line(&mut self) -> Option<Key> {
         if self.is_held_up() { None } else { self.line.pop_front() }

@@ -18,7 +18,7 @@ mod strip;
 mod target;
 
 pub use adjust::{Handle, Nudge, nudge, start};
-pub use crop::key as crop_key;
+pub use crop::{key as crop_key, request as crop_request};
 pub use deciding::{Decision, GroupOffer, REASONS, Saved};
 pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text, verdict_text};
 pub use history::{HISTORY_PAGE, HistoryModel};
@@ -92,6 +92,7 @@ impl ReviewView<'_> {
         egui::CentralPanel::default().frame(frame).show(ui, |ui| {
             self.failure(ui);
             self.end_of_list(ui);
+            self.no_image(ui);
             match self.model.layout {
                 Layout::History => return history::show(ui, self),
                 Layout::People => return people::show(ui, self),
@@ -137,6 +138,18 @@ impl ReviewView<'_> {
             for action in [Action::NextUndecided, Action::Next, Action::Undo] {
                 self.small(ui, action);
             }
+        });
+        ui.add_space(6.0);
+    }
+
+    /// Nobody can judge what is not shown.
+    fn no_image(&mut self, ui: &mut Ui) {
+        let row = self.model.current().filter(|_| self.model.layout == Layout::Queue);
+        let Some(reason) = row.and_then(|row| self.textures.failure(&crop_key(row))) else { return };
+        let reason = crate::domain::printable_message(reason).into_owned();
+        ui.horizontal_wrapped(|ui| {
+            ui.label(RichText::new("The image cannot be shown").strong().color(theme::ERROR));
+            ui.label(format!("{reason}. Verdict keys do nothing until it is there again; you can skip."));
         });
         ui.add_space(6.0);
     }
