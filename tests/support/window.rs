@@ -41,21 +41,25 @@ pub fn window_of(screen: Screen, project: Option<&Path>, size: egui::Vec2, pixel
 }
 
 /// Runs frames until something on the screen has this label.
+#[track_caller]
 pub fn wait_for(window: &mut Window, label: &str) {
     run_until(window, &format!("`{label}`"), |window| window.query_by_label(label).is_some());
 }
 
 /// Runs frames until some label holds this text.
+#[track_caller]
 pub fn wait_for_part(window: &mut Window, part: &str) {
     run_until(window, &format!("`{part}`"), |window| window.query_all_by_label_contains(part).next().is_some());
 }
 
+#[track_caller]
 pub fn wait_until(window: &mut Window, what: &str, done: impl Fn() -> bool) {
     run_until(window, what, |_| done());
     window.run_steps(3);
 }
 
 /// Runs frames until `done` holds, two minutes at most.
+#[track_caller]
 pub fn run_until(window: &mut Window, what: &str, done: impl Fn(&Window) -> bool) {
     let deadline = Instant::now() + Duration::from_mins(2);
     while !done(window) {
