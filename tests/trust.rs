@@ -185,6 +185,50 @@ fn a_verdict_file_of_another_project_is_refused_by_the_number_that_matches_nothi
     assert!(refused.contains("v.jsonl:1: its tick"), "{refused}");
 }
 
+/// Whoever's clock was wrong gave real verdicts: they can be merged, with a word of it, and what is decided afterwards counts as newer.
+#[test]
+fn verdicts_of_a_clock_that_was_ahead_can_be_merged() {
+    const DAY_MS: i64 = 24 * 3_600_000;
+    for (days, by_itself, told) in [
+        (0, true, None),
+        (3, true, Some("up to 3 days ahead")),
+        (365, true, Some("days ahead")),
+        (800, false, Some("up to 800 days ahead")),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (ahead, other) = (reviewed(&dir.path().join("a"), "p"), reviewed(&dir.path().join("b"), "p"));
+        let mut store = ahead.open_store().unwrap();
+        let ids = store.candidate_ids(&CandidateQuery::default()).unwrap();
+        let wrong = quarry::store::now_ms() + days * DAY_MS;
+        store.record_verdicts(&ids, "Ada", Verdict::Confirmed, None, wrong).unwrap();
+        // The clock is right again, and the order goes on from there.
+        store.record_verdicts(&ids[..1], "Ada", Verdict::Rejected, None, quarry::store::now_ms()).unwrap();
+        drop(store);
+        let file = dir.path().join("v.jsonl");
+        let f = file.to_str().unwrap();
+        quarry(&["verdicts", "export", f, "--project", path(&ahead)]).success();
+        let mut merge = vec!["verdicts", "merge", f, "--keep", "--project", path(&other)];
+        if !by_itself {
+            let refused = stderr(&quarry(&merge).code(1));
+            assert!(refused.contains(&format!("merge with --clock-ahead {days}")), "{refused}");
+            merge.extend(["--clock-ahead", "800"]);
+        }
+        let said = stderr(&quarry(&merge).success());
+        assert_eq!(told.is_some_and(|told| said.contains(told)), told.is_some(), "{days}: {said}");
+        assert_eq!(told.is_none(), !said.contains("ahead"), "{days}: {said}");
+        // Once they are here, nothing is ahead of them any more.
+        let again = stderr(&quarry(&merge).success());
+        assert!(!again.contains("ahead"), "{again}");
+        let mut store = other.open_store().unwrap();
+        let merged: Vec<_> = ids.iter().map(|id| store.candidate(*id).unwrap().verdict).collect();
+        let expected = |k: usize| Some(if k == 0 { Verdict::Rejected } else { Verdict::Confirmed });
+        assert_eq!(merged, (0..ids.len()).map(expected).collect::<Vec<_>>(), "{days}");
+        store.record_verdicts(&ids, "Ada", Verdict::Skipped, None, quarry::store::now_ms()).unwrap();
+        let now: Vec<_> = ids.iter().map(|id| store.candidate(*id).unwrap().verdict).collect();
+        assert!(now.iter().all(|verdict| *verdict == Some(Verdict::Skipped)), "{days}: what is decided now counts");
+    }
+}
+
 #[test]
 fn a_path_in_a_database_of_others_does_not_leave_its_dataset() {
     let dir = tempfile::tempdir().unwrap();

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::console::say;
 use super::{Context, Replace};
 use crate::domain::RoundId;
-use crate::store::{CandidateQuery, Store, StoreError};
-use crate::workflow::verdicts::VerdictFormat;
+use crate::store::{AHEAD_DAYS, CandidateQuery, MOST_DAYS_AHEAD, Store, StoreError};
+use crate::workflow::verdicts::{MergeOptions, VerdictFormat};
 use crate::workflow::{Project, WorkflowError, verdicts};
 
 #[derive(Debug, clap::Args)]
@@ -42,6 +42,10 @@ enum Action {
         /// Keep the verdicts of a file that matches nothing in this project, until its images are imported and mined
         #[arg(long)]
         keep: bool,
+        /// Take verdicts that are up to so many days ahead of the clock here, as where the other computer's clock was wrong; a warning tells of
+        /// more than one
+        #[arg(long, value_name = "DAYS", default_value_t = AHEAD_DAYS, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DAYS_AHEAD)))]
+        clock_ahead: u32,
     },
     /// How far annotators agree (Cohen's kappa)
     #[command(after_help = "Example:\n  quarry verdicts agreement --project faces")]
@@ -88,10 +92,17 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
                 format!("{rows} verdicts in {}", file.display())
             })
         }
-        Action::Merge { file, keep } => {
+        Action::Merge { file, keep, clock_ahead } => {
             let mut store = project.open_store()?;
-            let report =
-                if *keep { verdicts::merge_and_keep(&mut store, file) } else { verdicts::merge(&mut store, file) }?;
+            let options = MergeOptions { keep: *keep, days_ahead: *clock_ahead };
+            let report = verdicts::merge_with(&mut store, file, options)?;
+            if report.ahead > 0 {
+                say(format!(
+                    "quarry: {} verdicts are up to {} days ahead of the clock here: they count as newer than what other copies decide until \
+                     then. Check the clocks of both computers",
+                    report.ahead, report.ahead_days
+                ));
+            }
             context.print_done(&report, || {
                 let waiting = match report.without_object {
                     0 => String::new(),

@@ -29,9 +29,14 @@ pub const FORMAT: u32 = 2;
 pub const CORRECTION_FORMAT: u32 = 3;
 pub const FORMATS_READ: std::ops::RangeInclusive<u32> = 1..=CORRECTION_FORMAT;
 
-/// A line's tick may be so far ahead of the clock and of the newest verdict here, in microseconds: a day. Clocks differ; one that is
-/// further ahead would overrule everything that is decided from then on.
-const TICK_AHEAD_US: i64 = 24 * 3600 * 1_000_000;
+const DAY_US: i64 = 24 * 3600 * 1_000_000;
+/// A line may be so far ahead of the clock and of the newest verdict here before that is told: clocks differ.
+const TOLD_FROM_DAYS: u32 = 1;
+/// What is further ahead is refused unless the user allows it: it outranks what other copies decided since, and is rather damage than a
+/// clock that was wrong. The wrong year is still somebody's work.
+pub const AHEAD_DAYS: u32 = 366;
+/// A hundred years: after what is further ahead no tick could be counted on for long.
+pub const MOST_DAYS_AHEAD: u32 = 36_500;
 /// The longest name of an annotator and the longest reason, in bytes.
 const NAME_BYTES: usize = 200;
 const REASON_BYTES: usize = 64 << 10;
@@ -118,12 +123,74 @@ pub struct MergeReport {
     pub without_image: u64,
     /// Corrections of objects whose image, or whose candidate, this project does not have: kept aside until it does.
     pub without_object: u64,
+    /// Rows that are more than a day ahead of the clock and of the newest row here: the clock of their computer was wrong, or that of this
+    /// one is.
+    pub ahead: u64,
+    /// How many days the furthest of these is ahead, rounded up.
+    pub ahead_days: u64,
+}
+
+/// How far ahead lines may be.
+#[derive(Debug, Clone, Copy)]
+pub struct LatestTick {
+    /// The clock, or the newest tick here where that is later, in microseconds.
+    newest_us: i64,
+    days: u32,
+}
+
+impl LatestTick {
+    pub(super) fn new(newest_us: i64, days: u32) -> Self {
+        Self { newest_us, days }
+    }
+
+    /// For rows of this very project, which are taken as they are.
+    pub(super) fn any() -> Self {
+        Self { newest_us: i64::MAX, days: 0 }
+    }
+
+    fn latest_us(self) -> i64 {
+        if self.newest_us == i64::MAX {
+            return i64::MAX;
+        }
+        self.newest_us.saturating_add(i64::from(self.days.min(MOST_DAYS_AHEAD)).saturating_mul(DAY_US))
+    }
+
+    fn days_ahead(self, tick: i64) -> u64 {
+        tick.saturating_sub(self.newest_us).max(0).unsigned_abs().div_ceil(DAY_US.unsigned_abs())
+    }
+
+    /// Refuses a time that is too far ahead. `tick` in microseconds, `time_ms` in milliseconds.
+    fn check(self, tick: i64, time_ms: i64) -> Result<(), String> {
+        let latest = self.latest_us();
+        if tick < 0 {
+            return Err(format!("its tick {tick} is below 0"));
+        }
+        if tick > latest {
+            let days = self.days_ahead(tick);
+            return Err(if days <= u64::from(MOST_DAYS_AHEAD) {
+                format!(
+                    "its tick {tick} is {days} days ahead of the clock and the newest verdict here: it would overrule what is decided until \
+                     then. Check the clocks of both computers; if the verdicts are right and only the clock was wrong, merge with \
+                     --clock-ahead {days}"
+                )
+            } else {
+                format!("its tick {tick} is more than a hundred years ahead: it would overrule every later verdict")
+            });
+        }
+        if time_ms < 0 || time_ms > latest / 1000 {
+            return Err(format!(
+                "its time_ms {time_ms} is not between 1970 and {} days ahead of the clock here",
+                self.days
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl VerdictLine {
-    /// Refuses what no copy of a project writes. `newest_us`: the clock, or the newest tick here where that is later, in microseconds.
-    pub fn check(&self, newest_us: i64) -> Result<(), String> {
-        check_who_and_when(&self.action, &self.annotator, (self.tick, self.time_ms), newest_us)?;
+    /// Refuses what no copy of a project writes.
+    pub fn check(&self, latest: LatestTick) -> Result<(), String> {
+        check_who_and_when(&self.action, &self.annotator, (self.tick, self.time_ms), latest)?;
         check_since(self.since, self.tick)?;
         self.check_words()?;
         check_bbox(&self.bbox)?;
@@ -150,7 +217,7 @@ pub(super) fn check_who_and_when(
     action: &str,
     annotator: &str,
     (tick, time_ms): (i64, i64),
-    newest_us: i64,
+    latest: LatestTick,
 ) -> Result<(), String> {
     if GestureAction::parse(action).is_none() {
         return Err(format!("its action `{}` is none of decide, undo, redo", shortened(action)));
@@ -158,15 +225,7 @@ pub(super) fn check_who_and_when(
     if annotator.trim().is_empty() || annotator.len() > NAME_BYTES || annotator.chars().any(char::is_control) {
         return Err(format!("its annotator `{}` is no name of 1 to {NAME_BYTES} bytes", shortened(annotator)));
     }
-    if tick < 0 || tick > newest_us.saturating_add(TICK_AHEAD_US) {
-        return Err(format!(
-            "its tick {tick} is not between 0 and a day from now: it would overrule every later verdict. Check the clocks of both computers"
-        ));
-    }
-    if time_ms < 0 || time_ms > newest_us.saturating_add(TICK_AHEAD_US) / 1000 {
-        return Err(format!("its time_ms {time_ms} is not between 1970 and a day from now"));
-    }
-    Ok(())
+    latest.check(tick, time_ms)
 }
 
 pub(super) fn check_since(since: Option<i64>, tick: i64) -> Result<(), String> {
@@ -236,9 +295,11 @@ impl Store {
     }
 
     /// Adds the rows of another copy's logs in one transaction. Both copies' rows stay in the logs; of an annotator the one with
-    /// the highest tick stands.
-    pub fn merge_verdicts(&mut self, lines: &[LogLine]) -> Result<MergeReport, StoreError> {
-        let newest_us = self.newest_us()?;
+    /// the highest tick stands. Lines may be up to `days_ahead` days ahead of the clock here, as [`AHEAD_DAYS`]: what is decided here from
+    /// then on is later than they are.
+    pub fn merge_verdicts(&mut self, lines: &[LogLine], days_ahead: u32) -> Result<MergeReport, StoreError> {
+        let latest = LatestTick::new(self.newest_us()?, days_ahead);
+        let (mut ahead, mut furthest) = (0, 0);
         for (index, line) in lines.iter().enumerate() {
             if !FORMATS_READ.contains(&line.format()) {
                 let reason = format!(
@@ -248,13 +309,18 @@ impl Store {
                 );
                 return Err(StoreError::Line { index, reason });
             }
-            line.check(newest_us).map_err(|reason| StoreError::Line { index, reason })?;
+            line.check(latest).map_err(|reason| StoreError::Line { index, reason })?;
+            let days = latest.days_ahead(line.tick());
+            if days > u64::from(TOLD_FROM_DAYS) {
+                ahead += 1;
+                furthest = days.max(furthest);
+            }
         }
         self.write(|tx| {
             let placed = place_all(tx, lines)?;
             match placed.refused.into_iter().min_by_key(|(index, _)| *index) {
                 Some((index, reason)) => Err(StoreError::Line { index, reason }),
-                None => Ok(placed.report),
+                None => Ok(MergeReport { ahead, ahead_days: furthest, ..placed.report }),
             }
         })
     }
@@ -262,7 +328,8 @@ impl Store {
     /// Adds the rows of this very project's log that a backup lacks; how many, and how many cannot be added. Its clock may have gone back
     /// since, so ticks are taken as they are.
     pub(super) fn merge_rescued(&mut self, lines: &[LogLine]) -> Result<(u64, u64), StoreError> {
-        let (sound, bad): (Vec<&LogLine>, Vec<_>) = lines.iter().partition(|line| line.check(i64::MAX).is_ok());
+        let (sound, bad): (Vec<&LogLine>, Vec<_>) =
+            lines.iter().partition(|line| line.check(LatestTick::any()).is_ok());
         let sound: Vec<LogLine> = sound.into_iter().cloned().collect();
         let placed = self.write(|tx| place_all(tx, &sound))?;
         Ok((placed.report.added, (bad.len() + placed.refused.len()) as u64))

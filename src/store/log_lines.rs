@@ -4,6 +4,9 @@
 //! An object of a dataset is known in another copy by its image's bytes and by what the dataset says of it; a promoted one by its
 //! candidate; an added one by its id. As with verdicts the newest row by tick and id counts, whichever copy merges first.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -12,7 +15,7 @@ use uuid::Uuid;
 
 use super::columns::{bounding_box, optional_shape};
 use super::corrections::{self, CORRECTION, Held, LogRow, held};
-use super::exchange::{self, CORRECTION_FORMAT, ClassLine, MergeReport, Placed, ShapeLine, VerdictLine};
+use super::exchange::{self, CORRECTION_FORMAT, ClassLine, LatestTick, MergeReport, Placed, ShapeLine, VerdictLine};
 use super::objects::{ObjectId, Origin};
 use super::{StoreError, annotators, classes, ground_truth, images, objects, standing, waiting};
 use crate::domain::{
@@ -109,11 +112,19 @@ impl LogLine {
         }
     }
 
-    /// Refuses what no copy of a project writes. `newest_us`: the clock, or the newest tick here where that is later, in microseconds.
-    pub fn check(&self, newest_us: i64) -> Result<(), String> {
+    /// Orders rows over all copies, in microseconds.
+    pub fn tick(&self) -> i64 {
         match self {
-            Self::Verdict(line) => line.check(newest_us),
-            Self::Correction(line) => line.check(newest_us),
+            Self::Verdict(line) => line.tick,
+            Self::Correction(line) => line.tick,
+        }
+    }
+
+    /// Refuses what no copy of a project writes.
+    pub fn check(&self, latest: LatestTick) -> Result<(), String> {
+        match self {
+            Self::Verdict(line) => line.check(latest),
+            Self::Correction(line) => line.check(latest),
         }
     }
 
@@ -126,8 +137,8 @@ impl LogLine {
 }
 
 impl CorrectionLine {
-    fn check(&self, newest_us: i64) -> Result<(), String> {
-        exchange::check_who_and_when(&self.action, &self.annotator, (self.tick, self.time_ms), newest_us)?;
+    fn check(&self, latest: LatestTick) -> Result<(), String> {
+        exchange::check_who_and_when(&self.action, &self.annotator, (self.tick, self.time_ms), latest)?;
         exchange::check_since(Some(self.since), self.tick)?;
         exchange::check_image(&self.image)?;
         let (own, promoted) = match &self.origin {

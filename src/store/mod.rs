@@ -63,7 +63,10 @@ pub use datasets::{Dataset, ImportCounts, NewDataset, NewImage, NewObject, SameB
 pub use deletion::{Deletion, DeletionCounts};
 pub use detections::DetectionsMark;
 pub use error::StoreError;
-pub use exchange::{ClassLine, FORMATS_READ as VERDICT_FORMATS_READ, MergeReport, ShapeLine, VerdictLine};
+pub use exchange::{
+    AHEAD_DAYS, ClassLine, FORMATS_READ as VERDICT_FORMATS_READ, LatestTick, MOST_DAYS_AHEAD, MergeReport, ShapeLine,
+    VerdictLine,
+};
 pub use gestures::{Gesture, GestureAction};
 pub use groups::{GroupChange, NewGroup, StoredGroup};
 pub use hard_negatives::{HardNegative, MinedNegative};

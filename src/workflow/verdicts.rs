@@ -1,5 +1,8 @@
 //! The use cases around verdicts and corrections: bringing copies of a project together, agreement, estimates. Must not know keys or screens.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::io::{BufRead, Read};
 use std::path::Path;
 
@@ -12,7 +15,7 @@ use crate::domain::{
 };
 use crate::mining::{Agreement, Proportion, cohens_kappa, wilson_interval};
 use crate::store::{
-    CandidateQuery, CorrectionLine, LogLine, MergeReport, OriginLine, ShapeLine, Store, StoreError,
+    AHEAD_DAYS, CandidateQuery, CorrectionLine, LogLine, MergeReport, OriginLine, ShapeLine, Store, StoreError,
     VERDICT_FORMATS_READ, VerdictLine,
 };
 
@@ -183,9 +186,34 @@ pub fn export_readable(store: &Store, file: impl Into<Output>) -> Result<(u64, u
 /// Merges a file that [`export`] wrote; all of it or, after an error, nothing. Lines on candidates that are not mined here yet wait for
 /// them. A file of which nothing is known in a project that has images is another project's and refused.
 pub fn merge(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowError> {
+    merge_with(store, file, MergeOptions::default())
+}
+
+/// As [`merge`], but also keeps the verdicts of a file of which nothing is known here.
+pub fn merge_and_keep(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowError> {
+    merge_with(store, file, MergeOptions { keep: true, ..MergeOptions::default() })
+}
+
+/// What a merge takes that it would refuse else.
+#[derive(Debug, Clone, Copy)]
+pub struct MergeOptions {
+    /// A file of which nothing is known here.
+    pub keep: bool,
+    /// Lines so many days ahead of the clock and of the newest verdict here.
+    pub days_ahead: u32,
+}
+
+impl Default for MergeOptions {
+    fn default() -> Self {
+        Self { keep: false, days_ahead: AHEAD_DAYS }
+    }
+}
+
+/// As [`merge`], with options.
+pub fn merge_with(store: &mut Store, file: &Path, options: MergeOptions) -> Result<MergeReport, WorkflowError> {
     let lines = read(file)?;
     let all: Vec<LogLine> = lines.iter().map(|(_, line)| line.clone()).collect();
-    if !all.is_empty() && store.is_worth_a_backup()? && !store.knows_any(&all)? {
+    if !options.keep && !all.is_empty() && store.is_worth_a_backup()? && !store.knows_any(&all)? {
         return Err(WorkflowError::Refused(format!(
             "{}: all {} verdicts are on images that this project does not have: 0 match anything here. Nothing was merged. Check that it is \
              a file of a copy of this project; to keep its verdicts until their images are imported and mined, merge with --keep.",
@@ -193,23 +221,7 @@ pub fn merge(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowErro
             all.len()
         )));
     }
-    merge_lines(store, file, &lines, &all)
-}
-
-/// As [`merge`], but also keeps the verdicts of a file of which nothing is known here.
-pub fn merge_and_keep(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowError> {
-    let lines = read(file)?;
-    let all: Vec<LogLine> = lines.iter().map(|(_, line)| line.clone()).collect();
-    merge_lines(store, file, &lines, &all)
-}
-
-fn merge_lines(
-    store: &mut Store,
-    file: &Path,
-    lines: &[(usize, LogLine)],
-    all: &[LogLine],
-) -> Result<MergeReport, WorkflowError> {
-    store.merge_verdicts(all).map_err(|error| match error {
+    store.merge_verdicts(&all, options.days_ahead).map_err(|error| match error {
         StoreError::Line { index, reason } => {
             bad_line(file, lines.get(index).map_or(0, |(number, _)| *number), &reason)
         }
@@ -222,7 +234,7 @@ pub fn agreement(store: &Store) -> Result<Vec<PairAgreement>, WorkflowError> {
     let names = store.annotators()?;
     let mut pairs = Vec::new();
     for (k, first) in names.iter().enumerate() {
-        for second in &names[k + 1..] {
+        for second in names.iter().skip(k + 1) {
             let Agreement { both, observed, kappa } = cohens_kappa(&store.verdict_pairs(first, second)?);
             if 0 < both {
                 pairs.push(PairAgreement { first: first.clone(), second: second.clone(), both, observed, kappa });

@@ -142,7 +142,7 @@ fn an_estimate_is_trained_on_unless_the_round_says_otherwise_and_is_never_called
         .unwrap();
     assert!(!serde_json::to_string(plain).unwrap().contains("basis"));
     let mut copy = project();
-    copy.store.merge_verdicts(&lines).unwrap();
+    copy.store.merge_verdicts(&lines, quarry::store::AHEAD_DAYS).unwrap();
     let counts = copy.store.verdict_counts(None).unwrap();
     assert_eq!((counts.confirmed, counts.estimated), (6, 4));
     // A second annotator's look agrees or not; an estimate is no judgement.
