@@ -300,6 +300,87 @@ fn sql_has_bound_parameters_alone() {
     assert!(formatted_sql("format!(\"{} images\")").is_empty());
 }
 
+/// How bytes from outside are opened and parsed.
+const READS: [&str; 15] = [
+    "read_text(",
+    "read_bytes(",
+    "open_regular(",
+    "from_toml(",
+    "serde_json::from_",
+    "serde_saphyr::",
+    "toml::from_str",
+    "toml::Table",
+    "quick_xml::",
+    "csv::Reader",
+    "prost::",
+    "safetensors::",
+    "zip::",
+    "image::codecs",
+    "image::ImageReader",
+];
+
+/// Whether the file, or a module that it lies in, denies indexing.
+fn denies_indexing(src: &Path, file: &Path) -> bool {
+    let denies = |file: &Path| {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        text.lines().any(|line| line.starts_with("#![deny(") && line.contains("clippy::indexing_slicing"))
+    };
+    let above = file.ancestors().skip(1).take_while(|dir| *dir != src);
+    denies(file) || above.into_iter().any(|dir| denies(&dir.join("mod.rs")) || denies(&dir.with_extension("rs")))
+}
+
+/// Files below `src` that read bytes from outside and may index: a file of others must not be able to panic its reader.
+fn readers_that_index(src: &Path) -> (usize, Vec<String>) {
+    let mut files = Vec::new();
+    rust_files(src, &mut files);
+    let (mut readers, mut found) = (0, Vec::new());
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let program = text.split("#[cfg(test)]").next().unwrap_or("");
+        let is_named = |what: &str| {
+            code_lines(program).any(|(_, line)| {
+                line.match_indices(what).any(|(at, _)| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+            })
+        };
+        let name = file.strip_prefix(src).unwrap().to_string_lossy().replace('\\', "/");
+        if !name.ends_with("tests.rs") && READS.iter().any(|what| is_named(what)) {
+            readers += 1;
+            if !denies_indexing(src, &file) {
+                found.push(name);
+            }
+        }
+    }
+    (readers, found)
+}
+
+#[test]
+fn readers_of_outside_bytes_do_not_index() {
+    let (readers, found) = readers_that_index(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    assert!(readers > 40, "only {readers} readers were found");
+    let advice = "put `#![deny(clippy::indexing_slicing, clippy::string_slice)]` below the first line of";
+    assert!(found.is_empty(), "{advice}:\n{}", found.join("\n"));
+
+    // The test itself can fail.
+    let dir = tempfile::tempdir().unwrap();
+    let write = |file: &str, code: &str| {
+        let file = dir.path().join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, code).unwrap();
+    };
+    let deny = "#![deny(clippy::indexing_slicing)]";
+    write("a.rs", "fn f() { read_text(path) }");
+    write("b.rs", &format!("{deny}\nfn f() {{ open_regular(path) }}"));
+    write("c/mod.rs", deny);
+    write("c/d/e.rs", "fn f() { toml::from_str(text) }");
+    write("g.rs", deny);
+    write("g/h.rs", "fn f() { serde_json::from_slice(bytes) }");
+    write("i.rs", "// read_text(\nfn f() {}\n#[cfg(test)]\nmod tests { fn g() { read_text(path) } }");
+    write("k/l.rs", "fn f() { crate::domain::read_bytes(path) }");
+    let (readers, mut found) = readers_that_index(dir.path());
+    found.sort();
+    assert_eq!((readers, found), (5, vec!["a.rs".to_owned(), "k/l.rs".to_owned()]));
+}
+
 /// Tables for spreadsheets are written by the two functions that leave no formula in them.
 #[test]
 fn tables_are_written_without_formulas() {

@@ -1,5 +1,8 @@
 //! The bar that offers the crash reports of earlier sittings. Shows which there are; reads and marks them when it is told to.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::PathBuf;
 
 use egui::{Frame, Panel, RichText, Ui};

@@ -5,6 +5,9 @@
 //! undo = ["Backspace", "Ctrl+Z"]
 //! ```
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::{Path, PathBuf};
 
 use egui::{Key, KeyboardShortcut, Modifiers};
@@ -107,7 +110,7 @@ impl Keymap {
     /// The first two actions that want the same keys at the same time.
     fn conflict(&self) -> Option<(KeyboardShortcut, Action, Action)> {
         for (index, (first, keys)) in self.bindings.iter().enumerate() {
-            for (second, other_keys) in &self.bindings[index + 1..] {
+            for (second, other_keys) in self.bindings.iter().skip(index + 1) {
                 let shared = keys.iter().find(|k| other_keys.contains(k));
                 if let Some(shared) = shared.filter(|_| first.scope().meets(second.scope())) {
                     return Some((*shared, *first, *second));

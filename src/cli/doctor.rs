@@ -1,6 +1,9 @@
 //! `quarry doctor`: what this machine and this build offer, to read or to paste into a bug report. Needs neither a project nor a
 //! libtorch that loads.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;

@@ -1,6 +1,9 @@
 //! The options that `train` and `cross-validate` share: a round's settings from a preset or a file, with single ones changed. Must not
 //! know what is done with them.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValue, PossibleValuesParser};

@@ -1,6 +1,9 @@
 //! The one place that chooses a device and asks libtorch about CUDA. It first loads libtorch's CUDA library, to which nothing is
 //! linked, so that one build runs with both variants of libtorch.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -113,7 +116,7 @@ fn libtorch_folder() -> Option<PathBuf> {
 
 /// The folder of [`CPU_LIBRARY`] in Linux's list of mapped files: a line ends with the path, which may hold spaces.
 fn folder_in_maps(maps: &str) -> Option<PathBuf> {
-    let paths = maps.lines().filter_map(|line| line.find('/').map(|at| Path::new(&line[at..])));
+    let paths = maps.lines().filter_map(|line| line.find('/').and_then(|at| line.get(at..)).map(Path::new));
     let mut ours = paths.filter(|path| path.file_name().is_some_and(|name| name == CPU_LIBRARY));
     ours.next()?.parent().map(Path::to_path_buf)
 }

@@ -1,6 +1,9 @@
 //! The folders that long work reads its images from, and whether they are still there. An image that cannot be read says nothing about
 //! the image, so work stops where a whole dataset is away, and goes on where a single file is broken.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;

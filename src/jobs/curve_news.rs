@@ -1,5 +1,8 @@
 //! The curves that the screen does not have yet: parsed and thinned here, off the window's thread, each once. Must not write.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -114,7 +117,7 @@ impl ToldCurves {
         let files = [METRICS_FILE, HELD_OUT_FILE, FDDB_TEXT].map(|name| seen(run_dir.join(name)));
         let size: u64 = files.iter().map(|(_, length, _)| length).sum();
         if self.metrics.insert(round.id, files.to_vec()).is_some_and(|told| told == files)
-            || (files[0].1 == 0 && size > MEASURED_BYTES_MAX)
+            || (files.first().is_some_and(|(_, length, _)| *length == 0) && size > MEASURED_BYTES_MAX)
         {
             return;
         }

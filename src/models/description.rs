@@ -1,6 +1,9 @@
 //! `model.toml`: how images reach a network and how its output is read. What it leaves out is told by the model's file or has the value
 //! that the usual exporters use.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -213,8 +216,8 @@ impl ModelDescription {
             return Err("a name in `classes` is empty".to_owned());
         }
         names.sort_unstable();
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(format!("`classes` has the name {:?} twice", pair[0])),
+        match names.iter().zip(names.iter().skip(1)).find(|(name, next)| name == next) {
+            Some((name, _)) => Err(format!("`classes` has the name {name:?} twice")),
             None => Ok(()),
         }
     }

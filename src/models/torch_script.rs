@@ -1,6 +1,9 @@
 //! TorchScript files through libtorch. A module that needs operators of other libraries (torchvision's NMS) is refused by libtorch, which
 //! names them.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::{Path, PathBuf};
 
 use tch::{CModule, Device, IValue, Kind, Tensor};

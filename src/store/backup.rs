@@ -1,5 +1,8 @@
 //! Rolling backups through SQLite's backup API, in the folder `backups` beside the database. Must not know any table.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -1,6 +1,9 @@
 //! Checkpoints on disk. A folder `checkpoints/step-<n>` is either complete or not there: it is written under another name, synced
 //! and renamed. Must not know how a step is made.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

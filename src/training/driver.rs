@@ -1,5 +1,8 @@
 //! What NVIDIA's driver says about the GPUs here: from its library (NVML), or from `/proc` where that is not installed.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::fs;
 use std::path::Path;
 

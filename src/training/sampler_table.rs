@@ -1,5 +1,8 @@
 //! `sampler.csv`, a line a mini-batch, added up for a round's report. Knows neither tensors nor who draws the samples.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 

@@ -1,6 +1,9 @@
 //! The built-in sample's whole loop: write it, import it, round 1, mine, review, round 2. Each stage is found in the project,
 //! not remembered, so that a demo that was stopped goes on where it was.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;

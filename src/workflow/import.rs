@@ -1,5 +1,8 @@
 //! Photographs and annotations -> the project's store. The files themselves are only read.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::fmt;
 use std::path::Path;
 

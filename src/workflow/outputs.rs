@@ -1,6 +1,9 @@
 //! The one policy for everything that a command or a dialog writes outside of a project: which inputs, datasets and files of a project it
 //! must keep off. Checked before the work starts.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,9 @@
 //! `runs/<round>/data.json`: what a round learns from, written when it starts. A review or an import while the round runs, or before
 //! it goes on, changes nothing of it. Must not know how the data was chosen.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 

@@ -1,6 +1,9 @@
 //! The curves of the project's cross-validations, as their pooling wrote them, for the ROC screen. Reads only; must not know how folds
 //! were trained.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

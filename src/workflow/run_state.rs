@@ -1,5 +1,8 @@
 //! How far the project's cross-validations are, from what they left on disk. Reads only; must not know how folds are trained.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

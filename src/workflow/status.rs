@@ -1,5 +1,8 @@
 //! What a project holds, for `quarry status` and the window's first page. Reads only.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use serde::Serialize;
 
 use super::copies::Copies;

@@ -1,6 +1,9 @@
 //! Weight files of other programs: import as a backbone or as a whole detector, export for torchvision, the list of known files.
 //! Must not know how any file format is read.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -266,7 +269,7 @@ fn import_detector(request: &ImportRequest, path: &Path) -> Result<(usize, Vec<S
     let num_classes = request.classes.or_else(|| predictor.and_then(rows)).unwrap_or(config.num_classes);
     let config = DetectorConfig { num_classes, ..config };
     config.validate()?;
-    let per_cell = config.anchors.sizes[0].len() * config.anchors.ratios.len();
+    let per_cell = config.anchors.sizes.first().map_or(0, Vec::len) * config.anchors.ratios.len();
     let adapted = drop_foreign_heads(adapted.arrays, config.num_classes as usize, per_cell);
     notes.extend(adapted.notes);
     let made = Detector::from_arrays(&config, &adapted.arrays, &adapted.dropped);

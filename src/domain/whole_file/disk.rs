@@ -1,5 +1,8 @@
 //! The steps by which a whole file comes to be, as the disk makes them. Tests put one in its place that loses power.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;

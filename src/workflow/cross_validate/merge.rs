@@ -1,5 +1,8 @@
 //! Folds that were done elsewhere -> this project. Only results are copied, no checkpoints. Must not know how they are pooled.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,8 @@
 //! What makes results of several folds, sittings and machines belong together: the settings and the data. Must not know how folds run.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::Path;
 
 use serde::de::DeserializeOwned;

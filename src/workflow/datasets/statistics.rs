@@ -1,5 +1,8 @@
 //! What a dataset holds, in numbers: images, objects by class and split, their sizes and aspects, what is ignored, what could not be read.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
@@ -100,7 +103,8 @@ pub fn statistics(store: &Store, name: Option<&str>) -> Result<Vec<DatasetStatis
         let own: Vec<&ImageRecord> = images.iter().filter(|image| image.dataset == dataset.id).collect();
         let mut found = of_images(dataset, &own, &truth, &classes);
         found.complete_images = own.iter().filter(|image| complete.contains_key(&image.id)).count();
-        found.copies = own.iter().filter(|image| by_hash[image.content_hash.as_str()] > 1).count();
+        found.copies =
+            own.iter().filter(|image| by_hash.get(image.content_hash.as_str()).is_some_and(|count| *count > 1)).count();
         found.removed = store.count_removed_images(dataset.id)? as usize;
         if let Some(report) = store.import_reports(dataset.id)?.first() {
             let report: serde_json::Value = serde_json::from_str(&report.report).unwrap_or_default();

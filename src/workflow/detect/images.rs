@@ -1,5 +1,8 @@
 //! The images that a detection run goes through: a folder's, or a list's.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

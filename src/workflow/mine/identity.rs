@@ -1,5 +1,8 @@
 //! What detections come from, in a word: the checkpoint's bytes and how it is used. Must not know images.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::path::Path;
 
 use crate::detector::{DetectorConfig, DetectorError};

@@ -1,6 +1,9 @@
 //! The file of a shard: a line of JSON that says whose it is, a line for each image, and a last line with a checksum, without which a file
 //! is half written. The same work writes the same bytes on the same machine. Must not know what becomes of the detections.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -159,21 +162,21 @@ fn detection_of(text: &str) -> Option<Detection> {
         11 => Some(Ellipse::new(number(6)?, number(7)?, number(8)?, number(9)?, number(10)?)),
         _ => return None,
     };
-    let score: f32 = words[1].parse().ok()?;
-    let label: i64 = words[0].parse().ok().filter(|label| *label > 0)?;
+    let score: f32 = words.get(1)?.parse().ok()?;
+    let label: i64 = words.first()?.parse().ok().filter(|label| *label > 0)?;
     let bbox = BoundingBox::new(number(2)?, number(3)?, number(4)?, number(5)?);
     score.is_finite().then_some(Detection { class: ClassId(label), bbox, ellipse, score })
 }
 
 pub(super) fn feature_text(feature: Option<RoiFeature>) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let bytes = feature.map(|feature| feature.bytes()).into_iter().flatten();
-    bytes.flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
+    bytes.flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
 }
 
 fn feature_of(hex: &str) -> Option<RoiFeature> {
     let digits: Vec<u8> = hex.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    let bytes: Vec<u8> = digits.as_chunks().0.iter().map(|[high, low]| high << 4 | low).collect();
     let bytes: [u8; ROI_FEATURE_LENGTH] = bytes.try_into().ok()?;
     (digits.len() == 2 * ROI_FEATURE_LENGTH).then(|| RoiFeature::from_bytes(bytes))
 }

@@ -1,5 +1,8 @@
 //! Reads an export from its files alone, as a trainer does, and counts what it holds.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

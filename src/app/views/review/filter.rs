@@ -1,5 +1,8 @@
 //! Which candidates the review shows, in which order, and the filter as chips. Must not know SQL.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::{Basis, FalsePositiveKind, GroupId, Verdict, fold_number};

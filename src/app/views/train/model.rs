@@ -1,5 +1,8 @@
 //! The training screen's state: the next round's settings, the running round, the log, the rounds so far. Knows neither egui nor tch.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::collections::VecDeque;
 
 use super::series::Series;
@@ -194,7 +197,7 @@ impl TrainModel {
             let mut known = splits.to_vec();
             sort_splits(&mut known);
             let aside = known.iter().position(|split| is_set_aside(split));
-            form.test_splits = aside.map(|at| known[at].clone()).or(known.pop()).unwrap_or_default();
+            form.test_splits = aside.and_then(|at| known.get(at).cloned()).or(known.pop()).unwrap_or_default();
         }
     }
 
@@ -400,7 +403,7 @@ impl TrainModel {
     pub fn loss_lines(&self) -> Vec<(&'static str, &Series)> {
         let Some(run) = &self.run else { return Vec::new() };
         let parts = Losses::NAMES.into_iter().zip(&run.losses);
-        parts.filter(|(_, series)| series.points().iter().any(|point| point[1] != 0.0)).collect()
+        parts.filter(|(_, series)| series.points().iter().any(|[_, value]| *value != 0.0)).collect()
     }
 }
 
