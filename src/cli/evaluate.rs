@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::console::Console;
 use super::evaluate_coco::{CocoArgs, MissRateArgs, PrArgs, TideArgs, VocArgs};
 use super::evaluate_round::RoundArgs;
 use super::{Context, Replace};
@@ -156,7 +157,10 @@ enum FigureWord {
 pub fn run(args: &EvaluateArgs, context: &Context) -> anyhow::Result<()> {
     match &args.benchmark {
         Benchmark::Fddb(args) => {
-            let report = evaluate_fddb(&args.config(), &mut |_| {}, &Cancel::new())?;
+            let mut console = Console::new();
+            // Nothing is written before the end, so Ctrl-C may end the program on the spot.
+            let report = evaluate_fddb(&args.config(), &mut |event| console.show(event), &Cancel::new())?;
+            drop(console);
             context.print_done(&report, || text(&report))
         }
         Benchmark::Ap(args) => {

@@ -2,6 +2,7 @@
 //! (`fddb_spec.md`, sections 5 and 6). Must not know other images, nor how a matching is found.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -49,8 +50,21 @@ pub struct ImageOutcome {
     pub steps: Vec<Step>,
 }
 
+/// How far matching is, and whether it is to stop.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// Detections whose thresholds are done.
+    pub done: AtomicU64,
+    pub stop: AtomicBool,
+}
+
 /// Matches one image at each of its thresholds.
 pub fn match_image(image: &EvaluatedImage, matching: Matching) -> ImageOutcome {
+    match_watched(image, matching, &Watch::default())
+}
+
+/// [`match_image`]; what comes after it was told to stop is nothing whole.
+pub(super) fn match_watched(image: &EvaluatedImage, matching: Matching, watch: &Watch) -> ImageOutcome {
     let faces = image.faces.len() as u64;
     if image.detections.is_empty() {
         let step = Step { threshold: NO_DETECTIONS, true_positives: 0, false_positives: 0, continuous: 0.0 };
@@ -65,7 +79,7 @@ pub fn match_image(image: &EvaluatedImage, matching: Matching) -> ImageOutcome {
     let groups: Vec<&[f64]> = scores.chunk_by(|a, b| a == b).collect();
     let part = |part: Range<usize>| {
         let growing = GrowingProblem::new(&touching, image.faces.len(), matching);
-        steps_of(part, &groups, &touching, &entering, growing)
+        steps_of(part, &groups, &touching, &entering, growing, watch)
     };
     let mut steps = if image.faces.len().min(touching.len()) < CROWD {
         part(0..groups.len())
@@ -85,11 +99,15 @@ fn steps_of(
     touching: &[TouchingDetection],
     entering: &[usize],
     mut growing: GrowingProblem,
+    watch: &Watch,
 ) -> Vec<Step> {
     let mut entering = entering.iter().copied().peekable();
     let mut kept = 0;
     let mut steps = Vec::with_capacity(part.len());
     for (k, same) in groups[..part.end].iter().enumerate() {
+        if watch.stop.load(Ordering::Relaxed) {
+            break;
+        }
         kept += same.len() as u64;
         while let Some(k) = entering.next_if(|&k| touching[k].score == same[0]) {
             growing.enter(k);
@@ -99,6 +117,7 @@ fn steps_of(
             let false_positives = kept - found.true_positives;
             // 0.0 + turns -0 into 0: both are the same threshold.
             steps.push(Step { threshold: 0.0 + same[0], false_positives, ..found });
+            watch.done.fetch_add(same.len() as u64, Ordering::Relaxed);
         }
     }
     steps

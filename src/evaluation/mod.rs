@@ -50,6 +50,6 @@ pub use percent_g::percent_g;
 pub use pixel_set::PixelSet;
 pub use plot_curve::{CurvePoint, PlotCurve, ScoreKind, TABLE_FALSE_POSITIVES};
 pub use region::{EvaluatedImage, Region, ScoredRegion};
-pub use roc::{RocCurve, RocPoint, match_images, merge, roc};
+pub use roc::{RocCurve, RocPoint, match_images, match_images_watched, merge, roc};
 pub use set::{EvaluationSet, SetClass, SetDetection, SetImage, SetObject, XywhBox};
 pub use suite::Suite;

@@ -1,12 +1,17 @@
 //! Over all images: one ROC point per distinct score, sums in list order to the last bit, the official files' text
 //! (`fddb_spec.md`, sections 8 and 9). Must not know how an image is matched.
 
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::matching::{ImageOutcome, Matching, match_image};
+use super::matching::{ImageOutcome, Matching, Watch, match_image, match_watched};
 use super::percent_g::push_percent_g;
 use super::region::EvaluatedImage;
+use crate::domain::Cancel;
 
 /// All images with every detection of score >= `threshold` kept.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -44,6 +49,34 @@ pub fn roc(images: &[EvaluatedImage], matching: Matching) -> RocCurve {
 /// Matches every image; the outcomes can be merged into the pooled curve and into each fold's.
 pub fn match_images(images: &[EvaluatedImage], matching: Matching) -> Vec<ImageOutcome> {
     images.par_iter().map(|image| match_image(image, matching)).collect()
+}
+
+/// [`match_images`], which takes minutes on crowds of thousands: `tell` gets how many of all detections are done, several times a second.
+/// `None` after a cancel.
+pub fn match_images_watched(
+    images: &[EvaluatedImage],
+    matching: Matching,
+    tell: &mut dyn FnMut(u64, u64),
+    cancel: &Cancel,
+) -> Option<Vec<ImageOutcome>> {
+    const LOOK_EVERY: Duration = Duration::from_millis(200);
+    let total = images.iter().map(|image| image.detections.len() as u64).sum();
+    let watch = Watch::default();
+    let outcomes = std::thread::scope(|scope| {
+        let (ended, end) = channel::<()>();
+        let work = scope.spawn(|| {
+            let _ended = ended;
+            images.par_iter().map(|image| match_watched(image, matching, &watch)).collect()
+        });
+        while end.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+            tell(watch.done.load(Ordering::Relaxed), total);
+            if cancel.is_cancelled() {
+                watch.stop.store(true, Ordering::Relaxed);
+            }
+        }
+        work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    (!watch.stop.load(Ordering::Relaxed)).then_some(outcomes)
 }
 
 /// Sums outcomes in their order into one curve.
@@ -224,6 +257,33 @@ mod tests {
             continuous: discrete,
         };
         RocCurve { faces: 10, points: points.map(point).collect(), unreadable: 0 }
+    }
+
+    /// An image full of faces that all overlap: minutes of work without a cancel.
+    #[test]
+    fn a_crowd_is_told_of_while_it_is_matched_and_left_when_told_to() {
+        use crate::evaluation::{Region, ScoredRegion};
+
+        let crowd = |count: u32| {
+            let at = |k: u32, by: u32| f64::from(k * 7919 % by);
+            let region =
+                |k: u32| Region::Rectangle { x: at(k, 19), y: at(k, 23), w: 60.0 + at(k, 29), h: 60.0 + at(k, 31) };
+            let scored = |k: u32| ScoredRegion { region: region(k + 1), score: at(k, count) };
+            let (faces, detections) = ((0..count).map(region).collect(), (0..count).map(scored).collect());
+            EvaluatedImage { name: "crowd".into(), width: 150, height: 150, faces, detections }
+        };
+        let cancel = Cancel::new();
+        let mut told = None;
+        let mut tell = |done, total| {
+            told = Some((done, total));
+            cancel.cancel();
+        };
+        assert_eq!(match_images_watched(&[crowd(900)], Matching::Official, &mut tell, &cancel), None);
+        assert!(told.is_some_and(|(done, total)| done < total && total == 900), "{told:?}");
+
+        let small = [crowd(20), crowd(30)];
+        let watched = match_images_watched(&small, Matching::Official, &mut |_, _| {}, &Cancel::new());
+        assert_eq!(watched, Some(match_images(&small, Matching::Official)));
     }
 
     #[test]

@@ -10,8 +10,6 @@ const CHANGES_BEFORE_NEW: u32 = 10_000;
 
 #[derive(Debug, Clone, Default)]
 struct Row {
-    /// The least `v - r`, with what the free columns have lost since added.
-    least: f64,
     /// No other cell has a smaller one.
     beyond: f64,
     cells: Vec<(u32, f64)>,
@@ -21,6 +19,8 @@ struct Row {
 #[derive(Debug)]
 pub(super) struct Candidates {
     rows: Vec<Row>,
+    /// Of each row the least `v - r`, with what the free columns have lost since added.
+    least: Vec<f64>,
     free: Vec<bool>,
     /// What every free column has lost.
     lowered: f64,
@@ -29,8 +29,9 @@ pub(super) struct Candidates {
 
 impl Candidates {
     pub fn new(rows: usize, columns: usize) -> Self {
-        let empty = Row { least: f64::INFINITY, beyond: f64::INFINITY, ..Row::default() };
-        Self { rows: vec![empty; rows], free: vec![false; columns], lowered: 0.0, changes: 0 }
+        let empty = Row { beyond: f64::INFINITY, ..Row::default() };
+        let least = vec![f64::INFINITY; rows];
+        Self { rows: vec![empty; rows], least, free: vec![false; columns], lowered: 0.0, changes: 0 }
     }
 
     /// The free columns with overlap where row `i`'s slack can be the least.
@@ -40,7 +41,7 @@ impl Candidates {
 
     /// The least slack of row `i`, whose potential is `u`, at the free columns with overlap: within half of [`MARGIN`].
     pub fn nearly_least_slack(&self, i: u32, u: f64) -> f64 {
-        u + (self.rows[i as usize].least - self.lowered)
+        u + (self.least[i as usize] - self.lowered)
     }
 
     /// What `v - r` is at least at all other free columns with overlap.
@@ -58,7 +59,7 @@ impl Candidates {
             for &(i, overlap) in r.column(j as usize) {
                 let row = &mut self.rows[i as usize];
                 if !row.stale {
-                    row.add(j, overlap, v[j as usize] - overlap + self.lowered);
+                    row.add(&mut self.least[i as usize], j, overlap, v[j as usize] - overlap + self.lowered);
                 }
             }
         }
@@ -87,31 +88,29 @@ impl Candidates {
 
     pub fn refresh(&mut self, r: &SparseOverlaps, v: &[f64]) {
         for (i, row) in self.rows.iter_mut().enumerate().filter(|(_, row)| row.stale) {
-            *row = Row {
-                least: f64::INFINITY,
-                beyond: f64::INFINITY,
-                cells: std::mem::take(&mut row.cells),
-                stale: false,
-            };
+            let mut least = f64::INFINITY;
+            (row.beyond, row.stale) = (f64::INFINITY, false);
             row.cells.clear();
             for &(j, overlap) in r.row(i).iter().filter(|c| self.free[c.0 as usize]) {
-                row.add(j, overlap, v[j as usize] - overlap + self.lowered);
+                row.add(&mut least, j, overlap, v[j as usize] - overlap + self.lowered);
             }
+            self.least[i] = least;
         }
     }
 }
 
 impl Row {
-    fn add(&mut self, j: u32, overlap: f64, key: f64) {
-        if key > self.least + MARGIN {
+    /// `least` is the row's.
+    fn add(&mut self, least: &mut f64, j: u32, overlap: f64, key: f64) {
+        if key > *least + MARGIN {
             self.beyond = self.beyond.min(key);
             return;
         }
-        if key < self.least - MARGIN {
-            self.beyond = self.least;
+        if key < *least - MARGIN {
+            self.beyond = *least;
             self.cells.clear();
         }
         self.cells.push((j, overlap));
-        self.least = self.least.min(key);
+        *least = least.min(key);
     }
 }

@@ -6,13 +6,18 @@ use super::{EPS, NEARLY_ZERO, NONE, Solver};
 
 /// Rows and columns of one stretch between two searches.
 struct Stretch {
+    seen: Vec<u32>,
     unseen: Vec<u32>,
     /// The free columns.
     free: Vec<u32>,
     /// The least potential of the free columns.
     least_v: f64,
-    /// Some of the columns that have it.
-    least_columns: Vec<u32>,
+    /// The unseen rows' least slacks at all free columns, each within half of [`MARGIN`], in the order of the rows.
+    nearly: Vec<f64>,
+    /// The least potential of the unseen rows.
+    least_u: f64,
+    /// Whether one of them has the potential 0.
+    has_zero: bool,
 }
 
 /// What a change of the cover brought.
@@ -46,16 +51,19 @@ impl Solver<'_> {
 
     fn begin(&mut self) -> Stretch {
         let free = self.note_free_columns();
-        let mut unseen = Vec::with_capacity(self.seen.len());
+        let (mut seen, mut unseen) = (Vec::with_capacity(self.seen.len()), Vec::with_capacity(self.seen.len()));
         for i in self.rows() {
             if self.seen[i as usize] {
+                seen.push(i);
                 self.reached_overlap[i as usize] = overlap_at(self.r.row(i as usize), self.reached_through[i as usize]);
             } else {
                 unseen.push(i);
             }
         }
-        let mut stretch = Stretch { unseen, free, least_v: 0.0, least_columns: Vec::new() };
-        stretch.find_least_v(&self.v);
+        let least_v = free.iter().map(|&j| self.v[j as usize]).fold(f64::INFINITY, f64::min);
+        let nearly = Vec::with_capacity(unseen.len());
+        let mut stretch = Stretch { seen, unseen, free, least_v, nearly, least_u: 0.0, has_zero: false };
+        self.look_at_unseen(&mut stretch);
         stretch
     }
 
@@ -80,17 +88,25 @@ impl Solver<'_> {
         if d.abs() < EPS {
             return Change::None;
         }
+        if stretch.has_zero {
+            self.lower_free_columns(stretch, d.min(stretch.least_v))
+        } else {
+            self.lower_unseen_rows(stretch, d.min(stretch.least_u))
+        }
+    }
+
+    /// Takes over the potentials of the unseen rows and their slacks.
+    fn look_at_unseen(&self, stretch: &mut Stretch) {
+        let Stretch { unseen, nearly, least_v, .. } = stretch;
         let (mut least_u, mut has_zero) = (f64::INFINITY, false);
-        for &i in &stretch.unseen {
+        nearly.clear();
+        nearly.extend(unseen.iter().map(|&i| {
             let u = self.u[i as usize];
             least_u = least_u.min(u);
             has_zero |= u == 0.0;
-        }
-        if has_zero {
-            self.lower_free_columns(stretch, d.min(stretch.least_v))
-        } else {
-            self.lower_unseen_rows(stretch, d.min(least_u))
-        }
+            self.candidates.nearly_least_slack(i, u).min(u + *least_v)
+        }));
+        (stretch.least_u, stretch.has_zero) = (least_u, has_zero);
     }
 
     fn lower_free_columns(&mut self, stretch: &mut Stretch, q: f64) -> Change {
@@ -100,18 +116,16 @@ impl Solver<'_> {
             *value += q;
             changed |= *value != before;
         };
-        stretch.free.iter().for_each(|&j| add(&mut self.v[j as usize], -q));
-        self.u.iter_mut().zip(&self.seen).filter(|(_, seen)| **seen).for_each(|(u, _)| add(u, q));
-        if !changed {
-            return Change::None;
+        let mut least_v = f64::INFINITY;
+        for &j in &stretch.free {
+            let v = &mut self.v[j as usize];
+            add(v, -q);
+            least_v = least_v.min(*v);
         }
-        self.candidates.lower(self.r, &self.v, q);
-        stretch.find_least_v(&self.v);
+        stretch.least_v = least_v;
         let mut broken = false;
-        for i in self.rows() {
-            if !self.seen[i as usize] {
-                continue;
-            }
+        for &i in &stretch.seen {
+            add(&mut self.u[i as usize], q);
             let (star, through) = (self.star_of_row[i as usize], self.reached_through[i as usize]);
             if star != NONE && !self.is_tight(i, star, self.star_overlap[i as usize]) {
                 self.drop_star(i, star);
@@ -119,6 +133,10 @@ impl Solver<'_> {
             }
             broken |= through != star && !self.is_tight(i, through, self.reached_overlap[i as usize]);
         }
+        if !changed {
+            return Change::None;
+        }
+        self.candidates.lower(self.r, &self.v, q);
         if broken { Change::Broken } else { Change::Made }
     }
 
@@ -150,9 +168,10 @@ impl Solver<'_> {
 
     /// Adds the rows that the last change made reachable; true when one of them has no star, so that something can grow.
     fn reach_more(&mut self, stretch: &mut Stretch) -> bool {
+        self.look_at_unseen(stretch);
         let mut reached: Vec<u32> = Vec::new();
-        for &i in &stretch.unseen {
-            if self.nearly_least_slack(i, stretch) > MARGIN {
+        for (&i, &nearly) in stretch.unseen.iter().zip(&stretch.nearly) {
+            if nearly > MARGIN {
                 continue;
             }
             let through = self.tight_free_cells(i).next().or_else(|| self.tight_without_overlap(i, stretch));
@@ -168,20 +187,15 @@ impl Solver<'_> {
             let column = self.star_of_row[row as usize];
             self.candidates.free_column(self.r, &self.v, column);
             stretch.free.push(column);
-            let v = self.v[column as usize];
-            if v < stretch.least_v {
-                stretch.least_columns.clear();
-            }
-            if v <= stretch.least_v {
-                stretch.least_v = v;
-                stretch.least_columns.push(column);
-            }
+            stretch.least_v = stretch.least_v.min(self.v[column as usize]);
             if self.reach_from(column, stretch, &mut reached) {
                 return true;
             }
         }
         if at > 0 {
             stretch.unseen.retain(|&i| !self.seen[i as usize]);
+            stretch.seen.append(&mut reached);
+            self.look_at_unseen(stretch);
         }
         false
     }
@@ -226,16 +240,11 @@ impl Solver<'_> {
     /// that is not below 0.
     fn smallest_slack(&self, stretch: &Stretch) -> f64 {
         // Only rows whose slack is nearly the least, or nearly below 0, are looked at closely.
-        let mut least_above = f64::INFINITY;
-        for &i in &stretch.unseen {
-            let nearly = self.nearly_least_slack(i, stretch);
-            if nearly > MARGIN {
-                least_above = least_above.min(nearly);
-            }
-        }
+        let above = stretch.nearly.iter().map(|&nearly| if nearly > MARGIN { nearly } else { f64::INFINITY });
+        let least_above = above.fold(f64::INFINITY, f64::min);
         let (mut d, mut below) = (f64::INFINITY, Vec::new());
-        for &i in &stretch.unseen {
-            if self.nearly_least_slack(i, stretch) <= MARGIN + least_above {
+        for (&i, &nearly) in stretch.unseen.iter().zip(&stretch.nearly) {
+            if nearly <= MARGIN + least_above {
                 let least = self.least_slack(i, stretch);
                 if least > -EPS {
                     d = d.min(least);
@@ -252,15 +261,10 @@ impl Solver<'_> {
         if first <= -EPS {
             return first;
         }
+        let least_columns = stretch.free.iter().copied().filter(|&j| self.v[j as usize] == stretch.least_v);
+        let least_columns: Vec<u32> = least_columns.take(8).collect();
         // Rows with a slack below 0 last: what others have cuts their search short.
-        below.into_iter().fold(d, |d, i| self.least_slack_above_zero(i, stretch, d))
-    }
-
-    /// Row `i`'s least slack at all free columns, within half of [`MARGIN`].
-    #[inline]
-    fn nearly_least_slack(&self, i: u32, stretch: &Stretch) -> f64 {
-        let u = self.u[i as usize];
-        self.candidates.nearly_least_slack(i, u).min(u + stretch.least_v)
+        below.into_iter().fold(d, |d, i| self.least_slack_above_zero(i, stretch, &least_columns, d))
     }
 
     /// Of a free column that does not overlap the slack is `u + v`; that of one that does is smaller, so the least `v` of all may be
@@ -270,8 +274,9 @@ impl Solver<'_> {
         cells.map(|c| self.slack(i, c.0, c.1)).fold(self.u[i as usize] + stretch.least_v, f64::min)
     }
 
-    /// The least slack of row `i` that is not below 0 where it is less than `d`, else `d`.
-    fn least_slack_above_zero(&self, i: u32, stretch: &Stretch, d: f64) -> f64 {
+    /// The least slack of row `i` that is not below 0 where it is less than `d`, else `d`. `least_columns`: some of the free columns with the
+    /// least potential.
+    fn least_slack_above_zero(&self, i: u32, stretch: &Stretch, least_columns: &[u32], d: f64) -> f64 {
         let cells = self.r.row(i as usize);
         let above = |d: f64, cells: &Cells| {
             let free = cells.iter().filter(|c| self.candidates.is_free(c.0));
@@ -286,20 +291,12 @@ impl Solver<'_> {
         if least >= d {
             return d;
         }
-        if least >= EPS && stretch.least_columns.iter().any(|&j| !is_listed(cells, j)) {
+        if least >= EPS && least_columns.iter().any(|&j| !is_listed(cells, j)) {
             return least;
         }
         stretch.free.iter().fold(d, |least, &j| {
             let t = self.slack(i, j, 0.0);
             if t >= EPS && t < least && !is_listed(cells, j) { t } else { least }
         })
-    }
-}
-
-impl Stretch {
-    fn find_least_v(&mut self, v: &[f64]) {
-        self.least_v = self.free.iter().map(|&j| v[j as usize]).fold(f64::INFINITY, f64::min);
-        self.least_columns.clear();
-        self.least_columns.extend(self.free.iter().filter(|&&j| v[j as usize] == self.least_v).take(8));
     }
 }

@@ -48,6 +48,8 @@ impl ZeroRows {
 pub(super) struct TightCells {
     ends: Vec<usize>,
     rows: Vec<u32>,
+    /// Kept for the next time: `(column, row)`, by row.
+    by_row: Vec<(u32, u32)>,
 }
 
 impl TightCells {
@@ -160,28 +162,27 @@ impl Solver<'_> {
     }
 
     fn list_tight_cells(&mut self) {
-        let mut ends = std::mem::take(&mut self.tight_cells.ends);
-        let mut rows = std::mem::take(&mut self.tight_cells.rows);
+        let TightCells { mut ends, mut rows, mut by_row } = std::mem::take(&mut self.tight_cells);
+        by_row.clear();
+        for i in self.rows() {
+            by_row.extend(self.tight_free_cells(i).map(|(j, _)| (j, i)));
+        }
         ends.clear();
         ends.resize(self.r.columns() + 1, 0);
-        self.each_tight_cell(|_, j| ends[j as usize + 1] += 1);
+        for &(j, _) in &by_row {
+            ends[j as usize + 1] += 1;
+        }
         for j in 1..ends.len() {
             ends[j] += ends[j - 1];
         }
         rows.clear();
         rows.resize(ends.last().copied().unwrap_or(0), 0);
-        self.each_tight_cell(|i, j| {
+        for &(j, i) in &by_row {
             rows[ends[j as usize]] = i;
             ends[j as usize] += 1;
-        });
-        // Each start has moved to its column's end.
-        (self.tight_cells.ends, self.tight_cells.rows) = (ends, rows);
-    }
-
-    fn each_tight_cell(&self, mut visit: impl FnMut(u32, u32)) {
-        for i in self.rows() {
-            self.tight_free_cells(i).for_each(|(j, _)| visit(i, j));
         }
+        // Each start has moved to its column's end.
+        self.tight_cells = TightCells { ends, rows, by_row };
     }
 
     /// The free columns with overlap that row `i` is tight with.

@@ -22,7 +22,7 @@ use crate::evaluation::fddb_text::{
     FddbTextError, Order, Shape, UnreadableScores, join, read_annotations, read_detections, read_list, read_sizes,
 };
 use crate::evaluation::figure::{FigureError, FigureFormat};
-use crate::evaluation::{FoldCurves, Matching, match_images};
+use crate::evaluation::{FoldCurves, Matching, match_images_watched};
 
 pub use average_precision::{ApEvaluation, ApReport, evaluate_ap};
 pub use coco_set::CocoFiles;
@@ -94,9 +94,15 @@ pub fn evaluate_fddb(
     step("Reading annotations and detections", 0)?;
     let (images, folds) = read(config)?;
     step("Matching detections to faces", 1)?;
-    let outcomes = match_images(&images, config.matching);
+    let mut tell = |done: u64, total: u64| {
+        observer(WorkEvent::Progress(Progress { what: "Matching detections to faces".to_owned(), done, total }));
+    };
+    let outcomes = match_images_watched(&images, config.matching, &mut tell, cancel).ok_or(EvaluateError::Cancelled)?;
     let curves = FoldCurves::new(&outcomes, &folds);
-    step("Writing curves", 2)?;
+    observer(WorkEvent::Progress(Progress { what: "Writing curves".to_owned(), done: 2, total: 3 }));
+    if cancel.is_cancelled() {
+        return Err(EvaluateError::Cancelled);
+    }
     let mut report = EvaluationReport::new(config, &images, curves);
     report.files = output::write_all(config, &report)?;
     observer(WorkEvent::Progress(Progress { what: "Evaluated".to_owned(), done: 3, total: 3 }));
