@@ -193,6 +193,13 @@ fn bad_annotations_sizes_and_lists_are_refused() {
     TwoFolds::check_refused(&config, &["FDDB-fold-03-ellipseList.txt:1: ", "must follow the list"]);
 
     let folds = TwoFolds::new();
+    for nothing in ["", "\r\n\n"] {
+        let list = folds.write("list.txt", nothing);
+        let config = FddbEvaluation { lists: vec![list], ..folds.config() };
+        TwoFolds::check_refused(&config, &["list.txt", "names no image"]);
+    }
+
+    let folds = TwoFolds::new();
     let config = FddbEvaluation { detections: vec![folds.dir.path().join("none.txt")], ..folds.config() };
     TwoFolds::check_refused(&config, &["none.txt", "cannot read"]);
 }

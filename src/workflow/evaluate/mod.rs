@@ -17,7 +17,7 @@ mod round;
 use std::path::{Path, PathBuf};
 
 use super::WorkEvent;
-use crate::domain::{Cancel, Output, OutputError, Progress};
+use crate::domain::{Cancel, Output, OutputError, Progress, printable_path};
 use crate::evaluation::fddb_text::{
     FddbTextError, Order, Shape, UnreadableScores, join, read_annotations, read_detections, read_list, read_sizes,
 };
@@ -118,6 +118,10 @@ fn read(config: &FddbEvaluation) -> Result<Images, EvaluateError> {
     let mut list = Vec::new();
     for path in &config.lists {
         list.extend(read_list(path)?);
+    }
+    if let (Some(first), true) = (config.lists.first(), list.is_empty()) {
+        let message = format!("{} names no image: is it the right list?", printable_path(first));
+        return Err(FddbTextError::Files(message).into());
     }
     let list = (!config.lists.is_empty()).then_some(list.as_slice());
     let sizes = match &config.sizes {
