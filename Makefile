@@ -5,7 +5,7 @@ CARGO ?= cargo
 PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup run install test torture check bench bench-torchvision golden-table experiment
+.PHONY: help setup run install test torture fuzz check bench bench-torchvision golden-table experiment
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ test: setup ## build and run every test
 torture: setup ## kill Quarry 300 times (KILLS=), review for 50,000 verdicts (VERDICTS=); SEED= repeats one
 	QUARRY_TORTURE_KILLS=$(or $(KILLS),300) QUARRY_TORTURE_VERDICTS=$(or $(VERDICTS),50000) $(if $(SEED),QUARRY_TORTURE_SEED=$(SEED)) \
 		$(CARGO) test --test torture -- --nocapture --test-threads=1
+
+fuzz: ## fuzz every reader of outside bytes, MINUTES=10 each (TARGET=roc for one); goes on with the corpora of before
+	@CARGO="$(CARGO)" scripts/fuzz.sh $(or $(MINUTES),10) $(TARGET)
 
 check: setup ## what CI runs, fast checks first: format, licences and sources, clippy, docs, tests
 	$(CARGO) fmt --all --check

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Cargo's RUSTC_WRAPPER: has libFuzzer see which ways Quarry, the targets and the crates that parse for Quarry go. No sanitizer: Quarry has
+# no unsafe code in its readers, and the stable compiler has none.
+rustc=$1
+shift
+name=
+previous=
+for word in "$@"; do
+    [ "$previous" = --crate-name ] && name=$word
+    previous=$word
+done
+case $name in
+    quarry | quarry_fuzz | csv | csv_core | image | image_webp | gif | png | quick_xml | safetensors | serde_json | serde_saphyr | tiff | toml | toml_parser | weezl | zip | zune_*) ;;
+    *)
+        # The targets are the only crates of their names.
+        [ -e "${CARGO_MANIFEST_DIR:-}/targets/$name.rs" ] || exec "$rustc" "$@"
+        ;;
+esac
+exec "$rustc" "$@" --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares
