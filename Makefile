@@ -5,7 +5,7 @@ CARGO ?= cargo
 PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup run install test torture fuzz check bench bench-torchvision golden-table experiment
+.PHONY: help setup run install package test torture fuzz check bench bench-torchvision verify-fddb golden-table experiment
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -16,10 +16,16 @@ setup: ## system packages, libtorch, the pretrained backbone; nothing is repeate
 run: setup ## open the app on the built-in sample (without a display: the same job headless)
 	@scripts/run.sh
 
-install: setup ## put quarry and its library into PREFIX/bin (PREFIX=~/.local); this checkout stays: libtorch lies in it
-	$(CARGO) build --release
-	install -D -t "$(PREFIX)/bin" "$(TARGET)/release/quarry" "$(TARGET)/release/libquarry.so"
+install: setup ## install into PREFIX (~/.local), libtorch into the user's data folder; this checkout may go afterwards
+	QUARRY_PACKAGE=1 $(CARGO) build --release
+	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && scripts/stage.sh "$$work/root" "$(TARGET)/release" \
+		&& mkdir -p "$(PREFIX)" && cp -r "$$work/root/." "$(PREFIX)/"
+	"$(PREFIX)/bin/quarry" setup --from "$${LIBTORCH:-.}" || "$(PREFIX)/bin/quarry" setup
 	@case ":$$PATH:" in *":$(PREFIX)/bin:"*) ;; *) echo "make install: $(PREFIX)/bin is not in PATH; add it there" >&2 ;; esac
+
+package: setup ## target/package/: a .tar.gz and a .deb with binary, library, desktop file, icon, completions and manual pages
+	QUARRY_PACKAGE=1 $(CARGO) build --release
+	@scripts/package.sh "$(TARGET)/package" "$(TARGET)/release"
 
 test: setup ## build and run every test
 	@scripts/test.sh
@@ -50,6 +56,11 @@ experiment: setup ## docs/experiments.md again: make experiment FDDB=... BACKGRO
 	$(CARGO) build --release
 	@scripts/experiment.sh "$(FDDB)" "$(BACKGROUND)" "$(or $(OUT),experiment)"
 	@python3 scripts/experiment_report.py "$(or $(OUT),experiment)"
+
+verify-fddb: setup ## README's table of FDDB's evaluation again: make verify-fddb FDDB=... REFERENCES=<folders with dets.txt and the official ROC files>
+	@test -n "$(FDDB)" -a -n "$(REFERENCES)" || { echo "make verify-fddb: say FDDB=<folder of FDDB> REFERENCES=<folder with NAME/dets.txt, NAME/DiscROC.txt, NAME/ContROC.txt>" >&2; exit 2; }
+	$(CARGO) build --release
+	@scripts/verify_fddb.sh "$(FDDB)" "$(REFERENCES)" "$(TARGET)/release/quarry"
 
 golden-table: setup ## each operator's largest deviation from torchvision's numbers
 	@CARGO="$(CARGO)" scripts/golden_table.sh

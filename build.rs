@@ -3,10 +3,13 @@
 
 fn main() {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
+    println!("cargo:rerun-if-env-changed=QUARRY_PACKAGE");
     if std::env::var_os("CARGO_FEATURE_TORCH").is_none() {
         return;
     }
-    if let Some(libtorch) = std::env::var_os("LIBTORCH") {
+    // A package holds no path of the machine that built it.
+    let is_package = std::env::var_os("QUARRY_PACKAGE").is_some();
+    if let Some(libtorch) = std::env::var_os("LIBTORCH").filter(|_| !is_package) {
         let lib = std::path::Path::new(&libtorch).join("lib");
         println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     }

@@ -44,6 +44,7 @@ fn main() {
         ellipses: vec![None; faces.len()],
         faces,
         hard_negatives: vec![],
+        hard_negative_labels: vec![],
         ignored: vec![],
     };
     let sampler = SamplerConfig {

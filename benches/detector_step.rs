@@ -47,6 +47,7 @@ fn main() {
         ellipses: vec![None; 3],
         faces,
         hard_negatives: vec![],
+        hard_negative_labels: vec![],
         ignored: vec![],
     };
     let batch = vec![sample; number(2, 2) as usize];

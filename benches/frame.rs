@@ -94,7 +94,7 @@ fn window(project: &Path) -> Harness<'static, State> {
     let project = project.to_owned();
     let show = move |ui: &mut egui::Ui, state: &mut State| {
         let app = state.app.get_or_insert_with(|| {
-            let options = Options { recent: Vec::new(), annotator: "bench".to_owned() };
+            let options = Options { annotator: "bench".to_owned(), ..Options::default() };
             let mut app = QuarryApp::new(ui.ctx(), options, Keymap::default());
             app.push(Command::Open(project.clone()));
             app.push(Command::Show(Screen::Review));

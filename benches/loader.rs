@@ -145,6 +145,7 @@ fn images(folder: &Path, count: usize) -> Vec<TrainingImage> {
         misclassified: vec![],
         faces: vec![Shape::Rectangle(BoundingBox::new(40.0, 40.0, 120.0, 150.0))],
         hard_negatives: vec![],
+        hard_negative_labels: vec![],
         ignored: vec![],
     };
     paths.into_iter().enumerate().map(image).collect()

@@ -112,6 +112,7 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize) -> Result<serd
         faces,
         ellipses,
         hard_negatives: vec![],
+        hard_negative_labels: vec![],
         ignored: vec![],
     }];
     // torchvision's sampler: 512 RoIs, background from IoU 0 on.

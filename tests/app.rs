@@ -4,10 +4,18 @@
 
 #[path = "support/app_project.rs"]
 mod app_project;
+#[path = "app_parts/around.rs"]
+mod around;
+#[path = "app_parts/calm.rs"]
+mod calm;
 #[path = "app_parts/images.rs"]
 mod images;
+#[path = "app_parts/layout.rs"]
+mod layout;
 #[path = "app_parts/seen.rs"]
 mod seen;
+#[path = "app_parts/shell.rs"]
+mod shell;
 #[path = "support/window.rs"]
 mod window;
 
@@ -16,11 +24,13 @@ use std::path::{Path, PathBuf};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use quarry::app::command::Screen;
-use quarry::domain::{AnnotationSource, CandidateId, ClassId, ImageId, Shape, Verdict};
+use quarry::app::command::{Command, Screen};
+use quarry::app::views::datasets::DatasetCommand;
+use quarry::domain::{AnnotationSource, CandidateId, ClassId, ImageId, RoundState, Shape, Verdict};
 use quarry::store::{CandidateQuery, HistoryQuery, ObjectRow};
 use quarry::store::{Store, VerdictCounts};
 use quarry::workflow::Project;
+use quarry::workflow::training_export::TrainingFormat;
 use window::{
     Window, counts, open_grid, press, press_at_once, run_until, select_all, wait_for, wait_for_part, wait_until, window,
 };
@@ -409,22 +419,9 @@ fn tested_models(dir: &std::path::Path) -> Project {
         let path = dir.join(format!("{name}.csv"));
         std::fs::write(&path, format!("image,class,score,x1,y1,x2,y2\n{rows}{beside}")).unwrap();
         let request = DetectionsRequest {
-            path,
-            name: name.to_owned(),
-            format: None,
-            ground_truth: None,
-            names: None,
-            class_names: std::collections::BTreeMap::new(),
-            class: None,
-            map: std::collections::BTreeMap::new(),
-            unit: None,
-            scores: None,
-            confidence: None,
-            min_score: 0.05,
             test_splits: Some(vec!["3".to_owned(), "4".to_owned()]),
-            test_dataset: None,
             strict: true,
-            dry_run: false,
+            ..DetectionsRequest::new(path, name.to_owned())
         };
         import_detections(&project, &request, &mut |_| {}, &quarry::domain::Cancel::new()).unwrap();
     }
@@ -500,6 +497,8 @@ fn a_cross_validation_is_started_stopped_and_gone_on_with() {
     // The top bar has one too.
     run_until(&mut window, "Stop", |window| window.query_all_by_label("Stop").next().is_some());
     window.query_all_by_label("Stop").next().unwrap().click();
+    wait_for(&mut window, "Stop the round");
+    window.get_by_label("Stop the round").click();
     wait_for(&mut window, "Start round 1");
     wait_for_part(&mut window, "Go on: ");
     assert!(project.open_store().unwrap().rounds().unwrap().is_empty(), "its rounds are not the project's");
@@ -858,6 +857,39 @@ fn an_import_shows_what_it_found_before_anything_is_written_and_the_report_stays
 }
 
 #[test]
+fn a_round_is_deleted_after_its_preview_and_the_project_is_exported_for_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 4, 2);
+    let rounds = || Store::open_read_only(&project.database()).unwrap().rounds().unwrap().len();
+    let folder = project.run_dir(1);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("log.txt"), "x".repeat(3000)).unwrap();
+    let mut window = window(Screen::Project, Some(project.dir()));
+    wait_for(&mut window, "Datasets");
+    let send = |window: &mut Window, command| {
+        window.state_mut().as_mut().unwrap().push(Command::Dataset(command));
+        window.step();
+    };
+    send(&mut window, DatasetCommand::AskDeleteRound(1));
+    wait_for(&mut window, "Delete round 1 from the project?");
+    wait_for_part(&mut window, "A backup of the database is made first");
+    assert!(rounds() == 2 && folder.is_dir(), "nothing is deleted yet");
+    click(&mut window, "Delete");
+    wait_for(&mut window, "Deleted");
+    assert!(rounds() == 1 && !folder.exists());
+    click(&mut window, "Close");
+
+    let out = dir.path().join("to-train");
+    send(&mut window, DatasetCommand::ExportTraining(TrainingFormat::Yolo, out.clone()));
+    wait_for(&mut window, "Exported for training");
+    assert!(out.join("data.yaml").is_file() && out.join("manifest.json").is_file());
+    click(&mut window, "Close");
+    // A folder that holds something is refused with its reason.
+    send(&mut window, DatasetCommand::ExportTraining(TrainingFormat::Coco, out));
+    wait_for(&mut window, "This did not work");
+}
+
+#[test]
 fn detections_are_shown_with_their_classes_before_they_are_taken() {
     let dir = tempfile::tempdir().unwrap();
     let project = app_project::make_with(dir.path(), 4, 0, &["face", "animal"]);
@@ -891,6 +923,33 @@ fn detections_are_shown_with_their_classes_before_they_are_taken() {
     let store = Store::open_read_only(&project.database()).unwrap();
     let named = |name: &str| store.class_by_name(name).unwrap().unwrap();
     assert_eq!(classes(), [named("face"), named("animal")], "COCO counts from 1");
+}
+
+/// A model that is dropped onto the window is tried; its classes and counts are shown before a round is made of it.
+#[test]
+fn a_model_is_shown_with_its_classes_before_it_is_run() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("QUARRY_ONNXRUNTIME").is_none() && !manifest.join(".onnxruntime/libonnxruntime.so").exists() {
+        println!("SKIPPED: ONNX Runtime is not installed (make setup); no model was run");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make_with(dir.path(), 4, 0, &["red", "animal"]);
+    let rounds = || Store::open_read_only(&project.database()).unwrap().rounds().unwrap();
+    let mut window = window(Screen::Project, Some(project.dir()));
+    wait_for(&mut window, "Mine a model…");
+    let model = manifest.join("tests/fixtures/models/cells.onnx");
+    window.input_mut().dropped_files.push(std::sync::Arc::new(Dropped(model)));
+    wait_for(&mut window, "What it finds on 4 images of the project:");
+    // `red` is the project's too; `green` is left out until somebody says what it is.
+    wait_for(&mut window, "green");
+    assert_eq!(rounds().len(), 0, "nothing is written before it is taken");
+    window.run_steps(3);
+    window.get_by_role_and_label(Role::Button, "Mine").click();
+    let is_mined = || rounds().first().is_some_and(|round| round.state == RoundState::Mined);
+    wait_until(&mut window, "the round", is_mined);
+    let model = rounds().remove(0).imported.unwrap();
+    assert_eq!((model.name.as_str(), model.round), ("cells", 1));
 }
 
 #[derive(Debug)]

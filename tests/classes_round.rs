@@ -8,24 +8,31 @@
 #[allow(dead_code, reason = "only the settings are used here")]
 mod tiny_project;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use image::{Rgb, RgbImage};
+use quarry::dataset::formats::ReadOptions;
+use quarry::dataset::sample::{self, SampleConfig};
 use quarry::detector::Detector;
-use quarry::domain::{Cancel, ClassId, FalsePositiveKind, ObjectChange, Shape, Verdict};
+use quarry::domain::{Cancel, ClassId, FalsePositiveKind, ObjectChange, Output, Shape, Verdict};
 use quarry::geometry::BoundingBox;
 use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewImage, NewObject, Store};
 use quarry::training::RoundConfig;
 use quarry::workflow::Project;
 use quarry::workflow::cross_validate::{CrossValidation, DEFAULT_NAME, cross_validate, merge};
+use quarry::workflow::datasets::splits::{SplitPlan, divide, parse_shares};
 use quarry::workflow::evaluate::{RoundEvaluation, RoundEvaluationReport, evaluate_round};
+use quarry::workflow::export::{ExportScope, WriteFormat, ground_truth};
+use quarry::workflow::export_images::place_images;
 use quarry::workflow::held_out_file::HeldOutDetections;
+use quarry::workflow::import::{ImportFormat, import_read, import_with};
 use quarry::workflow::mine::mine;
 use quarry::workflow::round_metrics::RoundMetrics;
 use quarry::workflow::round_report::round_report;
 use quarry::workflow::tested_round::GroundTruth;
 use quarry::workflow::train::{TrainReport, train};
+use quarry::workflow::training_export::ImagesAs;
 
 fn settings(more: &str) -> RoundConfig {
     let text = tiny_project::settings(&format!("iterations = 6\ncheckpoint_every = 3\n{more}"));
@@ -114,24 +121,37 @@ fn a_confirmed_classification_error_is_drawn_as_foreground_and_never_forced_as_b
     let mut store = project.open_store().unwrap();
     let image = store.images().unwrap().into_iter().find(|image| image.fold() == Some(1)).unwrap().id;
     let round = store.rounds().unwrap()[0].id;
-    // A dog on the cat, and nothing where nothing is.
+    // A dog on the cat, and a cat and a dog where nothing is.
     let new = |class, bbox, max_iou, kind| NewCandidate { image, class, bbox, score: 0.9, max_iou, kind };
     let new = [
         new(ClassId(2), BoundingBox::new(6.0, 8.0, 26.0, 33.0), 0.96, FalsePositiveKind::Classification),
         new(ClassId(1), BoundingBox::new(28.0, 0.0, 34.0, 9.0), 0.0, FalsePositiveKind::Background),
+        new(ClassId(2), BoundingBox::new(0.0, 36.0, 5.0, 46.0), 0.0, FalsePositiveKind::Background),
     ];
     store.replace_candidates(round, &[image], &new).unwrap();
     store.set_round_state(round, quarry::domain::RoundState::Mined).unwrap();
     let ids: Vec<_> = store.candidates_of_image(image).unwrap().iter().map(|c| c.id).collect();
     store.record_verdicts(&ids, "tester", Verdict::Confirmed, None, 1).unwrap();
     let report = run(&project, &config);
-    assert_eq!(report.hard_negatives, 2);
+    assert_eq!(report.hard_negatives, 3);
     let data = std::fs::read_to_string(project.run_dir(2).join("data.json")).unwrap();
     let data: serde_json::Value = serde_json::from_str(&data).unwrap();
     let given = data["images"].as_array().unwrap().iter().find(|i| i["image"] == image.0).unwrap();
     assert_eq!(given["labels"], serde_json::json!([1, 2]));
     assert_eq!(given["misclassified"], serde_json::json!(["6 8 26 33"]));
-    assert_eq!(given["hard_negatives"], serde_json::json!(["28 0 34 9 0.9"]));
+    assert_eq!(given["hard_negatives"], serde_json::json!(["28 0 34 9 0.9", "0 36 5 46 0.9"]));
+    assert_eq!(given["hard_negative_labels"], serde_json::json!([1, 2]));
+    // What the samplers drew of them is told by the class that each was mistaken for.
+    let round = store.rounds().unwrap().remove(1);
+    let told = round_report(&project, &store, &round).unwrap();
+    let totals = told.sampler.unwrap();
+    let of: Vec<(&str, u64)> = told.classes.iter().map(|c| (c.class.as_str(), c.hard_negatives)).collect();
+    let half = totals.hard_negatives / 2;
+    assert!(half > 0 && totals.hard_negatives == 2 * half, "{totals:?}");
+    assert_eq!(of, [("cat", half), ("dog", half)]);
+    let forced: u64 = told.classes.iter().map(|class| class.forced).sum();
+    assert_eq!(forced, totals.drawn.forced);
+    assert!(forced > 0, "{totals:?}");
 }
 
 #[test]
@@ -200,7 +220,7 @@ fn classes_that_do_not_fit_are_refused_by_name() {
 }
 
 fn evaluated(project: &Project, round: u32, out: Option<&Path>) -> RoundEvaluationReport {
-    let out = out.map(|out| quarry::domain::Output::new(out, false));
+    let out = out.map(|out| Output::new(out, false));
     evaluate_round(
         project,
         &RoundEvaluation { round, metrics: Vec::new(), ground_truth: GroundTruth::Imported, iou: 0.5, out },
@@ -379,4 +399,108 @@ fn several_classes_are_cross_validated_and_merged() {
     std::fs::remove_file(merged.dir.join("fold-2/runs/1/held-out.jsonl")).unwrap();
     let refused = cross_validate(&first, &request(&[]), &mut |_| {}, &Cancel::new()).unwrap_err().to_string();
     assert!(refused.contains("held-out.jsonl") && refused.contains("several classes"), "{refused}");
+}
+
+/// Boxes of a YOLO folder with their class names, by image: the rules as ultralytics documents them, written down here anew.
+fn read_yolo(folder: &Path) -> BTreeMap<String, Vec<(String, [f64; 4])>> {
+    let yaml = std::fs::read_to_string(folder.join("data.yaml")).unwrap();
+    let value = |key: &str| yaml.lines().find_map(|line| line.strip_prefix(&format!("{key}:"))).map(str::trim);
+    let names: Vec<String> = yaml
+        .lines()
+        .skip_while(|line| !line.starts_with("names:"))
+        .skip(1)
+        .take_while(|line| line.starts_with(' '))
+        .map(|line| line.split_once(':').unwrap().1.trim().trim_matches(['"', '\'']).to_owned())
+        .collect();
+    let mut found = BTreeMap::new();
+    for split in ["train", "val", "test"] {
+        let Some(list) = value(split) else { continue };
+        for line in std::fs::read_to_string(folder.join(list.trim_matches(['"', '\'']))).unwrap().lines() {
+            let image = folder.join(line);
+            let (width, height) = image::image_dimensions(&image).unwrap();
+            let (before, after) = line.rsplit_once("/images/").unwrap();
+            let label = folder.join(format!("{before}/labels/{after}")).with_extension("txt");
+            let boxes = std::fs::read_to_string(label).unwrap();
+            let boxes = boxes.lines().map(|row| {
+                let numbers: Vec<f64> = row.split(' ').map(|word| word.parse().unwrap()).collect();
+                let [class, cx, cy, w, h] = numbers[..] else { panic!("{row}") };
+                assert!([cx, cy, w, h].iter().all(|share| (0.0..=1.0).contains(share)), "{row}");
+                let (x, y, w, h) =
+                    (cx * f64::from(width), cy * f64::from(height), w * f64::from(width), h * f64::from(height));
+                (names[class as usize].clone(), [x - w / 2.0, y - h / 2.0, x + w / 2.0, y + h / 2.0])
+            });
+            found.insert(after.to_owned(), boxes.collect());
+        }
+    }
+    found
+}
+
+/// The sample with its animals and toys through the whole loop: out as COCO, in again, divided, trained, mined, reviewed, trained on that,
+/// evaluated, out as YOLO, and read there by a reader that shares nothing with the writer.
+#[test]
+fn three_classes_go_from_coco_through_two_rounds_to_yolo() {
+    let dir = tempfile::tempdir().unwrap();
+    let sample_dir = dir.path().join("sample");
+    let config = SampleConfig { scenes: 30, width: 160, height: 120, ..SampleConfig::default() };
+    sample::write(&sample_dir, &config, &mut |_| {}).unwrap();
+    let first = Project::create(&dir.path().join("first")).unwrap();
+    let read = sample::read_with_classes(&sample_dir, &mut |_| {}, &Cancel::new()).unwrap();
+    import_read(&first, &read, false).unwrap();
+    let coco = dir.path().join("all.json");
+    let store = first.open_store().unwrap();
+    let written = ground_truth(&store, &ExportScope::default(), WriteFormat::Coco, &*coco).unwrap();
+    assert_eq!((written.images, written.left_out), (30, 0));
+
+    let project = Project::create(&dir.path().join("second")).unwrap();
+    let options = ReadOptions { images: Some(sample_dir.clone()), strict: true, ..ReadOptions::default() };
+    import_with(&project, ImportFormat::Coco, &coco, &options, false, &mut |_| {}, &Cancel::new()).unwrap();
+    let mut store = project.open_store().unwrap();
+    let shares = parse_shares("train=60%,val=20%,test=20%").unwrap();
+    let plan = SplitPlan { shares, seed: 3, distance: None };
+    let divided = divide(&mut store, None, &plan, false, &mut |_| {}, &Cancel::new()).unwrap();
+    let names: Vec<String> = store.classes().unwrap().into_iter().map(|class| class.name).collect();
+    assert_eq!(names.len(), 3);
+    for (split, counts) in &divided.splits {
+        let of = |name: &String| counts.classes.get(name).copied().unwrap_or(0);
+        assert!(names.iter().all(|name| of(name) > 0), "{split}: {counts:?}");
+    }
+
+    run(&project, &settings("test_splits = [\"test\"]\n[mining]\nscore_threshold = 0.01"));
+    assert!(mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap().candidates > 0);
+    let all = CandidateQuery { collapse: false, ..CandidateQuery::default() };
+    let mut given = [0; 2];
+    for id in store.candidate_ids(&all).unwrap() {
+        // A reviewer who confirms what lies on nothing, and rejects the rest.
+        let is_background = store.candidate(id).unwrap().kind == FalsePositiveKind::Background;
+        let verdict = if is_background { Verdict::Confirmed } else { Verdict::Rejected };
+        given[usize::from(is_background)] += 1;
+        store.record_verdicts(&[id], "tester", verdict, None, 1).unwrap();
+    }
+    assert!(given[1] > 0, "{given:?}");
+    let again = run(&project, &settings("test_splits = [\"test\"]\nhard_negatives = \"confirmed\""));
+    assert!(again.hard_negatives > 0 && again.hard_negatives <= given[1]);
+    let report = evaluated(&project, 2, None);
+    let classes = report.metrics[1].report["classes"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap());
+    assert_eq!(classes.collect::<BTreeSet<_>>(), names.iter().map(String::as_str).collect());
+
+    let yolo = Output::new(dir.path().join("yolo"), false);
+    let scope = ExportScope::default();
+    let written = ground_truth(&store, &scope, WriteFormat::Yolo, yolo.clone()).unwrap();
+    place_images(&store, &scope, ImagesAs::Copy, &yolo, &mut |_| {}, &Cancel::new()).unwrap();
+    let found = read_yolo(&dir.path().join("yolo"));
+    assert_eq!((found.len(), found.values().map(Vec::len).sum::<usize>()), (30, written.objects));
+    let (mut compared, names): (_, BTreeMap<_, _>) =
+        (0, store.classes().unwrap().into_iter().map(|class| (class.id, class.name)).collect());
+    for image in store.images().unwrap() {
+        let boxes = &found[&image.path];
+        let objects = store.ground_truth(image.id).unwrap();
+        assert_eq!(boxes.len(), objects.len(), "{}", image.path);
+        for ((class, corners), (_, object)) in boxes.iter().zip(&objects) {
+            let b = object.shape.bounding_box().clipped(f64::from(image.width), f64::from(image.height));
+            let apart = corners.iter().zip([b.x1, b.y1, b.x2, b.y2]).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(*class == names[&object.class] && apart < 1e-9, "{}: {class} {corners:?}, {object:?}", image.path);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, written.objects);
 }

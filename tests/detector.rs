@@ -53,6 +53,7 @@ fn sample(config: &DetectorConfig, face: Option<Ellipse>) -> TrainingSample {
         faces,
         ellipses,
         hard_negatives: vec![],
+        hard_negative_labels: vec![],
         ignored: vec![],
     }
 }
@@ -163,6 +164,7 @@ fn odd_pictures_and_boxes_give_no_panic_and_no_nan() {
         ],
         ellipses: vec![None, None, Some(Ellipse::new(0.0, 0.0, 0.0, 1.0, 1.0)), None],
         hard_negatives: vec![BoundingBox::new(2.0, 1.0, 2.0, 1.0), BoundingBox::new(0.0, 0.0, 1.0, 1.0)],
+        hard_negative_labels: vec![],
         ignored: vec![BoundingBox::new(0.0, 0.0, 0.0, 0.0)],
     };
     losses_are_finite(&detector, std::slice::from_ref(&odd), &SamplerConfig::default());

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use quarry::store::Store;
+use quarry::store::{CandidateQuery, CandidateRow, Store, VerdictFilter};
 use serde_json::Value;
 
 /// tests/fixtures/models/cells.onnx scores each cell of 8 x 8 pixels of a 64 x 64 input: class `red` by its red, `green` by its green.
@@ -121,6 +121,101 @@ fn an_onnx_model_is_mined_evaluated_and_detected_with() {
     // What was written is imported again by names.
     let imported = scene.json(&["import", "detections", "found.json", "--project", "p", "--name", "file"]);
     assert_eq!((&imported["detections"], &imported["candidates"]), (&Value::from(2), &Value::from(1)), "{imported}");
+}
+
+/// Every candidate and the detections of a round, in words.
+fn kept(project: &Path) -> Vec<String> {
+    let store = Store::open_read_only(&project.join("quarry.db")).unwrap();
+    let round = store.rounds().unwrap()[0].id;
+    let all = CandidateQuery { verdict: VerdictFilter::Any, collapse: false, ..CandidateQuery::default() };
+    let rows = store.candidate_rows(&store.candidate_ids(&all).unwrap()).unwrap();
+    let words = |row: &CandidateRow| {
+        let c = &row.candidate;
+        format!("candidate {} {:?} {} {} {:?}", row.image_name, c.bbox, c.score, c.max_iou, c.kind)
+    };
+    let mut told: Vec<String> = rows.iter().map(words).collect();
+    let mut each = |image, found| told.push(format!("detection {image} {found:?}"));
+    store.each_detection(round, &mut each).unwrap();
+    told.extend(store.curves(round).unwrap().into_iter().map(|row| format!("curve {} {}", row.label, row.json)));
+    told.sort();
+    told
+}
+
+/// Killed three times, each with more images kept than before, a run ends as one that was not killed.
+#[test]
+fn a_models_run_that_is_killed_goes_on_and_ends_as_one_that_was_not() {
+    const IMAGES: u32 = 320;
+    if is_skipped() {
+        return;
+    }
+    let scene = Scene::new();
+    let colour = |n: u32| if n.is_multiple_of(3) { [255, 0, 0] } else { [0, 255, 0] };
+    std::fs::create_dir_all(scene.dir.path().join("data/many")).unwrap();
+    let names: Vec<String> = (0..IMAGES).map(|n| format!("{n:03}.png")).collect();
+    for (n, name) in (0..).zip(&names) {
+        let fill = image::Rgb([(n % 7) as u8, (n / 256) as u8, (n % 256) as u8]);
+        let mut image = image::RgbImage::from_pixel(64, 64, fill);
+        for (x, y) in (0..64).map(|k| (n % 8 * 8 + k % 8, n / 8 % 8 * 8 + k / 8)) {
+            image.put_pixel(x, y, image::Rgb(colour(n)));
+        }
+        image.save(scene.dir.path().join("data/many").join(name)).unwrap();
+    }
+    let images: Vec<(&str, Object)> = names.iter().map(|name| (name.as_str(), None)).collect();
+    scene.coco("many", &images);
+    scene.run(&["import", "coco", "data/many/many.json", "--project", "p"]).success();
+    let store = Store::open_read_only(&scene.dir.path().join("p/quarry.db")).unwrap();
+    let test = store.datasets().unwrap()[1].name.clone();
+    drop(store);
+    // Embeddings would only take time here.
+    scene.run(&["group", "--project", "p", "--cosine", "off"]).success();
+    let (whole, project) = (scene.dir.path().join("whole"), scene.dir.path().join("p"));
+    std::fs::create_dir_all(whole.join("runs")).unwrap();
+    for file in ["quarry.db", "project.toml"] {
+        std::fs::copy(project.join(file), whole.join(file)).unwrap();
+    }
+    let args = |project: &str| {
+        let words = ["mine", "--json", "--project", project, "--model"].map(str::to_owned);
+        let more = ["--name", "cells", "--test-dataset", &test].map(str::to_owned);
+        [&words[..], &[model().to_str().unwrap().to_owned()], &more].concat()
+    };
+    let run = |project: &str| {
+        let args = args(project);
+        let words: Vec<&str> = args.iter().map(String::as_str).collect();
+        let done = scene.run(&words).success();
+        serde_json::from_slice::<Value>(&done.get_output().stdout).unwrap()
+    };
+    let expected = run("whole");
+    assert_eq!(expected["detections"], IMAGES + 3, "{expected}");
+    let images = IMAGES as usize + 3;
+
+    let mut done = 0;
+    for _ in 0..3 {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_quarry"));
+        command.current_dir(scene.dir.path()).args(args("p"));
+        let mut child =
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let store = Store::open_read_only(&project.join("quarry.db")).unwrap();
+        let kept = loop {
+            let round = store.rounds().unwrap().first().map(|round| round.id);
+            let now = round.and_then(|round| store.unfinished_mining(round).unwrap()).unwrap_or(0);
+            if now > done {
+                break now;
+            }
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself at {now}");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(kept < images, "killed too late");
+        done = kept;
+    }
+    let report = run("p");
+    assert_eq!(report, expected);
+    assert_eq!(kept(&project), kept(&whole));
+    let rounds = scene.json(&["status", "--project", "p"])["rounds"].clone();
+    assert_eq!(rounds.as_array().unwrap().len(), 1, "it went on with its round: {rounds}");
+    // A run that came to its end is followed by the model's next round.
+    assert_eq!(run("p")["model_round"], 2);
 }
 
 #[test]

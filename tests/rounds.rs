@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use quarry::detector::Architecture;
 use quarry::domain::{Cancel, RoundInit, RoundState, Shape, Verdict};
-use quarry::training::{RoundConfig, TrainEvent};
+use quarry::training::{RoundConfig, ScheduleKind, TrainEvent};
 use quarry::workflow::mine::mine;
 use quarry::workflow::round_report::round_report;
-use quarry::workflow::train::{TrainReport, resume, train};
+use quarry::workflow::train::{TrainReport, extend, resume, train};
 use quarry::workflow::{Project, WorkEvent, WorkflowError};
 
 const ITERATIONS: u64 = 12;
@@ -398,6 +398,85 @@ fn a_round_goes_on_with_another_rate_or_device_and_with_nothing_else() {
     for part in ["Failed: step 1", "goes on with other settings: `base_lr` was 0.01 and is 0.0005", "`max_loss`"] {
         assert!(log.contains(part), "{log:?} lacks {part:?}");
     }
+}
+
+/// The learning rates of a round's steps, by `log.csv`.
+fn rates_of(project: &Project) -> Vec<(u64, f64)> {
+    let table = fs::read_to_string(project.run_dir(1).join("log.csv")).unwrap();
+    let mut lines = table.lines();
+    let columns: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let place = |name: &str| columns.iter().position(|column| *column == name).unwrap();
+    let (step, lr) = (place("step"), place("lr"));
+    let rows = lines.map(|line| line.split(',').collect::<Vec<_>>());
+    rows.map(|row| (row[step].parse().unwrap(), row[lr].parse().unwrap())).collect()
+}
+
+#[test]
+fn a_round_that_came_to_its_end_is_made_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "p", 4, 2);
+    let none = quarry(&project, &["--extend", "2"]).output().unwrap();
+    assert!(none.status.code() == Some(1) && stderr(&none).contains("none is trained yet"), "{}", stderr(&none));
+    let config = RoundConfig {
+        schedule: ScheduleKind::Step,
+        milestones: vec![0.75],
+        lr_factor: 0.1,
+        base_lr: 0.01,
+        warmup: 0.5,
+        warmup_factor: 0.1,
+        ..config("iterations = 4\nevaluate_every = 2\ncheckpoint_every = 2\ntest_folds = [2]")
+    };
+    assert!(sit(&project, Some(&config), 1).unwrap().stopped);
+    refusal(
+        extend(&project, 2, None, &mut |_| {}, &Cancel::new()),
+        &["round 1 is stopped", "`quarry train --resume` first"],
+    );
+    assert!(!sit(&project, None, 99).unwrap().stopped);
+    mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap();
+
+    for (option, value, key) in [("--seed", "9", "`seed`"), ("--set", "iterations=9", "`iterations`")] {
+        let refused = quarry(&project, &["--extend", "2", option, value]).output().unwrap();
+        assert!(refused.status.code() == Some(1) && stderr(&refused).contains(key), "{}", stderr(&refused));
+    }
+    let unasked = quarry(&project, &["--extend", "0"]).output().unwrap();
+    assert_eq!(unasked.status.code(), Some(2));
+    assert_eq!(
+        project.open_store().unwrap().rounds().unwrap()[0].state,
+        RoundState::Mined,
+        "a refusal leaves no trace"
+    );
+
+    // Stopped before its first new checkpoint, and gone on with.
+    let (cancel, flag) = (Cancel::new(), Cancel::new());
+    flag.cancel();
+    let stopped = extend(&project, 4, None, &mut |_| {}, &flag).unwrap();
+    assert_eq!((stopped.stopped, stopped.steps), (true, 4));
+    assert_eq!(project.open_store().unwrap().rounds().unwrap()[0].state, RoundState::Stopped);
+    let report = resume(&project, None, &mut |_| {}, &cancel).unwrap();
+    assert_eq!((report.stopped, report.steps, report.round), (false, 8, 1));
+
+    let store = project.open_store().unwrap();
+    let round = store.rounds().unwrap().remove(0);
+    assert_eq!((round.state, store.metric_summary(round.id, "loss").unwrap().count), (RoundState::Trained, 8));
+    // Two steps of warm-up and a milestone after the third; as one of eight it has its milestone after the sixth.
+    let rates = rates_of(&project);
+    let expected = [0.001, 0.0055, 0.01, 0.001, 0.01, 0.01, 0.001, 0.001];
+    assert_eq!(rates.len(), expected.len(), "{rates:?}");
+    for (k, ((step, lr), expected)) in rates.iter().zip(expected).enumerate() {
+        assert!(*step == k as u64 + 1 && (lr - expected).abs() < 1e-9, "step {step}: {lr} instead of {expected}");
+    }
+    let log = fs::read_to_string(project.run_dir(1).join("log.txt")).unwrap();
+    for part in [
+        "from step 4 to step 8",
+        "1.000e-2 in step 5 (step 4 had 1.000e-3)",
+        "mine it again",
+        "`iterations` was 4 and is 8",
+    ] {
+        assert!(log.contains(part), "{log:?} lacks {part:?}");
+    }
+    drop(store);
+    let mined = mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap();
+    assert_eq!((mined.images, mined.resumed), (4, 0), "all images are mined with the new weights");
 }
 
 #[test]

@@ -113,6 +113,7 @@ fn images(hard_negatives: bool) -> Vec<TrainingImage> {
         // The last one is a background scene.
         faces: if index == 4 { vec![] } else { vec![Shape::Rectangle(BoundingBox::new(12.0, 10.0, 28.0, 34.0))] },
         hard_negatives: if hard_negatives { vec![(BoundingBox::new(40.0, 10.0, 56.0, 34.0), 0.9)] } else { vec![] },
+        hard_negative_labels: vec![],
         ignored: if index == 2 { vec![BoundingBox::new(0.0, 0.0, 10.0, 48.0)] } else { vec![] },
     };
     (0..5).map(image).collect()

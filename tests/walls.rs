@@ -44,6 +44,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("nvml_wrapper", &["training"]),
     ("rusqlite", &["store"]),
     ("clap", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
+    ("ureq", &["workflow"]),
     ("indicatif", &["cli"]),
     ("anyhow", &["cli", "app"]),
 ];

@@ -87,6 +87,9 @@ actions! {
     ShowCurves: Everywhere, "show_curves", "Curves", "Compare the rounds' ROC curves", [ctrl(Key::Num4)];
     ShowImages: Everywhere, "show_images", "Images", "Look through the images and what rounds found on them", [ctrl(Key::Num5)];
     ShowKeys: Everywhere, "show_keys", "All keys", "Show every key", [plain(Key::Questionmark), plain(Key::F1)];
+    ShowSettings: Everywhere, "show_settings", "Settings", "Theme, size, keys, device, backups", [ctrl(Key::Comma)];
+    Palette: Everywhere, "palette", "Command…", "Every action by its name", [ctrl(Key::K)];
+    GoToNumber: Everywhere, "go_to_number", "Go to number…", "Go to a place of the list by its number", [ctrl(Key::G)];
     OpenProject: Everywhere, "open_project", "Open project…", "Choose a project folder", [ctrl(Key::O)];
 
     Confirm: Review, "confirm", "Hard negative", "Confirm: no object. The next round trains on it as background", [plain(Key::A)];
@@ -111,6 +114,10 @@ actions! {
     Next: Review, "next", "Next", "The candidate after", [plain(Key::ArrowRight)];
     RowUp: Review, "row_up", "Row up", "In the grid and the history: the row above", [plain(Key::ArrowUp)];
     RowDown: Review, "row_down", "Row down", "In the grid and the history: the row below", [plain(Key::ArrowDown)];
+    First: Review, "first", "First candidate", "The first candidate of the list", [plain(Key::Home)];
+    Last: Review, "last", "Last candidate", "The last candidate of the list", [plain(Key::End)];
+    PageBack: Review, "page_back", "Page up", "In the grid and the history a page up; in the queue ten candidates back", [plain(Key::PageUp)];
+    PageOn: Review, "page_on", "Page down", "In the grid and the history a page down; in the queue ten candidates on", [plain(Key::PageDown)];
     NextUndecided: Review, "next_undecided", "Next undecided", "The next candidate without a verdict", [plain(Key::Tab)];
     Zoom: Review, "zoom", "Zoom", "See the crop closer", [plain(Key::Z)];
     Grid: Review, "grid", "Grid", "Many crops at once: select several, decide in one stroke", [plain(Key::G)];
@@ -127,7 +134,8 @@ actions! {
     People: Review, "people", "People", "Who decided how much, and how far they agree", [plain(Key::P)];
     Disagreements: Review, "disagreements", "Disagreements", "Review what people differ on", [shift(Key::P)];
     GoOn: Review, "go_on", "Go on", "After a verdict that could not be saved: decide again", [plain(Key::Enter)];
-    Leave: Review, "leave", "Leave", "Close the filter, end the selection, break off what is waited for", [plain(Key::Escape)];
+    Back: Review, "back", "Back", "Where one was before the group, the history, the people or a curve's point was looked at: filter, order, layout and candidate", [KeyboardShortcut::new(Modifiers::ALT, Key::ArrowLeft)];
+    Leave: Review, "leave", "Leave", "Close the filter, end the selection, break off what is waited for, go back to where one was", [plain(Key::Escape)];
     SelectAll: Review, "select_all", "Select all", "In the grid: select every candidate shown", [ctrl(Key::A)];
     SelectMore: Review, "select_more", "Select", "In the grid: add or remove this candidate", [plain(Key::S)];
     Reason1: Review, "reason_1", "Reason 1", "Reject with reason 1", [plain(Key::Num1)];
@@ -165,6 +173,7 @@ actions! {
     ImageDown: Images, "image_down", "Down", "In the list the row below; where the image is zoomed the view moves", [plain(Key::ArrowDown)];
     NextMark: Images, "next_mark", "Next box", "Pick the next detection or missed object", [plain(Key::Tab)];
     PreviousMark: Images, "previous_mark", "Box before", "Pick the detection or missed object before", [shift(Key::Tab)];
+    DrawObject: Images, "draw_object", "Draw object", "Add an object that neither the dataset nor a detection has: drag over it", [plain(Key::N)];
     ZoomIn: Images, "zoom_in", "Zoom in", "See the image closer; the wheel zooms to the pointer", [plain(Key::Plus), plain(Key::Equals)];
     ZoomOut: Images, "zoom_out", "Zoom out", "See more of the image", [plain(Key::Minus)];
     ZoomFit: Images, "zoom_fit", "Fit", "The whole image; a double click does the same", [plain(Key::Num0)];
@@ -173,7 +182,15 @@ actions! {
 
 impl Action {
     /// Actions that came after people had files of own keys: a key that such a file gives to another action is not theirs.
-    pub const NEWER: [Self; 10] = [
+    pub const NEWER: [Self; 19] = [
+        Self::Back,
+        Self::ShowSettings,
+        Self::Palette,
+        Self::GoToNumber,
+        Self::First,
+        Self::Last,
+        Self::PageBack,
+        Self::PageOn,
         Self::WrongClass,
         Self::AdjustObject,
         Self::ObjectClass,
@@ -184,6 +201,7 @@ impl Action {
         Self::AsBefore,
         Self::AllAsBefore,
         Self::EstimateRest,
+        Self::DrawObject,
     ];
 
     /// The actions that give a reason, 1 first.

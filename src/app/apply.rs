@@ -38,7 +38,9 @@ impl QuarryApp {
             Command::ForgetRecent(path) => self.options.forget(&path),
             Command::SetAnnotator(name) => self.set_annotator(name),
             Command::ToggleImageComplete(image) => self.toggle_image_complete(image),
-            Command::StopJobs => self.jobs.running().for_each(|(_, job)| job.stop()),
+            Command::StopJobs => self.ask_to_stop(),
+            Command::Leaving(command) => self.apply_leaving(command, ctx),
+            Command::Message(command) => self.apply_message(command, ctx),
             Command::RestoreBackup => self.restore_backup(ctx),
             Command::CloseKeys => self.help_open = false,
             Command::Correct { objects, change } => {
@@ -56,13 +58,16 @@ impl QuarryApp {
             Command::Train(command) => self.apply_train(command),
             Command::Curves(command) => self.apply_curves(command),
             Command::Images(command) => self.apply_images(command),
+            Command::Settings(command) => self.apply_settings(command, ctx),
+            Command::Palette(command) => self.apply_palette(command),
         }
     }
 
-    fn show_screen(&mut self, screen: Screen) {
+    pub(super) fn show_screen(&mut self, screen: Screen) {
         self.take_typed_annotator();
         self.screen = screen;
         self.help_open = false;
+        self.palette = None;
     }
 
     fn ask(&mut self, ask: Ask) {
@@ -91,7 +96,7 @@ impl QuarryApp {
     /// A name that stands in its field counts, also where a key left the screen before the field did.
     fn take_typed_annotator(&mut self) {
         let typed = self.start.annotator.trim().to_owned();
-        if self.screen != Screen::Project || typed == self.options.annotator {
+        if !matches!(self.screen, Screen::Project | Screen::Settings) || typed == self.options.annotator {
             return;
         }
         if self.review.has_line() {
@@ -126,9 +131,12 @@ impl QuarryApp {
             Ok(session) => {
                 self.options.remember(session.project.dir());
                 self.textures.clear();
+                self.places.clear();
                 self.database_notes = notes;
                 self.review = ReviewModel::default();
+                self.review.auto_advance = self.options.auto_advance;
                 self.train = super::TrainModel::default();
+                self.train.form.config.device.clone_from(&self.options.device);
                 self.images = super::ImagesModel::default();
                 self.curves.clear();
                 let (imported, unreadable) = imported_rocs(session.project.dir());
@@ -170,6 +178,9 @@ impl QuarryApp {
             Action::ShowTrain => self.show_screen(Screen::Train),
             Action::ShowCurves => self.show_screen(Screen::Curves),
             Action::ShowImages => self.show_screen(Screen::Images),
+            Action::ShowSettings => self.show_screen(Screen::Settings),
+            Action::Palette => self.toggle_palette(false),
+            Action::GoToNumber => self.toggle_palette(true),
             action if action.scope() == Scope::Images => self.images_action(action),
             Action::ShowKeys => self.help_open = !self.help_open,
             Action::OpenProject => self.ask(Ask::Folder(FolderPurpose::Open)),
@@ -228,6 +239,13 @@ impl QuarryApp {
             Action::Next => self.review.step(1),
             Action::RowUp => self.review.step(-columns),
             Action::RowDown => self.review.step(columns),
+            Action::PageBack | Action::PageOn if self.review.layout == Layout::History => {
+                self.step_history(if action == Action::PageOn { 10 } else { -10 });
+            }
+            Action::PageBack => self.review.step(-self.page()),
+            Action::PageOn => self.review.step(self.page()),
+            Action::First => self.review.go_to(0),
+            Action::Last => self.review.seek_to(usize::MAX),
             Action::NextUndecided => {
                 let is_somewhere = self.review.next_undecided();
                 // Groups that were listed as one may have others that wait.
@@ -257,11 +275,13 @@ impl QuarryApp {
                 self.set_filter(ReviewFilter { alike_as_one, ..self.review.filter.clone() });
             }
             Action::ShowGroup => {
-                if let Some(filter) = self.review.filter_of_group() {
+                if let Some(filter) = self.review.filter_of_group().filter(|filter| *filter != self.review.filter) {
+                    self.keep_place();
                     self.set_filter(filter);
                 }
             }
             Action::Disagreements => {
+                self.keep_place();
                 self.review.layout = Layout::Queue;
                 self.set_filter(ReviewFilter::disagreements());
             }
@@ -270,18 +290,20 @@ impl QuarryApp {
             Action::Leave if self.review.layout == Layout::History && self.review.history.stroke.is_some() => {
                 self.toggle_stroke(0);
             }
-            Action::Leave => self.review.leave(),
+            Action::Back => {
+                self.go_back();
+            }
+            Action::Leave => {
+                if self.review.has_nothing_to_leave() && self.go_back() {
+                    return;
+                }
+                self.review.leave();
+            }
             Action::SelectMore => self.review.toggle_selected(self.review.position()),
             Action::SelectAll if self.review.layout == Layout::Grid => self.review.select_all(),
             Action::Grid => self.review.toggle_layout(Layout::Grid),
-            Action::History => {
-                self.review.toggle_layout(Layout::History);
-                self.read_beside();
-            }
-            Action::People => {
-                self.review.toggle_layout(Layout::People);
-                self.read_beside();
-            }
+            Action::History => self.look_beside(Layout::History),
+            Action::People => self.look_beside(Layout::People),
             _ => {}
         }
     }
@@ -296,6 +318,11 @@ impl QuarryApp {
         let near = |face: &&Annotation| face.shape.bounding_box().iou(&row.candidate.bbox);
         let promoted = faces.iter().filter(|face| face.source == AnnotationSource::Promoted && 0.0 < near(face));
         Some(promoted.max_by(|a, b| near(a).total_cmp(&near(b)))?.shape)
+    }
+
+    /// Candidates of a page.
+    fn page(&self) -> isize {
+        if self.review.layout == Layout::Grid { (self.grid_columns * self.grid_rows.max(1)) as isize } else { 10 }
     }
 
     fn step_history(&mut self, by: isize) {
@@ -332,6 +359,7 @@ impl QuarryApp {
             && let Decided::Verdict { candidate, .. } = step.what
         {
             session.revisit(candidate);
+            self.keep_place();
         }
     }
 
@@ -347,17 +375,10 @@ impl QuarryApp {
                 self.review.stop_adjusting();
                 return;
             }
-            Action::MoveLeft => Nudge::Move { dx: -1.0, dy: 0.0 },
-            Action::MoveRight => Nudge::Move { dx: 1.0, dy: 0.0 },
-            Action::MoveUp => Nudge::Move { dx: 0.0, dy: -1.0 },
-            Action::MoveDown => Nudge::Move { dx: 0.0, dy: 1.0 },
-            Action::Narrower => Nudge::Widen(-1.0),
-            Action::Wider => Nudge::Widen(1.0),
-            Action::Taller => Nudge::Heighten(1.0),
-            Action::Shorter => Nudge::Heighten(-1.0),
-            Action::TurnLeft => Nudge::Turn(-1.0),
-            Action::TurnRight => Nudge::Turn(1.0),
-            _ => return,
+            action => match nudge_of(action) {
+                Some(change) => change,
+                None => return,
+            },
         };
         if let Some(adjusting) = &mut self.review.adjusting {
             adjusting.shape = nudge(&adjusting.shape, change);
@@ -409,6 +430,7 @@ impl QuarryApp {
     }
 
     fn apply_review(&mut self, command: ReviewCommand) {
+        let columns = self.grid_columns;
         match command {
             ReviewCommand::SetFilter(filter) => {
                 self.set_filter(filter);
@@ -421,7 +443,7 @@ impl QuarryApp {
             ReviewCommand::ToggleSelected(candidate) => self.at(candidate, ReviewModel::toggle_selected),
             ReviewCommand::DragTo(candidate) => self.at(candidate, |review, index| {
                 review.clear_selection();
-                review.select_to(index);
+                review.select_rectangle(index, columns);
             }),
             ReviewCommand::SelectTo(candidate) => self.at(candidate, ReviewModel::select_to),
             ReviewCommand::Open(candidate) => self.at(candidate, |review, index| {
@@ -443,11 +465,12 @@ impl QuarryApp {
             ReviewCommand::Revisit(candidate) => {
                 if let Some(session) = &mut self.session {
                     session.revisit(candidate);
+                    self.keep_place();
                 }
             }
             ReviewCommand::Look(image, viewport) => self.looked_at = (Some(image), viewport),
             ReviewCommand::Visible(end) => self.grid_visible = end,
-            ReviewCommand::Columns(columns) => self.grid_columns = columns.max(1),
+            ReviewCommand::Columns(columns, rows) => (self.grid_columns, self.grid_rows) = (columns.max(1), rows),
         }
     }
 
@@ -472,16 +495,21 @@ impl QuarryApp {
 
     /// Reads the queue anew, and goes back to a candidate where one is named.
     pub(super) fn restart_review(&mut self, back_to: Option<CandidateId>) {
+        self.restart_review_at(back_to, 0);
+    }
+
+    /// As `restart_review`, with enough rows at first that one at `position` is among them.
+    pub(super) fn restart_review_at(&mut self, back_to: Option<CandidateId>, position: usize) {
         let by = self.annotator();
         let Some(session) = &mut self.session else { return };
         self.textures.forget_failures();
         self.review.restart(back_to);
-        session.start_query(&self.review.filter, &by, back_to);
+        session.start_query(&self.review.filter, &by, back_to, position);
     }
 
     /// Reads the queue anew where one stands in it: rounds or groups changed.
     pub(super) fn reread_review(&mut self) {
-        self.restart_review(self.review.stands_on());
+        self.restart_review_at(self.review.stands_on(), self.review.position());
     }
 
     /// Has read anew what the history or the people's screen shows, where that is open.
@@ -513,6 +541,7 @@ impl QuarryApp {
                 }
             }
             CurvesCommand::ReviewFrom(score) => {
+                self.keep_place();
                 let score = (score.clamp(0.0, 1.0) as f32, 1.0);
                 self.set_filter(ReviewFilter { score, ..self.review.filter.clone() });
                 self.show_screen(Screen::Review);
@@ -560,4 +589,21 @@ impl QuarryApp {
             Err(error) => self.say_error(error.to_string()),
         }
     }
+}
+
+/// What a key does to the shape that is adjusted.
+pub(super) fn nudge_of(action: Action) -> Option<Nudge> {
+    Some(match action {
+        Action::MoveLeft => Nudge::Move { dx: -1.0, dy: 0.0 },
+        Action::MoveRight => Nudge::Move { dx: 1.0, dy: 0.0 },
+        Action::MoveUp => Nudge::Move { dx: 0.0, dy: -1.0 },
+        Action::MoveDown => Nudge::Move { dx: 0.0, dy: 1.0 },
+        Action::Narrower => Nudge::Widen(-1.0),
+        Action::Wider => Nudge::Widen(1.0),
+        Action::Taller => Nudge::Heighten(1.0),
+        Action::Shorter => Nudge::Heighten(-1.0),
+        Action::TurnLeft => Nudge::Turn(-1.0),
+        Action::TurnRight => Nudge::Turn(1.0),
+        _ => return None,
+    })
 }

@@ -2,17 +2,24 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::action::Action;
 use super::keys::Typed;
+use super::leaving::LeavingCommand;
+use super::messages::MessageCommand;
 use super::views::curves::CurvesCommand;
 use super::views::datasets::DatasetCommand;
 use super::views::images::ImagesCommand;
+use super::views::palette::PaletteCommand;
 use super::views::review::ReviewCommand;
+use super::views::settings::SettingsCommand;
 use super::views::train::TrainCommand;
 use crate::domain::{ClassId, DatasetId, GroundTruthId, ImageId, ObjectChange, Shape};
+use crate::workflow::training_export::TrainingFormat;
 
 /// The screens, in the order of the top bar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Screen {
     #[default]
     Project,
@@ -20,6 +27,8 @@ pub enum Screen {
     Train,
     Curves,
     Images,
+    /// Beside the others in the top bar.
+    Settings,
 }
 
 impl Screen {
@@ -40,8 +49,12 @@ pub enum FolderPurpose {
     ImportDataset,
     ImportFolder,
     ImportDetections,
+    /// An ONNX or TorchScript file.
+    Model,
     /// Where a dataset lies now.
     Locate(DatasetId),
+    /// What other programs train from.
+    ExportTraining(TrainingFormat),
     Sample,
 }
 
@@ -74,7 +87,10 @@ pub enum Command {
     Dropped(Vec<PathBuf>),
     ForgetRecent(PathBuf),
     SetAnnotator(String),
+    /// Stops what runs; a round is asked about first.
     StopJobs,
+    Leaving(LeavingCommand),
+    Message(MessageCommand),
     /// Marks the image as complete (its annotation misses no object) in the name of who decides, or takes that mark back.
     ToggleImageComplete(ImageId),
     /// Puts the newest good backup in the place of the damaged database and opens the project again.
@@ -100,4 +116,6 @@ pub enum Command {
     Train(TrainCommand),
     Curves(CurvesCommand),
     Images(ImagesCommand),
+    Settings(SettingsCommand),
+    Palette(PaletteCommand),
 }

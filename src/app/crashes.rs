@@ -13,7 +13,7 @@ use crate::domain::{limits, mark_seen, printable_path, read_text};
 
 pub(super) fn show(ui: &mut Ui, reports: &[PathBuf], commands: &mut Vec<Command>) {
     let Some(newest) = reports.first() else { return };
-    let frame = Frame::new().fill(theme::CARD).inner_margin(12).stroke(egui::Stroke::new(1.5, theme::ERROR));
+    let frame = Frame::new().fill(theme::CARD.now()).inner_margin(12).stroke(egui::Stroke::new(1.5, theme::ERROR));
     Panel::top("crashes").frame(frame).show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
             ui.label(RichText::new("Quarry broke off").strong().color(theme::ERROR));

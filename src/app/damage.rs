@@ -9,7 +9,7 @@ use crate::domain::printable_message;
 use crate::jobs::Damage;
 
 pub(super) fn show(ui: &mut Ui, damage: &Damage, commands: &mut Vec<Command>) {
-    let frame = Frame::new().fill(theme::CARD).inner_margin(12).stroke(egui::Stroke::new(1.5, theme::ERROR));
+    let frame = Frame::new().fill(theme::CARD.now()).inner_margin(12).stroke(egui::Stroke::new(1.5, theme::ERROR));
     Panel::top("damage").frame(frame).show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
             ui.label(RichText::new("Read only").strong().color(theme::ERROR));
@@ -31,7 +31,7 @@ pub(super) fn show_notes(ui: &mut Ui, notes: &[String], commands: &mut Vec<Comma
     if notes.is_empty() {
         return;
     }
-    let frame = Frame::new().fill(theme::CARD).inner_margin(12).stroke(egui::Stroke::new(1.5, theme::ACCENT));
+    let frame = Frame::new().fill(theme::CARD.now()).inner_margin(12).stroke(egui::Stroke::new(1.5, theme::ACCENT));
     Panel::top("database notes").frame(frame).show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
             for note in notes {

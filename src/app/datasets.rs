@@ -8,7 +8,7 @@ use egui::Context;
 
 use super::QuarryApp;
 use super::command::{Command, ImportKind};
-use super::views::datasets::{DatasetCommand, DatasetWindow, DetectionsForm, Told};
+use super::views::datasets::{DatasetCommand, DatasetWindow, DetectionsForm, ModelForm, Told};
 use super::work;
 use crate::dataset::formats::{ReadOptions, recognise};
 use crate::domain::{Cancel, DatasetId, Progress, printable};
@@ -16,8 +16,9 @@ use crate::jobs::{JobKind, OneShot};
 use crate::store::{Dataset, Store};
 use crate::workflow::datasets::deletion::{self, Target};
 use crate::workflow::datasets::integrity::{IntegrityReport, check, move_to};
-use crate::workflow::detections::{DetectionsRequest, class_samples, import_detections};
+use crate::workflow::detections::{DetectionsRequest, ModelLook, class_samples, import_detections, is_model};
 use crate::workflow::import::{ImportFormat, ImportReport, ReadDataset, last_report, preview, read};
+use crate::workflow::training_export::{TrainingExport, export_training};
 use crate::workflow::{Project, WorkEvent, WorkflowError};
 
 /// What the window waits for.
@@ -27,6 +28,7 @@ pub(super) enum Waiting {
     /// A change of the project; everything is read anew after it.
     Changed(OneShot<Told>),
     Samples(PathBuf, OneShot<Vec<crate::workflow::detections::ClassSample>>),
+    Model(PathBuf, OneShot<ModelLook>),
     /// What trying the form's choices said.
     Tried(Box<DetectionsForm>, OneShot<String>),
 }
@@ -44,6 +46,7 @@ impl Datasets {
             Waiting::Read(_, work) => work.progress(),
             Waiting::Told(work) | Waiting::Changed(work) => work.progress(),
             Waiting::Samples(_, work) => work.progress(),
+            Waiting::Model(_, work) => work.progress(),
             Waiting::Tried(_, work) => work.progress(),
         }
     }
@@ -120,8 +123,43 @@ impl QuarryApp {
                 let report = deletion::delete(project, &Target::Dataset(dataset), false)?;
                 Ok(Told { title: "Deleted".to_owned(), text: report.to_string(), is_problem: false, action: None })
             }),
+            DatasetCommand::AskDeleteRound(number) => self.tell("What would go", move |project, _, _| {
+                let store = project.open_store_to_read()?;
+                let report = deletion::preview(project, &store, &Target::round(&store, number)?)?;
+                let action = Some(("Delete".to_owned(), DatasetCommand::DeleteRound(number)));
+                let text = format!("{report}\nA backup of the database is made first.");
+                Ok(Told { title: format!("Delete round {number} from the project?"), text, is_problem: false, action })
+            }),
+            DatasetCommand::DeleteRound(number) => self.change("Deleting", move |project, _, _| {
+                let target = Target::round(&project.open_store_to_read()?, number)?;
+                let report = deletion::delete(project, &target, false)?;
+                Ok(Told { title: "Deleted".to_owned(), text: report.to_string(), is_problem: false, action: None })
+            }),
+            DatasetCommand::ExportTraining(format, out) => {
+                self.tell("Exporting for training", move |project, tell, cancel| {
+                    let store = project.open_store_to_read()?;
+                    let settings = TrainingExport::usual(&store, format)?;
+                    let report = export_training(&store, &settings, out, &mut telling(tell), cancel)?;
+                    let title = "Exported for training".to_owned();
+                    Ok(Told { title, text: report.to_string(), is_problem: false, action: None })
+                });
+            }
             DatasetCommand::OpenDetections(path) => self.open_detections(path),
-            DatasetCommand::SetModelName(name) => self.with_form(|form| form.name = name),
+            DatasetCommand::SetModelName(name) => {
+                if let DatasetWindow::Model(form) = &mut self.datasets.window {
+                    form.name.clone_from(&name);
+                }
+                self.with_form(|form| form.name = name);
+            }
+            DatasetCommand::OpenModel(path) => self.open_model(path),
+            DatasetCommand::SetModelDevice(device) => self.with_model(|form| form.device = device),
+            DatasetCommand::SetModelClass(class, Some(of_project)) => self.with_model(|form| {
+                form.chosen.insert(class, of_project);
+            }),
+            DatasetCommand::SetModelClass(class, None) => self.with_model(|form| {
+                form.chosen.remove(&class);
+            }),
+            DatasetCommand::TakeModel => self.take_model(),
             DatasetCommand::SetClass(number, class) => self.with_form(|form| {
                 form.chosen.insert(number, class);
             }),
@@ -130,7 +168,7 @@ impl QuarryApp {
         }
     }
 
-    /// Files and folders that were dropped onto the window: a project is opened, a dataset or a detector's results are shown.
+    /// Files and folders that were dropped onto the window: a project is opened, a dataset, a detector's results or a model are shown.
     pub(super) fn dropped(&mut self, paths: Vec<PathBuf>) {
         let count = paths.len();
         let Some(path) = paths.into_iter().next() else { return };
@@ -148,6 +186,9 @@ impl QuarryApp {
         if self.session.is_none() {
             return self.say_error("Open or make a project first, then drop datasets and detections onto it");
         }
+        if is_model(&path) {
+            return self.push(Command::Dataset(DatasetCommand::OpenModel(path)));
+        }
         let format = recognise(&path).map(|(format, _)| format.name());
         self.push(match format {
             Ok("folder") if path.is_dir() => Command::Import(ImportKind::Folder, path),
@@ -160,6 +201,32 @@ impl QuarryApp {
         if let DatasetWindow::Detections(form) = &mut self.datasets.window {
             change(form);
             form.said = None;
+        }
+    }
+
+    fn with_model(&mut self, change: impl FnOnce(&mut ModelForm)) {
+        if let DatasetWindow::Model(form) = &mut self.datasets.window {
+            change(form);
+        }
+    }
+
+    fn open_model(&mut self, path: PathBuf) {
+        let from = path.clone();
+        let title = format!("Trying {}", printable(&path.display().to_string()));
+        self.begin_dataset(title, true, move |project, waker| {
+            let run = move |tell: &mut dyn FnMut(Progress), cancel: &Cancel| {
+                work::look_at_model(&project, &from, &mut telling(tell), cancel)
+            };
+            Ok(Waiting::Model(path, OneShot::start("Trying a model", run, waker)?))
+        });
+    }
+
+    fn take_model(&mut self) {
+        let (DatasetWindow::Model(form), Some(session)) = (&self.datasets.window, &self.session) else { return };
+        let work = work::mine_model(session.project.clone(), form.request());
+        if self.start_job(JobKind::Round, work) {
+            self.embed_after = Some(JobKind::Round);
+            self.datasets = Datasets::default();
         }
     }
 
@@ -223,7 +290,7 @@ impl QuarryApp {
         self.begin_dataset(title, true, move |project, waker| {
             let run = move |_: &mut dyn FnMut(Progress), _: &Cancel| {
                 let store = project.open_store_to_read().map_err(|error| error.to_string())?;
-                class_samples(&store, &request(from, String::new())).map_err(|error| error.to_string())
+                class_samples(&store, &DetectionsRequest::new(from, String::new())).map_err(|error| error.to_string())
             };
             Ok(Waiting::Samples(path, OneShot::start("Reading detections", run, waker)?))
         });
@@ -233,7 +300,10 @@ impl QuarryApp {
     fn form_request(&self) -> Option<DetectionsRequest> {
         let DatasetWindow::Detections(form) = &self.datasets.window else { return None };
         let class_names = form.chosen.clone();
-        Some(DetectionsRequest { class_names, ..request(form.path.clone(), form.name.trim().to_owned()) })
+        Some(DetectionsRequest {
+            class_names,
+            ..DetectionsRequest::new(form.path.clone(), form.name.trim().to_owned())
+        })
     }
 
     fn try_detections(&mut self) {
@@ -253,6 +323,7 @@ impl QuarryApp {
         let (Some(request), Some(session)) = (self.form_request(), &self.session) else { return };
         let work = work::import_detections(session.project.clone(), Box::new(request));
         if self.start_job(JobKind::Import, work) {
+            self.embed_after = Some(JobKind::Import);
             self.datasets = Datasets::default();
         }
     }
@@ -291,6 +362,11 @@ impl QuarryApp {
                 Some(Ok(samples)) => DatasetWindow::Detections(Box::new(DetectionsForm::new(path, samples, &classes))),
                 Some(Err(text)) => failed(text),
             },
+            Waiting::Model(path, mut work) => match work.poll() {
+                None => return self.still(Waiting::Model(path, work)),
+                Some(Ok(look)) => DatasetWindow::Model(Box::new(ModelForm::new(path, look))),
+                Some(Err(text)) => failed(text),
+            },
             Waiting::Tried(mut form, mut work) => match work.poll() {
                 None => return self.still(Waiting::Tried(form, work)),
                 Some(said) => {
@@ -306,27 +382,6 @@ impl QuarryApp {
     fn still(&mut self, waiting: Waiting) -> bool {
         self.datasets.waiting = Some(waiting);
         false
-    }
-}
-
-fn request(path: PathBuf, name: String) -> DetectionsRequest {
-    DetectionsRequest {
-        path,
-        name,
-        format: None,
-        ground_truth: None,
-        names: None,
-        class_names: std::collections::BTreeMap::new(),
-        class: None,
-        map: std::collections::BTreeMap::new(),
-        unit: None,
-        scores: None,
-        confidence: None,
-        min_score: 0.05,
-        test_splits: None,
-        test_dataset: None,
-        strict: false,
-        dry_run: false,
     }
 }
 

@@ -53,11 +53,17 @@ fn choose(ask: Ask) -> Option<PathBuf> {
                 }
                 FolderPurpose::ImportFolder => "A folder of images without objects",
                 FolderPurpose::Locate(_) => "Where the dataset's folder lies now",
+                FolderPurpose::ExportTraining(_) => "A new or empty folder for what is exported",
+                FolderPurpose::Model => "A detector's model: ONNX (.onnx) or TorchScript (.torchscript, .pt)",
                 FolderPurpose::ImportDetections => "A detector's results: COCO's list, FDDB's text, CSV",
             };
             let dialog = rfd::FileDialog::new().set_title(title);
             // YOLO's results are a folder: that one is dropped onto the window, or typed.
-            if purpose == FolderPurpose::ImportDetections { dialog.pick_file() } else { dialog.pick_folder() }
+            if matches!(purpose, FolderPurpose::ImportDetections | FolderPurpose::Model) {
+                dialog.pick_file()
+            } else {
+                dialog.pick_folder()
+            }
         }
         Ask::RocFile => {
             let title = "A ROC file: *DiscROC.txt or *ContROC.txt";

@@ -6,6 +6,7 @@ use egui::Context;
 
 use super::command::{Command, FolderPurpose, ImportKind};
 use super::dialogs::Ask;
+use super::messages::nothing_left;
 use super::session::Aside;
 use super::views::curves::{CurveKey, CurvesCommand, ExportFormat, key_of};
 use super::views::datasets::DatasetCommand;
@@ -22,11 +23,12 @@ impl QuarryApp {
     /// Takes news in until none is left or the budget is spent; then another frame is asked for.
     pub(super) fn drain(&mut self, ctx: &Context) {
         let start = Instant::now();
-        let steps: [fn(&mut Self, &Context) -> bool; 10] = [
+        let steps: [fn(&mut Self, &Context) -> bool; 11] = [
             Self::drain_backups,
             Self::drain_writer,
             Self::drain_reader,
             Self::drain_slow_reader,
+            Self::drain_watch,
             Self::drain_images,
             Self::drain_files,
             Self::drain_picture,
@@ -61,8 +63,13 @@ impl QuarryApp {
         if answer.result.is_err() && aside != Some(Aside::Health) {
             session.ask_health();
         }
+        if let Ok(WriteReply::Verdict(written)) = &answer.result
+            && let Some(gesture) = &written.gesture
+        {
+            session.gave(gesture.id);
+        }
         match (answer.result, aside) {
-            (Ok(WriteReply::Verdict(written)), Some(Aside::Images)) => self.written_in_images(*written),
+            (Ok(WriteReply::Verdict(written)), Some(Aside::Images)) => self.written_in_images(&written),
             (Err(reason), Some(Aside::Images)) => self.not_written_in_images(&reason),
             (Ok(WriteReply::Verdict(written)), _) => self.written(*written, ctx.input(|input| input.time)),
             (Ok(WriteReply::Notes(_)), _) => self.refresh(),
@@ -98,6 +105,7 @@ impl QuarryApp {
     fn written(&mut self, written: Written, now_s: f64) {
         let Some(gesture) = written.gesture else {
             let (is_decision, is_correction) = (self.review.is_deciding(), self.review.is_correcting());
+            let is_redo = self.review.is_redoing();
             self.review.confirmed(&Saved::default(), now_s);
             if is_correction {
                 self.say("The object is so already");
@@ -105,7 +113,7 @@ impl QuarryApp {
                 self.say("Nothing of this was left to decide");
                 self.reread_review();
             } else {
-                self.say("There is nothing more to take back or to repeat");
+                self.say(nothing_left(is_redo));
             }
             return;
         };
@@ -209,7 +217,7 @@ impl QuarryApp {
                 self.images.changed();
                 session.details.overview = *overview;
                 if self.review.rows().is_empty() && session.page_ticket.is_none() {
-                    session.start_query(&self.review.filter, &by, self.review.returning());
+                    session.start_query(&self.review.filter, &by, self.review.returning(), 0);
                 }
             }
             ReadReply::Page(page) if session.page_ticket == Some(ticket) => {
@@ -241,6 +249,7 @@ impl QuarryApp {
                     self.review.show_row(by.sees(*row));
                 }
             }
+            ReadReply::Rows(rows) => self.decided_elsewhere(rows),
             ReadReply::Count(count) if session.count_ticket == Some(ticket) => self.review.total = Some(count),
             // The slow reader's; what is taken in by `begin_review`; and answers to a filter that was changed since.
             ReadReply::Inheritable(_)
@@ -299,7 +308,7 @@ impl QuarryApp {
             session.details.overview.rounds.clone_from(rounds);
             session.details.overview.classes.clone_from(classes);
             session.details.overview.elliptic.clone_from(elliptic);
-            session.start_query(&self.review.filter, &by, self.review.returning());
+            session.start_query(&self.review.filter, &by, self.review.returning(), 0);
         }
         session.refresh();
     }
@@ -370,14 +379,11 @@ impl QuarryApp {
         let by = self.annotator();
         self.ask_for_line();
         let is_shown = self.screen == Screen::Review;
-        // In a blind review the other screens' counts are the annotator's own too.
-        let wants_numbers = is_shown || self.review.filter.blind;
-        let Some(session) = self.session.as_mut().filter(|_| wants_numbers || self.review.must_wait()) else { return };
-        if self.review.wants_more(self.grid_visible) && !session.next_page(&self.review.filter, &by) {
+        let Some(session) = &mut self.session else { return };
+        // Pages are read ahead for the screen that shows them.
+        let wants_rows = is_shown || self.review.must_wait();
+        if wants_rows && self.review.wants_more(self.grid_visible) && !session.next_page(&self.review.filter, &by) {
             self.review.give_up_waiting();
-        }
-        if !wants_numbers {
-            return;
         }
         if is_shown && self.review.layout == Layout::Queue {
             let rows = self.review.current().into_iter().chain(self.review.upcoming(12));
@@ -417,7 +423,7 @@ fn curves_of_run(run: RunCurves) -> Vec<(CurveKey, RocCurve)> {
     std::iter::once((pooled.clone(), run.curves.pooled)).chain(folds).collect()
 }
 
-fn correction_text(action: GestureAction, act: CorrectionAct) -> String {
+pub(super) fn correction_text(action: GestureAction, act: CorrectionAct) -> String {
     let text = act.text();
     match action {
         GestureAction::Decide => format!("{}{}", text[..1].to_uppercase(), &text[1..]),
@@ -433,7 +439,9 @@ fn folder_command(purpose: FolderPurpose, path: std::path::PathBuf) -> Command {
         FolderPurpose::Sample => Command::Sample { dir: path, auto_review: false },
         FolderPurpose::ImportDataset => Command::Import(ImportKind::Dataset, path),
         FolderPurpose::ImportFolder => Command::Import(ImportKind::Folder, path),
+        FolderPurpose::Model => Command::Dataset(DatasetCommand::OpenModel(path)),
         FolderPurpose::ImportDetections => Command::Dataset(DatasetCommand::OpenDetections(path)),
         FolderPurpose::Locate(dataset) => Command::Dataset(DatasetCommand::MoveTo(dataset, path)),
+        FolderPurpose::ExportTraining(format) => Command::Dataset(DatasetCommand::ExportTraining(format, path)),
     }
 }

@@ -6,7 +6,9 @@ use super::command::{Command, Screen};
 use super::views::curves::CurvesView;
 use super::views::datasets::DatasetView;
 use super::views::images::ImagesView;
+use super::views::palette::PaletteView;
 use super::views::review::ReviewView;
+use super::views::settings::SettingsView;
 use super::views::start::{OpenProject, StartView};
 use super::views::train::{JobState, TrainView};
 use super::{QuarryApp, help, top_bar};
@@ -15,6 +17,7 @@ use crate::jobs::{Job, JobKind, Overview};
 impl QuarryApp {
     /// One frame of the window.
     pub fn show(&mut self, ui: &mut Ui) {
+        super::theme::enter(ui.ctx());
         let mut commands = std::mem::take(&mut self.commands);
         top_bar::show(ui, self, &mut commands);
         super::crashes::show(ui, &self.crash_reports, &mut commands);
@@ -22,11 +25,14 @@ impl QuarryApp {
             super::damage::show(ui, damage, &mut commands);
         }
         super::damage::show_notes(ui, &self.database_notes, &mut commands);
+        super::messages::show_error(ui, &self.messages, &mut commands);
+        super::status_bar::show(ui, self, &mut commands);
         match self.screen {
             Screen::Project => self.show_project(ui, &mut commands),
             Screen::Review => self.show_review(ui, &mut commands),
             Screen::Train => self.show_train(ui, &mut commands),
             Screen::Images => self.show_images(ui, &mut commands),
+            Screen::Settings => self.show_settings(ui, &mut commands),
             Screen::Curves => CurvesView { model: &self.curves, commands: &mut commands }.show(ui),
         }
         self.show_datasets(ui, &mut commands);
@@ -34,8 +40,10 @@ impl QuarryApp {
         if self.help_open {
             help::show(ui.ctx(), &self.keys.keymap(), &mut commands);
         }
+        self.show_palette(ui, &mut commands);
         self.end_typing_ahead();
-        self.toasts.show(ui.ctx());
+        super::messages::show_log(ui.ctx(), &self.messages, &mut commands);
+        self.show_leaving(ui.ctx(), &mut commands);
         if let Some(session) = &self.session {
             self.textures.send_wishes(&session.pictures);
         }
@@ -70,7 +78,9 @@ impl QuarryApp {
         let annotator = &self.options.annotator;
         let textures = &mut self.textures;
         let looked_at = self.looked_at;
-        ReviewView { model: &self.review, details, keymap: &keymap, annotator, looked_at, textures, commands }.show(ui);
+        let has_project = self.session.is_some();
+        let model = &self.review;
+        ReviewView { model, details, keymap: &keymap, annotator, looked_at, has_project, textures, commands }.show(ui);
     }
 
     fn show_images(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
@@ -108,6 +118,27 @@ impl QuarryApp {
         view.show(ui);
     }
 
+    fn show_settings(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let mut view = SettingsView {
+            model: &self.settings,
+            options: &self.options,
+            annotator: &mut self.start.annotator,
+            keymap: &self.keys.keymap(),
+            keys_file: self.keys_file.as_deref(),
+            gpu: self.gpu_check.state(),
+            backups: self.session.as_ref().map(|session| session.project.dir().join("backups")),
+            commands,
+        };
+        view.show(ui);
+    }
+
+    fn show_palette(&mut self, ui: &Ui, commands: &mut Vec<Command>) {
+        let places = self.places();
+        if let Some(model) = &self.palette {
+            PaletteView { model, keymap: &self.keys.keymap(), places, commands }.show(ui.ctx());
+        }
+    }
+
     pub(super) fn overview(&self) -> Option<&Overview> {
         self.session.as_ref().map(|session| &session.details.overview)
     }
@@ -125,17 +156,17 @@ fn take_dropped(ctx: &egui::Context, commands: &mut Vec<Command>) {
     if hovers {
         let area = ctx.content_rect();
         let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
-        painter.rect_filled(area, 0.0, super::theme::BACKGROUND.gamma_multiply(0.85));
-        let text = "Drop a project to open it, a dataset or a detector's results to look into them";
+        painter.rect_filled(area, 0.0, super::theme::BACKGROUND.now().gamma_multiply(0.85));
+        let text = "Drop a project to open it, a dataset, a detector's results or its model to look into them";
         let font = egui::FontId::proportional(20.0);
-        painter.text(area.center(), egui::Align2::CENTER_CENTER, text, font, super::theme::STRONG);
+        painter.text(area.center(), egui::Align2::CENTER_CENTER, text, font, super::theme::STRONG.now());
     }
 }
 
 /// What the grid tells each frame wants no frame of its own.
 fn is_report(command: &Command) -> bool {
     use super::views::review::ReviewCommand;
-    matches!(command, Command::Review(ReviewCommand::Columns(_) | ReviewCommand::Visible(_)))
+    matches!(command, Command::Review(ReviewCommand::Columns(..) | ReviewCommand::Visible(_)))
 }
 
 impl eframe::App for QuarryApp {
@@ -148,10 +179,11 @@ impl eframe::App for QuarryApp {
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        self.options.last = self.last_place();
         eframe::set_value(storage, super::start_up::OPTIONS_KEY, &self.options);
     }
 
     fn clear_color(&self, _: &egui::Visuals) -> [f32; 4] {
-        super::theme::BACKGROUND.to_normalized_gamma_f32()
+        super::theme::BACKGROUND.now().to_normalized_gamma_f32()
     }
 }

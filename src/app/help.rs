@@ -1,6 +1,6 @@
 //! All keys, over the screen.
 
-use egui::{Context, Grid, Id, Modal, RichText, Ui, vec2};
+use egui::{Context, Grid, Id, Modal, RichText, ScrollArea, Ui, vec2};
 
 use super::action::{Action, Scope};
 use super::command::Command;
@@ -9,9 +9,12 @@ use super::options::config_dir;
 use super::theme;
 use super::views::review::REASONS;
 
+/// Points that a column of keys takes.
+const COLUMN: f32 = 370.0;
+
 pub(super) fn show(ctx: &Context, keymap: &Keymap, commands: &mut Vec<Command>) {
     let modal = Modal::new(Id::unique("keys")).frame(theme::card().inner_margin(24)).show(ctx, |ui| {
-        ui.set_width(980.0_f32.min(ctx.content_rect().width() - 80.0));
+        ui.set_width((COLUMN * 3.2).min(ctx.content_rect().width() - 80.0));
         ui.horizontal(|ui| {
             ui.label(RichText::new("All keys").size(20.0).strong().color(theme::STRONG));
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
@@ -21,21 +24,33 @@ pub(super) fn show(ctx: &Context, keymap: &Keymap, commands: &mut Vec<Command>) 
             });
         });
         ui.add_space(8.0);
-        let review: Vec<Action> = in_scope(Scope::Review);
-        let (first, second) = review.split_at(review.len().div_ceil(2));
-        ui.columns(3, |columns| {
-            list(&mut columns[0], keymap, Scope::Review.title(), first);
-            list(&mut columns[1], keymap, "", second);
-            list(&mut columns[2], keymap, Scope::Everywhere.title(), &in_scope(Scope::Everywhere));
-            columns[2].add_space(theme::GAP);
-            list(&mut columns[2], keymap, Scope::Adjust.title(), &in_scope(Scope::Adjust));
-            columns[1].add_space(theme::GAP);
-            list(&mut columns[1], keymap, Scope::Images.title(), &in_scope(Scope::Images));
+        let height = (ctx.content_rect().height() - 190.0).max(160.0);
+        ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
+            let review: Vec<Action> = in_scope(Scope::Review);
+            let (first, second) = review.split_at(review.len().div_ceil(2));
+            let lists = [
+                (Scope::Review.title(), first.to_vec()),
+                ("Review, more", second.to_vec()),
+                (Scope::Everywhere.title(), in_scope(Scope::Everywhere)),
+                (Scope::Images.title(), in_scope(Scope::Images)),
+                (Scope::Adjust.title(), in_scope(Scope::Adjust)),
+            ];
+            let count = ((ui.available_width() / COLUMN).floor() as usize).clamp(1, 3);
+            let place =
+                |list: usize| if count == 3 { [0, 1, 2, 1, 2].get(list).copied().unwrap_or(0) } else { list % count };
+            ui.columns(count, |columns| {
+                for (number, (title, actions)) in lists.iter().enumerate() {
+                    if let Some(ui) = columns.get_mut(place(number)) {
+                        list(ui, keymap, title, actions);
+                        ui.add_space(theme::GAP);
+                    }
+                }
+            });
         });
         if let Some(dir) = config_dir() {
             ui.add_space(8.0);
             let text = format!("Give actions other keys in {}, e.g. confirm = \"M\"", dir.join("keys.toml").display());
-            ui.label(RichText::new(text).small().color(theme::WEAK));
+            ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).wrap());
         }
     });
     if modal.should_close() {

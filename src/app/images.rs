@@ -1,14 +1,17 @@
 //! The Images screen's part in the window: what its keys and commands do, and what its threads are asked and answer.
 
 use super::action::{Action, Scope};
+use super::apply::nudge_of;
 use super::command::Screen;
+use super::drain::correction_text;
 use super::keys::Typed;
 use super::session::Aside;
-use super::views::images::{FileCheck, ImageDecision, ImagesCommand, ViewNudge};
+use super::views::images::{FileCheck, ImageDecision, ImagesCommand, Tool, ViewNudge};
+use super::views::review::{nudge, start};
 use super::widgets::viewport::{Viewport, ZOOM_STEP};
 use super::{Context, QuarryApp};
-use crate::domain::{Shape, Verdict};
-use crate::geometry::Ellipse;
+use crate::domain::{ClassId, ObjectChange, Verdict};
+use crate::geometry::BoundingBox;
 use crate::jobs::{
     Answer, FileChecker, FileToCheck, ImageReader, ImageReply, ImageRequest, Ticket, Waker, WriteRequest, Written,
     start_file_checker, start_image_reader,
@@ -17,6 +20,8 @@ use crate::workflow::inspect::{FileDepth, ImageQuery, ImageSort, OutputShape, Ro
 
 /// Files that are looked at with one request.
 const FILES_AT_ONCE: usize = 64;
+/// A shape that is not saved is not lost by leaving it.
+const ADJUSTING: &str = "First save the shape (Enter) or leave it as it was (Esc)";
 
 /// The threads behind the screen, and what they were asked.
 pub struct ImageThreads {
@@ -35,6 +40,18 @@ impl ImageThreads {
 
 impl QuarryApp {
     pub(super) fn apply_images(&mut self, command: ImagesCommand) {
+        let leaves = matches!(
+            command,
+            ImagesCommand::GoTo(_)
+                | ImagesCommand::Open(_)
+                | ImagesCommand::Close
+                | ImagesCommand::Step(_)
+                | ImagesCommand::Undo
+                | ImagesCommand::Redo
+        );
+        if leaves && matches!(self.images.tool, Tool::Adjust(..)) {
+            return self.say(ADJUSTING);
+        }
         match command {
             ImagesCommand::SetQuery(query) => self.images.set_query(*query),
             ImagesCommand::ToggleFilter => self.images.filter_open = !self.images.filter_open,
@@ -55,13 +72,17 @@ impl QuarryApp {
             ImagesCommand::Decide(verdict, class) => self.decide_image(ImageDecision::Verdict(verdict, class)),
             ImagesCommand::Undo => self.decide_image(ImageDecision::Undo),
             ImagesCommand::Redo => self.decide_image(ImageDecision::Redo),
+            ImagesCommand::SetTool(tool) => self.images.tool = tool,
+            ImagesCommand::SetNewClass(class) => self.images.new_class = Some(class),
+            ImagesCommand::Drawn(bbox) => self.add_drawn(&bbox),
+            ImagesCommand::Correct(change) => self.correct_picked(change),
             ImagesCommand::CheckFiles => self.check_files(FileDepth::Whole),
             ImagesCommand::OfCurve { round, label, score } => self.open_curve_point(round, &label, score),
         }
     }
 
     /// Another image is seen as a whole first, unless it has the size of the one before: then the place stays, to compare.
-    fn open_image(&mut self, act: impl FnOnce(&mut super::ImagesModel)) {
+    pub(super) fn open_image(&mut self, act: impl FnOnce(&mut super::ImagesModel)) {
         let size = |app: &Self| app.images.current().map(|image| (image.record.width, image.record.height));
         let (before, was_open) = (size(self), self.images.open.is_some());
         act(&mut self.images);
@@ -100,7 +121,19 @@ impl QuarryApp {
 
     /// A key on the Images screen.
     pub(super) fn press_in_images(&mut self, typed: &Typed) {
-        if let Some(action) = self.meaning(typed, Scope::Images) {
+        if let Tool::Adjust(object, shape) = self.images.tool
+            && let Some(action) = self.meaning(typed, Scope::Adjust).filter(|action| action.scope() == Scope::Adjust)
+        {
+            match action {
+                Action::Commit => self.correct_picked(ObjectChange::Shape(shape)),
+                Action::Cancel => self.images.tool = Tool::Look,
+                action => {
+                    if let Some(by) = nudge_of(action) {
+                        self.images.tool = Tool::Adjust(object, nudge(&shape, by));
+                    }
+                }
+            }
+        } else if let Some(action) = self.meaning(typed, Scope::Images) {
             let once = matches!(action.scope(), Scope::Everywhere);
             if !(once && typed.repeat) {
                 self.act(action);
@@ -111,7 +144,10 @@ impl QuarryApp {
     }
 
     /// The keys of the review that mean the same here.
-    fn review_key_in_images(&mut self, action: Action) {
+    pub(super) fn review_key_in_images(&mut self, action: Action) {
+        if matches!(self.images.tool, Tool::Adjust(..)) {
+            return self.say(ADJUSTING);
+        }
         let layers = &mut self.images.layers;
         match action {
             Action::Filter => self.images.filter_open = !self.images.filter_open,
@@ -125,6 +161,8 @@ impl QuarryApp {
                 let class = self.images.nearest_other_class();
                 self.decide_image(ImageDecision::Verdict(Verdict::WrongClass, class));
             }
+            Action::AdjustObject | Action::IgnoreObject | Action::DeleteObject => self.object_key(action),
+            Action::ObjectClass => self.say("Pick an object, then choose its class beside the image"),
             Action::Undo => self.decide_image(ImageDecision::Undo),
             Action::Redo => self.decide_image(ImageDecision::Redo),
             Action::NextUndecided => self.images.step_to_waiting(),
@@ -133,6 +171,9 @@ impl QuarryApp {
     }
 
     pub(super) fn images_action(&mut self, action: Action) {
+        if self.ends_tool(action) {
+            return;
+        }
         let is_open = self.images.open.is_some();
         let pans = is_open && !self.viewport.is_fitted();
         let columns = self.images.columns as isize;
@@ -170,15 +211,65 @@ impl QuarryApp {
             }
             Action::FirstImage => self.open_image(|images| images.go_to(0)),
             Action::LastImage => self.open_image(|images| images.go_to(usize::MAX)),
+            Action::DrawObject if is_open => {
+                self.images.tool = if self.images.tool == Tool::Draw { Tool::Look } else { Tool::Draw };
+            }
             Action::NextMark => self.images.step_pick(1),
             Action::PreviousMark => self.images.step_pick(-1),
             _ => {}
         }
     }
 
+    /// Adds an object that was drawn.
+    fn add_drawn(&mut self, bbox: &BoundingBox) {
+        let first = self.overview().and_then(|overview| overview.classes.first()).map(|class| class.id);
+        let (Some(image), Some(class)) = (self.images.open, self.images.new_class.or(first)) else { return };
+        let shape = start(bbox, self.is_elliptic(class));
+        self.decide_image(ImageDecision::Add(image, shape, class));
+    }
+
+    fn correct_picked(&mut self, change: ObjectChange) {
+        let adjusted = match self.images.tool {
+            Tool::Adjust(object, _) if matches!(change, ObjectChange::Shape(_)) => Some(object),
+            _ => None,
+        };
+        let Some(object) = adjusted.or(self.images.picked_object().map(|(object, _)| object)) else { return };
+        self.images.tool = Tool::Look;
+        self.decide_image(ImageDecision::Correct(object, change));
+    }
+
+    /// Objects of the class are ellipses in this project.
+    pub(super) fn is_elliptic(&self, class: ClassId) -> bool {
+        self.overview().is_none_or(|overview| overview.elliptic.contains(&class))
+    }
+
+    /// The keys of the review that correct an object, on the picked one.
+    fn object_key(&mut self, action: Action) {
+        let Some((object, state)) = self.images.picked_object() else {
+            return self.say("Pick an object of the ground truth of this image first: click it");
+        };
+        match action {
+            _ if state.deleted => self.say("The object is deleted: restore it first"),
+            Action::AdjustObject => self.images.tool = Tool::Adjust(object, state.shape),
+            Action::IgnoreObject => self.correct_picked(ObjectChange::Ignored(!state.ignored)),
+            _ => self.correct_picked(ObjectChange::Deleted(true)),
+        }
+    }
+
+    /// What keys do to the tool instead of what they do without it; `true`: that is all they do.
+    fn ends_tool(&mut self, action: Action) -> bool {
+        match (action, self.images.tool) {
+            (Action::CloseImage, Tool::Draw) => self.images.tool = Tool::Look,
+            (Action::ZoomIn | Action::ZoomOut | Action::ZoomFit | Action::ZoomFull, _)
+            | (_, Tool::Look | Tool::Draw) => return false,
+            (_, Tool::Adjust(..)) => self.say(ADJUSTING),
+        }
+        true
+    }
+
     /// Decides at once, or behind the decision that is being saved.
     fn decide_image(&mut self, decision: ImageDecision) {
-        if self.images.saving {
+        if self.images.saving.is_some() {
             self.images.line.push_back(decision);
         } else {
             self.send_image_decision(decision);
@@ -190,6 +281,8 @@ impl QuarryApp {
         let request = match decision {
             ImageDecision::Undo => WriteRequest::Undo { by },
             ImageDecision::Redo => WriteRequest::Redo { by },
+            ImageDecision::Correct(object, change) => WriteRequest::Correct { objects: vec![object], change, by },
+            ImageDecision::Add(image, shape, class) => WriteRequest::AddObject { image, shape, class, by },
             ImageDecision::Verdict(verdict, class) => {
                 if let Some(reason) = self.images.refusal() {
                     return self.say(reason);
@@ -201,7 +294,7 @@ impl QuarryApp {
                         return self.say("No object of another class lies here: choose the class beside the image");
                     }
                     Verdict::MissedObject => {
-                        let shape = Shape::Ellipse(Ellipse::inscribed(&candidate.bbox));
+                        let shape = start(&candidate.bbox, self.is_elliptic(class.unwrap_or(candidate.class)));
                         WriteRequest::MissedObject { candidate: id, shape, class, by }
                     }
                     verdict => {
@@ -213,18 +306,23 @@ impl QuarryApp {
         };
         if let Some(session) = &mut self.session {
             session.write_aside(Aside::Images, request);
-            self.images.saving = true;
-            if let ImageDecision::Verdict(verdict, _) = decision {
-                self.images.mark_decided(verdict);
+            self.images.saving = Some(decision);
+            match decision {
+                ImageDecision::Verdict(verdict, _) => self.images.mark_decided(verdict),
+                ImageDecision::Correct(_, change) => self.images.mark_corrected(change),
+                _ => {}
             }
         }
     }
 
     /// A decision of the Images screen is on the disk.
-    pub(super) fn written_in_images(&mut self, written: Written) {
-        self.images.saving = false;
+    pub(super) fn written_in_images(&mut self, written: &Written) {
+        let sent = self.images.saving.take();
         let Some(gesture) = &written.gesture else {
-            self.say("There is nothing more to take back or to repeat");
+            self.say(match sent {
+                Some(ImageDecision::Correct(..)) => "The object is so already",
+                sent => super::messages::nothing_left(sent == Some(ImageDecision::Redo)),
+            });
             return self.next_image_decision();
         };
         let is_decision = gesture.action == crate::store::GestureAction::Decide;
@@ -232,22 +330,29 @@ impl QuarryApp {
             for row in &written.changed {
                 session.image_changed(row.candidate.image);
             }
+            for image in &gesture.images {
+                session.image_changed(*image);
+            }
             session.numbers_wanted = true;
             session.keep_backups();
         }
         self.review.refresh(&written.changed);
         self.images.changed();
-        match written.row.filter(|_| !is_decision) {
+        if let Some(act) = gesture.act {
+            self.say(correction_text(gesture.action, act));
+        }
+        let of_row = written.row.as_ref().map(|row| row.candidate.image);
+        match of_row.or(gesture.images.first().copied()).filter(|_| !is_decision) {
             // What was taken back is shown.
-            Some(row) if self.images.open.is_some() => self.open_image(|images| images.open(row.candidate.image)),
-            _ if is_decision => self.images.step_to_waiting(),
+            Some(image) if self.images.open.is_some() => self.open_image(|images| images.open(image)),
+            _ if is_decision && gesture.act.is_none() => self.images.step_to_waiting(),
             _ => {}
         }
         self.next_image_decision();
     }
 
     pub(super) fn not_written_in_images(&mut self, reason: &str) {
-        self.images.saving = false;
+        self.images.saving = None;
         self.images.line.clear();
         self.images.open_wanted = self.images.open.is_some();
         self.say_error(format!("Not saved: {reason}"));

@@ -71,6 +71,32 @@ impl Keymap {
         }
     }
 
+    /// The keymap with other keys for an action; or the keys that another action has, and which.
+    pub fn with(&self, action: Action, keys: Vec<KeyboardShortcut>) -> Result<Self, (KeyboardShortcut, Action)> {
+        let mut changed = self.clone();
+        changed.set(action, keys);
+        match changed.conflict() {
+            None => Ok(changed),
+            Some((keys, first, second)) => Err((keys, if first == action { second } else { first })),
+        }
+    }
+
+    /// Whether an action has its first keys.
+    pub fn is_default(&self, action: Action) -> bool {
+        self.shortcuts(action) == action.default_shortcuts()
+    }
+
+    /// What differs from the defaults, as `keys.toml` holds it.
+    pub fn changes_to_toml(&self) -> String {
+        let mut text =
+            "# Quarry's keys, where they are not the first ones. Written by the settings screen.\n".to_owned();
+        for action in Action::ALL.iter().filter(|action| !self.is_default(**action)) {
+            let keys: Vec<String> = self.shortcuts(*action).iter().map(|k| format!("{:?}", shortcut_text(k))).collect();
+            text.extend([action.word(), " = [", &keys.join(", "), "]\n"]);
+        }
+        text
+    }
+
     fn set(&mut self, action: Action, shortcuts: Vec<KeyboardShortcut>) {
         if let Some(binding) = self.bindings.iter_mut().find(|(a, _)| *a == action) {
             binding.1 = shortcuts;
@@ -122,7 +148,7 @@ impl Keymap {
 }
 
 /// Keys in one spelling: Ctrl is `COMMAND` (on a Mac the Command key), and Shift is dropped where it is part of the character.
-fn pressed_shortcut(modifiers: Modifiers, key: Key) -> KeyboardShortcut {
+pub(super) fn pressed_shortcut(modifiers: Modifiers, key: Key) -> KeyboardShortcut {
     let mut plain = Modifiers::NONE;
     plain.alt = modifiers.alt;
     plain.shift = modifiers.shift && !HAVE_SHIFT.contains(&key);
@@ -242,6 +268,23 @@ mod tests {
         assert!(parse("confrim = \"Y\"").unwrap_err().contains("Did you mean `confirm`?"));
         assert!(parse("confirm = \"Hyper+Y\"").unwrap_err().contains("but found `\"Hyper+Y\"`"));
         assert!(parse("confirm = ").unwrap_err().starts_with("keys.toml: "));
+    }
+
+    #[test]
+    fn changed_keys_are_written_and_read_back_and_a_conflict_names_the_other_action() {
+        let key = |key| vec![KeyboardShortcut::new(Modifiers::NONE, key)];
+        let changed = Keymap::default().with(Action::Confirm, key(Key::M)).unwrap();
+        let changed = changed.with(Action::Undo, key(Key::Slash)).unwrap_err();
+        assert_eq!(changed.1, Action::Filter);
+        let mut changed = Keymap::default().with(Action::Confirm, key(Key::M)).unwrap();
+        changed = changed.with(Action::ZoomIn, vec![]).unwrap();
+        for action in Action::ALL {
+            let keys = action.default_shortcuts();
+            assert!(changed.with(*action, keys).is_ok(), "{action:?}");
+        }
+        assert_eq!(parse(&changed.changes_to_toml()).unwrap(), changed);
+        assert!(!changed.is_default(Action::Confirm) && changed.is_default(Action::Reject));
+        assert_eq!(parse(&Keymap::default().changes_to_toml()).unwrap(), Keymap::default());
     }
 
     #[test]

@@ -3,10 +3,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use egui::{Context, Event, Key, Modifiers, RawInput};
+use egui::{Context, Event, Key, KeyboardShortcut, Modifiers, RawInput};
 
 use super::action::Scope;
-use super::keymap::Keymap;
+use super::keymap::{Keymap, pressed_shortcut};
 
 /// A key that was pressed, with the letter that it writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +20,21 @@ pub struct Typed {
     pub text: String,
 }
 
+/// What keys are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reading {
+    #[default]
+    Actions,
+    /// A field that has, or is about to have, the focus.
+    Text,
+    /// The settings screen waits for an action's new keys.
+    Record,
+}
+
 struct State {
     keymap: Arc<Keymap>,
+    reading: Reading,
+    recorded: Option<KeyboardShortcut>,
     scope: Scope,
     filter_open: bool,
     typed: Vec<Typed>,
@@ -35,7 +48,8 @@ impl KeyReader {
     /// Hooks into `ctx`.
     pub fn install(ctx: &Context, keymap: Keymap) -> Self {
         let (scope, filter_open) = (Scope::Everywhere, false);
-        let state = State { keymap: Arc::new(keymap), scope, filter_open, typed: Vec::new() };
+        let (keymap, reading) = (Arc::new(keymap), Reading::default());
+        let state = State { keymap, reading, recorded: None, scope, filter_open, typed: Vec::new() };
         let reader = Self(Arc::new(Mutex::new(state)));
         ctx.add_plugin(reader.clone());
         reader
@@ -46,9 +60,19 @@ impl KeyReader {
     }
 
     /// Says whose keys count from now on, and whether the filter is open: its fields, lists and sliders want their keys themselves.
-    pub fn listen(&self, scope: Scope, filter_open: bool) {
+    pub fn listen(&self, scope: Scope, filter_open: bool, reading: Reading) {
         let mut state = self.lock();
-        (state.scope, state.filter_open) = (scope, filter_open);
+        (state.scope, state.filter_open, state.reading) = (scope, filter_open, reading);
+    }
+
+    /// The keys that were pressed while an action's new keys were waited for.
+    pub fn take_recorded(&self) -> Option<KeyboardShortcut> {
+        self.lock().recorded.take()
+    }
+
+    /// Other keys hold from now on.
+    pub fn set_keymap(&self, keymap: Keymap) {
+        self.lock().keymap = Arc::new(keymap);
     }
 
     /// What was typed since the last call, in order.
@@ -70,7 +94,11 @@ impl egui::Plugin for KeyReader {
         let has_text_focus = ctx.text_edit_focused();
         let has_focus = ctx.memory(|memory| memory.focused().is_some());
         let mut state = self.lock();
-        let is_typing = has_text_focus || (state.filter_open && has_focus);
+        if state.reading == Reading::Record {
+            input.events.retain(|event| !state.record(event));
+            return;
+        }
+        let is_typing = has_text_focus || (state.filter_open && has_focus) || state.reading == Reading::Text;
         // The letter of a key comes right behind it.
         let mut has_key_before = false;
         input.events.retain(|event| {
@@ -102,6 +130,18 @@ impl egui::Plugin for KeyReader {
 }
 
 impl State {
+    /// Takes the first keys that are pressed; whether the event is none of anybody else's.
+    fn record(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Key { key, pressed: true, repeat: false, modifiers, .. } => {
+                self.recorded.get_or_insert(pressed_shortcut(*modifiers, *key));
+                true
+            }
+            Event::Key { .. } | Event::Text(_) => true,
+            _ => false,
+        }
+    }
+
     /// Whether a key may come to mean something. On the review screen that depends on the keys before it: F makes arrows move an ellipse.
     fn wants(&self, modifiers: Modifiers, key: Key, is_typing: bool) -> bool {
         let means = |scope| self.keymap.action(modifiers, key, scope).is_some();

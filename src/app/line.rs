@@ -17,6 +17,11 @@ const LINE_BUDGET: Duration = Duration::from_millis(25);
 impl QuarryApp {
     /// Carries a command out, or puts it in line.
     pub(super) fn apply(&mut self, command: Command, ctx: &Context) {
+        if let (Command::Key(typed), Some(palette)) = (&command, &mut self.palette) {
+            // Typed before the palette's field was there.
+            palette.text.push_str(&typed.text);
+            return;
+        }
         if let Command::Key(typed) = &command
             && self.scope() == Scope::Images
         {
@@ -249,8 +254,10 @@ impl QuarryApp {
     /// Closing it again closes it at once.
     pub(super) fn hold_close(&mut self, ctx: &Context) {
         let wants_to_close = ctx.input(|input| input.viewport().close_requested());
-        let is_busy = self.review.has_line() || self.review.is_saving() || self.images.saving;
-        if wants_to_close && is_busy && !self.is_closing {
+        let is_busy = self.review.has_line() || self.review.is_saving() || self.images.saving.is_some();
+        if wants_to_close && self.asks_before_closing() {
+            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+        } else if wants_to_close && is_busy && !self.is_closing {
             self.is_closing = true;
             ctx.send_viewport_cmd(ViewportCommand::CancelClose);
         } else if self.is_closing && !is_busy {

@@ -13,15 +13,24 @@ mod export;
 mod frame;
 mod gpu_check;
 mod help;
+mod icon;
 mod images;
 pub mod keymap;
 mod keys;
+mod leaving;
 mod line;
+mod memory;
+mod messages;
+mod offer_setup;
 pub mod options;
+mod others;
 mod picking;
+mod places;
 mod round_jobs;
 mod session;
+mod settings;
 mod start_up;
+mod status_bar;
 mod textures;
 mod theme;
 mod top_bar;
@@ -29,6 +38,7 @@ pub mod views;
 mod widgets;
 mod work;
 
+pub use offer_setup::offer_setup;
 pub use start_up::{AppError, run, run_demo};
 
 use std::path::PathBuf;
@@ -36,27 +46,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use egui::Context;
-use egui_notify::{Toast, ToastLevel, Toasts};
 
 use action::Scope;
 use command::{Command, Screen};
 use dialogs::Dialogs;
 use gpu_check::GpuCheck;
 use keymap::Keymap;
-use keys::KeyReader;
+use keys::{KeyReader, Reading};
+use leaving::Leaving;
+use messages::Messages;
 use options::Options;
 use session::Session;
 use textures::Textures;
 use views::curves::CurvesModel;
 use views::images::ImagesModel;
+use views::palette::PaletteModel;
 use views::review::ReviewModel;
 use views::review::crop_key;
+use views::settings::SettingsModel;
 use views::start::StartModel;
 use views::train::TrainModel;
 use widgets::viewport::Viewport;
 
-use crate::domain::{CandidateId, printable_message};
-use crate::jobs::{JobBoard, Waker};
+use crate::domain::CandidateId;
+use crate::jobs::{JobBoard, JobKind, Waker};
 use crate::workflow::WorkEvent;
 
 /// Longest time of a frame that goes into taking news in.
@@ -68,10 +81,17 @@ pub struct QuarryApp {
     keys: KeyReader,
     screen: Screen,
     help_open: bool,
+    palette: Option<PaletteModel>,
+    settings: SettingsModel,
+    /// Where keys that were changed are kept.
+    keys_file: Option<PathBuf>,
+    memory: memory::Memory,
     session: Option<Session>,
     start: StartModel,
     review: ReviewModel<Command>,
     grid_columns: usize,
+    /// Whole rows of the grid that are seen.
+    grid_rows: usize,
     grid_visible: usize,
     train: TrainModel,
     curves: CurvesModel,
@@ -84,14 +104,22 @@ pub struct QuarryApp {
     datasets: datasets::Datasets,
     dialogs: Option<Dialogs>,
     textures: Textures,
-    toasts: Toasts,
+    messages: Messages,
     commands: Vec<Command>,
     waker: Waker,
     /// The review opens by itself when the running job leaves candidates behind.
     review_after_job: bool,
+    /// The running job that brings detections in: what their crops show is read after it.
+    embed_after: Option<JobKind>,
     gpu_check: GpuCheck,
     /// The window is to close when the keys in line are done.
     is_closing: bool,
+    /// What is asked before a running round is stopped.
+    leaving: Option<Leaving>,
+    /// Where one was before one looked around, newest last.
+    places: Vec<places::Place>,
+    /// What was open when the window closed the last time, until it is opened again.
+    reopening: Option<options::LastPlace>,
     /// What the user should know of the project's database, until it is dismissed.
     database_notes: Vec<String>,
     /// Crash reports of earlier sessions, until they are dismissed.
@@ -102,6 +130,7 @@ impl QuarryApp {
     /// Sets the window's state up; nothing is opened yet.
     pub fn new(ctx: &Context, options: Options, keymap: Keymap) -> Self {
         theme::apply(ctx);
+        theme::choose(ctx, &options);
         let waking = ctx.clone();
         let start = StartModel { annotator: options.annotator.clone(), ..StartModel::default() };
         let mut curves = CurvesModel::default();
@@ -111,10 +140,15 @@ impl QuarryApp {
             keys: KeyReader::install(ctx, keymap),
             screen: Screen::default(),
             help_open: false,
+            palette: None,
+            settings: SettingsModel::default(),
+            keys_file: None,
+            memory: memory::Memory::default(),
             session: None,
             start,
             review: ReviewModel::default(),
             grid_columns: 1,
+            grid_rows: 1,
             grid_visible: 0,
             train: TrainModel::default(),
             curves,
@@ -125,15 +159,24 @@ impl QuarryApp {
             datasets: datasets::Datasets::default(),
             dialogs: None,
             textures: Textures::default(),
-            toasts: Toasts::default(),
+            messages: Messages::default(),
             commands: Vec::new(),
             waker: Arc::new(move || waking.request_repaint()),
             review_after_job: false,
+            embed_after: None,
             gpu_check: GpuCheck::default(),
             is_closing: false,
+            leaving: None,
+            places: Vec::new(),
+            reopening: None,
             database_notes: Vec::new(),
             crash_reports: Vec::new(),
         }
+    }
+
+    /// Keeps keys that are changed on the settings screen in this file.
+    pub fn keep_keys_in(&mut self, file: PathBuf) {
+        self.keys_file = Some(file);
     }
 
     /// Puts a command in line, as a screen does.
@@ -149,7 +192,13 @@ impl QuarryApp {
 
     /// One frame without painting: news, keys, commands, wishes.
     pub fn tick(&mut self, ctx: &Context) {
+        theme::enter(ctx);
         self.drain(ctx);
+        self.reopen(ctx);
+        self.take_recorded();
+        // Ctrl with plus and minus changes it too.
+        self.options.scale = ctx.zoom_factor();
+        self.memory.tick();
         self.commands.extend(self.keys.take().into_iter().map(Command::Key));
         for command in std::mem::take(&mut self.commands) {
             self.apply(command, ctx);
@@ -158,40 +207,36 @@ impl QuarryApp {
         self.ask_for_more(ctx);
         self.ask_for_images();
         self.gpu_check.tick(ctx, &self.waker);
+        self.tick_messages(ctx);
         self.hold_close(ctx);
         let filter_open = match self.screen {
             Screen::Review => self.review.filter_open,
             Screen::Images => self.images.filter_open,
             _ => false,
         };
-        self.keys.listen(self.scope(), filter_open);
+        self.keys.listen(self.scope(), filter_open, self.reading());
+    }
+
+    /// What keys are read for beside actions.
+    fn reading(&self) -> Reading {
+        if self.settings.recording.is_some() && self.screen == Screen::Settings {
+            Reading::Record
+        } else if self.palette.is_some() {
+            Reading::Text
+        } else {
+            Reading::Actions
+        }
     }
 
     fn scope(&self) -> Scope {
         match self.screen {
-            _ if self.help_open || self.session.is_none() => Scope::Everywhere,
+            _ if self.help_open || self.palette.is_some() || self.leaving.is_some() || self.session.is_none() => {
+                Scope::Everywhere
+            }
             Screen::Review if self.review.adjusting.is_some() => Scope::Adjust,
             Screen::Review => Scope::Review,
             Screen::Images => Scope::Images,
             _ => Scope::Everywhere,
         }
-    }
-
-    fn say_error(&mut self, text: impl Into<String>) {
-        let text = printable_message(&text.into()).into_owned();
-        tracing::error!("{text}");
-        self.toast(text, "!", theme::ERROR, 12);
-    }
-
-    fn say(&mut self, text: impl Into<String>) {
-        self.toast(printable_message(&text.into()).into_owned(), "i", theme::ACCENT, 5);
-    }
-
-    /// The icons of `egui_notify` are not in the window's font.
-    fn toast(&mut self, text: String, icon: &str, color: egui::Color32, seconds: u64) {
-        let level = ToastLevel::Custom(icon.to_owned(), color);
-        let mut toast = Toast::custom(text, level);
-        toast.duration(Duration::from_secs(seconds)).width(420.0).closable(false);
-        self.toasts.add(toast);
     }
 }

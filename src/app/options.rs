@@ -1,13 +1,32 @@
-//! What the app remembers of a user between sittings: recent projects and the annotator's name. Nothing of a project.
+//! What the app remembers of a user between sessions: recent projects, the annotator's name, the look. Nothing of a project.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::command::Screen;
+
 /// How many projects are remembered.
 const RECENT_MAX: usize = 8;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Smallest and largest text, as a share of the system's.
+pub const SCALE: std::ops::RangeInclusive<f32> = 0.6..=3.0;
+
+/// Light or dark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Theme {
+    /// As the desktop says; dark where it says nothing.
+    #[default]
+    System,
+    Dark,
+    Light,
+}
+
+impl Theme {
+    pub const ALL: [(Self, &str); 3] = [(Self::System, "System"), (Self::Dark, "Dark"), (Self::Light, "Light")];
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
     /// Those whose path is UTF-8: the others cannot be stored, and would keep everything else here from being.
@@ -15,13 +34,43 @@ pub struct Options {
     pub recent: Vec<PathBuf>,
     /// Whose verdicts these are.
     pub annotator: String,
+    /// What was open when the window closed.
+    pub last: Option<LastPlace>,
+    pub theme: Theme,
+    /// Size of everything, in [`SCALE`].
+    pub scale: f32,
+    /// Whether a verdict goes on to the next candidate.
+    pub auto_advance: bool,
+    /// What rounds are trained on unless their form says otherwise: `auto`, `cpu` or `cuda:N`.
+    pub device: String,
+    /// Threads of training and detection on the CPU; 0: one for each core.
+    pub threads: usize,
+}
+
+/// A project with the screen and the layout that it was left in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastPlace {
+    /// UTF-8: another path cannot be stored.
+    pub project: String,
+    pub screen: Screen,
+    /// The review's grid was open.
+    pub is_grid: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let user = ["USER", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
         let annotator = user.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "annotator".to_owned());
-        Self { recent: Vec::new(), annotator }
+        Self {
+            recent: Vec::new(),
+            annotator,
+            theme: Theme::default(),
+            scale: 1.0,
+            auto_advance: true,
+            device: "auto".to_owned(),
+            threads: 0,
+            last: None,
+        }
     }
 }
 

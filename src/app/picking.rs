@@ -23,8 +23,7 @@ impl QuarryApp {
         let shape = self.promoted().or_else(|| {
             let candidate = &self.review.current()?.candidate;
             let class = class.unwrap_or(candidate.class);
-            let is_elliptic = self.overview().is_none_or(|overview| overview.elliptic.contains(&class));
-            Some(start(&candidate.bbox, is_elliptic))
+            Some(start(&candidate.bbox, self.is_elliptic(class)))
         });
         self.review.start_adjusting(shape, class);
     }

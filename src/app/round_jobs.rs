@@ -5,6 +5,7 @@ use std::path::Path;
 use egui::Context;
 
 use super::command::Screen;
+use super::leaving::Leaving;
 use super::views::curves::CurveKey;
 use super::views::train::{Cross, TrainCommand};
 use super::{QuarryApp, work};
@@ -15,6 +16,9 @@ use crate::workflow::{Project, WorkEvent};
 
 impl QuarryApp {
     pub(super) fn start_job(&mut self, kind: JobKind, work: Work<WorkEvent>) -> bool {
+        if kind == JobKind::Round && self.options.threads > 0 {
+            work::use_threads(self.options.threads);
+        }
         match self.jobs.start(kind, work, work::progress_of, self.waker.clone()) {
             Ok(()) => true,
             Err(error) => {
@@ -32,8 +36,8 @@ impl QuarryApp {
         }
         let Some(session) = &self.session else { return };
         let work = work::demo(session.project.dir().to_owned(), auto_review);
-        self.train.begin();
         if self.start_job(JobKind::Round, work) {
+            self.train.begin();
             self.screen = Screen::Train;
             self.review_after_job = !auto_review;
         }
@@ -64,7 +68,7 @@ impl QuarryApp {
             TrainCommand::CrossValidate => self.start_cross_validation(),
             TrainCommand::Pause => self.with_round_job(Job::pause),
             TrainCommand::Continue => self.with_round_job(Job::resume),
-            TrainCommand::Stop => self.with_round_job(Job::stop),
+            TrainCommand::Stop => self.ask_to_stop(),
         }
     }
 
@@ -194,7 +198,9 @@ impl QuarryApp {
 
     fn job_finished(&mut self, kind: JobKind, outcome: Outcome) {
         let is_done = matches!(outcome, Outcome::Done(_));
+        self.leaving.take_if(|leaving| *leaving == Leaving::Stop);
         match outcome {
+            Outcome::Done(text) if text.is_empty() => {}
             Outcome::Done(text) => {
                 self.train.say(text.clone(), false);
                 self.say(text);
@@ -209,7 +215,13 @@ impl QuarryApp {
             session.forget_details();
         }
         self.reread_review();
+        let brought_detections = self.embed_after.take_if(|job| *job == kind).is_some();
+        if let (true, true, Some(session)) = (is_done, brought_detections, &self.session) {
+            let work = work::embed(session.project.clone());
+            self.start_job(JobKind::Grouping, work);
+        }
         if kind == JobKind::Round {
+            self.train.ended();
             self.curves.set_running(None);
             if is_done && std::mem::take(&mut self.review_after_job) {
                 self.screen = Screen::Review;

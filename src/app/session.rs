@@ -9,16 +9,18 @@ use crate::dataset::decode_rgb_checked;
 use crate::domain::{CandidateId, ClassId, GroupId, ImageId, RoundId};
 use crate::jobs::{
     Annotator, Answer, BackupKeeper, ByteCache, Damage, Decoded, ImageDetail, Overview, PicturePool, ProjectReader,
-    REVIEW_FILTER, ReadReply, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest, start_backups, start_reader,
-    start_writer,
+    ProjectWatch, REVIEW_FILTER, ReadReply, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest, start_backups,
+    start_reader, start_watch, start_writer,
 };
 use crate::mining::GroupConfig;
-use crate::store::{CandidateQuery, CandidateRow, Cursor, HistoryQuery, Interval, Sort, VerdictFilter};
+use crate::store::{CandidateQuery, CandidateRow, Cursor, HistoryQuery, Interval, LogNews, Sort, VerdictFilter};
 use crate::workflow::Project;
 
 /// Candidates of the first page, which the screen waits for, and of each that follows.
 const FIRST_PAGE: usize = 100;
 const PAGE: usize = 500;
+/// One that goes back to a candidate further down finds it on its own, not in its place.
+const FURTHEST: usize = 20_000;
 /// Threads that decode photographs.
 const DECODERS: usize = 2;
 /// The numbers of the review are counted no more often while verdicts come in.
@@ -91,6 +93,10 @@ pub struct Session {
     inheritable_asked: Option<Instant>,
     preview_ticket: Option<Ticket>,
     members_asked: Option<GroupId>,
+    /// Tells what others commit.
+    pub watch: ProjectWatch,
+    /// What was decided here, as far as the watch did not tell it yet.
+    own_gestures: HashSet<i64>,
     pub pictures: PicturePool,
     /// Started when the Images screen is first shown.
     pub images: Option<ImageThreads>,
@@ -155,6 +161,8 @@ impl Session {
             inheritable_asked: None,
             preview_ticket: None,
             members_asked: None,
+            watch: start_watch(project.database(), waker.clone())?,
+            own_gestures: HashSet::new(),
             pictures: PicturePool::start(DECODERS, decode, waker.clone())?,
             images: None,
             backups: start_backups(project.database(), waker.clone())?,
@@ -235,6 +243,25 @@ impl Session {
             self.damage = Some(damage.clone());
             self.write_aside(Aside::Health, WriteRequest::Close(damage));
         }
+    }
+
+    /// A gesture of this window is in the logs.
+    pub fn gave(&mut self, gesture: i64) {
+        self.own_gestures.insert(gesture);
+    }
+
+    /// What of the news was not decided in this window, and whether some was.
+    pub fn of_others(&mut self, mut news: LogNews) -> (LogNews, bool) {
+        let before = news.verdicts.len() + news.corrections.len();
+        let newest = news.verdicts.iter().map(|(gesture, _)| *gesture).max();
+        let newest = newest.max(news.corrections.iter().map(|(gesture, _)| *gesture).max());
+        news.verdicts.retain(|(gesture, _)| !self.own_gestures.contains(gesture));
+        news.corrections.retain(|(gesture, _)| !self.own_gestures.contains(gesture));
+        let has_own = news.verdicts.len() + news.corrections.len() < before;
+        if let Some(newest) = newest.filter(|_| !news.is_cut) {
+            self.own_gestures.retain(|gesture| *gesture > newest);
+        }
+        (news, has_own)
     }
 
     /// Asks whether the database can still be written.
@@ -346,11 +373,19 @@ impl Session {
     }
 
     /// Asks for the first page of a filter, for the candidate to go back to, and for the count of all.
-    pub fn start_query(&mut self, filter: &ReviewFilter, by: &Annotator, back_to: Option<CandidateId>) {
+    /// `position`: a row that is to be among the first.
+    pub fn start_query(
+        &mut self,
+        filter: &ReviewFilter,
+        by: &Annotator,
+        back_to: Option<CandidateId>,
+        position: usize,
+    ) {
         self.cursor = None;
         self.forget_failed_details();
         let query = Box::new(self.query(filter, by));
-        let first = ReadRequest::Page { query: query.clone(), after: None, limit: FIRST_PAGE };
+        let limit = FIRST_PAGE.saturating_add(position.min(FURTHEST));
+        let first = ReadRequest::Page { query: query.clone(), after: None, limit };
         self.page_ticket = Some(self.reader.ask(first));
         self.return_ticket = back_to.map(|candidate| self.reader.ask(ReadRequest::Candidate(candidate)));
         self.count_ticket = Some(self.reader.ask(ReadRequest::Count { query }));

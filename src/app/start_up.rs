@@ -33,10 +33,9 @@ pub fn run(project: Option<PathBuf>) -> Result<(), AppError> {
     require_display("the subcommands, see `quarry --help`")?;
     // A wrong path is told before a window flashes up.
     let project = project.map(|dir| Project::open(&dir)).transpose()?;
-    open(move |app| {
-        if let Some(project) = project {
-            app.push(Command::Open(project.dir().to_owned()));
-        }
+    open(move |app| match project {
+        Some(project) => app.push(Command::Open(project.dir().to_owned())),
+        None => app.reopen_last(),
     })
 }
 
@@ -54,19 +53,23 @@ pub fn run_demo(dir: &Path, auto_review: bool) -> Result<(), AppError> {
 }
 
 fn open(first: impl FnOnce(&mut QuarryApp)) -> Result<(), AppError> {
-    let keymap = match config_dir() {
-        Some(dir) => Keymap::load(&dir.join("keys.toml"))?,
-        None => Keymap::default(),
-    };
+    let keys_file = config_dir().map(|dir| dir.join("keys.toml"));
+    let keymap = keys_file.as_ref().map_or_else(|| Ok(Keymap::default()), |file| Keymap::load(file))?;
     let viewport = ViewportBuilder::default()
         .with_title("Quarry")
         .with_app_id("quarry")
+        .with_icon(super::icon::icon())
+        // On the first start; later ones take the size that the window had.
         .with_inner_size(vec2(1440.0, 900.0))
-        .with_min_inner_size(vec2(1000.0, 680.0));
+        .with_maximized(true)
+        .with_min_inner_size(vec2(900.0, 600.0));
     let options = eframe::NativeOptions { viewport, renderer: eframe::Renderer::Glow, ..Default::default() };
     let create = move |cc: &eframe::CreationContext<'_>| -> Result<Box<dyn eframe::App>, _> {
         let options: Options = cc.storage.and_then(|s| eframe::get_value(s, OPTIONS_KEY)).unwrap_or_default();
         let mut app = QuarryApp::new(&cc.egui_ctx, options, keymap);
+        if let Some(file) = keys_file {
+            app.keep_keys_in(file);
+        }
         app.offer_crash_reports(crash_folder().map(|folder| new_crash_reports(&folder)).unwrap_or_default());
         first(&mut app);
         Ok(Box::new(app))
@@ -75,7 +78,7 @@ fn open(first: impl FnOnce(&mut QuarryApp)) -> Result<(), AppError> {
 }
 
 /// Refuses before anything is looked at or made where no window can open; `instead` is what can be done there.
-fn require_display(instead: &'static str) -> Result<(), AppError> {
+pub(super) fn require_display(instead: &'static str) -> Result<(), AppError> {
     if has_display() { Ok(()) } else { Err(AppError::NoDisplay { instead }) }
 }
 

@@ -1,30 +1,80 @@
 //! All colours, sizes and text styles of the window. Nothing else names a colour. Must not know what is shown.
+#![expect(clippy::unreadable_literal, reason = "colours are written as everywhere else: six hex digits")]
 
-use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Stroke, TextStyle, Theme, Vec2};
+use std::cell::Cell;
 
+use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Stroke, TextStyle, Theme, ThemePreference, Vec2};
+
+use super::options::{self, Options};
 use crate::domain::{AnnotationSource, Verdict};
 
-pub const BACKGROUND: Color32 = Color32::from_rgb(0x12, 0x15, 0x1a);
-pub const PANEL: Color32 = Color32::from_rgb(0x18, 0x1c, 0x22);
-pub const CARD: Color32 = Color32::from_rgb(0x1f, 0x24, 0x2b);
-pub const CARD_HOVER: Color32 = Color32::from_rgb(0x29, 0x30, 0x39);
-pub const CANVAS: Color32 = Color32::from_rgb(0x0d, 0x0f, 0x13);
-pub const BORDER: Color32 = Color32::from_rgb(0x2f, 0x37, 0x41);
-/// Lines of a plot's grid.
-pub const GRID: Color32 = Color32::from_rgb(0x3a, 0x43, 0x4f);
-pub const TEXT: Color32 = Color32::from_rgb(0xd9, 0xde, 0xe5);
-pub const STRONG: Color32 = Color32::from_rgb(0xf6, 0xf8, 0xfa);
-pub const WEAK: Color32 = Color32::from_rgb(0x93, 0x9e, 0xab);
-pub const ACCENT: Color32 = Color32::from_rgb(0x5f, 0xb0, 0xe5);
-pub const ACCENT_DEEP: Color32 = Color32::from_rgb(0x23, 0x56, 0x7a);
-pub const ERROR: Color32 = Color32::from_rgb(0xf0, 0x7a, 0x72);
-pub const WARNING: Color32 = Color32::from_rgb(0xe8, 0xb9, 0x5a);
-pub const GOOD: Color32 = Color32::from_rgb(0x5c, 0xc4, 0x8d);
+thread_local! {
+    /// The theme of the window that this thread draws.
+    static LOOK: Cell<Theme> = const { Cell::new(Theme::Dark) };
+}
 
+/// A colour by what it stands for, in either theme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tone {
+    dark: Color32,
+    light: Color32,
+}
+
+impl Tone {
+    const fn new(dark: u32, light: u32) -> Self {
+        Self { dark: rgb(dark), light: rgb(light) }
+    }
+
+    /// The colour in the theme that is drawn.
+    pub fn now(self) -> Color32 {
+        match LOOK.get() {
+            Theme::Dark => self.dark,
+            Theme::Light => self.light,
+        }
+    }
+
+    /// The same tone, fainter in both themes. `strength` is 0..=1.
+    pub fn fainter(self, strength: f32) -> Self {
+        Self { dark: self.dark.gamma_multiply(strength), light: self.light.gamma_multiply(strength) }
+    }
+}
+
+impl From<Tone> for Color32 {
+    fn from(tone: Tone) -> Self {
+        tone.now()
+    }
+}
+
+const fn rgb(hex: u32) -> Color32 {
+    let [_, r, g, b] = hex.to_be_bytes();
+    Color32::from_rgb(r, g, b)
+}
+
+pub const BACKGROUND: Tone = Tone::new(0x12151a, 0xf3f5f7);
+pub const PANEL: Tone = Tone::new(0x181c22, 0xffffff);
+pub const CARD: Tone = Tone::new(0x1f242b, 0xebeff3);
+pub const CARD_HOVER: Tone = Tone::new(0x293039, 0xdde4eb);
+pub const CANVAS: Tone = Tone::new(0x0d0f13, 0xdfe4e9);
+pub const BORDER: Tone = Tone::new(0x2f3741, 0xc9d1d9);
+/// Lines of a plot's grid.
+pub const GRID: Tone = Tone::new(0x3a434f, 0xd3dae1);
+pub const TEXT: Tone = Tone::new(0xd9dee5, 0x232a33);
+pub const STRONG: Tone = Tone::new(0xf6f8fa, 0x0b0f14);
+pub const WEAK: Tone = Tone::new(0x939eab, 0x56616e);
+pub const ACCENT: Tone = Tone::new(0x5fb0e5, 0x0b66a8);
+/// The ground of what is chosen.
+pub const ACCENT_DEEP: Tone = Tone::new(0x23567a, 0xb9dcf3);
+pub const ERROR: Tone = Tone::new(0xf0764f, 0x981900);
+pub const WARNING: Tone = Tone::new(0xf2d04a, 0x846d10);
+pub const GOOD: Tone = Tone::new(0x5fd9ac, 0x00735a);
 /// The candidate that is asked about.
-pub const CANDIDATE: Color32 = Color32::from_rgb(0xff, 0xa0, 0x40);
+pub const CANDIDATE: Tone = Tone::new(0xff8a3c, 0xc34200);
 /// Other detections of the same image.
-pub const DETECTION: Color32 = Color32::from_rgb(0x78, 0xa8, 0xff);
+pub const DETECTION: Tone = Tone::new(0x4f8cff, 0x2b6fd6);
+pub const WRONG_CLASS: Tone = Tone::new(0xd0b0ff, 0x7a1fa0);
+pub const SKIPPED: Tone = Tone::new(0x7c8897, 0x5d6875);
+pub const IMPORTED: Tone = Tone::new(0x3fc9a0, 0x00795c);
+pub const ADDED: Tone = Tone::new(0xff9ec8, 0xc92f6c);
 
 /// Space between groups, in points.
 pub const GAP: f32 = 12.0;
@@ -36,73 +86,92 @@ pub const PICTURE_RADIUS: f32 = 2.0;
 pub const BIG_NUMBER: f32 = 22.0;
 
 /// The colour of a verdict, on buttons, badges and thumbnails.
-pub fn verdict(verdict: Option<Verdict>) -> Color32 {
+pub fn verdict(verdict: Option<Verdict>) -> Tone {
     match verdict {
         None => WEAK,
         Some(Verdict::Confirmed) => GOOD,
         Some(Verdict::Rejected) => ERROR,
         Some(Verdict::MissedObject) => WARNING,
-        Some(Verdict::WrongClass) => Color32::from_rgb(0xc4, 0x9c, 0xff),
-        Some(Verdict::Skipped) => Color32::from_rgb(0x7c, 0x88, 0x97),
+        Some(Verdict::WrongClass) => WRONG_CLASS,
+        Some(Verdict::Skipped) => SKIPPED,
     }
 }
 
 /// The colour of a ground truth by where it came from.
-pub fn ground_truth(source: AnnotationSource) -> Color32 {
+pub fn ground_truth(source: AnnotationSource) -> Tone {
     match source {
-        AnnotationSource::Imported => Color32::from_rgb(0x45, 0xd6, 0xa4),
+        AnnotationSource::Imported => IMPORTED,
         AnnotationSource::Promoted => WARNING,
-        AnnotationSource::Edited => Color32::from_rgb(0xc4, 0x9c, 0xff),
-        AnnotationSource::Added => Color32::from_rgb(0xff, 0x9e, 0xc8),
+        AnnotationSource::Edited => WRONG_CLASS,
+        AnnotationSource::Added => ADDED,
     }
 }
 
-/// The figures' colours (after Okabe and Ito) in the same order, lightened for a dark ground.
-const SERIES: [Color32; 7] = [
-    Color32::from_rgb(0x4a, 0xa5, 0xe8),
-    Color32::from_rgb(0xf5, 0x82, 0x3a),
-    Color32::from_rgb(0x2f, 0xc2, 0x90),
-    Color32::from_rgb(0xe0, 0x8f, 0xbd),
-    Color32::from_rgb(0x8f, 0xd3, 0xf7),
-    Color32::from_rgb(0xf2, 0xb9, 0x33),
-    Color32::from_rgb(0xc3, 0xc8, 0xce),
+/// The figures' colours (after Okabe and Ito) in the same order, by theme.
+const SERIES: [Tone; 7] = [
+    Tone::new(0x4aa5e8, 0x0068b0),
+    Tone::new(0xf5823a, 0xd4570a),
+    Tone::new(0x2fc290, 0x007a5a),
+    Tone::new(0xe08fbd, 0xb04a86),
+    Tone::new(0x8fd3f7, 0x2e8fc7),
+    Tone::new(0xf2d04a, 0x6e5600),
+    Tone::new(0xc3c8ce, 0x30363d),
 ];
 
 /// The colour of the series with this number; it never changes while others come and go.
 pub fn series(number: usize) -> Color32 {
-    SERIES[number % SERIES.len()]
+    SERIES[number % SERIES.len()].now()
 }
 
-/// Of curves of others, which stand behind: paler than the series, and told apart with red-green blindness too.
-const REFERENCES: [Color32; 6] = [
-    Color32::from_rgb(0xb8, 0xa8, 0x7c),
-    Color32::from_rgb(0x8c, 0xa6, 0xc8),
-    Color32::from_rgb(0xc9, 0x9a, 0x9a),
-    Color32::from_rgb(0x8f, 0xb5, 0xa6),
-    Color32::from_rgb(0xb2, 0x9c, 0xc4),
-    Color32::from_rgb(0xa8, 0xae, 0xb5),
+/// Of curves of others, which are drawn thinner and dashed: told apart with red-green blindness too.
+const REFERENCES: [Tone; 6] = [
+    Tone::new(0xd8b86a, 0x8a6a10),
+    Tone::new(0x5a86d0, 0x3f7fc8),
+    Tone::new(0xd8888b, 0xa84a4a),
+    Tone::new(0x4fb69c, 0x1f7a66),
+    Tone::new(0xd9a8e8, 0x5a2080),
+    Tone::new(0xc0c8d0, 0x8a939c),
 ];
 
 /// The colour of the reference curve with this number.
 pub fn reference(number: usize) -> Color32 {
-    REFERENCES[number % REFERENCES.len()]
+    REFERENCES[number % REFERENCES.len()].now()
 }
 
 /// The same colour, fainter. `strength` is 0..=1.
-pub fn faded(color: Color32, strength: f32) -> Color32 {
-    color.gamma_multiply(strength)
+pub fn faded(color: impl Into<Color32>, strength: f32) -> Color32 {
+    color.into().gamma_multiply(strength)
 }
 
-/// Sets the look of the whole window.
+/// Sets the look of the whole window, for both themes.
 pub fn apply(ctx: &egui::Context) {
-    ctx.set_theme(Theme::Dark);
-    ctx.style_mut_of(Theme::Dark, |style| {
-        set_text(style);
-        set_spacing(&mut style.spacing);
-        set_visuals(&mut style.visuals);
-        style.interaction.selectable_labels = false;
-        style.animation_time = 0.08;
+    for theme in [Theme::Dark, Theme::Light] {
+        LOOK.set(theme);
+        ctx.style_mut_of(theme, |style| {
+            set_text(style);
+            set_spacing(&mut style.spacing);
+            set_visuals(&mut style.visuals);
+            style.interaction.selectable_labels = false;
+            style.animation_time = 0.08;
+        });
+    }
+    enter(ctx);
+}
+
+/// Makes the window light or dark, or lets it follow the desktop, and everything in it as large as `scale` says.
+pub fn choose(ctx: &egui::Context, options: &Options) {
+    ctx.set_theme(match options.theme {
+        options::Theme::System => ThemePreference::System,
+        options::Theme::Dark => ThemePreference::Dark,
+        options::Theme::Light => ThemePreference::Light,
     });
+    ctx.set_zoom_factor(options.scale.clamp(*options::SCALE.start(), *options::SCALE.end()));
+    enter(ctx);
+}
+
+/// Takes the window's theme for what this thread draws from here on; called before each frame.
+pub fn enter(ctx: &egui::Context) {
+    LOOK.set(ctx.theme());
 }
 
 fn set_text(style: &mut egui::Style) {
@@ -125,18 +194,18 @@ fn set_spacing(spacing: &mut egui::style::Spacing) {
 }
 
 fn set_visuals(visuals: &mut egui::Visuals) {
-    visuals.panel_fill = BACKGROUND;
-    visuals.window_fill = PANEL;
+    visuals.panel_fill = BACKGROUND.now();
+    visuals.window_fill = PANEL.now();
     visuals.window_stroke = Stroke::new(1.0, BORDER);
     visuals.window_corner_radius = CornerRadius::same(10);
     visuals.menu_corner_radius = CornerRadius::same(8);
-    visuals.extreme_bg_color = CANVAS;
-    visuals.faint_bg_color = PANEL;
-    visuals.weak_text_color = Some(WEAK);
-    visuals.hyperlink_color = ACCENT;
-    visuals.error_fg_color = ERROR;
-    visuals.warn_fg_color = WARNING;
-    visuals.selection.bg_fill = ACCENT_DEEP;
+    visuals.extreme_bg_color = CANVAS.now();
+    visuals.faint_bg_color = PANEL.now();
+    visuals.weak_text_color = Some(WEAK.now());
+    visuals.hyperlink_color = ACCENT.now();
+    visuals.error_fg_color = ERROR.now();
+    visuals.warn_fg_color = WARNING.now();
+    visuals.selection.bg_fill = ACCENT_DEEP.now();
     visuals.selection.stroke = Stroke::new(1.0, STRONG);
     let widgets = &mut visuals.widgets;
     let looks = [
@@ -147,8 +216,8 @@ fn set_visuals(visuals: &mut egui::Visuals) {
         (&mut widgets.open, CARD_HOVER, BORDER, STRONG),
     ];
     for (look, fill, border, text) in looks {
-        look.bg_fill = fill;
-        look.weak_bg_fill = fill;
+        look.bg_fill = fill.now();
+        look.weak_bg_fill = fill.now();
         look.bg_stroke = Stroke::new(1.0, border);
         look.fg_stroke = Stroke::new(1.0, text);
         look.corner_radius = CornerRadius::same(6);
@@ -159,7 +228,7 @@ fn set_visuals(visuals: &mut egui::Visuals) {
 /// The frame of a card: a group of things that belong together.
 pub fn card() -> egui::Frame {
     egui::Frame::new()
-        .fill(PANEL)
+        .fill(PANEL.now())
         .stroke(Stroke::new(1.0, BORDER))
         .corner_radius(CornerRadius::same(CARD_RADIUS))
         .inner_margin(Margin::same(CARD_MARGIN))
@@ -167,20 +236,128 @@ pub fn card() -> egui::Frame {
 
 /// The frame of a screen: the ground with air around.
 pub fn screen() -> egui::Frame {
-    egui::Frame::new().fill(BACKGROUND).inner_margin(Margin::same(16))
+    egui::Frame::new().fill(BACKGROUND.now()).inner_margin(Margin::same(16))
 }
 
 /// The frame of a screen's left column: half of the air between it and the main column.
 pub fn side_column() -> egui::Frame {
-    egui::Frame::new().fill(BACKGROUND).inner_margin(Margin { left: 16, right: 8, top: 16, bottom: 16 })
+    egui::Frame::new().fill(BACKGROUND.now()).inner_margin(Margin { left: 16, right: 8, top: 16, bottom: 16 })
 }
 
 /// The frame of what stands right of the left column.
 pub fn main_column() -> egui::Frame {
-    egui::Frame::new().fill(BACKGROUND).inner_margin(Margin { left: 8, right: 16, top: 16, bottom: 16 })
+    egui::Frame::new().fill(BACKGROUND.now()).inner_margin(Margin { left: 8, right: 16, top: 16, bottom: 16 })
+}
+
+/// The frame of the bar below every screen.
+pub fn status_bar() -> egui::Frame {
+    egui::Frame::new().fill(PANEL.now()).inner_margin(Margin::symmetric(16, 3))
 }
 
 /// The frame of the bars above and below a screen.
 pub fn bar() -> egui::Frame {
-    egui::Frame::new().fill(PANEL).inner_margin(Margin::symmetric(16, 8))
+    egui::Frame::new().fill(PANEL.now()).inner_margin(Margin::symmetric(16, 8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Linear light of a colour as a person with this vision sees it (Machado, Oliveira and Fernandes 2009, severity 1).
+    const VISIONS: [(&str, [[f64; 3]; 3]); 3] = [
+        ("normal", [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
+        (
+            "deuteranopia",
+            [[0.367_322, 0.860_646, -0.227_968], [0.280_085, 0.672_501, 0.047_413], [-0.011_820, 0.042_940, 0.968_881]],
+        ),
+        (
+            "protanopia",
+            [
+                [0.152_286, 1.052_583, -0.204_868],
+                [0.114_503, 0.786_281, 0.099_216],
+                [-0.003_882, -0.048_116, 1.051_998],
+            ],
+        ),
+    ];
+
+    fn linear(color: Color32) -> [f64; 3] {
+        [color.r(), color.g(), color.b()].map(|byte| {
+            let c = f64::from(byte) / 255.0;
+            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+        })
+    }
+
+    fn luminance(color: Color32) -> f64 {
+        let [r, g, b] = linear(color);
+        0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+
+    /// WCAG's contrast, 1..=21.
+    fn contrast(a: Color32, b: Color32) -> f64 {
+        let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
+        a.max(b) / a.min(b)
+    }
+
+    /// CIE L*a*b* of a colour as it is seen.
+    fn lab(color: Color32, vision: &[[f64; 3]; 3]) -> [f64; 3] {
+        let light = linear(color);
+        let [r, g, b] = vision.map(|row| (0..3).map(|i| row[i] * light[i]).sum::<f64>().clamp(0.0, 1.0));
+        let f = |t: f64| if t > 0.008_856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 };
+        let x = f((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505);
+        let y = f(0.2126 * r + 0.7152 * g + 0.0722 * b);
+        let z = f((0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089);
+        [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+    }
+
+    fn distance(a: Color32, b: Color32, vision: &[[f64; 3]; 3]) -> f64 {
+        let (a, b) = (lab(a, vision), lab(b, vision));
+        (0..3).map(|i| (a[i] - b[i]).powi(2)).sum::<f64>().sqrt()
+    }
+
+    fn in_theme(theme: Theme, tone: Tone) -> Color32 {
+        LOOK.set(theme);
+        tone.now()
+    }
+
+    #[test]
+    fn words_are_readable_in_both_themes() {
+        for theme in [Theme::Dark, Theme::Light] {
+            for ground in [BACKGROUND, PANEL, CARD] {
+                for (text, least) in
+                    [(TEXT, 7.0), (STRONG, 7.0), (WEAK, 4.5), (ACCENT, 4.5), (ERROR, 4.5), (WARNING, 4.3), (GOOD, 4.5)]
+                {
+                    let found = contrast(in_theme(theme, text), in_theme(theme, ground));
+                    assert!(found >= least, "{theme:?}: {text:?} on {ground:?}: {found:.1}");
+                }
+            }
+            let found = contrast(in_theme(theme, STRONG), in_theme(theme, ACCENT_DEEP));
+            assert!(found >= 4.5, "{theme:?}: what is chosen: {found:.1}");
+        }
+    }
+
+    #[test]
+    fn what_colours_tell_apart_the_colour_blind_tell_apart() {
+        let sets: [(&str, &[Tone], f64); 4] = [
+            ("verdicts", &[GOOD, ERROR, WARNING, WRONG_CLASS, SKIPPED], 11.0),
+            ("objects and boxes", &[IMPORTED, WARNING, WRONG_CLASS, ADDED, CANDIDATE, DETECTION], 8.0),
+            ("series", &SERIES, 9.0),
+            ("references", &REFERENCES, 9.0),
+        ];
+        let mut close = Vec::new();
+        for theme in [Theme::Dark, Theme::Light] {
+            for (name, tones, least) in sets {
+                for (vision, matrix) in &VISIONS {
+                    for (index, a) in tones.iter().enumerate() {
+                        for (other, b) in tones.iter().enumerate().skip(index + 1) {
+                            let found = distance(in_theme(theme, *a), in_theme(theme, *b), matrix);
+                            if found < least {
+                                close.push(format!("{theme:?} {name}, {vision}: {index} and {other}: {found:.1}"));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert!(close.is_empty(), "{close:#?}");
+    }
 }

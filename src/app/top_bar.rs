@@ -1,13 +1,13 @@
-//! The bar above every screen: project, screens, counts, running jobs.
+//! The bar above every screen: project, screens, counts.
 
-use egui::{Align, Button, Layout, Panel, ProgressBar, RichText, Ui};
+use egui::{Align, Button, Layout, Panel, RichText, Ui};
 
 use super::action::Action;
 use super::command::{Command, Screen};
-use super::views::train::Run;
 use super::{QuarryApp, theme};
-use crate::jobs::{Job, JobKind};
-use crate::workflow::WorkEvent;
+
+/// Points from which on the bar has room for the counts.
+const WIDE: f32 = 1150.0;
 
 pub(super) fn show(ui: &mut Ui, app: &QuarryApp, commands: &mut Vec<Command>) {
     Panel::top("top").frame(theme::bar()).show(ui, |ui| {
@@ -24,7 +24,13 @@ pub(super) fn show(ui: &mut Ui, app: &QuarryApp, commands: &mut Vec<Command>) {
                 if response.clicked() {
                     commands.push(Command::Do(Action::ShowKeys));
                 }
-                jobs(ui, app, commands);
+                let chosen = app.screen == Screen::Settings;
+                let settings = ui.add(Button::selectable(chosen, Action::ShowSettings.text()));
+                let hint =
+                    format!("{}  ({})", Action::ShowSettings.tooltip(), app.keys.keymap().text(Action::ShowSettings));
+                if settings.on_hover_text(hint).clicked() {
+                    commands.push(Command::Do(Action::ShowSettings));
+                }
                 project(ui, app);
             });
         });
@@ -51,38 +57,11 @@ fn project(ui: &mut Ui, app: &QuarryApp) {
     let Some(session) = &app.session else { return };
     let counts = &app.review.counts;
     let text = format!("{} hard negatives  ·  {} to review", counts.confirmed, counts.undecided);
-    ui.label(RichText::new(text).small().color(theme::WEAK));
+    // In a narrow window the project screen and the tab say it.
+    if ui.ctx().content_rect().width() >= WIDE {
+        ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).extend());
+    }
     let dir = session.project.dir().display().to_string();
-    ui.label(RichText::new(session.project.name()).strong()).on_hover_text(dir);
-}
-
-fn jobs(ui: &mut Ui, app: &QuarryApp, commands: &mut Vec<Command>) {
-    for (kind, job) in app.jobs.running() {
-        if ui.add(Button::new(RichText::new("Stop").small()).small()).clicked() {
-            commands.push(Command::StopJobs);
-        }
-        let (share, text) = progress(app, kind, job);
-        ui.add(ProgressBar::new(share).desired_width(110.0).desired_height(6.0).fill(theme::ACCENT));
-        ui.label(RichText::new(text).small().color(theme::TEXT));
-        ui.add_space(6.0);
-    }
-}
-
-fn progress(app: &QuarryApp, kind: JobKind, job: &Job<WorkEvent>) -> (f32, String) {
-    if job.is_stopping() {
-        return (0.0, "Stopping…".to_owned());
-    }
-    let run = app.train.run.as_ref().filter(|_| kind == JobKind::Round);
-    if let Some(share) = run.and_then(Run::share).filter(|share| *share < 1.0) {
-        let round = run.and_then(|run| run.round).map_or(String::new(), |round| format!("Round {round}  "));
-        return (share, format!("{round}{:.0} %", share * 100.0));
-    }
-    match job.progress() {
-        Some(p) => {
-            let share = if p.total > 0 { p.done as f32 / p.total as f32 } else { 0.0 };
-            let rate = job.rate();
-            (share, if rate.is_empty() { p.what } else { format!("{}  {rate}", p.what) })
-        }
-        None => (0.0, kind.text().to_owned()),
-    }
+    let name = RichText::new(session.project.name()).strong();
+    ui.add(egui::Label::new(name).truncate()).on_hover_text(dir);
 }

@@ -1,16 +1,18 @@
 //! The use cases as jobs: each closes over its settings and ends with one sentence for the user. The only place of the window that
 //! calls what trains or detects.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::detector::GpuState;
-use crate::domain::Progress;
+use crate::domain::{Cancel, Progress};
 use crate::jobs::Work;
 use crate::mining::GroupConfig;
 use crate::training::RoundConfig;
 #[cfg(feature = "torch")]
 use crate::workflow;
-use crate::workflow::detections::{DetectionsRequest, import_detections as bring_in_detections};
+use crate::workflow::detections::{
+    DetectionsRequest, ModelLook, ModelRequest, import_detections as bring_in_detections,
+};
 use crate::workflow::group::group as find_groups;
 use crate::workflow::import::{ReadDataset, take as take_in};
 use crate::workflow::{Project, WorkEvent};
@@ -28,6 +30,15 @@ pub fn take(project: Project, read: Box<ReadDataset>) -> Work<WorkEvent> {
     Box::new(move |_, _| {
         let report = take_in(&project, &read).map_err(|e| e.to_string())?;
         Ok(report.to_string())
+    })
+}
+
+/// Copies the project's database beside its other backups.
+pub fn back_up(project: Project) -> Work<WorkEvent> {
+    Box::new(move |_, _| {
+        let store = project.open_store_now().map_err(|e| e.to_string())?;
+        let path = store.back_up().map_err(|e| e.to_string())?;
+        Ok(format!("The project is copied to {}", path.display()))
     })
 }
 
@@ -120,6 +131,38 @@ pub fn mine(project: Project, round: Option<u32>) -> Work<WorkEvent> {
     })
 }
 
+/// What a model of others finds on some images; nothing is written.
+#[cfg(feature = "torch")]
+pub fn look_at_model(
+    project: &Project,
+    path: &Path,
+    tell: &mut dyn FnMut(WorkEvent),
+    cancel: &Cancel,
+) -> Result<ModelLook, String> {
+    workflow::detections::look_at_model(project, path, "auto", tell, cancel).map_err(|error| error.to_string())
+}
+
+/// Runs a model of others and mines what it finds.
+#[cfg(feature = "torch")]
+pub fn mine_model(project: Project, request: ModelRequest) -> Work<WorkEvent> {
+    Box::new(move |tell, cancel| match workflow::detections::mine_model(&project, &request, tell, cancel) {
+        Ok(report) => Ok(report.to_string()),
+        Err(workflow::WorkflowError::Cancelled) => {
+            Err(format!("The run of {} stopped. The same model under the same name goes on from there", request.name))
+        }
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+/// Reads what the crops of imported detections show, and groups by it. Says nothing where there is nothing to do.
+#[cfg(feature = "torch")]
+pub fn embed(project: Project) -> Work<WorkEvent> {
+    Box::new(move |tell, cancel| {
+        let report = workflow::embed::embed_and_group(&project, tell, cancel).map_err(|e| e.to_string())?;
+        Ok(report.map_or_else(String::new, |report| report.to_string()))
+    })
+}
+
 /// The built-in sample: round 1 and its candidates; with `auto_review` also the review by the ground truth's word, and round 2.
 #[cfg(feature = "torch")]
 pub fn demo(dir: PathBuf, auto_review: bool) -> Work<WorkEvent> {
@@ -145,6 +188,15 @@ pub fn gpu_state() -> GpuState {
     crate::training::gpu_state().clone()
 }
 
+/// Has training and detection on the CPU use so many threads.
+#[cfg(feature = "torch")]
+pub fn use_threads(count: usize) {
+    crate::detector::use_threads(count);
+}
+
+#[cfg(not(feature = "torch"))]
+pub fn use_threads(_: usize) {}
+
 #[cfg(not(feature = "torch"))]
 pub fn gpu_state() -> GpuState {
     GpuState::None
@@ -165,6 +217,21 @@ pub fn cross_validate(_: Project, _: String, _: RoundConfig, _: u32) -> Work<Wor
 
 #[cfg(not(feature = "torch"))]
 pub fn mine(_: Project, _: Option<u32>) -> Work<WorkEvent> {
+    Box::new(|_, _| Err(NO_TORCH.to_owned()))
+}
+
+#[cfg(not(feature = "torch"))]
+pub fn embed(_: Project) -> Work<WorkEvent> {
+    Box::new(|_, _| Ok(String::new()))
+}
+
+#[cfg(not(feature = "torch"))]
+pub fn look_at_model(_: &Project, _: &Path, _: &mut dyn FnMut(WorkEvent), _: &Cancel) -> Result<ModelLook, String> {
+    Err(NO_TORCH.to_owned())
+}
+
+#[cfg(not(feature = "torch"))]
+pub fn mine_model(_: Project, _: ModelRequest) -> Work<WorkEvent> {
     Box::new(|_, _| Err(NO_TORCH.to_owned()))
 }
 

@@ -36,6 +36,11 @@ pub fn print_done(json: bool, value: &impl serde::Serialize, text: impl FnOnce()
     Ok(())
 }
 
+/// A script for another program, on stdout: nothing in it is replaced.
+pub fn print_as_it_is(text: &str) -> anyhow::Result<()> {
+    write_out(text.trim_end()).context("the result cannot be written to stdout")
+}
+
 fn rendered(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<String> {
     if json {
         return Ok(printable_json(&serde_json::to_string_pretty(value)?).into_owned());

@@ -63,7 +63,7 @@ enum Action {
         #[arg(long)]
         anyway: bool,
     },
-    /// Divide images into named splits by share; images that are nearly the same stay together
+    /// Divide images into named splits by share, each class too; images that are nearly the same stay together
     #[command(after_help = "Examples:
   quarry dataset split train=0.8,val=0.1,test=0.1 --dry-run --project objects
   quarry dataset split 1=1,2=1,3=1,4=1,5=1 --dataset street --seed 3 --project objects

@@ -5,7 +5,7 @@ use super::console::{Console, cancel_on_ctrl_c};
 use crate::domain::Cancel;
 use crate::mining::GroupConfig;
 use crate::store::Store;
-use crate::workflow::group::{config, group};
+use crate::workflow::group::{config, group, turn_cosine_off};
 use crate::workflow::{Observer, Project, WorkflowError};
 
 #[derive(Debug, clap::Args)]
@@ -55,6 +55,9 @@ pub fn run(
     let asked = GroupConfig { most_distance, least_cosine, ..own };
     first(&mut store, &mut |e| console.show(e), &cancel)?;
     let report = group(&mut store, &asked, &mut |e| console.show(e), &cancel)?;
+    if args.cosine.is_some_and(|asked| asked.0.is_none()) {
+        turn_cosine_off(&mut store)?;
+    }
     drop(console);
     context.print_done(&report, || format!("{report}."))
 }

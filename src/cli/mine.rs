@@ -8,6 +8,7 @@ use super::{Context, Replace};
 use crate::detector::Precision;
 use crate::workflow::Project;
 use crate::workflow::detections::{ModelRequest, mine_model};
+use crate::workflow::embed::embed_and_group;
 use crate::workflow::mine::{MineReport, MineRequest, mine_with};
 use crate::workflow::shards::{Shard, ShardReport, mine_shard};
 
@@ -82,6 +83,7 @@ pub fn run(args: &MineArgs, context: &Context) -> anyhow::Result<()> {
             test_dataset: args.test_dataset.clone(),
         };
         let report = mine_model(&project, &request, &mut |e| console.show(e), &cancel)?;
+        embed_and_group(&project, &mut |e| console.show(e), &cancel)?;
         drop(console);
         return context.print_done(&report, || report.to_string());
     }

@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::domain::{Output, crash_folder, report_panics};
 
 mod classes;
+mod completions;
 mod console;
 #[cfg(feature = "torch")]
 mod cross_validate;
@@ -29,6 +30,7 @@ mod import;
 mod import_detections;
 #[cfg(feature = "torch")]
 mod late;
+mod man;
 #[cfg(feature = "torch")]
 mod merge;
 #[cfg(feature = "torch")]
@@ -38,6 +40,7 @@ mod opengl;
 mod restore;
 #[cfg(feature = "torch")]
 mod round_options;
+mod setup;
 mod status;
 #[cfg(feature = "torch")]
 mod train;
@@ -108,6 +111,8 @@ enum Command {
     Weights(weights::WeightsArgs),
     /// Write a project's ground truth for other programs
     Export(export::ExportArgs),
+    /// Fetch libtorch, ONNX Runtime and the pretrained backbone for this user
+    Setup(setup::SetupArgs),
     /// What a project holds and how far it is
     Status(status::StatusArgs),
     /// What this machine and this build offer: device, driver, libtorch, memory; for bug reports
@@ -116,6 +121,10 @@ enum Command {
     Restore(restore::RestoreArgs),
     /// Bring verdicts of copies of a project together; agreement and precision
     Verdicts(verdicts::VerdictsArgs),
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
+    /// Write the manual pages
+    Man(man::ManArgs),
 }
 
 /// What every subcommand gets beside its own arguments.
@@ -188,7 +197,10 @@ impl Command {
                 | Self::Evaluate(_)
                 | Self::Export(_)
                 | Self::Restore(_)
-                | Self::Verdicts(_),
+                | Self::Verdicts(_)
+                | Self::Setup(_)
+                | Self::Completions(_)
+                | Self::Man(_),
             ) => false,
         }
     }
@@ -209,16 +221,40 @@ pub fn main() -> ExitCode {
         match late::main() {
             Ok(code) => return code,
             Err(error) if Command::works_without_libtorch(cli.command.as_ref()) => {
-                let reason = format!("{error:#}");
+                let reason = told(&error);
                 return finish(cli, |command, context| run_light(command, context, &reason));
             }
             Err(error) => {
-                console::say(format!("quarry: {error:#}"));
-                return ExitCode::from(1);
+                console::say(format!("quarry: {}", told(&error)));
+                return without_libtorch(cli.command.as_ref());
             }
         }
     }
     finish(cli, |command, context| run_light(command, context, NO_LIBTORCH))
+}
+
+/// Where the window was asked for, a small one offers to fetch libtorch, and Quarry goes on when it is there.
+#[cfg(all(feature = "torch", feature = "gui"))]
+fn without_libtorch(command: Option<&Command>) -> ExitCode {
+    if command.is_some() || late::libtorch_is_there() {
+        return ExitCode::from(1);
+    }
+    match crate::app::offer_setup() {
+        Ok(true) => late::main().unwrap_or_else(|error| {
+            console::say(format!("quarry: {error:#}"));
+            ExitCode::from(1)
+        }),
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            console::say(format!("quarry: {error}"));
+            ExitCode::from(1)
+        }
+    }
+}
+
+#[cfg(all(feature = "torch", not(feature = "gui")))]
+fn without_libtorch(_: Option<&Command>) -> ExitCode {
+    ExitCode::from(1)
 }
 
 /// Why a light subcommand knows nothing of libtorch.
@@ -229,6 +265,19 @@ const NO_LIBTORCH: &str =
 #[cfg(feature = "torch")]
 fn main_with_libtorch() -> ExitCode {
     finish(Cli::parse(), run)
+}
+
+/// An error with its causes. Some say their cause themselves: it is not said twice.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn finish(cli: Cli, run: impl FnOnce(Option<Command>, &Context) -> anyhow::Result<()>) -> ExitCode {
@@ -242,7 +291,7 @@ fn finish(cli: Cli, run: impl FnOnce(Option<Command>, &Context) -> anyhow::Resul
     match run(cli.command, &context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            console::say(format!("quarry: {error:#}"));
+            console::say(format!("quarry: {}", told(&error)));
             ExitCode::from(1)
         }
     }
@@ -294,6 +343,9 @@ fn run_light(command: Option<Command>, context: &Context, reason: &str) -> anyho
         }
         Some(Command::Doctor(args)) => doctor::run(&args, context, Err(reason.to_owned())),
         Some(Command::Verdicts(args)) => verdicts::run(&args, context),
+        Some(Command::Setup(args)) => setup::run(&args, context),
+        Some(Command::Completions(args)) => completions::run(&args),
+        Some(Command::Man(args)) => man::run(&args, context),
         #[cfg(not(feature = "torch"))]
         Some(Command::Weights(args)) => weights::run(&args, context.json),
         #[cfg(not(feature = "torch"))]
@@ -316,6 +368,14 @@ fn open_app(_: &Context) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let missing = || std::io::Error::other("no such file");
+        let named = crate::dataset::DatasetError::Io { action: "open", path: "a".into(), source: missing() };
+        assert_eq!(told(&anyhow::Error::from(named)), "cannot open a: no such file");
+        assert_eq!(told(&anyhow::Error::from(missing()).context("reading a")), "reading a: no such file");
+    }
 
     #[test]
     fn the_command_line_is_consistent_and_every_subcommand_shows_an_example() {

@@ -4,13 +4,13 @@ use super::Context;
 use super::console::{Console, cancel_on_ctrl_c};
 use super::round_options::{RoundOptions, Splits, splits};
 use crate::domain::printable_path;
-use crate::training::RoundConfig;
-use crate::workflow::train::{TrainReport, resume, train, unfinished_settings};
+use crate::training::{LARGEST_WHOLE, RoundConfig};
+use crate::workflow::train::{TrainReport, extend, finished_settings, resume, train, unfinished_settings};
 use crate::workflow::{Project, status::rates};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  quarry train --project faces --preset cpu --test-splits 8\n  quarry train --project pets --test-splits val\n  quarry train --project faces --config round.toml --hard-negatives confirmed\n  quarry train --project faces --sampler ohem --hard-negatives none\n  quarry train --project both --test-dataset FDDB\n  quarry train --project faces --resume\n  quarry train --project faces --resume --set base_lr=0.005"
+    after_help = "Examples:\n  quarry train --project faces --preset cpu --test-splits 8\n  quarry train --project pets --test-splits val\n  quarry train --project faces --config round.toml --hard-negatives confirmed\n  quarry train --project faces --sampler ohem --hard-negatives none\n  quarry train --project both --test-dataset FDDB\n  quarry train --project faces --resume\n  quarry train --project faces --resume --set base_lr=0.005\n  quarry train --project faces --extend 2000"
 )]
 pub struct TrainArgs {
     #[command(flatten)]
@@ -27,16 +27,25 @@ pub struct TrainArgs {
     /// Go on with the newest round that did not end, with its own settings; another device or rate may be named
     #[arg(long)]
     resume: bool,
+    /// Make the newest round this many steps longer after its end. The learning rate goes on as in a round of the new length, without a
+    /// second warm-up; a round that was mined is to be mined again
+    #[arg(long, value_name = "STEPS", conflicts_with_all = ["resume", "iterations"], value_parser = clap::value_parser!(u64).range(1..=LARGEST_WHOLE))]
+    extend: Option<u64>,
 }
 
 pub fn run(args: &TrainArgs, context: &Context) -> anyhow::Result<()> {
     let project = Project::open(&context.project_dir())?;
-    let config =
-        if args.resume { args.round.changed(&unfinished_settings(&project)?)? } else { args.round.settings()? };
+    let config = match args.extend {
+        Some(_) => args.round.changed(&finished_settings(&project)?)?,
+        None if args.resume => args.round.changed(&unfinished_settings(&project)?)?,
+        None => args.round.settings()?,
+    };
     let config = tested_as_asked(config, args);
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
-    let report = if args.resume {
+    let report = if let Some(steps) = args.extend {
+        extend(&project, steps, Some(&config), &mut |e| console.show(e), &cancel)?
+    } else if args.resume {
         resume(&project, Some(&config), &mut |e| console.show(e), &cancel)?
     } else {
         train(&project, &config, &mut |e| console.show(e), &cancel)?

@@ -54,6 +54,11 @@ pub fn libtorch() -> Libtorch {
     }
 }
 
+/// Has operations on the CPU use so many threads from now on.
+pub fn use_threads(count: usize) {
+    tch::set_num_threads(i32::try_from(count).unwrap_or(i32::MAX));
+}
+
 /// CUDA devices that libtorch finds.
 fn gpu_count() -> usize {
     load_cuda();

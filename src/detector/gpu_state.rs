@@ -13,7 +13,8 @@ const CUDA_MAJOR: u32 = 13;
 /// The smallest compute capability that has kernels in it (Turing).
 const OLDEST_CAPABILITY: (u32, u32) = (7, 5);
 /// What fetches the CUDA variant.
-const FETCH: &str = "Run `QUARRY_CUDA=1 make setup` to fetch the CUDA variant (2.5 GB)";
+const FETCH: &str =
+    "Run `quarry setup --cuda` (in a checkout `QUARRY_CUDA=1 make setup`) to fetch the CUDA variant (2.5 GB)";
 
 /// What NVIDIA's driver says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

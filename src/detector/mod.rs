@@ -65,12 +65,15 @@ pub use error::DetectorError;
 pub(crate) use error::{libtorch_message, told};
 pub use gpu_state::{CudaLibrary, Driver, Gpu, GpuState, Libtorch, OLDEST_DRIVER, Unused, diagnose};
 pub use network_image::NetworkImage;
+pub(crate) use sampler_config::add_each;
+#[cfg(feature = "torch")]
+pub(crate) use sampler_config::count_labels;
 pub use sampler_config::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts, SamplerKind};
 pub use training_sample::TrainingSample;
 
 #[cfg(feature = "torch")]
 pub use {
-    device::{choose_device, cuda_index, libtorch, load_cuda},
+    device::{choose_device, cuda_index, libtorch, load_cuda, use_threads},
     model::{Detector, FoundObject, LossReport, Preparer},
     postprocess::LabelledDetection,
 };

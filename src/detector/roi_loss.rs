@@ -23,6 +23,8 @@ pub(super) struct Candidates {
     pub roles: Vec<Role>,
     /// The best face of each.
     pub faces: Vec<usize>,
+    /// Where the hard negatives begin.
+    first_forced: usize,
     /// Hard negatives in order of priority.
     forced: Vec<usize>,
     /// On faces that a detector gave the wrong class.
@@ -52,6 +54,7 @@ impl Candidates {
         };
         let roles: Vec<Role> = best.iter().zip(&ignored).map(role).collect();
         Self {
+            first_forced,
             forced: (first_forced..first_misclassified).filter(|&k| !ignored[k]).collect(),
             misclassified: (first_misclassified..roles.len()).collect(),
             ignored: count_ignored(&roles, &ignored),
@@ -88,6 +91,9 @@ impl Candidates {
         counts.ignored += self.ignored;
         let labels = drawn.foreground.iter().map(|&k| truth.labels[self.faces[k]]);
         count_labels(&mut counts.foreground_of, labels);
+        // Those that were forced come first.
+        let forced = drawn.background.iter().take(drawn.forced).map(|&k| k - self.first_forced);
+        count_labels(&mut counts.forced_of, forced.filter_map(|k| truth.hard_negative_labels.get(k).copied()));
     }
 }
 

@@ -163,6 +163,7 @@ mod tests {
             faces: vec![at(10.0, 10.0)],
             ellipses: vec![None],
             hard_negatives: vec![at(22.0, 10.0), at(60.0, 60.0)],
+            hard_negative_labels: vec![],
             ignored: vec![],
         };
         (Tensor::from_slice(&corners).reshape([-1, 4]), Truth::of(&sample))

@@ -99,6 +99,9 @@ pub struct SamplerCounts {
     /// Foreground anchors, in the same way.
     #[serde(default)]
     pub rpn_foreground_of: Vec<u64>,
+    /// Hard negatives selected as background RoIs, by the label that each was mistaken for, in the same way.
+    #[serde(default)]
+    pub forced_of: Vec<u64>,
 }
 
 impl std::ops::AddAssign for SamplerCounts {
@@ -113,17 +116,19 @@ impl std::ops::AddAssign for SamplerCounts {
         self.rpn_ignored += other.rpn_ignored;
         add_each(&mut self.foreground_of, &other.foreground_of);
         add_each(&mut self.rpn_foreground_of, &other.rpn_foreground_of);
+        add_each(&mut self.forced_of, &other.forced_of);
     }
 }
 
-fn add_each(sums: &mut Vec<u64>, counts: &[u64]) {
+/// Adds counts to sums place by place.
+pub(crate) fn add_each(sums: &mut Vec<u64>, counts: &[u64]) {
     sums.resize(sums.len().max(counts.len()), 0);
     sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
 }
 
 /// Counts `labels`, from 1, into `of`.
 #[cfg(feature = "torch")]
-pub(super) fn count_labels(of: &mut Vec<u64>, labels: impl Iterator<Item = i64>) {
+pub(crate) fn count_labels(of: &mut Vec<u64>, labels: impl Iterator<Item = i64>) {
     for place in labels.filter_map(|label| usize::try_from(label - 1).ok()) {
         of.resize(of.len().max(place + 1), 0);
         of[place] += 1;

@@ -14,6 +14,8 @@ pub struct TrainingSample {
     pub ellipses: Vec<Option<Ellipse<NetworkPx>>>,
     /// In order of priority, most important first.
     pub hard_negatives: Vec<BoundingBox<NetworkPx>>,
+    /// The label that each was mistaken for, from 1; missing ones are 1.
+    pub hard_negative_labels: Vec<i64>,
     /// Boxes on objects that a detector gave the wrong class: RoIs that are drawn first, as foreground of the object's class.
     pub misclassified: Vec<BoundingBox<NetworkPx>>,
     /// Neither foreground nor background.
@@ -32,6 +34,7 @@ impl TrainingSample {
             labels: self.labels.clone(),
             ellipses: self.ellipses.iter().map(|e| e.map(|e| e.flipped(width))).collect(),
             hard_negatives: self.hard_negatives.iter().map(flip).collect(),
+            hard_negative_labels: self.hard_negative_labels.clone(),
             misclassified: self.misclassified.iter().map(flip).collect(),
             ignored: self.ignored.iter().map(flip).collect(),
         }
@@ -53,6 +56,7 @@ mod tests {
             labels: vec![2],
             ellipses: vec![Some(ellipse)],
             hard_negatives: vec![BoundingBox::new(0.0, 1.0, 10.0, 2.0)],
+            hard_negative_labels: vec![],
             misclassified: vec![],
             ignored: vec![],
         };

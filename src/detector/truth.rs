@@ -27,6 +27,8 @@ pub(super) struct Truth {
     pub face_boxes: Tensor,
     /// `[M, 4]` in order of priority.
     pub hard_negatives: Tensor,
+    /// The label that each was mistaken for, from 1.
+    pub hard_negative_labels: Vec<i64>,
     /// `[W, 4]`: on faces that a detector gave the wrong class.
     pub misclassified: Tensor,
     /// `[I, 4]`.
@@ -39,6 +41,8 @@ impl Truth {
         let kept: Vec<usize> = (0..sample.faces.len()).filter(|&k| has_area(&sample.faces[k])).collect();
         let faces: Vec<_> = kept.iter().map(|&k| sample.faces[k]).collect();
         let labels = kept.iter().map(|&k| sample.labels.get(k).copied().unwrap_or(1)).collect();
+        let hard = sample.hard_negatives.iter().enumerate().filter(|(_, b)| has_area(b));
+        let hard_negative_labels = hard.map(|(k, _)| sample.hard_negative_labels.get(k).copied().unwrap_or(1));
         let ellipses = kept.iter().map(|&k| sample.ellipses.get(k).copied().flatten()).collect();
         Self {
             size: (sample.image.width, sample.image.height),
@@ -47,6 +51,7 @@ impl Truth {
             labels,
             ellipses,
             hard_negatives: tensor(&sample.hard_negatives),
+            hard_negative_labels: hard_negative_labels.collect(),
             misclassified: tensor(&sample.misclassified),
             ignored: tensor(&sample.ignored),
         }

@@ -7,6 +7,7 @@ mod candidate;
 mod class;
 mod correction;
 mod crash_report;
+mod data_folder;
 mod detection;
 mod file_system;
 mod folds;
@@ -21,6 +22,7 @@ mod panics;
 mod place;
 mod printable;
 mod rate;
+mod resident_memory;
 mod roi_feature;
 mod round;
 mod sane_shape;
@@ -35,6 +37,7 @@ pub use candidate::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, Candidate, FalsePosit
 pub use class::Class;
 pub use correction::{Correction, CorrectionAct, DeletedObject, ObjectChange, ObjectState};
 pub use crash_report::{crash_folder, mark_seen, new_crash_reports, remember_log};
+pub use data_folder::data_folder;
 pub use detection::Detection;
 pub use file_system::network_file_system;
 pub use folds::{parse_folds, parse_splits, sort_splits};
@@ -52,6 +55,7 @@ pub use printable::{
     without_formula,
 };
 pub use rate::{Rate, clock};
+pub use resident_memory::resident_bytes;
 pub use roi_feature::{FeatureSpace, ROI_FEATURE_LENGTH, RoiFeature};
 pub use round::{HardNegativeSource, ImportedModel, RoundInit, RoundRecord, RoundState, TruthSource};
 pub use sane_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};

@@ -109,6 +109,11 @@ impl RoundRecord {
         self.imported.is_none()
     }
 
+    /// Whether its training can go on: it was broken off, stopped or failed.
+    pub fn is_unfinished(&self) -> bool {
+        matches!(self.state, RoundState::Running | RoundState::Stopped | RoundState::Failed)
+    }
+
     /// `Round 3`, with the model where the detections were imported: `Round 3 (yolo11-v3, its round 2)`.
     pub fn title(&self) -> String {
         match &self.imported {

@@ -9,6 +9,7 @@ mod image_reader;
 mod one_shot;
 mod pictures;
 mod reader;
+mod watch;
 mod work;
 mod writer;
 
@@ -24,6 +25,7 @@ pub use pictures::{
     Decode, Decoded, Picture, PictureKey, PicturePool, PictureRequest, Pixels, TILE_SIDE, WHOLE_SIDE_MAX,
 };
 pub use reader::{ImageDetail, Overview, ProjectReader, REVIEW_FILTER, ReadReply, ReadRequest, start_reader};
+pub use watch::{ProjectWatch, start_watch};
 pub use work::{Job, JobBoard, JobError, JobKind, JobNews, Outcome, Work};
 pub use writer::{Annotator, Damage, VerdictWriter, WriteReply, WriteRequest, Written, start_writer};
 

@@ -61,6 +61,8 @@ pub enum ReadRequest {
         limit: usize,
     },
     Candidate(CandidateId),
+    /// Candidates as they stand now.
+    Rows(Vec<CandidateId>),
     /// What the first page of the review needs, and nothing that takes long: the filter's text, the distance of its groups, the rounds,
     /// the classes.
     ReviewSetUp,
@@ -122,6 +124,7 @@ pub enum ReadReply {
     Members(GroupId, Vec<CandidateRow>),
     History(Vec<HistoryStep>),
     Candidate(Box<CandidateRow>),
+    Rows(Vec<CandidateRow>),
     ReviewSetUp {
         filter: Option<String>,
         grouping: GroupConfig,
@@ -202,6 +205,7 @@ fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadRep
         ReadRequest::People => ReadReply::People(Box::new(people(store)?)),
         ReadRequest::History { query, limit } => ReadReply::History(history(store, &query, limit)?),
         ReadRequest::Candidate(candidate) => ReadReply::Candidate(Box::new(store.candidate_row(candidate)?)),
+        ReadRequest::Rows(candidates) => ReadReply::Rows(store.candidate_rows(&candidates)?),
         ReadRequest::ReviewSetUp => ReadReply::ReviewSetUp {
             filter: store.setting(REVIEW_FILTER)?,
             grouping: group_config(store)?,

@@ -46,6 +46,8 @@ pub enum Resize {
     Letterbox,
     /// Each axis by its own scale.
     Stretch,
+    /// Filled to the input's shape at its own size first, then resized whole: the same scale for both axes, to the fraction of a pixel.
+    Pad,
 }
 
 /// Where a letterboxed image lies.
@@ -112,6 +114,8 @@ impl InputSettings {
     pub fn told(&self, (width, height): (u32, u32)) -> String {
         let resize = match (self.resize, self.anchor) {
             (Resize::Stretch, _) => "stretched to".to_owned(),
+            (Resize::Pad, Anchor::Centre) => format!("padded (centred, with {}) and resized to", self.pad),
+            (Resize::Pad, Anchor::TopLeft) => format!("padded (top left, with {}) and resized to", self.pad),
             (Resize::Letterbox, Anchor::Centre) => format!("letterboxed (centred, filled with {}) to", self.pad),
             (Resize::Letterbox, Anchor::TopLeft) => format!("letterboxed (top left, filled with {}) to", self.pad),
         };

@@ -38,6 +38,9 @@ pub fn prepare(
     if image.width() == 0 || image.height() == 0 {
         return Err(ModelError::Runtime("the image is empty; leave it out or decode it again".to_owned()));
     }
+    if settings.resize == Resize::Pad {
+        return prepare_padded(image, settings, (width, height));
+    }
     let place = place(image, settings, width, height);
     let resized = resize(image, place.width, place.height)?;
     let plane = width as usize * height as usize;
@@ -67,6 +70,30 @@ pub fn prepare(
         f64::from(place.top),
     );
     Ok(Prepared { values, width: width as usize, height: height as usize, of_image: image.dimensions(), fit })
+}
+
+/// The image is filled to the input's shape before it is resized.
+fn prepare_padded(
+    image: &RgbImage,
+    settings: &InputSettings,
+    (width, height): (u32, u32),
+) -> Result<Prepared, ModelError> {
+    let (own_width, own_height) = image.dimensions();
+    let ratio = (f64::from(own_width) / f64::from(width)).max(f64::from(own_height) / f64::from(height));
+    let side = |input: u32, own: u32| ((f64::from(input) * ratio).round() as u32).max(own);
+    let (outer_width, outer_height) = (side(width, own_width), side(height, own_height));
+    let (left, top) = match settings.anchor {
+        Anchor::TopLeft => (0, 0),
+        Anchor::Centre => ((outer_width - own_width) / 2, (outer_height - own_height) / 2),
+    };
+    // In the network's order of colours the filling is the same in all.
+    let mut padded = RgbImage::from_pixel(outer_width, outer_height, image::Rgb([settings.pad; 3]));
+    image::imageops::replace(&mut padded, image, i64::from(left), i64::from(top));
+    let whole = InputSettings { resize: Resize::Stretch, ..settings.clone() };
+    let prepared = prepare(&padded, &whole, (width, height))?;
+    let scale = (f64::from(width) / f64::from(outer_width), f64::from(height) / f64::from(outer_height));
+    let fit = Fit::new(scale.0, scale.1, f64::from(left) * scale.0, f64::from(top) * scale.1);
+    Ok(Prepared { of_image: image.dimensions(), fit, ..prepared })
 }
 
 /// As ultralytics' LetterBox rounds: the padding's halves are rounded after a tenth is taken from or added to them.

@@ -77,6 +77,8 @@ pub struct Model {
     path: PathBuf,
     description: ModelDescription,
     classes: Vec<String>,
+    /// Neither the file nor its description names the classes: numbers stand in for names, as many as were seen.
+    is_unnamed: bool,
     size: (u32, u32),
     /// Most images in a batch; a network of a fixed batch gets exactly so many.
     batch: usize,
@@ -122,6 +124,7 @@ impl Model {
             batch,
             is_batch_fixed,
             description,
+            is_unnamed: classes.is_empty(),
             classes,
             runtime,
         }
@@ -135,6 +138,11 @@ impl Model {
     /// How images reach the network, in words that are kept with the round.
     pub fn input_told(&self) -> String {
         self.description.input.told(self.size)
+    }
+
+    /// All that `model.toml` says or leaves at its default, in one line.
+    pub fn settings_told(&self) -> String {
+        format!("{:?} {:?} {:?}", self.description, self.size, self.classes)
     }
 
     /// Images that are best given at once.
@@ -190,7 +198,7 @@ impl Model {
         }
         let highest = found.of_images.iter().flatten().map(|detection| detection.class).max();
         match highest {
-            Some(highest) if self.classes.is_empty() => {
+            Some(highest) if self.is_unnamed && highest >= self.classes.len() => {
                 self.classes = (0..=highest).map(|class| format!("class {class}")).collect();
                 Ok(())
             }

@@ -11,6 +11,7 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorElementType, ValueType};
 
 use super::{Array, ModelError, Outputs, Runtime, Told};
+use crate::domain::data_folder;
 
 /// Names the library; set it to use one of your own.
 const LIBRARY_VARIABLE: &str = "QUARRY_ONNXRUNTIME";
@@ -200,7 +201,7 @@ fn environment() -> Result<&'static Environment, ModelError> {
     static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
     let made = ENVIRONMENT.get_or_init(|| {
         let advice = format!(
-            "Run `make setup` with QUARRY_ONNX=1, or set {LIBRARY_VARIABLE} to the {LIBRARY} of ONNX Runtime 1.18 or newer (PyPI's onnxruntime \
+            "Run `quarry setup` (in a checkout `make setup`), or set {LIBRARY_VARIABLE} to the {LIBRARY} of ONNX Runtime 1.18 or newer (PyPI's onnxruntime \
              wheel has it under onnxruntime/capi)."
         );
         let Some(library) = library() else {
@@ -213,14 +214,15 @@ fn environment() -> Result<&'static Environment, ModelError> {
     made.as_ref().map_err(|problem| ModelError::Runtime(problem.clone()))
 }
 
-/// The user's own library, one beside the program, or the one that `make setup` put into the checkout.
+/// The user's own library, one beside the program, or the one of `make setup` or `quarry setup`.
 pub(super) fn library() -> Option<PathBuf> {
     if let Some(own) = std::env::var_os(LIBRARY_VARIABLE) {
         return Some(PathBuf::from(own));
     }
     let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(LIBRARY)));
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join(".onnxruntime").join(LIBRARY);
-    beside.into_iter().chain([checkout]).find(|path| path.exists())
+    let installed = data_folder().map(|dir| dir.join("onnxruntime").join(LIBRARY));
+    beside.into_iter().chain([checkout]).chain(installed).find(|path| path.exists())
 }
 
 fn first_line(text: &str) -> String {

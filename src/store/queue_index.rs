@@ -391,7 +391,7 @@ pub(super) fn last_seq(c: &Connection) -> Result<LastSeq, StoreError> {
 }
 
 /// Changes when another connection commits.
-fn data_version(c: &Connection) -> Result<i64, StoreError> {
+pub(super) fn data_version(c: &Connection) -> Result<i64, StoreError> {
     Ok(c.prepare_cached("PRAGMA data_version")?.query_row([], |r| r.get(0))?)
 }
 

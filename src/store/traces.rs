@@ -8,8 +8,8 @@ use rusqlite::Connection;
 use super::columns::bounding_box;
 use super::inherited::TWIN_IOU;
 use super::queue_index::Entry;
-use super::{CandidateQuery, Store, StoreError};
-use crate::domain::RoundState;
+use super::{CandidateQuery, Store, StoreError, VerdictFilter};
+use crate::domain::{CandidateId, RoundState};
 use crate::geometry::BoundingBox;
 
 /// Where a candidate of a round comes from. The same thing: one image and class, IoU 0.7 or more.
@@ -49,7 +49,45 @@ pub struct TraceCounts {
     pub open: u64,
 }
 
+impl Origin {
+    /// The word in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Persists => "persists",
+            Self::Back => "returned",
+        }
+    }
+}
+
+impl Fate {
+    /// The word in files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Gone => "gone",
+            Self::Persists => "persists",
+            Self::ComesBack => "returns",
+        }
+    }
+}
+
 impl Store {
+    /// The trace of every candidate.
+    pub fn traces(&self) -> Result<HashMap<CandidateId, Trace>, StoreError> {
+        let all = CandidateQuery {
+            verdict: VerdictFilter::Any,
+            collapse: false,
+            trace: Some(TraceFilter::Any),
+            ..CandidateQuery::default()
+        };
+        self.scan(&all, |scan| {
+            let mut traces = HashMap::new();
+            scan.visit_matches(|e, _| traces.extend(scan.trace(e).map(|trace| (CandidateId(e.id), trace))));
+            traces
+        })
+    }
+
     /// The traces of what a query finds, one by one.
     pub fn count_traces(&self, query: &CandidateQuery) -> Result<TraceCounts, StoreError> {
         // Whatever trace it asks for, all are known then.

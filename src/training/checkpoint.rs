@@ -253,10 +253,12 @@ impl RoundProgress {
         let is_test = |key: &str| key == "test_splits" || key == "test_dataset";
         let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
         let made_with = RoundConfig::from_stored(&self.config_toml, "state.json")?;
+        // A round that came to its end can be made longer.
+        let is_longer = made_with.iterations < config.iterations;
         let changed: Vec<String> = made_with
             .binding_differences(config)
             .into_iter()
-            .filter(|d| !is_test(&d.key))
+            .filter(|d| !(is_test(&d.key) || d.key == "iterations" && is_longer))
             .map(|d| d.to_string())
             .collect();
         if !changed.is_empty() {
@@ -471,6 +473,12 @@ mod tests {
         let free = RoundConfig { workers: 3, checkpoint_every: 7, ..config.clone() };
         check(&free, "data").unwrap();
         check(&RoundConfig { base_lr: 0.5, warmup: 0.2, clip_norm: 1.0, ..config.clone() }, "data").unwrap();
+        let mut longer = config.clone();
+        longer.lengthen(100);
+        check(&longer, "data").unwrap();
+        let shorter = RoundConfig { iterations: config.iterations - 1, ..config.clone() };
+        let message = check(&shorter, "data").unwrap_err().to_string();
+        assert!(message.contains("`iterations` was"), "{message}");
         let other = RoundConfig { momentum: 0.5, ..config.clone() };
         let message = check(&other, "data").unwrap_err().to_string();
         assert!(message.contains("`momentum` was 0.9 and is 0.5"), "{message}");

@@ -106,6 +106,14 @@ impl RoundConfig {
         self.iterations = iterations;
     }
 
+    /// Makes a round that came to its end `steps` longer. Its tests and checkpoints stay as far apart as they are, and its warm-up as many
+    /// steps as it was; the rest of the schedule stretches.
+    pub fn lengthen(&mut self, steps: u64) {
+        let iterations = self.iterations.saturating_add(steps);
+        self.warmup *= self.iterations as f64 / iterations.max(1) as f64;
+        self.iterations = iterations;
+    }
+
     /// `evaluate_every` and `checkpoint_every` for so many iterations. Reckoned from the preset's, so that going back and forth ends
     /// where it began; an interval that somebody chose otherwise stays.
     pub(super) fn intervals_at(&self, iterations: u64) -> (u64, u64) {

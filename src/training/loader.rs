@@ -28,6 +28,8 @@ pub struct TrainingImage {
     pub labels: Vec<i64>,
     /// With the score of the detection that each was; any order.
     pub hard_negatives: Vec<(BoundingBox, f32)>,
+    /// The label that each was mistaken for, from 1; missing ones are 1.
+    pub hard_negative_labels: Vec<i64>,
     /// Hard negatives on objects whose class the detector got wrong: RoIs that are drawn first, as foreground of the object's own class,
     /// never as background.
     pub misclassified: Vec<BoundingBox>,
@@ -261,7 +263,12 @@ fn sane(image: &TrainingImage, (width, height): (u32, u32)) -> TrainingImage {
     image.faces.retain(|_| of_faces.next() == Some(&true));
     let mut of_labels = is_sane.iter();
     image.labels.retain(|_| of_labels.next() == Some(&true));
-    image.hard_negatives.retain(|(b, _)| check_shape(&Shape::Rectangle(*b), width, height).is_ok());
+    image.hard_negative_labels.resize(image.hard_negatives.len(), 1);
+    (image.hard_negatives, image.hard_negative_labels) = std::mem::take(&mut image.hard_negatives)
+        .into_iter()
+        .zip(std::mem::take(&mut image.hard_negative_labels))
+        .filter(|((b, _), _)| check_shape(&Shape::Rectangle(*b), width, height).is_ok())
+        .unzip();
     image.misclassified.retain(|b| check_shape(&Shape::Rectangle(*b), width, height).is_ok());
     image.ignored.retain(BoundingBox::is_finite);
     image
@@ -282,26 +289,28 @@ fn sample_of(image: &TrainingImage, prepared: NetworkImage, sampler: &SamplerCon
         labels: learnt.iter().map(|&k| label(k)).collect(),
         ellipses: learnt.iter().map(|&k| image.faces[k].ellipse().map(|e| fit.ellipse(&e))).collect(),
         misclassified: image.misclassified.iter().map(|b| fit.bounding_box(b)).collect(),
-        hard_negatives: hard.iter().map(|b| fit.bounding_box(b)).collect(),
+        hard_negatives: hard.iter().map(|(b, _)| fit.bounding_box(b)).collect(),
+        hard_negative_labels: hard.iter().map(|(_, label)| *label).collect(),
         ignored: image.ignored.iter().map(|b| fit.bounding_box(b)).collect(),
         image: prepared,
     }
 }
 
 /// Hard negatives by score. Where there are more than a mini-batch has room for, each epoch starts where the one before ended.
-/// Those that lie on a face (one that was missed before) are hard negatives no more.
-fn prioritised(image: &TrainingImage, sampler: &SamplerConfig, epoch: u64) -> Vec<BoundingBox> {
+/// Those that lie on a face (one that was missed before) are hard negatives no more. Each comes with its label.
+fn prioritised(image: &TrainingImage, sampler: &SamplerConfig, epoch: u64) -> Vec<(BoundingBox, i64)> {
     let faces: Vec<BoundingBox> = image.faces.iter().map(Shape::bounding_box).collect();
     let off_faces = |b: &BoundingBox| b.max_iou(&faces).is_none_or(|(_, iou)| iou < sampler.fg_iou);
-    let mut hard: Vec<(BoundingBox, f32)> =
-        image.hard_negatives.iter().filter(|(b, _)| b.area() > 0.0 && off_faces(b)).copied().collect();
+    let label = |k: usize| image.hard_negative_labels.get(k).copied().unwrap_or(1);
+    let all = image.hard_negatives.iter().enumerate().map(|(k, (b, score))| (*b, *score, label(k)));
+    let mut hard: Vec<(BoundingBox, f32, i64)> = all.filter(|(b, ..)| b.area() > 0.0 && off_faces(b)).collect();
     hard.sort_by(|a, b| b.1.total_cmp(&a.1));
     let room = sampler.batch_per_image - (sampler.batch_per_image as f64 * sampler.positive_fraction) as usize;
     if hard.len() > room {
         let by = (epoch as usize).wrapping_mul(room) % hard.len();
         hard.rotate_left(by);
     }
-    hard.into_iter().map(|(b, _)| b).collect()
+    hard.into_iter().map(|(b, _, label)| (b, label)).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use nvml_wrapper::Nvml;
 
 use super::events::{GpuUsage, Usage};
+use crate::domain::resident_bytes;
 
 /// Measuring takes about a tenth of a millisecond, with a GPU a few; steps may be shorter than that.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -54,30 +55,9 @@ fn physical_index(index: u32, visible: Option<&str>) -> Option<u32> {
     }
 }
 
-/// Linux only.
-#[expect(clippy::disallowed_methods, reason = "a file of the kernel, not one from outside")]
-fn resident_bytes() -> Option<u64> {
-    resident_in(&std::fs::read_to_string("/proc/self/status").ok()?)
-}
-
-fn resident_in(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_is_read_from_the_systems_words() {
-        assert_eq!(resident_in("Name:\tquarry\nVmHWM:\t  900 kB\nVmRSS:\t  612 kB\nThreads:\t3\n"), Some(612 * 1024));
-        assert_eq!(resident_in("Name:\tquarry\n"), None);
-        if cfg!(target_os = "linux") {
-            let memory = Meter::new(None).read().memory_bytes.unwrap();
-            assert!(1 << 20 < memory, "{memory}");
-        }
-    }
 
     #[test]
     fn a_gpu_keeps_its_number_when_others_are_hidden() {

@@ -12,7 +12,7 @@ use super::error::TrainingError;
 use super::events::StepReport;
 use super::sampler_table::{SAMPLER_FILE, SAMPLER_HEADER};
 use super::step_log::{LOG_FILE, log_header};
-use crate::detector::SamplerCounts;
+use crate::detector::{SamplerCounts, count_labels};
 use crate::domain::{limits, read_text, write_whole};
 
 /// Both tables, open for appending.
@@ -41,21 +41,25 @@ impl Records {
         self.log.line(&format!("{step},{total},{losses},{lr},{grad_norm},{seconds:.4},{loader_wait_s:.4}"))
     }
 
-    /// `images` are ids; `given` is how many hard negatives these images came with.
+    /// `images` are ids; `given` are the labels of the hard negatives that these images came with.
     pub fn mini_batch(
         &mut self,
         step: u64,
         mini_batch: u32,
         images: &[String],
-        given: usize,
+        given: &[i64],
         counts: &SamplerCounts,
     ) -> Result<(), TrainingError> {
         let c = counts;
         let roi = format!("{},{},{},{}", c.foreground, c.background, c.forced, c.ignored);
         let rpn = format!("{},{},{},{}", c.rpn_foreground, c.rpn_background, c.rpn_forced, c.rpn_ignored);
         let of = |counts: &[u64]| counts.iter().map(u64::to_string).collect::<Vec<_>>().join(";");
-        let labels = format!("{},{}", of(&c.foreground_of), of(&c.rpn_foreground_of));
-        self.sampler.line(&format!("{step},{mini_batch},{},{given},{roi},{rpn},{labels}", images.join(";")))
+        let mut given_of = Vec::new();
+        count_labels(&mut given_of, given.iter().copied());
+        let labels =
+            [&c.foreground_of, &c.rpn_foreground_of, &given_of, &c.forced_of].map(|counts| of(counts)).join(",");
+        let (images, given) = (images.join(";"), given.len());
+        self.sampler.line(&format!("{step},{mini_batch},{images},{given},{roi},{rpn},{labels}"))
     }
 }
 
@@ -97,7 +101,7 @@ mod tests {
             records.step(&StepReport { step, total: 0.5, ..StepReport::default() }).unwrap();
         }
         let counts = SamplerCounts { foreground: 3, foreground_of: vec![1, 0, 2], ..SamplerCounts::default() };
-        records.mini_batch(1, 0, &["4".to_owned(), "9".to_owned()], 2, &counts).unwrap();
+        records.mini_batch(1, 0, &["4".to_owned(), "9".to_owned()], &[1, 3], &counts).unwrap();
         write!(records.log.file, "1").unwrap();
         drop(records);
         Records::open(dir.path(), 3).unwrap();
@@ -108,7 +112,7 @@ mod tests {
         assert_eq!(read.iter().map(|r| (r.step, r.total)).collect::<Vec<_>>(), [(1, 0.5), (2, 0.5), (3, 0.5)]);
         assert_eq!(logged_steps(&dir.path().join("none")).unwrap(), []);
         let sampler = fs::read_to_string(dir.path().join(SAMPLER_FILE)).unwrap();
-        assert_eq!(sampler.lines().nth(1), Some("1,0,4;9,2,3,0,0,0,0,0,0,0,1;0;2,"));
-        assert_eq!(sampler.lines().next().unwrap().split(',').count(), 14);
+        assert_eq!(sampler.lines().nth(1), Some("1,0,4;9,2,3,0,0,0,0,0,0,0,1;0;2,,1;0;1,"));
+        assert_eq!(sampler.lines().next().unwrap().split(',').count(), 16);
     }
 }

@@ -148,8 +148,8 @@ impl Stepper {
         records: &mut Records,
     ) -> Result<(), TrainingError> {
         let ids: Vec<String> = learnt.images.iter().map(|&index| self.loader.image(index).id.to_string()).collect();
-        let given = learnt.samples.iter().map(|sample| sample.hard_negatives.len()).sum();
-        records.mini_batch(step, mini_batch, &ids, given, &learnt.counts)
+        let given: Vec<i64> = learnt.samples.iter().flat_map(|sample| sample.hard_negative_labels.clone()).collect();
+        records.mini_batch(step, mini_batch, &ids, &given, &learnt.counts)
     }
 
     /// Which images of a mini-batch make the loss explode on their own; all of them when none does.

@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use super::weights::converted_backbone;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::detector::Architecture;
+use crate::domain::data_folder;
 use crate::training::RoundConfig;
 
 /// The folders that may hold weights, most particular first: `$QUARRY_MODELS`, `models/` here, beside the binary or above it,
-/// and in the source tree that it was built from.
+/// in the user's data folder, and in the source tree that it was built from.
 fn folders() -> Vec<PathBuf> {
     let mut out: Vec<PathBuf> = std::env::var_os("QUARRY_MODELS").map(PathBuf::from).into_iter().collect();
     out.push(PathBuf::from("models"));
     if let Ok(binary) = std::env::current_exe() {
         out.extend(binary.ancestors().skip(1).take(4).map(|dir| dir.join("models")));
     }
+    out.extend(data_folder().map(|dir| dir.join("models")));
     out.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("models"));
     out
 }
@@ -60,7 +62,7 @@ pub fn find(round: &RoundConfig, observer: &mut Observer) -> Result<Option<PathB
 fn way(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::ResNet50HalfC4 | Architecture::ResNet50HalfFpn => {
-            "`make setup` fetches it; where you have its file: `quarry weights import open-nsfw.onnx --as resnet50-half`"
+            "`quarry setup` (in a checkout `make setup`) fetches it; where you have its file: `quarry weights import open-nsfw.onnx --as resnet50-half`"
         }
         Architecture::ResNet50C4 | Architecture::ResNet50Fpn => {
             "Get resnet50-0676ba61.pth (models/README.md says where), then `quarry weights import resnet50-0676ba61.pth --as resnet50 \

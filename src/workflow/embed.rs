@@ -8,8 +8,9 @@ use image::{RgbImage, imageops};
 
 use super::backbone;
 use super::device::with_backbone;
+use super::group::{GroupReport, by_content, group};
 use super::patience::patiently;
-use super::{Observer, WorkEvent, WorkflowError};
+use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
 use crate::detector::{Architecture, Detector, DetectorConfig};
 use crate::domain::{Cancel, CandidateId, ImageId, Progress};
@@ -22,6 +23,29 @@ const IMAGES_AT_ONCE: usize = 16;
 /// Share of a box's sides that is shown around it.
 const MARGIN: f64 = 0.1;
 const WHAT: &str = "Reading what the crops show";
+
+/// Computes the embeddings of imported candidates that have none, and groups by them unless somebody turned that off. What was computed
+/// before a stop stays; `None` where there was nothing to do.
+pub fn embed_and_group(
+    project: &Project,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<Option<GroupReport>, WorkflowError> {
+    let mut store = project.open_store_now()?;
+    let Some(config) = by_content(&store)? else { return Ok(None) };
+    if embed(&mut store, observer, cancel)? == 0 {
+        return Ok(None);
+    }
+    // Embeddings need no lock, so that they keep nobody from training; groups do.
+    let _lock = match project.lock("grouping") {
+        Ok(lock) => lock,
+        Err(error) => {
+            observer(WorkEvent::Log(format!("What the crops show is known; the next grouping goes by it: {error}")));
+            return Ok(None);
+        }
+    };
+    group(&mut store, &config, observer, cancel).map(Some)
+}
 
 /// Computes the embeddings of imported candidates that have none, image by image; what was computed before a stop stays. How many were
 /// computed. Without the backbone's file none are, and the log says so.

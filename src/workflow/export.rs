@@ -10,14 +10,14 @@ use super::WorkflowError;
 use super::outputs::{self, OutputPolicy};
 pub use crate::dataset::formats::write::WriteFormat;
 use crate::dataset::formats::write::{
-    Export, ExportClass, ExportImage, ExportObject, Written, coco_results, fddb_detections, write,
+    Export, ExportClass, ExportImage, ExportObject, History, Written, coco_results, fddb_detections, write,
 };
 use crate::domain::{
     AnnotationSource, Basis, ClassId, DatasetId, Detection, HardNegativeSource, ImageId, ImageRecord, Output, Shape,
     shown_paths,
 };
 use crate::geometry::BoundingBox;
-use crate::store::Store;
+use crate::store::{MinedNegative, Store};
 
 /// Which images are exported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,7 +49,10 @@ pub struct ExportReport {
 }
 
 /// Objects of an image with their row ids.
-type Objects = HashMap<ImageId, Vec<(i64, ClassId, Shape, bool, &'static str, Option<f32>)>>;
+type Objects = HashMap<ImageId, Vec<Row>>;
+
+/// Row id, class, shape, whether it is ignored, source, score, history.
+type Row = (i64, ClassId, Shape, bool, &'static str, Option<f32>, Option<History>);
 
 /// Writes the ground truth of all images as it stands, in the order of import, to `out`: whole, or after an error not at all. Corrected,
 /// promoted and added objects are flagged where the format can; deleted ones are not among them.
@@ -88,7 +91,15 @@ fn write_truth(
         let of = |(image, objects): (ImageId, Vec<_>)| {
             let rows = objects.into_iter().map(
                 |(id, annotation): (crate::domain::GroundTruthId, crate::domain::Annotation)| {
-                    (id.0, annotation.class, annotation.shape, annotation.ignored, annotation.source.as_str(), None)
+                    (
+                        id.0,
+                        annotation.class,
+                        annotation.shape,
+                        annotation.ignored,
+                        annotation.source.as_str(),
+                        None,
+                        None,
+                    )
                 },
             );
             (image, rows.collect())
@@ -110,19 +121,24 @@ pub fn hard_negatives(
     let description =
         "Hard negatives of a Quarry project: regions that a detector took for objects and that are none of that class.";
     let objects = || -> Result<Objects, WorkflowError> {
-        let mut id = 0;
+        let traces = store.traces()?;
+        let mut negatives = store.mined_negatives(source)?;
+        // By image, each one's highest score first.
+        negatives.sort_by_key(|mined| mined.image);
         let mut found: Objects = HashMap::new();
-        for (image, negatives) in sorted(store.all_hard_negatives(source)?) {
-            for negative in negatives {
-                id += 1;
-                let shape = Shape::Rectangle(negative.bbox);
-                let source = match negative.basis {
-                    Basis::Estimated => "estimated_hard_negative",
-                    Basis::Reviewed | Basis::Inherited => "hard_negative",
-                };
-                let row = (id, negative.class, shape, false, source, Some(negative.score));
-                found.entry(image).or_default().push(row);
-            }
+        for (id, MinedNegative { candidate, image, round, negative, .. }) in (1..).zip(negatives) {
+            let source = match negative.basis {
+                Basis::Estimated => "estimated_hard_negative",
+                Basis::Reviewed | Basis::Inherited => "hard_negative",
+            };
+            let history = traces.get(&candidate).map(|trace| History {
+                round,
+                origin: trace.origin.as_str(),
+                fate: trace.fate.as_str(),
+            });
+            let shape = Shape::Rectangle(negative.bbox);
+            let row = (id, negative.class, shape, false, source, Some(negative.score), history);
+            found.entry(image).or_default().push(row);
         }
         Ok(found)
     };
@@ -150,7 +166,7 @@ pub fn ignored_regions(
                 // All of the file is ignored, so formats without a flag can hold it too; COCO and VOC have one.
                 let flag =
                     matches!(format, WriteFormat::Coco | WriteFormat::Voc | WriteFormat::Cvat | WriteFormat::Csv);
-                let row = (id, NO_CLASS, Shape::Rectangle(bbox), flag, "ignored_region", None);
+                let row = (id, NO_CLASS, Shape::Rectangle(bbox), flag, "ignored_region", None, None);
                 found.entry(image).or_default().push(row);
             }
         }
@@ -213,8 +229,8 @@ fn export(
         if rows.is_empty() && !empty_images_too {
             continue;
         }
-        let objects = rows.into_iter().filter_map(|(id, class, shape, ignored, source, score)| {
-            Some(ExportObject { id, class: *index.get(&class.0)?, shape, ignored, source, score })
+        let objects = rows.into_iter().filter_map(|(id, class, shape, ignored, source, score, history)| {
+            Some(ExportObject { id, class: *index.get(&class.0)?, shape, ignored, source, score, history })
         });
         images.push(ExportImage {
             id: image.id.0,

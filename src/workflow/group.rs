@@ -23,6 +23,8 @@ const DISTANCE: &str = "group_distance";
 const COSINE: &str = "group_cosine";
 /// The setting that holds what the stored groups were found with; other groups are found anew.
 const FOUND_WITH: &str = "groups_found_with";
+/// Least cosine where nobody chose one.
+const OF_EMBEDDINGS: f32 = 0.95;
 /// Photographs whose looks are kept with one transaction.
 const IMAGES_AT_ONCE: usize = 64;
 const WHAT: &str = "Looking at the crops";
@@ -75,6 +77,20 @@ pub fn config(store: &Store) -> Result<GroupConfig, WorkflowError> {
     Ok(GroupConfig { most_distance, least_cosine, ..default })
 }
 
+/// As [`config`], comparing what the crops show unless somebody turned that off: what imported detections are grouped with once their
+/// embeddings are known. `None` where it is turned off.
+pub fn by_content(store: &Store) -> Result<Option<GroupConfig>, WorkflowError> {
+    let own = config(store)?;
+    let is_off = own.least_cosine.is_none() && store.setting(COSINE)?.is_some();
+    let least_cosine = own.least_cosine.or(Some(OF_EMBEDDINGS));
+    Ok((!is_off).then_some(GroupConfig { least_cosine, ..own }))
+}
+
+/// Features are compared no longer, until somebody asks for it.
+pub fn turn_cosine_off(store: &mut Store) -> Result<(), WorkflowError> {
+    Ok(store.set_setting(COSINE, "off")?)
+}
+
 /// Groups the candidates of all rounds. Crops that were looked at before are not read again; with the settings of the last time only
 /// what is new or changed since is compared, and only groups that change are written, a few at a time: verdicts go first. The settings are
 /// kept for the next time. Verdicts do not change.
@@ -104,7 +120,10 @@ pub fn group(
     }
     write(store, &changes(&candidates, &stored, &groups), &mut tell, cancel)?;
     patiently(cancel, &mut tell, || store.set_setting(DISTANCE, &most_distance.to_string()))?;
-    patiently(cancel, &mut tell, || store.set_setting(COSINE, &cosine))?;
+    // Groups without features are no choice against them: see [`by_content`].
+    if least_cosine.is_some() || store.setting(COSINE)?.is_some() {
+        patiently(cancel, &mut tell, || store.set_setting(COSINE, &cosine))?;
+    }
     patiently(cancel, &mut tell, || store.set_setting(FOUND_WITH, &found_with))?;
     Ok(GroupReport {
         candidates: candidates.len(),

@@ -31,6 +31,7 @@ pub mod held_out_file;
 pub mod image_marks;
 pub mod import;
 pub mod inspect;
+pub mod messages;
 #[cfg(feature = "torch")]
 pub mod mine;
 #[cfg(feature = "torch")]
@@ -51,6 +52,7 @@ pub mod round_metrics;
 pub mod round_report;
 pub mod run_curves;
 pub mod run_state;
+pub mod setup;
 #[cfg(feature = "torch")]
 pub mod shards;
 mod split;

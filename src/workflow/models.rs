@@ -9,7 +9,7 @@ use image::RgbImage;
 use super::WorkflowError;
 use super::detect::DetectionSource;
 use crate::detector::LabelledDetection;
-use crate::domain::{ClassId, Detection};
+use crate::domain::{ClassId, Detection, limits, read_bytes};
 use crate::models::{Model, ModelDetection, ModelFormat, Prepared};
 
 /// A loaded model. It runs on the thread that made it.
@@ -28,6 +28,21 @@ impl ForeignModel {
     /// In the order of [`ModelDetection::class`]; known for sure once an image was detected on.
     pub fn classes(&self) -> Vec<String> {
         self.0.borrow().classes().to_vec()
+    }
+
+    /// Runs the network on an empty image: one that does not take its input, or gives what fits no layout, fails here. Where the outputs
+    /// tell how many classes there are, they are known from then on.
+    pub fn probe(&self) -> Result<(), WorkflowError> {
+        const SIDE: u32 = 64;
+        let empty = RgbImage::new(SIDE, SIDE);
+        let ready = self.preparer()(&empty)?;
+        self.detect(&[&ready]).map(drop)
+    }
+
+    /// Changes with the file's bytes and with what its description says.
+    pub fn identity(&self, path: &Path) -> Result<String, WorkflowError> {
+        let bytes = read_bytes(path, limits::WEIGHTS)?;
+        Ok(format!("{} {}", blake3::hash(&bytes).to_hex(), self.0.borrow().settings_told()))
     }
 
     /// How images reach the network.
@@ -56,6 +71,10 @@ impl DetectionSource for ForeignModel {
 
     fn batch_images(&self) -> usize {
         self.0.borrow().batch()
+    }
+
+    fn batches_at_once(&self) -> usize {
+        1
     }
 
     fn detect(&self, images: &[&Prepared]) -> Result<Vec<Vec<ModelDetection>>, WorkflowError> {

@@ -16,6 +16,8 @@ use crate::training::TrainingImage;
 
 const FILE: &str = "data.json";
 const VERSION: u32 = 1;
+/// As many classes as a detector can have, and more.
+const LABEL_MAX: i64 = 1 << 16;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +44,9 @@ struct Given {
     /// `x1 y1 x2 y2 score`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     hard_negatives: Vec<String>,
+    /// The label that each was mistaken for; left out where all are 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hard_negative_labels: Vec<i64>,
     /// `x1 y1 x2 y2`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ignored: Vec<String>,
@@ -81,10 +86,27 @@ pub(super) fn read<E: Into<WorkflowError>>(
             shapes(given).ok_or_else(|| bad(format!("a shape of image {} cannot be read", given.image)))?;
         let path = image_file(given.image).map_err(Into::into)?;
         let labels = if given.labels.is_empty() { vec![1; faces.len()] } else { given.labels.clone() };
-        if labels.len() != faces.len() || labels.iter().any(|label| *label < 1) {
+        if labels.len() != faces.len() || labels.iter().any(|label| is_no_label(*label)) {
             return Err(bad(format!("the labels of image {} do not belong to its objects", given.image)));
         }
-        Ok(TrainingImage { id: given.image, path, faces, labels, hard_negatives, misclassified, ignored })
+        let of_negatives = &given.hard_negative_labels;
+        let hard_negative_labels =
+            if of_negatives.is_empty() { vec![1; hard_negatives.len()] } else { of_negatives.clone() };
+        if hard_negative_labels.len() != hard_negatives.len()
+            || hard_negative_labels.iter().any(|label| is_no_label(*label))
+        {
+            return Err(bad(format!("the labels of image {} do not belong to its hard negatives", given.image)));
+        }
+        Ok(TrainingImage {
+            id: given.image,
+            path,
+            faces,
+            labels,
+            hard_negatives,
+            hard_negative_labels,
+            misclassified,
+            ignored,
+        })
     };
     file.images.iter().map(image).collect::<Result<Vec<_>, _>>().map(Some)
 }
@@ -93,11 +115,21 @@ fn given(image: &TrainingImage) -> Given {
     Given {
         image: image.id,
         faces: image.faces.iter().map(face_text).collect(),
-        labels: if image.labels.iter().all(|label| *label == 1) { Vec::new() } else { image.labels.clone() },
+        labels: unless_all_first(&image.labels),
+        hard_negative_labels: unless_all_first(&image.hard_negative_labels),
         misclassified: image.misclassified.iter().map(box_text).collect(),
         hard_negatives: image.hard_negatives.iter().map(|(b, score)| format!("{} {score}", box_text(b))).collect(),
         ignored: image.ignored.iter().map(box_text).collect(),
     }
+}
+
+/// Counts are kept by label: a number that no class can have must not ask for their memory.
+fn is_no_label(label: i64) -> bool {
+    !(1..=LABEL_MAX).contains(&label)
+}
+
+fn unless_all_first(labels: &[i64]) -> Vec<i64> {
+    if labels.iter().all(|label| *label == 1) { Vec::new() } else { labels.to_vec() }
 }
 
 fn face_text(face: &Shape) -> String {
@@ -170,6 +202,7 @@ mod tests {
             labels: vec![1, 3],
             misclassified: vec![BoundingBox::new(0.7, 1.0 / 3.0, 8.0, 8.5)],
             hard_negatives: vec![(BoundingBox::new(0.3, 1.0 / 7.0, 9.0, 9.5), 0.1 + 0.7)],
+            hard_negative_labels: vec![2],
             ignored: vec![BoundingBox::new(1.1, 2.2, 3.3, 4.4)],
         };
         let empty = TrainingImage {
@@ -177,6 +210,7 @@ mod tests {
             labels: vec![],
             misclassified: vec![],
             hard_negatives: vec![],
+            hard_negative_labels: vec![],
             ignored: vec![],
             ..image(2, 3.0)
         };
@@ -189,5 +223,13 @@ mod tests {
         fs::write(run_dir.join(FILE), text.replace("1.1 2.2", "1.1 two")).unwrap();
         let message = read(&run_dir, file).unwrap_err().to_string();
         assert!(message.contains("data.json") && message.contains("image 9"), "{message}");
+        // A label that no class can have.
+        for (from, to, part) in [("[2]", "[2000000000]", "hard negatives"), ("[1,3]", "[1,0]", "objects")] {
+            let broken = text.replace(from, to);
+            assert_ne!(broken, text);
+            fs::write(run_dir.join(FILE), broken).unwrap();
+            let message = read(&run_dir, file).unwrap_err().to_string();
+            assert!(message.contains("labels of image 9") && message.contains(part), "{message}");
+        }
     }
 }

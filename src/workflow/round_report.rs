@@ -25,7 +25,7 @@ pub struct RoundReport {
     pub memory_bytes: Option<u64>,
     /// What the samplers drew; `None` before the first mini-batch.
     pub sampler: Option<SamplerTotals>,
-    /// Foreground that the samplers drew of each class that the round learns; empty where that was not counted, and with one class.
+    /// Foreground and hard negatives that the samplers drew of each class that the round learns; empty where that was not counted, and with one class.
     pub classes: Vec<ClassDrawn>,
     /// The last evaluation of the held-out images.
     pub curves: Vec<CurveStatus>,
@@ -39,6 +39,9 @@ pub struct ClassDrawn {
     pub class: String,
     pub rois: u64,
     pub anchors: u64,
+    /// Hard negatives mistaken for the class that its images came with, over all mini-batches, and how many of them were selected as RoIs.
+    pub hard_negatives: u64,
+    pub forced: u64,
 }
 
 /// The report of `round`.
@@ -78,6 +81,8 @@ fn by_class(totals: &SamplerTotals, round: &RoundRecord) -> Vec<ClassDrawn> {
         class,
         rois: count(&drawn.foreground_of, place),
         anchors: count(&drawn.rpn_foreground_of, place),
+        hard_negatives: count(&totals.hard_negatives_of, place),
+        forced: count(&drawn.forced_of, place),
     };
     names.into_iter().enumerate().map(class).collect()
 }

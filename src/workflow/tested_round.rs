@@ -53,28 +53,37 @@ pub struct TestedRound {
     pub notes: Vec<String>,
 }
 
-impl TestedRound {
-    /// `None` for a round that was not tested.
+/// What a round found on its test images when it was last tested, in terms of the project as it is today.
+pub(super) struct TestedImages {
+    pub step: u64,
+    pub images: Vec<ImageRecord>,
+    /// Parallel to the images.
+    pub detections: Vec<Vec<Detection>>,
+    pub is_unread: Vec<bool>,
+    /// What of the evaluation is no longer in the project.
+    pub notes: Vec<String>,
+}
+
+impl TestedImages {
+    /// `None` for a round that was not tested. `records`: the project's images.
     pub fn read(
-        project: &Project,
         store: &Store,
         round: &RoundRecord,
-        truth: GroundTruth,
+        run_dir: &Path,
+        records: &[ImageRecord],
     ) -> Result<Option<Self>, WorkflowError> {
-        let run_dir = project.run_dir(round.number);
-        let stored = match HeldOutDetections::read(&run_dir)? {
+        let stored = match HeldOutDetections::read(run_dir)? {
             Some(stored) => stored,
-            None => match of_first_version(store, round, &run_dir)? {
+            None => match of_first_version(store, round, run_dir)? {
                 Some(stored) => stored,
                 None => return Ok(None),
             },
         };
         let mut notes = Vec::new();
         let classes_then = todays_classes(store, &stored.classes)?;
-        let records = store.images()?;
         let (mut images, mut detections, mut is_unread) = (Vec::new(), Vec::new(), Vec::new());
         let (mut gone, mut without_class) = (0_usize, 0_usize);
-        let find = finder(&records);
+        let find = finder(records);
         for image in stored.images {
             let Some(record) = find(&image) else {
                 gone += 1;
@@ -94,6 +103,21 @@ impl TestedRound {
         if without_class > 0 {
             notes.push(format!("{without_class} detections are of classes that the project no longer has"));
         }
+        Ok(Some(Self { step: stored.step, images, detections, is_unread, notes }))
+    }
+}
+
+impl TestedRound {
+    /// `None` for a round that was not tested.
+    pub fn read(
+        project: &Project,
+        store: &Store,
+        round: &RoundRecord,
+        truth: GroundTruth,
+    ) -> Result<Option<Self>, WorkflowError> {
+        let records = store.images()?;
+        let read = TestedImages::read(store, round, &project.run_dir(round.number), &records)?;
+        let Some(TestedImages { step, images, detections, is_unread, notes }) = read else { return Ok(None) };
         let standing = store.all_ground_truth()?;
         let copies = Copies::new(&records, &standing);
         let held_out = match truth {
@@ -107,7 +131,7 @@ impl TestedRound {
             }
         };
         let classes = store.classes()?;
-        Ok(Some(Self { step: stored.step, held_out, classes, detections, is_unread, notes }))
+        Ok(Some(Self { step, held_out, classes, detections, is_unread, notes }))
     }
 }
 

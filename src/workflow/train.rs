@@ -19,7 +19,8 @@ use crate::dataset::decode_rgb;
 use crate::detector::{Detector, SamplerCounts};
 use crate::domain::{
     Annotation, AnnotationSource, CANDIDATE_MAX_IOU, Cancel, ClassId, DatasetId, FalsePositiveKind, HardNegativeSource,
-    ImageId, ImageRecord, RoundInit, RoundRecord, RoundState, Shape, Sources, shown_path_if_any, shown_paths,
+    ImageId, ImageRecord, RoundInit, RoundRecord, RoundState, Shape, Sources, printable_path, shown_path_if_any,
+    shown_paths,
 };
 use crate::evaluation::RocCurve;
 use crate::geometry::BoundingBox;
@@ -101,15 +102,7 @@ pub fn resume(
     let (round, own) = unfinished(&store)?;
     let asked = asked.map(|asked| with_facts_of(asked, &own));
     let config = asked.as_ref().unwrap_or(&own);
-    let binding = own.binding_differences(config);
-    if !binding.is_empty() {
-        return Err(WorkflowError::Refused(format!(
-            "round {} cannot go on with other settings of this kind: {}. It can with another rate (base_lr, lr_factor, milestones, \
-             warmup, warmup_factor, clip_norm, max_loss) or device; for the rest start a new round.",
-            round.number,
-            in_words(&binding)
-        )));
-    }
+    check_goes_on(&round, &own, config)?;
     config.check()?;
     check_memory(config)?;
     check_device(&config.device)?;
@@ -119,6 +112,102 @@ pub fn resume(
         store.set_round_config(round.id, &config.to_toml())?;
     }
     sitting(project, &mut store, &round, config, plan, observer, cancel)
+}
+
+/// Makes the newest round that came to its end `steps` longer, with the images, objects and hard negatives that it began with. `asked`
+/// are its settings with what is to change, as for [`resume`]. What is learnt until a stop is gone on with by [`resume`].
+pub fn extend(
+    project: &Project,
+    steps: u64,
+    asked: Option<&RoundConfig>,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<TrainReport, WorkflowError> {
+    let lock = RunLock::take(&project.runs_dir())?;
+    let mut store = project.open_store()?;
+    let (round, own) = finished(&store)?;
+    let mut asked = asked.map_or_else(|| own.clone(), |asked| with_facts_of(asked, &own));
+    check_goes_on(&round, &own, &asked)?;
+    asked.lengthen(steps);
+    let config = asked;
+    config.check()?;
+    check_memory(&config)?;
+    check_device(&config.device)?;
+    let run_dir = project.run_dir(round.number);
+    if last_model(&run_dir).is_none() {
+        return Err(WorkflowError::Refused(format!(
+            "round {} has no checkpoint in {} to go on from. Start a new round with `quarry train`.",
+            round.number,
+            printable_path(&run_dir)
+        )));
+    }
+    let mut plan = plan(project, &store, &config, round.number, Start::Resume, lock, observer)?;
+    plan.changes = own.learning_differences(&config);
+    plan.told = vec![rates_in_words(&own, &config)];
+    if round.state == RoundState::Mined {
+        plan.told.push(format!(
+            "Round {} was mined with the weights that it had: mine it again when it is trained (`quarry mine --round {}`). Verdicts stay",
+            round.number, round.number
+        ));
+    }
+    // The state goes first: a round that says that it is trained has made all steps of its settings.
+    store.set_round_state(round.id, RoundState::Running)?;
+    store.set_round_config(round.id, &config.to_toml())?;
+    sitting(project, &mut store, &round, &config, plan, observer, cancel)
+}
+
+/// The settings of the round that [`extend`] makes longer.
+pub fn finished_settings(project: &Project) -> Result<RoundConfig, WorkflowError> {
+    Ok(finished(&project.open_store_to_read()?)?.1)
+}
+
+/// Later rounds learn from what earlier ones were, so that only the newest can become another.
+fn finished(store: &Store) -> Result<(RoundRecord, RoundConfig), WorkflowError> {
+    let rounds = store.rounds()?;
+    let Some(round) = rounds.iter().rfind(|r| r.is_own()) else {
+        return Err(WorkflowError::Refused(
+            "there is no round to make longer: none is trained yet. Start one with `quarry train` without `--extend`."
+                .to_owned(),
+        ));
+    };
+    if !matches!(round.state, RoundState::Trained | RoundState::Mined) {
+        return Err(WorkflowError::Refused(format!(
+            "round {} is {}: only a round that came to its end is made longer. Go on with `quarry train --resume` first.",
+            round.number,
+            round.state.as_str()
+        )));
+    }
+    let config = RoundConfig::from_stored(&round.config_toml, &format!("round {}", round.number))?;
+    Ok((round.clone(), config))
+}
+
+/// The schedule's rule for a round that is made longer, with its rates.
+fn rates_in_words(before: &RoundConfig, after: &RoundConfig) -> String {
+    let (old, new) = (before.lr_schedule(), after.lr_schedule());
+    let done = before.iterations;
+    format!(
+        "The round goes on from step {done} to step {}. From here on the learning rate is that of a round of this length, without a second \
+         warm-up: {:.3e} in step {} (step {done} had {:.3e}), {:.3e} in the last",
+        after.iterations,
+        new.lr(done),
+        done + 1,
+        old.lr(done.saturating_sub(1)),
+        new.lr(after.iterations.saturating_sub(1)),
+    )
+}
+
+/// Refuses by name what a round cannot change on its way.
+fn check_goes_on(round: &RoundRecord, own: &RoundConfig, asked: &RoundConfig) -> Result<(), WorkflowError> {
+    let binding = own.binding_differences(asked);
+    if !binding.is_empty() {
+        return Err(WorkflowError::Refused(format!(
+            "round {} cannot go on with other settings of this kind: {}. It can with another rate (base_lr, lr_factor, milestones, \
+             warmup, warmup_factor, clip_norm, max_loss) or device; for the rest start a new round.",
+            round.number,
+            in_words(&binding)
+        )));
+    }
+    Ok(())
 }
 
 /// `asked` with what the round found in the project when it began: its classes, and whether there are ellipses.
@@ -220,6 +309,8 @@ struct Plan {
     is_new: bool,
     /// Settings that the round goes on with other than before.
     changes: Vec<Difference>,
+    /// Further lines for its log.
+    told: Vec<String>,
     held_out: HeldOut,
     held_out_files: (Vec<PathBuf>, Sources),
     backbone: Option<PathBuf>,
@@ -289,7 +380,7 @@ fn plan(
     training_sources.check()?;
     let previous = if begun { None } else { previous_checkpoint(project, number, config, observer)? };
     let backbone = if config.init == RoundInit::Backbone && !begun { backbone::find(config, observer)? } else { None };
-    let changes = Vec::new();
+    let (changes, told) = (Vec::new(), Vec::new());
     let held_out_files = (held_out_files, held_out_sources);
     Ok(Plan {
         training,
@@ -297,6 +388,7 @@ fn plan(
         training_sources,
         is_new,
         changes,
+        told,
         held_out,
         held_out_files,
         backbone,
@@ -321,6 +413,7 @@ fn run(
         training_sources,
         is_new,
         changes,
+        told,
         held_out,
         held_out_files,
         backbone,
@@ -343,6 +436,9 @@ fn run(
     let mut hooks = Hooks::new(store, round, (held_out, labels), held_out_files, &run_dir, observer, cancel);
     if !changes.is_empty() {
         hooks.event(TrainEvent::Warning(format!("The round goes on with other settings: {}", in_words(&changes))));
+    }
+    for text in told {
+        hooks.event(TrainEvent::Warning(text));
     }
     let task = RoundTask {
         lock,
@@ -444,7 +540,11 @@ fn training_images(
         }
         ignored.extend(annotations.iter().filter(|a| a.ignored).map(|a| a.shape.bounding_box()));
         let count = mined.len();
-        let (hard_negatives, misclassified) = by_class(mined);
+        let (hard, misclassified) = by_class(mined);
+        let (hard_negatives, hard_negative_labels): (Vec<_>, Vec<_>) = hard
+            .into_iter()
+            .map(|(class, bbox, score)| ((bbox, score), labels.get(&class).copied().unwrap_or(1)))
+            .unzip();
         repeated += count - hard_negatives.len() - misclassified.len();
         let objects: Vec<(Shape, i64)> =
             annotations.iter().filter(|a| !a.ignored).filter_map(|a| Some((a.shape, *labels.get(&a.class)?))).collect();
@@ -454,6 +554,7 @@ fn training_images(
             faces: objects.iter().map(|(shape, _)| *shape).collect(),
             labels: objects.iter().map(|(_, label)| *label).collect(),
             hard_negatives,
+            hard_negative_labels,
             misclassified,
             ignored,
         });
@@ -498,20 +599,21 @@ fn check_memory(config: &RoundConfig) -> Result<(), WorkflowError> {
 
 /// Hard negatives of an image, each once among those of its class, and apart from them those on an object whose class the detector got
 /// wrong: these are foreground of the object's own class.
-fn by_class(mined: Vec<HardNegative>) -> (Vec<(BoundingBox, f32)>, Vec<BoundingBox>) {
+fn by_class(mined: Vec<HardNegative>) -> (Vec<(ClassId, BoundingBox, f32)>, Vec<BoundingBox>) {
     let mut of_class: BTreeMap<(bool, ClassId), Vec<(BoundingBox, f32)>> = BTreeMap::new();
     for negative in mined {
         let is_object = negative.kind == FalsePositiveKind::Classification;
         of_class.entry((is_object, negative.class)).or_default().push((negative.bbox, negative.score));
     }
     let (mut background, mut objects) = (Vec::new(), Vec::new());
-    for ((is_object, _), negatives) in of_class {
-        let once = deduplicate(negatives);
+    for ((is_object, class), negatives) in of_class {
+        let once = deduplicate(negatives).into_iter().map(|(bbox, score)| (class, bbox, score));
         if is_object { objects.extend(once) } else { background.extend(once) }
     }
-    background.sort_by(|a, b| b.1.total_cmp(&a.1));
-    objects.sort_by(|a, b| b.1.total_cmp(&a.1));
-    (background, objects.into_iter().map(|(bbox, _)| bbox).collect())
+    let by_score = |a: &(ClassId, BoundingBox, f32), b: &(ClassId, BoundingBox, f32)| b.2.total_cmp(&a.2);
+    background.sort_by(by_score);
+    objects.sort_by(by_score);
+    (background, objects.into_iter().map(|(_, bbox, _)| bbox).collect())
 }
 
 /// The weights that a round with `init = "previous"` starts from: of the last round that has any, whether it came to its end or not.

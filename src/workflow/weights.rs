@@ -16,7 +16,7 @@ use crate::detector::weights::{
     read_backbone, sha256_hex, write_safetensors,
 };
 use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError, verify_file};
-use crate::domain::{Output, OutputError, limits, read_bytes, shown_path};
+use crate::domain::{Output, OutputError, data_folder, limits, read_bytes, shown_path};
 #[cfg(feature = "torch")]
 use crate::training::last_model;
 
@@ -224,11 +224,13 @@ pub fn list(models: &Path) -> Result<Vec<ListedWeights>, WeightsTaskError> {
     listed.collect()
 }
 
-/// Where weights lie: `$QUARRY_MODELS`, else `models` here if there is one, else `models` in the source tree.
+/// Where weights lie: `$QUARRY_MODELS`, else `models` here if there is one, else in the source tree, else in the user's data folder.
 pub fn models_folder() -> PathBuf {
     let here = PathBuf::from("models");
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    let found = if here.is_dir() || !built.is_dir() { here } else { built };
+    let installed = data_folder().map(|dir| dir.join("models"));
+    let places = [Some(here.clone()), Some(built), installed];
+    let found = places.into_iter().flatten().find(|place| place.is_dir()).unwrap_or(here);
     std::env::var_os("QUARRY_MODELS").map_or(found, PathBuf::from)
 }
 

@@ -6,14 +6,18 @@ use std::path::Path;
 use egui::{Key, Modifiers, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use quarry::app::command::{Command, Screen};
-use quarry::app::views::images::ImagesCommand;
-use quarry::domain::{FalsePositiveKind, ImageId};
-use quarry::store::Store;
+use quarry::app::views::images::{ImagesCommand, Pick};
+use quarry::domain::{Annotation, AnnotationSource, Detection, FalsePositiveKind, ImageId, Shape};
+use quarry::geometry::BoundingBox;
+use quarry::store::{NewDataset, NewImage, NewObject, Store};
 use quarry::workflow::Project;
-use quarry::workflow::inspect::{FileProblems, ImageQuery, Inspector, Listing, Role, Status};
+use quarry::workflow::held_out_file::{HeldOutDetections, HeldOutImage};
+use quarry::workflow::inspect::{FileProblems, ImageQuery, Inspector, Listing, OpenQuery, Role, Status};
 
 use super::app_project;
-use super::window::{Window, counts, press, run_until, wait_for, wait_for_part, wait_until, window, window_of};
+use super::window::{
+    Window, counts, press, press_at_once, run_until, wait_for, wait_for_part, wait_until, window, window_of,
+};
 
 /// Twelve images, two rounds; the tenth image is in fold 10 and held out, and both rounds were tested on it: round 1 found its face and
 /// two things that are none, round 2 one of those things alone.
@@ -292,4 +296,230 @@ fn the_controls_are_on_the_screen_at_every_size() {
         assert!(canvas.width() > size.x * 0.55 && canvas.height() > size.y * 0.6, "{canvas:?} in {size:?}");
         assert_eq!(window.get_by_label("Hard negative").accesskit_node().role(), egui::accesskit::Role::Button);
     }
+}
+
+/// The ground truth of an image as rounds learn it.
+fn objects(project: &Project, image: ImageId) -> Vec<Annotation> {
+    let store = Store::open_read_only(&project.database()).unwrap();
+    store.ground_truth(image).unwrap().into_iter().map(|(_, object)| object).collect()
+}
+
+fn pick(window: &mut Window, pick: Pick) {
+    send(window, ImagesCommand::Pick(Some(pick)));
+}
+
+/// Drags with the main button, from one share of the image's canvas to another.
+fn drag(window: &mut Window, canvas: &str, from: (f32, f32), to: (f32, f32)) {
+    wait_for(window, canvas);
+    let rect = window.get_by_label(canvas).rect();
+    let at = |share: (f32, f32)| rect.min + rect.size() * vec2(share.0, share.1);
+    let button = |pos, pressed| egui::Event::PointerButton {
+        pos,
+        button: egui::PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    window.hover_at(at(from));
+    window.step();
+    window.event(button(at(from), true));
+    window.step();
+    // Far enough to be a drag and no click.
+    window.hover_at(at(from) + (at(to) - at(from)) * 0.5);
+    window.step();
+    window.hover_at(at(to));
+    window.step();
+    window.event(button(at(to), false));
+    window.step();
+}
+
+#[test]
+fn ground_truth_is_corrected_where_it_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "12 of 12 images");
+    let image = open(&mut window, &project, 4);
+    let before = objects(&project, image);
+    let [face] = before[..] else { panic!("{before:?}") };
+
+    // Ignored, and counted again.
+    pick(&mut window, Pick::Object(0, 0));
+    press(&mut window, Key::I);
+    wait_until(&mut window, "the ignored object", || objects(&project, image)[0].ignored);
+    wait_for(&mut window, "Ignored object");
+    press(&mut window, Key::Backspace);
+    wait_until(&mut window, "the undo", || objects(&project, image) == before);
+    wait_for_part(&mut window, "1  Ground truth");
+
+    // Moved by keys; what leaves the image is refused meanwhile, and Esc leaves all as it was.
+    pick(&mut window, Pick::Object(0, 0));
+    press(&mut window, Key::E);
+    wait_for(&mut window, "Adjusting an object");
+    press(&mut window, Key::PageDown);
+    wait_for_part(&mut window, "First save the shape");
+    press(&mut window, Key::Escape);
+    wait_for(&mut window, "Image scene_0004, Round 2");
+    run_until(&mut window, "the tool's end", |w| w.query_by_label("Adjusting an object").is_none());
+    press(&mut window, Key::E);
+    wait_for(&mut window, "Adjusting an object");
+    for _ in 0..5 {
+        press(&mut window, Key::ArrowRight);
+    }
+    press(&mut window, Key::Enter);
+    wait_until(&mut window, "the adjusted object", || objects(&project, image)[0].shape != face.shape);
+    let moved = objects(&project, image)[0];
+    let (was, is) = (face.shape.bounding_box(), moved.shape.bounding_box());
+    assert_eq!(moved.source, AnnotationSource::Edited);
+    assert!(is.x1 > was.x1 + 1.0 && (is.width() - was.width()).abs() < 1e-6 && (is.y1 - was.y1).abs() < 1e-6);
+
+    // Deleted, then a second key for the same gesture: it is about nothing more.
+    run_until(&mut window, "the moved object", |w| w.query_by_label("Adjusting an object").is_none());
+    wait_for_part(&mut window, "edited");
+    press_at_once(&mut window, &[(Key::Delete, ""), (Key::Delete, "")]);
+    wait_until(&mut window, "the deletion", || objects(&project, image).is_empty());
+    wait_for_part(&mut window, "0  Ground truth");
+    for _ in 0..2 {
+        press(&mut window, Key::Backspace);
+    }
+    wait_until(&mut window, "both undone", || objects(&project, image) == before);
+    wait_for_part(&mut window, "1  Ground truth");
+}
+
+#[test]
+fn a_missed_object_is_drawn_in_the_shape_of_its_class() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make_with(dir.path(), 12, 1, &["face", "dog"]);
+    // Dogs are annotated as rectangles.
+    let shape = Shape::Rectangle(BoundingBox::new(1.0, 1.0, 9.0, 9.0));
+    let dogs = NewImage {
+        path: "dogs.png".into(),
+        name: "dogs".to_owned(),
+        content_hash: "d".repeat(64),
+        width: 10,
+        height: 10,
+        split: Some("1".to_owned()),
+        objects: vec![NewObject { class: 0, shape, ignored: false }],
+    };
+    let (name, kind, root) = ("dogs".to_owned(), "folder".to_owned(), dir.path().join("dogs"));
+    std::fs::create_dir(&root).unwrap();
+    let more = NewDataset { name, kind, root, classes: vec!["dog".to_owned()], images: vec![dogs] };
+    project.open_store().unwrap().add_dataset(&more).unwrap();
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "13 of 13 images");
+    let image = open(&mut window, &project, 4);
+    let store = Store::open_read_only(&project.database()).unwrap();
+    let dog = store.class_by_name("dog").unwrap().unwrap();
+    let canvas = "Image scene_0004, Round 1";
+    press(&mut window, Key::N);
+    wait_for_part(&mut window, "Drag over an object");
+    // Too small to be meant.
+    drag(&mut window, canvas, (0.5, 0.5), (0.501, 0.501));
+    drag(&mut window, canvas, (0.3, 0.3), (0.45, 0.5));
+    wait_until(&mut window, "the drawn face", || objects(&project, image).len() == 2);
+    let drawn = objects(&project, image)[1];
+    assert!(drawn.shape.ellipse().is_some() && drawn.class == store.classes().unwrap()[0].id, "{drawn:?}");
+    send(&mut window, ImagesCommand::SetNewClass(dog));
+    drag(&mut window, canvas, (0.6, 0.6), (0.5, 0.4));
+    wait_until(&mut window, "the drawn dog", || objects(&project, image).len() == 3);
+    let drawn = objects(&project, image)[2];
+    assert!(drawn.shape.ellipse().is_none() && drawn.class == dog, "{drawn:?}");
+    let record = store.image(image).unwrap();
+    let bbox = drawn.shape.bounding_box();
+    assert!(bbox.x1 >= 0.0 && bbox.x2 <= f64::from(record.width) && bbox.x1 < bbox.x2, "{bbox:?}");
+    // What is drawn beyond the image ends at its border.
+    drag(&mut window, canvas, (0.5, 0.5), (1.0, 1.0));
+    wait_until(&mut window, "the object at the border", || objects(&project, image).len() == 4);
+    let bbox = objects(&project, image)[3].shape.bounding_box();
+    assert!(bbox.x2 <= f64::from(record.width) && bbox.y2 <= f64::from(record.height), "{bbox:?}");
+    press(&mut window, Key::Escape);
+    wait_for(&mut window, canvas);
+    for _ in 0..3 {
+        press(&mut window, Key::Backspace);
+    }
+    wait_until(&mut window, "all undone", || objects(&project, image).len() == 1);
+    assert_eq!(store.own_ground_truth().unwrap()[&image].len(), 1, "the dataset's own stays as it is");
+}
+
+#[test]
+fn corrections_on_a_held_out_image_stand_beside_what_the_curves_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let query = ImageQuery { round: rounds(&project)[0], threshold: 0.0, ..ImageQuery::default() };
+    let before = list(&project, &query).counts;
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "12 of 12 images");
+    send(&mut window, ImagesCommand::SetQuery(Box::new(query.clone())));
+    let image = open(&mut window, &project, 9);
+    let canvas = "Image scene_0009, Round 1";
+    wait_for(&mut window, canvas);
+    wait_for_part(&mut window, "corrected ground truth alone");
+    pick(&mut window, Pick::Object(0, 0));
+    press(&mut window, Key::Delete);
+    wait_until(&mut window, "the deletion", || objects(&project, image).is_empty());
+    wait_for_part(&mut window, "1  Ground truth");
+    pick(&mut window, Pick::Object(0, 0));
+    wait_for(&mut window, "Restore");
+    press(&mut window, Key::I);
+    wait_for_part(&mut window, "restore it first");
+    press(&mut window, Key::N);
+    wait_for_part(&mut window, "Drag over an object");
+    drag(&mut window, canvas, (0.3, 0.3), (0.45, 0.5));
+    wait_until(&mut window, "the drawn object", || objects(&project, image).len() == 1);
+    press(&mut window, Key::Escape);
+    pick(&mut window, Pick::Corrected(0, 1));
+    wait_for(&mut window, "Added object");
+    press(&mut window, Key::I);
+    wait_until(&mut window, "the ignored object", || objects(&project, image)[0].ignored);
+    assert_eq!(list(&project, &query).counts, before, "the curve's counts are of the dataset's own");
+    drop(window);
+    let store = Store::open_read_only(&project.database()).unwrap();
+    let open = OpenQuery { image, round: query.round, against: None, threshold: 0.0, shape: None };
+    let side = Inspector::default().open(&store, &open).unwrap().sides.remove(0);
+    assert_eq!(side.judged.objects.len(), 1);
+    let states: Vec<(bool, bool, bool)> =
+        side.corrected.iter().map(|row| (row.own.is_some(), row.state.deleted, row.state.ignored)).collect();
+    assert_eq!(states, [(true, true, false), (false, false, true)]);
+    assert_eq!(side.object_ids, [Some(side.corrected[0].id)]);
+}
+
+#[test]
+fn held_out_detections_of_own_rounds_keep_their_classes() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make_with(dir.path(), 12, 1, &["face", "dog"]);
+    let mut store = project.open_store().unwrap();
+    let held_out = store.images().unwrap()[9].clone();
+    let classes: Vec<_> = store.classes().unwrap().into_iter().map(|class| (class.id, class.name)).collect();
+    let [(face, _), (dog, _)] = classes[..] else { panic!("{classes:?}") };
+    let on_face = store.ground_truth(held_out.id).unwrap()[0].1.shape.bounding_box();
+    let found = |class, bbox, score| Detection { class, bbox, ellipse: None, score };
+    let detections = vec![
+        found(face, on_face, 0.9),
+        found(dog, on_face, 0.8),
+        found(dog, BoundingBox::new(5.0, 5.0, 45.0, 45.0), 0.7),
+    ];
+    let name = held_out.name.clone();
+    let image = HeldOutImage { name, content_hash: held_out.content_hash.clone(), unreadable: false, detections };
+    let tested = HeldOutDetections { step: 150, classes: classes.clone(), images: vec![image] };
+    let run_dir = project.run_dir(1);
+    std::fs::create_dir_all(&run_dir).unwrap();
+    std::fs::write(run_dir.join("held-out.jsonl"), tested.to_text().unwrap()).unwrap();
+    let query = ImageQuery {
+        round: Some(store.rounds().unwrap()[0].id),
+        threshold: 0.0,
+        role: Some(Role::HeldOut),
+        ..ImageQuery::default()
+    };
+    let counts = list(&project, &query).counts;
+    assert_eq!((counts.true_positives, counts.false_positives, counts.missed), (1, 2, 0));
+    let open = OpenQuery { image: held_out.id, round: query.round, against: None, threshold: 0.0, shape: None };
+    let seen = |store: &Store| {
+        let side = Inspector::default().open(store, &open).unwrap().sides.remove(0);
+        side.judged.detections.iter().map(|judged| (judged.detection.class, judged.status)).collect::<Vec<_>>()
+    };
+    let [classification, background] =
+        [FalsePositiveKind::Classification, FalsePositiveKind::Background].map(Status::FalsePositive);
+    assert_eq!(seen(&store), [(face, Status::TruePositive), (dog, classification), (dog, background)]);
+    // A class that was renamed since is the same class.
+    store.rename_class(dog, "hound").unwrap();
+    assert_eq!(seen(&store), [(face, Status::TruePositive), (dog, classification), (dog, background)]);
 }

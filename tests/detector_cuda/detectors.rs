@@ -68,6 +68,7 @@ fn sample(config: &DetectorConfig, with_negatives: bool) -> TrainingSample {
         misclassified: vec![],
         ellipses,
         hard_negatives: region(2.0),
+        hard_negative_labels: vec![],
         ignored: region(90.0),
     }
 }

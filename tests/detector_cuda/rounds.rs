@@ -76,6 +76,7 @@ fn train(config: &RoundConfig, run_dir: &Path, start: Start, watch: &mut Watch) 
         labels: vec![],
         misclassified: vec![],
         hard_negatives: vec![(BoundingBox::new(40.0, 10.0, 56.0, 34.0), 0.9)],
+        hard_negative_labels: vec![],
         ignored: vec![],
     };
     fs::create_dir_all(run_dir.parent().unwrap()).unwrap();

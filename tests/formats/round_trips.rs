@@ -47,7 +47,15 @@ fn object(holds: Holds) -> impl Strategy<Value = ExportObject> {
             } else {
                 Shape::Rectangle(bbox)
             };
-            ExportObject { id: 0, class, shape, ignored: ignored && holds.ignored, source: "imported", score: None }
+            ExportObject {
+                id: 0,
+                class,
+                shape,
+                ignored: ignored && holds.ignored,
+                source: "imported",
+                score: None,
+                history: None,
+            }
         },
     )
 }
@@ -172,7 +180,7 @@ fn one_image(path: &str, objects: Vec<ExportObject>) -> Export {
 }
 
 fn plain(shape: Shape) -> ExportObject {
-    ExportObject { id: 1, class: 0, shape, ignored: false, source: "imported", score: None }
+    ExportObject { id: 1, class: 0, shape, ignored: false, source: "imported", score: None, history: None }
 }
 
 #[test]

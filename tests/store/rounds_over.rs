@@ -184,6 +184,17 @@ fn every_candidate_has_one_trace_over_the_rounds() {
     let counts = p.store.count_traces(&all).unwrap();
     let TraceCounts { new, persisting, back, gone, still_there, comes_back, open } = counts;
     assert_eq!((new + persisting + back, gone + still_there + comes_back + open), (10, 10), "the sum of all");
+    // Exports tell the same, a hard negative a row.
+    let dir = tempfile::tempdir().unwrap();
+    let scope = quarry::workflow::export::ExportScope::default();
+    let (source, format) = (HardNegativeSource::Unreviewed, quarry::workflow::export::WriteFormat::Csv);
+    let out = dir.path().join("hard.csv");
+    quarry::workflow::export::hard_negatives(&p.store, &scope, source, format, out.as_path()).unwrap();
+    let text = std::fs::read_to_string(&out).unwrap();
+    let ends = |end: &str| text.lines().filter(|line| line.ends_with(end)).count();
+    assert_eq!(ends(",round,origin,fate"), 1, "{text}");
+    assert_eq!((ends(",1,new,gone"), ends(",1,new,persists"), ends(",1,new,returns")), (3, 1, 2), "{text}");
+    assert_eq!((ends(",2,persists,persists"), ends(",3,returned,open"), ends(",3,new,open")), (1, 1, 1), "{text}");
     // A round that is not mined yet, and another model's, say nothing.
     p.store.start_round("").unwrap();
     let other = p.store.start_imported_round("yolo", "x.json", "").unwrap().id;

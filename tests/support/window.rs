@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use egui::{Event, Key, Modifiers};
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use quarry::app::QuarryApp;
 use quarry::app::command::{Command, Screen};
 use quarry::app::keymap::Keymap;
@@ -25,7 +25,7 @@ pub fn window_of(screen: Screen, project: Option<&Path>, size: egui::Vec2, pixel
     let project = project.map(Path::to_owned);
     let show = move |ui: &mut egui::Ui, app: &mut Option<QuarryApp>| {
         let app = app.get_or_insert_with(|| {
-            let options = Options { recent: Vec::new(), annotator: "tester".to_owned() };
+            let options = Options { annotator: "tester".to_owned(), ..Options::default() };
             let mut app = QuarryApp::new(ui.ctx(), options, Keymap::default());
             if let Some(dir) = &project {
                 app.push(Command::Open(dir.clone()));
@@ -63,10 +63,17 @@ pub fn wait_until(window: &mut Window, what: &str, done: impl Fn() -> bool) {
 pub fn run_until(window: &mut Window, what: &str, done: impl Fn(&Window) -> bool) {
     let deadline = Instant::now() + Duration::from_mins(2);
     while !done(window) {
-        assert!(Instant::now() < deadline, "{what} did not come");
+        assert!(Instant::now() < deadline, "{what} did not come; on the screen: {}", labels(window));
         window.step();
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// What stands on the screen, for whoever reads why a wait ended.
+fn labels(window: &Window) -> String {
+    let all = window.query_all_by_label_contains("");
+    let texts = all.filter_map(|node| node.accesskit_node().label().or_else(|| node.accesskit_node().value()));
+    texts.take(120).collect::<Vec<_>>().join(" | ")
 }
 
 pub fn press(window: &mut Window, key: Key) {

@@ -3,6 +3,8 @@
 pub mod curves;
 pub mod datasets;
 pub mod images;
+pub mod palette;
 pub mod review;
+pub mod settings;
 pub mod start;
 pub mod train;

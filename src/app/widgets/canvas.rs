@@ -3,7 +3,7 @@
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, StrokeKind, pos2, vec2};
 
 use crate::app::textures::Shown;
-use crate::app::theme;
+use crate::app::theme::{self, Tone};
 use crate::domain::Shape;
 use crate::geometry::{BoundingBox, Ellipse, Fit, ImagePx, ScreenPx};
 
@@ -21,7 +21,7 @@ pub type ScreenFit = Fit<ImagePx, ScreenPx>;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overlay {
     pub shape: Shape,
-    pub color: Color32,
+    pub color: Tone,
     pub width: f32,
     pub dashed: bool,
     /// Written above the shape.
@@ -67,8 +67,8 @@ pub fn paint_picture(painter: &Painter, screen: Rect, fit: &ScreenFit, shown: &S
         Shown::Failed(reason) => {
             let font = FontId::proportional(14.0);
             let text = format!("This picture cannot be shown\n{reason}");
-            let galley = painter.layout(text, font, theme::ERROR, screen.width() - 24.0);
-            painter.galley(screen.center() - galley.size() / 2.0, galley, theme::ERROR);
+            let galley = painter.layout(text, font, theme::ERROR.now(), screen.width() - 24.0);
+            painter.galley(screen.center() - galley.size() / 2.0, galley, theme::ERROR.now());
         }
     }
 }
@@ -104,13 +104,13 @@ pub fn paint_overlay(painter: &Painter, screen: Rect, fit: &ScreenFit, overlay: 
     }
 }
 
-fn paint_label(painter: &Painter, shape: Rect, screen: Rect, text: &str, color: Color32) {
-    let galley = painter.layout_no_wrap(text.to_owned(), FontId::proportional(12.0), theme::BACKGROUND);
+fn paint_label(painter: &Painter, shape: Rect, screen: Rect, text: &str, color: impl Into<Color32>) {
+    let galley = painter.layout_no_wrap(text.to_owned(), FontId::proportional(12.0), theme::BACKGROUND.now());
     let size = galley.size() + vec2(8.0, 2.0);
     let above = shape.left_top() - vec2(0.0, size.y + 2.0);
     let position = if screen.top() < above.y { above } else { shape.left_top() + vec2(2.0, 2.0) };
     painter.rect_filled(Rect::from_min_size(position, size), 3.0, color);
-    painter.galley(position + vec2(4.0, 1.0), galley, theme::BACKGROUND);
+    painter.galley(position + vec2(4.0, 1.0), galley, theme::BACKGROUND.now());
 }
 
 /// The corners or points of a shape on the screen.
@@ -129,16 +129,16 @@ fn ellipse_outline(fit: &ScreenFit, ellipse: &Ellipse) -> Vec<Pos2> {
 }
 
 /// A thin frame around a picture's place.
-pub fn paint_frame(painter: &Painter, screen: Rect, color: Color32, width: f32) {
+pub fn paint_frame(painter: &Painter, screen: Rect, color: impl Into<Color32>, width: f32) {
     painter.rect_stroke(screen, theme::PICTURE_RADIUS, Stroke::new(width, color), StrokeKind::Inside);
 }
 
 /// A small filled tag in a corner.
-pub fn paint_tag(painter: &Painter, corner: Pos2, align: Align2, text: &str, color: Color32) {
-    let galley = painter.layout_no_wrap(text.to_owned(), FontId::proportional(12.0), theme::BACKGROUND);
+pub fn paint_tag(painter: &Painter, corner: Pos2, align: Align2, text: &str, color: impl Into<Color32>) {
+    let galley = painter.layout_no_wrap(text.to_owned(), FontId::proportional(12.0), theme::BACKGROUND.now());
     let rect = align.anchor_size(corner, galley.size() + vec2(10.0, 4.0));
     painter.rect_filled(rect, 4.0, color);
-    painter.galley(rect.min + vec2(5.0, 2.0), galley, theme::BACKGROUND);
+    painter.galley(rect.min + vec2(5.0, 2.0), galley, theme::BACKGROUND.now());
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! A button that shows its key. Must not know what the action does.
 
-use egui::{Button, Color32, Response, RichText, Ui, Vec2};
+use egui::{Button, Response, RichText, Ui, Vec2};
 
 use crate::app::action::Action;
 use crate::app::keymap::Keymap;
-use crate::app::theme;
+use crate::app::theme::{self, Tone};
 
 /// The button of an action: its text, its key in a weaker tone, its tooltip.
 pub fn key_button(ui: &mut Ui, keymap: &Keymap, action: Action) -> Response {
@@ -21,13 +21,7 @@ pub fn key_switch(ui: &mut Ui, keymap: &Keymap, action: Action, is_on: bool) -> 
 }
 
 /// As [`key_button`], with a coloured text for verdicts, and `large` for those pressed most.
-pub fn key_button_colored(
-    ui: &mut Ui,
-    keymap: &Keymap,
-    action: Action,
-    color: Option<Color32>,
-    large: bool,
-) -> Response {
+pub fn key_button_colored(ui: &mut Ui, keymap: &Keymap, action: Action, color: Option<Tone>, large: bool) -> Response {
     let mut text = RichText::new(action.text());
     if let Some(color) = color {
         text = text.color(color);

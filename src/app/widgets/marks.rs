@@ -4,7 +4,7 @@
 use egui::{Color32, FontId, Painter, Pos2, Rect, Stroke, pos2, vec2};
 
 use super::canvas::{MARKER_RADIUS, SPECK, ScreenFit, outline};
-use crate::app::theme;
+use crate::app::theme::{self, Tone};
 use crate::domain::Shape;
 
 /// A click this near to a shape's edge is one on it, in points.
@@ -13,7 +13,7 @@ const REACH: f32 = 5.0;
 /// How a shape is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MarkStyle {
-    pub color: Color32,
+    pub color: Tone,
     pub width: f32,
     /// Lengths of dash and gap; `None`: one line.
     pub dash: Option<(f32, f32)>,
@@ -67,6 +67,7 @@ pub fn hit(fit: &ScreenFit, marks: &[Mark], at: Pos2) -> Option<usize> {
 
 fn paint_shape(painter: &Painter, points: &[Pos2], bounds: Rect, mark: &Mark) {
     let MarkStyle { color, width, dash, fill } = mark.style;
+    let color = color.now();
     let width = if mark.emphasised { width + 1.5 } else { width };
     if fill > 0.0 {
         painter.add(egui::Shape::convex_polygon(points.to_vec(), theme::faded(color, fill), Stroke::NONE));
@@ -106,7 +107,7 @@ fn clipped(a: Pos2, b: Pos2, seen: Rect) -> [Pos2; 2] {
 }
 
 fn paint_label(painter: &Painter, canvas: Rect, shape: Rect, text: &str, mark: &Mark, taken: &mut Vec<Rect>) {
-    let galley = painter.layout_no_wrap(text.to_owned(), FontId::proportional(12.0), theme::BACKGROUND);
+    let galley = painter.layout_no_wrap(text.to_owned(), FontId::proportional(12.0), theme::BACKGROUND.now());
     let size = galley.size() + vec2(8.0, 2.0);
     let places = [
         shape.left_top() - vec2(0.0, size.y + 2.0),
@@ -128,8 +129,8 @@ fn paint_label(painter: &Painter, canvas: Rect, shape: Rect, text: &str, mark: &
     let place = rects.into_iter().find(fits).or_else(|| mark.emphasised.then(|| held(rects[0])));
     let Some(rect) = place else { return };
     taken.push(rect);
-    painter.rect_filled(rect, 3.0, mark.style.color);
-    painter.galley(rect.min + vec2(4.0, 1.0), galley, theme::BACKGROUND);
+    painter.rect_filled(rect, 3.0, mark.style.color.now());
+    painter.galley(rect.min + vec2(4.0, 1.0), galley, theme::BACKGROUND.now());
 }
 
 #[cfg(test)]
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_smallest_mark_under_the_pointer_is_hit_and_specks_are_within_reach() {
-        let style = MarkStyle { color: Color32::WHITE, width: 1.0, dash: None, fill: 0.0 };
+        let style = MarkStyle { color: theme::ACCENT, width: 1.0, dash: None, fill: 0.0 };
         let mark = |x: f64, side: f64| Mark {
             shape: Shape::Rectangle(BoundingBox::from_xywh(x, x, side, side)),
             style,

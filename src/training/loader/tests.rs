@@ -33,6 +33,7 @@ fn image(name: &str) -> TrainingImage {
         labels: vec![],
         misclassified: vec![],
         hard_negatives: vec![],
+        hard_negative_labels: vec![],
         ignored: vec![],
     }
 }
@@ -102,7 +103,7 @@ fn hard_negatives_come_by_score_and_rotate_when_there_is_no_room() {
     image.hard_negatives.push((BoundingBox::new(1.0, 1.0, 5.0, 8.0), 99.0));
     let sampler = |batch_per_image| SamplerConfig { batch_per_image, ..SamplerConfig::default() };
     let order = |batch, epoch| -> Vec<i64> {
-        prioritised(&image, &sampler(batch), epoch).iter().map(|b| (b.x1 / 10.0) as i64 - 1).collect()
+        prioritised(&image, &sampler(batch), epoch).iter().map(|(b, _)| (b.x1 / 10.0) as i64 - 1).collect()
     };
     assert_eq!(order(128, 3), [9, 8, 7, 6, 5, 4, 3, 2, 1, 0], "room for all, and the one on the face is gone");
     assert_eq!(order(8, 0)[..6], [9, 8, 7, 6, 5, 4]);

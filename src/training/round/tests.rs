@@ -65,6 +65,7 @@ fn train_by(
         misclassified: vec![],
         faces: vec![Shape::Rectangle(BoundingBox::new(12.0, 10.0, 28.0, 34.0))],
         hard_negatives: vec![],
+        hard_negative_labels: vec![],
         ignored: vec![],
     };
     let lock = RunLock::take(run_dir.parent().unwrap()).unwrap();

@@ -6,6 +6,7 @@ pub mod integrity;
 pub mod merge;
 pub mod splits;
 pub mod statistics;
+mod strata;
 
 use super::WorkflowError;
 use crate::domain::printable;

@@ -1,14 +1,15 @@
 //! Divides images into named splits by share: seeded, and grouped, so that images that are nearly the same never lie in two splits. A test
-//! image whose twin is trained on measures memory.
+//! image whose twin is trained on measures memory. Each split gets its share of each class too (`strata.rs`).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::super::{Observer, WorkEvent, WorkflowError};
+use super::strata::{Strata, assign};
 use crate::dataset::decode_rgb;
-use crate::domain::{Cancel, DatasetId, ImageId, ImageRecord, Progress, printable};
+use crate::domain::{Cancel, ClassId, DatasetId, ImageId, ImageRecord, Progress, printable};
 use crate::geometry::BoundingBox;
 use crate::mining::look_of;
 use crate::store::Store;
@@ -41,10 +42,12 @@ pub struct SplitReport {
 }
 
 /// Of one split.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SplitCounts {
     pub images: usize,
     pub objects: usize,
+    /// Objects of each class, by its name, those that are ignored left out.
+    pub classes: BTreeMap<String, usize>,
 }
 
 /// Groups that a report names.
@@ -106,8 +109,16 @@ pub fn divide(
     };
     let hashes: Vec<&str> = images.iter().map(|image| image.content_hash.as_str()).collect();
     let groups = near_duplicates(&hashes, &looks, plan.distance.unwrap_or(0));
-    let assigned = assign(&groups, &hashes, plan);
     let truth = store.all_ground_truth()?;
+    let names: HashMap<ClassId, String> = store.classes()?.into_iter().map(|class| (class.id, class.name)).collect();
+    let classes: Vec<Vec<&str>> = images
+        .iter()
+        .map(|image| {
+            let counted = truth.get(&image.id).into_iter().flatten().filter(|object| !object.ignored);
+            counted.filter_map(|object| names.get(&object.class).map(String::as_str)).collect()
+        })
+        .collect();
+    let assigned = assign(&Strata::new(&groups, &hashes, &classes), &plan.shares, plan.seed);
     let mut report = SplitReport {
         plan: plan.clone(),
         images: images.len(),
@@ -117,9 +128,12 @@ pub fn divide(
         examples: Vec::new(),
         unread,
     };
-    for (image, split) in images.iter().zip(&assigned) {
+    for ((image, split), classes) in images.iter().zip(&assigned).zip(&classes) {
         if let Some(counts) = report.splits.get_mut(*split) {
             counts.images += 1;
+            for class in classes {
+                *counts.classes.entry((*class).to_owned()).or_default() += 1;
+            }
             counts.objects += truth.get(&image.id).map_or(0, Vec::len);
         }
     }
@@ -236,39 +250,20 @@ fn join(parent: &mut [usize], a: usize, b: usize) {
     parent[high] = low;
 }
 
-/// The split of each image. Groups come in an order that hangs on the seed and on their bytes alone, the large ones first; each goes to the
-/// split that lacks most of its share.
-fn assign<'a>(groups: &[Vec<usize>], hashes: &[&str], plan: &'a SplitPlan) -> Vec<&'a str> {
-    let sum: f64 = plan.shares.iter().map(|(_, share)| share).sum();
-    let total = hashes.len() as f64;
-    let key = |group: &Vec<usize>| {
-        let smallest = group.iter().map(|at| hashes[*at]).min().unwrap_or_default();
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&plan.seed.to_le_bytes()).update(smallest.as_bytes());
-        *hasher.finalize().as_bytes()
-    };
-    let mut order: Vec<(&Vec<usize>, [u8; 32])> = groups.iter().map(|group| (group, key(group))).collect();
-    order.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then(a.1.cmp(&b.1)));
-    let mut given = vec![0_usize; plan.shares.len()];
-    let mut assigned = vec![""; hashes.len()];
-    for (group, _) in order {
-        let lacks = |k: usize| plan.shares[k].1 / sum * total - given[k] as f64;
-        // Of equals the first: shares that are equal fill in their order.
-        let best = (0..plan.shares.len()).rev().max_by(|a, b| lacks(*a).total_cmp(&lacks(*b))).unwrap_or(0);
-        given[best] += group.len();
-        for at in group {
-            assigned[*at] = plan.shares[best].0.as_str();
-        }
-    }
-    assigned
-}
-
 impl std::fmt::Display for SplitReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} images", self.images)?;
+        let classes: BTreeSet<&String> = self.splits.values().flat_map(|counts| counts.classes.keys()).collect();
+        let several = classes.len() > 1;
         for (name, _) in &self.plan.shares {
-            let counts = self.splits.get(name).copied().unwrap_or_default();
+            let counts = self.splits.get(name).cloned().unwrap_or_default();
             write!(f, "\n{}: {} images, {} objects", printable(name), counts.images, counts.objects)?;
+            if several {
+                let of = classes.iter().map(|class| {
+                    format!("{} {}", counts.classes.get(*class).copied().unwrap_or_default(), printable(class))
+                });
+                write!(f, " ({})", of.collect::<Vec<_>>().join(", "))?;
+            }
         }
         if self.groups > 0 {
             write!(
@@ -296,10 +291,6 @@ impl std::fmt::Display for SplitReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn plan(shares: &str, seed: u64) -> SplitPlan {
-        SplitPlan { shares: parse_shares(shares).unwrap(), seed, distance: Some(6) }
-    }
 
     #[test]
     fn shares_are_read_as_people_write_them() {
@@ -364,27 +355,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn shares_are_met_a_seed_gives_the_same_again_and_groups_stay_whole() {
-        let hashes: Vec<String> = (0..1000).map(|k| format!("hash {k}")).collect();
-        let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
-        let mut groups: Vec<Vec<usize>> = (0..50).map(|k| (k * 4..k * 4 + 4).collect()).collect();
-        groups.extend((200..1000).map(|k| vec![k]));
-        let first = plan("train=0.8,val=0.1,test=0.1", 7);
-        let assigned = assign(&groups, &hashes, &first);
-        let count = |assigned: &[&str], name: &str| assigned.iter().filter(|split| **split == name).count();
-        assert_eq!((count(&assigned, "train"), count(&assigned, "val"), count(&assigned, "test")), (800, 100, 100));
-        assert!(groups.iter().all(|group| group.iter().all(|at| assigned[*at] == assigned[group[0]])));
-        assert_eq!(assign(&groups, &hashes, &first), assigned);
-        let other = plan("train=0.8,val=0.1,test=0.1", 8);
-        assert_ne!(assign(&groups, &hashes, &other), assigned);
-        // In another order of import each image gets the same split.
-        let turned: Vec<&str> = hashes.iter().rev().copied().collect();
-        let turned_groups: Vec<Vec<usize>> =
-            groups.iter().map(|group| group.iter().rev().map(|at| 999 - at).collect()).collect();
-        let again = assign(&turned_groups, &turned, &first);
-        assert!(again.iter().rev().eq(assigned.iter()));
     }
 }

@@ -34,6 +34,11 @@ pub(in crate::workflow) trait DetectionSource {
     /// Images of a batch that suit the device.
     fn batch_images(&self) -> usize;
 
+    /// Batches that are gathered before images of like shape are put together: one where all have the same.
+    fn batches_at_once(&self) -> usize {
+        BATCHES_OF_A_SPAN
+    }
+
     /// What is found on each image, best first.
     fn detect(&self, images: &[&Self::Ready]) -> Result<Vec<Vec<Self::Found>>, WorkflowError>;
 }
@@ -134,7 +139,7 @@ pub(in crate::workflow) fn detect_on<S: DetectionSource>(
     task.sources.check()?;
     let prepare = source.preparer();
     let batch = source.batch_images();
-    let span = if batch > 1 { batch * BATCHES_OF_A_SPAN } else { 1 };
+    let span = if batch > 1 { batch * source.batches_at_once() } else { 1 };
     let begun = Instant::now();
     let mut pace = Pace::default();
     thread::scope(|scope| {

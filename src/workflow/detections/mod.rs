@@ -7,6 +7,7 @@
 mod classes;
 mod evaluate;
 mod images;
+mod model;
 mod report;
 #[cfg(feature = "torch")]
 mod run_model;
@@ -18,9 +19,11 @@ use std::path::{Path, PathBuf};
 
 use self::classes::ClassFinder;
 use self::images::ImageFinder;
+pub use self::model::{ModelClass, ModelLook, ModelRequest, is_model};
 pub use self::report::DetectionsReport;
+use self::report::Tally;
 #[cfg(feature = "torch")]
-pub use self::run_model::{ModelRequest, mine_model};
+pub use self::run_model::{look_at_model, mine_model};
 pub use self::samples::{ClassSample, class_samples};
 pub use self::scale::ScoreScale;
 use self::scale::{in_pixels, scale_of, unit_of};
@@ -35,8 +38,7 @@ use crate::dataset::results::{
     ConfidencePlace, ResultFormat, Results, Unit, read_ground_truth_names, read_results, recognise,
 };
 use crate::domain::{
-    Cancel, Detection, ImageId, ImageRecord, RoundRecord, RoundState, Shape, check_shape, printable_line,
-    printable_path,
+    Cancel, Detection, ImageId, ImageRecord, RoundRecord, Shape, check_shape, printable_line, printable_path,
 };
 use crate::mining::{MiningConfig, count_duplicates, mine_image};
 use crate::store::{NewCandidate, Store};
@@ -44,6 +46,8 @@ use crate::training::RoundConfig;
 
 /// What stands in the place of a score that a file does not tell: it ranks the detection last. The round keeps how many there are.
 pub const UNKNOWN_SCORE: f32 = 0.0;
+/// Detections below this score are not mined where nothing else is said.
+pub const DEFAULT_MIN_SCORE: f32 = 0.05;
 /// Images whose detections are written with one transaction.
 const IMAGES_AT_ONCE: usize = 2000;
 
@@ -76,6 +80,30 @@ pub struct DetectionsRequest {
     pub strict: bool,
     /// Write nothing.
     pub dry_run: bool,
+}
+
+impl DetectionsRequest {
+    /// Everything but the file and the model's name is left to what the file tells.
+    pub fn new(path: PathBuf, name: String) -> Self {
+        Self {
+            path,
+            name,
+            format: None,
+            ground_truth: None,
+            names: None,
+            class_names: BTreeMap::new(),
+            class: None,
+            map: BTreeMap::new(),
+            unit: None,
+            scores: None,
+            confidence: None,
+            min_score: DEFAULT_MIN_SCORE,
+            test_splits: None,
+            test_dataset: None,
+            strict: false,
+            dry_run: false,
+        }
+    }
 }
 
 /// Imports detections as the next round of the model, mines and evaluates it.
@@ -118,7 +146,8 @@ fn make_round(
     let mining = MiningConfig { min_score: request.min_score, ..MiningConfig::default() };
     let mined = Mined::new(scene, taken, &mining);
     scene.split.told().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
-    let mut report = report::new(scene, taken, &mined, request);
+    let tally = Tally::new(scene, taken, &mined, request.min_score);
+    let mut report = report::new(scene, &taken.facts, &tally, request);
     let round = if request.dry_run {
         None
     } else {
@@ -126,20 +155,32 @@ fn make_round(
         report.set_round(&round);
         Some(round)
     };
-    if taken.unscored == 0 {
+    if taken.facts.unscored == 0 {
         evaluate::evaluate(project, store, round.as_ref(), scene, &taken.found, &mut report)?;
     } else {
         report.notes.push(format!(
             "{} detections have no score: they rank last, and no curve is drawn, as it would need to know their order",
-            taken.unscored
+            taken.facts.unscored
         ));
     }
     let Some(round) = round else { return Ok(report) };
-    patiently(cancel, |text| observer(WorkEvent::Log(text)), || store.set_round_state(round.id, RoundState::Mined))?;
+    end(store, &round, &report, observer, cancel)?;
+    Ok(report)
+}
+
+/// Everything of the round is in: it is mined, and its candidates are grouped.
+fn end(
+    store: &mut Store,
+    round: &RoundRecord,
+    report: &DetectionsReport,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<(), WorkflowError> {
+    patiently(cancel, |text| observer(WorkEvent::Log(text)), || store.end_mining(round.id))?;
     let alike = group_config(store)?;
     let groups = group(store, &alike, observer, cancel)?;
     observer(WorkEvent::Log(format!("{}: {} candidates; {groups}", round.title(), report.candidates)));
-    Ok(report)
+    Ok(())
 }
 
 fn check_name(name: &str) -> Result<(), WorkflowError> {
@@ -200,13 +241,19 @@ fn split_config(
     Ok(config)
 }
 
-/// The detections that fit the project, one list for each of its images, and what does not fit.
-pub(super) struct Taken {
-    found: Vec<Vec<Detection>>,
+/// What there is to say of detections beside the detections themselves.
+pub(super) struct Facts {
+    /// What does not fit.
     problems: Vec<BadRecord>,
     notes: Vec<String>,
     unscored: u64,
     format: &'static str,
+}
+
+/// The detections that fit the project, one list for each of its images.
+pub(super) struct Taken {
+    found: Vec<Vec<Detection>>,
+    facts: Facts,
 }
 
 impl Taken {
@@ -228,13 +275,9 @@ impl Taken {
         let places: Vec<Result<usize, String>> =
             results.records.iter().map(|record| finder.find(&record.image)).collect();
         let mut notes = std::mem::take(&mut results.notes);
-        let mut taken = Self {
-            found: vec![Vec::new(); scene.images.len()],
-            problems: std::mem::take(&mut results.bad),
-            notes: Vec::new(),
-            unscored: 0,
-            format: format.as_str(),
-        };
+        let problems = std::mem::take(&mut results.bad);
+        let facts = Facts { problems, notes: Vec::new(), unscored: 0, format: format.as_str() };
+        let mut taken = Self { found: vec![Vec::new(); scene.images.len()], facts };
         refuse_strangers(&request.path, &places)?;
         let (only, dry_run) = (request.class.as_deref(), request.dry_run);
         let keys = results.records.iter().map(|record| &record.class).collect();
@@ -257,7 +300,7 @@ impl Taken {
             });
             match fitting {
                 Ok((at, class, shape, score)) => {
-                    taken.unscored += u64::from(score.is_none());
+                    taken.facts.unscored += u64::from(score.is_none());
                     let ellipse = if let Shape::Ellipse(ellipse) = shape { Some(ellipse) } else { None };
                     let (bbox, score) = (shape.bounding_box(), score.unwrap_or(UNKNOWN_SCORE));
                     if let Some(found) = taken.found.get_mut(at) {
@@ -266,20 +309,20 @@ impl Taken {
                 }
                 Err(problem) => {
                     let file = file_of(&results, record.file);
-                    taken.problems.push(BadRecord { file, line: record.line, problem });
+                    taken.facts.problems.push(BadRecord { file, line: record.line, problem });
                 }
             }
         }
         for (file, line, image) in unmatched_without_detections(&results, &finder) {
-            taken.problems.push(BadRecord { file, line, problem: image });
+            taken.facts.problems.push(BadRecord { file, line, problem: image });
         }
-        taken.problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        if let Some(first) = taken.problems.first().filter(|_| request.strict) {
+        taken.facts.problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        if let Some(first) = taken.facts.problems.first().filter(|_| request.strict) {
             return Err(WorkflowError::Refused(format!("{first}. Correct it, or import without --strict.")));
         }
         // Highest score first, as detectors give them; equal ones stay in the file's order.
         taken.found.iter_mut().for_each(|of_image| of_image.sort_by(|a, b| b.score.total_cmp(&a.score)));
-        taken.notes = notes;
+        taken.facts.notes = notes;
         Ok(taken)
     }
 
@@ -348,7 +391,7 @@ impl Mined {
         let mut mined = Self { looked: Vec::new(), candidates: Vec::new(), duplicate: 0 };
         // A detection whose score nobody knows is not below any limit.
         let all = MiningConfig { min_score: 0.0, ..*config };
-        let config = if taken.unscored > 0 { &all } else { config };
+        let config = if taken.facts.unscored > 0 { &all } else { config };
         for image in &scene.split.training {
             mined.looked.push(image.id);
             let Some(detections) = by_id.get(&image.id).and_then(|at| taken.found.get(*at)) else { continue };
@@ -382,7 +425,7 @@ fn write(
     let mut tell = |text| observer(WorkEvent::Log(text));
     let settings = scene.config.to_toml();
     let round = patiently(cancel, &mut tell, || store.start_imported_round(&request.name, source, &settings))?;
-    patiently(cancel, &mut tell, || store.set_unscored(round.id, taken.unscored))?;
+    patiently(cancel, &mut tell, || store.set_unscored(round.id, taken.facts.unscored))?;
     let rows: Vec<(ImageId, Vec<Detection>)> =
         scene.images.iter().zip(&taken.found).map(|(image, found)| (image.id, found.clone())).collect();
     for rows in rows.chunks(IMAGES_AT_ONCE) {

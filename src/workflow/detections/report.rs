@@ -1,13 +1,21 @@
 //! What importing detections found and made of it.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Serialize;
 
-use super::{DetectionsRequest, Mined, Scene, Taken};
+use super::{DetectionsRequest, Facts, Mined, Scene, Taken};
 use crate::dataset::BadRecord;
+#[cfg(feature = "torch")]
+use crate::domain::RoundId;
 use crate::domain::{FalsePositiveKind, ImageId, RoundRecord, printable};
 use crate::evaluation::RocCurve;
+use crate::store::MinedCounts;
+#[cfg(feature = "torch")]
+use crate::store::Store;
+#[cfg(feature = "torch")]
+use crate::workflow::WorkflowError;
 use crate::workflow::status::rates;
 
 /// How many records that do not fit are told; all are counted.
@@ -61,13 +69,53 @@ pub struct ShapeRates {
     pub at: Vec<(u64, f64, f64)>,
 }
 
-pub(super) fn new(scene: &Scene, taken: &Taken, mined: &Mined, request: &DetectionsRequest) -> DetectionsReport {
-    let count = |kind| mined.candidates.iter().filter(|candidate| candidate.kind == kind).count();
-    let training: std::collections::HashSet<ImageId> = scene.split.training.iter().map(|image| image.id).collect();
-    let of_training = scene.images.iter().zip(&taken.found).filter(|(image, _)| training.contains(&image.id));
-    let is_below = |score: f32| taken.unscored == 0 && score < request.min_score;
-    let below = of_training.flat_map(|(_, found)| found).filter(|detection| is_below(detection.score)).count();
-    let mut notes = taken.notes.clone();
+/// What is counted of a round's detections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub images: usize,
+    pub below_min_score: usize,
+    pub mined: MinedCounts,
+}
+
+impl Tally {
+    pub fn new(scene: &Scene, taken: &Taken, mined: &Mined, min_score: f32) -> Self {
+        let count = |kind| mined.candidates.iter().filter(|candidate| candidate.kind == kind).count();
+        let training: HashSet<ImageId> = scene.split.training.iter().map(|image| image.id).collect();
+        let of_training = scene.images.iter().zip(&taken.found).filter(|(image, _)| training.contains(&image.id));
+        let is_below = |score: f32| taken.facts.unscored == 0 && score < min_score;
+        Self {
+            images: taken.found.iter().filter(|found| !found.is_empty()).count(),
+            below_min_score: of_training.flat_map(|(_, found)| found).filter(|d| is_below(d.score)).count(),
+            mined: MinedCounts {
+                images: mined.looked.len(),
+                detections: taken.count(),
+                background: count(FalsePositiveKind::Background),
+                localisation: count(FalsePositiveKind::Localisation),
+                classification: count(FalsePositiveKind::Classification),
+                both: count(FalsePositiveKind::Both),
+                duplicate: mined.duplicate,
+            },
+        }
+    }
+
+    /// Of what is in the store.
+    #[cfg(feature = "torch")]
+    pub fn stored(scene: &Scene, store: &Store, round: RoundId, min_score: f32) -> Result<Self, WorkflowError> {
+        let training: HashSet<ImageId> = scene.split.training.iter().map(|image| image.id).collect();
+        let mut tally = Self { mined: store.mined_counts(round)?, ..Self::default() };
+        let mut last = None;
+        store.each_detection(round, |image, detection| {
+            tally.images += usize::from(last.replace(image) != Some(image));
+            tally.below_min_score += usize::from(detection.score < min_score && training.contains(&image));
+        })?;
+        Ok(tally)
+    }
+}
+
+/// What there is to tell of a round before it is evaluated.
+pub(super) fn new(scene: &Scene, facts: &Facts, tally: &Tally, request: &DetectionsRequest) -> DetectionsReport {
+    let Tally { images, below_min_score: below, mined } = *tally;
+    let mut notes = facts.notes.clone();
     if below > 0 {
         notes.push(format!(
             "{below} detections on training images have a score below {} and were not mined: --min-score sets the limit",
@@ -78,25 +126,25 @@ pub(super) fn new(scene: &Scene, taken: &Taken, mined: &Mined, request: &Detecti
         round: None,
         model: request.name.clone(),
         model_round: None,
-        format: taken.format,
-        detections: taken.count(),
-        skipped: taken.problems.len(),
-        without_score: taken.unscored,
+        format: facts.format,
+        detections: mined.detections,
+        skipped: facts.problems.len(),
+        without_score: facts.unscored,
         below_min_score: below,
-        images: taken.found.iter().filter(|found| !found.is_empty()).count(),
+        images,
         training_images: scene.split.training.len(),
         test_images: scene.split.test.len(),
         test_objects: 0,
-        candidates: mined.candidates.len(),
-        background: count(FalsePositiveKind::Background),
-        localisation: count(FalsePositiveKind::Localisation),
-        classification: count(FalsePositiveKind::Classification),
-        both: count(FalsePositiveKind::Both),
+        candidates: mined.background + mined.localisation + mined.classification + mined.both,
+        background: mined.background,
+        localisation: mined.localisation,
+        classification: mined.classification,
+        both: mined.both,
         duplicate: mined.duplicate,
         average_precision: None,
         recall: None,
         curves: Vec::new(),
-        problems: taken.problems.iter().take(PROBLEMS_TOLD).cloned().collect(),
+        problems: facts.problems.iter().take(PROBLEMS_TOLD).cloned().collect(),
         notes,
         dry_run: request.dry_run,
     }

@@ -8,7 +8,6 @@ use std::time::SystemTime;
 
 use rayon::prelude::*;
 
-use super::held_out;
 use super::judge::{Judged, JudgedImage, Status, StatusCounts, judge, judge_as_curve};
 use super::table::ImageTable;
 use crate::domain::{
@@ -21,7 +20,9 @@ use crate::training::RoundConfig;
 use crate::workflow::WorkflowError;
 use crate::workflow::copies::{Copies, Truth};
 use crate::workflow::held_out::{OutputShape, scored_region};
+use crate::workflow::held_out_file::HELD_OUT_FILE;
 use crate::workflow::split::Split;
+use crate::workflow::tested_round::TestedImages;
 
 /// What a round does with an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,7 +70,7 @@ pub(super) struct HeldOutImage {
 }
 
 /// When the files of the last evaluation were written.
-type EvaluationMark = Option<SystemTime>;
+type EvaluationMark = [Option<SystemTime>; 2];
 
 pub struct RoundIndex {
     pub round: RoundId,
@@ -100,7 +101,7 @@ impl RoundIndex {
         let tested = evaluation_mark(store, round);
         let records: Vec<ImageRecord> = table.images.iter().map(|image| image.record.clone()).collect();
         let (roles, copies, test) = roles(store, round, &records, truth);
-        let mut held_out = held_out_images(store, round, &test, &copies, own)?;
+        let mut held_out = held_out_images(store, round, (&test, &records), &copies, own)?;
         let mut reading = Reading { table, truth, copies: &copies, found: Vec::new(), starts: vec![0] };
         let (mut at, mut of_image) = (0, Vec::new());
         store.each_detection(round.id, |image, detection| {
@@ -328,13 +329,16 @@ fn roles(
 fn held_out_images(
     store: &Store,
     round: &RoundRecord,
-    test: &[ImageRecord],
+    (test, records): (&[ImageRecord], &[ImageRecord]),
     copies: &Copies,
     own: &Truth,
 ) -> Result<HashMap<ImageId, HeldOutImage>, WorkflowError> {
     let mut read = if round.is_own() {
-        let Some(read) = held_out::read(&run_dir(store, round))? else { return Ok(HashMap::new()) };
-        Some(read)
+        let Some(read) = TestedImages::read(store, round, &run_dir(store, round), records)? else {
+            return Ok(HashMap::new());
+        };
+        let images = read.images.iter().map(|image| image.id);
+        Some(images.zip(read.detections).collect::<HashMap<ImageId, Vec<Detection>>>())
     } else {
         None
     };
@@ -344,9 +348,9 @@ fn held_out_images(
         let detections = match &mut read {
             None => Vec::new(),
             // An image that came into the test since was not evaluated.
-            Some(read) => match read.get_mut(&image.name) {
-                Some(lists) if !lists.is_empty() => lists.remove(0),
-                _ => continue,
+            Some(read) => match read.remove(&image.id) {
+                Some(detections) => detections,
+                None => continue,
             },
         };
         let annotations = tested_with.get(&image.id).map_or(&[][..], Vec::as_slice);
@@ -357,8 +361,9 @@ fn held_out_images(
 }
 
 fn evaluation_mark(store: &Store, round: &RoundRecord) -> EvaluationMark {
-    let file = OutputShape::Rectangle.detections_file(&run_dir(store, round));
-    std::fs::metadata(file).and_then(|file| file.modified()).ok()
+    let dir = run_dir(store, round);
+    [OutputShape::Rectangle.detections_file(&dir), dir.join(HELD_OUT_FILE)]
+        .map(|file| std::fs::metadata(file).and_then(|file| file.modified()).ok())
 }
 
 /// [`Project::run_dir`](crate::workflow::Project::run_dir), without opening the project, which tidies its folders.

@@ -3,7 +3,6 @@
 
 mod compare;
 mod files;
-mod held_out;
 mod index;
 mod judge;
 mod listing;
@@ -28,8 +27,10 @@ pub use table::{ImageTable, TableImage};
 use super::WorkflowError;
 use super::copies::Truth;
 pub use super::held_out::OutputShape;
-use crate::domain::{Candidate, GroundTruthId, ImageId, ImageRecord, RoundId, RoundState, Verdict};
-use crate::store::{Revision, Store};
+use crate::domain::{
+    Annotation, Candidate, GroundTruthId, ImageId, ImageRecord, ObjectState, RoundId, RoundState, Verdict,
+};
+use crate::store::{ObjectRow, Revision, Store};
 
 /// Rounds whose detections stay in memory.
 const INDEXES_KEPT: usize = 3;
@@ -65,8 +66,10 @@ pub struct Side {
     /// The round was run on this image.
     pub looked: bool,
     pub judged: JudgedImage,
-    /// The objects' rows, as far as they are of this image: those behind are known from copies of it in other datasets.
-    pub object_ids: Vec<GroundTruthId>,
+    /// How corrections name each object, parallel to the objects; `None`: it is known from a copy of the image in another dataset.
+    pub object_ids: Vec<Option<GroundTruthId>>,
+    /// On a held-out image, where the curves count the dataset's own objects: those that are corrected or added, as they stand.
+    pub corrected: Vec<ObjectRow>,
     /// The candidate that each detection became, parallel to the detections. None on a held-out image.
     pub candidates: Vec<Option<Candidate>>,
 }
@@ -143,14 +146,15 @@ impl Inspector {
             sides.push(self.side(store, &record, round, (query.threshold, shape.unwrap_or(OutputShape::Rectangle)))?);
         }
         if sides.is_empty() {
-            let objects = store.ground_truth(record.id)?;
+            let objects = standing(store, record.id)?;
             let truth: Vec<_> = objects.iter().map(|(_, annotation)| *annotation).collect();
             sides.push(Side {
                 round: None,
                 role: None,
                 looked: false,
                 judged: JudgedImage::without_detections(&truth),
-                object_ids: objects.into_iter().map(|(id, _)| id).collect(),
+                object_ids: objects.into_iter().map(|(id, _)| Some(id)).collect(),
+                corrected: Vec::new(),
                 candidates: Vec::new(),
             });
         }
@@ -175,9 +179,21 @@ impl Inspector {
         let role = index.zip(at).map(|(index, at)| index.roles[at]);
         let looked = index.zip(at).is_some_and(|(index, at)| index.looked[at]);
         let held_out = index.and_then(|index| index.held_out.get(&record.id));
-        let objects = store.ground_truth(record.id)?;
+        let objects = standing(store, record.id)?;
+        let mut corrected = Vec::new();
         let (judged, object_ids) = if let Some(image) = held_out {
-            (image.judge((record.width, record.height), threshold, shape), Vec::new())
+            let judged = image.judge((record.width, record.height), threshold, shape);
+            // The curve counts the dataset's own objects, as they were imported.
+            let rows = store.objects_of_image(record.id)?;
+            let mut own: Vec<&ObjectRow> = rows.iter().filter(|row| row.own.is_some()).collect();
+            let id_of = |object: &JudgedObject| {
+                let at = own.iter().position(|row| row.own == Some(object.annotation))?;
+                Some(own.remove(at).id)
+            };
+            let ids = judged.objects.iter().map(id_of).collect();
+            corrected = rows;
+            corrected.retain(|row| row.own.is_none_or(|own| ObjectState::from(&own) != row.state));
+            (judged, ids)
         } else {
             let mut near = Truth::from([(record.id, objects.iter().map(|(_, annotation)| *annotation).collect())]);
             for copy in index.into_iter().flat_map(|index| index.copies.of(record)) {
@@ -189,7 +205,9 @@ impl Inspector {
             } else {
                 JudgedImage::without_detections(&truth)
             };
-            (judged, objects.into_iter().map(|(id, _)| id).collect())
+            let own = objects.into_iter().map(|(id, _)| Some(id));
+            let ids = own.chain(std::iter::repeat(None)).take(judged.objects.len()).collect();
+            (judged, ids)
         };
         // What was found on a held-out image is never decided on.
         let candidates = if role == Some(Role::HeldOut) {
@@ -198,7 +216,7 @@ impl Inspector {
             let of_round = store.candidates_of_image(record.id)?;
             candidates_of(&judged, of_round.into_iter().filter(|candidate| candidate.round == round).collect())
         };
-        Ok(Side { round: Some(round), role, looked, judged, object_ids, candidates })
+        Ok(Side { round: Some(round), role, looked, judged, object_ids, corrected, candidates })
     }
 
     /// What a round gets wrong on an image; `None` where it was not run.
@@ -291,6 +309,12 @@ impl Inspector {
         (self.revision, self.states) = (Some(revision), states);
         Ok(())
     }
+}
+
+/// The objects of an image as they stand, by what corrections name them by: one that is corrected keeps its name.
+fn standing(store: &Store, image: ImageId) -> Result<Vec<(GroundTruthId, Annotation)>, WorkflowError> {
+    let there = store.objects_of_image(image)?.into_iter().filter(|row| !row.state.deleted);
+    Ok(there.map(|row| (row.id, row.state.annotation(row.source))).collect())
 }
 
 /// The images whose objects are others now.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::plan::Plan;
+use super::target::Target;
 use crate::domain::{Cancel, Detection, ImageId, ImageRecord, RoiFeature};
 use crate::mining::{count_duplicates, mine_image};
 use crate::store::{Fingerprint, MinedCounts, MinedImage, NewCandidate, Resume, Store};
@@ -19,14 +19,14 @@ const KEPT_AFTER: Duration = Duration::from_secs(10);
 /// Rows of a transaction, at most, but for those of a single image: an annotator's verdict waits for its end.
 const ROWS_AT_ONCE: usize = 1000;
 
-/// An object with the class that has the detector's label as its number, and what the detector saw in it.
+/// An object, and what the detector saw in it.
 pub(in crate::workflow) type Seen = (Detection, Option<RoiFeature>);
 
-/// Takes in what is detected on the images of a plan.
+/// Takes in what is detected on the images of a round.
 pub(in crate::workflow) struct Intake<'a> {
-    plan: &'a Plan,
+    target: &'a Target,
     store: &'a mut Store,
-    labels: LabelMap,
+    labels: Option<LabelMap>,
     done: HashMap<ImageId, Fingerprint>,
     pending: Vec<MinedImage>,
     kept: Instant,
@@ -34,23 +34,25 @@ pub(in crate::workflow) struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    /// Begins the round's mining, or goes on with it.
+    /// Begins the round's mining, or goes on with it. `names`: of the detector's labels, where detections come with labels in place of the
+    /// project's classes.
     pub fn begin(
-        plan: &'a Plan,
+        target: &'a Target,
         store: &'a mut Store,
+        names: Option<&[String]>,
         resume: Resume,
         observer: &mut Observer,
         cancel: &'a Cancel,
     ) -> Result<Self, WorkflowError> {
-        let labels = LabelMap::new(store, &plan.detector.class_names())?;
+        let labels = names.map(|names| LabelMap::new(store, names)).transpose()?;
         let tell = |text| observer(WorkEvent::Log(text));
-        let done = patiently(cancel, tell, || store.begin_mining(plan.round.id, &plan.identity, resume))?;
-        Ok(Self { plan, store, labels, done, pending: Vec::new(), kept: Instant::now(), cancel })
+        let done = patiently(cancel, tell, || store.begin_mining(target.round.id, &target.identity, resume))?;
+        Ok(Self { target, store, labels, done, pending: Vec::new(), kept: Instant::now(), cancel })
     }
 
     /// Whether the image was taken in before, and neither it nor its annotations changed since.
     pub fn is_done(&self, image: &ImageRecord) -> bool {
-        self.done.get(&image.id).is_some_and(|known| *known == self.plan.fingerprint(image))
+        self.done.get(&image.id).is_some_and(|known| *known == self.target.fingerprint(image))
     }
 
     /// Takes in what was found on an image. It is kept with the next batch.
@@ -65,7 +67,7 @@ impl<'a> Intake<'a> {
 
     /// Keeps what was taken in.
     pub fn keep(&mut self, observer: &mut Observer) -> Result<(), WorkflowError> {
-        let (round, pending) = (self.plan.round.id, std::mem::take(&mut self.pending));
+        let (round, pending) = (self.target.round.id, std::mem::take(&mut self.pending));
         let mut rest = &pending[..];
         while !rest.is_empty() {
             let mut rows = 0;
@@ -85,18 +87,26 @@ impl<'a> Intake<'a> {
     /// Everything is in: the round is mined. What was found on all images, those of before too.
     pub fn finish(mut self, observer: &mut Observer) -> Result<MinedCounts, WorkflowError> {
         self.keep(observer)?;
-        let round = self.plan.round.id;
+        let round = self.target.round.id;
         let tell = |text| observer(WorkEvent::Log(text));
         patiently(self.cancel, tell, || self.store.end_mining(round))?;
         Ok(self.store.mined_counts(round)?)
     }
 
     fn mined(&self, image: &ImageRecord, found: &[Seen]) -> MinedImage {
-        let Plan { mining, .. } = self.plan;
+        let mining = &self.target.mining;
+        let in_project = |found: &Detection| match &self.labels {
+            Some(labels) => labels.in_project(found),
+            None => Some(*found),
+        };
         let seen: Vec<Seen> =
-            found.iter().filter_map(|(found, feature)| Some((self.labels.in_project(found)?, *feature))).collect();
+            found.iter().filter_map(|(found, feature)| Some((in_project(found)?, *feature))).collect();
         let detections: Vec<Detection> = seen.iter().map(|(detection, _)| *detection).collect();
-        let annotations = self.plan.annotations(image);
+        let fingerprint = self.target.fingerprint(image);
+        if self.target.held_out.contains(&image.id) {
+            return MinedImage { image: image.id, fingerprint, detections, candidates: Vec::new(), duplicate: 0 };
+        }
+        let annotations = self.target.annotations(image);
         let candidates = mine_image(&detections, &annotations, mining).into_iter().map(|m| {
             let its_own = seen.iter().find(|(d, _)| d.class == m.class && d.bbox == m.bbox);
             let candidate = NewCandidate {
@@ -111,7 +121,7 @@ impl<'a> Intake<'a> {
         });
         MinedImage {
             image: image.id,
-            fingerprint: self.plan.fingerprint(image),
+            fingerprint,
             candidates: candidates.collect(),
             duplicate: count_duplicates(&detections, &annotations, mining),
             detections,

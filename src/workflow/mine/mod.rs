@@ -3,6 +3,7 @@
 mod identity;
 mod intake;
 mod plan;
+mod target;
 
 use std::path::PathBuf;
 
@@ -11,7 +12,8 @@ use serde::Serialize;
 pub(in crate::workflow) use self::identity::identity;
 pub(in crate::workflow) use self::intake::{Intake, Seen};
 pub(in crate::workflow) use self::plan::Plan;
-use super::detect::{Checkpoint, OfImage, Task, detect_on, refuse_mostly_unreadable};
+pub(in crate::workflow) use self::target::Target;
+use super::detect::{Checkpoint, DetectionSource, OfImage, Task, detect_on, refuse_mostly_unreadable};
 use super::device::load_detector;
 use super::group::{config as group_config, group};
 use super::{Observer, Project, WorkEvent, WorkflowError};
@@ -74,47 +76,71 @@ pub fn mine_with(
     let mut store = project.open_store()?;
     let plan = Plan::new(project, &store, request.round, request.precision, observer)?;
     let detector = detector_of(&plan, request.device.as_deref(), observer)?;
-    let (all, sources) = files_of(&store, &plan.images)?;
-    let mut intake = Intake::begin(&plan, &mut store, Resume::Unfinished, observer, cancel)?;
-    let left: Vec<usize> = (0..all.len()).filter(|&k| !intake.is_done(&plan.images[k])).collect();
-    let resumed = all.len() - left.len();
-    if resumed > 0 {
-        observer(WorkEvent::Log(format!(
-            "The mining of round {} goes on: {resumed} of {} images are done",
-            plan.round.number,
-            all.len()
-        )));
-    }
-    let files: Vec<PathBuf> = left.iter().map(|&k| all[k].clone()).collect();
-    drop(all);
+    let (files, sources) = files_of(&store, &plan.target.images)?;
+    let names = plan.detector.class_names();
+    let mut intake = Intake::begin(&plan.target, &mut store, Some(&names), Resume::Unfinished, observer, cancel)?;
     let is_there = || Ok(lock.check()?);
     let task = Task {
         files: &files,
         sources: &sources,
         is_there: &is_there,
         what: "Detecting on the training images",
-        done_before: resumed,
+        done_before: 0,
     };
+    let source = Checkpoint { with_features: true, ..Checkpoint::new(&detector) };
+    let seen = |_: &ImageRecord, found: Vec<FoundObject>| seen(&detector, &found);
+    let Detected { resumed, unreadable } =
+        detect_into(&source, &plan.target, &task, &mut intake, seen, observer, cancel)?;
+    let counts = intake.finish(observer)?;
+    grouped(&mut store, &plan.target, report(&plan.target, counts, resumed, unreadable), observer, cancel)
+}
+
+/// What came of detecting on the images of a round.
+pub(in crate::workflow) struct Detected {
+    /// Images that an earlier mining which was cut off had done.
+    pub resumed: usize,
+    pub unreadable: Vec<PathBuf>,
+}
+
+/// Detects on the images of the target that are not done yet and takes in what `seen` makes of it, batch by batch. The files of `task` are
+/// those of all images.
+pub(in crate::workflow) fn detect_into<S: DetectionSource>(
+    source: &S,
+    target: &Target,
+    task: &Task<'_>,
+    intake: &mut Intake<'_>,
+    mut seen: impl FnMut(&ImageRecord, Vec<S::Found>) -> Vec<Seen>,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<Detected, WorkflowError> {
+    let all = task.files;
+    let left: Vec<usize> = (0..all.len()).filter(|&k| !intake.is_done(&target.images[k])).collect();
+    let resumed = all.len() - left.len();
+    if resumed > 0 {
+        let (number, of) = (target.round.number, all.len());
+        observer(WorkEvent::Log(format!("The mining of round {number} goes on: {resumed} of {of} images are done")));
+    }
+    let files: Vec<PathBuf> = left.iter().map(|&k| all[k].clone()).collect();
+    let rest = Task { files: &files, done_before: resumed, ..*task };
     let mut unreadable = Vec::new();
-    let take = |of_image: OfImage<FoundObject>, observer: &mut Observer| {
+    let take = |of_image: OfImage<S::Found>, observer: &mut Observer| {
         let Some(found) = of_image.found else {
             // Nothing was learnt of it: what is known of it stays.
             unreadable.push(files[of_image.place].clone());
-            return refuse_mostly_unreadable(&unreadable, plan.images.len());
+            return refuse_mostly_unreadable(&unreadable, all.len());
         };
-        is_there()?;
-        intake.take(&plan.images[left[of_image.place]], &seen(&detector, &found), observer)
+        (task.is_there)()?;
+        let image = &target.images[left[of_image.place]];
+        intake.take(image, &seen(image, found), observer)
     };
-    let source = Checkpoint { with_features: true, ..Checkpoint::new(&detector) };
-    let detected = detect_on(&source, &task, observer, cancel, take);
+    let detected = detect_on(source, &rest, observer, cancel, take);
     if matches!(detected, Err(WorkflowError::Cancelled | WorkflowError::Away(_) | WorkflowError::Refused(_))) {
         // The mining goes on after what it has seen; the error that led here is the one to tell.
-        let _ = is_there().and_then(|()| intake.keep(observer));
+        let _ = (task.is_there)().and_then(|()| intake.keep(observer));
     }
     observer(WorkEvent::Log(format!("Detected on {}", detected?)));
-    is_there()?;
-    let counts = intake.finish(observer)?;
-    grouped(&mut store, &plan, report(&plan, counts, resumed, unreadable), observer, cancel)
+    (task.is_there)()?;
+    Ok(Detected { resumed, unreadable })
 }
 
 /// The checkpoint of a plan, ready to detect as the plan says.
@@ -147,15 +173,15 @@ pub(in crate::workflow) fn seen(detector: &Detector, found: &[FoundObject]) -> V
 }
 
 pub(in crate::workflow) fn report(
-    plan: &Plan,
+    target: &Target,
     counts: MinedCounts,
     resumed: usize,
     unreadable: Vec<PathBuf>,
 ) -> MineReport {
     let MinedCounts { detections, background, localisation, classification, both, duplicate, .. } = counts;
     MineReport {
-        round: plan.round.number,
-        images: plan.images.len(),
+        round: target.round.number,
+        images: target.images.len(),
         resumed,
         detections,
         candidates: background + localisation + classification + both,
@@ -171,7 +197,7 @@ pub(in crate::workflow) fn report(
 /// Groups the new candidates, and tells what the mining came to.
 pub(in crate::workflow) fn grouped(
     store: &mut Store,
-    plan: &Plan,
+    target: &Target,
     report: MineReport,
     observer: &mut Observer,
     cancel: &Cancel,
@@ -180,7 +206,7 @@ pub(in crate::workflow) fn grouped(
     let groups = group(store, &alike, observer, cancel)?;
     observer(WorkEvent::Log(format!(
         "Round {}: {} candidates on {} images; {groups}",
-        plan.round.number, report.candidates, report.images
+        target.round.number, report.candidates, report.images
     )));
     Ok(report)
 }

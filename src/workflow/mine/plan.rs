@@ -1,33 +1,28 @@
 //! What a mining is of: the round, its checkpoint, and its training images with their ground truth. Reads the project only.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::identity::identity;
+use super::target::Target;
 use crate::detector::{Detector, DetectorConfig, Precision};
-use crate::domain::{Annotation, ImageRecord, RoundRecord, RoundState, Shape};
+use crate::domain::{RoundRecord, RoundState};
 use crate::mining::MiningConfig;
-use crate::store::{Fingerprint, Store};
+use crate::store::Store;
 use crate::training::RoundConfig;
-use crate::workflow::copies::{Copies, Truth};
 use crate::workflow::split::Split;
 use crate::workflow::train::good_model;
 use crate::workflow::{Observer, Project, WorkflowError};
 
 /// Everything that a mining goes by but the images' pixels.
 pub(in crate::workflow) struct Plan {
-    pub round: RoundRecord,
+    /// The round and the images that it trained on.
+    pub target: Target,
     pub checkpoint: PathBuf,
     /// Of the round, for the device.
     pub device: String,
     /// As the checkpoint is used: with the round's settings for mining.
     pub detector: DetectorConfig,
-    pub mining: MiningConfig,
-    /// The images that the round trained on, in the order of import.
-    pub images: Vec<ImageRecord>,
-    /// Of the checkpoint and of how it is used: detections of different identities do not belong together.
-    pub identity: String,
-    truth: Truth,
-    copies: Copies,
 }
 
 impl Plan {
@@ -55,42 +50,9 @@ impl Plan {
         let truth = store.all_ground_truth()?;
         let split = Split::new(&store.images()?, &store.datasets()?, &truth, &config)?;
         let identity = identity(&checkpoint, &detector)?;
-        Ok(Self {
-            round,
-            checkpoint,
-            device: config.device,
-            detector,
-            mining,
-            images: split.training,
-            identity,
-            truth,
-            copies: split.copies,
-        })
-    }
-
-    /// All that is annotated on an image, on its copies in other datasets too.
-    pub fn annotations(&self, image: &ImageRecord) -> Vec<Annotation> {
-        self.copies.annotations(image, &self.truth)
-    }
-
-    /// Changes with the image's bytes and with what is annotated on it.
-    pub fn fingerprint(&self, image: &ImageRecord) -> Fingerprint {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(image.content_hash.as_bytes());
-        for Annotation { class, shape, ignored, .. } in self.annotations(image) {
-            let numbers = match shape {
-                Shape::Rectangle(b) => [b.x1, b.y1, b.x2, b.y2, f64::INFINITY],
-                Shape::Ellipse(e) => [e.ra, e.rb, e.theta, e.cx, e.cy],
-            };
-            hasher.update(&class.0.to_le_bytes());
-            hasher.update(&[u8::from(ignored)]);
-            for number in numbers {
-                hasher.update(&number.to_bits().to_le_bytes());
-            }
-        }
-        let mut fingerprint = Fingerprint::default();
-        hasher.finalize_xof().fill(&mut fingerprint);
-        fingerprint
+        let Split { training, copies, .. } = split;
+        let target = Target { round, mining, images: training, held_out: HashSet::new(), identity, truth, copies };
+        Ok(Self { target, checkpoint, device: config.device, detector })
     }
 }
 

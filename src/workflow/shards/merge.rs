@@ -172,15 +172,16 @@ fn mined(
     let shards: Vec<Shard> = (1..=run.of).filter_map(|number| Shard::new(number, run.of)).collect();
     for file in files.values() {
         let expected = Header { shard: file.header.shard, of: run.of, ..header(&plan, shards[0]) };
-        let whose = format!("round {} as this project has it", plan.round.number);
+        let whose = format!("round {} as this project has it", plan.target.round.number);
         refuse_other(&file.path, &file.header, &expected, &whose)?;
     }
-    let mut intake = Intake::begin(&plan, &mut store, Resume::Any, observer, cancel)?;
+    let names = plan.detector.class_names();
+    let mut intake = Intake::begin(&plan.target, &mut store, Some(&names), Resume::Any, observer, cancel)?;
     let missing: Vec<u32> = shards
         .iter()
         .filter(|shard| !files.contains_key(&shard.number))
         .filter(|shard| {
-            plan.images.iter().enumerate().any(|(place, image)| shard.holds(place) && !intake.is_done(image))
+            plan.target.images.iter().enumerate().any(|(place, image)| shard.holds(place) && !intake.is_done(image))
         })
         .map(|shard| shard.number)
         .collect();
@@ -194,7 +195,8 @@ fn mined(
                 return Err(WorkflowError::Cancelled);
             }
             let place = line.place as usize;
-            let image = plan.images.get(place).filter(|image| shard.holds(place) && image.content_hash == line.image);
+            let image =
+                plan.target.images.get(place).filter(|image| shard.holds(place) && image.content_hash == line.image);
             let image = image.ok_or_else(|| {
                 refused(
                     &file.path,
@@ -214,13 +216,13 @@ fn mined(
         })?;
     }
     intake.keep(observer)?;
-    refuse_mostly_unreadable(&unreadable, plan.images.len())?;
+    refuse_mostly_unreadable(&unreadable, plan.target.images.len())?;
     let report = if missing.is_empty() {
         let counts = intake.finish(observer)?;
-        grouped(&mut store, &plan, report(&plan, counts, known, unreadable), observer, cancel)?
+        grouped(&mut store, &plan.target, report(&plan.target, counts, known, unreadable), observer, cancel)?
     } else {
-        let counts = store.mined_counts(plan.round.id)?;
-        report(&plan, counts, known, unreadable)
+        let counts = store.mined_counts(plan.target.round.id)?;
+        report(&plan.target, counts, known, unreadable)
     };
     Ok(ShardMergeReport { shards: files.len(), of: run.of, missing, result: ShardMergeResult::Mined(report) })
 }

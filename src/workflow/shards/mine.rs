@@ -26,14 +26,14 @@ pub fn mine_shard(
     let store = project.open_store_to_read()?;
     let plan = Plan::new(project, &store, request.round, request.precision, observer)?;
     let header = header(&plan, shard);
-    let name = shard.file_name(&format!("round-{}", plan.round.number));
+    let name = shard.file_name(&format!("round-{}", plan.target.round.number));
     let policy = OutputPolicy::new().datasets(&store)?;
     let out = match ready(&policy, out, &name, &header)? {
         Ready::Done(report) => return Ok(report),
         Ready::ToWrite(out) => out,
     };
-    let places: Vec<usize> = (0..plan.images.len()).filter(|place| shard.holds(*place)).collect();
-    let images: Vec<ImageRecord> = places.iter().map(|&place| plan.images[place].clone()).collect();
+    let places: Vec<usize> = (0..plan.target.images.len()).filter(|place| shard.holds(*place)).collect();
+    let images: Vec<ImageRecord> = places.iter().map(|&place| plan.target.images[place].clone()).collect();
     let (files, sources) = files_of(&store, &images)?;
     drop(store);
     let detector = detector_of(&plan, request.device.as_deref(), observer)?;
@@ -55,13 +55,13 @@ pub fn mine_shard(
 
 /// What a shard of the plan says of itself.
 pub(super) fn header(plan: &Plan, shard: Shard) -> Header {
-    let images = fingerprint(plan.images.iter().map(|image| image.content_hash.as_str()));
+    let images = fingerprint(plan.target.images.iter().map(|image| image.content_hash.as_str()));
     Header {
-        round: Some(plan.round.number),
+        round: Some(plan.target.round.number),
         classes: plan.detector.class_names(),
         ellipses: plan.detector.ellipse_head,
         precision: plan.detector.precision,
-        ..Header::new(Work::Mine, shard, plan.identity.clone(), images, plan.images.len())
+        ..Header::new(Work::Mine, shard, plan.target.identity.clone(), images, plan.target.images.len())
     }
 }
 

@@ -24,7 +24,7 @@ use crate::store::{Store, now_ms};
 pub const MANIFEST: &str = "manifest.json";
 
 /// What the folder is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TrainingFormat {
     /// `data.yaml`, a list for each part and `labels/`: ultralytics reads it as it is.
@@ -84,6 +84,24 @@ pub struct TrainingExport {
     pub test: Vec<String>,
     #[serde(skip)]
     pub scope: ExportScope,
+}
+
+impl TrainingExport {
+    /// Of the whole project, with everything as `quarry export training` has it where nothing else is said.
+    pub fn usual(store: &Store, format: TrainingFormat) -> Result<Self, WorkflowError> {
+        let scope = ExportScope::default();
+        let [val, test] = usual_splits(store, &scope)?;
+        Ok(Self {
+            format,
+            images: ImagesAs::Link,
+            hard_negatives: HardNegativeSource::Confirmed,
+            negatives_as: NegativesAs::Crops,
+            dose: Dose::default(),
+            val,
+            test,
+            scope,
+        })
+    }
 }
 
 /// What was written, as counted while it was made; reading the folder again has to find the same.

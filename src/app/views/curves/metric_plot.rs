@@ -96,7 +96,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, metric: Metric, lines
             .allow_scroll(false)
             .allow_drag(false)
             .show_background(false)
-            .grid_color(theme::GRID)
+            .grid_color(theme::GRID.now())
             .show_crosshair(false);
         let plot = if x_axis.logarithmic {
             plot.x_axis_formatter(move |mark, _| x_axis.text(mark.value))

@@ -83,19 +83,19 @@ fn digits(column: &Column, narrow: bool) -> usize {
 
 /// With its sign, and coloured by whether it is better; a change that the digits do not show is none.
 fn difference_text(column: &Column, difference: Option<f64>, narrow: bool) -> (String, Color32) {
-    let Some(difference) = difference else { return (String::new(), theme::WEAK) };
+    let Some(difference) = difference else { return (String::new(), theme::WEAK.now()) };
     let digits = digits(column, narrow);
     let text = format!("{difference:+.digits$}");
     let is_nothing = text.trim_start_matches(['+', '-']).chars().all(|c| matches!(c, '0' | '.'));
     if is_nothing {
-        return ("=".to_owned(), theme::WEAK);
+        return ("=".to_owned(), theme::WEAK.now());
     }
     let is_better = match column.better {
-        Better::Neither => return (text, theme::WEAK),
+        Better::Neither => return (text, theme::WEAK.now()),
         Better::Higher => difference > 0.0,
         Better::Lower => difference < 0.0,
     };
-    (text, if is_better { theme::GOOD } else { theme::WARNING })
+    (text, if is_better { theme::GOOD.now() } else { theme::WARNING.now() })
 }
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ mod tests {
             (Better::Lower, Some(-0.00001), "=", theme::WEAK),
             (Better::Lower, None, "", theme::WEAK),
         ] {
-            assert_eq!(difference_text(&column(better), difference, false), (text.to_owned(), color));
+            assert_eq!(difference_text(&column(better), difference, false), (text.to_owned(), color.now()));
         }
         assert_eq!(number(&column(Better::Higher), 0.98765, true), "0.988");
     }

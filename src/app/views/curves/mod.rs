@@ -284,7 +284,7 @@ impl CurvesView<'_> {
                     }
                 }
             });
-            ui.horizontal(|ui| {
+            ui.horizontal_wrapped(|ui| {
                 ui.label(RichText::new("up to").color(theme::WEAK));
                 for max in [None, Some(100), Some(500), Some(2000)] {
                     let text = max.map_or("Fit".to_owned(), |max| max.to_string());
@@ -315,7 +315,21 @@ impl CurvesView<'_> {
             }
             for (index, published) in self.model.published.iter().enumerate() {
                 let mut shown = published.shown;
-                let response = ui.checkbox(&mut shown, RichText::new(&published.name).small());
+                let text = RichText::new(&published.name).small();
+                // A checkbox does not wrap its text by itself.
+                let response = ui
+                    .horizontal(|ui| {
+                        ui.set_max_width(ui.available_width() - 8.0);
+                        let mut response = ui.checkbox(&mut shown, "");
+                        let info = egui::WidgetInfo::selected(egui::Role::CheckBox, true, shown, &published.name);
+                        response.widget_info(|| info.clone());
+                        let label = ui.add(egui::Label::new(text).wrap().sense(egui::Sense::click()));
+                        if label.clicked() {
+                            response.mark_changed();
+                        }
+                        response
+                    })
+                    .inner;
                 if !published.notes.is_empty() {
                     response.clone().on_hover_text(&published.notes);
                 }

@@ -18,6 +18,8 @@ const REACH: f32 = 28.0;
 const NAME_HEIGHT: f32 = 14.0;
 /// Room for the names right of the axis's end, as a part of it.
 const NAMES_WIDTH: f64 = 0.09;
+/// Points from which on a plot has room for its axis's title between the marks.
+const WIDE: f32 = 290.0;
 /// How a curve goes on that ends before the axis does: it keeps its last value.
 const KEPT_VALUE: &[u32] = &[1, 4];
 
@@ -29,11 +31,12 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, kind: ScoreKind, heig
         let (x_axis, y_axis) = (view.model.x_axis(), view.model.rate_axis(kind));
         let (start, end) = x_axis.range();
         let right = end + (end - start) * NAMES_WIDTH;
+        let is_wide = ui.available_width() >= WIDE;
         let plot = Plot::new(title)
             .height((height - 2.0 * f32::from(theme::CARD_MARGIN) - 30.0).max(120.0))
             .default_x_bounds(start, right)
             .default_y_bounds(y_axis.low, y_axis.top())
-            .x_axis_label("false positives")
+            .x_axis_label(if is_wide { "false positives" } else { "" })
             .y_axis_label("true positive rate")
             .x_axis_formatter(move |mark, _| x_axis.text(mark.value))
             .x_grid_spacer(move |_: GridInput| x_marks(&x_axis))
@@ -41,7 +44,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, kind: ScoreKind, heig
             .allow_scroll(false)
             .allow_drag(false)
             .show_background(false)
-            .grid_color(theme::GRID)
+            .grid_color(theme::GRID.now())
             .show_crosshair(false);
         let shown = plot.show(ui, |plot| {
             plot.set_plot_bounds_x(start..=right);
@@ -120,8 +123,10 @@ fn paint(painter: &Painter, view: &CurvesView<'_>, kind: ScoreKind, place: &Plac
         painter.text(at, anchor, name.text, FontId::proportional(11.0), name.color);
     }
     for name in apart(names, NAME_HEIGHT) {
-        let at = name.at + vec2(6.0, 0.0);
-        painter.text(at, egui::Align2::LEFT_CENTER, name.text, FontId::proportional(12.0), name.color);
+        let galley = painter.layout_no_wrap(name.text, FontId::proportional(12.0), name.color);
+        // In a narrow plot a name stands over the end of its line.
+        let x = (name.at.x + 6.0).min(painter.clip_rect().right() - galley.size().x - 1.0);
+        painter.galley(pos2(x, name.at.y - galley.size().y / 2.0), galley, name.color);
     }
 }
 
@@ -179,7 +184,7 @@ pub(super) fn color(style: CurveStyle) -> Color32 {
     match (style.colour, style.reference) {
         (Some(colour), _) => theme::series(colour),
         (None, Some(reference)) => theme::reference(reference),
-        (None, None) => theme::WEAK,
+        (None, None) => theme::WEAK.now(),
     }
 }
 
@@ -220,14 +225,14 @@ fn paint_readout(ui: &Ui, place: &Place<'_>, readout: &Readout, frame: Rect) {
 pub(super) fn paint_box(ui: &Ui, at: Pos2, ring: Color32, text: String, frame: Rect) {
     let painter = ui.painter().with_clip_rect(frame);
     painter.circle(at, 5.0, ring, Stroke::new(1.5, theme::STRONG));
-    let galley = painter.layout_no_wrap(text, FontId::proportional(12.5), theme::TEXT);
+    let galley = painter.layout_no_wrap(text, FontId::proportional(12.5), theme::TEXT.now());
     let size = galley.size() + vec2(16.0, 12.0);
     let x = if at.x + size.x + 14.0 < frame.right() { at.x + 12.0 } else { at.x - size.x - 12.0 };
     let x = x.max(frame.left() + 4.0);
     let y = (at.y + 10.0).min(frame.bottom() - size.y - 4.0);
     let rect = Rect::from_min_size(pos2(x, y), size);
     painter.rect(rect, 6.0, theme::CARD, Stroke::new(1.0, theme::BORDER), egui::StrokeKind::Inside);
-    painter.galley(rect.min + vec2(8.0, 6.0), galley, theme::TEXT);
+    painter.galley(rect.min + vec2(8.0, 6.0), galley, theme::TEXT.now());
 }
 
 #[cfg(test)]
@@ -244,7 +249,7 @@ mod tests {
 
     #[test]
     fn names_of_lines_that_end_together_stand_below_each_other() {
-        let name = |text: &str, y| Name { at: pos2(1.0, y), text: text.to_owned(), color: theme::TEXT };
+        let name = |text: &str, y| Name { at: pos2(1.0, y), text: text.to_owned(), color: theme::TEXT.now() };
         let placed = apart(vec![name("b", 10.0), name("a", 9.0), name("c", 80.0)], 5.0);
         let placed: Vec<_> = placed.iter().map(|name| (name.text.as_str(), name.at.y)).collect();
         assert_eq!(placed, [("a", 7.0), ("b", 12.0), ("c", 80.0)]);

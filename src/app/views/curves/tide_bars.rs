@@ -52,7 +52,7 @@ pub(super) fn show(ui: &mut Ui, model: &CurvesModel, shown: &[&CurveKey], height
                 if bar >= NUMBER_WIDTH {
                     let at = pos2(bar_rect.center().x, top - 2.0);
                     let text = format!("{cost:.2}");
-                    ui.painter().text(at, Align2::CENTER_BOTTOM, text, FontId::proportional(11.0), theme::TEXT);
+                    ui.painter().text(at, Align2::CENTER_BOTTOM, text, FontId::proportional(11.0), theme::TEXT.now());
                 }
                 let column = Rect::from_min_max(pos2(left, rect.top()), pos2(left + bar, floor));
                 let id = ui.scope_id().with((k, n));
@@ -60,7 +60,7 @@ pub(super) fn show(ui: &mut Ui, model: &CurvesModel, shown: &[&CurveKey], height
             }
             let name = words(kind).0;
             let at = pos2(middle, rect.bottom());
-            ui.painter().text(at, Align2::CENTER_BOTTOM, name, FontId::proportional(13.0), theme::WEAK);
+            ui.painter().text(at, Align2::CENTER_BOTTOM, name, FontId::proportional(13.0), theme::WEAK.now());
         }
     });
 }

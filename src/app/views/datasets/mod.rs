@@ -3,16 +3,19 @@
 
 mod detections;
 mod found;
+mod model;
 
 use std::path::PathBuf;
 
 use egui::{Button, Context, Id, Modal, ProgressBar, RichText, ScrollArea, Ui, vec2};
 
 pub use self::detections::DetectionsForm;
+pub use self::model::ModelForm;
 use crate::app::command::Command;
 use crate::app::theme;
 use crate::domain::{Class, DatasetId, Progress};
 use crate::workflow::import::{ImportReport, ReadDataset};
+use crate::workflow::training_export::TrainingFormat;
 
 /// What the window asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,12 +27,23 @@ pub enum DatasetCommand {
     MoveTo(DatasetId, PathBuf),
     AskDelete(DatasetId),
     Delete(DatasetId),
+    /// The same of a round, by its number.
+    AskDeleteRound(u32),
+    DeleteRound(u32),
+    /// Writes the project as a folder that other programs train from.
+    ExportTraining(TrainingFormat, PathBuf),
     /// Shows a detector's results, before anything is taken.
     OpenDetections(PathBuf),
     /// What is typed and chosen for them.
     SetModelName(String),
     SetClass(i64, String),
     PreviewDetections,
+    /// Shows a model of others, before it is run.
+    OpenModel(PathBuf),
+    SetModelDevice(String),
+    /// Which class of the project a class of the model is; `None` leaves it out.
+    SetModelClass(String, Option<String>),
+    TakeModel,
     TakeDetections,
     Close,
 }
@@ -52,6 +66,7 @@ pub enum DatasetWindow {
     },
     Text(Told),
     Detections(Box<DetectionsForm>),
+    Model(Box<ModelForm>),
 }
 
 /// Something to read, and what can be done about it.
@@ -91,6 +106,7 @@ impl DatasetView<'_> {
                 }
                 DatasetWindow::Text(told) => text(ui, told, height, commands),
                 DatasetWindow::Detections(form) => form.show(ui, classes, height, commands),
+                DatasetWindow::Model(form) => form.show(ui, classes, height, commands),
             }
         });
         if modal.should_close() && !is_kept {
@@ -113,7 +129,7 @@ fn working(ui: &mut Ui, what: &str, stoppable: bool, progress: Option<Progress>,
     match progress.filter(|p| p.total > 0) {
         Some(p) => {
             ui.label(RichText::new(format!("{}: {} of {}", p.what, p.done, p.total)).color(theme::WEAK));
-            ui.add(ProgressBar::new(p.done as f32 / p.total as f32).desired_height(6.0).fill(theme::ACCENT));
+            ui.add(ProgressBar::new(p.done as f32 / p.total as f32).desired_height(6.0).fill(theme::ACCENT.now()));
         }
         None => {
             ui.horizontal(|ui| {

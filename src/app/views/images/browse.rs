@@ -244,7 +244,7 @@ fn caption(painter: &Painter, rect: Rect, picture: Rect, row: &ListedImage, imag
     let painter = painter.with_clip_rect(rect.intersect(painter.clip_rect()));
     let top = picture.bottom() + 3.0;
     let name = shortened(&painter, &image.record.name, rect.width());
-    painter.text(pos2(rect.left(), top), Align2::LEFT_TOP, name, FontId::proportional(12.0), theme::TEXT);
+    painter.text(pos2(rect.left(), top), Align2::LEFT_TOP, name, FontId::proportional(12.0), theme::TEXT.now());
     let mut x = rect.left();
     let mut part = |text: String, color: Color32| {
         let drawn = painter.text(pos2(x, top + 16.0), Align2::LEFT_TOP, text, FontId::proportional(12.0), color);
@@ -252,23 +252,27 @@ fn caption(painter: &Painter, rect: Rect, picture: Rect, row: &ListedImage, imag
     };
     match (row.counts, row.changes) {
         (_, Some(changes)) => {
-            part(format!("-{}", changes.fixed), theme::GOOD);
-            part(format!("+{}", changes.new), theme::ERROR);
-            part(format!("={}", changes.still), theme::WEAK);
+            part(format!("-{}", changes.fixed), theme::GOOD.now());
+            part(format!("+{}", changes.new), theme::ERROR.now());
+            part(format!("={}", changes.still), theme::WEAK.now());
         }
         (Some(counts), None) => {
-            part(format!("TP {}", counts.true_positives), theme::GOOD);
-            part(format!("FP {}", counts.false_positives), theme::CANDIDATE);
-            part(format!("missed {}", counts.missed), if counts.missed > 0 { theme::ERROR } else { theme::WEAK });
+            part(format!("TP {}", counts.true_positives), theme::GOOD.now());
+            part(format!("FP {}", counts.false_positives), theme::CANDIDATE.now());
+            part(
+                format!("missed {}", counts.missed),
+                if counts.missed > 0 { theme::ERROR.now() } else { theme::WEAK.now() },
+            );
         }
-        (None, None) => part(format!("{} objects", image.objects), theme::WEAK),
+        (None, None) => part(format!("{} objects", image.objects), theme::WEAK.now()),
     }
 }
 
 /// The end of a name, which tells images of one folder apart.
 fn shortened(painter: &Painter, name: &str, width: f32) -> String {
-    let wide =
-        |text: &str| painter.layout_no_wrap(text.to_owned(), FontId::proportional(12.0), theme::TEXT).size().x > width;
+    let wide = |text: &str| {
+        painter.layout_no_wrap(text.to_owned(), FontId::proportional(12.0), theme::TEXT.now()).size().x > width
+    };
     if !wide(name) {
         return name.to_owned();
     }

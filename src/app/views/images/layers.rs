@@ -1,7 +1,5 @@
 //! What is drawn over an image and how it is told apart: by colour and by dashes, one look for each status.
 
-use egui::Color32;
-
 use super::model::Pick;
 use crate::app::theme;
 use crate::app::widgets::marks::{Mark, MarkStyle};
@@ -59,15 +57,11 @@ pub fn status_style(status: Status) -> MarkStyle {
     match status {
         Status::TruePositive => style(theme::GOOD, 1.8, None, 0.0),
         Status::FalsePositive(FalsePositiveKind::Background) => style(theme::CANDIDATE, 2.0, Some((8.0, 4.0)), 0.10),
-        Status::FalsePositive(FalsePositiveKind::Localisation) => {
-            style(Color32::from_rgb(0xf2, 0xd0, 0x4a), 2.0, Some((14.0, 5.0)), 0.06)
-        }
+        Status::FalsePositive(FalsePositiveKind::Localisation) => style(theme::WARNING, 2.0, Some((14.0, 5.0)), 0.06),
         Status::FalsePositive(FalsePositiveKind::Classification) => {
-            style(Color32::from_rgb(0xc4, 0x9c, 0xff), 2.0, Some((4.0, 3.0)), 0.10)
+            style(theme::WRONG_CLASS, 2.0, Some((4.0, 3.0)), 0.10)
         }
-        Status::FalsePositive(FalsePositiveKind::Both) => {
-            style(Color32::from_rgb(0xe8, 0x8f, 0xc4), 2.0, Some((3.0, 6.0)), 0.08)
-        }
+        Status::FalsePositive(FalsePositiveKind::Both) => style(theme::ADDED, 2.0, Some((3.0, 6.0)), 0.08),
         Status::FalsePositive(FalsePositiveKind::Duplicate) => style(theme::DETECTION, 1.6, Some((2.0, 3.0)), 0.0),
         Status::Ignored => style(theme::WEAK, 1.2, Some((2.0, 5.0)), 0.0),
     }
@@ -137,6 +131,17 @@ pub fn marks(
             _ => true,
         };
         marks.extend(objects.into_iter().filter(|(pick, _)| is_seen(pick)));
+        let of_others = |source| source == AnnotationSource::Promoted && !layers.promoted;
+        for (place, row) in side.corrected.iter().enumerate().filter(|(_, row)| !row.state.deleted) {
+            if of_others(row.source) {
+                continue;
+            }
+            let pick = Pick::Corrected(side_number, place);
+            let (color, emphasised) = (theme::ground_truth(row.source), picked == Some(pick));
+            let style = MarkStyle { color, width: 1.6, dash: Some((6.0, 4.0)), fill: 0.0 };
+            let label = emphasised.then(|| "corrected".to_owned());
+            marks.push((pick, Mark { shape: row.state.shape, style, label, emphasised }));
+        }
     }
     marks
 }
@@ -175,6 +180,8 @@ fn is_of_change(opened: &OpenedImage, pick: Pick, change: Change) -> bool {
     let (is_missed, side, place) = match pick {
         Pick::Detection(side, place) => (false, side, place),
         Pick::Object(side, place) => (true, side, place),
+        // No round's error.
+        Pick::Corrected(..) => return true,
     };
     let is_at = |kind: ErrorKind, at: u32| (kind == ErrorKind::Missed) == is_missed && at as usize == place;
     let of = |wanted: Change| opened.changes.iter().any(|c| c.change == wanted && is_at(c.error.kind, c.error.place));

@@ -3,6 +3,7 @@
 
 mod bar;
 mod browse;
+mod correct;
 mod filter_panel;
 mod layers;
 mod model;
@@ -10,7 +11,7 @@ mod side_panel;
 mod single;
 
 pub use layers::Layers;
-pub use model::{FileCheck, ImageDecision, ImagesModel, Pick, THUMBNAIL_MAX, THUMBNAIL_MIN, ViewNudge};
+pub use model::{FileCheck, ImageDecision, ImagesModel, Pick, THUMBNAIL_MAX, THUMBNAIL_MIN, Tool, ViewNudge};
 
 use egui::{Frame, Margin, RichText, Ui};
 
@@ -20,7 +21,8 @@ use super::super::session::Details;
 use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::viewport::Viewport;
-use crate::domain::{Class, ClassId, ImageId, RoundId, Verdict};
+use crate::domain::{Class, ClassId, ImageId, ObjectChange, RoundId, Verdict};
+use crate::geometry::BoundingBox;
 use crate::workflow::inspect::ImageQuery;
 
 /// What the Images screen's commands are.
@@ -42,6 +44,13 @@ pub enum ImagesCommand {
     Decide(Verdict, Option<ClassId>),
     Undo,
     Redo,
+    SetTool(Tool),
+    /// The class of objects that are drawn from now on.
+    SetNewClass(ClassId),
+    /// Adds the object that was drawn over this box.
+    Drawn(BoundingBox),
+    /// Corrects the picked object.
+    Correct(ObjectChange),
     /// Looks at every file: is it there, readable, and the one that was imported?
     CheckFiles,
     /// The errors behind a point of a curve: on the images that were tested, from this score on.
@@ -65,8 +74,12 @@ pub struct ImagesView<'a> {
 
 impl ImagesView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
-        let frame =
-            Frame::new().fill(theme::BACKGROUND).inner_margin(Margin { left: 16, right: 16, top: 10, bottom: 12 });
+        let frame = Frame::new().fill(theme::BACKGROUND.now()).inner_margin(Margin {
+            left: 16,
+            right: 16,
+            top: 10,
+            bottom: 12,
+        });
         egui::CentralPanel::default().frame(frame).show(ui, |ui| {
             if !self.has_project {
                 return quiet(ui, "No project is open", "Open one on the Project screen.");

@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::layers::Layers;
-use crate::domain::{Candidate, ClassId, ImageId, RoundId, RoundRecord, RoundState, Verdict};
+use crate::domain::{
+    Candidate, ClassId, GroundTruthId, ImageId, ObjectChange, ObjectState, RoundId, RoundRecord, RoundState, Shape,
+    Verdict,
+};
 use crate::workflow::inspect::{
     Change, ErrorKind, FileDepth, FileProblem, FileProblems, ImageQuery, ListedImage, Listing, OpenQuery, OpenedImage,
     Role, Side, Status, TableImage,
@@ -20,12 +23,14 @@ pub enum Pick {
     /// By side and place, highest score first.
     Detection(usize, usize),
     Object(usize, usize),
+    /// An object as it was corrected or added on an image that is tested on: beside those that the curves count.
+    Corrected(usize, usize),
 }
 
 impl Pick {
     pub fn side(self) -> usize {
         match self {
-            Self::Detection(side, _) | Self::Object(side, _) => side,
+            Self::Detection(side, _) | Self::Object(side, _) | Self::Corrected(side, _) => side,
         }
     }
 }
@@ -41,11 +46,27 @@ pub enum ViewNudge {
     Full,
 }
 
+/// What the mouse does on the image besides zooming.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Tool {
+    /// Picks, and moves the image.
+    #[default]
+    Look,
+    /// Draws an object.
+    Draw,
+    /// Changes the shape of an object of the ground truth.
+    Adjust(GroundTruthId, Shape),
+}
+
 /// A decision that waits for its turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ImageDecision {
     /// On the picked detection.
     Verdict(Verdict, Option<ClassId>),
+    /// Of an object of the ground truth.
+    Correct(GroundTruthId, ObjectChange),
+    /// An object that was drawn.
+    Add(ImageId, Shape, ClassId),
     Undo,
     Redo,
 }
@@ -91,8 +112,12 @@ pub struct ImagesModel {
     /// Of the grid, for the keys.
     pub columns: usize,
     pub rows_visible: usize,
-    /// A decision is being saved.
-    pub saving: bool,
+    /// What the mouse does on the image.
+    pub tool: Tool,
+    /// The class of objects that are drawn; `None`: the first.
+    pub new_class: Option<ClassId>,
+    /// The decision that is being saved.
+    pub saving: Option<ImageDecision>,
     pub line: VecDeque<ImageDecision>,
 }
 
@@ -118,7 +143,9 @@ impl Default for ImagesModel {
             check: None,
             columns: 1,
             rows_visible: 1,
-            saving: false,
+            tool: Tool::default(),
+            new_class: None,
+            saving: None,
             line: VecDeque::new(),
         }
     }
@@ -131,8 +158,10 @@ impl ImagesModel {
             |round: &&RoundRecord| round.state == RoundState::Mined || round.state == RoundState::Trained;
         let newest = rounds.iter().rfind(has_detections).map(|round| round.id);
         let is_gone = |id: Option<RoundId>| id.is_some_and(|id| rounds.iter().all(|round| round.id != id));
-        if !self.is_set_up || is_gone(self.query.round) || is_gone(self.query.against) {
-            self.is_set_up = !rounds.is_empty();
+        // A round that was chosen before the rounds were read stays.
+        let is_first = !self.is_set_up && self.query.round.is_none();
+        self.is_set_up |= !rounds.is_empty();
+        if is_first || is_gone(self.query.round) || is_gone(self.query.against) {
             self.set_query(ImageQuery { round: newest, against: None, change: None, ..self.query.clone() });
         }
     }
@@ -172,6 +201,11 @@ impl ImagesModel {
         self.listing.as_ref()?.image(self.position)
     }
 
+    /// How many images are listed.
+    pub fn count(&self) -> usize {
+        self.rows().len()
+    }
+
     pub fn go_to(&mut self, row: usize) {
         self.position = row.min(self.rows().len().saturating_sub(1));
         self.stays_on = None;
@@ -197,14 +231,14 @@ impl ImagesModel {
             return;
         }
         self.open = Some(image);
-        (self.open_wanted, self.picked, self.failure) = (true, None, None);
+        (self.open_wanted, self.picked, self.failure, self.tool) = (true, None, None, Tool::Look);
         if let Some(row) = self.listing.as_ref().and_then(|listing| listing.row_of(image)) {
             self.position = row;
         }
     }
 
     pub fn close(&mut self) {
-        (self.open, self.opened, self.picked) = (None, None, None);
+        (self.open, self.opened, self.picked, self.tool) = (None, None, None, Tool::Look);
     }
 
     /// In a blind review nothing is told of what others decided.
@@ -215,8 +249,13 @@ impl ImagesModel {
             candidates.for_each(|candidate| candidate.verdict = None);
         }
         if self.open == Some(opened.record.id) {
+            let object = self.picked_object().map(|(id, _)| id);
             self.opened = Some(opened);
-            self.picked = self.picked.filter(|pick| self.has(*pick));
+            self.picked = match (self.picked, object) {
+                // Objects have other places once one is corrected: what is picked stays the same object, or nothing is.
+                (Some(Pick::Object(side, _) | Pick::Corrected(side, _)), Some(id)) => self.place_of(side, id),
+                (picked, _) => picked.filter(|pick| self.has(*pick)),
+            };
         }
     }
 
@@ -238,7 +277,17 @@ impl ImagesModel {
         match pick {
             Pick::Detection(side, place) => self.side(side).is_some_and(|s| place < s.judged.detections.len()),
             Pick::Object(side, place) => self.side(side).is_some_and(|s| place < s.judged.objects.len()),
+            Pick::Corrected(side, place) => self.side(side).is_some_and(|s| place < s.corrected.len()),
         }
+    }
+
+    fn place_of(&self, side_number: usize, id: GroundTruthId) -> Option<Pick> {
+        let side = self.side(side_number)?;
+        let judged = side.object_ids.iter().position(|known| *known == Some(id));
+        let corrected = || side.corrected.iter().position(|row| row.id == id && !row.state.deleted);
+        judged
+            .map(|place| Pick::Object(side_number, place))
+            .or_else(|| corrected().map(|place| Pick::Corrected(side_number, place)))
     }
 
     /// What the keys step through: with two rounds what differs, else the detections that are shown and the missed objects.
@@ -286,7 +335,7 @@ impl ImagesModel {
             Pick::Detection(side, place) => {
                 self.candidate_of(side, place).is_some_and(|candidate| candidate.verdict.is_none())
             }
-            Pick::Object(..) => false,
+            Pick::Object(..) | Pick::Corrected(..) => false,
         };
         let picks = self.picks();
         let at = self.picked.and_then(|picked| picks.iter().position(|pick| *pick == picked)).unwrap_or(0);
@@ -298,11 +347,43 @@ impl ImagesModel {
         self.side(side)?.candidates.get(place)?.as_ref()
     }
 
+    /// What corrections name the picked object by, and how it stands; `None` where it is known from a copy of the image alone.
+    pub fn picked_object(&self) -> Option<(GroundTruthId, ObjectState)> {
+        match self.picked? {
+            Pick::Detection(..) => None,
+            Pick::Object(side, place) => {
+                let side = self.side(side)?;
+                let id = (*side.object_ids.get(place)?)?;
+                let corrected = side.corrected.iter().find(|row| row.id == id).map(|row| row.state);
+                let counted = side.judged.objects.get(place)?;
+                Some((id, corrected.unwrap_or_else(|| ObjectState::from(&counted.annotation))))
+            }
+            Pick::Corrected(side, place) => {
+                let row = self.side(side)?.corrected.get(place)?;
+                Some((row.id, row.state))
+            }
+        }
+    }
+
+    /// The picked object is corrected: keys that were typed ahead are about how it stands since.
+    pub fn mark_corrected(&mut self, change: ObjectChange) {
+        match (self.picked, change) {
+            (_, ObjectChange::Deleted(true)) => self.picked = None,
+            (Some(Pick::Object(side, place)), ObjectChange::Ignored(ignored)) => {
+                let side = self.opened.as_mut().and_then(|opened| opened.sides.get_mut(side));
+                if let Some(object) = side.and_then(|side| side.judged.objects.get_mut(place)) {
+                    object.annotation.ignored = ignored;
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// The candidate that the picked detection became.
     pub fn picked_candidate(&self) -> Option<&Candidate> {
         match self.picked? {
             Pick::Detection(side, place) => self.candidate_of(side, place),
-            Pick::Object(..) => None,
+            Pick::Object(..) | Pick::Corrected(..) => None,
         }
     }
 

@@ -1,18 +1,18 @@
 //! Beside an image: what its colours and dashes mean with the counts, what is picked, and what can be decided on it.
 
-use egui::{Color32, Rect, RichText, ScrollArea, Sense, Shape, Stroke, Ui, pos2, vec2};
+use egui::{Rect, RichText, ScrollArea, Sense, Shape, Stroke, Ui, pos2, vec2};
 
 use super::bar::change_text;
 use super::layers::{MISSED, class_name, status_style, status_text};
 use super::model::pick_of;
-use super::{ImagesCommand, ImagesView, Layers, Pick};
+use super::{ImagesCommand, ImagesView, Layers, Pick, Tool};
 use crate::app::action::Action;
 use crate::app::command::Command;
 use crate::app::theme;
 use crate::app::views::review::verdict_text;
-use crate::app::widgets::key_button::{key_button, key_button_colored};
+use crate::app::widgets::key_button::{key_button, key_button_colored, key_switch};
 use crate::app::widgets::marks::MarkStyle;
-use crate::domain::{FalsePositiveKind, Verdict};
+use crate::domain::{Annotation, Class, FalsePositiveKind, ObjectChange, ObjectState, Verdict};
 use crate::workflow::inspect::{Change, ErrorKind, OpenedImage, Side, Status};
 
 /// Errors of a comparison that are listed at most.
@@ -22,6 +22,8 @@ pub(super) fn show(ui: &mut Ui, view: &mut ImagesView<'_>, opened: &OpenedImage)
     ScrollArea::vertical().id_salt("image facts").auto_shrink(false).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 5.0;
         picked(ui, view, opened);
+        ui.add_space(theme::GAP);
+        tools(ui, view);
         ui.add_space(theme::GAP);
         if opened.sides.len() > 1 {
             changes(ui, view, opened);
@@ -45,6 +47,7 @@ fn picked(ui: &mut Ui, view: &mut ImagesView<'_>, opened: &OpenedImage) {
     match pick.and_then(|pick| Some((pick, opened.sides.get(pick.side())?))) {
         Some((Pick::Detection(_, place), side)) => detection(ui, view, side, place),
         Some((Pick::Object(_, place), side)) => object(ui, view, side, place),
+        Some((Pick::Corrected(_, place), side)) => corrected(ui, view, side, place),
         None => {
             heading(ui, "Nothing picked");
             let next = view.keymap.text(Action::NextMark);
@@ -111,17 +114,9 @@ fn verdicts(ui: &mut Ui, view: &mut ImagesView<'_>) {
             view.push(ImagesCommand::Decide(Verdict::WrongClass, chosen));
         }
     }
-    ui.horizontal_wrapped(|ui| {
-        if key_button(ui, view.keymap, Action::Undo).clicked() {
-            view.push(ImagesCommand::Undo);
-        }
-        if key_button(ui, view.keymap, Action::Redo).clicked() {
-            view.push(ImagesCommand::Redo);
-        }
-    });
 }
 
-fn object(ui: &mut Ui, view: &ImagesView<'_>, side: &Side, place: usize) {
+fn object(ui: &mut Ui, view: &mut ImagesView<'_>, side: &Side, place: usize) {
     let Some(object) = side.judged.objects.get(place) else { return };
     let (title, color) = match object.held_by {
         Some(_) => ("Object, found", theme::GOOD),
@@ -140,7 +135,151 @@ fn object(ui: &mut Ui, view: &ImagesView<'_>, side: &Side, place: usize) {
     if let Some(held) = held {
         lines.push(("Found with", format!("score {:.4}", held.detection.score)));
     }
+    let now = view.model.picked_object().map(|(_, state)| state);
+    if let Some(now) = now.filter(|now| *now != ObjectState::from(&object.annotation)) {
+        lines.push(("Corrected", difference(&object.annotation, &now, view.classes())));
+    }
     facts(ui, &lines);
+    corrections(ui, view);
+}
+
+/// An object that was corrected or added on an image that is tested on.
+fn corrected(ui: &mut Ui, view: &mut ImagesView<'_>, side: &Side, place: usize) {
+    let Some(row) = side.corrected.get(place) else { return };
+    let title = if row.own.is_some() { "Corrected object" } else { "Added object" };
+    ui.label(RichText::new(title).strong().color(theme::ground_truth(row.source)));
+    let bbox = row.state.shape.bounding_box();
+    let lines = [
+        ("Class", class_name(view.classes(), row.state.class).to_owned()),
+        ("Source", row.source.as_str().to_owned()),
+        ("Size", format!("{:.0} × {:.0} px", bbox.width(), bbox.height())),
+    ];
+    facts(ui, &lines);
+    corrections(ui, view);
+}
+
+/// What an annotator changed of an object that the curves count as the dataset has it.
+fn difference(own: &Annotation, now: &ObjectState, classes: &[Class]) -> String {
+    if now.deleted {
+        return "deleted".to_owned();
+    }
+    let mut words = Vec::new();
+    if now.class != own.class {
+        words.push(format!("class {}", class_name(classes, now.class)));
+    }
+    if now.shape != own.shape {
+        words.push("another shape".to_owned());
+    }
+    if now.ignored != own.ignored {
+        words.push(if now.ignored { "ignored" } else { "counted" }.to_owned());
+    }
+    words.join(", ")
+}
+
+/// How the picked object is corrected. The dataset's files stay as they are.
+fn corrections(ui: &mut Ui, view: &mut ImagesView<'_>) {
+    let Some((id, state)) = view.model.picked_object() else {
+        let text = "It is annotated on a copy of this image: correct it there.";
+        ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).wrap());
+        return;
+    };
+    if state.deleted {
+        if ui.button("Restore").on_hover_text("There is an object here after all").clicked() {
+            view.push(ImagesCommand::Correct(ObjectChange::Deleted(false)));
+        }
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        if key_button(ui, view.keymap, Action::AdjustObject).clicked() {
+            view.push(ImagesCommand::SetTool(Tool::Adjust(id, state.shape)));
+        }
+        let (text, hint) = if state.ignored {
+            ("Count again", "Learn and count it again")
+        } else {
+            ("Ignore", "Neither learn nor count it: too small, too blurred, a crowd")
+        };
+        if ui.button(text).on_hover_text(hint).clicked() {
+            view.push(ImagesCommand::Correct(ObjectChange::Ignored(!state.ignored)));
+        }
+        if ui.button("Delete").on_hover_text("There is no object here. Undo brings it back").clicked() {
+            view.push(ImagesCommand::Correct(ObjectChange::Deleted(true)));
+        }
+        if view.classes().len() > 1 {
+            let mut chosen = None;
+            ui.menu_button("Class…", |ui| {
+                for class in view.classes() {
+                    if ui.button(&class.name).clicked() {
+                        chosen = Some(class.id);
+                        ui.close();
+                    }
+                }
+            });
+            if let Some(class) = chosen {
+                view.push(ImagesCommand::Correct(ObjectChange::Class(class)));
+            }
+        }
+    });
+    let text =
+        "Rounds that are trained from now on learn it so. The dataset's files and published numbers stay as they are.";
+    ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).wrap());
+}
+
+/// Drawing an object, and what is being done with the mouse.
+fn tools(ui: &mut Ui, view: &mut ImagesView<'_>) {
+    match view.model.tool {
+        Tool::Adjust(_, shape) => {
+            heading(ui, "Adjusting an object");
+            ui.add(egui::Label::new(RichText::new("Drag the handles.").color(theme::WEAK)).wrap());
+            ui.horizontal(|ui| {
+                if ui.button("Save  (Enter)").clicked() {
+                    view.push(ImagesCommand::Correct(ObjectChange::Shape(shape)));
+                }
+                if ui.button("Leave it  (Esc)").clicked() {
+                    view.push(ImagesCommand::SetTool(Tool::Look));
+                }
+            });
+        }
+        tool => {
+            if key_switch(ui, view.keymap, Action::DrawObject, tool == Tool::Draw).clicked() {
+                view.commands.push(Command::Do(Action::DrawObject));
+            }
+            if tool == Tool::Draw {
+                let text = "Drag over an object that nobody annotated. Esc ends drawing.";
+                ui.add(egui::Label::new(RichText::new(text).color(theme::WEAK)).wrap());
+                new_class(ui, view);
+            }
+        }
+    }
+    ui.horizontal_wrapped(|ui| {
+        if key_button(ui, view.keymap, Action::Undo).clicked() {
+            view.push(ImagesCommand::Undo);
+        }
+        if key_button(ui, view.keymap, Action::Redo).clicked() {
+            view.push(ImagesCommand::Redo);
+        }
+    });
+}
+
+fn new_class(ui: &mut Ui, view: &mut ImagesView<'_>) {
+    if view.classes().len() < 2 {
+        return;
+    }
+    let chosen = view.model.new_class.or(view.classes().first().map(|class| class.id));
+    let text = chosen.map_or("", |class| class_name(view.classes(), class)).to_owned();
+    let mut picked = None;
+    ui.horizontal(|ui| {
+        ui.label("Class");
+        egui::ComboBox::from_id_salt("class of new objects").selected_text(text).show_ui(ui, |ui| {
+            for class in view.classes() {
+                if ui.selectable_label(chosen == Some(class.id), &class.name).clicked() {
+                    picked = Some(class.id);
+                }
+            }
+        });
+    });
+    if let Some(class) = picked {
+        view.push(ImagesCommand::SetNewClass(class));
+    }
 }
 
 fn facts(ui: &mut Ui, lines: &[(&str, String)]) {
@@ -199,7 +338,7 @@ fn kind_words(kind: FalsePositiveKind) -> &'static str {
     }
 }
 
-fn change_color(change: Change) -> Color32 {
+fn change_color(change: Change) -> theme::Tone {
     match change {
         Change::Fixed => theme::GOOD,
         Change::New => theme::ERROR,

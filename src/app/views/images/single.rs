@@ -5,7 +5,7 @@ use egui::{Align2, Color32, CursorIcon, Rect, RichText, Sense, Ui, UiBuilder, po
 use super::browse::source;
 use super::layers::{class_name, marks, status_text};
 use super::model::ViewNudge;
-use super::{ImagesCommand, ImagesView, Pick, bar, side_panel};
+use super::{ImagesCommand, ImagesView, Pick, Tool, bar, correct, side_panel};
 use crate::app::action::Action;
 use crate::app::command::Command;
 use crate::app::textures::Shown;
@@ -74,11 +74,13 @@ fn button(ui: &mut Ui, view: &mut ImagesView<'_>, action: Action) {
 }
 
 fn held_out(ui: &mut Ui) {
-    let frame =
-        egui::Frame::new().fill(theme::ACCENT_DEEP).corner_radius(6.0).inner_margin(egui::Margin::symmetric(10, 4));
+    let frame = egui::Frame::new()
+        .fill(theme::ACCENT_DEEP.now())
+        .corner_radius(6.0)
+        .inner_margin(egui::Margin::symmetric(10, 4));
     frame.show(ui, |ui| {
-        let text = "Held out: this image is tested on and never trained on. It is read-only: no verdict is given here, and nothing done \
-                    here reaches training.";
+        let text = "Held out: this image is tested on and never trained on. No verdict is given here, and nothing done here reaches \
+                    training. Corrected objects count in an evaluation on corrected ground truth alone.";
         ui.add(egui::Label::new(RichText::new(text).small().color(theme::STRONG)).wrap());
     });
 }
@@ -139,6 +141,7 @@ fn newly_picked(ui: &Ui, view: &ImagesView<'_>, opened: &OpenedImage) -> Option<
         Pick::Object(side, place) => {
             Some(opened.sides.get(side)?.judged.objects.get(place)?.annotation.shape.bounding_box())
         }
+        Pick::Corrected(side, place) => Some(opened.sides.get(side)?.corrected.get(place)?.state.shape.bounding_box()),
     }
 }
 
@@ -159,7 +162,13 @@ fn canvas(
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &label));
     let whole = BoundingBox::new(0.0, 0.0, f64::from(record.width), f64::from(record.height));
     let inner = rect.shrink(6.0);
-    let moved = navigate(ui, &response, viewport, &whole, inner);
+    let is_drawing = view.model.tool == Tool::Draw && number == 0;
+    // While an object is drawn the drag is the tool's; the wheel zooms all the same.
+    let moved = if is_drawing && (response.dragged() || response.drag_stopped()) {
+        None
+    } else {
+        navigate(ui, &response, viewport, &whole, inner)
+    };
     let fit = moved.unwrap_or(viewport).fit(&whole, inner);
     let shown = if let Some(path) = &opened.file {
         let source = ImageSource { image: record.id, path, content_hash: &record.content_hash };
@@ -174,12 +183,19 @@ fn canvas(
     let (picks, drawn): (Vec<Pick>, Vec<Mark>) = drawn.into_iter().unzip();
     painted::paint(ui.painter(), rect, &fit, &drawn);
     let hovered = response.hover_pos().and_then(|at| painted::hit(&fit, &drawn, at));
+    if is_drawing {
+        correct::draw(ui, view, &response, &fit, &whole);
+    }
+    if number == 0 {
+        correct::adjust(ui, view, rect, &fit);
+    }
     tags(ui, view, opened, number, rect, &shown);
-    canvas::paint_frame(ui.painter(), rect, theme::BORDER, 1.0);
-    if response.clicked() && !response.double_clicked() {
+    canvas::paint_frame(ui.painter(), rect, theme::BORDER.now(), 1.0);
+    if response.clicked() && !response.double_clicked() && view.model.tool == Tool::Look {
         view.push(ImagesCommand::Pick(hovered.map(|at| picks[at])));
     }
     let cursor = match (hovered, response.dragged()) {
+        _ if is_drawing => CursorIcon::Crosshair,
         (_, true) => CursorIcon::Grabbing,
         (Some(_), false) => CursorIcon::PointingHand,
         (None, false) => CursorIcon::Default,
@@ -194,6 +210,10 @@ fn canvas(
 fn hover_text(view: &ImagesView<'_>, opened: &OpenedImage, pick: Pick) -> Option<String> {
     let side = opened.sides.get(pick.side())?;
     match pick {
+        Pick::Corrected(_, place) => {
+            let class = class_name(view.classes(), side.corrected.get(place)?.state.class);
+            Some(format!("{class}\nCorrected: the curves do not count it"))
+        }
         Pick::Detection(_, place) => {
             let judged = side.judged.detections.get(place)?;
             let class = class_name(view.classes(), judged.detection.class);
@@ -225,10 +245,10 @@ fn tags(ui: &Ui, view: &ImagesView<'_>, opened: &OpenedImage, number: usize, rec
         tag(&view.round_name(side.round), theme::faded(theme::TEXT, 0.9));
     }
     if side.round.is_some() && !side.looked {
-        tag("this round was not run on this image", theme::WARNING);
+        tag("this round was not run on this image", theme::WARNING.now());
     }
     if matches!(shown, Shown::Ready { is_changed: true, .. }) {
-        tag("the file changed since it was imported", theme::WARNING);
+        tag("the file changed since it was imported", theme::WARNING.now());
     }
     let zoom = if view.viewport.is_fitted() { None } else { Some(()) };
     if zoom.is_some() && number == 0 {

@@ -340,6 +340,11 @@ impl<Key> ReviewModel<Key> {
         self.failure.is_none().then(|| self.send(Decision::AddObject { image, shape, class }, &[], None))
     }
 
+    /// Whether what is being saved is a decision that is done again.
+    pub fn is_redoing(&self) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.decision == Decision::Redo)
+    }
+
     pub fn undo(&mut self) -> Option<Decision> {
         self.failure.is_none().then(|| self.send(Decision::Undo, &[], None))
     }
@@ -382,7 +387,7 @@ impl<Key> ReviewModel<Key> {
     pub fn confirmed(&mut self, saved: &Saved, now_s: f64) {
         let Some(pending) = self.pending.take() else { return };
         // What is decided in bulk unseen says nothing about how fast somebody decides.
-        let is_bulk = matches!(pending.decision, Decision::AllAsBefore | Decision::Estimate);
+        let is_bulk = matches!(pending.decision, Decision::All { .. } | Decision::AllAsBefore | Decision::Estimate);
         let is_verdict =
             !matches!(pending.decision, Decision::Undo | Decision::Redo) && !pending.decision.is_correction();
         if is_verdict && !is_bulk {
@@ -433,6 +438,12 @@ impl<Key> ReviewModel<Key> {
                 self.rows[index] = (*row).clone();
             }
         }
+    }
+
+    /// Others decided on candidates: they are shown as they stand now, but for those that are being decided on here.
+    pub fn decided_elsewhere(&mut self, mut rows: Vec<CandidateRow>) {
+        rows.retain(|row| !self.is_being_decided(row.candidate.id));
+        self.refresh(&rows);
     }
 
     /// The store could not save it: what was shown is taken back and the queue stops until [`ReviewModel::go_on`].

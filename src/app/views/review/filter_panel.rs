@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use egui::text_edit::TextEditState;
-use egui::{Button, ComboBox, DragValue, RichText, Slider, TextEdit, Ui};
+use egui::{Button, ComboBox, DragValue, Label, RichText, ScrollArea, Slider, TextEdit, Ui};
 
 use super::filter::{Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text};
 use super::{Action, ReviewCommand, ReviewView};
@@ -14,7 +14,9 @@ use crate::mining::GroupConfig;
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFilter) {
     let before = filter.clone();
     let mut close = false;
-    theme::card().show(ui, |ui| {
+    let height = (ui.available_height() * 0.55).max(90.0);
+    let scroll = ScrollArea::vertical().id_salt("filter").max_height(height).auto_shrink([false, true]);
+    let fields = |ui: &mut Ui| {
         ui.horizontal_wrapped(|ui| intervals(ui, &mut filter));
         ui.horizontal_wrapped(|ui| {
             choices(ui, view, &mut filter);
@@ -25,7 +27,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
             ui.checkbox(&mut filter.alike_as_one, format!("Alike as one ({key})"))
                 .on_hover_text("List a group of alike candidates as one, with their number; not in random order");
             grouping(ui, view);
-            ui.label("Name has");
+            ui.add(Label::new("Name has").extend());
             let edit = TextEdit::singleline(&mut filter.name).desired_width(160.0);
             let response = ui.name_inputs("Image name", |ui| ui.add(edit));
             if view.model.typing_ahead {
@@ -45,7 +47,8 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
                 close = true;
             }
         });
-    });
+    };
+    theme::card().show(ui, |ui| scroll.show(ui, fields));
     filter.score.1 = filter.score.1.max(filter.score.0);
     filter.iou.1 = filter.iou.1.max(filter.iou.0);
     filter.size.1 = filter.size.1.max(filter.size.0);
@@ -150,7 +153,7 @@ fn people(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
 /// How alike the members of a group are. Groups are found anew on the button, as that may take a while.
 fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let mut grouping = view.model.grouping;
-    ui.label("Alike up to");
+    ui.add(Label::new("Alike up to").extend());
     let slider = Slider::new(&mut grouping.most_distance, 0..=GroupConfig::DISTANCE_MAX).suffix(" of 64 bits");
     let hint = "Two crops whose perceptual hashes differ in no more bits are one group; 0 wants equal hashes";
     if ui.name_inputs("Group distance", |ui| ui.add(slider)).on_hover_text(hint).changed() {
@@ -159,7 +162,7 @@ fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
     if least_cosine(ui, &mut grouping.least_cosine) {
         view.push(ReviewCommand::SetGrouping(grouping));
     }
-    ui.label(RichText::new(preview_text(view)).color(theme::STRONG)).on_hover_text(
+    ui.add(Label::new(RichText::new(preview_text(view)).color(theme::STRONG)).extend()).on_hover_text(
         "What is left to decide with these settings if each group is decided as one, of all candidates without a verdict",
     );
     if ui.add(Button::new("Group again")).on_hover_text("Find the groups anew with these settings").clicked() {
@@ -183,7 +186,7 @@ fn least_cosine(ui: &mut Ui, least: &mut Option<f32>) -> bool {
     const STEP: f32 = 0.01;
     let off = 1.0 + STEP;
     let mut shown = least.unwrap_or(off);
-    ui.label("or RoI features from");
+    ui.add(Label::new("or RoI features from").extend());
     let text = move |value: f64, _: RangeInclusive<usize>| {
         if 1.0 + f64::from(STEP) / 2.0 < value { "off".to_owned() } else { format!("cosine {value:.2}") }
     };
@@ -198,7 +201,7 @@ fn least_cosine(ui: &mut Ui, least: &mut Option<f32>) -> bool {
 }
 
 fn choose(ui: &mut Ui, name: &str, selected: &str, content: impl FnOnce(&mut Ui)) {
-    ui.label(name);
+    ui.add(Label::new(name).extend());
     ui.name_inputs(name, |ui| {
         ComboBox::from_id_salt(name).selected_text(selected).width(110.0).show_ui(ui, content);
     });

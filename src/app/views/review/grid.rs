@@ -27,7 +27,8 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let pitch = CELL + CELL_GAP;
     let columns = ((ui.available_width() - 14.0) / pitch).floor().max(1.0) as usize;
     let count = view.model.rows().len();
-    view.push(ReviewCommand::Columns(columns));
+    let rows = (ui.available_height() / pitch).floor().max(1.0) as usize;
+    view.push(ReviewCommand::Columns(columns, rows));
     let position = view.model.position();
     let current_row = position / columns;
     let id = ui.scope_id().with("grid row");

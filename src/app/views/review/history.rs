@@ -105,10 +105,10 @@ impl HistoryModel {
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let mut text = view.model.history.text.clone();
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.label(RichText::new("History").size(theme::BIG_NUMBER).color(theme::STRONG));
         ui.add_space(theme::GAP);
-        ui.label("Image, annotator, decision, class or reason");
+        ui.add(egui::Label::new("Image, annotator, decision, class or reason").extend());
         let edit = TextEdit::singleline(&mut text).desired_width(320.0);
         let response = ui.name_inputs("Search the history", |ui| ui.add(edit));
         if view.model.typing_ahead {
@@ -116,7 +116,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         }
         for action in [Action::Filter, Action::LookAgain, Action::Stroke, Action::Leave] {
             let text = format!("{}  {}", view.keymap.text(action), action.text());
-            ui.label(RichText::new(text).small().color(theme::WEAK));
+            ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).extend());
         }
     });
     if view.model.history.stroke.is_some() {
@@ -141,7 +141,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let mut commands = Vec::new();
     let marked = history.at;
     let offset = scroll_to_marked(ui, marked, height + ui.spacing().item_spacing.y);
-    let area = ScrollArea::vertical();
+    let area = ScrollArea::both();
     let area = if let Some(offset) = offset { area.vertical_scroll_offset(offset) } else { area };
     area.auto_shrink(false).show_rows(ui, height, count + usize::from(!complete), |ui, range| {
         let end = range.end;
@@ -216,7 +216,7 @@ fn decided_text(step: &HistoryStep, classes: &[Class]) -> String {
 }
 
 /// A time as `2026-11-24 09:05:07`, UTC; milliseconds since the Unix epoch. A time beyond the years that can be told is that number.
-fn utc_text(time_ms: i64) -> String {
+pub fn utc_text(time_ms: i64) -> String {
     let Ok(t) = OffsetDateTime::from_unix_timestamp(time_ms.div_euclid(1000)) else { return time_ms.to_string() };
     let (year, month, day) = t.to_calendar_date();
     let (hour, minute, second) = t.to_hms();

@@ -102,11 +102,14 @@ fn fact(ui: &mut Ui, name: &str, value: String) {
         text.clone().into_galley(ui, wrap, f32::INFINITY, egui::TextStyle::Body).size()
     };
     let (above, below) = (size(ui, &name), size(ui, &value));
-    let both = egui::vec2(above.x.max(below.x), above.y + below.y + 1.0);
+    // What is wider than the column wraps between words.
+    let width = above.x.max(below.x).min(ui.max_rect().width());
+    let both = egui::vec2(width, above.y + below.y + 1.0);
     ui.allocate_ui_with_layout(both, egui::Layout::top_down(egui::Align::Min), |ui| {
         ui.spacing_mut().item_spacing.y = 1.0;
         ui.add(egui::Label::new(name).extend());
-        ui.add(egui::Label::new(value).extend());
+        ui.set_max_width(width + 1.0);
+        ui.add(egui::Label::new(value).wrap());
     });
 }
 

@@ -21,15 +21,15 @@ pub use adjust::{Handle, Nudge, nudge, start};
 pub use crop::{key as crop_key, request as crop_request};
 pub use deciding::{Decision, GroupOffer, REASONS, Saved};
 pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text, verdict_text};
-pub use history::{HISTORY_PAGE, HistoryModel};
+pub use history::{HISTORY_PAGE, HistoryModel, utc_text};
 pub use model::{Adjusting, Drawn, Layout, ReviewModel};
 pub use picker::{ClassPicker, PickerKey, Question};
 pub use target::target;
 
-use egui::{Align, Frame, Margin, Panel, RichText, Ui, UiBuilder};
+use egui::{Align, Frame, Margin, Panel, RichText, ScrollArea, Ui, UiBuilder};
 
 use super::super::action::Action;
-use super::super::command::Command;
+use super::super::command::{Command, FolderPurpose, Screen};
 use super::super::keymap::Keymap;
 use super::super::session::Details;
 use super::super::textures::Textures;
@@ -47,7 +47,7 @@ pub enum ReviewCommand {
     GoTo(CandidateId),
     ToggleSelected(CandidateId),
     SelectTo(CandidateId),
-    /// Selects from where a drag began up to here, and nothing else.
+    /// Selects the rectangle from where a drag began up to here, and nothing else.
     DragTo(CandidateId),
     Open(CandidateId),
     Adjust(Shape),
@@ -67,8 +67,8 @@ pub enum ReviewCommand {
     Look(crate::domain::ImageId, Viewport),
     /// The grid shows rows up to here.
     Visible(usize),
-    /// Columns of the grid, for the arrow keys.
-    Columns(usize),
+    /// Columns of the grid, for the arrow keys, and rows that are seen, for the pages.
+    Columns(usize, usize),
 }
 
 /// Everything that the screen shows.
@@ -80,6 +80,7 @@ pub struct ReviewView<'a> {
     pub annotator: &'a str,
     /// The image that was zoomed or moved, and the part of it that is seen.
     pub looked_at: (Option<crate::domain::ImageId>, Viewport),
+    pub has_project: bool,
     pub textures: &'a mut Textures,
     pub commands: &'a mut Vec<Command>,
 }
@@ -87,8 +88,12 @@ pub struct ReviewView<'a> {
 impl ReviewView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
         Panel::bottom("review_actions").frame(theme::bar()).show_separator_line(true).show(ui, |ui| self.actions(ui));
-        let frame =
-            Frame::new().fill(theme::BACKGROUND).inner_margin(Margin { left: 16, right: 16, top: 10, bottom: 12 });
+        let frame = Frame::new().fill(theme::BACKGROUND.now()).inner_margin(Margin {
+            left: 16,
+            right: 16,
+            top: 10,
+            bottom: 12,
+        });
         egui::CentralPanel::default().frame(frame).show(ui, |ui| {
             self.failure(ui);
             self.end_of_list(ui);
@@ -150,11 +155,32 @@ impl ReviewView<'_> {
         ui.horizontal_wrapped(|ui| {
             ui.label(RichText::new("The image cannot be shown").strong().color(theme::ERROR));
             ui.label(format!("{reason}. Verdict keys do nothing until it is there again; you can skip."));
+            if let Some(dataset) = self.dataset_of_current() {
+                let hint = format!("{} was imported from {}", dataset.name, dataset.root.display());
+                if ui.button("Locate folder…").on_hover_text(crate::domain::printable(&hint).as_ref()).clicked() {
+                    self.commands.push(Command::ChooseFolder(FolderPurpose::Locate(dataset.id)));
+                }
+            }
         });
         ui.add_space(6.0);
     }
 
+    /// The dataset of the current candidate's image: that whose folder the file lies in.
+    fn dataset_of_current(&self) -> Option<&crate::store::Dataset> {
+        let row = self.model.current()?;
+        let record = self.details.get(row).map(|detail| detail.record.dataset);
+        let datasets = &self.details.overview.datasets;
+        let holds = |dataset: &&crate::store::Dataset| match record {
+            Some(id) => dataset.id == id,
+            None => row.file.starts_with(&dataset.root),
+        };
+        datasets.iter().filter(holds).max_by_key(|dataset| dataset.root.components().count())
+    }
+
     fn nothing(&mut self, ui: &mut Ui) {
+        if !self.has_project {
+            return self.no_project(ui);
+        }
         ui.add_space(ui.available_height() * 0.3);
         ui.vertical_centered(|ui| {
             let key = self.keymap.text(Action::Filter);
@@ -174,12 +200,25 @@ impl ReviewView<'_> {
         });
     }
 
+    fn no_project(&mut self, ui: &mut Ui) {
+        ui.add_space(ui.available_height() * 0.3);
+        ui.vertical_centered(|ui| {
+            ui.label(RichText::new("No project is open").size(theme::BIG_NUMBER).color(theme::STRONG));
+            ui.label(RichText::new("Candidates are reviewed in a project.").color(theme::WEAK));
+            if ui.button("Open or make a project").clicked() {
+                self.commands.push(Command::Show(Screen::Project));
+            }
+        });
+    }
+
     /// Crop and facts on the left, the whole photograph on the right.
     fn queue(&mut self, ui: &mut Ui) {
         let rect = ui.available_rect_before_wrap();
-        let info_height = 196.0;
-        let crop_side = (rect.width() * 0.46).min(rect.height() - info_height - theme::GAP).max(120.0);
-        let crop_width = if self.model.zoomed { (rect.width() * 0.62).max(crop_side) } else { crop_side };
+        let crop_width = rect.width() * if self.model.zoomed { 0.62 } else { 0.44 };
+        // As high as the facts and reasons of any candidate were so far at this width: the crop does not jump from one to the next.
+        let height_key = ui.scope_id().with(("height of facts", crop_width.round() as i32));
+        let wanted = ui.data(|data| data.get_temp::<f32>(height_key)).unwrap_or(INFO_HEIGHT);
+        let info_height = wanted.min(rect.height() * INFO_PART);
         let left = egui::Rect::from_min_size(rect.min, egui::vec2(crop_width, rect.height()));
         let mut right = rect;
         right.min.x = left.max.x + theme::GAP;
@@ -188,7 +227,18 @@ impl ReviewView<'_> {
             crop_rect.max.y -= info_height + theme::GAP;
             crop::show(ui, self, crop_rect);
             let info_rect = egui::Rect::from_min_max(egui::pos2(left.min.x, crop_rect.max.y + theme::GAP), left.max);
-            ui.scope_builder(UiBuilder::new().max_rect(info_rect), |ui| info::show(ui, self));
+            let content = ui.scope_builder(UiBuilder::new().max_rect(info_rect), |ui| {
+                ScrollArea::vertical()
+                    .id_salt("facts")
+                    .auto_shrink(false)
+                    .show(ui, |ui| info::show(ui, self))
+                    .content_size
+                    .y
+            });
+            if content.inner > wanted + 0.5 {
+                ui.data_mut(|data| data.insert_temp(height_key, content.inner));
+                ui.ctx().request_repaint();
+            }
         });
         photo::show(ui, self, right);
         ui.allocate_rect(rect, egui::Sense::hover());
@@ -314,7 +364,7 @@ impl ReviewView<'_> {
         let mut pace = String::new();
         if let Some(rate) = self.model.pace.per_minute() {
             pace = format!("{rate:.0} a minute");
-            if let Some(minutes) = self.model.pace.minutes_left(left) {
+            if let Some(minutes) = self.model.pace.minutes_left(left).filter(|_| left > 0) {
                 pace = format!("{pace}  ·  {} left", minutes_text(minutes));
             }
         }
@@ -322,13 +372,17 @@ impl ReviewView<'_> {
         ui.with_layout(egui::Layout::top_down(Align::Max), |ui| {
             ui.spacing_mut().item_spacing.y = 3.0;
             ui.label(RichText::new(self.decided_and_left()).color(theme::STRONG));
-            ui.add(egui::ProgressBar::new(share).desired_width(190.0).desired_height(5.0).fill(theme::GOOD));
+            ui.add(egui::ProgressBar::new(share).desired_width(190.0).desired_height(5.0).fill(theme::GOOD.now()));
             let by = if pace.is_empty() { String::new() } else { "  ·  ".to_owned() };
             let text = format!("{}{by}{pace}", self.annotator);
             ui.label(RichText::new(text).small().color(theme::WEAK)).on_hover_text("Whose verdicts these are");
         });
     }
 }
+
+/// Height of a candidate's facts and reasons in points until it is known, and the part of the screen that they take at most.
+const INFO_HEIGHT: f32 = 120.0;
+const INFO_PART: f32 = 0.6;
 
 /// Points that a verdict's button takes with the space behind it, and what undo, redo and the progress take.
 const LARGE_BUTTON: f32 = 160.0;

@@ -73,6 +73,8 @@ pub(super) enum Seeking {
     Below,
     /// Below, then from the top on.
     Around,
+    /// The row at this place, or the last one.
+    Place(usize),
 }
 
 /// What had become of the candidate that a restart goes back to.
@@ -94,6 +96,8 @@ pub struct ReviewModel<Key> {
     pub layout: Layout,
     pub drawn: Drawn,
     pub zoomed: bool,
+    /// Whether a decision goes on to the next candidate.
+    pub auto_advance: bool,
     pub adjusting: Option<Adjusting>,
     /// Asks which class an object has.
     pub picker: Option<ClassPicker>,
@@ -153,6 +157,7 @@ impl<Key> Default for ReviewModel<Key> {
             layout: Layout::default(),
             drawn: Drawn::default(),
             zoomed: false,
+            auto_advance: true,
             adjusting: None,
             picker: None,
             last_class: None,
@@ -328,6 +333,10 @@ impl<Key> ReviewModel<Key> {
                 self.waiting_in(new..rows).or_else(again)
             }
             Seeking::Below => self.following_in(new..rows),
+            Seeking::Place(place) => {
+                let last = rows.checked_sub(1);
+                last.filter(|last| self.complete || place <= *last).map(|last| place.min(last))
+            }
         };
         match found {
             Some(index) => (self.position, self.past_end) = (index, false),
@@ -341,6 +350,15 @@ impl<Key> ReviewModel<Key> {
     pub fn go_to(&mut self, index: usize) {
         (self.seeking, self.past_end) = (None, false);
         self.position = index.min(self.rows.len().saturating_sub(1));
+    }
+
+    /// Goes to a place of the list, or to its last row; what is not loaded yet is read first.
+    pub fn seek_to(&mut self, place: usize) {
+        if place < self.rows.len() || self.complete {
+            self.go_to(place);
+        } else if !self.rows.is_empty() {
+            self.seeking = Some(Seeking::Place(place));
+        }
     }
 
     pub fn step(&mut self, by: isize) {
@@ -363,6 +381,9 @@ impl<Key> ReviewModel<Key> {
 
     /// After a decision: goes on to the row that follows. Where none does nobody is to be decided on by the next key.
     pub(super) fn advance(&mut self) {
+        if !self.auto_advance {
+            return;
+        }
         match self.following_in(self.position + 1..self.rows.len()) {
             Some(index) => self.go_to(index),
             None if self.complete => self.past_end = true,
@@ -429,6 +450,18 @@ impl<Key> ReviewModel<Key> {
         self.selected.extend(rows.iter().map(|row| row.candidate.id));
     }
 
+    /// Selects the rows in the rectangle whose corners are the current one and `index`, in a grid of so many columns.
+    pub fn select_rectangle(&mut self, index: usize, columns: usize) {
+        let columns = columns.max(1);
+        let corners = [self.position, index].map(|at| (at / columns, at % columns));
+        let ([(row, column), (other_row, other_column)], rows) = (corners, self.rows.len());
+        for row in row.min(other_row)..=row.max(other_row) {
+            let cells = column.min(other_column)..=column.max(other_column);
+            let ids = cells.map(|column| row * columns + column).filter(|index| *index < rows);
+            self.selected.extend(ids.filter_map(|index| Some(self.rows.get(index)?.candidate.id)));
+        }
+    }
+
     /// Selects all that the filter finds, also what is not loaded.
     pub fn select_all(&mut self) {
         self.selected = self.rows.iter().map(|row| row.candidate.id).collect();
@@ -454,6 +487,11 @@ impl<Key> ReviewModel<Key> {
         }
         self.past_end |= seeking == Some(Seeking::Below);
         seeking.is_some()
+    }
+
+    /// Whether neither a filter nor a selection is there to be closed first.
+    pub fn has_nothing_to_leave(&self) -> bool {
+        !self.filter_open && self.selected.is_empty()
     }
 
     /// What Esc does: the filter closes, else the selection ends, else the queue or the grid is shown again.

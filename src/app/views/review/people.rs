@@ -19,7 +19,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
             .color(theme::WEAK),
     );
     ui.add_space(theme::GAP);
-    annotators(ui, &people);
+    egui::ScrollArea::horizontal().id_salt("annotators").show(ui, |ui| annotators(ui, &people));
     ui.add_space(theme::GAP * 1.5);
     ui.label(RichText::new("Agreement").strong().color(theme::ACCENT));
     if people.pairs.is_empty() {

@@ -97,7 +97,7 @@ fn overlays(row: &CandidateRow, detail: &ImageDetail, drawn: Drawn, is_labelled:
     for detection in detail.detections.iter().filter(|d| drawn.detections && is_other(&d.bbox)) {
         overlays.push(Overlay {
             shape: Shape::Rectangle(detection.bbox),
-            color: theme::faded(theme::DETECTION, 0.8),
+            color: theme::DETECTION.fainter(0.8),
             width: 1.0,
             dashed: true,
             label: None,
@@ -150,7 +150,7 @@ fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail, drawn: Drawn, is_blind: boo
     let galleys: Vec<_> = entries
         .into_iter()
         .map(|(text, color)| {
-            (painter.layout_no_wrap(text.to_owned(), egui::FontId::proportional(12.0), theme::TEXT), color)
+            (painter.layout_no_wrap(text.to_owned(), egui::FontId::proportional(12.0), theme::TEXT.now()), color)
         })
         .collect();
     let width: f32 = galleys.iter().map(|(galley, _)| galley.size().x + 28.0).sum();
@@ -161,7 +161,7 @@ fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail, drawn: Drawn, is_blind: boo
         painter.rect_filled(Rect::from_min_size(egui::pos2(x, origin.y + 9.0), vec2(12.0, 4.0)), 2.0, color);
         x += 17.0;
         let size = galley.size();
-        painter.galley(egui::pos2(x, origin.y + 3.0), galley, theme::TEXT);
+        painter.galley(egui::pos2(x, origin.y + 3.0), galley, theme::TEXT.now());
         x += size.x + 11.0;
     }
 }
@@ -255,7 +255,7 @@ mod tests {
     fn each_layer_is_drawn_only_while_it_is_switched_on() {
         let (imported, promoted) =
             (theme::ground_truth(AnnotationSource::Imported), theme::ground_truth(AnnotationSource::Promoted));
-        let all = [theme::faded(theme::DETECTION, 0.8), imported, promoted, theme::CANDIDATE];
+        let all = [theme::DETECTION.fainter(0.8), imported, promoted, theme::CANDIDATE];
         let on = Drawn::default();
         let cases = [
             (on, false, all.to_vec()),

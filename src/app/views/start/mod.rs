@@ -36,11 +36,14 @@ pub struct StartView<'a> {
     pub commands: &'a mut Vec<Command>,
 }
 
+/// The widest that this screen's cards become, in points: lines that are longer are hard to read.
+const WIDTH_MAX: f32 = 1900.0;
+
 impl StartView<'_> {
     pub fn show(&mut self, ui: &mut Ui) {
         egui::CentralPanel::default().frame(theme::screen()).show(ui, |ui| {
             egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                let width = ui.available_width().min(1080.0);
+                let width = ui.available_width().min(WIDTH_MAX);
                 let left = (ui.available_width() - width) / 2.0;
                 let mut rect = ui.available_rect_before_wrap();
                 rect.min.x += left;
@@ -87,8 +90,10 @@ impl StartView<'_> {
                 });
             }
             ui.add_space(6.0);
-            path_field(ui, "Project folder", &mut self.model.path);
-            ui.horizontal(|ui| {
+            if path_field(ui, "Project folder", &mut self.model.path) {
+                self.commands.push(Command::Open(self.model.path.trim().into()));
+            }
+            ui.horizontal_wrapped(|ui| {
                 let path = std::path::PathBuf::from(self.model.path.trim());
                 let typed = !self.model.path.trim().is_empty();
                 if ui.add_enabled(typed, Button::new("Open")).clicked() {
@@ -139,8 +144,10 @@ impl StartView<'_> {
             let text = "A dataset in COCO, YOLO, Pascal VOC, WIDER FACE, CVAT, Label Studio, labelme or FDDB format, or a folder of images \
                         without objects to mine from. Your files are only read.";
             ui.label(RichText::new(text).color(theme::WEAK));
-            path_field(ui, "Folder to import", &mut self.model.import_path);
-            ui.horizontal(|ui| {
+            if path_field(ui, "Folder to import", &mut self.model.import_path) && !busy {
+                self.commands.push(Command::Import(ImportKind::Dataset, self.model.import_path.trim().into()));
+            }
+            ui.horizontal_wrapped(|ui| {
                 let typed = !self.model.import_path.trim().is_empty();
                 let kinds = [
                     (ImportKind::Dataset, "Import dataset…", FolderPurpose::ImportDataset),
@@ -157,7 +164,7 @@ impl StartView<'_> {
                     }
                 }
             });
-            ui.horizontal(|ui| {
+            ui.horizontal_wrapped(|ui| {
                 let detections = Button::new("Import detections…");
                 let hint =
                     "What any detector found on these images: COCO's result list, FDDB's text, YOLO's text files, CSV";
@@ -169,8 +176,18 @@ impl StartView<'_> {
                         Command::Dataset(DatasetCommand::OpenDetections(path))
                     });
                 }
-                ui.label(RichText::new("or drop files onto the window").small().color(theme::WEAK));
+                let model = Button::new("Mine a model…");
+                let hint = "Runs a detector that Quarry did not train, ONNX or TorchScript, on these images and mines what it finds";
+                if ui.add_enabled(!busy, model).on_hover_text(hint).clicked() {
+                    let path = std::path::PathBuf::from(self.model.import_path.trim());
+                    self.commands.push(if path.as_os_str().is_empty() {
+                        Command::ChooseFolder(FolderPurpose::Model)
+                    } else {
+                        Command::Dataset(DatasetCommand::OpenModel(path))
+                    });
+                }
             });
+            ui.label(RichText::new("or drop files onto the window").small().color(theme::WEAK));
         });
     }
 }
@@ -182,9 +199,11 @@ fn sample_command(path: &str) -> Command {
     }
 }
 
-fn path_field(ui: &mut Ui, hint: &'static str, path: &mut String) {
+/// A field for a path; whether Enter was pressed on one.
+fn path_field(ui: &mut Ui, hint: &'static str, path: &mut String) -> bool {
     let response = ui.add(TextEdit::singleline(path).desired_width(f32::INFINITY).hint_text(hint));
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, hint));
+    response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter)) && !path.trim().is_empty()
 }
 
 /// A card with a title, as wide as its column.

@@ -7,6 +7,7 @@ use crate::app::command::{Command, FolderPurpose, Screen};
 use crate::app::theme;
 use crate::app::views::datasets::DatasetCommand;
 use crate::jobs::Overview;
+use crate::workflow::training_export::TrainingFormat;
 
 pub(super) fn show(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>) {
     ui.label(RichText::new(&project.name).size(28.0).strong().color(theme::STRONG));
@@ -62,7 +63,11 @@ fn next_step(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>
     let (text, button, screen) = if overview.images == 0 {
         ("Next: import images, below.".to_owned(), None, Screen::Project)
     } else if project.busy {
-        ("A job is running; the bar above shows how far it is.".to_owned(), Some("See the training"), Screen::Train)
+        ("A job is running; the bar below shows how far it is.".to_owned(), Some("See the training"), Screen::Train)
+    } else if let Some(round) = unfinished(overview) {
+        let text =
+            format!("Next: resume round {round}. Its training is not finished; it goes on from its last checkpoint.");
+        (text, Some("Go to the round"), Screen::Train)
     } else if 0 < project.counts.undecided {
         let text = format!("Next: decide on {} candidates.", project.counts.undecided);
         (text, Some("Review"), Screen::Review)
@@ -83,10 +88,29 @@ fn next_step(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>
     });
 }
 
+/// The newest round that Quarry trains, where that is not done.
+fn unfinished(overview: &Overview) -> Option<u32> {
+    let newest = overview.rounds.iter().rev().find(|round| round.is_own())?;
+    newest.is_unfinished().then_some(newest.number)
+}
+
 fn datasets(ui: &mut Ui, overview: &Overview, busy: bool, commands: &mut Vec<Command>) {
     theme::card().show(ui, |ui| {
         ui.take_available_width();
-        ui.label(RichText::new("Datasets").size(16.0).strong().color(theme::STRONG));
+        ui.horizontal(|ui| {
+            ui.label(RichText::new("Datasets").size(16.0).strong().color(theme::STRONG));
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                ui.menu_button("Export for training", |ui| {
+                    for (text, format) in [("As YOLO…", TrainingFormat::Yolo), ("As COCO…", TrainingFormat::Coco)] {
+                        let hint = "Images, labels and confirmed hard negatives in a new folder. `quarry export training` has more choices";
+                        if ui.button(text).on_hover_text(hint).clicked() {
+                            commands.push(Command::ChooseFolder(FolderPurpose::ExportTraining(format)));
+                            ui.close();
+                        }
+                    }
+                });
+            });
+        });
         for dataset in &overview.datasets {
             ui.horizontal(|ui| {
                 ui.label(RichText::new(&dataset.name).color(theme::STRONG));

@@ -6,6 +6,7 @@ use super::model::{Estimate, Form};
 use super::{JobState, TrainCommand, TrainView};
 use crate::app::theme;
 use crate::app::views::review::minutes_text;
+use crate::app::views::settings::device_list;
 use crate::app::views::start::card;
 use crate::detector::{GpuState, SamplerKind};
 use crate::domain::{HardNegativeSource, RoundInit};
@@ -20,7 +21,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
     let title = format!("Round {}", view.model.next_round());
     card(ui, &title, |ui| {
         match &mut form.file {
-            None => changed |= fields(ui, &mut form, &view.datasets),
+            None => changed |= fields(ui, &mut form, &view.datasets, view.gpu),
             Some(text) => {
                 let edit = TextEdit::multiline(text).code_editor().desired_rows(24).desired_width(f32::INFINITY);
                 changed |= ui.add(edit).changed();
@@ -37,7 +38,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
     buttons(ui, view);
 }
 
-fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
+fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str], gpu: Option<&GpuState>) -> bool {
     let before = (form.config.clone(), form.test_splits.clone());
     Grid::new("settings").num_columns(2).spacing(vec2(14.0, 9.0)).show(ui, |ui| {
         preset(ui, form);
@@ -76,9 +77,9 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
         }
         if config.test_dataset.is_empty() {
             row(ui, "Test splits", "test_splits", |ui| {
-                ui.add(
-                    TextEdit::singleline(&mut form.test_splits).desired_width(160.0).hint_text("val  or  8  or  9, 10"),
-                );
+                let edit = TextEdit::singleline(&mut form.test_splits).desired_width(160.0);
+                let response = ui.add(edit.hint_text("val  or  8  or  9, 10"));
+                ui.ctx().accesskit_node_builder(response.id, |node| node.set_label("Test splits"));
             });
         } else {
             form.test_splits.clear();
@@ -103,7 +104,9 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str]) -> bool {
             ui.add(seed.speed(0.05));
         });
         row(ui, "Device", "device", |ui| {
-            ui.add(TextEdit::singleline(&mut config.device).desired_width(160.0).hint_text("auto, cpu or cuda:0"));
+            if let Some(word) = device_list(ui, "device", gpu, &config.device) {
+                config.device = word;
+            }
         });
     });
     before != (form.config.clone(), form.test_splits.clone())
@@ -213,22 +216,21 @@ fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
     }
     let ready = view.has_project && 0 < view.images && finished.is_ok();
     let text = format!("Start round {}", view.model.next_round());
-    let start = Button::new(RichText::new(&text).strong().color(theme::STRONG)).fill(theme::ACCENT_DEEP);
-    if ui.add_enabled(ready, start.min_size(vec2(ui.available_width(), 38.0))).clicked() {
+    let resumable = view.model.resumable();
+    if let Some(round) = resumable
+        && resume_button(ui, round, view.model.resumes_with_rates())
+    {
+        view.push(TrainCommand::Resume);
+    }
+    let start = if resumable.is_some() { Button::new(&text) } else { main_button(ui, &text) };
+    if ui.add_enabled(ready, start).clicked() {
         view.push(TrainCommand::Start);
     }
-    ui.horizontal(|ui| {
-        if let Some(round) = view.model.resumable()
-            && resume_button(ui, round, view.model.resumes_with_rates())
-        {
-            view.push(TrainCommand::Resume);
-        }
-        if let Some(round) = view.model.minable()
-            && ui.button(format!("Mine round {round}")).clicked()
-        {
-            view.push(TrainCommand::Mine);
-        }
-    });
+    if let Some(round) = view.model.minable()
+        && ui.button(format!("Mine round {round}")).clicked()
+    {
+        view.push(TrainCommand::Mine);
+    }
     let (text, color) = note(view, &finished);
     ui.label(RichText::new(text).small().color(color));
 }
@@ -240,13 +242,22 @@ fn resume_button(ui: &mut Ui, round: u32, with_rates: bool) -> bool {
     } else {
         "It goes on from its last checkpoint, with its own settings"
     };
-    ui.button(format!("Resume round {round}")).on_hover_text(text).clicked()
+    let button = main_button(ui, &format!("Resume round {round}"));
+    ui.add(button).on_hover_text(text).clicked()
+}
+
+/// What is most likely wanted next.
+fn main_button(ui: &Ui, text: &str) -> Button<'static> {
+    let button = Button::new(RichText::new(text).strong().color(theme::STRONG)).fill(theme::ACCENT_DEEP);
+    button.min_size(vec2(ui.available_width(), 38.0))
 }
 
 fn running_buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
     let size = vec2(ui.available_width(), 38.0);
     let button = |text: &str| Button::new(RichText::new(text).strong()).min_size(size);
     let is_stopping = view.state == JobState::Stopping;
+    // It lies where Start was: the second click of a double click must do nothing.
+    ui.add_enabled(false, button(if view.state == JobState::Paused { "Paused" } else { "Running" }));
     let (text, command) = if view.state == JobState::Paused {
         ("Continue", TrainCommand::Continue)
     } else {
@@ -266,16 +277,16 @@ fn running_buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
 /// What stands below the buttons: what is missing, or how long it will take.
 fn note(view: &TrainView<'_>, finished: &Result<RoundConfig, String>) -> (String, Color32) {
     let config = match finished {
-        _ if !view.has_project => return ("Open a project first.".to_owned(), theme::WEAK),
+        _ if !view.has_project => return ("Open a project first.".to_owned(), theme::WEAK.now()),
         _ if view.images == 0 => {
-            return ("Import images first, on the Project screen.".to_owned(), theme::WEAK);
+            return ("Import images first, on the Project screen.".to_owned(), theme::WEAK.now());
         }
-        Err(reason) => return (reason.clone(), theme::ERROR),
+        Err(reason) => return (reason.clone(), theme::ERROR.now()),
         Ok(config) => config,
     };
     let about = PRESETS.iter().find(|(name, _)| *name == config.preset).map_or("", |(_, about)| about);
     if let Some(state @ GpuState::Unused(..)) = view.gpu.filter(|_| config.device != "cpu") {
-        return (state.to_string(), theme::WARNING);
+        return (state.to_string(), theme::WARNING.now());
     }
     let on_gpu = view.gpu.is_some_and(GpuState::is_usable) && config.device == "auto";
     let estimate = view.model.estimate(config, cores());
@@ -292,7 +303,7 @@ fn note(view: &TrainView<'_>, finished: &Result<RoundConfig, String>) -> (String
         }
         None => format!("{about}. How long it takes on a GPU is measured after its first steps."),
     };
-    (text, theme::WEAK)
+    (text, theme::WEAK.now())
 }
 
 fn cores() -> usize {

@@ -63,7 +63,7 @@ fn plain(plot: Plot<'_>, height: f32) -> Plot<'_> {
         .include_x(0.0)
         .y_axis_min_width(AXIS_WIDTH)
         .allow_scroll(false)
-        .grid_color(theme::GRID)
+        .grid_color(theme::GRID.now())
         .show_crosshair(false)
         .label_formatter(|_| None)
         .allow_drag(false)

@@ -126,7 +126,7 @@ impl TrainView<'_> {
                 (_, Some(share)) => (share, step_text(run)),
                 (_, None) => (0.0, String::new()),
             };
-            ui.add(ProgressBar::new(share).desired_height(10.0).fill(theme::ACCENT));
+            ui.add(ProgressBar::new(share).desired_height(10.0).fill(theme::ACCENT.now()));
             ui.horizontal(|ui| {
                 ui.label(RichText::new(text).color(theme::STRONG));
                 if let Some(phase) = &run.phase {
@@ -243,7 +243,7 @@ fn memory_text(bytes: u64) -> String {
     if mb < 1000.0 { format!("{mb:.0} MB") } else { format!("{:.2} GB", mb / 1000.0) }
 }
 
-fn state_color(state: RoundState) -> egui::Color32 {
+fn state_color(state: RoundState) -> theme::Tone {
     match state {
         RoundState::Running => theme::ACCENT,
         RoundState::Stopped => theme::WARNING,

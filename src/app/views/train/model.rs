@@ -89,6 +89,8 @@ impl Form {
 pub struct TrainModel {
     pub form: Form,
     pub run: Option<Run>,
+    /// What was shown before the job that runs, until that makes a step.
+    before: Option<Run>,
     pub log: VecDeque<LogLine>,
     /// Those that Quarry trained.
     pub rounds: Vec<RoundRecord>,
@@ -159,8 +161,7 @@ impl TrainModel {
 
     /// The newest round, when it was not trained to its end.
     pub fn resumable(&self) -> Option<u32> {
-        let open = |state| matches!(state, RoundState::Running | RoundState::Stopped | RoundState::Failed);
-        self.rounds.last().filter(|round| open(round.state)).map(|round| round.number)
+        self.rounds.last().filter(|round| round.is_unfinished()).map(|round| round.number)
     }
 
     /// The newest round, when its false positives were not mined yet.
@@ -324,7 +325,26 @@ impl TrainModel {
 
     /// A job begins.
     pub fn begin(&mut self) {
-        self.run = Some(Run::default());
+        self.before = self.run.replace(Run::default()).or(self.before.take());
+    }
+
+    /// A job ended. One that never came to a step leaves what was shown before it.
+    pub fn ended(&mut self) {
+        let is_empty = self.run.as_ref().is_none_or(|run| run.last.is_none());
+        if let Some(before) = self.before.take().filter(|_| is_empty) {
+            self.run = Some(before);
+        }
+    }
+
+    /// The losses of a round that goes on stay, up to the step from which it does.
+    fn keep_losses(&mut self, step: u64) {
+        let Some(run) = self.run.as_mut().filter(|run| run.fold.is_none()) else { return };
+        let is_same = |before: &mut Run| before.round.is_some() && before.round == run.round && before.fold.is_none();
+        let Some(before) = self.before.take_if(is_same).filter(|_| step > 0) else { return };
+        (run.total, run.losses, run.lr) = (before.total, before.losses, before.lr);
+        for series in run.losses.iter_mut().chain([&mut run.total, &mut run.lr]) {
+            series.cut_after(step as f64);
+        }
     }
 
     pub fn say(&mut self, text: impl Into<String>, is_warning: bool) {
@@ -346,11 +366,13 @@ impl TrainModel {
         let run = self.run.get_or_insert_default();
         match event {
             TrainEvent::Started(start) => {
+                let step = start.step;
                 let text = format!(
                     "Training on {} images with {} faces and {} hard negatives, on {}",
                     start.images, start.faces, start.hard_negatives, start.device
                 );
                 run.start = Some(start);
+                self.keep_losses(step);
                 self.say(text, false);
             }
             TrainEvent::Step(report) => {
@@ -451,6 +473,40 @@ mod tests {
         assert!(model.loss_lines().is_empty(), "losses that stay 0 are no lines");
         model.train_event(TrainEvent::Finished { outcome: Outcome::Failed("Disk full".to_owned()) });
         assert_eq!(model.log.back().unwrap(), &LogLine { text: "Disk full".to_owned(), is_warning: true });
+    }
+
+    #[test]
+    fn losses_stay_where_a_round_goes_on_and_where_a_start_fails() {
+        let mut model = TrainModel::default();
+        let begin = |model: &mut TrainModel, round: u32, at: u64| {
+            model.begin();
+            model.round_started(round);
+            let TrainEvent::Started(start) = start() else { return };
+            model.train_event(TrainEvent::Started(RoundStart { step: at, ..start }));
+        };
+        let steps = |model: &TrainModel| -> Vec<f64> {
+            model.run.as_ref().unwrap().total.points().iter().map(|[step, _]| *step).collect()
+        };
+        begin(&mut model, 1, 0);
+        (1..=4).for_each(|n| model.train_event(step(n, 1.0)));
+        model.ended();
+        // It stopped after its last checkpoint, at step 3.
+        begin(&mut model, 1, 3);
+        assert_eq!(steps(&model), [1.0, 2.0, 3.0]);
+        model.train_event(step(4, 0.5));
+        assert_eq!(steps(&model), [1.0, 2.0, 3.0, 4.0]);
+        model.ended();
+        // A start that fails wipes nothing, before the round is there and after.
+        model.begin();
+        model.ended();
+        assert_eq!(steps(&model), [1.0, 2.0, 3.0, 4.0]);
+        model.begin();
+        model.round_started(2);
+        model.ended();
+        assert_eq!((model.run.as_ref().unwrap().round, steps(&model).len()), (Some(1), 4));
+        begin(&mut model, 2, 0);
+        model.train_event(step(1, 1.0));
+        assert_eq!(steps(&model), [1.0]);
     }
 
     fn round(number: u32, state: RoundState, config: &RoundConfig) -> RoundRecord {

@@ -4,7 +4,9 @@ use egui::{Button, ComboBox, Grid, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use super::model::OpenedRound;
 use super::{TrainCommand, TrainView, facts_row, memory_text};
+use crate::app::command::Command;
 use crate::app::theme;
+use crate::app::views::datasets::DatasetCommand;
 use crate::app::views::review::minutes_text;
 use crate::domain::RoundRecord;
 use crate::training::SamplerTotals;
@@ -102,17 +104,22 @@ fn classes(ui: &mut Ui, classes: &[ClassDrawn]) {
         return;
     }
     ui.add_space(theme::GAP);
-    heading(ui, "Foreground by class");
-    Grid::new("classes").num_columns(3).min_row_height(ROW).spacing(vec2(18.0, 3.0)).show(ui, |ui| {
-        small_row(ui, &["", "RoIs", "Anchors"], true);
+    heading(ui, "Drawn by class");
+    Grid::new("classes").num_columns(5).min_row_height(ROW).spacing(vec2(18.0, 3.0)).show(ui, |ui| {
+        small_row(ui, &["", "RoIs", "Anchors", "Hard negatives", "Selected"], true);
         for class in classes {
-            small_row(ui, &[&class.class, &class.rois.to_string(), &class.anchors.to_string()], false);
+            let counts = [class.rois, class.anchors, class.hard_negatives, class.forced].map(|count| count.to_string());
+            small_row(ui, &[&class.class, &counts[0], &counts[1], &counts[2], &counts[3]], false);
         }
     });
 }
 
 fn right(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, round: &RoundRecord) {
     notes(ui, view, round);
+    let hint = "Shows first what would go, and how much disk it frees";
+    if ui.small_button("Delete round…").on_hover_text(hint).clicked() {
+        view.commands.push(Command::Dataset(DatasetCommand::AskDeleteRound(round.number)));
+    }
     ui.add_space(theme::GAP);
     heading(ui, "Settings");
     let others: Vec<u32> = view.model.rounds.iter().map(|r| r.number).filter(|n| *n != round.number).collect();

@@ -43,6 +43,12 @@ impl Series {
         self.stride *= 2;
     }
 
+    /// Drops what comes after a step: it is made again.
+    pub fn cut_after(&mut self, step: f64) {
+        self.points.retain(|point| point[0] <= step);
+        (self.sum, self.count) = ([0.0; 2], 0);
+    }
+
     pub fn points(&self) -> &[[f64; 2]] {
         &self.points
     }

@@ -58,6 +58,11 @@ fn annotations(export: &Export, image: &ExportImage) -> impl Iterator<Item = Val
         if let Some(score) = object.score {
             value.as_object_mut().map(|value| value.insert("score".to_owned(), json!(score)));
         }
+        if let (Some(history), Some(value)) = (object.history, value.as_object_mut()) {
+            value.insert("round".to_owned(), json!(history.round));
+            value.insert("origin".to_owned(), json!(history.origin));
+            value.insert("fate".to_owned(), json!(history.fate));
+        }
         value
     })
 }

@@ -6,18 +6,23 @@ use super::{Export, ExportObject, Written};
 use crate::domain::{Shape, csv_text};
 
 const HEADER: &str = "dataset,image,path,width,height,split,class,x1,y1,x2,y2,ra,rb,theta,cx,cy,ignored,source,score";
+/// Further columns of hard negatives.
+const OF_ROUNDS: &str = ",round,origin,fate";
 
 pub(super) fn write(export: &Export) -> Written {
-    let mut text = format!("{HEADER}\n");
+    let (header, none) = if export.has_history() { (OF_ROUNDS, ",,,") } else { ("", "") };
+    let mut text = format!("{HEADER}{header}\n");
     for image in &export.images {
         let split = csv_text(image.split.as_deref().unwrap_or(""));
         let (dataset, name, path) = (csv_text(&image.dataset), csv_text(&image.name), csv_text(&image.path));
         let start = format!("{dataset},{name},{path},{},{},{split}", image.width, image.height);
         for object in &image.objects {
-            let _ = writeln!(text, "{start},{}", row(export, object));
+            let history =
+                object.history.map_or_else(|| none.to_owned(), |h| format!(",{},{},{}", h.round, h.origin, h.fate));
+            let _ = writeln!(text, "{start},{}{history}", row(export, object));
         }
         if image.objects.is_empty() {
-            let _ = writeln!(text, "{start},,,,,,,,,,,,,");
+            let _ = writeln!(text, "{start},,,,,,,,,,,,,{none}");
         }
     }
     Written { files: vec![("".into(), text.into_bytes())], objects: export.objects().count(), ..Written::default() }

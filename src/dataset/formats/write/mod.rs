@@ -92,6 +92,19 @@ pub struct ExportObject {
     /// `imported`, `promoted`, `edited`, `added`, `hard_negative`, `ignored_region`.
     pub source: &'static str,
     pub score: Option<f32>,
+    /// Of a hard negative.
+    pub history: Option<History>,
+}
+
+/// A hard negative over the rounds of its model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct History {
+    /// The number of the round that found it.
+    pub round: u32,
+    /// `new`, `persists` (the round before found it too), `returned` (an earlier one did, the one before did not).
+    pub origin: &'static str,
+    /// `open` (no later round is mined), `gone`, `persists` (the next round finds it too), `returns` (a later one does, the next one does not).
+    pub fate: &'static str,
 }
 
 /// The files of an export, and what did not fit into them.
@@ -136,6 +149,11 @@ impl Export {
 
     fn ellipses(&self) -> usize {
         self.count(|object| matches!(object.shape, Shape::Ellipse(_)))
+    }
+
+    /// Whether rounds are told of some of its objects.
+    fn has_history(&self) -> bool {
+        self.count(|object| object.history.is_some()) > 0
     }
 
     fn scores(&self) -> usize {

@@ -1,0 +1,154 @@
+//! Before a running round is stopped, by Stop or by closing the window, the user is asked once, with what is kept.
+
+use egui::{Context, Id, Modal, RichText, ViewportCommand};
+
+use super::command::Command;
+use super::{QuarryApp, theme};
+use crate::jobs::JobKind;
+
+/// What would stop the round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaving {
+    Stop,
+    /// The window closes.
+    Close,
+}
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeavingCommand {
+    GoOn,
+    Stay,
+}
+
+impl QuarryApp {
+    /// Whether a round runs that nobody asked to stop yet.
+    fn round_runs(&self) -> bool {
+        self.jobs.job(JobKind::Round).is_some_and(|job| !job.is_stopping())
+    }
+
+    pub(super) fn ask_to_stop(&mut self) {
+        if self.round_runs() {
+            self.leaving = Some(Leaving::Stop);
+        } else {
+            self.stop_jobs();
+        }
+    }
+
+    fn stop_jobs(&self) {
+        self.jobs.running().for_each(|(_, job)| job.stop());
+    }
+
+    /// Whether the window stays to ask. Who closes it again while it asks has answered.
+    pub(super) fn asks_before_closing(&mut self) -> bool {
+        if !self.round_runs() || self.leaving == Some(Leaving::Close) {
+            return false;
+        }
+        self.leaving = Some(Leaving::Close);
+        true
+    }
+
+    pub(super) fn apply_leaving(&mut self, command: LeavingCommand, ctx: &Context) {
+        let Some(leaving) = self.leaving.take().filter(|_| command == LeavingCommand::GoOn) else { return };
+        self.stop_jobs();
+        if leaving == Leaving::Close {
+            ctx.send_viewport_cmd(ViewportCommand::Close);
+        }
+    }
+
+    pub(super) fn show_leaving(&self, ctx: &Context, commands: &mut Vec<Command>) {
+        let Some(leaving) = self.leaving else { return };
+        let run = self.train.run.as_ref();
+        let step = run.and_then(|run| run.last.as_ref()).map_or(0, |last| last.step);
+        let modal = Modal::new(Id::unique("leaving")).frame(theme::card().inner_margin(24)).show(ctx, |ui| {
+            ui.set_width(440.0);
+            let title = match (leaving, run.and_then(|run| run.round)) {
+                (Leaving::Stop, Some(round)) => format!("Stop round {round}?"),
+                (Leaving::Stop, None) => "Stop the round?".to_owned(),
+                (Leaving::Close, Some(round)) => format!("Stop round {round} and close?"),
+                (Leaving::Close, None) => "Stop the round and close?".to_owned(),
+            };
+            ui.label(RichText::new(title).size(18.0).strong().color(theme::STRONG));
+            ui.add_space(6.0);
+            let kept = if step > 0 {
+                format!("Its {step} steps are kept: it writes a checkpoint first, and Resume goes on from there.")
+            } else {
+                "What it has done is kept, and Resume goes on from there. It has made no training step yet.".to_owned()
+            };
+            ui.label(format!("{kept} Verdicts, corrections and earlier rounds are saved already."));
+            ui.add_space(10.0);
+            let (stop, stay) = match leaving {
+                Leaving::Stop => ("Stop the round", "Let it run"),
+                Leaving::Close => ("Stop and close", "Stay"),
+            };
+            ui.horizontal(|ui| {
+                if ui.button(RichText::new(stop).color(theme::ERROR)).clicked() {
+                    commands.push(Command::Leaving(LeavingCommand::GoOn));
+                }
+                if ui.button(RichText::new(stay).strong()).clicked() {
+                    commands.push(Command::Leaving(LeavingCommand::Stay));
+                }
+            });
+        });
+        if modal.should_close() {
+            commands.push(Command::Leaving(LeavingCommand::Stay));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::app::keymap::Keymap;
+    use crate::app::options::Options;
+    use crate::app::work::progress_of;
+
+    /// An app with a round that runs until it is stopped.
+    fn app(ctx: &Context) -> QuarryApp {
+        let mut app = QuarryApp::new(ctx, Options::default(), Keymap::default());
+        let work = Box::new(|_: &mut dyn FnMut(_), cancel: &crate::domain::Cancel| {
+            while !cancel.is_cancelled() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok("stopped".to_owned())
+        });
+        app.jobs.start(JobKind::Round, work, progress_of, app.waker.clone()).unwrap();
+        app
+    }
+
+    fn answer(app: &mut QuarryApp, ctx: &Context, command: Command) {
+        app.push(command);
+        app.tick(ctx);
+    }
+
+    #[test]
+    fn stop_asks_once_and_stops_only_when_it_is_told_to() {
+        let ctx = Context::default();
+        let mut app = app(&ctx);
+        answer(&mut app, &ctx, Command::StopJobs);
+        assert!(app.leaving == Some(Leaving::Stop) && app.round_runs());
+        answer(&mut app, &ctx, Command::Leaving(LeavingCommand::Stay));
+        assert!(app.leaving.is_none() && app.round_runs());
+        answer(&mut app, &ctx, Command::StopJobs);
+        answer(&mut app, &ctx, Command::Leaving(LeavingCommand::GoOn));
+        assert!(app.leaving.is_none());
+        let deadline = Instant::now() + Duration::from_mins(2);
+        while app.jobs.job(JobKind::Round).is_some() {
+            assert!(Instant::now() < deadline, "the round did not stop");
+            app.tick(&ctx);
+        }
+    }
+
+    #[test]
+    fn closing_the_window_asks_once() {
+        let ctx = Context::default();
+        let mut app = app(&ctx);
+        assert!(app.asks_before_closing() && !app.asks_before_closing(), "closing it again is the answer");
+        answer(&mut app, &ctx, Command::Leaving(LeavingCommand::Stay));
+        assert!(app.asks_before_closing(), "another time it asks again");
+        answer(&mut app, &ctx, Command::Leaving(LeavingCommand::GoOn));
+        assert!(!app.asks_before_closing());
+    }
+}

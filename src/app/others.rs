@@ -1,0 +1,53 @@
+//! What another window, program or person decides on the open project while it is shown: it appears here, and is not offered again.
+
+use egui::Context;
+
+use super::QuarryApp;
+use crate::jobs::ReadRequest;
+use crate::store::{CandidateRow, LogNews};
+
+impl QuarryApp {
+    pub(super) fn drain_watch(&mut self, _: &Context) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        let Some(news) = session.watch.poll() else { return false };
+        let (others, has_own) = session.of_others(news);
+        if others == LogNews::default() || (others.is_cut && (has_own || self.review.is_saving())) {
+            // All of it was decided here; a stroke over very many is not listed to its end.
+            session.numbers_wanted = true;
+            return true;
+        }
+        session.numbers_wanted = true;
+        session.inheritable_changed();
+        session.forget_members();
+        for (_, image) in &others.corrections {
+            session.image_changed(*image);
+        }
+        if others.is_cut {
+            session.forget_details();
+            self.reread_review();
+        } else {
+            let shown = others.verdicts.into_iter().map(|(_, candidate)| candidate);
+            let shown: Vec<_> = shown.filter(|candidate| self.review.index_of(*candidate).is_some()).collect();
+            if !shown.is_empty() {
+                session.reader.ask(ReadRequest::Rows(shown));
+            }
+        }
+        self.images.changed();
+        self.review.group_preview = None;
+        self.read_beside();
+        true
+    }
+
+    /// Candidates that others decided on, as they stand now.
+    pub(super) fn decided_elsewhere(&mut self, rows: Vec<CandidateRow>) {
+        let by = self.annotator();
+        if let Some(session) = &mut self.session {
+            // A verdict may have added an object to its image, or taken it away.
+            for row in &rows {
+                session.image_changed(row.candidate.image);
+            }
+            session.numbers_wanted = true;
+        }
+        self.review.decided_elsewhere(rows.into_iter().map(|row| by.sees(row)).collect());
+    }
+}

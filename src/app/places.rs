@@ -1,0 +1,112 @@
+//! Where one was before one looked around: the group of a candidate, the history, the people, a point of a curve. Each step aside is
+//! remembered with filter, order, layout and candidate, and Back returns to it.
+
+use super::QuarryApp;
+use super::command::Screen;
+use super::options::LastPlace;
+use super::views::review::{Layout, ReviewFilter};
+use crate::domain::CandidateId;
+use crate::workflow::Project;
+
+/// Steps aside that are remembered.
+const KEPT: usize = 50;
+
+/// A place to come back to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    screen: Screen,
+    filter: ReviewFilter,
+    layout: Layout,
+    candidate: Option<CandidateId>,
+    /// Where that stands in the list.
+    position: usize,
+}
+
+impl QuarryApp {
+    /// Remembers where one is, before one looks elsewhere.
+    pub(super) fn keep_place(&mut self) {
+        let place = Place {
+            screen: self.screen,
+            filter: self.review.filter.clone(),
+            layout: self.review.layout,
+            candidate: self.review.stands_on(),
+            position: self.review.position(),
+        };
+        if self.places.last() != Some(&place) {
+            self.places.push(place);
+        }
+        if self.places.len() > KEPT {
+            self.places.remove(0);
+        }
+    }
+
+    /// Goes back to where one was before one looked around. `false`: one did not.
+    pub(super) fn go_back(&mut self) -> bool {
+        let Some(place) = self.places.pop() else { return false };
+        self.review.clear_selection();
+        self.review.filter_open = false;
+        self.review.layout = place.layout;
+        if place.filter == self.review.filter {
+            let index = place.candidate.and_then(|candidate| self.review.index_of(candidate));
+            if let Some(index) = index {
+                self.review.go_to(index);
+            }
+        } else {
+            self.review.filter = place.filter;
+            if let Some(session) = &mut self.session {
+                session.write_filter(&self.review.filter);
+            }
+            self.restart_review_at(place.candidate, place.position);
+        }
+        if place.screen != self.screen {
+            self.show_screen(place.screen);
+        }
+        self.read_beside();
+        true
+    }
+
+    /// Shows a layout beside the candidates; where it is shown already, what was shown before.
+    pub(super) fn look_beside(&mut self, layout: Layout) {
+        if self.review.layout == layout {
+            if !self.go_back() {
+                self.review.toggle_layout(layout);
+            }
+            return;
+        }
+        self.keep_place();
+        self.review.toggle_layout(layout);
+        self.read_beside();
+    }
+}
+
+/// The next start.
+impl QuarryApp {
+    /// Opens what was open when the window closed the last time, once the first frame is there.
+    pub fn reopen_last(&mut self) {
+        self.reopening = self.options.last.clone();
+    }
+
+    pub(super) fn reopen(&mut self, ctx: &egui::Context) {
+        if self.reopening.is_some() && ctx.cumulative_pass_nr() == 0 {
+            return ctx.request_repaint();
+        }
+        let Some(last) = self.reopening.take().filter(|_| self.session.is_none()) else { return };
+        let project = std::path::PathBuf::from(&last.project);
+        self.open(Project::open(&project), ctx);
+        if self.session.is_none() {
+            // Why it cannot be opened was said.
+            return;
+        }
+        self.show_screen(last.screen);
+        if last.is_grid {
+            self.review.layout = Layout::Grid;
+        }
+    }
+
+    /// What is open now, to be opened by the next start.
+    pub fn last_place(&self) -> Option<LastPlace> {
+        let Some(session) = &self.session else { return self.reopening.clone() };
+        let project = session.project.dir().to_str()?.to_owned();
+        Some(LastPlace { project, screen: self.screen, is_grid: self.review.layout == Layout::Grid })
+    }
+}

@@ -1,0 +1,126 @@
+//! A model of others before it is run: its name, its device, and which of the project's classes each of its classes is.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use egui::{Button, ComboBox, RichText, ScrollArea, TextEdit, Ui, vec2};
+
+use super::{Command, DatasetCommand, close, title};
+use crate::app::theme;
+use crate::domain::{Class, printable};
+use crate::workflow::detections::{DEFAULT_MIN_SCORE, ModelClass, ModelLook, ModelRequest};
+
+/// What is chosen, and what is known of the model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelForm {
+    pub path: PathBuf,
+    pub name: String,
+    pub device: String,
+    pub look: ModelLook,
+    /// Class of the model -> class of the project, where one is chosen.
+    pub chosen: BTreeMap<String, String>,
+}
+
+impl ModelForm {
+    /// Classes of the same name are proposed.
+    pub fn new(path: PathBuf, look: ModelLook) -> Self {
+        let stem = path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let chosen = look.classes.iter().filter_map(|class| Some((class.name.clone(), class.in_project.clone()?)));
+        let chosen = chosen.collect();
+        Self { path, name: stem.trim().to_owned(), device: DEVICES[0].to_owned(), look, chosen }
+    }
+
+    /// What running it asks for.
+    pub fn request(&self) -> ModelRequest {
+        // What is not chosen must not be found by its name.
+        let left_out = self.look.classes.iter().filter(|class| !self.chosen.contains_key(&class.name));
+        let left_out = left_out.map(|class| (class.name.clone(), String::new()));
+        ModelRequest {
+            path: self.path.clone(),
+            name: self.name.trim().to_owned(),
+            device: self.device.clone(),
+            map: self.chosen.clone().into_iter().chain(left_out).collect(),
+            min_score: DEFAULT_MIN_SCORE,
+            test_splits: None,
+            test_dataset: None,
+        }
+    }
+
+    pub(super) fn show(&self, ui: &mut Ui, classes: &[Class], height: f32, commands: &mut Vec<Command>) {
+        title(ui, "Mine a model");
+        let path = self.path.display().to_string();
+        ui.add(egui::Label::new(RichText::new(printable(&path)).small().color(theme::WEAK)).truncate());
+        ui.label(RichText::new(format!("Images {}", self.look.input)).small().color(theme::WEAK));
+        ui.add_space(6.0);
+        ui.horizontal(|ui| {
+            ui.label(RichText::new("Model").color(theme::WEAK));
+            let mut name = self.name.clone();
+            let edit = TextEdit::singleline(&mut name).desired_width(260.0);
+            let response = ui.name_inputs("Model", |ui| ui.add(edit));
+            if response
+                .on_hover_text("A run of the same model is its next round; one that was stopped goes on")
+                .changed()
+            {
+                commands.push(Command::Dataset(DatasetCommand::SetModelName(name)));
+            }
+            ui.label(RichText::new("Device").color(theme::WEAK));
+            ComboBox::from_id_salt("device").selected_text(&self.device).width(90.0).show_ui(ui, |ui| {
+                for device in DEVICES {
+                    if ui.selectable_label(self.device == device, device).clicked() {
+                        commands.push(Command::Dataset(DatasetCommand::SetModelDevice(device.to_owned())));
+                    }
+                }
+            });
+        });
+        ui.add_space(6.0);
+        ui.label(
+            RichText::new(format!("What it finds on {} images of the project:", self.look.images)).color(theme::WEAK),
+        );
+        ScrollArea::vertical().max_height(height - 110.0).auto_shrink([false, true]).show(ui, |ui| {
+            self.look.classes.iter().for_each(|class| self.class_row(ui, class, classes, commands));
+            ui.label(RichText::new("Nothing is written yet.").small().color(theme::WEAK));
+        });
+        ui.add_space(theme::GAP);
+        ui.horizontal(|ui| {
+            let is_ready = !self.chosen.is_empty() && !self.name.trim().is_empty();
+            let run = Button::new(RichText::new("Mine").strong().color(theme::STRONG)).fill(theme::ACCENT_DEEP);
+            let response = ui.add_enabled(is_ready, run.min_size(vec2(110.0, 30.0)));
+            if response.on_disabled_hover_text("Choose what at least one of its classes is in the project").clicked() {
+                commands.push(Command::Dataset(DatasetCommand::TakeModel));
+            }
+            if ui.add(Button::new("Cancel").min_size(vec2(90.0, 30.0))).clicked() {
+                close(commands);
+            }
+        });
+    }
+
+    fn class_row(&self, ui: &mut Ui, class: &ModelClass, classes: &[Class], commands: &mut Vec<Command>) {
+        ui.horizontal(|ui| {
+            ui.vertical(|ui| {
+                ui.set_width(300.0);
+                ui.label(RichText::new(printable(&class.name)).color(theme::STRONG));
+                ui.label(RichText::new(format!("{} detections", class.detections)).small().color(theme::WEAK));
+            });
+            let now = self.chosen.get(&class.name).map_or(LEFT_OUT, String::as_str);
+            let mut choose = |text: Option<&str>| {
+                let command = DatasetCommand::SetModelClass(class.name.clone(), text.map(str::to_owned));
+                commands.push(Command::Dataset(command));
+            };
+            let combo = ComboBox::from_id_salt(("model class", &class.name)).selected_text(now).width(200.0);
+            combo.show_ui(ui, |ui| {
+                if ui.selectable_label(now == LEFT_OUT, LEFT_OUT).clicked() {
+                    choose(None);
+                }
+                for known in classes {
+                    if ui.selectable_label(now == known.name, &known.name).clicked() {
+                        choose(Some(&known.name));
+                    }
+                }
+            });
+        });
+        ui.add_space(4.0);
+    }
+}
+
+const DEVICES: [&str; 3] = ["auto", "cpu", "cuda:0"];
+const LEFT_OUT: &str = "left out";

@@ -1,0 +1,12 @@
+//! Where what `quarry setup` fetches is kept for this user.
+
+use std::path::PathBuf;
+
+/// `$XDG_DATA_HOME/quarry`, by default `~/.local/share/quarry`: `libtorch/`, `onnxruntime/` and `models/`. `None` without a home.
+pub fn data_folder() -> Option<PathBuf> {
+    let from = |variable: &str| std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = from("XDG_DATA_HOME")
+        .or_else(|| from("LOCALAPPDATA"))
+        .or_else(|| from("HOME").map(|home| home.join(".local").join("share")))?;
+    Some(base.join("quarry"))
+}

@@ -1,0 +1,75 @@
+//! The thread that looks every 0.4 seconds whether another window or program committed to the project, and tells what is new in the logs.
+//! Looking is one read of SQLite's counter; it wakes the window only for news. Must not write.
+
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+
+use super::Waker;
+use crate::domain::caught;
+use crate::store::{LogNews, Store};
+
+/// Between two looks: what others decide is to be seen within a second.
+const PAUSE: Duration = Duration::from_millis(400);
+/// After a database that could not be opened so many looks are left out.
+const LOOKS_LEFT_OUT: u32 = 75;
+/// Rows of a log that are told one by one; where there are more, everything is to be read anew.
+pub const NEWS_AT_ONCE: usize = 5_000;
+
+/// The handle of the thread. Dropping it ends and joins it.
+pub struct ProjectWatch {
+    stop: Option<Sender<()>>,
+    news: Receiver<LogNews>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Watches `database` on a thread of its own.
+pub fn start_watch(database: PathBuf, waker: Waker) -> std::io::Result<ProjectWatch> {
+    let (stop, stopped) = bounded::<()>(0);
+    let (outbox, news) = unbounded();
+    let run = move || {
+        // A panic here costs news of others, nothing else.
+        let _ = caught(|| watch(&database, &stopped, &outbox, &waker));
+    };
+    let thread = std::thread::Builder::new().name("Project watch".to_owned()).spawn(run)?;
+    Ok(ProjectWatch { stop: Some(stop), news, thread: Some(thread) })
+}
+
+/// A database that cannot be read just now is looked at again: the readers say what is wrong with it.
+fn watch(database: &std::path::Path, stopped: &Receiver<()>, outbox: &Sender<LogNews>, waker: &Waker) {
+    let mut open = None;
+    let mut wait = 0;
+    loop {
+        if open.is_none() && wait == 0 {
+            open = Store::open_read_only(database).ok().and_then(|store| store.seen().ok().map(|seen| (store, seen)));
+        }
+        wait = if open.is_none() && wait == 0 { LOOKS_LEFT_OUT } else { wait.saturating_sub(1) };
+        let news = open.as_mut().and_then(|(store, seen)| store.log_news(seen, NEWS_AT_ONCE).ok().flatten());
+        if let Some(news) = news.filter(|news| *news != LogNews::default()) {
+            if outbox.send(news).is_err() {
+                return;
+            }
+            waker();
+        }
+        if stopped.recv_timeout(PAUSE) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+    }
+}
+
+impl ProjectWatch {
+    pub fn poll(&mut self) -> Option<LogNews> {
+        self.news.try_recv().ok()
+    }
+}
+
+impl Drop for ProjectWatch {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

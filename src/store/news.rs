@@ -1,0 +1,76 @@
+//! What was decided and corrected since somebody looked, by whichever connection. Reads the ends of the logs, nothing else.
+
+use rusqlite::Connection;
+
+use super::queue_index::{data_version, last_seq};
+use super::{Store, StoreError};
+use crate::domain::{CandidateId, ImageId};
+
+/// How far the logs were seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    version: i64,
+    verdict: i64,
+    correction: i64,
+}
+
+/// What came into the logs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogNews {
+    /// The gesture and the candidate of each verdict, oldest first.
+    pub verdicts: Vec<(i64, CandidateId)>,
+    /// The gesture and the image of each correction.
+    pub corrections: Vec<(i64, ImageId)>,
+    /// There is more than was asked for, and what is listed is not all.
+    pub is_cut: bool,
+}
+
+impl Store {
+    /// Where the logs end now.
+    pub fn seen(&self) -> Result<Seen, StoreError> {
+        self.read(seen)
+    }
+
+    /// What came since `seen`, which follows; `None` where no other connection committed. At most `limit` rows of each log.
+    pub fn log_news(&self, seen_before: &mut Seen, limit: usize) -> Result<Option<LogNews>, StoreError> {
+        self.read(|c| {
+            // Read before the rows: a commit in between is seen again, never missed.
+            let version = data_version(c)?;
+            if version == seen_before.version {
+                return Ok(None);
+            }
+            let last = last_seq(c)?;
+            let rows = |sql: &str, after: i64, to: i64| -> Result<Vec<(i64, i64)>, StoreError> {
+                let mut statement = c.prepare_cached(sql)?;
+                let parameters = (after, to, limit as i64 + 1);
+                Ok(statement.query_map(parameters, |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?)
+            };
+            let mut verdicts = rows(
+                "SELECT gesture_id, candidate_id FROM verdicts WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3",
+                seen_before.verdict,
+                last.verdict,
+            )?;
+            let mut corrections = rows(
+                "SELECT v.gesture_id, o.image_id FROM corrections v JOIN corrected_objects o ON o.id = v.object_id
+                 WHERE v.seq > ?1 AND v.seq <= ?2 ORDER BY v.seq LIMIT ?3",
+                seen_before.correction,
+                last.correction,
+            )?;
+            let is_cut = verdicts.len() > limit || corrections.len() > limit;
+            verdicts.truncate(limit);
+            corrections.truncate(limit);
+            *seen_before = Seen { version, verdict: last.verdict, correction: last.correction };
+            Ok(Some(LogNews {
+                verdicts: verdicts.into_iter().map(|(gesture, id)| (gesture, CandidateId(id))).collect(),
+                corrections: corrections.into_iter().map(|(gesture, id)| (gesture, ImageId(id))).collect(),
+                is_cut,
+            }))
+        })
+    }
+}
+
+fn seen(c: &Connection) -> Result<Seen, StoreError> {
+    let version = data_version(c)?;
+    let last = last_seq(c)?;
+    Ok(Seen { version, verdict: last.verdict, correction: last.correction })
+}

@@ -1,0 +1,70 @@
+//! Takes a part from a folder that has it: a checkout after `make setup`, or the data folder of another machine. Files are linked where
+//! both folders are on one file system (they need no more space, and the source may go), and copied otherwise.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::STAMP;
+use super::parts::{Contents, Part, Variant};
+use crate::domain::{limits, printable_path, read_text};
+use crate::workflow::WorkflowError;
+
+/// The parts that `from` has: libtorch, of the variant that is asked for, and of the others those that are there.
+pub fn parts_in(from: &Path, variant: Option<Variant>) -> Result<Vec<Part>, WorkflowError> {
+    let variants = variant.map_or(vec![Variant::Cuda, Variant::Cpu], |variant| vec![variant]);
+    let libtorch: Vec<Part> = variants.into_iter().map(Part::libtorch).collect();
+    let found = libtorch.iter().find(|part| source_of(from, part).is_ok()).or(libtorch.last()).cloned();
+    if let Some(part) = &found {
+        source_of(from, part)?;
+    }
+    let others = [Part::backbone(), Part::onnx_runtime()].into_iter().filter(|part| source_of(from, part).is_ok());
+    Ok(found.into_iter().chain(others).collect())
+}
+
+pub(super) fn take(from: &Path, part: &Part, folder: &Path) -> Result<(), WorkflowError> {
+    let source = source_of(from, part)?;
+    match part.contents {
+        Contents::Libtorch(_) => take_files(&source.join("lib"), &folder.join("lib"), |name| name.contains(".so")),
+        Contents::OnnxRuntime => take_files(&source, folder, |name| name != STAMP),
+        Contents::Backbone => {
+            take_files(&source, folder, |name| name == "open-nsfw.onnx")?;
+            part.own_files().iter().try_for_each(|(name, text)| {
+                let path = folder.join(name);
+                fs::write(&path, text).map_err(WorkflowError::io(&path, "Check the disk's space."))
+            })
+        }
+    }
+}
+
+/// The part's folder below `from`; of libtorch also `from` itself. It has to be the same version and variant.
+fn source_of(from: &Path, part: &Part) -> Result<PathBuf, WorkflowError> {
+    let hidden = from.join(format!(".{}", part.name));
+    let places = [hidden, from.join(part.name), from.to_path_buf()];
+    let is_it = |place: &&PathBuf| match part.contents {
+        Contents::Backbone => place.join("open-nsfw.onnx").is_file(),
+        _ => read_text(&place.join(STAMP), limits::SETTINGS).is_ok_and(|text| text.trim() == part.version),
+    };
+    places.iter().find(is_it).cloned().ok_or_else(|| {
+        WorkflowError::Refused(format!(
+            "{}: there is no {} {} here. Give a checkout after `make setup`, or another machine's data folder (~/.local/share/quarry).",
+            printable_path(from),
+            part.name,
+            part.version
+        ))
+    })
+}
+
+fn take_files(source: &Path, folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), WorkflowError> {
+    let advice = "Check the folder's rights and the disk's space; nothing was installed.";
+    fs::create_dir_all(folder).map_err(WorkflowError::io(folder, advice))?;
+    for entry in fs::read_dir(source).map_err(WorkflowError::io(source, advice))? {
+        let path = entry.map_err(WorkflowError::io(source, advice))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| wanted(name)) else { continue };
+        // A link's target may lie elsewhere; `libtorch.so` of the CPU variant is a link to another file of the folder.
+        let (target, real) = (folder.join(name), fs::canonicalize(&path).map_err(WorkflowError::io(&path, advice))?);
+        if real.is_file() && fs::hard_link(&real, &target).is_err() {
+            fs::copy(&real, &target).map_err(WorkflowError::io(&target, advice))?;
+        }
+    }
+    Ok(())
+}

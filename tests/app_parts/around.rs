@@ -1,0 +1,102 @@
+//! Nothing is lost by looking around, by closing the window, or by somebody else who decides on the same project.
+
+use egui::{Key, Modifiers};
+use egui_kittest::Harness;
+use quarry::app::QuarryApp;
+use quarry::app::command::Screen;
+use quarry::app::keymap::Keymap;
+use quarry::app::options::{LastPlace, Options};
+
+use super::app_project;
+use super::window::{Window, counts, press, run_until, wait_for, wait_until, window};
+
+fn press_with(window: &mut Window, modifiers: Modifiers, key: Key) {
+    window.key_press_modifiers(modifiers, key);
+    window.step();
+}
+
+fn is_grid(window: &Window) -> bool {
+    window.state().as_ref().and_then(QuarryApp::last_place).is_some_and(|place| place.is_grid)
+}
+
+#[test]
+fn escape_and_alt_left_go_back_to_filter_place_and_layout() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 6, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 18");
+    for expected in ["2 of 18", "3 of 18"] {
+        press(&mut window, Key::ArrowRight);
+        wait_for(&mut window, expected);
+    }
+    // The disagreements, of which there are none, and back.
+    press_with(&mut window, Modifiers::SHIFT, Key::P);
+    wait_for(&mut window, "Nothing passes the filter");
+    press(&mut window, Key::Escape);
+    wait_for(&mut window, "3 of 18");
+    // The history, a candidate in it, and back in two steps.
+    press(&mut window, Key::A);
+    wait_until(&mut window, "the verdict", || counts(&project).confirmed == 1);
+    wait_for(&mut window, "4 of 18");
+    press(&mut window, Key::G);
+    run_until(&mut window, "the grid", is_grid);
+    press(&mut window, Key::H);
+    run_until(&mut window, "the history", |window| !is_grid(window));
+    press_with(&mut window, Modifiers::ALT, Key::ArrowLeft);
+    run_until(&mut window, "the grid again", is_grid);
+    press(&mut window, Key::G);
+    wait_for(&mut window, "4 of 18");
+}
+
+/// A window that opens what was open at the end of the one before.
+fn reopened(last: LastPlace) -> Window {
+    let show = move |ui: &mut egui::Ui, app: &mut Option<QuarryApp>| {
+        let app = app.get_or_insert_with(|| {
+            let options = Options { last: Some(last.clone()), ..Options::default() };
+            let mut app = QuarryApp::new(ui.ctx(), options, Keymap::default());
+            app.reopen_last();
+            app
+        });
+        app.tick(ui.ctx());
+        app.show(ui);
+    };
+    Harness::builder().with_size(egui::vec2(1440.0, 900.0)).build_ui_state(show, None)
+}
+
+#[test]
+fn reopening_brings_back_project_and_screen_and_says_when_the_project_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 6, 1);
+    let mut first = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut first, "1 of 18");
+    let last = first.state().as_ref().unwrap().last_place().unwrap();
+    assert_eq!((last.screen, last.is_grid), (Screen::Review, false));
+    drop(first);
+    let mut second = reopened(last.clone());
+    wait_for(&mut second, "1 of 18");
+    drop(second);
+    std::fs::remove_dir_all(project.dir()).unwrap();
+    let mut third = reopened(last);
+    wait_for(&mut third, "Dismiss error");
+    assert!(third.state().as_ref().unwrap().last_place().is_none(), "it is not tried again");
+}
+
+#[test]
+fn what_another_window_decides_appears_and_is_not_offered_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut one = window(Screen::Review, Some(project.dir()));
+    let mut other = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut one, "1 of 6");
+    wait_for(&mut other, "1 of 6");
+    press(&mut one, Key::A);
+    press(&mut one, Key::X);
+    wait_until(&mut one, "two verdicts", || counts(&project).undecided == 4);
+    wait_for(&mut other, "2 decided  ·  4 left");
+    press(&mut other, Key::Tab);
+    wait_for(&mut other, "3 of 6");
+    // What is taken back there is offered here again.
+    press(&mut one, Key::Backspace);
+    wait_until(&mut one, "the undo", || counts(&project).undecided == 5);
+    wait_for(&mut other, "1 decided  ·  5 left");
+}

@@ -1,0 +1,210 @@
+//! Every screen at the smallest window, at common ones and at 200 and 300 %: no label is cut, broken within a word, over another or outside
+//! the window, the verdict keys are always there, and every widget has a name.
+
+use std::path::Path;
+
+use egui::accesskit::Role;
+use egui::epaint::{ClippedShape, Shape, TextShape};
+use egui::{Key, Modifiers, Rect, Vec2, vec2};
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use quarry::app::command::Screen;
+use quarry::mining::GroupConfig;
+use quarry::workflow::Project;
+use quarry::workflow::group::group;
+
+use super::app_project;
+use super::window::{Window, press, wait_for, wait_for_part, window_of};
+
+/// Points and pixels per point.
+const SIZES: [(Vec2, f32); 5] = [
+    (vec2(900.0, 600.0), 1.0),
+    (vec2(1000.0, 680.0), 1.0),
+    (vec2(1280.0, 800.0), 1.0),
+    (vec2(1280.0, 720.0), 2.0),
+    (vec2(2560.0, 1440.0), 1.0),
+];
+
+/// What may be cut in points: rounding to pixels.
+const SLACK: f32 = 1.5;
+
+/// A word on the screen.
+struct Word {
+    text: String,
+    rect: Rect,
+    clip: Rect,
+    breaks: Option<String>,
+}
+
+fn words(window: &Window) -> Vec<Word> {
+    let mut found = Vec::new();
+    for ClippedShape { clip_rect, shape, .. } in &window.output().shapes {
+        texts(shape, *clip_rect, &mut found);
+    }
+    found
+}
+
+fn texts(shape: &Shape, clip: Rect, found: &mut Vec<Word>) {
+    match shape {
+        Shape::Vec(shapes) => shapes.iter().for_each(|shape| texts(shape, clip, found)),
+        Shape::Text(text) if text.angle == 0.0 && !text.galley.text().trim().is_empty() => {
+            let rect = text.galley.mesh_bounds.translate(text.pos.to_vec2());
+            found.push(Word { text: text.galley.text().to_owned(), rect, clip, breaks: broken(text) });
+        }
+        _ => {}
+    }
+}
+
+/// Where a row ends within a word.
+fn broken(text: &TextShape) -> Option<String> {
+    text.galley.rows.windows(2).find_map(|rows| {
+        let (last, first) = (rows[0].glyphs.last()?.chr, rows[1].glyphs.first()?.chr);
+        let is_word = |c: char| c.is_alphanumeric();
+        let is_within = !rows[0].ends_with_newline && is_word(last) && is_word(first);
+        is_within.then(|| format!("…{last}|{first}…"))
+    })
+}
+
+/// What is wrong with the words on the screen.
+fn faults(window: &Window, size: Vec2, is_over: bool) -> Vec<String> {
+    let screen = Rect::from_min_size(egui::Pos2::ZERO, size);
+    let words: Vec<Word> = words(window).into_iter().filter(|word| word.rect.intersects(word.clip)).collect();
+    let mut faults = Vec::new();
+    for word in &words {
+        let Word { text, rect, clip, breaks } = word;
+        let clip = clip.intersect(screen);
+        if rect.left() < clip.left() - SLACK || rect.right() > clip.right() + SLACK {
+            faults.push(format!("`{text}` is cut: {rect:?} in {clip:?}"));
+        }
+        if !screen.expand(SLACK).contains_rect(*rect) && clip == screen {
+            faults.push(format!("`{text}` is outside the window: {rect:?}"));
+        }
+        if let Some(place) = breaks {
+            faults.push(format!("`{text}` is broken within a word: {place}"));
+        }
+    }
+    for (index, a) in words.iter().enumerate().filter(|_| !is_over) {
+        for b in &words[index + 1..] {
+            let seen = |word: &Word| word.rect.intersect(word.clip);
+            let both = seen(a).intersect(seen(b));
+            if both.width() > 3.0 && both.height() > 4.0 {
+                faults.push(format!("`{}` lies over `{}`: {both:?}", a.text, b.text));
+            }
+        }
+    }
+    faults
+}
+
+/// Widgets that nobody could call by a name.
+fn nameless(window: &Window) -> Vec<String> {
+    let wants_name = [
+        Role::Button,
+        Role::CheckBox,
+        Role::ComboBox,
+        Role::Slider,
+        Role::SpinButton,
+        Role::TextInput,
+        Role::MultilineTextInput,
+        Role::RadioButton,
+        Role::Link,
+    ];
+    let nodes = window.root().children_recursive();
+    let nodes = nodes.map(|node| node.accesskit_node()).filter(|node| wants_name.contains(&node.role()));
+    nodes
+        .filter(|node| node.label().is_none_or(|label| label.trim().is_empty()))
+        .map(|node| format!("{:?} at {:?} with value {:?}", node.role(), node.bounding_box(), node.value()))
+        .collect()
+}
+
+/// A project with several classes, groups, rounds with curves, a long name and some verdicts.
+fn project(dir: &Path) -> Project {
+    let project = app_project::make_with(dir, 12, 2, &["face", "licence plate of a lorry"]);
+    let mut store = project.open_store().unwrap();
+    let config = GroupConfig { least_cosine: None, ..GroupConfig::default() };
+    group(&mut store, &config, &mut |_| {}, &quarry::domain::Cancel::new()).unwrap();
+    project
+}
+
+fn check(what: &str, window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<String>) {
+    // These two stand over a whole screen, which is seen faintly behind them.
+    let is_over = matches!(what, "help" | "palette");
+    let found =
+        faults(window, size, is_over).into_iter().chain(nameless(window).into_iter().map(|n| format!("no name: {n}")));
+    all.extend(found.map(|fault| format!("{what} at {}x{} x{scale}: {fault}", size.x, size.y)));
+}
+
+fn settle(window: &mut Window) {
+    window.run_steps(4);
+}
+
+#[test]
+fn no_label_is_cut_broken_or_covered_and_every_widget_has_a_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let mut all = Vec::new();
+    for size in SIZES {
+        let mut window = window_of(Screen::Project, None, size.0, size.1);
+        wait_for(&mut window, "Make new");
+        settle(&mut window);
+        check("start", &window, size, &mut all);
+
+        let mut window = window_of(Screen::Project, Some(project.dir()), size.0, size.1);
+        wait_for_part(&mut window, "Next: ");
+        settle(&mut window);
+        check("project", &window, size, &mut all);
+        for (screen, key, sign) in [
+            (Screen::Train, Key::Num3, "Seed"),
+            (Screen::Curves, Key::Num4, "Round 2"),
+            (Screen::Review, Key::Num2, "Max IoU"),
+        ] {
+            window.key_press_modifiers(Modifiers::COMMAND, key);
+            wait_for_part(&mut window, sign);
+            settle(&mut window);
+            check(&format!("{screen:?}"), &window, size, &mut all);
+        }
+        verdict_keys(&window, size, &mut all);
+        for (key, what) in [
+            (Key::Slash, "filter"),
+            (Key::Escape, "queue again"),
+            (Key::G, "grid"),
+            (Key::H, "history"),
+            (Key::P, "people"),
+            (Key::P, "queue after people"),
+            (Key::Questionmark, "help"),
+        ] {
+            press(&mut window, key);
+            settle(&mut window);
+            check(what, &window, size, &mut all);
+        }
+        press(&mut window, Key::Questionmark);
+        window.key_press_modifiers(Modifiers::COMMAND, Key::Num5);
+        wait_for_part(&mut window, "scene_0001");
+        settle(&mut window);
+        check("images", &window, size, &mut all);
+        press(&mut window, Key::Enter);
+        settle(&mut window);
+        check("one image", &window, size, &mut all);
+        window.key_press_modifiers(Modifiers::COMMAND, Key::Comma);
+        wait_for(&mut window, "Back up now");
+        settle(&mut window);
+        check("settings", &window, size, &mut all);
+        window.key_press_modifiers(Modifiers::COMMAND, Key::K);
+        wait_for(&mut window, "Command");
+        settle(&mut window);
+        check("palette", &window, size, &mut all);
+    }
+    all.sort();
+    all.dedup();
+    assert!(all.is_empty(), "{} faults:\n{}", all.len(), all.join("\n"));
+}
+
+/// The keys of verdicts lie wholly inside the window, and none over another.
+fn verdict_keys(window: &Window, (size, scale): (Vec2, f32), all: &mut Vec<String>) {
+    let screen = Rect::from_min_size(egui::Pos2::ZERO, size);
+    let keys = ["Hard negative", "Reject", "Missed object", "Wrong class", "Skip", "Undo"];
+    let rects = keys.map(|key| window.get_by_role_and_label(Role::Button, key).rect());
+    for (key, rect) in keys.iter().zip(rects) {
+        if !screen.contains_rect(rect) || rect.width() < 20.0 || rect.height() < 20.0 {
+            all.push(format!("`{key}` is not wholly in the window at {size:?} x{scale}: {rect:?}"));
+        }
+    }
+}

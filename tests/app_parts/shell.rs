@@ -1,0 +1,188 @@
+//! What surrounds the screens: palette, settings, status bar, places in lists.
+
+use egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable as _;
+use quarry::app::command::Screen;
+use quarry::domain::CandidateId;
+use quarry::store::HistoryQuery;
+
+use super::app_project;
+use super::window::{Window, counts, press, run_until, wait_for, wait_for_part, wait_until, window};
+use super::{click, queue};
+
+fn ctrl(window: &mut Window, key: Key) {
+    window.key_press_modifiers(Modifiers::COMMAND, key);
+    window.step();
+}
+
+fn type_text(window: &mut Window, text: &str) {
+    window.event(egui::Event::Text(text.to_owned()));
+    window.run_steps(2);
+}
+
+#[test]
+fn the_palette_does_any_action_by_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 6");
+    ctrl(&mut window, Key::K);
+    wait_for(&mut window, "Command");
+    type_text(&mut window, "skip");
+    press(&mut window, Key::Enter);
+    wait_until(&mut window, "the skip", || counts(&project).skipped == 1);
+    run_until(&mut window, "the palette's end", |window| window.query_by_label("Command").is_none());
+    // Letters of the palette are no verdicts, and an action of another screen first shows that screen.
+    ctrl(&mut window, Key::Num4);
+    wait_for_part(&mut window, "Round 1");
+    ctrl(&mut window, Key::K);
+    wait_for(&mut window, "Command");
+    type_text(&mut window, "hard negative");
+    press(&mut window, Key::Enter);
+    wait_for_part(&mut window, "of 6");
+    assert_eq!(counts(&project).confirmed, 0, "nobody decides on what is not on the screen");
+    ctrl(&mut window, Key::K);
+    wait_for(&mut window, "Command");
+    press(&mut window, Key::Escape);
+    run_until(&mut window, "the palette's end", |window| window.query_by_label("Command").is_none());
+}
+
+#[test]
+fn a_number_and_home_end_and_pages_go_to_places_of_the_list() {
+    let dir = tempfile::tempdir().unwrap();
+    // More than one page of rows, so that the last one is not loaded at first.
+    let project = app_project::make(dir.path(), 200, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 600");
+    ctrl(&mut window, Key::G);
+    wait_for(&mut window, "Go to number");
+    type_text(&mut window, "587");
+    press(&mut window, Key::Enter);
+    wait_for(&mut window, "587 of 600");
+    for (key, place) in [
+        (Key::Home, 1),
+        (Key::PageDown, 11),
+        (Key::PageUp, 1),
+        (Key::End, 600),
+        (Key::PageDown, 600),
+        (Key::PageUp, 590),
+    ] {
+        press(&mut window, key);
+        wait_for(&mut window, &format!("{place} of 600"));
+    }
+    ctrl(&mut window, Key::K);
+    wait_for(&mut window, "Command");
+    type_text(&mut window, "99999");
+    press(&mut window, Key::Enter);
+    wait_for(&mut window, "600 of 600");
+}
+
+#[test]
+fn a_drag_over_the_grid_selects_a_rectangle() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 10, 1);
+    let ids = queue(&project);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    super::open_grid(&mut window, 30);
+    let cell = |index: usize| format!("Candidate {}", ids[index]);
+    wait_for(&mut window, &cell(20));
+    let rects: Vec<_> = (0..21).map(|index| window.get_by_label(&cell(index)).rect()).collect();
+    let columns = rects.iter().position(|rect| rect.top() > rects[0].bottom()).unwrap();
+    let (from, to) = (rects[1].center(), rects[2 * columns + 2].center());
+    let button = |pos, pressed| egui::Event::PointerButton {
+        pos,
+        button: egui::PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    window.event(egui::Event::PointerMoved(from));
+    window.event(button(from, true));
+    window.step();
+    window.event(egui::Event::PointerMoved(to));
+    window.run_steps(3);
+    window.event(button(to, false));
+    window.run_steps(3);
+    press(&mut window, Key::A);
+    wait_until(&mut window, "six verdicts", || counts(&project).confirmed == 6);
+    let log = project.open_store().unwrap().history(&HistoryQuery::default(), 20).unwrap();
+    let mut decided: Vec<CandidateId> = log.iter().map(|entry| entry.record.candidate).collect();
+    decided.sort_unstable();
+    let mut expected: Vec<_> = (0..3).flat_map(|row| [1, 2].map(|column| ids[row * columns + column])).collect();
+    expected.sort_unstable();
+    assert_eq!(decided, expected);
+}
+
+#[test]
+fn keys_are_changed_with_a_check_for_conflicts_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let file = dir.path().join("config/keys.toml");
+    let mut window = window(Screen::Settings, Some(project.dir()));
+    wait_for(&mut window, "Change the keys of Hard negative");
+    window.state_mut().as_mut().unwrap().keep_keys_in(file.clone());
+    let record = |window: &mut Window| {
+        window.get_by_label("Change the keys of Hard negative").scroll_to_me();
+        window.run_steps(3);
+        click(window, "Change the keys of Hard negative");
+        wait_for(window, "Press keys, Esc to leave");
+    };
+    record(&mut window);
+    press(&mut window, Key::X);
+    wait_for(&mut window, "X is Reject");
+    assert!(!file.exists());
+    press(&mut window, Key::M);
+    wait_for(&mut window, "Reset the keys of Hard negative");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("confirm = [\"M\"]") && !text.contains("reject"), "{text}");
+    ctrl(&mut window, Key::Num2);
+    wait_for(&mut window, "1 of 6");
+    press(&mut window, Key::A);
+    press(&mut window, Key::M);
+    wait_until(&mut window, "the verdict", || counts(&project).confirmed == 1);
+    assert_eq!(counts(&project).undecided, 5, "A means nothing any more");
+}
+
+#[test]
+fn the_theme_changes_the_window_and_a_verdict_may_stay_where_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Settings, Some(project.dir()));
+    wait_for(&mut window, "Light");
+    click(&mut window, "Light");
+    run_until(&mut window, "the light theme", |window| window.ctx.theme() == egui::Theme::Light);
+    click(&mut window, "Dark");
+    run_until(&mut window, "the dark theme", |window| window.ctx.theme() == egui::Theme::Dark);
+    click(&mut window, "A verdict goes on to the next candidate");
+    ctrl(&mut window, Key::Num2);
+    wait_for(&mut window, "1 of 6");
+    press(&mut window, Key::A);
+    wait_until(&mut window, "the verdict", || counts(&project).confirmed == 1);
+    wait_for(&mut window, "1 of 6");
+    press(&mut window, Key::ArrowRight);
+    wait_for(&mut window, "2 of 6");
+}
+
+#[test]
+fn enter_in_the_path_field_opens_the_project() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Project, None);
+    wait_for(&mut window, "Project folder");
+    click(&mut window, "Project folder");
+    run_until(&mut window, "the cursor", |window| window.ctx.text_edit_focused());
+    type_text(&mut window, &project.dir().display().to_string());
+    press(&mut window, Key::Enter);
+    wait_for_part(&mut window, "Next: ");
+}
+
+#[test]
+fn the_status_bar_says_what_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 2, 1);
+    let mut window = window(Screen::Project, Some(project.dir()));
+    wait_for(&mut window, "Ready");
+    wait_for_part(&mut window, "CPU");
+    if cfg!(target_os = "linux") {
+        wait_for_part(&mut window, " MB");
+    }
+}
