@@ -1,5 +1,7 @@
 //! A model of others (ONNX, TorchScript) as a source of detections, beside Quarry's checkpoints.
 
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use std::cell::RefCell;
 use std::path::Path;
 use std::thread::available_parallelism;
