@@ -116,7 +116,7 @@ mod tests {
             let mut index = FeatureIndex::new(&centres, least);
             features.iter().zip(&near).zip(0..).for_each(|((feature, near), k)| index.insert(feature, near, k));
             let (mut alike, mut missed) = (0, 0);
-            for at in (0..features.len()).step_by(7) {
+            for at in (0..features.len()).step_by(31) {
                 let mut found = Vec::new();
                 index.near(features[at], &near[at], |number, cosine| {
                     assert_eq!(cosine, features[number as usize].cosine(features[at]));
@@ -129,7 +129,7 @@ mod tests {
                     missed += usize::from(!found.contains(&expected));
                 }
             }
-            assert!(alike > 800, "{alike} at {least}: the test shows nothing");
+            assert!(alike > 300, "{alike} at {least}: the test shows nothing");
             assert!(missed * 50 <= alike, "{missed} of {alike} missed at {least}");
         }
     }
