@@ -112,7 +112,9 @@ impl StartView<'_> {
             ui.add_space(6.0);
             ui.horizontal(|ui| {
                 ui.label(RichText::new("Annotator").color(theme::WEAK));
-                let edit = TextEdit::singleline(&mut self.model.annotator).desired_width(160.0);
+                let edit = TextEdit::singleline(&mut self.model.annotator)
+                    .id(egui::Id::unique("annotator"))
+                    .desired_width(160.0);
                 let response = ui.name_inputs("Annotator", |ui| ui.add(edit));
                 if response.on_hover_text("Whose verdicts these are").lost_focus() {
                     self.commands.push(Command::SetAnnotator(self.model.annotator.trim().to_owned()));
