@@ -19,7 +19,7 @@ case " ${targets[*]} " in *" keys_toml "*) features=(--features gui) ;; esac
 RUSTC_WRAPPER=$PWD/fuzz/rustc.sh CARGO_TARGET_DIR=$folder "${CARGO:-cargo}" build --manifest-path fuzz/Cargo.toml "${features[@]}" --bins
 status=0
 fixtures=tests/fixtures
-# A folder of seeds for a target, made anew: files of tests/fixtures and fuzz/seeds, with what the target wants in front of them.
+# Rebuilds a target's seed folder from tests/fixtures and fuzz/seeds, with the bytes that the target expects in front of each file.
 seed() {
     local target=$1 front=$2
     shift 2

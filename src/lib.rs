@@ -26,7 +26,7 @@ pub mod geometry;
 pub mod jobs;
 // Detections and ground truth -> ranked candidates.
 pub mod mining;
-// Detectors of others: ONNX and TorchScript files.
+// Third-party detectors: ONNX and TorchScript files.
 pub mod models;
 // SQLite: the project's memory.
 pub mod store;

@@ -25,7 +25,7 @@ use crate::workflow::{Project, WorkEvent, WorkflowError};
 pub(super) enum Waiting {
     Read(PathBuf, OneShot<(Box<ReadDataset>, Box<ImportReport>)>),
     Told(OneShot<Told>),
-    /// A change of the project; everything is read anew after it.
+    /// A change of the project; everything is read again after it.
     Changed(OneShot<Told>),
     Samples(PathBuf, OneShot<Vec<crate::workflow::detections::ClassSample>>),
     Model(PathBuf, OneShot<ModelLook>),

@@ -123,7 +123,7 @@ pub fn series(number: usize) -> Color32 {
     SERIES[number % SERIES.len()].now()
 }
 
-/// Of curves of others, which are drawn thinner and dashed: told apart with red-green blindness too.
+/// Of third-party curves, which are drawn thinner and dashed: told apart with red-green blindness too.
 const REFERENCES: [Tone; 6] = [
     Tone::new(0xd8b86a, 0x8a6a10),
     Tone::new(0x5a86d0, 0x3f7fc8),

@@ -131,7 +131,7 @@ pub fn mine(project: Project, round: Option<u32>) -> Work<WorkEvent> {
     })
 }
 
-/// What a model of others finds on some images; nothing is written.
+/// What a third-party model finds on some images; nothing is written.
 #[cfg(feature = "torch")]
 pub fn look_at_model(
     project: &Project,
@@ -142,7 +142,7 @@ pub fn look_at_model(
     workflow::detections::look_at_model(project, path, "auto", tell, cancel).map_err(|error| error.to_string())
 }
 
-/// Runs a model of others and mines what it finds.
+/// Runs a third-party model and mines what it finds.
 #[cfg(feature = "torch")]
 pub fn mine_model(project: Project, request: ModelRequest) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| match workflow::detections::mine_model(&project, &request, tell, cancel) {

@@ -17,7 +17,7 @@ use crate::workflow::shards::{Shard, ShardReport, mine_shard};
     after_help = "A mining that was cut off goes on where it was when the command is given again.\n\nExamples:\n  quarry mine --project faces --round 1\n  quarry mine --project faces --model yolo11n.onnx --name yolo11n\n  quarry mine --project faces --shard 3/64 --out shards"
 )]
 pub struct MineArgs {
-    /// Run a model of others (ONNX or TorchScript; docs/models.md) instead of a round's checkpoint; its detections become its next round
+    /// Run a third-party model (ONNX or TorchScript; docs/models.md) instead of a round's checkpoint; its detections become its next round
     #[arg(long, value_name = "FILE", requires = "name", conflicts_with_all = ["round", "precision", "shard"])]
     model: Option<PathBuf>,
     /// What the model is called

@@ -22,7 +22,7 @@ pub fn curves_csv<'a>(curves: impl IntoIterator<Item = (&'a str, &'a RocCurve)>)
     out
 }
 
-/// Rows below those of [`curves_csv`]: curves of others as `(name, discrete, continuous)`. The two have points of their own, so each row
+/// Rows below those of [`curves_csv`]: third-party curves as `(name, discrete, continuous)`. The two have points of their own, so each row
 /// leaves one rate empty.
 pub fn others_csv<'a>(curves: impl IntoIterator<Item = (&'a str, &'a PlotCurve, &'a PlotCurve)>) -> String {
     use std::fmt::Write as _;

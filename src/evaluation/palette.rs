@@ -42,10 +42,10 @@ pub const PUBLISHED: Rgb = [140, 140, 140];
 /// How a curve is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CurveStyle {
-    /// A number of the palette's colours; `None` for curves of others.
+    /// A number of the palette's colours; `None` for third-party curves.
     pub colour: Option<usize>,
     pub dash: &'static [u32],
-    /// Its number among the curves of others, which the window tells apart by colour.
+    /// Its number among the third-party curves, which the window tells apart by colour.
     pub reference: Option<usize>,
     /// A part of another curve, as a fold's is.
     pub thin: bool,

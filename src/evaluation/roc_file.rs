@@ -1,4 +1,4 @@
-//! ROC files of others (`*DiscROC.txt`, `*ContROC.txt`). Those in circulation disagree on the order of their columns: it is found
+//! Third-party ROC files (`*DiscROC.txt`, `*ContROC.txt`). Those in circulation disagree on the order of their columns: it is found
 //! out from the numbers, and a file that leaves a doubt is refused. Must not know where a file came from.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.

@@ -1,4 +1,4 @@
-//! What can go wrong with a model of others, with what to do about it.
+//! What can go wrong with a third-party model, with what to do about it.
 
 use std::path::{Path, PathBuf};
 

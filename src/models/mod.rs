@@ -1,4 +1,4 @@
-//! Detectors of others that Quarry runs: an ONNX or TorchScript file and the `model.toml` beside it -> detections on decoded images.
+//! Third-party detectors that Quarry runs: an ONNX or TorchScript file and the `model.toml` beside it -> detections on decoded images.
 //!
 //! The path of an image: `input` resizes and normalises it, a `Runtime` runs the network, `layout` makes boxes of its output, which
 //! are mapped back to the image's pixels here.
@@ -62,7 +62,7 @@ impl ModelFormat {
     }
 }
 
-/// A detection as a model of others gives it, in pixels of the image, best first.
+/// A detection as a third-party model gives it, in pixels of the image, best first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ModelDetection {
     /// Place of the class in [`Model::classes`], from 0.

@@ -1,4 +1,4 @@
-//! A model of others (ONNX, TorchScript) as a source of detections, beside Quarry's checkpoints.
+//! A third-party model (ONNX, TorchScript) as a source of detections, beside Quarry's checkpoints.
 
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
@@ -18,7 +18,7 @@ use crate::models::{Model, ModelDetection, ModelFormat, Prepared};
 pub(super) struct ForeignModel(RefCell<Model>);
 
 impl ForeignModel {
-    /// `None` where `path` is no model of others but Quarry's own checkpoint or a round's folder.
+    /// `None` where `path` is no third-party model but Quarry's own checkpoint or a round's folder.
     pub fn at(path: &Path, device: &str) -> Result<Option<Self>, WorkflowError> {
         if path.is_dir() || ModelFormat::of(path).is_none() {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! ROC files of others, brought into a project: read with their columns found out, kept as `curves/<name>.json`. The files
+//! Third-party ROC files, brought into a project: read with their columns found out, kept as `curves/<name>.json`. The files
 //! themselves are only read. Must not know how curves are shown.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.

@@ -43,7 +43,7 @@ impl DetectionFormat {
 /// What to detect on and where to write it.
 #[derive(Debug, Clone)]
 pub struct DetectRequest {
-    /// A checkpoint, or the folder of a round, whose last one counts; or a model of others (ONNX, TorchScript).
+    /// A checkpoint, or the folder of a round, whose last one counts; or a third-party model (ONNX, TorchScript).
     pub checkpoint: PathBuf,
     /// A list of names or paths, one a line, or a folder of photographs.
     pub images: PathBuf,
@@ -142,7 +142,7 @@ pub(super) fn images_of(
     Ok(found.images)
 }
 
-/// Settings that change what a checkpoint of Quarry does say nothing to a model of others.
+/// Settings that change what a checkpoint of Quarry does say nothing to a third-party model.
 fn refuse_settings_of_checkpoints(request: &DetectRequest) -> Result<(), WorkflowError> {
     let unfit = match request {
         DetectRequest { ellipses: true, .. } => "--shape ellipse",

@@ -1,11 +1,11 @@
-//! What running a model of others is asked for with, and what is shown of a model before anything is taken.
+//! What running a third-party model is asked for with, and what is shown of a model before anything is taken.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::models::ModelFormat;
 
-/// Whether the file is named as a model of others is.
+/// Whether the file is named as a third-party model is.
 pub fn is_model(path: &Path) -> bool {
     path.is_file() && ModelFormat::of(path).is_some()
 }

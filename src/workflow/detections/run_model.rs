@@ -1,4 +1,4 @@
-//! A model of others (ONNX, TorchScript) run on the project's images -> a round, as if its detections had been imported. It is detected and
+//! A third-party model (ONNX, TorchScript) run on the project's images -> a round, as if its detections had been imported. It is detected and
 //! kept batch by batch, and goes on where it was cut off.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -81,7 +81,7 @@ pub fn mine_model(
 fn load(path: &Path, device: &str) -> Result<ForeignModel, WorkflowError> {
     let model = ForeignModel::at(path, device)?.ok_or_else(|| {
         WorkflowError::Refused(format!(
-            "{}: a model of others is an ONNX (.onnx) or TorchScript (.torchscript, .pt) file",
+            "{}: a third-party model is an ONNX (.onnx) or TorchScript (.torchscript, .pt) file",
             path.display()
         ))
     })?;

@@ -234,8 +234,8 @@ fn detected(
     files: &Files,
     observer: &mut Observer,
 ) -> Result<ShardMergeReport, WorkflowError> {
-    OutputPolicy::new().inputs(&request.shards).inputs(files.values().map(|file| &file.path)).check_file(out)?;
     let policy = OutputPolicy::new().inputs(&request.shards).inputs(files.values().map(|file| &file.path));
+    policy.check_file(out)?;
     targets(request.format, &run.classes, out).iter().try_for_each(|(_, out)| policy.check_file(out))?;
     let missing: Vec<u32> = (1..=run.of).filter(|number| !files.contains_key(number)).collect();
     if !missing.is_empty() {

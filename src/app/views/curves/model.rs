@@ -15,7 +15,7 @@ use crate::evaluation::{FoldSpread, Metric, PlotCurve, RocCurve, ScoreKind};
 
 /// Points that a drawn line keeps at most, about.
 const LINE_POINTS_MAX: usize = 1200;
-/// Colours that the theme has for curves of others.
+/// Colours that the theme has for third-party curves.
 const REFERENCE_COLOURS: usize = 6;
 /// In FDDB's ten folds: what published curves count.
 const FDDB_FACES: u64 = 5171;
@@ -32,7 +32,7 @@ pub struct DrawnLine {
     pub curve: Arc<PlotCurve>,
 }
 
-/// A curve of others behind one's own: from the literature, or imported.
+/// A third-party curve behind one's own: from the literature, or imported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
     pub name: String,

@@ -9,7 +9,7 @@ use crate::evaluation::{CurvePoint, percent_g};
 pub struct Readout {
     pub name: String,
     pub style: CurveStyle,
-    /// Of one of the project's rounds; `None`: of others.
+    /// The project's round; `None`: a third-party curve.
     pub key: Option<CurveKey>,
     pub point: CurvePoint,
 }
@@ -31,7 +31,7 @@ impl Readout {
         format!("{}\n{false_positives:.0} false positives\nrate {rate:.4}{score}", self.name)
     }
 
-    /// The score from which a right click lets the review begin; scores of others mean nothing there.
+    /// The score from which a right click lets the review begin; third-party scores mean nothing there.
     pub fn review_from(&self) -> Option<f64> {
         self.point.threshold.filter(|_| self.key.is_some())
     }

@@ -111,7 +111,7 @@ fn scores(ui: &mut Ui, model: &CurvesModel, key: &CurveKey, columns: &[usize]) {
     ui.end_row();
 }
 
-/// A curve of others; of reference points only where there is one.
+/// A third-party curve; of reference points only where there is one.
 fn others(ui: &mut Ui, published: &Published, columns: &[usize]) {
     name(ui, &published.name);
     for at in columns.iter().map(|&k| TABLE_AT[k]) {

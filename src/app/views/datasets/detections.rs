@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use egui::{Button, ColorImage, ComboBox, RichText, ScrollArea, TextEdit, TextureHandle, TextureOptions, Ui, vec2};
+use egui::{Button, ColorImage, ComboBox, RichText, ScrollArea, TextureHandle, TextureOptions, Ui, vec2};
 
-use super::{Command, DatasetCommand, close, title};
+use super::{Command, DatasetCommand, close, model_name, title};
 use crate::app::theme;
 use crate::domain::{Class, printable};
 use crate::workflow::detections::ClassSample;
@@ -40,15 +40,7 @@ impl DetectionsForm {
         let path = self.path.display().to_string();
         ui.add(egui::Label::new(RichText::new(printable(&path)).small().color(theme::WEAK)).truncate());
         ui.add_space(6.0);
-        ui.horizontal(|ui| {
-            ui.label(RichText::new("Model").color(theme::WEAK));
-            let mut name = self.name.clone();
-            let edit = TextEdit::singleline(&mut name).desired_width(260.0);
-            let response = ui.name_inputs("Model", |ui| ui.add(edit));
-            if response.on_hover_text("Results of the same model are its next round").changed() {
-                commands.push(Command::Dataset(DatasetCommand::SetModelName(name)));
-            }
-        });
+        ui.horizontal(|ui| model_name(ui, &self.name, "Results of the same model are its next round", commands));
         ui.add_space(6.0);
         self.load_textures(ui);
         ScrollArea::vertical().max_height(height - 90.0).auto_shrink([false, true]).show(ui, |ui| {

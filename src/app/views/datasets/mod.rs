@@ -7,7 +7,7 @@ mod model;
 
 use std::path::PathBuf;
 
-use egui::{Button, Context, Id, Modal, ProgressBar, RichText, ScrollArea, Ui, vec2};
+use egui::{Button, Context, Id, Modal, ProgressBar, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 pub use self::detections::DetectionsForm;
 pub use self::model::ModelForm;
@@ -38,7 +38,7 @@ pub enum DatasetCommand {
     SetModelName(String),
     SetClass(i64, String),
     PreviewDetections,
-    /// Shows a model of others, before it is run.
+    /// Shows a third-party model, before it is run.
     OpenModel(PathBuf),
     SetModelDevice(String),
     /// Which class of the project a class of the model is; `None` leaves it out.
@@ -122,6 +122,17 @@ fn close(commands: &mut Vec<Command>) {
 fn title(ui: &mut Ui, title: &str) {
     ui.label(RichText::new(title).size(20.0).strong().color(theme::STRONG));
     ui.add_space(6.0);
+}
+
+/// The field with the name of a model, as the project knows it.
+fn model_name(ui: &mut Ui, name: &str, hint: &str, commands: &mut Vec<Command>) {
+    ui.label(RichText::new("Model").color(theme::WEAK));
+    let mut name = name.to_owned();
+    let edit = TextEdit::singleline(&mut name).desired_width(260.0);
+    let response = ui.name_inputs("Model", |ui| ui.add(edit));
+    if response.on_hover_text(hint).changed() {
+        commands.push(Command::Dataset(DatasetCommand::SetModelName(name)));
+    }
 }
 
 fn working(ui: &mut Ui, what: &str, stoppable: bool, progress: Option<Progress>, commands: &mut Vec<Command>) {

@@ -1,11 +1,11 @@
-//! A model of others before it is run: its name, its device, and which of the project's classes each of its classes is.
+//! A third-party model before it is run: its name, its device, and how its classes map to the project's.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use egui::{Button, ComboBox, RichText, ScrollArea, TextEdit, Ui, vec2};
+use egui::{Button, ComboBox, RichText, ScrollArea, Ui, vec2};
 
-use super::{Command, DatasetCommand, close, title};
+use super::{Command, DatasetCommand, close, model_name, title};
 use crate::app::theme;
 use crate::domain::{Class, printable};
 use crate::workflow::detections::{DEFAULT_MIN_SCORE, ModelClass, ModelLook, ModelRequest};
@@ -53,16 +53,8 @@ impl ModelForm {
         ui.label(RichText::new(format!("Images {}", self.look.input)).small().color(theme::WEAK));
         ui.add_space(6.0);
         ui.horizontal(|ui| {
-            ui.label(RichText::new("Model").color(theme::WEAK));
-            let mut name = self.name.clone();
-            let edit = TextEdit::singleline(&mut name).desired_width(260.0);
-            let response = ui.name_inputs("Model", |ui| ui.add(edit));
-            if response
-                .on_hover_text("A run of the same model is its next round; one that was stopped goes on")
-                .changed()
-            {
-                commands.push(Command::Dataset(DatasetCommand::SetModelName(name)));
-            }
+            let hint = "A run of the same model is its next round; one that was stopped goes on";
+            model_name(ui, &self.name, hint, commands);
             ui.label(RichText::new("Device").color(theme::WEAK));
             ComboBox::from_id_salt("device").selected_text(&self.device).width(90.0).show_ui(ui, |ui| {
                 for device in DEVICES {

@@ -1,4 +1,4 @@
-//! The whole photograph with the candidate, ground truth and other detections; and the shape that is adjusted with its handles.
+//! The whole image with the candidate, ground truth and other detections, and the handles of a shape that is being adjusted.
 
 use egui::{Color32, CursorIcon, Rect, Sense, Stroke, Ui, vec2};
 

@@ -169,7 +169,7 @@ impl TrainModel {
         self.rounds.last().filter(|round| round.state == RoundState::Trained).map(|round| round.number)
     }
 
-    /// The rounds were read anew. After a new one, the form proposes the round after it.
+    /// The rounds were read again. After a new one, the form proposes the round after it.
     pub fn set_rounds(&mut self, mut rounds: Vec<RoundRecord>) {
         self.newest = rounds.last().map_or(0, |round| round.number);
         rounds.retain(RoundRecord::is_own);
