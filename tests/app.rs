@@ -12,6 +12,9 @@ mod calm;
 mod images;
 #[path = "app_parts/layout.rs"]
 mod layout;
+#[cfg(all(target_os = "linux", feature = "torch"))]
+#[path = "app_parts/real_window.rs"]
+mod real_window;
 #[path = "app_parts/seen.rs"]
 mod seen;
 #[path = "app_parts/shell.rs"]

@@ -91,6 +91,7 @@ actions! {
     Palette: Everywhere, "palette", "Command…", "Every action by its name", [ctrl(Key::K)];
     GoToNumber: Everywhere, "go_to_number", "Go to number…", "Go to a place of the list by its number", [ctrl(Key::G)];
     OpenProject: Everywhere, "open_project", "Open project…", "Choose a project folder", [ctrl(Key::O)];
+    Quit: Everywhere, "quit", "Quit", "Close the window; while a round runs it asks first", [ctrl(Key::Q)];
 
     Confirm: Review, "confirm", "Hard negative", "Confirm: no object. The next round trains on it as background", [plain(Key::A)];
     Reject: Review, "reject", "Reject", "Not to be trained on: a drawing, a reflection, a doubtful one", [plain(Key::X)];
@@ -182,7 +183,8 @@ actions! {
 
 impl Action {
     /// Actions that came after people had files of own keys: a key that such a file gives to another action is not theirs.
-    pub const NEWER: [Self; 19] = [
+    pub const NEWER: [Self; 20] = [
+        Self::Quit,
         Self::Back,
         Self::ShowSettings,
         Self::Palette,

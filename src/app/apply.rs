@@ -8,6 +8,7 @@ use super::action::{Action, Scope};
 use super::command::{Command, FolderPurpose, Screen};
 use super::dialogs::{self, Ask};
 use super::export::ExportError;
+use super::leaving::LeavingCommand;
 use super::session::Session;
 use super::views::curves::{CurvesCommand, ExportFormat};
 use super::views::review::{
@@ -183,6 +184,7 @@ impl QuarryApp {
             Action::GoToNumber => self.toggle_palette(true),
             action if action.scope() == Scope::Images => self.images_action(action),
             Action::ShowKeys => self.help_open = !self.help_open,
+            Action::Quit => self.push(Command::Leaving(LeavingCommand::Quit)),
             Action::OpenProject => self.ask(Ask::Folder(FolderPurpose::Open)),
             // What is decided on then is the class.
             _ if self.review.picker.is_some() => {}

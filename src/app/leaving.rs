@@ -19,6 +19,8 @@ pub enum Leaving {
 pub enum LeavingCommand {
     GoOn,
     Stay,
+    /// Closes the window as its own button does.
+    Quit,
 }
 
 impl QuarryApp {
@@ -49,6 +51,9 @@ impl QuarryApp {
     }
 
     pub(super) fn apply_leaving(&mut self, command: LeavingCommand, ctx: &Context) {
+        if command == LeavingCommand::Quit {
+            return ctx.send_viewport_cmd(ViewportCommand::Close);
+        }
         let Some(leaving) = self.leaving.take().filter(|_| command == LeavingCommand::GoOn) else { return };
         self.stop_jobs();
         if leaving == Leaving::Close {

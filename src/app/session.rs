@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::images::ImageThreads;
 use super::views::review::{HISTORY_PAGE, HistoryModel, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts};
 use crate::dataset::decode_rgb_checked;
-use crate::domain::{CandidateId, ClassId, GroupId, ImageId, RoundId};
+use crate::domain::{CandidateId, ClassId, GroupId, ImageId, RoundId, Share};
 use crate::jobs::{
     Annotator, Answer, BackupKeeper, ByteCache, Damage, Decoded, ImageDetail, Overview, PicturePool, ProjectReader,
     ProjectWatch, REVIEW_FILTER, ReadReply, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest, start_backups,
@@ -508,7 +508,17 @@ impl Session {
             split: filter.split.clone(),
             group: filter.group,
             trace: filter.trace.map(ShownTrace::filter),
-            annotator: by.only().map(str::to_owned).or_else(|| filter.annotator.clone()),
+            // In a share the annotator's own verdicts count: what is judged twice waits for both.
+            annotator: by
+                .only()
+                .map(str::to_owned)
+                .or_else(|| filter.annotator.clone())
+                .or_else(|| filter.share.clone()),
+            // Somebody whom the division does not name (any more) has nothing.
+            share: filter
+                .share
+                .as_ref()
+                .map(|name| self.details.overview.shares.as_ref().map_or(Share::NOTHING, |shares| shares.of(name))),
             collapse: filter.lists_alike_as_one(),
             sort,
             descending,

@@ -244,6 +244,11 @@ pub fn side_column() -> egui::Frame {
     egui::Frame::new().fill(BACKGROUND.now()).inner_margin(Margin { left: 16, right: 8, top: 16, bottom: 16 })
 }
 
+/// The frame of what stays below a column that scrolls.
+pub fn pinned() -> egui::Frame {
+    egui::Frame::new().fill(BACKGROUND.now()).inner_margin(Margin { left: 0, right: 0, top: 10, bottom: 0 })
+}
+
 /// The frame of what stands right of the left column.
 pub fn main_column() -> egui::Frame {
     egui::Frame::new().fill(BACKGROUND.now()).inner_margin(Margin { left: 8, right: 16, top: 16, bottom: 16 })

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::console::say;
 use super::{Context, Replace};
-use crate::domain::RoundId;
+use crate::domain::{RoundId, Shares, printable};
 use crate::store::{AHEAD_DAYS, CandidateQuery, MOST_DAYS_AHEAD, Store, StoreError};
 use crate::workflow::verdicts::{MergeOptions, VerdictFormat};
 use crate::workflow::{Project, WorkflowError, verdicts};
@@ -50,6 +50,21 @@ enum Action {
     /// How far annotators agree (Cohen's kappa)
     #[command(after_help = "Example:\n  quarry verdicts agreement --project faces")]
     Agreement,
+    /// Divide the queue among annotators, or tell how far each is with their share
+    #[command(
+        after_help = "Examples:\n  quarry verdicts share --among Ada --among Ben --twice 10 --project faces\n  quarry verdicts share --project faces\n  quarry verdicts share --undo --project faces"
+    )]
+    Share {
+        /// An annotator; once for each. Every image with its candidates goes to one of them
+        #[arg(long, value_name = "NAME")]
+        among: Vec<String>,
+        /// Percent of the images that a second annotator judges too, for the agreement
+        #[arg(long, value_name = "PERCENT", default_value_t = 0, requires = "among", value_parser = clap::value_parser!(u8).range(0..=100))]
+        twice: u8,
+        /// Divide it no longer; verdicts stay
+        #[arg(long, conflicts_with = "among")]
+        undo: bool,
+    },
     /// The share of hard negatives among what waited when the random order was chosen, from those reviewed in that order
     #[command(after_help = "Example:\n  quarry verdicts precision --project faces --round 1")]
     Precision {
@@ -115,6 +130,7 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
                 )
             })
         }
+        Action::Share { among, twice, undo } => share(&project, among, *twice, *undo, context),
         Action::Agreement => agreement(&readable(&project)?, context),
         Action::Precision { round } => precision(&readable(&project)?, *round, context),
     }
@@ -142,6 +158,25 @@ fn agreement(store: &Store, context: &Context) -> anyhow::Result<()> {
             format!("{first} and {second}: {} candidates, {share:.1} % alike, kappa {:.3}", p.both, p.kappa)
         };
         pairs.iter().map(line).collect::<Vec<_>>().join("\n")
+    })
+}
+
+fn share(project: &Project, among: &[String], twice: u8, undo: bool, context: &Context) -> anyhow::Result<()> {
+    if undo || !among.is_empty() {
+        let shares = if undo { None } else { Some(Shares::new(among, twice).map_err(anyhow::Error::msg)?) };
+        project.open_store()?.set_shares(shares.as_ref())?;
+    }
+    let store = readable(project)?;
+    let (shares, progress) = (store.shares()?, verdicts::share_progress(&store)?);
+    let value = json!({ "twice_percent": shares.as_ref().map(|shares| shares.twice_percent), "shares": progress });
+    context.print(&value, || {
+        let Some(shares) = shares else { return "The queue is not divided: everybody reviews everything".to_owned() };
+        let line = |p: &verdicts::ShareProgress| {
+            format!("{}: {} of {} candidates left", printable(&p.annotator), p.left, p.candidates)
+        };
+        let mut lines: Vec<String> = progress.iter().map(line).collect();
+        lines.push(format!("{} % of the images are judged twice", shares.twice_percent));
+        lines.join("\n")
     })
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::curve_news::{CurveNews, ToldCurves};
 use super::{Clerk, Damage, Waker};
 use crate::domain::{
-    Annotation, CandidateId, Class, ClassId, Detection, GroupId, ImageId, ImageRecord, RoundId, RoundRecord,
+    Annotation, CandidateId, Class, ClassId, Detection, GroupId, ImageId, ImageRecord, RoundId, RoundRecord, Shares,
 };
 use crate::mining::GroupConfig;
 use crate::store::{
@@ -85,6 +85,8 @@ pub struct Overview {
     pub rounds: Vec<RoundRecord>,
     /// Everyone who gave a verdict.
     pub annotators: Vec<String>,
+    /// How the review is divided.
+    pub shares: Option<Shares>,
     pub counts: VerdictCounts,
     /// The number of the newest round that made steps, with its median step in seconds.
     pub speed: Option<(u32, f64)>,
@@ -230,6 +232,7 @@ fn overview(store: &Store) -> Result<Overview, StoreError> {
         speed: speed(store, &rounds)?,
         rounds,
         annotators: store.annotators()?,
+        shares: store.shares()?,
         counts: store.verdict_counts(None)?,
         ..Overview::default()
     })

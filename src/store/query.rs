@@ -1,7 +1,7 @@
 //! What a list of candidates is asked for: filters, order, page. Plain values; must not know how they are answered.
 
 use super::{CandidateRow, TraceFilter};
-use crate::domain::{Basis, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
+use crate::domain::{Basis, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Share, Verdict};
 
 /// A filter and an order over all candidates of the project. The default is the review queue: undecided, highest score first.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,8 @@ pub struct CandidateQuery {
     /// Part of the image's name, case ignored; empty for all.
     pub image_name: String,
     pub image: Option<ImageId>,
+    /// The images of one annotator's share; whose verdicts count is said by `annotator`.
+    pub share: Option<Share>,
     pub group: Option<GroupId>,
     /// What became of it over the rounds.
     pub trace: Option<TraceFilter>,
@@ -142,6 +144,7 @@ impl Default for CandidateQuery {
             size: Interval::ALL,
             image_name: String::new(),
             image: None,
+            share: None,
             group: None,
             trace: None,
             annotator: None,

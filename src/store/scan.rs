@@ -23,7 +23,7 @@ pub(super) struct Scan<'a> {
     round: Option<u32>,
     group: Option<u32>,
     trace: Option<TraceFilter>,
-    /// By place in the index's images, where the query asks for a split, an image or a part of its name.
+    /// By place in the index's images, where the query asks for a split, an image, a share or a part of its name.
     images: Option<Vec<bool>>,
     score: (f32, f32),
     iou: Interval,
@@ -306,13 +306,14 @@ fn wanted_verdicts(query: &CandidateQuery) -> [[bool; 6]; 2] {
 }
 
 fn wanted_images(index: &QueueIndex, query: &CandidateQuery) -> Option<Vec<bool>> {
-    if query.split.is_none() && query.image.is_none() && query.image_name.is_empty() {
+    if query.split.is_none() && query.image.is_none() && query.share.is_none() && query.image_name.is_empty() {
         return None;
     }
     let part = query.image_name.to_lowercase();
     let wanted = |image: &IndexedImage| {
         query.split.as_deref().is_none_or(|split| image.split.as_deref() == Some(split))
             && query.image.is_none_or(|id| id.0 == image.id)
+            && query.share.is_none_or(|share| share.holds(shuffled(image.id as u64)))
             && image.name.contains(&part)
     };
     Some(index.images.iter().map(wanted).collect())

@@ -3,8 +3,25 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::{Store, StoreError};
+use crate::domain::Shares;
+
+/// How the review is divided.
+const SHARES: &str = "review_shares";
 
 impl Store {
+    /// How the review is divided among annotators; `None` where it is not. What cannot be read, as of a newer version, counts as not divided.
+    pub fn shares(&self) -> Result<Option<Shares>, StoreError> {
+        let text = self.setting(SHARES)?.unwrap_or_default();
+        let shares: Option<Shares> = serde_json::from_str(&text).ok();
+        Ok(shares.and_then(|shares| Shares::new(&shares.annotators, shares.twice_percent).ok()))
+    }
+
+    /// Divides the review, or with `None` no longer.
+    pub fn set_shares(&mut self, shares: Option<&Shares>) -> Result<(), StoreError> {
+        // Names and a number: they always become JSON.
+        self.set_setting(SHARES, &shares.and_then(|shares| serde_json::to_string(shares).ok()).unwrap_or_default())
+    }
+
     /// `None` where nothing is kept by this name, also in a database of a format that knew no settings and is only read.
     pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         self.read(|c| {

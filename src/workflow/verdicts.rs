@@ -16,7 +16,7 @@ use crate::domain::{
 use crate::mining::{Agreement, Proportion, cohens_kappa, wilson_interval};
 use crate::store::{
     AHEAD_DAYS, CandidateQuery, CorrectionLine, LogLine, MergeReport, OriginLine, ShapeLine, Store, StoreError,
-    VERDICT_FORMATS_READ, VerdictLine,
+    VERDICT_FORMATS_READ, VerdictFilter, VerdictLine,
 };
 
 /// Agreement of two annotators.
@@ -27,6 +27,33 @@ pub struct PairAgreement {
     pub both: u64,
     pub observed: f64,
     pub kappa: f64,
+}
+
+/// One annotator's share of the review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShareProgress {
+    pub annotator: String,
+    /// Candidates in it, by this annotator's own verdicts.
+    pub candidates: u64,
+    pub left: u64,
+}
+
+/// How far each annotator is with what was given to them; empty where the review is not divided.
+pub fn share_progress(store: &Store) -> Result<Vec<ShareProgress>, WorkflowError> {
+    let Some(shares) = store.shares()? else { return Ok(Vec::new()) };
+    let of = |name: &String| {
+        let query = |verdict| CandidateQuery {
+            verdict,
+            share: Some(shares.of(name)),
+            annotator: Some(name.clone()),
+            collapse: false,
+            ..CandidateQuery::default()
+        };
+        let left = store.count_candidates(&query(VerdictFilter::Undecided))?;
+        let candidates = left + store.count_candidates(&query(VerdictFilter::Decided))?;
+        Ok(ShareProgress { annotator: name.clone(), candidates, left })
+    };
+    shares.annotators.iter().map(of).collect()
 }
 
 /// How the verdict log is written.

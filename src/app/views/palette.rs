@@ -50,7 +50,12 @@ impl PaletteModel {
             .filter(|(_, action)| **action != Action::Palette)
             .filter_map(|(index, action)| Some((-score(&self.text, &name(*action))?, index, *action)))
             .collect();
-        scored.sort_by_key(|(score, index, _)| (*score, *index));
+        if self.text.trim().is_empty() {
+            // Nothing is typed: by screen, then by name, as in a table of contents.
+            scored.sort_by_cached_key(|(_, index, action)| (place(action.scope()), name(*action), *index));
+        } else {
+            scored.sort_by_key(|(score, index, _)| (*score, *index));
+        }
         scored.into_iter().map(|(_, _, action)| Choice::Do(action)).collect()
     }
 }
@@ -59,6 +64,16 @@ impl PaletteModel {
 pub fn name(action: Action) -> String {
     let reason = action.reason().and_then(|number| REASONS.get(usize::from(number) - 1));
     reason.map_or_else(|| action.text().to_owned(), |reason| format!("Reject: {reason}"))
+}
+
+/// Where a screen's actions stand.
+fn place(scope: Scope) -> u8 {
+    match scope {
+        Scope::Everywhere => 0,
+        Scope::Review => 1,
+        Scope::Adjust => 2,
+        Scope::Images => 3,
+    }
 }
 
 /// How well typed letters fit a name: all in their order, best at the beginnings of words and side by side. `None`: not at all.
@@ -200,6 +215,20 @@ mod tests {
         assert_eq!(first("99999999999"), Some(Choice::GoTo(500)), "the last one");
         assert_eq!(first("qqqq"), None);
         assert_eq!(first("0"), None);
+    }
+
+    #[test]
+    fn without_text_actions_stand_by_screen_and_name() {
+        let model = PaletteModel::default();
+        let lines: Vec<(u8, String)> = model
+            .found(Some(9))
+            .into_iter()
+            .filter_map(|choice| {
+                if let Choice::Do(action) = choice { Some((place(action.scope()), name(action))) } else { None }
+            })
+            .collect();
+        assert_eq!(lines.len() + 1, Action::ALL.len(), "all but the palette itself");
+        assert!(lines.is_sorted());
     }
 
     #[test]

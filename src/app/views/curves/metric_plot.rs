@@ -174,7 +174,7 @@ fn paint(painter: &Painter, lines: &[MetricLine], place: &Place<'_>) {
         }
         names.push(Name { at: last, text: line.key.short(), color: color(style) });
     }
-    for name in apart(names, NAME_HEIGHT) {
+    for name in apart(names, NAME_HEIGHT, painter.clip_rect()) {
         let at = name.at + vec2(7.0, 0.0);
         painter.text(at, egui::Align2::LEFT_CENTER, name.text, egui::FontId::proportional(12.0), name.color);
     }

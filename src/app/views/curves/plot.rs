@@ -118,11 +118,12 @@ fn paint(painter: &Painter, view: &CurvesView<'_>, kind: ScoreKind, place: &Plac
     for line in view.model.lines(kind).iter().filter(|line| line.age == 0 || view.model.earlier_shown) {
         names.extend(paint_own(painter, line, place));
     }
-    for name in apart(long_names, NAME_HEIGHT) {
+    let frame = painter.clip_rect();
+    for name in apart(long_names, NAME_HEIGHT, frame) {
         let (at, anchor) = (pos2(place.end(name.at).x.min(name.at.x), name.at.y - 2.0), egui::Align2::RIGHT_BOTTOM);
         painter.text(at, anchor, name.text, FontId::proportional(11.0), name.color);
     }
-    for name in apart(names, NAME_HEIGHT) {
+    for name in apart(names, NAME_HEIGHT, frame) {
         let galley = painter.layout_no_wrap(name.text, FontId::proportional(12.0), name.color);
         // In a narrow plot a name stands over the end of its line.
         let x = (name.at.x + 6.0).min(painter.clip_rect().right() - galley.size().x - 1.0);
@@ -202,12 +203,22 @@ fn x_marks(axis: &FalsePositiveAxis) -> Vec<GridMark> {
     marks.into_iter().map(|value| GridMark { value, step_size: 1.0 }).chain(between).collect()
 }
 
-/// Names at the ends of lines, highest first, each at least `height` below the one before.
-pub(super) fn apart(mut names: Vec<Name>, height: f32) -> Vec<Name> {
+/// Names at the ends of lines, highest first, each at least `height` below the one before, and whole within `frame` where they have room.
+pub(super) fn apart(mut names: Vec<Name>, height: f32, frame: Rect) -> Vec<Name> {
     names.sort_by(|a, b| a.at.y.total_cmp(&b.at.y));
     let places: Vec<f64> = names.iter().map(|name| f64::from(name.at.y)).collect();
     let places = spread_apart(&places, f64::from(height));
     names.iter_mut().zip(places).for_each(|(name, y)| name.at.y = y as f32);
+    let mut lowest = frame.bottom() - height / 2.0;
+    for name in names.iter_mut().rev() {
+        name.at.y = name.at.y.min(lowest);
+        lowest = name.at.y - height;
+    }
+    let mut highest = frame.top() + height / 2.0;
+    for name in &mut names {
+        name.at.y = name.at.y.max(highest);
+        highest = name.at.y + height;
+    }
     names
 }
 
@@ -250,8 +261,13 @@ mod tests {
     #[test]
     fn names_of_lines_that_end_together_stand_below_each_other() {
         let name = |text: &str, y| Name { at: pos2(1.0, y), text: text.to_owned(), color: theme::TEXT.now() };
-        let placed = apart(vec![name("b", 10.0), name("a", 9.0), name("c", 80.0)], 5.0);
+        let frame = Rect::from_min_max(pos2(0.0, 0.0), pos2(100.0, 100.0));
+        let placed = apart(vec![name("b", 10.0), name("a", 9.0), name("c", 80.0)], 5.0, frame);
         let placed: Vec<_> = placed.iter().map(|name| (name.text.as_str(), name.at.y)).collect();
         assert_eq!(placed, [("a", 7.0), ("b", 12.0), ("c", 80.0)]);
+        // At the frame's edges they are pushed inwards.
+        let placed = apart(vec![name("a", 0.0), name("b", 1.0), name("c", 99.0), name("d", 100.0)], 5.0, frame);
+        let placed: Vec<f32> = placed.iter().map(|name| name.at.y).collect();
+        assert_eq!(placed, [2.5, 7.5, 92.5, 97.5]);
     }
 }

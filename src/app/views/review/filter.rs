@@ -183,6 +183,8 @@ pub struct ReviewFilter {
     pub class: Option<String>,
     /// The verdicts that count are this annotator's.
     pub annotator: Option<String>,
+    /// The part of the queue that this annotator was given; whose verdicts count then, too.
+    pub share: Option<String>,
     /// One group of alike candidates.
     pub group: Option<GroupId>,
     /// What others decided is hidden, and what they decided alone still waits.
@@ -206,6 +208,7 @@ impl Default for ReviewFilter {
             split: None,
             class: None,
             annotator: None,
+            share: None,
             group: None,
             blind: false,
             alike_as_one: true,
@@ -223,6 +226,7 @@ pub enum Condition {
     Class,
     Verdicts,
     Annotator,
+    Share,
     Blind,
     Score,
     Iou,
@@ -233,13 +237,14 @@ pub enum Condition {
 }
 
 impl Condition {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Round,
         Self::Trace,
         Self::Split,
         Self::Class,
         Self::Verdicts,
         Self::Annotator,
+        Self::Share,
         Self::Blind,
         Self::Score,
         Self::Iou,
@@ -279,6 +284,7 @@ impl ReviewFilter {
                 (self.verdicts != ShownVerdicts::All).then(|| format!("Verdict: {}", self.verdicts.text()))
             }
             Condition::Annotator => self.annotator.as_ref().map(|name| format!("Verdicts of {name}")),
+            Condition::Share => self.share.as_ref().map(|name| format!("Share of {name}")),
             Condition::Blind => self.blind.then(|| "Blind".to_owned()),
             Condition::Score => {
                 let (low, high) = self.score;
@@ -310,6 +316,7 @@ impl ReviewFilter {
             Condition::Class => wider.class = None,
             Condition::Verdicts => wider.verdicts = ShownVerdicts::All,
             Condition::Annotator => wider.annotator = None,
+            Condition::Share => wider.share = None,
             Condition::Blind => wider.blind = false,
             Condition::Score => wider.score = SCORE_ALL,
             Condition::Iou => wider.iou = IOU_ALL,
@@ -363,6 +370,7 @@ mod tests {
             split: Some("val".to_owned()),
             class: Some("dog".to_owned()),
             annotator: Some("Ada".to_owned()),
+            share: Some("Ben".to_owned()),
             group: Some(GroupId(4)),
             blind: true,
             alike_as_one: false,

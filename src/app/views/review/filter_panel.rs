@@ -146,6 +146,16 @@ fn people(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
             ui.selectable_value(&mut filter.annotator, Some(name.clone()), name);
         }
     });
+    let shares = view.details.overview.shares.as_ref().map_or(&[][..], |shares| &shares.annotators);
+    if !shares.is_empty() || filter.share.is_some() {
+        let share = filter.share.clone().unwrap_or_else(|| "Everything".to_owned());
+        choose(ui, "Share of", &share, |ui| {
+            ui.selectable_value(&mut filter.share, None, "Everything");
+            for name in shares {
+                ui.selectable_value(&mut filter.share, Some(name.clone()), name);
+            }
+        });
+    }
     ui.checkbox(&mut filter.blind, "Blind")
         .on_hover_text("Hide what others decided: their candidates wait for you too");
 }

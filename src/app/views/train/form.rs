@@ -34,8 +34,6 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
     if changed {
         view.push(TrainCommand::SetForm(Box::new(form)));
     }
-    ui.add_space(theme::GAP);
-    buttons(ui, view);
 }
 
 fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str], gpu: Option<&GpuState>) -> bool {
@@ -208,7 +206,7 @@ fn file_button(ui: &mut Ui, form: &mut Form) -> bool {
     true
 }
 
-fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
+pub(super) fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
     let finished = view.model.form.finished();
     if view.state != JobState::Idle {
         running_buttons(ui, view);

@@ -73,6 +73,14 @@ impl TrainView<'_> {
         Panel::left("settings").frame(side).resizable(false).exact_size(390.0).show_separator_line(false).show(
             ui,
             |ui| {
+                // What starts and stops a round is in sight however small the window is.
+                let frame = theme::pinned();
+                Panel::bottom("round buttons").frame(frame).resizable(false).show_separator_line(false).show(
+                    ui,
+                    |ui| {
+                        form::buttons(ui, self);
+                    },
+                );
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
                     form::show(ui, self);
                     cross::show(ui, self);
