@@ -969,3 +969,25 @@ impl egui::DroppedFile for Dropped {
         std::fs::read(&self.0).map_err(|error| error.to_string())
     }
 }
+
+/// What a share holds is what the queue then shows.
+#[test]
+fn a_share_of_the_queue_is_chosen_in_the_filter() {
+    use quarry::app::views::review::{ReviewCommand, ReviewFilter};
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 12, 1);
+    let shares = quarry::domain::Shares::new(&["Ada".to_owned(), "Ben".to_owned()], 0).unwrap();
+    let mut store = project.open_store().unwrap();
+    store.set_shares(Some(&shares)).unwrap();
+    let held =
+        store.count_candidates(&CandidateQuery { share: Some(shares.of("Ada")), ..CandidateQuery::default() }).unwrap();
+    assert!(0 < held && held < 36, "{held}");
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for_part(&mut window, "36 candidates");
+    for (name, count) in [("Ada", held), ("Ben", 36 - held), ("Cem", 0)] {
+        let filter = ReviewFilter { share: Some(name.to_owned()), ..ReviewFilter::default() };
+        window.state_mut().as_mut().unwrap().push(Command::Review(ReviewCommand::SetFilter(filter)));
+        wait_for_part(&mut window, &format!("Share of {name}"));
+        wait_for_part(&mut window, &format!("{count} candidates"));
+    }
+}

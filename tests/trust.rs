@@ -185,6 +185,39 @@ fn a_verdict_file_of_another_project_is_refused_by_the_number_that_matches_nothi
     assert!(refused.contains("v.jsonl:1: its tick"), "{refused}");
 }
 
+/// Every candidate is given to one annotator, or to two; whose share it is follows from the project alone, so that copies agree.
+#[test]
+fn the_queue_is_divided_among_annotators_by_a_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = reviewed(dir.path(), "p");
+    let p = path(&project);
+    let share = |more: &[&str]| quarry(&[&["verdicts", "share", "--project", p], more].concat());
+    assert!(stdout(&share(&[]).success()).contains("not divided"));
+    for (twice, times) in [("0", 4), ("100", 8)] {
+        let told = share(&["--among", "Ada", "--among", "Cem", "--twice", twice, "--json"]).success();
+        let value: Value = serde_json::from_slice(&told.get_output().stdout).unwrap();
+        let shares = value["shares"].as_array().unwrap();
+        let sum = |key: &str| shares.iter().map(|share| share[key].as_u64().unwrap()).sum::<u64>();
+        assert_eq!((shares.len(), sum("candidates")), (2, times), "{value}");
+        assert_eq!(shares[1]["left"], shares[1]["candidates"], "Cem decided on nothing: {value}");
+        let again = stdout(&share(&[]).success());
+        assert!(
+            again.contains("Ada: ") && again.contains(&format!("{twice} % of the images are judged twice")),
+            "{again}"
+        );
+    }
+    for (wrong, said) in [
+        (vec!["--among", "Ada", "--among", "Ada"], "named twice"),
+        (vec!["--among", "Ada", "--twice", "10"], "two annotators"),
+    ] {
+        let refused = stderr(&share(&wrong).code(1));
+        assert!(refused.contains(said), "{refused}");
+    }
+    share(&["--twice", "5"]).code(2);
+    share(&["--among", "Ada", "--undo"]).code(2);
+    assert!(stdout(&share(&["--undo"]).success()).contains("not divided"));
+}
+
 /// Whoever's clock was wrong gave real verdicts: they can be merged, with a word of it, and what is decided afterwards counts as newer.
 #[test]
 fn verdicts_of_a_clock_that_was_ahead_can_be_merged() {

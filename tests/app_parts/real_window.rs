@@ -10,7 +10,7 @@ use quarry::domain::{CandidateId, Verdict};
 use quarry::store::{CandidateQuery, VerdictFilter};
 use quarry::workflow::Project;
 
-use super::tiny_project;
+use super::{app_project, tiny_project};
 
 const QUARRY: &str = env!("CARGO_BIN_EXE_quarry");
 const SIZE: (u32, u32) = (1280, 800);
@@ -107,7 +107,7 @@ impl Desk {
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env("DISPLAY", &self.number).env_remove("WAYLAND_DISPLAY").env("LIBGL_ALWAYS_SOFTWARE", "1");
-        command.env("HOME", &self.dir);
+        command.env("HOME", &self.dir).env("USER", "ada").env("LOGNAME", "ada").env_remove("GTK_THEME");
         for (name, folder) in [("XDG_CONFIG_HOME", "config"), ("XDG_DATA_HOME", "data"), ("XDG_CACHE_HOME", "cache")] {
             command.env(name, self.dir.join(folder));
         }
@@ -136,6 +136,8 @@ impl Desk {
             let geometry = self.xdotool(&["getwindowgeometry", &window]);
             geometry.contains(&format!("{}x{}", SIZE.0, SIZE.1)).then_some(())
         });
+        // Out of the way: over the status bar nothing lights up.
+        self.xdotool(&["mousemove", &(SIZE.0 / 2).to_string(), &(SIZE.1 - 2).to_string()]);
         self.xdotool(&["windowfocus", &window]);
         wait("the keyboard", || (self.xdotool(&["getwindowfocus"]) == window).then_some(()));
         self.still("the first frame");
@@ -275,6 +277,53 @@ fn curves(project: &Project) -> Vec<(u32, usize)> {
     let store = project.open_store_to_read().unwrap();
     let rounds = store.rounds().unwrap();
     rounds.iter().map(|round| (round.number, store.curves(round.id).unwrap().len())).collect()
+}
+
+/// Where the pictures lie that screens are compared with, at half of the window's size. `UPDATE_GOLDEN=1` writes them anew.
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/window");
+/// Share of the pixels that may differ: other drivers smooth edges otherwise.
+const TOLERANCE: f64 = 0.01;
+
+/// `None`, or what is wrong.
+fn compare(name: &str, shown: &RgbImage) -> Option<String> {
+    let (width, height) = (SIZE.0 / 2, SIZE.1 / 2);
+    let small = image::imageops::resize(shown, width, height, image::imageops::FilterType::Triangle);
+    let path = Path::new(GOLDEN).join(format!("{name}.png"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        small.save(&path).unwrap();
+        return None;
+    }
+    let golden = image::open(&path).unwrap().to_rgb8();
+    assert_eq!(golden.dimensions(), (width, height), "{name}");
+    let share = difference(&golden, &small);
+    if share <= TOLERANCE {
+        return None;
+    }
+    let seen = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
+    small.save(&seen).unwrap();
+    Some(format!("{name}: {:.2} % of the pixels differ; see {}", share * 100.0, seen.display()))
+}
+
+/// Screens on a drawn project, where nothing depends on the time or on the machine, but the status bar.
+#[test]
+fn screens_look_as_they_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(desk) = Desk::new(dir.path()) else { return };
+    let project = app_project::make(dir.path(), 12, 2);
+    let running = desk.start(&["--project", project.dir().to_str().unwrap()]);
+    let mut wrong = Vec::new();
+    for (name, key) in [("images", "ctrl+5"), ("curves", "ctrl+4"), ("review", "ctrl+2"), ("grid", "g")] {
+        desk.screen(key);
+        // Pictures come when they are decoded.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut found = compare(name, &desk.still(name));
+        while found.is_some() && Instant::now() < deadline {
+            found = compare(name, &desk.still(name));
+        }
+        wrong.extend(found);
+    }
+    desk.quit(running);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Pages, counts and neighbours against a plain filter and sort of all rows.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;
-use quarry::domain::{Basis, CandidateId, ClassId, FalsePositiveKind, ImageId, Overlaps, Verdict};
+use quarry::domain::{Basis, CandidateId, ClassId, FalsePositiveKind, ImageId, Overlaps, Shares, Verdict};
 use quarry::geometry::BoundingBox;
 use quarry::store::{CandidateQuery, CandidateRow, Interval, Neighbour, NewCandidate, Sort, Store, VerdictFilter};
 
@@ -155,6 +155,7 @@ fn queries() -> impl Strategy<Value = CandidateQuery> {
                     size: scaled(size, 5.0),
                     image_name: names[name].to_owned(),
                     image: None,
+                    share: None,
                     group: group.map(|g| quarry::domain::GroupId(g as i64 % 3 + 1)),
                     trace: None,
                     annotator: [None, Some("Ada"), Some("Grace"), Some("nobody")][who].map(str::to_owned),
@@ -164,6 +165,45 @@ fn queries() -> impl Strategy<Value = CandidateQuery> {
                 }
             },
         )
+}
+
+/// Each image is in one share, or in two; what one annotator decided on waits for the other only where both have it.
+#[test]
+fn shares_divide_the_queue_by_images_and_count_own_verdicts() {
+    let mut p = busy_project();
+    assert_eq!(p.store.shares().unwrap(), None);
+    let names = ["Ada", "Grace", "Cem"].map(str::to_owned);
+    for twice in [0, 100] {
+        let shares = Shares::new(&names, twice).unwrap();
+        p.store.set_shares(Some(&shares)).unwrap();
+        assert_eq!(p.store.shares().unwrap().as_ref(), Some(&shares));
+        let of = |name: &str, verdict| {
+            let share = Some(shares.of(name));
+            let query = CandidateQuery { share, verdict, collapse: false, ..CandidateQuery::default() };
+            let own = CandidateQuery { annotator: Some(name.to_owned()), ..query };
+            p.store.candidate_ids(&own).unwrap().into_iter().collect::<HashSet<_>>()
+        };
+        let mut times: HashMap<CandidateId, usize> = HashMap::new();
+        let mut owners: HashMap<ImageId, HashSet<&str>> = HashMap::new();
+        for name in &names {
+            let all = of(name, VerdictFilter::Any);
+            let (left, decided) = (of(name, VerdictFilter::Undecided), of(name, VerdictFilter::Decided));
+            assert!(
+                left.is_disjoint(&decided) && left.union(&decided).copied().collect::<HashSet<_>>().is_subset(&all)
+            );
+            for id in all {
+                *times.entry(id).or_default() += 1;
+                owners.entry(p.store.candidate(id).unwrap().image).or_default().insert(name);
+            }
+        }
+        let wanted = if twice == 0 { 1 } else { 2 };
+        assert_eq!(times.len(), p.candidates().len());
+        assert!(times.values().all(|times| *times == wanted) && owners.values().all(|who| who.len() == wanted));
+        assert!(of("Cem", VerdictFilter::Decided).is_empty(), "others' verdicts are not Cem's");
+        assert!(of("somebody else", VerdictFilter::Any).is_empty());
+    }
+    p.store.set_shares(None).unwrap();
+    assert_eq!(p.store.shares().unwrap(), None);
 }
 
 #[test]

@@ -214,13 +214,16 @@ fn cell(ui: &Ui, view: &mut ImagesView<'_>, listing: &Listing, index: usize, rec
     let is_current = index == view.model.position;
     let (color, width) = if is_current { (theme::CANDIDATE, 2.5) } else { (theme::BORDER, 1.0) };
     canvas::paint_frame(painter, picture, color, width);
-    caption(painter, rect, picture, row, image);
+    let is_cut = caption(painter, rect, picture, row, image);
     if response.double_clicked() {
         view.push(ImagesCommand::Open(image.record.id));
     } else if response.clicked() {
         view.push(ImagesCommand::GoTo(index));
     }
-    response.on_hover_text(&image.record.name);
+    // A name that stands there whole needs no tooltip, which would cover the images beside it.
+    if is_cut {
+        response.on_hover_text(&image.record.name);
+    }
 }
 
 fn source_size(image: &TableImage) -> crate::geometry::BoundingBox {
@@ -240,10 +243,12 @@ fn label(row: &ListedImage, image: &TableImage) -> String {
     text
 }
 
-fn caption(painter: &Painter, rect: Rect, picture: Rect, row: &ListedImage, image: &TableImage) {
+/// Gives whether the name was shortened.
+fn caption(painter: &Painter, rect: Rect, picture: Rect, row: &ListedImage, image: &TableImage) -> bool {
     let painter = painter.with_clip_rect(rect.intersect(painter.clip_rect()));
     let top = picture.bottom() + 3.0;
     let name = shortened(&painter, &image.record.name, rect.width());
+    let is_cut = name != image.record.name;
     painter.text(pos2(rect.left(), top), Align2::LEFT_TOP, name, FontId::proportional(12.0), theme::TEXT.now());
     let mut x = rect.left();
     let mut part = |text: String, color: Color32| {
@@ -264,8 +269,12 @@ fn caption(painter: &Painter, rect: Rect, picture: Rect, row: &ListedImage, imag
                 if counts.missed > 0 { theme::ERROR.now() } else { theme::WEAK.now() },
             );
         }
-        (None, None) => part(format!("{} objects", image.objects), theme::WEAK.now()),
+        (None, None) => {
+            let noun = if image.objects == 1 { "object" } else { "objects" };
+            part(format!("{} {noun}", image.objects), theme::WEAK.now());
+        }
     }
+    is_cut
 }
 
 /// The end of a name, which tells images of one folder apart.

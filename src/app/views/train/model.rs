@@ -368,7 +368,7 @@ impl TrainModel {
             TrainEvent::Started(start) => {
                 let step = start.step;
                 let text = format!(
-                    "Training on {} images with {} faces and {} hard negatives, on {}",
+                    "Training on {} images with {} objects and {} hard negatives, on {}",
                     start.images, start.faces, start.hard_negatives, start.device
                 );
                 run.start = Some(start);
