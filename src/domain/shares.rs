@@ -103,7 +103,9 @@ mod tests {
                 let held: Vec<usize> = (0..count).filter(|place| all[*place].holds(mixed(id))).collect();
                 assert!(held.len() == 1 || held.len() == 2, "{count} {twice} {id}: {held:?}");
                 in_two += u32::from(held.len() == 2);
-                held.into_iter().for_each(|place| sizes[place] += 1);
+                for place in held {
+                    sizes[place] += 1;
+                }
             }
             let share = f64::from(in_two) / 200.0;
             assert!((share - f64::from(twice)).abs() < 1.5, "{count} {twice}: {share} %");

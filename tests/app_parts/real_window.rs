@@ -71,6 +71,19 @@ fn wait<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Does something until `done` gives something; again where that takes long.
+#[track_caller]
+fn send<T>(what: &str, send: impl Fn(), done: &mut dyn FnMut() -> Option<T>) -> T {
+    let mut sent: Option<Instant> = None;
+    wait(what, || {
+        if sent.is_none_or(|at| at.elapsed() > AGAIN_AFTER) {
+            send();
+            sent = Some(Instant::now());
+        }
+        done()
+    })
+}
+
 impl Desk {
     /// `None`, said loudly, where a program is missing.
     fn new(dir: &Path) -> Option<Self> {
@@ -180,7 +193,7 @@ impl Desk {
     /// Presses keys until `done` gives something; again where they were lost, as they may be while a screen opens.
     #[track_caller]
     fn press<T>(&self, keys: &[&str], what: &str, mut done: impl FnMut() -> Option<T>) -> T {
-        self.send(what, || drop(self.xdotool(&[&["key"], keys].concat())), &mut done)
+        send(what, || drop(self.xdotool(&[&["key"], keys].concat())), &mut done)
     }
 
     /// Clicks into the first run of at least `width` pixels of this colour, from the top, left of `right`, until `done` gives something.
@@ -194,19 +207,7 @@ impl Desk {
                 self.xdotool(&["click", "1"]);
             }
         };
-        self.send(what, send, &mut done)
-    }
-
-    #[track_caller]
-    fn send<T>(&self, what: &str, send: impl Fn(), done: &mut dyn FnMut() -> Option<T>) -> T {
-        let mut sent: Option<Instant> = None;
-        wait(what, || {
-            if sent.is_none_or(|at| at.elapsed() > AGAIN_AFTER) {
-                send();
-                sent = Some(Instant::now());
-            }
-            done()
-        })
+        send(what, send, &mut done)
     }
 
     /// Goes to a screen, and gives what it shows.
