@@ -199,7 +199,7 @@ impl Desk {
     /// Clicks into the first run of at least `width` pixels of this colour, from the top, left of `right`, until `done` gives something.
     #[track_caller]
     fn click<T>(&self, color: Rgb<u8>, width: u32, right: u32, what: &str, mut done: impl FnMut() -> Option<T>) -> T {
-        let send = || {
+        let click = || {
             let place = run_of(&self.shown(), color, width, right);
             if let Some((x, y)) = place {
                 self.xdotool(&["mousemove", &x.to_string(), &y.to_string()]);
@@ -207,7 +207,7 @@ impl Desk {
                 self.xdotool(&["click", "1"]);
             }
         };
-        send(what, send, &mut done)
+        send(what, click, &mut done)
     }
 
     /// Goes to a screen, and gives what it shows.
