@@ -223,3 +223,58 @@ fn a_folder_is_walked_as_an_import_walks_it_and_both_evaluations_take_what_is_wr
     std::fs::write(dir.path().join("truth.json"), truth.to_string()).unwrap();
     quarry(&["evaluate", "ap", "--ground-truth", "truth.json", "--detections", "out.json"]);
 }
+
+/// A run that is stopped, and one that is killed in the middle of a line, go on; the file is that of a run in one go.
+#[test]
+fn a_run_that_was_cut_off_goes_on_and_writes_what_one_in_one_go_writes() {
+    const IMAGES: usize = 12;
+    let dir = tempfile::tempdir().unwrap();
+    let images = dir.path().join("images");
+    std::fs::create_dir(&images).unwrap();
+    for k in 0..IMAGES {
+        let shade = |x: u32, y: u32| Rgb([(x * 3) as u8, (y * 5) as u8, k as u8 * 20]);
+        RgbImage::from_fn(64, 48, shade).save(images.join(format!("{k:02}.png"))).unwrap();
+    }
+    std::fs::write(images.join("05.png"), "no image").unwrap();
+    let model = dir.path().join("model.safetensors");
+    save(&model, 3, true);
+    let to = |out: &str, format| DetectRequest {
+        images: images.clone(),
+        out: Output::new(dir.path().join(out), false),
+        ..request(dir.path(), &model, format, format == DetectionFormat::Coco)
+    };
+    for (format, whole, cut) in
+        [(DetectionFormat::Coco, "whole.json", "cut.json"), (DetectionFormat::Fddb, "whole.txt", "cut.txt")]
+    {
+        let (expected, _) = run(&to(whole, format)).unwrap();
+        let unfinished = dir.path().join(format!("{cut}.unfinished"));
+        for stop_at in [3, 7, 9] {
+            let cancel = Cancel::new();
+            let mut stop = |event| {
+                if let quarry::workflow::WorkEvent::Progress(progress) = event
+                    && progress.done >= stop_at
+                {
+                    cancel.cancel();
+                }
+            };
+            detect(&to(cut, format), &mut stop, &cancel).unwrap_err();
+            let bytes = std::fs::read(&unfinished).unwrap();
+            // As a kill in the middle of a line leaves it.
+            std::fs::write(&unfinished, &bytes[..bytes.len() - 5]).unwrap();
+        }
+        let (report, log) = run(&to(cut, format)).unwrap();
+        assert!(log.iter().any(|line| line.contains("goes on") && !line.contains(" 0 of ")), "{log:?}");
+        assert_eq!((report.images, report.detections), (IMAGES - 1, expected.detections));
+        assert_eq!(report.unreadable, expected.unreadable);
+        for (file, expected) in report.files.iter().zip(&expected.files) {
+            assert!(std::fs::read(file).unwrap() == std::fs::read(expected).unwrap(), "{}", file.display());
+        }
+        assert!(!unfinished.exists());
+        // A file of that name that is not Quarry's stays.
+        std::fs::write(&unfinished, "mine").unwrap();
+        report.files.iter().for_each(|file| std::fs::remove_file(file).unwrap());
+        let message = run(&to(cut, format)).unwrap_err();
+        assert!(message.contains(".unfinished"), "{message}");
+        assert_eq!(std::fs::read(&unfinished).unwrap(), b"mine");
+    }
+}

@@ -39,7 +39,6 @@ const CRATES: &[(&str, &[&str])] = &[
     ("rfd", &["app"]),
     ("tch", &["detector", "training", "models"]),
     ("ort", &["models"]),
-    ("fast_image_resize", &["models"]),
     ("poll_promise", &["jobs"]),
     ("nvml_wrapper", &["training"]),
     ("rusqlite", &["store"]),

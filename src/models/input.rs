@@ -1,10 +1,9 @@
 //! An image -> the network's input: resized as OpenCV's bilinear does (no smoothing before it), normalised, channel by channel.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 
 use super::layout::Array;
+use super::resize::resize;
 use super::{Anchor, Colour, InputSettings, ModelError, Resize};
 use crate::geometry::{Fit, ImagePx, NetworkPx};
 
@@ -42,7 +41,7 @@ pub fn prepare(
         return prepare_padded(image, settings, (width, height));
     }
     let place = place(image, settings, width, height);
-    let resized = resize(image, place.width, place.height)?;
+    let resized = resize(image, place.width, place.height);
     let plane = width as usize * height as usize;
     let channels = match settings.colour {
         Colour::Rgb => [0, 1, 2],
@@ -115,20 +114,6 @@ fn place(image: &RgbImage, settings: &InputSettings, width: u32, height: u32) ->
         left: before(width, inner_width),
         top: before(height, inner_height),
     }
-}
-
-/// RGB bytes of `width` x `height`.
-fn resize(image: &RgbImage, width: u32, height: u32) -> Result<Vec<u8>, ModelError> {
-    if image.dimensions() == (width, height) {
-        return Ok(image.as_raw().clone());
-    }
-    let failed = |error: &dyn std::fmt::Display| ModelError::Runtime(format!("an image could not be resized: {error}"));
-    let source =
-        ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3).map_err(|e| failed(&e))?;
-    let mut target = Image::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Interpolation(FilterType::Bilinear));
-    Resizer::new().resize(&source, &mut target, &options).map_err(|e| failed(&e))?;
-    Ok(target.into_vec())
 }
 
 /// `[rows, 3, H, W]`; rows without an image are zeros.

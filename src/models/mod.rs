@@ -9,6 +9,7 @@ mod input;
 mod layout;
 #[cfg(feature = "onnx")]
 mod onnx;
+mod resize;
 #[cfg(feature = "torch")]
 mod torch_script;
 

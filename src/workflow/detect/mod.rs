@@ -1,25 +1,36 @@
 //! A checkpoint on any images -> a detection file. Needs no project. Must not know how detections are judged.
 
+mod file;
+mod growing;
+mod identity;
 mod images;
+mod model;
 mod output;
 mod pipeline;
+mod shard;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub(super) use self::file::{
+    Header, ImageLine, Seen, ShardFile, Work, detection_text, feature_text, fingerprint, header_of, refused,
+};
+pub(super) use self::growing::{Grown, ToGrow, check_growing, clear_growing, grow, is_of_these_bytes};
+pub(super) use self::identity::identity;
 use self::images::{images_in, images_of_list};
-use self::output::coco_text;
+pub(super) use self::model::AnyModel;
+use self::output::CocoWriter;
 pub(super) use self::output::fddb_text;
 pub(super) use self::pipeline::{Checkpoint, DetectionSource, OfImage, Task, detect_on};
+pub use self::shard::Shard;
 use super::device::load_detector;
-use super::models::{ForeignModel, labelled};
 use super::outputs::{self, OutputPolicy};
 use super::train::good_model;
 use super::weights::checkpoint_file;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::detector::{DetectionConfig, Detector, LabelledDetection, Precision};
-use crate::domain::{Cancel, Detection, Output, Sources, shown_path, shown_paths};
+use crate::domain::{Cancel, Detection, Output, Sources, shown_path, shown_paths, write_output_with};
 use crate::training::MODEL_FILE;
 
 /// How detections are written.
@@ -91,39 +102,47 @@ pub fn detect(
     cancel: &Cancel,
 ) -> Result<DetectReport, WorkflowError> {
     let images = images_of(request, observer, cancel)?;
+    let policy = output_policy(request).inputs(images.iter().map(|(_, file)| file));
     let check = |classes: &[String]| {
-        let policy = output_policy(request).inputs(images.iter().map(|(_, file)| file));
         targets(request.format, classes, &request.out).iter().try_for_each(|(_, out)| policy.check_file(out))
     };
     check(&[])?;
     if request.format == DetectionFormat::Fddb {
         outputs::check_list_names(images.iter().map(|(name, _)| name.as_str()))?;
     }
-    let model = ForeignModel::at(&request.checkpoint, &request.device)?;
+    check_growing(&policy, &request.out)?;
+    let model = AnyModel::of(request, observer)?;
+    let classes = model.classes();
+    check(&classes)?;
+    let list = (fingerprint(images.iter().map(|(name, _)| name.as_str())), images.len());
+    let mut header = model.header(Shard::ALL, list)?;
+    // Another device computes other last digits: the file would be of two minds.
+    header.identity = format!("{} on {}", header.identity, request.device);
     let files: Vec<PathBuf> = images.iter().map(|(_, file)| file.clone()).collect();
     let sources = Sources::new(images_root(request), files.iter().map(PathBuf::as_path));
     let task = Task { files: &files, sources: &sources, is_there: &|| Ok(()), what: "Detecting", done_before: 0 };
-    let (Found { of_files, unreadable }, checkpoint, classes) = if let Some(model) = model {
-        refuse_settings_of_checkpoints(request)?;
-        check(&model.classes())?;
-        let found = on_files(&model, &task, |found| labelled(&found), observer, cancel)?;
-        (found, request.checkpoint.clone(), model.classes())
-    } else {
-        let (checkpoint, detector) = detector_of(request, observer)?;
-        check(&detector.config().class_names())?;
-        let found = on_files(&Checkpoint::new(&detector), &task, |found| found.object, observer, cancel)?;
-        (found, checkpoint, detector.config().class_names())
+    let name = |place: usize| (place, images[place].0.as_str());
+    let holds = |place: usize, line: &ImageLine| {
+        let (name, file) = &images[place];
+        Ok(line.place == place as u64 && line.name.as_deref() == Some(name) && is_of_these_bytes(file, line))
     };
-    check(&classes)?;
+    let to = ToGrow { header: &header, out: &request.out, holds: &holds, needs_most: false };
+    let grown = model.grow(&task, &to, &name, observer, cancel)?;
+    tracing::info!("{}: {}", task.what, grown.pace);
+    let file = ShardFile::open(grown.path())?;
     // Their place in the list stays the images' own where others could not be read.
-    let found: Vec<FoundInList> = (1..)
-        .zip(images)
-        .zip(of_files)
-        .filter_map(|((place, (name, _)), found)| Some(FoundInList { place, name, found: found? }))
-        .collect();
+    let found = |take: &mut TakeFound<'_>| {
+        file.each(|line, number| {
+            let found = line.labelled(&file.path, number)?;
+            let (place, name) = (line.place as usize + 1, line.name.unwrap_or_default());
+            found.map_or(Ok(()), |found| take(&FoundInList { place, name, found }))
+        })
+    };
     let written = write_found(&found, &classes, request.format, request.ellipses, &request.out, observer)?;
     let WrittenDetections { detections, files } = written;
-    Ok(DetectReport { images: found.len(), detections, out: request.out.path.clone(), files, checkpoint, unreadable })
+    let Grown { images, unreadable, .. } = grown.remove();
+    let (out, checkpoint) = (request.out.path.clone(), model.path().clone());
+    Ok(DetectReport { images, detections, out, files, checkpoint, unreadable })
 }
 
 /// `(name, file)` of the images to detect on.
@@ -140,20 +159,6 @@ pub(super) fn images_of(
         observer(WorkEvent::Log(format!("Left out: {name}: {why}")));
     }
     Ok(found.images)
-}
-
-/// Settings that change what a checkpoint of Quarry does say nothing to a third-party model.
-fn refuse_settings_of_checkpoints(request: &DetectRequest) -> Result<(), WorkflowError> {
-    let unfit = match request {
-        DetectRequest { ellipses: true, .. } => "--shape ellipse",
-        DetectRequest { scale: Some(_), .. } => "--scale",
-        DetectRequest { precision: Some(_), .. } => "--precision",
-        _ => return Ok(()),
-    };
-    Err(WorkflowError::Refused(format!(
-        "{}: {unfit} is for Quarry's own checkpoints. Leave it out; how images reach this model stands in its model.toml (input.size).",
-        request.checkpoint.display()
-    )))
 }
 
 /// The checkpoint that the request means, and its detector, set as the request says.
@@ -196,31 +201,40 @@ pub(super) struct WrittenDetections {
     pub files: Vec<PathBuf>,
 }
 
-/// Writes the detections on images of a list, label 1 being the first of `classes`.
+/// Takes what was found on one image after the other.
+pub(super) type TakeFound<'a> = dyn FnMut(&FoundInList) -> Result<(), WorkflowError> + 'a;
+/// Hands out what was found on the images of a list, in their order, as often as it is asked.
+pub(super) type EachFound<'a> = dyn Fn(&mut TakeFound<'_>) -> Result<(), WorkflowError> + 'a;
+
+/// Writes image by image: what was found on all is never in memory.
 pub(super) fn write_found(
-    found: &[FoundInList],
+    each: &EachFound<'_>,
     classes: &[String],
     format: DetectionFormat,
     ellipses: bool,
     out: &Output,
     observer: &mut Observer,
 ) -> Result<WrittenDetections, WorkflowError> {
-    let count: usize = found.iter().map(|image| image.found.len()).sum();
-    let names: Vec<&str> = found.iter().map(|image| image.name.as_str()).collect();
-    let (mut texts, mut detections) = (Vec::new(), 0);
+    let (mut detections, mut count, mut files) = (0, 0, Vec::new());
     for (label, out) in targets(format, classes, out) {
-        match format {
-            DetectionFormat::Fddb => {
-                let of_label: Vec<Vec<Detection>> = found.iter().map(|image| with_label(&image.found, label)).collect();
-                detections += of_label.iter().map(Vec::len).sum::<usize>();
-                texts.push((out, fddb_text(&names, &of_label, ellipses)));
-            }
+        let failed = |error| WorkflowError::from(outputs::not_written(&out, error));
+        count = 0;
+        write_output_with(&out, failed, |file| match format {
+            DetectionFormat::Fddb => each(&mut |FoundInList { name, found, .. }| {
+                let of_label = with_label(found, label);
+                (count, detections) = (count + found.len(), detections + of_label.len());
+                file.write_all(fddb_text(&[name], &[of_label], ellipses).as_bytes()).map_err(failed)
+            }),
             DetectionFormat::Coco => {
-                detections = count;
-                let text = coco_text(found, classes, ellipses, &out.path)?;
-                texts.push((out, text));
+                let mut results = CocoWriter::begin(file).map_err(failed)?;
+                each(&mut |image| {
+                    (count, detections) = (count + image.found.len(), detections + image.found.len());
+                    results.image(image, classes, ellipses).map_err(failed)
+                })?;
+                results.end().map_err(failed)
             }
-        }
+        })?;
+        files.push(out.path);
     }
     if count > detections {
         observer(WorkEvent::Log(format!(
@@ -228,10 +242,7 @@ pub(super) fn write_found(
             count - detections
         )));
     }
-    for (out, text) in &texts {
-        outputs::write(out, text.as_bytes())?;
-    }
-    Ok(WrittenDetections { detections, files: texts.into_iter().map(|(out, _)| out.path).collect() })
+    Ok(WrittenDetections { detections, files })
 }
 
 /// The class that FDDB's format holds of a detector whose classes have no names.

@@ -1,13 +1,12 @@
 //! Detections as text: FDDB's format and COCO's.
 
-use std::path::Path;
+use std::io::{self, Write};
 
 use serde::Serialize;
 
 use super::FoundInList;
 pub use crate::dataset::formats::write::fddb_detections as fddb_text;
 use crate::detector::LabelledDetection;
-use crate::workflow::WorkflowError;
 
 /// One line of COCO's result list. `ellipse` is Quarry's own: centre, half axes, angle in radians.
 #[derive(Serialize)]
@@ -23,29 +22,41 @@ struct CocoResult<'a> {
     ellipse: Option<[f64; 5]>,
 }
 
-/// COCO's result list of `found`, with the names of labels from 1. `out` is only for messages.
-pub(super) fn coco_text(
-    found: &[FoundInList],
-    classes: &[String],
-    ellipses: bool,
-    out: &Path,
-) -> Result<String, WorkflowError> {
-    let name_of = |label: i64| usize::try_from(label - 1).ok().and_then(|place| classes.get(place)).map(String::as_str);
-    let name_of = &name_of;
-    let results = found.iter().flat_map(|FoundInList { place, name, found }| {
-        found.iter().map(move |LabelledDetection { detection: d, label }| CocoResult {
-            image_id: *place,
-            file_name: name,
-            category_id: *label,
-            category_name: name_of(*label),
-            bbox: [d.bbox.x1, d.bbox.y1, d.bbox.width(), d.bbox.height()],
-            score: d.score,
-            ellipse: d.ellipse.filter(|_| ellipses).map(|e| [e.cx, e.cy, e.ra, e.rb, e.theta]),
-        })
-    });
-    let results: Vec<CocoResult> = results.collect();
-    serde_json::to_string(&results)
-        .map_err(|e| WorkflowError::BadFile { path: out.to_path_buf(), reason: e.to_string() })
+/// Writes COCO's result list image by image.
+pub(super) struct CocoWriter<'a> {
+    out: &'a mut dyn Write,
+    is_first: bool,
+}
+
+impl<'a> CocoWriter<'a> {
+    pub fn begin(out: &'a mut dyn Write) -> io::Result<Self> {
+        out.write_all(b"[")?;
+        Ok(Self { out, is_first: true })
+    }
+
+    /// `classes`: the names of labels from 1.
+    pub fn image(&mut self, image: &FoundInList, classes: &[String], ellipses: bool) -> io::Result<()> {
+        for LabelledDetection { detection: d, label } in &image.found {
+            let place = usize::try_from(label - 1).ok();
+            let result = CocoResult {
+                image_id: image.place,
+                file_name: &image.name,
+                category_id: *label,
+                category_name: place.and_then(|place| classes.get(place)).map(String::as_str),
+                bbox: [d.bbox.x1, d.bbox.y1, d.bbox.width(), d.bbox.height()],
+                score: d.score,
+                ellipse: d.ellipse.filter(|_| ellipses).map(|e| [e.cx, e.cy, e.ra, e.rb, e.theta]),
+            };
+            let comma = if self.is_first { "" } else { "," };
+            write!(self.out, "{comma}{}", serde_json::to_string(&result)?)?;
+            self.is_first = false;
+        }
+        Ok(())
+    }
+
+    pub fn end(self) -> io::Result<()> {
+        self.out.write_all(b"]")
+    }
 }
 
 #[cfg(test)]
@@ -87,7 +98,13 @@ mod tests {
         let first =
             r#"{"image_id":2,"file_name":"b","category_id":17,"bbox":[1.5,2.0,30.0,40.0],"score":0.5}"#.to_owned();
         let second = r#"{"image_id":2,"file_name":"b","category_id":1,"category_name":"face","bbox":[1.5,2.0,30.0,40.0],"score":0.5"#;
-        let text = |ellipses| coco_text(&found, &["face".to_owned()], ellipses, Path::new("out.json")).unwrap();
+        let text = |ellipses| {
+            let mut bytes = Vec::new();
+            let mut writer = CocoWriter::begin(&mut bytes).unwrap();
+            found.iter().for_each(|image| writer.image(image, &["face".to_owned()], ellipses).unwrap());
+            writer.end().unwrap();
+            String::from_utf8(bytes).unwrap()
+        };
         assert_eq!(text(false), format!("[{first},{second}}}]"));
         assert_eq!(text(true), format!("[{first},{second},\"ellipse\":[16.0,22.0,20.0,15.0,1.5]}}]"));
     }

@@ -127,6 +127,13 @@ impl std::fmt::Display for Pace {
     }
 }
 
+/// Images that are gathered before those of like shape are put together: what is found on one can depend, in the last digits, on the
+/// others of its span.
+pub(in crate::workflow) fn span<S: DetectionSource>(source: &S) -> usize {
+    let batch = source.batch_images();
+    if batch > 1 { batch * source.batches_at_once() } else { 1 }
+}
+
 /// Detects on the files and hands what was found to `take`, in their order. A file that cannot be read is told once in the log, and
 /// comes without detections; where its whole dataset is away, that is an error.
 pub(in crate::workflow) fn detect_on<S: DetectionSource>(
@@ -138,8 +145,7 @@ pub(in crate::workflow) fn detect_on<S: DetectionSource>(
 ) -> Result<Pace, WorkflowError> {
     task.sources.check()?;
     let prepare = source.preparer();
-    let batch = source.batch_images();
-    let span = if batch > 1 { batch * source.batches_at_once() } else { 1 };
+    let (batch, span) = (source.batch_images(), span(source));
     let begun = Instant::now();
     let mut pace = Pace::default();
     thread::scope(|scope| {

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::target::Target;
-use crate::domain::{Cancel, Detection, ImageId, ImageRecord, RoiFeature};
+use crate::domain::{Cancel, Detection, ImageId, ImageRecord};
 use crate::mining::{count_duplicates, mine_image};
 use crate::store::{Fingerprint, MinedCounts, MinedImage, NewCandidate, Resume, Store};
 use crate::workflow::classes::LabelMap;
+use crate::workflow::detect::Seen;
 use crate::workflow::patience::patiently;
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
 
@@ -18,9 +19,6 @@ const IMAGES_AT_ONCE: usize = 16;
 const KEPT_AFTER: Duration = Duration::from_secs(10);
 /// Rows of a transaction, at most, but for those of a single image: an annotator's verdict waits for its end.
 const ROWS_AT_ONCE: usize = 1000;
-
-/// An object, and what the detector saw in it.
-pub(in crate::workflow) type Seen = (Detection, Option<RoiFeature>);
 
 /// Takes in what is detected on the images of a round.
 pub(in crate::workflow) struct Intake<'a> {

@@ -1,6 +1,5 @@
 //! A round's checkpoint -> detections on the training images -> candidates in the store. Must not know how they are reviewed.
 
-mod identity;
 mod intake;
 mod plan;
 mod target;
@@ -9,10 +8,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-pub(in crate::workflow) use self::identity::identity;
-pub(in crate::workflow) use self::intake::{Intake, Seen};
+pub(in crate::workflow) use self::intake::Intake;
 pub(in crate::workflow) use self::plan::Plan;
 pub(in crate::workflow) use self::target::Target;
+pub(in crate::workflow) use super::detect::Seen;
 use super::detect::{Checkpoint, DetectionSource, OfImage, Task, detect_on, refuse_mostly_unreadable};
 use super::device::load_detector;
 use super::group::{config as group_config, group};

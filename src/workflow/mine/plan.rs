@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::identity::identity;
 use super::target::Target;
 use crate::detector::{Detector, DetectorConfig, Precision};
 use crate::domain::{RoundRecord, RoundState};
 use crate::mining::MiningConfig;
 use crate::store::Store;
 use crate::training::RoundConfig;
+use crate::workflow::detect::identity;
 use crate::workflow::split::Split;
 use crate::workflow::train::good_model;
 use crate::workflow::{Observer, Project, WorkflowError};

@@ -2,19 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::file::{Header, ImageLine, Work, detection_text, fingerprint};
-use super::mine::{Ready, ready, write_shard};
+use super::mine::{Ready, placed, ready};
 use super::{Shard, ShardReport};
-use crate::detector::FoundObject;
 use crate::domain::{Cancel, Sources};
 use crate::workflow::detect::{
-    Checkpoint, DetectRequest, OfImage, Task, detector_of, images_of, images_root, output_policy,
+    AnyModel, DetectRequest, ImageLine, Task, ToGrow, fingerprint, images_of, images_root, is_of_these_bytes,
+    output_policy,
 };
-use crate::workflow::mine::identity;
 use crate::workflow::{Observer, WorkflowError};
 
 /// Detects on the shard's images of a list or folder and writes what is found to a file in the folder that the request names as its
-/// output. A file that is there already and whole, of the same work, is left as it is.
+/// output. A file that is there already and whole, of the same work, is left as it is; one that was cut off is gone on with.
 pub fn detect_shard(
     request: &DetectRequest,
     shard: Shard,
@@ -22,15 +20,9 @@ pub fn detect_shard(
     cancel: &Cancel,
 ) -> Result<ShardReport, WorkflowError> {
     let all = images_of(request, observer, cancel)?;
-    let (checkpoint, detector) = detector_of(request, observer)?;
-    let identity = identity(&checkpoint, detector.config())?;
-    let list = fingerprint(all.iter().map(|(name, _)| name.as_str()));
-    let header = Header {
-        classes: detector.config().class_names(),
-        ellipses: detector.config().ellipse_head,
-        precision: detector.config().precision,
-        ..Header::new(Work::Detect, shard, identity, list, all.len())
-    };
+    let model = AnyModel::of(request, observer)?;
+    let list = (fingerprint(all.iter().map(|(name, _)| name.as_str())), all.len());
+    let header = model.header(shard, list)?;
     let policy = output_policy(request).inputs(all.iter().map(|(_, file)| file));
     let out = match ready(&policy, &request.out, &shard.file_name("detections"), &header)? {
         Ready::Done(report) => return Ok(report),
@@ -41,16 +33,13 @@ pub fn detect_shard(
     let sources = Sources::new(images_root(request), files.iter().map(PathBuf::as_path));
     let what = format!("Detecting on shard {shard}");
     let task = Task { files: &files, sources: &sources, is_there: &|| Ok(()), what: &what, done_before: 0 };
-    let line = |of_image: &OfImage<FoundObject>| {
-        let place = places[of_image.place];
-        let texts = |found: &Vec<FoundObject>| found.iter().map(|f| detection_text(&f.object.detection)).collect();
-        ImageLine {
-            place: place as u64,
-            name: Some(all[place].0.clone()),
-            image: of_image.content_hash.clone(),
-            detections: of_image.found.as_ref().map(texts),
-            features: Vec::new(),
-        }
+    let name = |place: usize| (places[place], all[places[place]].0.as_str());
+    let holds = |place: usize, line: &ImageLine| {
+        let (in_list, name) = name(place);
+        let is_same = line.place == in_list as u64 && line.name.as_deref() == Some(name);
+        Ok(is_same && is_of_these_bytes(&files[place], line))
     };
-    write_shard(&Checkpoint::new(&detector), &task, (&header, &out), line, observer, cancel)
+    let to = ToGrow { header: &header, out: &out, holds: &holds, needs_most: true };
+    let grown = model.grow(&task, &to, &name, observer, cancel)?;
+    placed(grown, &header, &out, observer)
 }

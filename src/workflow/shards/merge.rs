@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::file::{Header, ShardFile, Work};
 use super::mine::{header, refuse_other};
-use super::{Shard, numbers_in_words, refused};
-use crate::detector::LabelledDetection;
+use super::{Shard, numbers_in_words};
 use crate::domain::{Cancel, Output, Progress, shown_path};
 use crate::store::Resume;
 use crate::training::RunLock;
 use crate::workflow::detect::{
-    DetectionFormat, FoundInList, WrittenDetections, refuse_mostly_unreadable, targets, write_found,
+    DetectionFormat, FoundInList, Header, ShardFile, TakeFound, Work, WrittenDetections, refuse_mostly_unreadable,
+    refused, targets, write_found,
 };
 use crate::workflow::mine::{Intake, MineReport, Plan, grouped, report};
 use crate::workflow::outputs::{OutputPolicy, check_list_names};
@@ -256,19 +255,13 @@ fn detected(
         file.each(|line, number| {
             let place = line.place as usize;
             let bad = |what| refused(&file.path, format!("line {number}: {what}. Run this shard again"));
-            let found = line.found(&file.path, number)?;
+            let found = line.labelled(&file.path, number)?;
             let name = line.name.ok_or_else(|| bad("the image has no name"))?;
             if place >= count || of_place.contains_key(&place) {
                 return Err(bad("the image is not the one in its place"));
             }
             match found {
-                Some(found) => {
-                    let labelled = |(detection, _): &(crate::domain::Detection, _)| LabelledDetection {
-                        detection: *detection,
-                        label: detection.class.0,
-                    };
-                    of_place.insert(place, (name, found.iter().map(labelled).collect::<Vec<_>>()));
-                }
+                Some(found) => drop(of_place.insert(place, (name, found))),
                 None => unreadable.push(name),
             }
             Ok(())
@@ -279,8 +272,14 @@ fn detected(
     }
     let found = of_place.into_iter().map(|(place, (name, found))| FoundInList { place: place + 1, name, found });
     let found: Vec<FoundInList> = found.collect();
-    let WrittenDetections { detections, .. } =
-        write_found(&found, &run.classes, request.format, request.ellipses, out, observer)?;
+    let WrittenDetections { detections, .. } = write_found(
+        &|take: &mut TakeFound<'_>| found.iter().try_for_each(take),
+        &run.classes,
+        request.format,
+        request.ellipses,
+        out,
+        observer,
+    )?;
     let (images, out) = (found.len(), out.path.clone());
     let result = ShardMergeResult::Detected(MergedDetections { images, detections, out, unreadable });
     Ok(ShardMergeReport { shards: files.len(), of: run.of, missing, result })

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::file::{
-    Header, ImageLine, ShardFile, ShardWriter, Work, detection_text, feature_text, fingerprint, header_of,
-};
-use super::{Shard, ShardReport, refused};
+use super::{Shard, ShardReport};
 use crate::detector::FoundObject;
-use crate::domain::{Cancel, ImageRecord, Output, write_output_with};
-use crate::workflow::detect::{Checkpoint, OfImage, Task, detect_on, refuse_mostly_unreadable};
+use crate::domain::{Cancel, ImageRecord, Output};
+use crate::workflow::detect::{
+    Checkpoint, Grown, Header, ImageLine, OfImage, ShardFile, Task, ToGrow, Work, check_growing, clear_growing,
+    detection_text, feature_text, fingerprint, grow, header_of, refused,
+};
 use crate::workflow::mine::{MineRequest, Plan, detector_of, files_of, seen};
-use crate::workflow::outputs::{OutputPolicy, not_written};
+use crate::workflow::outputs::OutputPolicy;
 use crate::workflow::{Observer, Project, WorkEvent, WorkflowError};
 
 /// Detects on the shard's images of a round and writes what is found to a file in the folder `out`. A file that is there already and
@@ -40,7 +40,7 @@ pub fn mine_shard(
     let what = format!("Detecting on shard {shard} of the training images");
     let task = Task { files: &files, sources: &sources, is_there: &|| Ok(()), what: &what, done_before: 0 };
     let source = Checkpoint { with_features: true, ..Checkpoint::new(&detector) };
-    let line = |of_image: &OfImage<FoundObject>| {
+    let line = |of_image: OfImage<FoundObject>| {
         let found = of_image.found.as_ref().map(|found| seen(&detector, found));
         ImageLine {
             place: places[of_image.place] as u64,
@@ -50,7 +50,11 @@ pub fn mine_shard(
             detections: found.map(|found| found.iter().map(|(detection, _)| detection_text(detection)).collect()),
         }
     };
-    write_shard(&source, &task, (&header, &out), line, observer, cancel)
+    let holds = |place: usize, line: &ImageLine| {
+        Ok(line.place == places[place] as u64 && line.image == images[place].content_hash)
+    };
+    let to = ToGrow { header: &header, out: &out, holds: &holds, needs_most: true };
+    placed(grow(&source, &task, &to, line, observer, cancel)?, &header, &out, observer)
 }
 
 /// What a shard of the plan says of itself.
@@ -77,6 +81,7 @@ pub(super) fn ready(policy: &OutputPolicy, out: &Output, name: &str, header: &He
     let file = out.path.join(name);
     let is_ours = file.is_file() && header_of(&file).is_ok_and(|found| found == *header);
     if is_ours && let Ok(done) = ShardFile::open(&file) {
+        clear_growing(&file);
         let unreadable = done.unreadable.iter().map(PathBuf::from).collect();
         return Ok(Ready::Done(report(header, done.images, done.detections, unreadable, file, true)));
     }
@@ -84,7 +89,9 @@ pub(super) fn ready(policy: &OutputPolicy, out: &Output, name: &str, header: &He
     policy.check_folder(&out, [name])?;
     let failed = WorkflowError::io(&out.path, "Check that the folder may be written to.");
     std::fs::create_dir_all(&out.path).map_err(failed)?;
-    Ok(Ready::ToWrite(Output::new(file, out.replace)))
+    let out = Output::new(file, out.replace);
+    check_growing(policy, &out)?;
+    Ok(Ready::ToWrite(out))
 }
 
 pub(super) fn report(
@@ -98,32 +105,14 @@ pub(super) fn report(
     ShardReport { shard: header.shard, of: header.of, images, detections, unreadable, out, was_done }
 }
 
-/// Detects and writes line by line; the file takes its place when it is whole.
-pub(super) fn write_shard(
-    source: &Checkpoint<'_>,
-    task: &Task<'_>,
-    (header, out): (&Header, &Output),
-    line: impl Fn(&OfImage<FoundObject>) -> ImageLine,
+/// The file takes its place.
+pub(super) fn placed(
+    grown: Grown,
+    header: &Header,
+    out: &Output,
     observer: &mut Observer,
-    cancel: &Cancel,
 ) -> Result<ShardReport, WorkflowError> {
-    let failed = |error| WorkflowError::from(not_written(out, error));
-    let (mut images, mut detections, mut unreadable) = (0, 0, Vec::new());
-    let pace = write_output_with(out, failed, |file| {
-        let mut writer = ShardWriter::begin(file, header).map_err(failed)?;
-        let take = |of_image: OfImage<FoundObject>, _: &mut Observer| {
-            let line = line(&of_image);
-            match &line.detections {
-                Some(found) => (images, detections) = (images + 1, detections + found.len()),
-                None => unreadable.push(task.files[of_image.place].clone()),
-            }
-            refuse_mostly_unreadable(&unreadable, task.files.len())?;
-            writer.image(&line).map_err(failed)
-        };
-        let pace = detect_on(source, task, observer, cancel, take)?;
-        writer.end().map_err(failed)?;
-        Ok::<_, WorkflowError>(pace)
-    })?;
+    let Grown { images, detections, unreadable, pace, .. } = grown.place(out)?;
     observer(WorkEvent::Log(format!("Detected on {pace}")));
     Ok(report(header, images, detections, unreadable, out.path.clone(), false))
 }

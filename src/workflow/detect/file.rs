@@ -1,4 +1,4 @@
-//! The file of a shard: a line of JSON that says whose it is, a line for each image, and a last line with a checksum, without which a file
+//! The file of a shard, or of a whole list that is being detected on: a line of JSON that says whose it is, a line for each image, and a last line with a checksum, without which a file
 //! is half written. The same work writes the same bytes on the same machine. Must not know what becomes of the detections.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Shard, refused};
-use crate::detector::Precision;
+use super::Shard;
+use crate::detector::{LabelledDetection, Precision};
 use crate::domain::{ClassId, Detection, ROI_FEATURE_LENGTH, RoiFeature, limits, open_regular};
 use crate::geometry::{BoundingBox, Ellipse};
 use crate::workflow::WorkflowError;
-use crate::workflow::mine::Seen;
+
+/// An object, and what the detector saw in it.
+pub(in crate::workflow) type Seen = (Detection, Option<RoiFeature>);
 
 const FORMAT: &str = "quarry shard";
 const VERSION: u32 = 1;
@@ -23,7 +25,7 @@ const VERSION: u32 = 1;
 /// What a shard is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Work {
+pub(in crate::workflow) enum Work {
     /// The training images of a round.
     Mine,
     /// A list of images.
@@ -33,7 +35,7 @@ pub(super) enum Work {
 /// The first line. Files of one run differ in `shard` alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Header {
+pub(in crate::workflow) struct Header {
     pub format: String,
     pub version: u32,
     pub work: Work,
@@ -59,7 +61,7 @@ pub(super) struct Header {
 /// An image of a shard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ImageLine {
+pub(in crate::workflow) struct ImageLine {
     /// From 0, among the images of all shards.
     pub place: u64,
     /// In a list of images; in a round images are known by their bytes.
@@ -126,6 +128,12 @@ impl Header {
 }
 
 impl ImageLine {
+    /// [`ImageLine::found`] with the detector's labels, for lists of images.
+    pub fn labelled(&self, path: &Path, line: u64) -> Result<Option<Vec<LabelledDetection>>, WorkflowError> {
+        let labelled = |(detection, _): (Detection, _)| LabelledDetection { detection, label: detection.class.0 };
+        Ok(self.found(path, line)?.map(|found| found.into_iter().map(labelled).collect()))
+    }
+
     pub fn found(&self, path: &Path, line: u64) -> Result<Option<Vec<Seen>>, WorkflowError> {
         let Some(detections) = &self.detections else { return Ok(None) };
         let bad = |what: &str| refused(path, format!("line {line}: {what}. Run this shard again"));
@@ -145,7 +153,7 @@ impl ImageLine {
 }
 
 /// A detection whose class is the detector's label.
-pub(super) fn detection_text(d: &Detection) -> String {
+pub(in crate::workflow) fn detection_text(d: &Detection) -> String {
     let b = d.bbox;
     let text = format!("{} {} {} {} {} {}", d.class.0, d.score, b.x1, b.y1, b.x2, b.y2);
     match d.ellipse {
@@ -168,7 +176,7 @@ fn detection_of(text: &str) -> Option<Detection> {
     score.is_finite().then_some(Detection { class: ClassId(label), bbox, ellipse, score })
 }
 
-pub(super) fn feature_text(feature: Option<RoiFeature>) -> String {
+pub(in crate::workflow) fn feature_text(feature: Option<RoiFeature>) -> String {
     let bytes = feature.map(|feature| feature.bytes()).into_iter().flatten();
     let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or('0');
     bytes.flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
@@ -182,7 +190,7 @@ fn feature_of(hex: &str) -> Option<RoiFeature> {
 }
 
 /// Writes the lines of a shard into a file that is being made.
-pub(super) struct ShardWriter<'a> {
+pub(in crate::workflow) struct ShardWriter<'a> {
     out: &'a mut dyn Write,
     hasher: blake3::Hasher,
     lines: u64,
@@ -193,6 +201,11 @@ impl<'a> ShardWriter<'a> {
         let mut writer = Self { out, hasher: blake3::Hasher::new(), lines: 0 };
         writer.line(header)?;
         Ok(writer)
+    }
+
+    /// Goes on after `lines` lines that are there already.
+    pub fn go_on(out: &'a mut dyn Write, hasher: blake3::Hasher, lines: u64) -> Self {
+        Self { out, hasher, lines }
     }
 
     pub fn image(&mut self, image: &ImageLine) -> io::Result<()> {
@@ -214,7 +227,7 @@ impl<'a> ShardWriter<'a> {
 
 /// A file that was read to its end and is whole.
 #[derive(Debug, Clone)]
-pub(super) struct ShardFile {
+pub(in crate::workflow) struct ShardFile {
     pub path: PathBuf,
     pub header: Header,
     pub checksum: String,
@@ -246,8 +259,73 @@ impl ShardFile {
     }
 }
 
+/// A file that is no whole shard of the work at hand.
+pub(in crate::workflow) fn refused(path: &Path, what: impl std::fmt::Display) -> WorkflowError {
+    WorkflowError::BadFile { path: path.to_path_buf(), reason: what.to_string() }
+}
+
+/// What can be kept of a file that a run which was cut off left.
+#[derive(Debug, Clone, Default)]
+pub(in crate::workflow) struct Left {
+    pub images: usize,
+    pub detections: usize,
+    /// Those of the images that could not be read, by their number among the lines, from 0.
+    pub unreadable: Vec<usize>,
+    /// Over the header and those images, and their length.
+    pub hasher: blake3::Hasher,
+    pub bytes: u64,
+}
+
+/// What can be kept of an unfinished file of the same work, as far as `holds` says so of each line; `None` where it is of other work.
+/// Images that were detected on together stay together: of each `span` of them all are kept, or none.
+pub(in crate::workflow) fn left(
+    path: &Path,
+    header: &Header,
+    span: usize,
+    mut holds: impl FnMut(usize, &ImageLine) -> Result<bool, WorkflowError>,
+) -> Result<Option<Left>, WorkflowError> {
+    let mut lines = Lines::open(path)?;
+    let Some(first) = lines.next()?.filter(|first| first.ends_with('\n')) else { return Ok(None) };
+    if serde_json::from_str::<Header>(&first).ok().as_ref() != Some(header) {
+        return Ok(None);
+    }
+    let mut seen = Left { bytes: first.len() as u64, ..Left::default() };
+    seen.hasher.update(first.as_bytes());
+    let mut kept = seen.clone();
+    // A line that cannot be read is where the run was cut off.
+    while let Ok(Some(line)) = lines.next() {
+        let image = serde_json::from_str::<ImageLine>(&line).ok().filter(|_| line.ends_with('\n'));
+        let Some(image) = image.filter(|image| image.found(path, 0).is_ok()) else { break };
+        if !holds(seen.images, &image)? {
+            break;
+        }
+        match &image.detections {
+            Some(found) => seen.detections += found.len(),
+            None => seen.unreadable.push(seen.images),
+        }
+        seen.images += 1;
+        seen.hasher.update(line.as_bytes());
+        seen.bytes += line.len() as u64;
+        if seen.images.is_multiple_of(span) {
+            kept.clone_from(&seen);
+        }
+    }
+    Ok(Some(kept))
+}
+
+/// Whether a file begins as one of Quarry's, and so may be written over by one.
+pub(in crate::workflow) fn is_ours(path: &Path) -> Result<bool, WorkflowError> {
+    let mut begin = Vec::new();
+    let read = open_regular(path)?.0.take(START.len() as u64).read_to_end(&mut begin);
+    read.map_err(WorkflowError::io(path, "Check that the file can be read."))?;
+    Ok(START.as_bytes().starts_with(&begin))
+}
+
+/// How every header begins.
+const START: &str = "{\"format\":\"quarry shard\"";
+
 /// The header of a file, which may be half written after it.
-pub(super) fn header_of(path: &Path) -> Result<Header, WorkflowError> {
+pub(in crate::workflow) fn header_of(path: &Path) -> Result<Header, WorkflowError> {
     let mut lines = Lines::open(path)?;
     let first = lines.next()?.ok_or_else(|| refused(path, "the file is empty"))?;
     header(path, &first)
@@ -318,7 +396,7 @@ impl<'a> Lines<'a> {
 }
 
 /// blake3 over the words of a list, each as it stands.
-pub(super) fn fingerprint<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+pub(in crate::workflow) fn fingerprint<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let mut hasher = blake3::Hasher::new();
     for word in words {
         hasher.update(&(word.len() as u64).to_le_bytes());

@@ -1,0 +1,20 @@
+//! A file that grows while work goes on, and that the same work goes on with after it was cut off.
+
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+
+use super::input::open_regular_with;
+
+/// Opens the file to read and write, and makes it where it is missing. `None` where another process has it open in this way.
+pub fn open_growing(path: &Path) -> io::Result<Option<File>> {
+    let (file, _) = open_regular_with(OpenOptions::new().read(true).write(true).create(true), path)?;
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(None),
+        // A file system without locks keeps nobody out.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(file)),
+    }
+}

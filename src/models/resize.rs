@@ -1,0 +1,125 @@
+//! RGB bytes resized to the bit as OpenCV's `INTER_LINEAR` does: what YOLO's letterbox and most preparations in Python go through.
+//!
+//! Weights of 11 bits, rows first, then columns with the same shifts and rounding (`resize.cpp`: `HResizeLinear`, `VResizeLinear`). Exactly
+//! half the size in both directions is the mean of four pixels there too.
+
+use image::RgbImage;
+
+/// One is 2048.
+const BITS: u32 = 11;
+
+/// Where a target's row or column lies among the source's: two places beside each other and their weights.
+#[derive(Debug, Clone, Copy)]
+struct Tap {
+    places: [usize; 2],
+    weights: [i32; 2],
+}
+
+/// RGB bytes of `width` x `height`, row by row; both and the image's own sides are not 0.
+pub(super) fn resize(image: &RgbImage, width: u32, height: u32) -> Vec<u8> {
+    let (own_width, own_height) = image.dimensions();
+    if (own_width, own_height) == (width, height) {
+        return image.as_raw().clone();
+    }
+    let rows: Vec<&[u8]> = image.as_raw().chunks_exact(own_width as usize * 3).collect();
+    if (u64::from(own_width), u64::from(own_height)) == (2 * u64::from(width), 2 * u64::from(height)) {
+        return halved(&rows);
+    }
+    let columns = taps(own_width, width, true);
+    let mut out = Vec::with_capacity(width as usize * height as usize * 3);
+    // The two rows that were resized last, with their places: targets beside each other share them.
+    let mut kept: [(usize, Vec<i32>); 2] = [(usize::MAX, Vec::new()), (usize::MAX, Vec::new())];
+    for tap in taps(own_height, height, false) {
+        if kept[0].0 != tap.places[0] && kept[1].0 == tap.places[0] {
+            kept.swap(0, 1);
+        }
+        for (k, place) in tap.places.into_iter().enumerate() {
+            if kept[k].0 != place {
+                kept[k].0 = place;
+                resize_row(rows[place], &columns, &mut kept[k].1);
+            }
+        }
+        let part = |weight: i32, value: i32| (weight * (value >> 4)) >> 16;
+        let [upper, lower] = &kept;
+        out.extend(upper.1.iter().zip(&lower.1).map(|(&a, &b)| {
+            let value = (part(tap.weights[0], a) + part(tap.weights[1], b) + 2) >> 2;
+            value.clamp(0, 255) as u8
+        }));
+    }
+    out
+}
+
+fn resize_row(row: &[u8], columns: &[Tap], out: &mut Vec<i32>) {
+    out.clear();
+    for tap in columns {
+        let [left, right] = tap.places.map(|place| &row[place * 3..place * 3 + 3]);
+        out.extend(
+            left.iter().zip(right).map(|(&a, &b)| i32::from(a) * tap.weights[0] + i32::from(b) * tap.weights[1]),
+        );
+    }
+}
+
+/// `holds_edge`: beyond the edge a column is the edge's own, a row the edge's twice, each with its weight.
+fn taps(own: u32, target: u32, holds_edge: bool) -> Vec<Tap> {
+    // As OpenCV has it: the inverse of an inverse, and single precision from the fraction on.
+    let scale = 1.0 / (f64::from(target) / f64::from(own));
+    let last = i64::from(own) - 1;
+    let tap = |k: u32| {
+        let at = ((f64::from(k) + 0.5) * scale - 0.5) as f32;
+        let (mut place, mut part) = (at.floor() as i64, at - at.floor());
+        if holds_edge && (place < 0 || place >= last) {
+            (place, part) = (place.clamp(0, last), 0.0);
+        }
+        let weight = |share: f32| (share * (1 << BITS) as f32).round_ties_even() as i32;
+        let inside = |place: i64| place.clamp(0, last) as usize;
+        Tap { places: [inside(place), inside(place + 1)], weights: [weight(1.0 - part), weight(part)] }
+    };
+    (0..target).map(tap).collect()
+}
+
+fn halved(rows: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for pair in rows.chunks_exact(2) {
+        for (upper, lower) in pair[0].chunks_exact(6).zip(pair[1].chunks_exact(6)) {
+            let sum = |c: usize| [upper[c], upper[c + 3], lower[c], lower[c + 3]].map(u32::from).iter().sum::<u32>();
+            out.extend((0..3).map(|c| ((sum(c) + 2) >> 2) as u8));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The source's bytes: no two neighbours alike, all values, the same in scripts/resize_fixture.py.
+    fn source(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, y| {
+            image::Rgb([0, 1, 2].map(|c: u32| ((x * 73 + y * 151 + c * 199).wrapping_mul(2_654_435) >> 11) as u8))
+        })
+    }
+
+    /// `width height target-width target-height` and, in the next line, the bytes that OpenCV gives, in hex.
+    #[test]
+    fn every_byte_is_opencvs() {
+        let text = include_str!("../../tests/fixtures/models/opencv_linear.txt");
+        let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(lines.len() >= 20);
+        for pair in lines.chunks_exact(2) {
+            let sides: Vec<u32> = pair[0].split(' ').map(|word| word.parse().unwrap()).collect();
+            let found = resize(&source(sides[0], sides[1]), sides[2], sides[3]);
+            let expected: Vec<u8> =
+                (0..pair[1].len()).step_by(2).map(|k| u8::from_str_radix(&pair[1][k..k + 2], 16).unwrap()).collect();
+            assert_eq!(found, expected, "{}", pair[0]);
+        }
+    }
+
+    #[test]
+    fn large_sides_stay_within_their_numbers() {
+        for (own, target) in [((1, 1), (70, 3)), ((20_000, 2), (3, 5)), ((3, 9000), (2, 1)), ((2, 2), (1, 1))] {
+            let white = RgbImage::from_pixel(own.0, own.1, image::Rgb([255; 3]));
+            let found = resize(&white, target.0, target.1);
+            assert!(found.len() == (target.0 * target.1 * 3) as usize && found.iter().all(|v| *v == 255), "{own:?}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Detections of a list of images, written line by line into a file that a run which was cut off goes on with. Must not know what is made
+//! of the file.
+
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
+use std::fs::{self, File};
+use std::io::{self, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::file::{Header, ImageLine, Left, ShardWriter, is_ours, left};
+use super::pipeline::{DetectionSource, OfImage, Pace, Task, detect_on, span};
+use super::refuse_mostly_unreadable;
+use crate::dataset::decode_rgb;
+use crate::domain::{
+    Cancel, Output, limits, open_growing, open_regular, printable_path, read_bytes, write_output_with,
+};
+use crate::workflow::outputs::{OutputPolicy, not_written};
+use crate::workflow::{Observer, WorkEvent, WorkflowError};
+
+/// What is written, and where.
+pub(in crate::workflow) struct ToGrow<'a> {
+    pub header: &'a Header,
+    /// What the user asked for; the file grows beside it until it is whole.
+    pub out: &'a Output,
+    /// The line that an image's detections would make still is this one, as far as that can be told without detecting.
+    pub holds: &'a dyn Fn(usize, &ImageLine) -> Result<bool, WorkflowError>,
+    /// Whether it is an error that most images cannot be read.
+    pub needs_most: bool,
+}
+
+/// A file that is whole, beside its place.
+pub(in crate::workflow) struct Grown {
+    path: PathBuf,
+    /// Held until the file is gone: two runs must not write into it.
+    _lock: File,
+    /// Images, without those that could not be read.
+    pub images: usize,
+    pub detections: usize,
+    pub unreadable: Vec<PathBuf>,
+    pub pace: Pace,
+}
+
+/// Where the detections for `out` grow.
+fn growing(out: &Path) -> PathBuf {
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    out.with_file_name(format!("{name}.unfinished"))
+}
+
+/// Refuses an output beside which nothing can grow.
+pub(in crate::workflow) fn check_growing(policy: &OutputPolicy, out: &Output) -> Result<(), WorkflowError> {
+    let path = growing(&out.path);
+    policy.check(&Output::new(&path, true))?;
+    if path.is_file() && !out.replace && !is_ours(&path)? {
+        return Err(WorkflowError::Refused(format!(
+            "{}: what is found is kept here until the work is done, and this file is not Quarry's. Move it, or name another output.",
+            printable_path(&path)
+        )));
+    }
+    Ok(())
+}
+
+/// Detects on the images of the task that an earlier run did not come to, and writes a line for each.
+pub(in crate::workflow) fn grow<S: DetectionSource>(
+    source: &S,
+    task: &Task<'_>,
+    to: &ToGrow<'_>,
+    line: impl Fn(OfImage<S::Found>) -> ImageLine,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<Grown, WorkflowError> {
+    let path = growing(&to.out.path);
+    let failed = |error| WorkflowError::from(not_written(&Output::new(&path, true), error));
+    let mut file = open_growing(&path).map_err(failed)?.ok_or_else(|| {
+        let path = printable_path(&path);
+        WorkflowError::Refused(format!("{path}: another run writes this file. Wait for it, or name another output."))
+    })?;
+    let left = go_on_from(&path, span(source), task, to, observer, cancel)?;
+    let whole = (task.files.len(), left.images);
+    let begun = begin(&mut file, &left).map_err(failed)?;
+    let (mut images, mut detections) = (left.images - left.unreadable.len(), left.detections);
+    let mut unreadable: Vec<PathBuf> =
+        left.unreadable.iter().filter_map(|&place| task.files.get(place).cloned()).collect();
+    for path in &unreadable {
+        observer(WorkEvent::Log(format!("Left out, as before: {} cannot be read", printable_path(path))));
+    }
+    let mut writer = match begun {
+        true => ShardWriter::go_on(&mut file, left.hasher, left.images as u64 + 1),
+        false => ShardWriter::begin(&mut file, to.header).map_err(failed)?,
+    };
+    let rest = Task { files: task.files.get(left.images..).unwrap_or_default(), done_before: left.images, ..*task };
+    let mut done = left.images;
+    let take = |of_image: OfImage<S::Found>, _: &mut Observer| {
+        let place = left.images + of_image.place;
+        let line = line(OfImage { place, ..of_image });
+        match &line.detections {
+            Some(found) => (images, detections) = (images + 1, detections + found.len()),
+            None => unreadable.extend(task.files.get(place).cloned()),
+        }
+        if to.needs_most {
+            refuse_mostly_unreadable(&unreadable, task.files.len())?;
+        }
+        writer.image(&line).map_err(failed)?;
+        done += 1;
+        Ok(())
+    };
+    let pace = match detect_on(source, &rest, observer, cancel, take) {
+        Ok(pace) => pace,
+        Err(error) => {
+            if done == 0 {
+                let _ = fs::remove_file(&path);
+            } else {
+                observer(WorkEvent::Log(format!(
+                    "What was found on {done} of {} images is kept in {}: the same command goes on from there",
+                    whole.0,
+                    printable_path(&path)
+                )));
+            }
+            return Err(error);
+        }
+    };
+    writer.end().map_err(failed)?;
+    Ok(Grown { path, _lock: file, images, detections, unreadable, pace })
+}
+
+/// What an earlier run of the same work left.
+fn go_on_from(
+    path: &Path,
+    span: usize,
+    task: &Task<'_>,
+    to: &ToGrow<'_>,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<Left, WorkflowError> {
+    let is_new = fs::metadata(path).is_ok_and(|found| found.len() == 0);
+    if is_new {
+        return Ok(Left::default());
+    }
+    let holds = |place: usize, line: &ImageLine| {
+        if cancel.is_cancelled() {
+            return Err(WorkflowError::Cancelled);
+        }
+        (task.is_there)()?;
+        let Some(file) = task.files.get(place) else { return Ok(false) };
+        // Images that could not be read may be there again.
+        Ok((to.holds)(place, line)? && (line.detections.is_some() || decode_rgb(file).is_err()))
+    };
+    let found = left(path, to.header, span, holds)?;
+    let (done, of) = (found.as_ref().map_or(0, |left| left.images), task.files.len());
+    observer(WorkEvent::Log(match found {
+        Some(_) => format!("{} goes on: {done} of {of} images are done", task.what),
+        None => format!(
+            "{} is of other images, another model or other settings: {} begins anew",
+            printable_path(path),
+            task.what
+        ),
+    }));
+    Ok(found.unwrap_or_default())
+}
+
+/// Cuts off what is not kept; whether anything is.
+fn begin(file: &mut File, left: &Left) -> io::Result<bool> {
+    file.set_len(left.bytes)?;
+    file.seek(SeekFrom::Start(left.bytes))?;
+    Ok(left.bytes > 0)
+}
+
+/// Whether the bytes of the image file are those that the line is of.
+pub(in crate::workflow) fn is_of_these_bytes(file: &Path, line: &ImageLine) -> bool {
+    let is_read = line.detections.is_some();
+    !is_read || read_bytes(file, limits::IMAGE).is_ok_and(|bytes| *blake3::hash(&bytes).to_hex() == *line.image)
+}
+
+impl Grown {
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the file in its place.
+    pub fn place(self, out: &Output) -> Result<Self, WorkflowError> {
+        let failed = |error| WorkflowError::from(not_written(out, error));
+        let (mut whole, _) = open_regular(&self.path)?;
+        write_output_with(out, failed, |file| io::copy(&mut whole, file).map_err(failed))?;
+        Ok(self.remove())
+    }
+
+    /// What the file holds is elsewhere now.
+    pub fn remove(self) -> Self {
+        let _ = fs::remove_file(&self.path);
+        self
+    }
+}
+
+/// Removes what a run left that was cut off after its file was in its place.
+pub(in crate::workflow) fn clear_growing(out: &Path) {
+    let path = growing(out);
+    if is_ours(&path).unwrap_or(false) {
+        let _ = fs::remove_file(path);
+    }
+}
