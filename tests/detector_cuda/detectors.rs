@@ -171,7 +171,10 @@ fn everything() -> SamplerConfig {
 fn losses_and_gradients_of_every_kind_of_network() {
     on_gpu("losses and gradients of FPN, C4 and VGG16", |device| {
         for architecture in [Architecture::ResNet18Fpn, Architecture::ResNet50HalfC4, Architecture::Vgg16] {
-            agree(&config(architecture), device, &everything(), false, TF32_BITS);
+            let mut config = config(architecture);
+            // Masks are the device's own, and even equal ones would fall on proposals in another order.
+            config.roi.dropout = 0.0;
+            agree(&config, device, &everything(), false, TF32_BITS);
         }
     });
 }
