@@ -1,16 +1,22 @@
 //! Seconds per training step (SGD with momentum) and per detected picture on random pixels, and peak memory. Usage:
 //! `cargo bench --bench detector_step -- PRESET SHORTER_SIDE BATCH STEPS [THREADS] [f32|bf16]`. The preset `torchvision` is resnet50-fpn with
-//! torchvision's classes, anchors, proposals and 512 RoIs an image: for a quick look beside `make bench-torchvision`.
+//! torchvision's classes, anchors, proposals and 512 RoIs an image: for a quick look beside `make bench-torchvision`. `QUARRY_PARTS=1`
+//! also tells where a step's time goes, waiting for the device after each part.
 
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use image::RgbImage;
-use quarry::detector::{
-    Detector, DetectorConfig, NetworkImage, Precision, SamplerConfig, TrainingSample, choose_device, cuda_index,
-};
+use quarry::detector::{Detector, DetectorConfig, Precision, SamplerConfig, TrainingSample, choose_device, cuda_index};
 use quarry::geometry::BoundingBox;
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|w| w != "--bench").collect();
@@ -33,7 +39,7 @@ fn main() {
     let mut pixels = vec![0_u8; (side * (side * 4 / 3) * 3) as usize];
     rng.fill_bytes(&mut pixels);
     let picture = RgbImage::from_raw(side * 4 / 3, side, pixels).expect("pixels");
-    let image = NetworkImage::prepare(&picture, &config).expect("a picture");
+    let image = detector.preparer().prepare(&picture).expect("a picture");
     let s = f64::from(side);
     let faces = vec![
         BoundingBox::new(0.1 * s, 0.1 * s, 0.3 * s, 0.4 * s),
@@ -85,19 +91,84 @@ fn main() {
         let _ = detector.detect(&picture).expect("detections");
         detect.push(start.elapsed().as_secs_f64());
     }
+    let images: Vec<_> = batch.iter().map(|sample| &sample.image).collect();
+    let mut detect_batch = Vec::new();
+    for _ in 0..steps + 2 {
+        let start = Instant::now();
+        let _ = detector.detect_prepared(&images).expect("detections");
+        detect_batch.push(start.elapsed().as_secs_f64());
+    }
     let median = |v: &mut Vec<f64>| {
         v.drain(..2);
         v.sort_by(f64::total_cmp);
         v[v.len() / 2]
     };
     let (f, b, u, d) = (median(&mut forward), median(&mut backward), median(&mut update), median(&mut detect));
+    let all = median(&mut detect_batch);
     println!(
-        "{preset} s={side} batch {} {:?} on {device:?}: step {:.3} s (forward {f:.3}, backward {b:.3}, update {u:.3}), detect {d:.3} s, peak {} MiB",
+        "{preset} s={side} batch {} {:?} on {device:?}: step {:.4} s (forward {f:.4}, backward {b:.4}, update {u:.4}), detect {d:.4} s, batch {all:.4} s, peak {} MiB",
         batch.len(),
         config.precision,
         f + b + u,
         peak_mib()
     );
+    if std::env::var_os("QUARRY_PARTS").is_some() {
+        parts(device, steps, "training", || drop(detector.losses(&batch, &sampler, &mut rng)));
+        parts(device, steps, "detection", || drop(detector.detect_prepared(&images)));
+    }
+}
+
+/// Prints the mean milliseconds of each part of `work`.
+fn parts(device: tch::Device, times: u32, name: &str, mut work: impl FnMut()) {
+    let spent = Mutex::new(BTreeMap::new());
+    let subscriber = tracing_subscriber::registry().with(Stopwatch { device, spent });
+    let dispatch = tracing::Dispatch::new(subscriber);
+    tracing::dispatcher::with_default(&dispatch, || (0..times).for_each(|_| work()));
+    let Some(stopwatch) = dispatch.downcast_ref::<Stopwatch>() else { return };
+    let spent = stopwatch.spent.lock().expect("no thread has panicked");
+    let parts: Vec<String> =
+        spent.iter().map(|(part, seconds)| format!("{part} {:.2}", 1e3 * seconds / f64::from(times))).collect();
+    println!("parts of {name}, ms: {}", parts.join(", "));
+}
+
+/// Adds up the time in spans by their field `part`.
+struct Stopwatch {
+    device: tch::Device,
+    spent: Mutex<BTreeMap<String, f64>>,
+}
+
+struct Running {
+    part: String,
+    since: Instant,
+}
+
+struct Part(String);
+
+impl Visit for Part {
+    fn record_debug(&mut self, _: &Field, value: &dyn Debug) {
+        self.0 = format!("{value:?}");
+    }
+}
+
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> tracing_subscriber::Layer<S> for Stopwatch {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut part = Part(String::new());
+        attributes.record(&mut part);
+        wait(self.device);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(Running { part: part.0, since: Instant::now() });
+        }
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        wait(self.device);
+        let Some(span) = context.span(&id) else { return };
+        let extensions = span.extensions();
+        if let Some(running) = extensions.get::<Running>() {
+            let mut spent = self.spent.lock().expect("no thread has panicked");
+            *spent.entry(running.part.clone()).or_default() += running.since.elapsed().as_secs_f64();
+        }
+    }
 }
 
 /// Waits until a GPU has done what it was given.

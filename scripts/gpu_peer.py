@@ -82,6 +82,10 @@ def main():
         with torch.no_grad():
             model([image])
 
+    def detect_batch():
+        with torch.no_grad():
+            model([image] * batch)
+
     def median(what):
         seconds = []
         for _ in range(steps + WARM_UP):
@@ -95,8 +99,9 @@ def main():
     trained = median(step)
     model.eval()
     found = median(detect)
+    found_batch = median(detect_batch)
     name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
-    print(f"torchvision {network} s={side} batch {batch} on {name}: step {trained:.4f} s, detect {found:.4f} s")
+    print(f"torchvision {network} s={side} batch {batch} on {name}: step {trained:.4f} s, detect {found:.4f} s, batch {found_batch:.4f} s")
 
 
 main()

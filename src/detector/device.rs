@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use libloading::{Library, Symbol};
-use tch::{Cuda, Device};
+use tch::{Cuda, Device, Tensor};
 
 use super::gpu_state::{CudaLibrary, Libtorch};
 use super::{DetectorError, GpuState};
@@ -57,6 +57,16 @@ pub fn libtorch() -> Libtorch {
 /// Has operations on the CPU use so many threads from now on.
 pub fn use_threads(count: usize) {
     tch::set_num_threads(i32::try_from(count).unwrap_or(i32::MAX));
+}
+
+/// A tensor of the CPU on `device`. On a GPU it comes after the work that is queued there, and nobody waits for it.
+pub fn upload(values: &Tensor, device: Device) -> Tensor {
+    if device.is_cuda() && values.numel() > 0 {
+        // From memory that is not pinned, a copy waits until the device has done all it was given.
+        values.pin_memory(device).to_device_(device, values.kind(), true, false)
+    } else {
+        values.to_device(device)
+    }
 }
 
 /// CUDA devices that libtorch finds.
@@ -130,13 +140,21 @@ fn folder_in_maps(maps: &str) -> Option<PathBuf> {
 fn version_beside(folder: &Path) -> Option<String> {
     let root = folder.parent()?;
     let files = [".complete", "build-version"].map(|name| read_text(&root.join(name), limits::TEXT));
-    files.iter().flatten().find_map(|text| text.split_whitespace().next().map(str::to_owned))
+    let written = files.iter().flatten().find_map(|text| text.split_whitespace().next().map(str::to_owned));
+    written.or_else(|| pip_version(&read_text(&root.join("version.py"), limits::TEXT).ok()?))
+}
+
+/// The version in the `version.py` of pip's torch.
+fn pip_version(text: &str) -> Option<String> {
+    let line = text.lines().find_map(|line| line.strip_prefix("__version__"))?;
+    line.split('\'').nth(1).map(str::to_owned)
 }
 
 /// cuDNN's version as its library tells it, e.g. 9.20.0.
 #[expect(unsafe_code, reason = "no file says the version; the library's own function does")]
 fn cudnn_version(folder: &Path) -> Option<String> {
-    let path = files_named(folder, "libcudnn.so").pop()?;
+    // pip keeps it in a folder of its own: it is loaded already, and found by its name.
+    let path = files_named(folder, "libcudnn.so").pop().unwrap_or_else(|| PathBuf::from("libcudnn.so.9"));
     // SAFETY: libtorch's CUDA library has loaded it before; it only becomes one reference more.
     let library = unsafe { Library::new(path) }.ok()?;
     // SAFETY: the function has had this signature since cuDNN 2.
@@ -199,6 +217,14 @@ mod tests {
             let folder = libtorch_folder().expect("tests are linked to libtorch");
             assert!(folder.join(CPU_LIBRARY).exists(), "{folder:?}");
         }
+    }
+
+    #[test]
+    fn the_version_of_pips_torch_is_read() {
+        let text =
+            "from typing import Optional\n\n__all__ = ['__version__']\n__version__ = '2.11.0+cu130'\ndebug = False\n";
+        assert_eq!(pip_version(text).as_deref(), Some("2.11.0+cu130"));
+        assert_eq!(pip_version("debug = False\n__version__ = 3\n"), None);
     }
 
     #[test]

@@ -64,11 +64,16 @@ pub struct FoundObject {
 pub struct Preparer {
     /// As large as images are detected on.
     config: DetectorConfig,
+    for_gpu: bool,
 }
 
 impl Preparer {
     pub fn prepare(&self, image: &RgbImage) -> Result<NetworkImage, DetectorError> {
-        NetworkImage::prepare(image, &self.config)
+        if self.for_gpu {
+            NetworkImage::prepare_for_gpu(image, &self.config)
+        } else {
+            NetworkImage::prepare(image, &self.config)
+        }
     }
 }
 /// Crops that go through the backbone together.
@@ -166,15 +171,20 @@ impl Detector {
         let truths: Vec<Truth> = batch.iter().map(Truth::of).collect();
         let mut counts = SamplerCounts::default();
 
-        let x = transform::batch(&images, self.config.flavour, self.device)?;
-        let padded = (x.size()[2], x.size()[3]);
-        let maps = self.backbone.forward(&x.to_kind(kind(self.config.precision)));
-        let rpn = self.rpn.forward(&maps, padded);
-        let (loss_objectness, loss_rpn_box_reg) = rpn_loss(&rpn, &truths, sampler, &mut counts, rng);
+        let (x, padded) = timed("images", || {
+            let x = transform::batch(&images, self.config.flavour, self.device)?;
+            let padded = (x.size()[2], x.size()[3]);
+            Ok::<_, DetectorError>((x.to_kind(kind(self.config.precision)), padded))
+        })?;
+        let maps = timed("backbone", || self.backbone.forward(&x));
+        let rpn = timed("rpn", || self.rpn.forward(&maps, padded));
+        let (loss_objectness, loss_rpn_box_reg) =
+            timed("rpn loss", || rpn_loss(&rpn, &truths, sampler, &mut counts, rng));
 
-        let proposals = self.rpn.proposals(&rpn, &sizes(&images), self.config.rpn.train);
-        let candidates: Vec<Candidates> =
-            proposals.iter().zip(&truths).map(|(p, truth)| Candidates::new(p, truth, sampler)).collect();
+        let proposals = timed("proposals", || self.rpn.proposals(&rpn, &sizes(&images), self.config.rpn.train));
+        let candidates: Vec<Candidates> = timed("candidates", || {
+            proposals.iter().zip(&truths).map(|(p, truth)| Candidates::new(p, truth, sampler)).collect()
+        });
         let drawn = match sampler.kind {
             SamplerKind::Random => candidates.iter().map(|c| c.draw(sampler, rng)).collect(),
             SamplerKind::Ohem => self.hardest(&maps, padded, &candidates, &truths, sampler),
@@ -182,9 +192,9 @@ impl Detector {
         for ((candidates, truth), drawn) in candidates.iter().zip(&truths).zip(&drawn) {
             candidates.count(drawn, truth, &mut counts);
         }
-        let rois = roi_batch(&candidates, &truths, &drawn, sampler.box_beta, self.device);
-        let output = self.roi.forward(&maps, &rois.rois, padded, Some(rng));
-        let (loss_classifier, loss_box_reg, loss_ellipse) = rois.losses(&output);
+        let rois = timed("targets", || roi_batch(&candidates, &truths, &drawn, sampler.box_beta, self.device));
+        let output = timed("head", || self.roi.forward(&maps, &rois.rois, padded, Some(rng)));
+        let (loss_classifier, loss_box_reg, loss_ellipse) = timed("roi losses", || rois.losses(&output));
 
         let total = &loss_classifier + &loss_box_reg + &loss_objectness + &loss_rpn_box_reg + &loss_ellipse;
         Ok(LossReport { loss_classifier, loss_box_reg, loss_objectness, loss_rpn_box_reg, loss_ellipse, total, counts })
@@ -211,7 +221,7 @@ impl Detector {
 
     /// How this detector makes images ready.
     pub fn preparer(&self) -> Preparer {
-        Preparer { config: self.config.resized(self.config.detection.scale) }
+        Preparer { config: self.config.resized(self.config.detection.scale), for_gpu: self.device.is_cuda() }
     }
 
     /// Objects in an image, in its own pixels, best first. Their classes are the labels of [`DetectorConfig::class_names`], from 1; labels
@@ -305,12 +315,15 @@ impl Detector {
     }
 
     fn detect_unguarded(&self, images: &[&NetworkImage]) -> Result<Vec<Found>, DetectorError> {
-        let x = transform::batch(images, self.config.flavour, self.device)?;
-        let padded = (x.size()[2], x.size()[3]);
-        let maps = self.backbone.forward(&x.to_kind(kind(self.config.precision)));
-        let rpn = self.rpn.forward(&maps, padded);
-        let proposals = self.rpn.proposals(&rpn, &sizes(images), self.config.rpn.test);
-        let output = self.roi.forward(&maps, &proposals, padded, None);
+        let (x, padded) = timed("images", || {
+            let x = transform::batch(images, self.config.flavour, self.device)?;
+            let padded = (x.size()[2], x.size()[3]);
+            Ok::<_, DetectorError>((x.to_kind(kind(self.config.precision)), padded))
+        })?;
+        let maps = timed("backbone", || self.backbone.forward(&x));
+        let rpn = timed("rpn", || self.rpn.forward(&maps, padded));
+        let proposals = timed("proposals", || self.rpn.proposals(&rpn, &sizes(images), self.config.rpn.test));
+        let output = timed("head", || self.roi.forward(&maps, &proposals, padded, None));
         let mut start = 0;
         let mut of_image = |(proposals, image): (&Tensor, &&NetworkImage)| {
             let count = proposals.size()[0];
@@ -341,6 +354,11 @@ fn roi_batch(candidates: &[Candidates], truths: &[Truth], drawn: &[Draw], beta: 
     let parts: Vec<(&Candidates, &Truth, &Draw)> =
         candidates.iter().zip(truths).zip(drawn).map(|((c, t), d)| (c, t, d)).collect();
     RoiBatch::new(&parts, beta, device)
+}
+
+/// Runs a part of a step in a span of its own, for the benchmark that tells where a step's time goes.
+fn timed<T>(part: &'static str, f: impl FnOnce() -> T) -> T {
+    tracing::trace_span!("step", part).in_scope(f)
 }
 
 /// libtorch reports trouble (out of memory, a device gone) as panics; here they become errors.

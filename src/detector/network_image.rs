@@ -16,6 +16,8 @@ pub struct NetworkImage {
     pub height: u32,
     /// Red, green, blue (0..=255, not rounded, so that torchvision's numbers are met), row by row.
     pub pixels: Vec<f32>,
+    /// The image before resizing where a GPU resizes it; there are no `pixels` then. It is smaller, and a GPU has nothing else to do.
+    pub source: Option<RgbImage>,
     pub fit: Fit<ImagePx, NetworkPx>,
 }
 
@@ -27,12 +29,38 @@ impl NetworkImage {
             return Err(DetectorError::EmptyImage { width, height });
         }
         let (new_width, new_height) = network_size(width, height, config);
-        let fit =
-            Fit::new(f64::from(new_width) / f64::from(width), f64::from(new_height) / f64::from(height), 0.0, 0.0);
+        let fit = fit((width, height), (new_width, new_height));
         let columns = taps(width, new_width);
         let rows = taps(height, new_height);
         let pixels = resize(image, &columns, &rows);
-        Ok(Self { width: new_width, height: new_height, pixels, fit })
+        Ok(Self { width: new_width, height: new_height, pixels, source: None, fit })
+    }
+
+    /// As [`NetworkImage::prepare`]; a GPU resizes the image itself, but for one of which it would need more bytes so.
+    pub fn prepare_for_gpu(image: &RgbImage, config: &DetectorConfig) -> Result<Self, DetectorError> {
+        let (width, height) = image.dimensions();
+        if width == 0 || height == 0 {
+            return Err(DetectorError::EmptyImage { width, height });
+        }
+        let (new_width, new_height) = network_size(width, height, config);
+        let resized_bytes = u64::from(new_width) * u64::from(new_height) * size_of::<f32>() as u64;
+        if u64::from(width) * u64::from(height) > resized_bytes {
+            return Self::prepare(image, config);
+        }
+        let fit = fit((width, height), (new_width, new_height));
+        Ok(Self { width: new_width, height: new_height, pixels: Vec::new(), source: Some(image.clone()), fit })
+    }
+
+    /// Bytes of its pixels.
+    pub fn bytes(&self) -> u64 {
+        let source = self.source.as_ref().map_or(0, |source| source.as_raw().len());
+        (self.pixels.len() * size_of::<f32>() + source) as u64
+    }
+
+    /// Whether it holds as many pixels as it says.
+    pub(super) fn is_whole(&self) -> bool {
+        let is_resized = self.source.is_some() || self.pixels.len() == (self.width * self.height * 3) as usize;
+        self.width > 0 && self.height > 0 && is_resized
     }
 
     /// Width and height of the image as the network sees it, padded to whole cells of every feature map. Images that are equal in this can share a batch without a
@@ -50,7 +78,7 @@ impl NetworkImage {
                 pixels.extend_from_slice(pixel);
             }
         }
-        Self { pixels, ..*self }
+        Self { pixels, source: self.source.as_ref().map(image::imageops::flip_horizontal), ..*self }
     }
 }
 
@@ -61,6 +89,11 @@ fn network_size(width: u32, height: u32, config: &DetectorConfig) -> (u32, u32) 
     let scale = (f64::from(config.shorter_side) / shorter).min(f64::from(config.longer_side_cap) / longer);
     let side = |v: u32| ((f64::from(v) * scale).floor() as u32).max(1);
     (side(width), side(height))
+}
+
+/// From pixels of an image of one size to those of the other.
+fn fit((width, height): (u32, u32), (new_width, new_height): (u32, u32)) -> Fit<ImagePx, NetworkPx> {
+    Fit::new(f64::from(new_width) / f64::from(width), f64::from(new_height) / f64::from(height), 0.0, 0.0)
 }
 
 /// The two source positions of a target position and the share of the second.

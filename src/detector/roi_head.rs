@@ -85,8 +85,7 @@ impl RoiHead {
         dropout: Option<&mut ChaCha8Rng>,
     ) -> RoiOutput {
         let kind = maps[0].kind();
-        let maps: Vec<Tensor> = maps.iter().take(ROI_LEVELS).map(|map| map.to_kind(Kind::Float)).collect();
-        let maps: Vec<&Tensor> = maps.iter().collect();
+        let maps: Vec<&Tensor> = maps.iter().take(ROI_LEVELS).collect();
         let RoiHeadConfig { resolution, sampling_ratio, .. } = self.config;
         let out = (resolution, resolution);
         let pooled = multiscale_roi_align(&maps, rois, image, out, sampling_ratio, Canonical::default());
@@ -117,6 +116,11 @@ impl RoiHead {
     fn drop_out(&self, x: &Tensor, rng: &mut ChaCha8Rng) -> Tensor {
         let kept = 1.0 - self.config.dropout;
         let scale = (1.0 / kept) as f32;
+        if x.device().is_cuda() {
+            // The device's own generator, set anew for each mask: a mask of a million numbers takes milliseconds to draw and send.
+            tch::manual_seed(rng.random::<i64>());
+            return x * x.rand_like().lt(kept).to_kind(x.kind()) * f64::from(scale);
+        }
         let mask: Vec<f32> =
             (0..x.numel()).map(|_| if rng.random::<f32>() < kept as f32 { scale } else { 0.0 }).collect();
         x * Tensor::from_slice(&mask).reshape(x.size()).to_kind(x.kind()).to_device(x.device())

@@ -6,6 +6,7 @@
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Reduction, Tensor};
 
+use super::device::upload;
 use super::ellipse_coder::{self, CODES};
 use super::ops::box_coder::BoxCoder;
 use super::ops::losses::fast_rcnn_loss;
@@ -142,8 +143,8 @@ impl RoiBatch {
         }
         Self {
             rois,
-            labels: Tensor::from_slice(&labels).to_device(device),
-            codes: Tensor::cat(&codes, 0).to_device(device),
+            labels: upload(&Tensor::from_slice(&labels), device),
+            codes: upload(&Tensor::cat(&codes, 0), device),
             ellipse_rows,
             ellipse_codes,
             beta,
@@ -163,8 +164,9 @@ impl RoiBatch {
         if self.ellipse_rows.is_empty() {
             return found.sum(Kind::Float) * 0.0;
         }
-        let wanted = Tensor::from_slice(&self.ellipse_codes).reshape([-1, CODES as i64]).to_device(found.device());
-        let found = found.index_select(0, &index_tensor(&self.ellipse_rows).to_device(found.device()));
+        let device = found.device();
+        let wanted = upload(&Tensor::from_slice(&self.ellipse_codes).reshape([-1, CODES as i64]), device);
+        let found = found.index_select(0, &upload(&index_tensor(&self.ellipse_rows), device));
         found.smooth_l1_loss(&wanted, Reduction::Sum, SMOOTH_L1_BETA) / self.labels.size()[0] as f64
     }
 

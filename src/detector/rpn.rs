@@ -4,19 +4,24 @@
 //! cell); logits `[B, N]`, codes `[B, N, 4]`; proposals of an image `[P, 4]` on the CPU.
 
 use std::cell::RefCell;
+use std::ops::Range;
+use std::sync::Arc;
 
+use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::config::{DetectorConfig, RpnConfig, RpnLimits};
+use super::device::upload;
 use super::layers::{Convolution, ConvolutionShape, in_kind_of};
 use super::ops::anchors::AnchorGenerator;
 use super::ops::box_coder::BoxCoder;
-use super::ops::{boxes, nms};
+use super::ops::nms;
+use super::ops::overlap::Corners;
 use super::parameters::{Builder, Init};
-use super::truth::finite_rows;
+use super::truth::{floats, plain};
 
 const INIT: Init = Init::Normal(0.01);
-/// Sizes whose anchors are kept: at 600 x 1000 pixels they take 2.5 MB.
+/// Sizes whose anchors are kept: at 600 x 1000 pixels they take 5 MB each.
 const CACHED_SIZES: usize = 8;
 
 #[derive(Debug)]
@@ -27,7 +32,7 @@ pub(super) struct Rpn {
     anchors: AnchorGenerator,
     config: RpnConfig,
     /// Anchors of the latest sizes, oldest first.
-    cache: RefCell<Vec<(MapSizes, Tensor)>>,
+    cache: RefCell<Vec<(MapSizes, Arc<Anchors>)>>,
 }
 
 /// The grids (rows, columns) of the maps, and (height, width) of the padded image.
@@ -40,8 +45,8 @@ pub(super) struct RpnOutput {
     pub logits: Tensor,
     /// `[B, N, 4]`, with gradient.
     pub codes: Tensor,
-    /// `[N, 4]` on the CPU, the same for all images of the batch.
-    pub anchors: Tensor,
+    /// The same for all images of the batch.
+    pub anchors: Arc<Anchors>,
     /// Anchors of each level.
     pub level_sizes: Vec<i64>,
 }
@@ -85,96 +90,111 @@ impl Rpn {
             level_sizes: logits.iter().map(|l| l.size()[1]).collect(),
             logits: Tensor::cat(&logits, 1),
             codes: Tensor::cat(&codes, 1),
-            anchors: self.anchors_of(grids, image),
+            anchors: self.anchors_of(grids, image, maps[0].device()),
         }
     }
 
-    /// Proposals `[P, 4]` of each image, best first, inside its `size` (width, height). No gradient flows through them.
+    /// Proposals `[P, 4]` of each image on the CPU, best first, inside its `size` (width, height). No gradient flows through them.
     pub fn proposals(&self, output: &RpnOutput, sizes: &[(u32, u32)], limits: RpnLimits) -> Vec<Tensor> {
         let _guard = tch::no_grad_guard();
-        let best = Best::of(output, limits.pre_nms);
-        let of_image = |(image, &size)| self.proposals_of_image(output, &best, image as i64, size, limits);
-        sizes.iter().enumerate().map(of_image).collect()
+        let best = Best::of(output, sizes, limits.pre_nms);
+        // Tensors do not go between threads; corners do.
+        let (Best { images, levels }, config) = (best, self.config);
+        let of_image = |found: &Decoded| found.proposals(&levels, config, limits.post_nms);
+        let kept: Vec<Vec<Corners>> = images.par_iter().map(of_image).collect();
+        kept.iter().map(|kept| Tensor::from_slice(kept.as_flattened()).reshape([-1, 4])).collect()
     }
 
-    fn proposals_of_image(
-        &self,
-        output: &RpnOutput,
-        best: &Best,
-        image: i64,
-        (width, height): (u32, u32),
-        limits: RpnLimits,
-    ) -> Tensor {
-        let anchors = output.anchors.index_select(0, &best.anchors.select(0, image));
-        let decoded = BoxCoder::RPN.decode(&best.codes.select(0, image), &anchors).squeeze_dim(1);
-        let clipped = boxes::clip(&decoded, f64::from(width), f64::from(height));
-        // A network that has run away gives NaN: no proposals then, and the loss says so.
-        let usable = finite_rows(&clipped);
-        let usable =
-            usable.index_select(0, &boxes::keep_large(&clipped.index_select(0, &usable), self.config.min_size));
-        let clipped = clipped.index_select(0, &usable);
-        let kept = nms::batched_nms(
-            &clipped,
-            &best.scores.select(0, image).index_select(0, &usable),
-            &best.levels.index_select(0, &usable),
-            self.config.nms_iou,
-            limits.post_nms,
-        );
-        clipped.index_select(0, &kept)
-    }
-
-    /// The anchors `[N, 4]` of maps with these grids on a padded image of this (height, width), computed once for each size.
-    fn anchors_of(&self, grids: Vec<(i64, i64)>, image: (i64, i64)) -> Tensor {
+    /// The anchors of maps with these grids on a padded image of this (height, width), computed once for each size.
+    fn anchors_of(&self, grids: Vec<(i64, i64)>, image: (i64, i64), device: Device) -> Arc<Anchors> {
         let mut cache = self.cache.borrow_mut();
         let size = (grids, image);
         if let Some((_, anchors)) = cache.iter().find(|(known, _)| *known == size) {
-            return anchors.shallow_clone();
+            return Arc::clone(anchors);
         }
-        let anchors = Tensor::cat(&self.anchors.levels(&size.0, image, Device::Cpu), 0);
+        let boxes = Tensor::cat(&self.anchors.levels(&size.0, image, Device::Cpu), 0);
+        let anchors = Arc::new(Anchors { corners: plain(&boxes), on_device: boxes.to_device(device), boxes });
         if cache.len() == CACHED_SIZES {
             drop(cache.remove(0));
         }
-        cache.push((size, anchors.shallow_clone()));
+        cache.push((size, Arc::clone(&anchors)));
         anchors
     }
 }
 
-/// The best-scored anchors of each level, K of each image, on the CPU.
+/// All anchors of an image, N over all levels.
+#[derive(Debug)]
+pub(super) struct Anchors {
+    /// `[N, 4]` on the CPU.
+    pub boxes: Tensor,
+    pub corners: Vec<Corners>,
+    /// `[N, 4]` on the device of the network.
+    on_device: Tensor,
+}
+
+/// The best-scored anchors of each level, K of each image.
 struct Best {
-    /// `[B, K]`, indices.
-    anchors: Tensor,
-    /// `[B, K]`.
-    scores: Tensor,
-    /// `[B, K, 4]`.
-    codes: Tensor,
-    /// `[K]`.
-    levels: Tensor,
+    images: Vec<Decoded>,
+    /// The ranges of K that each come from one level.
+    levels: Vec<Range<usize>>,
+}
+
+/// K boxes with their logits.
+struct Decoded {
+    boxes: Vec<Corners>,
+    scores: Vec<f32>,
+}
+
+impl Decoded {
+    /// `levels` are the ranges of the boxes that each come from one level.
+    fn proposals(&self, levels: &[Range<usize>], config: RpnConfig, most: usize) -> Vec<Corners> {
+        let least = config.min_size as f32;
+        // A network that has run away gives NaN: no proposals then, and the loss says so.
+        let is_usable = |b: &Corners| b.iter().all(|v| v.is_finite()) && b[2] - b[0] >= least && b[3] - b[1] >= least;
+        let (mut boxes, mut scores, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+        for level in levels {
+            let start = boxes.len();
+            let own = self.boxes[level.clone()].iter().zip(&self.scores[level.clone()]);
+            for (corners, score) in own.filter(|(corners, _)| is_usable(corners)) {
+                boxes.push(*corners);
+                scores.push(*score);
+            }
+            groups.push(start..boxes.len());
+        }
+        let kept = nms::grouped_nms(&boxes, &scores, &groups, config.nms_iou, most);
+        kept.into_iter().map(|k| boxes[k]).collect()
+    }
 }
 
 impl Best {
-    /// Chooses on the device and reads the choice of all images at once.
-    fn of(output: &RpnOutput, pre_nms: usize) -> Self {
-        let mut anchors = Vec::with_capacity(output.level_sizes.len());
-        let mut levels = Vec::new();
+    /// Chooses, decodes and clips on the device and reads what comes out of all images at once.
+    fn of(output: &RpnOutput, sizes: &[(u32, u32)], pre_nms: usize) -> Self {
+        let mut chosen = Vec::with_capacity(output.level_sizes.len());
+        let (mut levels, mut count) = (Vec::new(), 0);
         let mut start = 0;
-        for (level, &size) in output.level_sizes.iter().enumerate() {
-            let count = size.min(pre_nms as i64);
-            let (_, top) = output.logits.narrow(1, start, size).topk(count, 1, true, true);
-            anchors.push(top + start);
-            levels.extend(std::iter::repeat_n(level as i64, count as usize));
+        for &size in &output.level_sizes {
+            let best = size.min(pre_nms as i64);
+            let (_, top) = output.logits.narrow(1, start, size).topk(best, 1, true, true);
+            chosen.push(top + start);
+            levels.push(count..count + best as usize);
+            count += best as usize;
             start += size;
         }
-        let anchors = Tensor::cat(&anchors, 1).unsqueeze(2);
-        let scores = output.logits.unsqueeze(2).gather(1, &anchors, false);
-        let codes = output.codes.gather(1, &anchors.expand([-1, -1, 4], false), false);
-        // A double holds indices and floats exactly.
-        let read =
-            Tensor::cat(&[anchors, scores, codes].map(|part| part.to_kind(Kind::Double)), 2).to_device(Device::Cpu);
-        Self {
-            anchors: read.select(2, 0).to_kind(Kind::Int64),
-            scores: read.select(2, 1).to_kind(Kind::Float),
-            codes: read.narrow(2, 2, 4).to_kind(Kind::Float),
-            levels: Tensor::from_slice(&levels),
-        }
+        let chosen = Tensor::cat(&chosen, 1);
+        let images = chosen.size()[0];
+        let scores = output.logits.gather(1, &chosen, false).unsqueeze(2);
+        let codes = output.codes.gather(1, &chosen.unsqueeze(2).expand([-1, -1, 4], false), false);
+        let anchors = output.anchors.on_device.index_select(0, &chosen.flatten(0, 1));
+        let boxes = BoxCoder::RPN.decode(&codes.reshape([-1, 4]), &anchors).reshape([images, -1, 4]);
+        let limits: Vec<f32> = sizes.iter().flat_map(|&(w, h)| [w, h, w, h].map(|side| side as f32)).collect();
+        let limits = upload(&Tensor::from_slice(&limits).reshape([images, 1, 4]), boxes.device());
+        let boxes = boxes.clamp_min(0.0).minimum(&limits);
+        let read = floats(&Tensor::cat(&[boxes, scores], 2));
+        let of_image = |values: &[f32]| {
+            let rows = values.as_chunks::<5>().0.iter();
+            let (boxes, scores) = rows.map(|&[x1, y1, x2, y2, score]| ([x1, y1, x2, y2], score)).unzip();
+            Decoded { boxes, scores }
+        };
+        Self { images: read.chunks_exact((count * 5).max(1)).map(of_image).collect(), levels }
     }
 }

@@ -3,15 +3,17 @@
 //! Shapes: as in [`super::rpn`]; S anchors drawn over the batch.
 
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use tch::{Reduction, Tensor};
 
+use super::device::upload;
 use super::ops::box_coder::BoxCoder;
 use super::ops::matcher::{BELOW_LOW, BETWEEN, Matcher};
 use super::ops::overlap::{Corners, best_objects, iou};
 use super::rpn::RpnOutput;
 use super::sampler_config::count_labels;
 use super::sampling::{Draw, Role, count_ignored, draw};
-use super::truth::{Truth, index_tensor, plain};
+use super::truth::{IgnoredRegions, Truth, index_tensor, plain};
 use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
 
 /// An anchor with at least this IoU with a hard negative lies on it.
@@ -25,12 +27,16 @@ pub(super) fn rpn_loss(
     counts: &mut SamplerCounts,
     rng: &mut ChaCha8Rng,
 ) -> (Tensor, Tensor) {
-    let per_image = output.anchors.size()[0] as usize;
+    let corners = &output.anchors.corners;
+    let per_image = corners.len();
+    let scenes: Vec<Scene> = truths.iter().map(Scene::of).collect();
+    // The draws come one after the other, from one generator; what leads to them does not.
+    let sorted: Vec<Sorted> = scenes.par_iter().map(|scene| Sorted::of(corners, scene, config)).collect();
     let (mut foreground, mut background, mut targets) = (Vec::new(), Vec::new(), Vec::new());
-    for (image, truth) in truths.iter().enumerate() {
-        let (drawn, faces) = draw_anchors(&output.anchors, truth, config, counts, rng);
+    for (image, (truth, sorted)) in truths.iter().zip(&sorted).enumerate() {
+        let (drawn, faces) = sorted.draw(truth, config, counts, rng);
         if !drawn.foreground.is_empty() {
-            let anchors = output.anchors.index_select(0, &index_tensor(&drawn.foreground));
+            let anchors = output.anchors.boxes.index_select(0, &index_tensor(&drawn.foreground));
             targets.push(BoxCoder::RPN.encode(&truth.faces_at(&faces), &anchors));
         }
         foreground.extend(drawn.foreground.iter().map(|k| image * per_image + k));
@@ -42,66 +48,102 @@ pub(super) fn rpn_loss(
     }
     let device = output.logits.device();
     let labels: Vec<f32> = (0..count).map(|k| if k < foreground.len() { 1.0 } else { 0.0 }).collect();
-    let labels = Tensor::from_slice(&labels).to_device(device);
-    let drawn = index_tensor(&[&foreground[..], &background[..]].concat()).to_device(device);
+    let labels = upload(&Tensor::from_slice(&labels), device);
+    let drawn = upload(&index_tensor(&[&foreground[..], &background[..]].concat()), device);
     let logits = output.logits.flatten(0, 1).index_select(0, &drawn);
     let objectness = logits.binary_cross_entropy_with_logits(&labels, None::<Tensor>, None::<Tensor>, Reduction::Mean);
     if targets.is_empty() {
         // Nothing to learn about boxes, but the graph stays whole.
         return (objectness, output.codes.narrow(1, 0, 1).sum(output.codes.kind()) * 0.0);
     }
-    let codes = output.codes.flatten(0, 1).index_select(0, &index_tensor(&foreground).to_device(device));
-    let targets = Tensor::cat(&targets, 0).to_device(device);
+    let codes = output.codes.flatten(0, 1).index_select(0, &drawn.narrow(0, 0, foreground.len() as i64));
+    let targets = upload(&Tensor::cat(&targets, 0), device);
     (objectness, codes.smooth_l1_loss(&targets, Reduction::Sum, SMOOTH_L1_BETA) / count as f64)
 }
 
-/// The drawn anchors of an image, and the face of each foreground anchor.
-fn draw_anchors(
-    anchors: &Tensor,
-    truth: &Truth,
-    config: &SamplerConfig,
-    counts: &mut SamplerCounts,
-    rng: &mut ChaCha8Rng,
-) -> (Draw, Vec<usize>) {
-    let corners = plain(anchors);
-    let takes_part = |anchor: &Corners| !config.rpn_inside_only || is_inside(anchor, truth.size);
-    let matches = matches(&corners, truth, config, takes_part);
-    let ignored = truth.ignores(anchors);
-    let role = |(&matched, &ignored): (&i64, &bool)| match matched {
-        // A face stays one where an ignored region hangs over it.
-        0.. => Role::Foreground,
-        _ if ignored => Role::Neither,
-        BELOW_LOW => Role::Background,
-        _ => Role::Neither,
-    };
-    let roles: Vec<Role> = matches.iter().zip(&ignored).map(role).collect();
-    let forced: Vec<usize> = on_hard_negatives(&corners, truth, config)
-        .into_iter()
-        .filter(|&k| !ignored[k] && takes_part(&corners[k]))
-        .collect();
-    let drawn = draw(&roles, &forced, config.rpn_quota(), rng);
-    counts.rpn_foreground += drawn.foreground.len() as u64;
-    counts.rpn_background += drawn.background.len() as u64;
-    counts.rpn_forced += drawn.forced as u64;
-    counts.rpn_ignored += count_ignored(&roles, &ignored);
-    let faces: Vec<usize> = drawn.foreground.iter().map(|&k| matches[k] as usize).collect();
-    count_labels(&mut counts.rpn_foreground_of, faces.iter().map(|&face| truth.labels[face]));
-    (drawn, faces)
+/// What an image shows, in plain values that go between threads.
+struct Scene {
+    /// Width and height.
+    size: (u32, u32),
+    faces: Vec<Corners>,
+    hard_negatives: Vec<Corners>,
+    ignored: IgnoredRegions,
+}
+
+impl Scene {
+    fn of(truth: &Truth) -> Self {
+        Self {
+            size: truth.size,
+            faces: plain(&truth.face_boxes),
+            hard_negatives: plain(&truth.hard_negatives),
+            ignored: truth.ignored_regions(),
+        }
+    }
+}
+
+/// What each anchor of an image is.
+struct Sorted {
+    /// The face of each anchor, or the matcher's marks.
+    matches: Vec<i64>,
+    roles: Vec<Role>,
+    /// Background that comes first, in order of priority.
+    forced: Vec<usize>,
+    /// Anchors that an ignored region takes out.
+    ignored: u64,
+}
+
+impl Sorted {
+    fn of(anchors: &[Corners], scene: &Scene, config: &SamplerConfig) -> Self {
+        let takes_part = |anchor: &Corners| !config.rpn_inside_only || is_inside(anchor, scene.size);
+        let matches = matches(anchors, &scene.faces, config, takes_part);
+        let ignored = scene.ignored.cover(anchors);
+        let role = |(&matched, &ignored): (&i64, &bool)| match matched {
+            // A face stays one where an ignored region hangs over it.
+            0.. => Role::Foreground,
+            _ if ignored => Role::Neither,
+            BELOW_LOW => Role::Background,
+            _ => Role::Neither,
+        };
+        let roles: Vec<Role> = matches.iter().zip(&ignored).map(role).collect();
+        let forced = on_hard_negatives(anchors, scene, config)
+            .into_iter()
+            .filter(|&k| !ignored[k] && takes_part(&anchors[k]))
+            .collect();
+        let ignored = count_ignored(&roles, &ignored);
+        Self { matches, roles, forced, ignored }
+    }
+
+    /// The drawn anchors, and the face of each foreground anchor.
+    fn draw(
+        &self,
+        truth: &Truth,
+        config: &SamplerConfig,
+        counts: &mut SamplerCounts,
+        rng: &mut ChaCha8Rng,
+    ) -> (Draw, Vec<usize>) {
+        let drawn = draw(&self.roles, &self.forced, config.rpn_quota(), rng);
+        counts.rpn_foreground += drawn.foreground.len() as u64;
+        counts.rpn_background += drawn.background.len() as u64;
+        counts.rpn_forced += drawn.forced as u64;
+        counts.rpn_ignored += self.ignored;
+        let faces: Vec<usize> = drawn.foreground.iter().map(|&k| self.matches[k] as usize).collect();
+        count_labels(&mut counts.rpn_foreground_of, faces.iter().map(|&face| truth.labels[face]));
+        (drawn, faces)
+    }
 }
 
 /// The face of each anchor, or the matcher's marks. Without faces every anchor is background. Anchors that take no part are between.
 fn matches(
     anchors: &[Corners],
-    truth: &Truth,
+    faces: &[Corners],
     config: &SamplerConfig,
     takes_part: impl Fn(&Corners) -> bool,
 ) -> Vec<i64> {
     let matcher = Matcher { high: config.rpn_fg_iou, low: config.rpn_bg_iou, allow_low_quality: true };
-    let faces = plain(&truth.face_boxes);
     let (rows, inside): (Vec<usize>, Vec<Corners>) =
         anchors.iter().enumerate().filter(|(_, anchor)| takes_part(anchor)).map(|(k, anchor)| (k, *anchor)).unzip();
     let mut all = vec![BETWEEN; anchors.len()];
-    for (row, matched) in rows.into_iter().zip(matcher.match_boxes(&faces, &inside)) {
+    for (row, matched) in rows.into_iter().zip(matcher.match_boxes(faces, &inside)) {
         all[row] = matched;
     }
     all
@@ -114,13 +156,16 @@ fn is_inside(anchor: &Corners, (width, height): (u32, u32)) -> bool {
 
 /// Anchors on hard negatives: first the best of each, in order of priority, then all others by their overlap. An anchor is left out
 /// from `rpn_forced_below` IoU with an object on: the RPN itself does not call it background.
-fn on_hard_negatives(anchors: &[Corners], truth: &Truth, config: &SamplerConfig) -> Vec<usize> {
+fn on_hard_negatives(anchors: &[Corners], scene: &Scene, config: &SamplerConfig) -> Vec<usize> {
+    if scene.hard_negatives.is_empty() {
+        return Vec::new();
+    }
     let mut largest = vec![0.0_f32; anchors.len()];
     let mut first = Vec::new();
-    for negative in plain(&truth.hard_negatives) {
+    for negative in &scene.hard_negatives {
         let mut best = None;
         for (k, anchor) in anchors.iter().enumerate() {
-            let overlap = iou(&negative, anchor);
+            let overlap = iou(negative, anchor);
             if overlap > 0.0 && best.is_none_or(|(_, most)| overlap >= most) {
                 best = Some((k, overlap));
             }
@@ -134,7 +179,7 @@ fn on_hard_negatives(anchors: &[Corners], truth: &Truth, config: &SamplerConfig)
     first.extend(others.into_iter().map(|(k, _)| k));
     let chosen: Vec<Corners> = first.iter().map(|&k| anchors[k]).collect();
     let clear = |overlap: f32| f64::from(overlap) < config.rpn_forced_below;
-    let overlaps = best_objects(&chosen, &plain(&truth.face_boxes));
+    let overlaps = best_objects(&chosen, &scene.faces);
     first.into_iter().zip(overlaps).filter_map(|(k, (_, overlap))| clear(overlap).then_some(k)).collect()
 }
 
@@ -154,8 +199,13 @@ mod tests {
             .flat_map(|y| (-5..50).map(move |x| (2.0 * x as f32, 2.0 * y as f32)))
             .flat_map(|(x, y)| [x, y, x + 20.0, y + 20.0])
             .collect();
-        let image =
-            NetworkImage { width: 100, height: 100, pixels: vec![0.0; 30_000], fit: Fit::new(1.0, 1.0, 0.0, 0.0) };
+        let image = NetworkImage {
+            width: 100,
+            height: 100,
+            pixels: vec![0.0; 30_000],
+            source: None,
+            fit: Fit::new(1.0, 1.0, 0.0, 0.0),
+        };
         let sample = TrainingSample {
             labels: vec![],
             misclassified: vec![],
@@ -174,8 +224,9 @@ mod tests {
         let mut config = SamplerConfig { rpn_batch_per_image: 64, ..SamplerConfig::default() };
         change(&mut config);
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let (draw, _) = draw_anchors(&anchors, &truth, &config, &mut SamplerCounts::default(), &mut rng);
         let corners = plain(&anchors);
+        let sorted = Sorted::of(&corners, &Scene::of(&truth), &config);
+        let (draw, _) = sorted.draw(&truth, &config, &mut SamplerCounts::default(), &mut rng);
         let faces = plain(&truth.face_boxes);
         let overlaps = draw.background[..draw.forced].iter().map(|&k| iou(&corners[k], &faces[0])).collect();
         (draw, overlaps)

@@ -48,7 +48,13 @@ mod tests {
 
     #[test]
     fn flipping_mirrors_boxes_and_keeps_ellipses_in_their_boxes() {
-        let image = NetworkImage { width: 100, height: 2, pixels: vec![0.0; 600], fit: Fit::new(1.0, 1.0, 0.0, 0.0) };
+        let image = NetworkImage {
+            width: 100,
+            height: 2,
+            pixels: vec![0.0; 600],
+            source: None,
+            fit: Fit::new(1.0, 1.0, 0.0, 0.0),
+        };
         let ellipse = Ellipse::new(30.0, 20.0, 1.2, 40.0, 50.0);
         let sample = TrainingSample {
             image,

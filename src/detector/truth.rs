@@ -2,7 +2,7 @@
 //!
 //! Shapes: G faces (annotated objects), M hard negatives, W wrongly classified, I ignored regions: boxes `[.., 4]` (f32, network pixels). Box work stays on the CPU.
 
-use tch::{Device, IndexOp, Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::TrainingSample;
 use super::ops::overlap::{self, Corners};
@@ -59,14 +59,11 @@ impl Truth {
 
     /// For each of `candidates` `[N, 4]` whether it lies on an ignored region.
     pub fn ignores(&self, candidates: &Tensor) -> Vec<bool> {
-        let ignored = plain(&self.ignored);
-        let on = |candidate: &Corners| {
-            ignored.iter().any(|region| {
-                overlap::iou(candidate, region) >= IGNORED_IOU
-                    || overlap::share_inside(candidate, region) >= IGNORED_SHARE
-            })
-        };
-        plain(candidates).iter().map(on).collect()
+        self.ignored_regions().cover(&plain(candidates))
+    }
+
+    pub fn ignored_regions(&self) -> IgnoredRegions {
+        IgnoredRegions(plain(&self.ignored))
     }
 
     /// For each of `candidates` `[N, 4]` the best face and its IoU; `(0, 0.0)` without faces.
@@ -77,6 +74,23 @@ impl Truth {
     /// The faces `[K, 4]` at these indices.
     pub fn faces_at(&self, at: &[usize]) -> Tensor {
         self.face_boxes.index_select(0, &index_tensor(at))
+    }
+}
+
+/// The ignored regions of an image.
+#[derive(Debug)]
+pub(super) struct IgnoredRegions(Vec<Corners>);
+
+impl IgnoredRegions {
+    /// For each candidate whether it lies on one of them.
+    pub fn cover(&self, candidates: &[Corners]) -> Vec<bool> {
+        let on = |candidate: &Corners| {
+            self.0.iter().any(|region| {
+                overlap::iou(candidate, region) >= IGNORED_IOU
+                    || overlap::share_inside(candidate, region) >= IGNORED_SHARE
+            })
+        };
+        candidates.iter().map(on).collect()
     }
 }
 
@@ -127,9 +141,4 @@ pub(super) fn bounding_boxes(boxes: &Tensor) -> Vec<BoundingBox<NetworkPx>> {
 pub(super) fn corners(c: [f32; 4]) -> BoundingBox<NetworkPx> {
     let [x1, y1, x2, y2] = c.map(f64::from);
     BoundingBox::new(x1, y1, x2, y2)
-}
-
-/// Rows of `[N, 4]` whose numbers are all finite.
-pub(super) fn finite_rows(boxes: &Tensor) -> Tensor {
-    boxes.isfinite().all_dim(1, false).nonzero().i((.., 0))
 }

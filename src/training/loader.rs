@@ -11,9 +11,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use image::RgbImage;
 
 use super::config::RoundConfig;
+use super::device::choose_device;
 use super::error::TrainingError;
 use super::order::{Order, Slot};
-use crate::detector::{DetectorConfig, NetworkImage, SamplerConfig, TrainingSample};
+use crate::detector::{DetectorConfig, NetworkImage, SamplerConfig, TrainingSample, cuda_index};
 use crate::domain::{Cancel, ImageId, Shape, Sources, caught, check_shape};
 use crate::geometry::{BoundingBox, NetworkPx};
 
@@ -59,6 +60,8 @@ struct Source {
     decode: Decode,
     detector: DetectorConfig,
     sampler: SamplerConfig,
+    /// A GPU resizes the images.
+    for_gpu: bool,
 }
 
 /// The queue of images. Dropping it stops and joins its workers.
@@ -94,7 +97,8 @@ impl Loader {
         }
         let order = Order::new(config.seed, images.len(), config.flip, config.scale_jitter);
         let (detector, sampler) = (config.detector.clone(), config.sampler.clone());
-        let source = Arc::new(Source { images, decode, detector, sampler });
+        let for_gpu = choose_device(&config.device).is_ok_and(|device| cuda_index(device).is_some());
+        let source = Arc::new(Source { images, decode, detector, sampler, for_gpu });
         let (jobs, job_queue) = unbounded::<Slot>();
         let (result_sender, results) = bounded(config.prefetch as usize);
         let spawn = |index: u32| {
@@ -249,7 +253,8 @@ fn load(source: &Source, slot: Slot) -> Result<TrainingSample, String> {
     let image = &source.images[slot.image];
     let picture = (source.decode)(&image.path)?;
     let detector = source.detector.resized(slot.scale);
-    let prepared = NetworkImage::prepare(&picture, &detector).map_err(|error| error.to_string())?;
+    let prepare = if source.for_gpu { NetworkImage::prepare_for_gpu } else { NetworkImage::prepare };
+    let prepared = prepare(&picture, &detector).map_err(|error| error.to_string())?;
     let sample = sample_of(&sane(image, picture.dimensions()), prepared, &source.sampler, slot.epoch);
     Ok(if slot.flip { sample.flipped() } else { sample })
 }

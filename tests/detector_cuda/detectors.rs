@@ -127,6 +127,16 @@ fn angle(a: &Step, b: &Step) -> f64 {
     1.0 - dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
 
+/// The parameters whose gradients differ most, relative to their length.
+fn furthest(a: &Step, b: &Step) -> String {
+    let length = |t: &Tensor| t.square().sum(Kind::Double).double_value(&[]).sqrt();
+    let apart = a.gradients.iter().zip(&b.gradients).map(|((name, x), (_, y))| (length(&(x - y)) / length(x), name));
+    let mut apart: Vec<(f64, &String)> = apart.collect();
+    apart.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let worst: Vec<String> = apart.iter().take(4).map(|(by, name)| format!("{name} {by:.1e}")).collect();
+    worst.join(", ")
+}
+
 /// One step from the same new weights on the CPU, on the CPU with rounded weights, and on `device`.
 fn agree(
     config: &DetectorConfig,
@@ -147,6 +157,7 @@ fn agree(
         "{} {:?}: losses differ by {found:.2e} (rounded weights: {allowed:.2e}), gradients by {found_angle:.2e} ({allowed_angle:.2e})",
         config.architecture, config.precision
     );
+    println!("furthest apart: {}", furthest(&cpu, &other));
     assert!(found <= MARGIN * allowed + 1e-4, "CPU {:?}, {device:?} {:?}", cpu.losses, other.losses);
     assert!(found_angle <= MARGIN * allowed_angle + 1e-4, "{found_angle} against {allowed_angle}");
     [cpu, other]
@@ -160,7 +171,10 @@ fn everything() -> SamplerConfig {
 fn losses_and_gradients_of_every_kind_of_network() {
     on_gpu("losses and gradients of FPN, C4 and VGG16", |device| {
         for architecture in [Architecture::ResNet18Fpn, Architecture::ResNet50HalfC4, Architecture::Vgg16] {
-            agree(&config(architecture), device, &everything(), false, TF32_BITS);
+            let mut config = config(architecture);
+            // Masks are the device's own, and even equal ones would fall on proposals in another order.
+            config.roi.dropout = 0.0;
+            agree(&config, device, &everything(), false, TF32_BITS);
         }
     });
 }

@@ -29,16 +29,15 @@ pub fn fast_rcnn_loss(
         return (logits.sum(Kind::Float), regression.sum(Kind::Float));
     }
     let classifier = logits.to_kind(Kind::Float).cross_entropy_loss(labels, None::<Tensor>, Reduction::Mean, -100, 0.0);
-    let foreground = labels.gt(0).nonzero().squeeze_dim(1);
-    let classes = labels.index_select(0, &foreground);
     let per_box = regression.size()[1] / 4;
     assert!(
         regression.size() == [n, per_box * 4] && (per_box == k || per_box == 1),
         "four codes for each class or for one"
     );
-    let rows = regression.reshape([n * per_box, 4]);
-    let own = rows.index_select(0, &(&foreground * per_box + classes.clamp_max(per_box - 1)));
-    let wanted = targets.index_select(0, &foreground);
-    let boxes = own.to_kind(Kind::Float).smooth_l1_loss(&wanted, Reduction::Sum, beta) / n as f64;
+    // Every box's own class; background is left out by its factor, so that nobody has to know here which boxes it is.
+    let class = labels.clamp_max(per_box - 1).view([n, 1, 1]).expand([n, 1, 4], false);
+    let own = regression.reshape([n, per_box, 4]).gather(1, &class, false).squeeze_dim(1).to_kind(Kind::Float);
+    let of_each = own.smooth_l1_loss(targets, Reduction::None, beta);
+    let boxes = of_each.masked_fill(&labels.eq(0).unsqueeze(1), 0.0).sum(Kind::Float) / n as f64;
     (classifier, boxes)
 }

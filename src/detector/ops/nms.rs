@@ -2,8 +2,9 @@
 //!
 //! Shapes: N boxes `[N, 4]`, scores `[N]`, K kept indices (i64) in stable descending order of score, as torchvision's.
 //! Boxes of every device are swept over in plain Rust on the CPU: the table of all pairs of 12,000 boxes would take over a gigabyte
-//! of the device's memory.
+//! of the device's memory. Groups that do not suppress each other are swept on all cores.
 
+use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 /// No box is left out for being too many.
@@ -56,11 +57,35 @@ fn read(boxes: &Tensor, scores: &Tensor, classes: Option<&Tensor>) -> Swept {
     read(&packed.narrow(1, 0, 4), &packed.select(1, 4), classes.as_ref())
 }
 
+/// The first `limit` indices of [`batched_nms`] where class k is the boxes of `groups[k]`, one range after the other.
+pub fn grouped_nms(
+    boxes: &[[f32; 4]],
+    scores: &[f32],
+    groups: &[std::ops::Range<usize>],
+    iou_threshold: f64,
+    limit: usize,
+) -> Vec<usize> {
+    let of_group = |group: &std::ops::Range<usize>| -> Vec<usize> {
+        let (boxes, scores) = (&boxes[group.clone()], &scores[group.clone()]);
+        nms_rust(boxes, scores, None, iou_threshold, limit).into_iter().map(|k| group.start + k as usize).collect()
+    };
+    let mut kept: Vec<usize> = groups.par_iter().flat_map_iter(of_group).collect();
+    // Stable: of equal scores the first index comes first, as in one sweep over all.
+    kept.sort_unstable();
+    kept.sort_by(|&a, &b| by_score(scores, a, b));
+    kept.truncate(limit);
+    kept
+}
+
+/// Descending. Adding 0 makes -0 equal to 0, as torch has it.
+fn by_score(scores: &[f32], a: usize, b: usize) -> std::cmp::Ordering {
+    (scores[b] + 0.0).total_cmp(&(scores[a] + 0.0))
+}
+
 /// Each box meets only the boxes kept before it; arithmetic in f32 in torchvision's order of operations.
 fn nms_rust(boxes: &[[f32; 4]], scores: &[f32], classes: Option<&[i64]>, threshold: f64, limit: usize) -> Vec<i64> {
     let mut order: Vec<usize> = (0..boxes.len()).collect();
-    // Adding 0 makes -0 equal to 0, as torch has it.
-    order.sort_by(|&a, &b| (scores[b] + 0.0).total_cmp(&(scores[a] + 0.0)));
+    order.sort_by(|&a, &b| by_score(scores, a, b));
     let mut kept = Vec::new();
     let mut by_class: std::collections::HashMap<i64, Vec<Block>> = std::collections::HashMap::new();
     for index in order {

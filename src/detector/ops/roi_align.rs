@@ -10,6 +10,11 @@
 
 use tch::{Kind, Tensor};
 
+use super::overlap::Corners;
+use crate::detector::device::upload;
+
+/// First rows go to a device in two parts of this size.
+const ROW_BASE: i64 = 1 << 20;
 /// `embedding_bag`'s mode "sum".
 const SUM: i64 = 0;
 
@@ -81,7 +86,23 @@ pub fn multiscale_roi_align(
     let levels: Vec<Vec<usize>> =
         boxes.iter().map(|b| b.chunks_exact(4).map(|c| level(c, &scales, canonical)).collect()).collect();
     let (table, first_rows) = joined_table(features, &levels);
-    let mut lookup = Lookup::new(Grid { out, sampling_ratio, aligned: false });
+    let grid = Grid { out, sampling_ratio, aligned: false };
+    if table.device().is_cuda() && sampling_ratio > 0 {
+        let map = |image: usize, k: usize| {
+            let (height, width) = (features[k].size()[2], features[k].size()[3]);
+            let first_row = first_rows[k] + image as i64 * height * width;
+            Map { first_row, height, width, scale: scales[k] as f32 }
+        };
+        let of_images = boxes.iter().zip(&levels).enumerate();
+        let placed: Vec<(Map, Corners)> = of_images
+            .flat_map(|(image, (boxes, levels))| {
+                let boxes = boxes.as_chunks::<4>().0.iter();
+                boxes.zip(levels).map(move |(corners, &k)| (map(image, k), *corners))
+            })
+            .collect();
+        return gather_on_device(&table, &placed, grid);
+    }
+    let mut lookup = Lookup::new(grid);
     for (image, (boxes, levels)) in boxes.iter().zip(&levels).enumerate() {
         for (corners, &k) in boxes.chunks_exact(4).zip(levels) {
             let (height, width) = (features[k].size()[2], features[k].size()[3]);
@@ -137,6 +158,7 @@ fn table(feature: &Tensor) -> Tensor {
 }
 
 /// One image of one level inside the table.
+#[derive(Debug, Clone, Copy)]
 struct Map {
     first_row: i64,
     height: i64,
@@ -196,6 +218,67 @@ impl Lookup {
         let (bins, ..) = Tensor::embedding_bag(table, &rows, &starts, false, SUM, false, Some(&weights), true);
         bins.reshape([boxes, oh, ow, channels]).permute([0, 3, 1, 2])
     }
+}
+
+/// As [`Lookup::gather`], the weighted rows of every bin worked out by the table's device. Samples in one cell are not merged.
+/// `grid.sampling_ratio` is positive.
+fn gather_on_device(table: &Tensor, placed: &[(Map, Corners)], grid: Grid) -> Tensor {
+    let (device, channels) = (table.device(), table.size()[1]);
+    let (oh, ow) = grid.out;
+    let boxes = placed.len() as i64;
+    if placed.is_empty() {
+        return Lookup::new(grid).gather(table);
+    }
+    // One upload: corners and sizes, and each box's first row as two numbers, for a float holds no more than 2^24 exactly.
+    let row = |(map, [x1, y1, x2, y2]): &(Map, Corners)| {
+        let (high, low) = (map.first_row / ROW_BASE, map.first_row % ROW_BASE);
+        let scaled = [x1, y1, x2, y2].map(|v| v * map.scale);
+        [scaled[0], scaled[1], scaled[2], scaled[3], map.width as f32, map.height as f32, high as f32, low as f32]
+    };
+    let values: Vec<f32> = placed.iter().flat_map(row).collect();
+    let values = upload(&Tensor::from_slice(&values).reshape([boxes, 8]), device);
+    let column = |k: i64| values.select(1, k);
+    let (width, height) = (column(4), column(5));
+    let first_row = column(6).to_kind(Kind::Int64) * ROW_BASE + column(7).to_kind(Kind::Int64);
+    let (x, x_weights) = lay_on_device(&column(0), &column(2), &width, ow, grid);
+    let (y, y_weights) = lay_on_device(&column(1), &column(3), &height, oh, grid);
+    // `[N, oh, ow, cells along y, cells along x]`
+    let (along_y, along_x) = ([boxes, oh, 1, -1, 1], [boxes, 1, ow, 1, -1]);
+    let rows = first_row.reshape([boxes, 1, 1, 1, 1])
+        + y.reshape(along_y) * width.to_kind(Kind::Int64).reshape([boxes, 1, 1, 1, 1])
+        + x.reshape(along_x);
+    let weights = y_weights.reshape(along_y) * x_weights.reshape(along_x);
+    let cells = (2 * grid.sampling_ratio) * (2 * grid.sampling_ratio);
+    let starts = Tensor::arange(boxes * oh * ow, (Kind::Int64, device)) * cells;
+    let (rows, weights) = (rows.reshape([-1]), weights.reshape([-1]).to_kind(table.kind()));
+    let (bins, ..) = Tensor::embedding_bag(table, &rows, &starts, false, SUM, false, Some(&weights), false);
+    bins.reshape([boxes, oh, ow, channels]).permute([0, 3, 1, 2])
+}
+
+/// [`Axis::lay`] for all boxes at once: cells and weights `[N, bins, 2 * samples]`. A sample outside has the weight 0.
+fn lay_on_device(start: &Tensor, end: &Tensor, size: &Tensor, bins: i64, grid: Grid) -> (Tensor, Tensor) {
+    let samples = grid.sampling_ratio;
+    let offset = if grid.aligned { 0.5 } else { 0.0 };
+    let start = start - offset;
+    let length = end - offset - &start;
+    let length = if grid.aligned { length } else { length.clamp_min(1.0) };
+    let bin_size = (length / bins as f64).reshape([-1, 1, 1]);
+    let count = |count: i64| Tensor::arange(count, (Kind::Float, start.device()));
+    let along = (count(samples) + 0.5).reshape([1, 1, -1]) * &bin_size / samples as f64;
+    let position = start.reshape([-1, 1, 1]) + count(bins).reshape([1, -1, 1]) * &bin_size + along;
+    let size = size.reshape([-1, 1, 1]);
+    let is_inside = position.ge(-1.0).logical_and(&position.le_tensor(&size));
+    let last = &size - 1.0;
+    // A NaN is outside; as an index it would be anything.
+    let position = position.nan_to_num(0.0, 0.0, 0.0).clamp_min(0.0).minimum(&last);
+    let low = position.floor();
+    let share = position - &low;
+    let high = (&low + 1.0).minimum(&last);
+    let weight = is_inside.to_kind(Kind::Float) / samples as f64;
+    let cells = Tensor::stack(&[low, high], 3).to_kind(Kind::Int64);
+    let weights = Tensor::stack(&[(share.ones_like() - &share) * &weight, share * &weight], 3);
+    let shape = [-1, bins, 2 * samples];
+    (cells.reshape(shape), weights.reshape(shape))
 }
 
 /// The cells, with their weights, that each bin of one axis reads.
@@ -261,4 +344,54 @@ fn floats(values: &Tensor) -> Vec<f32> {
     let mut out = vec![0.0; values.numel()];
     values.copy_data(&mut out, values.numel());
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    #[test]
+    fn tables_made_by_the_device_give_what_the_plain_loops_give() {
+        let maps = [
+            Map { first_row: 0, height: 24, width: 32, scale: 0.25 },
+            Map { first_row: 24 * 32, height: 12, width: 16, scale: 0.125 },
+        ];
+        // Inside, over the borders, outside, tiny, empty, turned round, not finite.
+        let corners: [Corners; 9] = [
+            [10.0, 12.0, 60.5, 50.25],
+            [-30.0, -9.0, 40.0, 130.0],
+            [100.0, 70.0, 131.0, 99.0],
+            [500.0, 500.0, 600.0, 600.0],
+            [20.0, 20.0, 20.5, 20.5],
+            [33.0, 44.0, 33.0, 44.0],
+            [50.0, 50.0, 20.0, 10.0],
+            [f32::NAN, 0.0, 10.0, 10.0],
+            [-4.0, -4.0, 0.0, 0.0],
+        ];
+        let placed: Vec<(Map, Corners)> =
+            maps.iter().flat_map(|map| corners.iter().map(move |corners| (*map, *corners))).collect();
+        let values =
+            || Tensor::arange(960 * 5, (Kind::Float, Device::Cpu)).sin().reshape([960, 5]).set_requires_grad(true);
+        for (out, sampling_ratio, aligned) in [((7, 7), 2, false), ((3, 5), 1, true), ((2, 2), 4, false)] {
+            let grid = Grid { out, sampling_ratio, aligned };
+            let (plain_table, other_table) = (values(), values());
+            let mut lookup = Lookup::new(grid);
+            placed.iter().for_each(|(map, corners)| lookup.push_box(map, *corners));
+            let (plain, other) = (lookup.gather(&plain_table), gather_on_device(&other_table, &placed, grid));
+            assert_eq!(plain.size(), other.size());
+            let largest = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
+            assert!(largest(&plain, &other) < 1e-5, "{grid:?}: {}", largest(&plain, &other));
+            let seed = plain.detach().cos();
+            (&plain * &seed).sum(Kind::Float).backward();
+            (&other * &seed).sum(Kind::Float).backward();
+            let apart = largest(&plain_table.grad(), &other_table.grad());
+            assert!(apart < 1e-4, "{grid:?}: gradients {apart} apart");
+        }
+        assert_eq!(
+            gather_on_device(&values(), &[], Grid { out: (2, 2), sampling_ratio: 2, aligned: false }).size(),
+            [0, 5, 2, 2]
+        );
+    }
 }

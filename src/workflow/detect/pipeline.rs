@@ -68,7 +68,7 @@ impl DetectionSource for Checkpoint<'_> {
     }
 
     fn bytes(ready: &NetworkImage) -> u64 {
-        (ready.pixels.len() * size_of::<f32>()) as u64
+        ready.bytes()
     }
 
     fn shape(ready: &NetworkImage) -> (u32, u32) {
