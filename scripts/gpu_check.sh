@@ -100,7 +100,7 @@ for each in "${cases[@]}"; do
     if [ $has_peer = 1 ]; then
         run "torchvision-$name" $limit "$peer" scripts/gpu_peer.py "$network" "$side" "$batch" "$steps" >/dev/null || failed=1
     fi
-    for what in step detect; do
+    for what in step detect batch; do
         ours=$(number "quarry-$name" "$what") theirs=$(number "torchvision-$name" "$what")
         rows+=("$(printf '%-28s %-7s %10s %12s %7s' "$name, batch $batch" $what "${ours:--}" "${theirs:--}" "$(ratio "$ours" "$theirs")")")
     done
