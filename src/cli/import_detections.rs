@@ -109,8 +109,6 @@ impl DetectionsArgs {
         };
         anyhow::ensure!((0.0..=1.0).contains(&self.min_score), "--min-score {} is outside 0 to 1", self.min_score);
         Ok(DetectionsRequest {
-            path: path.to_path_buf(),
-            name,
             format: self.format.map(|format| match format {
                 Format::Coco => ResultFormat::Coco,
                 Format::Fddb => ResultFormat::Fddb,
@@ -119,7 +117,6 @@ impl DetectionsArgs {
             }),
             ground_truth: self.ground_truth.clone(),
             names: self.names.clone(),
-            class_names: std::collections::BTreeMap::new(),
             class: self.class.clone(),
             map: self.map.clone().unwrap_or_default().0,
             unit: self.coordinates.map(|coordinates| match coordinates {
@@ -140,6 +137,7 @@ impl DetectionsArgs {
             test_dataset: self.test_dataset.clone(),
             strict,
             dry_run,
+            ..DetectionsRequest::new(path.to_path_buf(), name)
         })
     }
 }

@@ -76,7 +76,7 @@ pub(in crate::workflow) fn grow<S: DetectionSource>(
         WorkflowError::Refused(format!("{path}: another run writes this file. Wait for it, or name another output."))
     })?;
     let left = go_on_from(&path, span(source), task, to, observer, cancel)?;
-    let whole = (task.files.len(), left.images);
+    let all = task.files.len();
     let begun = begin(&mut file, &left).map_err(failed)?;
     let (mut images, mut detections) = (left.images - left.unreadable.len(), left.detections);
     let mut unreadable: Vec<PathBuf> =
@@ -84,9 +84,10 @@ pub(in crate::workflow) fn grow<S: DetectionSource>(
     for path in &unreadable {
         observer(WorkEvent::Log(format!("Left out, as before: {} cannot be read", printable_path(path))));
     }
-    let mut writer = match begun {
-        true => ShardWriter::go_on(&mut file, left.hasher, left.images as u64 + 1),
-        false => ShardWriter::begin(&mut file, to.header).map_err(failed)?,
+    let mut writer = if begun {
+        ShardWriter::go_on(&mut file, left.hasher, left.images as u64 + 1)
+    } else {
+        ShardWriter::begin(&mut file, to.header).map_err(failed)?
     };
     let rest = Task { files: task.files.get(left.images..).unwrap_or_default(), done_before: left.images, ..*task };
     let mut done = left.images;
@@ -111,8 +112,7 @@ pub(in crate::workflow) fn grow<S: DetectionSource>(
                 let _ = fs::remove_file(&path);
             } else {
                 observer(WorkEvent::Log(format!(
-                    "What was found on {done} of {} images is kept in {}: the same command goes on from there",
-                    whole.0,
+                    "What was found on {done} of {all} images is kept in {}: the same command goes on from there",
                     printable_path(&path)
                 )));
             }

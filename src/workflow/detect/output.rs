@@ -101,7 +101,9 @@ mod tests {
         let text = |ellipses| {
             let mut bytes = Vec::new();
             let mut writer = CocoWriter::begin(&mut bytes).unwrap();
-            found.iter().for_each(|image| writer.image(image, &["face".to_owned()], ellipses).unwrap());
+            for image in &found {
+                writer.image(image, &["face".to_owned()], ellipses).unwrap();
+            }
             writer.end().unwrap();
             String::from_utf8(bytes).unwrap()
         };
