@@ -251,6 +251,35 @@ fn import_auto_says_which_format_it_sees_and_strict_refuses_bad_records() {
 }
 
 #[test]
+fn import_auto_tells_a_list_of_detections_from_a_dataset() {
+    let dir = tempfile::tempdir().unwrap();
+    let (project, data) = (dir.path().join("p"), dir.path().join("set"));
+    let (p, d) = (project.to_str().unwrap(), data.to_str().unwrap());
+    std::fs::create_dir_all(data.join("images")).unwrap();
+    image::RgbImage::new(40, 40).save(data.join("images/a.png")).unwrap();
+    quarry(&["new", p]).success();
+    let plain = r#"[{"image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]"#;
+    let masks =
+        r#" [ {"image_id": 1, "category_id": 1, "segmentation": {"size": [40, 40], "counts": "a"}, "score": 0.5}]"#;
+    let file = data.join("results.json");
+    for text in [plain.to_owned(), masks.to_owned(), format!("\u{feff}{plain}")] {
+        std::fs::write(&file, &text).unwrap();
+        for path in [d, file.to_str().unwrap()] {
+            let said = stderr(&quarry(&["import", "auto", path, "--project", p]).code(1));
+            assert!(said.contains("results.json") && said.contains("quarry import detections"), "{path}: {said}");
+        }
+    }
+    // Annotations beside the list are what is imported, and other JSON does not stop a folder of images.
+    std::fs::write(&file, r#"[{"score": 1}]"#).unwrap();
+    let import = ["import", "auto", d, "--project", p, "--dry-run", "--json"];
+    assert_eq!(json(&import)["format"], "folder");
+    std::fs::write(&file, plain).unwrap();
+    let coco = r#"{"images": [{"id": 1, "file_name": "a.png"}], "categories": [], "annotations": []}"#;
+    std::fs::write(data.join("instances_train.json"), coco).unwrap();
+    assert_eq!(json(&import)["format"], "coco");
+}
+
+#[test]
 fn ground_truth_is_exported_with_its_sources() {
     let dir = tempfile::tempdir().unwrap();
     let (project, data, out) = (dir.path().join("p"), dir.path().join("fddb"), dir.path().join("faces.txt"));

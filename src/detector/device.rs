@@ -62,8 +62,9 @@ pub fn use_threads(count: usize) {
 /// A tensor of the CPU on `device`. On a GPU it comes after the work that is queued there, and nobody waits for it.
 pub fn upload(values: &Tensor, device: Device) -> Tensor {
     if device.is_cuda() && values.numel() > 0 {
-        // From memory that is not pinned, a copy waits until the device has done all it was given.
-        values.pin_memory(device).to_device_(device, values.kind(), true, false)
+        // From memory that is not pinned, a copy waits until the device has done all it was given. `pin_memory` itself warns of the
+        // device that tch gives it, at every call.
+        values.contiguous().internal_pin_memory(device).to_device_(device, values.kind(), true, false)
     } else {
         values.to_device(device)
     }

@@ -116,6 +116,14 @@ pub fn format_named(name: &str) -> Option<&'static dyn Format> {
 pub fn recognise(path: &Path) -> Result<(&'static dyn Format, String), DatasetError> {
     std::fs::metadata(path).map_err(DatasetError::io("open", path))?;
     let found = FORMATS.into_iter().find_map(|format| Some((format, format.recognise(path)?)));
+    // Images beside a list of detections are no dataset without objects.
+    if found.as_ref().is_none_or(|(format, _)| format.name() == "folder")
+        && let Some(file) = detections_at(path)
+    {
+        let problem = "this is a list of detections, not of annotations; use `quarry import detections`, or `quarry import folder` for \
+                       the images alone";
+        return Err(DatasetError::layout(&file, problem));
+    }
     found.ok_or_else(|| {
         let names: Vec<&str> = FORMATS.iter().map(|format| format.name()).collect();
         let problem = format!(
@@ -125,4 +133,18 @@ pub fn recognise(path: &Path) -> Result<(&'static dyn Format, String), DatasetEr
         );
         DatasetError::layout(path, problem)
     })
+}
+
+/// The file of COCO results that `path` is or holds.
+fn detections_at(path: &Path) -> Option<PathBuf> {
+    let files = if path.is_file() { vec![path.to_path_buf()] } else { layout::files_in(path, &["json"]).ok()? };
+    files.into_iter().find(|file| is_results(file))
+}
+
+/// Whether a file is a JSON list of records as COCO's results have them.
+fn is_results(path: &Path) -> bool {
+    let head = json_values::head_of(path).unwrap_or_default();
+    let head = String::from_utf8_lossy(&head);
+    let list = head.trim_start().starts_with('[');
+    list && ["\"image_id\"", "\"category_id\"", "\"score\""].iter().all(|key| head.contains(key))
 }
