@@ -386,8 +386,10 @@ mod tests {
             let seed = plain.detach().cos();
             (&plain * &seed).sum(Kind::Float).backward();
             (&other * &seed).sum(Kind::Float).backward();
+            // Many samples meet in a cell and are added up in another order.
             let apart = largest(&plain_table.grad(), &other_table.grad());
-            assert!(apart < 1e-4, "{grid:?}: gradients {apart} apart");
+            let scale = plain_table.grad().abs().max().double_value(&[]);
+            assert!(apart < 1e-5 * scale, "{grid:?}: gradients {apart} of {scale} apart");
         }
         assert_eq!(
             gather_on_device(&values(), &[], Grid { out: (2, 2), sampling_ratio: 2, aligned: false }).size(),
