@@ -58,6 +58,7 @@ impl NetworkImage {
     }
 
     /// Whether it holds as many pixels as it says.
+    #[cfg(feature = "torch")]
     pub(super) fn is_whole(&self) -> bool {
         let is_resized = self.source.is_some() || self.pixels.len() == (self.width * self.height * 3) as usize;
         self.width > 0 && self.height > 0 && is_resized

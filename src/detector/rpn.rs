@@ -32,7 +32,7 @@ pub(super) struct Rpn {
     anchors: AnchorGenerator,
     config: RpnConfig,
     /// Anchors of the latest sizes, oldest first.
-    cache: RefCell<Vec<(MapSizes, Arc<Anchors>)>>,
+    cache: RefCell<Vec<(MapSizes, Anchors)>>,
 }
 
 /// The grids (rows, columns) of the maps, and (height, width) of the padded image.
@@ -46,7 +46,7 @@ pub(super) struct RpnOutput {
     /// `[B, N, 4]`, with gradient.
     pub codes: Tensor,
     /// The same for all images of the batch.
-    pub anchors: Arc<Anchors>,
+    pub anchors: Anchors,
     /// Anchors of each level.
     pub level_sizes: Vec<i64>,
 }
@@ -106,18 +106,18 @@ impl Rpn {
     }
 
     /// The anchors of maps with these grids on a padded image of this (height, width), computed once for each size.
-    fn anchors_of(&self, grids: Vec<(i64, i64)>, image: (i64, i64), device: Device) -> Arc<Anchors> {
+    fn anchors_of(&self, grids: Vec<(i64, i64)>, image: (i64, i64), device: Device) -> Anchors {
         let mut cache = self.cache.borrow_mut();
         let size = (grids, image);
         if let Some((_, anchors)) = cache.iter().find(|(known, _)| *known == size) {
-            return Arc::clone(anchors);
+            return anchors.shared();
         }
         let boxes = Tensor::cat(&self.anchors.levels(&size.0, image, Device::Cpu), 0);
-        let anchors = Arc::new(Anchors { corners: plain(&boxes), on_device: boxes.to_device(device), boxes });
+        let anchors = Anchors { corners: plain(&boxes).into(), on_device: boxes.to_device(device), boxes };
         if cache.len() == CACHED_SIZES {
             drop(cache.remove(0));
         }
-        cache.push((size, Arc::clone(&anchors)));
+        cache.push((size, anchors.shared()));
         anchors
     }
 }
@@ -127,9 +127,17 @@ impl Rpn {
 pub(super) struct Anchors {
     /// `[N, 4]` on the CPU.
     pub boxes: Tensor,
-    pub corners: Vec<Corners>,
+    pub corners: Arc<[Corners]>,
     /// `[N, 4]` on the device of the network.
     on_device: Tensor,
+}
+
+impl Anchors {
+    /// The same anchors in the same memory.
+    fn shared(&self) -> Self {
+        let Self { boxes, corners, on_device } = self;
+        Self { boxes: boxes.shallow_clone(), corners: Arc::clone(corners), on_device: on_device.shallow_clone() }
+    }
 }
 
 /// The best-scored anchors of each level, K of each image.

@@ -378,7 +378,9 @@ mod tests {
             let grid = Grid { out, sampling_ratio, aligned };
             let (plain_table, other_table) = (values(), values());
             let mut lookup = Lookup::new(grid);
-            placed.iter().for_each(|(map, corners)| lookup.push_box(map, *corners));
+            for (map, corners) in &placed {
+                lookup.push_box(map, *corners);
+            }
             let (plain, other) = (lookup.gather(&plain_table), gather_on_device(&other_table, &placed, grid));
             assert_eq!(plain.size(), other.size());
             let largest = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
