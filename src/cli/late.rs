@@ -28,7 +28,7 @@ pub fn main() -> anyhow::Result<ExitCode> {
         let advice = if is_installed {
             "`quarry setup` fetches libtorch"
         } else {
-            "After `make setup`, `cargo build` makes it anew"
+            "After `make setup`, `cargo build` rebuilds it"
         };
         format!("{} does not load. {advice}", path.display())
     })?;
@@ -61,9 +61,8 @@ fn load_libtorch() -> anyhow::Result<()> {
         "libtorch is not installed. `quarry setup` fetches it once (527 MB; `quarry setup --cuda` for an NVIDIA GPU 2.5 GB)",
     )?;
     // SAFETY: a library of libtorch; its initialisers register its operators and ask nothing of us.
-    let library = unsafe { Library::new(&path) }.with_context(|| {
-        format!("{} does not load. `quarry setup` fetches it anew after you remove its folder", path.display())
-    })?;
+    let library = unsafe { Library::new(&path) }
+        .with_context(|| format!("{} does not load. Remove its folder and run `quarry setup` again", path.display()))?;
     std::mem::forget(library);
     Ok(())
 }

@@ -24,31 +24,32 @@ pub struct NetworkImage {
 impl NetworkImage {
     /// Resizes bilinearly (no antialiasing, half-pixel centres, as torchvision) to the config's shorter side and cap.
     pub fn prepare(image: &RgbImage, config: &DetectorConfig) -> Result<Self, DetectorError> {
-        let (width, height) = image.dimensions();
-        if width == 0 || height == 0 {
-            return Err(DetectorError::EmptyImage { width, height });
-        }
-        let (new_width, new_height) = network_size(width, height, config);
-        let fit = fit((width, height), (new_width, new_height));
-        let columns = taps(width, new_width);
-        let rows = taps(height, new_height);
-        let pixels = resize(image, &columns, &rows);
-        Ok(Self { width: new_width, height: new_height, pixels, source: None, fit })
+        let resized = Self::without_pixels(image, config)?;
+        let columns = taps(image.width(), resized.width);
+        let rows = taps(image.height(), resized.height);
+        Ok(Self { pixels: resize(image, &columns, &rows), ..resized })
     }
 
     /// As [`NetworkImage::prepare`]; a GPU resizes the image itself, but for one of which it would need more bytes so.
     pub fn prepare_for_gpu(image: &RgbImage, config: &DetectorConfig) -> Result<Self, DetectorError> {
+        let resized = Self::without_pixels(image, config)?;
+        let resized_bytes = u64::from(resized.width) * u64::from(resized.height) * size_of::<f32>() as u64;
+        if u64::from(image.width()) * u64::from(image.height()) > resized_bytes {
+            return Self::prepare(image, config);
+        }
+        Ok(Self { source: Some(image.clone()), ..resized })
+    }
+
+    /// Its size and `fit` alone.
+    fn without_pixels(image: &RgbImage, config: &DetectorConfig) -> Result<Self, DetectorError> {
         let (width, height) = image.dimensions();
         if width == 0 || height == 0 {
             return Err(DetectorError::EmptyImage { width, height });
         }
         let (new_width, new_height) = network_size(width, height, config);
-        let resized_bytes = u64::from(new_width) * u64::from(new_height) * size_of::<f32>() as u64;
-        if u64::from(width) * u64::from(height) > resized_bytes {
-            return Self::prepare(image, config);
-        }
-        let fit = fit((width, height), (new_width, new_height));
-        Ok(Self { width: new_width, height: new_height, pixels: Vec::new(), source: Some(image.clone()), fit })
+        let fit =
+            Fit::new(f64::from(new_width) / f64::from(width), f64::from(new_height) / f64::from(height), 0.0, 0.0);
+        Ok(Self { width: new_width, height: new_height, pixels: Vec::new(), source: None, fit })
     }
 
     /// Bytes of its pixels.
@@ -90,11 +91,6 @@ fn network_size(width: u32, height: u32, config: &DetectorConfig) -> (u32, u32) 
     let scale = (f64::from(config.shorter_side) / shorter).min(f64::from(config.longer_side_cap) / longer);
     let side = |v: u32| ((f64::from(v) * scale).floor() as u32).max(1);
     (side(width), side(height))
-}
-
-/// From pixels of an image of one size to those of the other.
-fn fit((width, height): (u32, u32), (new_width, new_height): (u32, u32)) -> Fit<ImagePx, NetworkPx> {
-    Fit::new(f64::from(new_width) / f64::from(width), f64::from(new_height) / f64::from(height), 0.0, 0.0)
 }
 
 /// The two source positions of a target position and the share of the second.

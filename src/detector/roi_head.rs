@@ -117,7 +117,7 @@ impl RoiHead {
         let kept = 1.0 - self.config.dropout;
         let scale = (1.0 / kept) as f32;
         if x.device().is_cuda() {
-            // The device's own generator, set anew for each mask: a mask of a million numbers takes milliseconds to draw and send.
+            // The device's own generator, seeded for each mask: drawing a million numbers here and sending them takes milliseconds.
             tch::manual_seed(rng.random::<i64>());
             return x * x.rand_like().lt(kept).to_kind(x.kind()) * f64::from(scale);
         }

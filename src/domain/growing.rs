@@ -1,4 +1,4 @@
-//! A file that grows while work goes on, and that the same work goes on with after it was cut off.
+//! A file that grows during a run and that the same run continues after an interruption.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -15,7 +15,7 @@ use crate::store::{LogNews, Store};
 const PAUSE: Duration = Duration::from_millis(400);
 /// After a database that could not be opened so many looks are left out.
 const LOOKS_LEFT_OUT: u32 = 75;
-/// Rows of a log that are told one by one; where there are more, everything is to be read anew.
+/// Rows of a log that are reported one by one. Where there are more, readers reload everything.
 pub const NEWS_AT_ONCE: usize = 5_000;
 
 /// The handle of the thread. Dropping it ends and joins it.
@@ -30,7 +30,7 @@ pub fn start_watch(database: PathBuf, waker: Waker) -> std::io::Result<ProjectWa
     let (stop, stopped) = bounded::<()>(0);
     let (outbox, news) = unbounded();
     let run = move || {
-        // A panic here costs news of others, nothing else.
+        // A panic here only stops the updates about others' work.
         let _ = caught(|| watch(&database, &stopped, &outbox, &waker));
     };
     let thread = std::thread::Builder::new().name("Project watch".to_owned()).spawn(run)?;

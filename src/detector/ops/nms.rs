@@ -70,9 +70,8 @@ pub fn grouped_nms(
         nms_rust(boxes, scores, None, iou_threshold, limit).into_iter().map(|k| group.start + k as usize).collect()
     };
     let mut kept: Vec<usize> = groups.par_iter().flat_map_iter(of_group).collect();
-    // Stable: of equal scores the first index comes first, as in one sweep over all.
-    kept.sort_unstable();
-    kept.sort_by(|&a, &b| by_score(scores, a, b));
+    // Of equal scores the first index comes first, as in one sweep over all.
+    kept.sort_unstable_by(|&a, &b| by_score(scores, a, b).then(a.cmp(&b)));
     kept.truncate(limit);
     kept
 }

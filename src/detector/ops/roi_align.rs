@@ -86,30 +86,22 @@ pub fn multiscale_roi_align(
     let levels: Vec<Vec<usize>> =
         boxes.iter().map(|b| b.chunks_exact(4).map(|c| level(c, &scales, canonical)).collect()).collect();
     let (table, first_rows) = joined_table(features, &levels);
+    let map = |image: usize, k: usize| {
+        let (height, width) = (features[k].size()[2], features[k].size()[3]);
+        let first_row = first_rows[k] + image as i64 * height * width;
+        Map { first_row, height, width, scale: scales[k] as f32 }
+    };
+    let of_image = |(image, (boxes, levels)): (usize, (&Vec<f32>, &Vec<usize>))| -> Vec<(Map, Corners)> {
+        boxes.as_chunks::<4>().0.iter().zip(levels).map(|(corners, &k)| (map(image, k), *corners)).collect()
+    };
+    let placed: Vec<(Map, Corners)> = boxes.iter().zip(&levels).enumerate().flat_map(of_image).collect();
     let grid = Grid { out, sampling_ratio, aligned: false };
     if table.device().is_cuda() && sampling_ratio > 0 {
-        let map = |image: usize, k: usize| {
-            let (height, width) = (features[k].size()[2], features[k].size()[3]);
-            let first_row = first_rows[k] + image as i64 * height * width;
-            Map { first_row, height, width, scale: scales[k] as f32 }
-        };
-        let of_images = boxes.iter().zip(&levels).enumerate();
-        let placed: Vec<(Map, Corners)> = of_images
-            .flat_map(|(image, (boxes, levels))| {
-                let boxes = boxes.as_chunks::<4>().0.iter();
-                boxes.zip(levels).map(move |(corners, &k)| (map(image, k), *corners))
-            })
-            .collect();
         return gather_on_device(&table, &placed, grid);
     }
     let mut lookup = Lookup::new(grid);
-    for (image, (boxes, levels)) in boxes.iter().zip(&levels).enumerate() {
-        for (corners, &k) in boxes.chunks_exact(4).zip(levels) {
-            let (height, width) = (features[k].size()[2], features[k].size()[3]);
-            let first_row = first_rows[k] + image as i64 * height * width;
-            let map = Map { first_row, height, width, scale: scales[k] as f32 };
-            lookup.push_box(&map, [corners[0], corners[1], corners[2], corners[3]]);
-        }
+    for (map, corners) in &placed {
+        lookup.push_box(map, *corners);
     }
     lookup.gather(&table)
 }
@@ -212,9 +204,9 @@ impl Lookup {
                 + Tensor::zeros([boxes, channels, oh, ow], (table.kind(), table.device()));
         }
         let device = table.device();
-        let rows = Tensor::from_slice(&self.rows).to_device(device);
-        let starts = Tensor::from_slice(&self.starts).to_device(device);
-        let weights = Tensor::from_slice(&self.weights).to_kind(table.kind()).to_device(device);
+        let rows = upload(&Tensor::from_slice(&self.rows), device);
+        let starts = upload(&Tensor::from_slice(&self.starts), device);
+        let weights = upload(&Tensor::from_slice(&self.weights).to_kind(table.kind()), device);
         let (bins, ..) = Tensor::embedding_bag(table, &rows, &starts, false, SUM, false, Some(&weights), true);
         bins.reshape([boxes, oh, ow, channels]).permute([0, 3, 1, 2])
     }

@@ -1,4 +1,4 @@
-//! Detections of a list of images, written line by line into a file that a run which was cut off goes on with. Must not know what is made
+//! Detections of a list of images, written line by line into a file. An interrupted run continues it. Must not know what is made
 //! of the file.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
@@ -150,7 +150,7 @@ fn go_on_from(
     observer(WorkEvent::Log(match found {
         Some(_) => format!("{} goes on: {done} of {of} images are done", task.what),
         None => format!(
-            "{} is of other images, another model or other settings: {} begins anew",
+            "{} is of other images, another model or other settings: {} starts over",
             printable_path(path),
             task.what
         ),

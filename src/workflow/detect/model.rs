@@ -1,4 +1,4 @@
-//! What detects on a list of images: a checkpoint of Quarry or a third-party model. Must not know the images.
+//! The model that a run detects with: a checkpoint of Quarry or a third-party model. Must not know the images.
 
 use std::path::PathBuf;
 
