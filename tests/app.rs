@@ -990,4 +990,14 @@ fn a_share_of_the_queue_is_chosen_in_the_filter() {
         wait_for_part(&mut window, &format!("Share of {name}"));
         wait_for_part(&mut window, &format!("{count} candidates"));
     }
+    let filter = ReviewFilter { share: Some("Ben".to_owned()), ..ReviewFilter::default() };
+    window.state_mut().as_mut().unwrap().push(Command::Review(ReviewCommand::SetFilter(filter)));
+    wait_for_part(&mut window, &format!("{} candidates", 36 - held));
+    drop(window);
+    // The kept filter is in force from the first page on.
+    let mut window = window::window(Screen::Review, Some(project.dir()));
+    run_until(&mut window, "a first count", |window| {
+        window.query_all_by_label_contains(" candidates").next().is_some()
+    });
+    assert!(window.query_all_by_label_contains(&format!("{} candidates", 36 - held)).next().is_some());
 }

@@ -215,8 +215,12 @@ impl QuarryApp {
                 }
                 self.images.set_up(&overview.rounds);
                 self.images.changed();
+                let is_divided_anew =
+                    self.review.filter.share.is_some() && session.details.overview.shares != overview.shares;
                 session.details.overview = *overview;
-                if self.review.rows().is_empty() && session.page_ticket.is_none() {
+                if is_divided_anew {
+                    self.reread_review();
+                } else if self.review.rows().is_empty() && session.page_ticket.is_none() {
                     session.start_query(&self.review.filter, &by, self.review.returning(), 0);
                 }
             }
@@ -300,7 +304,7 @@ impl QuarryApp {
     fn begin_review(&mut self, reply: Option<&ReadReply>) {
         let by = self.annotator();
         let Some(session) = &mut self.session else { return };
-        if let Some(ReadReply::ReviewSetUp { filter, grouping, rounds, classes, elliptic }) = reply {
+        if let Some(ReadReply::ReviewSetUp { filter, grouping, rounds, classes, elliptic, shares }) = reply {
             self.review.grouping = *grouping;
             if let Some(text) = filter {
                 self.review.filter = ReviewFilter::from_json(text);
@@ -308,6 +312,7 @@ impl QuarryApp {
             session.details.overview.rounds.clone_from(rounds);
             session.details.overview.classes.clone_from(classes);
             session.details.overview.elliptic.clone_from(elliptic);
+            session.details.overview.shares.clone_from(shares);
             session.start_query(&self.review.filter, &by, self.review.returning(), 0);
         }
         session.refresh();

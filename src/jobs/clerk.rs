@@ -10,10 +10,6 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use super::Waker;
 use crate::domain::caught;
 
-/// After a failure to open, requests are answered with its reason before opening is tried again: for as long as the failed try took, but
-/// no longer than this. What fails at once is tried again with every request.
-const LONGEST_RETRY_PAUSE: Duration = Duration::from_secs(1);
-
 /// The number of a request, rising by one.
 pub type Ticket = u64;
 
@@ -24,9 +20,16 @@ pub struct Answer<A> {
     pub result: Result<A, String>,
 }
 
+/// A request, and when it was made.
+struct Asked<Q> {
+    ticket: Ticket,
+    request: Q,
+    at: Instant,
+}
+
 /// The handle of the thread. Dropping it lets the requests that were made finish, then joins: a verdict that was asked for is written.
 pub struct Clerk<Q, A> {
-    requests: Option<Sender<(Ticket, Q)>>,
+    requests: Option<Sender<Asked<Q>>>,
     answers: Receiver<Answer<A>>,
     returned: VecDeque<Answer<A>>,
     next: Ticket,
@@ -35,8 +38,8 @@ pub struct Clerk<Q, A> {
 }
 
 impl<Q: Send + 'static, A: Send + 'static> Clerk<Q, A> {
-    /// Starts the thread. `open` runs on it and makes what it owns. When that fails requests are answered with its error, and one that
-    /// comes later tries again: what another program holds is let go of some time.
+    /// Starts the thread. `open` runs on it and makes what it owns. When that fails, the requests that were made until then are answered
+    /// with its error, and the first that is made afterwards tries again: what another program holds is let go of some time.
     pub fn start<S, Open, Serve>(name: &str, open: Open, serve: Serve, waker: Waker) -> std::io::Result<Self>
     where
         Open: FnMut() -> Result<S, String> + Send + 'static,
@@ -61,7 +64,10 @@ impl<Q: Send + 'static, A: Send + 'static> Clerk<Q, A> {
         let ticket = self.next;
         self.next += 1;
         self.open += 1;
-        let sent = self.requests.as_ref().is_some_and(|requests| requests.send((ticket, request)).is_ok());
+        let sent = self
+            .requests
+            .as_ref()
+            .is_some_and(|requests| requests.send(Asked { ticket, request, at: Instant::now() }).is_ok());
         if !sent {
             self.returned.push_back(Answer { ticket, result: Err("its thread has ended".to_owned()) });
         }
@@ -94,20 +100,18 @@ impl<Q: Send + 'static, A: Send + 'static> Clerk<Q, A> {
 fn serve_all<S, Q, A>(
     mut open: impl FnMut() -> Result<S, String>,
     mut serve: impl FnMut(&mut S, Q) -> Result<A, String>,
-    inbox: &Receiver<(Ticket, Q)>,
+    inbox: &Receiver<Asked<Q>>,
     outbox: &Sender<Answer<A>>,
     waker: &Waker,
 ) {
     let mut open = || {
-        let start = Instant::now();
         let owned = open();
-        let now = Instant::now();
-        (owned, now + (now - start).min(LONGEST_RETRY_PAUSE))
+        (owned, Instant::now())
     };
-    let (mut owned, mut try_again) = open();
-    while let Ok((ticket, request)) = inbox.recv() {
-        if owned.is_err() && Instant::now() >= try_again {
-            (owned, try_again) = open();
+    let (mut owned, mut tried) = open();
+    while let Ok(Asked { ticket, request, at }) = inbox.recv() {
+        if owned.is_err() && at >= tried {
+            (owned, tried) = open();
         }
         let result = match &mut owned {
             Ok(state) => caught(|| serve(state, request))
@@ -193,21 +197,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_let_go_of_later_is_opened_then() {
-        let held = Arc::new(AtomicU32::new(1));
-        let seen = Arc::clone(&held);
-        let open = move || match seen.load(Ordering::SeqCst) {
-            0 => Ok(()),
-            _ => Err("quarry.db is held by another program".to_owned()),
+    fn what_is_let_go_of_later_is_opened_by_the_next_request() {
+        let tries = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&tries);
+        let gate = Arc::new(Mutex::new(()));
+        let open_gate = Arc::clone(&gate);
+        let closed = gate.lock().unwrap();
+        let open = move || {
+            let _open = open_gate.lock();
+            match seen.fetch_add(1, Ordering::SeqCst) {
+                0 => Err("quarry.db is held by another program".to_owned()),
+                _ => Ok(()),
+            }
         };
         let mut clerk = Clerk::start("test", open, |(), n: u32| Ok(n), Arc::new(|| {})).unwrap();
+        // Made while it is opened: both learn how that ended, without a try of their own.
         clerk.ask(1);
-        assert!(wait(&mut clerk).result.is_err());
-        held.store(0, Ordering::SeqCst);
-        // It failed at once, so that the next request opens it.
-        std::thread::sleep(Duration::from_millis(50));
         clerk.ask(2);
-        assert_eq!(wait(&mut clerk).result, Ok(2));
+        drop(closed);
+        assert!(wait(&mut clerk).result.is_err());
+        assert!(wait(&mut clerk).result.is_err());
+        assert_eq!(tries.load(Ordering::SeqCst), 1);
+        // Made afterwards, however soon.
+        clerk.ask(3);
+        assert_eq!(wait(&mut clerk).result, Ok(3));
     }
 
     #[test]

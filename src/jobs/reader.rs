@@ -64,7 +64,7 @@ pub enum ReadRequest {
     /// Candidates as they stand now.
     Rows(Vec<CandidateId>),
     /// What the first page of the review needs, and nothing that takes long: the filter's text, the distance of its groups, the rounds,
-    /// the classes.
+    /// the classes, the shares.
     ReviewSetUp,
 }
 
@@ -133,6 +133,7 @@ pub enum ReadReply {
         rounds: Vec<RoundRecord>,
         classes: Vec<Class>,
         elliptic: HashSet<ClassId>,
+        shares: Option<Shares>,
     },
     /// What was asked cannot be told: the database is damaged.
     Damaged(Damage),
@@ -214,6 +215,7 @@ fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadRep
             rounds: store.rounds()?,
             classes: store.classes()?,
             elliptic: elliptic(store)?,
+            shares: store.shares()?,
         },
     })
 }
