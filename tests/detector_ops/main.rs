@@ -5,6 +5,7 @@
 
 mod golden;
 mod oracle;
+mod whole_models;
 
 use golden::{Golden, check_exact, check_floats, check_same};
 use quarry::detector::SMOOTH_L1_BETA;
