@@ -322,6 +322,31 @@ fn frozen_stages_have_no_gradient_and_the_others_have_one() {
     assert!(!has(&none, "body.") && has(&none, "fpn."));
 }
 
+/// Detection keeps weights that it made ready; a step that changes them must not go unseen.
+#[test]
+fn detection_after_a_step_is_that_of_the_new_weights() {
+    for architecture in [Architecture::ResNet18Fpn, Architecture::ResNet50HalfC4, Architecture::Vgg16] {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let mut config = DetectorConfig { precision, ..DetectorConfig::of(architecture) };
+            (config.shorter_side, config.longer_side_cap) = (64, 96);
+            (config.rpn.train.post_nms, config.rpn.test.post_nms) = (20, 10);
+            config.roi.hidden = config.roi.hidden.min(64);
+            config.detection.score_threshold = 0.0;
+            let detector = new_detector(&config);
+            let before = detector.detect(&picture(100, 70, None)).unwrap();
+            tch::no_grad(|| {
+                for (_, mut weight) in detector.trainable() {
+                    let _ = weight.g_mul_scalar_(1.25);
+                }
+            });
+            let after = detector.detect(&picture(100, 70, None)).unwrap();
+            assert_ne!(before, after, "{architecture}");
+            let fresh = Detector::from_state(&config, Device::Cpu, detector.state().into_iter().collect()).unwrap();
+            assert_eq!(after, fresh.detect(&picture(100, 70, None)).unwrap(), "{architecture} {precision:?}");
+        }
+    }
+}
+
 #[test]
 fn detections_map_back_to_the_photograph() {
     // The same picture twice as large gives the same network input, so boxes twice as large.

@@ -7,6 +7,7 @@ use tch::Tensor;
 
 use super::ops::BatchNorm;
 use super::parameters::{Builder, Init};
+use super::prepared::Prepared;
 
 /// A convolution with what follows it linearly: a bias, or a frozen batch norm folded into weight and bias.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub(super) struct Convolution {
     bias: Tensor,
     stride: i64,
     padding: i64,
+    prepared: Prepared,
 }
 
 /// Shape of a convolution.
@@ -44,6 +46,7 @@ impl Convolution {
             bias: b.weight(&format!("{name}.bias"), &[shape.to], Init::Constant(0.0), frozen),
             stride: shape.stride,
             padding: shape.kernel / 2,
+            prepared: Prepared::default(),
         }
     }
 
@@ -73,18 +76,18 @@ impl Convolution {
             let folded = scale.eq(1.0).all().int64_value(&[]) == 1;
             (weight, (!folded).then_some(scale))
         };
-        Self { weight, scale, bias, stride: shape.stride, padding: shape.kernel / 2 }
+        Self { weight, scale, bias, stride: shape.stride, padding: shape.kernel / 2, prepared: Prepared::default() }
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let convolve = |weight: &Tensor| {
-            let (weight, bias) = (in_kind_of(x, weight), in_kind_of(x, &self.bias));
-            x.conv2d(&weight, Some(&bias), self.stride, self.padding, 1, 1)
-        };
-        match &self.scale {
-            Some(scale) => convolve(&(&self.weight * scale)),
-            None => convolve(&self.weight),
-        }
+        let (weight, bias) = self.prepared.get(&[&self.weight, &self.bias], x.kind(), || {
+            let weight = match &self.scale {
+                Some(scale) => in_kind_of(x, &(&self.weight * scale)),
+                None => in_kind_of(x, &self.weight),
+            };
+            (weight, in_kind_of(x, &self.bias))
+        });
+        x.conv2d(&weight, Some(&bias), self.stride, self.padding, 1, 1)
     }
 
     pub fn forward_relu(&self, x: &Tensor) -> Tensor {
@@ -109,6 +112,7 @@ pub(super) struct NormStart {
 pub(super) struct Linear {
     weight: Tensor,
     bias: Tensor,
+    prepared: Prepared,
 }
 
 impl Linear {
@@ -120,11 +124,13 @@ impl Linear {
     pub fn with_bias(b: &mut Builder, name: &str, (from, to): (i64, i64), init: Init, bias: Init) -> Self {
         let weight = b.weight(&format!("{name}.weight"), &[to, from], init, false);
         let bias = b.weight(&format!("{name}.bias"), &[to], bias, false);
-        Self { weight, bias }
+        Self { weight, bias, prepared: Prepared::default() }
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&in_kind_of(x, &self.weight), Some(&in_kind_of(x, &self.bias)))
+        let make = || (in_kind_of(x, &self.weight), in_kind_of(x, &self.bias));
+        let (weight, bias) = self.prepared.get(&[&self.weight, &self.bias], x.kind(), make);
+        x.linear(&weight, Some(&bias))
     }
 }
 

@@ -33,6 +33,8 @@ mod parameters;
 #[cfg(feature = "torch")]
 mod postprocess;
 #[cfg(feature = "torch")]
+mod prepared;
+#[cfg(feature = "torch")]
 mod pyramid;
 #[cfg(feature = "torch")]
 mod resnet;

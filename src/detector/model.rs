@@ -14,6 +14,7 @@ use super::config::{DetectionConfig, Precision};
 use super::error::told;
 use super::parameters::{Builder, Parameter, Source};
 use super::postprocess::{self, LabelledDetection};
+use super::prepared::detecting;
 use super::roi_features;
 use super::roi_head::RoiHead;
 use super::roi_loss::{Candidates, RoiBatch};
@@ -251,7 +252,7 @@ impl Detector {
         with_features: bool,
     ) -> Result<Vec<Vec<FoundObject>>, DetectorError> {
         guarded("detecting", || {
-            let _guard = tch::no_grad_guard();
+            let _guard = detecting();
             let of_images = self.detect_unguarded(images)?;
             Ok(of_images.into_iter().map(|found| self.with_features(&found, with_features)).collect())
         })
@@ -282,7 +283,7 @@ impl Detector {
     /// What the backbone's stages (conv2_x onwards, `[1, C, H, W]` each) see in a prepared picture, to compare or inspect weights.
     pub fn stage_features(&self, image: &NetworkImage) -> Result<Vec<Tensor>, DetectorError> {
         guarded("computing features", || {
-            let _guard = tch::no_grad_guard();
+            let _guard = detecting();
             let x = transform::batch(&[image], self.config.flavour, self.device)?;
             Ok(self.backbone.stages(&x))
         })
@@ -300,7 +301,7 @@ impl Detector {
                 batch.iter().map(|crop| NetworkImage::prepare(crop, &config)).collect::<Result<_, _>>()?;
             let images: Vec<&NetworkImage> = prepared.iter().collect();
             embeddings.extend(guarded("computing embeddings", || {
-                let _guard = tch::no_grad_guard();
+                let _guard = detecting();
                 let x = transform::batch(&images, self.config.flavour, self.device)?;
                 let stages = self.backbone.stages(&x);
                 let none = || DetectorError::Torch {
@@ -363,7 +364,7 @@ fn timed<T>(part: &'static str, f: impl FnOnce() -> T) -> T {
 
 /// libtorch reports trouble (out of memory, a device gone) as panics; here they become errors.
 ///
-/// Invariant: inside, gradients are turned off by `no_grad_guard` and never by `tch::no_grad`, which leaves them off after a panic.
+/// Invariant: inside, gradients are turned off by a guard (`no_grad_guard`, `detecting`) and never by `tch::no_grad`, which leaves them off after a panic.
 pub(super) fn guarded<T>(
     during: &'static str,
     f: impl FnOnce() -> Result<T, DetectorError>,

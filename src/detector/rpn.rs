@@ -12,12 +12,13 @@ use tch::{Device, Kind, Tensor};
 
 use super::config::{DetectorConfig, RpnConfig, RpnLimits};
 use super::device::upload;
-use super::layers::{Convolution, ConvolutionShape, in_kind_of};
+use super::layers::{Convolution, ConvolutionShape};
 use super::ops::anchors::AnchorGenerator;
 use super::ops::box_coder::BoxCoder;
 use super::ops::nms;
 use super::ops::overlap::Corners;
 use super::parameters::{Builder, Init};
+use super::prepared::Prepared;
 use super::truth::{floats, plain};
 
 const INIT: Init = Init::Normal(0.01);
@@ -31,6 +32,8 @@ pub(super) struct Rpn {
     codes: Convolution,
     anchors: AnchorGenerator,
     config: RpnConfig,
+    /// Both outputs as one convolution.
+    prepared: Prepared,
     /// Anchors of the latest sizes, oldest first.
     cache: RefCell<Vec<(MapSizes, Anchors)>>,
 }
@@ -66,6 +69,7 @@ impl Rpn {
             codes: layer("bbox_pred", 4 * per_cell, 1),
             anchors,
             config: config.rpn,
+            prepared: Prepared::default(),
             cache: RefCell::new(Vec::new()),
         }
     }
@@ -75,12 +79,14 @@ impl Rpn {
         let per_cell = self.anchors.per_cell(0) as i64;
         // One convolution for both outputs reads the shared map once.
         let ((w1, b1), (w2, b2)) = (self.logits.tensors(), self.codes.tensors());
-        let (weight, bias) = (Tensor::cat(&[w1, w2], 0), Tensor::cat(&[b1, b2], 0));
+        let (weight, bias) = self
+            .prepared
+            .get(&[w1, b1, w2, b2], Kind::Float, || (Tensor::cat(&[w1, w2], 0), Tensor::cat(&[b1, b2], 0)));
         let (mut logits, mut codes) = (Vec::new(), Vec::new());
         for map in maps {
-            let (weight, bias) = (in_kind_of(map, &weight), in_kind_of(map, &bias));
-            let both = self.shared.forward_relu(map).conv2d(&weight, Some(&bias), 1, 0, 1, 1);
-            let both = both.permute([0, 2, 3, 1]).to_kind(Kind::Float);
+            // Rounded to bf16 a code would move a box by up to half a percent of its size, so the outputs stay f32.
+            let shared = self.shared.forward_relu(map).to_kind(Kind::Float);
+            let both = shared.conv2d(&weight, Some(&bias), 1, 0, 1, 1).permute([0, 2, 3, 1]);
             let batch = both.size()[0];
             logits.push(both.narrow(3, 0, per_cell).reshape([batch, -1]));
             codes.push(both.narrow(3, per_cell, 4 * per_cell).reshape([batch, -1, 4]));

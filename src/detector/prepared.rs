@@ -1,0 +1,65 @@
+//! Weights made ready for detection: batch norm folded in, channels-last, in the kind that the network computes in. Made once, and again
+//! when a step has changed what they come from.
+
+use std::cell::{Cell, RefCell};
+
+use tch::{Kind, NoGradGuard, Tensor};
+
+use super::layers::channels_last;
+
+thread_local! {
+    static DETECTING: Cell<u32> = const { Cell::new(0) };
+}
+
+/// While it lives, this thread records no gradients and layers compute with prepared weights.
+pub(super) struct Detecting {
+    _without_gradients: NoGradGuard,
+}
+
+/// Begins detecting on this thread.
+pub(super) fn detecting() -> Detecting {
+    DETECTING.with(|depth| depth.set(depth.get() + 1));
+    Detecting { _without_gradients: tch::no_grad_guard() }
+}
+
+impl Drop for Detecting {
+    fn drop(&mut self) {
+        DETECTING.with(|depth| depth.set(depth.get() - 1));
+    }
+}
+
+/// The prepared weight and bias of a layer.
+#[derive(Debug, Default)]
+pub(super) struct Prepared {
+    made: RefCell<Option<Made>>,
+}
+
+#[derive(Debug)]
+struct Made {
+    kind: Kind,
+    /// How often the parameters had been written when this was made.
+    writes: i64,
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Prepared {
+    /// Weight and bias in `kind` as `make` gives them. While gradients may be wanted they are made anew, so that they carry them; for
+    /// detection, and where no parameter of `sources` learns, once for as long as the sources stay as they are.
+    pub fn get(&self, sources: &[&Tensor], kind: Kind, make: impl FnOnce() -> (Tensor, Tensor)) -> (Tensor, Tensor) {
+        let learns = || sources.iter().any(|source| source.requires_grad());
+        if DETECTING.with(Cell::get) == 0 && learns() {
+            return make();
+        }
+        // libtorch counts the writes to each tensor.
+        let writes = sources.iter().map(|source| source.internal_version()).sum();
+        let mut made = self.made.borrow_mut();
+        if let Some(known) = made.as_ref().filter(|known| known.kind == kind && known.writes == writes) {
+            return (known.weight.shallow_clone(), known.bias.shallow_clone());
+        }
+        let (weight, bias) = make();
+        let weight = if weight.dim() == 4 { channels_last(&weight) } else { weight };
+        *made = Some(Made { kind, writes, weight: weight.shallow_clone(), bias: bias.shallow_clone() });
+        (weight, bias)
+    }
+}
