@@ -13,7 +13,7 @@ use super::ops::losses::fast_rcnn_loss;
 use super::ops::nms;
 use super::roi_head::RoiOutput;
 use super::sampler_config::{SamplerKind, count_labels};
-use super::sampling::{Draw, Role, count_ignored, draw_with};
+use super::sampling::{Draw, Pools, Role, count_ignored, draw_with};
 use super::truth::{Truth, bounding_boxes, floats, index_tensor};
 use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
 
@@ -66,7 +66,7 @@ impl Candidates {
     }
 
     pub fn draw(&self, config: &SamplerConfig, rng: &mut ChaCha8Rng) -> Draw {
-        draw_with(&self.roles, &self.misclassified, &self.forced, config.roi_quota(), rng)
+        draw_with(&self.roles, Pools::of(&self.roles), &self.misclassified, &self.forced, config.roi_quota(), rng)
     }
 
     /// Every candidate with a role.

@@ -12,7 +12,7 @@ use super::ops::matcher::{BELOW_LOW, BETWEEN, Matcher};
 use super::ops::overlap::{Corners, best_objects, iou};
 use super::rpn::RpnOutput;
 use super::sampler_config::count_labels;
-use super::sampling::{Draw, Role, count_ignored, draw};
+use super::sampling::{Draw, Pools, Role, count_ignored, draw};
 use super::truth::{IgnoredRegions, Truth, index_tensor, plain};
 use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
 
@@ -33,7 +33,7 @@ pub(super) fn rpn_loss(
     // The draws come one after the other, from one generator; what leads to them does not.
     let sorted: Vec<Sorted> = scenes.par_iter().map(|scene| Sorted::of(corners, scene, config)).collect();
     let (mut foreground, mut background, mut targets) = (Vec::new(), Vec::new(), Vec::new());
-    for (image, (truth, sorted)) in truths.iter().zip(&sorted).enumerate() {
+    for (image, (truth, sorted)) in truths.iter().zip(sorted).enumerate() {
         let (drawn, faces) = sorted.draw(truth, config, counts, rng);
         if !drawn.foreground.is_empty() {
             let anchors = output.anchors.boxes.index_select(0, &index_tensor(&drawn.foreground));
@@ -86,6 +86,7 @@ struct Sorted {
     /// The face of each anchor, or the matcher's marks.
     matches: Vec<i64>,
     roles: Vec<Role>,
+    pools: Pools,
     /// Background that comes first, in order of priority.
     forced: Vec<usize>,
     /// Anchors that an ignored region takes out.
@@ -110,18 +111,18 @@ impl Sorted {
             .filter(|&k| !ignored[k] && takes_part(&anchors[k]))
             .collect();
         let ignored = count_ignored(&roles, &ignored);
-        Self { matches, roles, forced, ignored }
+        Self { matches, pools: Pools::of(&roles), roles, forced, ignored }
     }
 
     /// The drawn anchors, and the face of each foreground anchor.
     fn draw(
-        &self,
+        self,
         truth: &Truth,
         config: &SamplerConfig,
         counts: &mut SamplerCounts,
         rng: &mut ChaCha8Rng,
     ) -> (Draw, Vec<usize>) {
-        let drawn = draw(&self.roles, &self.forced, config.rpn_quota(), rng);
+        let drawn = draw(&self.roles, self.pools, &self.forced, config.rpn_quota(), rng);
         counts.rpn_foreground += drawn.foreground.len() as u64;
         counts.rpn_background += drawn.background.len() as u64;
         counts.rpn_forced += drawn.forced as u64;

@@ -57,33 +57,65 @@ impl SamplerConfig {
     }
 }
 
-/// [`draw_with`] without foreground that comes first.
-pub(super) fn draw(roles: &[Role], forced: &[usize], quota: Quota, rng: &mut ChaCha8Rng) -> Draw {
-    draw_with(roles, &[], forced, quota, rng)
+/// The indices that may be drawn at random, in ascending order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pools {
+    foreground: Vec<usize>,
+    background: Vec<usize>,
 }
 
-/// Foreground up to its share: those of `first` that have this role in their order, then others at random. The rest is background: `forced` in their order, up to their share and as far as there is
-/// room, then others at random. A forced index need not have the role of background, but an index with the role of foreground is never forced.
-pub(super) fn draw_with(roles: &[Role], first: &[usize], forced: &[usize], quota: Quota, rng: &mut ChaCha8Rng) -> Draw {
-    let with = |role| (0..roles.len()).filter(|&k| roles[k] == role).collect::<Vec<_>>();
+impl Pools {
+    pub fn of(roles: &[Role]) -> Self {
+        let mut pools = Self::default();
+        for (k, role) in roles.iter().enumerate() {
+            match role {
+                Role::Foreground => pools.foreground.push(k),
+                Role::Background => pools.background.push(k),
+                Role::Neither => {}
+            }
+        }
+        pools
+    }
+}
+
+/// [`draw_with`] without foreground that comes first.
+pub(super) fn draw(roles: &[Role], pools: Pools, forced: &[usize], quota: Quota, rng: &mut ChaCha8Rng) -> Draw {
+    draw_with(roles, pools, &[], forced, quota, rng)
+}
+
+/// Foreground up to its share: those of `first` that have this role in their order, then others at random. The rest is background: `forced`
+/// in their order, up to their share and as far as there is room, then others at random. A forced index need not have the role of
+/// background, but an index with the role of foreground is never forced. `pools` are those of `roles`.
+pub(super) fn draw_with(
+    roles: &[Role],
+    mut pools: Pools,
+    first: &[usize],
+    forced: &[usize],
+    quota: Quota,
+    rng: &mut ChaCha8Rng,
+) -> Draw {
     let most = (quota.batch as f64 * quota.positive_fraction) as usize;
     let mut foreground: Vec<usize> =
         first.iter().copied().filter(|&k| roles[k] == Role::Foreground).take(most).collect();
-    let others = with(Role::Foreground).into_iter().filter(|k| !foreground.contains(k)).collect();
-    foreground.extend(choose(others, most - foreground.len(), rng));
+    if !foreground.is_empty() {
+        pools.foreground.retain(|k| !foreground.contains(k));
+    }
+    foreground.extend(choose(pools.foreground, most - foreground.len(), rng));
     let room = quota.batch.saturating_sub(foreground.len());
     let forced_room = room.min((quota.batch as f64 * quota.forced_fraction) as usize);
-    let mut taken = vec![false; roles.len()];
-    let mut background = Vec::with_capacity(room);
-    for &k in forced {
-        if background.len() < forced_room && !taken[k] && roles[k] != Role::Foreground {
-            taken[k] = true;
-            background.push(k);
+    let mut background = Vec::with_capacity(room.min(roles.len()));
+    if !forced.is_empty() {
+        let mut taken = vec![false; roles.len()];
+        for &k in forced {
+            if background.len() < forced_room && !taken[k] && roles[k] != Role::Foreground {
+                taken[k] = true;
+                background.push(k);
+            }
         }
+        pools.background.retain(|&k| !taken[k]);
     }
     let forced = background.len();
-    let others = with(Role::Background).into_iter().filter(|&k| !taken[k]).collect();
-    background.extend(choose(others, room - forced, rng));
+    background.extend(choose(pools.background, room - forced, rng));
     Draw { foreground, background, forced }
 }
 
@@ -114,27 +146,27 @@ mod tests {
     #[test]
     fn the_ratio_is_three_to_one_when_there_is_enough_of_both() {
         let roles = [vec![Foreground; 100], vec![Background; 900]].concat();
-        let drawn = draw(&roles, &[], PAPER, &mut rng());
+        let drawn = draw(&roles, Pools::of(&roles), &[], PAPER, &mut rng());
         assert_eq!((drawn.foreground.len(), drawn.background.len(), drawn.forced), (32, 96, 0));
         let forced: Vec<usize> = (200..220).collect();
-        let drawn = draw(&roles, &forced, PAPER, &mut rng());
+        let drawn = draw(&roles, Pools::of(&roles), &forced, PAPER, &mut rng());
         assert_eq!((drawn.foreground.len(), drawn.background.len(), drawn.forced), (32, 96, 20));
         assert_eq!(drawn.background[..20], forced);
     }
 
     #[test]
     fn a_picture_without_faces_is_all_background() {
-        let drawn = draw(&[Background; 300], &[299], PAPER, &mut rng());
+        let drawn = draw(&[Background; 300], Pools::of(&[Background; 300]), &[299], PAPER, &mut rng());
         assert_eq!((drawn.foreground.len(), drawn.background.len(), drawn.background[0]), (0, 128, 299));
-        assert_eq!(draw(&[], &[], PAPER, &mut rng()), Draw::default());
-        assert_eq!(draw(&[Neither; 9], &[], PAPER, &mut rng()), Draw::default());
+        assert_eq!(draw(&[], Pools::default(), &[], PAPER, &mut rng()), Draw::default());
+        assert_eq!(draw(&[Neither; 9], Pools::of(&[Neither; 9]), &[], PAPER, &mut rng()), Draw::default());
     }
 
     #[test]
     fn more_hard_negatives_than_room_keep_the_first() {
         let roles = [vec![Foreground; 40], vec![Background; 200]].concat();
         let forced: Vec<usize> = (100..240).collect();
-        let drawn = draw(&roles, &forced, PAPER, &mut rng());
+        let drawn = draw(&roles, Pools::of(&roles), &forced, PAPER, &mut rng());
         assert_eq!(drawn.background, forced[..96]);
         assert_eq!(drawn.foreground.len(), 32);
     }
@@ -144,7 +176,7 @@ mod tests {
         let roles = [vec![Foreground; 40], vec![Background; 200]].concat();
         let forced: Vec<usize> = (100..240).collect();
         let check = |forced_fraction: f64, expected: usize| {
-            let drawn = draw(&roles, &forced, Quota { forced_fraction, ..PAPER }, &mut rng());
+            let drawn = draw(&roles, Pools::of(&roles), &forced, Quota { forced_fraction, ..PAPER }, &mut rng());
             assert_eq!((drawn.forced, drawn.background.len()), (expected, 96), "{forced_fraction}");
             assert_eq!(drawn.background[..expected], forced[..expected]);
         };
@@ -157,7 +189,7 @@ mod tests {
     #[test]
     fn what_comes_first_is_drawn_as_foreground_and_never_as_background() {
         let roles = [vec![Foreground; 100], vec![Background; 900]].concat();
-        let drawn = draw_with(&roles, &[99, 500, 98], &[99, 700], PAPER, &mut rng());
+        let drawn = draw_with(&roles, Pools::of(&roles), &[99, 500, 98], &[99, 700], PAPER, &mut rng());
         assert_eq!((drawn.foreground[..2].to_vec(), drawn.foreground.len()), (vec![99, 98], 32));
         assert_eq!((drawn.background[0], drawn.forced), (700, 1));
     }
@@ -166,8 +198,14 @@ mod tests {
     fn the_same_generator_draws_the_same() {
         let roles = [vec![Foreground; 100], vec![Background; 900]].concat();
         let (mut a, mut b) = (rng(), rng());
-        assert_eq!(draw(&roles, &[500], PAPER, &mut a), draw(&roles, &[500], PAPER, &mut b));
-        assert_ne!(draw(&roles, &[500], PAPER, &mut a), draw(&roles, &[500], PAPER, &mut rng()));
+        assert_eq!(
+            draw(&roles, Pools::of(&roles), &[500], PAPER, &mut a),
+            draw(&roles, Pools::of(&roles), &[500], PAPER, &mut b)
+        );
+        assert_ne!(
+            draw(&roles, Pools::of(&roles), &[500], PAPER, &mut a),
+            draw(&roles, Pools::of(&roles), &[500], PAPER, &mut rng())
+        );
     }
 
     fn role() -> impl Strategy<Value = Role> {
@@ -178,7 +216,7 @@ mod tests {
         #[test]
         fn draws_keep_their_promises(roles in prop::collection::vec(role(), 0..400), picks in prop::collection::vec(0usize..400, 0..60), seed: u64) {
             let forced: Vec<usize> = picks.into_iter().filter(|&k| k < roles.len()).collect();
-            let drawn = draw(&roles, &forced, PAPER, &mut ChaCha8Rng::seed_from_u64(seed));
+            let drawn = draw(&roles, Pools::of(&roles), &forced, PAPER, &mut ChaCha8Rng::seed_from_u64(seed));
             prop_assert!(drawn.foreground.len() <= 32 && drawn.foreground.len() + drawn.background.len() <= 128);
             prop_assert!(drawn.foreground.iter().all(|&k| roles[k] == Foreground));
             prop_assert!(drawn.background[drawn.forced..].iter().all(|&k| roles[k] == Background));
