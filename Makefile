@@ -5,7 +5,7 @@ CARGO ?= cargo
 PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup run install package test torture fuzz check bench bench-torchvision verify-fddb golden-table experiment
+.PHONY: help setup run install package test torture fuzz check bench bench-torchvision bench-peers verify-fddb golden-table experiment
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ bench: setup ## criterion benchmarks
 
 bench-torchvision: setup ## Quarry and torchvision in turn, on the same image
 	@scripts/bench_torchvision.sh
+
+bench-peers: setup ## Quarry, torchvision, ONNX Runtime and OpenVINO in turn: training and detection, f32 and bf16, one table
+	@scripts/bench_peers.sh
 
 experiment: setup ## docs/experiments.md again: make experiment FDDB=... BACKGROUND=... [OUT=experiment]; goes on where it was stopped
 	@test -n "$(FDDB)" -a -n "$(BACKGROUND)" || { echo "make experiment: say FDDB=<folder of FDDB> BACKGROUND=<folder of photographs without faces>" >&2; exit 2; }

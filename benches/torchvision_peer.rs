@@ -1,6 +1,8 @@
-//! Quarry's side of scripts/compare_torchvision.py: reads torchvision's weights and a picture, prints detections or timings as JSON.
+//! Quarry's side of scripts/compare_torchvision.py and scripts/bench_peers.py: reads torchvision's weights and an image, prints detections
+//! or timings as JSON.
 //!
-//! `torchvision_peer detect|time WEIGHTS PICTURE SHORTER_SIDE EPS [STEPS] [SAVE_TO]` (EPS: batch norm's epsilon; 0 for COCO_V1)
+//! `torchvision_peer detect WEIGHTS IMAGE SHORTER_SIDE EPS [0] [SAVE_TO]` (EPS: batch norm's epsilon; 0 for COCO_V1)
+//! `torchvision_peer time WEIGHTS IMAGE SHORTER_SIDE EPS [STEPS] [f32|bf16] [BATCH]`
 
 use std::path::Path;
 use std::time::Instant;
@@ -8,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use image::RgbImage;
 use quarry::detector::weights::{read, torchvision_names};
-use quarry::detector::{Detector, DetectorConfig, NetworkImage, SamplerConfig, TrainingSample};
+use quarry::detector::{Detector, DetectorConfig, NetworkImage, Precision, SamplerConfig, TrainingSample};
 use quarry::geometry::BoundingBox;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -33,7 +35,12 @@ fn main() -> Result<()> {
     };
     tch::set_num_threads(THREADS);
     tch::set_num_interop_threads(1);
-    let detector = load(Path::new(weights), side.parse()?, eps.parse()?)?;
+    let mut detector = load(Path::new(weights), side.parse()?, eps.parse()?)?;
+    if task == "time"
+        && let Some(word) = rest.get(1)
+    {
+        detector.set_precision(Precision::parse(word).with_context(|| format!("f32 or bf16, not {word}"))?);
+    }
     let picture = image::open(picture).with_context(|| picture.clone())?.to_rgb8();
     let json = match task.as_str() {
         "detect" => {
@@ -42,7 +49,10 @@ fn main() -> Result<()> {
             }
             detections(&detector, &picture)?
         }
-        "time" => timings(&detector, &picture, rest.first().map_or(Ok(5), |w| w.parse())?)?,
+        "time" => {
+            let steps = rest.first().map_or(Ok(5), |w| w.parse())?;
+            timings(&detector, &picture, steps, rest.get(2).map_or(Ok(1), |w| w.parse())?)?
+        }
         other => bail!("unknown task {other}"),
     };
     println!("{json}");
@@ -87,7 +97,7 @@ fn detections(detector: &Detector, picture: &RgbImage) -> Result<serde_json::Val
     Ok(serde_json::json!({ "detections": rows }))
 }
 
-fn timings(detector: &Detector, picture: &RgbImage, steps: usize) -> Result<serde_json::Value> {
+fn timings(detector: &Detector, picture: &RgbImage, steps: usize, images: usize) -> Result<serde_json::Value> {
     let mut detect = Vec::new();
     let memory_start = status_mib("VmRSS:");
     let cpu = cpu_seconds();
@@ -105,7 +115,7 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize) -> Result<serd
     let shares = [(0.1, 0.1, 0.3, 0.4), (0.6, 0.3, 0.9, 0.75), (0.4, 0.6, 0.45, 0.68)];
     let faces: Vec<_> = shares.iter().map(|s| BoundingBox::new(s.0 * w, s.1 * h, s.2 * w, s.3 * h)).collect();
     let ellipses = vec![None; faces.len()];
-    let batch = [TrainingSample {
+    let sample = TrainingSample {
         labels: vec![],
         misclassified: vec![],
         image,
@@ -114,7 +124,8 @@ fn timings(detector: &Detector, picture: &RgbImage, steps: usize) -> Result<serd
         hard_negatives: vec![],
         hard_negative_labels: vec![],
         ignored: vec![],
-    }];
+    };
+    let batch = vec![sample; images];
     // torchvision's sampler: 512 RoIs, background from IoU 0 on.
     let sampler = SamplerConfig { batch_per_image: 512, bg_iou: (0.0, 0.5), ..SamplerConfig::default() };
     let mut rng = ChaCha8Rng::seed_from_u64(3);
