@@ -44,11 +44,6 @@ impl PhotographFinder {
     }
 }
 
-/// As [`PhotographFinder::find`], for a single name.
-pub fn photograph_file(root: &Path, name: &str) -> Option<PathBuf> {
-    PhotographFinder::new(root).find(name)
-}
-
 /// A folder that is not there or cannot be listed holds no image.
 fn list(folder: &Path) -> Listing {
     let mut listing = Listing::new();

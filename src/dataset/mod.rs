@@ -30,7 +30,7 @@ pub use decode::{
 };
 pub use error::DatasetError;
 pub use fddb::read_fddb;
-pub use finder::{PhotographFinder, photograph_file};
+pub use finder::PhotographFinder;
 pub use folder::read_folder;
 pub use imported::{BadRecord, ImportSummary, ImportedDataset, ImportedImage, ImportedObject};
 pub use limits::{DEFAULT_MEGAPIXELS, max_megapixels, raise_max_megapixels, set_max_megapixels};

@@ -4,12 +4,9 @@
 use std::f64::consts::PI;
 use std::sync::LazyLock;
 
-use super::pixel_set::{Span, round_single};
 use super::polygon_fill;
+use super::raster::{ONE, Span, round_single};
 use crate::geometry::Ellipse;
-
-/// One pixel in fixed point.
-pub(super) const ONE: i64 = 1 << 16;
 
 /// Largest coordinate or half axis in pixels; the text formats refuse more (the official program's integers end here).
 const LIMIT: i64 = 1 << 31;

@@ -2,12 +2,12 @@
 //! changed, and gives it no more columns than can matter. Must not know regions nor thresholds.
 
 use super::column_classes::ColumnClasses;
-use super::matching::{Matching, Step};
 use super::official_assignment::{self, Assignment, Cover, Overlaps};
 use super::optimal_assignment;
 use super::overlap::TouchingDetection;
 use super::row_tops::RowTops;
 use super::sparse_assignment::{self, SparseOverlaps};
+use super::step::{Matching, Step};
 
 /// Problems with fewer touching detections than this are solved whole: reducing them costs more than it saves.
 const REDUCE_FROM: usize = 64;

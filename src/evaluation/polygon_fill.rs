@@ -1,8 +1,7 @@
 //! OpenCV's `FillConvexPoly` with its outline, in row spans (`fddb_spec.md`, section 4.2, "Painting the polygon").
 //! Must not know what the polygon stands for.
 
-use super::ellipse_painter::ONE;
-use super::pixel_set::Span;
+use super::raster::{ONE, Span};
 
 const HALF: i64 = ONE / 2;
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::matching::{ImageOutcome, Matching, Watch, match_image, match_watched};
+use super::matching::{ImageOutcome, Watch, match_image, match_watched};
 use super::percent_g::push_percent_g;
 use super::region::EvaluatedImage;
+use super::step::Matching;
 use crate::domain::Cancel;
 
 /// All images with every detection of score >= `threshold` kept.

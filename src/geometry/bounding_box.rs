@@ -84,11 +84,6 @@ impl<S> BoundingBox<S> {
         Self::new(cx - w, cy - h, cx + w, cy + h)
     }
 
-    #[must_use]
-    pub fn translated(&self, dx: f64, dy: f64) -> Self {
-        Self::new(self.x1 + dx, self.y1 + dy, self.x2 + dx, self.y2 + dy)
-    }
-
     pub fn is_finite(&self) -> bool {
         [self.x1, self.y1, self.x2, self.y2].iter().all(|v| v.is_finite())
     }

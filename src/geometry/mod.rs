@@ -2,8 +2,10 @@
 
 mod bounding_box;
 mod ellipse;
+mod fit;
 mod space;
 
 pub use bounding_box::BoundingBox;
 pub use ellipse::Ellipse;
-pub use space::{Fit, ImagePx, NetworkPx, ScreenPx};
+pub use fit::Fit;
+pub use space::{ImagePx, NetworkPx, ScreenPx};

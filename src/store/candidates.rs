@@ -9,7 +9,7 @@ use super::columns::{bounding_box, optional_word, word};
 use super::connection::new_uid;
 use super::identity::{Spot, same};
 use super::inherited::{Inherited, OfGroups, inherited};
-use super::{Store, StoreError, exchange, queue_index};
+use super::{Cursor, Store, StoreError, exchange, queue_index};
 use crate::domain::{Basis, Candidate, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
 use crate::geometry::BoundingBox;
 
@@ -48,6 +48,14 @@ pub struct CandidateRow {
     pub held: Vec<Held>,
 }
 
+/// Candidates in the query's order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Page {
+    pub rows: Vec<CandidateRow>,
+    /// Where the next page starts; `None` after the last.
+    pub next: Option<Cursor>,
+}
+
 /// The verdict that an annotator holds on a candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
@@ -68,12 +76,6 @@ impl CandidateRow {
         self.held.retain(|held| held.annotator == annotator);
         self.candidate.verdict = self.held.first().map(|held| held.verdict);
         self
-    }
-
-    /// The class of the verdict that counts: the newest that agrees with it.
-    pub fn verdict_class(&self) -> Option<ClassId> {
-        let agreeing = self.held.iter().filter(|held| Some(held.verdict) == self.candidate.verdict);
-        agreeing.rev().find_map(|held| held.class)
     }
 
     /// What the verdict that counts rests on.

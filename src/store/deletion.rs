@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::Serialize;
 
 use super::exchange;
-use super::log_lines::LogLine;
+use super::lines::LogLine;
 use super::{Store, StoreError, images, queue_index, standing, waiting};
 use crate::domain::{DatasetId, ImageId, RoundId};
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{ErrorCode, ffi};
 
-use super::header::wal_of;
+use super::companions::wal_of;
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::columns::{annotation, shape_columns};
 use super::connection::new_uid;
-use super::objects::ObjectId;
-use super::{Store, StoreError, images};
+use super::correction_rows::ObjectId;
+use super::{Store, StoreError, images, present_images};
 use crate::domain::{Annotation, AnnotationSource, CandidateId, ClassId, GroundTruthId, ImageId, ObjectState};
 use crate::geometry::BoundingBox;
 
@@ -60,7 +60,7 @@ impl Store {
                 "SELECT (SELECT count(*) FROM ground_truth g WHERE {STANDS})
                       - (SELECT count(*) FROM ground_truth g WHERE {STANDS}
                          AND image_id IN (SELECT id FROM images WHERE NOT ({})))",
-                images::present(c)?
+                present_images::present(c)?
             );
             Ok(c.query_row(&sql, [], |r| r.get::<_, i64>(0))? as u64)
         })

@@ -192,12 +192,6 @@ impl Store {
         })
     }
 
-    /// Everything that was ever decided on a candidate, oldest first.
-    pub fn candidate_history(&self, candidate: CandidateId) -> Result<Vec<HistoryEntry>, StoreError> {
-        let sql = format!("{SELECT} WHERE v.candidate_id = ?1 ORDER BY v.seq");
-        self.read(|c| entries(c, &sql, params![candidate.0]))
-    }
-
     /// What each annotator holds on a candidate now, in the order of the annotators' first verdicts.
     pub fn standing_verdicts(&self, candidate: CandidateId) -> Result<Vec<VerdictRecord>, StoreError> {
         let sql = format!(

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::connection::{new_uid, now_ms};
-use super::{Store, StoreError, annotators, images};
+use super::{Store, StoreError, annotators, present_images};
 use crate::domain::ImageId;
 
 /// Of a row `m`: it is its annotator's newest on the image, says that nothing is missed, and was given on the image's bytes of today.
@@ -83,7 +83,7 @@ fn is_marked_by(c: &Connection, image: ImageId, annotator: i64) -> Result<bool, 
 
 /// Whether a row was needed.
 fn mark(tx: &Transaction<'_>, image: ImageId, annotator: i64, complete: bool) -> Result<bool, StoreError> {
-    let sql = format!("SELECT content_hash, {} FROM images WHERE id = ?1", images::present(tx)?);
+    let sql = format!("SELECT content_hash, {} FROM images WHERE id = ?1", present_images::present(tx)?);
     let found: Option<(String, bool)> =
         tx.prepare_cached(&sql)?.query_row([image.0], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
     let (content_hash, is_present) = found.ok_or_else(|| StoreError::missing("image", image))?;

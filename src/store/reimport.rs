@@ -8,9 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::connection::now_ms;
 use super::dataset_tools::split_plan;
 use super::images::{self, StoredImage};
-use super::{
-    ImportCounts, NewDataset, NewImage, SameBytes, StoreError, candidates, classes, ground_truth, objects, standing,
-};
+use super::new_dataset::{ImportCounts, NewDataset, NewImage, SameBytes};
+use super::{StoreError, candidates, classes, ground_truth, objects, present_images, standing};
 use crate::domain::{Annotation, AnnotationSource, ClassId, DatasetId};
 
 /// What an import does with the images of a dataset.
@@ -234,7 +233,7 @@ fn same_bytes(c: &Connection, own: Option<DatasetId>, new: &NewImage) -> Result<
     let sql = format!(
         "SELECT d.name, i.name FROM images i JOIN datasets d ON d.id = i.dataset_id
          WHERE i.content_hash = ?1 AND i.dataset_id IS NOT ?2 AND {} ORDER BY i.id LIMIT 1",
-        images::present(c)?
+        present_images::present(c)?
     );
     let mut statement = c.prepare_cached(&sql)?;
     let read = |r: &rusqlite::Row<'_>| Ok(SameBytes { name: new.name.clone(), dataset: r.get(0)?, other: r.get(1)? });

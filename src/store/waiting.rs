@@ -5,7 +5,8 @@ use rusqlite::{Connection, Transaction, params};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{LogLine, StoreError};
+use super::StoreError;
+use super::lines::LogLine;
 
 /// Keeps a line; one that is kept already stays as it is.
 pub(super) fn keep(tx: &Transaction<'_>, uid: Uuid, line: &impl Serialize) -> Result<(), StoreError> {

@@ -78,13 +78,6 @@ pub(super) const RATE_SETTINGS: [&str; 7] =
 /// The largest whole number that TOML, and so `round.toml`, can hold.
 pub(crate) const LARGEST_WHOLE: u64 = i64::MAX as u64;
 
-impl Default for RoundConfig {
-    /// The paper's.
-    fn default() -> Self {
-        super::presets::paper()
-    }
-}
-
 impl RoundConfig {
     /// The learning rate of each step.
     pub fn lr_schedule(&self) -> Schedule {

@@ -17,6 +17,13 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("sample", "For the built-in sample: two minutes on two CPU cores"),
 ];
 
+impl Default for RoundConfig {
+    /// The paper's.
+    fn default() -> Self {
+        paper()
+    }
+}
+
 impl RoundConfig {
     /// The settings of one of [`PRESETS`].
     pub fn preset(name: &str) -> Result<Self, ConfigError> {

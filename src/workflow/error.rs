@@ -44,7 +44,7 @@ pub enum WorkflowError {
     #[error(transparent)]
     Training(#[from] crate::training::TrainingError),
     #[error(transparent)]
-    Weights(#[from] super::weights::WeightsTaskError),
+    Weights(#[from] super::weights_error::WeightsTaskError),
     /// The request cannot be met by what the project holds.
     #[error("{0}")]
     Refused(String),

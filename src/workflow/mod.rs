@@ -15,6 +15,8 @@ pub mod datasets;
 pub mod demo;
 #[cfg(feature = "torch")]
 pub mod detect;
+#[cfg(feature = "torch")]
+mod detection_source;
 pub mod detections;
 #[cfg(feature = "torch")]
 mod device;
@@ -25,6 +27,8 @@ pub mod evaluate;
 mod event;
 pub mod export;
 pub mod export_images;
+#[cfg(feature = "torch")]
+mod good_model;
 pub mod group;
 mod held_out;
 pub mod held_out_file;
@@ -63,6 +67,7 @@ pub mod train;
 pub mod training_export;
 pub mod verdicts;
 pub mod weights;
+mod weights_error;
 
 pub use error::WorkflowError;
 pub use event::{FoldProgress, WorkEvent, fold_label, split_fold_label};

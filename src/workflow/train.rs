@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::classes::LabelMap;
 use super::copies::Truth;
 use super::device::check_device;
+use super::good_model::good_model;
 use super::held_out::HeldOut;
 use super::patience::patiently;
 use super::round_data;
@@ -27,8 +28,8 @@ use crate::geometry::BoundingBox;
 use crate::mining::{SAME_HARD_NEGATIVE_IOU, deduplicate};
 use crate::store::{HardNegative, Store};
 use crate::training::{
-    Difference, GoodModel, Outcome, RoundConfig, RoundHooks as _, RoundTask, RunLock, Start, TrainEvent, TrainingImage,
-    last_good_model, last_model, least_memory_bytes, machine_memory_bytes, train_round,
+    Difference, Outcome, RoundConfig, RoundHooks as _, RoundTask, RunLock, Start, TrainEvent, TrainingImage,
+    last_model, least_memory_bytes, machine_memory_bytes, train_round,
 };
 
 /// What became of a round's training.
@@ -571,15 +572,6 @@ fn training_images(
         )));
     }
     Ok(out)
-}
-
-/// The newest weights of a round that are whole; damaged ones that are newer are told.
-pub(super) fn good_model(run_dir: &Path, observer: &mut Observer) -> Result<Option<PathBuf>, WorkflowError> {
-    let Some(GoodModel { path, passed_over }) = last_good_model(run_dir)? else { return Ok(None) };
-    for line in passed_over {
-        observer(WorkEvent::Log(line));
-    }
-    Ok(Some(path))
 }
 
 /// Refuses settings that cannot fit into this computer's memory, before anything of the round is written.

@@ -216,11 +216,6 @@ pub fn merge(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowErro
     merge_with(store, file, MergeOptions::default())
 }
 
-/// As [`merge`], but also keeps the verdicts of a file of which nothing is known here.
-pub fn merge_and_keep(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowError> {
-    merge_with(store, file, MergeOptions { keep: true, ..MergeOptions::default() })
-}
-
 /// What a merge takes that it would refuse else.
 #[derive(Debug, Clone, Copy)]
 pub struct MergeOptions {

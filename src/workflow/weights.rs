@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::outputs::OutputPolicy;
+pub use super::weights_error::WeightsTaskError;
 #[cfg(feature = "torch")]
 use crate::detector::weights::Format;
 use crate::detector::weights::{
@@ -16,7 +17,7 @@ use crate::detector::weights::{
     read_backbone, sha256_hex, write_safetensors,
 };
 use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError, verify_file};
-use crate::domain::{Output, OutputError, data_folder, limits, read_bytes, shown_path};
+use crate::domain::{Output, data_folder, limits, read_bytes, shown_path};
 #[cfg(feature = "torch")]
 use crate::training::last_model;
 
@@ -28,30 +29,6 @@ const TORCHVISION_PARTS: [&str; 5] = [
     "roi_heads.box_predictor.cls_score.",
     "roi_heads.box_predictor.bbox_pred.",
 ];
-
-/// Why weights could not be imported or exported.
-#[derive(Debug, thiserror::Error)]
-pub enum WeightsTaskError {
-    #[error(transparent)]
-    Weights(#[from] WeightError),
-    #[error(transparent)]
-    Detector(#[from] DetectorError),
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    #[error(
-        "there is neither a backbone nor a detector `{name}`; backbones are {backbones}; detectors are {detectors}"
-    )]
-    UnknownTarget { name: String, backbones: String, detectors: String },
-    #[error(
-        "{}: there is no checkpoint in this folder; give a round's folder (PROJECT/runs/1), once it has a checkpoint, or the file itself",
-        .0.display()
-    )]
-    NoCheckpoint(PathBuf),
-    #[error("--{option} belongs to a whole detector, and `{backbone}` is a backbone; leave it out")]
-    NotForBackbones { option: &'static str, backbone: String },
-    #[error("this quarry was built without libtorch (feature `torch`), which importing a whole detector needs")]
-    NeedsTorch,
-}
 
 /// What to import.
 #[derive(Debug, Clone)]

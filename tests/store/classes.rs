@@ -100,7 +100,7 @@ fn the_newest_of_several_corrections_of_an_object_counts() {
     assert_eq!(objects(&p.store)[1].0, DOG);
     assert_eq!(p.store.count_candidates(&disputed).unwrap(), 0);
     let held = p.store.candidate_row(ids[0]).unwrap();
-    assert_eq!((held.held.len(), held.verdict_class()), (1, Some(DOG)));
+    assert_eq!((held.held.len(), held.held[0].class), (1, Some(DOG)));
 }
 
 #[test]

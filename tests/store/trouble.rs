@@ -187,7 +187,7 @@ fn a_database_that_another_program_holds_is_busy_then_free() {
     assert!(error.to_string().contains("held by another program"));
     holder.execute_batch("ROLLBACK").unwrap();
     p.store.record_verdicts(&ids[..1], "Ada", Verdict::Confirmed, None, 2).unwrap();
-    assert_eq!(p.store.candidate_history(ids[0]).unwrap().len(), 1, "the failed call left nothing");
+    assert_eq!(p.store.history(&HistoryQuery::default(), 9).unwrap().len(), 1, "the failed call left nothing");
 }
 
 #[test]

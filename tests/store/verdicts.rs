@@ -35,7 +35,8 @@ fn a_gesture_is_one_step_of_undo_and_redo() {
     p.store.redo(ADA, 7).unwrap().unwrap();
     assert_eq!(verdicts(&p.store, &ids[..1]), [Some(Verdict::Rejected)]);
     assert!(p.store.redo(ADA, 8).unwrap().is_none());
-    let entry = &p.store.candidate_history(ids[1]).unwrap()[0];
+    let history = p.store.history(&HistoryQuery::default(), 99).unwrap();
+    let entry = history.iter().rfind(|entry| entry.record.candidate == ids[1]).unwrap();
     assert_eq!(entry.reason.as_deref(), Some("clock"));
 }
 
@@ -156,7 +157,7 @@ fn what_cannot_be_decided_is_refused_whole() {
     assert_eq!(verdicts(&p.store, &ids[..1]), [None]);
     assert!(p.store.history(&HistoryQuery::default(), 9).unwrap().is_empty());
     p.store.record_verdicts(&[ids[0], ids[0]], ADA, Verdict::Confirmed, None, 2).unwrap();
-    assert_eq!(p.store.candidate_history(ids[0]).unwrap().len(), 1, "listed twice, decided once");
+    assert_eq!(p.store.history(&HistoryQuery::default(), 9).unwrap().len(), 1, "listed twice, decided once");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::facts::Facts;
 use super::plan::{Plan, read_json, write_json};
-use super::pool::Facts;
 use crate::dataset::{DEFAULT_MEGAPIXELS, max_megapixels};
 use crate::domain::{Cancel, HardNegativeSource, RoundRecord, RoundState, make_folder};
 use crate::training::RoundConfig;

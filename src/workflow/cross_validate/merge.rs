@@ -6,9 +6,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::facts::Facts;
 use super::fold::Fold;
 use super::plan::Plan;
-use super::pool::Facts;
 use crate::domain::{limits, make_folders_below, read_bytes};
 use crate::workflow::{Observer, WorkEvent, WorkflowError, write_atomically};
 

@@ -5,6 +5,7 @@
 //! no hard negative, verdict or promoted face can reach a fold from another fold or from the project's own rounds, whose detectors may
 //! have seen its test images. What is done is found on disk, never remembered: the same command goes on wherever a run was cut off.
 
+mod facts;
 mod fold;
 mod merge;
 mod plan;
@@ -21,9 +22,9 @@ use super::split::folds_of;
 use super::{FoldProgress, Observer, Project, WorkflowError};
 use crate::domain::{Cancel, Place, shown_path, shown_paths};
 use crate::training::RoundConfig;
+use facts::Facts;
 use fold::Fold;
 use plan::Plan;
-use pool::Facts;
 
 /// What to cross-validate.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::pool::Facts;
+use super::facts::Facts;
 use crate::domain::{limits, make_folder, read_text};
 use crate::training::{Difference, RoundConfig};
 use crate::workflow::{WorkflowError, write_atomically};

@@ -9,12 +9,13 @@ use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::file::{Header, ImageLine, Left, ShardWriter, is_ours, left};
-use super::pipeline::{DetectionSource, OfImage, Pace, Task, detect_on, span};
+use super::pipeline::{OfImage, Pace, Task, detect_on, span};
 use super::refuse_mostly_unreadable;
 use crate::dataset::decode_rgb;
 use crate::domain::{
     Cancel, Output, limits, open_growing, open_regular, printable_path, read_bytes, write_output_with,
 };
+use crate::workflow::detection_source::DetectionSource;
 use crate::workflow::outputs::{OutputPolicy, not_written};
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
 

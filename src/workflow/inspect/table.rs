@@ -49,10 +49,6 @@ impl ImageTable {
     pub fn get(&self, image: ImageId) -> Option<&TableImage> {
         self.images.get(self.place(image)?)
     }
-
-    pub fn dataset_name(&self, dataset: DatasetId) -> &str {
-        self.datasets.iter().find(|(id, _)| *id == dataset).map_or("", |(_, name)| name)
-    }
 }
 
 impl TableImage {

@@ -10,8 +10,8 @@ use crate::mining::MiningConfig;
 use crate::store::Store;
 use crate::training::RoundConfig;
 use crate::workflow::detect::identity;
+use crate::workflow::good_model::good_model;
 use crate::workflow::split::Split;
-use crate::workflow::train::good_model;
 use crate::workflow::{Observer, Project, WorkflowError};
 
 /// Everything that a mining goes by but the images' pixels.
