@@ -1,4 +1,4 @@
-//! Ready-made settings of a round. Only numbers: what they mean is written in `config_text`.
+//! Ready-made settings of a round.
 
 use super::config::{MINING, RoundConfig};
 use super::overlay::{self, ConfigError};
