@@ -1,5 +1,5 @@
-//! The command line: one file a subcommand. Results go to stdout (`--json` for machines), progress and errors to stderr;
-//! exit code 0 done, 1 failed or stopped before the end, 2 wrong usage. Must not do the work itself: that is `workflow`'s.
+//! The command line: one file a subcommand, which calls its use case in `workflow`. Results go to stdout (`--json` for machines), progress
+//! and errors to stderr; exit code 0 done, 1 failed or stopped before the end, 2 wrong usage.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,5 +1,4 @@
-//! The options that `train` and `cross-validate` share: a round's settings from a preset or a file, with single ones changed. Must not
-//! know what is done with them.
+//! The options that `train` and `cross-validate` share -> a round's settings: from a preset or a file, with single ones changed.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

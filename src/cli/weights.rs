@@ -1,4 +1,4 @@
-//! `quarry weights import|export|list`. Must not do the work itself: that is `workflow::weights`'.
+//! `quarry weights import|export|list`.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! Datasets on disk -> domain: FDDB, plain folders, the built-in sample, and the decoding of photographs. Reads the user's files and
-//! never writes to them. Must not know the database, the detector nor the window.
+//! Datasets on disk -> domain types: FDDB, annotation formats, plain folders, the built-in sample; decoding of images. The user's files are
+//! only read.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,4 +1,4 @@
-//! What the detector's second stage saw in a box, as a short vector. Must not know the detector.
+//! The features of a box in the detector's second stage, as a short vector.
 
 use super::RoundId;
 

@@ -1,5 +1,4 @@
-//! The two axes of a ROC plot, shared by the screen and the figures: where a number of false positives stands, which rates are seen,
-//! what is marked. Must not know pixels.
+//! The axes of a ROC plot, for the screen and for figures: positions of false positives, the visible range of rates, tick marks.
 
 use super::plot_curve::PlotCurve;
 

@@ -1,5 +1,5 @@
-//! Ellipses as OpenCV's filled `cvEllipse` paints them: a polygon in 16-bit fixed point, outline plus scan fill
-//! (`fddb_spec.md`, section 4.2). Equal to the official masks pixel by pixel; must not know what is done with them.
+//! Ellipse -> pixels, as OpenCV's filled `cvEllipse` paints it: a polygon in 16-bit fixed point, outline plus scan fill (`fddb_spec.md`,
+//! section 4.2). Equal to the official masks pixel by pixel.
 
 use std::f64::consts::PI;
 use std::sync::LazyLock;

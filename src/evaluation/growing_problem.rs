@@ -1,5 +1,5 @@
-//! The matching problem of one image while detections enter it by falling score. Solves again only when what the solver can see has
-//! changed, and gives it no more columns than can matter. Must not know regions nor thresholds.
+//! The matching problem of one image while detections are added by falling score. Solves again only when the solver's input has changed,
+//! with no more columns than can matter.
 
 use super::column_classes::ColumnClasses;
 use super::official_assignment::{self, Assignment, Cover, Overlaps};

@@ -1,4 +1,4 @@
-//! The overlaps of one image: which detection touches which face, and by how much. Must not know scores' order nor matching.
+//! The overlaps of one image: which detection touches which face, and by how much.
 
 use rayon::prelude::*;
 

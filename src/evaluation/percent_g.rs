@@ -1,4 +1,4 @@
-//! C's `%g`: six significant digits, as C++ streams print a double by default. Knows nothing but digits.
+//! C's `%g`: six significant digits, as C++ streams print a double by default.
 
 use std::fmt::Write as _;
 

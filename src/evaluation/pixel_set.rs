@@ -1,4 +1,4 @@
-//! Regions as sets of pixels inside an image, in row spans (`fddb_spec.md`, sections 4.1 and 4.3). Knows neither scores nor matching.
+//! Regions as sets of pixels inside an image, in row spans (`fddb_spec.md`, sections 4.1 and 4.3).
 
 use super::ellipse_painter;
 use super::raster::{Span, round_single};

@@ -1,5 +1,4 @@
-//! OpenCV's `FillConvexPoly` with its outline, in row spans (`fddb_spec.md`, section 4.2, "Painting the polygon").
-//! Must not know what the polygon stands for.
+//! Polygon -> row spans, as OpenCV's `FillConvexPoly` with its outline (`fddb_spec.md`, section 4.2, "Painting the polygon").
 
 use super::raster::{ONE, Span};
 

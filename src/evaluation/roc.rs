@@ -1,5 +1,5 @@
-//! Over all images: one ROC point per distinct score, sums in list order to the last bit, the official files' text
-//! (`fddb_spec.md`, sections 8 and 9). Must not know how an image is matched.
+//! All images -> one ROC point per distinct score, sums in list order to the last bit, and the text of the official files (`fddb_spec.md`,
+//! sections 8 and 9).
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, channel};

@@ -1,5 +1,5 @@
-//! Third-party ROC files (`*DiscROC.txt`, `*ContROC.txt`). Those in circulation disagree on the order of their columns: it is found
-//! out from the numbers, and a file that leaves a doubt is refused. Must not know where a file came from.
+//! Reads ROC files of other programs (`*DiscROC.txt`, `*ContROC.txt`). Their columns come in different orders: the order is found from the
+//! numbers, and an ambiguous file is refused.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,4 +1,4 @@
-//! Upright boxes by their corners, with overlap. Must not know which detector or file they came from.
+//! Axis-aligned boxes by their corners, with IoU.
 
 use std::marker::PhantomData;
 

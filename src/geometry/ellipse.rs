@@ -1,4 +1,4 @@
-//! FDDB's ellipses: half axes, angle, centre. Must not know how the evaluation paints them into pixels.
+//! FDDB's ellipses: half axes, angle, centre.
 
 use std::marker::PhantomData;
 

@@ -1,4 +1,4 @@
-//! Boxes, ellipses, overlap and coordinate spaces. Plain arithmetic: knows neither files, tensors nor pixels' colours.
+//! Boxes, ellipses, overlap and coordinate spaces: plain arithmetic.
 
 mod bounding_box;
 mod ellipse;

@@ -1,4 +1,4 @@
-//! A cache with a budget in bytes, evicted by last use. Must not know what it holds.
+//! A cache with a budget in bytes, evicted by last use.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -1,5 +1,4 @@
-//! A thread that owns something which must not cross threads (a database connection) and answers requests in order. Must not know
-//! what it owns nor what is asked.
+//! A thread that owns a value which must not cross threads (a database connection) and answers requests in order.
 
 use std::collections::VecDeque;
 use std::thread::JoinHandle;

@@ -1,5 +1,5 @@
-//! A small pool that decodes photographs and cuts crops out of them, nearest first. Each list of wishes replaces the one before, so
-//! that what scrolled out of sight is never decoded. Must not know textures.
+//! A small pool that decodes images and cuts crops out of them, nearest first. Each list of requests replaces the one before, so that what
+//! scrolled out of sight is never decoded.
 
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The thread that reads the project for the screens. Must not write.
+//! The thread that reads the project for the screens.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! One piece of long work on its own named thread: started, watched, stopped, joined. Must not know what the work is.
+//! One piece of long work on its own named thread: started, watched, stopped, joined.
 //!
 //! Order of news: any number of events, then exactly one [`JobNews::Finished`], after success, stop, error and panic alike.
 

@@ -1,5 +1,5 @@
 //! The thread that writes verdicts, notes and settings: it owns the project's writing connection and answers when a decision is on the
-//! disk. A damaged database it only tells about. Must not know screens.
+//! disk. A damaged database it only reports.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! An order in which alike pictures are neighbours, from their perceptual hashes. Must not know what the pictures show.
+//! An order in which similar crops are neighbours, from their perceptual hashes.
 
 /// So few are put in order by looking at each pair.
 const PAIRWISE_MAX: usize = 64;

@@ -1,4 +1,4 @@
-//! What a candidate's crop looks like, from the pixels of its photograph. Must not know files, nor what is alike enough.
+//! Pixels of an image and a box -> the perceptual hashes of the crop.
 
 use image::{RgbImage, imageops};
 use image_hasher::{HashAlg, HasherConfig};

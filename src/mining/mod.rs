@@ -1,5 +1,4 @@
-//! Detections + ground truth -> ranked, grouped candidates, and the statistics of their review. Pure: knows neither files, the
-//! database nor the detector.
+//! Detections + ground truth -> ranked, grouped candidates, and the statistics of their review. Pure functions, without files.
 
 mod agreement;
 mod chain;

@@ -1,5 +1,5 @@
-//! A network's named outputs -> boxes with classes and scores, in pixels of its input. Knows the layouts of the usual exporters; what
-//! fits none, or several, is told with its shapes.
+//! A network's named outputs -> boxes with classes and scores, in pixels of its input. Supports the layouts of the usual exporters; outputs
+//! that fit none, or several, are an error with their shapes.
 
 use super::{Activation, BoxForm, Layout, OutputSettings};
 use crate::geometry::{BoundingBox, NetworkPx};

@@ -1,4 +1,4 @@
-//! The people who decide, by name. Must not know what they decided.
+//! The annotators, by name.
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 

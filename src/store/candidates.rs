@@ -1,4 +1,4 @@
-//! Mined candidates. Must not know how they were mined, nor decide what a verdict does to them (`standing.rs`).
+//! Mined candidates: writes them, and reads those that a list shows.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
-//! Opens the database and holds its one connection: settings, checks, and the frame of every read and write. Must not know a table
-//! but SQLite's own.
+//! Opens the database and holds its one connection: settings, checks, and the frame of every read and write.
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
-//! Changes of whole datasets that are in the project: splits that the project chooses, two datasets made one, and the reports of their
-//! imports. Must not know how a split or a common folder is found.
+//! Changes of datasets in the project: splits that the project chooses, merging of two datasets, reports of imports.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Datasets and their import. Must not know any dataset's file format: the rows come ready from the workflow.
+//! Datasets and their import, from rows that the workflow has read.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What a round's checkpoint found on each image. Must not know which of it becomes a candidate.
+//! The detections of a round's checkpoint on each image.
 
 use rusqlite::{Row, Transaction, params};
 

@@ -1,4 +1,4 @@
-//! What can go wrong with the project's memory, said so that the reader knows which file it is and what to do.
+//! Errors of the store. Each message names the file and what to do.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! The verdict log as lines that travel between copies of a project. Must not open files, nor know how a line is written.
+//! Exports and merges the logs of verdicts and corrections between copies of a project.
 //!
 //! Rows are known by their global ids, so that merging twice changes nothing; what stands is decided by tick and id, so that two
 //! copies that merge each other's lines end up with the same verdicts, whichever goes first.

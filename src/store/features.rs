@@ -1,4 +1,4 @@
-//! What the detector saw in candidates. Must not know how alike is alike enough.
+//! The detector's features of candidates.
 
 use std::collections::HashMap;
 

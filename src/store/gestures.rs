@@ -1,4 +1,4 @@
-//! Gestures: the steps of undo and redo, as an append-only log. Must not know what a verdict does.
+//! Gestures: the steps of undo and redo, as an append-only log.
 //!
 //! The stacks are never stored. An annotator's newest gesture tells both tops: after a decision the top of undo is that decision
 //! and nothing can be redone; an undo uncovers its decision's `parent` and becomes the top of redo, above its own `parent`; a redo

@@ -1,4 +1,4 @@
-//! Groups of candidates that are decided together. Must not know how they were found to be alike.
+//! Groups of candidates that are decided together.
 
 use std::time::{Duration, Instant};
 

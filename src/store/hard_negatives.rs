@@ -1,4 +1,4 @@
-//! What the next round trains with: hard negatives and ignored regions. Must not know how a round uses them.
+//! The next round's hard negatives and ignored regions.
 
 use std::collections::HashMap;
 

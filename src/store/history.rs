@@ -1,4 +1,4 @@
-//! Who decided what and when, from the logs of verdicts and corrections. Must not change them.
+//! Who decided what and when, read from the logs of verdicts and corrections.
 
 use rusqlite::{Connection, Row, params};
 

@@ -1,4 +1,4 @@
-//! Photographs: name, place below the dataset's root, identity by content. Must not open a file.
+//! Images: name, path below the dataset's root, identity by content.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What an earlier round decided on the same thing, to be taken over. Must not take anything over unasked.
+//! Verdicts of earlier rounds on the same thing, offered for taking over.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,5 +1,4 @@
-//! Lines of both logs as they travel between copies of a project: verdicts (`exchange.rs`) and corrections of ground truth, here. Must not
-//! open files.
+//! Lines of corrections between copies of a project: writes them from the log and places those that are merged.
 //!
 //! An object of a dataset is known in another copy by its image's bytes and by what the dataset says of it; a promoted one by its
 //! candidate; an added one by its id. As with verdicts the newest row by tick and id counts, whichever copy merges first.

@@ -1,4 +1,4 @@
-//! What candidates' crops look like. Must not know how a look is computed, nor what is alike.
+//! The perceptual hashes of candidates' crops.
 
 use std::collections::HashMap;
 

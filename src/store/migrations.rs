@@ -1,5 +1,4 @@
-//! Numbered changes of the database's format, append-only: a released file in `migrations/` never changes. Must not know what the
-//! tables are for.
+//! Numbered changes of the database's format, append-only: a released file in `migrations/` never changes.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

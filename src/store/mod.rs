@@ -1,5 +1,4 @@
-//! The project's memory: one SQLite file. The only room that knows rusqlite; must not know datasets' formats, detectors, training
-//! or the window.
+//! The project's database: one SQLite file. No other layer uses rusqlite.
 //!
 //! Invariant: the logs of verdicts and of corrections are only ever appended to; everything else (what stands, what a candidate shows,
 //! which objects were promoted, corrected or added) follows from them and is kept up to date by the transaction that appends.

@@ -1,5 +1,4 @@
-//! Objects that were corrected or added: by what they are known over imports and copies of the project, and what the log makes of them.
-//! Must not write the log (`corrections.rs`).
+//! Corrected and added objects: their identity over imports and copies of the project, and their state after the log.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What a list of candidates is asked for: filters, order, page. Plain values; must not know how they are answered.
+//! The query of a list of candidates: filters, order, page.
 
 use super::trace::TraceFilter;
 use crate::domain::{Basis, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Share, Verdict};

@@ -1,4 +1,4 @@
-//! Lists of candidates: pages, counts, neighbours, progress. Must not write.
+//! Lists of candidates: pages, counts, neighbours.
 
 use super::queue_index::{self, QueueIndex};
 use super::scan::Scan;

@@ -1,5 +1,5 @@
-//! The candidates' filterable columns in memory, 48 bytes each, read once and kept in step with the database. Must not answer a
-//! query (`queue.rs`), nor be trusted with anything that is not in the database.
+//! The candidates' filterable columns in memory, 48 bytes each, read once and kept in step with the database. `queue.rs` answers queries
+//! from it.
 //!
 //! Why not an SQL index for each filter and sort: the screen combines ten filters freely with eight sorts. Covering indexes for
 //! those cost every verdict a dozen B-tree pages, and an unlucky combination still walks a million entries (over 100 ms). One scan

@@ -1,4 +1,4 @@
-//! The random sample: how far the review has come in the fixed shuffle, and what it found. Must not estimate anything from it.
+//! The random sample: how far the review has come in the fixed shuffle, and its counts.
 
 use rusqlite::params;
 

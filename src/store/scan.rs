@@ -1,5 +1,4 @@
-//! One query held against the columns in memory: which candidates match, and where each stands in the order. Must not touch the
-//! database.
+//! One query over the columns in memory: which candidates match, and their order.
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;

@@ -1,5 +1,4 @@
-//! What became of each candidate over the rounds of its model: whether the round before had it, and whether the next one has it still. Must
-//! not know verdicts.
+//! Traces of a query's candidates over the rounds of its model, and their counts.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,4 @@
-//! The verdict log: deciding, and undoing and redoing of both logs. Every call is one gesture and one transaction, on the disk when it
-//! returns. Must not know keys or screens.
+//! The verdict log: deciding, and undo and redo of both logs. Every call is one gesture and one transaction, on the disk when it returns.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! Lines of other copies' logs on candidates and images that this project does not have. Must not look for those (`exchange.rs`).
+//! Merged lines of other copies' logs whose candidates or images this project does not have yet.
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Transaction, params};

@@ -1,5 +1,5 @@
-//! The ground truth's word in place of an annotator's, for the demo and for experiments. Every verdict says so: its annotator
-//! is `ground truth`. Must not be called on work that a person has begun.
+//! Verdicts by the ground truth in place of an annotator, for the demo and for experiments. The annotator of each is `ground truth`.
+//! Refused on work that a person has begun.
 
 use super::{Project, WorkflowError};
 use crate::domain::{CandidateId, FalsePositiveKind, Verdict};

@@ -1,4 +1,4 @@
-//! Finds the pretrained backbone that a detector starts from. Must not know how weight files are read.
+//! Finds the pretrained backbone that a detector starts from.
 
 use std::path::{Path, PathBuf};
 

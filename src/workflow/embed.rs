@@ -1,5 +1,4 @@
-//! What the bundled backbone sees in the crops of imported detections, for groups of models whose own features are not known. Must not know
-//! what is alike.
+//! Features of the bundled backbone for the crops of imported detections, to group those of models whose own features are not known.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

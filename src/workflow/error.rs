@@ -1,4 +1,4 @@
-//! The one error of the use cases. Must not print: `cli` and `app` decide how it is shown.
+//! The error of the use cases.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Groups of candidates that look alike: reads the crops once, keeps what they look like, groups. Must not know who asks.
+//! Groups similar candidates: reads the crops once, stores their perceptual hashes, groups.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

@@ -1,5 +1,5 @@
-//! The use cases: import, train, detect, mine, evaluate, demo. CLI and app both call these, so that they cannot drift apart.
-//! Knows every room below and no window: progress leaves through an observer, and a `Cancel` comes in.
+//! The use cases: import, train, detect, mine, evaluate, demo. CLI and app both call these. Progress goes out through an observer, and a
+//! `Cancel` comes in.
 
 pub mod auto_review;
 #[cfg(feature = "torch")]

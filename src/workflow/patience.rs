@@ -1,4 +1,4 @@
-//! Writing to a store that another program holds for a while: work of hours does not end for that. Must not know what is written.
+//! Retries writing to a store that another program holds for a while, so that work of hours does not end for that.
 
 use crate::domain::Cancel;
 use crate::store::StoreError;

@@ -1,4 +1,4 @@
-//! A project on disk: a folder with `quarry.db`, `runs/<round>/` and `project.toml`. Must not know what the tables hold.
+//! A project on disk: a folder with `quarry.db`, `runs/<round>/` and `project.toml`.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

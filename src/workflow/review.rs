@@ -1,5 +1,4 @@
-//! What the review screen says beside the candidates: how far the review is, what the random sample promises, who decided what.
-//! Must not know keys or screens.
+//! The numbers of the review screen: progress, the random sample's estimate, the annotators.
 
 use super::WorkflowError;
 use super::verdicts::{PairAgreement, agreement};

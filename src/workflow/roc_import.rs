@@ -1,5 +1,4 @@
-//! Third-party ROC files, brought into a project: read with their columns found out, kept as `curves/<name>.json`. The files
-//! themselves are only read. Must not know how curves are shown.
+//! Imports ROC files of other programs into a project: found columns, stored as `curves/<name>.json`. The files are only read.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,5 +1,5 @@
-//! `runs/<round>/data.json`: what a round learns from, written when it starts. A review or an import while the round runs, or before
-//! it goes on, changes nothing of it. Must not know how the data was chosen.
+//! `runs/<round>/data.json`: the snapshot of the data that a round trains on, written when it starts. A review or an import while the round
+//! runs, or before it is resumed, does not change it.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,5 +1,5 @@
-//! What a running round leaves in the project: metrics and curves in the store, detections on the held-out images beside the
-//! checkpoints, events for whoever watches. Must not know how a step is made.
+//! Writes a running round's results to the project: metrics and curves to the store, detections on the held-out images beside the
+//! checkpoints; passes events on.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

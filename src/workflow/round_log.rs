@@ -1,5 +1,5 @@
-//! `runs/<round>/log.txt`: what the user has to know of a round's sittings, a line each, for whoever was not there. A log that has grown
-//! large is kept as `log.1.txt`, in place of the one before. Must not know who else is told.
+//! `runs/<round>/log.txt`: what the user has to know of a round, one line each. A large log is kept as `log.1.txt`, in place of the one
+//! before.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;

@@ -1,5 +1,4 @@
-//! A training round, from the store's facts to a checkpoint and its curves. Knows what a round needs from each room below;
-//! must not know tensors, nor who watches.
+//! A training round, from the store's data to a checkpoint and its curves.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The use cases around verdicts and corrections: bringing copies of a project together, agreement, estimates. Must not know keys or screens.
+//! The use cases around verdicts and corrections: export and merge between copies of a project, agreement, estimates.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,5 +1,4 @@
 //! Weight files of other programs: import as a backbone or as a whole detector, export for torchvision, the list of known files.
-//! Must not know how any file format is read.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,5 +1,5 @@
-//! FDDB as it ships: `FDDB-folds/FDDB-fold-NN.txt`, `FDDB-folds/FDDB-fold-NN-ellipseList.txt` and `originalPics/NAME.jpg` (Jain and
-//! Learned-Miller, UM-CS-2010-009). Ellipses are kept as ellipses. Must not know how they are scored.
+//! Reads FDDB as it ships: `FDDB-folds/FDDB-fold-NN.txt`, `FDDB-folds/FDDB-fold-NN-ellipseList.txt` and `originalPics/NAME.jpg` (Jain and
+//! Learned-Miller, UM-CS-2010-009). Ellipses stay ellipses.
 
 mod lists;
 mod tolerant;

@@ -1,4 +1,4 @@
-//! The camera: exposure, white balance, vignette, shake, grain, and the step to 8 bits. Must not know what it looks at.
+//! The camera: exposure, white balance, vignette, shake, grain, and the step to 8 bits.
 
 use image::{Rgb, RgbImage};
 

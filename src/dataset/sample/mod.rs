@@ -1,5 +1,5 @@
-//! The built-in sample: small scenes with stylised faces and many decoys, drawn in code from a seed and written in FDDB's layout, so
-//! that Quarry can be tried without any photographs. Must not know who trains on it.
+//! The built-in sample: small scenes with stylised faces and many decoys, drawn in code from a seed and written in FDDB's layout, so that
+//! Quarry can be tried without any images.
 
 #![allow(clippy::unreadable_literal, reason = "colours are read as 0xRRGGBB")]
 

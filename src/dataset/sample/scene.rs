@@ -1,4 +1,4 @@
-//! Composes one scene: a backdrop, people and decoys at their places, what hides them, and the truth about it. Must not know files.
+//! Composes one scene: a background, people and decoys at their places, what hides them, and the ground truth.
 
 use image::RgbImage;
 

@@ -1,4 +1,4 @@
-//! One fold: its project, its rounds, and the record of what is done. Must not know other folds.
+//! One fold: its project, its rounds, and the record of what is done.
 
 use std::path::{Path, PathBuf};
 

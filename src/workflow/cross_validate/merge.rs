@@ -1,4 +1,4 @@
-//! Folds that were done elsewhere -> this project. Only results are copied, no checkpoints. Must not know how they are pooled.
+//! Folds that were trained elsewhere -> this project. Only results are copied, no checkpoints.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,5 +1,5 @@
-//! Cross-validation: for each fold train on the others, test on it, mine between its rounds; then the folds' detections are pooled as
-//! FDDB pools them. Must not know how a round trains.
+//! Cross-validation: for each fold train on the others, test on it, mine between its rounds; then the folds' detections are pooled as FDDB
+//! pools them.
 //!
 //! Each fold is a project of its own, `runs/<name>/fold-<n>/`, with the images and the datasets' own annotations and nothing else. So
 //! no hard negative, verdict or promoted face can reach a fold from another fold or from the project's own rounds, whose detectors may

@@ -1,4 +1,4 @@
-//! What makes results of several folds, sittings and machines belong together: the settings and the data. Must not know how folds run.
+//! The identity of a cross-validation: its settings and data. Results of several folds, runs and machines belong together if it is equal.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

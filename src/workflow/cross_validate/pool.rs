@@ -1,4 +1,4 @@
-//! The folds' detections pooled as FDDB pools them: all images at once, nothing averaged. Must not know how they were made.
+//! The folds' detections pooled as FDDB pools them: all images at once, no averaging.
 
 use std::path::{Path, PathBuf};
 

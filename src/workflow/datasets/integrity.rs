@@ -1,5 +1,5 @@
-//! Whether the files of a dataset still are what was imported, by their content hashes, and where its folder lies now. Nothing is changed
-//! but the folder that the project knows, and that only where the same files lie there.
+//! Checks by content hash whether a dataset's files are still those that were imported, and sets the folder where it lies now, if the same
+//! files are there.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The file of a shard, or of a whole list that is being detected on: a line of JSON that says whose it is, a line for each image, and a last line with a checksum, without which a file
-//! is half written. The same work writes the same bytes on the same machine. Must not know what becomes of the detections.
+//! The file of a shard, or of a whole list that is being detected on: a line of JSON with its identity, a line for each image, and a last
+//! line with a checksum, without which a file is incomplete. The same work writes the same bytes on the same machine.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

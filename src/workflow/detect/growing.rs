@@ -1,5 +1,4 @@
-//! Detections of a list of images, written line by line into a file. An interrupted run continues it. Must not know what is made
-//! of the file.
+//! Writes the detections of a list of images line by line into a file. An interrupted run continues it.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,4 +1,4 @@
-//! A checkpoint on any images -> a detection file. Needs no project. Must not know how detections are judged.
+//! A checkpoint on any images -> a detection file, without a project.
 
 mod file;
 mod growing;

@@ -1,5 +1,5 @@
-//! Images -> decoded ahead on worker threads -> batches -> detections of each image, in order. Mining, detection, held-out tests and
-//! cross-validation all go this way. Must not know what becomes of the detections.
+//! Images -> decoded ahead on worker threads -> batches -> detections of each image, in order. Used by mining, detection, held-out tests
+//! and cross-validation.
 
 use std::path::{Path, PathBuf};
 use std::thread;

@@ -1,4 +1,4 @@
-//! One shard of a list of images. Must not know what is done with it.
+//! One shard of a list of images.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! The project's images in memory, for lists of any number. Must not know rounds.
+//! The project's images in memory, for lists of any number.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,4 @@
-//! Detections of images -> candidates in the store, batch by batch, so that little is lost when the work is cut off. Must not know
-//! where the detections come from.
+//! Detections of images -> candidates in the store, batch by batch, so that little is lost when the work is interrupted.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! A round's checkpoint -> detections on the training images -> candidates in the store. Must not know how they are reviewed.
+//! A round's checkpoint -> detections on the training images -> candidates in the store.
 
 mod intake;
 mod plan;
