@@ -62,7 +62,7 @@ impl<Q: Send + 'static, A: Send + 'static> Clerk<Q, A> {
         self.open += 1;
         let sent = self.requests.as_ref().is_some_and(|requests| requests.send((ticket, request)).is_ok());
         if !sent {
-            self.returned.push_back(Answer { ticket, result: Err("its thread has ended".to_owned()) });
+            self.returned.push_back(Answer { ticket, result: Err("its thread ended".to_owned()) });
         }
         ticket
     }
@@ -110,7 +110,7 @@ fn serve_all<S, Q, A>(
         }
         let result = match &mut owned {
             Ok(state) => caught(|| serve(state, request))
-                .unwrap_or_else(|panic| Err(format!("the program broke off: {}", panic.reported()))),
+                .unwrap_or_else(|panic| Err(format!("the program failed: {}", panic.reported()))),
             Err(reason) => Err(reason.clone()),
         };
         // Nobody listens once the handle is dropped; the request itself was still served.

@@ -158,7 +158,7 @@ impl Drop for PicturePool {
 fn work(shared: &Shared, sender: &Sender<Picture>) {
     while let Some(request) = next_wish(shared) {
         let made = caught(|| make(shared, &request));
-        let result = made.unwrap_or_else(|panic| Err(format!("decoding broke off: {}", panic.reported())));
+        let result = made.unwrap_or_else(|panic| Err(format!("decoding failed: {}", panic.reported())));
         let closed = sender.send(Picture { key: request.key, result }).is_err();
         shared.lock().in_work.remove(&request.key);
         if closed {

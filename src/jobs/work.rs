@@ -160,7 +160,7 @@ impl<E> Worker<E> {
             Ok(Ok(text)) => Outcome::Done(text),
             Ok(Err(text)) if self.cancel.is_cancelled() => Outcome::Stopped(text),
             Ok(Err(text)) => Outcome::Failed(text),
-            Err(panic) => Outcome::Failed(format!("the job broke off: {}", panic.reported())),
+            Err(panic) => Outcome::Failed(format!("the job failed: {}", panic.reported())),
         };
         self.send(JobNews::Finished(outcome));
     }

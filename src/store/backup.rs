@@ -115,10 +115,10 @@ impl Store {
 impl std::fmt::Display for Restored {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { backup, damaged, rescued, unreadable, nothing_readable } = self;
-        write!(f, "Restored from {}. ", backup.display())?;
+        write!(f, "Restored {}. ", backup.display())?;
         match nothing_readable {
-            Some(reason) => write!(f, "No newer verdict could be read ({reason}). ")?,
-            None => write!(f, "{rescued} newer verdicts were brought back; {unreadable} could not be read. ")?,
+            Some(reason) => write!(f, "No newer verdicts could be read ({reason}). ")?,
+            None => write!(f, "Recovered {rescued} newer verdicts; {unreadable} could not be read. ")?,
         }
         write!(f, "The damaged database is now {}", damaged.display())
     }

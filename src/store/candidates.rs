@@ -254,7 +254,7 @@ pub(super) fn replace_on(
 ) -> Result<Vec<i64>, StoreError> {
     let looked: HashSet<i64> = looked.iter().map(|image| image.0).collect();
     if let Some(stray) = new.iter().find(|candidate| !looked.contains(&candidate.image.0)) {
-        let text = format!("a candidate lies on image {}, which was not looked at", stray.image);
+        let text = format!("a candidate lies on image {}, which was not mined", stray.image);
         return Err(StoreError::Invalid(text));
     }
     new.iter().try_for_each(refuse_non_numbers)?;
@@ -326,7 +326,7 @@ fn refuse_non_numbers(new: &NewCandidate) -> Result<(), StoreError> {
     if new.bbox.is_finite() && new.score.is_finite() && new.max_iou.is_finite() {
         return Ok(());
     }
-    Err(StoreError::Invalid(format!("a candidate on image {} has a box, score or IoU that is not a number", new.image)))
+    Err(StoreError::Invalid(format!("a candidate on image {} has a box, score or IoU that is NaN or infinite", new.image)))
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Candidate> {

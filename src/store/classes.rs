@@ -63,7 +63,7 @@ impl Store {
             }
             if let Some(other) = find(tx, name)?.filter(|other| *other != class) {
                 let text = format!(
-                    "`{name}` is class {other} already, or was merged into it. Choose another name, or merge the two: \
+                    "`{name}` is already a class ({other}), or was merged into it. Choose another name, or merge the two: \
                      `quarry classes merge {} {name}`",
                     old.name
                 );

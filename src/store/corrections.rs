@@ -31,7 +31,7 @@ impl Store {
         time_ms: i64,
     ) -> Result<Option<Gesture>, StoreError> {
         if matches!(change, ObjectChange::Shape(_)) && objects.len() > 1 {
-            return Err(StoreError::Invalid("one shape is of one object; choose one".to_owned()));
+            return Err(StoreError::Invalid("a shape applies to one object; select one".to_owned()));
         }
         self.write(|tx| {
             if let ObjectChange::Class(class) = change {
@@ -102,7 +102,7 @@ fn decide(
 fn fits(c: &Connection, image: ImageId, shape: &Shape) -> Result<(), StoreError> {
     let (width, height) = images::size(c, image)?;
     check_shape(shape, width, height)
-        .map_err(|problem| StoreError::Invalid(format!("the shape cannot be an object: {problem}. Draw it anew")))
+        .map_err(|problem| StoreError::Invalid(format!("not a valid object: {problem}. Draw it again")))
 }
 
 type NewRow = (ObjectId, Option<Held>);

@@ -259,7 +259,7 @@ impl VerdictLine {
         check_bbox(&self.bbox)?;
         match &self.shape {
             Some(_) if !self.verdict.is_some_and(Verdict::has_class) => {
-                Err("only a missed object has a shape of its own".to_owned())
+                Err("only a missed object has a shape".to_owned())
             }
             Some(shape) => check_any_shape(shape),
             None => Ok(()),
@@ -355,10 +355,10 @@ fn check_who_and_when(
     latest: LatestTick,
 ) -> Result<(), String> {
     if GestureAction::parse(action).is_none() {
-        return Err(format!("its action `{}` is none of decide, undo, redo", shortened(action)));
+        return Err(format!("its action `{}` is not decide, undo or redo", shortened(action)));
     }
     if annotator.trim().is_empty() || annotator.len() > NAME_BYTES || annotator.chars().any(char::is_control) {
-        return Err(format!("its annotator `{}` is no name of 1 to {NAME_BYTES} bytes", shortened(annotator)));
+        return Err(format!("its annotator `{}` is not a name of 1 to {NAME_BYTES} bytes", shortened(annotator)));
     }
     latest.check(tick, time_ms)
 }
@@ -372,7 +372,7 @@ fn check_since(since: Option<i64>, tick: i64) -> Result<(), String> {
 
 fn check_class_names<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), String> {
     match names.find(|name| name.trim().is_empty() || name.len() > NAME_BYTES) {
-        Some(name) => Err(format!("its class `{}` is no name of 1 to {NAME_BYTES} bytes", shortened(name))),
+        Some(name) => Err(format!("its class `{}` is not a name of 1 to {NAME_BYTES} bytes", shortened(name))),
         None => Ok(()),
     }
 }

@@ -56,10 +56,10 @@ impl Store {
         let &Ruling { verdict, class, reason, basis } = ruling;
         match (verdict, class) {
             (Verdict::WrongClass, None) => {
-                return Err(StoreError::Invalid("a wrong class needs the class that it should be".to_owned()));
+                return Err(StoreError::Invalid("the verdict wrong class needs the right class".to_owned()));
             }
             (verdict, Some(_)) if !verdict.has_class() => {
-                return Err(StoreError::Invalid(format!("the verdict `{}` has no class", verdict.as_str())));
+                return Err(StoreError::Invalid(format!("the verdict `{}` takes no class", verdict.as_str())));
             }
             _ => {}
         }
@@ -80,7 +80,7 @@ impl Store {
     ) -> Result<Gesture, StoreError> {
         let (width, height) = self.read(|c| image_size(c, candidate))?;
         check_shape(&shape, width, height).map_err(|problem| {
-            StoreError::Invalid(format!("the shape cannot be an object: {problem}. Draw it anew"))
+            StoreError::Invalid(format!("not a valid object: {problem}. Draw it again"))
         })?;
         let verdict = Verdict::MissedObject;
         let decision = Decision {
@@ -152,7 +152,7 @@ impl Store {
         time_ms: i64,
     ) -> Result<Gesture, StoreError> {
         if candidates.is_empty() {
-            return Err(StoreError::Invalid("a verdict needs a candidate".to_owned()));
+            return Err(StoreError::Invalid("no candidate was given".to_owned()));
         }
         let mut seen = HashSet::new();
         let once = candidates.iter().copied().filter(|c| seen.insert(*c));

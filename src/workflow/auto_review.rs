@@ -17,7 +17,7 @@ pub fn auto_review(project: &Project, round: u32) -> Result<usize, WorkflowError
     let mut store = project.open_store()?;
     let record = store
         .round_by_number(round)?
-        .ok_or_else(|| WorkflowError::Refused(format!("there is no round {round} in this project.")))?;
+        .ok_or_else(|| WorkflowError::Refused(format!("this project has no round {round}.")))?;
     let query = CandidateQuery { round: Some(record.id), collapse: false, ..CandidateQuery::default() };
     let mut given = 0;
     loop {

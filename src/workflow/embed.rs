@@ -21,7 +21,7 @@ use crate::training::RoundConfig;
 const IMAGES_AT_ONCE: usize = 16;
 /// Share of a box's sides that is shown around it.
 const MARGIN: f64 = 0.1;
-const WHAT: &str = "Reading what the crops show";
+const WHAT: &str = "Computing features of the crops";
 
 /// Computes the embeddings of imported candidates that have none, and groups by them unless somebody turned that off. What was computed
 /// before a stop stays; `None` where there was nothing to do.

@@ -48,7 +48,7 @@ pub enum WorkflowError {
     /// The request cannot be met by what the project holds.
     #[error("{0}")]
     Refused(String),
-    #[error("stopped before the end, as asked")]
+    #[error("stopped")]
     Cancelled,
 }
 
@@ -58,7 +58,7 @@ impl WorkflowError {
         let path = path.to_path_buf();
         move |cause| {
             let advice = if cause.kind() == io::ErrorKind::StorageFull {
-                "The disk is full: make room and run it again; nothing was half written."
+                "The disk is full. Free some space and run it again; no incomplete file was written."
             } else {
                 advice
             };

@@ -27,7 +27,7 @@ const FOUND_WITH: &str = "groups_found_with";
 const OF_EMBEDDINGS: f32 = 0.95;
 /// Photographs whose looks are kept with one transaction.
 const IMAGES_AT_ONCE: usize = 64;
-const WHAT: &str = "Looking at the crops";
+const WHAT: &str = "Computing hashes of the crops";
 
 /// What grouping found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,19 +51,19 @@ pub struct GroupReport {
 impl fmt::Display for GroupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { candidates, groups, by_place, alike, unread, distance, cosine, without_features } = self;
-        write!(f, "{alike} of {candidates} candidates are alike, in {groups} groups (distance {distance}")?;
+        write!(f, "{alike} of {candidates} candidates are in {groups} groups (distance {distance}")?;
         match cosine {
             Some(cosine) => write!(f, ", cosine {cosine})")?,
             None => write!(f, ")")?,
         }
         if *by_place > 0 {
-            write!(f, "; {by_place} of the groups are one thing at one place in many images")?;
+            write!(f, "; {by_place} of the groups are at one place in many images")?;
         }
         if 0 < *unread {
-            write!(f, "; the photographs of {unread} could not be read")?;
+            write!(f, "; the images of {unread} could not be read")?;
         }
         if 0 < *without_features {
-            write!(f, "; the features of {without_features} are not known: mine their rounds again to compare them")?;
+            write!(f, "; {without_features} have no features: mine their rounds again to compare them")?;
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ pub fn append(project: &Path, lines: &[String]) -> Result<(), WorkflowError> {
         }
         Ok(())
     };
-    write().map_err(WorkflowError::io(&path, "Check that the project's folder may be written to."))
+    write().map_err(WorkflowError::io(&path, "Check that the project's folder is writable."))
 }
 
 /// The newest lines, oldest first; none where nothing was ever told.

@@ -19,7 +19,7 @@ pub(super) fn patiently<T>(
         match act() {
             Err(error @ StoreError::Busy(_)) if tried < TRIES && !cancel.is_cancelled() => {
                 if tried == 1 {
-                    tell(format!("{error}. Waiting for it"));
+                    tell(format!("{error}. Retrying"));
                 }
             }
             result => return result,

@@ -45,7 +45,7 @@ pub enum RocImportError {
 pub fn import_roc(project: &Project, path: &Path, order: Option<ColumnOrder>) -> Result<ImportedRoc, RocImportError> {
     let read = read_roc(path, order)?;
     let folder = folder(project.dir());
-    make_folder(&folder).map_err(WorkflowError::io(&folder, "Check that the project may be written to."))?;
+    make_folder(&folder).map_err(WorkflowError::io(&folder, "Check that the project is writable."))?;
     let imported = free_name(&folder, read);
     let kept = kept_at(&folder, &imported.name);
     let json = serde_json::to_vec(&imported).map_err(|e| bad(&kept, e.to_string()))?;
@@ -125,7 +125,7 @@ fn named_as_its_file(path: &Path, curve: ImportedRoc) -> Result<ImportedRoc, Wor
 /// Takes an imported curve out of the project again; the user's own files stay.
 pub fn forget_roc(project: &Project, name: &str) -> Result<(), WorkflowError> {
     let path = kept_at(&folder(project.dir()), name);
-    fs::remove_file(&path).map_err(WorkflowError::io(&path, "Check that the project may be written to."))
+    fs::remove_file(&path).map_err(WorkflowError::io(&path, "Check that the project is writable."))
 }
 
 /// A ROC file's curve, and how its columns were read.

@@ -25,7 +25,7 @@ pub(super) fn append(run_dir: &Path, step: u64, text: &str) -> Result<(), Workfl
         let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
         writeln!(file, "step {step}: {}", text.replace('\n', " "))
     };
-    write().map_err(WorkflowError::io(&path, "Check that the project's folder may be written to."))
+    write().map_err(WorkflowError::io(&path, "Check that the project's folder is writable."))
 }
 
 #[cfg(test)]

@@ -237,8 +237,7 @@ pub fn merge_with(store: &mut Store, file: &Path, options: MergeOptions) -> Resu
     let all: Vec<LogLine> = lines.iter().map(|(_, line)| line.clone()).collect();
     if !options.keep && !all.is_empty() && store.is_worth_a_backup()? && !store.knows_any(&all)? {
         return Err(WorkflowError::Refused(format!(
-            "{}: all {} verdicts are on images that this project does not have: 0 match anything here. Nothing was merged. Check that it is \
-             a file of a copy of this project; to keep its verdicts until their images are imported and mined, merge with --keep.",
+            "{}: none of the {} verdicts matches an image of this project. Nothing was merged. Check that it comes from a copy of this project; to keep its verdicts until their images are imported and mined, use --keep.",
             file.display(),
             all.len()
         )));
@@ -286,7 +285,7 @@ fn read(file: &Path) -> Result<Vec<(usize, LogLine)>, WorkflowError> {
             break;
         }
         if bytes.len() as u64 == most && bytes.last() != Some(&b'\n') {
-            return Err(bad_line(file, number, &format!("the line is longer than {} bytes", limits::LINE)));
+            return Err(bad_line(file, number, &format!("the line has more than {} bytes", limits::LINE)));
         }
         let bytes = if number == 1 { without_bom(&bytes) } else { &bytes };
         let text = std::str::from_utf8(bytes).map_err(|_| bad_line(file, number, "the text is not UTF-8"))?;

@@ -151,7 +151,7 @@ pub fn export(file: &Path, to: impl Into<Output>) -> Result<WrittenWeights, Weig
     let mut notes = Vec::new();
     if let Some(first) = ours.first() {
         notes.push(format!(
-            "{} tensors that torchvision does not know were left out, the first is `{}`",
+            "left out {} tensors that torchvision does not have; the first is `{}`",
             ours.len(),
             first.name
         ));
@@ -253,7 +253,7 @@ fn import_detector(request: &ImportRequest, path: &Path) -> Result<(usize, Vec<S
     let made = Detector::from_arrays(&config, &adapted.arrays, &adapted.dropped);
     let (detector, started_anew) = made.map_err(DetectorError::in_file(&request.file))?;
     if !adapted.dropped.is_empty() {
-        notes.push(format!("{started_anew} tensors start anew"));
+        notes.push(format!("{started_anew} tensors start from random values"));
     }
     std::fs::create_dir_all(&request.models).map_err(|source| WeightError::io(&request.models, source))?;
     detector.save(path)?;

@@ -16,15 +16,15 @@ pub enum WeightsTaskError {
     #[error(transparent)]
     Output(#[from] OutputError),
     #[error(
-        "there is neither a backbone nor a detector `{name}`; backbones are {backbones}; detectors are {detectors}"
+        "unknown backbone or detector `{name}`; backbones are {backbones}; detectors are {detectors}"
     )]
     UnknownTarget { name: String, backbones: String, detectors: String },
     #[error(
-        "{}: there is no checkpoint in this folder; give a round's folder (PROJECT/runs/1), once it has a checkpoint, or the file itself",
+        "{}: no checkpoint in this folder; name a round's folder (PROJECT/runs/1) that has one, or the file itself",
         .0.display()
     )]
     NoCheckpoint(PathBuf),
-    #[error("--{option} belongs to a whole detector, and `{backbone}` is a backbone; leave it out")]
+    #[error("--{option} applies to whole detectors only, and `{backbone}` is a backbone; remove it")]
     NotForBackbones { option: &'static str, backbone: String },
     #[error("this quarry was built without libtorch (feature `torch`), which importing a whole detector needs")]
     NeedsTorch,

@@ -83,7 +83,7 @@ fn refuse_images_option(path: &Path, options: &ReadOptions, why: &str) -> Result
 fn as_asked(dataset: ImportedDataset, options: &ReadOptions) -> Result<ImportedDataset, DatasetError> {
     let summary = &dataset.summary;
     let unusable = summary.unreadable.first().map(|(name, why)| format!("{name}: {why}"));
-    let unusable = unusable.or_else(|| summary.missing.first().map(|name| format!("the image {name} is not there")));
+    let unusable = unusable.or_else(|| summary.missing.first().map(|name| format!("the image {name} does not exist")));
     if let (true, Some(problem)) = (options.strict, unusable) {
         return Err(DatasetError::layout(
             &dataset.root,

@@ -131,7 +131,7 @@ fn claim(dir: &Path) -> Result<(), DatasetError> {
     if dir.exists() && !dir.join(DECOYS_FILE).is_file() {
         let mut entries = fs::read_dir(dir).map_err(DatasetError::io("list", dir))?;
         if entries.next().is_some() {
-            let problem = "the folder is not empty and holds no sample: name a new folder, nothing was written";
+            let problem = "the folder is not empty and is not a sample. Nothing was written; choose a new folder";
             return Err(DatasetError::layout(dir, problem));
         }
     }

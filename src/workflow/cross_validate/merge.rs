@@ -74,7 +74,7 @@ fn take_fold(from: &Fold, to: &Fold) -> Result<bool, WorkflowError> {
         let target = to.dir().join(&file);
         let folder = target.parent().unwrap_or(to.dir());
         let all = to.dir().parent().unwrap_or(to.dir());
-        make_folders_below(all, folder).map_err(WorkflowError::io(folder, "Check that it may be written to."))?;
+        make_folders_below(all, folder).map_err(WorkflowError::io(folder, "Check that it is writable."))?;
         // The record comes last: a merge that was cut off has not taken the fold.
         write_atomically(&target, &bytes)?;
     }

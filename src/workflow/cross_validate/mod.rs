@@ -71,7 +71,7 @@ pub fn cross_validate(
     let folds = chosen_folds(&facts, &request.folds)?;
     if !request.config.test_dataset.is_empty() {
         return Err(WorkflowError::Refused(
-            "a cross-validation tests on folds, not on a dataset: take `test_dataset` out of the settings.".to_owned(),
+            "a cross-validation tests on folds, not on a dataset: remove `test_dataset` from the settings.".to_owned(),
         ));
     }
     if request.rounds == 0 {
@@ -140,7 +140,7 @@ fn folder(project: &Project, name: &str) -> Result<PathBuf, WorkflowError> {
     let is_round = name.chars().all(|c| c.is_ascii_digit());
     if is_round || name.starts_with('.') || !name.chars().all(is_plain) {
         return Err(WorkflowError::Refused(format!(
-            "`{name}` cannot name a cross-validation: use letters, digits, - and _, and not digits alone (those are rounds)."
+            "`{name}` is not a valid name of a cross-validation: use letters, digits, - and _, but not digits alone (those are rounds)."
         )));
     }
     Ok(project.runs_dir().join(name))

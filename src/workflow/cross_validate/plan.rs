@@ -57,7 +57,7 @@ impl Plan {
         if Self::exists(dir) {
             return Ok(());
         }
-        make_folder(dir).map_err(WorkflowError::io(dir, "Check that the project's folder may be written to."))?;
+        make_folder(dir).map_err(WorkflowError::io(dir, "Check that the project's folder is writable."))?;
         let made_by = env!("CARGO_PKG_VERSION").to_owned();
         let id = Some(self.id.clone());
         let file = PlanFile { made_by, id, data: self.data.clone(), config_toml: self.config.to_toml() };
@@ -109,15 +109,14 @@ fn check_same(dir: &Path, begun: &PlanFile, config: &RoundConfig, data: &str) ->
     let changed: Vec<String> = fixed_differences(&before, config).map(|d| d.to_string()).collect();
     if !changed.is_empty() {
         return Err(WorkflowError::Refused(format!(
-            "{}: this cross-validation began with other settings: {}. Set them back, or give the new one a --name of its own.",
+            "{}: this cross-validation was started with other settings: {}. Restore them, or start a new one with --name.",
             dir.display(),
             changed.join(", ")
         )));
     }
     if begun.data != data {
         return Err(WorkflowError::Refused(format!(
-            "{}: this cross-validation was made with other images, folds or annotations than this project has now. Begin a new \
-             one with a --name of its own.",
+            "{}: the project's images, folds or annotations have changed since this cross-validation was started. Start a new one with --name.",
             dir.display()
         )));
     }

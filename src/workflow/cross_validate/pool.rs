@@ -173,7 +173,7 @@ fn write_metrics(
     let metrics =
         RoundMetrics { unreadable: unreadable as usize, ..HeldOut::new(images, &facts.truth).metrics(&found) };
     let out = dir.join(format!("round-{round}"));
-    make_folder(&out).map_err(WorkflowError::io(&out, "Check that it may be written to."))?;
+    make_folder(&out).map_err(WorkflowError::io(&out, "Check that it is writable."))?;
     let file = RoundMetrics::file(&out);
     write_atomically(&file, &metrics.to_json()?)?;
     Ok(file)

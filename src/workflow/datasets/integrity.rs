@@ -128,7 +128,7 @@ pub fn move_to(
     if report.images > 0 && report.same == 0 {
         let below = below(&root, dataset, store)?;
         let advice = below.map_or_else(
-            || format!("Its images lie where they were relative to {}.", dataset.root.display()),
+            || format!("Its images have the same paths relative to {}.", dataset.root.display()),
             |folder| format!("Did you mean {}?", folder.display()),
         );
         let text = format!("{}: no image of dataset `{}` is there. {advice}", root.display(), printable(&dataset.name));

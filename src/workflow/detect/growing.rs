@@ -112,7 +112,7 @@ pub(in crate::workflow) fn grow<S: DetectionSource>(
                 let _ = fs::remove_file(&path);
             } else {
                 observer(WorkEvent::Log(format!(
-                    "What was found on {done} of {all} images is kept in {}: the same command goes on from there",
+                    "Kept the detections of {done} of {all} images in {}: the same command continues from there",
                     printable_path(&path)
                 )));
             }
@@ -148,9 +148,9 @@ fn go_on_from(
     let found = left(path, to.header, span, holds)?;
     let (done, of) = (found.as_ref().map_or(0, |left| left.images), task.files.len());
     observer(WorkEvent::Log(match found {
-        Some(_) => format!("{} goes on: {done} of {of} images are done", task.what),
+        Some(_) => format!("Resuming {}: {done} of {of} images are done", task.what),
         None => format!(
-            "{} is of other images, another model or other settings: {} starts over",
+            "{} belongs to other images, another model or other settings: {} starts over",
             printable_path(path),
             task.what
         ),

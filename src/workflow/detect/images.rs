@@ -22,7 +22,7 @@ pub(super) struct FolderImages {
 pub(super) fn images_in(dir: &Path, cancel: &Cancel) -> Result<FolderImages, WorkflowError> {
     let found = find_images(dir, cancel)?;
     if found.images.is_empty() {
-        return Err(WorkflowError::Refused(format!("{}: no photographs found here.", dir.display())));
+        return Err(WorkflowError::Refused(format!("{}: no images found here.", dir.display())));
     }
     let names = distinct_names(found.images.iter().map(|(name, _)| name.as_str()));
     let files = found.images.iter().map(|(_, path)| dir.join(path));
@@ -41,14 +41,14 @@ pub(super) fn images_of_list(list: &Path, root: Option<&Path>) -> Result<Vec<(St
     for (n, line) in text.lines().enumerate().map(|(n, l)| (n + 1, l.trim())).filter(|(_, l)| !l.is_empty()) {
         let Some(file) = finder.find(line) else {
             return Err(WorkflowError::Refused(format!(
-                "{}:{n}: no picture `{line}` under {} (tried the usual extensions). Set --root to the pictures' folder.",
+                "{}:{n}: no image `{line}` in {} (tried the usual extensions). Set --root to the images' folder.",
                 list.display(),
                 root.display()
             )));
         };
         if let Some(earlier) = lines.insert(file.clone(), n) {
             return Err(WorkflowError::Refused(format!(
-                "{}:{n}: the picture `{line}` stands on line {earlier} already. Take one of the two lines out.",
+                "{}:{n}: the image `{line}` is already on line {earlier}. Remove one of the two lines.",
                 list.display()
             )));
         }

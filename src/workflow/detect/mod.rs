@@ -180,7 +180,7 @@ pub(super) fn detector_of(
     }
     if request.ellipses && !detector.config().ellipse_head {
         return Err(WorkflowError::Refused(format!(
-            "{}: this detector has no ellipse head. Leave `--shape ellipse` out, or take a checkpoint of a round with `ellipse_head = true`.",
+            "{}: this detector has no ellipse head. Remove `--shape ellipse`, or use a checkpoint of a round with `ellipse_head = true`.",
             checkpoint.display()
         )));
     }

@@ -158,7 +158,7 @@ fn taken<R>(
         Ok(ready) => Ok((at, Some(ready))),
         Err(NotReady::Failed(error)) => Err(error),
         Err(NotReady::Panicked) => {
-            let reason = "making the image ready broke off: please report this with the image".to_owned();
+            let reason = "preparing the image failed: please report this with the image".to_owned();
             Err(WorkflowError::BadFile { path: task.files[at].clone(), reason })
         }
         Err(NotReady::Unreadable(error)) => {

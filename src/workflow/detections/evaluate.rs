@@ -25,7 +25,7 @@ pub(super) fn evaluate(
     let test = scene.split.test.clone();
     if test.is_empty() {
         report.notes.push(
-            "no image is a test image, so nothing was evaluated: choose with --test-splits or --test-dataset".into(),
+            "no test images, so nothing was evaluated: choose some with --test-splits or --test-dataset".into(),
         );
         return Ok(());
     }
@@ -56,7 +56,7 @@ pub(super) fn evaluate(
     };
     let run_dir = project.run_dir(round.number);
     std::fs::create_dir_all(&run_dir)
-        .map_err(WorkflowError::io(&run_dir, "Check that the folder may be written to."))?;
+        .map_err(WorkflowError::io(&run_dir, "Check that the folder is writable."))?;
     let precision = held_out.write(&run_dir, &evaluated, &shapes)?;
     report.average_precision = precision.ap50;
     for (label, curve) in curves {

@@ -159,7 +159,7 @@ fn make_round(
         evaluate::evaluate(project, store, round.as_ref(), scene, &taken.found, &mut report)?;
     } else {
         report.notes.push(format!(
-            "{} detections have no score: they rank last, and no curve is drawn, as it would need to know their order",
+            "{} detections have no score: they rank last, and no curve is drawn",
             taken.facts.unscored
         ));
     }
@@ -353,7 +353,7 @@ fn refuse_strangers(path: &Path, places: &[Result<usize, String>]) -> Result<(),
         return Ok(());
     }
     Err(WorkflowError::Refused(format!(
-        "{}: none of its {} detections is on an image of the project. The first: {}.",
+        "{}: none of its {} detections is on an image of this project. The first: {}.",
         printable_path(path),
         places.len(),
         printable_line(first)

@@ -118,7 +118,7 @@ pub(in crate::workflow) fn detect_into<S: DetectionSource>(
     let resumed = all.len() - left.len();
     if resumed > 0 {
         let (number, of) = (target.round.number, all.len());
-        observer(WorkEvent::Log(format!("The mining of round {number} goes on: {resumed} of {of} images are done")));
+        observer(WorkEvent::Log(format!("Resuming the mining of round {number}: {resumed} of {of} images are done")));
     }
     let files: Vec<PathBuf> = left.iter().map(|&k| all[k].clone()).collect();
     let rest = Task { files: &files, done_before: resumed, ..*task };
