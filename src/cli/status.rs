@@ -66,7 +66,10 @@ fn text(status: &Status) -> String {
             r.undecided
         ));
         if let Some(done) = r.mining_done {
-            lines.push(format!("  mining is not finished ({done} images): continue with `quarry mine --round {}`", r.round));
+            lines.push(format!(
+                "  mining is not finished ({done} images): continue with `quarry mine --round {}`",
+                r.round
+            ));
         }
         if r.estimated + r.inherited > 0 {
             lines.push(format!(

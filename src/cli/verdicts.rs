@@ -169,7 +169,9 @@ fn share(project: &Project, among: &[String], twice: u8, undo: bool, context: &C
     let (shares, progress) = (store.shares()?, verdicts::share_progress(&store)?);
     let value = json!({ "twice_percent": shares.as_ref().map(|shares| shares.twice_percent), "shares": progress });
     context.print(&value, || {
-        let Some(shares) = shares else { return "The queue is not divided: all annotators review all candidates".to_owned() };
+        let Some(shares) = shares else {
+            return "The queue is not divided: all annotators review all candidates".to_owned();
+        };
         let line = |p: &verdicts::ShareProgress| {
             format!("{}: {} of {} candidates left", printable(&p.annotator), p.left, p.candidates)
         };

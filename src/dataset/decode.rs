@@ -90,8 +90,8 @@ pub fn read_image_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
 /// Turns what went wrong, also a panic of a decoder, into an error that names the file.
 fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, String>) -> Result<T, DatasetError> {
     let done = caught(work);
-    let done = done
-        .unwrap_or_else(|_| Err("the decoder failed: the file is damaged. Copy it again from its source".into()));
+    let done =
+        done.unwrap_or_else(|_| Err("the decoder failed: the file is damaged. Copy it again from its source".into()));
     done.map_err(|problem| DatasetError::undecodable(path, problem))
 }
 

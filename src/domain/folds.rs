@@ -3,7 +3,7 @@
 /// Numbers from 1 between commas, semicolons or blanks, ranges with a dash: `8`, `9, 10`, `1-3`. Sorted, each once.
 pub fn parse_folds(text: &str) -> Result<Vec<u8>, String> {
     let bad = |part: &str| format!("`{part}` is not a fold: write numbers such as 8, or 9, 10, or 1-3");
-    let number = |part: &str| part.trim().parse::<u8>().ok().filter(|n| 0 < *n).ok_or_else(|| bad(part));
+    let number = |part: &str| part.trim().parse::<u8>().ok().filter(|n| *n > 0).ok_or_else(|| bad(part));
     let mut folds = Vec::new();
     for part in text.split([',', ' ', ';']).filter(|part| !part.trim().is_empty()) {
         match part.split_once('-') {

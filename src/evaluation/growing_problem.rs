@@ -310,7 +310,7 @@ fn count_overlaps(overlaps: impl IntoIterator<Item = f64>) -> Step {
     let mut counts = Step { threshold: 0.0, true_positives: 0, false_positives: 0, continuous: 0.0 };
     for iou in overlaps {
         counts.continuous += iou;
-        counts.true_positives += u64::from(0.5 < iou);
+        counts.true_positives += u64::from(iou > 0.5);
     }
     counts
 }

@@ -140,7 +140,7 @@ fn scan(v: &[(i64, i64)], rows: &mut Rows) {
         if budget < 0 {
             return;
         }
-        if 0 <= y {
+        if y >= 0 {
             let (left, right) = (walkers[0].x.min(walkers[1].x), walkers[0].x.max(walkers[1].x));
             rows.add(y, pixel(left), pixel(right));
         }

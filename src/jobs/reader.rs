@@ -192,7 +192,8 @@ fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadRep
         ReadRequest::Steps(round) => {
             let number = store.round(round)?.number;
             let run_dir = Project::of_database(store.path())?.run_dir(number);
-            let steps = logged_steps(&run_dir).map_err(WorkflowError::io(&run_dir, "Check the folder's permissions."))?;
+            let steps =
+                logged_steps(&run_dir).map_err(WorkflowError::io(&run_dir, "Check the folder's permissions."))?;
             ReadReply::Steps(number, steps)
         }
         ReadRequest::Numbers { query, annotator } => {

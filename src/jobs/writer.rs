@@ -286,7 +286,7 @@ fn waiting_of(store: &Store, candidates: &[CandidateId], rows: &[CandidateRow], 
         groups.extend(row.group.filter(|group| !groups.contains(group)));
     }
     let waiting = |group| Some((group, store.count_undecided_of_group(group, by.only()).ok()?));
-    groups.into_iter().filter_map(waiting).filter(|(_, count)| 0 < *count).collect()
+    groups.into_iter().filter_map(waiting).filter(|(_, count)| *count > 0).collect()
 }
 
 impl Annotator {
@@ -303,7 +303,7 @@ impl Annotator {
 
 fn changed_by(store: &Store, gesture: &Gesture) -> Result<Vec<CandidateRow>, StoreError> {
     let candidates = &gesture.candidates;
-    if REFRESHED_MAX < candidates.len() {
+    if candidates.len() > REFRESHED_MAX {
         // A face that comes or goes changes its neighbours too: too much to read.
         let is_brought_back =
             gesture.action != GestureAction::Decide && !gesture.verdict.is_some_and(Verdict::has_class);

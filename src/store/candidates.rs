@@ -326,7 +326,10 @@ fn refuse_non_numbers(new: &NewCandidate) -> Result<(), StoreError> {
     if new.bbox.is_finite() && new.score.is_finite() && new.max_iou.is_finite() {
         return Ok(());
     }
-    Err(StoreError::Invalid(format!("a candidate on image {} has a box, score or IoU that is NaN or infinite", new.image)))
+    Err(StoreError::Invalid(format!(
+        "a candidate on image {} has a box, score or IoU that is NaN or infinite",
+        new.image
+    )))
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Candidate> {

@@ -88,7 +88,7 @@ fn migrate_with(
     if found == migrations.len() as i64 {
         return Ok(());
     }
-    if 0 < found {
+    if found > 0 {
         back_up()?;
     }
     // A migration may build a table anew under its old name, which foreign keys would take for the loss of its rows. They cannot be

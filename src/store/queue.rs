@@ -51,7 +51,7 @@ impl Store {
         let next = (limit < found.len()).then(|| found[limit - 1]);
         let ids: Vec<CandidateId> = found.iter().take(limit).map(|at| at.id).collect();
         let rows = self.candidate_rows(&ids)?;
-        Ok(Page { rows, next: next.filter(|_| 0 < limit) })
+        Ok(Page { rows, next: next.filter(|_| limit > 0) })
     }
 
     /// The ids of all that the query finds, in its order: for a stroke over a whole selection.

@@ -79,9 +79,8 @@ impl Store {
         time_ms: i64,
     ) -> Result<Gesture, StoreError> {
         let (width, height) = self.read(|c| image_size(c, candidate))?;
-        check_shape(&shape, width, height).map_err(|problem| {
-            StoreError::Invalid(format!("not a valid object: {problem}. Draw it again"))
-        })?;
+        check_shape(&shape, width, height)
+            .map_err(|problem| StoreError::Invalid(format!("not a valid object: {problem}. Draw it again")))?;
         let verdict = Verdict::MissedObject;
         let decision = Decision {
             verdict: Some(verdict),

@@ -59,10 +59,10 @@ impl fmt::Display for GroupReport {
         if *by_place > 0 {
             write!(f, "; {by_place} of the groups are at one place in many images")?;
         }
-        if 0 < *unread {
+        if *unread > 0 {
             write!(f, "; the images of {unread} could not be read")?;
         }
-        if 0 < *without_features {
+        if *without_features > 0 {
             write!(f, "; {without_features} have no features: mine their rounds again to compare them")?;
         }
         Ok(())

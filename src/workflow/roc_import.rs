@@ -84,7 +84,7 @@ fn free_name(folder: &Path, mut imported: ImportedRoc) -> ImportedRoc {
         number += 1;
         imported.name = format!("{name} ({number})");
     }
-    if 1 < number {
+    if number > 1 {
         let ImportedRoc { name: called, notes, .. } = &imported;
         imported.notes = format!("{notes}\nCalled `{called}`: another imported curve is called `{name}`");
     }

@@ -191,7 +191,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
             let mut text = format!("{} of {} held-out images cannot be read, ", unreadable.len(), self.files.len());
             text += "and their objects count as missed: ";
             text += &names.join(", ");
-            if NAMED < unreadable.len() {
+            if unreadable.len() > NAMED {
                 // Writing to a String cannot fail.
                 let _ = write!(text, " and {} more", unreadable.len() - NAMED);
             }

@@ -58,7 +58,7 @@ pub fn round_report(project: &Project, store: &Store, round: &RoundRecord) -> Re
         steps: steps.count,
         seconds: steps.sum,
         step_seconds: steps.recent_median,
-        memory_bytes: (0 < memory.count).then_some(memory.largest as u64),
+        memory_bytes: (memory.count > 0).then_some(memory.largest as u64),
         classes: sampler.as_ref().map_or_else(Vec::new, |totals| by_class(totals, round)),
         sampler,
         curves: last_curves(project, store, round)?,

@@ -166,8 +166,7 @@ fn finished(store: &Store) -> Result<(RoundRecord, RoundConfig), WorkflowError> 
     let rounds = store.rounds()?;
     let Some(round) = rounds.iter().rfind(|r| r.is_own()) else {
         return Err(WorkflowError::Refused(
-            "no round to extend: none is trained yet. Start one with `quarry train` without `--extend`."
-                .to_owned(),
+            "no round to extend: none is trained yet. Start one with `quarry train` without `--extend`.".to_owned(),
         ));
     };
     if !matches!(round.state, RoundState::Trained | RoundState::Mined) {
@@ -559,8 +558,7 @@ fn training_images(
     }
     if out.iter().all(|i| i.faces.is_empty()) {
         return Err(WorkflowError::Refused(
-            "the training images have no objects. Import annotated images, or hold out fewer folds."
-                .to_owned(),
+            "the training images have no objects. Import annotated images, or hold out fewer folds.".to_owned(),
         ));
     }
     if repeated > 0 {

@@ -257,7 +257,7 @@ pub fn agreement(store: &Store) -> Result<Vec<PairAgreement>, WorkflowError> {
     for (k, first) in names.iter().enumerate() {
         for second in names.iter().skip(k + 1) {
             let Agreement { both, observed, kappa } = cohens_kappa(&store.verdict_pairs(first, second)?);
-            if 0 < both {
+            if both > 0 {
                 pairs.push(PairAgreement { first: first.clone(), second: second.clone(), both, observed, kappa });
             }
         }

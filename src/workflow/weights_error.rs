@@ -15,9 +15,7 @@ pub enum WeightsTaskError {
     Detector(#[from] DetectorError),
     #[error(transparent)]
     Output(#[from] OutputError),
-    #[error(
-        "unknown backbone or detector `{name}`; backbones are {backbones}; detectors are {detectors}"
-    )]
+    #[error("unknown backbone or detector `{name}`; backbones are {backbones}; detectors are {detectors}")]
     UnknownTarget { name: String, backbones: String, detectors: String },
     #[error(
         "{}: no checkpoint in this folder; name a round's folder (PROJECT/runs/1) that has one, or the file itself",

@@ -94,8 +94,7 @@ pub fn divide(
         None => None,
     };
     if plan.distance.is_some_and(|distance| distance > DISTANCE_MAX) {
-        let text =
-            format!("a distance over {DISTANCE_MAX} of 64 bits matches different images; the default is 6.");
+        let text = format!("a distance over {DISTANCE_MAX} of 64 bits matches different images; the default is 6.");
         return Err(WorkflowError::Refused(text));
     }
     let images: Vec<ImageRecord> =

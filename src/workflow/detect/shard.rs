@@ -46,7 +46,9 @@ impl FromStr for Shard {
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
         parts.and_then(|(number, of)| Self::new(number, of)).ok_or_else(|| {
-            format!("`{text}` is not a shard: write NUMBER/COUNT, from 1/64 to 64/64 for 64 shards (at most {MOST_SHARDS})")
+            format!(
+                "`{text}` is not a shard: write NUMBER/COUNT, from 1/64 to 64/64 for 64 shards (at most {MOST_SHARDS})"
+            )
         })
     }
 }

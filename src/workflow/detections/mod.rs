@@ -158,10 +158,9 @@ fn make_round(
     if taken.facts.unscored == 0 {
         evaluate::evaluate(project, store, round.as_ref(), scene, &taken.found, &mut report)?;
     } else {
-        report.notes.push(format!(
-            "{} detections have no score: they rank last, and no curve is drawn",
-            taken.facts.unscored
-        ));
+        report
+            .notes
+            .push(format!("{} detections have no score: they rank last, and no curve is drawn", taken.facts.unscored));
     }
     let Some(round) = round else { return Ok(report) };
     end(store, &round, &report, observer, cancel)?;

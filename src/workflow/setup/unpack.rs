@@ -46,8 +46,5 @@ fn write(path: &Path, content: &mut impl Read, room: &mut u64) -> Result<(), Wor
 }
 
 fn bad(wheel: &Path, error: &zip::result::ZipError) -> WorkflowError {
-    WorkflowError::BadFile {
-        path: wheel.to_path_buf(),
-        reason: format!("cannot unpack the wheel: {error}"),
-    }
+    WorkflowError::BadFile { path: wheel.to_path_buf(), reason: format!("cannot unpack the wheel: {error}") }
 }

@@ -48,10 +48,7 @@ pub(super) fn check_new(out: &Path) -> Result<(), WorkflowError> {
         Err(error) => return Err(WorkflowError::io(out, ADVICE)(error)),
     };
     if entries.next().is_some() {
-        let text = format!(
-            "{}: the folder is not empty. Choose a new one.",
-            out.display()
-        );
+        let text = format!("{}: the folder is not empty. Choose a new one.", out.display());
         return Err(WorkflowError::Refused(text));
     }
     Ok(())
