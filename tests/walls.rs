@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a room may import from this crate.
-const ROOMS: &[(&str, &[&str])] = &[
+/// What a layer (a folder of src) may import from this crate.
+const LAYERS: &[(&str, &[&str])] = &[
     ("geometry", &[]),
     ("domain", &["geometry"]),
     ("dataset", &["domain", "geometry"]),
@@ -31,7 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// A foreign crate and the only rooms that may name it.
+/// A foreign crate and the only layers that may name it.
 const CRATES: &[(&str, &[&str])] = &[
     ("egui", &["app"]),
     ("eframe", &["app"]),
@@ -127,41 +127,37 @@ fn first_words(code: &str) -> Vec<String> {
     words
 }
 
-fn breaches(src: &Path) -> Vec<String> {
+fn violations(src: &Path) -> Vec<String> {
     let mut found = Vec::new();
-    for (room, allowed) in ROOMS {
-        let dir = src.join(room);
-        assert!(dir.is_dir(), "the room src/{room} is gone: mend this list and ARCHITECTURE.md");
+    for (layer, allowed) in LAYERS {
+        let dir = src.join(layer);
+        assert!(dir.is_dir(), "the folder src/{layer} is gone: correct this list and ARCHITECTURE.md");
         let mut files = Vec::new();
         rust_files(&dir, &mut files);
         for file in files {
             let text = fs::read_to_string(&file).unwrap();
             let place = |line: usize| format!("{}:{line}", file.display());
-            assert!(
-                text.starts_with("//!"),
-                "{} does not open with //!: its purpose and what it must not know",
-                file.display()
-            );
+            assert!(text.starts_with("//!"), "{} does not open with //!: what the file does", file.display());
             let depth = file.strip_prefix(src).unwrap().components().count() - usize::from(file.ends_with("mod.rs"));
             for (line, other) in imports(&text, depth) {
-                let is_room = ROOMS.iter().any(|(r, _)| *r == other);
-                if is_room && other != *room && !allowed.contains(&other.as_str()) {
-                    found.push(format!("{}: {room} imports {other}", place(line)));
+                let is_layer = LAYERS.iter().any(|(r, _)| *r == other);
+                if is_layer && other != *layer && !allowed.contains(&other.as_str()) {
+                    found.push(format!("{}: {layer} imports {other}", place(line)));
                 }
             }
             for (line, code) in code_lines(&text) {
-                for (foreign, rooms) in CRATES {
+                for (foreign, layers) in CRATES {
                     let named = ["use {};", "use {} as "].map(|form| form.replace("{}", foreign));
                     let used = !names(code, &format!("{foreign}::")).is_empty()
                         || named.iter().any(|form| code.contains(form.as_str()));
-                    if used && !rooms.contains(room) {
-                        found.push(format!("{}: {room} names {foreign}", place(line)));
+                    if used && !layers.contains(layer) {
+                        found.push(format!("{}: {layer} names {foreign}", place(line)));
                     }
                 }
                 if code.contains("thread::spawn") || code.contains("thread::Builder") {
                     let threads = ["jobs", "training", "store", "dataset", "evaluation"];
-                    if !threads.contains(room) {
-                        found.push(format!("{}: {room} starts a thread", place(line)));
+                    if !threads.contains(layer) {
+                        found.push(format!("{}: {layer} starts a thread", place(line)));
                     }
                 }
                 if code.contains(".cuda()") || (code.contains("Device::Cuda(") && !file.ends_with("detector/device.rs"))
@@ -175,16 +171,16 @@ fn breaches(src: &Path) -> Vec<String> {
 }
 
 #[test]
-fn no_room_reaches_through_a_wall() {
-    let found = breaches(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
-    assert!(found.is_empty(), "breaches of the walls:\n{}", found.join("\n"));
+fn layers_import_only_what_is_below() {
+    let found = violations(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    assert!(found.is_empty(), "violations of the layering:\n{}", found.join("\n"));
 }
 
 #[test]
-fn the_test_sees_a_breach() {
+fn the_test_sees_a_violation() {
     let dir = tempfile::tempdir().unwrap();
-    for (room, _) in ROOMS {
-        fs::create_dir_all(dir.path().join(room)).unwrap();
+    for (layer, _) in LAYERS {
+        fs::create_dir_all(dir.path().join(layer)).unwrap();
     }
     let write = |file: &str, code: &str| fs::write(dir.path().join(file), format!("//! Test.\n{code}\n")).unwrap();
     write("mining/mod.rs", "use crate::store::Store;");
@@ -194,7 +190,7 @@ fn the_test_sees_a_breach() {
     fs::create_dir_all(dir.path().join("detector/ops")).unwrap();
     write("dataset/mod.rs", "use crate::{\n    domain::{ImageId, store},\n    geometry,\n    store::Store,\n};");
     write("detector/ops/nms.rs", "use super::super::super::training::Order;\nuse super::super::Detector;");
-    let mut found = breaches(dir.path());
+    let mut found = violations(dir.path());
     found.sort();
     let expected = [
         "dataset/mod.rs:2: dataset imports store",

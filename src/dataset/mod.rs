@@ -15,10 +15,10 @@ pub mod fddb;
 mod finder;
 mod folder;
 pub mod formats;
+mod images;
 mod imported;
 mod jpeg;
 mod limits;
-mod photographs;
 pub mod results;
 #[expect(clippy::indexing_slicing, reason = "it paints its own pixels and reads no file")]
 pub mod sample;
@@ -30,9 +30,9 @@ pub use decode::{
 };
 pub use error::DatasetError;
 pub use fddb::read_fddb;
-pub use finder::PhotographFinder;
+pub use finder::ImageFinder;
 pub use folder::read_folder;
+pub use images::{PHOTOGRAPH_EXTENSIONS, is_photograph};
 pub use imported::{BadRecord, ImportSummary, ImportedDataset, ImportedImage, ImportedObject};
 pub use limits::{DEFAULT_MEGAPIXELS, max_megapixels, raise_max_megapixels, set_max_megapixels};
-pub use photographs::{PHOTOGRAPH_EXTENSIONS, is_photograph};
 pub use walk::{FoundImages, find_images};

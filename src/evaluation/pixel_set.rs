@@ -62,7 +62,7 @@ impl PixelSet {
         self.area
     }
 
-    /// The set as `width` x `height` bytes of 0 or 1, row by row; for tests and pictures.
+    /// The set as `width` x `height` bytes of 0 or 1, row by row; for tests and images.
     pub fn mask(&self, width: u32, height: u32) -> Vec<u8> {
         let mut mask = vec![0; width as usize * height as usize];
         let mut fill = |y: i32, x0: i32, x1: i32| {

@@ -254,7 +254,7 @@ fn speed(store: &Store, rounds: &[RoundRecord]) -> Result<Option<(u32, f64)>, St
     Ok(None)
 }
 
-/// The strokes of the log; of one stroke each decision by itself.
+/// The decisions of the log; with a gesture, each of its candidates by itself.
 fn history(store: &Store, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryStep>, StoreError> {
     if query.gesture.is_none() {
         return store.history_steps(query, limit);

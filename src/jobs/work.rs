@@ -22,7 +22,7 @@ pub type Work<E> = Box<dyn FnOnce(&mut dyn FnMut(E), &Cancel) -> Result<String, 
 pub enum JobKind {
     /// Training and mining: they share the checkpoint and the processor.
     Round,
-    /// Bringing photographs in.
+    /// Bringing images in.
     Import,
     /// Writing figures and tables.
     Export,

@@ -151,12 +151,12 @@ impl Damage {
 pub struct Written {
     /// `None`: there was nothing to undo or redo, nothing left to decide on, or the objects were so already.
     pub gesture: Option<Gesture>,
-    /// The gesture's candidates and the others of their images, or those of the images of corrected objects, as they stand now. Of a stroke over many nothing, of its undo only
+    /// The gesture's candidates and the others of their images, or those of the images of corrected objects, as they stand now. Of a decision on many nothing, of its undo only
     /// the candidates, of one over very many nothing either.
     pub changed: Vec<CandidateRow>,
     /// The gesture's first candidate.
     pub row: Option<CandidateRow>,
-    /// The groups of the gesture's candidates of which some still wait, and how many; of a stroke over many nothing.
+    /// The groups of the gesture's candidates of which some still wait, and how many; of a decision on many nothing.
     pub waiting: Vec<(GroupId, u32)>,
 }
 

@@ -21,7 +21,7 @@ pub fn look_of(image: &RgbImage, bbox: &BoundingBox) -> Look {
 
 fn content(crop: &RgbImage) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
-    // The same bytes in another shape are another picture.
+    // The same bytes in another shape are another image.
     hasher.update(&crop.width().to_le_bytes()).update(&crop.height().to_le_bytes()).update(crop.as_raw());
     *hasher.finalize().as_bytes()
 }

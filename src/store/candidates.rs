@@ -38,9 +38,9 @@ pub struct CandidateRow {
     pub group_size: u32,
     /// Of those, how many wait for a verdict; all in a blind review, which does not tell what others decided.
     pub group_waiting: u32,
-    /// Where the photograph lies as the dataset's root stands now; it may be gone.
+    /// Where the image lies as the dataset's root stands now; it may be gone.
     pub file: PathBuf,
-    /// blake3 of the photograph when it was imported.
+    /// blake3 of the image when it was imported.
     pub content_hash: String,
     /// What an earlier round decided on the same thing, where this one waits.
     pub inherits: Option<Inherited>,

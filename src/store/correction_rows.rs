@@ -1,4 +1,4 @@
-//! Rows of the log of corrections: appends one and reads them. What follows from a row: `standing.rs`.
+//! Rows of the log of corrections: appends one and reads them. What follows from a row: `settle.rs`.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 

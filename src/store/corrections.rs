@@ -10,7 +10,7 @@ use super::correction_rows::{CORRECTION, Held, LogRow, ObjectId, held, insert, r
 use super::gestures::{self, Gesture, GestureAction, Written};
 use super::log::CORRECTIONS;
 use super::objects::Origin;
-use super::{Store, StoreError, annotators, classes, ground_truth, images, objects, standing};
+use super::{Store, StoreError, annotators, classes, ground_truth, images, objects, settle};
 use crate::domain::{
     ClassId, Correction, CorrectionAct, GroundTruthId, ImageId, ObjectChange, ObjectState, Shape, check_shape,
 };
@@ -133,7 +133,7 @@ pub(super) fn append(tx: &Transaction<'_>, gesture: Written, rows: &[NewRow]) ->
         insert(tx, &row)?;
         images.insert(objects::image_of(tx, *object)?);
     }
-    standing::settle_images(tx, &images)?;
+    settle::settle_images(tx, &images)?;
     let here = rows.iter().map(|(object, _)| objects::row_of(tx, *object)).collect::<Result<Vec<_>, _>>()?;
     Ok(Corrected {
         act: rows.first().and_then(|(_, held)| held.map(|held| held.correction.act)),

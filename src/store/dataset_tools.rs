@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::connection::now_ms;
-use super::{Store, StoreError, images, queue_index, standing};
+use super::{Store, StoreError, images, queue_index, settle};
 use crate::domain::{DatasetId, ImageId};
 
 /// How two datasets become one: see [`Store::merge_datasets`].
@@ -101,7 +101,7 @@ impl Store {
             let now = now_ms();
             for image in &merge.repeated {
                 images::remove(tx, *image, now)?;
-                standing::rematch(tx, *image)?;
+                settle::rematch(tx, *image)?;
             }
             tx.execute(
                 "UPDATE datasets SET root = ?2, name = ?3, kind = 'merged' WHERE id = ?1",

@@ -60,7 +60,7 @@ pub enum StoreError {
     Io { path: PathBuf, cause: std::io::Error },
     #[error("{}: {cause}", path.display())]
     Database { path: PathBuf, cause: rusqlite::Error },
-    /// Inside the room only: every public method says which file it was.
+    /// Within this layer only: every public method says which file it was.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
 }
@@ -127,7 +127,7 @@ fn doing(code: i32) -> &'static str {
     }
 }
 
-/// Whether the disk that holds `path` has no room left.
+/// Whether the disk that holds `path` is full.
 fn is_full(path: &Path) -> bool {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let tried = tempfile::Builder::new().prefix(".quarry-").tempfile_in(folder).and_then(|mut file| {

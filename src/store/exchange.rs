@@ -18,7 +18,7 @@ use super::lines::{
     ClassLine, FORMATS_READ, LatestTick, LogLine, MergeReport, Placed, ShapeLine, VerdictLine, format_of,
 };
 use super::verdict_rows::{NewRow, insert_row};
-use super::{Store, StoreError, annotators, classes, gestures, log_lines, standing, verdicts, waiting};
+use super::{Store, StoreError, annotators, classes, gestures, log_lines, settle, verdicts, waiting};
 use crate::domain::{AnnotationSource, CandidateId, Shape, Verdict, check_shape};
 use crate::geometry::BoundingBox;
 
@@ -209,7 +209,7 @@ fn place(tx: &Transaction<'_>, lines: &[VerdictLine]) -> Result<Placed, StoreErr
         let_newest_stand(tx, *candidate, *annotator)?;
     }
     let candidates: BTreeSet<CandidateId> = touched.iter().map(|(candidate, _)| *candidate).collect();
-    standing::settle(tx, &candidates.into_iter().collect::<Vec<_>>())?;
+    settle::settle(tx, &candidates.into_iter().collect::<Vec<_>>())?;
     Ok(placed)
 }
 
@@ -323,7 +323,7 @@ fn let_newest_stand(tx: &Transaction<'_>, candidate: CandidateId, annotator: i64
     let mut statement = tx.prepare_cached(sql)?;
     let (seq, tick, verdict) =
         statement.query_row([candidate.0, annotator], |r| Ok((r.get(0)?, r.get(1)?, optional_word(r, 2)?)))?;
-    standing::set(tx, candidate, annotator, seq, tick, verdict)
+    settle::set(tx, candidate, annotator, seq, tick, verdict)
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<VerdictLine> {

@@ -17,7 +17,7 @@ use super::lines::{
     CORRECTION_FORMAT, ClassLine, CorrectionLine, MergeReport, OriginLine, Placed, ShapeLine, StateLine,
 };
 use super::objects::Origin;
-use super::{StoreError, annotators, classes, gestures, ground_truth, images, objects, standing, waiting};
+use super::{StoreError, annotators, classes, gestures, ground_truth, images, objects, settle, waiting};
 use crate::domain::{Annotation, AnnotationSource, CandidateId, Correction, ImageId, ObjectState, Shape, check_shape};
 
 /// Appends the rows that the log lacks, and keeps those aside whose images or candidates are missing. Each line has its place among all
@@ -59,7 +59,7 @@ pub(super) fn place(
         touched.insert(image);
         *added += 1;
     }
-    standing::settle_images(tx, &touched)
+    settle::settle_images(tx, &touched)
 }
 
 /// What the line says of its object, with this project's class.

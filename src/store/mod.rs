@@ -57,7 +57,7 @@ mod sample;
 mod scan;
 mod schema;
 mod settings;
-mod standing;
+mod settle;
 mod trace;
 mod traces;
 mod verdict_rows;

@@ -54,7 +54,7 @@ impl Store {
         Ok(Page { rows, next: next.filter(|_| limit > 0) })
     }
 
-    /// The ids of all that the query finds, in its order: for a stroke over a whole selection.
+    /// The ids of all that the query finds, in its order: for deciding on a whole selection.
     pub fn candidate_ids(&self, query: &CandidateQuery) -> Result<Vec<CandidateId>, StoreError> {
         let found = self.scan(query, |scan| scan.first(None, usize::MAX))?;
         Ok(found.into_iter().map(|at| at.id).collect())

@@ -9,7 +9,7 @@ use super::connection::now_ms;
 use super::dataset_tools::split_plan;
 use super::images::{self, StoredImage};
 use super::new_dataset::{ImportCounts, NewDataset, NewImage, SameBytes};
-use super::{StoreError, candidates, classes, ground_truth, objects, present_images, standing};
+use super::{StoreError, candidates, classes, ground_truth, objects, present_images, settle};
 use crate::domain::{Annotation, AnnotationSource, ClassId, DatasetId};
 
 /// What an import does with the images of a dataset.
@@ -133,7 +133,7 @@ impl<'a> Reimport<'a> {
             let has_other_objects = ground_truth::replace_imported(tx, id, &self.annotations(new))?;
             if has_other_objects {
                 // Corrections of objects that the dataset has again stand again.
-                standing::place_objects(tx, id)?;
+                settle::place_objects(tx, id)?;
             }
             if has_other_objects || known.is_removed || known.record.content_hash != new.content_hash {
                 touched.push(id);
@@ -143,7 +143,7 @@ impl<'a> Reimport<'a> {
         for image in touched {
             for copy in images::copies(tx, image)? {
                 if rematched.insert(copy) {
-                    standing::rematch(tx, copy)?;
+                    settle::rematch(tx, copy)?;
                 }
             }
         }

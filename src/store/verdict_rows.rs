@@ -1,4 +1,4 @@
-//! Rows of the verdict log: appends one and reads one. What follows from a row: `standing.rs`.
+//! Rows of the verdict log: appends one and reads one. What follows from a row: `settle.rs`.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 

@@ -10,7 +10,7 @@ use super::corrections::{self, Corrected};
 use super::gestures::{self, Gesture, GestureAction, Written};
 use super::log::{self, VERDICTS};
 use super::verdict_rows::{DECISION, Decision, NewRow, decision, insert_row, read};
-use super::{Store, StoreError, annotators, classes, standing};
+use super::{Store, StoreError, annotators, classes, settle};
 use crate::domain::{Basis, CandidateId, ClassId, Shape, Verdict, check_shape};
 
 /// A verdict to give.
@@ -208,7 +208,7 @@ pub(super) fn image_size(c: &Connection, candidate: CandidateId) -> Result<(u32,
 }
 
 /// Appends the rows of one gesture and carries out what follows from them. Works by id, from one end of each B-tree to the other:
-/// for a stroke over thousands that halves the time.
+/// for a decision on thousands that halves the time.
 fn append_all<D: Borrow<Decision>>(
     tx: &Transaction<'_>,
     gesture: Written,
@@ -235,10 +235,10 @@ fn append_all<D: Borrow<Decision>>(
             time_ms: gesture.time_ms,
         };
         let seq = insert_row(tx, &row)?;
-        standing::set(tx, candidate, gesture.annotator, seq, gesture.tick, decision.verdict)?;
+        settle::set(tx, candidate, gesture.annotator, seq, gesture.tick, decision.verdict)?;
         candidates.push(candidate);
     }
-    standing::settle(tx, &candidates)?;
+    settle::settle(tx, &candidates)?;
     Ok(given)
 }
 

@@ -8,7 +8,7 @@ use image::{RgbImage, imageops};
 use super::backbone;
 use super::device::with_backbone;
 use super::group::{GroupReport, by_content, group};
-use super::patience::patiently;
+use super::retry::with_retries;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
 use crate::detector::{Architecture, Detector, DetectorConfig};
@@ -77,7 +77,7 @@ pub fn embed(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -> Res
             found.extend(crops.iter().zip(embeddings).filter_map(|((id, _), embedding)| Some((*id, embedding?))));
         }
         computed += found.len();
-        patiently(cancel, |text| observer(WorkEvent::Log(text)), || store.put_embeddings(&found))?;
+        with_retries(cancel, |text| observer(WorkEvent::Log(text)), || store.put_embeddings(&found))?;
     }
     Ok(computed)
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::patience::patiently;
+use super::retry::with_retries;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
 use crate::domain::{
@@ -25,7 +25,7 @@ const COSINE: &str = "group_cosine";
 const FOUND_WITH: &str = "groups_found_with";
 /// Least cosine where nobody chose one.
 const OF_EMBEDDINGS: f32 = 0.95;
-/// Photographs whose looks are kept with one transaction.
+/// Images whose looks are kept with one transaction.
 const IMAGES_AT_ONCE: usize = 64;
 const WHAT: &str = "Computing hashes of the crops";
 
@@ -39,7 +39,7 @@ pub struct GroupReport {
     pub by_place: usize,
     /// Candidates in them.
     pub alike: usize,
-    /// Candidates whose photograph could not be read: grouped by their region alone.
+    /// Candidates whose image could not be read: grouped by their region alone.
     pub unread: usize,
     pub distance: u32,
     /// `null` where features were not compared.
@@ -116,15 +116,15 @@ pub fn group(
     let mut tell = |text| observer(WorkEvent::Log(text));
     if !is_same {
         // Until all is written the groups are of neither setting.
-        patiently(cancel, &mut tell, || store.set_setting(FOUND_WITH, ""))?;
+        with_retries(cancel, &mut tell, || store.set_setting(FOUND_WITH, ""))?;
     }
     write(store, &changes(&candidates, &stored, &groups), &mut tell, cancel)?;
-    patiently(cancel, &mut tell, || store.set_setting(DISTANCE, &most_distance.to_string()))?;
+    with_retries(cancel, &mut tell, || store.set_setting(DISTANCE, &most_distance.to_string()))?;
     // Groups without features are no choice against them: see [`by_content`].
     if least_cosine.is_some() || store.setting(COSINE)?.is_some() {
-        patiently(cancel, &mut tell, || store.set_setting(COSINE, &cosine))?;
+        with_retries(cancel, &mut tell, || store.set_setting(COSINE, &cosine))?;
     }
-    patiently(cancel, &mut tell, || store.set_setting(FOUND_WITH, &found_with))?;
+    with_retries(cancel, &mut tell, || store.set_setting(FOUND_WITH, &found_with))?;
     Ok(GroupReport {
         candidates: candidates.len(),
         groups: groups.len(),
@@ -293,12 +293,12 @@ fn write(
             break;
         }
         let begun = Instant::now();
-        let done = patiently(cancel, &mut *tell, || store.change_groups(changes))?;
+        let done = with_retries(cancel, &mut *tell, || store.change_groups(changes))?;
         changes = &changes[done..];
         std::thread::sleep(begun.elapsed());
     }
     if is_changed {
-        patiently(cancel, tell, || store.groups_are_found())?;
+        with_retries(cancel, tell, || store.groups_are_found())?;
     }
     written
 }
@@ -343,7 +343,7 @@ fn look_at_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel
                 }
             }
         }
-        patiently(cancel, |text| observer(WorkEvent::Log(text)), || store.put_looks(&looks))?;
+        with_retries(cancel, |text| observer(WorkEvent::Log(text)), || store.put_looks(&looks))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Photographs and annotations -> the project's store. The files themselves are only read.
+//! Images and annotations -> the project's store. The files themselves are only read.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -41,9 +41,9 @@ pub mod mine;
 #[cfg(feature = "torch")]
 mod models;
 pub mod outputs;
-mod patience;
 mod project;
 pub mod restore;
+mod retry;
 pub mod review;
 pub mod roc_import;
 #[cfg(feature = "torch")]

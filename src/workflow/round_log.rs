@@ -11,7 +11,7 @@ use crate::domain::make_folder;
 const FILE: &str = "log.txt";
 /// The log before, once this one has [`MOST_BYTES`].
 const OLDER: &str = "log.1.txt";
-/// Some ten thousand lines: an image that cannot be read is told again at each sitting.
+/// Some ten thousand lines: an image that cannot be read is told again in each run.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Adds a line; `step` is the last one that was made.

@@ -10,7 +10,7 @@ use super::copies::Truth;
 use super::device::check_device;
 use super::good_model::good_model;
 use super::held_out::HeldOut;
-use super::patience::patiently;
+use super::retry::with_retries;
 use super::round_data;
 use super::round_hooks::{Hooks, LastTest};
 use super::split::Split;
@@ -86,7 +86,7 @@ pub fn train(
     let config = &config;
     // Nothing is written before everything that can be refused has been looked at.
     let round = store.start_round(&config.to_toml())?;
-    sitting(project, &mut store, &round, config, plan, observer, cancel)
+    run(project, &mut store, &round, config, plan, observer, cancel)
 }
 
 /// Goes on with the newest round that did not end, with the images, faces and hard negatives that it began with. `asked` are its
@@ -111,7 +111,7 @@ pub fn resume(
     if own != *config {
         store.set_round_config(round.id, &config.to_toml())?;
     }
-    sitting(project, &mut store, &round, config, plan, observer, cancel)
+    run(project, &mut store, &round, config, plan, observer, cancel)
 }
 
 /// Makes the newest round that came to its end `steps` longer, with the images, objects and hard negatives that it began with. `asked`
@@ -153,7 +153,7 @@ pub fn extend(
     // The state goes first: a round that says that it is trained has made all steps of its settings.
     store.set_round_state(round.id, RoundState::Running)?;
     store.set_round_config(round.id, &config.to_toml())?;
-    sitting(project, &mut store, &round, &config, plan, observer, cancel)
+    run(project, &mut store, &round, &config, plan, observer, cancel)
 }
 
 /// The settings of the round that [`extend`] makes longer.
@@ -266,7 +266,7 @@ fn in_words(differences: &[Difference]) -> String {
 }
 
 /// Trains until the round ends or is stopped, and keeps what became of it.
-fn sitting(
+fn run(
     project: &Project,
     store: &mut Store,
     round: &RoundRecord,
@@ -286,7 +286,7 @@ fn sitting(
     };
     let tell = |text| observer(WorkEvent::Log(text));
     // A cancelled round's state is kept too.
-    match (result, patiently(&Cancel::new(), tell, || store.set_round_state(round.id, state))) {
+    match (result, with_retries(&Cancel::new(), tell, || store.set_round_state(round.id, state))) {
         (Err(error), Err(unstored)) => {
             // The round's own error is the one to know; this one most likely follows from it.
             observer(WorkEvent::Log(format!("Could not store that round {} failed: {unstored}", round.number)));
@@ -299,7 +299,7 @@ fn sitting(
 /// What a round needs from the project, gathered before it starts.
 struct Plan {
     training: Vec<TrainingImage>,
-    /// Indices of training images that this sitting does without.
+    /// Indices of training images that this run does without.
     left_out: BTreeSet<usize>,
     training_sources: Sources,
     /// The training images are still to be written down.

@@ -21,7 +21,7 @@ fn state(store: &Store, ids: &[CandidateId]) -> Vec<(Option<Verdict>, usize, usi
     let one = |id: &CandidateId| {
         let candidate = store.candidate(*id).unwrap();
         let faces = store.ground_truth(candidate.image).unwrap().len();
-        (candidate.verdict, store.standing_verdicts(*id).unwrap().len(), faces)
+        (candidate.verdict, store.current_verdicts(*id).unwrap().len(), faces)
     };
     ids.iter().map(one).collect()
 }

@@ -65,7 +65,7 @@ fn oracle(store: &Store, q: &CandidateQuery) -> Vec<CandidateId> {
 
 fn wanted(store: &Store, q: &CandidateQuery, row: &CandidateRow) -> bool {
     let c = &row.candidate;
-    let standing = store.standing_verdicts(c.id).unwrap();
+    let standing = store.current_verdicts(c.id).unwrap();
     let verdict = match &q.annotator {
         None => c.verdict,
         Some(name) => standing.iter().find(|v| v.annotator == *name).and_then(|v| v.verdict),

@@ -71,7 +71,7 @@ fn the_newest_row_counts_when_the_clock_goes_backwards() {
     p.store.record_verdicts(&[id], ADA, Verdict::MissedObject, None, 3).unwrap();
     assert_eq!(verdicts(&p.store, &[id]), [Some(Verdict::MissedObject)]);
     p.store.undo(ADA, 2).unwrap().unwrap();
-    assert_eq!(p.store.standing_verdicts(id).unwrap().len(), 2);
+    assert_eq!(p.store.current_verdicts(id).unwrap().len(), 2);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn annotators_undo_their_own_and_a_skip_overrules_nobody() {
     p.store.undo(ADA, 3).unwrap().unwrap();
     assert_eq!(verdicts(&p.store, &[id]), [Some(Verdict::Skipped)]);
     assert!(p.store.undo("nobody", 4).unwrap().is_none());
-    let names: Vec<String> = p.store.standing_verdicts(id).unwrap().into_iter().map(|v| v.annotator).collect();
+    let names: Vec<String> = p.store.current_verdicts(id).unwrap().into_iter().map(|v| v.annotator).collect();
     assert_eq!(names, ["Grace"]);
 }
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::dataset::{PhotographFinder, find_images};
+use crate::dataset::{ImageFinder, find_images};
 use crate::domain::{Cancel, distinct_names, limits, read_text};
 use crate::workflow::WorkflowError;
 
@@ -29,13 +29,13 @@ pub(super) fn images_in(dir: &Path, cancel: &Cancel) -> Result<FolderImages, Wor
     Ok(FolderImages { images: names.into_iter().zip(files).collect(), left_out: found.left_out })
 }
 
-/// `(name as it stands in the list, file)` of every line. A picture that is not there, or stands there twice, is an error with its line.
+/// `(name as it stands in the list, file)` of every line. A image that is not there, or stands there twice, is an error with its line.
 pub(super) fn images_of_list(list: &Path, root: Option<&Path>) -> Result<Vec<(String, PathBuf)>, WorkflowError> {
     let text = read_text(list, limits::TEXT).map_err(|error| {
         WorkflowError::Refused(format!("{error} `--images` takes a folder or a text file with one image name a line."))
     })?;
     let root = root.map_or_else(|| list.parent().unwrap_or(Path::new(".")).to_path_buf(), Path::to_path_buf);
-    let finder = PhotographFinder::new(&root);
+    let finder = ImageFinder::new(&root);
     let mut out = Vec::new();
     let mut lines: HashMap<PathBuf, usize> = HashMap::new();
     for (n, line) in text.lines().enumerate().map(|(n, l)| (n + 1, l.trim())).filter(|(_, l)| !l.is_empty()) {

@@ -57,7 +57,7 @@ impl DetectionFormat {
 pub struct DetectRequest {
     /// A checkpoint, or the folder of a round, whose last one counts; or a third-party model (ONNX, TorchScript).
     pub checkpoint: PathBuf,
-    /// A list of names or paths, one a line, or a folder of photographs.
+    /// A list of names or paths, one a line, or a folder of images.
     pub images: PathBuf,
     /// What the names in a list are relative to; the list's own folder when `None`.
     pub root: Option<PathBuf>,
@@ -65,7 +65,7 @@ pub struct DetectRequest {
     pub format: DetectionFormat,
     /// Write ellipses too; a detector without an ellipse head is refused.
     pub ellipses: bool,
-    /// Pictures this many times as large as the detector was trained on; as the checkpoint says when `None`.
+    /// Images this many times as large as the detector was trained on; as the checkpoint says when `None`.
     pub scale: Option<f64>,
     /// What the network computes in; as the checkpoint says when `None`.
     pub precision: Option<Precision>,

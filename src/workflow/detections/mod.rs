@@ -29,7 +29,7 @@ pub use self::scale::ScoreScale;
 use self::scale::{in_pixels, scale_of, unit_of};
 use super::copies::Truth;
 use super::group::{config as group_config, group};
-use super::patience::patiently;
+use super::retry::with_retries;
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::BadRecord;
@@ -175,7 +175,7 @@ fn end(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<(), WorkflowError> {
-    patiently(cancel, |text| observer(WorkEvent::Log(text)), || store.end_mining(round.id))?;
+    with_retries(cancel, |text| observer(WorkEvent::Log(text)), || store.end_mining(round.id))?;
     let alike = group_config(store)?;
     let groups = group(store, &alike, observer, cancel)?;
     observer(WorkEvent::Log(format!("{}: {} candidates; {groups}", round.title(), report.candidates)));
@@ -423,13 +423,13 @@ fn write(
 ) -> Result<RoundRecord, WorkflowError> {
     let mut tell = |text| observer(WorkEvent::Log(text));
     let settings = scene.config.to_toml();
-    let round = patiently(cancel, &mut tell, || store.start_imported_round(&request.name, source, &settings))?;
-    patiently(cancel, &mut tell, || store.set_unscored(round.id, taken.facts.unscored))?;
+    let round = with_retries(cancel, &mut tell, || store.start_imported_round(&request.name, source, &settings))?;
+    with_retries(cancel, &mut tell, || store.set_unscored(round.id, taken.facts.unscored))?;
     let rows: Vec<(ImageId, Vec<Detection>)> =
         scene.images.iter().zip(&taken.found).map(|(image, found)| (image.id, found.clone())).collect();
     for rows in rows.chunks(IMAGES_AT_ONCE) {
-        patiently(cancel, &mut tell, || store.replace_detections(round.id, rows))?;
+        with_retries(cancel, &mut tell, || store.replace_detections(round.id, rows))?;
     }
-    patiently(cancel, &mut tell, || store.replace_candidates(round.id, &mined.looked, &mined.candidates))?;
+    with_retries(cancel, &mut tell, || store.replace_candidates(round.id, &mined.looked, &mined.candidates))?;
     Ok(store.round(round.id)?)
 }

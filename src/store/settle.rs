@@ -1,4 +1,4 @@
-//! What follows from the logs of verdicts and corrections: the verdict that stands, the objects that are promoted, corrected or added,
+//! Applies the logs of verdicts and corrections: the current verdicts, the objects that are promoted, corrected or added,
 //! and how candidates lie to the ground truth.
 
 use std::collections::BTreeSet;
@@ -39,7 +39,7 @@ pub(super) fn set(
     Ok(())
 }
 
-/// Brings candidates, promoted and corrected objects and matches in line with the standing verdicts of `candidates`. Over all annotators
+/// Brings candidates, promoted and corrected objects and matches in line with the current verdicts of `candidates`. Over all annotators
 /// the newest decision counts; a skip counts only where nobody decided.
 pub(super) fn settle(tx: &Transaction<'_>, candidates: &[CandidateId]) -> Result<(), StoreError> {
     let mut decided = BTreeSet::new();
@@ -196,7 +196,7 @@ pub(super) fn rematch(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreE
     if rows.is_empty() {
         return Ok(());
     }
-    let objects = ground_truth::standing(tx, image)?;
+    let objects = ground_truth::current(tx, image)?;
     let sql = "UPDATE candidates SET max_iou = ?2, kind = ?3 WHERE id = ?1";
     for (candidate, class, bbox, stored) in rows {
         let others = objects.iter().filter(|object| object.origin != Some(candidate));

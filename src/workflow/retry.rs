@@ -8,7 +8,7 @@ const TRIES: u32 = 40;
 
 /// Acts again as long as another program holds the database, and `tell`s so once. A cancel ends the waiting, and so does the last of
 /// many tries: then the error comes back.
-pub(super) fn patiently<T>(
+pub(super) fn with_retries<T>(
     cancel: &Cancel,
     mut tell: impl FnMut(String),
     mut act: impl FnMut() -> Result<T, StoreError>,
@@ -41,7 +41,7 @@ mod tests {
         mut act: impl FnMut(u32) -> Result<u32, StoreError>,
     ) -> (Result<u32, StoreError>, u32, u32) {
         let (mut tries, mut told) = (0, 0);
-        let result = patiently(
+        let result = with_retries(
             cancel,
             |_| told += 1,
             || {
