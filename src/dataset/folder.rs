@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::images::{IMAGE_EXTENSIONS, SeenContent, probe_all};
 use super::imported::LeftOut;
-use super::photographs::{PHOTOGRAPH_EXTENSIONS, SeenContent, probe_all};
 use super::{DatasetError, ImportedDataset, ImportedImage, find_images};
 use crate::domain::{Cancel, Progress};
 
@@ -22,7 +22,7 @@ pub fn read_folder(
         let first = found.left_out.first().map(|(name, why)| format!("; {name} was left out: {why}"));
         let what = format!(
             "no images in this folder or its subfolders; Quarry reads {}{}",
-            PHOTOGRAPH_EXTENSIONS.join(", "),
+            IMAGE_EXTENSIONS.join(", "),
             first.unwrap_or_default()
         );
         return Err(DatasetError::layout(&root, what));

@@ -6,13 +6,13 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::{DatasetError, PhotographHeader, read_header, read_image_file};
-pub use crate::domain::IMAGE_EXTENSIONS as PHOTOGRAPH_EXTENSIONS;
+pub use crate::domain::IMAGE_EXTENSIONS;
 use crate::domain::{Cancel, Progress};
 
 /// Whether the file's name says that it is a image, in any case of letters.
-pub fn is_photograph(path: &Path) -> bool {
+pub fn is_image(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-    extension.is_some_and(|e| PHOTOGRAPH_EXTENSIONS.contains(&e.as_str()))
+    extension.is_some_and(|e| IMAGE_EXTENSIONS.contains(&e.as_str()))
 }
 
 /// Images between two looks at `cancel`.

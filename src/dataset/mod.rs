@@ -32,7 +32,7 @@ pub use error::DatasetError;
 pub use fddb::read_fddb;
 pub use finder::ImageFinder;
 pub use folder::read_folder;
-pub use images::{PHOTOGRAPH_EXTENSIONS, is_photograph};
+pub use images::{IMAGE_EXTENSIONS, is_image};
 pub use imported::{BadRecord, ImportSummary, ImportedDataset, ImportedImage, ImportedObject};
 pub use limits::{DEFAULT_MEGAPIXELS, max_megapixels, raise_max_megapixels, set_max_megapixels};
 pub use walk::{FoundImages, find_images};

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 pub use lists::{AnnotatedName, ListedName, parse_ellipse_list, parse_name_list};
 
 use super::folder::absolute_folder;
+use super::images::{SeenContent, probe_all};
 use super::imported::{BadRecord, LeftOut};
-use super::photographs::{SeenContent, probe_all};
 use super::{DatasetError, ImageFinder, ImportedDataset, ImportedImage, ImportedObject};
 use crate::domain::{Cancel, Progress, Shape, limits};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Format, ReadOptions};
 use crate::dataset::fddb::{FOLDS_FOLDER, read_fddb_tolerantly};
-use crate::dataset::{DatasetError, ImportedDataset, is_photograph, read_fddb, read_folder};
+use crate::dataset::{DatasetError, ImportedDataset, is_image, read_fddb, read_folder};
 use crate::domain::{Cancel, Progress};
 
 /// FDDB as it ships.
@@ -65,7 +65,7 @@ fn has_image_below(folder: &Path, depth: usize) -> bool {
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         if path.is_dir() {
             folders.push(path);
-        } else if is_photograph(&path) {
+        } else if is_image(&path) {
             return true;
         }
     }

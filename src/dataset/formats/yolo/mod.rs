@@ -101,7 +101,7 @@ fn label_folders(folder: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 fn is_label_beside_image(file: &Path) -> bool {
-    let has_image = crate::dataset::PHOTOGRAPH_EXTENSIONS
+    let has_image = crate::dataset::IMAGE_EXTENSIONS
         .iter()
         .any(|e| file.with_extension(e).is_file() || file.with_extension(e.to_ascii_uppercase()).is_file());
     let form = LabelForm { has_keypoints: false, classes: MOST_CLASSES };
