@@ -18,7 +18,7 @@ pub struct MinedCandidate {
 }
 
 /// The candidates of an image: every detection whose largest IoU with the objects of its class is below `config.max_iou`, highest score
-/// first (the first listed among equals). Boxes without area or with numbers that are none are left out, and so is what lies on
+/// first (the first listed among equals). Boxes without area, NaN and infinite values are left out, and so is what lies on
 /// ground truth marked as ignored. Without ground truth every detection is a candidate.
 pub fn mine_image(detections: &[Detection], ground_truth: &[Annotation], config: &MiningConfig) -> Vec<MinedCandidate> {
     let detections = sound(detections, config);
