@@ -86,7 +86,7 @@ pub fn train(
     let config = &config;
     // Nothing is written before everything that can be refused has been looked at.
     let round = store.start_round(&config.to_toml())?;
-    run(project, &mut store, &round, config, plan, observer, cancel)
+    run_and_record(project, &mut store, &round, config, plan, observer, cancel)
 }
 
 /// Goes on with the newest round that did not end, with the images, faces and hard negatives that it began with. `asked` are its
@@ -111,7 +111,7 @@ pub fn resume(
     if own != *config {
         store.set_round_config(round.id, &config.to_toml())?;
     }
-    run(project, &mut store, &round, config, plan, observer, cancel)
+    run_and_record(project, &mut store, &round, config, plan, observer, cancel)
 }
 
 /// Makes the newest round that came to its end `steps` longer, with the images, objects and hard negatives that it began with. `asked`
@@ -153,7 +153,7 @@ pub fn extend(
     // The state goes first: a round that says that it is trained has made all steps of its settings.
     store.set_round_state(round.id, RoundState::Running)?;
     store.set_round_config(round.id, &config.to_toml())?;
-    run(project, &mut store, &round, &config, plan, observer, cancel)
+    run_and_record(project, &mut store, &round, &config, plan, observer, cancel)
 }
 
 /// The settings of the round that [`extend`] makes longer.
@@ -266,7 +266,7 @@ fn in_words(differences: &[Difference]) -> String {
 }
 
 /// Trains until the round ends or is stopped, and keeps what became of it.
-fn run(
+fn run_and_record(
     project: &Project,
     store: &mut Store,
     round: &RoundRecord,
