@@ -221,7 +221,7 @@ fn a_curve_with_unreadable_test_images_says_so_everywhere() {
         fs::remove_file(dir.path().join(format!("pictures/scene_{k}.png"))).unwrap();
     }
     let error = train(&project, &settings, &mut |_| {}, &Cancel::new()).unwrap_err().to_string();
-    assert!(error.contains("cannot be opened") || error.contains("is not there"), "{error}");
+    assert!(error.contains("cannot open") || error.contains("does not exist"), "{error}");
 }
 
 #[test]

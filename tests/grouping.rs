@@ -92,7 +92,7 @@ fn a_photograph_that_is_gone_is_told_and_grouped_by_region() {
     let report = group(&mut store, &exact, &mut |event| told.push(format!("{event:?}")), &Cancel::new()).unwrap();
     assert_eq!((report.unread, report.alike), (6, 12));
     assert!(told.iter().any(|text| text.contains("scene_0001.png")), "{told:?}");
-    assert!(report.to_string().contains("the photographs of 6 could not be read"));
+    assert!(report.to_string().contains("the images of 6 could not be read"));
 }
 
 #[test]

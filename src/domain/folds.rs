@@ -58,7 +58,7 @@ mod tests {
         check("1-3, 7", &[1, 2, 3, 7]);
         check("", &[]);
         for bad in ["eight", "0", "1-", "300", "3-1"] {
-            assert!(parse_folds(bad).unwrap_err().contains("is no fold"), "{bad}");
+            assert!(parse_folds(bad).unwrap_err().contains("is not a fold"), "{bad}");
         }
     }
 

@@ -128,7 +128,7 @@ fn verdicts_that_make_no_sense_are_refused() {
         let message = p.store.decide(&ids[..1], ADA, ruling, 1).unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
     };
-    refused(&Ruling::plain(Verdict::WrongClass), "needs the class");
+    refused(&Ruling::plain(Verdict::WrongClass), "needs the right class");
     refused(&ruling(Verdict::Confirmed, DOG), "has no class");
     refused(&ruling(Verdict::WrongClass, ClassId(9)), "no class 9");
 }

@@ -307,7 +307,7 @@ fn all_that_a_query_finds_is_decided_as_one_gesture() {
     assert_eq!(gesture.candidates, rest);
     assert_eq!(p.store.count_candidates(&query).unwrap(), 0);
     let error = p.store.record_verdicts(&[], "Ada", Verdict::Confirmed, None, 3).unwrap_err();
-    assert!(error.to_string().contains("needs a candidate"), "{error}");
+    assert!(error.to_string().contains("no candidate was given"), "{error}");
     p.store.forget_lists();
     let undone = p.store.undo("Ada", 4).unwrap().unwrap();
     assert_eq!(undone.candidates.len(), found.len() - 1);
