@@ -52,7 +52,7 @@ bench-torchvision: setup ## Quarry and torchvision in turn, on the same image
 	@scripts/bench_torchvision.sh
 
 experiment: setup ## docs/experiments.md again: make experiment FDDB=... BACKGROUND=... [OUT=experiment]; goes on where it was stopped
-	@test -n "$(FDDB)" -a -n "$(BACKGROUND)" || { echo "make experiment: say FDDB=<folder of FDDB> BACKGROUND=<folder of photographs without faces>" >&2; exit 2; }
+	@test -n "$(FDDB)" -a -n "$(BACKGROUND)" || { echo "make experiment: say FDDB=<folder of FDDB> BACKGROUND=<folder of images without faces>" >&2; exit 2; }
 	$(CARGO) build --release
 	@scripts/experiment.sh "$(FDDB)" "$(BACKGROUND)" "$(or $(OUT),experiment)"
 	@python3 scripts/experiment_report.py "$(or $(OUT),experiment)"
