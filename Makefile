@@ -55,7 +55,7 @@ bench-peers: setup ## Quarry, torchvision, ONNX Runtime and OpenVINO in turn: tr
 	@scripts/bench_peers.sh
 
 experiment: setup ## docs/experiments.md again: make experiment FDDB=... BACKGROUND=... [OUT=experiment]; goes on where it was stopped
-	@test -n "$(FDDB)" -a -n "$(BACKGROUND)" || { echo "make experiment: say FDDB=<folder of FDDB> BACKGROUND=<folder of photographs without faces>" >&2; exit 2; }
+	@test -n "$(FDDB)" -a -n "$(BACKGROUND)" || { echo "make experiment: say FDDB=<folder of FDDB> BACKGROUND=<folder of images without faces>" >&2; exit 2; }
 	$(CARGO) build --release
 	@scripts/experiment.sh "$(FDDB)" "$(BACKGROUND)" "$(or $(OUT),experiment)"
 	@python3 scripts/experiment_report.py "$(or $(OUT),experiment)"

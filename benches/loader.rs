@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use image::RgbImage;
-use quarry::dataset::{decode_rgb, is_photograph, sample};
+use quarry::dataset::{decode_rgb, is_image, sample};
 use quarry::detector::Detector;
 use quarry::domain::{Cancel, ImageId, Shape, Sources};
 use quarry::geometry::BoundingBox;
@@ -130,7 +130,7 @@ fn images(folder: &Path, count: usize) -> Vec<TrainingImage> {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if is_photograph(&path) {
+            } else if is_image(&path) {
                 paths.push(path);
             }
         }

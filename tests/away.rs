@@ -154,7 +154,7 @@ fn training_stops_where_a_dataset_is_away_and_goes_on_with_all_images() {
         }
     };
     let error = train_watched(&project, &settings, unmount).unwrap_err();
-    assert!(error.to_string().contains("pictures: the folder of this dataset is not there"), "{error}");
+    assert!(error.to_string().contains("pictures: the dataset's folder does not exist"), "{error}");
     assert_eq!(state(&project, 1), RoundState::Stopped);
     let kept = fs::read_dir(project.run_dir(1).join("checkpoints")).unwrap().flatten();
     assert!(
@@ -221,7 +221,7 @@ fn a_curve_with_unreadable_test_images_says_so_everywhere() {
         fs::remove_file(dir.path().join(format!("pictures/scene_{k}.png"))).unwrap();
     }
     let error = train(&project, &settings, &mut |_| {}, &Cancel::new()).unwrap_err().to_string();
-    assert!(error.contains("cannot be opened") || error.contains("is not there"), "{error}");
+    assert!(error.contains("cannot open") || error.contains("does not exist"), "{error}");
 }
 
 #[test]

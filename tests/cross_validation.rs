@@ -254,7 +254,7 @@ fn other_settings_other_data_and_missing_folds_are_refused() {
     check(&project, &request(1, &[7]), &["fold 7", "[1, 2]"]);
     let named = |name: &str| CrossValidation { name: name.to_owned(), ..request(1, &[]) };
     for bad in ["2", "../x", "", ".x"] {
-        check(&project, &named(bad), &["cannot name"]);
+        check(&project, &named(bad), &["not a valid name"]);
     }
     let mut on_dataset = request(1, &[]);
     on_dataset.config.test_dataset = "scenes".to_owned();

@@ -169,7 +169,7 @@ fn missing_folders_and_lists_say_what_to_do() {
     check(import(&tiny.path("nowhere")).unwrap_err(), "name the folder that holds FDDB-folds/ and originalPics/");
     check(import(&tiny.path("originalPics")).unwrap_err(), "no FDDB-folds/ in it");
     check(import_folder(&tiny.path("nowhere")).unwrap_err(), "does not exist or is not a folder");
-    check(import_folder(&tiny.path("FDDB-folds")).unwrap_err(), "no photograph in it");
+    check(import_folder(&tiny.path("FDDB-folds")).unwrap_err(), "no images in this folder");
     fs::remove_file(tiny.path("FDDB-folds/FDDB-fold-03-ellipseList.txt")).unwrap();
     check(tiny.import().unwrap_err(), "FDDB-fold-03-ellipseList.txt: the list is missing while");
     fs::remove_file(tiny.path("FDDB-folds/FDDB-fold-03.txt")).unwrap();
@@ -178,7 +178,7 @@ fn missing_folders_and_lists_say_what_to_do() {
     fs::remove_dir_all(tiny.path("originalPics")).unwrap();
     check(tiny.import().unwrap_err(), "no originalPics/");
     fs::create_dir(tiny.path("originalPics")).unwrap();
-    check(tiny.import().unwrap_err(), "none of the 2 listed pictures is there");
+    check(tiny.import().unwrap_err(), "none of the 2 listed images exists");
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn missing_and_truncated_pictures_are_left_out_and_told() {
     let summary = tiny.import().unwrap().summary;
     assert_eq!((summary.images, summary.objects), (1, 1));
     assert_eq!(summary.missing, ["a/3"]);
-    assert!(summary.warnings[0].contains("1 of 3 listed pictures are missing"), "{:?}", summary.warnings);
+    assert!(summary.warnings[0].contains("1 of 3 listed images are missing"), "{:?}", summary.warnings);
     let [(name, why)] = summary.unreadable.as_slice() else { panic!("{summary:?}") };
     assert!(name == "a/2" && why.contains("originalPics/a/2.jpg") && why.contains("truncated"), "{why}");
     let shown = summary.to_string();

@@ -114,7 +114,7 @@ fn a_folder_that_holds_something_else_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("thesis.tex"), "words").unwrap();
     let error = sample::write(folder.path(), &SampleConfig::default(), &mut |_| {}).unwrap_err().to_string();
-    assert!(error.contains("not empty") && error.contains("name a new folder"), "{error}");
+    assert!(error.contains("not empty") && error.contains("choose a new folder"), "{error}");
     assert_eq!(contents(folder.path()).len(), 1);
 }
 

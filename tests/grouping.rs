@@ -92,7 +92,7 @@ fn a_photograph_that_is_gone_is_told_and_grouped_by_region() {
     let report = group(&mut store, &exact, &mut |event| told.push(format!("{event:?}")), &Cancel::new()).unwrap();
     assert_eq!((report.unread, report.alike), (6, 12));
     assert!(told.iter().any(|text| text.contains("scene_0001.png")), "{told:?}");
-    assert!(report.to_string().contains("the photographs of 6 could not be read"));
+    assert!(report.to_string().contains("the images of 6 could not be read"));
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn only_groups_that_change_are_written_and_a_changed_one_has_an_id_of_its_own() 
         max_iou: known.max_iou,
         kind: known.kind,
     };
-    let near = known.bbox.translated(1.0, 0.0);
+    let near = BoundingBox::new(known.bbox.x1 + 1.0, known.bbox.y1, known.bbox.x2 + 1.0, known.bbox.y2);
     let elsewhere = BoundingBox::new(3.0, 3.0, 60.0, 21.0);
     store.replace_candidates(round, &[known.image], &[new(near, 0.01), new(elsewhere, 0.02)]).unwrap();
     let report = grouped(&mut store, None);

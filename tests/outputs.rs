@@ -149,7 +149,7 @@ fn an_evaluation_keeps_off_what_it_reads() {
     scene.refused(&evaluate("fddb/originalPics/results"), &["originalPics", "images"]);
     scene.refused(&evaluate("fddb/FDDB-folds"), &["FDDB-folds"]);
     scene.refused(&evaluate("p/runs/1"), &["project"]);
-    scene.refused(&evaluate("mine.txt"), &["mine.txt", "this is a file"]);
+    scene.refused(&evaluate("mine.txt"), &["mine.txt", "found a file"]);
     // An input that is called as a result is, and a result that is a hard link to an input.
     std::fs::create_dir(scene.at("results")).unwrap();
     std::fs::copy(scene.at("dets.txt"), scene.at("results/DiscROC.txt")).unwrap();

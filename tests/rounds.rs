@@ -259,7 +259,7 @@ fn what_is_reviewed_after_its_start_does_not_change_a_round() {
     refusal(sit(&project, None, 1), &["faces or hard negatives have changed"]);
     fs::write(&file, kept).unwrap();
     assert!(!sit(&project, None, 99).unwrap().stopped);
-    refusal(sit(&project, None, 1), &["nothing to go on with", "without `--resume`"]);
+    refusal(sit(&project, None, 1), &["nothing to resume", "without `--resume`"]);
 }
 
 #[test]
@@ -395,7 +395,7 @@ fn a_round_goes_on_with_another_rate_or_device_and_with_nothing_else() {
     expected.detector.set_classes(&["face".to_owned()]);
     assert_eq!((round.state, now), (RoundState::Trained, expected));
     let log = fs::read_to_string(project.run_dir(1).join("log.txt")).unwrap();
-    for part in ["Failed: step 1", "goes on with other settings: `base_lr` was 0.01 and is 0.0005", "`max_loss`"] {
+    for part in ["Failed: step 1", "continues with changed settings: `base_lr` was 0.01 and is 0.0005", "`max_loss`"] {
         assert!(log.contains(part), "{log:?} lacks {part:?}");
     }
 }
@@ -500,6 +500,6 @@ fn the_ground_truths_word_is_not_taken_for_a_users_photographs() {
     let demo = ["demo", "--headless", "--auto-review", "--project", project.dir().to_str().unwrap()];
     let refused = Command::new(env!("CARGO_BIN_EXE_quarry")).args(demo).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(stderr(&refused).contains("holds the dataset `drawn`"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("has the dataset `drawn`"), "{}", stderr(&refused));
     assert!(project.open_store().unwrap().rounds().unwrap().is_empty());
 }

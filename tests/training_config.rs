@@ -1,8 +1,10 @@
 //! `round.toml` from outside: presets, round trips, errors that name file, line, key and the nearest known key.
 
+use std::path::Path;
+
 use quarry::detector::Architecture;
 use quarry::domain::HardNegativeSource;
-use quarry::training::{DOCUMENTED, DOCUMENTED_SECTIONS, PRESETS, RoundConfig, ScheduleKind, meaning, names_setting};
+use quarry::training::{PRESETS, RoundConfig, ScheduleKind, documented, meaning, names_setting, settings_page};
 
 fn error_of(text: &str) -> String {
     RoundConfig::from_toml(text, "round.toml").expect_err(text).to_string()
@@ -33,11 +35,16 @@ fn every_preset_is_sound_and_survives_its_file() {
         let text = config.to_toml();
         let back = RoundConfig::from_toml(&text, "round.toml").unwrap_or_else(|e| panic!("{name}: {e}\n{text}"));
         assert_eq!(back, config, "{text}");
-        for (key, meaning) in DOCUMENTED.iter().chain(DOCUMENTED_SECTIONS) {
+        for known in documented() {
+            let (key, meaning) = (&known.key, &known.meaning);
             let name = key.rsplit('.').next().unwrap_or(key);
-            let line = format!("\n# {meaning}\n{name} = ");
-            assert!(text.contains(&line), "{key} is missing or without its comment in\n{text}");
+            let line =
+                if known.is_table { format!("\n# {meaning}\n[{key}]\n") } else { format!("\n# {meaning}\n{name} = ") };
+            assert!(!meaning.is_empty() && text.contains(&line), "{key} is missing or without its comment in\n{text}");
         }
+        assert!(
+            text.find("\npreset = ") < text.find("\nseed = ") && text.find("\nprefetch = ") < text.find("\n[detector]")
+        );
         let fewest = config.iterations / config.checkpoint_every;
         assert!(10 <= fewest, "{name} leaves {fewest} checkpoints");
     }
@@ -97,9 +104,19 @@ fn every_key_is_documented_and_nothing_else_is() {
     for key in &keys {
         assert!(meaning(key).is_some(), "{key} has no comment");
     }
-    for (key, _) in DOCUMENTED.iter().chain(DOCUMENTED_SECTIONS) {
-        assert!(keys.iter().any(|known| known == key), "{key} is no setting");
+    for known in documented().iter().filter(|known| !known.is_table) {
+        assert!(keys.contains(&known.key), "{} is no setting", known.key);
     }
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/settings.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&page, settings_page()).unwrap();
+    }
+    let written = std::fs::read_to_string(&page).unwrap_or_default();
+    assert_eq!(
+        written,
+        settings_page(),
+        "UPDATE_DOCS=1 cargo test --test training_config documented writes docs/settings.md anew"
+    );
 }
 
 fn leaves(path: &str, table: &toml::Table, keys: &mut Vec<String>) {

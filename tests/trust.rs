@@ -148,7 +148,7 @@ fn a_damaged_database_is_restored_with_its_newest_verdicts() {
     assert!(told.contains("is damaged") && told.contains("quarry restore"), "{told}");
     assert!(std::fs::read(project.database()).unwrap() == damaged);
     let restored = stdout(&quarry(&["restore", "--project", p]).success());
-    assert!(restored.contains("2 newer verdicts were brought back"), "{restored}");
+    assert!(restored.contains("Recovered 2 newer verdicts"), "{restored}");
     let counts = project.open_store().unwrap().verdict_counts(None).unwrap();
     assert_eq!((counts.rejected, counts.undecided), (4, 0));
     assert!(std::fs::read(project.dir().join("damaged-1.db")).unwrap() == damaged);

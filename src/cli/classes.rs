@@ -20,13 +20,13 @@ pub struct ClassesArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// The project's classes with what is of each
+    /// List the project's classes with their counts
     #[command(after_help = "Example:\n  quarry classes list --project pets --json")]
     List,
-    /// Give a class another name; datasets and verdict files that say the old one still find it
+    /// Rename a class; datasets and verdict files with the old name still match it
     #[command(after_help = "Example:\n  quarry classes rename cat kitten --project pets")]
     Rename { name: String, new: String },
-    /// Make everything of one class one of another: ground truth, candidates, detections, verdicts
+    /// Merge one class into another: ground truth, candidates, detections, verdicts
     #[command(after_help = "Example:\n  quarry classes merge kitten cat --project pets")]
     Merge { from: String, into: String },
 }
@@ -89,7 +89,7 @@ fn listed(store: &Store) -> anyhow::Result<Vec<Listed>> {
 
 fn text(classes: &[Listed]) -> String {
     if classes.is_empty() {
-        return "No classes yet: nothing is annotated".to_owned();
+        return "No classes yet".to_owned();
     }
     let line = |c: &Listed| {
         let name = &c.name;

@@ -31,7 +31,7 @@ pub fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> S
 pub fn print_done(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
     let text = rendered(json, value, text)?;
     if let Err(error) = write_out(&text) {
-        say(format!("quarry: the work is done, but its report cannot be written to stdout: {error}"));
+        say(format!("quarry: the work is done, but the report could not be written to stdout: {error}"));
     }
     Ok(())
 }
@@ -208,10 +208,10 @@ pub fn cancel_on_ctrl_c() -> Cancel {
             end_at_once();
         }
         flag.cancel();
-        say("quarry: stopping at the next safe place (press Ctrl+C again to end at once)");
+        say("quarry: stopping safely (press Ctrl+C again to quit at once)");
     });
     if let Err(error) = set {
-        tracing::warn!("Ctrl+C will end the program at once: {error}");
+        tracing::warn!("Ctrl+C will quit at once: {error}");
     }
     cancel
 }

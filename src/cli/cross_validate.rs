@@ -12,22 +12,20 @@ use crate::workflow::cross_validate::{CrossValidation, CrossValidationReport, DE
 #[derive(Debug, clap::Args)]
 #[command(
     about = "Train on nine folds and test on the tenth, for every fold, and pool the curves",
-    long_about = "Train on nine folds and test on the tenth, for every fold, and pool the curves as FDDB does.\n\nThe same command \
-                  goes on where a run was cut off. --folds splits the work over machines that have a copy of the project; --merge \
-                  brings their results together.",
+    long_about = "Train on nine folds and test on the tenth, for every fold, and pool the curves as FDDB does.\n\nThe same command resumes an interrupted run. --folds splits the work over machines that have a copy of the project; --merge collects their results.",
     after_help = "Examples:\n  quarry cross-validate --project faces --rounds 2 --preset cpu\n  quarry cross-validate --project faces --rounds 2 --preset cpu --folds 1-3\n  quarry cross-validate --project faces --merge /mnt/second/faces /mnt/third/faces"
 )]
 pub struct CrossValidateArgs {
-    /// Rounds of each fold: after each but the last its false positives are mined, and the next trains with them
+    /// Rounds of each fold; after each but the last, false positives are mined as hard negatives of the next
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Only these folds, e.g. 1-3 or 4,7; all that have images when left out
+    /// Only these folds, e.g. 1-3 or 4,7 [default: all with images]
     #[arg(long, value_name = "FOLDS", value_parser = folds)]
     folds: Option<Folds>,
-    /// The folder in the project's runs/: one for each cross-validation with settings of its own
+    /// Name of its folder in the project's runs/
     #[arg(long, value_name = "NAME", default_value = DEFAULT_NAME)]
     name: String,
-    /// Train nothing: take over the folds that copies of this project have done, and pool
+    /// Train nothing; copy finished folds from copies of this project, and pool
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with = "folds")]
     merge: Vec<PathBuf>,
     #[command(flatten)]
@@ -70,7 +68,7 @@ fn text(report: &CrossValidationReport) -> String {
     }
     if let Some(round) = report.rounds.iter().find(|round| round.folds.len() < report.all_folds.len()) {
         lines.push(format!(
-            "Not complete: round {} lacks folds. Run the same command again, or merge what other machines have done.",
+            "Not complete: round {} lacks folds. Run the same command again, or merge the results of other machines.",
             round.round
         ));
     }

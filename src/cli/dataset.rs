@@ -36,34 +36,34 @@ pub struct DatasetArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Images, objects by class and split, sizes, aspects, and what could not be read
+    /// Count images and objects by class and split; sizes, aspect ratios, unreadable files
     #[command(after_help = "Example:\n  quarry dataset stats --project faces --json")]
     Stats {
-        /// Only the dataset of this name
+        /// Only this dataset
         name: Option<String>,
     },
-    /// What the last import of a dataset found, left out and changed
+    /// Show what the last import of a dataset found, skipped and changed
     #[command(after_help = "Example:\n  quarry dataset report faces --project faces")]
     Report { name: String },
-    /// Compare every image with what was imported, by content hash; nothing is changed. Exit code 1 where one is missing, changed or unreadable
+    /// Check every image against its content hash at import; changes nothing. Exit code 1 if one is missing, changed or unreadable
     #[command(after_help = "Example:\n  quarry dataset check faces --decode --project faces")]
     Check {
-        /// Only the dataset of this name
+        /// Only this dataset
         name: Option<String>,
-        /// Decode the pixels too: finds files that were damaged before they were imported
+        /// Decode the pixels too, which finds files that were damaged before the import
         #[arg(long)]
         decode: bool,
     },
-    /// Tell where a dataset's folder lies now; the same files have to be there
+    /// Set a dataset's new folder, which must contain the same files
     #[command(after_help = "Example:\n  quarry dataset move faces /mnt/disk2/faces --project faces")]
     Move {
         name: String,
         folder: PathBuf,
-        /// Also where images are missing there or are other files
+        /// Even if images are missing or different there
         #[arg(long)]
         anyway: bool,
     },
-    /// Divide images into named splits by share, each class too; images that are nearly the same stay together
+    /// Divide images into named splits by share, stratified by class; near-duplicates stay together
     #[command(after_help = "Examples:
   quarry dataset split train=0.8,val=0.1,test=0.1 --dry-run --project objects
   quarry dataset split 1=1,2=1,3=1,4=1,5=1 --dataset street --seed 3 --project objects
@@ -75,38 +75,38 @@ bring the dataset's own splits back.")]
         /// Names and shares: train=0.8,val=0.1,test=0.1
         #[arg(value_parser = parse_shares, required_unless_present = "take_back")]
         shares: Option<Shares>,
-        /// Only the dataset of this name; otherwise all of the project's together
+        /// Only this dataset [default: all of the project's together]
         #[arg(long, value_name = "NAME")]
         dataset: Option<String>,
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// Bits of 64 in which the perceptual hashes of two images may differ for them to stay together
+        /// Maximum distance of two images' perceptual hashes to stay together, in bits of 64
         #[arg(long, value_name = "BITS", default_value_t = 6, value_parser = clap::value_parser!(u32).range(0..=16))]
         distance: u32,
-        /// Look at no pixels: only images with equal bytes stay together
+        /// Keep only images with equal bytes together, without reading pixels
         #[arg(long, conflicts_with = "distance")]
         by_bytes: bool,
-        /// Change nothing; tell what would come of it
+        /// Change nothing; print what would be done
         #[arg(long)]
         dry_run: bool,
         #[arg(long, conflicts_with_all = ["shares", "dry_run"])]
         take_back: bool,
     },
-    /// Make two datasets one; images, objects and verdicts stay, no file is moved
+    /// Merge two datasets; images, objects and verdicts are kept, no files are moved
     #[command(
         after_help = "Example:\n  quarry dataset merge street street-2 --name streets --dry-run --project objects"
     )]
     Merge {
         into: String,
         from: String,
-        /// What the result is called; the first one's name where none is given
+        /// Name of the result [default: the first dataset's]
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
-        /// Change nothing; tell what would come of it
+        /// Change nothing; print what would be done
         #[arg(long)]
         dry_run: bool,
     },
-    /// Say that nothing is missed in images: all of their objects are annotated or decided on
+    /// Mark images as complete: all of their objects are annotated or decided on
     #[command(after_help = "Examples:
   quarry dataset complete big/img_591 big/img_592 --project faces --annotator Ada
   quarry dataset complete --images looked-at.txt --project faces --annotator Ada
@@ -116,20 +116,20 @@ bring the dataset's own splits back.")]
 Exports for training take an image without objects as background only where somebody said this. In the window: K. A mark is for the image's
 bytes of today; another file under the name has to be looked at again.")]
     Complete {
-        /// Names of images, as they stand in the dataset's lists; all of the dataset and split where none is given
+        /// Image names as in the dataset's lists [default: all of the dataset and split]
         names: Vec<String>,
-        /// A text file with one name a line
+        /// A text file with one name per line
         #[arg(long, value_name = "FILE")]
         images: Option<PathBuf>,
         #[command(flatten)]
         scope: Scope,
-        /// Who looked at them
+        /// The annotator who checked them
         #[arg(long, value_name = "NAME", required_unless_present = "list")]
         annotator: Option<String>,
-        /// Take this annotator's marks back
+        /// Remove this annotator's marks
         #[arg(long)]
         take_back: bool,
-        /// Mark nothing; list the images that are marked, with who marked them
+        /// Mark nothing; list the marked images with their annotators
         #[arg(long, conflicts_with_all = ["names", "images", "annotator", "take_back"])]
         list: bool,
     },
@@ -140,10 +140,10 @@ type Shares = Vec<(String, f64)>;
 
 #[derive(Debug, Clone, clap::Args)]
 struct Scope {
-    /// Only the dataset of this name
+    /// Only this dataset
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
-    /// Only the images of this split
+    /// Only this split
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
 }
@@ -178,7 +178,7 @@ pub fn run(args: &DatasetArgs, context: &Context) -> anyhow::Result<()> {
             let report = move_to(&mut store, &dataset, folder, *anyway, &mut |e| console.show(e), &cancel)?;
             drop(console);
             context.print_done(&report, || {
-                format!("`{}` lies at {} now: {}", printable(name), report.root.display(), check_text(&report))
+                format!("`{}` is now at {}: {}", printable(name), report.root.display(), check_text(&report))
             })
         }
         Action::Split { take_back: true, dataset, .. } => {
@@ -189,7 +189,7 @@ pub fn run(args: &DatasetArgs, context: &Context) -> anyhow::Result<()> {
             };
             datasets.iter().try_for_each(|dataset| store.set_splits(dataset.id, &[], None))?;
             let value = serde_json::json!({ "datasets": datasets.len() });
-            context.print_done(&value, || "The next import brings the datasets' own splits back".to_owned())
+            context.print_done(&value, || "The next import restores the datasets' own splits".to_owned())
         }
         Action::Split { shares, dataset, seed, distance, by_bytes, dry_run, .. } => {
             let shares = shares.clone().unwrap_or_default();
@@ -251,7 +251,7 @@ fn check_all(project: &Project, name: Option<&str>, decode: bool, context: &Cont
         reports.iter().map(line).collect::<Vec<_>>().join("\n")
     })?;
     let others: usize = reports.iter().map(|report| report.images - report.same).sum();
-    anyhow::ensure!(others == 0, "{others} images are not what was imported");
+    anyhow::ensure!(others == 0, "{others} images have changed since the import");
     Ok(())
 }
 
@@ -278,7 +278,7 @@ fn left_out_text(report: &ImportReport) -> String {
 const SHOWN: usize = 5;
 
 fn check_text(report: &IntegrityReport) -> String {
-    let mut text = format!("{} of {} images are as they were imported", report.same, report.images);
+    let mut text = format!("{} of {} images are unchanged since the import", report.same, report.images);
     let unreadable: Vec<String> =
         report.unreadable.iter().map(|(name, why)| format!("{} ({})", printable(name), printable(why))).collect();
     let missing: Vec<String> = report.missing.iter().map(|name| printable(name).into_owned()).collect();
@@ -355,7 +355,7 @@ fn stats_text(found: &DatasetStatistics) -> String {
 
 fn list_text(images: &[MarkedImage]) -> String {
     if images.is_empty() {
-        return "No image is marked as complete".to_owned();
+        return "No images are marked as complete".to_owned();
     }
     let line = |image: &MarkedImage| {
         let by: Vec<String> = image.by.iter().map(|name| printable(name).to_string()).collect();

@@ -22,19 +22,19 @@ pub struct DeleteArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// A dataset with its images, objects, detections and candidates; its own files stay
+    /// Delete a dataset with its images, objects, detections and candidates; its files on disk are kept
     #[command(after_help = "Example:\n  quarry delete dataset scenes --yes --project faces")]
     Dataset {
         name: String,
-        /// Delete it; without this it is only shown what would go
+        /// Delete it; without this, only print what would be deleted
         #[arg(long)]
         yes: bool,
     },
-    /// A round with its detections, candidates, curves and checkpoints
+    /// Delete a round with its detections, candidates, curves and checkpoints
     #[command(after_help = "Example:\n  quarry delete round 3 --yes --project faces")]
     Round {
         number: u32,
-        /// Delete it; without this it is only shown what would go
+        /// Delete it; without this, only print what would be deleted
         #[arg(long)]
         yes: bool,
     },

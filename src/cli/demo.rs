@@ -11,13 +11,13 @@ use crate::workflow::demo::{DemoOptions, DemoReport, run_headless};
     after_help = "Examples:\n  quarry demo\n  quarry demo --headless --auto-review --project /tmp/demo\n  quarry demo --headless --classes --auto-review --project /tmp/three"
 )]
 pub struct DemoArgs {
-    /// Do the whole job without a window
+    /// Run everything without a window
     #[arg(long)]
     headless: bool,
-    /// Take the ground truth's word for every candidate instead of a person's, then train round 2
+    /// Give verdicts by comparison with the ground truth instead of by hand, then train round 2
     #[arg(long)]
     auto_review: bool,
-    /// Annotate the sample's animals and toys too: a project of three classes. Only of a new project, without a window
+    /// Annotate the sample's animals and toys too: a project of three classes; only with a new project and --headless
     #[arg(long, requires = "headless")]
     classes: bool,
 }
@@ -49,7 +49,7 @@ fn open_window(dir: &Path, auto_review: bool) -> anyhow::Result<()> {
 
 #[cfg(not(feature = "gui"))]
 fn open_window(_: &Path, _: bool) -> anyhow::Result<()> {
-    anyhow::bail!("this quarry was built without its window (feature `gui`): use `quarry demo --headless`.")
+    anyhow::bail!("this quarry was built without the app (feature `gui`): use `quarry demo --headless`.")
 }
 
 fn text(report: &DemoReport, reviewed: bool) -> String {

@@ -13,39 +13,39 @@ use crate::workflow::shards::{Shard, detect_shard};
     after_help = "Example:\n  quarry detect --checkpoint faces/runs/2 --images FDDB-fold-08.txt --root originalPics --out dets.txt"
 )]
 pub struct DetectArgs {
-    /// A round's folder (PROJECT/runs/2), whose last checkpoint counts, a checkpoint's model.safetensors, or an ONNX or TorchScript model
-    /// of others (docs/models.md)
+    /// A round's folder (PROJECT/runs/2), whose last checkpoint is used, a model.safetensors, or a third-party ONNX or TorchScript model
+    /// (docs/models.md)
     #[arg(long, value_name = "DIR|FILE")]
     checkpoint: PathBuf,
-    /// A folder of images, or a text file with one image name a line (with or without extension). Hidden files are passed over; images
-    /// of a folder are named without extension, except where two would share a name
+    /// A folder of images, or a text file with one image name per line (with or without extension). Hidden files are skipped; images of a
+    /// folder are named without extension unless two would share a name
     #[arg(long, value_name = "LIST.txt|DIR")]
     images: PathBuf,
-    /// What the names of the list are relative to
+    /// Folder that the names of the list are relative to
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// The file to write; with --shard the folder for the shard's file
+    /// The file to write; with --shard, the folder for the shard's file
     #[arg(long, value_name = "FILE|DIR")]
     out: PathBuf,
-    /// Only detect on this part of the images, e.g. 3/64, and write a file for `quarry merge`, which takes --format and --shape
+    /// Detect on this part of the images only, e.g. 3/64, and write a file for `quarry merge`, which takes --format and --shape
     #[arg(long, value_name = "N/COUNT")]
     shard: Option<Shard>,
     #[command(flatten)]
     replace: Replace,
-    /// FDDB's text has no classes: a detector of several writes a file for each, found-cat.txt beside found-dog.txt
+    /// The format; FDDB's text has no classes, so each class gets a file, such as found-cat.txt and found-dog.txt
     #[arg(long, value_parser = ["fddb", "coco"], default_value = "fddb")]
     format: String,
-    /// What to write: rectangles, or the ellipses of a detector that regresses them (in COCO's format as a field of its own)
+    /// Shapes to write: rectangles, or the ellipses of a detector with an ellipse head (in COCO format, a separate field)
     #[arg(long, value_parser = ["rectangle", "ellipse"], default_value = "rectangle")]
     shape: String,
-    /// Detect on pictures this many times as large as the detector was trained on, 0.25 to 4 [default: the checkpoint's own]
+    /// Size of the images relative to training, 0.25 to 4 [default: the checkpoint's]
     #[arg(long)]
     scale: Option<f64>,
-    /// What the network computes in: f32, or bf16, which is faster where the processor has instructions for it and changes some boxes and
-    /// scores [default: the checkpoint's own]
+    /// Precision of the network: f32, or bf16, which is faster on processors with bfloat16 instructions and changes some boxes and scores
+    /// [default: the checkpoint's]
     #[arg(long, value_parser = ["f32", "bf16"])]
     precision: Option<String>,
-    /// auto, cpu or cuda:0
+    /// auto, cpu or cuda:N
     #[arg(long, default_value = "auto")]
     device: String,
 }

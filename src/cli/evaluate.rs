@@ -29,7 +29,7 @@ enum Benchmark {
     Fddb(Box<FddbArgs>),
     /// COCO's average precision of one category: AP, AP50, AP75, and by size
     Ap(ApArgs),
-    /// COCO's twelve numbers over all categories and for each, as pycocotools computes them
+    /// COCO's twelve metrics, overall and per category, as pycocotools computes them
     Coco(CocoArgs),
     /// PASCAL VOC's average precision of each category: over 11 recalls and over all recalls
     Voc(VocArgs),
@@ -37,9 +37,9 @@ enum Benchmark {
     Pr(PrArgs),
     /// Miss rate over false positives per image, and its log-average
     MissRate(MissRateArgs),
-    /// TIDE: what each kind of error costs in average precision
+    /// TIDE: the average precision lost to each kind of error
     Tide(TideArgs),
-    /// A round of a project, or of an imported model, by all of these
+    /// A round of a project or of an imported model, by all of these metrics
     Round(RoundArgs),
 }
 
@@ -64,7 +64,7 @@ struct ApArgs {
     /// COCO's result list, as `quarry detect --format coco` writes it
     #[arg(long, value_name = "FILE.json")]
     detections: PathBuf,
-    /// The category to evaluate where the ground truth has several
+    /// The category to evaluate, if the ground truth has several
     #[arg(long, value_name = "ID")]
     category: Option<i64>,
 }
@@ -72,16 +72,16 @@ struct ApArgs {
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE)]
 struct FddbArgs {
-    /// Ellipse lists, in order; several are also evaluated as folds
+    /// Ellipse lists, in order; several are evaluated as folds too
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     annotations: Vec<PathBuf>,
     /// Detection files, in the annotations' order
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     detections: Vec<PathBuf>,
-    /// Folder that image names start from; only headers are read
+    /// Folder that image names are relative to; only the images' headers are read
     #[arg(long, value_name = "DIR", required_unless_present = "sizes", conflicts_with = "sizes")]
     images_root: Option<PathBuf>,
-    /// Table of image sizes instead of the images: name, width, height
+    /// A table of image sizes instead of the images: name, width, height
     #[arg(long, value_name = "FILE.tsv")]
     sizes: Option<PathBuf>,
     /// Folder for DiscROC.txt, ContROC.txt, curves.csv, summary.json and figures
@@ -89,7 +89,7 @@ struct FddbArgs {
     out: PathBuf,
     #[command(flatten)]
     replace: Replace,
-    /// Image lists; evaluation stops where they end
+    /// Image lists; evaluation stops at their end
     #[arg(long, num_args = 1.., value_name = "FILE")]
     list: Vec<PathBuf>,
     /// Shape of the detections
@@ -98,22 +98,22 @@ struct FddbArgs {
     /// Assignment of detections to faces; only `official` compares with published curves
     #[arg(long, value_enum, default_value_t)]
     matching: MatchingWord,
-    /// How detections find their image: block by block, or by name
+    /// How detections are matched to images: by order or by name
     #[arg(long, value_enum, default_value_t)]
     order: OrderWord,
-    /// What to do with scores like nan: refuse them, or misread them as the official program does
+    /// Scores such as nan: refuse them, or misread them as the official program does
     #[arg(long, value_enum, default_value_t)]
     unreadable_scores: UnreadableWord,
     /// Draw the curves
     #[arg(long, value_enum, num_args = 1.., value_name = "FORMAT")]
     figure: Vec<FigureWord>,
-    /// Logarithmic false positives in figures
+    /// Logarithmic x axis in figures
     #[arg(long)]
     logarithmic: bool,
-    /// Rates from 0 in figures; without it they begin below the lowest curve
+    /// Start the y axis of figures at 0 [default: below the lowest curve]
     #[arg(long)]
     from_zero: bool,
-    /// Published reference points in figures
+    /// Draw published reference points in figures
     #[arg(long)]
     published: bool,
 }

@@ -69,14 +69,14 @@ pub(super) struct TideArgs {
     files: FilesArgs,
     #[command(flatten)]
     iou: IouArgs,
-    /// Up to this overlap a detection lies on background
+    /// Maximum IoU of a detection on background
     #[arg(long, value_name = "IOU", default_value_t = 0.1, value_parser = overlap)]
     background_iou: f64,
 }
 
 #[derive(Debug, Args)]
 struct IouArgs {
-    /// From this overlap on a detection finds an object
+    /// IoU from which a detection matches an object
     #[arg(long, value_name = "IOU", default_value_t = 0.5, value_parser = overlap)]
     iou: f64,
 }

@@ -24,13 +24,13 @@ pub(super) struct RoundArgs {
     /// The round's number in the project
     #[arg(value_name = "N")]
     round: u32,
-    /// Only this metric; can be given several times
+    /// Only this metric; may be repeated
     #[arg(long, value_enum, value_name = "METRIC")]
     metric: Vec<MetricWord>,
-    /// Whose objects count: the datasets' own as they were imported, or as annotators corrected them, with the objects that they added
+    /// Which ground truth counts: as imported, or with annotators' corrections and added objects
     #[arg(long, value_enum, default_value_t)]
     ground_truth: TruthWord,
-    /// From this overlap on a detection finds an object; COCO's thresholds are its own
+    /// IoU from which a detection matches an object; COCO's metrics have their own
     #[arg(long, value_name = "IOU", default_value_t = 0.5, value_parser = overlap)]
     iou: f64,
     /// Folder for the reports as JSON and CSV

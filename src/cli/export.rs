@@ -34,7 +34,7 @@ pub struct ExportArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// The objects of all images, each with its source: imported from the dataset, promoted by a reviewer, edited, or added
+    /// The objects of all images with their sources: imported, promoted, edited or added
     #[command(after_help = "Example:
   quarry export ground-truth --project faces --format fddb --out faces.txt
 
@@ -43,31 +43,31 @@ along for yolo with --images. To train, take `quarry export training`, which lea
     GroundTruth {
         #[command(flatten)]
         to: Target,
-        /// The datasets' own objects as they were imported: deleted ones too, corrected ones as they were, and none that came since
+        /// Only the objects as imported, without corrections
         #[arg(long)]
         imported_only: bool,
-        /// Put the images where the exported lists have them (yolo)
+        /// Place the images where the exported lists expect them (yolo)
         #[arg(long, value_enum)]
         images: Option<ImagesArg>,
     },
-    /// What the next round trains with as background, with the class that it was mistaken for and its score
+    /// The next round's hard negatives, with class and score
     #[command(after_help = "Example:
   quarry export hard-negatives --project objects --format coco --out negatives.json")]
     HardNegatives {
         #[command(flatten)]
         to: Target,
-        /// Every candidate that nobody rejected, not only confirmed ones
+        /// All candidates that nobody rejected, not only confirmed ones
         #[arg(long)]
         unreviewed: bool,
     },
-    /// Rejected candidates, which are neither learnt as objects nor as background
+    /// Rejected candidates, which are trained neither as objects nor as background
     #[command(after_help = "Example:
   quarry export ignored-regions --project objects --format csv --out ignored.csv")]
     IgnoredRegions {
         #[command(flatten)]
         to: Target,
     },
-    /// A mined round's detections on the training images; image and category ids are those of the ground truth exported as coco
+    /// A mined round's detections on the training images; ids match the ground truth exported as coco
     #[command(after_help = "Example:
   quarry export detections --project objects --round 2 --format coco --out detections.json")]
     Detections {
@@ -83,7 +83,7 @@ along for yolo with --images. To train, take `quarry export training`, which lea
         #[command(flatten)]
         replace: Replace,
     },
-    /// A folder to train from: images, labels and the chosen hard negatives; ultralytics reads its data.yaml as it is
+    /// A folder to train from: images, labels and hard negatives; ultralytics reads its data.yaml
     #[command(after_help = "Examples:
   quarry export training --project objects --format yolo --val val --out yolo/
   quarry export training --project faces --format yolo --val 9 --test 10 --images copy --out faces-yolo/
@@ -97,37 +97,37 @@ out in copies. weights.csv and hard_negatives.csv give a weight for each image a
         format: TrainingFormatArg,
         #[command(flatten)]
         scope: Scope,
-        /// The folder to write; new or empty, outside of every dataset
+        /// The folder to write; new or empty, outside of all datasets
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
-        /// How images come into the folder
+        /// How images are placed in the folder
         #[arg(long, value_enum, default_value_t)]
         images: ImagesArg,
-        /// Splits to validate on; `val` where there is one and nothing else is said
+        /// Splits to validate on [default: val, if there is one]
         #[arg(long, value_name = "SPLITS", value_parser = parse_splits)]
         val: Option<Splits>,
-        /// Splits to test on; `test` where there is one and nothing else is said
+        /// Splits to test on [default: test, if there is one]
         #[arg(long, value_name = "SPLITS", value_parser = parse_splits)]
         test: Option<Splits>,
-        /// Hard negatives on images with objects: cut out, or their images repeated in the training list
+        /// Hard negatives on images with objects: cropped, or their images repeated in the training list
         #[arg(long, value_enum, default_value_t)]
         negatives: NegativesArg,
-        /// Every candidate that nobody rejected, not only confirmed ones
+        /// All candidates that nobody rejected, not only confirmed ones
         #[arg(long, conflicts_with = "no_hard_negatives")]
         unreviewed: bool,
-        /// None of them
+        /// No hard negatives
         #[arg(long)]
         no_hard_negatives: bool,
-        /// At most so many hard negatives, those of the highest score
+        /// Maximum number of hard negatives, highest scores first
         #[arg(long, value_name = "N")]
         number: Option<usize>,
-        /// At most this share of what is trained on, e.g. 0.1
+        /// Maximum share of the training images, e.g. 0.1
         #[arg(long, value_name = "SHARE", value_parser = parse_share)]
         share: Option<f64>,
-        /// At most so many of each group of alike ones
+        /// Maximum number per group
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         per_group: Option<u32>,
-        /// How much more often a repeated image stands in the list
+        /// How often a repeated image is listed
         #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
         repeat: u32,
     },
@@ -140,7 +140,7 @@ out in copies. weights.csv and hard_negatives.csv give a weight for each image a
         /// The folder to write
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
-        /// Every candidate that nobody rejected, not only confirmed ones
+        /// All candidates that nobody rejected, not only confirmed ones
         #[arg(long)]
         unreviewed: bool,
         #[command(flatten)]
@@ -153,7 +153,7 @@ type Splits = Vec<String>;
 
 fn parse_share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| format!("`{text}` is no share: write a number from 0 to 1"))
+    share.ok_or_else(|| format!("`{text}` is not a share: write a number from 0 to 1"))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -204,10 +204,10 @@ struct Target {
 
 #[derive(Debug, Clone, clap::Args)]
 struct Scope {
-    /// Only the dataset of this name
+    /// Only this dataset
     #[arg(long, value_name = "NAME")]
     dataset: Option<String>,
-    /// Only the images of this split
+    /// Only this split
     #[arg(long, value_name = "NAME")]
     split: Option<String>,
 }
@@ -224,7 +224,7 @@ enum Format {
     Cvat,
     /// An ellipse list, all images in one file
     Fddb,
-    /// One row an object
+    /// One row per object
     Csv,
 }
 

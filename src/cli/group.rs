@@ -11,10 +11,10 @@ use crate::workflow::{Observer, Project, WorkflowError};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  quarry group --project faces --distance 8 --cosine 0.97")]
 pub struct GroupArgs {
-    /// Bits of 64 in which the perceptual hashes of two crops may differ to be alike, 0 to 16; the project's own when left out
+    /// Maximum distance of two crops' perceptual hashes in a group, 0 to 16 bits of 64 [default: the project's]
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(0..=i64::from(GroupConfig::DISTANCE_MAX)))]
     distance: Option<u32>,
-    /// Least cosine of what the detector saw in two candidates of a round to be alike, 0.8 to 1, or `off`; the project's own when left out
+    /// Minimum cosine similarity of two candidates' features in a group, 0.8 to 1, or `off` [default: the project's]
     #[arg(long, value_name = "COSINE", value_parser = cosine)]
     cosine: Option<LeastCosine>,
 }

@@ -18,19 +18,19 @@ use crate::workflow::roc_import::{RocImportError, import_roc, read_roc};
     after_help = "Examples:\n  quarry import auto DATASET --project objects --dry-run\n  quarry import coco annotations/instances_val2017.json --images val2017 --project objects\n  quarry import yolo data.yaml --split train --project objects\n  quarry import fddb FDDB --project faces\n  quarry import folder scenes --project faces --dry-run\n  quarry import roc MTCNN_DiscROC.txt --project faces\n  quarry import detections predictions.json --project faces --name yolo11-v3"
 )]
 pub struct ImportArgs {
-    /// The dataset's format; `auto` finds it out, `folder` is a folder of images without objects, `roc` a ROC file, `detections` what any
-    /// detector found
+    /// The dataset's format; `auto` detects it, `folder` is a folder of images without objects, `roc` a ROC file, `detections` the detections
+    /// of any detector
     #[arg(value_parser = PossibleValuesParser::new(ImportFormat::ALL.map(ImportFormat::as_str).into_iter().chain([ROC, DETECTIONS])))]
     format: String,
     /// The dataset's folder or annotation file, the ROC file (`*DiscROC.txt`, `*ContROC.txt`), or the detections; it is only read
     path: PathBuf,
-    /// The columns of a ROC file where they cannot be told apart
+    /// Order of the columns of a ROC file, if it is ambiguous
     #[arg(long, value_enum)]
     columns: Option<Columns>,
-    /// Read and check everything, write nothing
+    /// Read and check everything; write nothing
     #[arg(long)]
     dry_run: bool,
-    /// The folder that image names are relative to, where the images do not lie where the format has them
+    /// Folder that image names are relative to, if it is not the format's usual one
     #[arg(long, value_name = "DIR")]
     images: Option<PathBuf>,
     /// Fail at the first bad record or missing image instead of skipping it
@@ -42,7 +42,7 @@ pub struct ImportArgs {
     /// Which pixels the coordinates of images with an EXIF orientation mean
     #[arg(long, value_enum, default_value_t)]
     exif: Exif,
-    /// What Pascal VOC's first pixel is called
+    /// Number of Pascal VOC's first pixel
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
     origin: u8,
     #[command(flatten)]

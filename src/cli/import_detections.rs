@@ -13,40 +13,40 @@ use crate::workflow::detections::{DetectionsRequest, ScoreScale, import_detectio
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Detections")]
 pub struct DetectionsArgs {
-    /// What the model is called; importing its newer results makes its next round
+    /// Name of the model; importing its newer results makes its next round
     #[arg(long, value_name = "MODEL")]
     name: Option<String>,
-    /// The format of the detections; found out when left out
+    /// The format of the detections [default: detected]
     #[arg(long = "format", id = "detections_format", value_enum)]
     format: Option<Format>,
     /// The COCO file that image ids and category ids come from
     #[arg(long, value_name = "JSON")]
     ground_truth: Option<PathBuf>,
-    /// What class numbers mean: data.yaml, or one name a line
+    /// Names of class numbers: data.yaml, or one name per line
     #[arg(long, value_name = "FILE")]
     names: Option<PathBuf>,
     /// The class of all detections
     #[arg(long, value_name = "NAME")]
     class: Option<String>,
-    /// What the model's classes are called in the project, where the names differ: FACE_MALE=face,FACE_FEMALE=face
+    /// Project's names of the model's classes, where they differ: FACE_MALE=face,FACE_FEMALE=face
     #[arg(long, value_name = "NAME=CLASS,...", value_parser = class_map)]
     map: Option<ClassMap>,
-    /// What coordinates count, where the file's range contradicts its format
+    /// Unit of coordinates, if the file's range contradicts its format
     #[arg(long, value_enum)]
     coordinates: Option<Coordinates>,
-    /// What scores are, where they are not 0 to 1
+    /// Kind of scores, if they are not 0 to 1
     #[arg(long, value_enum)]
     scores: Option<Scores>,
-    /// Where YOLO lines have their confidence, where it cannot be told
+    /// Position of the confidence in YOLO lines, if it is ambiguous
     #[arg(long, value_enum)]
     confidence: Option<Confidence>,
-    /// Detections below this score are kept and not mined
+    /// Detections below this score are stored but not mined
     #[arg(long, value_name = "SCORE", default_value_t = 0.05)]
     min_score: f32,
-    /// Splits to evaluate on and not to mine; those of the newest round that Quarry trained when left out
+    /// Splits to evaluate on instead of mining [default: those of the newest round that Quarry trained]
     #[arg(long, value_name = "LIST", alias = "test-folds", value_parser = splits, conflicts_with = "test_dataset")]
     test_splits: Option<Splits>,
-    /// The dataset to evaluate on and not to mine
+    /// The dataset to evaluate on instead of mining
     #[arg(long, value_name = "NAME")]
     test_dataset: Option<String>,
 }
@@ -72,7 +72,7 @@ pub(super) fn class_map(text: &str) -> Result<ClassMap, String> {
     let pairs: Vec<(String, String)> = text.split(',').map(pair).collect::<Result<_, _>>()?;
     let count = pairs.len();
     let map: BTreeMap<String, String> = pairs.into_iter().collect();
-    if map.len() == count { Ok(ClassMap(map)) } else { Err("a name stands twice before `=`".to_owned()) }
+    if map.len() == count { Ok(ClassMap(map)) } else { Err("a name occurs twice before `=`".to_owned()) }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

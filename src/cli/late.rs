@@ -1,5 +1,5 @@
-//! libtorch, loaded late: the binary itself is not linked to it and starts at once; a subcommand that needs the detector opens the
-//! shared library `quarry`, built from the same sources, and goes on there. Must not know what the subcommands do.
+//! Late loading of libtorch: the binary is not linked to it and starts at once; a subcommand that needs the detector opens the shared
+//! library `quarry`, built from the same sources, and continues there.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

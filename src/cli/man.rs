@@ -12,7 +12,7 @@ use crate::workflow::outputs::{OutputPolicy, write_folder};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  quarry man man1 && man ./man1/quarry-train.1")]
 pub struct ManArgs {
-    /// The folder to write into; it is made where it is missing
+    /// The folder to write to; created if missing
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     #[command(flatten)]

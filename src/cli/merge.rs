@@ -10,10 +10,10 @@ use crate::workflow::shards::{ShardMergeReport, ShardMergeRequest, ShardMergeRes
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Merging twice is the same as once, in any order. A missing shard is named, and the command fails until it is there.\n\nExamples:\n  quarry merge shards --project faces\n  quarry merge shards --out dets.json --format coco"
+    after_help = "Shards may be merged in any order, and more than once. The command fails while shards are missing, and names them.\n\nExamples:\n  quarry merge shards --project faces\n  quarry merge shards --out dets.json --format coco"
 )]
 pub struct MergeArgs {
-    /// Files that `quarry mine --shard` or `quarry detect --shard` wrote, or folders of such
+    /// Files written by `quarry mine --shard` or `quarry detect --shard`, or folders of them
     #[arg(required = true, value_name = "DIR|FILE")]
     shards: Vec<PathBuf>,
     /// The file to write, for shards of `quarry detect`
@@ -21,10 +21,10 @@ pub struct MergeArgs {
     out: Option<PathBuf>,
     #[command(flatten)]
     replace: Replace,
-    /// Of the file to write
+    /// Format of the file to write
     #[arg(long, value_parser = ["fddb", "coco"], default_value = "fddb")]
     format: String,
-    /// What to write: rectangles, or the ellipses of a detector that regresses them
+    /// Shapes to write: rectangles, or the ellipses of a detector with an ellipse head
     #[arg(long, value_parser = ["rectangle", "ellipse"], default_value = "rectangle")]
     shape: String,
 }
@@ -44,7 +44,7 @@ pub fn run(args: &MergeArgs, context: &Context) -> anyhow::Result<()> {
     context.print_done(&report, || text(&report))?;
     if !report.missing.is_empty() {
         anyhow::bail!(
-            "shards {} are missing. The others are in; run those again and merge them, or go on here with `quarry mine`.",
+            "shards {} are missing; the others are merged. Run them again and merge them, or continue here with `quarry mine`.",
             report.missing_in_words()
         );
     }

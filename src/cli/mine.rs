@@ -14,38 +14,38 @@ use crate::workflow::shards::{Shard, ShardReport, mine_shard};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "A mining that was cut off goes on where it was when the command is given again.\n\nExamples:\n  quarry mine --project faces --round 1\n  quarry mine --project faces --model yolo11n.onnx --name yolo11n\n  quarry mine --project faces --shard 3/64 --out shards"
+    after_help = "Run the same command again to resume an interrupted mining.\n\nExamples:\n  quarry mine --project faces --round 1\n  quarry mine --project faces --model yolo11n.onnx --name yolo11n\n  quarry mine --project faces --shard 3/64 --out shards"
 )]
 pub struct MineArgs {
     /// Run a third-party model (ONNX or TorchScript; docs/models.md) instead of a round's checkpoint; its detections become its next round
     #[arg(long, value_name = "FILE", requires = "name", conflicts_with_all = ["round", "precision", "shard"])]
     model: Option<PathBuf>,
-    /// What the model is called
+    /// Name of the model
     #[arg(long, value_name = "MODEL", requires = "model")]
     name: Option<String>,
-    /// What the model's classes are called in the project, where the names differ: FACE_MALE=face,FACE_FEMALE=face
+    /// Project's names of the model's classes, where they differ: FACE_MALE=face,FACE_FEMALE=face
     #[arg(long, value_name = "NAME=CLASS,...", value_parser = class_map, requires = "model")]
     map: Option<ClassMap>,
-    /// Splits that the model is evaluated on and not mined; those of the newest round that Quarry trained when left out
+    /// Splits to evaluate on instead of mining [default: those of the newest round that Quarry trained]
     #[arg(long, value_name = "LIST", value_parser = splits, requires = "model", conflicts_with = "test_dataset")]
     test_splits: Option<Splits>,
-    /// The dataset that the model is evaluated on and not mined
+    /// The dataset to evaluate on instead of mining
     #[arg(long, value_name = "NAME", requires = "model")]
     test_dataset: Option<String>,
-    /// Detections of the model below this score are kept and not mined
+    /// The model's detections below this score are stored but not mined
     #[arg(long, value_name = "SCORE", default_value_t = 0.05, requires = "model")]
     min_score: f32,
-    /// The round to mine; the newest trained one when left out
+    /// The round to mine [default: the newest trained one]
     #[arg(long, value_name = "N")]
     round: Option<u32>,
-    /// What the network computes in: f32, or bf16, which is faster where the processor has instructions for it and changes some boxes and
-    /// scores [default: the checkpoint's own]
+    /// Precision of the network: f32, or bf16, which is faster on processors with bfloat16 instructions and changes some boxes and scores
+    /// [default: the checkpoint's]
     #[arg(long, value_parser = ["f32", "bf16"])]
     precision: Option<String>,
-    /// auto, cpu or cuda:0 [default: the round's own]
+    /// auto, cpu or cuda:N [default: the round's]
     #[arg(long)]
     device: Option<String>,
-    /// Only detect on this part of the images, e.g. 3/64, and write a file for `quarry merge`; the project is only read
+    /// Detect on this part of the images only, e.g. 3/64, and write a file for `quarry merge`; the project is not changed
     #[arg(long, value_name = "N/COUNT", requires = "out")]
     shard: Option<Shard>,
     /// The folder for a shard's file

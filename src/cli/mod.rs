@@ -1,5 +1,5 @@
-//! The command line: one file a subcommand. Results go to stdout (`--json` for machines), progress and errors to stderr;
-//! exit code 0 done, 1 failed or stopped before the end, 2 wrong usage. Must not do the work itself: that is `workflow`'s.
+//! The command line: one file a subcommand, which calls its use case in `workflow`. Results go to stdout (`--json` for machines), progress
+//! and errors to stderr; exit code 0 done, 1 failed or stopped before the end, 2 wrong usage.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -67,7 +67,7 @@ pub struct Cli {
     /// Print the result as JSON on stdout
     #[arg(long, global = true)]
     json: bool,
-    /// Largest image to decode, in millions of pixels [default: 256, or the project's own]; `import` keeps it with the project
+    /// Largest image to decode, in megapixels [default: 256, or the project's]; `import` saves it in the project
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     max_megapixels: Option<u32>,
     #[command(subcommand)]
@@ -76,12 +76,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The whole loop on the built-in sample
+    /// Run the whole loop on the built-in sample
     #[cfg(feature = "torch")]
     Demo(demo::DemoArgs),
-    /// Make a new, empty project
+    /// Create an empty project
     New(new::NewArgs),
-    /// Add photographs and their annotations to a project
+    /// Import images and annotations, ROC files or detections
     Import(import::ImportArgs),
     /// Train the next round of a project
     #[cfg(feature = "torch")]
@@ -94,32 +94,32 @@ enum Command {
     /// Collect a round's false positives on its training images
     #[cfg(feature = "torch")]
     Mine(mine::MineArgs),
-    /// Bring together what the shards of a mining or a detection found
+    /// Merge the shards of a mining or a detection
     #[cfg(feature = "torch")]
     Merge(merge::MergeArgs),
     /// List, rename and merge a project's classes
     Classes(classes::ClassesArgs),
-    /// Statistics, check, moved folder, splits and merging of a project's datasets
+    /// Statistics, checks, moved folders, splits and merging of a project's datasets
     Dataset(dataset::DatasetArgs),
     /// Delete a dataset or a round from a project, after a preview and a backup
     Delete(delete::DeleteArgs),
-    /// Group candidates that look alike anew
+    /// Regroup similar candidates
     Group(group::GroupArgs),
     /// Compare detections with ground truth
     Evaluate(evaluate::EvaluateArgs),
     /// Import, export and list weight files
     Weights(weights::WeightsArgs),
-    /// Write a project's ground truth for other programs
+    /// Export ground truth, hard negatives, detections or a training folder for other programs
     Export(export::ExportArgs),
     /// Fetch libtorch, ONNX Runtime and the pretrained backbone for this user
     Setup(setup::SetupArgs),
-    /// What a project holds and how far it is
+    /// Show a project's datasets, rounds and progress
     Status(status::StatusArgs),
-    /// What this machine and this build offer: device, driver, libtorch, memory; for bug reports
+    /// Show this machine and build: device, driver, libtorch, memory; for bug reports
     Doctor(doctor::DoctorArgs),
-    /// Put a backup in the place of a damaged database, with the newer verdicts that can still be read
+    /// Restore a backup of a damaged database, with the newer verdicts that can still be read
     Restore(restore::RestoreArgs),
-    /// Bring verdicts of copies of a project together; agreement and precision
+    /// Export, merge and divide verdicts; agreement and precision
     Verdicts(verdicts::VerdictsArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
@@ -362,7 +362,7 @@ fn open_app(context: &Context) -> anyhow::Result<()> {
 
 #[cfg(not(feature = "gui"))]
 fn open_app(_: &Context) -> anyhow::Result<()> {
-    anyhow::bail!("this quarry was built without its window (feature `gui`). Use a subcommand: see `quarry --help`.")
+    anyhow::bail!("this quarry was built without the app (feature `gui`). Use a subcommand: see `quarry --help`.")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::workflow::Project;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  quarry new faces")]
 pub struct NewArgs {
-    /// The folder to make the project in
+    /// The project's folder
     dir: PathBuf,
 }
 

@@ -9,7 +9,7 @@ use crate::workflow::restore::restore;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  quarry restore --project faces")]
 pub struct RestoreArgs {
-    /// The backup to take; the newest good one when left out
+    /// The backup to restore [default: the newest good one]
     #[arg(long, value_name = "FILE")]
     backup: Option<PathBuf>,
 }

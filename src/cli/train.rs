@@ -15,20 +15,20 @@ use crate::workflow::{Project, status::rates};
 pub struct TrainArgs {
     #[command(flatten)]
     round: RoundOptions,
-    /// Splits that are held out to draw the ROC curves, e.g. val, or of FDDB's folds 8 or 9,10 or 1-3
+    /// Held-out splits for evaluation, e.g. val, or of FDDB's folds 8 or 9,10 or 1-3
     #[arg(long, value_name = "SPLITS", alias = "test-folds", value_parser = splits)]
     test_splits: Option<Splits>,
-    /// Splits to train on; all but the test splits, and those that a dataset sets aside (val, test), where left out
+    /// Splits to train on [default: all but the test splits and those that a dataset sets aside (val, test)]
     #[arg(long, value_name = "SPLITS", alias = "train-folds", value_parser = splits)]
     train_splits: Option<Splits>,
-    /// Hold out all images of this dataset instead (train on one dataset, test on another); see `quarry status` for the names
+    /// Hold out this dataset instead (train on one dataset, test on another); `quarry status` lists the names
     #[arg(long, value_name = "NAME", conflicts_with = "test_splits")]
     test_dataset: Option<String>,
-    /// Go on with the newest round that did not end, with its own settings; another device or rate may be named
+    /// Resume the newest unfinished round with its settings; the device and learning rates may be changed
     #[arg(long)]
     resume: bool,
-    /// Make the newest round this many steps longer after its end. The learning rate goes on as in a round of the new length, without a
-    /// second warm-up; a round that was mined is to be mined again
+    /// Extend the newest finished round by this many steps, with the learning rate of a round of the new length and no second warm-up; mine
+    /// it again afterwards
     #[arg(long, value_name = "STEPS", conflicts_with_all = ["resume", "iterations"], value_parser = clap::value_parser!(u64).range(1..=LARGEST_WHOLE))]
     extend: Option<u64>,
 }
@@ -53,7 +53,7 @@ pub fn run(args: &TrainArgs, context: &Context) -> anyhow::Result<()> {
     drop(console);
     context.print_done(&report, || text(&report))?;
     if report.stopped {
-        anyhow::bail!("round {} was stopped before its end; `quarry train --resume` goes on with it", report.round);
+        anyhow::bail!("round {} is not finished; `quarry train --resume` continues it", report.round);
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ fn tested_as_asked(mut config: RoundConfig, args: &TrainArgs) -> RoundConfig {
 }
 
 fn text(report: &TrainReport) -> String {
-    let ended = if report.stopped { "stopped; go on with `quarry train --resume`" } else { "done" };
+    let ended = if report.stopped { "stopped; continue with `quarry train --resume`" } else { "done" };
     let mut lines = vec![format!(
         "Round {} {ended}: {} steps in {:.1} minutes ({:.2} s a step) on {} images, {} hard negatives; checkpoint {}",
         report.round,
@@ -87,7 +87,7 @@ fn text(report: &TrainReport) -> String {
     )];
     let n = &report.sampler;
     lines.push(format!(
-        "Sampled RoIs: {} foreground, {} background, {} of them forced hard negatives; {} ignored",
+        "Sampled RoIs: {} foreground, {} background ({} forced hard negatives), {} ignored",
         n.foreground, n.background, n.forced, n.ignored
     ));
     for (what, unreadable) in [("Training", &report.unreadable), ("Held-out", &report.unreadable_test)] {

@@ -24,7 +24,7 @@ pub struct VerdictsArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Write the whole verdict log: as JSON lines, which `verdicts merge` reads, as one JSON list, or as a CSV table
+    /// Export the verdict log as JSON lines, which `verdicts merge` reads, as a JSON list, or as CSV
     #[command(
         after_help = "Examples:\n  quarry verdicts export ada.jsonl --project faces-of-ada\n  quarry verdicts export ada.csv --format csv --project faces-of-ada"
     )]
@@ -35,40 +35,39 @@ enum Action {
         #[command(flatten)]
         replace: Replace,
     },
-    /// Add the verdicts of a copy of this project; nothing is lost, and merging twice changes nothing
+    /// Merge the verdicts of a copy of this project; merging twice changes nothing
     #[command(after_help = "Example:\n  quarry verdicts merge ada.jsonl --project faces")]
     Merge {
         file: PathBuf,
-        /// Keep the verdicts of a file that matches nothing in this project, until its images are imported and mined
+        /// Keep the verdicts of a file that matches nothing in this project until its images are imported and mined
         #[arg(long)]
         keep: bool,
-        /// Take verdicts that are up to so many days ahead of the clock here, as where the other computer's clock was wrong; a warning tells of
-        /// more than one
+        /// Accept verdicts up to this many days ahead of this computer's clock, if the other clock was wrong; more than one day is a warning
         #[arg(long, value_name = "DAYS", default_value_t = AHEAD_DAYS, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DAYS_AHEAD)))]
         clock_ahead: u32,
     },
-    /// How far annotators agree (Cohen's kappa)
+    /// Agreement between annotators (Cohen's kappa)
     #[command(after_help = "Example:\n  quarry verdicts agreement --project faces")]
     Agreement,
-    /// Divide the queue among annotators, or tell how far each is with their share
+    /// Divide the queue among annotators, or show their progress
     #[command(
         after_help = "Examples:\n  quarry verdicts share --among Ada --among Ben --twice 10 --project faces\n  quarry verdicts share --project faces\n  quarry verdicts share --undo --project faces"
     )]
     Share {
-        /// An annotator; once for each. Every image with its candidates goes to one of them
+        /// An annotator; repeat for each. Every image with its candidates goes to one of them
         #[arg(long, value_name = "NAME")]
         among: Vec<String>,
-        /// Percent of the images that a second annotator judges too, for the agreement
+        /// Percentage of images that a second annotator reviews too, for the agreement
         #[arg(long, value_name = "PERCENT", default_value_t = 0, requires = "among", value_parser = clap::value_parser!(u8).range(0..=100))]
         twice: u8,
-        /// Divide it no longer; verdicts stay
+        /// Stop dividing the queue; verdicts are kept
         #[arg(long, conflicts_with = "among")]
         undo: bool,
     },
-    /// The share of hard negatives among what waited when the random order was chosen, from those reviewed in that order
+    /// Estimate the share of hard negatives from the candidates reviewed in random order
     #[command(after_help = "Example:\n  quarry verdicts precision --project faces --round 1")]
     Precision {
-        /// Only the candidates of this round
+        /// Only this round
         #[arg(long, value_name = "N")]
         round: Option<u32>,
     },
@@ -140,7 +139,7 @@ pub fn run(args: &VerdictsArgs, context: &Context) -> anyhow::Result<()> {
 fn readable(project: &Project) -> anyhow::Result<Store> {
     match project.open_store_to_read() {
         Err(WorkflowError::Store(damage @ StoreError::Corrupt { .. })) => {
-            say(format!("quarry: {damage}\nquarry: reading what can be read of it"));
+            say(format!("quarry: {damage}\nquarry: reading what is readable"));
             Ok(Store::open_read_only(&project.database())?)
         }
         opened => Ok(opened?),
@@ -151,11 +150,11 @@ fn agreement(store: &Store, context: &Context) -> anyhow::Result<()> {
     let pairs = verdicts::agreement(store)?;
     context.print(&pairs, || {
         if pairs.is_empty() {
-            return "No two annotators decided on the same candidate yet".to_owned();
+            return "No candidate has verdicts of two annotators yet".to_owned();
         }
         let line = |p: &verdicts::PairAgreement| {
             let (first, second, share) = (&p.first, &p.second, p.observed * 100.0);
-            format!("{first} and {second}: {} candidates, {share:.1} % alike, kappa {:.3}", p.both, p.kappa)
+            format!("{first} and {second}: {} candidates, {share:.1} % agreement, kappa {:.3}", p.both, p.kappa)
         };
         pairs.iter().map(line).collect::<Vec<_>>().join("\n")
     })
@@ -170,7 +169,9 @@ fn share(project: &Project, among: &[String], twice: u8, undo: bool, context: &C
     let (shares, progress) = (store.shares()?, verdicts::share_progress(&store)?);
     let value = json!({ "twice_percent": shares.as_ref().map(|shares| shares.twice_percent), "shares": progress });
     context.print(&value, || {
-        let Some(shares) = shares else { return "The queue is not divided: everybody reviews everything".to_owned() };
+        let Some(shares) = shares else {
+            return "The queue is not divided: all annotators review all candidates".to_owned();
+        };
         let line = |p: &verdicts::ShareProgress| {
             format!("{}: {} of {} candidates left", printable(&p.annotator), p.left, p.candidates)
         };
@@ -185,13 +186,13 @@ fn precision(store: &Store, round: Option<u32>, context: &Context) -> anyhow::Re
         None => None,
         Some(number) => match store.round_by_number(number)? {
             Some(found) => Some(found.id),
-            None => anyhow::bail!("there is no round {number} in this project; see `quarry status`"),
+            None => anyhow::bail!("this project has no round {number}; see `quarry status`"),
         },
     };
     let p = verdicts::precision(store, &query(found))?;
     let value = json!({ "sample": p.sample, "estimate": p.estimate, "low": p.low, "high": p.high });
     context.print(&value, || match p.sample {
-        0 => "Nothing was reviewed in random order yet: sort the queue by Random and review from its start".to_owned(),
+        0 => "No verdicts in random order yet: sort the queue by Random and review from its start".to_owned(),
         n => format!(
             "{:.1} % of the candidates are hard negatives (95 %: {:.1} to {:.1}), from a random sample of {n}",
             p.estimate * 100.0,

@@ -1,4 +1,4 @@
-//! `quarry weights import|export|list`. Must not do the work itself: that is `workflow::weights`'.
+//! `quarry weights import|export|list`.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use super::Replace;
 use super::console::{print, print_done};
 use crate::workflow::weights::{self, ImportRequest, ListedWeights, WrittenWeights};
 
-/// Weight files of other programs
+/// Folder of weight files
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  quarry weights import open-nsfw.onnx --as resnet50-half\n  \
     quarry weights import resnet50-0676ba61.pth --as resnet50 --licence BSD-3-Clause\n  \
@@ -23,31 +23,31 @@ pub struct WeightsArgs {
 
 #[derive(Debug, Subcommand)]
 enum WeightsCommand {
-    /// Convert a safetensors, PyTorch (.pt, .pth) or ONNX file into a backbone or a detector
+    /// Convert a safetensors, PyTorch (.pt, .pth) or ONNX file to a backbone or a detector
     #[command(after_help = "Example:\n  quarry weights import vgg16-397923af.pth --as vgg16")]
     Import(ImportArgs),
     /// Write a checkpoint as a state dict that torchvision loads with strict=True
     #[command(after_help = "Example:\n  quarry weights export faces/runs/1 detector.safetensors")]
     Export(ExportArgs),
-    /// The known weight files, and whether they are here unchanged
+    /// List the known weight files and whether they are present and unchanged
     #[command(after_help = "Example:\n  quarry weights list --json")]
     List,
 }
 
 #[derive(Debug, Args)]
 struct ImportArgs {
-    /// The weight file; its format is told from its content
+    /// The weight file; its format is detected from its content
     file: PathBuf,
     /// A backbone (resnet50-half, resnet50, resnet18, vgg16) or a whole detector (resnet50-fpn)
     #[arg(long = "as", value_name = "NAME")]
     target: String,
-    /// Classes, with background, of a whole detector; heads of another number are replaced [default: as in the file]
+    /// Classes, with background, of a whole detector; heads with another number are replaced [default: as in the file]
     #[arg(long, value_name = "N")]
     classes: Option<i64>,
     /// Batch norm's epsilon of a whole detector [default: as in the file, else 0, torchvision's for COCO_V1]
     #[arg(long, value_name = "E")]
     eps: Option<f64>,
-    /// Where the file comes from, for the manifest
+    /// Source of the file, for the manifest
     #[arg(long, default_value = "", hide_default_value = true)]
     source: String,
     /// Its licence, for the manifest
@@ -59,7 +59,7 @@ struct ImportArgs {
 
 #[derive(Debug, Args)]
 struct ExportArgs {
-    /// A round's folder, whose last checkpoint counts, or a checkpoint's model.safetensors
+    /// A round's folder, whose last checkpoint is used, or a model.safetensors
     checkpoint: PathBuf,
     /// The safetensors file to write
     output: PathBuf,
@@ -105,7 +105,7 @@ fn describe(written: &WrittenWeights) -> String {
 
 fn table(models: &str, listed: &[ListedWeights]) -> String {
     if listed.is_empty() {
-        return format!("{models}: no manifest.toml, or nothing in it");
+        return format!("{models}: no manifest.toml, or an empty one");
     }
     let row = |l: &ListedWeights| {
         let state = format!("{:?}", l.state).to_lowercase();

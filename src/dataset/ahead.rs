@@ -1,5 +1,5 @@
-//! Worker threads that read, decode and resize images ahead of the detector. They hand them out in the order of the files, whichever
-//! thread was faster, and hold a bounded number of bytes. Must not know detectors.
+//! Worker threads that read, decode and resize images ahead of the detector. Images come out in the order of the files; the bytes that are
+//! held are bounded.
 
 use std::collections::BTreeMap;
 use std::io;

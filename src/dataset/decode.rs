@@ -90,15 +90,15 @@ pub fn read_image_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
 /// Turns what went wrong, also a panic of a decoder, into an error that names the file.
 fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, String>) -> Result<T, DatasetError> {
     let done = caught(work);
-    let done = done
-        .unwrap_or_else(|_| Err("the decoder gave up: the file is damaged, copy it again from where it came".into()));
+    let done =
+        done.unwrap_or_else(|_| Err("the decoder failed: the file is damaged. Copy it again from its source".into()));
     done.map_err(|problem| DatasetError::undecodable(path, problem))
 }
 
 /// A decoder of an image whose dimensions are within the limits.
 fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder, String> {
     if bytes.is_empty() {
-        return Err("the file is empty: copy it again from where it came".into());
+        return Err("the file is empty. Copy it again from its source".into());
     }
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
     check_head(bytes, reader.format())?;
@@ -119,7 +119,7 @@ fn check_head(bytes: &[u8], format: Option<ImageFormat>) -> Result<(), String> {
         }
         // Metadata is allocated by the length that its chunk claims.
         (Some(ImageFormat::WebP), Some(_)) if !chunks_fit(bytes) => {
-            Err("the WebP is truncated: copy it again from where it came".into())
+            Err("the WebP is truncated. Copy it again from its source".into())
         }
         _ => Ok(()),
     }
@@ -160,7 +160,7 @@ fn whole_jpeg(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
             Ok(Cow::Owned([bytes.get(..end).unwrap_or(bytes), &[0xFF, 0xD9]].concat()))
         }
         Completeness::Truncated | Completeness::Unknown { is_ended: false } => Err(format!(
-            "the JPEG is truncated, its {} bytes do not hold all of its pixels: copy it again from where it came",
+            "the JPEG is truncated: its {} bytes do not contain all of its pixels. Copy it again from its source",
             bytes.len()
         )),
     }
@@ -183,10 +183,10 @@ fn header_of(mut decoder: impl ImageDecoder) -> Result<PhotographHeader, String>
 fn explain(error: &ImageError) -> String {
     match error {
         ImageError::Unsupported(_) => {
-            "not an image that Quarry reads (JPEG, PNG, BMP, GIF, WebP, TIFF, PNM): convert it first".into()
+            "not an image format that Quarry reads (JPEG, PNG, BMP, GIF, WebP, TIFF, PNM); convert it first".into()
         }
-        ImageError::Limits(_) => "decoding it takes far more memory than its pixels: convert it first".into(),
-        other => format!("{other}: the file is damaged, copy it again from where it came"),
+        ImageError::Limits(_) => "decoding it takes far more memory than its pixels; convert it first".into(),
+        other => format!("{other}: the file is damaged. Copy it again from its source"),
     }
 }
 

@@ -1,5 +1,4 @@
-//! What can go wrong while a dataset is read or the sample is written. Every message names the file, the line where there is one, and
-//! what to do. Must not know who shows it.
+//! Errors of reading a dataset and of writing the sample. Every message names the file, the line where there is one, and what to do.
 
 use std::path::{Path, PathBuf};
 

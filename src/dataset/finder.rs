@@ -8,7 +8,7 @@ use crate::domain::{IMAGE_EXTENSIONS, without_image_extension};
 
 /// Looks for images below one folder. The folders are listed at most once, so that many names cost few looks at the disk.
 #[derive(Debug)]
-pub struct PhotographFinder {
+pub struct ImageFinder {
     root: PathBuf,
     folders: Mutex<HashMap<PathBuf, Arc<Listing>>>,
 }
@@ -16,7 +16,7 @@ pub struct PhotographFinder {
 /// The image files of a folder by their name without extension, each in the order in which they are tried.
 type Listing = HashMap<String, Vec<String>>;
 
-impl PhotographFinder {
+impl ImageFinder {
     pub fn new(root: &Path) -> Self {
         Self { root: root.to_path_buf(), folders: Mutex::default() }
     }
@@ -42,11 +42,6 @@ impl PhotographFinder {
         let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(folders.entry(folder.to_path_buf()).or_insert_with(|| Arc::new(list(folder))))
     }
-}
-
-/// As [`PhotographFinder::find`], for a single name.
-pub fn photograph_file(root: &Path, name: &str) -> Option<PathBuf> {
-    PhotographFinder::new(root).find(name)
 }
 
 /// A folder that is not there or cannot be listed holds no image.
@@ -86,7 +81,7 @@ mod tests {
         for file in files.into_iter().chain(["img_6", "img_6.jpg", "img_7.png", "img_8.PNG", "img_8.png"]) {
             std::fs::write(dir.path().join(file), b"x").unwrap();
         }
-        let finder = PhotographFinder::new(dir.path());
+        let finder = ImageFinder::new(dir.path());
         let check = |name: &str, expected: Option<&str>| {
             assert_eq!(finder.find(name), expected.map(|file| dir.path().join(file)), "{name}");
         };

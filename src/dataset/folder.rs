@@ -1,13 +1,13 @@
-//! A plain folder of photographs without faces, to mine from: everything a detector finds in it is a false positive.
+//! A plain folder of images without faces, to mine from: everything a detector finds in it is a false positive.
 
 use std::path::{Path, PathBuf};
 
+use super::images::{IMAGE_EXTENSIONS, SeenContent, probe_all};
 use super::imported::LeftOut;
-use super::photographs::{PHOTOGRAPH_EXTENSIONS, SeenContent, probe_all};
 use super::{DatasetError, ImportedDataset, ImportedImage, find_images};
 use crate::domain::{Cancel, Progress};
 
-/// Reads all photographs below `dir`, by path, without faces and without folds. Unreadable ones, and those with the same bytes as an
+/// Reads all images below `dir`, by path, without faces and without folds. Unreadable ones, and those with the same bytes as an
 /// earlier one, are left out and told in the summary; hidden files and other kinds of files are passed over.
 ///
 /// Fails when `dir` is no folder, holds no photograph at all or only unreadable ones, and when `cancel` is set.
@@ -16,20 +16,20 @@ pub fn read_folder(
     progress: &mut dyn FnMut(Progress),
     cancel: &Cancel,
 ) -> Result<ImportedDataset, DatasetError> {
-    let root = absolute_folder(dir, "name a folder that holds photographs")?;
+    let root = absolute_folder(dir, "choose a folder with images")?;
     let found = find_images(&root, cancel)?;
     if found.images.is_empty() {
         let first = found.left_out.first().map(|(name, why)| format!("; {name} was left out: {why}"));
         let what = format!(
-            "no photograph in it or below it; Quarry reads {}{}",
-            PHOTOGRAPH_EXTENSIONS.join(", "),
+            "no images in this folder or its subfolders; Quarry reads {}{}",
+            IMAGE_EXTENSIONS.join(", "),
             first.unwrap_or_default()
         );
         return Err(DatasetError::layout(&root, what));
     }
     let mut left_out = LeftOut { unreadable: found.left_out, ..LeftOut::default() };
     if found.passed_over > 0 {
-        left_out.warnings.push(format!("{} files that are no pictures were passed over.", found.passed_over));
+        left_out.warnings.push(format!("Skipped {} files that are not images.", found.passed_over));
     }
     let paths: Vec<&Path> = found.images.iter().map(|(_, path)| path.as_path()).collect();
     let probes = probe_all(&root, &paths, progress, cancel)?;
@@ -53,7 +53,7 @@ pub fn read_folder(
         }
     }
     if let (true, Some((name, why))) = (images.is_empty(), left_out.unreadable.first()) {
-        return Err(DatasetError::layout(&root, format!("none of its pictures can be read; the first, {name}: {why}")));
+        return Err(DatasetError::layout(&root, format!("cannot read any of its images; the first, {name}: {why}")));
     }
     Ok(ImportedDataset::new("folder", root, Vec::new(), images, left_out))
 }

@@ -29,14 +29,13 @@ pub fn max_megapixels() -> u32 {
 /// Refuses an image of `width` x `height` pixels that takes `bytes` when it is decoded, if that is too much or nothing at all.
 pub(super) fn check_size(width: u32, height: u32, bytes: u64) -> Result<(), String> {
     if width == 0 || height == 0 {
-        return Err(format!("it says that it is {width} x {height} pixels"));
+        return Err(format!("its header says {width} x {height} pixels"));
     }
     let limit = u64::from(max_megapixels()) * 1_000_000;
     let pixels = u64::from(width) * u64::from(height);
     if pixels > limit || bytes > limit * BYTES_PER_PIXEL {
         return Err(format!(
-            "it says that it is {width} x {height} pixels, which is {} megapixels and more than the limit of {}: if the file is what it \
-             claims to be, raise the limit with `--max-megapixels`",
+            "its header says {width} x {height} pixels: {} megapixels, more than the limit of {}. If that is right, raise the limit with `--max-megapixels`",
             pixels.div_ceil(1_000_000),
             max_megapixels()
         ));

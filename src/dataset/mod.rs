@@ -1,5 +1,5 @@
-//! Datasets on disk -> domain: FDDB, plain folders, the built-in sample, and the decoding of photographs. Reads the user's files and
-//! never writes to them. Must not know the database, the detector nor the window.
+//! Datasets on disk -> domain types: FDDB, annotation formats, plain folders, the built-in sample; decoding of images. The user's files are
+//! only read.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -15,10 +15,10 @@ pub mod fddb;
 mod finder;
 mod folder;
 pub mod formats;
+mod images;
 mod imported;
 mod jpeg;
 mod limits;
-mod photographs;
 pub mod results;
 #[expect(clippy::indexing_slicing, reason = "it paints its own pixels and reads no file")]
 pub mod sample;
@@ -30,9 +30,9 @@ pub use decode::{
 };
 pub use error::DatasetError;
 pub use fddb::read_fddb;
-pub use finder::{PhotographFinder, photograph_file};
+pub use finder::ImageFinder;
 pub use folder::read_folder;
+pub use images::{IMAGE_EXTENSIONS, is_image};
 pub use imported::{BadRecord, ImportSummary, ImportedDataset, ImportedImage, ImportedObject};
 pub use limits::{DEFAULT_MEGAPIXELS, max_megapixels, raise_max_megapixels, set_max_megapixels};
-pub use photographs::{PHOTOGRAPH_EXTENSIONS, is_photograph};
 pub use walk::{FoundImages, find_images};

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::{DatasetError, is_photograph};
+use super::{DatasetError, is_image};
 use crate::domain::Cancel;
 
 /// Folders that systems put beside images; what is in them is never the user's.
@@ -74,7 +74,7 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, path: &Path) {
-        if !is_photograph(path) {
+        if !is_image(path) {
             self.found.passed_over += 1;
             return;
         }

@@ -1,6 +1,7 @@
 //! The settings of a detector and the presets. Torch-free, so that forms and round files can be read without libtorch. Must not
 //! know how the network is built from them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::DetectorError;
@@ -104,58 +105,65 @@ impl Precision {
 }
 
 /// Anchor boxes: sizes (square roots of areas, network pixels) of each level, and ratios height / width for all levels.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Anchors {
+    /// Square roots of the anchors' areas in network pixels, a list for each feature level.
     pub sizes: Vec<Vec<f64>>,
+    /// Heights over widths of the anchors, for every level.
     pub ratios: Vec<f64>,
 }
 
 /// How many proposals the RPN keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RpnLimits {
-    /// Best-scored anchors of each level that enter NMS.
+    /// Best anchors of each level that become proposals.
     pub pre_nms: usize,
-    /// Proposals of an image after NMS.
+    /// Proposals of an image that are left after NMS.
     pub post_nms: usize,
 }
 
 /// The region proposal network (Ren et al. 2015; torchvision's semantics).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RpnConfig {
+    /// Proposals while training.
     pub train: RpnLimits,
+    /// Proposals when detecting.
     pub test: RpnLimits,
+    /// IoU threshold of NMS: of two proposals that overlap by more, the lower score is dropped.
     pub nms_iou: f64,
-    /// Proposals with a shorter side (network pixels) are dropped.
+    /// Proposals with a shorter side below this many network pixels are dropped.
     pub min_size: f64,
 }
 
 /// The second stage.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoiHeadConfig {
-    /// Cells of a pooled RoI along each side.
+    /// Cells along each side of a pooled RoI.
     pub resolution: i64,
     /// RoIAlign's sampling points along each side of a cell.
     pub sampling_ratio: i64,
     /// Width of the two fully connected layers; unused in C4.
     pub hidden: i64,
-    /// Dropout after each fully connected layer while training (VGG16's 0.5).
+    /// Dropout after each fully connected layer while training (VGG16's: 0.5).
     pub dropout: f64,
 }
 
 /// What a detection run keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DetectionConfig {
+    /// Detections below this score are dropped.
     pub score_threshold: f64,
+    /// IoU threshold of NMS: of two detections that overlap by more, the lower score is dropped.
     pub nms_iou: f64,
-    /// Best detections kept of an image.
+    /// Maximum detections of an image, best first.
     pub max_detections: usize,
-    /// Pictures are detected on this many times as large as `shorter_side` and `longer_side_cap` say. Checkpoints from before there
-    /// was a choice: 1. Source: Touvron et al., "Fixing the train-test resolution discrepancy" (2019).
+    /// Size of the images relative to training (the paper's: 1); time grows with its square.
+    // Source: Touvron et al., "Fixing the train-test resolution discrepancy" (2019).
     #[serde(default = "same_scale")]
     pub scale: f64,
 }
@@ -173,35 +181,44 @@ fn same_scale() -> f64 {
 }
 
 /// Everything that defines a detector except its weights. Stored in each checkpoint.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DetectorConfig {
+    /// resnet50-c4 (the paper's), vgg16, resnet50-fpn, resnet50-half-c4, resnet50-half-fpn or resnet18-fpn. Another one than the
+    /// preset's resets this table to its own defaults.
+    #[schemars(with = "String")]
     pub architecture: Architecture,
+    /// Whose weights the backbone has: torchvision or caffe. They differ in strides, colours and padding.
+    #[schemars(with = "String")]
     pub flavour: BackboneFlavour,
-    /// Classes with background, so 2 for one class.
+    /// Classes with background: 2 for one class. Follows `classes` where those are named.
     pub num_classes: i64,
-    /// Their names without background, label 1 first. Empty in checkpoints from before there were names, which know faces alone, and in
-    /// weights from elsewhere.
+    /// Names of the classes, label 1 first. Empty: all classes of the project, in its order, when the round begins.
     #[serde(default)]
     pub classes: Vec<String>,
-    /// Pixels of the shorter side that the network sees (600 in the paper).
+    /// Pixels of an image's shorter side as the network sees it (the paper's: 600).
     pub shorter_side: u32,
-    /// The longer side never exceeds this.
+    /// Maximum pixels of the longer side; the shorter one becomes smaller where it applies.
     pub longer_side_cap: u32,
-    /// Stages of the backbone that do not learn, counted from conv1: 0 none, 2 conv1 and conv2_x (the usual), 5 all.
+    /// Stages of the backbone that are not trained, from the first: 0 none, 2 the usual, 5 all.
     pub frozen_stages: u8,
-    /// Added to a variance before its root; 0 in torchvision's COCO_V1 weights.
+    /// Epsilon of batch norm; must be that of the pretrained weights (0 in torchvision's COCO_V1).
     pub batch_norm_eps: f64,
     /// Channels of the pyramid's maps; unused without a pyramid.
     pub pyramid_channels: i64,
+    /// Anchor boxes of the region proposal network.
     pub anchors: Anchors,
+    /// The region proposal network.
     pub rpn: RpnConfig,
+    /// The second stage.
     pub roi: RoiHeadConfig,
+    /// Which detections are kept.
     pub detection: DetectionConfig,
-    /// Regress the face's ellipse too (trained where the ground truth is one).
+    /// Whether ellipses are trained beside boxes, where the ground truth has them.
     pub ellipse_head: bool,
-    /// `f32`, or `bf16` to train and detect faster on processors made for it. Checkpoints from before there was a choice: `f32`.
+    /// Precision of training and detection: f32, or bf16 on processors with bfloat16 instructions.
     #[serde(default)]
+    #[schemars(with = "String")]
     pub precision: Precision,
 }
 

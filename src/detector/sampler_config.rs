@@ -1,5 +1,6 @@
 //! How mini-batches of anchors and RoIs are drawn, and what was drawn. Torch-free. Must not know the drawing itself.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where torchvision's smooth L1 losses turn from square to linear.
@@ -17,39 +18,43 @@ pub enum SamplerKind {
 }
 
 /// Defaults are the paper's (Fast R-CNN's for RoIs, Faster R-CNN's for anchors).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SamplerConfig {
+    /// How RoIs are sampled: random (hard negatives always selected) or ohem (those with the highest loss; needs no hard negatives.
+    /// Where they are named all the same, they are forced for the RPN only).
+    #[schemars(with = "String")]
     pub kind: SamplerKind,
     /// RoIs of each image in a mini-batch.
     pub batch_per_image: usize,
-    /// Share of foreground RoIs at most: 0.25 is background:foreground 3:1.
+    /// Maximum share of foreground RoIs; 0.25 is background to foreground 3:1.
     pub positive_fraction: f64,
-    /// Share of the RoIs at most that are forced hard negatives.
+    /// Maximum share of an image's RoIs that are forced hard negatives. 1 (the paper's): no limit.
     pub forced_fraction: f64,
-    /// A RoI with at least this IoU with a face is foreground.
+    /// A RoI with at least this IoU with an object is foreground.
     pub fg_iou: f64,
-    /// Foreground begins above `fg_iou`, not at it.
+    /// Whether foreground needs an IoU above fg_iou (the paper's) instead of at least fg_iou.
     pub fg_exclusive: bool,
-    /// A RoI is background if its largest IoU is at least the first and below the second. In a picture without faces, and
-    /// for hard negatives, the first does not count.
+    /// A RoI is background if its largest IoU is at least the first and below the second. In images without objects, and for hard
+    /// negatives, the first does not apply.
     pub bg_iou: (f64, f64),
-    /// OHEM leaves out RoIs that overlap one of higher loss by more than this (Shrivastava et al. 2016, section 4); unused at random.
+    /// IoU threshold of NMS with ohem: of two RoIs that overlap by more, the one of lower loss is dropped. Unused with random.
     pub ohem_nms_iou: f64,
     /// Anchors of each image in the RPN's mini-batch.
     pub rpn_batch_per_image: usize,
+    /// Maximum share of foreground anchors.
     pub rpn_positive_fraction: f64,
-    /// An anchor with at least this IoU is foreground; so are the best anchors of each face.
+    /// An anchor with at least this IoU is foreground; so are the best anchors of each object.
     pub rpn_fg_iou: f64,
     /// An anchor below this IoU is background.
     pub rpn_bg_iou: f64,
-    /// An anchor on a hard negative is forced as background below this IoU with every object.
+    /// An anchor on a hard negative is forced as background only below this IoU with every object.
     pub rpn_forced_below: f64,
-    /// Share of the RPN's mini-batch at most that is forced.
+    /// Maximum share of the RPN's mini-batch that is forced as background.
     pub rpn_forced_fraction: f64,
-    /// Anchors that leave the image take no part in training (py-faster-rcnn's `allowed_border` of 0).
+    /// Whether anchors that leave the image are left out of training (py-faster-rcnn's rule).
     pub rpn_inside_only: bool,
-    /// Where the box head's smooth L1 loss turns from square to linear (torchvision: 1/9; py-faster-rcnn: 1). The RPN's is 1/9 in both.
+    /// Where the smooth L1 loss of the box head turns from quadratic to linear: 1 in py-faster-rcnn, 1/9 in torchvision.
     pub box_beta: f64,
 }
 

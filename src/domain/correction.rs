@@ -95,7 +95,7 @@ impl From<&Annotation> for ObjectState {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the object is deleted: restore it before it is changed")]
+#[error("the object is deleted; restore it first")]
 pub struct DeletedObject;
 
 impl CorrectionAct {

@@ -108,7 +108,7 @@ fn text(crash: &Crash, program: &str) -> String {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
     format!(
         "Quarry {} crash report\n\
-         Please send it with what you did before. It holds no images, annotations or verdicts; paths may stand in it.\n\n\
+         Please send it and say what you did before. It contains no images, annotations or verdicts, but may contain paths.\n\n\
          program  {program}\nsystem   {os} {arch}\ntime     {}\n\n{crash}\n\nLast lines of the log:\n{lines}\n",
         env!("CARGO_PKG_VERSION"),
         utc(millis),

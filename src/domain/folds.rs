@@ -2,8 +2,8 @@
 
 /// Numbers from 1 between commas, semicolons or blanks, ranges with a dash: `8`, `9, 10`, `1-3`. Sorted, each once.
 pub fn parse_folds(text: &str) -> Result<Vec<u8>, String> {
-    let bad = |part: &str| format!("`{part}` is no fold: write numbers like 8, or 9, 10, or 1-3");
-    let number = |part: &str| part.trim().parse::<u8>().ok().filter(|n| 0 < *n).ok_or_else(|| bad(part));
+    let bad = |part: &str| format!("`{part}` is not a fold: write numbers such as 8, or 9, 10, or 1-3");
+    let number = |part: &str| part.trim().parse::<u8>().ok().filter(|n| *n > 0).ok_or_else(|| bad(part));
     let mut folds = Vec::new();
     for part in text.split([',', ' ', ';']).filter(|part| !part.trim().is_empty()) {
         match part.split_once('-') {
@@ -58,7 +58,7 @@ mod tests {
         check("1-3, 7", &[1, 2, 3, 7]);
         check("", &[]);
         for bad in ["eight", "0", "1-", "300", "3-1"] {
-            assert!(parse_folds(bad).unwrap_err().contains("is no fold"), "{bad}");
+            assert!(parse_folds(bad).unwrap_err().contains("is not a fold"), "{bad}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a crop looks like, as hashes of its pixels. Must not know how they are computed.
+//! The perceptual hashes of a candidate's crop, as mining computes them and the store keeps them.
 
 /// Two hashes of a candidate's crop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,6 +1,5 @@
-//! The nouns of the house: ids, images, annotations, detections, candidates, verdicts, rounds. Knows geometry and nothing else:
-//! no tensor, no database, no window. Manners that all share stand beside the nouns: how work is watched, how files are opened and
-//! written whole, what becomes of a panic.
+//! The types that all layers share: ids, images, annotations, detections, candidates, verdicts, rounds. Also contains cancellation,
+//! progress, locks, panics turned into errors, and reading and atomic writing of files.
 
 mod annotation;
 mod candidate;

@@ -1,4 +1,4 @@
-//! How long work is told to stop or to rest, and says how far it is. Knows neither threads nor windows.
+//! Cancellation and pause of long work, and its progress.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

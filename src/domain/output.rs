@@ -59,24 +59,24 @@ pub enum OutputError {
     )]
     Input { out: PathBuf, input: PathBuf },
     #[error(
-        "{}: this lies below {}, {what}, which Quarry only reads. Name a place outside of it.",
+        "{}: this lies in {}, {what}, which Quarry only reads. Choose a path outside of it.",
         printable_path(out),
         printable_path(folder)
     )]
     ReadOnlyFolder { out: PathBuf, folder: PathBuf, what: &'static str },
     #[error(
-        "{}: this place belongs to the Quarry project {}, which keeps its own files there. Name another place.",
+        "{}: this path belongs to the Quarry project {}, which keeps its own files there. Choose another path.",
         printable_path(out),
         printable_path(project)
     )]
     Project { out: PathBuf, project: PathBuf },
     #[error(
-        "{}: no project can be made here, {} is in the way. Choose another folder.",
+        "{}: cannot create a project here: {} is in the way. Choose another folder.",
         printable_path(out),
         printable_path(there)
     )]
     InTheWay { out: PathBuf, there: PathBuf },
-    #[error("{}: there is a file of this name already. Use --force to replace it, or name another file.", printable_path(.0))]
+    #[error("{}: the file exists. Use --force to replace it, or name another file.", printable_path(.0))]
     Exists(PathBuf),
     #[error(
         "{}: this is a link to {}. Name the file itself, or another file to write.",
@@ -86,7 +86,7 @@ pub enum OutputError {
     Link { out: PathBuf, target: PathBuf },
     #[error("{}: {what}. Name a file to write, such as {}.", printable_path(out), printable_path(example))]
     NotAFile { out: PathBuf, what: &'static str, example: PathBuf },
-    #[error("{}: {source}. Name a place in a folder that exists and may be written to.", printable_path(out))]
+    #[error("{}: {source}. Choose a path in an existing, writable folder.", printable_path(out))]
     Io { out: PathBuf, source: io::Error },
 }
 

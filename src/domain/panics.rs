@@ -1,5 +1,4 @@
-//! What a panic becomes: an error of its job that names a crash report, never a thread that is silently gone. Where libtorch or a decoder
-//! tell trouble as panics, the same error without a report. Must not know which jobs there are.
+//! Turns panics into errors of their jobs, with a crash report; where libtorch or a decoder report trouble as panics, without one.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

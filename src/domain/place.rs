@@ -9,8 +9,7 @@ use thiserror::Error;
 /// What work depends on lies elsewhere now, or is gone.
 #[derive(Debug, Error)]
 #[error(
-    "{} {} while Quarry worked in it. The work stopped and wrote nothing to the old place; what was written before is safe. Run the \
-     command again with the project's new place",
+    "{} {} while Quarry worked in it. The work stopped; nothing was written to the old path, and what was written before is safe. Run the command again with the project's new path",
     was.display(),
     now.as_ref().map_or_else(|| "was moved or removed".to_owned(), |now| format!("was moved to {}", now.display()))
 )]

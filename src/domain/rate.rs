@@ -1,4 +1,4 @@
-//! How fast work goes and how long the rest takes, told from its progress. Must not know clocks: the time comes in.
+//! Speed of work and the time left, from its progress and the time that the caller passes in.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What the detector's second stage saw in a box, as a short vector. Must not know the detector.
+//! The features of a box in the detector's second stage, as a short vector.
 
 use super::RoundId;
 
@@ -20,7 +20,7 @@ pub enum FeatureSpace {
 pub struct RoiFeature([i8; ROI_FEATURE_LENGTH]);
 
 impl RoiFeature {
-    /// From the projected values. `None` for another length, for numbers that are none, and where all are 0: no direction.
+    /// From the projected values. `None` for another length, for NaN and infinite values, and where all are 0: no direction.
     pub fn of(values: &[f32]) -> Option<Self> {
         let largest = values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
         if values.len() != ROI_FEATURE_LENGTH || !values.iter().all(|v| v.is_finite()) || largest == 0.0 {

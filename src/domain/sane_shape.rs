@@ -13,9 +13,9 @@ pub const MAX_IMAGE_SIDES: f64 = 10.0;
 /// Why a shape cannot be an object of its image. Lengths are pixels.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 pub enum ShapeProblem {
-    #[error("its coordinates are not all finite numbers")]
+    #[error("its coordinates are NaN or infinite")]
     NotFinite,
-    #[error("its half axes are {ra} and {rb}: both must be above 0")]
+    #[error("its half axes are {ra} and {rb}; both must be greater than 0")]
     HalfAxes { ra: f64, rb: f64 },
     #[error("it is {width:.3} x {height:.3} pixels: each side must be at least {MIN_SIDE_PX}")]
     TooSmall { width: f64, height: f64 },

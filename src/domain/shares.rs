@@ -1,4 +1,4 @@
-//! How the review is divided among annotators: which share each has, and which part is judged twice. Knows neither files nor candidates.
+//! Divides the review among annotators: which share each has, and which part is judged twice.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

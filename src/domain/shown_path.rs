@@ -1,5 +1,5 @@
-//! Paths in reports. JSON has no place for a path that is not UTF-8, and a report must not fail because of one: what does not fit is shown
-//! as `�`. For `#[serde(serialize_with = ...)]`; a path that is read back must not go this way.
+//! Paths in JSON reports, for `#[serde(serialize_with = ...)]`. JSON has no paths that are not UTF-8: what does not fit is shown as `�`.
+//! Not for paths that are read back.
 
 use std::path::{Path, PathBuf};
 

@@ -21,8 +21,7 @@ pub struct Away {
     what: String,
 }
 
-const ADVICE: &str = "Mount or restore it, or import the dataset from where it lies now; then run the command again. What is \
-                      known of its images was kept";
+const ADVICE: &str = "Mount or restore it, or import the dataset from its new folder; then run the command again. The project's data was kept";
 
 /// Datasets with those of their files that a piece of work reads.
 #[derive(Debug, Clone, Default)]
@@ -68,14 +67,14 @@ impl Source {
     fn check(&self) -> Result<(), Away> {
         let away = |what: String| Err(Away { root: self.root.clone(), what });
         if !self.root.is_dir() {
-            return away("the folder of this dataset is not there".to_owned());
+            return away("the dataset's folder does not exist".to_owned());
         }
         let step = self.files.len().div_ceil(TRIED).max(1);
         let tried: Vec<&PathBuf> = self.files.iter().step_by(step).collect();
         let missing: Vec<&&PathBuf> = tried.iter().filter(|file| open_regular(file).is_err()).collect();
         match missing.first() {
             Some(first) if missing.len() * 2 > tried.len() => away(format!(
-                "{} of {} files of this dataset that were tried cannot be opened, the first is {}",
+                "cannot open {} of {} files of this dataset that were tried; the first is {}",
                 missing.len(),
                 tried.len(),
                 first.display()
@@ -110,7 +109,7 @@ mod tests {
         std::fs::rename(&small, dir.path().join("elsewhere")).unwrap();
         sources.check_around(&files[0]).unwrap();
         let message = sources.check_around(&files[201]).unwrap_err().to_string();
-        assert!(message.contains("small: the folder of this dataset is not there. Mount or restore it"), "{message}");
+        assert!(message.contains("small: the dataset's folder does not exist. Mount or restore it"), "{message}");
         assert!(sources.check().is_err());
         // An empty folder under the mount point.
         std::fs::create_dir(&small).unwrap();

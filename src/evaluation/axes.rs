@@ -1,5 +1,4 @@
-//! The two axes of a ROC plot, shared by the screen and the figures: where a number of false positives stands, which rates are seen,
-//! what is marked. Must not know pixels.
+//! The axes of a ROC plot, for the screen and for figures: positions of false positives, the visible range of rates, tick marks.
 
 use super::plot_curve::PlotCurve;
 
@@ -85,7 +84,7 @@ impl RateAxis {
         if !lowest.is_finite() {
             return Self::FROM_ZERO;
         }
-        let step = if 0.9 <= lowest { 0.02 } else { 0.1 };
+        let step = if lowest >= 0.9 { 0.02 } else { 0.1 };
         // What is on a step but for rounding stays there.
         Self { low: ((lowest / step + 1e-9).floor() * step).clamp(0.0, 0.98) }
     }

@@ -1,4 +1,4 @@
-//! Of columns that are equal bit by bit, those that can matter to the official solver. Must not know where overlaps come from.
+//! Of columns that are equal bit by bit, those that can matter to the official solver.
 //!
 //! Equal columns start with equal potentials. An unstarred column is never essential, so all unstarred ones of a class change alike:
 //! same potential, same slack, same tight cells. Wherever the solver looks for a column (first stars, step A) it goes by rising index,

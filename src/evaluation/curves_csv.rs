@@ -1,4 +1,4 @@
-//! Curves as CSV, one row a point, for spreadsheets and papers. Must not know files.
+//! Curves as CSV text, one row a point, for spreadsheets and papers.
 
 use super::plot_curve::PlotCurve;
 use super::roc::RocCurve;

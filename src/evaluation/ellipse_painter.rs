@@ -1,15 +1,12 @@
-//! Ellipses as OpenCV's filled `cvEllipse` paints them: a polygon in 16-bit fixed point, outline plus scan fill
-//! (`fddb_spec.md`, section 4.2). Equal to the official masks pixel by pixel; must not know what is done with them.
+//! Ellipse -> pixels, as OpenCV's filled `cvEllipse` paints it: a polygon in 16-bit fixed point, outline plus scan fill (`fddb_spec.md`,
+//! section 4.2). Equal to the official masks pixel by pixel.
 
 use std::f64::consts::PI;
 use std::sync::LazyLock;
 
-use super::pixel_set::{Span, round_single};
 use super::polygon_fill;
+use super::raster::{ONE, Span, round_single};
 use crate::geometry::Ellipse;
-
-/// One pixel in fixed point.
-pub(super) const ONE: i64 = 1 << 16;
 
 /// Largest coordinate or half axis in pixels; the text formats refuse more (the official program's integers end here).
 const LIMIT: i64 = 1 << 31;

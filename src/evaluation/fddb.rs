@@ -1,9 +1,9 @@
 //! FDDB's evaluation behind the evaluators' door.
 
 use super::evaluator::{Evaluator, Metric};
-use super::matching::Matching;
 use super::region::EvaluatedImage;
 use super::roc::{RocCurve, roc};
+use super::step::Matching;
 
 /// Discrete and continuous ROC of faces, equal to the official program.
 #[derive(Debug, Clone, Copy, Default)]

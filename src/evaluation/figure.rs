@@ -1,4 +1,4 @@
-//! Figures for papers: both rates side by side as SVG or PNG, with legend and the font inside the file. Must not know the window.
+//! Figures for papers: both rates side by side as SVG or PNG, with the legend and the font inside the file.
 
 mod panel;
 

@@ -1,5 +1,5 @@
-//! Ten-fold results: a curve for each fold, the pooled curve as the official software pools (all images at once, nothing is
-//! averaged), and the spread between folds. Must not know how images are matched.
+//! Results over folds: a curve for each fold, the pooled curve as the official software pools (all images at once, no averaging), and the
+//! spread between folds.
 
 use std::collections::BTreeMap;
 

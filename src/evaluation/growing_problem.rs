@@ -1,13 +1,13 @@
-//! The matching problem of one image while detections enter it by falling score. Solves again only when what the solver can see has
-//! changed, and gives it no more columns than can matter. Must not know regions nor thresholds.
+//! The matching problem of one image while detections are added by falling score. Solves again only when the solver's input has changed,
+//! with no more columns than can matter.
 
 use super::column_classes::ColumnClasses;
-use super::matching::{Matching, Step};
 use super::official_assignment::{self, Assignment, Cover, Overlaps};
 use super::optimal_assignment;
 use super::overlap::TouchingDetection;
 use super::row_tops::RowTops;
 use super::sparse_assignment::{self, SparseOverlaps};
+use super::step::{Matching, Step};
 
 /// Problems with fewer touching detections than this are solved whole: reducing them costs more than it saves.
 const REDUCE_FROM: usize = 64;
@@ -310,7 +310,7 @@ fn count_overlaps(overlaps: impl IntoIterator<Item = f64>) -> Step {
     let mut counts = Step { threshold: 0.0, true_positives: 0, false_positives: 0, continuous: 0.0 };
     for iou in overlaps {
         counts.continuous += iou;
-        counts.true_positives += u64::from(0.5 < iou);
+        counts.true_positives += u64::from(iou > 0.5);
     }
     counts
 }

@@ -1,26 +1,15 @@
-//! One image at every threshold: keeps the detections with score >= t, matches them to faces, counts
-//! (`fddb_spec.md`, sections 5 and 6). Must not know other images, nor how a matching is found.
+//! One image -> its counts at every threshold: keeps the detections with score >= t, matches them to faces, counts (`fddb_spec.md`,
+//! sections 5 and 6).
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use super::growing_problem::GrowingProblem;
 use super::overlap::{TouchingDetection, touching_detections};
 use super::region::EvaluatedImage;
-
-/// The assignment of detections to faces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Matching {
-    /// The official program's solver, which is not always optimal; what every published FDDB curve was made with.
-    #[default]
-    Official,
-    /// The largest sum of IoU, to show the difference.
-    Optimal,
-}
+use super::step::{Matching, Step};
 
 /// From so many faces and detections that touch each other on, one image's thresholds are matched in parallel.
 const CROWD: usize = 100;
@@ -29,18 +18,6 @@ const CROWD_PARTS: usize = 24;
 
 /// The threshold of an image without detections (`DBL_MAX`, as the official program has it).
 pub const NO_DETECTIONS: f64 = f64::MAX;
-
-/// An image's counts when every detection with a score of at least `threshold` is kept.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Step {
-    pub threshold: f64,
-    /// Pairs with IoU > 0.5.
-    pub true_positives: u64,
-    /// Kept detections that are no true positive.
-    pub false_positives: u64,
-    /// Sum of IoU over all pairs.
-    pub continuous: f64,
-}
 
 /// The counts of one image at each of its own thresholds.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,5 @@
-//! The official program's assignment solver (`fddb_spec.md`, section 7). It is NOT always optimal, and the published curves were
-//! made with it: follow the specification, not a textbook. Must not know regions, scores or images.
+//! The official program's assignment solver (`fddb_spec.md`, section 7). It is NOT always optimal, and the published curves were made with
+//! it: follow the specification, not a textbook.
 
 use super::row_tops::CLEARLY_APART;
 

@@ -12,7 +12,7 @@ const UNIT: f64 = (1_u64 << 40) as f64;
 pub(super) fn solve(r: &Overlaps) -> Vec<Option<usize>> {
     let weights = r.values.iter().map(|v| (v * UNIT).round() as i64).collect();
     match Matrix::from_vec(r.rows, r.columns, weights) {
-        Ok(matrix) if 0 < r.rows => kuhn_munkres(&matrix).1.into_iter().map(Some).collect(),
+        Ok(matrix) if r.rows > 0 => kuhn_munkres(&matrix).1.into_iter().map(Some).collect(),
         _ => Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! The overlaps of one image: which detection touches which face, and by how much. Must not know scores' order nor matching.
+//! The overlaps of one image: which detection touches which face, and by how much.
 
 use rayon::prelude::*;
 
@@ -30,7 +30,7 @@ pub(crate) fn touching_with_places(image: &EvaluatedImage) -> Vec<(usize, Touchi
     let touching = image.detections.par_iter().enumerate().with_min_len(64).filter_map(|(place, detection)| {
         let pixels = paint(&detection.region);
         let overlaps = faces.iter().map(|face| face.iou(&pixels)).enumerate();
-        let touched: Vec<(u32, f64)> = overlaps.filter(|o| 0.0 < o.1).map(|(k, iou)| (k as u32, iou)).collect();
+        let touched: Vec<(u32, f64)> = overlaps.filter(|o| o.1 > 0.0).map(|(k, iou)| (k as u32, iou)).collect();
         let best = touched.iter().map(|o| o.1).fold(0.0, f64::max);
         (!touched.is_empty()).then_some((place, TouchingDetection { score: detection.score, faces: touched, best }))
     });
@@ -44,7 +44,7 @@ pub fn pair_without_pixels(image: &EvaluatedImage) -> Option<(usize, usize)> {
     // Painting every face only for this would cost as much as the evaluation: those with their centre inside have pixels.
     let inside = |region: &Region| match *region {
         Region::Ellipse { cx, cy, .. } => {
-            0.0 <= cx && 0.0 <= cy && cx <= f64::from(image.width) - 1.0 && cy <= f64::from(image.height) - 1.0
+            cx >= 0.0 && cy >= 0.0 && cx <= f64::from(image.width) - 1.0 && cy <= f64::from(image.height) - 1.0
         }
         Region::Rectangle { .. } => false,
     };

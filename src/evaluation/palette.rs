@@ -1,5 +1,5 @@
-//! Colours and line styles of curves: stable by curve, told apart by colour-blind eyes and without colour. Plain numbers, so that the
-//! window and the figures share them; must not know either.
+//! Colours and line styles of curves, for the screen and for figures: stable by curve, distinguishable with red-green blindness and in
+//! black and white.
 
 /// Red, green, blue.
 pub type Rgb = [u8; 3];

@@ -1,4 +1,4 @@
-//! C's `%g`: six significant digits, as C++ streams print a double by default. Knows nothing but digits.
+//! C's `%g`: six significant digits, as C++ streams print a double by default.
 
 use std::fmt::Write as _;
 
@@ -85,7 +85,7 @@ fn push_scientific(out: &mut String, digits: u32, exponent: i32) {
     let mut buffer = [0; 6];
     let text = significant(digits, &mut buffer);
     out.push_str(&text[..1]);
-    if 1 < text.len() {
+    if text.len() > 1 {
         out.push('.');
         out.push_str(&text[1..]);
     }

@@ -1,21 +1,8 @@
-//! Regions as sets of pixels inside an image, in row spans (`fddb_spec.md`, sections 4.1 and 4.3). Knows neither scores nor matching.
+//! Regions as sets of pixels inside an image, in row spans (`fddb_spec.md`, sections 4.1 and 4.3).
 
 use super::ellipse_painter;
+use super::raster::{Span, round_single};
 use super::region::Region;
-
-/// Pixels `x0..=x1` of row `y`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub y: i32,
-    pub x0: i32,
-    pub x1: i32,
-}
-
-impl Span {
-    fn len(self) -> u64 {
-        (i64::from(self.x1) - i64::from(self.x0) + 1) as u64
-    }
-}
 
 /// The pixels of one region inside its image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,11 +20,6 @@ enum Shape {
     Rectangle,
     /// Sorted by row, then column; spans of a row neither touch nor overlap. Never empty.
     Spans(Vec<Span>),
-}
-
-/// Nearest integer, halves to even, after rounding to single precision, as OpenCV's `cvRound(float)`.
-pub(crate) fn round_single(v: f64) -> i64 {
-    f64::from(v as f32).round_ties_even() as i64
 }
 
 impl PixelSet {
@@ -80,7 +62,7 @@ impl PixelSet {
         self.area
     }
 
-    /// The set as `width` x `height` bytes of 0 or 1, row by row; for tests and pictures.
+    /// The set as `width` x `height` bytes of 0 or 1, row by row; for tests and images.
     pub fn mask(&self, width: u32, height: u32) -> Vec<u8> {
         let mut mask = vec![0; width as usize * height as usize];
         let mut fill = |y: i32, x0: i32, x1: i32| {

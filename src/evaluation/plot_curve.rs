@@ -1,4 +1,4 @@
-//! A curve as it is shown: rate over false positives, own or published, with thinning for the screen. Must not know any window.
+//! A curve as it is plotted: rate over false positives, own or published, with thinning for the screen.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,6 @@
-//! OpenCV's `FillConvexPoly` with its outline, in row spans (`fddb_spec.md`, section 4.2, "Painting the polygon").
-//! Must not know what the polygon stands for.
+//! Polygon -> row spans, as OpenCV's `FillConvexPoly` with its outline (`fddb_spec.md`, section 4.2, "Painting the polygon").
 
-use super::ellipse_painter::ONE;
-use super::pixel_set::Span;
+use super::raster::{ONE, Span};
 
 const HALF: i64 = ONE / 2;
 
@@ -142,7 +140,7 @@ fn scan(v: &[(i64, i64)], rows: &mut Rows) {
         if budget < 0 {
             return;
         }
-        if 0 <= y {
+        if y >= 0 {
             let (left, right) = (walkers[0].x.min(walkers[1].x), walkers[0].x.max(walkers[1].x));
             rows.add(y, pixel(left), pixel(right));
         }

@@ -1,5 +1,4 @@
-//! Published FDDB results: reference points from the ROC files of FDDB's results page (vis-www.cs.umass.edu/fddb/results.html),
-//! built in. Must not know one's own curves.
+//! Published FDDB results, built in: reference points from the ROC files of FDDB's results page (vis-www.cs.umass.edu/fddb/results.html).
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,4 +1,4 @@
-//! What is compared: faces and detections as regions of one image. Must not know files, nor how regions become pixels.
+//! The input of the evaluation: faces and detections as regions of one image.
 
 use crate::domain::{Detection, Shape};
 use crate::geometry::{BoundingBox, Ellipse};

@@ -1,5 +1,5 @@
-//! Over all images: one ROC point per distinct score, sums in list order to the last bit, the official files' text
-//! (`fddb_spec.md`, sections 8 and 9). Must not know how an image is matched.
+//! All images -> one ROC point per distinct score, sums in list order to the last bit, and the text of the official files (`fddb_spec.md`,
+//! sections 8 and 9).
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -8,9 +8,10 @@ use std::time::Duration;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::matching::{ImageOutcome, Matching, Watch, match_image, match_watched};
+use super::matching::{ImageOutcome, Watch, match_image, match_watched};
 use super::percent_g::push_percent_g;
 use super::region::EvaluatedImage;
+use super::step::Matching;
 use crate::domain::Cancel;
 
 /// All images with every detection of score >= `threshold` kept.

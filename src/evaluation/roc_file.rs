@@ -1,5 +1,5 @@
-//! Third-party ROC files (`*DiscROC.txt`, `*ContROC.txt`). Those in circulation disagree on the order of their columns: it is found
-//! out from the numbers, and a file that leaves a doubt is refused. Must not know where a file came from.
+//! Reads ROC files of other programs (`*DiscROC.txt`, `*ContROC.txt`). Their columns come in different orders: the order is found from the
+//! numbers, and an ambiguous file is refused.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -92,7 +92,7 @@ fn rows(text: &str) -> Result<Vec<Vec<f64>>, RocFileError> {
 #[expect(clippy::indexing_slicing, reason = "`rows` lets through only rows of at least two numbers")]
 fn find_order(rows: &[Vec<f64>]) -> Result<ColumnOrder, RocFileError> {
     let could_be_rate = |c: usize| rows.iter().all(|r| (0.0..=1.0).contains(&r[c]));
-    let could_be_count = |c: usize| rows.iter().all(|r| 0.0 <= r[c] && r[c].fract() == 0.0);
+    let could_be_count = |c: usize| rows.iter().all(|r| r[c] >= 0.0 && r[c].fract() == 0.0);
     let could_be = |rate: usize, count: usize| could_be_rate(rate) && could_be_count(count) && rises(rows, rate, count);
     let (rate_first, count_first) = (could_be(0, 1), could_be(1, 0));
     match (rate_first, count_first) {

@@ -1,4 +1,4 @@
-//! Which columns of a wide matching problem can matter to the official solver at all. Must not know where overlaps come from.
+//! Which columns of a wide matching problem can matter to the official solver at all.
 //!
 //! With one row a face and one column a detection, all unstarred columns have lost the same from their first potential: nothing from
 //! the row cover, some Q from the column cover. So a row sees them in a fixed order of slack: from the row cover by falling overlap,

@@ -1,4 +1,4 @@
-//! Upright boxes by their corners, with overlap. Must not know which detector or file they came from.
+//! Axis-aligned boxes by their corners, with IoU.
 
 use std::marker::PhantomData;
 
@@ -82,11 +82,6 @@ impl<S> BoundingBox<S> {
         let (cx, cy) = self.center();
         let (w, h) = (self.width() * factor / 2.0, self.height() * factor / 2.0);
         Self::new(cx - w, cy - h, cx + w, cy + h)
-    }
-
-    #[must_use]
-    pub fn translated(&self, dx: f64, dy: f64) -> Self {
-        Self::new(self.x1 + dx, self.y1 + dy, self.x2 + dx, self.y2 + dy)
     }
 
     pub fn is_finite(&self) -> bool {

@@ -1,5 +1,5 @@
-//! The thread that copies the database now and then, beside the one that writes: a verdict never waits for a copy. It also checks a
-//! database that was too large to be checked when it was opened. Must not know screens.
+//! The thread that backs up the database beside the one that writes, so that no verdict waits for a copy. It also checks a database that
+//! was too large to be checked when it was opened.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! A cache with a budget in bytes, evicted by last use. Must not know what it holds.
+//! A cache with a budget in bytes, evicted by last use.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -40,7 +40,7 @@ impl<K: Eq + Hash + Clone, V> ByteCache<K, V> {
         self.remove(&key);
         self.used += bytes;
         self.slots.insert(key, Slot { value, bytes, last_use: self.clock });
-        while self.budget < self.used && 1 < self.slots.len() {
+        while self.budget < self.used && self.slots.len() > 1 {
             let Some(oldest) = self.slots.iter().min_by_key(|(_, slot)| slot.last_use).map(|(key, _)| key.clone())
             else {
                 return;

@@ -1,5 +1,4 @@
-//! A thread that owns something which must not cross threads (a database connection) and answers requests in order. Must not know
-//! what it owns nor what is asked.
+//! A thread that owns a value which must not cross threads (a database connection) and answers requests in order.
 
 use std::collections::VecDeque;
 use std::thread::JoinHandle;
@@ -69,7 +68,7 @@ impl<Q: Send + 'static, A: Send + 'static> Clerk<Q, A> {
             .as_ref()
             .is_some_and(|requests| requests.send(Asked { ticket, request, at: Instant::now() }).is_ok());
         if !sent {
-            self.returned.push_back(Answer { ticket, result: Err("its thread has ended".to_owned()) });
+            self.returned.push_back(Answer { ticket, result: Err("its thread ended".to_owned()) });
         }
         ticket
     }
@@ -115,7 +114,7 @@ fn serve_all<S, Q, A>(
         }
         let result = match &mut owned {
             Ok(state) => caught(|| serve(state, request))
-                .unwrap_or_else(|panic| Err(format!("the program broke off: {}", panic.reported()))),
+                .unwrap_or_else(|panic| Err(format!("the program failed: {}", panic.reported()))),
             Err(reason) => Err(reason.clone()),
         };
         // Nobody listens once the handle is dropped; the request itself was still served.

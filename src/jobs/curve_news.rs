@@ -1,4 +1,4 @@
-//! The curves that the screen does not have yet: parsed and thinned here, off the window's thread, each once. Must not write.
+//! Reads new curves for the screen: each is parsed and thinned once, off the window's thread.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

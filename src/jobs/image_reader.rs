@@ -1,4 +1,4 @@
-//! The threads of the Images screen: one answers what rounds found on the images, one looks whether files are there. Must not write.
+//! The threads of the Images screen, read-only: one answers what rounds found on the images, one checks whether files exist.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Long work for the app: named threads, bounded queues, wakers. The only threads of the app live here. Must not know egui: a worker
-//! gets a [`Waker`] and calls it last, with no lock held.
+//! Long work for the app: named threads, bounded queues, wakers. All threads of the app start here. A worker gets a [`Waker`] and calls it
+//! last, with no lock held.
 
 mod backups;
 mod byte_cache;

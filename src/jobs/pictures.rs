@@ -1,5 +1,5 @@
-//! A small pool that decodes photographs and cuts crops out of them, nearest first. Each list of wishes replaces the one before, so
-//! that what scrolled out of sight is never decoded. Must not know textures.
+//! A small pool that decodes images and cuts crops out of them, nearest first. Each list of requests replaces the one before, so that what
+//! scrolled out of sight is never decoded.
 
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use super::{ByteCache, Waker};
 use crate::domain::{CandidateId, ImageId, caught};
 use crate::geometry::BoundingBox;
 
-/// Decoded photographs that the pool keeps, in bytes.
+/// Decoded images that the pool keeps, in bytes.
 const DECODED_BUDGET: usize = 96 << 20;
-/// Finished pictures that may wait for the window.
+/// Finished images that may wait for the window.
 const RESULT_QUEUE: usize = 256;
-/// Longest side of a whole picture: more than the window shows, less than what any graphics card takes.
+/// Longest side of a whole image: more than the window shows, less than what any graphics card takes.
 pub const WHOLE_SIDE_MAX: u32 = 2048;
 /// Pixels of a tile's sides.
 pub const TILE_SIDE: u32 = 512;
@@ -25,7 +25,7 @@ pub const TILE_SIDE: u32 = 512;
 /// Reads an image file as RGB and compares its bytes with the blake3 that they had when they were imported; or says why not.
 pub type Decode = fn(&Path, &str) -> Result<Decoded, String>;
 
-/// A photograph as it was read.
+/// A image as it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
     pub image: RgbImage,
@@ -33,7 +33,7 @@ pub struct Decoded {
     pub is_changed: bool,
 }
 
-/// Which picture: the whole image, or a part of it, at most `side` pixels wide and high.
+/// Which image: the whole image, or a part of it, at most `side` pixels wide and high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PictureKey {
     Whole(ImageId),
@@ -138,7 +138,7 @@ impl PicturePool {
         self.shared.changed.notify_all();
     }
 
-    /// The next finished picture, if one waits.
+    /// The next finished image, if one waits.
     pub fn poll(&self) -> Option<Picture> {
         self.pictures.as_ref().and_then(|pictures| pictures.try_recv().ok())
     }
@@ -158,7 +158,7 @@ impl Drop for PicturePool {
 fn work(shared: &Shared, sender: &Sender<Picture>) {
     while let Some(request) = next_wish(shared) {
         let made = caught(|| make(shared, &request));
-        let result = made.unwrap_or_else(|panic| Err(format!("decoding broke off: {}", panic.reported())));
+        let result = made.unwrap_or_else(|panic| Err(format!("decoding failed: {}", panic.reported())));
         let closed = sender.send(Picture { key: request.key, result }).is_err();
         shared.lock().in_work.remove(&request.key);
         if closed {

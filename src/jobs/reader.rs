@@ -1,4 +1,4 @@
-//! The thread that reads the project for the screens. Must not write.
+//! The thread that reads the project for the screens.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -193,7 +193,8 @@ fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadRep
         ReadRequest::Steps(round) => {
             let number = store.round(round)?.number;
             let run_dir = Project::of_database(store.path())?.run_dir(number);
-            let steps = logged_steps(&run_dir).map_err(WorkflowError::io(&run_dir, "Check the folder's rights."))?;
+            let steps =
+                logged_steps(&run_dir).map_err(WorkflowError::io(&run_dir, "Check the folder's permissions."))?;
             ReadReply::Steps(number, steps)
         }
         ReadRequest::Numbers { query, annotator } => {
@@ -255,7 +256,7 @@ fn speed(store: &Store, rounds: &[RoundRecord]) -> Result<Option<(u32, f64)>, St
     Ok(None)
 }
 
-/// The strokes of the log; of one stroke each decision by itself.
+/// The decisions of the log; with a gesture, each of its candidates by itself.
 fn history(store: &Store, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryStep>, StoreError> {
     if query.gesture.is_none() {
         return store.history_steps(query, limit);

@@ -1,5 +1,5 @@
-//! The thread that looks every 0.4 seconds whether another window or program committed to the project, and tells what is new in the logs.
-//! Looking is one read of SQLite's counter; it wakes the window only for news. Must not write.
+//! The thread that checks every 0.4 seconds whether another window or program committed to the project, and reports what is new in the
+//! logs. A check is one read of SQLite's counter; it wakes the window only for news.
 
 use std::path::PathBuf;
 use std::thread::JoinHandle;

@@ -1,4 +1,4 @@
-//! One piece of long work on its own named thread: started, watched, stopped, joined. Must not know what the work is.
+//! One piece of long work on its own named thread: started, watched, stopped, joined.
 //!
 //! Order of news: any number of events, then exactly one [`JobNews::Finished`], after success, stop, error and panic alike.
 
@@ -22,7 +22,7 @@ pub type Work<E> = Box<dyn FnOnce(&mut dyn FnMut(E), &Cancel) -> Result<String, 
 pub enum JobKind {
     /// Training and mining: they share the checkpoint and the processor.
     Round,
-    /// Bringing photographs in.
+    /// Bringing images in.
     Import,
     /// Writing figures and tables.
     Export,
@@ -160,7 +160,7 @@ impl<E> Worker<E> {
             Ok(Ok(text)) => Outcome::Done(text),
             Ok(Err(text)) if self.cancel.is_cancelled() => Outcome::Stopped(text),
             Ok(Err(text)) => Outcome::Failed(text),
-            Err(panic) => Outcome::Failed(format!("the job broke off: {}", panic.reported())),
+            Err(panic) => Outcome::Failed(format!("the job failed: {}", panic.reported())),
         };
         self.send(JobNews::Finished(outcome));
     }
@@ -263,7 +263,7 @@ mod tests {
             let job = Job::start("test", work, |_| None, waker).unwrap();
             assert_eq!(all_news(&job), [JobNews::Event(7), JobNews::Finished(expected)]);
             drop(job);
-            assert!(2 <= wakes.load(Ordering::SeqCst));
+            assert!(wakes.load(Ordering::SeqCst) >= 2);
         };
         check(Box::new(|tell, _| (tell(7), Ok("well".to_owned())).1), Outcome::Done("well".to_owned()));
         check(Box::new(|tell, _| (tell(7), Err("bad".to_owned())).1), Outcome::Failed("bad".to_owned()));

@@ -1,5 +1,5 @@
 //! The thread that writes verdicts, notes and settings: it owns the project's writing connection and answers when a decision is on the
-//! disk. A damaged database it only tells about. Must not know screens.
+//! disk. A damaged database it only reports.
 
 use std::path::PathBuf;
 
@@ -151,12 +151,12 @@ impl Damage {
 pub struct Written {
     /// `None`: there was nothing to undo or redo, nothing left to decide on, or the objects were so already.
     pub gesture: Option<Gesture>,
-    /// The gesture's candidates and the others of their images, or those of the images of corrected objects, as they stand now. Of a stroke over many nothing, of its undo only
+    /// The gesture's candidates and the others of their images, or those of the images of corrected objects, as they stand now. Of a decision on many nothing, of its undo only
     /// the candidates, of one over very many nothing either.
     pub changed: Vec<CandidateRow>,
     /// The gesture's first candidate.
     pub row: Option<CandidateRow>,
-    /// The groups of the gesture's candidates of which some still wait, and how many; of a stroke over many nothing.
+    /// The groups of the gesture's candidates of which some still wait, and how many; of a decision on many nothing.
     pub waiting: Vec<(GroupId, u32)>,
 }
 
@@ -286,7 +286,7 @@ fn waiting_of(store: &Store, candidates: &[CandidateId], rows: &[CandidateRow], 
         groups.extend(row.group.filter(|group| !groups.contains(group)));
     }
     let waiting = |group| Some((group, store.count_undecided_of_group(group, by.only()).ok()?));
-    groups.into_iter().filter_map(waiting).filter(|(_, count)| 0 < *count).collect()
+    groups.into_iter().filter_map(waiting).filter(|(_, count)| *count > 0).collect()
 }
 
 impl Annotator {
@@ -303,7 +303,7 @@ impl Annotator {
 
 fn changed_by(store: &Store, gesture: &Gesture) -> Result<Vec<CandidateRow>, StoreError> {
     let candidates = &gesture.candidates;
-    if REFRESHED_MAX < candidates.len() {
+    if candidates.len() > REFRESHED_MAX {
         // A face that comes or goes changes its neighbours too: too much to read.
         let is_brought_back =
             gesture.action != GestureAction::Decide && !gesture.verdict.is_some_and(Verdict::has_class);

@@ -1,4 +1,4 @@
-//! How far two annotators agree beyond chance. Must not know who they are.
+//! Agreement of two annotators beyond chance (Cohen's kappa).
 
 /// Agreement of two annotators on what both decided.
 #[derive(Debug, Clone, Copy, PartialEq)]

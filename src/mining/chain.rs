@@ -1,4 +1,4 @@
-//! An order in which alike pictures are neighbours, from their perceptual hashes. Must not know what the pictures show.
+//! An order in which similar crops are neighbours, from their perceptual hashes.
 
 /// So few are put in order by looking at each pair.
 const PAIRWISE_MAX: usize = 64;
@@ -18,7 +18,7 @@ pub fn chain_of_alike(hashes: &[u64]) -> Vec<usize> {
 fn arrange(hashes: &[u64], places: &mut [usize], from: u64) -> u64 {
     // Of equally near ones the earlier comes first.
     let nearness = |place: usize, from: u64| ((hashes[place] ^ from).count_ones(), place);
-    if PAIRWISE_MAX < places.len() {
+    if places.len() > PAIRWISE_MAX {
         let half = places.len() / 2;
         places.select_nth_unstable_by_key(half, |place| nearness(*place, from));
         let (near, far) = places.split_at_mut(half);
@@ -48,7 +48,7 @@ mod tests {
             let mut rng = ChaCha8Rng::seed_from_u64(count as u64);
             let hashes: Vec<u64> = (0..count).map(|_| rng.random()).collect();
             let mut chain = chain_of_alike(&hashes);
-            assert_eq!(chain.first().copied(), (0 < count).then_some(0));
+            assert_eq!(chain.first().copied(), (count > 0).then_some(0));
             chain.sort_unstable();
             assert_eq!(chain, (0..count).collect::<Vec<_>>());
         }

@@ -1,4 +1,4 @@
-//! A share estimated from a sample, with its confidence interval. Must not know what is counted.
+//! A share estimated from a random sample, with its confidence interval.
 
 /// A share and the interval that holds the true one with the confidence asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]

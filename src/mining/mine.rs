@@ -1,19 +1,8 @@
 //! Which detections of an image are candidates, and in which order.
 
-use super::{DetectionClass, classify};
-use crate::domain::{Annotation, BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU, ClassId, Detection, FalsePositiveKind};
+use super::{DetectionClass, MiningConfig, classify};
+use crate::domain::{Annotation, ClassId, Detection, FalsePositiveKind};
 use crate::geometry::BoundingBox;
-
-/// The numbers of mining; the defaults are the paper's and TIDE's.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MiningConfig {
-    /// A detection with this IoU to an object of its class, or more, holds it and is no candidate.
-    pub max_iou: f64,
-    /// Up to this IoU a candidate is background, above it a badly placed object.
-    pub background_iou: f64,
-    /// Detections below this score are not mined.
-    pub min_score: f32,
-}
 
 /// A false positive of an image, ready to be reviewed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,14 +17,8 @@ pub struct MinedCandidate {
     pub kind: FalsePositiveKind,
 }
 
-impl Default for MiningConfig {
-    fn default() -> Self {
-        Self { max_iou: CANDIDATE_MAX_IOU, background_iou: BACKGROUND_MAX_IOU, min_score: 0.05 }
-    }
-}
-
 /// The candidates of an image: every detection whose largest IoU with the objects of its class is below `config.max_iou`, highest score
-/// first (the first listed among equals). Boxes without area or with numbers that are none are left out, and so is what lies on
+/// first (the first listed among equals). Boxes without area, NaN and infinite values are left out, and so is what lies on
 /// ground truth marked as ignored. Without ground truth every detection is a candidate.
 pub fn mine_image(detections: &[Detection], ground_truth: &[Annotation], config: &MiningConfig) -> Vec<MinedCandidate> {
     let detections = sound(detections, config);

@@ -1,9 +1,9 @@
-//! Detections + ground truth -> ranked, grouped candidates, and the statistics of their review. Pure: knows neither files, the
-//! database nor the detector.
+//! Detections + ground truth -> ranked, grouped candidates, and the statistics of their review. Pure functions, without files.
 
 mod agreement;
 mod chain;
 mod classify;
+mod config;
 mod deduplicate;
 mod estimate;
 mod group;
@@ -13,8 +13,9 @@ mod mine;
 pub use agreement::{Agreement, cohens_kappa};
 pub use chain::chain_of_alike;
 pub use classify::{DetectionClass, classify};
+pub use config::MiningConfig;
 pub use deduplicate::{SAME_HARD_NEGATIVE_IOU, deduplicate};
 pub use estimate::{Proportion, of_the_rest, wilson_interval};
 pub use group::{GROUP_MAX, Group, GroupConfig, Groupable, group_alike, regroup};
 pub use look::look_of;
-pub use mine::{MinedCandidate, MiningConfig, count_duplicates, mine_image};
+pub use mine::{MinedCandidate, count_duplicates, mine_image};

@@ -1,5 +1,5 @@
-//! A network's named outputs -> boxes with classes and scores, in pixels of its input. Knows the layouts of the usual exporters; what
-//! fits none, or several, is told with its shapes.
+//! A network's named outputs -> boxes with classes and scores, in pixels of its input. Supports the layouts of the usual exporters; outputs
+//! that fit none, or several, are an error with their shapes.
 
 use super::{Activation, BoxForm, Layout, OutputSettings};
 use crate::geometry::{BoundingBox, NetworkPx};
@@ -76,14 +76,13 @@ pub fn recognise(outputs: &Outputs, named: usize, images: usize) -> Result<Layou
     match fits.as_slice() {
         [layout] => Ok(*layout),
         [] => Err(format!(
-            "its outputs fit no known layout: {}. Write `layout = \"...\"` into the model.toml beside it: torchvision (boxes [N, 4], labels [N], \
+            "its outputs match no known layout: {}. Write `layout = \"...\"` into the model.toml beside it: torchvision (boxes [N, 4], labels [N], \
              scores [N]), yolov5 ([B, N, 5 + K]), yolov8 ([B, 4 + K, N] or [B, N, 4 + K]), nms ([B, N, 6], [N, 7] or num_dets, boxes, scores, \
              classes) or detr (logits [B, Q, K + 1], pred_boxes [B, Q, 4])",
             shapes(outputs)
         )),
         several => Err(format!(
-            "its outputs can be read in several ways ({}): {}. Write the right one into the model.toml beside it, as `layout = \"...\"`, or its \
-             `classes`",
+            "its outputs match several layouts ({}): {}. Write the right one into the model.toml beside it as `layout = \"...\"`, or list its `classes`",
             several.iter().map(|layout| name_of(*layout)).collect::<Vec<_>>().join(", "),
             shapes(outputs)
         )),

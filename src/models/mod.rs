@@ -103,8 +103,8 @@ impl Model {
         let format = ModelFormat::of(path).ok_or_else(|| {
             ModelError::file(
                 path,
-                "its name ends neither in .onnx nor in .torchscript, .ts or .pt",
-                "rename it so that it tells its format",
+                "unknown model format: the name must end in .onnx, .torchscript, .ts or .pt",
+                "rename it to match its format",
             )
         })?;
         let description = ModelDescription::beside(path)?;
@@ -204,7 +204,7 @@ impl Model {
                 Ok(())
             }
             Some(highest) if highest >= self.classes.len() => Err(self.unfit(&format!(
-                "it gives class number {highest}, and {} classes are named ({})",
+                "it returns class number {highest}, but only {} classes are named ({})",
                 self.classes.len(),
                 self.classes.iter().take(10).cloned().collect::<Vec<_>>().join(", ")
             ))),

@@ -39,7 +39,7 @@ impl std::fmt::Debug for Onnx {
 impl Onnx {
     pub(super) fn load(path: &Path, device: &str, threads: usize) -> Result<Self, ModelError> {
         if !matches!(device, "auto" | "cpu") {
-            let what = format!("ONNX models run on the CPU, and the device is {device}");
+            let what = format!("ONNX models run on the CPU only, and the device is {device}");
             return Err(ModelError::file(path, what, "choose --device cpu, or export the model as TorchScript"));
         }
         let environment = environment()?;
@@ -56,7 +56,7 @@ impl Onnx {
             }
             other => Err(ModelError::file(
                 path,
-                format!("its input {} is no tensor but {other}", outlet.name()),
+                format!("its input {} is not a tensor but {other}", outlet.name()),
                 "export a detector",
             )),
         });

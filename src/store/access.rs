@@ -11,7 +11,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 
 use super::StoreError;
-use super::header::{Header, beside, wal_of};
+use super::companions::{beside, wal_of};
+use super::header::Header;
 
 /// How long a call waits for another program that writes.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

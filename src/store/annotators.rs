@@ -1,4 +1,4 @@
-//! The people who decide, by name. Must not know what they decided.
+//! The annotators, by name.
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
@@ -21,7 +21,7 @@ pub(super) fn find(c: &Connection, name: &str) -> Result<Option<i64>, StoreError
 
 pub(super) fn find_or_insert(tx: &Transaction<'_>, name: &str) -> Result<i64, StoreError> {
     if name.trim().is_empty() {
-        return Err(StoreError::Invalid("an annotator needs a name".to_owned()));
+        return Err(StoreError::Invalid("the annotator's name is empty".to_owned()));
     }
     if let Some(id) = find(tx, name)? {
         return Ok(id);

@@ -1,4 +1,4 @@
-//! Rolling backups through SQLite's backup API, in the folder `backups` beside the database. Must not know any table.
+//! Rolling backups through SQLite's backup API, in the folder `backups` beside the database, and the restoring of one.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -9,8 +9,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
 
-use super::connection::check;
-use super::header::beside;
+use super::backup_files::{BackupFile, folder, list};
+use super::companions::beside;
+use super::integrity::check;
 use super::{Store, StoreError, rescue};
 use crate::domain::{finish_file, make_folder, open_regular, unfinished_file};
 
@@ -21,14 +22,6 @@ const KEPT_BYTES: u64 = 4 << 30;
 const KEPT_AT_LEAST: usize = 2;
 const ROLLING: &str = "rolling";
 const MIGRATION: &str = "before-migration";
-
-/// A copy of the database.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BackupFile {
-    pub path: PathBuf,
-    /// Counts up over all copies of a project: order does not depend on the clock.
-    pub number: u64,
-}
 
 /// What putting a backup in the place of a damaged database came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -122,10 +115,10 @@ impl Store {
 impl std::fmt::Display for Restored {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { backup, damaged, rescued, unreadable, nothing_readable } = self;
-        write!(f, "Restored from {}. ", backup.display())?;
+        write!(f, "Restored {}. ", backup.display())?;
         match nothing_readable {
-            Some(reason) => write!(f, "No newer verdict could be read ({reason}). ")?,
-            None => write!(f, "{rescued} newer verdicts were brought back; {unreadable} could not be read. ")?,
+            Some(reason) => write!(f, "No newer verdicts could be read ({reason}). ")?,
+            None => write!(f, "Recovered {rescued} newer verdicts; {unreadable} could not be read. ")?,
         }
         write!(f, "The damaged database is now {}", damaged.display())
     }
@@ -175,30 +168,4 @@ fn exchange_files(database: &Path, backup: &Path) -> Result<PathBuf, StoreError>
     }
     unfinished.persist(database).map_err(|error| failed(database)(error.error))?;
     Ok(aside)
-}
-
-/// The newest backup that passes SQLite's check.
-pub(super) fn newest_good(database: &Path) -> Option<PathBuf> {
-    list(database).into_iter().rev().map(|b| b.path).find(|path| {
-        let opened = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
-        opened.is_ok_and(|connection| check(&connection).is_ok())
-    })
-}
-
-fn folder(database: &Path) -> PathBuf {
-    database.with_file_name("backups")
-}
-
-fn list(database: &Path) -> Vec<BackupFile> {
-    let Ok(entries) = std::fs::read_dir(folder(database)) else { return Vec::new() };
-    let mut found: Vec<BackupFile> = entries
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let name = path.file_name()?.to_str()?;
-            let number = name.strip_suffix(".db")?.split_once('-')?.0.parse().ok()?;
-            Some(BackupFile { path, number })
-        })
-        .collect();
-    found.sort_by_key(|b| b.number);
-    found
 }

@@ -1,4 +1,4 @@
-//! Mined candidates. Must not know how they were mined, nor decide what a verdict does to them (`standing.rs`).
+//! Mined candidates: writes them, and reads those that a list shows.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::columns::{bounding_box, optional_word, word};
 use super::connection::new_uid;
 use super::identity::{Spot, same};
 use super::inherited::{Inherited, OfGroups, inherited};
-use super::{Store, StoreError, exchange, queue_index};
+use super::{Cursor, Store, StoreError, exchange, queue_index};
 use crate::domain::{Basis, Candidate, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
 use crate::geometry::BoundingBox;
 
@@ -38,14 +38,22 @@ pub struct CandidateRow {
     pub group_size: u32,
     /// Of those, how many wait for a verdict; all in a blind review, which does not tell what others decided.
     pub group_waiting: u32,
-    /// Where the photograph lies as the dataset's root stands now; it may be gone.
+    /// Where the image lies as the dataset's root stands now; it may be gone.
     pub file: PathBuf,
-    /// blake3 of the photograph when it was imported.
+    /// blake3 of the image when it was imported.
     pub content_hash: String,
     /// What an earlier round decided on the same thing, where this one waits.
     pub inherits: Option<Inherited>,
     /// What each annotator holds, in the order of the annotators' first verdicts.
     pub held: Vec<Held>,
+}
+
+/// Candidates in the query's order.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Page {
+    pub rows: Vec<CandidateRow>,
+    /// Where the next page starts; `None` after the last.
+    pub next: Option<Cursor>,
 }
 
 /// The verdict that an annotator holds on a candidate.
@@ -68,12 +76,6 @@ impl CandidateRow {
         self.held.retain(|held| held.annotator == annotator);
         self.candidate.verdict = self.held.first().map(|held| held.verdict);
         self
-    }
-
-    /// The class of the verdict that counts: the newest that agrees with it.
-    pub fn verdict_class(&self) -> Option<ClassId> {
-        let agreeing = self.held.iter().filter(|held| Some(held.verdict) == self.candidate.verdict);
-        agreeing.rev().find_map(|held| held.class)
     }
 
     /// What the verdict that counts rests on.
@@ -252,7 +254,7 @@ pub(super) fn replace_on(
 ) -> Result<Vec<i64>, StoreError> {
     let looked: HashSet<i64> = looked.iter().map(|image| image.0).collect();
     if let Some(stray) = new.iter().find(|candidate| !looked.contains(&candidate.image.0)) {
-        let text = format!("a candidate lies on image {}, which was not looked at", stray.image);
+        let text = format!("a candidate lies on image {}, which was not mined", stray.image);
         return Err(StoreError::Invalid(text));
     }
     new.iter().try_for_each(refuse_non_numbers)?;
@@ -324,7 +326,10 @@ fn refuse_non_numbers(new: &NewCandidate) -> Result<(), StoreError> {
     if new.bbox.is_finite() && new.score.is_finite() && new.max_iou.is_finite() {
         return Ok(());
     }
-    Err(StoreError::Invalid(format!("a candidate on image {} has a box, score or IoU that is not a number", new.image)))
+    Err(StoreError::Invalid(format!(
+        "a candidate on image {} has a box, score or IoU that is NaN or infinite",
+        new.image
+    )))
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<Candidate> {

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::connection::new_uid;
-use super::{Store, StoreError, queue_index, standing};
+use super::{Store, StoreError, queue_index, settle};
 use crate::domain::{Class, ClassId, ImageId};
 
 const COLUMNS: &str = "id, name, color, position, origin";
@@ -63,7 +63,7 @@ impl Store {
             }
             if let Some(other) = find(tx, name)?.filter(|other| *other != class) {
                 let text = format!(
-                    "`{name}` is class {other} already, or was merged into it. Choose another name, or merge the two: \
+                    "`{name}` is already a class ({other}), or was merged into it. Choose another name, or merge the two: \
                      `quarry classes merge {} {name}`",
                     old.name
                 );
@@ -96,7 +96,7 @@ impl Store {
             // The row keeps its uid, which other copies' verdicts name; its name is free for another class only through `into`.
             keep_name(tx, &gone.name, into)?;
             tx.execute("UPDATE classes SET name = 'merged ' || hex(uid) WHERE id = ?1", [from.0])?;
-            images.into_iter().try_for_each(|image| standing::rematch(tx, image))?;
+            images.into_iter().try_for_each(|image| settle::rematch(tx, image))?;
             queue_index::mark_changed(tx)
         })
     }

@@ -1,4 +1,4 @@
-//! How the domain's values stand in columns: words, boxes, shapes. Must not know which table they stand in.
+//! Conversions between domain types and columns: words, boxes, shapes.
 
 use rusqlite::types::Type;
 use rusqlite::{Row, RowIndex};

@@ -1,5 +1,4 @@
-//! Opens the database and holds its one connection: settings, checks, and the frame of every read and write. Must not know a table
-//! but SQLite's own.
+//! Opens the database and holds its one connection: settings, checks, and the frame of every read and write.
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
@@ -10,11 +9,13 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::access::{BUSY_TIMEOUT, Reading, harden, read_only};
-use super::header::{APPLICATION_ID, Header, beside, look, wal_of};
+use super::companions::{beside, wal_of};
+use super::decided_before::DecidedBefore;
+use super::header::{APPLICATION_ID, Header, look};
+use super::integrity::check;
 use super::migrations::RESTS_IN_ROLLBACK_MODE;
 use super::queue_index::QueueIndex;
-use super::sample::DecidedBefore;
-use super::{StoreError, backup, error, migrations, schema};
+use super::{StoreError, backup_files, error, migrations, schema};
 use crate::domain::{LockError, WorkLock, network_file_system};
 
 /// Between two tries to change the journal's mode, for which SQLite itself does not wait.
@@ -189,7 +190,7 @@ impl Store {
         harden(&self.connection)?;
         self.connection.pragma_update(None, "application_id", APPLICATION_ID)?;
         settle(&self.connection, &self.path)?;
-        migrations::migrate(self)
+        migrations::migrate(&self.connection, || self.back_up_before_migration())
     }
 
     fn prepare_existing(&self) -> Result<(), StoreError> {
@@ -199,7 +200,7 @@ impl Store {
             return Err(StoreError::not_writable(&self.path));
         }
         settle(&self.connection, &self.path)?;
-        migrations::migrate(self)
+        migrations::migrate(&self.connection, || self.back_up_before_migration())
     }
 
     fn set_checkpoint_on_close(&self, is_wanted: bool) {
@@ -295,9 +296,9 @@ fn is_large(path: &Path) -> bool {
 fn with_backup(error: StoreError, path: &Path) -> StoreError {
     match error.at(path) {
         StoreError::Corrupt { path, detail, backup: None } => {
-            StoreError::Corrupt { backup: backup::newest_good(&path), path, detail }
+            StoreError::Corrupt { backup: backup_files::newest_good(&path), path, detail }
         }
-        StoreError::Foreign { path, what } => match backup::newest_good(&path) {
+        StoreError::Foreign { path, what } => match backup_files::newest_good(&path) {
             Some(backup) => StoreError::Corrupt { path, detail: what, backup: Some(backup) },
             None => StoreError::Foreign { path, what },
         },
@@ -346,13 +347,4 @@ fn set_journal_mode(connection: &Connection, mode: &str) -> Result<(), StoreErro
 fn is_busy(error: &StoreError) -> bool {
     use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
     matches!(error, StoreError::Sqlite(cause) if matches!(cause.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked)))
-}
-
-/// SQLite's quick check, its first complaint as the error.
-pub(super) fn check(connection: &Connection) -> Result<(), StoreError> {
-    let detail: String = connection.query_row("PRAGMA quick_check(1)", [], |r| r.get(0))?;
-    if detail == "ok" {
-        return Ok(());
-    }
-    Err(StoreError::Corrupt { path: connection.path().unwrap_or_default().into(), detail, backup: None })
 }

@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, Row, Transaction};
 
-use super::columns::{optional_shape, optional_word, shape_columns};
 use super::connection::new_uid;
+use super::correction_rows::{CORRECTION, Held, LogRow, ObjectId, held, insert, read};
 use super::gestures::{self, Gesture, GestureAction, Written};
 use super::log::CORRECTIONS;
-use super::objects::{ObjectId, Origin};
-use super::{Store, StoreError, annotators, classes, ground_truth, images, objects, standing};
+use super::objects::Origin;
+use super::{Store, StoreError, annotators, classes, ground_truth, images, objects, settle};
 use crate::domain::{
     ClassId, Correction, CorrectionAct, GroundTruthId, ImageId, ObjectChange, ObjectState, Shape, check_shape,
 };
@@ -31,7 +31,7 @@ impl Store {
         time_ms: i64,
     ) -> Result<Option<Gesture>, StoreError> {
         if matches!(change, ObjectChange::Shape(_)) && objects.len() > 1 {
-            return Err(StoreError::Invalid("one shape is of one object; choose one".to_owned()));
+            return Err(StoreError::Invalid("a shape applies to one object; select one".to_owned()));
         }
         self.write(|tx| {
             if let ObjectChange::Class(class) = change {
@@ -102,15 +102,7 @@ fn decide(
 fn fits(c: &Connection, image: ImageId, shape: &Shape) -> Result<(), StoreError> {
     let (width, height) = images::size(c, image)?;
     check_shape(shape, width, height)
-        .map_err(|problem| StoreError::Invalid(format!("the shape cannot be an object: {problem}. Draw it anew")))
-}
-
-/// What an annotator holds of an object.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Held {
-    pub correction: Correction,
-    /// The tick at which it was decided; an undo or a redo that brings it back has a later one.
-    pub since: i64,
+        .map_err(|problem| StoreError::Invalid(format!("not a valid object: {problem}. Draw it again")))
 }
 
 type NewRow = (ObjectId, Option<Held>);
@@ -141,7 +133,7 @@ pub(super) fn append(tx: &Transaction<'_>, gesture: Written, rows: &[NewRow]) ->
         insert(tx, &row)?;
         images.insert(objects::image_of(tx, *object)?);
     }
-    standing::settle_images(tx, &images)?;
+    settle::settle_images(tx, &images)?;
     let here = rows.iter().map(|(object, _)| objects::row_of(tx, *object)).collect::<Result<Vec<_>, _>>()?;
     Ok(Corrected {
         act: rows.first().and_then(|(_, held)| held.map(|held| held.correction.act)),
@@ -179,83 +171,6 @@ pub(super) fn redo(tx: &Transaction<'_>, gesture: Written, undone: gestures::Und
     let mut given = CORRECTIONS.not_overruled(tx, gesture.annotator, undone.undo, rows, |row| row.object.0)?;
     given.retain(|row| undone_on.contains(&row.object));
     append(tx, gesture, &given.into_iter().map(|row| (row.object, row.held)).collect::<Vec<_>>())
-}
-
-/// A row to append to the log.
-pub(super) struct LogRow<'a> {
-    pub uid: &'a [u8; 16],
-    pub gesture: i64,
-    pub object: ObjectId,
-    pub annotator: i64,
-    pub held: Option<Held>,
-    pub tick: i64,
-    pub time_ms: i64,
-}
-
-/// Appends one row, which replaces what the annotator's newest said of the object.
-pub(super) fn insert(tx: &Transaction<'_>, row: &LogRow<'_>) -> Result<(), StoreError> {
-    let sql = "INSERT INTO corrections
-               (uid, gesture_id, object_id, annotator_id, act, class_id, shape, a, b, c, d, e, ignored, deleted, replaces, tick, time_ms,
-                since)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
-    let state = row.held.map(|held| held.correction.state);
-    let shape = state.map(|s| shape_columns(&s.shape));
-    let k = |index: usize| shape.map(|s| s.1[index]);
-    tx.prepare_cached(sql)?.execute(params![
-        row.uid,
-        row.gesture,
-        row.object.0,
-        row.annotator,
-        row.held.map(|held| held.correction.act.as_str()),
-        state.map(|s| s.class.0),
-        shape.map(|s| s.0),
-        k(0),
-        k(1),
-        k(2),
-        k(3),
-        shape.and_then(|s| s.2),
-        state.map(|s| s.ignored),
-        state.map(|s| s.deleted),
-        CORRECTIONS.newest(tx, row.annotator, row.object.0)?,
-        row.tick,
-        row.time_ms,
-        row.held.map_or(row.tick, |held| held.since),
-    ])?;
-    Ok(())
-}
-
-/// The correction of an object that counts: of what each annotator holds the one that was decided last.
-pub(super) fn newest(c: &Connection, object: ObjectId) -> Result<Option<Held>, StoreError> {
-    let sql = format!(
-        "SELECT {CORRECTION} FROM corrections v WHERE v.object_id = ?1 AND v.act IS NOT NULL AND NOT EXISTS (
-             SELECT 1 FROM corrections n WHERE n.object_id = v.object_id AND n.annotator_id = v.annotator_id
-             AND (n.tick, n.uid) > (v.tick, v.uid))
-         ORDER BY v.since DESC, v.tick DESC, v.uid DESC LIMIT 1"
-    );
-    Ok(c.prepare_cached(&sql)?.query_row([object.0], |r| held(r, 0)).optional()?.flatten())
-}
-
-pub(super) fn first_tick(c: &Connection, object: ObjectId) -> Result<i64, StoreError> {
-    let sql = "SELECT coalesce(min(tick), 0) FROM corrections WHERE object_id = ?1";
-    Ok(c.prepare_cached(sql)?.query_row([object.0], |r| r.get(0))?)
-}
-
-/// What [`held`] reads of a row `v` of the log.
-pub(super) const CORRECTION: &str = "v.act, v.shape, v.a, v.b, v.c, v.d, v.e, v.ignored, v.deleted,
-    (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id), v.since";
-
-/// Eleven columns from `first` on: those of [`CORRECTION`].
-pub(super) fn held(r: &Row<'_>, first: usize) -> rusqlite::Result<Option<Held>> {
-    let Some(act) = optional_word(r, first)? else { return Ok(None) };
-    let Some(shape) = optional_shape(r, first + 1)? else { return Ok(None) };
-    let (ignored, deleted) = (r.get(first + 7)?, r.get(first + 8)?);
-    let state = ObjectState { class: ClassId(r.get(first + 9)?), shape, ignored, deleted };
-    Ok(Some(Held { correction: Correction { act, state }, since: r.get(first + 10)? }))
-}
-
-fn read(c: &Connection, seq: i64) -> Result<Option<Held>, StoreError> {
-    let sql = format!("SELECT {CORRECTION} FROM corrections v WHERE v.seq = ?1");
-    Ok(c.prepare_cached(&sql)?.query_row([seq], |r| held(r, 0))?)
 }
 
 /// A row of the log as undo and redo need it.

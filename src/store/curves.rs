@@ -1,4 +1,4 @@
-//! ROC curves of a round as JSON text. Must not know what a curve looks like inside.
+//! ROC curves of a round, stored as JSON text.
 
 use rusqlite::params;
 

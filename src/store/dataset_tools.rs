@@ -1,12 +1,11 @@
-//! Changes of whole datasets that are in the project: splits that the project chooses, two datasets made one, and the reports of their
-//! imports. Must not know how a split or a common folder is found.
+//! Changes of datasets in the project: splits that the project chooses, merging of two datasets, reports of imports.
 
 use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::connection::now_ms;
-use super::{Store, StoreError, images, queue_index, standing};
+use super::{Store, StoreError, images, queue_index, settle};
 use crate::domain::{DatasetId, ImageId};
 
 /// How two datasets become one: see [`Store::merge_datasets`].
@@ -102,7 +101,7 @@ impl Store {
             let now = now_ms();
             for image in &merge.repeated {
                 images::remove(tx, *image, now)?;
-                standing::rematch(tx, *image)?;
+                settle::rematch(tx, *image)?;
             }
             tx.execute(
                 "UPDATE datasets SET root = ?2, name = ?3, kind = 'merged' WHERE id = ?1",

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction};
 use serde::Serialize;
 
 use super::exchange;
-use super::log_lines::LogLine;
-use super::{Store, StoreError, images, queue_index, standing, waiting};
+use super::lines::LogLine;
+use super::{Store, StoreError, images, queue_index, settle, waiting};
 use crate::domain::{DatasetId, ImageId, RoundId};
 
 /// What is deleted.
@@ -63,8 +63,8 @@ impl Store {
             let touched = touched(tx, &doomed)?;
             doomed.delete(tx)?;
             for image in touched {
-                standing::place_objects(tx, image)?;
-                standing::rematch(tx, image)?;
+                settle::place_objects(tx, image)?;
+                settle::rematch(tx, image)?;
             }
             queue_index::mark_changed(tx)?;
             Ok(counts)

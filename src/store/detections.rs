@@ -1,4 +1,4 @@
-//! What a round's checkpoint found on each image. Must not know which of it becomes a candidate.
+//! The detections of a round's checkpoint on each image.
 
 use rusqlite::{Row, Transaction, params};
 
@@ -85,7 +85,7 @@ fn insert(tx: &Transaction<'_>, round: RoundId, image: ImageId, found: &[Detecti
     let mut statement = tx.prepare_cached(sql)?;
     for d in found {
         if !(d.bbox.is_finite() && d.score.is_finite()) {
-            let text = format!("a detection on image {image} has a box or score that is not a number");
+            let text = format!("a detection on image {image} has a box or score that is NaN or infinite");
             return Err(StoreError::Invalid(text));
         }
         let b = d.bbox;

@@ -1,22 +1,22 @@
-//! What can go wrong with the project's memory, said so that the reader knows which file it is and what to do.
+//! Errors of the store. Each message names the file and what to do.
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::{ErrorCode, ffi};
 
-use super::header::wal_of;
+use super::companions::wal_of;
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("there is no project database at {}; make a project with `quarry new DIR`", .0.display())]
     NotFound(PathBuf),
-    #[error("{} exists already; open it, or choose another folder", .0.display())]
+    #[error("{} already exists; open it, or choose another folder", .0.display())]
     Exists(PathBuf),
-    #[error("{} is a database, but not one of Quarry's", .0.display())]
+    #[error("{} is not a Quarry database", .0.display())]
     NotAProject(PathBuf),
     #[error(
-        "{} says that it is a project of Quarry, but {what}. It was not changed. Take the project's own database, or a backup of it",
+        "{} is marked as a Quarry project, but {what}. It was not changed. Use the project's own database, or a backup of it",
         path.display()
     )]
     Foreign { path: PathBuf, what: String },
@@ -27,19 +27,18 @@ pub enum StoreError {
         path.display()
     )]
     Newer { path: PathBuf, found: i64, known: i64 },
-    #[error("{} is damaged ({detail}). It can still be opened read only. {}", path.display(), backup_advice(backup.as_deref()))]
+    #[error("{} is damaged ({detail}). It can still be opened read-only. {}", path.display(), backup_advice(backup.as_deref()))]
     Corrupt { path: PathBuf, detail: String, backup: Option<PathBuf> },
     #[error("{} is held by another program; close that, or wait until it is done, and try again", .0.display())]
     Busy(PathBuf),
-    #[error("there is no space left for {}: nothing of this step was saved; free some space and try again", .0.display())]
+    #[error("the disk is full: {} could not be written, and nothing of this step was saved. Free some space and try again", .0.display())]
     DiskFull(PathBuf),
-    #[error("{} was opened read only: nothing can be saved in it", .0.display())]
+    #[error("{} is open read-only: nothing can be saved", .0.display())]
     ReadOnly(PathBuf),
     #[error("{}: {why}. Nothing was saved", path.display())]
     NotWritable { path: PathBuf, why: String },
     #[error(
-        "{} or the log beside it was moved, replaced or removed while it was open: nothing of this step was saved. Open the project again \
-         where it lies now",
+        "{} or its log was moved, replaced or removed while it was open: nothing of this step was saved. Open the project at its new path",
         .0.display()
     )]
     Moved(PathBuf),
@@ -61,7 +60,7 @@ pub enum StoreError {
     Io { path: PathBuf, cause: std::io::Error },
     #[error("{}: {cause}", path.display())]
     Database { path: PathBuf, cause: rusqlite::Error },
-    /// Inside the room only: every public method says which file it was.
+    /// Within this layer only: every public method says which file it was.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
 }
@@ -99,7 +98,7 @@ impl StoreError {
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let why = match tempfile::Builder::new().prefix(".quarry-").tempfile_in(folder) {
             Err(cause) if cause.kind() == std::io::ErrorKind::StorageFull => return Self::DiskFull(path.to_owned()),
-            Err(cause) => format!("nothing can be written in the folder {} ({cause})", folder.display()),
+            Err(cause) => format!("the folder {} is not writable ({cause})", folder.display()),
             Ok(_) if std::fs::metadata(path).is_ok_and(|m| m.permissions().readonly()) => {
                 "the file is write-protected".to_owned()
             }
@@ -108,7 +107,7 @@ impl StoreError {
         let path = path.to_owned();
         Self::NotWritable {
             path,
-            why: format!("{why}. Check its permissions, or copy the project to a place that can be written"),
+            why: format!("{why}. Check its permissions, or copy the project to a writable folder"),
         }
     }
 
@@ -128,7 +127,7 @@ fn doing(code: i32) -> &'static str {
     }
 }
 
-/// Whether the disk that holds `path` has no room left.
+/// Whether the disk that holds `path` is full.
 fn is_full(path: &Path) -> bool {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let tried = tempfile::Builder::new().prefix(".quarry-").tempfile_in(folder).and_then(|mut file| {
@@ -162,8 +161,7 @@ fn backup_advice(backup: Option<&Path>) -> String {
     match backup {
         Some(file) => {
             format!(
-                "The newest good backup is {}: `quarry restore --project DIR` puts it in its place and brings back every newer verdict \
-                 that can still be read",
+                "The newest good backup is {}: `quarry restore --project DIR` restores it and every newer verdict that can still be read",
                 file.display()
             )
         }

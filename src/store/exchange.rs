@@ -1,4 +1,4 @@
-//! The verdict log as lines that travel between copies of a project. Must not open files, nor know how a line is written.
+//! Exports and merges the logs of verdicts and corrections between copies of a project.
 //!
 //! Rows are known by their global ids, so that merging twice changes nothing; what stands is decided by tick and id, so that two
 //! copies that merge each other's lines end up with the same verdicts, whichever goes first.
@@ -9,267 +9,21 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::columns::{bounding_box, optional_shape, optional_word, word};
 use super::connection::now_ms;
-use super::gestures::GestureAction;
 use super::identity::{Spot, same};
-use super::verdicts::{NewRow, insert_row};
-use super::{LogLine, Store, StoreError, annotators, classes, log_lines, standing, verdicts, waiting};
-use crate::domain::{AnnotationSource, Basis, CandidateId, Shape, Verdict, check_shape};
-use crate::geometry::{BoundingBox, Ellipse};
+use super::lines::{
+    ClassLine, FORMATS_READ, LatestTick, LogLine, MergeReport, Placed, ShapeLine, VerdictLine, format_of,
+};
+use super::verdict_rows::{NewRow, insert_row};
+use super::{Store, StoreError, annotators, classes, gestures, log_lines, settle, verdicts, waiting};
+use crate::domain::{AnnotationSource, CandidateId, Shape, Verdict, check_shape};
+use crate::geometry::BoundingBox;
 
-/// The version of the lines of verdicts that somebody gave by looking. Lines of version 1 are read too: they call a missed object
-/// `missed_face` and name no classes.
-pub const FORMAT: u32 = 2;
-/// The version of the lines of corrections, and of verdicts that rest on something else: those who read files up to the version before
-/// know none.
-pub const CORRECTION_FORMAT: u32 = 3;
-pub const FORMATS_READ: std::ops::RangeInclusive<u32> = 1..=CORRECTION_FORMAT;
-
-const DAY_US: i64 = 24 * 3600 * 1_000_000;
 /// A line may be so far ahead of the clock and of the newest verdict here before that is told: clocks differ.
 const TOLD_FROM_DAYS: u32 = 1;
-/// What is further ahead is refused unless the user allows it: it outranks what other copies decided since, and is rather damage than a
-/// clock that was wrong. The wrong year is still somebody's work.
-pub const AHEAD_DAYS: u32 = 366;
-/// A hundred years: after what is further ahead no tick could be counted on for long.
-pub const MOST_DAYS_AHEAD: u32 = 36_500;
-/// The longest name of an annotator and the longest reason, in bytes.
-const NAME_BYTES: usize = 200;
-const REASON_BYTES: usize = 64 << 10;
-
-/// One row of the verdict log, as JSON: all that another copy of the project needs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct VerdictLine {
-    pub format: u32,
-    pub uid: Uuid,
-    pub gesture: Uuid,
-    /// `decide`, `undo` or `redo`.
-    pub action: String,
-    pub annotator: String,
-    pub candidate: Uuid,
-    /// `None` where an undo took back the annotator's only verdict.
-    pub verdict: Option<Verdict>,
-    /// Of a missed object and of a wrong class. Lines of version 1 have none: it is what the detector took the candidate for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub class: Option<ClassLine>,
-    /// What it rests on; left out where somebody saw the candidate.
-    #[serde(default, skip_serializing_if = "is_reviewed")]
-    pub basis: Basis,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shape: Option<ShapeLine>,
-    /// Of a missed object: what kind of ground truth it is, so that it is not taken for the dataset's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source: Option<AnnotationSource>,
-    /// Orders rows over all copies.
-    pub tick: i64,
-    /// Where an undo or a redo brought the verdict back: the tick at which it was decided.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<i64>,
-    /// Milliseconds since the Unix epoch.
-    pub time_ms: i64,
-    /// blake3 of the image, and x1, y1, x2, y2 on it: finds the candidate in a project that mined it by itself, that of the round with
-    /// this number where several rounds have one there. Lines of older versions name no round.
-    pub image: String,
-    pub bbox: [f64; 4],
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub round: Option<u32>,
-    /// What the detector took the candidate for: of several in one place, the one of this class is meant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub candidate_class: Option<String>,
-}
-
-/// The version of a verdict's line.
-pub(super) fn format_of(basis: Basis) -> u32 {
-    if basis == Basis::Reviewed { FORMAT } else { CORRECTION_FORMAT }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-fn is_reviewed(basis: &Basis) -> bool {
-    *basis == Basis::Reviewed
-}
-
-/// A class as another copy of the project knows it: by its id, or by its name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClassLine {
-    pub uid: Uuid,
-    pub name: String,
-}
-
-/// The shape of a missed object.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ShapeLine {
-    /// x1, y1, x2, y2.
-    Rectangle([f64; 4]),
-    /// ra, rb, theta, cx, cy.
-    Ellipse([f64; 5]),
-}
-
-/// What a merge did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct MergeReport {
-    pub added: u64,
-    /// Rows that were here already.
-    pub known: u64,
-    /// Rows on candidates that this project does not have: they are kept aside until mining finds those.
-    pub without_candidate: u64,
-    /// Of those, the rows on images that this project does not have either.
-    pub without_image: u64,
-    /// Corrections of objects whose image, or whose candidate, this project does not have: kept aside until it does.
-    pub without_object: u64,
-    /// Rows that are more than a day ahead of the clock and of the newest row here: the clock of their computer was wrong, or that of this
-    /// one is.
-    pub ahead: u64,
-    /// How many days the furthest of these is ahead, rounded up.
-    pub ahead_days: u64,
-}
-
-/// How far ahead lines may be.
-#[derive(Debug, Clone, Copy)]
-pub struct LatestTick {
-    /// The clock, or the newest tick here where that is later, in microseconds.
-    newest_us: i64,
-    days: u32,
-}
-
-impl LatestTick {
-    pub(super) fn new(newest_us: i64, days: u32) -> Self {
-        Self { newest_us, days }
-    }
-
-    /// For rows of this very project, which are taken as they are.
-    pub(super) fn any() -> Self {
-        Self { newest_us: i64::MAX, days: 0 }
-    }
-
-    fn latest_us(self) -> i64 {
-        if self.newest_us == i64::MAX {
-            return i64::MAX;
-        }
-        self.newest_us.saturating_add(i64::from(self.days.min(MOST_DAYS_AHEAD)).saturating_mul(DAY_US))
-    }
-
-    fn days_ahead(self, tick: i64) -> u64 {
-        tick.saturating_sub(self.newest_us).max(0).unsigned_abs().div_ceil(DAY_US.unsigned_abs())
-    }
-
-    /// Refuses a time that is too far ahead. `tick` in microseconds, `time_ms` in milliseconds.
-    fn check(self, tick: i64, time_ms: i64) -> Result<(), String> {
-        let latest = self.latest_us();
-        if tick < 0 {
-            return Err(format!("its tick {tick} is below 0"));
-        }
-        if tick > latest {
-            let days = self.days_ahead(tick);
-            return Err(if days <= u64::from(MOST_DAYS_AHEAD) {
-                format!(
-                    "its tick {tick} is {days} days ahead of the clock and the newest verdict here: it would overrule what is decided until \
-                     then. Check the clocks of both computers; if the verdicts are right and only the clock was wrong, merge with \
-                     --clock-ahead {days}"
-                )
-            } else {
-                format!("its tick {tick} is more than a hundred years ahead: it would overrule every later verdict")
-            });
-        }
-        if time_ms < 0 || time_ms > latest / 1000 {
-            return Err(format!(
-                "its time_ms {time_ms} is not between 1970 and {} days ahead of the clock here",
-                self.days
-            ));
-        }
-        Ok(())
-    }
-}
-
-impl VerdictLine {
-    /// Refuses what no copy of a project writes.
-    pub fn check(&self, latest: LatestTick) -> Result<(), String> {
-        check_who_and_when(&self.action, &self.annotator, (self.tick, self.time_ms), latest)?;
-        check_since(self.since, self.tick)?;
-        self.check_words()?;
-        check_bbox(&self.bbox)?;
-        match &self.shape {
-            Some(_) if !self.verdict.is_some_and(Verdict::has_class) => {
-                Err("only a missed object has a shape of its own".to_owned())
-            }
-            Some(shape) => check_any_shape(shape),
-            None => Ok(()),
-        }
-    }
-
-    fn check_words(&self) -> Result<(), String> {
-        check_class_names(self.class.iter().map(|class| &class.name).chain(&self.candidate_class))?;
-        if self.reason.as_ref().is_some_and(|reason| reason.len() > REASON_BYTES) {
-            return Err(format!("its reason is longer than {REASON_BYTES} bytes"));
-        }
-        check_image(&self.image)
-    }
-}
-
-/// What every line of a log says of its gesture: tick and milliseconds are `when`.
-pub(super) fn check_who_and_when(
-    action: &str,
-    annotator: &str,
-    (tick, time_ms): (i64, i64),
-    latest: LatestTick,
-) -> Result<(), String> {
-    if GestureAction::parse(action).is_none() {
-        return Err(format!("its action `{}` is none of decide, undo, redo", shortened(action)));
-    }
-    if annotator.trim().is_empty() || annotator.len() > NAME_BYTES || annotator.chars().any(char::is_control) {
-        return Err(format!("its annotator `{}` is no name of 1 to {NAME_BYTES} bytes", shortened(annotator)));
-    }
-    latest.check(tick, time_ms)
-}
-
-pub(super) fn check_since(since: Option<i64>, tick: i64) -> Result<(), String> {
-    match since.filter(|since| !(0..=tick).contains(since)) {
-        Some(since) => Err(format!("its since {since} is not between 0 and its tick {tick}")),
-        None => Ok(()),
-    }
-}
-
-pub(super) fn check_class_names<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), String> {
-    match names.find(|name| name.trim().is_empty() || name.len() > NAME_BYTES) {
-        Some(name) => Err(format!("its class `{}` is no name of 1 to {NAME_BYTES} bytes", shortened(name))),
-        None => Ok(()),
-    }
-}
-
-pub(super) fn check_image(hash: &str) -> Result<(), String> {
-    if hash.is_empty() || hash.len() > NAME_BYTES {
-        return Err(format!("its image `{}` is not the hash of an image", shortened(hash)));
-    }
-    Ok(())
-}
-
-pub(super) fn check_bbox(bbox: &[f64; 4]) -> Result<(), String> {
-    let [x1, y1, x2, y2] = bbox;
-    if !bbox.iter().all(|v| v.is_finite()) || x1 > x2 || y1 > y2 {
-        return Err(format!("its bbox {bbox:?} is not x1, y1, x2, y2 of a box"));
-    }
-    Ok(())
-}
-
-/// The image's size is not known yet: refuses what no image can hold.
-pub(super) fn check_any_shape(shape: &ShapeLine) -> Result<(), String> {
-    check_shape(&Shape::from(shape), LARGEST_SIDE, LARGEST_SIDE).map_err(|e| e.to_string())
-}
-
-/// Of an image whose size is not known.
-const LARGEST_SIDE: u32 = 1 << 20;
-
-/// For messages.
-fn shortened(text: &str) -> String {
-    text.chars().take(40).flat_map(char::escape_debug).collect()
-}
-
 impl Store {
     /// The verdicts, oldest first, then the corrections of ground truth, then merged rows that still wait for their candidates or images.
     /// `line` is called for each row; its error ends the export.
@@ -381,24 +135,6 @@ impl Store {
     }
 }
 
-impl From<&Shape> for ShapeLine {
-    fn from(shape: &Shape) -> Self {
-        match shape {
-            Shape::Rectangle(b) => Self::Rectangle([b.x1, b.y1, b.x2, b.y2]),
-            Shape::Ellipse(e) => Self::Ellipse([e.ra, e.rb, e.theta, e.cx, e.cy]),
-        }
-    }
-}
-
-impl From<&ShapeLine> for Shape {
-    fn from(line: &ShapeLine) -> Self {
-        match *line {
-            ShapeLine::Rectangle([x1, y1, x2, y2]) => Self::Rectangle(BoundingBox::new(x1, y1, x2, y2)),
-            ShapeLine::Ellipse([ra, rb, theta, cx, cy]) => Self::Ellipse(Ellipse::new(ra, rb, theta, cx, cy)),
-        }
-    }
-}
-
 /// The whole log, oldest first, without what waits.
 const LOG: &str = "SELECT v.uid, g.uid, g.action, a.name, c.uid, v.verdict, v.reason, v.shape, v.a, v.b, v.c, v.d, v.e,
                           v.tick, v.time_ms, i.content_hash, c.x1, c.y1, c.x2, c.y2, r.number, k.uid, k.name, own.name,
@@ -419,13 +155,6 @@ pub(super) fn log(c: &Connection) -> rusqlite::Result<Vec<LogLine>> {
 /// Takes those merged rows into the logs that waited for candidates or images which are there now.
 pub(super) fn place_waiting(tx: &Transaction<'_>) -> Result<(), StoreError> {
     place_all(tx, &waiting::all(tx)?).map(|_| ())
-}
-
-#[derive(Default)]
-pub(super) struct Placed {
-    pub report: MergeReport,
-    /// Lines, by their place, whose shape does not fit their image: they are neither in the log nor aside.
-    pub refused: Vec<(usize, String)>,
 }
 
 /// Appends the rows that the logs lack: verdicts first, for a promoted object comes with its verdict.
@@ -480,7 +209,7 @@ fn place(tx: &Transaction<'_>, lines: &[VerdictLine]) -> Result<Placed, StoreErr
         let_newest_stand(tx, *candidate, *annotator)?;
     }
     let candidates: BTreeSet<CandidateId> = touched.iter().map(|(candidate, _)| *candidate).collect();
-    standing::settle(tx, &candidates.into_iter().collect::<Vec<_>>())?;
+    settle::settle(tx, &candidates.into_iter().collect::<Vec<_>>())?;
     Ok(placed)
 }
 
@@ -562,7 +291,7 @@ fn find_near<'a>(
 /// Appends the row, with its gesture where that is new; the annotator's id.
 fn insert(tx: &Transaction<'_>, line: &VerdictLine, candidate: CandidateId) -> Result<i64, StoreError> {
     let annotator = annotators::find_or_insert(tx, &line.annotator)?;
-    let gesture = gesture_of(tx, line.gesture, annotator, &line.action, (line.tick, line.time_ms))?;
+    let gesture = gestures::of_other_copy(tx, line.gesture, annotator, &line.action, (line.tick, line.time_ms))?;
     let shape = line.shape.as_ref().map(Shape::from);
     let class = match &line.class {
         Some(class) if line.verdict.is_some_and(Verdict::has_class) => {
@@ -588,28 +317,13 @@ fn insert(tx: &Transaction<'_>, line: &VerdictLine, candidate: CandidateId) -> R
     Ok(annotator)
 }
 
-/// The gesture of another copy, made here where it is new.
-pub(super) fn gesture_of(
-    tx: &Transaction<'_>,
-    uid: Uuid,
-    annotator: i64,
-    action: &str,
-    (tick, time_ms): (i64, i64),
-) -> Result<i64, StoreError> {
-    let sql = "INSERT INTO gestures (uid, annotator_id, action, target, parent, merged, tick, time_ms)
-               VALUES (?1, ?2, ?3, NULL, NULL, 1, ?4, ?5) ON CONFLICT (uid) DO NOTHING";
-    tx.prepare_cached(sql)?.execute(params![uid.as_bytes(), annotator, action, tick, time_ms])?;
-    let sql = "SELECT id FROM gestures WHERE uid = ?1";
-    Ok(tx.prepare_cached(sql)?.query_row([uid.as_bytes()], |r| r.get(0))?)
-}
-
 fn let_newest_stand(tx: &Transaction<'_>, candidate: CandidateId, annotator: i64) -> Result<(), StoreError> {
     let sql = "SELECT seq, tick, verdict FROM verdicts WHERE candidate_id = ?1 AND annotator_id = ?2
                ORDER BY tick DESC, uid DESC LIMIT 1";
     let mut statement = tx.prepare_cached(sql)?;
     let (seq, tick, verdict) =
         statement.query_row([candidate.0, annotator], |r| Ok((r.get(0)?, r.get(1)?, optional_word(r, 2)?)))?;
-    standing::set(tx, candidate, annotator, seq, tick, verdict)
+    settle::set(tx, candidate, annotator, seq, tick, verdict)
 }
 
 fn from_row(row: &Row<'_>) -> rusqlite::Result<VerdictLine> {

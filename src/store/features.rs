@@ -1,4 +1,4 @@
-//! What the detector saw in candidates. Must not know how alike is alike enough.
+//! The detector's features of candidates.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use rusqlite::{Transaction, params};
 
 use super::candidates::{Place, stored_boxes};
 use super::columns::bounding_box;
-use super::{Store, StoreError, images};
+use super::{Store, StoreError, present_images};
 use crate::domain::{CandidateId, ClassId, FeatureSpace, ImageId, RoiFeature, RoundId};
 use crate::geometry::BoundingBox;
 
@@ -39,7 +39,7 @@ impl Store {
                 "SELECT c.id, c.image_id, c.x1, c.y1, c.x2, c.y2 FROM candidates c JOIN rounds r ON r.id = c.round_id
                  WHERE r.model <> '' AND c.id NOT IN (SELECT candidate_id FROM embeddings)
                    AND c.image_id IN (SELECT id FROM images WHERE {}) ORDER BY c.image_id, c.id",
-                images::present(c)?
+                present_images::present(c)?
             );
             let mut statement = c.prepare(&sql)?;
             let read = |r: &rusqlite::Row<'_>| Ok((CandidateId(r.get(0)?), ImageId(r.get(1)?), bounding_box(r, 2)?));

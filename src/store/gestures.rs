@@ -1,10 +1,11 @@
-//! Gestures: the steps of undo and redo, as an append-only log. Must not know what a verdict does.
+//! Gestures: the steps of undo and redo, as an append-only log.
 //!
 //! The stacks are never stored. An annotator's newest gesture tells both tops: after a decision the top of undo is that decision
 //! and nothing can be redone; an undo uncovers its decision's `parent` and becomes the top of redo, above its own `parent`; a redo
 //! puts the decision back on top of undo and uncovers the `parent` of the undo that it took back.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use uuid::Uuid;
 
 use super::StoreError;
 use super::connection::new_uid;
@@ -110,6 +111,21 @@ pub(super) fn append(
                VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)";
     tx.prepare_cached(sql)?.execute(params![new_uid(), annotator, action.as_str(), target, parent, tick, time_ms])?;
     Ok(Written { id: tx.last_insert_rowid(), annotator, tick, time_ms })
+}
+
+/// The gesture of another copy, made here where it is new.
+pub(super) fn of_other_copy(
+    tx: &Transaction<'_>,
+    uid: Uuid,
+    annotator: i64,
+    action: &str,
+    (tick, time_ms): (i64, i64),
+) -> Result<i64, StoreError> {
+    let sql = "INSERT INTO gestures (uid, annotator_id, action, target, parent, merged, tick, time_ms)
+               VALUES (?1, ?2, ?3, NULL, NULL, 1, ?4, ?5) ON CONFLICT (uid) DO NOTHING";
+    tx.prepare_cached(sql)?.execute(params![uid.as_bytes(), annotator, action, tick, time_ms])?;
+    let sql = "SELECT id FROM gestures WHERE uid = ?1";
+    Ok(tx.prepare_cached(sql)?.query_row([uid.as_bytes()], |r| r.get(0))?)
 }
 
 /// The clock in microseconds, but always above every tick so far: a clock that goes backwards does not change the order.

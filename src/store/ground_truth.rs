@@ -1,5 +1,5 @@
 //! Annotated objects: the dataset's own, those that were promoted or added, and corrections, which stand in the place of the dataset's
-//! own. All but the dataset's own follow from the logs of verdicts and corrections (`standing.rs`).
+//! own. All but the dataset's own follow from the logs of verdicts and corrections (`settle.rs`).
 
 use std::collections::HashMap;
 
@@ -7,22 +7,22 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::columns::{annotation, shape_columns};
 use super::connection::new_uid;
-use super::objects::ObjectId;
-use super::{Store, StoreError, images};
+use super::correction_rows::ObjectId;
+use super::{Store, StoreError, images, present_images};
 use crate::domain::{Annotation, AnnotationSource, CandidateId, ClassId, GroundTruthId, ImageId, ObjectState};
 use crate::geometry::BoundingBox;
 
 const COLUMNS: &str = "class_id, shape, a, b, c, d, e, source, ignored";
 
 /// Of a row `g`: it counts. What was corrected does not, its correction does, unless that says that there is no object.
-const STANDS: &str =
+const CURRENT: &str =
     "g.removed = 0 AND NOT EXISTS (SELECT 1 FROM ground_truth correction WHERE correction.corrects = g.id)";
 
 impl Store {
     /// The objects of an image as they stand now: corrected and promoted ones among them, in the order in which they came.
     pub fn ground_truth(&self, image: ImageId) -> Result<Vec<(GroundTruthId, Annotation)>, StoreError> {
         self.read(|c| {
-            let sql = format!("SELECT id, {COLUMNS} FROM ground_truth g WHERE image_id = ?1 AND {STANDS} ORDER BY id");
+            let sql = format!("SELECT id, {COLUMNS} FROM ground_truth g WHERE image_id = ?1 AND {CURRENT} ORDER BY id");
             let mut statement = c.prepare_cached(&sql)?;
             let rows = statement.query_map([image.0], |r| Ok((GroundTruthId(r.get(0)?), annotation(r, 1)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -31,7 +31,7 @@ impl Store {
 
     /// [`Store::ground_truth`] of all images; an image without objects has no entry.
     pub fn ground_truth_by_image(&self) -> Result<HashMap<ImageId, Vec<(GroundTruthId, Annotation)>>, StoreError> {
-        self.with_ids(STANDS)
+        self.with_ids(CURRENT)
     }
 
     /// The datasets' own objects as they were imported, with their ids; an image without any has no entry.
@@ -57,10 +57,10 @@ impl Store {
     pub fn count_ground_truth(&self) -> Result<u64, StoreError> {
         self.read(|c| {
             let sql = format!(
-                "SELECT (SELECT count(*) FROM ground_truth g WHERE {STANDS})
-                      - (SELECT count(*) FROM ground_truth g WHERE {STANDS}
+                "SELECT (SELECT count(*) FROM ground_truth g WHERE {CURRENT})
+                      - (SELECT count(*) FROM ground_truth g WHERE {CURRENT}
                          AND image_id IN (SELECT id FROM images WHERE NOT ({})))",
-                images::present(c)?
+                present_images::present(c)?
             );
             Ok(c.query_row(&sql, [], |r| r.get::<_, i64>(0))? as u64)
         })
@@ -69,7 +69,7 @@ impl Store {
     /// The objects of all images as they stand now, corrected and promoted ones among them: what rounds train on and mining compares
     /// with. An image without objects has no entry.
     pub fn all_ground_truth(&self) -> Result<HashMap<ImageId, Vec<Annotation>>, StoreError> {
-        self.annotations(STANDS)
+        self.annotations(CURRENT)
     }
 
     /// The datasets' own objects of all images as they were imported, whatever was corrected since: what a published number counts. An
@@ -270,7 +270,7 @@ pub(super) fn put(
 }
 
 /// An object of an image as candidates are compared with it.
-pub(super) struct Standing {
+pub(super) struct CurrentObject {
     pub bbox: BoundingBox,
     pub class: ClassId,
     /// Says neither yes nor no of what lies on it.
@@ -280,8 +280,8 @@ pub(super) struct Standing {
 }
 
 /// The objects of an image as they stand now, and those of the same bytes in other datasets.
-pub(super) fn standing(c: &Connection, image: ImageId) -> Result<Vec<Standing>, StoreError> {
-    let sql = format!("SELECT {COLUMNS}, candidate_id FROM ground_truth g WHERE image_id = ?1 AND {STANDS}");
+pub(super) fn current(c: &Connection, image: ImageId) -> Result<Vec<CurrentObject>, StoreError> {
+    let sql = format!("SELECT {COLUMNS}, candidate_id FROM ground_truth g WHERE image_id = ?1 AND {CURRENT}");
     let mut statement = c.prepare_cached(&sql)?;
     let mut found = Vec::new();
     for copy in images::copies(c, image)? {
@@ -290,7 +290,7 @@ pub(super) fn standing(c: &Connection, image: ImageId) -> Result<Vec<Standing>, 
             let object = annotation(row, 0)?;
             let origin = row.get::<_, Option<i64>>(9)?.map(CandidateId);
             let Annotation { class, shape, ignored, .. } = object;
-            found.push(Standing { bbox: shape.bounding_box(), class, ignored, origin });
+            found.push(CurrentObject { bbox: shape.bounding_box(), class, ignored, origin });
         }
     }
     Ok(found)

@@ -1,4 +1,4 @@
-//! Groups of candidates that are decided together. Must not know how they were found to be alike.
+//! Groups of candidates that are decided together.
 
 use std::time::{Duration, Instant};
 
@@ -95,7 +95,7 @@ impl Store {
     }
 
     /// Carries out as many of `changes` as one short transaction bears; how many they are. A group that is made has an id that none had
-    /// before: a stroke over what a screen still shows of an older one never reaches candidates that were not shown. Lists follow with
+    /// before: a decision on what a screen still shows of an older one never reaches candidates that were not shown. Lists follow with
     /// [`Store::groups_are_found`].
     pub fn change_groups(&mut self, changes: &[GroupChange]) -> Result<usize, StoreError> {
         self.write(|tx| {
@@ -128,7 +128,7 @@ impl Store {
         })
     }
 
-    /// The candidates of a group that wait for a verdict, highest score first: what a stroke over the group decides on. With an
+    /// The candidates of a group that wait for a verdict, highest score first: what a decision on the group is about. With an
     /// annotator those wait that this one holds no verdict on, whatever others decided.
     pub fn undecided_of_group(&self, group: GroupId, annotator: Option<&str>) -> Result<Vec<CandidateId>, StoreError> {
         self.read(|c| {

@@ -1,4 +1,4 @@
-//! What the next round trains with: hard negatives and ignored regions. Must not know how a round uses them.
+//! The next round's hard negatives and ignored regions.
 
 use std::collections::HashMap;
 
@@ -33,7 +33,7 @@ pub struct MinedNegative {
     pub negative: HardNegative,
 }
 
-/// Nobody's standing verdict forbids training on the candidate as a hard negative: where annotators disagree, it is left alone.
+/// Nobody's current verdict forbids training on the candidate as a hard negative: where annotators disagree, it is left alone.
 const UNDISPUTED: &str = "c.kind <> 'duplicate' AND NOT EXISTS (
     SELECT 1 FROM standing_verdicts s WHERE s.candidate_id = c.id AND s.verdict IN ('rejected', 'missed_object', 'wrong_class'))";
 
@@ -163,7 +163,7 @@ impl Store {
         })
     }
 
-    /// Regions that are neither foreground nor background from now on: what an annotator's standing verdict rejects, of all rounds,
+    /// Regions that are neither foreground nor background from now on: what an annotator's current verdict rejects, of all rounds,
     /// where the image still has the bytes that were judged.
     pub fn rejected_regions(&self) -> Result<HashMap<ImageId, Vec<BoundingBox>>, StoreError> {
         self.read(|connection| {

@@ -7,7 +7,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{StoreError, backup};
+use super::{StoreError, backup_files};
 use crate::domain::{InputError, open_regular};
 
 /// `Qry1`: marks the file as a Quarry project.
@@ -29,35 +29,24 @@ pub(super) fn look(path: &Path) -> Result<Header, StoreError> {
     match read(path, &mut bytes)? {
         0 => {
             // A project's database that lost all of its bytes is damaged, not another program's file.
-            let backup = backup::newest_good(path);
+            let backup = backup_files::newest_good(path);
             return Err(match backup {
                 Some(_) => corrupt(path, "the file is empty", backup),
                 None => StoreError::NotAProject(path.to_owned()),
             });
         }
         100 if &bytes[..16] == MAGIC => {}
-        _ => return Err(corrupt(path, "file is not a database", backup::newest_good(path))),
+        _ => return Err(corrupt(path, "file is not a database", backup_files::newest_good(path))),
     }
     let id = i32::from_be_bytes([bytes[68], bytes[69], bytes[70], bytes[71]]);
     if id != APPLICATION_ID {
-        let backup = backup::newest_good(path);
+        let backup = backup_files::newest_good(path);
         return Err(match backup {
             Some(_) => corrupt(path, "its header names another program", backup),
             None => StoreError::NotAProject(path.to_owned()),
         });
     }
     Ok(Header { is_wal: bytes[18] == 2 || bytes[19] == 2 })
-}
-
-/// The write-ahead log beside a database.
-pub(super) fn wal_of(path: &Path) -> PathBuf {
-    beside(path, "-wal")
-}
-
-pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
 }
 
 /// How many bytes there were to read, at most as many as `bytes` holds.

@@ -1,4 +1,4 @@
-//! Who decided what and when, from the logs of verdicts and corrections. Must not change them.
+//! Who decided what and when, read from the logs of verdicts and corrections.
 
 use rusqlite::{Connection, Row, params};
 
@@ -16,7 +16,7 @@ pub struct HistoryQuery {
     pub image_name: String,
     /// Part of the image's name, the annotator, the verdict or correction, the class or the reason, case ignored; empty for all.
     pub text: String,
-    /// Only the rows of this gesture: all candidates of one stroke.
+    /// Only the rows of this gesture: all candidates of one decision.
     pub gesture: Option<i64>,
     /// Only entries older than this one: the `seq` of the last entry of the page before; of
     /// [`Store::history_steps`] its `gesture`.
@@ -28,7 +28,7 @@ pub struct HistoryQuery {
 pub struct HistoryEntry {
     /// Place in the log: larger is later.
     pub seq: i64,
-    /// Rows of one gesture were decided with one stroke.
+    /// Rows of one gesture were decided together.
     pub gesture: i64,
     pub action: GestureAction,
     pub record: VerdictRecord,
@@ -125,7 +125,7 @@ impl Store {
         })
     }
 
-    /// As [`Store::history`], but one step for each gesture, corrections of ground truth among them: a stroke over thousands is one line.
+    /// As [`Store::history`], but one step for each gesture, corrections of ground truth among them: a decision on thousands is one entry.
     pub fn history_steps(&self, query: &HistoryQuery, limit: usize) -> Result<Vec<HistoryStep>, StoreError> {
         self.read(|c| {
             let of_gesture = query.gesture.map_or_else(String::new, |id| format!("AND s.id = {id}"));
@@ -179,7 +179,7 @@ impl Store {
         })
     }
 
-    /// When an annotator decided, newest first: milliseconds since the Unix epoch and how many candidates with one stroke.
+    /// When an annotator decided, newest first: milliseconds since the Unix epoch and how many candidates at once.
     pub fn recent_decisions(&self, annotator: &str, limit: usize) -> Result<Vec<(i64, u64)>, StoreError> {
         self.read(|c| {
             let sql = "SELECT g.time_ms, (SELECT count(*) FROM verdicts v WHERE v.gesture_id = g.id)
@@ -192,14 +192,8 @@ impl Store {
         })
     }
 
-    /// Everything that was ever decided on a candidate, oldest first.
-    pub fn candidate_history(&self, candidate: CandidateId) -> Result<Vec<HistoryEntry>, StoreError> {
-        let sql = format!("{SELECT} WHERE v.candidate_id = ?1 ORDER BY v.seq");
-        self.read(|c| entries(c, &sql, params![candidate.0]))
-    }
-
     /// What each annotator holds on a candidate now, in the order of the annotators' first verdicts.
-    pub fn standing_verdicts(&self, candidate: CandidateId) -> Result<Vec<VerdictRecord>, StoreError> {
+    pub fn current_verdicts(&self, candidate: CandidateId) -> Result<Vec<VerdictRecord>, StoreError> {
         let sql = format!(
             "{SELECT} WHERE v.seq IN (SELECT seq FROM standing_verdicts WHERE candidate_id = ?1) ORDER BY v.annotator_id"
         );

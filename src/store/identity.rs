@@ -8,6 +8,9 @@ use crate::geometry::BoundingBox;
 /// From this IoU on a box of the same image, class and round is the same candidate.
 pub(super) const SAME_IOU: f64 = 0.9;
 
+/// Two candidates of one image and class with this IoU or more are the same thing. Source: the RPN's own NMS threshold (Ren et al. 2015).
+pub const TWIN_IOU: f64 = 0.7;
+
 /// A box among those that it may be the same as.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spot {

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::connection::{new_uid, now_ms};
-use super::{Store, StoreError, annotators, images};
+use super::{Store, StoreError, annotators, present_images};
 use crate::domain::ImageId;
 
 /// Of a row `m`: it is its annotator's newest on the image, says that nothing is missed, and was given on the image's bytes of today.
-const STANDS: &str = "m.complete = 1 AND m.content_hash = i.content_hash AND NOT EXISTS (
+const CURRENT: &str = "m.complete = 1 AND m.content_hash = i.content_hash AND NOT EXISTS (
     SELECT 1 FROM image_marks later WHERE later.image_id = m.image_id AND later.annotator_id = m.annotator_id AND later.seq > m.seq)";
 
 impl Store {
@@ -45,7 +45,7 @@ impl Store {
             }
             let sql = format!(
                 "SELECT m.image_id, a.name FROM image_marks m JOIN images i ON i.id = m.image_id
-                 JOIN annotators a ON a.id = m.annotator_id WHERE {STANDS} ORDER BY m.image_id, a.id"
+                 JOIN annotators a ON a.id = m.annotator_id WHERE {CURRENT} ORDER BY m.image_id, a.id"
             );
             let mut statement = c.prepare(&sql)?;
             let mut rows = statement.query([])?;
@@ -65,7 +65,7 @@ impl Store {
             }
             let sql = format!(
                 "SELECT a.name FROM image_marks m JOIN images i ON i.id = m.image_id
-                 JOIN annotators a ON a.id = m.annotator_id WHERE m.image_id = ?1 AND {STANDS} ORDER BY a.id"
+                 JOIN annotators a ON a.id = m.annotator_id WHERE m.image_id = ?1 AND {CURRENT} ORDER BY a.id"
             );
             let mut statement = c.prepare_cached(&sql)?;
             Ok(statement.query_map([image.0], |r| r.get(0))?.collect::<Result<_, _>>()?)
@@ -76,14 +76,14 @@ impl Store {
 fn is_marked_by(c: &Connection, image: ImageId, annotator: i64) -> Result<bool, StoreError> {
     let sql = format!(
         "SELECT 1 FROM image_marks m JOIN images i ON i.id = m.image_id
-         WHERE m.image_id = ?1 AND m.annotator_id = ?2 AND {STANDS}"
+         WHERE m.image_id = ?1 AND m.annotator_id = ?2 AND {CURRENT}"
     );
     Ok(c.prepare_cached(&sql)?.exists([image.0, annotator])?)
 }
 
 /// Whether a row was needed.
 fn mark(tx: &Transaction<'_>, image: ImageId, annotator: i64, complete: bool) -> Result<bool, StoreError> {
-    let sql = format!("SELECT content_hash, {} FROM images WHERE id = ?1", images::present(tx)?);
+    let sql = format!("SELECT content_hash, {} FROM images WHERE id = ?1", present_images::present(tx)?);
     let found: Option<(String, bool)> =
         tx.prepare_cached(&sql)?.query_row([image.0], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
     let (content_hash, is_present) = found.ok_or_else(|| StoreError::missing("image", image))?;

@@ -1,12 +1,14 @@
-//! Photographs: name, place below the dataset's root, identity by content. Must not open a file.
+//! Images: name, path below the dataset's root, identity by content.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::connection::new_uid;
-use super::{NewImage, Store, StoreError};
+use super::new_dataset::NewImage;
+use super::present_images::present;
+use super::{Store, StoreError};
 use crate::domain::{DatasetId, ImageId, ImageRecord};
 
 const COLUMNS: &str = "id, dataset_id, name, path, content_hash, width, height, split";
@@ -95,17 +97,6 @@ impl Store {
             Ok(files)
         })
     }
-}
-
-/// The condition that an image is still in its dataset. Nothing is removed in a database of an older format that is only read.
-pub(super) fn present(c: &Connection) -> Result<&'static str, StoreError> {
-    Ok(if c.column_exists(None, "images", "removed_ms")? { "removed_ms IS NULL" } else { "TRUE" })
-}
-
-/// The ids of removed images.
-pub(super) fn removed(c: &Connection) -> Result<HashSet<i64>, StoreError> {
-    let mut statement = c.prepare(&format!("SELECT id FROM images WHERE NOT ({})", present(c)?))?;
-    Ok(statement.query_map([], |r| r.get(0))?.collect::<Result<_, _>>()?)
 }
 
 /// An image of a dataset, and whether it was removed.

@@ -1,4 +1,4 @@
-//! What an earlier round decided on the same thing, to be taken over. Must not take anything over unasked.
+//! Verdicts of earlier rounds on the same thing, offered for taking over.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,13 +6,11 @@ use rusqlite::{Connection, Row, params};
 
 use super::columns::{bounding_box, word};
 use super::gestures::Gesture;
-use super::verdicts::Decision;
+use super::identity::TWIN_IOU;
+use super::verdict_rows::Decision;
 use super::{CandidateQuery, Store, StoreError, VerdictFilter};
 use crate::domain::{Basis, CandidateId, Verdict};
 use crate::geometry::BoundingBox;
-
-/// Two candidates of one image and class with this IoU or more are the same thing. Source: the RPN's own NMS threshold (Ren et al. 2015).
-pub const TWIN_IOU: f64 = 0.7;
 
 /// A hard negative or a rejection of an earlier round.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! What the logs of verdicts and of corrections have in common: which row of an annotator counted before another one, and which was
-//! overruled by a newer one that was merged from another copy. Must not know what a row says.
+//! Shared by the logs of verdicts and of corrections: which row of an annotator counted before another one, and which was overruled by a
+//! newer one that was merged from another copy.
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 

@@ -1,5 +1,4 @@
-//! Lines of both logs as they travel between copies of a project: verdicts (`exchange.rs`) and corrections of ground truth, here. Must not
-//! open files.
+//! Lines of corrections between copies of a project: writes them from the log and places those that are merged.
 //!
 //! An object of a dataset is known in another copy by its image's bytes and by what the dataset says of it; a promoted one by its
 //! candidate; an added one by its id. As with verdicts the newest row by tick and id counts, whichever copy merges first.
@@ -10,159 +9,16 @@
 use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::columns::{bounding_box, optional_shape};
-use super::corrections::{self, CORRECTION, Held, LogRow, held};
-use super::exchange::{self, CORRECTION_FORMAT, ClassLine, LatestTick, MergeReport, Placed, ShapeLine, VerdictLine};
-use super::objects::{ObjectId, Origin};
-use super::{StoreError, annotators, classes, ground_truth, images, objects, standing, waiting};
-use crate::domain::{
-    Annotation, AnnotationSource, CandidateId, Correction, CorrectionAct, ImageId, ObjectState, Shape, check_shape,
+use super::correction_rows::{self, CORRECTION, Held, LogRow, ObjectId, held};
+use super::lines::{
+    CORRECTION_FORMAT, ClassLine, CorrectionLine, MergeReport, OriginLine, Placed, ShapeLine, StateLine,
 };
-
-/// One row of either log.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum LogLine {
-    Verdict(VerdictLine),
-    Correction(CorrectionLine),
-}
-
-/// One row of the log of corrections, as JSON: all that another copy of the project needs. Tells itself from a verdict by `object`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CorrectionLine {
-    pub format: u32,
-    pub uid: Uuid,
-    pub gesture: Uuid,
-    /// `decide`, `undo` or `redo`.
-    pub action: String,
-    pub annotator: String,
-    pub object: Uuid,
-    pub origin: OriginLine,
-    /// `None` where an undo took back all that the annotator had corrected of it.
-    pub correction: Option<StateLine>,
-    /// Orders rows over all copies.
-    pub tick: i64,
-    /// The tick at which it was decided: an undo or a redo brings an older one back.
-    pub since: i64,
-    /// Milliseconds since the Unix epoch.
-    pub time_ms: i64,
-    /// blake3 of the image.
-    pub image: String,
-}
-
-/// What an object is besides its corrections.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OriginLine {
-    /// The dataset's own, as the dataset has it; `place` among equal ones of the image, from 0.
-    Imported {
-        class: ClassLine,
-        shape: ShapeLine,
-        ignored: bool,
-        place: u32,
-    },
-    /// Promoted from this candidate: x1, y1, x2, y2 of a round, and what the detector took it for.
-    Promoted {
-        candidate: Uuid,
-        bbox: [f64; 4],
-        round: u32,
-        class: String,
-    },
-    Added,
-}
-
-/// What was done to an object, and what it is since.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StateLine {
-    pub act: CorrectionAct,
-    pub class: ClassLine,
-    pub shape: ShapeLine,
-    pub ignored: bool,
-    pub deleted: bool,
-}
-
-impl LogLine {
-    /// Reads a line of either log.
-    pub fn from_json(text: &str) -> serde_json::Result<Self> {
-        #[derive(Deserialize)]
-        struct Kind {
-            object: Option<serde::de::IgnoredAny>,
-        }
-        let Kind { object } = serde_json::from_str(text)?;
-        match object {
-            Some(_) => serde_json::from_str(text).map(Self::Correction),
-            None => serde_json::from_str(text).map(Self::Verdict),
-        }
-    }
-
-    pub fn format(&self) -> u32 {
-        match self {
-            Self::Verdict(line) => line.format,
-            Self::Correction(line) => line.format,
-        }
-    }
-
-    pub fn uid(&self) -> Uuid {
-        match self {
-            Self::Verdict(line) => line.uid,
-            Self::Correction(line) => line.uid,
-        }
-    }
-
-    /// Orders rows over all copies, in microseconds.
-    pub fn tick(&self) -> i64 {
-        match self {
-            Self::Verdict(line) => line.tick,
-            Self::Correction(line) => line.tick,
-        }
-    }
-
-    /// Refuses what no copy of a project writes.
-    pub fn check(&self, latest: LatestTick) -> Result<(), String> {
-        match self {
-            Self::Verdict(line) => line.check(latest),
-            Self::Correction(line) => line.check(latest),
-        }
-    }
-
-    pub(super) fn in_this_format(self) -> Self {
-        match self {
-            Self::Verdict(line) => Self::Verdict(VerdictLine { format: exchange::format_of(line.basis), ..line }),
-            Self::Correction(line) => Self::Correction(CorrectionLine { format: CORRECTION_FORMAT, ..line }),
-        }
-    }
-}
-
-impl CorrectionLine {
-    fn check(&self, latest: LatestTick) -> Result<(), String> {
-        exchange::check_who_and_when(&self.action, &self.annotator, (self.tick, self.time_ms), latest)?;
-        exchange::check_since(Some(self.since), self.tick)?;
-        exchange::check_image(&self.image)?;
-        let (own, promoted) = match &self.origin {
-            OriginLine::Imported { class, shape, .. } => (Some((class, shape)), None),
-            OriginLine::Promoted { bbox, class, .. } => {
-                exchange::check_bbox(bbox)?;
-                (None, Some(class))
-            }
-            OriginLine::Added => (None, None),
-        };
-        let now = self.correction.iter().map(|c| (&c.class, &c.shape));
-        let states: Vec<_> = own.into_iter().chain(now).collect();
-        exchange::check_class_names(states.iter().map(|(class, _)| &class.name).chain(promoted))?;
-        states.iter().try_for_each(|(_, shape)| exchange::check_any_shape(shape))
-    }
-
-    fn held_here(&self, tx: &Transaction<'_>) -> Result<Option<Held>, StoreError> {
-        let Some(line) = &self.correction else { return Ok(None) };
-        let class = classes::of_other_copy(tx, line.class.uid.into_bytes(), &line.class.name)?;
-        let (shape, ignored, deleted) = (Shape::from(&line.shape), line.ignored, line.deleted);
-        let correction = Correction { act: line.act, state: ObjectState { class, shape, ignored, deleted } };
-        Ok(Some(Held { correction, since: self.since }))
-    }
-}
+use super::objects::Origin;
+use super::{StoreError, annotators, classes, gestures, ground_truth, images, objects, settle, waiting};
+use crate::domain::{Annotation, AnnotationSource, CandidateId, Correction, ImageId, ObjectState, Shape, check_shape};
 
 /// Appends the rows that the log lacks, and keeps those aside whose images or candidates are missing. Each line has its place among all
 /// that were handed in.
@@ -191,19 +47,28 @@ pub(super) fn place(
         let times = (line.tick, line.time_ms);
         let row = LogRow {
             uid: line.uid.as_bytes(),
-            gesture: exchange::gesture_of(tx, line.gesture, annotator, &line.action, times)?,
+            gesture: gestures::of_other_copy(tx, line.gesture, annotator, &line.action, times)?,
             object,
             annotator,
-            held: line.held_here(tx)?,
+            held: held_here(tx, line)?,
             tick: line.tick,
             time_ms: line.time_ms,
         };
-        corrections::insert(tx, &row)?;
+        correction_rows::insert(tx, &row)?;
         waiting::remove(tx, line.uid)?;
         touched.insert(image);
         *added += 1;
     }
-    standing::settle_images(tx, &touched)
+    settle::settle_images(tx, &touched)
+}
+
+/// What the line says of its object, with this project's class.
+fn held_here(tx: &Transaction<'_>, line: &CorrectionLine) -> Result<Option<Held>, StoreError> {
+    let Some(state) = &line.correction else { return Ok(None) };
+    let class = classes::of_other_copy(tx, state.class.uid.into_bytes(), &state.class.name)?;
+    let (shape, ignored, deleted) = (Shape::from(&state.shape), state.ignored, state.deleted);
+    let correction = Correction { act: state.act, state: ObjectState { class, shape, ignored, deleted } };
+    Ok(Some(Held { correction, since: line.since }))
 }
 
 /// Why the line's shape cannot be an object of its image; `None` where it can.

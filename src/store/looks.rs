@@ -1,11 +1,11 @@
-//! What candidates' crops look like. Must not know how a look is computed, nor what is alike.
+//! The perceptual hashes of candidates' crops.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
 use super::columns::{bounding_box, word};
-use super::{Store, StoreError, images};
+use super::{Store, StoreError, present_images};
 use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, Look, RoundId};
 use crate::geometry::BoundingBox;
 
@@ -100,7 +100,7 @@ impl Store {
 
 /// The cameras of the images that their datasets still hold.
 fn cameras(c: &Connection) -> Result<HashMap<ImageId, u32>, StoreError> {
-    let sql = format!("SELECT id, dataset_id, width, height FROM images WHERE {}", images::present(c)?);
+    let sql = format!("SELECT id, dataset_id, width, height FROM images WHERE {}", present_images::present(c)?);
     let mut statement = c.prepare(&sql)?;
     let mut rows = statement.query([])?;
     let (mut cameras, mut numbers) = (HashMap::new(), HashMap::new());

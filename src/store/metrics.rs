@@ -1,4 +1,4 @@
-//! Numbers that a round's training wrote down, by name and step. Must not know what they measure.
+//! Metrics of a round's training, by name and step.
 
 use rusqlite::{OptionalExtension, Row, params};
 

@@ -1,12 +1,11 @@
-//! Numbered changes of the database's format, append-only: a released file in `migrations/` never changes. Must not know what the
-//! tables are for.
+//! Numbered changes of the database's format, append-only: a released file in `migrations/` never changes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior};
 
-use super::{Store, StoreError};
+use super::StoreError;
 
 /// Number n brings `PRAGMA user_version` from n-1 to n.
 const MIGRATIONS: &[&str] = &[
@@ -29,9 +28,12 @@ const MIGRATIONS: &[&str] = &[
 /// From this format on a database at rest is in rollback mode (`0007_at_rest.sql`).
 pub(super) const RESTS_IN_ROLLBACK_MODE: i64 = 7;
 
-/// Brings the database to the newest format. A backup is written before the first change; all changes are one transaction.
-pub(super) fn migrate(store: &Store) -> Result<(), StoreError> {
-    migrate_with(store, MIGRATIONS)
+/// Brings the database to the newest format. `back_up` is called before the first change; all changes are one transaction.
+pub(super) fn migrate(
+    connection: &Connection,
+    back_up: impl FnOnce() -> Result<PathBuf, StoreError>,
+) -> Result<(), StoreError> {
+    migrate_with(connection, back_up, MIGRATIONS)
 }
 
 pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -77,20 +79,24 @@ pub(super) fn apply_first(empty: &Connection, version: i64) -> Result<(), StoreE
     run(empty, &MIGRATIONS[..count])
 }
 
-fn migrate_with(store: &Store, migrations: &[&str]) -> Result<(), StoreError> {
-    let found = version(&store.connection)?;
+fn migrate_with(
+    connection: &Connection,
+    back_up: impl FnOnce() -> Result<PathBuf, StoreError>,
+    migrations: &[&str],
+) -> Result<(), StoreError> {
+    let found = version(connection)?;
     if found == migrations.len() as i64 {
         return Ok(());
     }
-    if 0 < found {
-        store.back_up_before_migration()?;
+    if found > 0 {
+        back_up()?;
     }
     // A migration may build a table anew under its old name, which foreign keys would take for the loss of its rows. They cannot be
     // switched within a transaction; what they ask for is checked at its end.
-    let enforced: bool = store.connection.pragma_query_value(None, "foreign_keys", |r| r.get(0))?;
-    store.connection.pragma_update(None, "foreign_keys", false)?;
-    let migrated = run(&store.connection, migrations);
-    store.connection.pragma_update(None, "foreign_keys", enforced)?;
+    let enforced: bool = connection.pragma_query_value(None, "foreign_keys", |r| r.get(0))?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    let migrated = run(connection, migrations);
+    connection.pragma_update(None, "foreign_keys", enforced)?;
     migrated
 }
 
@@ -119,7 +125,7 @@ pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::backup;
+    use crate::store::{Store, backup_files};
 
     #[test]
     fn a_migration_backs_up_first_and_a_failing_one_changes_nothing() {
@@ -131,13 +137,13 @@ mod tests {
         let next: Vec<&str> = MIGRATIONS.iter().copied().chain([extra]).collect();
         let broken: Vec<&str> = next.iter().copied().chain([extra]).collect();
 
-        assert!(migrate_with(&store, &broken).is_err());
+        assert!(migrate_with(&store.connection, || store.back_up(), &broken).is_err());
         assert_eq!(version(&store.connection).unwrap(), now);
         assert!(store.connection.prepare("SELECT * FROM extra").is_err(), "half a migration stayed");
 
-        migrate_with(&store, &next).unwrap();
+        migrate_with(&store.connection, || store.back_up(), &next).unwrap();
         assert_eq!(version(&store.connection).unwrap(), now + 1);
-        let saved = backup::newest_good(&path).expect("a backup from before the migration");
+        let saved = backup_files::newest_good(&path).expect("a backup from before the migration");
         let old = Connection::open(saved).unwrap();
         assert_eq!(version(&old).unwrap(), now);
     }

@@ -1,5 +1,4 @@
-//! How mining comes in: batch by batch, each with the images that it is of, so that it can go on after it was cut off. Must not know
-//! how candidates were mined.
+//! Stores mining's results batch by batch, each with its images, so that mining can be resumed.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,4 @@
-//! The project's memory: one SQLite file. The only room that knows rusqlite; must not know datasets' formats, detectors, training
-//! or the window.
+//! The project's database: one SQLite file. No other layer uses rusqlite.
 //!
 //! Invariant: the logs of verdicts and of corrections are only ever appended to; everything else (what stands, what a candidate shows,
 //! which objects were promoted, corrected or added) follows from them and is kept up to date by the transaction that appends.
@@ -8,14 +7,18 @@
 mod access;
 mod annotators;
 mod backup;
+mod backup_files;
 mod candidates;
 mod classes;
 mod columns;
+mod companions;
 mod connection;
+mod correction_rows;
 mod corrections;
 mod curves;
 mod dataset_tools;
 mod datasets;
+mod decided_before;
 mod deletion;
 mod detections;
 mod error;
@@ -31,16 +34,21 @@ mod identity;
 mod image_marks;
 mod images;
 mod inherited;
+mod integrity;
+mod lines;
 mod log;
 mod log_lines;
 mod looks;
 mod metrics;
 mod migrations;
 mod mined;
+mod new_dataset;
 mod news;
 mod objects;
+mod present_images;
 mod query;
 mod queue;
+mod queue_entry;
 mod queue_index;
 mod reimport;
 mod rescue;
@@ -49,38 +57,43 @@ mod sample;
 mod scan;
 mod schema;
 mod settings;
-mod standing;
+mod settle;
+mod trace;
 mod traces;
+mod verdict_rows;
 mod verdicts;
 mod waiting;
 
-pub use backup::{BackupFile, Restored, restore_backup};
-pub use candidates::{CandidateRow, Held, NewCandidate};
+pub use backup::{Restored, restore_backup};
+pub use backup_files::BackupFile;
+pub use candidates::{CandidateRow, Held, NewCandidate, Page};
 pub use classes::ClassCounts;
 pub use connection::{Store, now_ms};
 pub use curves::CurveRow;
 pub use dataset_tools::{DatasetMerge, KeptReport};
-pub use datasets::{Dataset, ImportCounts, NewDataset, NewImage, NewObject, SameBytes};
+pub use datasets::Dataset;
 pub use deletion::{Deletion, DeletionCounts};
 pub use detections::DetectionsMark;
 pub use error::StoreError;
-pub use exchange::{
-    AHEAD_DAYS, ClassLine, FORMATS_READ as VERDICT_FORMATS_READ, LatestTick, MOST_DAYS_AHEAD, MergeReport, ShapeLine,
-    VerdictLine,
-};
 pub use gestures::{Gesture, GestureAction};
 pub use groups::{GroupChange, NewGroup, StoredGroup};
 pub use hard_negatives::{HardNegative, MinedNegative};
 pub use history::{Decided, HistoryEntry, HistoryQuery, HistoryStep};
-pub use inherited::{Inheritable, Inherited, TWIN_IOU};
-pub use log_lines::{CorrectionLine, LogLine, OriginLine, StateLine};
+pub use identity::TWIN_IOU;
+pub use inherited::{Inheritable, Inherited};
+pub use lines::{
+    AHEAD_DAYS, ClassLine, CorrectionLine, FORMATS_READ as VERDICT_FORMATS_READ, LatestTick, LogLine, MOST_DAYS_AHEAD,
+    MergeReport, OriginLine, ShapeLine, StateLine, VerdictLine,
+};
 pub use looks::CandidateLook;
 pub use metrics::{Metric, MetricSummary};
 pub use mined::{Fingerprint, MinedCounts, MinedImage, Resume};
+pub use new_dataset::{ImportCounts, NewDataset, NewImage, NewObject, SameBytes};
 pub use news::{LogNews, Seen};
 pub use objects::ObjectRow;
-pub use query::{CandidateQuery, Cursor, Interval, Page, Sort, VerdictFilter};
-pub use queue::{Neighbour, ReviewProgress, Revision, VerdictCounts};
+pub use query::{CandidateQuery, Cursor, Interval, Sort, VerdictFilter};
+pub use queue::{Neighbour, Revision, VerdictCounts};
 pub use sample::RandomSample;
-pub use traces::{Fate, Origin, Trace, TraceCounts, TraceFilter};
+pub use trace::{Fate, Origin, Trace, TraceFilter};
+pub use traces::TraceCounts;
 pub use verdicts::Ruling;

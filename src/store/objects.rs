@@ -1,5 +1,4 @@
-//! Objects that were corrected or added: by what they are known over imports and copies of the project, and what the log makes of them.
-//! Must not write the log (`corrections.rs`).
+//! Corrected and added objects: their identity over imports and copies of the project, and their state after the log.
 
 use std::collections::HashSet;
 
@@ -7,13 +6,9 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::columns::{optional_shape, shape_columns};
 use super::connection::new_uid;
-use super::corrections::Held;
-use super::{Store, StoreError, corrections, ground_truth};
+use super::correction_rows::{self, Held, ObjectId};
+use super::{Store, StoreError, ground_truth};
 use crate::domain::{Annotation, AnnotationSource, CandidateId, ClassId, GroundTruthId, ImageId, ObjectState, Shape};
-
-/// Row of `corrected_objects`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct ObjectId(pub i64);
 
 /// What an object is besides its corrections.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -148,8 +143,8 @@ pub(super) fn insert(
 pub(super) fn of_image(c: &Connection, image: ImageId) -> Result<Vec<Known>, StoreError> {
     let known = identities(c, image)?.into_iter().map(|identity| {
         let Identity { id, origin } = identity;
-        let newest = corrections::newest(c, id)?;
-        Ok(Known { id, origin, newest, since: corrections::first_tick(c, id)? })
+        let newest = correction_rows::newest(c, id)?;
+        Ok(Known { id, origin, newest, since: correction_rows::first_tick(c, id)? })
     });
     known.collect()
 }

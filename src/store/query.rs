@@ -1,6 +1,6 @@
-//! What a list of candidates is asked for: filters, order, page. Plain values; must not know how they are answered.
+//! The query of a list of candidates: filters, order, page.
 
-use super::{CandidateRow, TraceFilter};
+use super::trace::TraceFilter;
 use crate::domain::{Basis, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Share, Verdict};
 
 /// A filter and an order over all candidates of the project. The default is the review queue: undecided, highest score first.
@@ -96,14 +96,6 @@ impl Sort {
 pub struct Cursor {
     pub(super) key: f64,
     pub(super) id: CandidateId,
-}
-
-/// Candidates in the query's order.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Page {
-    pub rows: Vec<CandidateRow>,
-    /// Where the next page starts; `None` after the last.
-    pub next: Option<Cursor>,
 }
 
 impl CandidateQuery {

@@ -1,4 +1,4 @@
-//! Lists of candidates: pages, counts, neighbours, progress. Must not write.
+//! Lists of candidates: pages, counts, neighbours.
 
 use super::queue_index::{self, QueueIndex};
 use super::scan::Scan;
@@ -39,14 +39,6 @@ pub struct VerdictCounts {
     pub inherited: u64,
 }
 
-/// How far the review of a query's candidates has come, whatever its own verdict filter says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ReviewProgress {
-    /// With a verdict, skipped ones among them.
-    pub done: u64,
-    pub left: u64,
-}
-
 impl Store {
     /// Up to `limit` candidates in the query's order, from its start or from where a page ended.
     pub fn candidates_page(
@@ -59,10 +51,10 @@ impl Store {
         let next = (limit < found.len()).then(|| found[limit - 1]);
         let ids: Vec<CandidateId> = found.iter().take(limit).map(|at| at.id).collect();
         let rows = self.candidate_rows(&ids)?;
-        Ok(Page { rows, next: next.filter(|_| 0 < limit) })
+        Ok(Page { rows, next: next.filter(|_| limit > 0) })
     }
 
-    /// The ids of all that the query finds, in its order: for a stroke over a whole selection.
+    /// The ids of all that the query finds, in its order: for deciding on a whole selection.
     pub fn candidate_ids(&self, query: &CandidateQuery) -> Result<Vec<CandidateId>, StoreError> {
         let found = self.scan(query, |scan| scan.first(None, usize::MAX))?;
         Ok(found.into_iter().map(|at| at.id).collect())
@@ -109,20 +101,6 @@ impl Store {
         }
         let first = self.scan(&undecided, |scan| scan.first(None, 1))?;
         Ok(first.first().map(|at| at.id))
-    }
-
-    /// How many of the query's candidates come before this one.
-    pub fn candidates_before(&self, query: &CandidateQuery, candidate: CandidateId) -> Result<u64, StoreError> {
-        let counted = self.scan(query, |scan| Some(scan.count_before(scan.place(candidate)?)))?;
-        counted.ok_or_else(|| StoreError::missing("candidate", candidate))
-    }
-
-    pub fn review_progress(&self, query: &CandidateQuery) -> Result<ReviewProgress, StoreError> {
-        let with = |verdict| CandidateQuery { verdict, collapse: false, ..query.clone() };
-        Ok(ReviewProgress {
-            done: self.count_candidates(&with(VerdictFilter::Decided))?,
-            left: self.count_candidates(&with(VerdictFilter::Undecided))?,
-        })
     }
 
     /// Of one round, or of all. Candidates that were found to lie on an object of their class since (kind duplicate) and have no verdict do not count.

@@ -1,5 +1,5 @@
-//! The candidates' filterable columns in memory, 48 bytes each, read once and kept in step with the database. Must not answer a
-//! query (`queue.rs`), nor be trusted with anything that is not in the database.
+//! The candidates' filterable columns in memory, 48 bytes each, read once and kept in step with the database. `queue.rs` answers queries
+//! from it.
 //!
 //! Why not an SQL index for each filter and sort: the screen combines ten filters freely with eight sorts. Covering indexes for
 //! those cost every verdict a dozen B-tree pages, and an unlucky combination still walks a million entries (over 100 ms). One scan
@@ -10,8 +10,9 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
-use super::traces::{self, Trace};
-use super::{StoreError, images};
+use super::queue_entry::{Entry, Given};
+use super::trace::{self, Trace};
+use super::{StoreError, present_images};
 use crate::domain::{Basis, FalsePositiveKind, Verdict};
 
 /// Marks that candidates, images, rounds or groups changed other than by a verdict.
@@ -22,26 +23,6 @@ pub(super) fn mark_changed(c: &Connection) -> Result<(), StoreError> {
 
 /// Ids from which on two threads read the candidates: fewer are read as fast as a thread starts.
 const HALVED_FROM: i64 = 50_000;
-
-/// A verdict and what it rests on.
-pub(super) type Given = (Verdict, Basis);
-
-/// A candidate as filters and sorts see it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Entry {
-    pub id: i64,
-    pub max_iou: f64,
-    pub size: f64,
-    /// 1 + place in [`QueueIndex::groups`]; 0 without a group.
-    pub group: u32,
-    pub score: f32,
-    /// Place in [`QueueIndex::images`].
-    pub image: u32,
-    pub round: u32,
-    pub class: u32,
-    pub kind: FalsePositiveKind,
-    pub given: Option<Given>,
-}
 
 pub(super) struct IndexedImage {
     pub id: i64,
@@ -173,7 +154,7 @@ impl QueueIndex {
 
     pub fn read_traces(&mut self, c: &Connection) -> Result<(), StoreError> {
         if self.traces.is_none() {
-            self.traces = Some(traces::of_all(c, &self.entries)?);
+            self.traces = Some(trace::of_all(c, &self.entries)?);
         }
         Ok(())
     }
@@ -291,7 +272,7 @@ fn read_entries(
 }
 
 fn load_images(c: &Connection) -> Result<Vec<IndexedImage>, StoreError> {
-    let removed = images::removed(c)?;
+    let removed = present_images::removed(c)?;
     let mut statement = c.prepare("SELECT id, name, split FROM images ORDER BY id")?;
     let rows = statement.query_map([], |r| {
         let (id, name): (i64, String) = (r.get(0)?, r.get(1)?);

@@ -8,9 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::connection::now_ms;
 use super::dataset_tools::split_plan;
 use super::images::{self, StoredImage};
-use super::{
-    ImportCounts, NewDataset, NewImage, SameBytes, StoreError, candidates, classes, ground_truth, objects, standing,
-};
+use super::new_dataset::{ImportCounts, NewDataset, NewImage, SameBytes};
+use super::{StoreError, candidates, classes, ground_truth, objects, present_images, settle};
 use crate::domain::{Annotation, AnnotationSource, ClassId, DatasetId};
 
 /// What an import does with the images of a dataset.
@@ -134,7 +133,7 @@ impl<'a> Reimport<'a> {
             let has_other_objects = ground_truth::replace_imported(tx, id, &self.annotations(new))?;
             if has_other_objects {
                 // Corrections of objects that the dataset has again stand again.
-                standing::place_objects(tx, id)?;
+                settle::place_objects(tx, id)?;
             }
             if has_other_objects || known.is_removed || known.record.content_hash != new.content_hash {
                 touched.push(id);
@@ -144,7 +143,7 @@ impl<'a> Reimport<'a> {
         for image in touched {
             for copy in images::copies(tx, image)? {
                 if rematched.insert(copy) {
-                    standing::rematch(tx, copy)?;
+                    settle::rematch(tx, copy)?;
                 }
             }
         }
@@ -234,7 +233,7 @@ fn same_bytes(c: &Connection, own: Option<DatasetId>, new: &NewImage) -> Result<
     let sql = format!(
         "SELECT d.name, i.name FROM images i JOIN datasets d ON d.id = i.dataset_id
          WHERE i.content_hash = ?1 AND i.dataset_id IS NOT ?2 AND {} ORDER BY i.id LIMIT 1",
-        images::present(c)?
+        present_images::present(c)?
     );
     let mut statement = c.prepare_cached(&sql)?;
     let read = |r: &rusqlite::Row<'_>| Ok(SameBytes { name: new.name.clone(), dataset: r.get(0)?, other: r.get(1)? });

@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use super::access::harden;
 use super::columns::{optional_shape, optional_word, word};
-use super::connection::check;
-use super::exchange::{self, ClassLine, ShapeLine, VerdictLine};
-use super::header::wal_of;
-use super::{LogLine, Store, StoreError, log_lines, waiting};
+use super::companions::wal_of;
+use super::integrity::check;
+use super::lines::{self, ClassLine, LogLine, ShapeLine, VerdictLine};
+use super::{Store, StoreError, exchange, log_lines, waiting};
 use crate::domain::{AnnotationSource, Basis, Verdict};
 
 /// What could be read.
@@ -151,7 +151,7 @@ fn line(damaged: &Connection, sound: Option<&Connection>, seq: i64) -> rusqlite:
     let sql = "SELECT k.name FROM candidates c JOIN classes k ON k.id = c.class_id WHERE c.id = ?1";
     let candidate_class = either(damaged, sound, sql, row.candidate, |r| r.get(0)).ok();
     Ok(Some(VerdictLine {
-        format: exchange::format_of(row.basis),
+        format: lines::format_of(row.basis),
         uid: row.uid,
         gesture,
         action,

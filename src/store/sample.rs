@@ -1,10 +1,9 @@
-//! The random sample: how far the review has come in the fixed shuffle, and what it found. Must not estimate anything from it.
-
-use std::collections::HashSet;
+//! The random sample: how far the review has come in the fixed shuffle, and its counts.
 
 use rusqlite::params;
 
-use super::queue_index::{Entry, Given};
+use super::decided_before::DecidedBefore;
+use super::queue_entry::{Entry, Given};
 use super::{CandidateQuery, Cursor, Sort, Store, StoreError, VerdictFilter, annotators};
 use crate::domain::{Basis, Verdict};
 
@@ -23,14 +22,6 @@ pub struct RandomSample {
     pub confirmed: u64,
     /// Of the others, those without a verdict.
     pub waiting: u64,
-}
-
-/// The candidates with a verdict in the first rows of the log, as last asked for: those rows never change.
-#[derive(Debug, Default)]
-pub(super) struct DecidedBefore {
-    from: i64,
-    annotator: Option<i64>,
-    candidates: HashSet<i64>,
 }
 
 impl Store {

@@ -1,11 +1,11 @@
-//! One query held against the columns in memory: which candidates match, and where each stands in the order. Must not touch the
-//! database.
+//! One query over the columns in memory: which candidates match, and their order.
 
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::queue_index::{Entry, Given, IndexedImage, QueueIndex};
+use super::queue_entry::{Entry, Given};
+use super::queue_index::{IndexedImage, QueueIndex};
 use super::{CandidateQuery, Cursor, Interval, Sort, Trace, TraceFilter, VerdictFilter};
 use crate::domain::{Basis, CandidateId, FalsePositiveKind, Verdict};
 
@@ -163,13 +163,6 @@ impl<'a> Scan<'a> {
     /// Where the query asks for traces.
     pub fn trace(&self, e: &Entry) -> Option<Trace> {
         Some(self.index.traces()?[self.index.position(e.id)?])
-    }
-
-    /// How many come before a place.
-    pub fn count_before(&self, place: Cursor) -> u64 {
-        let mut count = 0;
-        self.visit(|e| count += u64::from(self.order(&self.cursor(e), &place).is_lt()));
-        count
     }
 
     /// The last before a place.

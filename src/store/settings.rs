@@ -1,4 +1,4 @@
-//! Small texts that are kept with the project, by name. Must not know what they say.
+//! Small texts that are kept with the project, by name.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

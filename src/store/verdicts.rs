@@ -1,33 +1,17 @@
-//! The verdict log: deciding, and undoing and redoing of both logs. Every call is one gesture and one transaction, on the disk when it
-//! returns. Must not know keys or screens.
+//! The verdict log: deciding, and undo and redo of both logs. Every call is one gesture and one transaction, on the disk when it returns.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
 
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::columns::{optional_shape, optional_word, shape_columns, word};
 use super::connection::new_uid;
 use super::corrections::{self, Corrected};
 use super::gestures::{self, Gesture, GestureAction, Written};
 use super::log::{self, VERDICTS};
-use super::{Store, StoreError, annotators, classes, standing};
+use super::verdict_rows::{DECISION, Decision, NewRow, decision, insert_row, read};
+use super::{Store, StoreError, annotators, classes, settle};
 use crate::domain::{Basis, CandidateId, ClassId, Shape, Verdict, check_shape};
-
-/// What an annotator holds on a candidate.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Decision {
-    /// `None`: takes back what stood.
-    pub verdict: Option<Verdict>,
-    /// Of a missed object and of a wrong class; `None` before it is written for the class that the detector took it for.
-    pub class: Option<ClassId>,
-    pub reason: Option<String>,
-    /// Of a missed object: the annotator's own shape; `None` is what the candidate's box holds.
-    pub shape: Option<Shape>,
-    /// The tick at which it was decided, if not when it is written: an undo or a redo brings it back.
-    pub since: Option<i64>,
-    pub basis: Basis,
-}
 
 /// A verdict to give.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,10 +56,10 @@ impl Store {
         let &Ruling { verdict, class, reason, basis } = ruling;
         match (verdict, class) {
             (Verdict::WrongClass, None) => {
-                return Err(StoreError::Invalid("a wrong class needs the class that it should be".to_owned()));
+                return Err(StoreError::Invalid("the verdict wrong class needs the right class".to_owned()));
             }
             (verdict, Some(_)) if !verdict.has_class() => {
-                return Err(StoreError::Invalid(format!("the verdict `{}` has no class", verdict.as_str())));
+                return Err(StoreError::Invalid(format!("the verdict `{}` takes no class", verdict.as_str())));
             }
             _ => {}
         }
@@ -95,9 +79,8 @@ impl Store {
         time_ms: i64,
     ) -> Result<Gesture, StoreError> {
         let (width, height) = self.read(|c| image_size(c, candidate))?;
-        check_shape(&shape, width, height).map_err(|problem| {
-            StoreError::Invalid(format!("the shape cannot be an object: {problem}. Draw it anew"))
-        })?;
+        check_shape(&shape, width, height)
+            .map_err(|problem| StoreError::Invalid(format!("not a valid object: {problem}. Draw it again")))?;
         let verdict = Verdict::MissedObject;
         let decision = Decision {
             verdict: Some(verdict),
@@ -168,7 +151,7 @@ impl Store {
         time_ms: i64,
     ) -> Result<Gesture, StoreError> {
         if candidates.is_empty() {
-            return Err(StoreError::Invalid("a verdict needs a candidate".to_owned()));
+            return Err(StoreError::Invalid("no candidate was given".to_owned()));
         }
         let mut seen = HashSet::new();
         let once = candidates.iter().copied().filter(|c| seen.insert(*c));
@@ -224,61 +207,8 @@ pub(super) fn image_size(c: &Connection, candidate: CandidateId) -> Result<(u32,
     size.ok_or_else(|| StoreError::missing("candidate", candidate))
 }
 
-/// A row to append to the log.
-pub(super) struct NewRow<'a> {
-    pub uid: &'a [u8; 16],
-    pub gesture: i64,
-    pub candidate: CandidateId,
-    pub annotator: i64,
-    pub verdict: Option<Verdict>,
-    /// As in [`Decision`]; kept for verdicts that have one only.
-    pub class: Option<ClassId>,
-    pub reason: Option<&'a str>,
-    pub shape: Option<&'a Shape>,
-    /// As in [`Decision`].
-    pub since: Option<i64>,
-    pub basis: Basis,
-    pub tick: i64,
-    pub time_ms: i64,
-}
-
-/// Appends one row, which replaces what the annotator holds on the candidate; its place in the log.
-pub(super) fn insert_row(tx: &Transaction<'_>, row: &NewRow<'_>) -> Result<i64, StoreError> {
-    let sql = "INSERT INTO verdicts
-               (uid, gesture_id, candidate_id, annotator_id, verdict, reason, shape, a, b, c, d, e, replaces, tick, time_ms, class_id,
-                since, basis)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
-    let class = match row.verdict {
-        Some(verdict) if verdict.has_class() => Some(row.class.map_or_else(|| class_of(tx, row.candidate), Ok)?),
-        _ => None,
-    };
-    let shape = row.shape.map(shape_columns);
-    let k = |index: usize| shape.map(|s| s.1[index]);
-    tx.prepare_cached(sql)?.execute(params![
-        row.uid,
-        row.gesture,
-        row.candidate.0,
-        row.annotator,
-        row.verdict.map(Verdict::as_str),
-        row.reason,
-        shape.map(|s| s.0),
-        k(0),
-        k(1),
-        k(2),
-        k(3),
-        shape.and_then(|s| s.2),
-        standing::seq(tx, row.candidate, row.annotator)?,
-        row.tick,
-        row.time_ms,
-        class.map(|class| class.0),
-        row.since,
-        row.basis.as_str(),
-    ])?;
-    Ok(tx.last_insert_rowid())
-}
-
 /// Appends the rows of one gesture and carries out what follows from them. Works by id, from one end of each B-tree to the other:
-/// for a stroke over thousands that halves the time.
+/// for a decision on thousands that halves the time.
 fn append_all<D: Borrow<Decision>>(
     tx: &Transaction<'_>,
     gesture: Written,
@@ -305,21 +235,11 @@ fn append_all<D: Borrow<Decision>>(
             time_ms: gesture.time_ms,
         };
         let seq = insert_row(tx, &row)?;
-        standing::set(tx, candidate, gesture.annotator, seq, gesture.tick, decision.verdict)?;
+        settle::set(tx, candidate, gesture.annotator, seq, gesture.tick, decision.verdict)?;
         candidates.push(candidate);
     }
-    standing::settle(tx, &candidates)?;
+    settle::settle(tx, &candidates)?;
     Ok(given)
-}
-
-/// What [`decision`] reads of a row `v` of the log.
-const DECISION: &str = "verdict, reason, shape, a, b, c, d, e,
-    (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id), coalesce(since, tick), basis";
-
-/// The verdict of row `seq` of the log.
-pub(super) fn read(tx: &Transaction<'_>, seq: i64) -> Result<Decision, StoreError> {
-    let sql = format!("SELECT {DECISION} FROM verdicts v WHERE seq = ?1");
-    Ok(tx.prepare_cached(&sql)?.query_row([seq], |r| decision(r, 0))?)
 }
 
 fn rows_of(tx: &Transaction<'_>, gesture: i64) -> Result<Vec<LogRow>, StoreError> {
@@ -329,18 +249,6 @@ fn rows_of(tx: &Transaction<'_>, gesture: i64) -> Result<Vec<LogRow>, StoreError
         Ok(LogRow { candidate: CandidateId(r.get(0)?), replaces: r.get(1)?, decision: decision(r, 2)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Ten columns from `first` on: those of [`DECISION`].
-fn decision(row: &Row<'_>, first: usize) -> rusqlite::Result<Decision> {
-    Ok(Decision {
-        verdict: optional_word(row, first)?,
-        reason: row.get(first + 1)?,
-        shape: optional_shape(row, first + 2)?,
-        class: row.get::<_, Option<i64>>(first + 8)?.map(ClassId),
-        since: row.get(first + 9)?,
-        basis: word(row, first + 10)?,
-    })
 }
 
 fn described(
@@ -354,13 +262,6 @@ fn described(
     let Corrected { act, objects, images } = corrected;
     let (annotator, time_ms) = (annotator.to_owned(), gesture.time_ms);
     Gesture { id: gesture.id, action, annotator, verdict, act, candidates, objects, images, time_ms }
-}
-
-/// What the detector took a candidate for.
-fn class_of(tx: &Transaction<'_>, candidate: CandidateId) -> Result<ClassId, StoreError> {
-    let mut statement = tx.prepare_cached("SELECT class_id FROM candidates WHERE id = ?1")?;
-    let found = statement.query_row([candidate.0], |r| r.get(0)).optional()?;
-    found.map(ClassId).ok_or_else(|| StoreError::missing("candidate", candidate))
 }
 
 /// An id that the project does not have is an error that names it.

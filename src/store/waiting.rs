@@ -1,11 +1,12 @@
-//! Lines of other copies' logs on candidates and images that this project does not have. Must not look for those (`exchange.rs`).
+//! Merged lines of other copies' logs whose candidates or images this project does not have yet.
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, Transaction, params};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{LogLine, StoreError};
+use super::StoreError;
+use super::lines::LogLine;
 
 /// Keeps a line; one that is kept already stays as it is.
 pub(super) fn keep(tx: &Transaction<'_>, uid: Uuid, line: &impl Serialize) -> Result<(), StoreError> {

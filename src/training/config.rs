@@ -1,6 +1,7 @@
-//! The settings of one round: what stands in `round.toml`. Every number of the paper is here, with the paper's value as the
-//! default. Knows neither tensors nor the project; `config_text` reads and writes it, `presets` holds the ready-made ones.
+//! The settings of one round: what `round.toml` holds, with the paper's values as defaults. `config_text.rs` reads and writes it,
+//! `presets.rs` has the ready-made ones.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::overlay::{ConfigError, KeyLines};
@@ -8,54 +9,97 @@ use super::schedule::{Schedule, ScheduleKind};
 use crate::detector::{DetectionConfig, DetectorConfig, SamplerConfig};
 use crate::domain::{HardNegativeSource, RoundInit, TruthSource, fold_number};
 
-/// One round's settings. What each key means is written in [`super::config_text::DOCUMENTED`], once, for the file and the form.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One round's settings. The comments of the fields are the settings' documentation: see `documented.rs`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoundConfig {
+    /// The settings that everything not written here comes from: paper, paper-vgg16, paper-fpn, quick, overnight, cpu or sample.
     pub preset: String,
+    /// Seed of all randomness of the round: order, flips, samples, fresh weights.
     pub seed: u64,
+    /// auto, cpu or cuda:N.
     pub device: String,
 
+    /// Splits that the round is tested on and not trained on. FDDB's folds are splits called 1 to 10. Older files call this
+    /// `test_folds`.
     pub test_splits: Vec<String>,
+    /// Name of a dataset that is tested on and not trained on, whatever its splits (FDDB's unrestricted protocol).
     pub test_dataset: String,
+    /// Splits to train on. Empty: all but the test splits and those that a dataset sets aside (val, test and the like). Images
+    /// without a split are always trained on. Older files call this `train_folds`.
     pub train_splits: Vec<String>,
+    /// Which hard negatives of earlier rounds are used: none, unreviewed (the paper's: all that nobody rejected), confirmed (by an
+    /// annotator, or estimated from a random sample) or reviewed (confirmed, without estimated ones). Default where `sampler.kind` is
+    /// ohem: none.
+    #[schemars(with = "String")]
     pub hard_negatives: HardNegativeSource,
-    /// Imported models whose false positives are hard negatives of this round too.
+    /// Imported models (`quarry import detections --name`) whose false positives are hard negatives too. Empty: only those of
+    /// Quarry's own rounds.
     #[serde(default)]
     pub hard_negative_models: Vec<String>,
+    /// Which objects are trained on: imported (the dataset's own; rejected regions are background), corrected (with promoted and
+    /// edited objects; rejected regions are ignored) or auto (imported where `hard_negatives` is none, else corrected).
     #[serde(default)]
+    #[schemars(with = "String")]
     pub ground_truth: TruthSource,
+    /// Where the weights start: backbone (the paper's: the pretrained one) or previous (the last round's).
+    #[schemars(with = "String")]
     pub init: RoundInit,
+    /// Probability that an image is mirrored.
     pub flip: f64,
+    /// Images are resized by a random factor from 1 / (1 + this) to 1 + this. 0 (the paper's): one size.
     #[serde(default)]
     pub scale_jitter: f64,
 
+    /// Steps of the optimiser. Milestones and warm-up are fractions of it; intervals that are left out scale with it.
     pub iterations: u64,
+    /// Images in a mini-batch.
     pub batch_images: u32,
+    /// Mini-batches whose gradients are averaged for one step.
     pub accumulate: u32,
 
+    /// Learning rate of SGD before the first milestone.
     pub base_lr: f64,
+    /// Shape of the learning rate: step (the paper's), cosine or constant.
+    #[schemars(with = "String")]
     pub schedule: ScheduleKind,
+    /// Where the learning rate of step drops, as fractions of the iterations (the paper's: after 50k of 70k).
     pub milestones: Vec<f64>,
+    /// Factor of the learning rate at a milestone; at the end of a cosine, the fraction that is left.
     pub lr_factor: f64,
+    /// Length of the linear warm-up as a fraction of the iterations. 0: none.
     pub warmup: f64,
+    /// Fraction of the learning rate at the first step of the warm-up.
     pub warmup_factor: f64,
+    /// Momentum of SGD.
     pub momentum: f64,
+    /// L2 penalty on the weights.
     pub weight_decay: f64,
+    /// Factor of the learning rate for biases and norms (Caffe: 2, torchvision: 1).
     pub bias_lr_factor: f64,
+    /// Whether weight decay applies to biases and norms too (Caffe: false, torchvision: true).
     pub bias_weight_decay: bool,
+    /// Maximum gradient norm (L2, all gradients together). 0: not clipped.
     pub clip_norm: f64,
+    /// A total loss above this stops the round as diverged.
     pub max_loss: f64,
 
+    /// Steps between two evaluations on the test splits. 0: only at the end. Default: the preset's, scaled with the iterations.
     pub evaluate_every: u64,
+    /// Steps between two checkpoints. 0: only at the end and when stopped. Default: the preset's, scaled with the iterations.
     pub checkpoint_every: u64,
+    /// Every k-th checkpoint is kept. 0: only the last and the best.
     pub keep_every: u64,
+    /// Threads that decode and resize images.
     pub workers: u32,
+    /// Images that are kept ready ahead of the step.
     pub prefetch: u32,
 
+    /// The network.
     pub detector: DetectorConfig,
+    /// How mini-batches of anchors and RoIs are sampled.
     pub sampler: SamplerConfig,
-    /// What a detection has to be to be mined. Rounds from before there was a choice have the defaults.
+    /// Which detections on the training images are mined.
     #[serde(default = "mining")]
     pub mining: DetectionConfig,
 }
@@ -77,13 +121,6 @@ pub(super) const RATE_SETTINGS: [&str; 7] =
 
 /// The largest whole number that TOML, and so `round.toml`, can hold.
 pub(crate) const LARGEST_WHOLE: u64 = i64::MAX as u64;
-
-impl Default for RoundConfig {
-    /// The paper's.
-    fn default() -> Self {
-        super::presets::paper()
-    }
-}
 
 impl RoundConfig {
     /// The learning rate of each step.

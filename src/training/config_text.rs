@@ -1,16 +1,15 @@
-//! `round.toml`: the settings as text, read with errors that name the line and written with a comment on every key. Must not know
-//! what a round does with them.
+//! `round.toml`: the settings as text, read with errors that name the line and written with a comment on every key.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fmt::Write as _;
 
-use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 use toml::{Table, Value};
 
 use super::config::{FREE_SETTINGS, RATE_SETTINGS, RoundConfig};
-use super::nested_keys::DOCUMENTED_SECTIONS;
+use super::documented::{DocumentedKey, documented, meaning};
 use super::overlay::{self, ConfigError, KeyLines};
 use super::schedule::ScheduleKind;
 use crate::detector::{DetectorConfig, SMOOTH_L1_BETA, SamplerKind};
@@ -24,81 +23,6 @@ const OLD_SAMPLER: [(&str, Value); 6] = [
     ("rpn_forced_fraction", Value::Float(1.0)),
     ("rpn_inside_only", Value::Boolean(false)),
     ("box_beta", Value::Float(SMOOTH_L1_BETA)),
-];
-
-/// Every key of the top of `round.toml` in its written order, with what it means.
-pub const DOCUMENTED: &[(&str, &str)] = &[
-    (
-        "preset",
-        "The settings that everything not written here comes from: paper, paper-vgg16, paper-fpn, quick, overnight, cpu, sample.",
-    ),
-    ("seed", "All randomness of the round: order, flips, samples, fresh weights."),
-    ("device", "auto, cpu or cuda:0."),
-    (
-        "test_splits",
-        "Splits that are not trained on and that the round is tested on; FDDB's folds are splits called 1 to 10 (once `test_folds`).",
-    ),
-    (
-        "test_dataset",
-        "A dataset's name: all of it is tested on and none of it trained on (the unrestricted protocol), whatever its folds.",
-    ),
-    (
-        "train_splits",
-        "Splits to train on (once `train_folds`); empty: all but the test splits and those that a dataset sets aside (val, test and the \
-         like). Images without a split always take part.",
-    ),
-    (
-        "hard_negatives",
-        "Of earlier rounds: none, unreviewed (the paper's: all that nobody rejected) confirmed (by an annotator, or estimated from a random \
-         sample), or reviewed (confirmed, without what is estimated). Left out, none where \
-         `sampler.kind` is ohem.",
-    ),
-    (
-        "hard_negative_models",
-        "Models whose detections were imported (`quarry import detections --name`) and whose false positives are hard negatives too; \
-         empty: only those of Quarry's own rounds.",
-    ),
-    (
-        "ground_truth",
-        "Which objects are learnt: imported (the dataset's own; rejected regions are background), corrected (with promoted and edited \
-         objects; rejected regions are ignored), or auto: imported where `hard_negatives` is none, a clean baseline, else corrected.",
-    ),
-    ("init", "Where the weights start: backbone (the paper's: the pretrained one) or previous (the last round's)."),
-    ("flip", "Chance that an image is mirrored."),
-    (
-        "scale_jitter",
-        "Images are trained on at 1 / (1 + this) to 1 + this times the shorter side, drawn for each; 0 (the paper's): at one size.",
-    ),
-    (
-        "iterations",
-        "Steps of the optimiser. Milestones and warm-up are fractions of it, and what happens every so many steps follows where it is \
-         left out: this one number stretches everything.",
-    ),
-    ("batch_images", "Images in a mini-batch."),
-    ("accumulate", "Mini-batches whose gradients are averaged for one step."),
-    ("base_lr", "Learning rate of SGD before the first milestone."),
-    ("schedule", "step (the paper's), cosine or constant."),
-    ("milestones", "Where the rate of step drops, as fractions of the iterations (the paper's: after 50k of 70k)."),
-    ("lr_factor", "What a milestone multiplies the rate by; what is left of it at the end of a cosine."),
-    ("warmup", "Length of the linear warm-up as a fraction of the iterations; 0: none."),
-    ("warmup_factor", "Fraction of the rate at the first step of the warm-up."),
-    ("momentum", "Momentum of SGD."),
-    ("weight_decay", "L2 penalty on the weights."),
-    ("bias_lr_factor", "Biases and norms learn this much faster (Caffe: 2, torchvision: 1)."),
-    ("bias_weight_decay", "Whether biases and norms are decayed too (Caffe: false, torchvision: true)."),
-    ("clip_norm", "Largest L2 norm of all gradients together; 0: not clipped."),
-    ("max_loss", "A total loss above this stops the round: it has exploded."),
-    (
-        "evaluate_every",
-        "Steps between two tests on the test splits; 0: only at the end. Left out, the preset's share of the iterations.",
-    ),
-    (
-        "checkpoint_every",
-        "Steps between two checkpoints; 0: only at the end and when stopped. Left out, the preset's share of the iterations.",
-    ),
-    ("keep_every", "Each k-th of these checkpoints is kept; 0: only the last and the best."),
-    ("workers", "Threads that decode and resize."),
-    ("prefetch", "Images held ready ahead of the step."),
 ];
 
 /// A stored round goes on as it began.
@@ -159,8 +83,8 @@ impl RoundConfig {
     pub fn to_toml(&self) -> String {
         let table = to_table(self);
         let mut text = String::from("# Quarry round settings. Keys left out come from the preset.\n");
-        for (key, meaning) in DOCUMENTED {
-            if let Some(value) = table.get(*key) {
+        for DocumentedKey { key, meaning, .. } in documented() {
+            if let Some(value) = table.get(key).filter(|value| !value.is_table()) {
                 // Writing to a String cannot fail.
                 let _ = write!(text, "\n# {meaning}\n{key} = {value}\n");
             }
@@ -210,15 +134,11 @@ pub fn names_setting(text: &str, key: &str) -> bool {
     parse(text, "").is_ok_and(|(_, lines)| lines.contains(key))
 }
 
-/// What a key of `round.toml` means (`seed`, `sampler.fg_iou`); the form's tooltip.
-pub fn meaning(key: &str) -> Option<&'static str> {
-    DOCUMENTED.iter().chain(DOCUMENTED_SECTIONS).find(|(name, _)| *name == key).map(|(_, meaning)| *meaning)
-}
-
-/// A table with a comment on each of its keys, then the tables in it.
+/// A table with a comment on it and on each of its keys, then the tables in it.
 fn write_section(text: &mut String, path: &str, section: &Table) {
     // Writing to a String cannot fail.
-    let _ = write!(text, "\n[{path}]\n");
+    let about = meaning(path).map_or_else(String::new, |meaning| format!("# {meaning}\n"));
+    let _ = write!(text, "\n{about}[{path}]\n");
     for (key, value) in section.iter().filter(|(_, value)| !value.is_table()) {
         if let Some(meaning) = meaning(&format!("{path}.{key}")) {
             let _ = writeln!(text, "# {meaning}");
@@ -269,9 +189,8 @@ fn read(over: Table, lines: &KeyLines) -> Result<RoundConfig, ConfigError> {
 
 fn laid_over(base: &RoundConfig, over: Table, lines: &KeyLines) -> Result<RoundConfig, ConfigError> {
     let mut table = to_table(base);
-    check_leaves(&table, &over, lines)?;
     overlay::lay_over(&mut table, over, lines)?;
-    let mut config: RoundConfig = from_table(table).map_err(|message| lines.error("round.toml", message))?;
+    let mut config = from_table(table, lines)?;
     if !config.detector.classes.is_empty() && !lines.contains("detector.num_classes") {
         config.detector.num_classes = config.detector.classes.len() as i64 + 1;
     }
@@ -314,31 +233,6 @@ fn follow_architecture(config: &mut RoundConfig, over: &Table, lines: &KeyLines)
     Ok(())
 }
 
-/// Tries every value on its own, so that one which doesn't parse (an unknown word, a negative count) is named with its line.
-fn check_leaves(base: &Table, over: &Table, lines: &KeyLines) -> Result<(), ConfigError> {
-    let mut leaves = Vec::new();
-    leaves_of(&mut Vec::new(), over, &mut leaves);
-    for (path, value) in leaves {
-        let nested = path.iter().rev().fold(value, |inner, key| Value::Table(Table::from_iter([(key.clone(), inner)])));
-        let Value::Table(single) = nested else { continue };
-        let mut trial = base.clone();
-        overlay::lay_over(&mut trial, single, lines)?;
-        from_table::<RoundConfig>(trial).map_err(|message| lines.error(&path.join("."), message))?;
-    }
-    Ok(())
-}
-
-fn leaves_of(path: &mut Vec<String>, table: &Table, leaves: &mut Vec<(Vec<String>, Value)>) {
-    for (key, value) in table {
-        path.push(key.clone());
-        match value {
-            Value::Table(inner) if !inner.is_empty() => leaves_of(path, inner, leaves),
-            value => leaves.push((path.clone(), value.clone())),
-        }
-        path.pop();
-    }
-}
-
 fn flatten(path: &str, table: Table, flat: &mut Vec<(String, String)>) {
     for (key, value) in table {
         let full = if path.is_empty() { key } else { format!("{path}.{key}") };
@@ -357,6 +251,15 @@ fn to_table(config: &RoundConfig) -> Table {
     Table::try_from(config).expect("round settings are a TOML table")
 }
 
-fn from_table<T: DeserializeOwned>(table: Table) -> Result<T, String> {
-    T::deserialize(Value::Table(table)).map_err(|error: toml::de::Error| error.message().to_owned())
+/// A value that does not parse (an unknown word, a negative count) is named with its line.
+fn from_table(table: Table, lines: &KeyLines) -> Result<RoundConfig, ConfigError> {
+    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let keys = error.path().iter().map_while(|segment| match segment {
+            Segment::Map { key } => Some(key.as_str()),
+            _ => None,
+        });
+        let key = keys.collect::<Vec<_>>().join(".");
+        let error: &toml::de::Error = error.inner();
+        lines.error(if key.is_empty() { "round.toml" } else { &key }, error.message())
+    })
 }

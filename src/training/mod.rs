@@ -7,6 +7,7 @@ mod config;
 mod config_text;
 #[cfg(feature = "torch")]
 mod device;
+mod documented;
 mod driver;
 #[cfg(feature = "torch")]
 mod error;
@@ -15,7 +16,6 @@ mod events;
 #[cfg(feature = "torch")]
 mod loader;
 mod lock;
-mod nested_keys;
 #[cfg(feature = "torch")]
 mod order;
 mod overlay;
@@ -42,9 +42,10 @@ pub use checkpoint::{GoodModel, MODEL_FILE, best_model, last_good_model, last_mo
 #[cfg(feature = "torch")]
 pub(crate) use config::LARGEST_WHOLE;
 pub use config::{RoundConfig, is_set_aside, split_in_words};
-pub use config_text::{DOCUMENTED, Difference, meaning, names_setting};
+pub use config_text::{Difference, names_setting};
 #[cfg(feature = "torch")]
 pub use device::{choose_device, gpu_state, unused_gpu};
+pub use documented::{DocumentedKey, documented, meaning, settings_page};
 pub use driver::{driver, driver_shows_gpu};
 #[cfg(feature = "torch")]
 pub use error::TrainingError;
@@ -55,7 +56,6 @@ pub use loader::{Decode, TrainingImage};
 pub use lock::LOCK_FILE;
 #[cfg(feature = "torch")]
 pub use lock::RunLock;
-pub use nested_keys::DOCUMENTED_SECTIONS;
 #[cfg(feature = "torch")]
 pub use order::{Order, Slot};
 pub use overlay::ConfigError;

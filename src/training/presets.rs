@@ -1,4 +1,4 @@
-//! Ready-made settings of a round. Only numbers: what they mean is written in `config_text`.
+//! Ready-made settings of a round.
 
 use super::config::{MINING, RoundConfig};
 use super::overlay::{self, ConfigError};
@@ -16,6 +16,13 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("cpu", "The half-width detector at shorter side 300, for two CPU cores"),
     ("sample", "For the built-in sample: two minutes on two CPU cores"),
 ];
+
+impl Default for RoundConfig {
+    /// The paper's.
+    fn default() -> Self {
+        paper()
+    }
+}
 
 impl RoundConfig {
     /// The settings of one of [`PRESETS`].

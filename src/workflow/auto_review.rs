@@ -1,5 +1,5 @@
-//! The ground truth's word in place of an annotator's, for the demo and for experiments. Every verdict says so: its annotator
-//! is `ground truth`. Must not be called on work that a person has begun.
+//! Verdicts by the ground truth in place of an annotator, for the demo and for experiments. The annotator of each is `ground truth`.
+//! Refused on work that a person has begun.
 
 use super::{Project, WorkflowError};
 use crate::domain::{CandidateId, FalsePositiveKind, Verdict};
@@ -17,7 +17,7 @@ pub fn auto_review(project: &Project, round: u32) -> Result<usize, WorkflowError
     let mut store = project.open_store()?;
     let record = store
         .round_by_number(round)?
-        .ok_or_else(|| WorkflowError::Refused(format!("there is no round {round} in this project.")))?;
+        .ok_or_else(|| WorkflowError::Refused(format!("this project has no round {round}.")))?;
     let query = CandidateQuery { round: Some(record.id), collapse: false, ..CandidateQuery::default() };
     let mut given = 0;
     loop {

@@ -1,4 +1,4 @@
-//! Finds the pretrained backbone that a detector starts from. Must not know how weight files are read.
+//! Finds the pretrained backbone that a detector starts from.
 
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,7 @@ pub fn find(round: &RoundConfig, observer: &mut Observer) -> Result<Option<PathB
         return Ok(Some(converted_backbone(&file, backbone_name(config.architecture))?));
     }
     let missing = format!("No pretrained backbone for {} was found ({} in models/)", config.architecture, names[0]);
-    if 0 < config.frozen_stages && round.preset != "sample" {
+    if config.frozen_stages > 0 && round.preset != "sample" {
         return Err(WorkflowError::Refused(format!(
             "{missing}, and its first {} stages do not learn (`detector.frozen_stages`): they would stay random. {}; or set \
              `detector.frozen_stages = 0` to train all of it from random weights.",

@@ -74,7 +74,7 @@ fn decoded(store: &Store, source: &CropSource) -> Result<Result<RgbImage, String
     let file = store.image_file(source.image.id)?;
     Ok(match decode_rgb_checked(&file, &source.image.content_hash) {
         Ok((image, false)) => Ok(image),
-        Ok((_, true)) => Err("its file changed since it was imported: import the dataset again".to_owned()),
+        Ok((_, true)) => Err("its file has changed since the import: import the dataset again".to_owned()),
         Err(error) => Err(error.to_string()),
     })
 }

@@ -89,8 +89,7 @@ pub fn check_is_sample(project: &Project) -> Result<(), WorkflowError> {
     match datasets.iter().find(|dataset| !is_sample(&dataset.root)) {
         None => Ok(()),
         Some(dataset) => Err(WorkflowError::Refused(format!(
-            "{} holds the dataset `{}`, which is not the built-in sample's: the demo works on a project of its own. Give it another \
-             folder with --project.",
+            "{} has the dataset `{}`, which is not the built-in sample. The demo needs its own project: choose another folder with --project.",
             project.dir().display(),
             dataset.name
         ))),
@@ -131,7 +130,7 @@ pub fn run_headless(
         candidates = first_round(&project, observer, cancel)?;
         if with_review {
             verdicts = auto_review(&project, 1)?;
-            observer(WorkEvent::Log(format!("Reviewed {verdicts} candidates by the ground truth's word")));
+            observer(WorkEvent::Log(format!("Reviewed {verdicts} candidates by comparison with the ground truth")));
         }
     }
     if with_review {

@@ -1,5 +1,4 @@
-//! What the bundled backbone sees in the crops of imported detections, for groups of models whose own features are not known. Must not know
-//! what is alike.
+//! Features of the bundled backbone for the crops of imported detections, to group those of models whose own features are not known.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -9,7 +8,7 @@ use image::{RgbImage, imageops};
 use super::backbone;
 use super::device::with_backbone;
 use super::group::{GroupReport, by_content, group};
-use super::patience::patiently;
+use super::retry::with_retries;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
 use crate::detector::{Architecture, Detector, DetectorConfig};
@@ -22,7 +21,7 @@ use crate::training::RoundConfig;
 const IMAGES_AT_ONCE: usize = 16;
 /// Share of a box's sides that is shown around it.
 const MARGIN: f64 = 0.1;
-const WHAT: &str = "Reading what the crops show";
+const WHAT: &str = "Computing features of the crops";
 
 /// Computes the embeddings of imported candidates that have none, and groups by them unless somebody turned that off. What was computed
 /// before a stop stays; `None` where there was nothing to do.
@@ -78,7 +77,7 @@ pub fn embed(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -> Res
             found.extend(crops.iter().zip(embeddings).filter_map(|((id, _), embedding)| Some((*id, embedding?))));
         }
         computed += found.len();
-        patiently(cancel, |text| observer(WorkEvent::Log(text)), || store.put_embeddings(&found))?;
+        with_retries(cancel, |text| observer(WorkEvent::Log(text)), || store.put_embeddings(&found))?;
     }
     Ok(computed)
 }

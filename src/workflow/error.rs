@@ -1,4 +1,4 @@
-//! The one error of the use cases. Must not print: `cli` and `app` decide how it is shown.
+//! The error of the use cases.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,11 +44,11 @@ pub enum WorkflowError {
     #[error(transparent)]
     Training(#[from] crate::training::TrainingError),
     #[error(transparent)]
-    Weights(#[from] super::weights::WeightsTaskError),
+    Weights(#[from] super::weights_error::WeightsTaskError),
     /// The request cannot be met by what the project holds.
     #[error("{0}")]
     Refused(String),
-    #[error("stopped before the end, as asked")]
+    #[error("stopped")]
     Cancelled,
 }
 
@@ -58,7 +58,7 @@ impl WorkflowError {
         let path = path.to_path_buf();
         move |cause| {
             let advice = if cause.kind() == io::ErrorKind::StorageFull {
-                "The disk is full: make room and run it again; nothing was half written."
+                "The disk is full. Free some space and run it again; no incomplete file was written."
             } else {
                 advice
             };

@@ -1,4 +1,4 @@
-//! What a use case tells while it works. Closed, so that a window must handle each; knows no widget.
+//! The events of a running use case, for the command line and the window.
 
 use crate::domain::Progress;
 use crate::evaluation::RocCurve;

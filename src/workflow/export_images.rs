@@ -63,7 +63,7 @@ fn place(
     source: &Path,
     target: &Output,
 ) -> Result<Result<(), String>, WorkflowError> {
-    let advice = "Check that the folder may be written to.";
+    let advice = "Check that the folder is writable.";
     let path = &target.path;
     let is_link = path.symlink_metadata().is_ok_and(|file| file.file_type().is_symlink());
     // A link that an export before made may go, with leave.

@@ -1,4 +1,4 @@
-//! Groups of candidates that look alike: reads the crops once, keeps what they look like, groups. Must not know who asks.
+//! Groups similar candidates: reads the crops once, stores their perceptual hashes, groups.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::patience::patiently;
+use super::retry::with_retries;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
 use crate::domain::{
@@ -25,9 +25,9 @@ const COSINE: &str = "group_cosine";
 const FOUND_WITH: &str = "groups_found_with";
 /// Least cosine where nobody chose one.
 const OF_EMBEDDINGS: f32 = 0.95;
-/// Photographs whose looks are kept with one transaction.
+/// Images whose looks are kept with one transaction.
 const IMAGES_AT_ONCE: usize = 64;
-const WHAT: &str = "Looking at the crops";
+const WHAT: &str = "Computing hashes of the crops";
 
 /// What grouping found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,7 +39,7 @@ pub struct GroupReport {
     pub by_place: usize,
     /// Candidates in them.
     pub alike: usize,
-    /// Candidates whose photograph could not be read: grouped by their region alone.
+    /// Candidates whose image could not be read: grouped by their region alone.
     pub unread: usize,
     pub distance: u32,
     /// `null` where features were not compared.
@@ -51,19 +51,19 @@ pub struct GroupReport {
 impl fmt::Display for GroupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { candidates, groups, by_place, alike, unread, distance, cosine, without_features } = self;
-        write!(f, "{alike} of {candidates} candidates are alike, in {groups} groups (distance {distance}")?;
+        write!(f, "{alike} of {candidates} candidates are in {groups} groups (distance {distance}")?;
         match cosine {
             Some(cosine) => write!(f, ", cosine {cosine})")?,
             None => write!(f, ")")?,
         }
         if *by_place > 0 {
-            write!(f, "; {by_place} of the groups are one thing at one place in many images")?;
+            write!(f, "; {by_place} of the groups are at one place in many images")?;
         }
-        if 0 < *unread {
-            write!(f, "; the photographs of {unread} could not be read")?;
+        if *unread > 0 {
+            write!(f, "; the images of {unread} could not be read")?;
         }
-        if 0 < *without_features {
-            write!(f, "; the features of {without_features} are not known: mine their rounds again to compare them")?;
+        if *without_features > 0 {
+            write!(f, "; {without_features} have no features: mine their rounds again to compare them")?;
         }
         Ok(())
     }
@@ -116,15 +116,15 @@ pub fn group(
     let mut tell = |text| observer(WorkEvent::Log(text));
     if !is_same {
         // Until all is written the groups are of neither setting.
-        patiently(cancel, &mut tell, || store.set_setting(FOUND_WITH, ""))?;
+        with_retries(cancel, &mut tell, || store.set_setting(FOUND_WITH, ""))?;
     }
     write(store, &changes(&candidates, &stored, &groups), &mut tell, cancel)?;
-    patiently(cancel, &mut tell, || store.set_setting(DISTANCE, &most_distance.to_string()))?;
+    with_retries(cancel, &mut tell, || store.set_setting(DISTANCE, &most_distance.to_string()))?;
     // Groups without features are no choice against them: see [`by_content`].
     if least_cosine.is_some() || store.setting(COSINE)?.is_some() {
-        patiently(cancel, &mut tell, || store.set_setting(COSINE, &cosine))?;
+        with_retries(cancel, &mut tell, || store.set_setting(COSINE, &cosine))?;
     }
-    patiently(cancel, &mut tell, || store.set_setting(FOUND_WITH, &found_with))?;
+    with_retries(cancel, &mut tell, || store.set_setting(FOUND_WITH, &found_with))?;
     Ok(GroupReport {
         candidates: candidates.len(),
         groups: groups.len(),
@@ -293,12 +293,12 @@ fn write(
             break;
         }
         let begun = Instant::now();
-        let done = patiently(cancel, &mut *tell, || store.change_groups(changes))?;
+        let done = with_retries(cancel, &mut *tell, || store.change_groups(changes))?;
         changes = &changes[done..];
         std::thread::sleep(begun.elapsed());
     }
     if is_changed {
-        patiently(cancel, tell, || store.groups_are_found())?;
+        with_retries(cancel, tell, || store.groups_are_found())?;
     }
     written
 }
@@ -343,7 +343,7 @@ fn look_at_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel
                 }
             }
         }
-        patiently(cancel, |text| observer(WorkEvent::Log(text)), || store.put_looks(&looks))?;
+        with_retries(cancel, |text| observer(WorkEvent::Log(text)), || store.put_looks(&looks))?;
     }
     Ok(())
 }

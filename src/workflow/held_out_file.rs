@@ -125,15 +125,15 @@ impl HeldOutDetections {
     fn from_text(text: &str, path: &Path) -> Result<Self, WorkflowError> {
         let bad = |line: usize, reason: &str| WorkflowError::BadFile {
             path: PathBuf::from(format!("{}:{}", path.display(), line + 1)),
-            reason: format!("{reason}; evaluate the round again, which writes the file anew"),
+            reason: format!("{reason}. Evaluate the round again to rewrite the file"),
         };
         let mut lines = text.lines().enumerate();
         let head = lines.next().map(|(_, text)| serde_json::from_str::<Head>(text));
         let Some(Ok(head)) = head else {
-            return Err(bad(0, "the first line does not say which evaluation this is"));
+            return Err(bad(0, "the first line does not name the evaluation"));
         };
         if head.format != FORMAT {
-            let reason = format!("this is format {}, and this Quarry reads format {FORMAT}", head.format);
+            let reason = format!("this is format {}; this Quarry reads format {FORMAT}", head.format);
             return Err(bad(0, &reason));
         }
         let mut images = Vec::new();

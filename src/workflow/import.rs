@@ -1,4 +1,4 @@
-//! Photographs and annotations -> the project's store. The files themselves are only read.
+//! Images and annotations -> the project's store. The files themselves are only read.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -200,7 +200,7 @@ fn keep(
         // The import stands, whether its report can be kept or not.
         let kept = serde_json::to_string(&report).map(|text| store.keep_import_report(dataset, &text));
         if let Ok(Err(error)) = kept {
-            tracing::warn!("the report of the import is not kept: {error}");
+            tracing::warn!("the import report was not saved: {error}");
         }
     }
     Ok(report)
@@ -291,13 +291,12 @@ impl fmt::Display for ImportReport {
             listed(f, "Returned", &names.returned)?;
         }
         if self.kept_unread > 0 {
-            write!(f, "\n{} images cannot be read now; what the project knows of them stays.", self.kept_unread)?;
+            write!(f, "\n{} images cannot be read; the project keeps its data on them.", self.kept_unread)?;
         }
         if self.stale_candidates > 0 {
             write!(
                 f,
-                "\n{} candidates were found on bytes that their images no longer have. They are not trained with until they are \
-                 mined or decided again.",
+                "\nThe images of {} candidates have changed. These are not used for training until they are mined or decided again.",
                 self.stale_candidates
             )?;
         }

@@ -1,5 +1,5 @@
-//! `messages.txt` in a project: the errors that the window told, a line each, for whoever looks later. When it has grown
-//! large it is kept as `messages.1.txt`, in place of the one before. Must not know who shows them.
+//! `messages.txt` in a project: the errors that the window showed, one a line. A large file is kept as `messages.1.txt`, in place of the
+//! one before.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -34,7 +34,7 @@ pub fn append(project: &Path, lines: &[String]) -> Result<(), WorkflowError> {
         }
         Ok(())
     };
-    write().map_err(WorkflowError::io(&path, "Check that the project's folder may be written to."))
+    write().map_err(WorkflowError::io(&path, "Check that the project's folder is writable."))
 }
 
 /// The newest lines, oldest first; none where nothing was ever told.

@@ -1,5 +1,5 @@
-//! The use cases: import, train, detect, mine, evaluate, demo. CLI and app both call these, so that they cannot drift apart.
-//! Knows every room below and no window: progress leaves through an observer, and a `Cancel` comes in.
+//! The use cases: import, train, detect, mine, evaluate, demo. CLI and app both call these. Progress goes out through an observer, and a
+//! `Cancel` comes in.
 
 pub mod auto_review;
 #[cfg(feature = "torch")]
@@ -15,6 +15,8 @@ pub mod datasets;
 pub mod demo;
 #[cfg(feature = "torch")]
 pub mod detect;
+#[cfg(feature = "torch")]
+mod detection_source;
 pub mod detections;
 #[cfg(feature = "torch")]
 mod device;
@@ -25,6 +27,8 @@ pub mod evaluate;
 mod event;
 pub mod export;
 pub mod export_images;
+#[cfg(feature = "torch")]
+mod good_model;
 pub mod group;
 mod held_out;
 pub mod held_out_file;
@@ -37,9 +41,9 @@ pub mod mine;
 #[cfg(feature = "torch")]
 mod models;
 pub mod outputs;
-mod patience;
 mod project;
 pub mod restore;
+mod retry;
 pub mod review;
 pub mod roc_import;
 #[cfg(feature = "torch")]
@@ -63,6 +67,7 @@ pub mod train;
 pub mod training_export;
 pub mod verdicts;
 pub mod weights;
+mod weights_error;
 
 pub use error::WorkflowError;
 pub use event::{FoldProgress, WorkEvent, fold_label, split_fold_label};

@@ -9,7 +9,7 @@ use std::thread::available_parallelism;
 use image::RgbImage;
 
 use super::WorkflowError;
-use super::detect::DetectionSource;
+use super::detection_source::DetectionSource;
 use crate::detector::LabelledDetection;
 use crate::domain::{ClassId, Detection, limits, read_bytes};
 use crate::models::{Model, ModelDetection, ModelFormat, Prepared};

@@ -85,7 +85,7 @@ impl OutputPolicy {
     pub fn check_folder<'a>(&self, out: &Output, names: impl IntoIterator<Item = &'a str>) -> Result<(), OutputError> {
         let path = &out.path;
         if path.exists() && !path.is_dir() {
-            let (what, example) = ("this is a file, and a folder is needed here", PathBuf::from("results/"));
+            let (what, example) = ("expected a folder, found a file", PathBuf::from("results/"));
             return Err(OutputError::NotAFile { out: path.clone(), what, example });
         }
         names.into_iter().try_for_each(|name| self.check(&out.file(name)))?;

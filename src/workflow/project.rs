@@ -1,4 +1,4 @@
-//! A project on disk: a folder with `quarry.db`, `runs/<round>/` and `project.toml`. Must not know what the tables hold.
+//! A project on disk: a folder with `quarry.db`, `runs/<round>/` and `project.toml`.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -48,7 +48,7 @@ impl Project {
 
     /// [`Project::create`] in a folder that is Quarry's own: a fold of a cross-validation is a project too.
     fn create_own(dir: &Path) -> Result<Self, WorkflowError> {
-        let advice = "Choose a folder that you may write to.";
+        let advice = "Choose a writable folder.";
         fs::create_dir_all(dir.join("runs")).map_err(WorkflowError::io(dir, advice))?;
         let dir = dir.canonicalize().map_err(WorkflowError::io(dir, advice))?;
         let name = dir.file_name().map_or_else(|| "project".to_owned(), |n| n.to_string_lossy().into_owned());
@@ -198,7 +198,7 @@ impl Project {
 /// A project that is used by commands alone is backed up when one of them opens it for writing and the newest backup is so old.
 const BACKUP_INTERVAL: Duration = Duration::from_hours(24);
 
-const WRITE_ADVICE: &str = "Check that the folder may be written to.";
+const WRITE_ADVICE: &str = "Check that the folder is writable.";
 
 /// [`write_whole`] with what to do about a failure.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), WorkflowError> {

@@ -13,13 +13,13 @@ pub fn restore(project: &Project, backup: Option<&Path>) -> Result<Restored, Wor
         Err(StoreError::Corrupt { backup, .. }) => backup,
         Err(error) => return Err(error.into()),
         Ok(()) => {
-            let text = format!("{}: the database is sound; nothing was restored.", database.display());
+            let text = format!("{}: the database is not damaged; nothing was restored.", database.display());
             return Err(WorkflowError::Refused(text));
         }
     };
     let Some(backup) = backup.map(Path::to_path_buf).or(newest) else {
         return Err(WorkflowError::Refused(format!(
-            "{}: there is no good backup in {}. Save what can be read with `quarry verdicts export FILE --project {}`.",
+            "{}: no good backup in {}. Save what can be read with `quarry verdicts export FILE --project {}`.",
             database.display(),
             project.dir().join("backups").display(),
             project.dir().display()

@@ -1,5 +1,4 @@
-//! What the review screen says beside the candidates: how far the review is, what the random sample promises, who decided what.
-//! Must not know keys or screens.
+//! The numbers of the review screen: progress, the random sample's estimate, the annotators.
 
 use super::WorkflowError;
 use super::verdicts::{PairAgreement, agreement};
@@ -84,7 +83,7 @@ fn per_minute(recent: &[(i64, u64)]) -> Option<f64> {
             verdicts += newer.1;
         }
     }
-    (2 <= gaps && 0 < span_ms).then(|| verdicts as f64 / span_ms as f64 * 60_000.0)
+    (gaps >= 2 && span_ms > 0).then(|| verdicts as f64 / span_ms as f64 * 60_000.0)
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
-//! Third-party ROC files, brought into a project: read with their columns found out, kept as `curves/<name>.json`. The files
-//! themselves are only read. Must not know how curves are shown.
+//! Imports ROC files of other programs into a project: found columns, stored as `curves/<name>.json`. The files are only read.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -46,7 +45,7 @@ pub enum RocImportError {
 pub fn import_roc(project: &Project, path: &Path, order: Option<ColumnOrder>) -> Result<ImportedRoc, RocImportError> {
     let read = read_roc(path, order)?;
     let folder = folder(project.dir());
-    make_folder(&folder).map_err(WorkflowError::io(&folder, "Check that the project may be written to."))?;
+    make_folder(&folder).map_err(WorkflowError::io(&folder, "Check that the project is writable."))?;
     let imported = free_name(&folder, read);
     let kept = kept_at(&folder, &imported.name);
     let json = serde_json::to_vec(&imported).map_err(|e| bad(&kept, e.to_string()))?;
@@ -85,7 +84,7 @@ fn free_name(folder: &Path, mut imported: ImportedRoc) -> ImportedRoc {
         number += 1;
         imported.name = format!("{name} ({number})");
     }
-    if 1 < number {
+    if number > 1 {
         let ImportedRoc { name: called, notes, .. } = &imported;
         imported.notes = format!("{notes}\nCalled `{called}`: another imported curve is called `{name}`");
     }
@@ -126,7 +125,7 @@ fn named_as_its_file(path: &Path, curve: ImportedRoc) -> Result<ImportedRoc, Wor
 /// Takes an imported curve out of the project again; the user's own files stay.
 pub fn forget_roc(project: &Project, name: &str) -> Result<(), WorkflowError> {
     let path = kept_at(&folder(project.dir()), name);
-    fs::remove_file(&path).map_err(WorkflowError::io(&path, "Check that the project may be written to."))
+    fs::remove_file(&path).map_err(WorkflowError::io(&path, "Check that the project is writable."))
 }
 
 /// A ROC file's curve, and how its columns were read.

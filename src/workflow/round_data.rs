@@ -1,5 +1,5 @@
-//! `runs/<round>/data.json`: what a round learns from, written when it starts. A review or an import while the round runs, or before
-//! it goes on, changes nothing of it. Must not know how the data was chosen.
+//! `runs/<round>/data.json`: the snapshot of the data that a round trains on, written when it starts. A review or an import while the round
+//! runs, or before it is resumed, does not change it.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -55,7 +55,7 @@ struct Given {
 /// Writes down what the round in `run_dir` learns from.
 pub(super) fn write(run_dir: &Path, images: &[TrainingImage]) -> Result<(), WorkflowError> {
     let path = run_dir.join(FILE);
-    make_folder(run_dir).map_err(WorkflowError::io(run_dir, "Check that the project's folder may be written to."))?;
+    make_folder(run_dir).map_err(WorkflowError::io(run_dir, "Check that the project's folder is writable."))?;
     let file = DataFile { version: VERSION, images: images.iter().map(given).collect() };
     let text = serde_json::to_string(&file)
         .map_err(|e| WorkflowError::BadFile { path: path.clone(), reason: e.to_string() })?;
@@ -79,7 +79,7 @@ pub(super) fn read<E: Into<WorkflowError>>(
     let text = read_text(&path, limits::TEXT)?;
     let file: DataFile = serde_json::from_str(&text).map_err(|e| bad(e.to_string()))?;
     if file.version != VERSION {
-        return Err(bad(format!("it has version {}, this Quarry reads {VERSION}", file.version)));
+        return Err(bad(format!("it has version {}; this Quarry reads {VERSION}", file.version)));
     }
     let image = |given: &Given| -> Result<TrainingImage, WorkflowError> {
         let (faces, hard_negatives, misclassified, ignored) =

@@ -1,5 +1,5 @@
-//! What a running round leaves in the project: metrics and curves in the store, detections on the held-out images beside the
-//! checkpoints, events for whoever watches. Must not know how a step is made.
+//! Writes a running round's results to the project: metrics and curves to the store, detections on the held-out images beside the
+//! checkpoints; passes events on.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::classes::LabelMap;
 use super::detect::{Found, detect_files, refuse_mostly_unreadable};
 use super::held_out::{self, HeldOut, OutputShape};
-use super::patience::patiently;
+use super::retry::with_retries;
 use super::round_report::MERIT_FALSE_POSITIVES;
 use super::{Observer, WorkEvent, WorkflowError, fold_label, round_log};
 use crate::detector::Detector;
@@ -20,7 +20,7 @@ use crate::training::{Losses, Outcome, RoundHooks, StepReport, TrainEvent};
 
 /// Metrics are written to the store in batches of at least this many values: one transaction each.
 const METRIC_BATCH: usize = 450;
-/// Pictures that a warning names; the report names all.
+/// Images that a warning names; the report names all.
 const NAMED: usize = 5;
 
 /// What the last test on the held-out images came to.
@@ -46,7 +46,7 @@ pub(super) struct Hooks<'a, 'b> {
     curves: Vec<(String, RocCurve)>,
     /// Held-out images that the last evaluation could not read.
     unreadable: Vec<PathBuf>,
-    /// The step that was made last in this sitting.
+    /// The step that was made last in this run.
     step: u64,
     metrics: Vec<(u64, &'static str, f64)>,
     /// So many of them are written at once; more while another program holds the database.
@@ -87,7 +87,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
     pub fn finish(mut self) -> Result<LastTest, WorkflowError> {
         let rows = std::mem::take(&mut self.metrics);
         if !rows.is_empty() {
-            self.patiently(&Cancel::new(), |store, round| store.append_metrics(round, &rows))?;
+            self.with_retries(&Cancel::new(), |store, round| store.append_metrics(round, &rows))?;
         }
         match self.failure {
             Some(failure) => Err(failure),
@@ -109,7 +109,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
     }
 
     /// Writes to the store, and waits where another program holds it.
-    fn patiently<T>(
+    fn with_retries<T>(
         &mut self,
         cancel: &Cancel,
         write: impl Fn(&mut Store, RoundId) -> Result<T, StoreError>,
@@ -119,7 +119,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
             let _ = round_log::append(self.run_dir, self.step, &text);
             (self.observer)(WorkEvent::Train(TrainEvent::Warning(text)));
         };
-        patiently(cancel, tell, || write(self.store, self.round.id))
+        with_retries(cancel, tell, || write(self.store, self.round.id))
     }
 
     fn note(&mut self, event: &TrainEvent) {
@@ -157,7 +157,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
     fn put_curve(&mut self, step: u64, label: &str, curve: &RocCurve) -> Result<(), WorkflowError> {
         let json = serde_json::to_string(curve)
             .map_err(|e| WorkflowError::Refused(format!("a curve cannot be written: {e}")))?;
-        self.patiently(self.cancel, |store, round| store.put_curve(round, step, label, &json))?;
+        self.with_retries(self.cancel, |store, round| store.put_curve(round, step, label, &json))?;
         Ok(())
     }
 
@@ -165,7 +165,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
     fn note_average_precision(&mut self, step: u64, precision: AveragePrecision) -> Result<(), WorkflowError> {
         let named = AveragePrecision::NAMES.into_iter().zip(precision.values());
         let rows: Vec<(u64, &str, f64)> = named.filter_map(|(name, value)| Some((step, name, value?))).collect();
-        self.patiently(self.cancel, |store, round| store.append_metrics(round, &rows))?;
+        self.with_retries(self.cancel, |store, round| store.append_metrics(round, &rows))?;
         Ok(())
     }
 
@@ -191,7 +191,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
             let mut text = format!("{} of {} held-out images cannot be read, ", unreadable.len(), self.files.len());
             text += "and their objects count as missed: ";
             text += &names.join(", ");
-            if NAMED < unreadable.len() {
+            if unreadable.len() > NAMED {
                 // Writing to a String cannot fail.
                 let _ = write!(text, " and {} more", unreadable.len() - NAMED);
             }

@@ -1,5 +1,5 @@
-//! `runs/<round>/log.txt`: what the user has to know of a round's sittings, a line each, for whoever was not there. A log that has grown
-//! large is kept as `log.1.txt`, in place of the one before. Must not know who else is told.
+//! `runs/<round>/log.txt`: what the user has to know of a round, one line each. A large log is kept as `log.1.txt`, in place of the one
+//! before.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -11,7 +11,7 @@ use crate::domain::make_folder;
 const FILE: &str = "log.txt";
 /// The log before, once this one has [`MOST_BYTES`].
 const OLDER: &str = "log.1.txt";
-/// Some ten thousand lines: an image that cannot be read is told again at each sitting.
+/// Some ten thousand lines: an image that cannot be read is told again in each run.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Adds a line; `step` is the last one that was made.
@@ -25,7 +25,7 @@ pub(super) fn append(run_dir: &Path, step: u64, text: &str) -> Result<(), Workfl
         let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
         writeln!(file, "step {step}: {}", text.replace('\n', " "))
     };
-    write().map_err(WorkflowError::io(&path, "Check that the project's folder may be written to."))
+    write().map_err(WorkflowError::io(&path, "Check that the project's folder is writable."))
 }
 
 #[cfg(test)]

@@ -69,11 +69,11 @@ impl RoundMetrics {
     pub fn read(path: &Path) -> Result<Self, WorkflowError> {
         let bad = |reason: String| WorkflowError::BadFile {
             path: path.to_path_buf(),
-            reason: format!("{reason}; evaluate the round again, which writes the file anew"),
+            reason: format!("{reason}. Evaluate the round again to rewrite the file"),
         };
         let metrics: Self = serde_json::from_str(&read_text(path, limits::TEXT)?).map_err(|e| bad(e.to_string()))?;
         if metrics.format != FORMAT {
-            return Err(bad(format!("this is format {}, and this Quarry reads format {FORMAT}", metrics.format)));
+            return Err(bad(format!("this is format {}; this Quarry reads format {FORMAT}", metrics.format)));
         }
         Ok(metrics)
     }

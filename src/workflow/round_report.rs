@@ -51,14 +51,14 @@ pub fn round_report(project: &Project, store: &Store, round: &RoundRecord) -> Re
     let memory = store.metric_summary(round.id, "memory_bytes")?;
     let model = |round: &RoundRecord| round.imported.as_ref().map(|model| model.name.clone());
     let earlier = store.rounds()?.into_iter().rfind(|r| r.number < round.number && model(r) == model(round));
-    let advice = "Check the rights of the project's folder.";
+    let advice = "Check the permissions of the project's folder.";
     let sampler = SamplerTotals::read(&run_dir).map_err(WorkflowError::io(&run_dir, advice))?;
     Ok(RoundReport {
         round: round.number,
         steps: steps.count,
         seconds: steps.sum,
         step_seconds: steps.recent_median,
-        memory_bytes: (0 < memory.count).then_some(memory.largest as u64),
+        memory_bytes: (memory.count > 0).then_some(memory.largest as u64),
         classes: sampler.as_ref().map_or_else(Vec::new, |totals| by_class(totals, round)),
         sampler,
         curves: last_curves(project, store, round)?,

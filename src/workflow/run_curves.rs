@@ -1,5 +1,4 @@
-//! The curves of the project's cross-validations, as their pooling wrote them, for the ROC screen. Reads only; must not know how folds
-//! were trained.
+//! Reads the curves of the project's cross-validations, for the ROC screen.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,4 +1,4 @@
-//! How far the project's cross-validations are, from what they left on disk. Reads only; must not know how folds are trained.
+//! The progress of the project's cross-validations, read from their folders.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

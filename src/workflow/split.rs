@@ -101,7 +101,7 @@ fn test_dataset(datasets: &[Dataset], config: &RoundConfig) -> Result<Option<Dat
     match (named.next(), named.next()) {
         (Some(dataset), None) => Ok(Some(dataset.id)),
         (Some(_), Some(_)) => Err(WorkflowError::Refused(format!(
-            "two datasets of this project are called `{}`; the test dataset has to be one. They are {}.",
+            "two datasets of this project are called `{}`, so the test dataset is ambiguous. They are {}.",
             config.test_dataset,
             known()
         ))),

@@ -1,5 +1,4 @@
-//! A training round, from the store's facts to a checkpoint and its curves. Knows what a round needs from each room below;
-//! must not know tensors, nor who watches.
+//! A training round, from the store's data to a checkpoint and its curves.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -9,8 +8,9 @@ use serde::Serialize;
 use super::classes::LabelMap;
 use super::copies::Truth;
 use super::device::check_device;
+use super::good_model::good_model;
 use super::held_out::HeldOut;
-use super::patience::patiently;
+use super::retry::with_retries;
 use super::round_data;
 use super::round_hooks::{Hooks, LastTest};
 use super::split::Split;
@@ -27,8 +27,8 @@ use crate::geometry::BoundingBox;
 use crate::mining::{SAME_HARD_NEGATIVE_IOU, deduplicate};
 use crate::store::{HardNegative, Store};
 use crate::training::{
-    Difference, GoodModel, Outcome, RoundConfig, RoundHooks as _, RoundTask, RunLock, Start, TrainEvent, TrainingImage,
-    last_good_model, last_model, least_memory_bytes, machine_memory_bytes, train_round,
+    Difference, Outcome, RoundConfig, RoundHooks as _, RoundTask, RunLock, Start, TrainEvent, TrainingImage,
+    last_model, least_memory_bytes, machine_memory_bytes, train_round,
 };
 
 /// What became of a round's training.
@@ -81,12 +81,12 @@ pub fn train(
     let has_ellipses = plan.training.iter().flat_map(|image| &image.faces).any(|shape| shape.ellipse().is_some());
     if config.detector.ellipse_head && !has_ellipses && config.init == RoundInit::Backbone {
         config.detector.ellipse_head = false;
-        observer(WorkEvent::Log("No training object is an ellipse: boxes alone are learnt".to_owned()));
+        observer(WorkEvent::Log("No training object is an ellipse: only boxes are trained".to_owned()));
     }
     let config = &config;
     // Nothing is written before everything that can be refused has been looked at.
     let round = store.start_round(&config.to_toml())?;
-    sitting(project, &mut store, &round, config, plan, observer, cancel)
+    run_and_record(project, &mut store, &round, config, plan, observer, cancel)
 }
 
 /// Goes on with the newest round that did not end, with the images, faces and hard negatives that it began with. `asked` are its
@@ -111,7 +111,7 @@ pub fn resume(
     if own != *config {
         store.set_round_config(round.id, &config.to_toml())?;
     }
-    sitting(project, &mut store, &round, config, plan, observer, cancel)
+    run_and_record(project, &mut store, &round, config, plan, observer, cancel)
 }
 
 /// Makes the newest round that came to its end `steps` longer, with the images, objects and hard negatives that it began with. `asked`
@@ -136,7 +136,7 @@ pub fn extend(
     let run_dir = project.run_dir(round.number);
     if last_model(&run_dir).is_none() {
         return Err(WorkflowError::Refused(format!(
-            "round {} has no checkpoint in {} to go on from. Start a new round with `quarry train`.",
+            "round {} has no checkpoint in {}. Start a new round with `quarry train`.",
             round.number,
             printable_path(&run_dir)
         )));
@@ -146,14 +146,14 @@ pub fn extend(
     plan.told = vec![rates_in_words(&own, &config)];
     if round.state == RoundState::Mined {
         plan.told.push(format!(
-            "Round {} was mined with the weights that it had: mine it again when it is trained (`quarry mine --round {}`). Verdicts stay",
+            "Round {} was mined with its former weights: mine it again after training (`quarry mine --round {}`). Verdicts are kept",
             round.number, round.number
         ));
     }
     // The state goes first: a round that says that it is trained has made all steps of its settings.
     store.set_round_state(round.id, RoundState::Running)?;
     store.set_round_config(round.id, &config.to_toml())?;
-    sitting(project, &mut store, &round, &config, plan, observer, cancel)
+    run_and_record(project, &mut store, &round, &config, plan, observer, cancel)
 }
 
 /// The settings of the round that [`extend`] makes longer.
@@ -166,13 +166,12 @@ fn finished(store: &Store) -> Result<(RoundRecord, RoundConfig), WorkflowError> 
     let rounds = store.rounds()?;
     let Some(round) = rounds.iter().rfind(|r| r.is_own()) else {
         return Err(WorkflowError::Refused(
-            "there is no round to make longer: none is trained yet. Start one with `quarry train` without `--extend`."
-                .to_owned(),
+            "no round to extend: none is trained yet. Start one with `quarry train` without `--extend`.".to_owned(),
         ));
     };
     if !matches!(round.state, RoundState::Trained | RoundState::Mined) {
         return Err(WorkflowError::Refused(format!(
-            "round {} is {}: only a round that came to its end is made longer. Go on with `quarry train --resume` first.",
+            "round {} is {}: only a finished round can be extended. Finish it with `quarry train --resume` first.",
             round.number,
             round.state.as_str()
         )));
@@ -186,8 +185,7 @@ fn rates_in_words(before: &RoundConfig, after: &RoundConfig) -> String {
     let (old, new) = (before.lr_schedule(), after.lr_schedule());
     let done = before.iterations;
     format!(
-        "The round goes on from step {done} to step {}. From here on the learning rate is that of a round of this length, without a second \
-         warm-up: {:.3e} in step {} (step {done} had {:.3e}), {:.3e} in the last",
+        "The round continues from step {done} to step {}, with the learning rate of a round of this length and without a second warm-up: {:.3e} in step {} (step {done} had {:.3e}), {:.3e} in the last",
         after.iterations,
         new.lr(done),
         done + 1,
@@ -201,8 +199,7 @@ fn check_goes_on(round: &RoundRecord, own: &RoundConfig, asked: &RoundConfig) ->
     let binding = own.binding_differences(asked);
     if !binding.is_empty() {
         return Err(WorkflowError::Refused(format!(
-            "round {} cannot go on with other settings of this kind: {}. It can with another rate (base_lr, lr_factor, milestones, \
-             warmup, warmup_factor, clip_norm, max_loss) or device; for the rest start a new round.",
+            "round {} cannot be resumed with these settings changed: {}. Only rates (base_lr, lr_factor, milestones, warmup, warmup_factor, clip_norm, max_loss) and the device can change; for the rest start a new round.",
             round.number,
             in_words(&binding)
         )));
@@ -257,7 +254,7 @@ fn unfinished(store: &Store) -> Result<(RoundRecord, RoundConfig), WorkflowError
     let Some(round) = rounds.iter().rfind(|r| r.is_own() && open(r)) else {
         let there = if rounds.is_empty() { "this project has no round yet" } else { "every round here is trained" };
         return Err(WorkflowError::Refused(format!(
-            "there is nothing to go on with: {there}. Start the next one with `quarry train` without `--resume`."
+            "nothing to resume: {there}. Start the next round with `quarry train` without `--resume`."
         )));
     };
     let config = RoundConfig::from_stored(&round.config_toml, &format!("round {}", round.number))?;
@@ -269,7 +266,7 @@ fn in_words(differences: &[Difference]) -> String {
 }
 
 /// Trains until the round ends or is stopped, and keeps what became of it.
-fn sitting(
+fn run_and_record(
     project: &Project,
     store: &mut Store,
     round: &RoundRecord,
@@ -289,10 +286,10 @@ fn sitting(
     };
     let tell = |text| observer(WorkEvent::Log(text));
     // A cancelled round's state is kept too.
-    match (result, patiently(&Cancel::new(), tell, || store.set_round_state(round.id, state))) {
+    match (result, with_retries(&Cancel::new(), tell, || store.set_round_state(round.id, state))) {
         (Err(error), Err(unstored)) => {
             // The round's own error is the one to know; this one most likely follows from it.
-            observer(WorkEvent::Log(format!("That round {} failed could not be stored: {unstored}", round.number)));
+            observer(WorkEvent::Log(format!("Could not store that round {} failed: {unstored}", round.number)));
             Err(error)
         }
         (result, stored) => result.and_then(|report| Ok(stored.map(|()| report)?)),
@@ -302,7 +299,7 @@ fn sitting(
 /// What a round needs from the project, gathered before it starts.
 struct Plan {
     training: Vec<TrainingImage>,
-    /// Indices of training images that this sitting does without.
+    /// Indices of training images that this run does without.
     left_out: BTreeSet<usize>,
     training_sources: Sources,
     /// The training images are still to be written down.
@@ -340,7 +337,7 @@ fn plan(
             Err(WorkflowError::BadFile { path, reason }) => {
                 // The checkpoint knows whether what the project holds now is what it learnt from.
                 observer(WorkEvent::Log(format!(
-                    "{}: {reason}. The images and faces are taken from the project",
+                    "{}: {reason}. Images and objects are taken from the project",
                     path.display()
                 )));
                 None
@@ -435,7 +432,7 @@ fn run(
     let labels = LabelMap::new(store, &config.detector.class_names())?;
     let mut hooks = Hooks::new(store, round, (held_out, labels), held_out_files, &run_dir, observer, cancel);
     if !changes.is_empty() {
-        hooks.event(TrainEvent::Warning(format!("The round goes on with other settings: {}", in_words(&changes))));
+        hooks.event(TrainEvent::Warning(format!("The round continues with changed settings: {}", in_words(&changes))));
     }
     for text in told {
         hooks.event(TrainEvent::Warning(text));
@@ -561,25 +558,15 @@ fn training_images(
     }
     if out.iter().all(|i| i.faces.is_empty()) {
         return Err(WorkflowError::Refused(
-            "none of the training images has an object to learn. Import annotated images, or hold out fewer folds."
-                .to_owned(),
+            "the training images have no objects. Import annotated images, or hold out fewer folds.".to_owned(),
         ));
     }
     if repeated > 0 {
         observer(WorkEvent::Log(format!(
-            "{repeated} hard negatives lie on another one with a higher score (IoU {SAME_HARD_NEGATIVE_IOU} or more) and are left out"
+            "{repeated} duplicate hard negatives are left out (IoU of at least {SAME_HARD_NEGATIVE_IOU} with one of a higher score)"
         )));
     }
     Ok(out)
-}
-
-/// The newest weights of a round that are whole; damaged ones that are newer are told.
-pub(super) fn good_model(run_dir: &Path, observer: &mut Observer) -> Result<Option<PathBuf>, WorkflowError> {
-    let Some(GoodModel { path, passed_over }) = last_good_model(run_dir)? else { return Ok(None) };
-    for line in passed_over {
-        observer(WorkEvent::Log(line));
-    }
-    Ok(Some(path))
 }
 
 /// Refuses settings that cannot fit into this computer's memory, before anything of the round is written.
@@ -637,8 +624,7 @@ fn previous_checkpoint(
     let known = Detector::config_of(&found)?.class_names();
     if known != config.detector.class_names() {
         return Err(WorkflowError::Refused(format!(
-            "init is `previous`, but {} knows the classes {} and this round learns {}. Name the same with `detector.classes`, or use \
-             `--init backbone`.",
+            "init is `previous`, but {} has the classes {} and this round {}. Set the same ones with `detector.classes`, or use `--init backbone`.",
             found.display(),
             known.join(", "),
             config.detector.class_names().join(", ")

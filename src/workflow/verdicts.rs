@@ -1,4 +1,4 @@
-//! The use cases around verdicts and corrections: bringing copies of a project together, agreement, estimates. Must not know keys or screens.
+//! The use cases around verdicts and corrections: export and merge between copies of a project, agreement, estimates.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -216,11 +216,6 @@ pub fn merge(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowErro
     merge_with(store, file, MergeOptions::default())
 }
 
-/// As [`merge`], but also keeps the verdicts of a file of which nothing is known here.
-pub fn merge_and_keep(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowError> {
-    merge_with(store, file, MergeOptions { keep: true, ..MergeOptions::default() })
-}
-
 /// What a merge takes that it would refuse else.
 #[derive(Debug, Clone, Copy)]
 pub struct MergeOptions {
@@ -242,8 +237,7 @@ pub fn merge_with(store: &mut Store, file: &Path, options: MergeOptions) -> Resu
     let all: Vec<LogLine> = lines.iter().map(|(_, line)| line.clone()).collect();
     if !options.keep && !all.is_empty() && store.is_worth_a_backup()? && !store.knows_any(&all)? {
         return Err(WorkflowError::Refused(format!(
-            "{}: all {} verdicts are on images that this project does not have: 0 match anything here. Nothing was merged. Check that it is \
-             a file of a copy of this project; to keep its verdicts until their images are imported and mined, merge with --keep.",
+            "{}: none of the {} verdicts matches an image of this project. Nothing was merged. Check that it comes from a copy of this project; to keep its verdicts until their images are imported and mined, use --keep.",
             file.display(),
             all.len()
         )));
@@ -263,7 +257,7 @@ pub fn agreement(store: &Store) -> Result<Vec<PairAgreement>, WorkflowError> {
     for (k, first) in names.iter().enumerate() {
         for second in names.iter().skip(k + 1) {
             let Agreement { both, observed, kappa } = cohens_kappa(&store.verdict_pairs(first, second)?);
-            if 0 < both {
+            if both > 0 {
                 pairs.push(PairAgreement { first: first.clone(), second: second.clone(), both, observed, kappa });
             }
         }
@@ -291,7 +285,7 @@ fn read(file: &Path) -> Result<Vec<(usize, LogLine)>, WorkflowError> {
             break;
         }
         if bytes.len() as u64 == most && bytes.last() != Some(&b'\n') {
-            return Err(bad_line(file, number, &format!("the line is longer than {} bytes", limits::LINE)));
+            return Err(bad_line(file, number, &format!("the line has more than {} bytes", limits::LINE)));
         }
         let bytes = if number == 1 { without_bom(&bytes) } else { &bytes };
         let text = std::str::from_utf8(bytes).map_err(|_| bad_line(file, number, "the text is not UTF-8"))?;

@@ -1,5 +1,4 @@
 //! Weight files of other programs: import as a backbone or as a whole detector, export for torchvision, the list of known files.
-//! Must not know how any file format is read.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -9,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::outputs::OutputPolicy;
+pub use super::weights_error::WeightsTaskError;
 #[cfg(feature = "torch")]
 use crate::detector::weights::Format;
 use crate::detector::weights::{
@@ -16,7 +16,7 @@ use crate::detector::weights::{
     read_backbone, sha256_hex, write_safetensors,
 };
 use crate::detector::{Anchors, Architecture, CONFIG_KEY, DetectorConfig, DetectorError, verify_file};
-use crate::domain::{Output, OutputError, data_folder, limits, read_bytes, shown_path};
+use crate::domain::{Output, data_folder, limits, read_bytes, shown_path};
 #[cfg(feature = "torch")]
 use crate::training::last_model;
 
@@ -28,30 +28,6 @@ const TORCHVISION_PARTS: [&str; 5] = [
     "roi_heads.box_predictor.cls_score.",
     "roi_heads.box_predictor.bbox_pred.",
 ];
-
-/// Why weights could not be imported or exported.
-#[derive(Debug, thiserror::Error)]
-pub enum WeightsTaskError {
-    #[error(transparent)]
-    Weights(#[from] WeightError),
-    #[error(transparent)]
-    Detector(#[from] DetectorError),
-    #[error(transparent)]
-    Output(#[from] OutputError),
-    #[error(
-        "there is neither a backbone nor a detector `{name}`; backbones are {backbones}; detectors are {detectors}"
-    )]
-    UnknownTarget { name: String, backbones: String, detectors: String },
-    #[error(
-        "{}: there is no checkpoint in this folder; give a round's folder (PROJECT/runs/1), once it has a checkpoint, or the file itself",
-        .0.display()
-    )]
-    NoCheckpoint(PathBuf),
-    #[error("--{option} belongs to a whole detector, and `{backbone}` is a backbone; leave it out")]
-    NotForBackbones { option: &'static str, backbone: String },
-    #[error("this quarry was built without libtorch (feature `torch`), which importing a whole detector needs")]
-    NeedsTorch,
-}
 
 /// What to import.
 #[derive(Debug, Clone)]
@@ -175,7 +151,7 @@ pub fn export(file: &Path, to: impl Into<Output>) -> Result<WrittenWeights, Weig
     let mut notes = Vec::new();
     if let Some(first) = ours.first() {
         notes.push(format!(
-            "{} tensors that torchvision does not know were left out, the first is `{}`",
+            "left out {} tensors that torchvision does not have; the first is `{}`",
             ours.len(),
             first.name
         ));
@@ -277,7 +253,7 @@ fn import_detector(request: &ImportRequest, path: &Path) -> Result<(usize, Vec<S
     let made = Detector::from_arrays(&config, &adapted.arrays, &adapted.dropped);
     let (detector, started_anew) = made.map_err(DetectorError::in_file(&request.file))?;
     if !adapted.dropped.is_empty() {
-        notes.push(format!("{started_anew} tensors start anew"));
+        notes.push(format!("{started_anew} tensors start from random values"));
     }
     std::fs::create_dir_all(&request.models).map_err(|source| WeightError::io(&request.models, source))?;
     detector.save(path)?;

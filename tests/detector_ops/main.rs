@@ -15,7 +15,7 @@ use quarry::detector::ops::losses::fast_rcnn_loss;
 use quarry::detector::ops::matcher::Matcher;
 use quarry::detector::ops::nms::{NO_LIMIT, batched_nms, nms, nms_limited};
 use quarry::detector::ops::roi_align::{Canonical, multiscale_roi_align, roi_align};
-use quarry::detector::ops::{BatchNorm, boxes, frozen_batch_norm};
+use quarry::detector::ops::{BatchNorm, boxes};
 use tch::{Device, IndexOp, Kind, Tensor};
 
 /// Each test runs on the small fixture, and on the full file where that exists (where it holds more).
@@ -165,7 +165,6 @@ fn box_operations_equal_torchvision() {
         check_floats("iou", &boxes::iou(&golden.get("iou.a"), &golden.get("iou.b")), &golden.get("iou.out"));
         let many = golden.get("nms.boxes");
         check_exact("clip", &boxes::clip(&many, 250.0, 200.0), &golden.get("clip.out"));
-        check_exact("keep_large", &boxes::keep_large(&many, 60.0), &golden.get("small.keep"));
     });
     let empty = Tensor::from_slice(&[3.0f32, 3.0, 3.0, 3.0]).reshape([1, 4]);
     assert_eq!(boxes::iou(&empty, &empty).double_value(&[0, 0]), 0.0, "no NaN from empty boxes");
@@ -251,7 +250,7 @@ fn losses_equal_torchvision_and_are_zero_without_boxes() {
 }
 
 #[test]
-fn frozen_batch_norm_equals_torchvision_and_folds_into_a_convolution() {
+fn frozen_batch_norm_equals_torchvision() {
     with_golden(|golden| {
         let params = golden.get("frozen_bn.params");
         let norm = BatchNorm {
@@ -262,11 +261,8 @@ fn frozen_batch_norm_equals_torchvision_and_folds_into_a_convolution() {
             eps: 1e-5,
         };
         let feature = golden.get("roi_align.feature");
-        check_floats("frozen_batch_norm", &frozen_batch_norm(&feature, &norm), &golden.get("frozen_bn.out"));
-        let kernel = Tensor::randn([8, 8, 3, 3], (Kind::Float, Device::Cpu));
-        let (weight, bias) = norm.fold_into(&kernel);
-        let folded = feature.conv2d(&weight, Some(&bias), 1, 1, 1, 1);
-        let apart = frozen_batch_norm(&feature.conv2d(&kernel, None::<Tensor>, 1, 1, 1, 1), &norm);
-        assert!(folded.allclose(&apart, 1e-3, 1e-4, false));
+        let (scale, shift) = norm.scale_and_shift();
+        let normalised = &feature * scale.reshape([1, -1, 1, 1]) + shift.reshape([1, -1, 1, 1]);
+        check_floats("frozen_batch_norm", &normalised, &golden.get("frozen_bn.out"));
     });
 }

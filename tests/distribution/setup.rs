@@ -115,7 +115,7 @@ fn what_has_another_checksum_or_lacks_a_file_is_refused_and_nothing_is_installed
     check(&good, &wrong, &wrong, "has the SHA-256");
     check(&good, &wrong, &right, "lists no file");
     check(&other, &sha256(&other), &sha256(&other), "is missing: nothing was installed");
-    check(b"no zip file", &sha256(b"no zip file"), &sha256(b"no zip file"), "no wheel that can be unpacked");
+    check(b"no zip file", &sha256(b"no zip file"), &sha256(b"no zip file"), "cannot unpack the wheel");
     check(&good[..good.len() / 2], &right, &right, "has the SHA-256");
 }
 

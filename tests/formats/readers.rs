@@ -381,7 +381,7 @@ fn label_studio_in_percent_and_labelme_in_pixels() {
     );
     let dataset = set.read("label-studio", "").unwrap();
     check(&dataset, "images/a b.png\n car 10 40 30 60\n face 40 24 60 56 ellipse\n images/c.png\n car 0 0 100 80");
-    check_bad(&dataset, &["export.json: tasks[0]: region 3: y is", "export.json: tasks[2]: its data names no image"]);
+    check_bad(&dataset, &["export.json: tasks[0]: region 3: y is", "export.json: tasks[2]: its data has no image"]);
 
     let set = Set::new(&["a.png", "images/b.png"]);
     set.write(

@@ -151,7 +151,10 @@ fn one_thing_at_one_place_in_many_images_of_a_camera_is_one_group() {
     assert_eq!(places(&rock(4, 5)), Vec::<usize>::new(), "on few images it may be chance");
     assert_eq!(places(&rock(9, 20)), Vec::<usize>::new(), "other things come by at one place");
     let mut moved = rock(9, 5);
-    moved.iter_mut().enumerate().for_each(|(k, item)| item.bbox = item.bbox.translated(k as f64 * 60., 0.));
+    moved.iter_mut().enumerate().for_each(|(k, item)| {
+        let (dx, b) = (k as f64 * 60., item.bbox);
+        item.bbox = BoundingBox::new(b.x1 + dx, b.y1, b.x2 + dx, b.y2);
+    });
     assert_eq!(places(&moved), Vec::<usize>::new(), "at other places");
     let mut cameras = rock(9, 5);
     cameras.iter_mut().enumerate().for_each(|(k, item)| item.camera = k as u32 % 3);

@@ -99,7 +99,7 @@ fn a_mining_that_is_killed_goes_on_and_ends_as_one_that_was_not() {
     let again = command(&project).output().unwrap();
     let told = String::from_utf8_lossy(&again.stderr);
     let all = &report["images"];
-    assert!(told.contains(&format!("goes on: {done} of {all} images are done")), "{told}");
+    assert!(told.contains(&format!(": {done} of {all} images are done")), "{told}");
     let resumed: Value = serde_json::from_slice(&again.stdout).unwrap();
     assert_eq!(candidates(&project), expected);
     for key in ["images", "detections", "candidates", "background", "localisation", "duplicate"] {

@@ -120,7 +120,7 @@ fn a_shard_of_another_run_is_refused_by_name() {
     let image = "0".repeat(60);
     std::fs::write(&own, text.replacen(&image, &"7".repeat(60), 1)).unwrap();
     check(&[&own], &["half written or was changed"]);
-    check(&[dir.path()], &["no file of a shard here"]);
+    check(&[dir.path()], &["no shard files here"]);
     check(&[&dir.path().join("gone.jsonl")], &["gone.jsonl"]);
     let missing_project = ShardMergeRequest {
         shards: vec![foreign],

@@ -100,7 +100,7 @@ fn the_newest_of_several_corrections_of_an_object_counts() {
     assert_eq!(objects(&p.store)[1].0, DOG);
     assert_eq!(p.store.count_candidates(&disputed).unwrap(), 0);
     let held = p.store.candidate_row(ids[0]).unwrap();
-    assert_eq!((held.held.len(), held.verdict_class()), (1, Some(DOG)));
+    assert_eq!((held.held.len(), held.held[0].class), (1, Some(DOG)));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn verdicts_that_make_no_sense_are_refused() {
         let message = p.store.decide(&ids[..1], ADA, ruling, 1).unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
     };
-    refused(&Ruling::plain(Verdict::WrongClass), "needs the class");
+    refused(&Ruling::plain(Verdict::WrongClass), "needs the right class");
     refused(&ruling(Verdict::Confirmed, DOG), "has no class");
     refused(&ruling(Verdict::WrongClass, ClassId(9)), "no class 9");
 }

@@ -216,13 +216,13 @@ fn what_cannot_be_is_refused_and_nothing_is_written() {
     }
     check(
         store.correct_objects(&objects[..2], "Ada", shape(rectangle(0., 0., 9., 9.)), 1),
-        "one shape is of one object",
+        "a shape applies to one object",
     );
     check(store.correct_objects(&objects[..1], "Ada", ObjectChange::Class(ClassId(9)), 1), "no class 9");
     check(store.correct_objects(&[GroundTruthId(99)], "Ada", ObjectChange::Deleted(true), 1), "no object 99");
     check(store.add_object(ImageId(99), "Ada", (rectangle(0., 0., 9., 9.), CAT), 1).map(Some), "no image 99");
     store.correct_objects(&objects[..1], "Ada", ObjectChange::Deleted(true), 1).unwrap().unwrap();
-    check(store.correct_objects(&objects[..1], "Ada", ObjectChange::Class(DOG), 2), "restore it before");
+    check(store.correct_objects(&objects[..1], "Ada", ObjectChange::Class(DOG), 2), "restore it first");
     assert_eq!(store.correct_objects(&[], "Ada", ObjectChange::Ignored(true), 2).unwrap(), None);
     store.undo("Ada", 3).unwrap();
     assert_eq!(truth(&store, image), before);

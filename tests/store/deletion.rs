@@ -72,7 +72,7 @@ fn a_dataset_goes_with_all_that_hangs_on_it_and_its_verdicts_come_back() {
     let verdicts: Vec<Option<Verdict>> = p
         .candidates()
         .into_iter()
-        .map(|c| p.store.standing_verdicts(c).unwrap().pop().and_then(|held: VerdictRecord| held.verdict))
+        .map(|c| p.store.current_verdicts(c).unwrap().pop().and_then(|held: VerdictRecord| held.verdict))
         .collect();
     assert_eq!(verdicts, [Some(Verdict::Confirmed), Some(Verdict::MissedObject)]);
     assert!(p.store.undo("Ada", 9).unwrap().is_some(), "undo goes on");

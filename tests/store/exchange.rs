@@ -3,7 +3,7 @@
 use quarry::domain::{Candidate, CandidateId, Output, Shape, Verdict};
 use quarry::geometry::Ellipse;
 use quarry::store::{CandidateQuery, MergeReport, NewCandidate, Sort, Store, VerdictFilter};
-use quarry::workflow::verdicts::{agreement, export, merge, merge_and_keep, precision};
+use quarry::workflow::verdicts::{MergeOptions, agreement, export, merge, merge_with, precision};
 
 use super::project::{Project, bb, candidate, dataset, every_image, project};
 
@@ -21,7 +21,7 @@ fn state(store: &Store, ids: &[CandidateId]) -> Vec<(Option<Verdict>, usize, usi
     let one = |id: &CandidateId| {
         let candidate = store.candidate(*id).unwrap();
         let faces = store.ground_truth(candidate.image).unwrap().len();
-        (candidate.verdict, store.standing_verdicts(*id).unwrap().len(), faces)
+        (candidate.verdict, store.current_verdicts(*id).unwrap().len(), faces)
     };
     ids.iter().map(one).collect()
 }
@@ -227,7 +227,7 @@ fn a_file_of_another_project_is_refused_unless_it_is_to_be_kept() {
     std::fs::write(&file, text.replace("hash of", "other")).unwrap();
     assert!(merge(&mut other.store, &file).is_err());
     assert_eq!(export(&other.store, p.dir.path().join("after.jsonl")).unwrap(), 0, "nothing was kept");
-    let report = merge_and_keep(&mut other.store, &file).unwrap();
+    let report = merge_with(&mut other.store, &file, MergeOptions { keep: true, ..MergeOptions::default() }).unwrap();
     assert_eq!((report.added, report.without_candidate, report.without_image), (0, 6, 6));
     // Some match: those are merged, the others told.
     let half = text.replacen("hash of a/one", "other", 1);

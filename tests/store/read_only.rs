@@ -178,7 +178,7 @@ fn a_database_of_others_is_refused_without_being_changed() {
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "{sql}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "{sql}: nothing was made beside it");
     };
-    check("PRAGMA application_id = 7", "not one of Quarry's");
+    check("PRAGMA application_id = 7", "not a Quarry database");
     check(
         "CREATE TRIGGER t AFTER INSERT ON images BEGIN DELETE FROM datasets; END",
         "it has a trigger `t`, which Quarry does not make",

@@ -35,7 +35,8 @@ fn a_gesture_is_one_step_of_undo_and_redo() {
     p.store.redo(ADA, 7).unwrap().unwrap();
     assert_eq!(verdicts(&p.store, &ids[..1]), [Some(Verdict::Rejected)]);
     assert!(p.store.redo(ADA, 8).unwrap().is_none());
-    let entry = &p.store.candidate_history(ids[1]).unwrap()[0];
+    let history = p.store.history(&HistoryQuery::default(), 99).unwrap();
+    let entry = history.iter().rfind(|entry| entry.record.candidate == ids[1]).unwrap();
     assert_eq!(entry.reason.as_deref(), Some("clock"));
 }
 
@@ -70,7 +71,7 @@ fn the_newest_row_counts_when_the_clock_goes_backwards() {
     p.store.record_verdicts(&[id], ADA, Verdict::MissedObject, None, 3).unwrap();
     assert_eq!(verdicts(&p.store, &[id]), [Some(Verdict::MissedObject)]);
     p.store.undo(ADA, 2).unwrap().unwrap();
-    assert_eq!(p.store.standing_verdicts(id).unwrap().len(), 2);
+    assert_eq!(p.store.current_verdicts(id).unwrap().len(), 2);
 }
 
 #[test]
@@ -83,7 +84,7 @@ fn annotators_undo_their_own_and_a_skip_overrules_nobody() {
     p.store.undo(ADA, 3).unwrap().unwrap();
     assert_eq!(verdicts(&p.store, &[id]), [Some(Verdict::Skipped)]);
     assert!(p.store.undo("nobody", 4).unwrap().is_none());
-    let names: Vec<String> = p.store.standing_verdicts(id).unwrap().into_iter().map(|v| v.annotator).collect();
+    let names: Vec<String> = p.store.current_verdicts(id).unwrap().into_iter().map(|v| v.annotator).collect();
     assert_eq!(names, ["Grace"]);
 }
 
@@ -156,7 +157,7 @@ fn what_cannot_be_decided_is_refused_whole() {
     assert_eq!(verdicts(&p.store, &ids[..1]), [None]);
     assert!(p.store.history(&HistoryQuery::default(), 9).unwrap().is_empty());
     p.store.record_verdicts(&[ids[0], ids[0]], ADA, Verdict::Confirmed, None, 2).unwrap();
-    assert_eq!(p.store.candidate_history(ids[0]).unwrap().len(), 1, "listed twice, decided once");
+    assert_eq!(p.store.history(&HistoryQuery::default(), 9).unwrap().len(), 1, "listed twice, decided once");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! FDDB as it ships: `FDDB-folds/FDDB-fold-NN.txt`, `FDDB-folds/FDDB-fold-NN-ellipseList.txt` and `originalPics/NAME.jpg` (Jain and
-//! Learned-Miller, UM-CS-2010-009). Ellipses are kept as ellipses. Must not know how they are scored.
+//! Reads FDDB as it ships: `FDDB-folds/FDDB-fold-NN.txt`, `FDDB-folds/FDDB-fold-NN-ellipseList.txt` and `originalPics/NAME.jpg` (Jain and
+//! Learned-Miller, UM-CS-2010-009). Ellipses stay ellipses.
 
 mod lists;
 mod tolerant;
@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 pub use lists::{AnnotatedName, ListedName, parse_ellipse_list, parse_name_list};
 
 use super::folder::absolute_folder;
+use super::images::{SeenContent, probe_all};
 use super::imported::{BadRecord, LeftOut};
-use super::photographs::{SeenContent, probe_all};
-use super::{DatasetError, ImportedDataset, ImportedImage, ImportedObject, PhotographFinder};
+use super::{DatasetError, ImageFinder, ImportedDataset, ImportedImage, ImportedObject};
 use crate::domain::{Cancel, Progress, Shape, limits};
 
 /// The folder of the lists.
 pub const FOLDS_FOLDER: &str = "FDDB-folds";
-/// The folder of the pictures.
+/// The folder of the images.
 pub const PICTURES_FOLDER: &str = "originalPics";
 /// The one class of FDDB.
 pub const FACE: &str = "face";
@@ -33,10 +33,10 @@ pub fn read_fddb_tolerantly(
     read(dir, false, progress, cancel)
 }
 
-/// Reads the dataset below `dir` in the order of its lists, fold by fold. Pictures that are missing or unreadable are left out and told
-/// in the summary; two pictures with the same bytes are both kept, as FDDB counts both, and told.
+/// Reads the dataset below `dir` in the order of its lists, fold by fold. Images that are missing or unreadable are left out and told
+/// in the summary; two images with the same bytes are both kept, as FDDB counts both, and told.
 ///
-/// Fails when a folder or list is missing, when lists contradict each other or themselves (with file and line), when no picture at all
+/// Fails when a folder or list is missing, when lists contradict each other or themselves (with file and line), when no image at all
 /// is there, and when `cancel` is set.
 pub fn read_fddb(
     dir: &Path,
@@ -56,7 +56,7 @@ fn read(
     let mut left_out = LeftOut::default();
     let entries = read_lists(&root, (!strict).then_some(&mut left_out.bad_records))?;
     require_pictures_folder(&root)?;
-    let finder = PhotographFinder::new(&root.join(PICTURES_FOLDER));
+    let finder = ImageFinder::new(&root.join(PICTURES_FOLDER));
     let (mut present, mut absent) = (Vec::new(), Vec::new());
     for mut entry in entries {
         match finder.find(&entry.name) {
@@ -96,7 +96,7 @@ fn read(
     Ok(ImportedDataset::new("fddb", root, vec![FACE.to_owned()], images, left_out))
 }
 
-/// One picture that the lists name.
+/// One image that the lists name.
 struct Entry {
     name: String,
     /// Below the dataset's root; as FDDB ships it until the file is found.
@@ -217,8 +217,7 @@ fn require_pictures_folder(root: &Path) -> Result<(), DatasetError> {
     if root.join(PICTURES_FOLDER).is_dir() {
         return Ok(());
     }
-    let problem =
-        format!("{FOLDS_FOLDER}/ is there but no {PICTURES_FOLDER}/: unpack FDDB's pictures beside the lists");
+    let problem = format!("{FOLDS_FOLDER}/ is there but no {PICTURES_FOLDER}/: unpack FDDB's images beside the lists");
     Err(DatasetError::layout(root, problem))
 }
 
@@ -227,7 +226,7 @@ fn report_missing(root: &Path, present: usize, absent: &[Entry], left_out: &mut 
     let listed = present + absent.len();
     if present == 0 {
         let problem = format!(
-            "none of the {listed} listed pictures is there, the first is {}: unpack FDDB's pictures into it",
+            "none of the {listed} listed images exists, the first is {}: unpack FDDB's images into it",
             first.path.display()
         );
         return Err(DatasetError::layout(&root.join(PICTURES_FOLDER), problem));
@@ -238,7 +237,7 @@ fn report_missing(root: &Path, present: usize, absent: &[Entry], left_out: &mut 
     }
     let folds: Vec<String> = folds.iter().map(|(fold, count)| format!("{count} of fold {fold}")).collect();
     left_out.warnings.push(format!(
-        "{} of {listed} listed pictures are missing and were left out: {}; the first is {}.",
+        "{} of {listed} listed images are missing and were left out: {}; the first is {}.",
         absent.len(),
         folds.join(", "),
         first.path.display()

@@ -117,7 +117,7 @@ fn read_file(draft: &mut Draft, path: &Path, cancel: &Cancel) -> Result<(), Data
             XmlEvent::Open { element, is_empty } => {
                 if file.open.is_empty() && element.name != "annotations" {
                     let problem = format!(
-                        "expected <annotations>, found <{}>: this is no file of CVAT",
+                        "expected <annotations>, found <{}>: this is not a CVAT file",
                         shortened(&element.name)
                     );
                     return Err(xml.error(element.line, problem));
@@ -148,7 +148,7 @@ fn read_file(draft: &mut Draft, path: &Path, cancel: &Cancel) -> Result<(), Data
     }
     let unused: Vec<String> = file.unused.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
     if !unused.is_empty() {
-        draft.warnings.push(format!("Shapes without a box were passed over: {}.", unused.join(", ")));
+        draft.warnings.push(format!("Skipped shapes without a box: {}.", unused.join(", ")));
     }
     Ok(())
 }
@@ -258,7 +258,7 @@ fn shape_of(tag: &Tag) -> Result<Shape, String> {
         _ => {
             let (x1, y1, x2, y2) = (tag.number("xtl")?, tag.number("ytl")?, tag.number("xbr")?, tag.number("ybr")?);
             if x2 <= x1 || y2 <= y1 {
-                return Err(format!("the corners {x1}, {y1} and {x2}, {y2} are not left upper and right lower"));
+                return Err(format!("the corners {x1}, {y1} and {x2}, {y2} are not top left and bottom right"));
             }
             Ok(Shape::Rectangle(rotated(&BoundingBox::new(x1, y1, x2, y2), rotation)))
         }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::image_files::{Located, shortened};
 use super::upright::Upright;
 use super::{ExifRule, ReadOptions};
+use crate::dataset::images::{Probe, SeenContent, probe_all};
 use crate::dataset::imported::LeftOut;
-use crate::dataset::photographs::{Probe, SeenContent, probe_all};
 use crate::dataset::{BadRecord, DatasetError, ImportedDataset, ImportedImage, ImportedObject};
 use crate::domain::{Cancel, Progress, Shape, check_shape};
 use crate::geometry::{BoundingBox, Ellipse};
@@ -166,7 +166,7 @@ impl Draft {
             Ok(Located::Found(path)) => Ok(Some(path)),
             Ok(Located::Missing(expected)) => {
                 if self.problems.strict {
-                    let problem = format!("the image {} is not there", self.root.join(&expected).display());
+                    let problem = format!("the image {} does not exist", self.root.join(&expected).display());
                     self.problems.report(&path, place, problem)?;
                 }
                 self.missing.push(name_of(&expected));
@@ -236,7 +236,7 @@ impl Draft {
         if let (true, Some((name, why))) = (images.is_empty(), left_out.unreadable.first()) {
             return Err(DatasetError::layout(
                 &self.root,
-                format!("none of its images can be read; the first, {name}: {why}"),
+                format!("cannot read any of its images; the first, {name}: {why}"),
             ));
         }
         left_out.warnings = std::mem::take(&mut self.warnings);
@@ -278,7 +278,7 @@ impl Draft {
             )),
             (Some(first), true) => {
                 let problem = format!(
-                    "none of the {listed} listed images is there; the first is '{first}'. Name the folder of the images with --images DIR"
+                    "none of the {listed} listed images exists; the first is '{first}'. Name the folder of the images with --images DIR"
                 );
                 return Err(DatasetError::layout(&self.root, problem));
             }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use crate::dataset::PhotographFinder;
+use crate::dataset::ImageFinder;
 use crate::domain::printable;
 
 /// What became of a name.
@@ -20,7 +20,7 @@ pub(super) enum Located {
 #[derive(Debug)]
 pub(super) struct ImageFiles {
     root: PathBuf,
-    finder: PhotographFinder,
+    finder: ImageFinder,
     /// Folders relative to the root that names may be relative to, most likely first.
     bases: Vec<PathBuf>,
     /// The base that the last name was found below.
@@ -41,13 +41,7 @@ impl ImageFiles {
         if kept.is_empty() {
             kept.push(PathBuf::new());
         }
-        Self {
-            root: root.to_path_buf(),
-            finder: PhotographFinder::new(root),
-            bases: kept,
-            last: 0,
-            inside: HashMap::new(),
-        }
+        Self { root: root.to_path_buf(), finder: ImageFinder::new(root), bases: kept, last: 0, inside: HashMap::new() }
     }
 
     /// The image that an annotation calls `name`, with `/` or `\` between folders, with its extension in any case or without it.

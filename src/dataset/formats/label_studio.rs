@@ -161,8 +161,8 @@ fn task(file: &Path, index: u32, value: &Value, bad: &mut Vec<BadRecord>) -> Res
     let Some(fields) = value.as_object() else { return Err("expected an object {...}".to_owned()) };
     let data = value["data"].as_object().unwrap_or(fields);
     let named = ["image", "img", "image_url", "url"].iter().find_map(|key| data.get(*key)?.as_str());
-    let any = || data.values().filter_map(Value::as_str).find(|text| crate::dataset::is_photograph(Path::new(text)));
-    let image = named.or_else(any).ok_or("its data names no image")?.to_owned();
+    let any = || data.values().filter_map(Value::as_str).find(|text| crate::dataset::is_image(Path::new(text)));
+    let image = named.or_else(any).ok_or("its data has no image")?.to_owned();
     // The short form has the regions themselves in the task, under the name of the label control.
     let is_region = |region: &Value| region["width"].is_number() || region["radiusX"].is_number();
     let short = || fields.values().filter_map(Value::as_array).find(|list| list.iter().any(is_region));
@@ -254,7 +254,7 @@ fn locate(files: &mut ImageFiles, image: &str) -> Result<Located, String> {
             found => return found,
         }
     }
-    first.unwrap_or_else(|| Err("its data names no image".to_owned()))
+    first.unwrap_or_else(|| Err("its data has no image".to_owned()))
 }
 
 /// `None` where nothing is encoded.

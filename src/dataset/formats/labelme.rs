@@ -116,7 +116,7 @@ fn read_files(
     read_in_batches(files, BATCH, progress, cancel, read_file, take)?;
     if !unused.is_empty() {
         let unused: Vec<String> = unused.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        draft.warnings.push(format!("Shapes without a box were passed over: {}.", unused.join(", ")));
+        draft.warnings.push(format!("Skipped shapes without a box: {}.", unused.join(", ")));
     }
     Ok(())
 }
@@ -176,7 +176,7 @@ fn read_file(file: &Path) -> Annotated {
         }
         Ok(_) => {
             annotated.is_unusable = true;
-            let problem = "it has no list `shapes`: this is no file of labelme".to_owned();
+            let problem = "it has no list `shapes`: this is not a labelme file".to_owned();
             annotated.bad.push(bad_record(file, Place::File, problem));
         }
         Err(error) => {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::ReadOptions;
-use crate::dataset::{DatasetError, PHOTOGRAPH_EXTENSIONS};
+use crate::dataset::{DatasetError, IMAGE_EXTENSIONS};
 
 /// The absolute path, links resolved.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, DatasetError> {
@@ -75,7 +75,7 @@ pub(super) fn images_below(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, D
     let mut waiting = vec![root.join(folder)];
     while let Some(folder) = waiting.pop() {
         waiting.extend(folders_in(&folder)?);
-        let images = files_in(&folder, &PHOTOGRAPH_EXTENSIONS)?;
+        let images = files_in(&folder, &IMAGE_EXTENSIONS)?;
         found.extend(images.iter().filter_map(|image| image.strip_prefix(root).ok()).map(Path::to_path_buf));
     }
     found.sort();

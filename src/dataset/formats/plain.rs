@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Format, ReadOptions};
 use crate::dataset::fddb::{FOLDS_FOLDER, read_fddb_tolerantly};
-use crate::dataset::{DatasetError, ImportedDataset, is_photograph, read_fddb, read_folder};
+use crate::dataset::{DatasetError, ImportedDataset, is_image, read_fddb, read_folder};
 use crate::domain::{Cancel, Progress};
 
 /// FDDB as it ships.
@@ -65,7 +65,7 @@ fn has_image_below(folder: &Path, depth: usize) -> bool {
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         if path.is_dir() {
             folders.push(path);
-        } else if is_photograph(&path) {
+        } else if is_image(&path) {
             return true;
         }
     }
@@ -83,7 +83,7 @@ fn refuse_images_option(path: &Path, options: &ReadOptions, why: &str) -> Result
 fn as_asked(dataset: ImportedDataset, options: &ReadOptions) -> Result<ImportedDataset, DatasetError> {
     let summary = &dataset.summary;
     let unusable = summary.unreadable.first().map(|(name, why)| format!("{name}: {why}"));
-    let unusable = unusable.or_else(|| summary.missing.first().map(|name| format!("the image {name} is not there")));
+    let unusable = unusable.or_else(|| summary.missing.first().map(|name| format!("the image {name} does not exist")));
     if let (true, Some(problem)) = (options.strict, unusable) {
         return Err(DatasetError::layout(
             &dataset.root,

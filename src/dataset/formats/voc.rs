@@ -176,7 +176,8 @@ fn read_file(file: &Path, origin: u8) -> Annotated {
 fn read_annotation(file: &Path, xml: &mut XmlReader, origin: u8, out: &mut Annotated) -> Result<(), DatasetError> {
     let root = Element::read(xml)?;
     if root.name != "annotation" {
-        let problem = format!("expected <annotation>, found <{}>: this is no Pascal VOC file", shortened(&root.name));
+        let problem =
+            format!("expected <annotation>, found <{}>: this is not a Pascal VOC file", shortened(&root.name));
         return Err(xml.error(root.line, problem));
     }
     out.filename = root.child("filename").map(|name| name.text.trim().to_owned()).filter(|name| !name.is_empty());
@@ -208,10 +209,7 @@ fn read_object(object: &Element, origin: u8) -> Result<(String, DraftObject), (u
     };
     let (x1, y1, x2, y2) = (number("xmin")?, number("ymin")?, number("xmax")?, number("ymax")?);
     if x2 < x1 || y2 < y1 {
-        return Err(wrong(
-            corners,
-            format!("the corners {x1}, {y1} and {x2}, {y2} are not left upper and right lower"),
-        ));
+        return Err(wrong(corners, format!("the corners {x1}, {y1} and {x2}, {y2} are not top left and bottom right")));
     }
     let origin = f64::from(origin);
     // Both corners are pixels of the object: its right edge is one further.

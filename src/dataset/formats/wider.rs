@@ -144,7 +144,7 @@ fn read_list(draft: &mut Draft, file: &Path, split: Option<&str>, cancel: &Cance
 fn is_face(text: &str) -> bool {
     let mut words = text.split_ascii_whitespace();
     words.by_ref().take(4).filter(|word| word.parse::<f64>().is_ok()).count() >= 2
-        && !crate::dataset::is_photograph(Path::new(text))
+        && !crate::dataset::is_image(Path::new(text))
 }
 
 /// The box, and whether the face is marked as invalid.

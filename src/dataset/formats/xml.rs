@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
 
 use super::image_files::shortened;
 use crate::dataset::DatasetError;
@@ -102,7 +102,9 @@ fn tag(start: &BytesStart, line: u32) -> Result<Tag, String> {
     let mut attributes = Vec::new();
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|error| error.to_string())?;
-        let value = attribute.unescape_value().map_err(|error| format!("{error} in an attribute: write its text"))?;
+        let value = attribute
+            .normalized_value(XmlVersion::default())
+            .map_err(|error| format!("{error} in an attribute: write its text"))?;
         attributes.push((utf8(attribute.key.as_ref())?.to_owned(), value.into_owned()));
     }
     Ok(Tag { name: utf8(start.name().as_ref())?.to_owned(), attributes, line })

@@ -1,4 +1,4 @@
-//! What lies behind people and things: rooms, streets, parks, nights, studios, table tops. Must not know who stands before it.
+//! Backgrounds of the sample's scenes: rooms, streets, parks, nights, studios, table tops.
 
 use super::paint::{Canvas, Colour, Noise, WHITE, mix, part, rgb, scaled};
 use super::rng::Draws;

@@ -1,5 +1,5 @@
-//! The built-in sample: small scenes with stylised faces and many decoys, drawn in code from a seed and written in FDDB's layout, so
-//! that Quarry can be tried without any photographs. Must not know who trains on it.
+//! The built-in sample: small scenes with stylised faces and many decoys, drawn in code from a seed and written in FDDB's layout, so that
+//! Quarry can be tried without any images.
 
 #![allow(clippy::unreadable_literal, reason = "colours are read as 0xRRGGBB")]
 
@@ -131,7 +131,7 @@ fn claim(dir: &Path) -> Result<(), DatasetError> {
     if dir.exists() && !dir.join(DECOYS_FILE).is_file() {
         let mut entries = fs::read_dir(dir).map_err(DatasetError::io("list", dir))?;
         if entries.next().is_some() {
-            let problem = "the folder is not empty and holds no sample: name a new folder, nothing was written";
+            let problem = "the folder is not empty and is not a sample. Nothing was written; choose a new folder";
             return Err(DatasetError::layout(dir, problem));
         }
     }

@@ -1,5 +1,5 @@
-//! A small canvas: shapes are filled with smooth edges, any softness and any paint; areas are blurred. It remembers which subject each
-//! pixel shows, so that a scene can ask how much of a face can be seen. Must not know what the shapes mean.
+//! A small canvas: fills shapes with smooth edges and any paint, blurs areas, and records which subject each pixel shows, so that a scene
+//! can ask how much of a face is visible.
 
 use super::rng::Draws;
 use super::shapes::{Bounds, Shape};

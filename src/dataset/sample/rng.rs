@@ -1,4 +1,4 @@
-//! The generator's dice: one independent stream for each scene, so that threads cannot change a byte. Must not know what is drawn.
+//! The sample's random numbers: an independent stream for each scene, so that threads do not change the result.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};

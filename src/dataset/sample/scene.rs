@@ -1,4 +1,4 @@
-//! Composes one scene: a backdrop, people and decoys at their places, what hides them, and the truth about it. Must not know files.
+//! Composes one scene: a background, people and decoys at their places, what hides them, and the ground truth.
 
 use image::RgbImage;
 
@@ -21,7 +21,7 @@ const ATTEMPTS: u64 = 40;
 /// Subjects are counted from here for decoys; faces count from 1.
 const FIRST_DECOY: u8 = 100;
 
-/// A picture and what is in it.
+/// A image and what is in it.
 pub(super) struct Scene {
     pub picture: RgbImage,
     pub faces: Vec<Ellipse>,

@@ -1,4 +1,4 @@
-//! Shapes by their signed distance in pixels (negative inside), which makes edges smooth at any size. Must not know colours.
+//! Shapes by their signed distance in pixels (negative inside), which makes edges smooth at any size.
 
 /// `(x, y)` in pixels, y down.
 pub(super) type Point = (f32, f32);

@@ -1,4 +1,4 @@
-//! `decoys.tsv`: what in the sample is not a face, for tests and inspection. Must not know how decoys are painted.
+//! `decoys.tsv`: the sample's objects that are not faces, for tests and inspection.
 
 use std::fmt::Write;
 use std::io;

@@ -30,14 +30,6 @@ pub fn clip(boxes: &Tensor, width: f64, height: f64) -> Tensor {
     boxes.clamp_min(0.0).minimum(&limit)
 }
 
-/// Indices `[K]` (i64, ascending) of the boxes `[N, 4]` with both sides at least `min_size` (torchvision `remove_small_boxes`).
-pub fn keep_large(boxes: &Tensor, min_size: f64) -> Tensor {
-    assert_boxes(boxes);
-    let width = boxes.i((.., 2)) - boxes.i((.., 0));
-    let height = boxes.i((.., 3)) - boxes.i((.., 1));
-    width.ge(min_size).logical_and(&height.ge(min_size)).nonzero().squeeze_dim(1)
-}
-
 fn intersection(a: &Tensor, b: &Tensor) -> Tensor {
     assert_boxes(a);
     assert_boxes(b);

@@ -21,16 +21,4 @@ impl BatchNorm {
         let shift = &self.bias - &self.running_mean * &scale;
         (scale, shift)
     }
-
-    /// Weight `[C, I, kh, kw]` and bias `[C]` of the one convolution that equals `convolution` followed by this norm.
-    pub fn fold_into(&self, convolution: &Tensor) -> (Tensor, Tensor) {
-        let (scale, shift) = self.scale_and_shift();
-        (convolution * scale.reshape([-1, 1, 1, 1]), shift)
-    }
-}
-
-/// `x` `[B, C, H, W]` normalised with the stored statistics.
-pub fn frozen_batch_norm(x: &Tensor, norm: &BatchNorm) -> Tensor {
-    let (scale, shift) = norm.scale_and_shift();
-    x * scale.reshape([1, -1, 1, 1]) + shift.reshape([1, -1, 1, 1])
 }

@@ -11,4 +11,4 @@ pub mod nms;
 pub mod overlap;
 pub mod roi_align;
 
-pub use frozen_batch_norm::{BatchNorm, frozen_batch_norm};
+pub use frozen_batch_norm::BatchNorm;

@@ -1,4 +1,4 @@
-//! Passing names of files that are being written, and the clearing of those that a killed process left. Must not know what is written.
+//! Temporary names of files that are being written, and the removal of those that a killed process left.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

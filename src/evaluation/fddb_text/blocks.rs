@@ -154,7 +154,7 @@ fn settle_shape(texts: &[(&Path, String)], shape: Shape) -> Result<Shape, FddbTe
             let angle = third.and_then(|w| w.parse::<f64>().ok()).is_some_and(|v| v.abs() <= std::f64::consts::TAU);
             (fives, sixes) = (fives || columns == 5, sixes || columns == 6);
             unscored.look_at(line, line_number, path);
-            if (fives && sixes) || 6 < columns || (columns == 6 && !angle) {
+            if (fives && sixes) || columns > 6 || (columns == 6 && !angle) {
                 let place = Place { path: (*path).into(), line: line_number };
                 return Err(place.error(format!(
                     "{columns} columns do not tell whether detections are `x y w h score` or `ra rb theta cx cy score` \
@@ -207,7 +207,7 @@ fn data_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut left = 0_usize;
     let mut count_is_next = false;
     text.lines().enumerate().filter_map(move |(k, line)| {
-        if 0 < left {
+        if left > 0 {
             left -= 1;
             return Some((k + 1, line));
         }

@@ -39,7 +39,7 @@ pub fn join(
         Order::ByName => by_name(annotations, detections, list.is_some())?,
     };
     let images = annotations.iter().zip(in_order).map(|(annotated, detected)| {
-        let (width, height) = size(&annotated.name).filter(|(w, h)| 0 < *w && 0 < *h).ok_or_else(|| {
+        let (width, height) = size(&annotated.name).filter(|(w, h)| *w > 0 && *h > 0).ok_or_else(|| {
             annotated.place.error(format!(
                 "the size of image `{}` is not known: it is missing from the sizes, or its file cannot be read",
                 annotated.name

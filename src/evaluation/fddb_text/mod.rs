@@ -1,5 +1,5 @@
-//! FDDB's text files: image lists, ellipse lists, detection files, image sizes. What the official program accepts is read as it
-//! reads it; what it would silently get wrong is an error with file and line. Must not know how regions are compared.
+//! FDDB's text files: image lists, ellipse lists, detection files, image sizes. Reads what the official program accepts; what it would
+//! silently misread is an error with file and line.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,4 +1,4 @@
-//! The numbers of a region line, as C++ streams read them. Must not know lines' order.
+//! The numbers of a region line, as C++ streams read them.
 
 use crate::domain::printable;
 use crate::evaluation::region::Region;

@@ -1,4 +1,4 @@
-//! One of the figure's two panels: axes, curves, the letters at their ends. Must not know the legend.
+//! One of a figure's two panels: axes, curves, the letters at their ends.
 
 use std::ops::Range;
 

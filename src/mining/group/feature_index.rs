@@ -1,6 +1,6 @@
-//! Search for features at a small angle, without comparing all with all: features are listed by the nearest of some centres, and only the
-//! lists of the nearest centres are looked into ("inverted file", Jegou et al. 2011). A few pairs at just the least cosine are missed;
-//! whatever is found is checked. Must not know candidates.
+//! Search for features at a small angle without comparing all with all: features are listed by their nearest centre, and only the lists of
+//! the nearest centres are searched ("inverted file", Jegou et al. 2011). A few pairs close to the threshold are missed; every pair that is
+//! found is checked.
 
 use rand::SeedableRng;
 use rand::seq::index::sample;

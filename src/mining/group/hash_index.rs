@@ -1,4 +1,4 @@
-//! Exact search for hashes that differ in few bits: multi-index hashing (Norouzi, Punjani, Fleet 2014). Must not know candidates.
+//! Exact search for hashes that differ in few bits: multi-index hashing (Norouzi, Punjani, Fleet 2014).
 //!
 //! A hash is cut into four chunks of 16 bits. Of two hashes within distance `4 q + a` (`a` in 0..4) one of the first `a + 1` chunks differs
 //! in at most `q` bits or one of the others in less than `q`: only buckets that near are looked into. A search costs at most as many

@@ -1,5 +1,5 @@
-//! Groups of candidates that can be decided together: the same place in many images, the same region of an image in several rounds, a
-//! look that differs in few bits, features at a small angle. Must not know pixels, files or verdicts.
+//! Groups of candidates that can be decided together: the same place in many images, the same region of an image in several rounds, crops
+//! whose hashes differ in few bits, features at a small angle.
 //!
 //! Every member is alike to its group's representative, which is its best candidate; nothing is joined by way of a third one. Class and
 //! kind of false positive are borders that no group crosses. A full group takes no more members: the next one alike leads another.

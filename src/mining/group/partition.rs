@@ -1,5 +1,4 @@
-//! The groups of the candidates of one class and kind: in the order of their rank each joins the representative that it is nearest to, or
-//! represents itself. Must not know classes nor kinds.
+//! The groups of the candidates of one class and kind: in the order of their rank each joins the nearest representative, or becomes one.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

@@ -1,5 +1,5 @@
-//! One thing at one place in many images of one camera: a rock that fires every night. Such candidates are one group even where light and
-//! weather change the look more than other groups allow. Must not know rounds.
+//! One thing at one place in many images of one camera: a rock that is detected every night. Such candidates are one group even where light
+//! and weather change the crop more than other groups allow.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,11 +1,11 @@
-//! One fold: its project, its rounds, and the record of what is done. Must not know other folds.
+//! One fold: its project, its rounds, and the record of what is done.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::facts::Facts;
 use super::plan::{Plan, read_json, write_json};
-use super::pool::Facts;
 use crate::dataset::{DEFAULT_MEGAPIXELS, max_megapixels};
 use crate::domain::{Cancel, HardNegativeSource, RoundRecord, RoundState, make_folder};
 use crate::training::RoundConfig;

@@ -1,4 +1,4 @@
-//! Folds that were done elsewhere -> this project. Only results are copied, no checkpoints. Must not know how they are pooled.
+//! Folds that were trained elsewhere -> this project. Only results are copied, no checkpoints.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -6,9 +6,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::facts::Facts;
 use super::fold::Fold;
 use super::plan::Plan;
-use super::pool::Facts;
 use crate::domain::{limits, make_folders_below, read_bytes};
 use crate::workflow::{Observer, WorkEvent, WorkflowError, write_atomically};
 
@@ -74,7 +74,7 @@ fn take_fold(from: &Fold, to: &Fold) -> Result<bool, WorkflowError> {
         let target = to.dir().join(&file);
         let folder = target.parent().unwrap_or(to.dir());
         let all = to.dir().parent().unwrap_or(to.dir());
-        make_folders_below(all, folder).map_err(WorkflowError::io(folder, "Check that it may be written to."))?;
+        make_folders_below(all, folder).map_err(WorkflowError::io(folder, "Check that it is writable."))?;
         // The record comes last: a merge that was cut off has not taken the fold.
         write_atomically(&target, &bytes)?;
     }

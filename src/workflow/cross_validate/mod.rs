@@ -1,10 +1,11 @@
-//! Cross-validation: for each fold train on the others, test on it, mine between its rounds; then the folds' detections are pooled as
-//! FDDB pools them. Must not know how a round trains.
+//! Cross-validation: for each fold train on the others, test on it, mine between its rounds; then the folds' detections are pooled as FDDB
+//! pools them.
 //!
 //! Each fold is a project of its own, `runs/<name>/fold-<n>/`, with the images and the datasets' own annotations and nothing else. So
 //! no hard negative, verdict or promoted face can reach a fold from another fold or from the project's own rounds, whose detectors may
 //! have seen its test images. What is done is found on disk, never remembered: the same command goes on wherever a run was cut off.
 
+mod facts;
 mod fold;
 mod merge;
 mod plan;
@@ -21,9 +22,9 @@ use super::split::folds_of;
 use super::{FoldProgress, Observer, Project, WorkflowError};
 use crate::domain::{Cancel, Place, shown_path, shown_paths};
 use crate::training::RoundConfig;
+use facts::Facts;
 use fold::Fold;
 use plan::Plan;
-use pool::Facts;
 
 /// What to cross-validate.
 #[derive(Debug, Clone)]
@@ -70,7 +71,7 @@ pub fn cross_validate(
     let folds = chosen_folds(&facts, &request.folds)?;
     if !request.config.test_dataset.is_empty() {
         return Err(WorkflowError::Refused(
-            "a cross-validation tests on folds, not on a dataset: take `test_dataset` out of the settings.".to_owned(),
+            "a cross-validation tests on folds, not on a dataset: remove `test_dataset` from the settings.".to_owned(),
         ));
     }
     if request.rounds == 0 {
@@ -139,7 +140,7 @@ fn folder(project: &Project, name: &str) -> Result<PathBuf, WorkflowError> {
     let is_round = name.chars().all(|c| c.is_ascii_digit());
     if is_round || name.starts_with('.') || !name.chars().all(is_plain) {
         return Err(WorkflowError::Refused(format!(
-            "`{name}` cannot name a cross-validation: use letters, digits, - and _, and not digits alone (those are rounds)."
+            "`{name}` is not a valid name of a cross-validation: use letters, digits, - and _, but not digits alone (those are rounds)."
         )));
     }
     Ok(project.runs_dir().join(name))

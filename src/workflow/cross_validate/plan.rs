@@ -1,4 +1,4 @@
-//! What makes results of several folds, sittings and machines belong together: the settings and the data. Must not know how folds run.
+//! The identity of a cross-validation: its settings and data. Results of several folds, runs and machines belong together if it is equal.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::pool::Facts;
+use super::facts::Facts;
 use crate::domain::{limits, make_folder, read_text};
 use crate::training::{Difference, RoundConfig};
 use crate::workflow::{WorkflowError, write_atomically};
@@ -57,7 +57,7 @@ impl Plan {
         if Self::exists(dir) {
             return Ok(());
         }
-        make_folder(dir).map_err(WorkflowError::io(dir, "Check that the project's folder may be written to."))?;
+        make_folder(dir).map_err(WorkflowError::io(dir, "Check that the project's folder is writable."))?;
         let made_by = env!("CARGO_PKG_VERSION").to_owned();
         let id = Some(self.id.clone());
         let file = PlanFile { made_by, id, data: self.data.clone(), config_toml: self.config.to_toml() };
@@ -109,15 +109,14 @@ fn check_same(dir: &Path, begun: &PlanFile, config: &RoundConfig, data: &str) ->
     let changed: Vec<String> = fixed_differences(&before, config).map(|d| d.to_string()).collect();
     if !changed.is_empty() {
         return Err(WorkflowError::Refused(format!(
-            "{}: this cross-validation began with other settings: {}. Set them back, or give the new one a --name of its own.",
+            "{}: this cross-validation was started with other settings: {}. Restore them, or start a new one with --name.",
             dir.display(),
             changed.join(", ")
         )));
     }
     if begun.data != data {
         return Err(WorkflowError::Refused(format!(
-            "{}: this cross-validation was made with other images, folds or annotations than this project has now. Begin a new \
-             one with a --name of its own.",
+            "{}: the project's images, folds or annotations have changed since this cross-validation was started. Start a new one with --name.",
             dir.display()
         )));
     }

@@ -81,7 +81,7 @@ pub fn preview(project: &Project, store: &Store, target: &Target) -> Result<Dele
     if matches!(target, Target::Dataset(_)) {
         for round in open {
             warnings.push(format!(
-                "Round {} is not finished. Where it learns from these images it cannot go on.",
+                "Round {} is not finished. If it trains on these images it cannot be resumed.",
                 round.number
             ));
         }

@@ -1,5 +1,5 @@
-//! Whether the files of a dataset still are what was imported, by their content hashes, and where its folder lies now. Nothing is changed
-//! but the folder that the project knows, and that only where the same files lie there.
+//! Checks by content hash whether a dataset's files are still those that were imported, and sets the folder where it lies now, if the same
+//! files are there.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -128,7 +128,7 @@ pub fn move_to(
     if report.images > 0 && report.same == 0 {
         let below = below(&root, dataset, store)?;
         let advice = below.map_or_else(
-            || format!("Its images lie where they were relative to {}.", dataset.root.display()),
+            || format!("Its images have the same paths relative to {}.", dataset.root.display()),
             |folder| format!("Did you mean {}?", folder.display()),
         );
         let text = format!("{}: no image of dataset `{}` is there. {advice}", root.display(), printable(&dataset.name));

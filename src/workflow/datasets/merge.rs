@@ -46,7 +46,7 @@ pub fn merge(
     }
     let root = common_folder(&into.root, &from.root).ok_or_else(|| {
         WorkflowError::Refused(format!(
-            "{} and {} have no folder in common. Move them to one disk and tell with `quarry dataset move` first.",
+            "{} and {} have no common folder. Move them to one disk first, and set their new folders with `quarry dataset move`.",
             into.root.display(),
             from.root.display()
         ))

@@ -61,7 +61,7 @@ pub const DISTANCE_MAX: u32 = 16;
 pub fn parse_shares(text: &str) -> Result<Vec<(String, f64)>, String> {
     let mut shares: Vec<(String, f64)> = Vec::new();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let bad = || format!("`{part}` is no share: write e.g. train=0.8,val=0.1,test=0.1");
+        let bad = || format!("`{part}` is not a share: write e.g. train=0.8,val=0.1,test=0.1");
         let (name, share) = part.split_once('=').ok_or_else(bad)?;
         let (name, share) = (name.trim(), share.trim());
         let share: f64 = share.trim_end_matches('%').trim().parse().map_err(|_| bad())?;
@@ -69,7 +69,7 @@ pub fn parse_shares(text: &str) -> Result<Vec<(String, f64)>, String> {
             return Err(bad());
         }
         if shares.iter().any(|(known, _)| known == name) {
-            return Err(format!("the split `{name}` stands twice"));
+            return Err(format!("the split `{name}` is named twice"));
         }
         shares.push((name.to_owned(), share));
     }
@@ -94,8 +94,7 @@ pub fn divide(
         None => None,
     };
     if plan.distance.is_some_and(|distance| distance > DISTANCE_MAX) {
-        let text =
-            format!("a distance over {DISTANCE_MAX} of 64 bits calls images the same that are not; the default is 6.");
+        let text = format!("a distance over {DISTANCE_MAX} of 64 bits matches different images; the default is 6.");
         return Err(WorkflowError::Refused(text));
     }
     let images: Vec<ImageRecord> =
@@ -182,7 +181,7 @@ fn looks(
             .collect();
         looks.extend(found);
         let (done, total) = (looks.len() as u64, images.len() as u64);
-        observer(WorkEvent::Progress(Progress { what: "Looking at the images".into(), done, total }));
+        observer(WorkEvent::Progress(Progress { what: "Computing hashes of the images".into(), done, total }));
     }
     let unread = images.iter().zip(&looks).filter(|(_, look)| look.is_none()).map(|(image, _)| image.name.clone());
     let unread = unread.collect();

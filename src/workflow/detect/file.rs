@@ -1,5 +1,5 @@
-//! The file of a shard, or of a whole list that is being detected on: a line of JSON that says whose it is, a line for each image, and a last line with a checksum, without which a file
-//! is half written. The same work writes the same bytes on the same machine. Must not know what becomes of the detections.
+//! The file of a shard, or of a whole list that is being detected on: a line of JSON with its identity, a line for each image, and a last
+//! line with a checksum, without which a file is incomplete. The same work writes the same bytes on the same machine.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -111,7 +111,7 @@ impl Header {
 
     fn check(self, path: &Path) -> Result<Self, WorkflowError> {
         if self.format != FORMAT {
-            return Err(refused(path, "this is no shard of Quarry"));
+            return Err(refused(path, "this is not a Quarry shard"));
         }
         if self.version != VERSION {
             let what = format!(
@@ -138,7 +138,7 @@ impl ImageLine {
         let Some(detections) = &self.detections else { return Ok(None) };
         let bad = |what: &str| refused(path, format!("line {line}: {what}. Run this shard again"));
         if !self.features.is_empty() && self.features.len() != detections.len() {
-            return Err(bad("there are not as many features as detections"));
+            return Err(bad("the number of features differs from the number of detections"));
         }
         let feature = |k: usize| match self.features.get(k).map(String::as_str) {
             None | Some("") => Ok(None),
@@ -317,7 +317,7 @@ pub(in crate::workflow) fn left(
 pub(in crate::workflow) fn is_ours(path: &Path) -> Result<bool, WorkflowError> {
     let mut begin = Vec::new();
     let read = open_regular(path)?.0.take(START.len() as u64).read_to_end(&mut begin);
-    read.map_err(WorkflowError::io(path, "Check that the file can be read."))?;
+    read.map_err(WorkflowError::io(path, "Check that the file is readable."))?;
     Ok(START.as_bytes().starts_with(&begin))
 }
 
@@ -333,7 +333,7 @@ pub(in crate::workflow) fn header_of(path: &Path) -> Result<Header, WorkflowErro
 
 fn header(path: &Path, line: &str) -> Result<Header, WorkflowError> {
     let found: Result<Header, _> = serde_json::from_str(line);
-    found.map_err(|e| refused(path, format!("this is no shard of Quarry, or not its beginning ({e})")))?.check(path)
+    found.map_err(|e| refused(path, format!("this is not a Quarry shard, or not its beginning ({e})")))?.check(path)
 }
 
 fn read(
@@ -384,14 +384,14 @@ impl<'a> Lines<'a> {
     fn next(&mut self) -> Result<Option<String>, WorkflowError> {
         let mut bytes = Vec::new();
         let read = self.file.by_ref().take(LINE).read_until(b'\n', &mut bytes);
-        read.map_err(WorkflowError::io(self.path, "Check that the file can be read."))?;
+        read.map_err(WorkflowError::io(self.path, "Check that the file is readable."))?;
         if bytes.len() as u64 == LINE {
             return Err(refused(self.path, "a line of the file is too long for a shard of Quarry"));
         }
         if bytes.is_empty() {
             return Ok(None);
         }
-        String::from_utf8(bytes).map(Some).map_err(|_| refused(self.path, "this is no shard of Quarry: it is not text"))
+        String::from_utf8(bytes).map(Some).map_err(|_| refused(self.path, "this is not a Quarry shard: it is not text"))
     }
 }
 

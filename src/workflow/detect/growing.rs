@@ -1,5 +1,4 @@
-//! Detections of a list of images, written line by line into a file. An interrupted run continues it. Must not know what is made
-//! of the file.
+//! Writes the detections of a list of images line by line into a file. An interrupted run continues it.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -9,12 +8,13 @@ use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::file::{Header, ImageLine, Left, ShardWriter, is_ours, left};
-use super::pipeline::{DetectionSource, OfImage, Pace, Task, detect_on, span};
+use super::pipeline::{OfImage, Pace, Task, detect_on, span};
 use super::refuse_mostly_unreadable;
 use crate::dataset::decode_rgb;
 use crate::domain::{
     Cancel, Output, limits, open_growing, open_regular, printable_path, read_bytes, write_output_with,
 };
+use crate::workflow::detection_source::DetectionSource;
 use crate::workflow::outputs::{OutputPolicy, not_written};
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
 
@@ -112,7 +112,7 @@ pub(in crate::workflow) fn grow<S: DetectionSource>(
                 let _ = fs::remove_file(&path);
             } else {
                 observer(WorkEvent::Log(format!(
-                    "What was found on {done} of {all} images is kept in {}: the same command goes on from there",
+                    "Kept the detections of {done} of {all} images in {}: the same command continues from there",
                     printable_path(&path)
                 )));
             }
@@ -148,9 +148,9 @@ fn go_on_from(
     let found = left(path, to.header, span, holds)?;
     let (done, of) = (found.as_ref().map_or(0, |left| left.images), task.files.len());
     observer(WorkEvent::Log(match found {
-        Some(_) => format!("{} goes on: {done} of {of} images are done", task.what),
+        Some(_) => format!("Resuming {}: {done} of {of} images are done", task.what),
         None => format!(
-            "{} is of other images, another model or other settings: {} starts over",
+            "{} belongs to other images, another model or other settings: {} starts over",
             printable_path(path),
             task.what
         ),

@@ -1,4 +1,4 @@
-//! What detections come from, in a word: the checkpoint's bytes and how it is used. Must not know images.
+//! The identity of detections: the checkpoint's bytes and how it is used.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

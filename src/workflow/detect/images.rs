@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::dataset::{PhotographFinder, find_images};
+use crate::dataset::{ImageFinder, find_images};
 use crate::domain::{Cancel, distinct_names, limits, read_text};
 use crate::workflow::WorkflowError;
 
@@ -22,33 +22,33 @@ pub(super) struct FolderImages {
 pub(super) fn images_in(dir: &Path, cancel: &Cancel) -> Result<FolderImages, WorkflowError> {
     let found = find_images(dir, cancel)?;
     if found.images.is_empty() {
-        return Err(WorkflowError::Refused(format!("{}: no photographs found here.", dir.display())));
+        return Err(WorkflowError::Refused(format!("{}: no images found here.", dir.display())));
     }
     let names = distinct_names(found.images.iter().map(|(name, _)| name.as_str()));
     let files = found.images.iter().map(|(_, path)| dir.join(path));
     Ok(FolderImages { images: names.into_iter().zip(files).collect(), left_out: found.left_out })
 }
 
-/// `(name as it stands in the list, file)` of every line. A picture that is not there, or stands there twice, is an error with its line.
+/// `(name as it stands in the list, file)` of every line. A image that is not there, or stands there twice, is an error with its line.
 pub(super) fn images_of_list(list: &Path, root: Option<&Path>) -> Result<Vec<(String, PathBuf)>, WorkflowError> {
     let text = read_text(list, limits::TEXT).map_err(|error| {
         WorkflowError::Refused(format!("{error} `--images` takes a folder or a text file with one image name a line."))
     })?;
     let root = root.map_or_else(|| list.parent().unwrap_or(Path::new(".")).to_path_buf(), Path::to_path_buf);
-    let finder = PhotographFinder::new(&root);
+    let finder = ImageFinder::new(&root);
     let mut out = Vec::new();
     let mut lines: HashMap<PathBuf, usize> = HashMap::new();
     for (n, line) in text.lines().enumerate().map(|(n, l)| (n + 1, l.trim())).filter(|(_, l)| !l.is_empty()) {
         let Some(file) = finder.find(line) else {
             return Err(WorkflowError::Refused(format!(
-                "{}:{n}: no picture `{line}` under {} (tried the usual extensions). Set --root to the pictures' folder.",
+                "{}:{n}: no image `{line}` in {} (tried the usual extensions). Set --root to the images' folder.",
                 list.display(),
                 root.display()
             )));
         };
         if let Some(earlier) = lines.insert(file.clone(), n) {
             return Err(WorkflowError::Refused(format!(
-                "{}:{n}: the picture `{line}` stands on line {earlier} already. Take one of the two lines out.",
+                "{}:{n}: the image `{line}` is already on line {earlier}. Remove one of the two lines.",
                 list.display()
             )));
         }

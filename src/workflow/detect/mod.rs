@@ -1,4 +1,4 @@
-//! A checkpoint on any images -> a detection file. Needs no project. Must not know how detections are judged.
+//! A checkpoint on any images -> a detection file, without a project.
 
 mod file;
 mod growing;
@@ -22,11 +22,12 @@ use self::images::{images_in, images_of_list};
 pub(super) use self::model::AnyModel;
 use self::output::CocoWriter;
 pub(super) use self::output::fddb_text;
-pub(super) use self::pipeline::{Checkpoint, DetectionSource, OfImage, Task, detect_on};
+pub(super) use self::pipeline::{Checkpoint, OfImage, Task, detect_on};
 pub use self::shard::Shard;
+use super::detection_source::DetectionSource;
 use super::device::load_detector;
+use super::good_model::good_model;
 use super::outputs::{self, OutputPolicy};
-use super::train::good_model;
 use super::weights::checkpoint_file;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::detector::{DetectionConfig, Detector, LabelledDetection, Precision};
@@ -56,7 +57,7 @@ impl DetectionFormat {
 pub struct DetectRequest {
     /// A checkpoint, or the folder of a round, whose last one counts; or a third-party model (ONNX, TorchScript).
     pub checkpoint: PathBuf,
-    /// A list of names or paths, one a line, or a folder of photographs.
+    /// A list of names or paths, one a line, or a folder of images.
     pub images: PathBuf,
     /// What the names in a list are relative to; the list's own folder when `None`.
     pub root: Option<PathBuf>,
@@ -64,7 +65,7 @@ pub struct DetectRequest {
     pub format: DetectionFormat,
     /// Write ellipses too; a detector without an ellipse head is refused.
     pub ellipses: bool,
-    /// Pictures this many times as large as the detector was trained on; as the checkpoint says when `None`.
+    /// Images this many times as large as the detector was trained on; as the checkpoint says when `None`.
     pub scale: Option<f64>,
     /// What the network computes in; as the checkpoint says when `None`.
     pub precision: Option<Precision>,
@@ -179,7 +180,7 @@ pub(super) fn detector_of(
     }
     if request.ellipses && !detector.config().ellipse_head {
         return Err(WorkflowError::Refused(format!(
-            "{}: this detector has no ellipse head. Leave `--shape ellipse` out, or take a checkpoint of a round with `ellipse_head = true`.",
+            "{}: this detector has no ellipse head. Remove `--shape ellipse`, or use a checkpoint of a round with `ellipse_head = true`.",
             checkpoint.display()
         )));
     }

@@ -1,4 +1,4 @@
-//! The model that a run detects with: a checkpoint of Quarry or a third-party model. Must not know the images.
+//! The model of a detection run: a checkpoint of Quarry or a third-party model.
 
 use std::path::PathBuf;
 

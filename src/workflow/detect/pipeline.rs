@@ -1,5 +1,5 @@
-//! Images -> decoded ahead on worker threads -> batches -> detections of each image, in order. Mining, detection, held-out tests and
-//! cross-validation all go this way. Must not know what becomes of the detections.
+//! Images -> decoded ahead on worker threads -> batches -> detections of each image, in order. Used by mining, detection, held-out tests
+//! and cross-validation.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -10,38 +10,8 @@ use image::RgbImage;
 use crate::dataset::{DecodeAhead, Next, NotReady, ReadyImage};
 use crate::detector::{Detector, FoundObject, NetworkImage};
 use crate::domain::{Cancel, Progress, Sources};
+use crate::workflow::detection_source::DetectionSource;
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
-
-/// So many batches are gathered before images of like size are put together.
-const BATCHES_OF_A_SPAN: usize = 4;
-
-/// A model that finds objects in images. Images are made ready one by one on any thread, and detected on in batches on the caller's.
-pub(in crate::workflow) trait DetectionSource {
-    /// An image as the model takes it.
-    type Ready: Send + 'static;
-    /// An object that was found.
-    type Found;
-
-    /// How images are made ready.
-    fn preparer(&self) -> impl Fn(&RgbImage) -> Result<Self::Ready, WorkflowError> + Send + Sync;
-
-    /// Memory of an image that is ready.
-    fn bytes(ready: &Self::Ready) -> u64;
-
-    /// Images that are equal in this can share a batch without a change of what is found on them.
-    fn shape(ready: &Self::Ready) -> (u32, u32);
-
-    /// Images of a batch that suit the device.
-    fn batch_images(&self) -> usize;
-
-    /// Batches that are gathered before images of like shape are put together: one where all have the same.
-    fn batches_at_once(&self) -> usize {
-        BATCHES_OF_A_SPAN
-    }
-
-    /// What is found on each image, best first.
-    fn detect(&self, images: &[&Self::Ready]) -> Result<Vec<Vec<Self::Found>>, WorkflowError>;
-}
 
 /// A checkpoint of Quarry.
 pub(in crate::workflow) struct Checkpoint<'a> {
@@ -188,7 +158,7 @@ fn taken<R>(
         Ok(ready) => Ok((at, Some(ready))),
         Err(NotReady::Failed(error)) => Err(error),
         Err(NotReady::Panicked) => {
-            let reason = "making the image ready broke off: please report this with the image".to_owned();
+            let reason = "preparing the image failed: please report this with the image".to_owned();
             Err(WorkflowError::BadFile { path: task.files[at].clone(), reason })
         }
         Err(NotReady::Unreadable(error)) => {

@@ -1,4 +1,4 @@
-//! One shard of a list of images. Must not know what is done with it.
+//! One shard of a list of images.
 
 use std::fmt;
 use std::str::FromStr;
@@ -46,7 +46,9 @@ impl FromStr for Shard {
     fn from_str(text: &str) -> Result<Self, String> {
         let parts = text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
         parts.and_then(|(number, of)| Self::new(number, of)).ok_or_else(|| {
-            format!("`{text}` is no shard: write NUMBER/COUNT, the first of 64 as 1/64 and the last as 64/64 (at most {MOST_SHARDS})")
+            format!(
+                "`{text}` is not a shard: write NUMBER/COUNT, from 1/64 to 64/64 for 64 shards (at most {MOST_SHARDS})"
+            )
         })
     }
 }

@@ -72,7 +72,7 @@ fn named(
     add: &mut Add,
 ) -> Result<Result<ClassId, String>, StoreError> {
     match find(store, classes, name)? {
-        _ if name.is_empty() => Ok(Err("of classes that nobody asked for".to_owned())),
+        _ if name.is_empty() => Ok(Err("of classes that were not requested".to_owned())),
         Some(class) => Ok(Ok(class)),
         None if classes.is_empty() => add(store, name).map(Ok),
         None => Ok(Err(unknown(classes, name))),

@@ -24,9 +24,9 @@ pub(super) fn evaluate(
 ) -> Result<(), WorkflowError> {
     let test = scene.split.test.clone();
     if test.is_empty() {
-        report.notes.push(
-            "no image is a test image, so nothing was evaluated: choose with --test-splits or --test-dataset".into(),
-        );
+        report
+            .notes
+            .push("no test images, so nothing was evaluated: choose some with --test-splits or --test-dataset".into());
         return Ok(());
     }
     let by_id: std::collections::HashMap<ImageId, &Vec<Detection>> =
@@ -55,8 +55,7 @@ pub(super) fn evaluate(
         return Ok(());
     };
     let run_dir = project.run_dir(round.number);
-    std::fs::create_dir_all(&run_dir)
-        .map_err(WorkflowError::io(&run_dir, "Check that the folder may be written to."))?;
+    std::fs::create_dir_all(&run_dir).map_err(WorkflowError::io(&run_dir, "Check that the folder is writable."))?;
     let precision = held_out.write(&run_dir, &evaluated, &shapes)?;
     report.average_precision = precision.ap50;
     for (label, curve) in curves {

@@ -29,7 +29,7 @@ pub use self::scale::ScoreScale;
 use self::scale::{in_pixels, scale_of, unit_of};
 use super::copies::Truth;
 use super::group::{config as group_config, group};
-use super::patience::patiently;
+use super::retry::with_retries;
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::BadRecord;
@@ -158,10 +158,9 @@ fn make_round(
     if taken.facts.unscored == 0 {
         evaluate::evaluate(project, store, round.as_ref(), scene, &taken.found, &mut report)?;
     } else {
-        report.notes.push(format!(
-            "{} detections have no score: they rank last, and no curve is drawn, as it would need to know their order",
-            taken.facts.unscored
-        ));
+        report
+            .notes
+            .push(format!("{} detections have no score: they rank last, and no curve is drawn", taken.facts.unscored));
     }
     let Some(round) = round else { return Ok(report) };
     end(store, &round, &report, observer, cancel)?;
@@ -176,7 +175,7 @@ fn end(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<(), WorkflowError> {
-    patiently(cancel, |text| observer(WorkEvent::Log(text)), || store.end_mining(round.id))?;
+    with_retries(cancel, |text| observer(WorkEvent::Log(text)), || store.end_mining(round.id))?;
     let alike = group_config(store)?;
     let groups = group(store, &alike, observer, cancel)?;
     observer(WorkEvent::Log(format!("{}: {} candidates; {groups}", round.title(), report.candidates)));
@@ -353,7 +352,7 @@ fn refuse_strangers(path: &Path, places: &[Result<usize, String>]) -> Result<(),
         return Ok(());
     }
     Err(WorkflowError::Refused(format!(
-        "{}: none of its {} detections is on an image of the project. The first: {}.",
+        "{}: none of its {} detections is on an image of this project. The first: {}.",
         printable_path(path),
         places.len(),
         printable_line(first)
@@ -424,13 +423,13 @@ fn write(
 ) -> Result<RoundRecord, WorkflowError> {
     let mut tell = |text| observer(WorkEvent::Log(text));
     let settings = scene.config.to_toml();
-    let round = patiently(cancel, &mut tell, || store.start_imported_round(&request.name, source, &settings))?;
-    patiently(cancel, &mut tell, || store.set_unscored(round.id, taken.facts.unscored))?;
+    let round = with_retries(cancel, &mut tell, || store.start_imported_round(&request.name, source, &settings))?;
+    with_retries(cancel, &mut tell, || store.set_unscored(round.id, taken.facts.unscored))?;
     let rows: Vec<(ImageId, Vec<Detection>)> =
         scene.images.iter().zip(&taken.found).map(|(image, found)| (image.id, found.clone())).collect();
     for rows in rows.chunks(IMAGES_AT_ONCE) {
-        patiently(cancel, &mut tell, || store.replace_detections(round.id, rows))?;
+        with_retries(cancel, &mut tell, || store.replace_detections(round.id, rows))?;
     }
-    patiently(cancel, &mut tell, || store.replace_candidates(round.id, &mined.looked, &mined.candidates))?;
+    with_retries(cancel, &mut tell, || store.replace_candidates(round.id, &mined.looked, &mined.candidates))?;
     Ok(store.round(round.id)?)
 }

@@ -19,7 +19,7 @@ use crate::training::RunLock;
 use crate::workflow::detect::Task;
 use crate::workflow::mine::{Detected, Intake, Seen, Target, detect_into, files_of};
 use crate::workflow::models::ForeignModel;
-use crate::workflow::patience::patiently;
+use crate::workflow::retry::with_retries;
 use crate::workflow::split::Split;
 use crate::workflow::{Observer, Project, WorkEvent, WorkflowError};
 
@@ -123,13 +123,13 @@ fn start(
     let source = format!("{} (images {})", path.to_string_lossy(), model.input_told());
     let mut tell = |text| observer(WorkEvent::Log(text));
     let settings = scene.config.to_toml();
-    let round = patiently(cancel, &mut tell, || store.start_imported_round(&request.name, &source, &settings))?;
-    patiently(cancel, &mut tell, || store.set_unscored(round.id, 0))?;
+    let round = with_retries(cancel, &mut tell, || store.start_imported_round(&request.name, &source, &settings))?;
+    with_retries(cancel, &mut tell, || store.set_unscored(round.id, 0))?;
     if store.count_detections(round.id)? > 0 && !others.is_empty() {
         let none: Vec<(ImageId, Vec<Detection>)> = others.iter().map(|image| (image.id, Vec::new())).collect();
         let looked: Vec<ImageId> = others.iter().map(|image| image.id).collect();
-        patiently(cancel, &mut tell, || store.replace_detections(round.id, &none))?;
-        patiently(cancel, &mut tell, || store.replace_candidates(round.id, &looked, &[]))?;
+        with_retries(cancel, &mut tell, || store.replace_detections(round.id, &none))?;
+        with_retries(cancel, &mut tell, || store.replace_candidates(round.id, &looked, &[]))?;
     }
     Ok(round)
 }

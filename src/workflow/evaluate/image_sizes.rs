@@ -6,19 +6,19 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::EvaluateError;
-use crate::dataset::{PhotographFinder, read_image_file, read_size};
+use crate::dataset::{ImageFinder, read_image_file, read_size};
 use crate::evaluation::fddb_text::ImageSizes;
 
 /// The sizes of the named images below `root`, from their headers.
 pub(super) fn read_headers<'a>(root: &Path, names: impl Iterator<Item = &'a str>) -> Result<ImageSizes, EvaluateError> {
     let names: Vec<&str> = names.collect();
-    let finder = PhotographFinder::new(root);
+    let finder = ImageFinder::new(root);
     let sizes: Result<HashMap<_, _>, _> =
         names.par_iter().map(|name| Ok(((*name).to_owned(), size(&finder, root, name)?))).collect();
     sizes
 }
 
-fn size(finder: &PhotographFinder, root: &Path, name: &str) -> Result<(u32, u32), EvaluateError> {
+fn size(finder: &ImageFinder, root: &Path, name: &str) -> Result<(u32, u32), EvaluateError> {
     let failed = |problem: String| EvaluateError::ImageSize { name: name.to_owned(), root: root.to_owned(), problem };
     let path = finder.find(name).ok_or_else(|| {
         failed(format!("no file {name}.jpg (or .png, .ppm, .bmp); is this the folder that image names start from?"))

@@ -143,7 +143,7 @@ fn read_folds(config: &FddbEvaluation) -> Result<Annotations, FddbTextError> {
     let (mut annotations, mut folds) = (Vec::new(), Vec::new());
     for (k, path) in config.annotations.iter().enumerate() {
         let file = read_annotations(path)?;
-        let fold = (1 < config.annotations.len()).then(|| fold_of(path).unwrap_or(k as u8 + 1));
+        let fold = (config.annotations.len() > 1).then(|| fold_of(path).unwrap_or(k as u8 + 1));
         folds.extend(std::iter::repeat_n(fold, file.len()));
         annotations.extend(file);
     }

@@ -1,4 +1,4 @@
-//! Writes an evaluation's files: all are made first beside their places, then renamed into them. Must not know how curves came about.
+//! Writes an evaluation's files: all are written beside their places first, then renamed.
 
 use std::path::PathBuf;
 

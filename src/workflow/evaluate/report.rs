@@ -1,4 +1,4 @@
-//! What an evaluation found, as it is printed and written to `summary.json`. Must not know files' formats.
+//! An evaluation's report, as it is printed and written to `summary.json`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! What a round found on all images, in memory: 32 bytes a detection. Read once, and judged again where ground truth changes. Must not
-//! answer a query (`listing.rs`).
+//! The detections of a round on all images, in memory: 32 bytes each. Read once, and judged again where ground truth changes. `listing.rs`
+//! answers queries.
 
 use std::collections::HashMap;
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! The project's images in memory, for lists of any number. Must not know rounds.
+//! The project's images in memory, for lists of any number.
 
 use std::path::PathBuf;
 
@@ -48,10 +48,6 @@ impl ImageTable {
 
     pub fn get(&self, image: ImageId) -> Option<&TableImage> {
         self.images.get(self.place(image)?)
-    }
-
-    pub fn dataset_name(&self, dataset: DatasetId) -> &str {
-        self.datasets.iter().find(|(id, _)| *id == dataset).map_or("", |(_, name)| name)
     }
 }
 

@@ -1,5 +1,4 @@
-//! Detections of images -> candidates in the store, batch by batch, so that little is lost when the work is cut off. Must not know
-//! where the detections come from.
+//! Detections of images -> candidates in the store, batch by batch, so that little is lost when the work is interrupted.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use crate::mining::{count_duplicates, mine_image};
 use crate::store::{Fingerprint, MinedCounts, MinedImage, NewCandidate, Resume, Store};
 use crate::workflow::classes::LabelMap;
 use crate::workflow::detect::Seen;
-use crate::workflow::patience::patiently;
+use crate::workflow::retry::with_retries;
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
 
 /// Images that are kept together, at most: what is detected again after the work was cut off.
@@ -44,7 +43,7 @@ impl<'a> Intake<'a> {
     ) -> Result<Self, WorkflowError> {
         let labels = names.map(|names| LabelMap::new(store, names)).transpose()?;
         let tell = |text| observer(WorkEvent::Log(text));
-        let done = patiently(cancel, tell, || store.begin_mining(target.round.id, &target.identity, resume))?;
+        let done = with_retries(cancel, tell, || store.begin_mining(target.round.id, &target.identity, resume))?;
         Ok(Self { target, store, labels, done, pending: Vec::new(), kept: Instant::now(), cancel })
     }
 
@@ -75,7 +74,7 @@ impl<'a> Intake<'a> {
             });
             let (batch, left) = rest.split_at(fitting.count().max(1));
             let tell = |text| observer(WorkEvent::Log(text));
-            patiently(self.cancel, tell, || self.store.put_mined(round, batch))?;
+            with_retries(self.cancel, tell, || self.store.put_mined(round, batch))?;
             rest = left;
         }
         self.kept = Instant::now();
@@ -87,7 +86,7 @@ impl<'a> Intake<'a> {
         self.keep(observer)?;
         let round = self.target.round.id;
         let tell = |text| observer(WorkEvent::Log(text));
-        patiently(self.cancel, tell, || self.store.end_mining(round))?;
+        with_retries(self.cancel, tell, || self.store.end_mining(round))?;
         Ok(self.store.mined_counts(round)?)
     }
 

@@ -1,4 +1,4 @@
-//! A round's checkpoint -> detections on the training images -> candidates in the store. Must not know how they are reviewed.
+//! A round's checkpoint -> detections on the training images -> candidates in the store.
 
 mod intake;
 mod plan;
@@ -12,7 +12,8 @@ pub(in crate::workflow) use self::intake::Intake;
 pub(in crate::workflow) use self::plan::Plan;
 pub(in crate::workflow) use self::target::Target;
 pub(in crate::workflow) use super::detect::Seen;
-use super::detect::{Checkpoint, DetectionSource, OfImage, Task, detect_on, refuse_mostly_unreadable};
+use super::detect::{Checkpoint, OfImage, Task, detect_on, refuse_mostly_unreadable};
+use super::detection_source::DetectionSource;
 use super::device::load_detector;
 use super::group::{config as group_config, group};
 use super::{Observer, Project, WorkEvent, WorkflowError};
@@ -117,7 +118,7 @@ pub(in crate::workflow) fn detect_into<S: DetectionSource>(
     let resumed = all.len() - left.len();
     if resumed > 0 {
         let (number, of) = (target.round.number, all.len());
-        observer(WorkEvent::Log(format!("The mining of round {number} goes on: {resumed} of {of} images are done")));
+        observer(WorkEvent::Log(format!("Resuming the mining of round {number}: {resumed} of {of} images are done")));
     }
     let files: Vec<PathBuf> = left.iter().map(|&k| all[k].clone()).collect();
     let rest = Task { files: &files, done_before: resumed, ..*task };

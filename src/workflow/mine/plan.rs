@@ -10,8 +10,8 @@ use crate::mining::MiningConfig;
 use crate::store::Store;
 use crate::training::RoundConfig;
 use crate::workflow::detect::identity;
+use crate::workflow::good_model::good_model;
 use crate::workflow::split::Split;
-use crate::workflow::train::good_model;
 use crate::workflow::{Observer, Project, WorkflowError};
 
 /// Everything that a mining goes by but the images' pixels.
@@ -38,7 +38,7 @@ impl Plan {
         let config = RoundConfig::from_stored(&round.config_toml, &format!("round {}", round.number))?;
         let checkpoint = good_model(&project.run_dir(round.number), observer)?.ok_or_else(|| {
             WorkflowError::Refused(format!(
-                "round {} has no checkpoint in {}. Train it first, or go on with `quarry train --resume`.",
+                "round {} has no checkpoint in {}. Train it first, or resume it with `quarry train --resume`.",
                 round.number,
                 project.run_dir(round.number).display()
             ))
@@ -72,7 +72,7 @@ fn choose_round(store: &Store, number: Option<u32>) -> Result<RoundRecord, Workf
             round.title()
         ))),
         Some(round) => Err(WorkflowError::Refused(format!(
-            "round {} is {}: only a round that is trained to its end can be mined. Go on with `quarry train --resume`.",
+            "round {} is {}: only a fully trained round can be mined. Finish it with `quarry train --resume`.",
             round.number,
             round.state.as_str()
         ))),

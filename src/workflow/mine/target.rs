@@ -1,5 +1,4 @@
-//! The round that detections go into: its images with their ground truth, and what they are mined by. Must not know where detections come
-//! from.
+//! The round that detections go into: its images with their ground truth, and the thresholds of mining.
 
 use std::collections::HashSet;
 

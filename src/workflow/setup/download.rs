@@ -95,7 +95,7 @@ fn fetch(
     tell: &mut dyn FnMut(u64, u64),
     cancel: &Cancel,
 ) -> Result<(), WorkflowError> {
-    let advice = "Check the disk's space.";
+    let advice = "Check the free disk space.";
     let mut file = File::create(path).map_err(WorkflowError::io(path, advice))?;
     let mut hasher = Sha256::new();
     let (mut done, mut total, mut tries) = (0, 0, 0);
@@ -110,7 +110,7 @@ fn fetch(
                 total = length.unwrap_or(total).max(done);
                 match body.read(&mut buffer) {
                     Ok(0) if done >= total => break None,
-                    Ok(0) => break Some("the connection was closed early".to_owned()),
+                    Ok(0) => break Some("the connection closed early".to_owned()),
                     Ok(read) => {
                         let bytes = buffer.get(..read).unwrap_or(&[]);
                         hasher.update(bytes);
@@ -118,7 +118,7 @@ fn fetch(
                         done += read as u64;
                         if done > WHEEL_LIMIT {
                             return Err(WorkflowError::Refused(format!(
-                                "{url} sends more than 4 GB: it is not what Quarry expects"
+                                "{url} sends more than 4 GB, which Quarry does not expect"
                             )));
                         }
                         tell(done, total);

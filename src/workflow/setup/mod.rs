@@ -57,7 +57,7 @@ pub struct SetUpPart {
 
 /// Installs every part that is not there yet. After an error the parts before it stay and the failing one is as it was.
 pub fn run(request: &SetupRequest, observer: &mut Observer, cancel: &Cancel) -> Result<Vec<SetUpPart>, WorkflowError> {
-    let advice = "Set XDG_DATA_HOME to a folder that you may write to.";
+    let advice = "Set XDG_DATA_HOME to a writable folder.";
     std::fs::create_dir_all(&request.folder).map_err(WorkflowError::io(&request.folder, advice))?;
     request.parts.iter().map(|part| install(request, part, observer, cancel)).collect()
 }
@@ -85,10 +85,10 @@ fn install(
     if is_complete(&folder, part) {
         return Ok(done(true));
     }
-    let failed = WorkflowError::io(&request.folder, "Check the folder's rights and the disk's space.");
+    let failed = WorkflowError::io(&request.folder, "Check the folder's permissions and the free disk space.");
     let work = tempfile::Builder::new().prefix(".setup-").tempdir_in(&request.folder).map_err(failed)?;
     let new = work.path().join(part.name);
-    std::fs::create_dir(&new).map_err(WorkflowError::io(&new, "Check the folder's rights."))?;
+    std::fs::create_dir(&new).map_err(WorkflowError::io(&new, "Check the folder's permissions."))?;
     match &request.source {
         Source::Index(index) => {
             let wheels = download::fetch_all(index, part, work.path(), observer, cancel)?;
@@ -99,7 +99,7 @@ fn install(
     part.check(&new)?;
     let stamp = new.join(STAMP);
     std::fs::write(&stamp, format!("{}\n", part.version))
-        .map_err(WorkflowError::io(&stamp, "Check the disk's space."))?;
+        .map_err(WorkflowError::io(&stamp, "Check the free disk space."))?;
     replace(&new, &folder, work.path())?;
     Ok(done(false))
 }
@@ -111,7 +111,7 @@ fn is_complete(folder: &Path, part: &Part) -> bool {
 
 /// Puts `new` in the place of `folder`. What the user added to the models stays.
 fn replace(new: &Path, folder: &Path, work: &Path) -> Result<(), WorkflowError> {
-    let advice = "Check the folder's rights; the part that was there stays.";
+    let advice = "Check the folder's permissions; the existing part was kept.";
     if folder.is_dir() && folder.file_name().is_some_and(|name| name == parts::MODELS) {
         for name in parts::MODEL_FILES.iter().chain([&STAMP]) {
             let target = folder.join(name);

@@ -30,7 +30,7 @@ pub(super) fn take(from: &Path, part: &Part, folder: &Path) -> Result<(), Workfl
             take_files(&source, folder, |name| name == "open-nsfw.onnx")?;
             part.own_files().iter().try_for_each(|(name, text)| {
                 let path = folder.join(name);
-                fs::write(&path, text).map_err(WorkflowError::io(&path, "Check the disk's space."))
+                fs::write(&path, text).map_err(WorkflowError::io(&path, "Check the free disk space."))
             })
         }
     }
@@ -55,7 +55,7 @@ fn source_of(from: &Path, part: &Part) -> Result<PathBuf, WorkflowError> {
 }
 
 fn take_files(source: &Path, folder: &Path, wanted: impl Fn(&str) -> bool) -> Result<(), WorkflowError> {
-    let advice = "Check the folder's rights and the disk's space; nothing was installed.";
+    let advice = "Nothing was installed. Check the folder's permissions and the free disk space.";
     fs::create_dir_all(folder).map_err(WorkflowError::io(folder, advice))?;
     for entry in fs::read_dir(source).map_err(WorkflowError::io(source, advice))? {
         let path = entry.map_err(WorkflowError::io(source, advice))?.path();

@@ -29,13 +29,13 @@ pub(super) fn unpack(wheels: &[PathBuf], part: &Part, folder: &Path) -> Result<(
     }
     for (name, text) in part.own_files() {
         let path = folder.join(name);
-        std::fs::write(&path, text).map_err(WorkflowError::io(&path, "Check the disk's space."))?;
+        std::fs::write(&path, text).map_err(WorkflowError::io(&path, "Check the free disk space."))?;
     }
     Ok(())
 }
 
 fn write(path: &Path, content: &mut impl Read, room: &mut u64) -> Result<(), WorkflowError> {
-    let advice = "Check the disk's space; nothing was installed.";
+    let advice = "Nothing was installed. Check the free disk space.";
     let failed = |cause| WorkflowError::io(path, advice)(cause);
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(failed)?;
@@ -46,8 +46,5 @@ fn write(path: &Path, content: &mut impl Read, room: &mut u64) -> Result<(), Wor
 }
 
 fn bad(wheel: &Path, error: &zip::result::ZipError) -> WorkflowError {
-    WorkflowError::BadFile {
-        path: wheel.to_path_buf(),
-        reason: format!("it is no wheel that can be unpacked: {error}"),
-    }
+    WorkflowError::BadFile { path: wheel.to_path_buf(), reason: format!("cannot unpack the wheel: {error}") }
 }

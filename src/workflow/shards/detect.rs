@@ -1,4 +1,4 @@
-//! A shard of a list of images -> a file. Needs no project. Must not know how the files are merged.
+//! A shard of a list of images -> a file, without a project.
 
 use std::path::PathBuf;
 

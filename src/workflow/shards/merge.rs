@@ -70,7 +70,7 @@ pub fn merge(
 ) -> Result<ShardMergeReport, WorkflowError> {
     let files = one_of_each(open_all(&request.shards, observer, cancel)?, observer);
     let Some(first) = files.values().next() else {
-        return Err(WorkflowError::Refused("there is no shard to merge.".to_owned()));
+        return Err(WorkflowError::Refused("no shards to merge.".to_owned()));
     };
     let run = first.header.clone();
     let whose = format!("the same run as {}", first.path.display());
@@ -116,7 +116,7 @@ fn open_all(given: &[PathBuf], observer: &mut Observer, cancel: &Cancel) -> Resu
 }
 
 fn shards_in(folder: &Path) -> Result<Vec<PathBuf>, WorkflowError> {
-    let failed = || WorkflowError::io(folder, "Check that the folder may be read.");
+    let failed = || WorkflowError::io(folder, "Check that the folder is readable.");
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed())? {
         let path = entry.map_err(failed())?.path();
@@ -127,7 +127,7 @@ fn shards_in(folder: &Path) -> Result<Vec<PathBuf>, WorkflowError> {
     }
     found.sort();
     if found.is_empty() {
-        return Err(refused(folder, "there is no file of a shard here (*-shard-*-of-*.jsonl)"));
+        return Err(refused(folder, "no shard files here (*-shard-*-of-*.jsonl)"));
     }
     Ok(found)
 }
@@ -146,7 +146,7 @@ fn one_of_each(files: Vec<ShardFile>, observer: &mut Observer) -> Files {
         };
         if known.checksum != file.checksum {
             observer(WorkEvent::Log(format!(
-                "Shard {number} is there twice and differs ({} and {}): the one with the lower checksum is taken",
+                "Shard {number} exists twice and differs ({} and {}): using the one with the lower checksum",
                 known.path.display(),
                 file.path.display()
             )));
@@ -196,12 +196,8 @@ fn mined(
             let place = line.place as usize;
             let image =
                 plan.target.images.get(place).filter(|image| shard.holds(place) && image.content_hash == line.image);
-            let image = image.ok_or_else(|| {
-                refused(
-                    &file.path,
-                    format!("line {number}: the image is not the one in its place. Run this shard again"),
-                )
-            })?;
+            let image = image
+                .ok_or_else(|| refused(&file.path, format!("line {number}: unexpected image. Run this shard again")))?;
             let Some(found) = line.found(&file.path, number)? else {
                 unreadable.push(PathBuf::from(&image.name));
                 return Ok(());
@@ -245,7 +241,7 @@ fn detected(
     }
     if request.ellipses && !run.ellipses {
         return Err(WorkflowError::Refused(
-            "the detector of these shards has no ellipse head. Leave `--shape ellipse` out.".to_owned(),
+            "the detector of these shards has no ellipse head. Remove `--shape ellipse`.".to_owned(),
         ));
     }
     let count = usize::try_from(run.count).unwrap_or(usize::MAX);
@@ -258,7 +254,7 @@ fn detected(
             let found = line.labelled(&file.path, number)?;
             let name = line.name.ok_or_else(|| bad("the image has no name"))?;
             if place >= count || of_place.contains_key(&place) {
-                return Err(bad("the image is not the one in its place"));
+                return Err(bad("unexpected image"));
             }
             match found {
                 Some(found) => drop(of_place.insert(place, (name, found))),

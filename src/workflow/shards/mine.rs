@@ -87,7 +87,7 @@ pub(super) fn ready(policy: &OutputPolicy, out: &Output, name: &str, header: &He
     }
     let out = Output::new(&out.path, out.replace || is_ours);
     policy.check_folder(&out, [name])?;
-    let failed = WorkflowError::io(&out.path, "Check that the folder may be written to.");
+    let failed = WorkflowError::io(&out.path, "Check that the folder is writable.");
     std::fs::create_dir_all(&out.path).map_err(failed)?;
     let out = Output::new(file, out.replace);
     check_growing(policy, &out)?;
@@ -123,12 +123,15 @@ pub(super) fn refuse_other(path: &Path, found: &Header, expected: &Header, whose
         return Ok(());
     }
     let differs = [
-        (found.work != expected.work, "it is of another kind of work"),
-        (found.round != expected.round, "it is of another round"),
-        (found.of != expected.of, "it is of another number of shards"),
-        (found.identity != expected.identity, "another checkpoint made it, or other settings or another precision"),
-        (found.images != expected.images || found.count != expected.count, "the images are others"),
+        (found.work != expected.work, "it belongs to another kind of work"),
+        (found.round != expected.round, "it belongs to another round"),
+        (found.of != expected.of, "it belongs to another number of shards"),
+        (
+            found.identity != expected.identity,
+            "it was made with another checkpoint, other settings or another precision",
+        ),
+        (found.images != expected.images || found.count != expected.count, "its images differ"),
     ];
-    let what = differs.into_iter().find(|(differs, _)| *differs).map_or("its classes are others", |(_, what)| what);
+    let what = differs.into_iter().find(|(differs, _)| *differs).map_or("its classes differ", |(_, what)| what);
     Err(refused(path, format!("the shard does not belong to {whose}: {what}")))
 }

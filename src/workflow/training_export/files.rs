@@ -23,7 +23,7 @@ const BATCH: usize = 64;
 const GREY: Rgb<u8> = Rgb([114, 114, 114]);
 /// Extensions that ultralytics and most other programs read.
 const COMMON: [&str; 7] = ["jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp"];
-const ADVICE: &str = "Check that the folder may be written to.";
+const ADVICE: &str = "Check that the folder is writable.";
 
 /// An image of the export that is there.
 #[derive(Debug, Clone)]
@@ -48,10 +48,7 @@ pub(super) fn check_new(out: &Path) -> Result<(), WorkflowError> {
         Err(error) => return Err(WorkflowError::io(out, ADVICE)(error)),
     };
     if entries.next().is_some() {
-        let text = format!(
-            "{}: the folder is not empty, and an export is a folder of its own. Name a new one.",
-            out.display()
-        );
+        let text = format!("{}: the folder is not empty. Choose a new one.", out.display());
         return Err(WorkflowError::Refused(text));
     }
     Ok(())
@@ -141,7 +138,7 @@ enum Failed {
 fn make(settings: &TrainingExport, item: &Item, source: &Path, folder: &Path) -> Result<Made, Failed> {
     let bytes = read_image_file(source).map_err(|error| Failed::Image(error.to_string()))?;
     if blake3::hash(&bytes).to_hex().as_str() != item.image.content_hash {
-        return Err(Failed::Image("its file changed since it was imported: import the dataset again".to_owned()));
+        return Err(Failed::Image("its file has changed since the import: import the dataset again".to_owned()));
     }
     let paints = settings.format == TrainingFormat::Yolo && !item.ignored.is_empty();
     let extension = source.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();

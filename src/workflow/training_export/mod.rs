@@ -270,7 +270,7 @@ impl std::fmt::Display for TrainingExportReport {
             self.hard_negatives_chosen, self.crops, self.on_background_images, self.repeated_images
         )?;
         if self.hard_negatives_left > 0 {
-            write!(f, "; {} left by the dose", self.hard_negatives_left)?;
+            write!(f, "; {} left out by the limits", self.hard_negatives_left)?;
         }
         if self.excluded > 0 {
             write!(f, "\n{} images and regions are not in it: see excluded.csv", self.excluded)?;

@@ -287,7 +287,7 @@ fn check_splits(images: &[ImageRecord], settings: &TrainingExport) -> Result<(),
     sort_splits(&mut there);
     if let Some(split) = settings.val.iter().find(|split| settings.test.contains(split)) {
         return Err(WorkflowError::Refused(format!(
-            "split `{split}` is to be validated and tested on. Choose one of both."
+            "split `{split}` is named for validation and for testing. Choose one of the two."
         )));
     }
     match settings.val.iter().chain(&settings.test).find(|split| !there.contains(split)) {

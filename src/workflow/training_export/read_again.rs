@@ -80,7 +80,7 @@ fn coco(folder: &Path, part: Part, found: &mut Counted) -> Result<(), WorkflowEr
     let annotated: BTreeSet<i64> = annotations.iter().filter_map(|a| a.get("image_id")?.as_i64()).collect();
     for image in images {
         let name =
-            image.get("file_name").and_then(Value::as_str).ok_or_else(|| bad("an image has no name".to_owned()))?;
+            image.get("file_name").and_then(Value::as_str).ok_or_else(|| bad("an image without a name".to_owned()))?;
         open_regular(&folder.join(name))?;
         let id = image.get("id").and_then(Value::as_i64).unwrap_or_default();
         found.empty += usize::from(!annotated.contains(&id));

@@ -1,6 +1,6 @@
 //! What is drawn over an image and how it is told apart: by colour and by dashes, one look for each status.
 
-use super::model::Pick;
+use super::pick::Pick;
 use crate::app::theme;
 use crate::app::widgets::marks::{Mark, MarkStyle};
 use crate::domain::{AnnotationSource, Class, ClassId, FalsePositiveKind, Shape};

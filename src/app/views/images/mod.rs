@@ -7,11 +7,13 @@ mod correct;
 mod filter_panel;
 mod layers;
 mod model;
+mod pick;
 mod side_panel;
 mod single;
 
 pub use layers::Layers;
-pub use model::{FileCheck, ImageDecision, ImagesModel, Pick, THUMBNAIL_MAX, THUMBNAIL_MIN, Tool, ViewNudge};
+pub use model::{FileCheck, ImageDecision, ImagesModel, THUMBNAIL_MAX, THUMBNAIL_MIN, Tool, ViewNudge};
+pub use pick::Pick;
 
 use egui::{Frame, Margin, RichText, Ui};
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::layers::Layers;
+use super::pick::Pick;
 use crate::domain::{
     Candidate, ClassId, GroundTruthId, ImageId, ObjectChange, ObjectState, RoundId, RoundRecord, RoundState, Shape,
     Verdict,
@@ -16,24 +17,6 @@ use crate::workflow::inspect::{
 /// Points of a thumbnail's side.
 pub const THUMBNAIL_MIN: f32 = 80.0;
 pub const THUMBNAIL_MAX: f32 = 320.0;
-
-/// What is picked on an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Pick {
-    /// By side and place, highest score first.
-    Detection(usize, usize),
-    Object(usize, usize),
-    /// An object as it was corrected or added on an image that is tested on: beside those that the curves count.
-    Corrected(usize, usize),
-}
-
-impl Pick {
-    pub fn side(self) -> usize {
-        match self {
-            Self::Detection(side, _) | Self::Object(side, _) | Self::Corrected(side, _) => side,
-        }
-    }
-}
 
 /// What a key does to the part of the image that is seen.
 #[derive(Debug, Clone, Copy, PartialEq)]

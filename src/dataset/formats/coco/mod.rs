@@ -274,7 +274,7 @@ fn shape_of(record: &AnnotationRecord) -> Result<Shape, String> {
         Some(Numbers(None)) => Err("bbox is not a list of 4 finite numbers".to_owned()),
         None => match record.extent.bounding_box() {
             Some(bbox) => Ok(Shape::Rectangle(bbox)),
-            None => Err("it has neither a bbox nor a segmentation with an area".to_owned()),
+            None => Err("it has no bbox and no segmentation with an area".to_owned()),
         },
     }
 }

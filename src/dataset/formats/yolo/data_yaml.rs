@@ -135,7 +135,7 @@ impl<'de> serde::Deserialize<'de> for Names {
                 while let Some(index) = map.next_key::<Scalar>()? {
                     let name = map.next_value::<String>()?;
                     let found = index.id().and_then(|id| u32::try_from(id).ok()).filter(|&id| id < MOST_CLASSES);
-                    let wrong = || serde::de::Error::custom(format!("class index {index} of names is not 0, 1, 2 ..."));
+                    let wrong = || serde::de::Error::custom(format!("class index {index} in names is not 0, 1, 2 ..."));
                     names.insert(found.ok_or_else(wrong)?, name);
                 }
                 Ok(Names(names))

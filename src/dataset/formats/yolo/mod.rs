@@ -101,7 +101,7 @@ fn label_folders(folder: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 fn is_label_beside_image(file: &Path) -> bool {
-    let has_image = crate::dataset::PHOTOGRAPH_EXTENSIONS
+    let has_image = crate::dataset::IMAGE_EXTENSIONS
         .iter()
         .any(|e| file.with_extension(e).is_file() || file.with_extension(e.to_ascii_uppercase()).is_file());
     let form = LabelForm { has_keypoints: false, classes: MOST_CLASSES };
@@ -206,7 +206,7 @@ fn place_of(root: &Path, bases: &[PathBuf], entry: &str) -> Result<PathBuf, Stri
         for base in bases {
             match below_root(root, base, name) {
                 Ok(path) if root.join(&path).exists() => return Ok(path),
-                Ok(path) => problem = Some(format!("'{}' is not there", shortened(&path.to_string_lossy()))),
+                Ok(path) => problem = Some(format!("'{}' does not exist", shortened(&path.to_string_lossy()))),
                 Err(error) => drop(problem.get_or_insert(error)),
             }
         }
@@ -214,7 +214,7 @@ fn place_of(root: &Path, bases: &[PathBuf], entry: &str) -> Result<PathBuf, Stri
     if entry != own {
         return Err(format!("'{}' is not in the dataset's folder", shortened(entry)));
     }
-    Err(problem.unwrap_or_else(|| format!("'{}' is not there", shortened(entry))))
+    Err(problem.unwrap_or_else(|| format!("'{}' does not exist", shortened(entry))))
 }
 
 /// A text list: one image a line, relative to `path`, or to the list where the line begins with `./`.

@@ -1,4 +1,4 @@
-//! Decoys that look back: masks, moons, balloons, pumpkins, teddies. The frame's unit is half their height. Must not know the scene.
+//! Decoys with a face: masks, moons, balloons, pumpkins, teddies. The frame's unit is half their height.
 
 use super::super::paint::{BLACK, Canvas, Noise, WHITE, mix, rgb, scaled};
 use super::super::rng::Draws;

@@ -1,5 +1,4 @@
-//! Things that a young detector takes for faces: round, skin-coloured, or with two dots over a line. None of them is ground truth.
-//! Must not know where in a scene they lie.
+//! Things that a poorly trained detector takes for faces: round, skin-coloured, or with two dots over a line. None of them is ground truth.
 
 mod beings;
 mod things;

@@ -1,4 +1,4 @@
-//! Decoys from the household and the street. The frame's unit is half their height. Must not know the scene.
+//! Decoys from the household and the street. The frame's unit is half their height.
 
 use std::f32::consts::TAU;
 

@@ -1,5 +1,4 @@
-//! Eyes, brows, nose, mouth, cheeks, beard. Places are angles on the head, so that features move and narrow as it turns. Must not know
-//! hair or clothes.
+//! Eyes, brows, nose, mouth, cheeks, beard. Places are angles on the head, so that features move and narrow as it turns.
 
 use super::super::paint::{BLACK, Canvas, WHITE, mix, rgb, scaled};
 use super::super::shapes::Both;

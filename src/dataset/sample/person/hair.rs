@@ -1,4 +1,4 @@
-//! Hair: what falls behind the head, what grows on it, and the head seen from behind. Must not know features.
+//! Hair: behind the head, on the head, and the head seen from behind.
 
 use super::super::paint::{Canvas, Colour, Noise, WHITE, mix, scaled};
 use super::super::shapes::{Both, Shape, Without};

@@ -1,4 +1,4 @@
-//! Body, ears and the bare head. Must not know features or hair.
+//! Body, ears and the bare head.
 
 use super::super::paint::{BLACK, Canvas, Colour, Noise, WHITE, mix, part, rgb, scaled};
 use super::super::shapes::{Both, Frame};

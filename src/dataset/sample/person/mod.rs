@@ -1,5 +1,4 @@
-//! A person: body, head, features, hair, things worn. Draws the traits by dice, then paints them from back to front. Must not know where
-//! in a scene it stands.
+//! A person: draws the traits at random, then paints body, head, features, hair and things worn from back to front.
 
 mod features;
 mod hair;

@@ -1,4 +1,4 @@
-//! Glasses, hats, and what is held before the face. Must not know hair or features.
+//! Glasses, hats, and things held before the face.
 
 use super::super::paint::{BLACK, Canvas, Noise, WHITE, mix, rgb, scaled};
 use super::super::shapes::{Both, Shape};

@@ -1,4 +1,4 @@
-//! What follows from the logs of verdicts and corrections: the verdict that stands, the objects that are promoted, corrected or added,
+//! Applies the logs of verdicts and corrections: the current verdicts, the objects that are promoted, corrected or added,
 //! and how candidates lie to the ground truth.
 
 use std::collections::BTreeSet;
@@ -8,18 +8,12 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::columns::{bounding_box, optional_word, word};
 use super::ground_truth::Cause;
 use super::objects::{Known, Origin};
-use super::{StoreError, ground_truth, images, objects, queue_index, verdicts};
+use super::{StoreError, ground_truth, images, objects, queue_index, verdict_rows};
 use crate::domain::{
     Annotation, Basis, CANDIDATE_MAX_IOU, CandidateId, ClassId, FalsePositiveKind, GroundTruthId, ImageId, ObjectState,
     Overlaps, Shape, Verdict, lies_on_ignored,
 };
 use crate::geometry::{BoundingBox, Ellipse};
-
-/// The row of the log that stands for an annotator on a candidate.
-pub(super) fn seq(c: &Connection, candidate: CandidateId, annotator: i64) -> Result<Option<i64>, StoreError> {
-    let sql = "SELECT seq FROM standing_verdicts WHERE candidate_id = ?1 AND annotator_id = ?2";
-    Ok(c.prepare_cached(sql)?.query_row([candidate.0, annotator], |r| r.get(0)).optional()?)
-}
 
 /// Lets row `seq` of the log stand for an annotator; `None` lets nothing stand.
 pub(super) fn set(
@@ -35,7 +29,7 @@ pub(super) fn set(
         tx.prepare_cached(sql)?.execute([candidate.0, annotator])?;
         return Ok(());
     };
-    let class = if verdict.has_class() { verdicts::read(tx, seq)?.class } else { None };
+    let class = if verdict.has_class() { verdict_rows::read(tx, seq)?.class } else { None };
     let sql = "INSERT INTO standing_verdicts (candidate_id, annotator_id, seq, tick, verdict, class_id, basis)
                SELECT ?1, ?2, ?3, ?4, ?5, ?6, basis FROM verdicts WHERE seq = ?3
                ON CONFLICT DO UPDATE SET seq = excluded.seq, tick = excluded.tick, verdict = excluded.verdict,
@@ -45,7 +39,7 @@ pub(super) fn set(
     Ok(())
 }
 
-/// Brings candidates, promoted and corrected objects and matches in line with the standing verdicts of `candidates`. Over all annotators
+/// Brings candidates, promoted and corrected objects and matches in line with the current verdicts of `candidates`. Over all annotators
 /// the newest decision counts; a skip counts only where nobody decided.
 pub(super) fn settle(tx: &Transaction<'_>, candidates: &[CandidateId]) -> Result<(), StoreError> {
     let mut decided = BTreeSet::new();
@@ -138,7 +132,7 @@ pub(super) fn place_objects(tx: &Transaction<'_>, image: ImageId) -> Result<(), 
     let mut targets = targets(&ground_truth::imported(tx, image)?, &known);
     for (candidate, bbox) in candidates_with_objects(tx, image)? {
         let Some(newest) = newest(tx, candidate)?.filter(|n| n.verdict.has_class()) else { continue };
-        let decision = verdicts::read(tx, newest.seq)?;
+        let decision = verdict_rows::read(tx, newest.seq)?;
         let Some(class) = decision.class else { return Err(StoreError::missing("class of verdict", newest.seq)) };
         // An undo that brought the verdict back does not make it newer than what came after it.
         let since = decision.since.unwrap_or(newest.tick);
@@ -202,7 +196,7 @@ pub(super) fn rematch(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreE
     if rows.is_empty() {
         return Ok(());
     }
-    let objects = ground_truth::standing(tx, image)?;
+    let objects = ground_truth::current(tx, image)?;
     let sql = "UPDATE candidates SET max_iou = ?2, kind = ?3 WHERE id = ?1";
     for (candidate, class, bbox, stored) in rows {
         let others = objects.iter().filter(|object| object.origin != Some(candidate));

@@ -1,4 +1,4 @@
-//! Writing to a store that another program holds for a while: work of hours does not end for that. Must not know what is written.
+//! Retries writing to a store that another program holds for a while, so that work of hours does not end for that.
 
 use crate::domain::Cancel;
 use crate::store::StoreError;
@@ -8,7 +8,7 @@ const TRIES: u32 = 40;
 
 /// Acts again as long as another program holds the database, and `tell`s so once. A cancel ends the waiting, and so does the last of
 /// many tries: then the error comes back.
-pub(super) fn patiently<T>(
+pub(super) fn with_retries<T>(
     cancel: &Cancel,
     mut tell: impl FnMut(String),
     mut act: impl FnMut() -> Result<T, StoreError>,
@@ -19,7 +19,7 @@ pub(super) fn patiently<T>(
         match act() {
             Err(error @ StoreError::Busy(_)) if tried < TRIES && !cancel.is_cancelled() => {
                 if tried == 1 {
-                    tell(format!("{error}. Waiting for it"));
+                    tell(format!("{error}. Retrying"));
                 }
             }
             result => return result,
@@ -41,7 +41,7 @@ mod tests {
         mut act: impl FnMut(u32) -> Result<u32, StoreError>,
     ) -> (Result<u32, StoreError>, u32, u32) {
         let (mut tries, mut told) = (0, 0);
-        let result = patiently(
+        let result = with_retries(
             cancel,
             |_| told += 1,
             || {

@@ -1,4 +1,4 @@
-//! Photographs as files: which are some, and reading many at once (hash and size of each, in parallel, with progress and cancellation).
+//! Images as files: which are some, and reading many at once (hash and size of each, in parallel, with progress and cancellation).
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,19 +6,19 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::{DatasetError, PhotographHeader, read_header, read_image_file};
-pub use crate::domain::IMAGE_EXTENSIONS as PHOTOGRAPH_EXTENSIONS;
+pub use crate::domain::IMAGE_EXTENSIONS;
 use crate::domain::{Cancel, Progress};
 
-/// Whether the file's name says that it is a photograph, in any case of letters.
-pub fn is_photograph(path: &Path) -> bool {
+/// Whether the file's name says that it is a image, in any case of letters.
+pub fn is_image(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
-    extension.is_some_and(|e| PHOTOGRAPH_EXTENSIONS.contains(&e.as_str()))
+    extension.is_some_and(|e| IMAGE_EXTENSIONS.contains(&e.as_str()))
 }
 
-/// Photographs between two looks at `cancel`.
+/// Images between two looks at `cancel`.
 const BATCH: usize = 64;
 
-/// Of one photograph, what an import keeps.
+/// Of one image, what an import keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Probe {
     pub content_hash: String,
@@ -43,7 +43,7 @@ pub(super) fn probe_all(
             return Err(DatasetError::Cancelled);
         }
         probes.par_extend(batch.par_iter().map(|path| probe(&root.join(path))));
-        progress(Progress { what: "Reading photographs".into(), done: probes.len() as u64, total });
+        progress(Progress { what: "Reading images".into(), done: probes.len() as u64, total });
     }
     Ok(probes)
 }

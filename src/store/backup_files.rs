@@ -1,0 +1,44 @@
+//! The backups beside a database: lists them and finds the newest one that passes SQLite's check. Making and restoring them: `backup.rs`.
+
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::integrity::check;
+
+/// A copy of the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupFile {
+    pub path: PathBuf,
+    /// Counts up over all copies of a project: order does not depend on the clock.
+    pub number: u64,
+}
+
+/// The newest backup that passes SQLite's check.
+pub(super) fn newest_good(database: &Path) -> Option<PathBuf> {
+    list(database).into_iter().rev().map(|b| b.path).find(|path| {
+        let opened = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        opened.is_ok_and(|connection| check(&connection).is_ok())
+    })
+}
+
+pub(super) fn list(database: &Path) -> Vec<BackupFile> {
+    let Ok(entries) = std::fs::read_dir(folder(database)) else { return Vec::new() };
+    let mut found: Vec<BackupFile> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let name = path.file_name()?.to_str()?;
+            let number = name.strip_suffix(".db")?.split_once('-')?.0.parse().ok()?;
+            Some(BackupFile { path, number })
+        })
+        .collect();
+    found.sort_by_key(|b| b.number);
+    found
+}
+
+pub(super) fn folder(database: &Path) -> PathBuf {
+    database.with_file_name("backups")
+}

@@ -1,0 +1,11 @@
+//! What a connection remembers of the random sample: the candidates with a verdict from before it began.
+
+use std::collections::HashSet;
+
+/// The candidates with a verdict in the first rows of the log, as last asked for: those rows never change.
+#[derive(Debug, Default)]
+pub(super) struct DecidedBefore {
+    pub from: i64,
+    pub annotator: Option<i64>,
+    pub candidates: HashSet<i64>,
+}

@@ -1,0 +1,29 @@
+//! Why weights could not be imported or exported.
+
+use std::path::PathBuf;
+
+use crate::detector::DetectorError;
+use crate::detector::weights::WeightError;
+use crate::domain::OutputError;
+
+/// Why weights could not be imported or exported.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsTaskError {
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    #[error(transparent)]
+    Detector(#[from] DetectorError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error("unknown backbone or detector `{name}`; backbones are {backbones}; detectors are {detectors}")]
+    UnknownTarget { name: String, backbones: String, detectors: String },
+    #[error(
+        "{}: no checkpoint in this folder; name a round's folder (PROJECT/runs/1) that has one, or the file itself",
+        .0.display()
+    )]
+    NoCheckpoint(PathBuf),
+    #[error("--{option} applies to whole detectors only, and `{backbone}` is a backbone; remove it")]
+    NotForBackbones { option: &'static str, backbone: String },
+    #[error("this quarry was built without libtorch (feature `torch`), which importing a whole detector needs")]
+    NeedsTorch,
+}
