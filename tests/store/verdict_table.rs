@@ -34,18 +34,49 @@ fn sources(file: &std::path::Path) -> String {
     if found.is_empty() { "nothing".to_owned() } else { found.join(", ") }
 }
 
-/// What each of `quarry export`'s kinds writes: ground truth, hard negatives, the same unreviewed, ignored regions.
+/// What each of `quarry export`'s kinds writes: ground truth, hard negatives, the same unreviewed, ignored regions. Every format writes
+/// the same.
 fn exported(store: &Store, dir: &std::path::Path) -> [String; 4] {
-    let (all, csv) = (ExportScope::default(), WriteFormat::Csv);
-    let out = |name: &str| Output::new(dir.join(name), true);
-    ground_truth(store, &all, csv, out("truth.csv")).unwrap();
+    let exported = |format| exported_as(store, dir, format);
+    let table = exported(WriteFormat::Csv);
+    for format in WriteFormat::ALL {
+        assert_eq!(exported(format), table, "{format:?}");
+    }
+    let truth = sources(&dir.join("truth-csv"));
+    let [counted, rest @ ..] = table;
+    // The report counts what the table holds; ignored ones are said by the table alone.
+    let words = |text: &str| text.split(", ").filter(|word| *word != "ignored").map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&truth), words(&counted));
+    let [negatives, unreviewed, ignored] = rest;
+    [truth, negatives, unreviewed, ignored]
+}
+
+fn exported_as(store: &Store, dir: &std::path::Path, format: WriteFormat) -> [String; 4] {
+    let all = ExportScope::default();
+    // Folders are written into new ones.
+    let out = |name: &str| {
+        let path = dir.join(format!("{name}-{}", format.as_str()));
+        if path.is_dir() {
+            std::fs::remove_dir_all(&path).unwrap();
+        }
+        Output::new(path, true)
+    };
+    let report = ground_truth(store, &all, format, out("truth")).unwrap();
+    let counted = [
+        ("imported", report.imported),
+        ("edited", report.edited),
+        ("promoted", report.promoted),
+        ("added", report.added),
+    ];
+    let words: Vec<&str> = counted.iter().flat_map(|(word, count)| std::iter::repeat_n(*word, *count)).collect();
+    let truth = if words.is_empty() { "nothing".to_owned() } else { words.join(", ") };
     let yes = |report: ExportReport| if report.objects > 0 { "yes" } else { "no" }.to_owned();
-    let negatives = |source| yes(hard_negatives(store, &all, source, csv, out("negatives.csv")).unwrap());
+    let negatives = |source| yes(hard_negatives(store, &all, source, format, out("negatives")).unwrap());
     [
-        sources(&dir.join("truth.csv")),
+        truth,
         negatives(HardNegativeSource::Confirmed),
         negatives(HardNegativeSource::Unreviewed),
-        yes(ignored_regions(store, &all, csv, out("ignored.csv")).unwrap()),
+        yes(ignored_regions(store, &all, format, out("ignored")).unwrap()),
     ]
 }
 
