@@ -220,10 +220,11 @@ fn a_folder_that_is_read_is_not_written_into() {
         ("weights export round round/out.pt".to_owned(), "round"),
         ("merge shards shards --out shards/found.txt".to_owned(), "shards"),
     ];
-    for benchmark in ["coco", "voc", "pr", "miss-rate", "tide"] {
-        let evaluate = format!("evaluate {benchmark} --out scenes/sub");
-        refused.push((format!("{evaluate} --ground-truth scenes --detections mine.txt"), "scenes"));
-        refused.push((format!("{evaluate} --ground-truth mine.txt --detections scenes"), "scenes"));
+    for (benchmark, truth, found) in
+        [("coco", "scenes", "mine.txt"), ("voc", "mine.txt", "scenes"), ("tide", "scenes/sub", "mine.txt")]
+    {
+        let words = format!("evaluate {benchmark} --out scenes/sub --ground-truth {truth} --detections {found}");
+        refused.push((words, "scenes"));
     }
     if cfg!(feature = "torch") {
         for (images, out, folder) in [
@@ -235,28 +236,34 @@ fn a_folder_that_is_read_is_not_written_into() {
             ("lists/relative.txt", "far/away/found.txt", "far/away"),
         ] {
             refused.push((format!("{detect} {images} --out {out}"), folder));
-            let into = Path::new(out).parent().unwrap().display();
-            refused.push((format!("{detect} {images} --out {into} --shard 1/2"), folder));
+        }
+        for (images, out) in [("scenes", "scenes/sub"), ("lists/near.txt", "lists")] {
+            refused.push((format!("{detect} {images} --out {out} --shard 1/2"), out.split('/').next().unwrap()));
         }
     }
+    let before = scene.files();
     for (words, folder) in &refused {
-        let words: Vec<&str> = words.split(' ').collect();
-        scene.refused(&words, &["this lies below", folder, "which Quarry only reads"]);
+        // Leave to replace files is none to write into such a folder.
+        let words: Vec<&str> = words.split(' ').chain(["--force"]).collect();
+        let message = stderr(&scene.run(&words).code(1));
+        let parts = ["this lies below", folder, "which Quarry only reads"];
+        assert!(parts.iter().all(|part| message.contains(part)), "{words:?}: {message}");
     }
+    assert!(scene.files() == before, "a file was changed");
     // Beside a single file results may lie, and never take its place.
     let truth = r#"{"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "clock"}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9]}]}"#;
     std::fs::create_dir(scene.at("results")).unwrap();
     scene.write("results/truth.json", truth);
     scene.write("results/dets.json", r#"[{"image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9], "score": 0.5}]"#);
-    for benchmark in ["coco", "voc", "pr", "miss-rate", "tide"] {
+    for (benchmark, report) in [("coco", "coco"), ("pr", "precision-recall")] {
         let files = ["--ground-truth", "results/truth.json", "--detections", "results/dets.json", "--out", "results"];
         let mut words = [&["evaluate", benchmark], &files[..]].concat();
         scene.run(&words).success();
-        let taken = format!("results/{benchmark}.json");
+        let taken = format!("results/{report}.json");
         std::fs::rename(scene.at("results/truth.json"), scene.at(&taken)).unwrap();
         words[3] = &taken;
-        scene.refused(&words, &["which is an input", benchmark]);
+        scene.refused(&words, &["which is an input", report]);
         std::fs::rename(scene.at(&taken), scene.at("results/truth.json")).unwrap();
     }
     std::fs::copy(scene.at("dets.txt"), scene.at("results/dets.txt")).unwrap();

@@ -30,7 +30,8 @@ fn sources(file: &std::path::Path) -> String {
         let cells: Vec<&str> = line.rsplit(',').collect();
         if cells[2] == "true" { format!("{}, ignored", cells[1]) } else { cells[1].to_owned() }
     };
-    let found: Vec<String> = text.lines().skip(1).map(source).collect();
+    // An image without objects has a line of its own.
+    let found: Vec<String> = text.lines().skip(1).map(source).filter(|source| !source.is_empty()).collect();
     if found.is_empty() { "nothing".to_owned() } else { found.join(", ") }
 }
 
@@ -216,9 +217,7 @@ fn every_row_of_the_table_of_corrections_is_true() {
         correct(&mut store, word);
         assert_eq!(learnt(store.all_ground_truth().unwrap().get(&image)), *corrected, "{row:?}");
         assert_eq!(learnt(store.own_ground_truth().unwrap().get(&image)), *imported, "{row:?}");
-        let exported = exported(&store, dir.path());
-        let found = if exported[0].is_empty() { "nothing" } else { &exported[0] };
-        assert_eq!(found, *written, "{row:?}");
+        assert_eq!(exported(&store, dir.path())[0], *written, "{row:?}");
         let out = dir.path().join("own.csv");
         imported_ground_truth(&store, &ExportScope::default(), WriteFormat::Csv, &out).unwrap();
         assert_eq!(sources(&out), *imported_only, "{row:?}");
