@@ -5,7 +5,7 @@ CARGO ?= cargo
 PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup run install package test torture fuzz check bench bench-torchvision bench-peers verify-fddb golden-table experiment
+.PHONY: help setup run install package test torture long-life fuzz check bench bench-torchvision bench-peers verify-fddb golden-table experiment
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -33,6 +33,10 @@ test: setup ## build and run every test
 torture: setup ## kill Quarry 300 times (KILLS=), review for 50,000 verdicts (VERDICTS=); SEED= repeats one
 	QUARRY_TORTURE_KILLS=$(or $(KILLS),300) QUARRY_TORTURE_VERDICTS=$(or $(VERDICTS),50000) $(if $(SEED),QUARRY_TORTURE_SEED=$(SEED)) \
 		$(CARGO) test --test torture -- --nocapture --test-threads=1
+
+long-life: setup ## eight hours of review and training at speed, VERDICTS=50000: memory, file handles, threads, logs, backups
+	QUARRY_TORTURE_VERDICTS=$(or $(VERDICTS),50000) $(if $(SEED),QUARRY_TORTURE_SEED=$(SEED)) \
+		$(CARGO) test --test torture -- --nocapture --test-threads=1 long_life
 
 fuzz: ## fuzz every reader of outside bytes, MINUTES=10 each (TARGET=roc for one); goes on with the corpora of before
 	@CARGO="$(CARGO)" scripts/fuzz.sh $(or $(MINUTES),10) $(TARGET)

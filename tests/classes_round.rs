@@ -15,9 +15,11 @@ use image::{Rgb, RgbImage};
 use quarry::dataset::formats::ReadOptions;
 use quarry::dataset::sample::{self, SampleConfig};
 use quarry::detector::Detector;
-use quarry::domain::{Cancel, ClassId, FalsePositiveKind, ObjectChange, Output, Shape, Verdict};
+use quarry::domain::{
+    Cancel, ClassId, FalsePositiveKind, HardNegativeSource, ObjectChange, Output, Shape, Verdict,
+};
 use quarry::geometry::BoundingBox;
-use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewImage, NewObject, Store};
+use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewImage, NewObject, Ruling, Store};
 use quarry::training::RoundConfig;
 use quarry::workflow::Project;
 use quarry::workflow::cross_validate::{CrossValidation, DEFAULT_NAME, cross_validate, merge};
@@ -32,7 +34,7 @@ use quarry::workflow::round_metrics::RoundMetrics;
 use quarry::workflow::round_report::round_report;
 use quarry::workflow::tested_round::GroundTruth;
 use quarry::workflow::train::{TrainReport, train};
-use quarry::workflow::training_export::ImagesAs;
+use quarry::workflow::training_export::{ImagesAs, NegativesAs, TrainingExport, TrainingFormat, export_training};
 
 fn settings(more: &str) -> RoundConfig {
     let text = tiny_project::settings(&format!("iterations = 6\ncheckpoint_every = 3\n{more}"));
@@ -152,6 +154,125 @@ fn a_confirmed_classification_error_is_drawn_as_foreground_and_never_forced_as_b
     let forced: u64 = told.classes.iter().map(|class| class.forced).sum();
     assert_eq!(forced, totals.drawn.forced);
     assert!(forced > 0, "{totals:?}");
+}
+
+/// The rows of docs/verdicts.md, each on an image of its own: what the samplers of a round get of it, and what goes into an export for
+/// training in each of its formats. tests/store follows the other columns.
+#[test]
+fn every_row_of_the_table_of_verdicts_reaches_the_samplers_and_the_training_exports() {
+    const TEST: usize = 24;
+    let table = include_str!("../docs/verdicts.md").lines().skip_while(|line| !line.starts_with("| kind ")).skip(2);
+    let rows: Vec<Vec<&str>> = table
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), TEST);
+    let dir = tempfile::tempdir().unwrap();
+    let pictures = dir.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    let cat = BoundingBox::new(6.0, 8.0, 26.0, 34.0);
+    let image = |n: usize| {
+        let name = format!("row-{n:02}.png");
+        let file = pictures.join(&name);
+        RgbImage::from_fn(64, 48, |x, y| Rgb([(x * 3) as u8, (y * 5) as u8, n as u8])).save(&file).unwrap();
+        NewImage {
+            path: name.clone().into(),
+            name,
+            content_hash: blake3::hash(&std::fs::read(&file).unwrap()).to_hex().to_string(),
+            width: 64,
+            height: 48,
+            split: Some(if n == TEST { "2" } else { "1" }.to_owned()),
+            objects: vec![NewObject { class: 0, shape: Shape::Rectangle(cat), ignored: false }],
+        }
+    };
+    let dataset = NewDataset {
+        name: "pets".to_owned(),
+        kind: "coco".to_owned(),
+        root: pictures.clone(),
+        classes: ["cat", "dog", "bird"].map(str::to_owned).to_vec(),
+        images: (0..=TEST).map(image).collect(),
+    };
+    let project = Project::create(&dir.path().join("p")).unwrap();
+    let mut store = project.open_store().unwrap();
+    store.add_dataset(&dataset).unwrap();
+    let [cats, dogs, birds] = [1, 2, 3].map(ClassId);
+    let images: Vec<_> = store.images().unwrap().iter().map(|image| image.id).collect();
+    let round = store.start_round("").unwrap().id;
+    let candidates: Vec<NewCandidate> = std::iter::zip(&rows, &images)
+        .map(|(row, image)| {
+            let kind = FalsePositiveKind::parse(row[0]).unwrap();
+            let (class, bbox, max_iou) = match kind {
+                FalsePositiveKind::Background => (dogs, BoundingBox::new(40.0, 30.0, 60.0, 46.0), 0.0),
+                FalsePositiveKind::Localisation => (cats, BoundingBox::new(6.0, 8.0, 14.0, 34.0), 0.4),
+                FalsePositiveKind::Classification => (dogs, BoundingBox::new(6.0, 8.0, 25.0, 34.0), 0.95),
+                FalsePositiveKind::Both => (dogs, BoundingBox::new(6.0, 8.0, 14.0, 34.0), 0.4),
+                FalsePositiveKind::Duplicate => panic!("{row:?}"),
+            };
+            NewCandidate { image: *image, class, bbox, score: 0.9, max_iou, kind }
+        })
+        .collect();
+    store.replace_candidates(round, &images, &candidates).unwrap();
+    store.set_round_state(round, quarry::domain::RoundState::Mined).unwrap();
+    for (row, image) in std::iter::zip(&rows, &images).filter(|(row, _)| row[1] != "none") {
+        let verdict = Verdict::parse(row[1]).unwrap();
+        let ruling = Ruling { class: verdict.has_class().then_some(birds), ..Ruling::plain(verdict) };
+        let id = store.candidates_of_image(*image).unwrap()[0].id;
+        store.decide(&[id], "Ada", &ruling, 1).unwrap();
+    }
+
+    for (number, word, source, learns, exported) in [
+        (2, "confirmed", HardNegativeSource::Confirmed, 2, 6),
+        (3, "unreviewed", HardNegativeSource::Unreviewed, 3, 7),
+    ] {
+        let text = format!("iterations = 1\ntest_folds = [2]\nhard_negatives = \"{word}\"");
+        run(&project, &RoundConfig::from_toml(&tiny_project::settings(&text), "tests").unwrap());
+        let data = std::fs::read_to_string(project.run_dir(number).join("data.json")).unwrap();
+        let data: serde_json::Value = serde_json::from_str(&data).unwrap();
+        let given = data["images"].as_array().unwrap();
+        assert_eq!(given.len(), TEST);
+        for ((row, image), candidate) in std::iter::zip(std::iter::zip(&rows, &images), &candidates) {
+            let given = given.iter().find(|given| given["image"] == image.0).unwrap();
+            let numbers = |key: &str| -> Vec<i64> {
+                let listed = given[key].as_array().into_iter().flatten();
+                listed.map(|number| number.as_i64().unwrap()).collect()
+            };
+            let of = |key: &str| given[key].as_array().map_or(0, Vec::len);
+            // Labels that are all 1 are left out.
+            let labels = match numbers("labels") {
+                labels if labels.is_empty() => vec![1; of("faces")],
+                labels => labels,
+            };
+            let found = match (labels.as_slice(), of("hard_negatives"), of("misclassified"), of("ignored")) {
+                ([1], 0, 0, 0) => "nothing",
+                ([1], 1, 0, 0) => {
+                    let mistaken = numbers("hard_negative_labels").first().copied().unwrap_or(1);
+                    assert_eq!(mistaken, candidate.class.0, "{row:?}");
+                    "background"
+                }
+                ([1], 0, 1, 0) => "foreground",
+                ([1], 0, 0, 1) => "ignored",
+                ([1, 3] | [3, 1], 0, 0, 0) => "object",
+                ([3], 0, 0, 0) => "corrected",
+                _ => panic!("{row:?}: {given}"),
+            };
+            assert_eq!(found, row[learns], "{row:?}");
+        }
+        for format in [TrainingFormat::Yolo, TrainingFormat::Coco] {
+            let settings = TrainingExport {
+                hard_negatives: source,
+                negatives_as: NegativesAs::Repeats,
+                test: vec!["2".to_owned()],
+                ..TrainingExport::usual(&store, format).unwrap()
+            };
+            let out = dir.path().join(format!("{number}-{format:?}"));
+            export_training(&store, &settings, &out, &mut |_| {}, &Cancel::new()).unwrap();
+            let listed = std::fs::read_to_string(out.join("hard_negatives.csv")).unwrap();
+            for (n, row) in rows.iter().enumerate() {
+                let is_listed = listed.contains(&format!("row-{n:02}"));
+                assert_eq!(is_listed, row[exported] == "yes", "{format:?} {row:?}: {listed}");
+            }
+        }
+    }
 }
 
 #[test]

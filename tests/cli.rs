@@ -262,17 +262,25 @@ fn import_auto_tells_a_list_of_detections_from_a_dataset() {
     let masks =
         r#" [ {"image_id": 1, "category_id": 1, "segmentation": {"size": [40, 40], "counts": "a"}, "score": 0.5}]"#;
     let file = data.join("results.json");
-    for text in [plain.to_owned(), masks.to_owned(), format!("\u{feff}{plain}")] {
-        std::fs::write(&file, &text).unwrap();
-        for path in [d, file.to_str().unwrap()] {
-            let said = stderr(&quarry(&["import", "auto", path, "--project", p]).code(1));
-            assert!(said.contains("results.json") && said.contains("quarry import detections"), "{path}: {said}");
+    let lists = [plain, masks, &format!("\u{feff}{plain}"), "[]", "\u{feff}[]", " [\n ]\n"].map(str::to_owned);
+    for place in ["results.json", "found/results.json", "annotations/results.json", "images/results.json"] {
+        let deeper = data.join(place);
+        std::fs::create_dir_all(deeper.parent().unwrap()).unwrap();
+        for text in &lists {
+            std::fs::write(&deeper, text).unwrap();
+            for path in [d, deeper.to_str().unwrap()] {
+                let said = stderr(&quarry(&["import", "auto", path, "--project", p]).code(1));
+                assert!(said.contains(place) && said.contains("quarry import detections"), "{path}: {text:?}: {said}");
+            }
         }
+        std::fs::remove_file(&deeper).unwrap();
     }
     // Annotations beside the list are what is imported, and other JSON does not stop a folder of images.
-    std::fs::write(&file, r#"[{"score": 1}]"#).unwrap();
     let import = ["import", "auto", d, "--project", p, "--dry-run", "--json"];
-    assert_eq!(json(&import)["format"], "folder");
+    for text in [r#"[{"score": 1}]"#, "[1]", "[[]]", "{}", "[", ""] {
+        std::fs::write(&file, text).unwrap();
+        assert_eq!(json(&import)["format"], "folder", "{text}");
+    }
     std::fs::write(&file, plain).unwrap();
     let coco = r#"{"images": [{"id": 1, "file_name": "a.png"}], "categories": [], "annotations": []}"#;
     std::fs::write(data.join("instances_train.json"), coco).unwrap();

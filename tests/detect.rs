@@ -26,9 +26,10 @@ fn save(path: &Path, classes: i64, ellipse_head: bool) {
 /// A folder with two pictures and a list of them.
 fn pictures() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("photos")).unwrap();
     for name in ["one", "two"] {
         let picture = RgbImage::from_fn(64, 48, |x, y| Rgb([(x * 3) as u8, (y * 5) as u8, name.as_bytes()[0]]));
-        picture.save(dir.path().join(format!("{name}.png"))).unwrap();
+        picture.save(dir.path().join(format!("photos/{name}.png"))).unwrap();
     }
     std::fs::write(dir.path().join("list.txt"), "one\ntwo\n").unwrap();
     dir
@@ -38,7 +39,7 @@ fn request(dir: &Path, checkpoint: &Path, format: DetectionFormat, ellipses: boo
     DetectRequest {
         checkpoint: checkpoint.to_owned(),
         images: dir.join("list.txt"),
-        root: None,
+        root: Some(dir.join("photos")),
         out: Output::new(dir.join("out.txt"), true),
         format,
         ellipses,
@@ -139,9 +140,9 @@ fn what_cannot_be_written_is_refused_before_anything_is_read() {
     };
     check(dir.path().to_owned(), "this is a folder");
     check(dir.path().join("gone/out.txt"), "gone");
-    check(dir.path().join("one.png/out.txt"), "one.png");
+    check(dir.path().join("photos/one.png/out.txt"), "one.png");
     check(dir.path().join("out.txt"), "no-checkpoint");
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "nothing is left behind");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing is left behind");
 }
 
 #[test]

@@ -139,8 +139,12 @@ fn other_files_are_replaced_with_force_only() {
 }
 
 fn evaluate(out: &str) -> [&str; 10] {
+    evaluate_with(LIST, "dets.txt", out)
+}
+
+fn evaluate_with<'a>(annotations: &'a str, detections: &'a str, out: &'a str) -> [&'a str; 10] {
     let images = ["--images-root", "fddb/originalPics"];
-    ["evaluate", "fddb", "--annotations", LIST, "--detections", "dets.txt", images[0], images[1], "--out", out]
+    ["evaluate", "fddb", "--annotations", annotations, "--detections", detections, images[0], images[1], "--out", out]
 }
 
 #[test]
@@ -187,6 +191,87 @@ fn detections_keep_off_their_list_their_images_and_the_checkpoint() {
     scene.write("p/runs/1/model.safetensors", "x");
     let in_project = ["--checkpoint", "p/runs/1", "--images", "list.txt", "--out", "fddb/dets.txt"];
     scene.refused(&[&["detect"], &in_project[..]].concat(), &["fddb", "dataset"]);
+}
+
+/// Without a project that would know which folders are somebody's datasets: every command that takes a folder or a list of images, with
+/// a place that it must not write to, and one beside its input that it may. Only `detect` would need a model to go further than this.
+#[test]
+fn a_folder_that_is_read_is_not_written_into() {
+    let scene = Scene::new();
+    for name in ["scenes/a.png", "scenes/sub/b.png", "lists/c.png", "far/away/d.png"] {
+        picture(&scene.at(name), 90);
+    }
+    scene.write("lists/near.txt", "c\n");
+    scene.write("lists/both.txt", &format!("c\n{}\n", scene.at("far/away/d.png").display()));
+    scene.write("lists/relative.txt", "../far/away/d.png\n");
+    scene.write("model.safetensors", "x");
+    std::fs::create_dir_all(scene.at("round/checkpoints")).unwrap();
+    std::fs::create_dir(scene.at("shards")).unwrap();
+    let detect = "detect --checkpoint model.safetensors --images";
+    std::fs::create_dir_all(scene.at("folds/FDDB-folds")).unwrap();
+    let list = "folds/FDDB-folds/FDDB-fold-01-ellipseList.txt";
+    std::fs::copy(scene.at(LIST), scene.at(list)).unwrap();
+    let fddb = "evaluate fddb --detections dets.txt --images-root scenes --annotations";
+    let mut refused = vec![
+        (format!("{fddb} {list} --out scenes/sub/new"), "scenes"),
+        (format!("{fddb} {list} --out folds/FDDB-folds/results"), "FDDB-folds"),
+        (format!("{fddb} folds --out folds/results"), "folds"),
+        (format!("{fddb} mine.txt --list folds --out folds/results"), "folds"),
+        ("weights export round round/out.pt".to_owned(), "round"),
+        ("merge shards shards --out shards/found.txt".to_owned(), "shards"),
+    ];
+    for (benchmark, truth, found) in
+        [("coco", "scenes", "mine.txt"), ("voc", "mine.txt", "scenes"), ("tide", "scenes/sub", "mine.txt")]
+    {
+        let words = format!("evaluate {benchmark} --out scenes/sub --ground-truth {truth} --detections {found}");
+        refused.push((words, "scenes"));
+    }
+    if cfg!(feature = "torch") {
+        for (images, out, folder) in [
+            ("scenes", "scenes/new.txt", "scenes"),
+            ("scenes", "scenes/sub/new.txt", "scenes"),
+            ("lists/near.txt", "lists/found.txt", "lists"),
+            ("lists/near.txt", "lists/new/found.txt", "lists"),
+            ("lists/both.txt", "far/away/found.txt", "far/away"),
+            ("lists/relative.txt", "far/away/found.txt", "far/away"),
+        ] {
+            refused.push((format!("{detect} {images} --out {out}"), folder));
+        }
+        for (images, out) in [("scenes", "scenes/sub"), ("lists/near.txt", "lists")] {
+            refused.push((format!("{detect} {images} --out {out} --shard 1/2"), out.split('/').next().unwrap()));
+        }
+    }
+    let before = scene.files();
+    for (words, folder) in &refused {
+        // Leave to replace files is none to write into such a folder.
+        let words: Vec<&str> = words.split(' ').chain(["--force"]).collect();
+        let message = stderr(&scene.run(&words).code(1));
+        let parts = ["this lies below", folder, "which Quarry only reads"];
+        assert!(parts.iter().all(|part| message.contains(part)), "{words:?}: {message}");
+    }
+    assert!(scene.files() == before, "a file was changed");
+    // Beside a single file results may lie, and never take its place.
+    let truth = r#"{"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "clock"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9]}]}"#;
+    std::fs::create_dir(scene.at("results")).unwrap();
+    scene.write("results/truth.json", truth);
+    scene.write("results/dets.json", r#"[{"image_id": 1, "category_id": 1, "bbox": [1, 1, 9, 9], "score": 0.5}]"#);
+    for (benchmark, report) in [("coco", "coco"), ("pr", "precision-recall")] {
+        let files = ["--ground-truth", "results/truth.json", "--detections", "results/dets.json", "--out", "results"];
+        let mut words = [&["evaluate", benchmark], &files[..]].concat();
+        scene.run(&words).success();
+        let taken = format!("results/{report}.json");
+        std::fs::rename(scene.at("results/truth.json"), scene.at(&taken)).unwrap();
+        words[3] = &taken;
+        scene.refused(&words, &["which is an input", report]);
+        std::fs::rename(scene.at(&taken), scene.at("results/truth.json")).unwrap();
+    }
+    std::fs::copy(scene.at("dets.txt"), scene.at("results/dets.txt")).unwrap();
+    std::fs::copy(scene.at(LIST), scene.at("results/list.txt")).unwrap();
+    let mut words = evaluate_with("results/list.txt", "results/dets.txt", "results");
+    scene.run(&words).success();
+    words[5] = "results/DiscROC.txt";
+    scene.refused(&words, &["which is an input"]);
 }
 
 #[test]

@@ -611,3 +611,33 @@ fn tables_are_written_without_formulas() {
         assert!(text.contains("without_formula("), "{} writes a table without domain::without_formula", file.display());
     }
 }
+
+/// The packages of a lock file with their versions, and what the package `quarry` depends on.
+fn locked(file: &str) -> (Vec<(String, String)>, Vec<String>) {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let lock: toml::Table = toml::from_str(&text).unwrap();
+    let packages = lock["package"].as_array().unwrap();
+    let word = |package: &toml::Value, key: &str| package[key].as_str().unwrap().to_owned();
+    let own = packages.iter().find(|package| word(package, "name") == "quarry").unwrap();
+    let needs = own["dependencies"].as_array().unwrap();
+    // `name` or `name version`.
+    let needs = needs.iter().map(|need| need.as_str().unwrap().split(' ').next().unwrap().to_owned());
+    (packages.iter().map(|package| (word(package, "name"), word(package, "version"))).collect(), needs.collect())
+}
+
+/// What is fuzzed is what is built. `cargo update --workspace --manifest-path fuzz/Cargo.toml` adds what came in since.
+#[test]
+fn the_fuzz_targets_are_locked_to_the_same_versions() {
+    let ((own, _), (fuzz, needs)) = (locked("Cargo.lock"), locked("fuzz/Cargo.lock"));
+    let others = ["libfuzzer-sys", "quarry-fuzz"];
+    let differs: Vec<_> = fuzz.iter().filter(|one| !own.contains(one) && !others.contains(&one.0.as_str())).collect();
+    assert_eq!(differs, Vec::<&(String, String)>::new());
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = toml::from_str(&manifest).unwrap();
+    let wanted = manifest["dependencies"].as_table().unwrap().iter();
+    // libtorch and others that no target is built with are not locked.
+    let is_optional = |entry: &toml::Value| entry.get("optional").is_some_and(|optional| optional.as_bool() == Some(true));
+    let wanted = wanted.filter(|(_, entry)| !is_optional(entry)).map(|(name, _)| name);
+    let missing: Vec<&String> = wanted.filter(|name| !needs.contains(name)).collect();
+    assert_eq!(missing, Vec::<&String>::new(), "fuzz/Cargo.lock is older than Cargo.toml");
+}

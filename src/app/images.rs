@@ -5,9 +5,10 @@ use super::apply::nudge_of;
 use super::command::Screen;
 use super::drain::correction_text;
 use super::keys::Typed;
+use super::picking::picker_key;
 use super::session::Aside;
-use super::views::images::{FileCheck, ImageDecision, ImagesCommand, Tool, ViewNudge};
-use super::views::review::{nudge, start};
+use super::views::images::{FileCheck, ImageDecision, ImagesCommand, Pick, Tool, ViewNudge};
+use super::views::review::{ClassPicker, Picked, Question, nudge, start};
 use super::widgets::viewport::{Viewport, ZOOM_STEP};
 use super::{Context, QuarryApp};
 use crate::domain::{ClassId, ObjectChange, Verdict};
@@ -20,6 +21,8 @@ use crate::workflow::inspect::{FileDepth, ImageQuery, ImageSort, OutputShape, Ro
 
 /// Files that are looked at with one request.
 const FILES_AT_ONCE: usize = 64;
+const PICK_FIRST: &str = "Pick an object of the ground truth of this image first: click it";
+const DELETED: &str = "The object is deleted: restore it first";
 /// A shape that is not saved is not lost by leaving it.
 const ADJUSTING: &str = "First save the shape (Enter) or leave it as it was (Esc)";
 
@@ -76,6 +79,7 @@ impl QuarryApp {
             ImagesCommand::SetNewClass(class) => self.images.new_class = Some(class),
             ImagesCommand::Drawn(bbox) => self.add_drawn(&bbox),
             ImagesCommand::Correct(change) => self.correct_picked(change),
+            ImagesCommand::PickClass(picked) => self.class_of_object(picked),
             ImagesCommand::CheckFiles => self.check_files(FileDepth::Whole),
             ImagesCommand::OfCurve { round, label, score } => self.open_curve_point(round, &label, score),
         }
@@ -121,6 +125,9 @@ impl QuarryApp {
 
     /// A key on the Images screen.
     pub(super) fn press_in_images(&mut self, typed: &Typed) {
+        if self.images.picker.is_some() {
+            return self.press_in_class_picker(typed);
+        }
         if let Tool::Adjust(object, shape) = self.images.tool
             && let Some(action) = self.meaning(typed, Scope::Adjust).filter(|action| action.scope() == Scope::Adjust)
         {
@@ -145,6 +152,9 @@ impl QuarryApp {
 
     /// The keys of the review that mean the same here.
     pub(super) fn review_key_in_images(&mut self, action: Action) {
+        if self.images.picker.is_some() {
+            return;
+        }
         if matches!(self.images.tool, Tool::Adjust(..)) {
             return self.say(ADJUSTING);
         }
@@ -157,12 +167,15 @@ impl QuarryApp {
             Action::Confirm => self.decide_image(ImageDecision::Verdict(Verdict::Confirmed, None)),
             Action::Reject => self.decide_image(ImageDecision::Verdict(Verdict::Rejected, None)),
             Action::MissedObject => self.decide_image(ImageDecision::Verdict(Verdict::MissedObject, None)),
+            Action::ObjectClass => self.ask_object_class(),
+            Action::WrongClass if matches!(self.images.picked, Some(Pick::Object(..) | Pick::Corrected(..))) => {
+                self.ask_object_class();
+            }
             Action::WrongClass => {
                 let class = self.images.nearest_other_class();
                 self.decide_image(ImageDecision::Verdict(Verdict::WrongClass, class));
             }
             Action::AdjustObject | Action::IgnoreObject | Action::DeleteObject => self.object_key(action),
-            Action::ObjectClass => self.say("Pick an object, then choose its class beside the image"),
             Action::Undo => self.decide_image(ImageDecision::Undo),
             Action::Redo => self.decide_image(ImageDecision::Redo),
             Action::NextUndecided => self.images.step_to_waiting(),
@@ -171,7 +184,7 @@ impl QuarryApp {
     }
 
     pub(super) fn images_action(&mut self, action: Action) {
-        if self.ends_tool(action) {
+        if self.images.picker.is_some() || self.ends_tool(action) {
             return;
         }
         let is_open = self.images.open.is_some();
@@ -243,13 +256,49 @@ impl QuarryApp {
         self.overview().is_none_or(|overview| overview.elliptic.contains(&class))
     }
 
+    /// Asks for the class of the picked object. The class chosen last is proposed, else the object's own.
+    fn ask_object_class(&mut self) {
+        let Some((object, state)) = self.images.picked_object() else { return self.say(PICK_FIRST) };
+        if state.deleted {
+            return self.say(DELETED);
+        }
+        if !self.has_classes() {
+            return self.say("The project has one class: the object has it already");
+        }
+        let classes = self.overview().map_or(&[][..], |overview| &overview.classes);
+        let last = self.review.last_class.filter(|last| classes.iter().any(|class| class.id == *last));
+        let question = Question::ObjectClass(object);
+        self.images.picker = Some(ClassPicker::new(question, None, classes, last.unwrap_or(state.class)));
+    }
+
+    /// A key while the class picker is open. What works everywhere does so there too.
+    fn press_in_class_picker(&mut self, typed: &Typed) {
+        if let Some(key) = picker_key(typed) {
+            if let Some(picked) = self.images.picker.as_mut().and_then(|picker| picker.press(key)) {
+                self.class_of_object(picked);
+            }
+        } else if let Some(action) = self.meaning(typed, Scope::Everywhere).filter(|_| !typed.repeat) {
+            self.act(action);
+        }
+    }
+
+    fn class_of_object(&mut self, picked: Picked) {
+        let Some(ClassPicker { question: Question::ObjectClass(object), .. }) = self.images.picker.take() else {
+            return;
+        };
+        if let Picked::Class(class) = picked {
+            self.review.last_class = Some(class);
+            self.decide_image(ImageDecision::Correct(object, ObjectChange::Class(class)));
+        }
+    }
+
     /// The keys of the review that correct an object, on the picked one.
     fn object_key(&mut self, action: Action) {
         let Some((object, state)) = self.images.picked_object() else {
-            return self.say("Pick an object of the ground truth of this image first: click it");
+            return self.say(PICK_FIRST);
         };
         match action {
-            _ if state.deleted => self.say("The object is deleted: restore it first"),
+            _ if state.deleted => self.say(DELETED),
             Action::AdjustObject => self.images.tool = Tool::Adjust(object, state.shape),
             Action::IgnoreObject => self.correct_picked(ObjectChange::Ignored(!state.ignored)),
             _ => self.correct_picked(ObjectChange::Deleted(true)),

@@ -96,7 +96,7 @@ impl QuarryApp {
 }
 
 /// What a key means to the picker. Held down only Backspace counts.
-fn picker_key(typed: &Typed) -> Option<PickerKey<'_>> {
+pub(super) fn picker_key(typed: &Typed) -> Option<PickerKey<'_>> {
     if typed.modifiers.command || typed.modifiers.ctrl {
         return None;
     }

@@ -123,12 +123,15 @@ impl ReadOnly {
         let path = &out.path;
         let there = existing(path)?;
         let real = real_place(path).map_err(|source| OutputError::Io { out: path.clone(), source })?;
+        let input = there.as_ref().and_then(|there| self.files.iter().find(|input| is_same(input, &real, there)));
+        if let Some(input) = input {
+            return Err(OutputError::Input { out: path.clone(), input: input.clone() });
+        }
         if let Some((folder, _, what)) = self.folders.iter().find(|(_, folder, _)| real.starts_with(folder)) {
             return Err(OutputError::ReadOnlyFolder { out: path.clone(), folder: folder.clone(), what });
         }
-        let Some(there) = there else { return Ok(()) };
-        if let Some(input) = self.files.iter().find(|input| is_same(input, &real, &there)) {
-            return Err(OutputError::Input { out: path.clone(), input: input.clone() });
+        if there.is_none() {
+            return Ok(());
         }
         if out.replace { Ok(()) } else { Err(OutputError::Exists(path.clone())) }
     }

@@ -4,6 +4,7 @@
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,12 +27,16 @@ impl OutputPolicy {
         Self::default()
     }
 
-    /// A file that the command reads, or a folder of such files. A list in FDDB's own folder of lists protects that folder.
+    /// A file that the command reads, or a folder of such files: nothing is written below a folder, while results may lie beside a file.
+    /// A list in FDDB's own folder of lists protects that folder.
     #[must_use]
     pub fn input(mut self, path: &Path) -> Self {
         self.read_only.input(path);
-        let folder = path.parent().unwrap_or(Path::new(""));
-        if folder.file_name().is_some_and(|name| name == FOLDS_FOLDER) {
+        let real = real_place(path).unwrap_or_else(|_| path.to_path_buf());
+        let folders = [path.parent(), real.parent()];
+        if let Some(folder) =
+            folders.into_iter().flatten().find(|folder| folder.file_name().is_some_and(|name| name == FOLDS_FOLDER))
+        {
             self.read_only.folder(folder, "FDDB's folder of lists");
         }
         self
@@ -40,6 +45,21 @@ impl OutputPolicy {
     #[must_use]
     pub fn inputs(self, paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
         paths.into_iter().fold(self, |policy, path| policy.input(path.as_ref()))
+    }
+
+    /// Images that a list names, or that were found in a folder: nothing is written over them nor below their folders.
+    #[must_use]
+    pub fn listed_images(mut self, files: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
+        let mut folders = BTreeSet::new();
+        for file in files {
+            let file = file.as_ref();
+            self.read_only.input(file);
+            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            if !folders.contains(folder) {
+                folders.insert(folder.to_path_buf());
+            }
+        }
+        folders.iter().fold(self, |policy, folder| policy.images(folder))
     }
 
     /// A folder of images.

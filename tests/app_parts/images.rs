@@ -523,3 +523,88 @@ fn held_out_detections_of_own_rounds_keep_their_classes() {
     store.rename_class(dog, "hound").unwrap();
     assert_eq!(seen(&store), [(face, Status::TruePositive), (dog, classification), (dog, background)]);
 }
+
+/// By the key of a wrong class: the object needs no candidate on it, the picker takes keys that were typed ahead, and an image that is
+/// tested on keeps what the curves count.
+#[test]
+fn the_class_of_any_object_is_corrected_by_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make_with(dir.path(), 12, 1, &["face", "dog", "clock"]);
+    let store = Store::open_read_only(&project.database()).unwrap();
+    let classes: Vec<_> = store.classes().unwrap().into_iter().map(|class| class.id).collect();
+    let [face, dog, clock] = classes[..] else { panic!("{classes:?}") };
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "12 of 12 images");
+    let image = open(&mut window, &project, 4);
+    let class = || objects(&project, image)[0].class;
+    let asks = "Class of the annotated object";
+    let no_question = |w: &Window| w.query_by_label(asks).is_none();
+
+    // Nothing is picked, then a detection: no class of an object is asked for.
+    for (picked, says) in [(None, "Click a detection first"), (Some(Pick::Detection(0, 0)), "choose the class beside")] {
+        send(&mut window, ImagesCommand::Pick(picked));
+        press(&mut window, Key::W);
+        wait_for_part(&mut window, says);
+        assert!(no_question(&window));
+    }
+
+    pick(&mut window, Pick::Object(0, 0));
+    press(&mut window, Key::W);
+    wait_for(&mut window, asks);
+    press(&mut window, Key::Escape);
+    run_until(&mut window, "the picker's end", no_question);
+    wait_for(&mut window, "Image scene_0004, Round 1");
+    assert_eq!(class(), face, "Esc decides nothing, and the image stays open");
+
+    // The digit, letters with Enter, and Enter alone, which takes the class chosen last.
+    press_at_once(&mut window, &[(Key::W, "w"), (Key::Num2, "2")]);
+    wait_until(&mut window, "a dog", || class() == dog);
+    let letters = [(Key::W, "w"), (Key::C, "c"), (Key::L, "l"), (Key::Backspace, ""), (Key::L, "l"), (Key::Enter, "")];
+    press_at_once(&mut window, &letters);
+    wait_until(&mut window, "a clock", || class() == clock);
+    for (expected, what) in [(dog, "the clock undone"), (face, "the dog undone")] {
+        press(&mut window, Key::Backspace);
+        wait_until(&mut window, what, || class() == expected);
+    }
+    wait_for_part(&mut window, "1  Ground truth");
+    pick(&mut window, Pick::Object(0, 0));
+    window.key_press_modifiers(Modifiers::SHIFT, Key::E);
+    wait_for(&mut window, asks);
+    press(&mut window, Key::Enter);
+    wait_until(&mut window, "a clock again", || class() == clock);
+
+    // With the mouse; another screen ends the question.
+    run_until(&mut window, "the picker's end", no_question);
+    press(&mut window, Key::W);
+    wait_for(&mut window, asks);
+    window.get_by_label("face").click();
+    wait_until(&mut window, "a face", || class() == face);
+    run_until(&mut window, "the picker's end", no_question);
+    press_at_once(&mut window, &[(Key::W, "w"), (Key::Delete, ""), (Key::I, "i"), (Key::Escape, "")]);
+    run_until(&mut window, "the picker's end", no_question);
+    let object = objects(&project, image)[0];
+    assert!(!object.ignored, "keys of the image mean nothing to the picker: {object:?}");
+
+    // An image that is tested on.
+    let held_out = open(&mut window, &project, 9);
+    let own = store.own_ground_truth().unwrap()[&held_out].clone();
+    pick(&mut window, Pick::Object(0, 0));
+    press_at_once(&mut window, &[(Key::W, "w"), (Key::Num3, "3")]);
+    wait_until(&mut window, "the clock of the held-out image", || objects(&project, held_out)[0].class == clock);
+    assert_eq!(store.own_ground_truth().unwrap()[&held_out], own, "the dataset's own stays as it is");
+    pick(&mut window, Pick::Object(0, 0));
+    press(&mut window, Key::Delete);
+    wait_until(&mut window, "the deletion", || objects(&project, held_out).is_empty());
+}
+
+#[test]
+fn with_one_class_no_class_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "12 of 12 images");
+    open(&mut window, &project, 4);
+    pick(&mut window, Pick::Object(0, 0));
+    press(&mut window, Key::W);
+    wait_for_part(&mut window, "The project has one class");
+}

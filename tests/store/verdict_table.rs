@@ -30,22 +30,55 @@ fn sources(file: &std::path::Path) -> String {
         let cells: Vec<&str> = line.rsplit(',').collect();
         if cells[2] == "true" { format!("{}, ignored", cells[1]) } else { cells[1].to_owned() }
     };
-    let found: Vec<String> = text.lines().skip(1).map(source).collect();
+    // An image without objects has a line of its own.
+    let found: Vec<String> = text.lines().skip(1).map(source).filter(|source| !source.is_empty()).collect();
     if found.is_empty() { "nothing".to_owned() } else { found.join(", ") }
 }
 
-/// What each of `quarry export`'s kinds writes: ground truth, hard negatives, the same unreviewed, ignored regions.
+/// What each of `quarry export`'s kinds writes: ground truth, hard negatives, the same unreviewed, ignored regions. Every format writes
+/// the same.
 fn exported(store: &Store, dir: &std::path::Path) -> [String; 4] {
-    let (all, csv) = (ExportScope::default(), WriteFormat::Csv);
-    let out = |name: &str| Output::new(dir.join(name), true);
-    ground_truth(store, &all, csv, out("truth.csv")).unwrap();
+    let exported = |format| exported_as(store, dir, format);
+    let table = exported(WriteFormat::Csv);
+    let truth = sources(&dir.join("truth-csv"));
+    // An ignored object has no place in some; the table of formats says so.
+    for format in WriteFormat::ALL.into_iter().filter(|_| !truth.contains("ignored")) {
+        assert_eq!(exported(format), table, "{format:?}");
+    }
+    let [counted, rest @ ..] = table;
+    // The report counts what the table holds; ignored ones are said by the table alone.
+    let words = |text: &str| text.split(", ").filter(|word| *word != "ignored").map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&truth), words(&counted));
+    let [negatives, unreviewed, ignored] = rest;
+    [truth, negatives, unreviewed, ignored]
+}
+
+fn exported_as(store: &Store, dir: &std::path::Path, format: WriteFormat) -> [String; 4] {
+    let all = ExportScope::default();
+    // Folders are written into new ones.
+    let out = |name: &str| {
+        let path = dir.join(format!("{name}-{}", format.as_str()));
+        if path.is_dir() {
+            std::fs::remove_dir_all(&path).unwrap();
+        }
+        Output::new(path, true)
+    };
+    let report = ground_truth(store, &all, format, out("truth")).unwrap();
+    let counted = [
+        ("imported", report.imported),
+        ("edited", report.edited),
+        ("promoted", report.promoted),
+        ("added", report.added),
+    ];
+    let words: Vec<&str> = counted.iter().flat_map(|(word, count)| std::iter::repeat_n(*word, *count)).collect();
+    let truth = if words.is_empty() { "nothing".to_owned() } else { words.join(", ") };
     let yes = |report: ExportReport| if report.objects > 0 { "yes" } else { "no" }.to_owned();
-    let negatives = |source| yes(hard_negatives(store, &all, source, csv, out("negatives.csv")).unwrap());
+    let negatives = |source| yes(hard_negatives(store, &all, source, format, out("negatives")).unwrap());
     [
-        sources(&dir.join("truth.csv")),
+        truth,
         negatives(HardNegativeSource::Confirmed),
         negatives(HardNegativeSource::Unreviewed),
-        yes(ignored_regions(store, &all, csv, out("ignored.csv")).unwrap()),
+        yes(ignored_regions(store, &all, format, out("ignored")).unwrap()),
     ]
 }
 
@@ -184,9 +217,7 @@ fn every_row_of_the_table_of_corrections_is_true() {
         correct(&mut store, word);
         assert_eq!(learnt(store.all_ground_truth().unwrap().get(&image)), *corrected, "{row:?}");
         assert_eq!(learnt(store.own_ground_truth().unwrap().get(&image)), *imported, "{row:?}");
-        let exported = exported(&store, dir.path());
-        let found = if exported[0].is_empty() { "nothing" } else { &exported[0] };
-        assert_eq!(found, *written, "{row:?}");
+        assert_eq!(exported(&store, dir.path())[0], *written, "{row:?}");
         let out = dir.path().join("own.csv");
         imported_ground_truth(&store, &ExportScope::default(), WriteFormat::Csv, &out).unwrap();
         assert_eq!(sources(&out), *imported_only, "{row:?}");

@@ -135,16 +135,20 @@ pub fn recognise(path: &Path) -> Result<(&'static dyn Format, String), DatasetEr
     })
 }
 
-/// The file of COCO results that `path` is or holds.
+/// The file of COCO results that `path` is or holds, itself or in a folder of it.
 fn detections_at(path: &Path) -> Option<PathBuf> {
-    let files = if path.is_file() { vec![path.to_path_buf()] } else { layout::files_in(path, &["json"]).ok()? };
+    if path.is_file() {
+        return is_results(path).then(|| path.to_path_buf());
+    }
+    let files = [0, 1].into_iter().flat_map(|depth| layout::json_files(path, depth).unwrap_or_default());
     files.into_iter().find(|file| is_results(file))
 }
 
-/// Whether a file is a JSON list of records as COCO's results have them.
+/// Whether a file is a JSON list of records as COCO's results have them. Without any it is one too: a detector that finds nothing writes it,
+/// and no dataset is a list without entries.
 fn is_results(path: &Path) -> bool {
     let head = json_values::head_of(path).unwrap_or_default();
     let head = String::from_utf8_lossy(&head);
-    let list = head.trim_start().starts_with('[');
-    list && ["\"image_id\"", "\"category_id\"", "\"score\""].iter().all(|key| head.contains(key))
+    let Some(rest) = head.trim_start().strip_prefix('[') else { return false };
+    rest.trim() == "]" || ["\"image_id\"", "\"category_id\"", "\"score\""].iter().all(|key| head.contains(key))
 }

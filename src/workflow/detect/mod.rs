@@ -103,7 +103,7 @@ pub fn detect(
     cancel: &Cancel,
 ) -> Result<DetectReport, WorkflowError> {
     let images = images_of(request, observer, cancel)?;
-    let policy = output_policy(request).inputs(images.iter().map(|(_, file)| file));
+    let policy = output_policy(request).listed_images(images.iter().map(|(_, file)| file));
     let check = |classes: &[String]| {
         targets(request.format, classes, &request.out).iter().try_for_each(|(_, out)| policy.check_file(out))
     };

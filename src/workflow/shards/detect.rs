@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::mine::{Ready, placed, ready};
 use super::{Shard, ShardReport};
-use crate::domain::{Cancel, Sources};
+use crate::domain::{Cancel, Output, Sources};
 use crate::workflow::detect::{
     AnyModel, DetectRequest, ImageLine, Task, ToGrow, fingerprint, images_of, images_root, is_of_these_bytes,
     output_policy,
@@ -20,11 +20,14 @@ pub fn detect_shard(
     cancel: &Cancel,
 ) -> Result<ShardReport, WorkflowError> {
     let all = images_of(request, observer, cancel)?;
+    let policy = output_policy(request).listed_images(all.iter().map(|(_, file)| file));
+    let name = shard.file_name("detections");
+    // Whether a file that is there may be replaced is known with the model.
+    policy.check_folder(&Output::new(&request.out.path, true), [name.as_str()])?;
     let model = AnyModel::of(request, observer)?;
     let list = (fingerprint(all.iter().map(|(name, _)| name.as_str())), all.len());
     let header = model.header(shard, list)?;
-    let policy = output_policy(request).inputs(all.iter().map(|(_, file)| file));
-    let out = match ready(&policy, &request.out, &shard.file_name("detections"), &header)? {
+    let out = match ready(&policy, &request.out, &name, &header)? {
         Ready::Done(report) => return Ok(report),
         Ready::ToWrite(out) => out,
     };

@@ -68,6 +68,9 @@ pub fn merge(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<ShardMergeReport, WorkflowError> {
+    if let Some(out) = &request.out {
+        OutputPolicy::new().inputs(&request.shards).check_file(out)?;
+    }
     let files = one_of_each(open_all(&request.shards, observer, cancel)?, observer);
     let Some(first) = files.values().next() else {
         return Err(WorkflowError::Refused("no shards to merge.".to_owned()));

@@ -23,6 +23,7 @@ use super::super::session::Details;
 use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::viewport::Viewport;
+use super::review::{Picked, show_picker};
 use crate::domain::{Class, ClassId, ImageId, ObjectChange, RoundId, Verdict};
 use crate::geometry::BoundingBox;
 use crate::workflow::inspect::ImageQuery;
@@ -53,6 +54,8 @@ pub enum ImagesCommand {
     Drawn(BoundingBox),
     /// Corrects the picked object.
     Correct(ObjectChange),
+    /// What the open class picker was clicked for.
+    PickClass(Picked),
     /// Looks at every file: is it there, readable, and the one that was imported?
     CheckFiles,
     /// The errors behind a point of a curve: on the images that were tested, from this score on.
@@ -95,6 +98,9 @@ impl ImagesView<'_> {
                 browse::show(ui, self);
             }
         });
+        if let Some(picked) = self.model.picker.as_ref().and_then(|picker| show_picker(ui, picker)) {
+            self.push(ImagesCommand::PickClass(picked));
+        }
     }
 
     fn push(&mut self, command: ImagesCommand) {

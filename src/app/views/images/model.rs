@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::super::review::ClassPicker;
 use super::layers::Layers;
 use super::pick::Pick;
 use crate::domain::{
@@ -99,6 +100,8 @@ pub struct ImagesModel {
     pub tool: Tool,
     /// The class of objects that are drawn; `None`: the first.
     pub new_class: Option<ClassId>,
+    /// Asks for the class of an object.
+    pub picker: Option<ClassPicker>,
     /// The decision that is being saved.
     pub saving: Option<ImageDecision>,
     pub line: VecDeque<ImageDecision>,
@@ -128,6 +131,7 @@ impl Default for ImagesModel {
             rows_visible: 1,
             tool: Tool::default(),
             new_class: None,
+            picker: None,
             saving: None,
             line: VecDeque::new(),
         }
@@ -215,6 +219,7 @@ impl ImagesModel {
         }
         self.open = Some(image);
         (self.open_wanted, self.picked, self.failure, self.tool) = (true, None, None, Tool::Look);
+        self.picker = None;
         if let Some(row) = self.listing.as_ref().and_then(|listing| listing.row_of(image)) {
             self.position = row;
         }
@@ -222,6 +227,7 @@ impl ImagesModel {
 
     pub fn close(&mut self) {
         (self.open, self.opened, self.picked, self.tool) = (None, None, None, Tool::Look);
+        self.picker = None;
     }
 
     /// In a blind review nothing is told of what others decided.

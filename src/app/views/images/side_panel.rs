@@ -206,7 +206,7 @@ fn corrections(ui: &mut Ui, view: &mut ImagesView<'_>) {
         }
         if view.classes().len() > 1 {
             let mut chosen = None;
-            ui.menu_button("Class…", |ui| {
+            ui.menu_button(format!("Class…  ({})", view.keymap.text(Action::WrongClass)), |ui| {
                 for class in view.classes() {
                     if ui.button(&class.name).clicked() {
                         chosen = Some(class.id);

@@ -23,7 +23,8 @@ pub use deciding::{Decision, GroupOffer, REASONS, Saved};
 pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text, verdict_text};
 pub use history::{HISTORY_PAGE, HistoryModel, utc_text};
 pub use model::{Adjusting, Drawn, Layout, ReviewModel};
-pub use picker::{ClassPicker, PickerKey, Question};
+pub(super) use picker::show as show_picker;
+pub use picker::{ClassPicker, Picked, PickerKey, Question};
 pub use target::target;
 
 use egui::{Align, Frame, Margin, Panel, RichText, ScrollArea, Ui, UiBuilder};
@@ -112,7 +113,11 @@ impl ReviewView<'_> {
                 self.queue(ui);
             }
         });
-        picker::show(ui, self);
+        match self.model.picker.as_ref().and_then(|picker| picker::show(ui, picker)) {
+            Some(Picked::Class(class)) => self.push(ReviewCommand::PickClass(class)),
+            Some(Picked::Nothing) => self.push(ReviewCommand::ClosePicker),
+            None => {}
+        }
     }
 
     fn push(&mut self, command: ReviewCommand) {

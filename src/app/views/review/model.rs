@@ -102,7 +102,7 @@ pub struct ReviewModel<Key> {
     /// Asks which class an object has.
     pub picker: Option<ClassPicker>,
     /// The class that was chosen last, to be proposed next.
-    pub(super) last_class: Option<ClassId>,
+    pub last_class: Option<ClassId>,
     /// Why the last decision was not saved.
     pub failure: Option<String>,
     pub counts: VerdictCounts,
@@ -254,7 +254,7 @@ impl<Key> ReviewModel<Key> {
         };
         self.returning_past = past.filter(|_| stays);
         let is_same = self.selected.is_empty() && !self.all_selected;
-        self.picker = self.picker.take().filter(|picker| is_same && Some(picker.candidate) == back_to);
+        self.picker = self.picker.take().filter(|picker| is_same && picker.candidate == back_to);
         self.rows.clear();
         self.clear_selection();
         self.brought_in.clear();

@@ -4,7 +4,6 @@
 use egui::{Id, Modal, RichText, Ui};
 
 use super::model::ReviewModel;
-use super::{Command, ReviewCommand, ReviewView};
 use crate::app::theme;
 use crate::domain::{CandidateId, Class, ClassId, GroundTruthId};
 
@@ -31,18 +30,54 @@ pub enum PickerKey<'a> {
     Text(&'a str),
 }
 
+/// What a key or a click in the picker comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Picked {
+    Class(ClassId),
+    /// It closes, and nothing is decided.
+    Nothing,
+}
+
 /// The open picker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClassPicker {
     pub question: Question,
-    /// The current candidate when it was opened.
-    pub candidate: CandidateId,
+    /// The current candidate when it was opened; `None`: the question is about no candidate.
+    pub candidate: Option<CandidateId>,
     classes: Vec<Class>,
     proposal: ClassId,
     filter: String,
 }
 
 impl ClassPicker {
+    pub fn new(
+        question: Question,
+        candidate: Option<CandidateId>,
+        classes: &[Class],
+        proposal: ClassId,
+    ) -> Self {
+        Self { question, candidate, classes: classes.to_vec(), proposal, filter: String::new() }
+    }
+
+    /// What a key comes to; `None`: it stays open.
+    pub fn press(&mut self, key: PickerKey<'_>) -> Option<Picked> {
+        match key {
+            PickerKey::Enter => self.marked().map(Picked::Class),
+            PickerKey::Digit(number) => {
+                self.listed().nth(number.checked_sub(1)?).map(|class| Picked::Class(class.id))
+            }
+            PickerKey::Escape => Some(Picked::Nothing),
+            PickerKey::Backspace => {
+                self.filter.pop();
+                None
+            }
+            PickerKey::Text(text) => {
+                self.filter.push_str(text);
+                None
+            }
+        }
+    }
+
     /// The classes whose names hold the filter, in the project's order.
     pub fn listed(&self) -> impl Iterator<Item = &Class> {
         let filter = self.filter.to_lowercase();
@@ -74,36 +109,24 @@ impl<Key> ReviewModel<Key> {
         let (candidate, class) = (row.candidate.id, row.candidate.class);
         let is_known = |id: &ClassId| classes.iter().any(|class| class.id == *id);
         let proposal = self.last_class.filter(is_known).or(nearest.filter(is_known)).unwrap_or(class);
-        let (classes, filter) = (classes.to_vec(), String::new());
-        self.picker = Some(ClassPicker { question, candidate, classes, proposal, filter });
+        self.picker = Some(ClassPicker::new(question, Some(candidate), classes, proposal));
     }
 
     /// Gives the open picker a key; the class once one is chosen, and what it was asked for.
     pub fn press_in_picker(&mut self, key: PickerKey<'_>) -> Option<(Question, ClassId)> {
-        let picker = self.picker.as_mut()?;
-        let chosen = match key {
-            PickerKey::Enter => picker.marked(),
-            PickerKey::Digit(number) => picker.listed().nth(number.checked_sub(1)?).map(|class| class.id),
-            PickerKey::Escape => {
+        match self.picker.as_mut()?.press(key)? {
+            Picked::Class(class) => self.pick(class),
+            Picked::Nothing => {
                 self.picker = None;
                 None
             }
-            PickerKey::Backspace => {
-                picker.filter.pop();
-                None
-            }
-            PickerKey::Text(text) => {
-                picker.filter.push_str(text);
-                None
-            }
-        };
-        self.pick(chosen?)
+        }
     }
 
     /// Chooses a class and closes the picker. `None`: the candidate that it was opened for is not the current one any more.
     pub fn pick(&mut self, class: ClassId) -> Option<(Question, ClassId)> {
         let picker = self.picker.take()?;
-        let is_current = self.current().is_some_and(|row| row.candidate.id == picker.candidate);
+        let is_current = self.current().is_some_and(|row| Some(row.candidate.id) == picker.candidate);
         if !is_current {
             return None;
         }
@@ -112,9 +135,9 @@ impl<Key> ReviewModel<Key> {
     }
 }
 
-/// The open picker over the screen.
-pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
-    let Some(picker) = &view.model.picker else { return };
+/// The open picker over the screen; what a click in it comes to.
+pub fn show(ui: &Ui, picker: &ClassPicker) -> Option<Picked> {
+    let mut picked = None;
     let title = match picker.question {
         Question::MissedObject => "Class of the missed object",
         Question::WrongClass => "Right class of the object",
@@ -129,7 +152,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         egui::ScrollArea::vertical().max_height(420.0).show(ui, |ui| {
             for (index, class) in picker.listed().enumerate() {
                 if entry(ui, index, class, marked == Some(class.id)) {
-                    view.commands.push(Command::Review(ReviewCommand::PickClass(class.id)));
+                    picked = Some(Picked::Class(class.id));
                 }
             }
             if marked.is_none() {
@@ -138,9 +161,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         });
         ui.label(RichText::new("1-9 or Enter choose, Esc cancels").small().color(theme::WEAK));
     });
-    if modal.should_close() {
-        view.commands.push(Command::Review(ReviewCommand::ClosePicker));
-    }
+    picked.or_else(|| modal.should_close().then_some(Picked::Nothing))
 }
 
 /// A class with its digit and colour. `true`: it was clicked.
