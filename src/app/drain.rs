@@ -254,6 +254,7 @@ impl QuarryApp {
             // The slow reader's; what is taken in by `begin_review`; and answers to a filter that was changed since.
             ReadReply::Inheritable(_)
             | ReadReply::GroupPreview(..)
+            | ReadReply::EmbeddingsMissing(_)
             | ReadReply::Members(..)
             | ReadReply::ReviewSetUp { .. }
             | ReadReply::Page(_)
@@ -280,6 +281,11 @@ impl QuarryApp {
             Ok(ReadReply::Inheritable(found)) if is_wanted == Some(answer.ticket) => self.review.inheritable = found,
             Ok(ReadReply::GroupPreview(grouping, preview)) => {
                 self.review.group_preview = Some((grouping, preview));
+            }
+            Ok(ReadReply::EmbeddingsMissing(missing)) => {
+                if missing {
+                    self.embed_at_opening();
+                }
             }
             Ok(ReadReply::Members(group, rows)) => {
                 let by = Annotator { name: self.options.annotator.clone(), blind: self.review.filter.blind };
@@ -310,6 +316,7 @@ impl QuarryApp {
             session.details.overview.elliptic.clone_from(elliptic);
             session.start_query(&self.review.filter, &by, self.review.returning(), 0);
         }
+        session.ask_for_missing_embeddings();
         session.refresh();
     }
 

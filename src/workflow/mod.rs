@@ -34,8 +34,6 @@ pub mod inspect;
 pub mod messages;
 #[cfg(feature = "torch")]
 pub mod mine;
-#[cfg(feature = "torch")]
-mod models;
 pub mod outputs;
 mod patience;
 mod project;

@@ -8,6 +8,10 @@ mod classes;
 mod evaluate;
 mod images;
 mod model;
+#[cfg(feature = "torch")]
+mod model_classes;
+#[cfg(feature = "torch")]
+mod model_run;
 mod report;
 #[cfg(feature = "torch")]
 mod run_model;
@@ -22,6 +26,10 @@ use self::images::ImageFinder;
 pub use self::model::{ModelClass, ModelLook, ModelRequest, is_model};
 pub use self::report::DetectionsReport;
 use self::report::Tally;
+#[cfg(feature = "torch")]
+pub(super) use self::model_run::{ModelRun, ModelTold};
+#[cfg(feature = "torch")]
+pub(super) use self::run_model::{load, told};
 #[cfg(feature = "torch")]
 pub use self::run_model::{look_at_model, mine_model};
 pub use self::samples::{ClassSample, class_samples};

@@ -125,6 +125,7 @@ pub(super) fn refuse_other(path: &Path, found: &Header, expected: &Header, whose
     let differs = [
         (found.work != expected.work, "it is of another kind of work"),
         (found.round != expected.round, "it is of another round"),
+        (found.model != expected.model, "it is of another third-party model, or of one used in another way"),
         (found.of != expected.of, "it is of another number of shards"),
         (found.identity != expected.identity, "another checkpoint made it, or other settings or another precision"),
         (found.images != expected.images || found.count != expected.count, "the images are others"),
