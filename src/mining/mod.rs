@@ -15,6 +15,6 @@ pub use chain::chain_of_alike;
 pub use classify::{DetectionClass, classify};
 pub use deduplicate::{SAME_HARD_NEGATIVE_IOU, deduplicate};
 pub use estimate::{Proportion, of_the_rest, wilson_interval};
-pub use group::{GROUP_MAX, Group, GroupConfig, Groupable, group_alike, regroup};
+pub use group::{GROUP_MAX, Group, GroupConfig, Groupable, group_alike, nearest_hashes, regroup};
 pub use look::look_of;
 pub use mine::{MinedCandidate, MiningConfig, count_duplicates, mine_image};

@@ -9,7 +9,7 @@ use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::access::{BUSY_TIMEOUT, Reading, harden, read_only};
+use super::access::{BUSY_TIMEOUT, Reading, harden, read_only, wait_for_others};
 use super::header::{APPLICATION_ID, Header, beside, look, wal_of};
 use super::migrations::RESTS_IN_ROLLBACK_MODE;
 use super::queue_index::QueueIndex;
@@ -58,8 +58,9 @@ impl Store {
         }
         let only_writer = only_writer(path)?;
         let connection = Connection::open(path).map_err(|e| StoreError::from(e).at(path))?;
-        let store = Self::new(connection, path, only_writer);
+        let mut store = Self::new(connection, path, only_writer);
         store.prepare_new().map_err(|e| e.at(path))?;
+        store.connection.busy_handler(Some(wait_for_others))?;
         store.comes_to_rest.set(true);
         Ok(store)
     }
@@ -74,6 +75,7 @@ impl Store {
         let mut store = Self::new(connection, path, only_writer);
         store.notes = notes;
         store.prepare_existing().map_err(|e| store.diagnosed(e))?;
+        store.connection.busy_handler(Some(wait_for_others))?;
         store.set_checkpoint_on_close(true);
         store.comes_to_rest.set(true);
         Ok(store)
