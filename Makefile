@@ -5,7 +5,7 @@ CARGO ?= cargo
 PREFIX ?= $(HOME)/.local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup run install package test torture long-life fuzz check bench bench-torchvision bench-peers verify-fddb golden-table experiment
+.PHONY: help setup run install package test torture long-life scale-check fuzz check bench bench-torchvision bench-peers verify-fddb golden-table experiment
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ torture: setup ## kill Quarry 300 times (KILLS=), review for 50,000 verdicts (VE
 long-life: setup ## eight hours of review and training at speed, VERDICTS=50000: memory, file handles, threads, logs, backups
 	QUARRY_TORTURE_VERDICTS=$(or $(VERDICTS),50000) $(if $(SEED),QUARRY_TORTURE_SEED=$(SEED)) \
 		$(CARGO) test --test torture -- --nocapture --test-threads=1 long_life
+scale-check: setup ## mine 50,000 images (IMAGES=), killed three times, and in 64 merged shards (SHARDS=): the same, in bounded memory
+	$(CARGO) build --release
+	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && scripts/scale_check.py "$(TARGET)/release/quarry" "$$work/scale" $(or $(IMAGES),50000) $(or $(SHARDS),64)
 
 fuzz: ## fuzz every reader of outside bytes, MINUTES=10 each (TARGET=roc for one); goes on with the corpora of before
 	@CARGO="$(CARGO)" scripts/fuzz.sh $(or $(MINUTES),10) $(TARGET)

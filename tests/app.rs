@@ -8,6 +8,9 @@ mod app_project;
 mod around;
 #[path = "app_parts/calm.rs"]
 mod calm;
+#[cfg(feature = "torch")]
+#[path = "app_parts/embeddings.rs"]
+mod embeddings;
 #[path = "app_parts/images.rs"]
 mod images;
 #[path = "app_parts/layout.rs"]

@@ -77,6 +77,43 @@ impl Scene {
         Command::cargo_bin("quarry").unwrap().current_dir(self.dir.path()).args(args).assert()
     }
 
+    /// Imports so many images more, no two alike, each with a red or green cell of which nobody knows; the name of the dataset `test`.
+    fn many(&self, count: u32) -> String {
+        let colour = |n: u32| if n.is_multiple_of(3) { [255, 0, 0] } else { [0, 255, 0] };
+        std::fs::create_dir_all(self.dir.path().join("data/many")).unwrap();
+        let names: Vec<String> = (0..count).map(|n| format!("{n:03}.png")).collect();
+        for (n, name) in (0..).zip(&names) {
+            let fill = image::Rgb([(n % 7) as u8, (n / 256) as u8, (n % 256) as u8]);
+            let mut image = image::RgbImage::from_pixel(64, 64, fill);
+            for (x, y) in (0..64).map(|k| (n % 8 * 8 + k % 8, n / 8 % 8 * 8 + k / 8)) {
+                image.put_pixel(x, y, image::Rgb(colour(n)));
+            }
+            image.save(self.dir.path().join("data/many").join(name)).unwrap();
+        }
+        let images: Vec<(&str, Object)> = names.iter().map(|name| (name.as_str(), None)).collect();
+        self.coco("many", &images);
+        self.run(&["import", "coco", "data/many/many.json", "--project", "p"]).success();
+        let store = Store::open_read_only(&self.dir.path().join("p/quarry.db")).unwrap();
+        store.datasets().unwrap()[1].name.clone()
+    }
+
+    /// A copy of the project, which nobody has open.
+    fn copy(&self, name: &str) -> PathBuf {
+        let (project, copy) = (self.dir.path().join("p"), self.dir.path().join(name));
+        std::fs::create_dir_all(copy.join("runs")).unwrap();
+        for file in ["quarry.db", "project.toml"] {
+            std::fs::copy(project.join(file), copy.join(file)).unwrap();
+        }
+        copy
+    }
+
+    /// The command fails, and says all of these.
+    fn refused(&self, args: &[&str], expected: &[&str]) {
+        let refused = self.run(args).code(1);
+        let text = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        assert!(expected.iter().all(|part| text.contains(part)), "{args:?}: {text}");
+    }
+
     fn json(&self, args: &[&str]) -> Value {
         let done = self.run(&[args, &["--json"]].concat()).success();
         serde_json::from_slice(&done.get_output().stdout).unwrap()
@@ -149,30 +186,10 @@ fn a_models_run_that_is_killed_goes_on_and_ends_as_one_that_was_not() {
         return;
     }
     let scene = Scene::new();
-    let colour = |n: u32| if n.is_multiple_of(3) { [255, 0, 0] } else { [0, 255, 0] };
-    std::fs::create_dir_all(scene.dir.path().join("data/many")).unwrap();
-    let names: Vec<String> = (0..IMAGES).map(|n| format!("{n:03}.png")).collect();
-    for (n, name) in (0..).zip(&names) {
-        let fill = image::Rgb([(n % 7) as u8, (n / 256) as u8, (n % 256) as u8]);
-        let mut image = image::RgbImage::from_pixel(64, 64, fill);
-        for (x, y) in (0..64).map(|k| (n % 8 * 8 + k % 8, n / 8 % 8 * 8 + k / 8)) {
-            image.put_pixel(x, y, image::Rgb(colour(n)));
-        }
-        image.save(scene.dir.path().join("data/many").join(name)).unwrap();
-    }
-    let images: Vec<(&str, Object)> = names.iter().map(|name| (name.as_str(), None)).collect();
-    scene.coco("many", &images);
-    scene.run(&["import", "coco", "data/many/many.json", "--project", "p"]).success();
-    let store = Store::open_read_only(&scene.dir.path().join("p/quarry.db")).unwrap();
-    let test = store.datasets().unwrap()[1].name.clone();
-    drop(store);
+    let test = scene.many(IMAGES);
     // Embeddings would only take time here.
     scene.run(&["group", "--project", "p", "--cosine", "off"]).success();
-    let (whole, project) = (scene.dir.path().join("whole"), scene.dir.path().join("p"));
-    std::fs::create_dir_all(whole.join("runs")).unwrap();
-    for file in ["quarry.db", "project.toml"] {
-        std::fs::copy(project.join(file), whole.join(file)).unwrap();
-    }
+    let (whole, project) = (scene.copy("whole"), scene.dir.path().join("p"));
     let args = |project: &str| {
         let words = ["mine", "--json", "--project", project, "--model"].map(str::to_owned);
         let more = ["--name", "cells", "--test-dataset", &test].map(str::to_owned);
@@ -247,4 +264,115 @@ fn classes_that_the_project_lacks_are_told_or_mapped() {
         let refused = scene.run(&args).code(1);
         assert!(String::from_utf8_lossy(&refused.get_output().stderr).contains(part));
     }
+}
+
+#[test]
+fn a_models_shards_merged_in_any_order_and_twice_are_what_one_run_finds() {
+    if is_skipped() {
+        return;
+    }
+    let scene = Scene::new();
+    let test = scene.many(40);
+    scene.run(&["group", "--project", "p", "--cosine", "off"]).success();
+    let (whole, project) = (scene.copy("whole"), scene.dir.path().join("p"));
+    let (model, database) = (model(), project.join("quarry.db"));
+    let mine = ["mine", "--model", model.to_str().unwrap(), "--name", "cells/1", "--test-dataset", &test, "--project"];
+    let report = scene.json(&[&mine[..], &["whole"]].concat());
+    assert!(report["candidates"].as_u64() > Some(5) && report["recall"] == 1.0, "{report}");
+    let expected = kept(&whole);
+
+    let before = std::fs::read(&database).unwrap();
+    let shard = |number: u32, of: u32, out: &str, more: &[&str]| {
+        let shard = format!("{number}/{of}");
+        scene.json(&[&mine[..], &["p", "--shard", &shard, "--out", out], more].concat())
+    };
+    let files: Vec<PathBuf> = (1..=5)
+        .map(|number| scene.dir.path().join(shard(number, 5, "shards", &[])["out"].as_str().unwrap().to_owned()))
+        .collect();
+    assert!(std::fs::read(&database).unwrap() == before, "a shard only reads the project");
+    assert_eq!(files[3].file_name().unwrap(), "model-cells_1-shard-4-of-5.jsonl");
+    assert_eq!(shard(4, 5, "shards", &[])["was_done"], true);
+    // A file that was cut off is named, and nothing is taken of the others.
+    let bytes = std::fs::read(&files[3]).unwrap();
+    for cut in [bytes.len() / 2, bytes.len() - 1, 20, 0] {
+        std::fs::write(&files[3], &bytes[..cut]).unwrap();
+        scene.refused(&["merge", "shards", "--project", "p"], &["model-cells_1-shard-4-of-5.jsonl"]);
+        assert_eq!(scene.json(&["status", "--project", "p"])["rounds"].as_array().unwrap().len(), 0);
+    }
+    std::fs::write(&files[3], &bytes[..bytes.len() / 2]).unwrap();
+    scene.refused(&["merge", "shards", "--project", "p"], &["Run the shard 4/5 again"]);
+    assert_eq!(shard(4, 5, "shards", &[])["was_done"], false, "half a file is written again");
+    assert_eq!(std::fs::read(&files[3]).unwrap(), bytes, "with the same bytes");
+    // One that is of the same images, but used in another way.
+    shard(2, 5, "others", &["--min-score", "0.9"]);
+    let other = "others/model-cells_1-shard-2-of-5.jsonl";
+    let refused = ["used in another way"];
+    scene.refused(&["merge", files[0].to_str().unwrap(), other, "--project", "p"], &refused);
+    let names: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
+    scene.refused(&["merge", names[3], names[0], "--project", "p"], &["shards 2, 3, 5 of 5 are missing"]);
+    scene.refused(&["merge", names[1], "--project", "p"], &["shards 3, 5 of 5 are missing"]);
+    let some = kept(&project);
+    assert!(!some.is_empty() && some.len() < expected.len() && some.iter().all(|line| expected.contains(line)));
+    for given in [&[names[4], names[3], names[2]][..], &["shards"], &[names[2], "shards", names[0]]] {
+        let merged = scene.json(&[&["merge"], given, &["--project", "p"]].concat());
+        assert_eq!(kept(&project), expected);
+        assert_eq!((&merged["candidates"], &merged["recall"]), (&report["candidates"], &report["recall"]), "{merged}");
+        let rounds = scene.json(&["status", "--project", "p"])["rounds"].clone();
+        assert_eq!(rounds.as_array().unwrap().len(), 1, "{rounds}");
+    }
+    // A run after that is the model's next round.
+    assert_eq!(scene.json(&[&mine[..], &["p"]].concat())["model_round"], 2);
+    scene.refused(&["merge", "shards"], &["--project"]);
+}
+
+/// SIGKILL while the real program detects: each run goes on, and the file ends with the bytes of one run in one go.
+#[test]
+fn detect_that_is_killed_goes_on_and_writes_what_one_run_writes() {
+    const IMAGES: usize = 2000;
+    if is_skipped() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("images")).unwrap();
+    let mut image = image::RgbImage::new(64, 64);
+    for (x, y) in (0..64).map(|k| (8 + k % 8, 16 + k / 8)) {
+        image.put_pixel(x, y, image::Rgb([255, 0, 0]));
+    }
+    let first = dir.path().join("images/0.png");
+    image.save(&first).unwrap();
+    for n in 1..IMAGES {
+        std::fs::hard_link(&first, dir.path().join(format!("images/{n}.png"))).unwrap();
+    }
+    let detect = |out: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_quarry"));
+        command.current_dir(dir.path()).args(["detect", "--images", "images", "--format", "coco", "--device", "cpu"]);
+        command.args(["--out", out, "--checkpoint"]).arg(model());
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command
+    };
+    assert!(detect("whole.json").status().unwrap().success());
+    let growing = dir.path().join("found.json.unfinished");
+    let length = || std::fs::metadata(&growing).map_or(0, |found| found.len());
+    let mut kept = 0;
+    for _ in 0..3 {
+        let mut child = detect("found.json").spawn().unwrap();
+        while length() <= kept {
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself at {kept}");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kept = length();
+        assert!(!dir.path().join("found.json").exists(), "killed too late");
+    }
+    let done = detect("found.json").stderr(std::process::Stdio::piped()).output().unwrap();
+    assert!(done.status.success());
+    let told = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(told.contains("goes on"), "{told}");
+    let read = |name: &str| std::fs::read(dir.path().join(name)).unwrap();
+    assert!(read("found.json") == read("whole.json"), "the bytes of one run");
+    let found: Value = serde_json::from_slice(&read("found.json")).unwrap();
+    assert_eq!(found.as_array().unwrap().len(), IMAGES);
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 3, "{left:?}");
 }

@@ -127,7 +127,7 @@ fn what_the_detector_saw_groups_the_candidates_of_a_round_when_it_is_asked_for()
     let on = group(&mut store, &asked, &mut |_| {}, &Cancel::new()).unwrap();
     assert!(off.unwrap().alike < on.alike, "{on}");
     assert_eq!((on.cosine, on.without_features), (Some(0.95), 1));
-    assert!(on.to_string().contains("cosine 0.95") && on.to_string().contains("mine their rounds again"), "{on}");
+    assert!(on.to_string().contains("cosine 0.95") && on.to_string().contains("`quarry group` computes"), "{on}");
     let group_of = |k: usize| store.candidate_row(candidates[k].id).unwrap().group;
     assert!(group_of(2).is_some() && group_of(2) == group_of(4));
     assert_eq!(config(&project.open_store().unwrap()).unwrap(), asked, "kept for the next time");

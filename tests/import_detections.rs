@@ -331,3 +331,86 @@ fn class_numbers_are_mapped_by_name() {
     let problem = report["problems"][0]["problem"].as_str().unwrap();
     assert!(problem.contains("no class 'person'") && problem.contains("`face`"), "{problem}");
 }
+
+/// What each file comes to in a dry run: `(detections, skipped, without a score)`, or the words that it is refused with.
+#[test]
+fn odd_files_are_understood_or_refused_by_name() {
+    type Expected<'a> = Result<(u64, u64, u64), &'a [&'a str]>;
+    let scene = Scene::new();
+    let record = |more: Value| {
+        let mut all = serde_json::json!({"file_name": "big/one", "category_id": 1, "bbox": BESIDE, "score": 0.8});
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all.to_string()
+    };
+    let one = |more: Value| format!("[{}]", record(more));
+    let good = record(Value::Object(serde_json::Map::new()));
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let one_of = |text: &str| one(json(text));
+    let absolute = scene.at("fddb/originalPics/big/one.jpg");
+    let table = |header: &str, row: &str| format!("{header}\n{row}\n");
+    let corners = "image,x1,y1,x2,y2,score";
+    let check = |name: &str, text: &[u8], expected: Expected<'_>| {
+        let path = scene.at(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        let given = Path::new(name).parent().filter(|folder| !folder.as_os_str().is_empty());
+        let given = given.map_or(name.to_owned(), |folder| folder.to_string_lossy().into_owned());
+        match expected {
+            Ok((detections, skipped, without_score)) => {
+                let report = scene.import(&given, &["--name", "m", "--dry-run"]);
+                let told = ["detections", "skipped", "without_score"].map(|key| report[key].as_u64().unwrap());
+                assert_eq!(told, [detections, skipped, without_score], "{name}: {report}");
+            }
+            Err(words) => scene.refused(&given, &["--dry-run"], words),
+        }
+    };
+    // What is none, or nothing.
+    check("blank.json", b" \n", Err(&["blank.json"]));
+    check("nested.json", b"[[]]", Err(&["nested.json:1", "record"]));
+    check("object.json", b"{}", Err(&["none of 1 records", "object.json:1"]));
+    check("deep.json", "[".repeat(100_000).as_bytes(), Err(&["deep.json:1"]));
+    check("utf16.json", b"\xff\xfe[\0]\0", Err(&["utf16.json"]));
+    check("bom.json", &[b"\xef\xbb\xbf", format!("[{good}]").as_bytes()].concat(), Ok((1, 0, 0)));
+    check("header.csv", format!("{corners}\n").as_bytes(), Ok((0, 0, 0)));
+    check("empty/one.txt", b"", Ok((0, 0, 0)));
+    check("comma.json", format!("[{good},]").as_bytes(), Err(&["comma.json:1"]));
+    // Scores.
+    check("missing.json", good.replace(r#","score":0.8"#, "").as_bytes(), Ok((1, 0, 1)));
+    check("text.json", one_of(r#"{"score": "0.8"}"#).as_bytes(), Ok((1, 0, 0)));
+    check("nan.json", one_of("{}").replace("0.8", "NaN").as_bytes(), Err(&["nan.json:1"]));
+    check("endless.json", one_of("{}").replace("0.8", "1e999").as_bytes(), Err(&["endless.json:1"]));
+    check("logits.json", one_of(r#"{"score": -3.5}"#).as_bytes(), Err(&["logits.json", "--scores logit"]));
+    // YOLO's lines: a polygon is no box with a confidence, and a confidence is no side.
+    check("triangle/one.txt", b"0 0.7 0.1 0.9 0.1 0.9 0.3\n", Ok((1, 0, 1)));
+    check("polygon/one.txt", b"0 0.7 0.1 0.9 0.1 0.9 0.3 0.7 0.3 0.6\n", Ok((1, 0, 0)));
+    check("plain/one.txt", b"0 0.75 0.2 0.2 0.2\n", Ok((1, 0, 1)));
+    check("mixed/one.txt", b"0 0.75 0.2 0.2 0.2 0.9\n0 0.25 0.2 0.2 0.2\n", Ok((2, 0, 1)));
+    check("short/one.txt", b"0 0.5 0.5 0.5\n", Err(&["none of 1 records", "one.txt:1"]));
+    check("negative/one.txt", b"0 -0.75 0.2 0.2 0.2 0.9\n", Err(&["--confidence"]));
+    check("nan/one.txt", b"0 nan 0.2 0.2 0.2 0.9\n", Err(&["one.txt:1", "not a finite number"]));
+    check("strange/nobody.txt", b"0 0.75 0.2 0.2 0.2 0.9\n", Err(&["nobody"]));
+    check("two/one.txt", b"0 0.7 0.2 0.2 0.2 0.9\n1 0.7 0.2 0.2 0.2 0.9\n", Err(&["0, 1", "--names"]));
+    // Classes and images.
+    check("name.json", one_of(r#"{"category_id": "face"}"#).as_bytes(), Ok((1, 0, 0)));
+    check("car.json", one_of(r#"{"category_name": "car"}"#).as_bytes(), Err(&["car.json:1", "no class 'car'", "`face`"]));
+    check("windows.json", one_of(r#"{"file_name": "big\\one.jpg"}"#).as_bytes(), Ok((1, 0, 0)));
+    check("whole.json", one(serde_json::json!({"file_name": absolute})).as_bytes(), Ok((1, 0, 0)));
+    check("other.json", one_of(r#"{"file_name": "one.png"}"#).as_bytes(), Ok((1, 0, 0)));
+    check("half.json", one_of(r#"{"file_name": null, "image_id": 1.5}"#).as_bytes(), Err(&["half.json"]));
+    // Boxes.
+    for bbox in ["[1, 2, 3]", "[1, 2, 3, 4, 5]", "[1, null, 3, 4]", "[1, 2, 0, 4]", "[1e300, 2, 1e300, 4]", "7"] {
+        check("bbox.json", one_of(&format!(r#"{{"bbox": {bbox}}}"#)).as_bytes(), Err(&["bbox.json:1"]));
+    }
+    check("fractions.json", one_of(r#"{"bbox": [0.1, 0.1, 0.2, 0.2]}"#).as_bytes(), Err(&["--coordinates fractions"]));
+    // Tables.
+    check("windows.csv", format!("{corners}\r\nbig/one,44,4,56,16,0.8\r\n").as_bytes(), Ok((1, 0, 0)));
+    check("tabs.csv", table(corners, "big/one,44,4,56,16,0.8").replace(',', "\t").as_bytes(), Ok((1, 0, 0)));
+    check("size.csv", table("image,x,y,w,h,score", "big/one,44,4,12,12,0.8").as_bytes(), Ok((1, 0, 0)));
+    check("twice.csv", table("image,x1,x1,y1,x2,y2", "big/one,1,44,4,56,16").as_bytes(), Err(&["twice.csv", "`x1` twice"]));
+    check("decimal.csv", table(&corners.replace(',', ";"), "big/one;44,0;4;56;16;0,8").as_bytes(), Err(&["decimal.csv:2"]));
+    check("ragged.csv", format!("{corners}\nbig/one,4,56,16\nbig/two,44,4,56,16,0.8\n").as_bytes(), Ok((1, 1, 0)));
+    // FDDB's text.
+    check("count.txt", b"big/one\n2\n44 4 12 12 0.8\n", Err(&["count.txt:1", "cut off"]));
+    check("unscored.txt", b"big/one\n1\n44 4 12 12\n", Ok((1, 0, 1)));
+}
+

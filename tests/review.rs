@@ -524,3 +524,22 @@ fn the_members_of_a_group_stand_beside_its_candidate() {
     press(&mut window, Key::Slash);
     wait_for_part(&mut window, "decisions for 23 candidates");
 }
+
+/// The words are for faces only where the project's only class is the face; what is stored reads as it was given.
+#[test]
+fn reasons_are_those_of_the_projects_classes() {
+    let check = |classes: &[&str], word: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let project = app_project::make_with(dir.path(), 2, 1, classes);
+        let mut window = window(Screen::Review, Some(project.dir()));
+        wait_for(&mut window, "1 of 6");
+        press(&mut window, Key::Num4);
+        wait_until(&mut window, "a verdict", || counts(&project).rejected == 1);
+        press(&mut window, Key::H);
+        wait_for(&mut window, word);
+    };
+    check(&["face"], "animal's face");
+    check(&["Face"], "animal's face");
+    check(&["car"], "looks much like the class");
+    check(&["face", "car"], "looks much like the class");
+}

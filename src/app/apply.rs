@@ -12,12 +12,12 @@ use super::leaving::LeavingCommand;
 use super::session::Session;
 use super::views::curves::{CurvesCommand, ExportFormat};
 use super::views::review::{
-    Decision, Layout, Nudge, Order, REASONS, ReviewCommand, ReviewFilter, ShownVerdicts, nudge,
+    Decision, Layout, Nudge, Order, ReviewCommand, ReviewFilter, ShownVerdicts, nudge,
 };
 use super::{QuarryApp, ReviewModel, export};
 use crate::domain::{Annotation, AnnotationSource, CandidateId, ImageId, Output, OutputError, Shape, Verdict};
 use crate::evaluation::roc_file::ColumnOrder;
-use crate::jobs::{Annotator, ReadRequest, WriteRequest};
+use crate::jobs::{Annotator, JobKind, ReadRequest, WriteRequest};
 use crate::store::{Decided, Store, restore_backup};
 use crate::workflow::Project;
 use crate::workflow::outputs::OutputPolicy;
@@ -122,9 +122,11 @@ impl QuarryApp {
     }
 
     pub(super) fn open<E: std::fmt::Display>(&mut self, project: Result<Project, E>, _: &Context) {
-        if self.is_kept_by_a_job() {
+        let is_left = |kind| kind == JobKind::Grouping && self.embeds_since_opening;
+        if self.jobs.running().any(|(kind, _)| !is_left(kind)) && self.is_kept_by_a_job() {
             return;
         }
+        self.leave_embeddings();
         let opened = project.map_err(|e| e.to_string());
         let notes = opened.as_ref().map_or_else(|_| Vec::new(), |project| Store::notes_of(&project.database()));
         let session = opened.and_then(|project| Session::open(project, &self.waker).map_err(|e| e.to_string()));
@@ -213,7 +215,10 @@ impl QuarryApp {
             Action::Undo => self.review.undo(),
             Action::Redo => self.review.redo(),
             other => match other.reason() {
-                Some(number) => self.review.decide(Verdict::Rejected, REASONS.get(usize::from(number) - 1).copied()),
+                Some(number) => {
+                    let reason = self.reasons().get(usize::from(number) - 1).copied();
+                    self.review.decide(Verdict::Rejected, reason)
+                }
                 None => return self.look_around(other),
             },
         };

@@ -258,6 +258,7 @@ impl QuarryApp {
             // The slow reader's; what is taken in by `begin_review`; and answers to a filter that was changed since.
             ReadReply::Inheritable(_)
             | ReadReply::GroupPreview(..)
+            | ReadReply::EmbeddingsMissing(_)
             | ReadReply::Members(..)
             | ReadReply::ReviewSetUp { .. }
             | ReadReply::Page(_)
@@ -284,6 +285,11 @@ impl QuarryApp {
             Ok(ReadReply::Inheritable(found)) if is_wanted == Some(answer.ticket) => self.review.inheritable = found,
             Ok(ReadReply::GroupPreview(grouping, preview)) => {
                 self.review.group_preview = Some((grouping, preview));
+            }
+            Ok(ReadReply::EmbeddingsMissing(missing)) => {
+                if missing {
+                    self.embed_at_opening();
+                }
             }
             Ok(ReadReply::Members(group, rows)) => {
                 let by = Annotator { name: self.options.annotator.clone(), blind: self.review.filter.blind };
@@ -315,6 +321,7 @@ impl QuarryApp {
             session.details.overview.shares.clone_from(shares);
             session.start_query(&self.review.filter, &by, self.review.returning(), 0);
         }
+        session.ask_for_missing_embeddings();
         session.refresh();
     }
 

@@ -38,7 +38,7 @@ impl QuarryApp {
         self.show_datasets(ui, &mut commands);
         take_dropped(ui.ctx(), &mut commands);
         if self.help_open {
-            help::show(ui.ctx(), &self.keys.keymap(), &mut commands);
+            help::show(ui.ctx(), &self.keys.keymap(), self.reasons(), &mut commands);
         }
         self.show_palette(ui, &mut commands);
         self.end_typing_ahead();
@@ -119,10 +119,12 @@ impl QuarryApp {
     }
 
     fn show_settings(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
+        let reasons = self.reasons();
         let mut view = SettingsView {
             model: &self.settings,
             options: &self.options,
             annotator: &mut self.start.annotator,
+            reasons,
             keymap: &self.keys.keymap(),
             keys_file: self.keys_file.as_deref(),
             gpu: self.gpu_check.state(),
@@ -135,7 +137,7 @@ impl QuarryApp {
     fn show_palette(&mut self, ui: &Ui, commands: &mut Vec<Command>) {
         let places = self.places();
         if let Some(model) = &self.palette {
-            PaletteView { model, keymap: &self.keys.keymap(), places, commands }.show(ui.ctx());
+            PaletteView { model, keymap: &self.keys.keymap(), reasons: self.reasons(), places, commands }.show(ui.ctx());
         }
     }
 

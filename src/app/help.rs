@@ -7,12 +7,13 @@ use super::command::Command;
 use super::keymap::Keymap;
 use super::options::config_dir;
 use super::theme;
-use super::views::review::REASONS;
+use super::views::palette::name;
+use super::views::review::Reasons;
 
 /// Points that a column of keys takes.
 const COLUMN: f32 = 370.0;
 
-pub(super) fn show(ctx: &Context, keymap: &Keymap, commands: &mut Vec<Command>) {
+pub(super) fn show(ctx: &Context, keymap: &Keymap, reasons: &Reasons, commands: &mut Vec<Command>) {
     let modal = Modal::new(Id::unique("keys")).frame(theme::card().inner_margin(24)).show(ctx, |ui| {
         ui.set_width((COLUMN * 3.2).min(ctx.content_rect().width() - 80.0));
         ui.horizontal(|ui| {
@@ -41,7 +42,7 @@ pub(super) fn show(ctx: &Context, keymap: &Keymap, commands: &mut Vec<Command>) 
             ui.columns(count, |columns| {
                 for (number, (title, actions)) in lists.iter().enumerate() {
                     if let Some(ui) = columns.get_mut(place(number)) {
-                        list(ui, keymap, title, actions);
+                        list(ui, keymap, reasons, title, actions);
                         ui.add_space(theme::GAP);
                     }
                 }
@@ -62,15 +63,13 @@ fn in_scope(scope: Scope) -> Vec<Action> {
     Action::ALL.iter().copied().filter(|action| action.scope() == scope).collect()
 }
 
-fn list(ui: &mut Ui, keymap: &Keymap, title: &str, actions: &[Action]) {
+fn list(ui: &mut Ui, keymap: &Keymap, reasons: &Reasons, title: &str, actions: &[Action]) {
     ui.spacing_mut().interact_size.y = 18.0;
     ui.label(RichText::new(title).strong().color(theme::ACCENT));
     Grid::new((title, actions.len())).num_columns(2).spacing(vec2(16.0, 5.0)).show(ui, |ui| {
         for action in actions {
             ui.label(RichText::new(keymap.full_text(*action)).monospace().color(theme::STRONG));
-            let reason = action.reason().and_then(|number| REASONS.get(usize::from(number) - 1));
-            let text = reason.map_or(action.text().to_owned(), |reason| format!("Reject: {reason}"));
-            ui.label(text).on_hover_text(action.tooltip());
+            ui.label(name(*action, reasons)).on_hover_text(action.tooltip());
             ui.end_row();
         }
     });

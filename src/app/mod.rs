@@ -111,6 +111,10 @@ pub struct QuarryApp {
     review_after_job: bool,
     /// The running job that brings detections in: what their crops show is read after it.
     embed_after: Option<JobKind>,
+    /// The grouping job that runs was begun by opening a project: it may be stopped, as the next opening goes on with it.
+    embeds_since_opening: bool,
+    /// The opened project's embeddings wait for the grouping job that runs.
+    embeds_next: bool,
     gpu_check: GpuCheck,
     /// The window is to close when the keys in line are done.
     is_closing: bool,
@@ -164,6 +168,8 @@ impl QuarryApp {
             waker: Arc::new(move || waking.request_repaint()),
             review_after_job: false,
             embed_after: None,
+            embeds_since_opening: false,
+            embeds_next: false,
             gpu_check: GpuCheck::default(),
             is_closing: false,
             leaving: None,

@@ -4,7 +4,7 @@ use egui::Key;
 
 use super::QuarryApp;
 use super::keys::Typed;
-use super::views::review::{PickerKey, Question, start};
+use super::views::review::{PickerKey, Question, Reasons, reasons, start};
 use crate::domain::{AnnotationSource, Class, ClassId, ObjectChange};
 
 impl QuarryApp {
@@ -40,6 +40,11 @@ impl QuarryApp {
     /// Whether there are classes to choose from.
     pub(super) fn has_classes(&self) -> bool {
         self.classes().len() > 1
+    }
+
+    /// The words for the keys of reasons in the open project.
+    pub(super) fn reasons(&self) -> &'static Reasons {
+        reasons(self.classes())
     }
 
     fn classes(&self) -> &[Class] {

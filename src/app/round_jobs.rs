@@ -149,6 +149,24 @@ impl QuarryApp {
         self.start_job(JobKind::Grouping, work);
     }
 
+    /// Goes on with the embeddings that the project lacks, in the background.
+    pub(super) fn embed_at_opening(&mut self) {
+        let Some(session) = self.session.as_ref().filter(|session| session.damage.is_none()) else { return };
+        if self.jobs.job(JobKind::Grouping).is_some() {
+            self.embeds_next = true;
+            return;
+        }
+        let work = work::embed(session.project.clone());
+        self.embeds_since_opening = self.start_job(JobKind::Grouping, work);
+    }
+
+    /// Embeddings that were begun by opening a project keep nobody from opening another: they go on when it is opened again.
+    pub(super) fn leave_embeddings(&mut self) {
+        if let Some(job) = self.jobs.job(JobKind::Grouping).filter(|_| self.embeds_since_opening) {
+            job.stop();
+        }
+    }
+
     pub(super) fn drain_job(&mut self, _: &Context) -> bool {
         let Some((kind, news)) = self.jobs.poll() else { return false };
         match news {
@@ -205,6 +223,7 @@ impl QuarryApp {
                 self.train.say(text.clone(), false);
                 self.say(text);
             }
+            Outcome::Stopped(_) if kind == JobKind::Grouping && self.embeds_since_opening => {}
             Outcome::Stopped(text) => self.train.say(text, true),
             Outcome::Failed(reason) => {
                 self.train.say(reason.clone(), true);
@@ -219,6 +238,12 @@ impl QuarryApp {
         if let (true, true, Some(session)) = (is_done, brought_detections, &self.session) {
             let work = work::embed(session.project.clone());
             self.start_job(JobKind::Grouping, work);
+        }
+        if kind == JobKind::Grouping {
+            self.embeds_since_opening = false;
+            if std::mem::take(&mut self.embeds_next) {
+                self.embed_at_opening();
+            }
         }
         if kind == JobKind::Round {
             self.train.ended();

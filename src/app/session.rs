@@ -331,6 +331,11 @@ impl Session {
         }
     }
 
+    /// Asks whether crops of imported detections wait for their embeddings.
+    pub fn ask_for_missing_embeddings(&mut self) {
+        self.slow_reader.ask(ReadRequest::EmbeddingsMissing);
+    }
+
     /// Asks for the best members of a group, unless they were asked for just before.
     pub fn want_members(&mut self, group: GroupId) {
         if self.members_asked != Some(group) {

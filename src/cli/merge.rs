@@ -6,6 +6,7 @@ use super::console::{Console, cancel_on_ctrl_c};
 use super::{Context, Replace, mine};
 use crate::workflow::Project;
 use crate::workflow::detect::DetectionFormat;
+use crate::workflow::embed::embed_and_group;
 use crate::workflow::shards::{ShardMergeReport, ShardMergeRequest, ShardMergeResult, merge};
 
 #[derive(Debug, clap::Args)]
@@ -40,6 +41,9 @@ pub fn run(args: &MergeArgs, context: &Context) -> anyhow::Result<()> {
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
     let report = merge(&request, &mut |e| console.show(e), &cancel)?;
+    if let (ShardMergeResult::Model(_), Some(project)) = (&report.result, &request.project) {
+        embed_and_group(project, &mut |e| console.show(e), &cancel)?;
+    }
     drop(console);
     context.print_done(&report, || text(&report))?;
     if !report.missing.is_empty() {
@@ -55,6 +59,7 @@ fn text(report: &ShardMergeReport) -> String {
     let shards = format!("{} of {} shards", report.shards, report.of);
     match &report.result {
         ShardMergeResult::Mined(mined) => format!("{shards} merged. {}", mine::in_words(mined)),
+        ShardMergeResult::Model(report) => format!("{shards} merged. {report}"),
         ShardMergeResult::Detected(found) => {
             let unreadable = match found.unreadable.len() {
                 0 => String::new(),

@@ -10,15 +10,15 @@ use crate::workflow::Project;
 use crate::workflow::detections::{ModelRequest, mine_model};
 use crate::workflow::embed::embed_and_group;
 use crate::workflow::mine::{MineReport, MineRequest, mine_with};
-use crate::workflow::shards::{Shard, ShardReport, mine_shard};
+use crate::workflow::shards::{Shard, ShardReport, mine_model_shard, mine_shard};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Run the same command again to resume an interrupted mining.\n\nExamples:\n  quarry mine --project faces --round 1\n  quarry mine --project faces --model yolo11n.onnx --name yolo11n\n  quarry mine --project faces --shard 3/64 --out shards"
+    after_help = "Run the same command again to resume an interrupted mining.\n\nExamples:\n  quarry mine --project faces --round 1\n  quarry mine --project faces --model yolo11n.onnx --name yolo11n\n  quarry mine --project faces --shard 3/64 --out shards\n  quarry mine --project faces --model yolo11n.onnx --name yolo11n --shard 3/64 --out shards"
 )]
 pub struct MineArgs {
     /// Run a third-party model (ONNX or TorchScript; docs/models.md) instead of a round's checkpoint; its detections become its next round
-    #[arg(long, value_name = "FILE", requires = "name", conflicts_with_all = ["round", "precision", "shard"])]
+    #[arg(long, value_name = "FILE", requires = "name", conflicts_with_all = ["round", "precision"])]
     model: Option<PathBuf>,
     /// Name of the model
     #[arg(long, value_name = "MODEL", requires = "model")]
@@ -63,26 +63,21 @@ pub fn run(args: &MineArgs, context: &Context) -> anyhow::Result<()> {
     };
     let mut console = Console::new();
     let cancel = cancel_on_ctrl_c();
+    let model = model_of(args)?;
     if let (Some(shard), Some(out)) = (args.shard, &args.out) {
         let project = Project::open_to_read(&context.project_dir())?;
         let out = args.replace.output(out);
-        let report = mine_shard(&project, &request, shard, &out, &mut |e| console.show(e), &cancel)?;
+        let observer = &mut |e| console.show(e);
+        let report = match &model {
+            Some(model) => mine_model_shard(&project, model, shard, &out, observer, &cancel)?,
+            None => mine_shard(&project, &request, shard, &out, observer, &cancel)?,
+        };
         drop(console);
         return context.print_done(&report, || shard_in_words(&report));
     }
     let project = Project::open(&context.project_dir())?;
-    if let (Some(model), Some(name)) = (&args.model, &args.name) {
-        anyhow::ensure!((0.0..=1.0).contains(&args.min_score), "--min-score {} is outside 0 to 1", args.min_score);
-        let request = ModelRequest {
-            path: model.clone(),
-            name: name.clone(),
-            device: args.device.clone().unwrap_or_else(|| "auto".to_owned()),
-            map: args.map.clone().unwrap_or_default().0,
-            min_score: args.min_score,
-            test_splits: args.test_splits.clone().map(|splits| splits.0),
-            test_dataset: args.test_dataset.clone(),
-        };
-        let report = mine_model(&project, &request, &mut |e| console.show(e), &cancel)?;
+    if let Some(request) = &model {
+        let report = mine_model(&project, request, &mut |e| console.show(e), &cancel)?;
         embed_and_group(&project, &mut |e| console.show(e), &cancel)?;
         drop(console);
         return context.print_done(&report, || report.to_string());
@@ -92,6 +87,21 @@ pub fn run(args: &MineArgs, context: &Context) -> anyhow::Result<()> {
     context.print_done(&report, || {
         format!("{} Review them with `quarry --project {}`.", in_words(&report), project.dir().display())
     })
+}
+
+/// The third-party model to run, where one is named.
+fn model_of(args: &MineArgs) -> anyhow::Result<Option<ModelRequest>> {
+    let (Some(path), Some(name)) = (&args.model, &args.name) else { return Ok(None) };
+    anyhow::ensure!((0.0..=1.0).contains(&args.min_score), "--min-score {} is outside 0 to 1", args.min_score);
+    Ok(Some(ModelRequest {
+        path: path.clone(),
+        name: name.clone(),
+        device: args.device.clone().unwrap_or_else(|| "auto".to_owned()),
+        map: args.map.clone().unwrap_or_default().0,
+        min_score: args.min_score,
+        test_splits: args.test_splits.clone().map(|splits| splits.0),
+        test_dataset: args.test_dataset.clone(),
+    }))
 }
 
 /// What a mining came to.

@@ -14,7 +14,7 @@ use crate::store::{
     StoreError, VerdictCounts,
 };
 use crate::training::{StepReport, logged_steps};
-use crate::workflow::group::{GroupPreview, config as group_config, preview};
+use crate::workflow::group::{GroupPreview, by_content, config as group_config, preview};
 use crate::workflow::review::{People, ReviewNumbers, numbers, people};
 use crate::workflow::round_report::{RoundReport, round_report};
 use crate::workflow::run_state::{RunState, run_states};
@@ -51,6 +51,8 @@ pub enum ReadRequest {
     },
     /// How many decisions are left with groups found with these settings.
     GroupPreview(GroupConfig),
+    /// Whether crops of imported detections wait for their embeddings, and are to have them.
+    EmbeddingsMissing,
     /// The best members of a group.
     Members {
         group: GroupId,
@@ -123,6 +125,7 @@ pub enum ReadReply {
     People(Box<People>),
     Inheritable(Inheritable),
     GroupPreview(GroupConfig, GroupPreview),
+    EmbeddingsMissing(bool),
     Members(GroupId, Vec<CandidateRow>),
     History(Vec<HistoryStep>),
     Candidate(Box<CandidateRow>),
@@ -202,6 +205,9 @@ fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadRep
         }
         ReadRequest::Inheritable { query } => ReadReply::Inheritable(store.inheritable(&query)?),
         ReadRequest::GroupPreview(config) => ReadReply::GroupPreview(config, preview(store, &config)?),
+        ReadRequest::EmbeddingsMissing => {
+            ReadReply::EmbeddingsMissing(by_content(store)?.is_some() && store.lacks_embeddings()?)
+        }
         ReadRequest::Members { group, limit } => {
             let members: Vec<CandidateId> = store.group_members(group)?.into_iter().take(limit).collect();
             ReadReply::Members(group, store.candidate_rows(&members)?)

@@ -54,6 +54,23 @@ pub(super) fn read_only(path: &Path, header: Header, reading: Reading) -> Result
     if has_log { with_private_log_index(path, failed) } else { immutable(path) }
 }
 
+/// Waits until another connection has written. SQLite's own waiting looks less and less often, up to each tenth of a second: beside a mining
+/// that writes all the time a verdict would come too late again and again.
+pub(super) fn wait_for_others(looks: i32) -> bool {
+    let pause = if looks < OFTEN { Duration::from_millis(1) } else { SELDOM };
+    let waited = Duration::from_millis(looks.min(OFTEN).unsigned_abs().into())
+        + SELDOM * looks.saturating_sub(OFTEN).unsigned_abs();
+    if waited >= BUSY_TIMEOUT {
+        return false;
+    }
+    std::thread::sleep(pause);
+    true
+}
+
+/// So many looks are a millisecond apart.
+const OFTEN: i32 = 200;
+const SELDOM: Duration = Duration::from_millis(5);
+
 /// Settings of every connection: nothing in a file that somebody else made is run, and pages are looked at more closely.
 pub(super) fn harden(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;

@@ -110,6 +110,26 @@ impl Store {
         })
     }
 
+    /// As [`Store::replace_candidates`] for a few images of many: only they are read, and merged verdicts that wait are left to
+    /// [`Store::end_mining`].
+    pub fn replace_some_candidates(
+        &mut self,
+        round: RoundId,
+        looked: &[ImageId],
+        new: &[NewCandidate],
+    ) -> Result<(), StoreError> {
+        self.write(|tx| {
+            let mut stored = StoredSpots::default();
+            for image in looked {
+                let (ids, spots) = spots_on(tx, round, *image)?;
+                stored.0.extend(ids);
+                stored.1.extend(spots);
+            }
+            replace_on(tx, round, looked, stored, new)?;
+            queue_index::mark_changed(tx)
+        })
+    }
+
     pub fn candidate(&self, candidate: CandidateId) -> Result<Candidate, StoreError> {
         self.candidate_row(candidate).map(|row| row.candidate)
     }

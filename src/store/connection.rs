@@ -8,7 +8,7 @@ use rusqlite::backup::Backup;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::access::{BUSY_TIMEOUT, Reading, harden, read_only};
+use super::access::{BUSY_TIMEOUT, Reading, harden, read_only, wait_for_others};
 use super::companions::{beside, wal_of};
 use super::decided_before::DecidedBefore;
 use super::header::{APPLICATION_ID, Header, look};
@@ -59,8 +59,9 @@ impl Store {
         }
         let only_writer = only_writer(path)?;
         let connection = Connection::open(path).map_err(|e| StoreError::from(e).at(path))?;
-        let store = Self::new(connection, path, only_writer);
+        let mut store = Self::new(connection, path, only_writer);
         store.prepare_new().map_err(|e| e.at(path))?;
+        store.connection.busy_handler(Some(wait_for_others))?;
         store.comes_to_rest.set(true);
         Ok(store)
     }
@@ -75,6 +76,7 @@ impl Store {
         let mut store = Self::new(connection, path, only_writer);
         store.notes = notes;
         store.prepare_existing().map_err(|e| store.diagnosed(e))?;
+        store.connection.busy_handler(Some(wait_for_others))?;
         store.set_checkpoint_on_close(true);
         store.comes_to_rest.set(true);
         Ok(store)

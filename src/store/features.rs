@@ -47,6 +47,19 @@ impl Store {
         })
     }
 
+    /// Whether [`Store::candidates_without_embedding`] would find any.
+    pub fn lacks_embeddings(&self) -> Result<bool, StoreError> {
+        self.read(|c| {
+            let sql = format!(
+                "SELECT EXISTS (SELECT 1 FROM rounds r JOIN candidates c ON c.round_id = r.id
+                 WHERE r.model <> '' AND c.id NOT IN (SELECT candidate_id FROM embeddings)
+                   AND c.image_id IN (SELECT id FROM images WHERE {}))",
+                images::present(c)?
+            );
+            Ok(c.query_row(&sql, [], |r| r.get(0))?)
+        })
+    }
+
     /// Keeps what the bundled backbone saw in crops, in one transaction.
     pub fn put_embeddings(&mut self, embeddings: &[(CandidateId, RoiFeature)]) -> Result<(), StoreError> {
         self.write(|tx| {

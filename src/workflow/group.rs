@@ -15,7 +15,7 @@ use crate::domain::{
     Cancel, CandidateId, FalsePositiveKind, FeatureSpace, GroupId, ImageId, Look, Progress, RoiFeature, Sources,
 };
 use crate::geometry::BoundingBox;
-use crate::mining::{Group, GroupConfig, Groupable, chain_of_alike, look_of, regroup};
+use crate::mining::{Group, GroupConfig, Groupable, chain_of_alike, look_of, nearest_hashes, regroup};
 use crate::store::{CandidateLook, GroupChange, NewGroup, Store, StoredGroup};
 
 /// The settings that hold what was asked for last.
@@ -63,7 +63,8 @@ impl fmt::Display for GroupReport {
             write!(f, "; the images of {unread} could not be read")?;
         }
         if *without_features > 0 {
-            write!(f, "; {without_features} have no features: mine their rounds again to compare them")?;
+            write!(f, "; the features of {without_features} are not known: `quarry group` computes those of imported detections, mining a round those of \
+                 its own")?;
         }
         Ok(())
     }
@@ -266,16 +267,16 @@ fn chain_places(
             Some((hash(at).filter(|_| is_shown)?, group.chain))
         })
         .collect();
-    let place = |group: &&Group| {
-        let stood = candidates[group.members[0]].group.and_then(|group| stored.get(&group));
-        let beside = || {
-            let Some(own) = of_group(group) else { return i64::MAX };
-            let nearest = standing.iter().min_by_key(|(hash, _)| (hash ^ own).count_ones());
-            nearest.map_or(i64::MAX, |(_, chain)| *chain)
-        };
-        stood.map_or_else(beside, |group| group.chain)
+    let stood = |group: &Group| candidates[group.members[0]].group.and_then(|group| stored.get(&group));
+    let hashes: Vec<u64> = standing.iter().map(|(hash, _)| *hash).collect();
+    let unplaced = new.iter().filter(|group| stood(group).is_none());
+    let wanted: Vec<u64> = unplaced.filter_map(|group| of_group(group)).collect();
+    let mut nearest = nearest_hashes(&hashes, &wanted).into_iter();
+    let mut beside = |group: &Group| {
+        let nearest = of_group(group).and_then(|_| nearest.next().flatten());
+        nearest.map_or(i64::MAX, |place| standing[place].1)
     };
-    new.par_iter().map(place).collect()
+    new.iter().map(|group| stood(group).map_or_else(|| beside(group), |group| group.chain)).collect()
 }
 
 /// Writes for a moment, then rests as long: somebody may be waiting to write a verdict.

@@ -38,8 +38,6 @@ pub mod inspect;
 pub mod messages;
 #[cfg(feature = "torch")]
 pub mod mine;
-#[cfg(feature = "torch")]
-mod models;
 pub mod outputs;
 mod project;
 pub mod restore;

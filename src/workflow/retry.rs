@@ -1,5 +1,7 @@
 //! Retries writing to a store that another program holds for a while, so that work of hours does not end for that.
 
+use std::time::Duration;
+
 use crate::domain::Cancel;
 use crate::store::StoreError;
 
@@ -26,6 +28,13 @@ pub(super) fn with_retries<T>(
         }
     }
 }
+
+/// Rests between two of many transactions: somebody may wait to write a verdict, and who waits looks each millisecond.
+pub(super) fn let_verdicts_go_first() {
+    std::thread::sleep(REST);
+}
+
+const REST: Duration = Duration::from_millis(3);
 
 #[cfg(test)]
 mod tests {

@@ -35,7 +35,7 @@ fn merged(project: &Project, shards: &[&Path]) -> Result<ShardMergeReport, Strin
 fn of_round(report: &ShardMergeReport) -> &MineReport {
     match &report.result {
         ShardMergeResult::Mined(report) => report,
-        ShardMergeResult::Detected(found) => panic!("{found:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::action::{Action, Scope};
 use super::super::command::Command;
 use super::super::keymap::Keymap;
 use super::super::theme;
-use super::review::REASONS;
+use super::review::Reasons;
 
 /// What a palette asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct PaletteModel {
 
 impl PaletteModel {
     /// The lines that the text finds, the best first. `places`: how long the list is that a number goes to.
-    pub fn found(&self, places: Option<u64>) -> Vec<Choice> {
+    pub fn found(&self, places: Option<u64>, reasons: &Reasons) -> Vec<Choice> {
         let number = self.text.trim().parse::<u64>().ok().filter(|number| *number > 0);
         let places = places.filter(|count| *count > 0);
         let to = number.zip(places).map(|(number, count)| Choice::GoTo(number.min(count)));
@@ -48,11 +48,11 @@ impl PaletteModel {
             .iter()
             .enumerate()
             .filter(|(_, action)| **action != Action::Palette)
-            .filter_map(|(index, action)| Some((-score(&self.text, &name(*action))?, index, *action)))
+            .filter_map(|(index, action)| Some((-score(&self.text, &name(*action, reasons))?, index, *action)))
             .collect();
         if self.text.trim().is_empty() {
             // Nothing is typed: by screen, then by name, as in a table of contents.
-            scored.sort_by_cached_key(|(_, index, action)| (place(action.scope()), name(*action), *index));
+            scored.sort_by_cached_key(|(_, index, action)| (place(action.scope()), name(*action, reasons), *index));
         } else {
             scored.sort_by_key(|(score, index, _)| (*score, *index));
         }
@@ -60,9 +60,9 @@ impl PaletteModel {
     }
 }
 
-/// An action as the palette calls it.
-pub fn name(action: Action) -> String {
-    let reason = action.reason().and_then(|number| REASONS.get(usize::from(number) - 1));
+/// An action as the palette calls it; `reasons` are the open project's.
+pub fn name(action: Action, reasons: &Reasons) -> String {
+    let reason = action.reason().and_then(|number| reasons.get(usize::from(number) - 1));
     reason.map_or_else(|| action.text().to_owned(), |reason| format!("Reject: {reason}"))
 }
 
@@ -99,6 +99,7 @@ fn score(typed: &str, name: &str) -> Option<i32> {
 pub struct PaletteView<'a> {
     pub model: &'a PaletteModel,
     pub keymap: &'a Keymap,
+    pub reasons: &'a Reasons,
     /// How long the shown list is, where a number can go to a place of it.
     pub places: Option<u64>,
     pub commands: &'a mut Vec<Command>,
@@ -106,7 +107,7 @@ pub struct PaletteView<'a> {
 
 impl PaletteView<'_> {
     pub fn show(&mut self, ctx: &egui::Context) {
-        let found = self.model.found(self.places);
+        let found = self.model.found(self.places, self.reasons);
         let marked = self.model.marked.min(found.len().saturating_sub(1));
         self.keys(ctx, &found, marked);
         let top = ctx.content_rect().top() + 60.0;
@@ -173,7 +174,7 @@ impl PaletteView<'_> {
                     Scope::Everywhere => String::new(),
                     scope => format!("{}  ", scope.title()),
                 };
-                (name(action), format!("{place}{keys}"), action.tooltip())
+                (name(action, self.reasons), format!("{place}{keys}"), action.tooltip())
             }
             Choice::GoTo(number) => (format!("Go to number {number}"), "Enter".to_owned(), "Of the list that is shown"),
         };
@@ -192,10 +193,11 @@ impl PaletteView<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::review::reasons;
     use super::*;
 
     fn first(text: &str) -> Option<Choice> {
-        PaletteModel { text: text.to_owned(), ..PaletteModel::default() }.found(Some(500)).first().copied()
+        PaletteModel { text: text.to_owned(), ..PaletteModel::default() }.found(Some(500), reasons(&[])).first().copied()
     }
 
     #[test]
@@ -221,10 +223,10 @@ mod tests {
     fn without_text_actions_stand_by_screen_and_name() {
         let model = PaletteModel::default();
         let lines: Vec<(u8, String)> = model
-            .found(Some(9))
+            .found(Some(9), reasons(&[]))
             .into_iter()
             .filter_map(|choice| {
-                if let Choice::Do(action) = choice { Some((place(action.scope()), name(action))) } else { None }
+                if let Choice::Do(action) = choice { Some((place(action.scope()), name(action, reasons(&[])))) } else { None }
             })
             .collect();
         assert_eq!(lines.len() + 1, Action::ALL.len(), "all but the palette itself");
@@ -234,9 +236,9 @@ mod tests {
     #[test]
     fn every_action_is_found_by_its_name() {
         for action in Action::ALL.iter().filter(|action| **action != Action::Palette) {
-            let model = PaletteModel { text: name(*action), ..PaletteModel::default() };
-            let same = |choice: &Choice| matches!(choice, Choice::Do(found) if name(*found) == name(*action));
-            assert!(model.found(None).first().is_some_and(same), "{action:?}: {:?}", model.found(None));
+            let model = PaletteModel { text: name(*action, reasons(&[])), ..PaletteModel::default() };
+            let same = |choice: &Choice| matches!(choice, Choice::Do(found) if name(*found, reasons(&[])) == name(*action, reasons(&[])));
+            assert!(model.found(None, reasons(&[])).first().is_some_and(same), "{action:?}: {:?}", model.found(None, reasons(&[])));
         }
     }
 }

@@ -10,6 +10,7 @@ use super::super::keymap::Keymap;
 use super::super::options::{Options, SCALE, Theme};
 use super::super::theme;
 use super::palette::name;
+use super::review::Reasons;
 use super::start::card;
 use crate::detector::GpuState;
 
@@ -43,6 +44,8 @@ pub struct SettingsView<'a> {
     /// The annotator's name as it is typed.
     pub annotator: &'a mut String,
     pub keymap: &'a Keymap,
+    /// The open project's.
+    pub reasons: &'a Reasons,
     pub keys_file: Option<&'a Path>,
     pub gpu: Option<&'a GpuState>,
     /// Where the open project's backups lie.
@@ -219,7 +222,7 @@ impl SettingsView<'_> {
     }
 
     fn key(&mut self, ui: &mut Ui, action: Action) {
-        ui.label(name(action)).on_hover_text(action.tooltip());
+        ui.label(name(action, self.reasons)).on_hover_text(action.tooltip());
         let is_recorded = self.model.recording == Some(action);
         let keys = self.keymap.full_text(action);
         let text = match (is_recorded, keys.is_empty()) {
@@ -232,7 +235,7 @@ impl SettingsView<'_> {
         let label = if is_recorded {
             "Press keys, Esc to leave".to_owned()
         } else {
-            format!("Change the keys of {}", name(action))
+            format!("Change the keys of {}", name(action, self.reasons))
         };
         named(&button, egui::Role::Button, &label);
         if button.on_hover_text("Click, then press the new keys").clicked() {
@@ -243,7 +246,7 @@ impl SettingsView<'_> {
                 ui.label(RichText::new(conflict).small().color(theme::ERROR));
             } else if !self.keymap.is_default(action) {
                 let reset = ui.add(Button::new(RichText::new("Reset").small()).small());
-                named(&reset, egui::Role::Button, &format!("Reset the keys of {}", name(action)));
+                named(&reset, egui::Role::Button, &format!("Reset the keys of {}", name(action, self.reasons)));
                 if reset.clicked() {
                     self.push(SettingsCommand::ResetKeys(action));
                 }

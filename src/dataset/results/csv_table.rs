@@ -6,7 +6,7 @@ use csv::{ByteRecord, ReaderBuilder, StringRecord};
 
 use super::{ClassKey, FoundRecord, ImageKey, Results, Unit};
 use crate::dataset::DatasetError;
-use crate::domain::{Shape, limits, read_text};
+use crate::domain::{Shape, limits, printable, read_text};
 use crate::geometry::BoundingBox;
 
 const IMAGE: [&str; 9] =
@@ -63,6 +63,7 @@ pub(super) fn read(path: &Path) -> Result<Results, DatasetError> {
     };
     let header: StringRecord = reader.headers().map_err(|error| failed(&error))?.clone();
     let columns = columns(header.iter()).map_err(|problem| DatasetError::line(path, 1, problem))?;
+    refuse_twice(&header, &columns).map_err(|problem| DatasetError::line(path, 1, problem))?;
     let mut results = Results::new(vec![path.to_path_buf()], Unit::Pixels);
     let mut row = ByteRecord::new();
     while reader.read_byte_record(&mut row).map_err(|error| failed(&error))? {
@@ -110,6 +111,16 @@ fn columns<'a>(header: impl Iterator<Item = &'a str>) -> Result<Columns, String>
          corner), or cx, cy, w, h (centre)",
     )?;
     Ok(Columns { image, class: any(&CLASS), score: any(&SCORE), bbox, form })
+}
+
+/// Two columns of one name: which is meant cannot be told.
+fn refuse_twice(header: &StringRecord, columns: &Columns) -> Result<(), String> {
+    let used = [Some(columns.image), columns.class, columns.score].into_iter().flatten().chain(columns.bbox);
+    let mut names = used.filter_map(|at| header.get(at));
+    let is_twice = |name: &&str| header.iter().filter(|other| other.trim().eq_ignore_ascii_case(name.trim())).count() > 1;
+    names.find(is_twice).map_or(Ok(()), |name| {
+        Err(format!("the header names `{}` twice: rename one of the columns", printable(name.trim())))
+    })
 }
 
 type Detected = (ImageKey, ClassKey, Shape, Option<f64>);

@@ -6,6 +6,8 @@
 
 use std::sync::OnceLock;
 
+use rayon::prelude::*;
+
 const CHUNKS: usize = 4;
 const CHUNK_BITS: u32 = 16;
 const BUCKETS: usize = 1 << CHUNK_BITS;
@@ -18,13 +20,24 @@ pub(super) struct HashIndex {
     all: Vec<(u64, u32)>,
     /// By chunk and its value; empty while there are so few hashes that all are compared.
     tables: Vec<Vec<(u64, u32)>>,
+    /// What was there from the start, for each chunk; removing does not reach it.
+    filled: Vec<Filled>,
     probes: usize,
 }
 
 impl HashIndex {
     pub fn new(most_distance: u32) -> Self {
         let probes = (0..CHUNKS).map(|chunk| masks(radius(most_distance, chunk)).len()).sum();
-        Self { most_distance, all: Vec::new(), tables: Vec::new(), probes }
+        Self { most_distance, all: Vec::new(), tables: Vec::new(), filled: Vec::new(), probes }
+    }
+
+    /// Puts all of these in at once. Whoever asks passes over those of them that are gone since.
+    pub fn fill(&mut self, hashes: Vec<(u64, u32)>) {
+        if hashes.len() <= self.probes * PLAIN_PER_PROBE {
+            hashes.into_iter().for_each(|(hash, number)| self.insert(hash, number));
+        } else {
+            self.filled = (0..CHUNKS).into_par_iter().map(|chunk| Filled::new(&hashes, chunk)).collect();
+        }
     }
 
     pub fn insert(&mut self, hash: u64, number: u32) {
@@ -61,12 +74,20 @@ impl HashIndex {
             }
         };
         if self.tables.is_empty() {
-            return look(&self.all);
+            look(&self.all);
+        }
+        if self.tables.is_empty() && self.filled.is_empty() {
+            return;
         }
         for chunk in 0..CHUNKS {
             let own = value(hash, chunk);
             for mask in masks(radius(self.most_distance, chunk)) {
-                look(&self.tables[bucket(chunk, own ^ mask)]);
+                if let Some(filled) = self.filled.get(chunk) {
+                    look(filled.bucket(own ^ mask));
+                }
+                if let Some(more) = self.tables.get(bucket(chunk, own ^ mask)) {
+                    look(more);
+                }
             }
         }
     }
@@ -75,6 +96,37 @@ impl HashIndex {
         for chunk in 0..CHUNKS {
             self.tables[bucket(chunk, value(hash, chunk))].push((hash, number));
         }
+    }
+}
+
+/// Hashes by the value of one of their chunks, one bucket after the other.
+struct Filled {
+    /// Where each bucket begins, and the end of the last.
+    begins: Vec<u32>,
+    hashes: Vec<(u64, u32)>,
+}
+
+impl Filled {
+    fn new(hashes: &[(u64, u32)], chunk: usize) -> Self {
+        let mut begins = vec![0_u32; BUCKETS + 1];
+        for (hash, _) in hashes {
+            begins[usize::from(value(*hash, chunk)) + 1] += 1;
+        }
+        for at in 0..BUCKETS {
+            begins[at + 1] += begins[at];
+        }
+        let (mut next, mut sorted) = (begins.clone(), vec![(0, 0); hashes.len()]);
+        for (hash, number) in hashes {
+            let place = &mut next[usize::from(value(*hash, chunk))];
+            sorted[*place as usize] = (*hash, *number);
+            *place += 1;
+        }
+        Self { begins, hashes: sorted }
+    }
+
+    fn bucket(&self, value: u16) -> &[(u64, u32)] {
+        let value = usize::from(value);
+        &self.hashes[self.begins[value] as usize..self.begins[value + 1] as usize]
     }
 }
 
@@ -150,12 +202,26 @@ mod tests {
             })
             .collect();
         for most in [0, 1, 2, 3, 4, 6, 7, 8, 10] {
-            let mut index = HashIndex::new(most);
-            hashes.iter().enumerate().for_each(|(k, hash)| index.insert(*hash, k as u32));
-            for gone in [17_u32, 4711] {
-                index.remove(hashes[gone as usize], gone);
+            // All one by one; most at once and the rest one by one.
+            for at_once in [0, 4000] {
+                let mut index = HashIndex::new(most);
+                index.fill((0..).zip(&hashes).take(at_once).map(|(k, hash)| (*hash, k)).collect());
+                (0..).zip(&hashes).skip(at_once).for_each(|(k, hash)| index.insert(*hash, k));
+                for gone in [17_u32, 4711] {
+                    index.remove(hashes[gone as usize], gone);
+                }
+                if at_once == 0 {
+                    assert_eq!(index.tables.is_empty(), index.all.len() <= index.probes * PLAIN_PER_PROBE);
+                }
+                finds_all(&hashes, &index, most, index.filled.is_empty());
             }
-            assert_eq!(index.tables.is_empty(), index.all.len() <= index.probes * PLAIN_PER_PROBE);
+        }
+    }
+
+    /// `forgets`: what was removed is not found.
+    fn finds_all(hashes: &[u64], index: &HashIndex, most: u32, forgets: bool) {
+        let gone: &[usize] = if forgets { &[17, 4711] } else { &[4711] };
+        {
             for (k, hash) in hashes.iter().enumerate().step_by(97) {
                 let mut found: Vec<u32> = Vec::new();
                 index.near(*hash, |number, distance| {
@@ -164,7 +230,7 @@ mod tests {
                 });
                 found.sort_unstable();
                 found.dedup();
-                let near = |other: &usize| (hashes[*other] ^ hash).count_ones() <= most && ![17, 4711].contains(other);
+                let near = |other: &usize| (hashes[*other] ^ hash).count_ones() <= most && !gone.contains(other);
                 let expected: Vec<u32> = (0..hashes.len()).filter(near).map(|other| other as u32).collect();
                 assert_eq!(found, expected, "{k} at {most}");
             }

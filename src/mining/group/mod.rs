@@ -13,6 +13,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+use self::hash_index::HashIndex;
 use crate::domain::{ClassId, FalsePositiveKind, FeatureSpace, ImageId, RoiFeature};
 use crate::geometry::BoundingBox;
 
@@ -30,6 +31,23 @@ pub struct Groupable<'a> {
     /// What a network saw; features of different spaces are never compared. `None` where it is not known.
     pub feature: Option<(FeatureSpace, &'a RoiFeature)>,
 }
+
+/// For each of `wanted` the place of the hash in `among` that differs from it in the fewest bits, the first of several; `None` where there is
+/// none at all.
+pub fn nearest_hashes(among: &[u64], wanted: &[u64]) -> Vec<Option<usize>> {
+    let mut index = HashIndex::new(NEAR);
+    index.fill((0..).zip(among).map(|(place, hash)| (*hash, place)).collect());
+    let nearest = |hash: &u64| {
+        let mut near: Option<(u32, u32)> = None;
+        index.near(*hash, |place, distance| near = Some(near.map_or((distance, place), |near| near.min((distance, place)))));
+        let of_all = || (0..among.len()).min_by_key(|place| (among[*place] ^ hash).count_ones());
+        near.map_or_else(of_all, |(_, place)| Some(place as usize))
+    };
+    wanted.par_iter().map(nearest).collect()
+}
+
+/// Within so many bits nearly all find another; for the few that do not, all are compared.
+const NEAR: u32 = 8;
 
 /// When two candidates are alike.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -93,15 +111,18 @@ pub fn regroup(items: &[Groupable<'_>], config: &GroupConfig, known: &[Option<us
     for (at, leader) in found.into_iter().flatten() {
         representative[at] = Some(leader);
     }
+    let leader = |at: usize| representative[at].unwrap_or(at);
+    let mut sizes = vec![0_u32; items.len()];
+    (0..items.len()).for_each(|at| sizes[leader(at)] += 1);
     let mut groups: Vec<Group> = Vec::new();
-    let mut number: HashMap<usize, usize> = HashMap::new();
-    for (at, leader) in representative.iter().enumerate() {
-        let group = *number.entry(leader.unwrap_or(at)).or_insert_with(|| {
-            groups.push(Group { members: Vec::new(), by_place: at_place[at].is_some() });
+    let mut number: Vec<Option<usize>> = vec![None; items.len()];
+    for at in (0..items.len()).filter(|at| sizes[leader(*at)] > 1) {
+        let group = *number[leader(at)].get_or_insert_with(|| {
+            let members = Vec::with_capacity(sizes[leader(at)] as usize);
+            groups.push(Group { members, by_place: at_place[at].is_some() });
             groups.len() - 1
         });
         groups[group].members.push(at);
     }
-    groups.retain(|group| group.members.len() > 1);
     groups
 }

@@ -56,8 +56,10 @@ struct Partition<'a> {
     /// `None` while it waits for its place.
     leader: Vec<Option<u32>>,
     /// Of each representative, without itself.
-    members: HashMap<u32, Vec<u32>>,
+    members: Vec<Vec<u32>>,
     hashes: HashIndex,
+    /// Representatives that were there from the start, by image.
+    first_regions: Vec<(ImageId, u32)>,
     regions: HashMap<ImageId, Vec<u32>>,
     features: HashMap<FeatureSpace, FeatureIndex>,
     near: HashMap<u32, Near>,
@@ -69,8 +71,9 @@ impl<'a> Partition<'a> {
             items,
             config: *config,
             leader: vec![None; items.len()],
-            members: HashMap::new(),
+            members: vec![Vec::new(); items.len()],
             hashes: HashIndex::new(config.most_distance.min(GroupConfig::DISTANCE_MAX)),
+            first_regions: Vec::new(),
             regions: HashMap::new(),
             features: HashMap::new(),
             near: HashMap::new(),
@@ -99,17 +102,22 @@ impl<'a> Partition<'a> {
 
     /// What is represented already stays so; all others find their place.
     fn settle(&mut self) {
-        let mut waiting = BinaryHeap::new();
+        let (mut waiting, mut leading) = (BinaryHeap::new(), Vec::new());
         for at in 0..self.items.len() as u32 {
             match self.leader[at as usize] {
-                Some(leader) if leader == at => self.lead(at),
-                Some(leader) if self.leads(leader) && self.has_room(leader) => self.join(at, leader),
+                Some(leader) if leader == at => leading.push(at),
+                Some(leader) if self.leads(leader) && self.has_room(leader) => self.members[leader as usize].push(at),
                 _ => {
                     self.leader[at as usize] = None;
                     waiting.push(Reverse(at));
                 }
             }
         }
+        if waiting.is_empty() {
+            return;
+        }
+        leading.retain(|leader| self.has_room(*leader));
+        self.lead_all(&leading);
         let mut block = Vec::with_capacity(BLOCK);
         while !waiting.is_empty() {
             block.clear();
@@ -167,7 +175,10 @@ impl<'a> Partition<'a> {
                 found.nearest = Some((alike, leader));
             }
         };
-        for leader in self.regions.get(&item.image).into_iter().flatten() {
+        let from = self.first_regions.partition_point(|(image, _)| *image < item.image);
+        let first = self.first_regions[from..].iter().take_while(|(image, _)| *image == item.image);
+        let later = self.regions.get(&item.image).into_iter().flatten();
+        for leader in first.map(|(_, leader)| leader).chain(later) {
             if self.is_same_region(at, *leader) {
                 saw(Alike::Region, *leader);
             }
@@ -209,7 +220,23 @@ impl<'a> Partition<'a> {
     }
 
     fn has_room(&self, leader: u32) -> bool {
-        self.members.get(&leader).is_none_or(|members| members.len() + 1 < GROUP_MAX)
+        self.members[leader as usize].len() + 1 < GROUP_MAX
+    }
+
+    /// Lets all of these be found, at once: one by one takes several times as long.
+    fn lead_all(&mut self, leading: &[u32]) {
+        let item = |at: &u32| &self.items[*at as usize];
+        let hashes = leading.iter().filter_map(|at| Some((item(at).hash?, *at))).collect();
+        self.first_regions = leading.iter().map(|at| (item(at).image, *at)).collect();
+        self.first_regions.par_sort_unstable();
+        self.hashes.fill(hashes);
+        for at in leading {
+            if let Some((space, feature)) = self.items[*at as usize].feature
+                && let (Some(index), Some(near)) = (self.features.get_mut(&space), self.near.get(at))
+            {
+                index.insert(feature, near, *at);
+            }
+        }
     }
 
     fn lead(&mut self, at: u32) {
@@ -228,7 +255,7 @@ impl<'a> Partition<'a> {
 
     fn join(&mut self, at: u32, leader: u32) {
         self.leader[at as usize] = Some(leader);
-        self.members.entry(leader).or_default().push(at);
+        self.members[leader as usize].push(at);
         if !self.has_room(leader) {
             self.forget(leader);
         }
@@ -236,7 +263,7 @@ impl<'a> Partition<'a> {
 
     /// Lets a representative and its members find their places anew.
     fn dissolve(&mut self, leader: u32) -> Vec<u32> {
-        let mut freed = self.members.remove(&leader).unwrap_or_default();
+        let mut freed = std::mem::take(&mut self.members[leader as usize]);
         self.forget(leader);
         freed.push(leader);
         for at in &freed {
@@ -245,7 +272,7 @@ impl<'a> Partition<'a> {
         freed
     }
 
-    /// No candidate finds this representative any more.
+    /// No candidate finds this representative any more; one that was there from the start is passed over where it is found.
     fn forget(&mut self, leader: u32) {
         let item = &self.items[leader as usize];
         if let Some(here) = self.regions.get_mut(&item.image) {

@@ -4,8 +4,9 @@
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -32,8 +33,30 @@ pub(in crate::workflow) enum Work {
     Detect,
 }
 
+/// The third-party model that a project's images are mined with, as far as a merge has to know it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::workflow) struct ModelHeader {
+    /// What the user calls it.
+    pub name: String,
+    /// The file's name.
+    pub file: String,
+    /// Of the file's bytes and its description.
+    pub identity: String,
+    /// How images reach the network.
+    pub input: String,
+    /// What its classes are called in the project, where the names differ.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub map: BTreeMap<String, String>,
+    pub min_score: f32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_splits: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_dataset: Option<String>,
+}
+
 /// The first line. Files of one run differ in `shard` alone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::workflow) struct Header {
     pub format: String,
@@ -50,6 +73,9 @@ pub(in crate::workflow) struct Header {
     /// The round that is mined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<u32>,
+    /// The third-party model whose next round it becomes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelHeader>,
     /// The detector's labels, 1 first.
     pub classes: Vec<String>,
     /// Whether ellipses are among the detections.
@@ -98,6 +124,7 @@ impl Header {
             images,
             count: count as u64,
             round: None,
+            model: None,
             classes: Vec::new(),
             ellipses: false,
             precision: Precision::F32,
@@ -317,7 +344,7 @@ pub(in crate::workflow) fn left(
 pub(in crate::workflow) fn is_ours(path: &Path) -> Result<bool, WorkflowError> {
     let mut begin = Vec::new();
     let read = open_regular(path)?.0.take(START.len() as u64).read_to_end(&mut begin);
-    read.map_err(WorkflowError::io(path, "Check that the file is readable."))?;
+    read.map_err(unread(path))?;
     Ok(START.as_bytes().starts_with(&begin))
 }
 
@@ -340,59 +367,124 @@ fn read(
     path: &Path,
     mut take: impl FnMut(ImageLine, u64) -> Result<(), WorkflowError>,
 ) -> Result<(Header, String), WorkflowError> {
-    let mut lines = Lines::open(path)?;
-    let first = lines.next()?.ok_or_else(|| refused(path, "the file is empty"))?;
-    let header = header(path, &first)?;
-    let half = || {
-        let shard = format!("{}/{}", header.shard, header.of);
-        refused(path, format!("the file is half written or was changed. Run the shard {shard} again"))
-    };
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(first.as_bytes());
-    let mut number = 1;
-    loop {
-        let Some(line) = lines.next()? else { return Err(half()) };
-        number += 1;
-        if let Ok(End { lines: count, checksum }) = serde_json::from_str(&line) {
-            let is_whole = count == number - 1 && *hasher.finalize().to_hex() == *checksum;
-            return if is_whole && lines.next()?.is_none() { Ok((header, checksum)) } else { Err(half()) };
-        }
-        hasher.update(line.as_bytes());
-        let image = serde_json::from_str(&line).map_err(|_| half())?;
+    let mut lines = ShardLines::open(path)?;
+    while let Some((image, number)) = lines.next()? {
         take(image, number)?;
+    }
+    Ok((lines.header, lines.checksum))
+}
+
+/// The images of a shard, one after the other: of many shards a line each is in memory.
+pub(in crate::workflow) struct ShardLines {
+    lines: Lines,
+    header: Header,
+    hasher: blake3::Hasher,
+    number: u64,
+    /// Known once the last line was read.
+    checksum: String,
+}
+
+impl ShardLines {
+    pub fn open(path: &Path) -> Result<Self, WorkflowError> {
+        let mut lines = Lines::open(path)?;
+        let first = lines.next()?.ok_or_else(|| refused(path, "the file is empty"))?;
+        let header = header(path, &first)?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(first.as_bytes());
+        Ok(Self { lines, header, hasher, number: 1, checksum: String::new() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.lines.path
+    }
+
+    /// The next image with the number of its line; `None` after the last one, once the checksum was compared.
+    pub fn next(&mut self) -> Result<Option<(ImageLine, u64)>, WorkflowError> {
+        if !self.checksum.is_empty() {
+            return Ok(None);
+        }
+        let Some(line) = self.lines.next()? else { return Err(self.half()) };
+        self.number += 1;
+        if let Ok(End { lines: count, checksum }) = serde_json::from_str(&line) {
+            let is_whole = count == self.number - 1 && *self.hasher.finalize().to_hex() == *checksum;
+            if !is_whole || self.lines.next()?.is_some() {
+                return Err(self.half());
+            }
+            self.checksum = checksum;
+            return Ok(None);
+        }
+        self.hasher.update(line.as_bytes());
+        let image = serde_json::from_str(&line).map_err(|_| self.half())?;
+        Ok(Some((image, self.number)))
+    }
+
+    /// Over everything before the last line; empty until that was read.
+    pub fn checksum(&self) -> &str {
+        &self.checksum
+    }
+
+    /// Closes the file until the next line is asked for: a process may hold only so many open.
+    pub fn rest(&mut self) {
+        self.lines.file = None;
+    }
+
+    fn half(&self) -> WorkflowError {
+        let shard = format!("{}/{}", self.header.shard, self.header.of);
+        refused(self.path(), format!("the file is half written or was changed. Run the shard {shard} again"))
     }
 }
 
 /// Lines of a bounded length, with their ends.
-struct Lines<'a> {
-    path: &'a Path,
-    file: BufReader<File>,
+struct Lines {
+    path: PathBuf,
+    /// Where the next line begins.
+    at: u64,
+    file: Option<BufReader<File>>,
 }
 
 /// An image with 100,000 detections and their features stays below.
 const LINE: u64 = 64 << 20;
 
-impl<'a> Lines<'a> {
-    fn open(path: &'a Path) -> Result<Self, WorkflowError> {
-        let (file, size) = open_regular(path)?;
-        if size > limits::WEIGHTS {
-            return Err(refused(path, "the file is too large for a shard: take more shards"));
-        }
-        Ok(Self { path, file: BufReader::new(file) })
+impl Lines {
+    fn open(path: &Path) -> Result<Self, WorkflowError> {
+        let mut lines = Self { path: path.to_owned(), at: 0, file: None };
+        lines.file()?;
+        Ok(lines)
+    }
+
+    fn file(&mut self) -> Result<&mut BufReader<File>, WorkflowError> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                let (mut file, size) = open_regular(&self.path)?;
+                if size > limits::WEIGHTS {
+                    return Err(refused(&self.path, "the file is too large for a shard: take more shards"));
+                }
+                file.seek(SeekFrom::Start(self.at)).map_err(unread(&self.path))?;
+                BufReader::new(file)
+            }
+        };
+        Ok(self.file.insert(file))
     }
 
     fn next(&mut self) -> Result<Option<String>, WorkflowError> {
         let mut bytes = Vec::new();
-        let read = self.file.by_ref().take(LINE).read_until(b'\n', &mut bytes);
-        read.map_err(WorkflowError::io(self.path, "Check that the file is readable."))?;
+        let read = self.file()?.by_ref().take(LINE).read_until(b'\n', &mut bytes);
+        read.map_err(unread(&self.path))?;
+        self.at += bytes.len() as u64;
         if bytes.len() as u64 == LINE {
-            return Err(refused(self.path, "a line of the file is too long for a shard of Quarry"));
+            return Err(refused(&self.path, "a line of the file is too long for a shard of Quarry"));
         }
         if bytes.is_empty() {
             return Ok(None);
         }
-        String::from_utf8(bytes).map(Some).map_err(|_| refused(self.path, "this is not a Quarry shard: it is not text"))
+        let text = String::from_utf8(bytes).map(Some);
+        text.map_err(|_| refused(&self.path, "this is not a Quarry shard: it is not text"))
     }
+}
+
+fn unread(path: &Path) -> impl FnOnce(io::Error) -> WorkflowError {
+    WorkflowError::io(path, "Check that the file can be read.")
 }
 
 /// blake3 over the words of a list, each as it stands.

@@ -1,6 +1,7 @@
 //! A checkpoint on any images -> a detection file, without a project.
 
 mod file;
+mod foreign;
 mod growing;
 mod identity;
 mod images;
@@ -14,8 +15,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub(super) use self::file::{
-    Header, ImageLine, Seen, ShardFile, Work, detection_text, feature_text, fingerprint, header_of, refused,
+    Header, ImageLine, ModelHeader, Seen, ShardFile, ShardLines, Work, detection_text, feature_text, fingerprint, header_of, refused,
 };
+pub(super) use self::foreign::{ForeignModel, labelled};
 pub(super) use self::growing::{Grown, ToGrow, check_growing, clear_growing, grow, is_of_these_bytes};
 pub(super) use self::identity::identity;
 use self::images::{images_in, images_of_list};

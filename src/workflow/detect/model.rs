@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use super::file::{Header, ImageLine, Work, detection_text};
+use super::foreign::{ForeignModel, labelled};
 use super::growing::{Grown, ToGrow, grow};
 use super::identity::identity;
 use super::pipeline::{Checkpoint, OfImage, Task};
 use super::{DetectRequest, Shard, detector_of};
 use crate::detector::{Detector, FoundObject, LabelledDetection};
 use crate::domain::{Cancel, ClassId, Detection};
-use crate::workflow::models::{ForeignModel, labelled};
 use crate::workflow::{Observer, WorkflowError};
 
 /// A model that is loaded.

@@ -8,6 +8,10 @@ mod classes;
 mod evaluate;
 mod images;
 mod model;
+#[cfg(feature = "torch")]
+mod model_classes;
+#[cfg(feature = "torch")]
+mod model_run;
 mod report;
 #[cfg(feature = "torch")]
 mod run_model;
@@ -23,13 +27,17 @@ pub use self::model::{ModelClass, ModelLook, ModelRequest, is_model};
 pub use self::report::DetectionsReport;
 use self::report::Tally;
 #[cfg(feature = "torch")]
+pub(super) use self::model_run::{ModelRun, ModelTold};
+#[cfg(feature = "torch")]
+pub(super) use self::run_model::{load, told};
+#[cfg(feature = "torch")]
 pub use self::run_model::{look_at_model, mine_model};
 pub use self::samples::{ClassSample, class_samples};
 pub use self::scale::ScoreScale;
 use self::scale::{in_pixels, scale_of, unit_of};
 use super::copies::Truth;
 use super::group::{config as group_config, group};
-use super::retry::with_retries;
+use super::retry::{let_verdicts_go_first, with_retries};
 use super::split::Split;
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::BadRecord;
@@ -48,8 +56,8 @@ use crate::training::RoundConfig;
 pub const UNKNOWN_SCORE: f32 = 0.0;
 /// Detections below this score are not mined where nothing else is said.
 pub const DEFAULT_MIN_SCORE: f32 = 0.05;
-/// Images whose detections are written with one transaction.
-const IMAGES_AT_ONCE: usize = 2000;
+/// Rows that are written with one transaction, but for those of a single image.
+const ROWS_AT_ONCE: usize = 300;
 
 /// What to import and how to understand it; what is `None` is told by the files, or asked for where they do not tell.
 #[derive(Debug, Clone, PartialEq)]
@@ -316,6 +324,7 @@ impl Taken {
             taken.facts.problems.push(BadRecord { file, line, problem: image });
         }
         taken.facts.problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        refuse_unusable(&taken)?;
         if let Some(first) = taken.facts.problems.first().filter(|_| request.strict) {
             return Err(WorkflowError::Refused(format!("{first}. Correct it, or import without --strict.")));
         }
@@ -357,6 +366,17 @@ fn refuse_strangers(path: &Path, places: &[Result<usize, String>]) -> Result<(),
         places.len(),
         printable_line(first)
     )))
+}
+
+/// Records of which none fits are no detector that found nothing: a round of them would have a recall of 0 that nobody measured.
+fn refuse_unusable(taken: &Taken) -> Result<(), WorkflowError> {
+    match taken.facts.problems.first() {
+        Some(first) if taken.count() == 0 => {
+            let records = taken.facts.problems.len();
+            Err(WorkflowError::Refused(format!("none of {records} records can be taken. The first: {first}.")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The file that a record comes from.
@@ -410,6 +430,21 @@ impl Mined {
     }
 }
 
+/// Parts of about so many rows, but at least one image: an annotator's verdict waits for the end of a transaction.
+fn few_rows<T>(images: &[T], rows: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+    let mut rest = images;
+    std::iter::from_fn(move || {
+        let mut sum = 0;
+        let fitting = rest.iter().take_while(|image| {
+            sum += rows(image);
+            sum <= ROWS_AT_ONCE
+        });
+        let (part, left) = rest.split_at_checked(fitting.count().max(1))?;
+        rest = left;
+        Some(part)
+    })
+}
+
 #[allow(clippy::too_many_arguments, reason = "the parts of one import, made one after another")]
 fn write(
     store: &mut Store,
@@ -427,9 +462,24 @@ fn write(
     with_retries(cancel, &mut tell, || store.set_unscored(round.id, taken.facts.unscored))?;
     let rows: Vec<(ImageId, Vec<Detection>)> =
         scene.images.iter().zip(&taken.found).map(|(image, found)| (image.id, found.clone())).collect();
-    for rows in rows.chunks(IMAGES_AT_ONCE) {
+    let count = |(_, found): &(ImageId, Vec<Detection>)| 1 + found.len();
+    for rows in few_rows(&rows, count) {
         with_retries(cancel, &mut tell, || store.replace_detections(round.id, rows))?;
+        let_verdicts_go_first();
     }
-    with_retries(cancel, &mut tell, || store.replace_candidates(round.id, &mined.looked, &mined.candidates))?;
+    // They are in the order of the images.
+    let mut candidates = &mined.candidates[..];
+    let of_image = mined.looked.iter().map(|image| {
+        let (own, rest) = candidates.split_at(candidates.iter().take_while(|c| c.image == *image).count());
+        candidates = rest;
+        (*image, own)
+    });
+    let of_image: Vec<(ImageId, &[NewCandidate])> = of_image.collect();
+    for part in few_rows(&of_image, |(_, own)| 1 + 2 * own.len()) {
+        let looked: Vec<ImageId> = part.iter().map(|(image, _)| *image).collect();
+        let new: Vec<NewCandidate> = part.iter().flat_map(|(_, own)| own.iter().copied()).collect();
+        with_retries(cancel, &mut tell, || store.replace_some_candidates(round.id, &looked, &new))?;
+        let_verdicts_go_first();
+    }
     Ok(store.round(round.id)?)
 }

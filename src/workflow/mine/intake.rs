@@ -9,7 +9,7 @@ use crate::mining::{count_duplicates, mine_image};
 use crate::store::{Fingerprint, MinedCounts, MinedImage, NewCandidate, Resume, Store};
 use crate::workflow::classes::LabelMap;
 use crate::workflow::detect::Seen;
-use crate::workflow::retry::with_retries;
+use crate::workflow::retry::{let_verdicts_go_first, with_retries};
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
 
 /// Images that are kept together, at most: what is detected again after the work was cut off.
@@ -17,7 +17,7 @@ const IMAGES_AT_ONCE: usize = 16;
 /// So long images wait to be kept together.
 const KEPT_AFTER: Duration = Duration::from_secs(10);
 /// Rows of a transaction, at most, but for those of a single image: an annotator's verdict waits for its end.
-const ROWS_AT_ONCE: usize = 1000;
+const ROWS_AT_ONCE: usize = 300;
 
 /// Takes in what is detected on the images of a round.
 pub(in crate::workflow) struct Intake<'a> {
@@ -76,6 +76,7 @@ impl<'a> Intake<'a> {
             let tell = |text| observer(WorkEvent::Log(text));
             with_retries(self.cancel, tell, || self.store.put_mined(round, batch))?;
             rest = left;
+            let_verdicts_go_first();
         }
         self.kept = Instant::now();
         Ok(())

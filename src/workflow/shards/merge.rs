@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::mine::{header, refuse_other};
-use super::{Shard, numbers_in_words};
-use crate::domain::{Cancel, Output, Progress, shown_path};
+use super::together::{FoundOnImage, Together};
+use super::{Shard, model, numbers_in_words};
+use crate::domain::{Cancel, ImageRecord, Output, Progress, printable, shown_path};
 use crate::store::Resume;
 use crate::training::RunLock;
 use crate::workflow::detect::{
-    DetectionFormat, FoundInList, Header, ShardFile, TakeFound, Work, WrittenDetections, refuse_mostly_unreadable,
-    refused, targets, write_found,
+    DetectionFormat, FoundInList, Header, ModelHeader, ShardFile, TakeFound, Work, WrittenDetections,
+    refuse_mostly_unreadable, refused, targets, write_found,
 };
-use crate::workflow::mine::{Intake, MineReport, Plan, grouped, report};
+use crate::workflow::detections::DetectionsReport;
+use crate::workflow::mine::{Intake, MineReport, Plan, Seen, Target, grouped, report};
 use crate::workflow::outputs::{OutputPolicy, check_list_names};
 use crate::workflow::{Observer, Project, WorkEvent, WorkflowError};
 
@@ -32,7 +34,7 @@ pub struct ShardMergeRequest {
     pub ellipses: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ShardMergeReport {
     /// Shards that were given.
     pub shards: usize,
@@ -43,10 +45,12 @@ pub struct ShardMergeReport {
     pub result: ShardMergeResult,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum ShardMergeResult {
     Mined(MineReport),
+    /// Every shard of a third-party model is in; with some missing it is `Mined`.
+    Model(Box<DetectionsReport>),
     Detected(MergedDetections),
 }
 
@@ -85,7 +89,10 @@ pub fn merge(
                     "these shards are of a project's round: name the project with --project.".to_owned(),
                 )
             })?;
-            mined(project, &run, &files, observer, cancel)
+            match &run.model {
+                Some(model) => mined_by_model(project, model, &run, &files, observer, cancel),
+                None => mined(project, &run, &files, observer, cancel),
+            }
         }
         Work::Detect => {
             let out = request.out.as_ref().ok_or_else(|| {
@@ -93,7 +100,7 @@ pub fn merge(
                     "these shards are of a list of images: name the file to write with --out.".to_owned(),
                 )
             })?;
-            detected(request, out, &run, &files, observer)
+            detected(request, out, &run, &files, observer, cancel)
         }
     }
 }
@@ -171,19 +178,88 @@ fn mined(
     let lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
     let plan = Plan::new(project, &store, run.round, Some(run.precision), observer)?;
-    let shards: Vec<Shard> = (1..=run.of).filter_map(|number| Shard::new(number, run.of)).collect();
-    for file in files.values() {
-        let expected = Header { shard: file.header.shard, of: run.of, ..header(&plan, shards[0]) };
-        let whose = format!("round {} as this project has it", plan.target.round.number);
-        refuse_other(&file.path, &file.header, &expected, &whose)?;
-    }
+    let whose = format!("round {} as this project has it", plan.target.round.number);
+    refuse_others(files, run, &header(&plan, Shard { number: 1, of: run.of }), &whose)?;
     let names = plan.detector.class_names();
-    let mut intake = Intake::begin(&plan.target, &mut store, Some(&names), Resume::Any, observer, cancel)?;
+    let target = &plan.target;
+    let mut intake = Intake::begin(target, &mut store, Some(&names), Resume::Any, observer, cancel)?;
+    let seen = &mut |_: &ImageRecord, found: Vec<Seen>| found;
+    let TakenIn { missing, known, unreadable } =
+        take_in(run.of, files, target, &mut intake, seen, &lock, observer, cancel)?;
+    let report = if missing.is_empty() {
+        let counts = intake.finish(observer)?;
+        grouped(&mut store, target, report(target, counts, known, unreadable), observer, cancel)?
+    } else {
+        let counts = store.mined_counts(target.round.id)?;
+        report(target, counts, known, unreadable)
+    };
+    Ok(ShardMergeReport { shards: files.len(), of: run.of, missing, result: ShardMergeResult::Mined(report) })
+}
+
+fn mined_by_model(
+    project: &Project,
+    model: &ModelHeader,
+    run: &Header,
+    files: &Files,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<ShardMergeReport, WorkflowError> {
+    let lock = RunLock::take(&project.runs_dir())?;
+    let mut store = project.open_store()?;
+    let (mut of_model, expected) = model::run_of(&mut store, run, model)?;
+    let whose = format!("`{}` on the images, classes and test images of this project", printable(&model.name));
+    refuse_others(files, run, &expected, &whose)?;
+    let target = model::round_of(&of_model, &mut store, model, observer, cancel)?;
+    let mut intake = Intake::begin(&target, &mut store, None, Resume::Any, observer, cancel)?;
+    let seen = &mut |image: &ImageRecord, found: Vec<Seen>| model::seen(&mut of_model, image, found);
+    let TakenIn { missing, known, unreadable } =
+        take_in(run.of, files, &target, &mut intake, seen, &lock, observer, cancel)?;
+    drop(intake);
+    let result = if missing.is_empty() {
+        let report = of_model.end(project, &mut store, &target.round, unreadable, observer, cancel)?;
+        ShardMergeResult::Model(Box::new(report))
+    } else {
+        let counts = store.mined_counts(target.round.id)?;
+        ShardMergeResult::Mined(report(&target, counts, known, unreadable))
+    };
+    Ok(ShardMergeReport { shards: files.len(), of: run.of, missing, result })
+}
+
+/// Refuses a file that is not of the run as the project has it.
+fn refuse_others(files: &Files, run: &Header, expected: &Header, whose: &str) -> Result<(), WorkflowError> {
+    files.values().try_for_each(|file| {
+        let expected = Header { shard: file.header.shard, of: run.of, ..expected.clone() };
+        refuse_other(&file.path, &file.header, &expected, whose)
+    })
+}
+
+/// What came of taking shards in.
+struct TakenIn {
+    /// Shards whose images are not in yet.
+    missing: Vec<u32>,
+    /// Images that were in before.
+    known: usize,
+    unreadable: Vec<PathBuf>,
+}
+
+/// Takes in what the shards found. `seen` makes of an image's detections what the round keeps.
+#[allow(clippy::too_many_arguments, reason = "what a merge is made of, named once")]
+fn take_in(
+    of: u32,
+    files: &Files,
+    target: &Target,
+    intake: &mut Intake<'_>,
+    seen: &mut dyn FnMut(&ImageRecord, Vec<Seen>) -> Vec<Seen>,
+    lock: &RunLock,
+    observer: &mut Observer,
+    cancel: &Cancel,
+) -> Result<TakenIn, WorkflowError> {
+    let shards: Vec<Shard> = (1..=of).filter_map(|number| Shard::new(number, of)).collect();
     let missing: Vec<u32> = shards
         .iter()
         .filter(|shard| !files.contains_key(&shard.number))
         .filter(|shard| {
-            plan.target.images.iter().enumerate().any(|(place, image)| shard.holds(place) && !intake.is_done(image))
+            target.images.iter().enumerate().any(|(place, image)| shard.holds(place) && !intake.is_done(image))
         })
         .map(|shard| shard.number)
         .collect();
@@ -197,10 +273,13 @@ fn mined(
                 return Err(WorkflowError::Cancelled);
             }
             let place = line.place as usize;
-            let image =
-                plan.target.images.get(place).filter(|image| shard.holds(place) && image.content_hash == line.image);
-            let image = image
-                .ok_or_else(|| refused(&file.path, format!("line {number}: unexpected image. Run this shard again")))?;
+            let image = target.images.get(place).filter(|image| shard.holds(place) && image.content_hash == line.image);
+            let image = image.ok_or_else(|| {
+                refused(
+                    &file.path,
+                    format!("line {number}: unexpected image. Run this shard again"),
+                )
+            })?;
             let Some(found) = line.found(&file.path, number)? else {
                 unreadable.push(PathBuf::from(&image.name));
                 return Ok(());
@@ -210,19 +289,12 @@ fn mined(
                 return Ok(());
             }
             lock.check()?;
-            intake.take(image, &found, observer)
+            intake.take(image, &seen(image, found), observer)
         })?;
     }
     intake.keep(observer)?;
-    refuse_mostly_unreadable(&unreadable, plan.target.images.len())?;
-    let report = if missing.is_empty() {
-        let counts = intake.finish(observer)?;
-        grouped(&mut store, &plan.target, report(&plan.target, counts, known, unreadable), observer, cancel)?
-    } else {
-        let counts = store.mined_counts(plan.target.round.id)?;
-        report(&plan.target, counts, known, unreadable)
-    };
-    Ok(ShardMergeReport { shards: files.len(), of: run.of, missing, result: ShardMergeResult::Mined(report) })
+    refuse_mostly_unreadable(&unreadable, target.images.len())?;
+    Ok(TakenIn { missing, known, unreadable })
 }
 
 fn detected(
@@ -231,6 +303,7 @@ fn detected(
     run: &Header,
     files: &Files,
     observer: &mut Observer,
+    cancel: &Cancel,
 ) -> Result<ShardMergeReport, WorkflowError> {
     let policy = OutputPolicy::new().inputs(&request.shards).inputs(files.values().map(|file| &file.path));
     policy.check_file(out)?;
@@ -247,39 +320,29 @@ fn detected(
             "the detector of these shards has no ellipse head. Remove `--shape ellipse`.".to_owned(),
         ));
     }
-    let count = usize::try_from(run.count).unwrap_or(usize::MAX);
-    let mut of_place = BTreeMap::new();
-    let mut unreadable = Vec::new();
-    for file in files.values() {
-        file.each(|line, number| {
-            let place = line.place as usize;
-            let bad = |what| refused(&file.path, format!("line {number}: {what}. Run this shard again"));
-            let found = line.labelled(&file.path, number)?;
-            let name = line.name.ok_or_else(|| bad("the image has no name"))?;
-            if place >= count || of_place.contains_key(&place) {
-                return Err(bad("unexpected image"));
-            }
-            match found {
-                Some(found) => drop(of_place.insert(place, (name, found))),
-                None => unreadable.push(name),
-            }
-            Ok(())
-        })?;
-    }
-    if request.format == DetectionFormat::Fddb {
-        check_list_names(of_place.values().map(|(name, _)| name.as_str()))?;
-    }
-    let found = of_place.into_iter().map(|(place, (name, found))| FoundInList { place: place + 1, name, found });
-    let found: Vec<FoundInList> = found.collect();
-    let WrittenDetections { detections, .. } = write_found(
-        &|take: &mut TakeFound<'_>| found.iter().try_for_each(take),
-        &run.classes,
-        request.format,
-        request.ellipses,
-        out,
-        observer,
-    )?;
-    let (images, out) = (found.len(), out.path.clone());
+    let together = Together { files: files.values().collect(), count: run.count };
+    let (mut images, mut unreadable) = (0, Vec::new());
+    // Everything is looked at before a line is written.
+    together.each(cancel, |line| {
+        let FoundOnImage { name, found, .. } = line;
+        if request.format == DetectionFormat::Fddb {
+            check_list_names([name.as_str()])?;
+        }
+        match found {
+            Some(_) => images += 1,
+            None => unreadable.push(name),
+        }
+        Ok(())
+    })?;
+    let each = |take: &mut TakeFound<'_>| {
+        together.each(cancel, |FoundOnImage { place, name, found }| match found {
+            Some(found) => take(&FoundInList { place: place + 1, name, found }),
+            None => Ok(()),
+        })
+    };
+    let WrittenDetections { detections, .. } =
+        write_found(&each, &run.classes, request.format, request.ellipses, out, observer)?;
+    let out = out.path.clone();
     let result = ShardMergeResult::Detected(MergedDetections { images, detections, out, unreadable });
     Ok(ShardMergeReport { shards: files.len(), of: run.of, missing, result })
 }

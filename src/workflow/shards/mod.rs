@@ -4,6 +4,8 @@
 mod detect;
 mod merge;
 mod mine;
+mod model;
+mod together;
 
 use std::path::PathBuf;
 
@@ -12,6 +14,7 @@ use serde::Serialize;
 pub use self::detect::detect_shard;
 pub use self::merge::{MergedDetections, ShardMergeReport, ShardMergeRequest, ShardMergeResult, merge};
 pub use self::mine::mine_shard;
+pub use self::model::mine_model_shard;
 
 pub use super::detect::Shard;
 use crate::domain::{shown_path, shown_paths};

@@ -8,12 +8,29 @@ use std::collections::{HashMap, HashSet};
 use super::filter::Order;
 use super::model::{Adjusting, Layout, ReviewModel};
 use crate::domain::{
-    Candidate, CandidateId, ClassId, FalsePositiveKind, GroundTruthId, GroupId, ImageId, ObjectChange, Shape, Verdict,
+    Candidate, CandidateId, Class, ClassId, FalsePositiveKind, GroundTruthId, GroupId, ImageId, ObjectChange, Shape, Verdict,
 };
 use crate::store::{CandidateRow, Inheritable, VerdictCounts};
 
-/// Words for the keys 1 to 9: why a candidate is not to be trained on as background.
-pub const REASONS: [&str; 9] = [
+/// Words for the keys 1 to 9: why a candidate is not to be trained on as background. A verdict keeps the words, so that it reads the same
+/// wherever it is shown.
+pub type Reasons = [&'static str; 9];
+
+/// Where candidates are of any class.
+const OF_ANY_CLASS: Reasons = [
+    "drawing, print or screen",
+    "statue, model or toy",
+    "reflection or shadow",
+    "looks much like the class",
+    "part of an object",
+    "object, badly placed",
+    "seen from an unusual side",
+    "too blurred to tell",
+    "doubtful",
+];
+
+/// Where the project's only class is the face.
+const OF_FACES: Reasons = [
     "drawn or printed face",
     "statue, mask or doll",
     "reflection",
@@ -24,6 +41,14 @@ pub const REASONS: [&str; 9] = [
     "too blurred to tell",
     "doubtful",
 ];
+
+/// The reasons of a project with these classes.
+pub fn reasons(classes: &[Class]) -> &'static Reasons {
+    match classes {
+        [only] if only.name.trim().eq_ignore_ascii_case("face") => &OF_FACES,
+        _ => &OF_ANY_CLASS,
+    }
+}
 
 /// What is to be written.
 #[derive(Debug, Clone, PartialEq)]

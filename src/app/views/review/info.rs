@@ -3,7 +3,7 @@
 use egui::{RichText, Ui};
 
 use super::crop;
-use super::deciding::REASONS;
+use super::deciding::reasons;
 use super::filter::{kind_text, verdict_text};
 use super::{Action, Command, ReviewView};
 use crate::app::textures::Shown;
@@ -90,7 +90,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
             }
         });
     }
-    reasons(ui, view);
+    reason_buttons(ui, view);
 }
 
 /// A name over its value, in one piece: what does not fit goes to the next row and never breaks within a word.
@@ -114,13 +114,13 @@ fn fact(ui: &mut Ui, name: &str, value: String) {
 }
 
 /// The reasons that the number keys give, close together.
-fn reasons(ui: &mut Ui, view: &mut ReviewView<'_>) {
+fn reason_buttons(ui: &mut Ui, view: &mut ReviewView<'_>) {
     // Set outside the wrapped layout: it takes its rows' height from here.
     ui.spacing_mut().item_spacing = egui::vec2(5.0, 4.0);
     ui.spacing_mut().interact_size.y = 18.0;
     ui.spacing_mut().button_padding = egui::vec2(7.0, 2.0);
     ui.horizontal_wrapped(|ui| {
-        for (action, reason) in Action::REASONS.into_iter().zip(REASONS) {
+        for (action, reason) in Action::REASONS.into_iter().zip(reasons(&view.details.overview.classes)) {
             let text = RichText::new(format!("{}  {reason}", view.keymap.text(action))).small();
             let button = egui::Button::new(text).small();
             if ui.add(button).on_hover_text("Reject, with this reason").clicked() {

@@ -19,7 +19,7 @@ mod target;
 
 pub use adjust::{Handle, Nudge, nudge, start};
 pub use crop::{key as crop_key, request as crop_request};
-pub use deciding::{Decision, GroupOffer, REASONS, Saved};
+pub use deciding::{Decision, GroupOffer, Reasons, Saved, reasons};
 pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text, verdict_text};
 pub use history::{HISTORY_PAGE, HistoryModel, utc_text};
 pub use model::{Adjusting, Drawn, Layout, ReviewModel};

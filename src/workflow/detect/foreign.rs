@@ -8,14 +8,14 @@ use std::thread::available_parallelism;
 
 use image::RgbImage;
 
-use super::WorkflowError;
-use super::detection_source::DetectionSource;
 use crate::detector::LabelledDetection;
 use crate::domain::{ClassId, Detection, limits, read_bytes};
 use crate::models::{Model, ModelDetection, ModelFormat, Prepared};
+use crate::workflow::WorkflowError;
+use crate::workflow::detection_source::DetectionSource;
 
 /// A loaded model. It runs on the thread that made it.
-pub(super) struct ForeignModel(RefCell<Model>);
+pub(in crate::workflow) struct ForeignModel(RefCell<Model>);
 
 impl ForeignModel {
     /// `None` where `path` is no third-party model but Quarry's own checkpoint or a round's folder.
@@ -85,7 +85,7 @@ impl DetectionSource for ForeignModel {
 }
 
 /// With labels that count from 1, as those of checkpoints do. The class is the caller's to give.
-pub(super) fn labelled(found: &ModelDetection) -> LabelledDetection {
+pub(in crate::workflow) fn labelled(found: &ModelDetection) -> LabelledDetection {
     let detection = Detection { class: ClassId::ONLY, bbox: found.bbox, ellipse: None, score: found.score };
     LabelledDetection { detection, label: found.class as i64 + 1 }
 }

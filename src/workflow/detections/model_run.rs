@@ -1,0 +1,185 @@
+//! One run of a third-party model on a project's images, but for the network: the images, the classes, the round it becomes, and its end.
+//! A whole run, a shard and a merge agree on it. Must not know how images are detected on.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+
+use super::model_classes::ModelClasses;
+use super::report::{self, Tally};
+use super::{DetectionsReport, DetectionsRequest, ModelRequest, Scene, check_name, end, evaluate};
+use crate::domain::{Cancel, Detection, ImageId, ImageRecord, RoundRecord};
+use crate::mining::MiningConfig;
+use crate::models::{ModelDetection, ModelFormat};
+use crate::store::Store;
+use crate::workflow::mine::{Seen, Target};
+use crate::workflow::patience::patiently;
+use crate::workflow::{Observer, Project, WorkEvent, WorkflowError};
+
+/// What a run has to know of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::workflow) struct ModelTold {
+    /// Changes with the file's bytes and its description.
+    pub identity: String,
+    /// In the order of [`ModelDetection::class`].
+    pub classes: Vec<String>,
+    /// How images reach the network.
+    pub input: String,
+}
+
+/// A run of a model.
+pub(in crate::workflow) struct ModelRun {
+    request: ModelRequest,
+    input: String,
+    scene: Scene,
+    /// Images that are evaluated on.
+    test: HashSet<ImageId>,
+    /// Images that are neither trained nor evaluated on.
+    others: Vec<ImageRecord>,
+    classes: ModelClasses,
+    identity: String,
+}
+
+impl ModelRun {
+    /// `only_read`: nothing is written to the project, which must have its classes then.
+    pub fn new(
+        store: &mut Store,
+        request: &ModelRequest,
+        told: &ModelTold,
+        only_read: bool,
+    ) -> Result<Self, WorkflowError> {
+        check_name(&request.name)?;
+        let mut scene = Scene::new(store, &as_import(request))?;
+        // Images of neither part would only take time.
+        let test: HashSet<ImageId> = scene.split.test.iter().map(|image| image.id).collect();
+        let wanted: BTreeSet<ImageId> = scene.split.training.iter().map(|image| image.id).chain(test.clone()).collect();
+        let (kept, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut scene.images).into_iter().partition(|image| wanted.contains(&image.id));
+        scene.images = kept;
+        let classes = ModelClasses::new(store, &told.classes, request, only_read)?;
+        let identity = identity(store, told, request, &scene)?;
+        Ok(Self { request: request.clone(), input: told.input.clone(), scene, test, others, classes, identity })
+    }
+
+    /// Changes when what is detected and kept may change by more than rounding.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
+    /// The images to detect on.
+    pub fn images(&self) -> &[ImageRecord] {
+        &self.scene.images
+    }
+
+    /// Tells how the images are divided.
+    pub fn tell(&self, observer: &mut Observer) {
+        self.scene.split.told().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
+    }
+
+    /// The model's next round, or the one of its rounds that was cut off. What such a one holds of images that are no longer asked for
+    /// goes. `file`: the model's file, as the round tells it.
+    pub fn start(
+        &self,
+        store: &mut Store,
+        file: &str,
+        observer: &mut Observer,
+        cancel: &Cancel,
+    ) -> Result<Target, WorkflowError> {
+        let source = format!("{file} (images {})", self.input);
+        let mut tell = |text| observer(WorkEvent::Log(text));
+        let settings = self.scene.config.to_toml();
+        let name = &self.request.name;
+        let round = with_retries(cancel, &mut tell, || store.start_imported_round(name, &source, &settings))?;
+        with_retries(cancel, &mut tell, || store.set_unscored(round.id, 0))?;
+        if store.count_detections(round.id)? > 0 && !self.others.is_empty() {
+            let none: Vec<(ImageId, Vec<Detection>)> = self.others.iter().map(|image| (image.id, Vec::new())).collect();
+            let looked: Vec<ImageId> = self.others.iter().map(|image| image.id).collect();
+            with_retries(cancel, &mut tell, || store.replace_detections(round.id, &none))?;
+            with_retries(cancel, &mut tell, || store.replace_candidates(round.id, &looked, &[]))?;
+        }
+        self.target(store, round)
+    }
+
+    /// The round as detections go into it.
+    pub fn target(&self, store: &Store, round: RoundRecord) -> Result<Target, WorkflowError> {
+        Ok(Target {
+            round,
+            mining: MiningConfig { min_score: self.request.min_score, ..MiningConfig::default() },
+            images: self.scene.images.clone(),
+            held_out: self.test.clone(),
+            identity: self.identity.clone(),
+            truth: store.all_ground_truth()?,
+            copies: self.scene.split.copies.clone(),
+        })
+    }
+
+    /// The detections with the project's classes; those of classes that it lacks are counted.
+    pub fn seen(&mut self, image: &ImageRecord, found: Vec<ModelDetection>) -> Vec<Seen> {
+        self.classes.seen(image, found)
+    }
+
+    /// Everything is in: evaluates on the test images, and the round is mined and grouped.
+    pub fn end(
+        self,
+        project: &Project,
+        store: &mut Store,
+        round: &RoundRecord,
+        unreadable: Vec<PathBuf>,
+        observer: &mut Observer,
+        cancel: &Cancel,
+    ) -> Result<DetectionsReport, WorkflowError> {
+        let Self { request, scene, classes, .. } = self;
+        let facts = classes.facts(unreadable, format_name(&request.path));
+        let tally = Tally::stored(&scene, store, round.id, request.min_score)?;
+        let mut report = report::new(&scene, &facts, &tally, &as_import(&request));
+        report.set_round(round);
+        let found = on_test_images(store, round, &scene)?;
+        evaluate::evaluate(project, store, Some(round), &scene, &found, &mut report)?;
+        end(store, round, &report, observer, cancel)?;
+        Ok(report)
+    }
+}
+
+fn identity(
+    store: &Store,
+    told: &ModelTold,
+    request: &ModelRequest,
+    scene: &Scene,
+) -> Result<String, WorkflowError> {
+    let mut hasher = blake3::Hasher::new();
+    let mut part = |text: &str| {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    };
+    part("quarry detections of a model 1");
+    part(&told.identity);
+    part(&format!("{:?} {}", request.map, request.min_score));
+    part(&scene.config.to_toml());
+    store.classes()?.iter().for_each(|class| part(&format!("{} {}", class.id.0, class.name)));
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// The stored detections on the test images, one list for each image of the scene.
+fn on_test_images(store: &Store, round: &RoundRecord, scene: &Scene) -> Result<Vec<Vec<Detection>>, WorkflowError> {
+    let test: HashSet<ImageId> = scene.split.test.iter().map(|image| image.id).collect();
+    let of_image = |image: &ImageRecord| {
+        if test.contains(&image.id) { store.detections(round.id, image.id) } else { Ok(Vec::new()) }
+    };
+    Ok(scene.images.iter().map(of_image).collect::<Result<_, _>>()?)
+}
+
+fn format_name(path: &Path) -> &'static str {
+    match ModelFormat::of(path) {
+        Some(ModelFormat::TorchScript) => "torchscript",
+        _ => "onnx",
+    }
+}
+
+fn as_import(request: &ModelRequest) -> DetectionsRequest {
+    DetectionsRequest {
+        map: request.map.clone(),
+        min_score: request.min_score,
+        test_splits: request.test_splits.clone(),
+        test_dataset: request.test_dataset.clone(),
+        ..DetectionsRequest::new(request.path.clone(), request.name.clone())
+    }
+}

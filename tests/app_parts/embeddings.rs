@@ -1,0 +1,92 @@
+//! Embeddings of imported detections that were cut off go on when the project is opened again.
+
+use std::path::Path;
+
+use egui::Key;
+use quarry::app::command::{Command, Screen};
+use quarry::domain::Cancel;
+use quarry::store::{NewCandidate, Store};
+use quarry::workflow::embed::embed;
+use quarry::workflow::{Project, WorkEvent};
+
+use super::app_project;
+use super::window::{Window, counts, press, run_until, wait_for, wait_until, window};
+
+fn is_skipped() -> bool {
+    let is_there = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/open-nsfw.onnx").is_file();
+    if !is_there {
+        println!("SKIPPED: models/open-nsfw.onnx is not there (make setup); no embeddings were computed");
+    }
+    !is_there
+}
+
+/// A project with an imported round beside its own; the embeddings of the first images are there, as a run that was cut off left them.
+fn cut_off(dir: &Path, images: u32) -> Project {
+    let project = app_project::make(dir, images, 1);
+    let mut store = project.open_store().unwrap();
+    let round = store.start_imported_round("yolo", "found.json", "").unwrap().id;
+    let images: Vec<_> = store.images().unwrap().iter().map(|image| image.id).collect();
+    let own = store.candidate_looks().unwrap();
+    let new: Vec<NewCandidate> = own
+        .iter()
+        .map(|c| NewCandidate { image: c.image, class: c.class, bbox: c.bbox, score: 0.99, max_iou: 0.0, kind: c.kind })
+        .collect();
+    store.replace_candidates(round, &images, &new).unwrap();
+    store.end_mining(round).unwrap();
+    let cancel = Cancel::new();
+    let mut stop_after_one = |event: WorkEvent| {
+        if let WorkEvent::Progress(_) = event {
+            cancel.cancel();
+        }
+    };
+    assert!(embed(&mut store, &mut stop_after_one, &cancel).is_err());
+    assert!(lacking(&project) > 0 && lacking(&project) < new.len(), "a part is there");
+    project
+}
+
+fn lacking(project: &Project) -> usize {
+    Store::open_read_only(&project.database()).unwrap().candidates_without_embedding().unwrap().len()
+}
+
+/// Everything is embedded, and grouped since.
+fn is_done(project: &Project) -> bool {
+    let store = Store::open_read_only(&project.database()).unwrap();
+    !store.lacks_embeddings().unwrap() && store.candidate_looks().unwrap().iter().all(|candidate| !candidate.is_new)
+}
+
+fn open(window: &mut Window, project: &Project) {
+    window.state_mut().as_mut().unwrap().push(Command::Open(project.dir().to_owned()));
+}
+
+#[test]
+fn embeddings_that_were_cut_off_go_on_when_the_project_is_opened_and_verdicts_do_not_wait() {
+    if is_skipped() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let project = cut_off(dir.path(), 24);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 144");
+    press(&mut window, Key::A);
+    wait_until(&mut window, "a verdict", || counts(&project).undecided == 143);
+    wait_until(&mut window, "every embedding", || is_done(&project));
+    assert!(Store::open_read_only(&project.database()).unwrap().candidate_features().unwrap().len() >= 72);
+}
+
+#[test]
+fn embeddings_keep_nobody_from_opening_another_project() {
+    if is_skipped() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let project = cut_off(&dir.path().join("a"), 40);
+    let other = app_project::make(&dir.path().join("b"), 3, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 240");
+    run_until(&mut window, "an embedding more", |_| lacking(&project) < 72);
+    open(&mut window, &other);
+    wait_for(&mut window, "1 of 9");
+    open(&mut window, &project);
+    wait_for(&mut window, "1 of 240");
+    wait_until(&mut window, "every embedding", || is_done(&project));
+}
