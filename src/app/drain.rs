@@ -10,7 +10,7 @@ use super::messages::nothing_left;
 use super::session::Aside;
 use super::views::curves::{CurveKey, CurvesCommand, ExportFormat, key_of};
 use super::views::datasets::DatasetCommand;
-use super::views::review::{Layout, ReviewFilter, Saved, crop_request};
+use super::views::review::{Layout, ReviewFilter, Saved, crop_request, pictures_of};
 use super::{DRAIN_BUDGET, QuarryApp, Screen};
 use crate::domain::{CorrectionAct, Output, Verdict, printable};
 use crate::evaluation::RocCurve;
@@ -216,6 +216,7 @@ impl QuarryApp {
                 self.images.set_up(&overview.rounds);
                 self.images.changed();
                 session.details.overview = *overview;
+                session.want_large();
                 if self.review.rows().is_empty() && session.page_ticket.is_none() {
                     session.start_query(&self.review.filter, &by, self.review.returning(), 0);
                 }
@@ -255,6 +256,7 @@ impl QuarryApp {
             ReadReply::Inheritable(_)
             | ReadReply::GroupPreview(..)
             | ReadReply::Members(..)
+            | ReadReply::OnLargeImages(_)
             | ReadReply::ReviewSetUp { .. }
             | ReadReply::Page(_)
             | ReadReply::Count(_)
@@ -285,6 +287,7 @@ impl QuarryApp {
                 let by = Annotator { name: self.options.annotator.clone(), blind: self.review.filter.blind };
                 self.review.members = Some((group, rows.into_iter().map(|row| by.sees(row)).collect()));
             }
+            Ok(ReadReply::OnLargeImages(rows)) => session.pictures.keep_ahead(pictures_of(&rows)),
             Ok(ReadReply::Damaged(damage)) => session.found_damage(damage),
             Ok(_) => {}
             Err(reason) => {

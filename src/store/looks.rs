@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
 
-use super::columns::{bounding_box, word};
+use super::columns::{bounding_box, optional_word, word};
 use super::{Store, StoreError, images};
-use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, Look, RoundId};
+use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, Look, RoundId, is_left};
 use crate::geometry::BoundingBox;
 
 /// A candidate as grouping sees it.
@@ -24,8 +24,8 @@ pub struct CandidateLook {
     /// `None` where the image could not be read.
     pub look: Option<Look>,
     pub group: Option<GroupId>,
-    /// It has no verdict.
-    pub is_waiting: bool,
+    /// To decide on.
+    pub is_left: bool,
     /// Its look or its features were read since the groups were found, or it has no look.
     pub is_new: bool,
 }
@@ -65,7 +65,7 @@ impl Store {
             let cameras = cameras(c)?;
             let sql = format!(
                 "SELECT c.id, c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, l.content, l.perceptual, c.round_id, c.class_id, c.kind,
-                        c.group_id, u.candidate_id IS NOT NULL, c.verdict IS NULL
+                        c.group_id, u.candidate_id IS NOT NULL, c.verdict
                  FROM candidates c LEFT JOIN looks l ON l.candidate_id = c.id LEFT JOIN ungrouped u ON u.candidate_id = c.id
                  {filter} ORDER BY c.id"
             );
@@ -78,18 +78,19 @@ impl Store {
                 let content: Option<[u8; 32]> = r.get(7)?;
                 let perceptual: Option<i64> = r.get(8)?;
                 let look = content.zip(perceptual).map(|(content, bits)| Look { content, perceptual: bits as u64 });
+                let (kind, verdict) = (word(r, 11)?, optional_word(r, 14)?);
                 found.push(CandidateLook {
                     id: CandidateId(r.get(0)?),
                     round: RoundId(r.get(9)?),
                     image,
                     camera: *camera,
                     class: ClassId(r.get(10)?),
-                    kind: word(r, 11)?,
+                    kind,
                     bbox: bounding_box(r, 2)?,
                     score: r.get(6)?,
                     look,
                     group: r.get::<_, Option<i64>>(12)?.map(GroupId),
-                    is_waiting: r.get(14)?,
+                    is_left: is_left(kind, verdict),
                     is_new: look.is_none() || r.get(13)?,
                 });
             }

@@ -8,8 +8,8 @@ use super::super::command::{Command, FolderPurpose, ImportKind};
 use super::super::options::Options;
 use super::super::theme;
 use super::datasets::DatasetCommand;
+use crate::domain::VerdictCounts;
 use crate::jobs::Overview;
-use crate::store::VerdictCounts;
 
 /// The open project as this screen shows it.
 pub struct OpenProject<'a> {
