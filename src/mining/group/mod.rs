@@ -50,7 +50,7 @@ impl GroupConfig {
     pub const DISTANCE_MAX: u32 = 16;
     /// The smallest cosine that can be asked for: below it, most candidates of a round are alike.
     pub const COSINE_MIN: f32 = 0.7;
-    /// Measured on candidates that were judged one by one, without knowing their groups (docs/tuning.md): features of a detector's RoIs.
+    /// Measured on candidates that were judged one by one, without knowing their groups (docs/groups.md): features of a detector's RoIs.
     pub const ROI_COSINE: f32 = 0.75;
     /// The same for what the bundled backbone saw in crops: there even unlike ones lie close.
     pub const EMBEDDING_COSINE: f32 = 0.95;

@@ -406,7 +406,7 @@ const INFO_PART: f32 = 0.6;
 
 /// Points that a verdict's button takes with the space behind it, and what undo, redo and the progress take.
 const LARGE_BUTTON: f32 = 160.0;
-const UNDO_AND_PROGRESS: f32 = 545.0;
+const UNDO_AND_PROGRESS: f32 = 600.0;
 
 fn wrapped() -> egui::Layout {
     egui::Layout::left_to_right(Align::Center).with_main_wrap(true)

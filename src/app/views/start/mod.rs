@@ -125,7 +125,7 @@ impl StartView<'_> {
 
     fn sample(&mut self, ui: &mut Ui) {
         card(ui, "Try it with the built-in sample", |ui| {
-            let text = "Some 240 drawn scenes with faces and decoys. A small detector learns them in minutes on the processor; \
+            let text = "Some 240 drawn scenes with faces and decoys. A small detector learns them in minutes on the CPU; \
                         then its false positives wait for your verdicts.";
             ui.label(RichText::new(text).color(theme::WEAK));
             ui.add_space(6.0);
