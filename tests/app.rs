@@ -15,6 +15,8 @@ mod embeddings;
 mod images;
 #[path = "app_parts/layout.rs"]
 mod layout;
+#[path = "app_parts/numbers.rs"]
+mod numbers;
 #[cfg(all(target_os = "linux", feature = "torch"))]
 #[path = "app_parts/real_window.rs"]
 mod real_window;
@@ -32,9 +34,9 @@ use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use quarry::app::command::{Command, Screen};
 use quarry::app::views::datasets::DatasetCommand;
-use quarry::domain::{AnnotationSource, CandidateId, ClassId, ImageId, RoundState, Shape, Verdict};
+use quarry::domain::{AnnotationSource, CandidateId, ClassId, ImageId, RoundState, Shape, Verdict, VerdictCounts};
+use quarry::store::Store;
 use quarry::store::{CandidateQuery, HistoryQuery, ObjectRow};
-use quarry::store::{Store, VerdictCounts};
 use quarry::workflow::Project;
 use quarry::workflow::training_export::TrainingFormat;
 use window::{
@@ -99,6 +101,7 @@ fn keys_become_verdicts_in_the_database_and_can_be_taken_back() {
     wait_until(&mut window, "five verdicts", || counts(&project).undecided == 13);
     let expected = VerdictCounts {
         undecided: 13,
+        decisions: 13,
         confirmed: 2,
         rejected: 2,
         missed_object: 0,
@@ -716,7 +719,7 @@ fn an_undo_of_a_large_stroke_keeps_the_place_for_the_keys_behind_it() {
     open_grid(&mut window, 90);
     select_all(&mut window);
     press_at_once(&mut window, &[(Key::A, "a"), (Key::Backspace, ""), (Key::X, "x")]);
-    let expected = VerdictCounts { undecided: 89, rejected: 1, ..VerdictCounts::default() };
+    let expected = VerdictCounts { undecided: 89, decisions: 89, rejected: 1, ..VerdictCounts::default() };
     wait_until(&mut window, "the verdict after the undo", || counts(&project) == expected);
     let row = project.open_store().unwrap().candidate_row(first).unwrap();
     assert_eq!(row.candidate.verdict, Some(Verdict::Rejected));
@@ -986,12 +989,12 @@ fn a_share_of_the_queue_is_chosen_in_the_filter() {
         store.count_candidates(&CandidateQuery { share: Some(shares.of("Ada")), ..CandidateQuery::default() }).unwrap();
     assert!(0 < held && held < 36, "{held}");
     let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for_part(&mut window, "36 candidates");
+    wait_for_part(&mut window, "36 listed");
     for (name, count) in [("Ada", held), ("Ben", 36 - held), ("Cem", 0)] {
         let filter = ReviewFilter { share: Some(name.to_owned()), ..ReviewFilter::default() };
         window.state_mut().as_mut().unwrap().push(Command::Review(ReviewCommand::SetFilter(filter)));
         wait_for_part(&mut window, &format!("Share of {name}"));
-        wait_for_part(&mut window, &format!("{count} candidates"));
+        wait_for_part(&mut window, &format!("{count} listed"));
     }
     let filter = ReviewFilter { share: Some("Ben".to_owned()), ..ReviewFilter::default() };
     window.state_mut().as_mut().unwrap().push(Command::Review(ReviewCommand::SetFilter(filter)));

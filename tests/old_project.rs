@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use quarry::domain::{
     AnnotationSource, CandidateId, FalsePositiveKind, HardNegativeSource, Output, RoundState, Shape, Verdict,
+    VerdictCounts,
 };
 use quarry::geometry::BoundingBox;
-use quarry::store::{CandidateQuery, HistoryQuery, Store, VerdictCounts, VerdictFilter, VerdictLine};
+use quarry::store::{CandidateQuery, HistoryQuery, Store, VerdictFilter, VerdictLine};
 use quarry::training::RoundConfig;
 use quarry::workflow::verdicts;
 use rusqlite::Connection;
@@ -40,6 +41,7 @@ fn check_contents(store: &Store) {
     assert_eq!(states, [(1, RoundState::Mined), (2, RoundState::Trained), (3, RoundState::Stopped)]);
     let counts = VerdictCounts {
         undecided: 90,
+        decisions: 90,
         confirmed: 15,
         rejected: 8,
         missed_object: 3,
@@ -114,6 +116,7 @@ fn everything_is_there_after_the_migration() {
 fn check_counts(store: &Store, (undecided, confirmed, rejected): (u64, u64, u64)) {
     let counts = VerdictCounts {
         undecided,
+        decisions: undecided,
         confirmed,
         rejected,
         missed_object: 3,
@@ -230,6 +233,7 @@ fn every_earlier_format_opens_with_all_its_verdicts() {
         let bytes = std::fs::read(&path).unwrap();
         let counts = VerdictCounts {
             undecided: 1,
+            decisions: 1,
             estimated: 0,
             inherited: 0,
             confirmed: 1,

@@ -428,6 +428,10 @@ fn main_is_thin() {
 /// Placeholders in SQL that are no constants of the store, each with the proof that nothing from outside gets there.
 const SQL_PLACEHOLDERS: &[(&str, &str, &str)] = &[
     ("candidates.rs", "table", "one of the names in the array above it"),
+    ("candidates.rs", "shown", "is_present(): see left.rs"),
+    ("groups.rs", "shown", "is_present(): see left.rs"),
+    ("left.rs", "", "present(): see images.rs"),
+    ("left.rs", "shown", "is_present(), in the same file"),
     ("candidates.rs", "of_image", "a constant text in that function"),
     ("classes.rs", "table", "one of the names in the array above it"),
     ("connection.rs", "table", "the two names that the function passes"),

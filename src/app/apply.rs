@@ -475,7 +475,14 @@ impl QuarryApp {
                     self.keep_place();
                 }
             }
-            ReviewCommand::Look(image, viewport) => self.looked_at = (Some(image), viewport),
+            ReviewCommand::Look(image, viewport) => {
+                self.looked_at = (Some(image), viewport);
+                // The same image is seen alike on both screens.
+                let opened = self.images.current().filter(|_| self.images.open.is_some());
+                if opened.is_some_and(|opened| opened.record.id == image) {
+                    self.viewport = viewport;
+                }
+            }
             ReviewCommand::Visible(end) => self.grid_visible = end,
             ReviewCommand::Columns(columns, rows) => (self.grid_columns, self.grid_rows) = (columns.max(1), rows),
         }

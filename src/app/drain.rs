@@ -10,7 +10,7 @@ use super::messages::nothing_left;
 use super::session::Aside;
 use super::views::curves::{CurveKey, CurvesCommand, ExportFormat, key_of};
 use super::views::datasets::DatasetCommand;
-use super::views::review::{Layout, ReviewFilter, Saved, crop_request};
+use super::views::review::{Layout, ReviewFilter, Saved, crop_request, pictures_of};
 use super::{DRAIN_BUDGET, QuarryApp, Screen};
 use crate::domain::{CorrectionAct, Output, Verdict, printable};
 use crate::evaluation::RocCurve;
@@ -218,6 +218,7 @@ impl QuarryApp {
                 let is_divided_anew =
                     self.review.filter.share.is_some() && session.details.overview.shares != overview.shares;
                 session.details.overview = *overview;
+                session.want_large();
                 if is_divided_anew {
                     self.reread_review();
                 } else if self.review.rows().is_empty() && session.page_ticket.is_none() {
@@ -260,6 +261,7 @@ impl QuarryApp {
             | ReadReply::GroupPreview(..)
             | ReadReply::EmbeddingsMissing(_)
             | ReadReply::Members(..)
+            | ReadReply::OnLargeImages(_)
             | ReadReply::ReviewSetUp { .. }
             | ReadReply::Page(_)
             | ReadReply::Count(_)
@@ -295,6 +297,7 @@ impl QuarryApp {
                 let by = Annotator { name: self.options.annotator.clone(), blind: self.review.filter.blind };
                 self.review.members = Some((group, rows.into_iter().map(|row| by.sees(row)).collect()));
             }
+            Ok(ReadReply::OnLargeImages(rows)) => session.pictures.keep_ahead(pictures_of(&rows)),
             Ok(ReadReply::Damaged(damage)) => session.found_damage(damage),
             Ok(_) => {}
             Err(reason) => {

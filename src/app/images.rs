@@ -64,6 +64,9 @@ impl QuarryApp {
             ImagesCommand::Step(by) => self.open_image(|images| images.step(by)),
             ImagesCommand::Look(viewport) => {
                 self.viewport = viewport;
+                if let Some(image) = self.images.current() {
+                    self.looked_at = (Some(image.record.id), viewport);
+                }
                 self.images.nudges.clear();
             }
             ImagesCommand::Pick(pick) => self.images.picked = pick,
@@ -85,12 +88,16 @@ impl QuarryApp {
         }
     }
 
-    /// Another image is seen as a whole first, unless it has the size of the one before: then the place stays, to compare.
+    /// Another image is seen as a whole first, unless it has the size of the one before: then the place stays, to compare. The image that was
+    /// looked at in the review is seen as it was there.
     pub(super) fn open_image(&mut self, act: impl FnOnce(&mut super::ImagesModel)) {
         let size = |app: &Self| app.images.current().map(|image| (image.record.width, image.record.height));
         let (before, was_open) = (size(self), self.images.open.is_some());
         act(&mut self.images);
-        if !was_open || size(self) != before {
+        let image = self.images.current().map(|image| image.record.id).filter(|_| self.images.open.is_some());
+        if image.is_some() && image == self.looked_at.0 {
+            self.viewport = self.looked_at.1;
+        } else if !was_open || size(self) != before {
             self.viewport = Viewport::default();
         }
     }

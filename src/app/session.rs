@@ -8,9 +8,9 @@ use super::views::review::{HISTORY_PAGE, HistoryModel, Order, ReviewFilter, SIZE
 use crate::dataset::decode_rgb_checked;
 use crate::domain::{CandidateId, ClassId, GroupId, ImageId, RoundId, Share};
 use crate::jobs::{
-    Annotator, Answer, BackupKeeper, ByteCache, Damage, Decoded, ImageDetail, Overview, PicturePool, ProjectReader,
-    ProjectWatch, REVIEW_FILTER, ReadReply, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest, start_backups,
-    start_reader, start_watch, start_writer,
+    Annotator, Answer, BackupKeeper, ByteCache, CropCache, Damage, Decoded, ImageDetail, Overview, PicturePool,
+    ProjectReader, ProjectWatch, REVIEW_FILTER, ReadReply, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest,
+    start_backups, start_reader, start_watch, start_writer,
 };
 use crate::mining::GroupConfig;
 use crate::store::{CandidateQuery, CandidateRow, Cursor, HistoryQuery, Interval, LogNews, Sort, VerdictFilter};
@@ -163,7 +163,7 @@ impl Session {
             members_asked: None,
             watch: start_watch(project.database(), waker.clone())?,
             own_gestures: HashSet::new(),
-            pictures: PicturePool::start(DECODERS, decode, waker.clone())?,
+            pictures: PicturePool::start(DECODERS, decode, CropCache::of_user(), waker.clone())?,
             images: None,
             backups: start_backups(project.database(), waker.clone())?,
             project,
@@ -334,6 +334,11 @@ impl Session {
     /// Asks whether crops of imported detections wait for their embeddings.
     pub fn ask_for_missing_embeddings(&mut self) {
         self.slow_reader.ask(ReadRequest::EmbeddingsMissing);
+    }
+
+    /// Asks which candidates are left on very large images: their crops are prepared in advance.
+    pub fn want_large(&mut self) {
+        self.slow_reader.ask(ReadRequest::OnLargeImages);
     }
 
     /// Asks for the best members of a group, unless they were asked for just before.

@@ -59,7 +59,7 @@ pub fn group(project: Project, config: GroupConfig) -> Work<WorkEvent> {
         let mut report = find_groups(&mut store, &config, tell, cancel).map_err(|e| e.to_string())?;
         // The groups by look are there already; what takes long comes after them, and stays where it is stopped.
         #[cfg(feature = "torch")]
-        if config.least_cosine.is_some()
+        if config.compares_features()
             && workflow::embed::embed(&mut store, tell, cancel).map_err(|e| e.to_string())? > 0
         {
             report = find_groups(&mut store, &config, tell, cancel).map_err(|e| e.to_string())?;

@@ -14,27 +14,33 @@ pub struct GroupArgs {
     /// Maximum distance of two crops' perceptual hashes in a group, 0 to 16 bits of 64 [default: the project's]
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(0..=i64::from(GroupConfig::DISTANCE_MAX)))]
     distance: Option<u32>,
-    /// Minimum cosine similarity of two candidates' features in a group, 0.8 to 1, or `off` [default: the project's]
+    /// Minimum cosine similarity of two candidates' features in a group, 0.7 to 1, `off` or `recommended` [default: the project's]
     #[arg(long, value_name = "COSINE", value_parser = cosine)]
     cosine: Option<LeastCosine>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct LeastCosine(Option<f32>);
+enum LeastCosine {
+    Off,
+    Recommended,
+    Chosen(f32),
+}
 
 fn cosine(word: &str) -> Result<LeastCosine, String> {
-    if word == "off" {
-        return Ok(LeastCosine(None));
+    match word {
+        "off" => return Ok(LeastCosine::Off),
+        "recommended" => return Ok(LeastCosine::Recommended),
+        _ => {}
     }
     let number = word.parse().ok().filter(|cosine| (GroupConfig::COSINE_MIN..=1.0).contains(cosine));
-    number.map(|cosine| LeastCosine(Some(cosine))).ok_or_else(|| format!("`{word}` is neither 0.8 to 1 nor `off`"))
+    number.map(LeastCosine::Chosen).ok_or_else(|| format!("`{word}` is neither 0.7 to 1 nor `off` or `recommended`"))
 }
 
 impl GroupArgs {
     /// Whether features are compared by the user's word.
     #[cfg(feature = "torch")]
     pub fn compares_features(&self) -> bool {
-        self.cosine.is_some_and(|asked| asked.0.is_some())
+        matches!(self.cosine, Some(LeastCosine::Chosen(_) | LeastCosine::Recommended))
     }
 }
 
@@ -51,11 +57,16 @@ pub fn run(
     let cancel = cancel_on_ctrl_c();
     let own = config(&store)?;
     let most_distance = args.distance.unwrap_or(own.most_distance);
-    let least_cosine = args.cosine.map_or(own.least_cosine, |asked| asked.0);
-    let asked = GroupConfig { most_distance, least_cosine, ..own };
+    let own = GroupConfig { most_distance, ..own };
+    let asked = match args.cosine {
+        None => own,
+        Some(LeastCosine::Off) => GroupConfig { least_cosine: None, recommended: false, ..own },
+        Some(LeastCosine::Recommended) => GroupConfig { least_cosine: None, recommended: true, ..own },
+        Some(LeastCosine::Chosen(cosine)) => GroupConfig { least_cosine: Some(cosine), recommended: false, ..own },
+    };
     first(&mut store, &mut |e| console.show(e), &cancel)?;
     let report = group(&mut store, &asked, &mut |e| console.show(e), &cancel)?;
-    if args.cosine.is_some_and(|asked| asked.0.is_none()) {
+    if matches!(args.cosine, Some(LeastCosine::Off)) {
         turn_cosine_off(&mut store)?;
     }
     drop(console);

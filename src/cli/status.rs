@@ -53,7 +53,7 @@ fn text(status: &Status) -> String {
     for (k, r) in status.rounds.iter().enumerate() {
         let before = status.rounds[..k].iter().rfind(|earlier| earlier.model == r.model);
         lines.push(format!(
-            "Round {}{}: {}; {} candidates: {} confirmed, {} rejected, {} missed objects, {} wrong class, {} skipped, {} undecided",
+            "Round {}{}: {}; {} candidates: {} confirmed, {} rejected, {} missed objects, {} wrong class, {} skipped, {} undecided{}",
             r.round,
             of_model(r),
             r.state,
@@ -63,7 +63,11 @@ fn text(status: &Status) -> String {
             r.missed_objects,
             r.wrong_class,
             r.skipped,
-            r.undecided
+            r.undecided,
+            match r.decisions {
+                decisions if decisions < r.undecided => format!(" in {decisions} decisions"),
+                _ => String::new(),
+            }
         ));
         if let Some(done) = r.mining_done {
             lines.push(format!(

@@ -23,6 +23,7 @@ mod place;
 mod printable;
 mod rate;
 mod resident_memory;
+mod review_counts;
 mod roi_feature;
 mod round;
 mod sane_shape;
@@ -58,6 +59,7 @@ pub use printable::{
 };
 pub use rate::{Rate, clock};
 pub use resident_memory::resident_bytes;
+pub use review_counts::{VerdictCounts, is_left};
 pub use roi_feature::{FeatureSpace, ROI_FEATURE_LENGTH, RoiFeature};
 pub use round::{HardNegativeSource, ImportedModel, RoundInit, RoundRecord, RoundState, TruthSource};
 pub use sane_shape::{MAX_IMAGE_SIDES, MIN_SIDE_PX, ShapeProblem, check_shape};

@@ -4,6 +4,7 @@
 mod backups;
 mod byte_cache;
 mod clerk;
+mod crop_cache;
 mod curve_news;
 mod image_reader;
 mod one_shot;
@@ -16,6 +17,7 @@ mod writer;
 pub use backups::{BackupKeeper, start_backups};
 pub use byte_cache::ByteCache;
 pub use clerk::{Answer, Clerk, Ticket};
+pub use crop_cache::{CropCache, LARGE_PIXELS};
 pub use curve_news::{CurveNews, ReadCurve};
 pub use image_reader::{
     FileChecker, FileToCheck, ImageReader, ImageReply, ImageRequest, start_file_checker, start_image_reader,

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use image::{RgbImage, imageops};
 
+use super::crop_cache::{CropCache, LARGE_PIXELS, Stamp};
 use super::{ByteCache, Waker};
 use crate::domain::{CandidateId, ImageId, caught};
 use crate::geometry::BoundingBox;
@@ -83,17 +84,52 @@ pub struct Picture {
     pub result: Result<Pixels, String>,
 }
 
+impl PictureKey {
+    /// Longest side of the picture in pixels.
+    fn side(self) -> u32 {
+        match self {
+            Self::Whole(_) => WHOLE_SIDE_MAX,
+            Self::Crop { side, .. } | Self::Thumbnail { side, .. } => side,
+            Self::Tile { .. } => TILE_SIDE,
+        }
+    }
+}
+
+/// An image in memory, and what the file system said of its file before and after it was read; `None` where that differed.
+struct Read {
+    decoded: Decoded,
+    stamp: Option<Stamp>,
+}
+
+impl Read {
+    fn is_large(&self) -> bool {
+        let image = &self.decoded.image;
+        u64::from(image.width()) * u64::from(image.height()) >= LARGE_PIXELS
+    }
+}
+
 struct State {
     wishes: VecDeque<PictureRequest>,
     in_work: HashSet<PictureKey>,
-    decoded: ByteCache<ImageId, Arc<Decoded>>,
+    decoded: ByteCache<ImageId, Arc<Read>>,
+    /// Parts of large images to be cut for the disk while nothing is wished for, image by image.
+    ahead: VecDeque<Vec<PictureRequest>>,
+    /// One thread does so.
+    is_ahead: bool,
     closed: bool,
+}
+
+enum Task {
+    Show(PictureRequest),
+    Ahead(Vec<PictureRequest>),
 }
 
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     decode: Decode,
+    /// Where parts of large images are kept.
+    cache: Option<CropCache>,
     waker: Waker,
 }
 
@@ -111,14 +147,17 @@ pub struct PicturePool {
 }
 
 impl PicturePool {
-    pub fn start(threads: usize, decode: Decode, waker: Waker) -> std::io::Result<Self> {
+    /// `cache`: where parts of very large images are kept on disk.
+    pub fn start(threads: usize, decode: Decode, cache: Option<CropCache>, waker: Waker) -> std::io::Result<Self> {
         let state = State {
             wishes: VecDeque::new(),
             in_work: HashSet::new(),
             decoded: ByteCache::new(DECODED_BUDGET),
+            ahead: VecDeque::new(),
+            is_ahead: false,
             closed: false,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), decode, waker });
+        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), decode, cache, waker });
         let (sender, pictures) = bounded(RESULT_QUEUE);
         let mut pool = Self { shared, pictures: Some(pictures), threads: Vec::new() };
         for number in 0..threads.max(1) {
@@ -135,6 +174,22 @@ impl PicturePool {
         let fresh = wishes.into_iter().filter(|w| !state.in_work.contains(&w.key)).collect();
         state.wishes = fresh;
         drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Parts of large images that will be wanted some time, those of one image together: cut in the background and kept on disk, as far as
+    /// the cache has room. Replaces what was named before.
+    pub fn keep_ahead(&self, images: impl IntoIterator<Item = Vec<PictureRequest>>) {
+        let Some(cache) = &self.shared.cache else { return };
+        let mut room = cache.fill_budget();
+        let fits = |parts: &Vec<PictureRequest>| {
+            let bytes = |part: &PictureRequest| u64::from(part.key.side()).pow(2) * 3;
+            let needed = parts.iter().map(bytes).sum();
+            let is_room = needed <= room;
+            room = room.saturating_sub(needed);
+            is_room
+        };
+        self.shared.lock().ahead = images.into_iter().take_while(fits).collect();
         self.shared.changed.notify_all();
     }
 
@@ -156,19 +211,40 @@ impl Drop for PicturePool {
 }
 
 fn work(shared: &Shared, sender: &Sender<Picture>) {
-    while let Some(request) = next_wish(shared) {
+    while let Some(task) = next_task(shared) {
+        let request = match task {
+            Task::Show(request) => request,
+            Task::Ahead(parts) => {
+                if let Err(panic) = caught(|| keep(shared, &parts)) {
+                    tracing::warn!("cutting parts of a large image broke off: {}", panic.reported());
+                }
+                shared.lock().is_ahead = false;
+                continue;
+            }
+        };
         let made = caught(|| make(shared, &request));
-        let result = made.unwrap_or_else(|panic| Err(format!("decoding failed: {}", panic.reported())));
+        let made = made.unwrap_or_else(|panic| Err(format!("decoding failed: {}", panic.reported())));
+        let (result, to_keep) = match made {
+            Ok((pixels, stamp)) => {
+                let to_keep = stamp.map(|stamp| (stamp, pixels.clone()));
+                (Ok(pixels), to_keep)
+            }
+            Err(reason) => (Err(reason), None),
+        };
         let closed = sender.send(Picture { key: request.key, result }).is_err();
         shared.lock().in_work.remove(&request.key);
         if closed {
             return;
         }
         (shared.waker)();
+        // The window has it already.
+        if let (Some((stamp, pixels)), Some(cache)) = (to_keep, &shared.cache) {
+            cache.keep(&request, request.key.side(), stamp, &pixels);
+        }
     }
 }
 
-fn next_wish(shared: &Shared) -> Option<PictureRequest> {
+fn next_task(shared: &Shared) -> Option<Task> {
     let mut state = shared.lock();
     loop {
         if state.closed {
@@ -176,27 +252,59 @@ fn next_wish(shared: &Shared) -> Option<PictureRequest> {
         }
         if let Some(request) = state.wishes.pop_front() {
             state.in_work.insert(request.key);
-            return Some(request);
+            return Some(Task::Show(request));
+        }
+        if !state.is_ahead
+            && let Some(parts) = state.ahead.pop_front()
+        {
+            state.is_ahead = true;
+            return Some(Task::Ahead(parts));
         }
         state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
 }
 
-fn make(shared: &Shared, request: &PictureRequest) -> Result<Pixels, String> {
+/// The picture; and the stamp of its image's file where it is worth being kept on disk.
+fn make(shared: &Shared, request: &PictureRequest) -> Result<(Pixels, Option<Stamp>), String> {
+    let side = request.key.side();
     let kept = shared.lock().decoded.get(&request.image).cloned();
-    let decoded = if let Some(decoded) = kept {
-        decoded
+    let read = if let Some(read) = kept {
+        read
     } else {
-        let decoded = Arc::new((shared.decode)(&request.path, &request.content_hash)?);
-        shared.lock().decoded.insert(request.image, Arc::clone(&decoded), decoded.image.as_raw().len());
-        decoded
+        if let Some(pixels) = shared.cache.as_ref().and_then(|cache| cache.find(request, side)) {
+            return Ok((pixels, None));
+        }
+        let read = Arc::new(read(shared, request)?);
+        shared.lock().decoded.insert(request.image, Arc::clone(&read), read.decoded.image.as_raw().len());
+        read
     };
-    let side = match request.key {
-        PictureKey::Whole(_) => WHOLE_SIDE_MAX,
-        PictureKey::Crop { side, .. } | PictureKey::Thumbnail { side, .. } => side,
-        PictureKey::Tile { .. } => TILE_SIDE,
-    };
-    Ok(cut(&decoded, request.region.as_ref(), side))
+    let pixels = cut(&read.decoded, request.region.as_ref(), side);
+    Ok((pixels, read.stamp.filter(|_| read.is_large() && shared.cache.is_some())))
+}
+
+fn read(shared: &Shared, request: &PictureRequest) -> Result<Read, String> {
+    let before = Stamp::of(&request.path);
+    let decoded = (shared.decode)(&request.path, &request.content_hash)?;
+    let stamp = before.filter(|before| Stamp::of(&request.path) == Some(*before));
+    Ok(Read { decoded, stamp })
+}
+
+/// Cuts what the disk does not have of an image.
+fn keep(shared: &Shared, parts: &[PictureRequest]) {
+    let Some(cache) = &shared.cache else { return };
+    let is_missing = |part: &&PictureRequest| !cache.has(part, part.key.side());
+    let missing: Vec<&PictureRequest> = parts.iter().filter(is_missing).collect();
+    let Some(first) = missing.first() else { return };
+    // What cannot be read is told when it is to be shown.
+    let Ok(read) = read(shared, first) else { return };
+    let Some(stamp) = read.stamp.filter(|_| read.is_large()) else { return };
+    for part in missing {
+        if shared.lock().closed {
+            return;
+        }
+        let side = part.key.side();
+        cache.keep(part, side, stamp, &cut(&read.decoded, part.region.as_ref(), side));
+    }
 }
 
 /// The pixels of `region` within the image, widened to whole pixels, shrunk (never enlarged) to fit `side`.
@@ -259,7 +367,7 @@ mod tests {
 
     #[test]
     fn wishes_no_longer_visible_are_dropped() {
-        let pool = PicturePool::start(1, decode, Arc::new(|| {})).unwrap();
+        let pool = PicturePool::start(1, decode, None, Arc::new(|| {})).unwrap();
         pool.want([whole(1, "slow")]);
         std::thread::sleep(Duration::from_millis(20));
         pool.want((2..100).map(|id| whole(id, "slow")));
@@ -272,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_missing_or_broken_file_is_told_and_the_pool_lives_on() {
-        let pool = PicturePool::start(1, decode, Arc::new(|| {})).unwrap();
+        let pool = PicturePool::start(1, decode, None, Arc::new(|| {})).unwrap();
         pool.want([whole(1, "missing"), whole(2, "broken"), whole(3, "good")]);
         assert_eq!(wait(&pool).result.unwrap_err(), "missing: no such file");
         assert!(wait(&pool).result.unwrap_err().contains("bad marker"));
@@ -295,5 +403,61 @@ mod tests {
         check(BoundingBox::new(-10.0, -10.0, 10.0, 10.0), 64, (10, 10), [0., 0., 10., 10.]);
         check(BoundingBox::new(0.0, 0.0, 40.0, 20.0), 10, (10, 5), [0., 0., 40., 20.]);
         check(BoundingBox::new(50.0, 30.0, 60.0, 40.0), 10, (1, 1), [39., 19., 40., 20.]);
+    }
+
+    /// As [`decode`], of a file of one byte for each image; large.
+    fn decode_large(path: &Path, content_hash: &str) -> Result<Decoded, String> {
+        let shade = *std::fs::read(path).map_err(|e| e.to_string())?.first().unwrap();
+        let image = RgbImage::from_pixel(5000, 4000, image::Rgb([shade, 0, 0]));
+        DECODED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(Decoded { image, is_changed: content_hash != "known" })
+    }
+
+    static DECODED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+    #[test]
+    fn parts_of_large_images_are_cut_in_the_background_and_shown_without_decoding() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("large.bin");
+        std::fs::write(&path, [7]).unwrap();
+        let folder = dir.path().join("cache");
+        let decoded = || DECODED.load(std::sync::atomic::Ordering::Relaxed);
+        let start = || {
+            let cache = CropCache::new(folder.clone(), 64 << 20);
+            PicturePool::start(1, decode_large, Some(cache), Arc::new(|| {})).unwrap()
+        };
+        let part = |candidate: i64| PictureRequest {
+            key: PictureKey::Crop { candidate: crate::domain::CandidateId(candidate), side: 64 },
+            region: Some(BoundingBox::from_xywh(candidate as f64 * 100.0, 0.0, 80.0, 80.0)),
+            ..whole(1, path.to_str().unwrap())
+        };
+        let pool = start();
+        pool.keep_ahead([vec![part(1), part(2), part(3)]]);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while std::fs::read_dir(&folder).map_or(0, Iterator::count) < 3 {
+            assert!(Instant::now() < deadline, "nothing is kept");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        drop(pool);
+        assert_eq!(decoded(), 1, "one image is decoded once for all its parts");
+        let pool = start();
+        pool.want([part(2)]);
+        let shown = wait(&pool).result.unwrap();
+        assert_eq!((shown.rgb.first(), shown.covers.x1, decoded()), (Some(&7), 200.0, 1));
+        // Shown first, kept afterwards.
+        pool.want([part(4)]);
+        assert_eq!(wait(&pool).result.unwrap().covers.x1, 400.0);
+        assert_eq!(decoded(), 2);
+        drop(pool);
+        let pool = start();
+        pool.want([part(4)]);
+        wait(&pool).result.unwrap();
+        assert_eq!(decoded(), 2);
+        // Another content of the file is read, and shown as it is.
+        drop(pool);
+        std::fs::write(&path, [9, 9]).unwrap();
+        let pool = start();
+        pool.want([PictureRequest { content_hash: "known".to_owned(), ..part(4) }]);
+        assert_eq!((wait(&pool).result.unwrap().rgb.first(), decoded()), (Some(&9), 3));
     }
 }

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::curve_news::{CurveNews, ToldCurves};
-use super::{Clerk, Damage, Waker};
+use super::{Clerk, Damage, LARGE_PIXELS, Waker};
 use crate::domain::{
     Annotation, CandidateId, Class, ClassId, Detection, GroupId, ImageId, ImageRecord, RoundId, RoundRecord, Shares,
+    VerdictCounts,
 };
 use crate::mining::GroupConfig;
 use crate::store::{
     CandidateQuery, CandidateRow, Cursor, Dataset, HistoryQuery, HistoryStep, Inheritable, ObjectRow, Page, Store,
-    StoreError, VerdictCounts,
+    StoreError,
 };
 use crate::training::{StepReport, logged_steps};
 use crate::workflow::group::{GroupPreview, by_content, config as group_config, preview};
@@ -65,6 +66,8 @@ pub enum ReadRequest {
     Candidate(CandidateId),
     /// Candidates as they stand now.
     Rows(Vec<CandidateId>),
+    /// Candidates that are left on very large images.
+    OnLargeImages,
     /// What the first page of the review needs, and nothing that takes long: the filter's text, the distance of its groups, the rounds,
     /// the classes, the shares.
     ReviewSetUp,
@@ -72,6 +75,9 @@ pub enum ReadRequest {
 
 /// The setting that holds the review's filter.
 pub const REVIEW_FILTER: &str = "review_filter";
+
+/// Candidates on very large images whose pictures are made ahead at most; the disk has room for no more.
+const KEPT_AHEAD: usize = 1000;
 
 /// The project at a glance.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -130,6 +136,7 @@ pub enum ReadReply {
     History(Vec<HistoryStep>),
     Candidate(Box<CandidateRow>),
     Rows(Vec<CandidateRow>),
+    OnLargeImages(Vec<CandidateRow>),
     ReviewSetUp {
         filter: Option<String>,
         grouping: GroupConfig,
@@ -216,6 +223,10 @@ fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadRep
         ReadRequest::History { query, limit } => ReadReply::History(history(store, &query, limit)?),
         ReadRequest::Candidate(candidate) => ReadReply::Candidate(Box::new(store.candidate_row(candidate)?)),
         ReadRequest::Rows(candidates) => ReadReply::Rows(store.candidate_rows(&candidates)?),
+        ReadRequest::OnLargeImages => {
+            let left = store.left_on_large_images(LARGE_PIXELS, KEPT_AHEAD)?;
+            ReadReply::OnLargeImages(store.candidate_rows(&left)?)
+        }
         ReadRequest::ReviewSetUp => ReadReply::ReviewSetUp {
             filter: store.setting(REVIEW_FILTER)?,
             grouping: group_config(store)?,

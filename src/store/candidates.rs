@@ -9,6 +9,7 @@ use super::columns::{bounding_box, optional_word, word};
 use super::connection::new_uid;
 use super::identity::{Spot, same};
 use super::inherited::{Inherited, OfGroups, inherited};
+use super::left::{LEFT, is_present};
 use super::{Cursor, Store, StoreError, exchange, queue_index};
 use crate::domain::{Basis, Candidate, CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, RoundId, Verdict};
 use crate::geometry::BoundingBox;
@@ -215,9 +216,10 @@ fn held(c: &Connection, candidate: CandidateId) -> Result<Vec<Held>, StoreError>
 
 /// How many are in it, and how many of them wait.
 fn group_size(c: &Connection, group: GroupId) -> Result<(u32, u32), StoreError> {
-    let sql = "SELECT count(*), count(*) FILTER (WHERE verdict IS NULL AND kind <> 'duplicate') FROM candidates
-               WHERE group_id = ?1";
-    Ok(c.prepare_cached(sql)?.query_row([group.0], |r| Ok((r.get(0)?, r.get(1)?)))?)
+    let shown = is_present(c)?;
+    let sql =
+        format!("SELECT count(*), count(*) FILTER (WHERE {LEFT}) FROM candidates c WHERE c.group_id = ?1 AND {shown}");
+    Ok(c.prepare_cached(&sql)?.query_row([group.0], |r| Ok((r.get(0)?, r.get(1)?)))?)
 }
 
 /// Where a candidate lies, exactly: a deterministic detector finds the same boxes again.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Transaction, params};
 
 use super::connection::new_uid;
+use super::left::{LEFT_FOR, is_present};
 use super::{Store, StoreError, queue_index};
 use crate::domain::{CandidateId, GroupId};
 
@@ -46,13 +47,6 @@ pub struct StoredGroup {
     pub by_place: bool,
     pub chain: i64,
 }
-
-/// Waits for a verdict: ?2 names the annotator whose verdicts count, NULL: those that count over all.
-const WAITS: &str = "CASE WHEN ?2 IS NULL
-        THEN c.verdict IS NULL
-        ELSE NOT EXISTS (SELECT 1 FROM standing_verdicts s JOIN annotators a ON a.id = s.annotator_id
-                         WHERE s.candidate_id = c.id AND a.name = ?2) END
-    AND c.kind <> 'duplicate'";
 
 impl Store {
     /// Makes these the groups of the project, in one transaction; their order is that of [`Sort::Group`](super::Sort::Group), and the first
@@ -122,8 +116,10 @@ impl Store {
     /// The candidates of a group, highest score first.
     pub fn group_members(&self, group: GroupId) -> Result<Vec<CandidateId>, StoreError> {
         self.read(|c| {
-            let sql = "SELECT id FROM candidates WHERE group_id = ?1 ORDER BY score DESC, id";
-            let mut statement = c.prepare_cached(sql)?;
+            let shown = is_present(c)?;
+            let sql =
+                format!("SELECT c.id FROM candidates c WHERE c.group_id = ?1 AND {shown} ORDER BY c.score DESC, c.id");
+            let mut statement = c.prepare_cached(&sql)?;
             Ok(statement.query_map([group.0], |r| r.get(0).map(CandidateId))?.collect::<Result<_, _>>()?)
         })
     }
@@ -132,8 +128,10 @@ impl Store {
     /// annotator those wait that this one holds no verdict on, whatever others decided.
     pub fn undecided_of_group(&self, group: GroupId, annotator: Option<&str>) -> Result<Vec<CandidateId>, StoreError> {
         self.read(|c| {
-            let sql =
-                format!("SELECT c.id FROM candidates c WHERE c.group_id = ?1 AND {WAITS} ORDER BY c.score DESC, c.id");
+            let shown = is_present(c)?;
+            let sql = format!(
+                "SELECT c.id FROM candidates c WHERE c.group_id = ?1 AND {LEFT_FOR} AND {shown} ORDER BY c.score DESC, c.id"
+            );
             let mut statement = c.prepare_cached(&sql)?;
             let rows = statement.query_map(params![group.0, annotator], |r| r.get(0).map(CandidateId))?;
             Ok(rows.collect::<Result<_, _>>()?)
@@ -143,7 +141,8 @@ impl Store {
     /// How many [`Store::undecided_of_group`] finds.
     pub fn count_undecided_of_group(&self, group: GroupId, annotator: Option<&str>) -> Result<u32, StoreError> {
         self.read(|c| {
-            let sql = format!("SELECT count(*) FROM candidates c WHERE c.group_id = ?1 AND {WAITS}");
+            let shown = is_present(c)?;
+            let sql = format!("SELECT count(*) FROM candidates c WHERE c.group_id = ?1 AND {LEFT_FOR} AND {shown}");
             Ok(c.prepare_cached(&sql)?.query_row(params![group.0, annotator], |r| r.get(0))?)
         })
     }

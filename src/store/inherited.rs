@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 use super::columns::{bounding_box, word};
 use super::gestures::Gesture;
 use super::identity::TWIN_IOU;
+use super::left::LEFT;
 use super::verdict_rows::Decision;
 use super::{CandidateQuery, Store, StoreError, VerdictFilter};
 use crate::domain::{Basis, CandidateId, Verdict};
@@ -138,10 +139,11 @@ pub(super) fn inherited(
     candidate: CandidateId,
     of_groups: &mut OfGroups,
 ) -> Result<Option<Inherited>, StoreError> {
-    let sql = "SELECT c.image_id, c.class_id, r.number, c.group_id, c.x1, c.y1, c.x2, c.y2
-               FROM candidates c JOIN rounds r ON r.id = c.round_id
-               WHERE c.id = ?1 AND c.verdict IS NULL AND c.kind <> 'duplicate' AND r.number > 1";
-    let mut statement = c.prepare_cached(sql)?;
+    let sql = format!(
+        "SELECT c.image_id, c.class_id, r.number, c.group_id, c.x1, c.y1, c.x2, c.y2
+         FROM candidates c JOIN rounds r ON r.id = c.round_id WHERE c.id = ?1 AND {LEFT} AND r.number > 1"
+    );
+    let mut statement = c.prepare_cached(&sql)?;
     let mut rows = statement.query([candidate.0])?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let (image, class, round): (i64, i64, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);

@@ -6,9 +6,9 @@ use rayon::prelude::*;
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::{Connection, Row, Rows, params};
 
-use super::columns::{bounding_box, word};
+use super::columns::{bounding_box, optional_word, word};
 use super::{Store, StoreError, present_images};
-use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, Look, RoundId};
+use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, Look, RoundId, is_left};
 use crate::geometry::BoundingBox;
 
 /// A candidate as grouping sees it.
@@ -26,8 +26,8 @@ pub struct CandidateLook {
     /// `None` where the image could not be read.
     pub look: Option<Look>,
     pub group: Option<GroupId>,
-    /// It has no verdict.
-    pub is_waiting: bool,
+    /// To decide on.
+    pub is_left: bool,
     /// Its look or its features were read since the groups were found, or it has no look.
     pub is_new: bool,
 }
@@ -66,7 +66,7 @@ impl Store {
     fn looks(&self, wanted: Wanted) -> Result<Vec<CandidateLook>, StoreError> {
         self.read(|c| {
             let cameras = cameras(c)?;
-            let sql = "SELECT id, image_id, x1, y1, x2, y2, score, round_id, class_id, kind, group_id, verdict IS NULL
+            let sql = "SELECT id, image_id, x1, y1, x2, y2, score, round_id, class_id, kind, group_id, verdict
                        FROM candidates ORDER BY id";
             let (mut of_candidates, mut of_looks, mut of_new) = (
                 c.prepare(sql)?,
@@ -85,18 +85,19 @@ impl Store {
                 }
                 let image = ImageId(r.get(1)?);
                 let Some(camera) = cameras.get(&image) else { continue };
+                let (kind, verdict) = (word(r, 9)?, optional_word(r, 11)?);
                 found.push(CandidateLook {
                     id: CandidateId(id),
                     round: RoundId(r.get(7)?),
                     image,
                     camera: *camera,
                     class: ClassId(r.get(8)?),
-                    kind: word(r, 9)?,
+                    kind,
                     bbox: bounding_box(r, 2)?,
                     score: r.get(6)?,
                     look,
                     group: r.get::<_, Option<i64>>(10)?.map(GroupId),
-                    is_waiting: r.get(11)?,
+                    is_left: is_left(kind, verdict),
                     is_new,
                 });
             }

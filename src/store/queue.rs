@@ -1,9 +1,11 @@
 //! Lists of candidates: pages, counts, neighbours.
 
+use std::collections::HashSet;
+
 use super::queue_index::{self, QueueIndex};
 use super::scan::Scan;
 use super::{CandidateQuery, Cursor, Page, Sort, Store, StoreError, VerdictFilter, annotators};
-use crate::domain::{Basis, CandidateId, RoundId, Verdict};
+use crate::domain::{CandidateId, RoundId, VerdictCounts};
 
 /// Which way to step from a candidate in a query's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,22 +23,6 @@ pub struct Revision {
     pub last_seq: i64,
     /// Of the newest correction.
     pub last_correction: i64,
-}
-
-/// How the candidates of a round, or of the project, stand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct VerdictCounts {
-    /// Waiting: no verdict, and no object of their class found where they lie.
-    pub undecided: u64,
-    pub confirmed: u64,
-    pub rejected: u64,
-    pub missed_object: u64,
-    pub wrong_class: u64,
-    pub skipped: u64,
-    /// Of those with a verdict: given to all that a random sample stands for, seen by nobody.
-    pub estimated: u64,
-    /// Of those with a verdict: taken over from an earlier round.
-    pub inherited: u64,
 }
 
 impl Store {
@@ -118,19 +104,12 @@ impl Store {
         let query = CandidateQuery { round, annotator, verdict: VerdictFilter::Any, ..CandidateQuery::default() };
         self.scan(&query, |scan| {
             let mut counts = VerdictCounts::default();
-            scan.visit_matches(|_, given| {
-                let (verdict, basis) = given.unzip();
-                counts.estimated += u64::from(basis == Some(Basis::Estimated));
-                counts.inherited += u64::from(basis == Some(Basis::Inherited));
-                let count = match verdict {
-                    None => &mut counts.undecided,
-                    Some(Verdict::Confirmed) => &mut counts.confirmed,
-                    Some(Verdict::Rejected) => &mut counts.rejected,
-                    Some(Verdict::MissedObject) => &mut counts.missed_object,
-                    Some(Verdict::WrongClass) => &mut counts.wrong_class,
-                    Some(Verdict::Skipped) => &mut counts.skipped,
-                };
-                *count += 1;
+            let mut groups = HashSet::new();
+            scan.visit_matches(|e, given| {
+                counts.add(given);
+                if given.is_none() && (e.group == 0 || groups.insert(e.group)) {
+                    counts.decisions += 1;
+                }
             });
             counts
         })

@@ -11,9 +11,7 @@ use serde::Serialize;
 use super::retry::with_retries;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
-use crate::domain::{
-    Cancel, CandidateId, FalsePositiveKind, FeatureSpace, GroupId, ImageId, Look, Progress, RoiFeature, Sources,
-};
+use crate::domain::{Cancel, CandidateId, FeatureSpace, GroupId, ImageId, Look, Progress, RoiFeature, Sources};
 use crate::geometry::BoundingBox;
 use crate::mining::{Group, GroupConfig, Groupable, chain_of_alike, look_of, nearest_hashes, regroup};
 use crate::store::{CandidateLook, GroupChange, NewGroup, Store, StoredGroup};
@@ -21,10 +19,10 @@ use crate::store::{CandidateLook, GroupChange, NewGroup, Store, StoredGroup};
 /// The settings that hold what was asked for last.
 const DISTANCE: &str = "group_distance";
 const COSINE: &str = "group_cosine";
+/// Its value where the recommended cosines were chosen again.
+const RECOMMENDED: &str = "recommended";
 /// The setting that holds what the stored groups were found with; other groups are found anew.
 const FOUND_WITH: &str = "groups_found_with";
-/// Least cosine where nobody chose one.
-const OF_EMBEDDINGS: f32 = 0.95;
 /// Images whose looks are kept with one transaction.
 const IMAGES_AT_ONCE: usize = 64;
 const WHAT: &str = "Computing hashes of the crops";
@@ -42,18 +40,22 @@ pub struct GroupReport {
     /// Candidates whose image could not be read: grouped by their region alone.
     pub unread: usize,
     pub distance: u32,
-    /// `null` where features were not compared.
+    /// `null` where features were not compared, or with the recommended cosines.
     pub cosine: Option<f32>,
-    /// Candidates whose features are not known; counted only where features were compared.
+    /// Features were compared with the recommended cosines.
+    pub recommended: bool,
+    /// Candidates whose features are not known; counted only where a cosine was chosen.
     pub without_features: usize,
 }
 
 impl fmt::Display for GroupReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { candidates, groups, by_place, alike, unread, distance, cosine, without_features } = self;
+        let Self { candidates, groups, by_place, alike, unread, distance, cosine, recommended, without_features } =
+            self;
         write!(f, "{alike} of {candidates} candidates are in {groups} groups (distance {distance}")?;
         match cosine {
             Some(cosine) => write!(f, ", cosine {cosine})")?,
+            None if *recommended => write!(f, ", recommended cosines)")?,
             None => write!(f, ")")?,
         }
         if *by_place > 0 {
@@ -70,21 +72,18 @@ impl fmt::Display for GroupReport {
     }
 }
 
-/// What the project's groups were made with, or the default.
+/// What the project's groups were made with, or what is recommended.
 pub fn config(store: &Store) -> Result<GroupConfig, WorkflowError> {
     let default = GroupConfig::default();
     let most_distance = store.setting(DISTANCE)?.and_then(|text| text.parse().ok()).unwrap_or(default.most_distance);
-    let least_cosine = store.setting(COSINE)?.and_then(|text| text.parse().ok());
-    Ok(GroupConfig { most_distance, least_cosine, ..default })
+    let chosen = store.setting(COSINE)?.filter(|text| text != RECOMMENDED);
+    let least_cosine = chosen.as_ref().and_then(|text| text.parse().ok());
+    Ok(GroupConfig { most_distance, least_cosine, recommended: chosen.is_none(), ..default })
 }
 
-/// As [`config`], comparing what the crops show unless somebody turned that off: what imported detections are grouped with once their
-/// embeddings are known. `None` where it is turned off.
+/// As [`config`]; `None` where somebody turned the comparison of features off: then embeddings are not worth computing.
 pub fn by_content(store: &Store) -> Result<Option<GroupConfig>, WorkflowError> {
-    let own = config(store)?;
-    let is_off = own.least_cosine.is_none() && store.setting(COSINE)?.is_some();
-    let least_cosine = own.least_cosine.or(Some(OF_EMBEDDINGS));
-    Ok((!is_off).then_some(GroupConfig { least_cosine, ..own }))
+    Ok(Some(config(store)?).filter(GroupConfig::compares_features))
 }
 
 /// Features are compared no longer, until somebody asks for it.
@@ -113,7 +112,11 @@ pub fn group(
     let is_same = store.setting(FOUND_WITH)?.as_deref() == Some(found_with.as_str());
     let known = if is_same { known(&candidates, &stored) } else { vec![None; items.len()] };
     let groups = regroup(&items, &config, &known);
-    let cosine = least_cosine.map_or_else(|| "off".to_owned(), |cosine| cosine.to_string());
+    let cosine = match least_cosine {
+        _ if config.recommended => RECOMMENDED.to_owned(),
+        Some(cosine) => cosine.to_string(),
+        None => "off".to_owned(),
+    };
     let mut tell = |text| observer(WorkEvent::Log(text));
     if !is_same {
         // Until all is written the groups are of neither setting.
@@ -133,8 +136,12 @@ pub fn group(
         alike: groups.iter().map(|group| group.members.len()).sum(),
         unread: items.iter().filter(|item| item.hash.is_none()).count(),
         distance: most_distance,
-        cosine: least_cosine,
-        without_features: least_cosine.map_or(0, |_| items.iter().filter(|item| item.feature.is_none()).count()),
+        cosine: least_cosine.filter(|_| !config.recommended),
+        recommended: config.recommended && !features.is_empty(),
+        without_features: match least_cosine {
+            Some(_) if !config.recommended => items.iter().filter(|item| item.feature.is_none()).count(),
+            _ => 0,
+        },
     })
 }
 
@@ -152,7 +159,7 @@ pub fn preview(store: &Store, config: &GroupConfig) -> Result<GroupPreview, Work
     let candidates = store.candidate_looks()?;
     let features = features(store, config)?;
     let groups = regroup(&groupables(&candidates, &features), config, &vec![None; candidates.len()]);
-    let waits = |at: &usize| candidates[*at].is_waiting && candidates[*at].kind != FalsePositiveKind::Duplicate;
+    let waits = |at: &usize| candidates[*at].is_left;
     let waiting = (0..candidates.len()).filter(waits).count();
     let spared = groups.iter().map(|group| group.members.iter().filter(|at| waits(at)).count().saturating_sub(1));
     Ok(GroupPreview { waiting, decisions: waiting - spared.sum::<usize>() })
@@ -161,7 +168,7 @@ pub fn preview(store: &Store, config: &GroupConfig) -> Result<GroupPreview, Work
 type Features = HashMap<CandidateId, (FeatureSpace, RoiFeature)>;
 
 fn features(store: &Store, config: &GroupConfig) -> Result<Features, WorkflowError> {
-    Ok(if config.least_cosine.is_some() { store.candidate_features()? } else { HashMap::new() })
+    Ok(if config.compares_features() { store.candidate_features()? } else { HashMap::new() })
 }
 
 fn groupables<'a>(candidates: &[CandidateLook], features: &'a Features) -> Vec<Groupable<'a>> {
@@ -179,7 +186,11 @@ fn groupables<'a>(candidates: &[CandidateLook], features: &'a Features) -> Vec<G
 
 /// Names the settings, and the way in which groups are found with them.
 fn found_with(config: &GroupConfig) -> String {
-    let GroupConfig { least_iou, most_distance, least_cosine } = config;
+    let GroupConfig { least_iou, most_distance, least_cosine, recommended } = config;
+    if *recommended {
+        let (roi, embedding) = (GroupConfig::ROI_COSINE, GroupConfig::EMBEDDING_COSINE);
+        return format!("2: IoU {least_iou}, distance {most_distance}, cosines {roi} and {embedding}");
+    }
     format!("2: IoU {least_iou}, distance {most_distance}, cosine {}", least_cosine.unwrap_or(2.0))
 }
 

@@ -2,8 +2,9 @@
 
 use super::WorkflowError;
 use super::verdicts::{PairAgreement, agreement};
+use crate::domain::VerdictCounts;
 use crate::mining::{Proportion, of_the_rest, wilson_interval};
-use crate::store::{CandidateQuery, Store, VerdictCounts, VerdictFilter};
+use crate::store::{CandidateQuery, Store, VerdictFilter};
 
 /// A gap between two decisions that is longer was a break, in milliseconds.
 pub const BREAK_MS: i64 = 30_000;

@@ -52,6 +52,8 @@ pub struct RoundStatus {
     pub state: &'static str,
     pub candidates: u64,
     pub undecided: u64,
+    /// Decisions that are left where each group is decided on as one.
+    pub decisions: u64,
     pub confirmed: u64,
     pub rejected: u64,
     pub missed_objects: u64,
@@ -178,7 +180,6 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
     let all_rounds = store.rounds()?;
     for round in all_rounds.clone() {
         let counts = store.verdict_counts(Some(round.id))?;
-        let decided = counts.confirmed + counts.rejected + counts.missed_object + counts.wrong_class + counts.skipped;
         let curves = last_curves(project, &store, &round)?;
         rounds.push(RoundStatus {
             round: round.number,
@@ -187,8 +188,9 @@ pub fn status(project: &Project) -> Result<Status, WorkflowError> {
             source: round.imported.as_ref().map(|model| model.source.clone()),
             without_score: round.imported.as_ref().map_or(0, |model| model.unscored),
             state: round.state.as_str(),
-            candidates: counts.undecided + decided,
+            candidates: counts.candidates(),
             undecided: counts.undecided,
+            decisions: counts.decisions,
             confirmed: counts.confirmed,
             rejected: counts.rejected,
             missed_objects: counts.missed_object,

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use quarry::domain::Verdict;
-use quarry::store::{Store, StoreError, VerdictCounts};
+use quarry::domain::{Verdict, VerdictCounts};
+use quarry::store::{Store, StoreError};
 
 use super::project::{Project, project};
 

@@ -11,7 +11,8 @@ use quarry::app::QuarryApp;
 use quarry::app::command::{Command, Screen};
 use quarry::app::keymap::Keymap;
 use quarry::app::options::Options;
-use quarry::store::{Store, VerdictCounts};
+use quarry::domain::VerdictCounts;
+use quarry::store::Store;
 use quarry::workflow::Project;
 
 pub type Window = Harness<'static, Option<QuarryApp>>;

@@ -257,10 +257,11 @@ impl SettingsView<'_> {
 
 fn row(ui: &mut Ui, name: &str, content: impl FnOnce(&mut Ui)) {
     ui.horizontal(|ui| {
-        ui.add_sized(
-            vec2(96.0, 20.0),
-            egui::Label::new(RichText::new(name).color(theme::WEAK)).halign(egui::Align::Min),
-        );
+        let place = egui::Layout::left_to_right(egui::Align::Center);
+        ui.allocate_ui_with_layout(vec2(96.0, ui.spacing().interact_size.y), place, |ui| {
+            ui.set_min_width(96.0);
+            ui.label(RichText::new(name).color(theme::WEAK));
+        });
         content(ui);
     });
 }

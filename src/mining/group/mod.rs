@@ -58,18 +58,39 @@ pub struct GroupConfig {
     pub most_distance: u32,
     /// Features of one space whose cosine is this or more show the same to the network; `None`: they are not compared.
     pub least_cosine: Option<f32>,
+    /// In place of `least_cosine`, for each space the one that was found to keep groups in one verdict: [`GroupConfig::ROI_COSINE`],
+    /// [`GroupConfig::EMBEDDING_COSINE`].
+    pub recommended: bool,
 }
 
 impl GroupConfig {
     /// The largest distance that makes sense: of two crops that have nothing to do with each other some 32 of 64 bits differ.
     pub const DISTANCE_MAX: u32 = 16;
     /// The smallest cosine that can be asked for: below it, most candidates of a round are alike.
-    pub const COSINE_MIN: f32 = 0.8;
+    pub const COSINE_MIN: f32 = 0.7;
+    /// Measured on candidates that were judged one by one, without knowing their groups (docs/groups.md): features of a detector's RoIs.
+    pub const ROI_COSINE: f32 = 0.75;
+    /// The same for what the bundled backbone saw in crops: there even unlike ones lie close.
+    pub const EMBEDDING_COSINE: f32 = 0.95;
+
+    /// Features of this space show the same from this cosine on; `None`: they are not compared.
+    pub fn cosine_in(&self, space: FeatureSpace) -> Option<f32> {
+        match (self.recommended, space) {
+            (true, FeatureSpace::Round(_)) => Some(Self::ROI_COSINE),
+            (true, FeatureSpace::Backbone) => Some(Self::EMBEDDING_COSINE),
+            (false, _) => self.least_cosine.map(|cosine| cosine.max(Self::COSINE_MIN)),
+        }
+    }
+
+    /// Whether features are compared at all.
+    pub fn compares_features(&self) -> bool {
+        self.recommended || self.least_cosine.is_some()
+    }
 }
 
 impl Default for GroupConfig {
     fn default() -> Self {
-        Self { least_iou: 0.5, most_distance: 6, least_cosine: None }
+        Self { least_iou: 0.5, most_distance: 6, least_cosine: None, recommended: false }
     }
 }
 

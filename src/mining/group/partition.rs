@@ -78,13 +78,11 @@ impl<'a> Partition<'a> {
             features: HashMap::new(),
             near: HashMap::new(),
         };
-        if let Some(least_cosine) = config.least_cosine {
-            partition.prepare_features(least_cosine.max(GroupConfig::COSINE_MIN));
-        }
+        partition.prepare_features();
         partition
     }
 
-    fn prepare_features(&mut self, least_cosine: f32) {
+    fn prepare_features(&mut self) {
         let mut spaces: HashMap<FeatureSpace, (Vec<u32>, Vec<&'a RoiFeature>)> = HashMap::new();
         for (at, item) in (0..).zip(self.items) {
             if let Some((space, feature)) = item.feature {
@@ -94,6 +92,7 @@ impl<'a> Partition<'a> {
             }
         }
         for (space, (places, features)) in spaces {
+            let Some(least_cosine) = self.config.cosine_in(space) else { continue };
             let centres = Centres::of(&features);
             self.near.extend(places.into_iter().zip(centres.near(&features)));
             self.features.insert(space, FeatureIndex::new(&centres, least_cosine));
@@ -206,7 +205,7 @@ impl<'a> Partition<'a> {
         }
         let ((space, a), (other, b)) = item.feature.zip(other.feature)?;
         let cosine = a.cosine(b);
-        let least = self.config.least_cosine?.max(GroupConfig::COSINE_MIN);
+        let least = self.config.cosine_in(space)?;
         (space == other && cosine >= least).then(|| Alike::Feature(below_one(cosine)))
     }
 

@@ -131,8 +131,7 @@ impl<'a> Fold<'a> {
         let store = Project::open(&self.dir)?.open_store_to_read()?;
         let Some(record) = store.round_by_number(round)? else { return Ok(false) };
         let counts = store.verdict_counts(Some(record.id))?;
-        Ok(record.state == RoundState::Mined
-            && counts.confirmed + counts.rejected + counts.missed_object + counts.wrong_class > 0)
+        Ok(record.state == RoundState::Mined && counts.judged() > 0)
     }
 
     /// Trains, tests and mines what is not done yet.

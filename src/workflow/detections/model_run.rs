@@ -12,7 +12,7 @@ use crate::mining::MiningConfig;
 use crate::models::{ModelDetection, ModelFormat};
 use crate::store::Store;
 use crate::workflow::mine::{Seen, Target};
-use crate::workflow::patience::patiently;
+use crate::workflow::retry::with_retries;
 use crate::workflow::{Observer, Project, WorkEvent, WorkflowError};
 
 /// What a run has to know of a model.

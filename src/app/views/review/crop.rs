@@ -56,9 +56,14 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     }
 }
 
-/// `×n` for one of n alike.
+/// `×n` for one of n alike, and how many are left where only some are decided.
 pub(super) fn alike_text(row: &CandidateRow) -> Option<String> {
-    (1 < row.group_size).then(|| format!("×{}", row.group_size))
+    let (size, left) = (row.group_size, row.group_waiting);
+    match left {
+        _ if size < 2 => None,
+        left if left > 0 && left < size => Some(format!("×{size}, {left} left")),
+        _ => Some(format!("×{size}")),
+    }
 }
 
 pub(super) fn candidate_overlay(bbox: &BoundingBox, label: Option<String>) -> Overlay {

@@ -8,9 +8,9 @@ use std::collections::{HashMap, HashSet};
 use super::filter::Order;
 use super::model::{Adjusting, Layout, ReviewModel};
 use crate::domain::{
-    Candidate, CandidateId, Class, ClassId, FalsePositiveKind, GroundTruthId, GroupId, ImageId, ObjectChange, Shape, Verdict,
+    Candidate, CandidateId, Class, ClassId, FalsePositiveKind, GroundTruthId, GroupId, ImageId, ObjectChange, Shape, Verdict, is_left,
 };
-use crate::store::{CandidateRow, Inheritable, VerdictCounts};
+use crate::store::{CandidateRow, Inheritable};
 
 /// Words for the keys 1 to 9: why a candidate is not to be trained on as background. A verdict keeps the words, so that it reads the same
 /// wherever it is shown.
@@ -328,9 +328,7 @@ impl<Key> ReviewModel<Key> {
     fn waiting_of(&self, groups: &[GroupId]) -> impl Iterator<Item = usize> {
         let waits = move |row: &CandidateRow| {
             let Candidate { kind, verdict, .. } = row.candidate;
-            row.group.is_some_and(|group| groups.binary_search(&group).is_ok())
-                && verdict.is_none()
-                && kind != FalsePositiveKind::Duplicate
+            row.group.is_some_and(|group| groups.binary_search(&group).is_ok()) && is_left(kind, verdict)
         };
         self.rows.iter().enumerate().filter(move |(_, row)| waits(row)).map(|(index, _)| index)
     }
@@ -403,9 +401,18 @@ impl<Key> ReviewModel<Key> {
     fn set_verdict(&mut self, index: usize, verdict: Option<Verdict>) {
         let old = self.rows[index].candidate.verdict;
         self.rows[index].candidate.verdict = verdict;
-        let from = tally(&mut self.counts, old);
+        let from = self.counts.of(old);
         *from = from.saturating_sub(1);
-        *tally(&mut self.counts, verdict) += 1;
+        *self.counts.of(verdict) += 1;
+        // Whether a group is done the store knows, which counts again after every decision.
+        if self.rows[index].group.is_none() {
+            match (old, verdict) {
+                (None, Some(_)) => self.counts.decisions = self.counts.decisions.saturating_sub(1),
+                (Some(_), None) => self.counts.decisions += 1,
+                _ => {}
+            }
+        }
+        self.counts.decisions = self.counts.decisions.min(self.counts.undecided);
     }
 
     /// The store has the decision. `now_s` is any clock in seconds.
@@ -513,15 +520,4 @@ impl<Key> ReviewModel<Key> {
 /// Whether anyone holds that this is an object, missed or of a wrong class.
 fn is_object(row: &CandidateRow) -> bool {
     row.candidate.verdict.is_some_and(Verdict::has_class) || row.held.iter().any(|held| held.verdict.has_class())
-}
-
-fn tally(counts: &mut VerdictCounts, verdict: Option<Verdict>) -> &mut u64 {
-    match verdict {
-        None => &mut counts.undecided,
-        Some(Verdict::Confirmed) => &mut counts.confirmed,
-        Some(Verdict::Rejected) => &mut counts.rejected,
-        Some(Verdict::MissedObject) => &mut counts.missed_object,
-        Some(Verdict::WrongClass) => &mut counts.wrong_class,
-        Some(Verdict::Skipped) => &mut counts.skipped,
-    }
 }

@@ -28,7 +28,11 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         if ui.add(Button::new(RichText::new("+ Filter").small()).frame(false)).clicked() {
             view.commands.push(Command::Do(Action::Filter));
         }
-        let found = view.model.total.map_or("counting…".to_owned(), |n| format!("{n} candidates"));
+        let found = match view.model.total {
+            None => "counting…".to_owned(),
+            Some(n) if filter.lists_alike_as_one() => format!("{n} listed"),
+            Some(n) => format!("{n} candidates"),
+        };
         ui.label(RichText::new(found).small().color(theme::TEXT));
         ui.label(RichText::new(filter.order.text()).small().color(theme::WEAK));
         if filter.lists_alike_as_one() {

@@ -169,7 +169,15 @@ fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
     if ui.name_inputs("Group distance", |ui| ui.add(slider)).on_hover_text(hint).changed() {
         view.push(ReviewCommand::SetGrouping(grouping));
     }
-    if least_cosine(ui, &mut grouping.least_cosine) {
+    let (roi, embedding) = (GroupConfig::ROI_COSINE, GroupConfig::EMBEDDING_COSINE);
+    let hint = format!(
+        "Features in the detector from cosine {roi}, crops of imported detections from {embedding}: measured on candidates that were judged one by one"
+    );
+    if ui.checkbox(&mut grouping.recommended, "or recommended cosines").on_hover_text(hint).changed() {
+        grouping.least_cosine = (!grouping.recommended).then_some(embedding);
+        view.push(ReviewCommand::SetGrouping(grouping));
+    }
+    if !grouping.recommended && least_cosine(ui, &mut grouping.least_cosine) {
         view.push(ReviewCommand::SetGrouping(grouping));
     }
     ui.add(Label::new(RichText::new(preview_text(view)).color(theme::STRONG)).extend()).on_hover_text(

@@ -27,6 +27,8 @@ pub(super) use picker::show as show_picker;
 pub use picker::{ClassPicker, Picked, PickerKey, Question};
 pub use target::target;
 
+use std::collections::HashMap;
+
 use egui::{Align, Frame, Margin, Panel, RichText, ScrollArea, Ui, UiBuilder};
 
 use super::super::action::Action;
@@ -37,8 +39,10 @@ use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::key_button::{key_button, key_button_colored, key_switch};
 use super::super::widgets::viewport::Viewport;
-use crate::domain::{CandidateId, ClassId, Shape, Verdict};
+use crate::domain::{CandidateId, ClassId, Shape, Verdict, VerdictCounts};
+use crate::jobs::PictureRequest;
 use crate::mining::GroupConfig;
+use crate::store::CandidateRow;
 
 /// What the review's commands are.
 #[derive(Debug, Clone, PartialEq)]
@@ -192,10 +196,10 @@ impl ReviewView<'_> {
             let change_filter = format!("Take a chip away, or press {key} to change the filter.");
             let (title, hint) = match self.model.total {
                 None => ("Looking for candidates…", "One moment."),
-                Some(_) if self.model.counts.undecided == 0 && 0 < self.model.counts_total() => {
+                Some(_) if self.model.counts.undecided == 0 && self.model.counts.candidates() > 0 => {
                     ("All decided", "Start the next round on the Train screen, or change the filter to look again.")
                 }
-                Some(_) if self.model.counts_total() == 0 => {
+                Some(_) if self.model.counts.candidates() == 0 => {
                     ("No candidates yet", "Train a round; its false positives come here.")
                 }
                 Some(_) => ("Nothing passes the filter", change_filter.as_str()),
@@ -355,17 +359,17 @@ impl ReviewView<'_> {
     }
 
     fn decided_and_left(&self) -> String {
-        let left = self.model.counts.undecided;
-        let of_them = match self.model.counts.estimated {
+        let counts = &self.model.counts;
+        let of_them = match counts.estimated {
             0 => String::new(),
             estimated => format!(" ({estimated} estimated)"),
         };
-        format!("{} decided{of_them}  ·  {left} left", self.model.counts_total() - left)
+        format!("{} decided{of_them}  ·  {}", counts.decided(), left_text(counts))
     }
 
     fn progress(&mut self, ui: &mut Ui) {
         let counts = &self.model.counts;
-        let (done, left) = (self.model.counts_total() - counts.undecided, counts.undecided);
+        let (done, left) = (counts.decided(), counts.undecided);
         let mut pace = String::new();
         if let Some(rate) = self.model.pace.per_minute() {
             pace = format!("{rate:.0} a minute");
@@ -385,16 +389,42 @@ impl ReviewView<'_> {
     }
 }
 
+/// What the review shows of candidates, those of one image together: the image, the crop, the grid's crop.
+pub fn pictures_of(rows: &[CandidateRow]) -> Vec<Vec<PictureRequest>> {
+    let mut images: Vec<Vec<PictureRequest>> = Vec::new();
+    let mut place = HashMap::new();
+    for row in rows {
+        let at = *place.entry(row.candidate.image).or_insert_with(|| {
+            images.push(vec![photo::request(row)]);
+            images.len() - 1
+        });
+        if let Some(parts) = images.get_mut(at) {
+            parts.extend([crop::request(row), grid::request(row)]);
+        }
+    }
+    images
+}
+
 /// Height of a candidate's facts and reasons in points until it is known, and the part of the screen that they take at most.
 const INFO_HEIGHT: f32 = 120.0;
 const INFO_PART: f32 = 0.6;
 
 /// Points that a verdict's button takes with the space behind it, and what undo, redo and the progress take.
 const LARGE_BUTTON: f32 = 160.0;
-const UNDO_AND_PROGRESS: f32 = 545.0;
+const UNDO_AND_PROGRESS: f32 = 600.0;
 
 fn wrapped() -> egui::Layout {
     egui::Layout::left_to_right(Align::Center).with_main_wrap(true)
+}
+
+/// What is left: `489 left`, and in how many decisions where groups make fewer of them.
+pub fn left_text(counts: &VerdictCounts) -> String {
+    let VerdictCounts { undecided, decisions, .. } = counts;
+    if counts.has_fewer_decisions() {
+        format!("{undecided} left in {decisions} decisions")
+    } else {
+        format!("{undecided} left")
+    }
 }
 
 /// A time span in words, e.g. `3 min` or `1 h 20 min`.

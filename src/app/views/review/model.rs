@@ -9,9 +9,11 @@ use super::filter::{ReviewFilter, ShownVerdicts};
 use super::history::HistoryModel;
 use super::pace::Pace;
 use super::picker::ClassPicker;
-use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroundTruthId, GroupId, Shape, Verdict};
+use crate::domain::{
+    CandidateId, ClassId, FalsePositiveKind, GroundTruthId, GroupId, Shape, Verdict, VerdictCounts, is_left,
+};
 use crate::mining::GroupConfig;
-use crate::store::{CandidateRow, Inheritable, VerdictCounts};
+use crate::store::{CandidateRow, Inheritable};
 use crate::workflow::group::GroupPreview;
 use crate::workflow::review::{People, ReviewNumbers};
 
@@ -192,12 +194,6 @@ impl<Key> Default for ReviewModel<Key> {
 }
 
 impl<Key> ReviewModel<Key> {
-    /// Candidates with and without a verdict.
-    pub fn counts_total(&self) -> u64 {
-        let c = &self.counts;
-        c.undecided + c.confirmed + c.rejected + c.missed_object + c.wrong_class + c.skipped
-    }
-
     pub fn rows(&self) -> &[CandidateRow] {
         &self.rows
     }
@@ -411,8 +407,9 @@ impl<Key> ReviewModel<Key> {
     /// Whether a row waits for a verdict. A duplicate lies on a face that was promoted since: it does not, unless it was asked for.
     fn is_waiting(&self, row: &CandidateRow) -> bool {
         let is_asked_for = self.filter.kind == Some(FalsePositiveKind::Duplicate);
-        let is_duplicate = row.candidate.kind == FalsePositiveKind::Duplicate;
-        self.verdict_of(row).is_none() && (is_asked_for || !is_duplicate) && !self.is_being_decided(row.candidate.id)
+        let verdict = self.verdict_of(row);
+        let is_left = is_left(row.candidate.kind, verdict) || (is_asked_for && verdict.is_none());
+        is_left && !self.is_being_decided(row.candidate.id)
     }
 
     /// The verdict that the filter goes by: that of the annotator whose verdicts it shows, else what counts over all. In a blind review

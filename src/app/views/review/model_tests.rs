@@ -36,7 +36,7 @@ fn row(id: i64) -> CandidateRow {
 }
 
 pub(in super::super) fn model(count: i64) -> ReviewModel<char> {
-    let counts = VerdictCounts { undecided: count as u64, ..VerdictCounts::default() };
+    let counts = VerdictCounts { undecided: count as u64, decisions: count as u64, ..VerdictCounts::default() };
     let mut model = ReviewModel { counts, ..ReviewModel::default() };
     model.extend((1..=count).map(row).collect(), true);
     model
@@ -74,7 +74,7 @@ fn a_decision_shows_at_once_goes_on_and_counts() {
     let done = saved(&model, &[1]);
     model.confirmed(&done, 1.0);
     assert!(!model.is_saving());
-    assert_eq!((model.pace.given(), model.counts_total()), (1, 3));
+    assert_eq!((model.pace.given(), model.counts.candidates()), (1, 3));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use egui::{Grid, RichText, Ui, vec2};
 
 use super::{Action, Command, ReviewView, minutes_text};
 use crate::app::theme;
-use crate::store::VerdictCounts;
+use crate::domain::VerdictCounts;
 use crate::workflow::review::{AnnotatorProgress, People};
 use crate::workflow::verdicts::PairAgreement;
 

@@ -8,8 +8,8 @@ use super::super::command::{Command, FolderPurpose, ImportKind};
 use super::super::options::Options;
 use super::super::theme;
 use super::datasets::DatasetCommand;
+use crate::domain::VerdictCounts;
 use crate::jobs::Overview;
-use crate::store::VerdictCounts;
 
 /// The open project as this screen shows it.
 pub struct OpenProject<'a> {
@@ -125,7 +125,7 @@ impl StartView<'_> {
 
     fn sample(&mut self, ui: &mut Ui) {
         card(ui, "Try it with the built-in sample", |ui| {
-            let text = "Some 240 drawn scenes with faces and decoys. A small detector learns them in minutes on the processor; \
+            let text = "Some 240 drawn scenes with faces and decoys. A small detector learns them in minutes on the CPU; \
                         then its false positives wait for your verdicts.";
             ui.label(RichText::new(text).color(theme::WEAK));
             ui.add_space(6.0);

@@ -15,12 +15,11 @@ pub(super) fn show(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Co
     ui.add_space(theme::GAP);
     let overview = project.overview;
     let counts = project.counts;
-    let decided = counts.confirmed + counts.rejected + counts.missed_object + counts.wrong_class + counts.skipped;
     let tiles = [
         ("Images", overview.images.to_string(), splits_text(overview)),
         ("Objects", overview.faces.to_string(), format!("{} promoted", counts.missed_object)),
         ("Rounds", overview.rounds.len().to_string(), last_round_text(overview)),
-        ("To review", counts.undecided.to_string(), format!("{decided} decided")),
+        ("To review", counts.undecided.to_string(), format!("{} decided", counts.decided())),
         ("Hard negatives", counts.confirmed.to_string(), format!("{} rejected", counts.rejected)),
     ];
     ui.columns(tiles.len(), |columns| {
@@ -69,7 +68,12 @@ fn next_step(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>
             format!("Next: resume round {round}. Its training is not finished; it goes on from its last checkpoint.");
         (text, Some("Go to the round"), Screen::Train)
     } else if 0 < project.counts.undecided {
-        let text = format!("Next: decide on {} candidates.", project.counts.undecided);
+        let counts = project.counts;
+        let text = if counts.has_fewer_decisions() {
+            format!("Next: decide on {} candidates in {} decisions.", counts.undecided, counts.decisions)
+        } else {
+            format!("Next: decide on {} candidates.", counts.undecided)
+        };
         (text, Some("Review"), Screen::Review)
     } else if overview.rounds.is_empty() {
         ("Next: train the first round.".to_owned(), Some("Set up round 1"), Screen::Train)
