@@ -54,7 +54,7 @@ impl Store {
                 "SELECT EXISTS (SELECT 1 FROM rounds r JOIN candidates c ON c.round_id = r.id
                  WHERE r.model <> '' AND c.id NOT IN (SELECT candidate_id FROM embeddings)
                    AND c.image_id IN (SELECT id FROM images WHERE {}))",
-                images::present(c)?
+                present_images::present(c)?
             );
             Ok(c.query_row(&sql, [], |r| r.get(0))?)
         })

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::{Store, StoreError, images};
+use super::{Store, StoreError, present_images};
 use crate::domain::CandidateId;
 
 /// No verdict that counts over all; [`is_left`](crate::domain::is_left) in SQL.
@@ -17,7 +17,7 @@ pub(super) const LEFT_FOR: &str = "CASE WHEN ?2 IS NULL
 
 /// The candidate's image is still in its dataset.
 pub(super) fn is_present(c: &Connection) -> Result<String, StoreError> {
-    Ok(format!("EXISTS (SELECT 1 FROM images WHERE id = c.image_id AND {})", images::present(c)?))
+    Ok(format!("EXISTS (SELECT 1 FROM images WHERE id = c.image_id AND {})", present_images::present(c)?))
 }
 
 impl Store {

@@ -92,7 +92,7 @@ pub use mined::{Fingerprint, MinedCounts, MinedImage, Resume};
 pub use new_dataset::{ImportCounts, NewDataset, NewImage, NewObject, SameBytes};
 pub use news::{LogNews, Seen};
 pub use objects::ObjectRow;
-pub use query::{CandidateQuery, Cursor, Interval, Page, Sort, VerdictFilter};
+pub use query::{CandidateQuery, Cursor, Interval, Sort, VerdictFilter};
 pub use queue::{Neighbour, Revision};
 pub use sample::RandomSample;
 pub use trace::{Fate, Origin, Trace, TraceFilter};

@@ -65,8 +65,11 @@ impl fmt::Display for GroupReport {
             write!(f, "; the images of {unread} could not be read")?;
         }
         if *without_features > 0 {
-            write!(f, "; the features of {without_features} are not known: `quarry group` computes those of imported detections, mining a round those of \
-                 its own")?;
+            write!(
+                f,
+                "; the features of {without_features} are not known: `quarry group` computes those of imported detections, mining a round those of \
+                 its own"
+            )?;
         }
         Ok(())
     }

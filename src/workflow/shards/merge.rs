@@ -274,12 +274,8 @@ fn take_in(
             }
             let place = line.place as usize;
             let image = target.images.get(place).filter(|image| shard.holds(place) && image.content_hash == line.image);
-            let image = image.ok_or_else(|| {
-                refused(
-                    &file.path,
-                    format!("line {number}: unexpected image. Run this shard again"),
-                )
-            })?;
+            let image = image
+                .ok_or_else(|| refused(&file.path, format!("line {number}: unexpected image. Run this shard again")))?;
             let Some(found) = line.found(&file.path, number)? else {
                 unreadable.push(PathBuf::from(&image.name));
                 return Ok(());

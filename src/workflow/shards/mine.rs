@@ -127,7 +127,10 @@ pub(super) fn refuse_other(path: &Path, found: &Header, expected: &Header, whose
         (found.round != expected.round, "it belongs to another round"),
         (found.model != expected.model, "it belongs to another third-party model, or to other settings of it"),
         (found.of != expected.of, "it belongs to another number of shards"),
-        (found.identity != expected.identity, "it was made with another checkpoint, other settings or another precision"),
+        (
+            found.identity != expected.identity,
+            "it was made with another checkpoint, other settings or another precision",
+        ),
         (found.images != expected.images || found.count != expected.count, "its images differ"),
     ];
     let what = differs.into_iter().find(|(differs, _)| *differs).map_or("its classes differ", |(_, what)| what);

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::filter::Order;
 use super::model::{Adjusting, Layout, ReviewModel};
 use crate::domain::{
-    Candidate, CandidateId, Class, ClassId, FalsePositiveKind, GroundTruthId, GroupId, ImageId, ObjectChange, Shape, Verdict, is_left,
+    Candidate, CandidateId, Class, ClassId, GroundTruthId, GroupId, ImageId, ObjectChange, Shape, Verdict, is_left,
 };
 use crate::store::{CandidateRow, Inheritable};
 
