@@ -15,9 +15,7 @@ use image::{Rgb, RgbImage};
 use quarry::dataset::formats::ReadOptions;
 use quarry::dataset::sample::{self, SampleConfig};
 use quarry::detector::Detector;
-use quarry::domain::{
-    Cancel, ClassId, FalsePositiveKind, HardNegativeSource, ObjectChange, Output, Shape, Verdict,
-};
+use quarry::domain::{Cancel, ClassId, FalsePositiveKind, HardNegativeSource, ObjectChange, Output, Shape, Verdict};
 use quarry::geometry::BoundingBox;
 use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewImage, NewObject, Ruling, Store};
 use quarry::training::RoundConfig;
@@ -220,10 +218,9 @@ fn every_row_of_the_table_of_verdicts_reaches_the_samplers_and_the_training_expo
         store.decide(&[id], "Ada", &ruling, 1).unwrap();
     }
 
-    for (number, word, source, learns, exported) in [
-        (2, "confirmed", HardNegativeSource::Confirmed, 2, 6),
-        (3, "unreviewed", HardNegativeSource::Unreviewed, 3, 7),
-    ] {
+    for (number, word, source, learns, exported) in
+        [(2, "confirmed", HardNegativeSource::Confirmed, 2, 6), (3, "unreviewed", HardNegativeSource::Unreviewed, 3, 7)]
+    {
         let text = format!("iterations = 1\ntest_folds = [2]\nhard_negatives = \"{word}\"");
         run(&project, &RoundConfig::from_toml(&tiny_project::settings(&text), "tests").unwrap());
         let data = std::fs::read_to_string(project.run_dir(number).join("data.json")).unwrap();

@@ -421,7 +421,8 @@ fn the_fuzz_targets_are_locked_to_the_same_versions() {
     let manifest: toml::Table = toml::from_str(&manifest).unwrap();
     let wanted = manifest["dependencies"].as_table().unwrap().iter();
     // libtorch and others that no target is built with are not locked.
-    let is_optional = |entry: &toml::Value| entry.get("optional").is_some_and(|optional| optional.as_bool() == Some(true));
+    let is_optional =
+        |entry: &toml::Value| entry.get("optional").is_some_and(|optional| optional.as_bool() == Some(true));
     let wanted = wanted.filter(|(_, entry)| !is_optional(entry)).map(|(name, _)| name);
     let missing: Vec<&String> = wanted.filter(|name| !needs.contains(name)).collect();
     assert_eq!(missing, Vec::<&String>::new(), "fuzz/Cargo.lock is older than Cargo.toml");

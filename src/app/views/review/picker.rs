@@ -50,12 +50,7 @@ pub struct ClassPicker {
 }
 
 impl ClassPicker {
-    pub fn new(
-        question: Question,
-        candidate: Option<CandidateId>,
-        classes: &[Class],
-        proposal: ClassId,
-    ) -> Self {
+    pub fn new(question: Question, candidate: Option<CandidateId>, classes: &[Class], proposal: ClassId) -> Self {
         Self { question, candidate, classes: classes.to_vec(), proposal, filter: String::new() }
     }
 
@@ -63,9 +58,7 @@ impl ClassPicker {
     pub fn press(&mut self, key: PickerKey<'_>) -> Option<Picked> {
         match key {
             PickerKey::Enter => self.marked().map(Picked::Class),
-            PickerKey::Digit(number) => {
-                self.listed().nth(number.checked_sub(1)?).map(|class| Picked::Class(class.id))
-            }
+            PickerKey::Digit(number) => self.listed().nth(number.checked_sub(1)?).map(|class| Picked::Class(class.id)),
             PickerKey::Escape => Some(Picked::Nothing),
             PickerKey::Backspace => {
                 self.filter.pop();
