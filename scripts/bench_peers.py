@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 
 from compare_torchvision import SHARES, THREADS, WARM_UP, build, load_picture, peer, picture, randomise
 
@@ -47,7 +48,8 @@ def prepare(folder, side):
     torch.save(model.state_dict(), weights)
     try:
         model.eval()
-        with torch.no_grad():
+        # Of what tracing rounds to constants: the image's size, which stays the same here.
+        with torch.no_grad(), warnings.catch_warnings(action="ignore"):
             torch.onnx.export(model, ([image],), onnx_file, opset_version=17, dynamo=False, input_names=["image"])
     except Exception as error:
         print(f"no exported model: {error}", file=sys.stderr)
