@@ -71,6 +71,10 @@ pub const GOOD: Tone = Tone::new(0x5fd9ac, 0x00735a);
 pub const CANDIDATE: Tone = Tone::new(0xff8a3c, 0xc34200);
 /// Other detections of the same image.
 pub const DETECTION: Tone = Tone::new(0x4f8cff, 0x2b6fd6);
+/// Below lines over an image, so that their colour stays readable on it: the light theme's lines are dark.
+pub const HALO: Tone = Tone::new(0x000000, 0xffffff);
+/// The ground of fields to type in.
+pub const FIELD: Tone = Tone::new(0x0d0f13, 0xf3f5f7);
 pub const WRONG_CLASS: Tone = Tone::new(0xd0b0ff, 0x7a1fa0);
 pub const SKIPPED: Tone = Tone::new(0x7c8897, 0x5d6875);
 pub const IMPORTED: Tone = Tone::new(0x3fc9a0, 0x00795c);
@@ -199,7 +203,9 @@ fn set_visuals(visuals: &mut egui::Visuals) {
     visuals.window_stroke = Stroke::new(1.0, BORDER);
     visuals.window_corner_radius = CornerRadius::same(10);
     visuals.menu_corner_radius = CornerRadius::same(8);
+    visuals.text_edit_bg_color = Some(FIELD.now());
     visuals.extreme_bg_color = CANVAS.now();
+    visuals.slider_trailing_fill = true;
     visuals.faint_bg_color = PANEL.now();
     visuals.weak_text_color = Some(WEAK.now());
     visuals.hyperlink_color = ACCENT.now();

@@ -76,10 +76,10 @@ pub fn paint_picture(painter: &Painter, screen: Rect, fit: &ScreenFit, shown: &S
 pub fn paint_overlay(painter: &Painter, screen: Rect, fit: &ScreenFit, overlay: &Overlay) {
     let painter = painter.with_clip_rect(screen.intersect(painter.clip_rect()));
     let points = outline(fit, &overlay.shape);
-    // A dark line below keeps the colour readable on any photograph.
+    // A line below keeps the colour readable on any image.
     painter.add(egui::Shape::closed_line(
         points.clone(),
-        Stroke::new(overlay.width + 2.0, theme::faded(Color32::BLACK, 0.45)),
+        Stroke::new(overlay.width + 2.0, theme::faded(theme::HALO, 0.55)),
     ));
     let stroke = Stroke::new(overlay.width, overlay.color);
     if overlay.dashed {
@@ -95,7 +95,7 @@ pub fn paint_overlay(painter: &Painter, screen: Rect, fit: &ScreenFit, overlay: 
         painter.circle_stroke(
             bounds.center(),
             MARKER_RADIUS,
-            Stroke::new(overlay.width + 2.0, theme::faded(Color32::BLACK, 0.45)),
+            Stroke::new(overlay.width + 2.0, theme::faded(theme::HALO, 0.55)),
         );
         painter.circle_stroke(bounds.center(), MARKER_RADIUS, stroke);
     }

@@ -1,7 +1,7 @@
 //! Many shapes over an image: lines of constant width told apart by colour and by dashes, markers for what would be a speck, labels that
 //! do not overlap. Must not know what the shapes mean.
 
-use egui::{Color32, FontId, Painter, Pos2, Rect, Stroke, pos2, vec2};
+use egui::{FontId, Painter, Pos2, Rect, Stroke, pos2, vec2};
 
 use super::canvas::{MARKER_RADIUS, SPECK, ScreenFit, outline};
 use crate::app::theme::{self, Tone};
@@ -73,7 +73,7 @@ fn paint_shape(painter: &Painter, points: &[Pos2], bounds: Rect, mark: &Mark) {
         painter.add(egui::Shape::convex_polygon(points.to_vec(), theme::faded(color, fill), Stroke::NONE));
     }
     // A dark line below keeps the colour readable on any image.
-    let shade = Stroke::new(width + 2.0, theme::faded(Color32::BLACK, 0.5));
+    let shade = Stroke::new(width + 2.0, theme::faded(theme::HALO, 0.55));
     let stroke = Stroke::new(width, color);
     match dash {
         None => {
@@ -83,8 +83,7 @@ fn paint_shape(painter: &Painter, points: &[Pos2], bounds: Rect, mark: &Mark) {
         Some((length, gap)) => {
             let mut closed = points.to_vec();
             closed.extend(points.first().copied());
-            painter
-                .add(egui::Shape::line(closed.clone(), Stroke::new(width + 1.0, theme::faded(Color32::BLACK, 0.35))));
+            painter.add(egui::Shape::line(closed.clone(), Stroke::new(width + 1.0, theme::faded(theme::HALO, 0.4))));
             // Of a shape that is much larger than the canvas most dashes are out of sight.
             let most = painter.clip_rect().expand(64.0);
             for side in closed.windows(2) {
