@@ -392,7 +392,11 @@ fn odd_files_are_understood_or_refused_by_name() {
     check("two/one.txt", b"0 0.7 0.2 0.2 0.2 0.9\n1 0.7 0.2 0.2 0.2 0.9\n", Err(&["0, 1", "--names"]));
     // Classes and images.
     check("name.json", one_of(r#"{"category_id": "face"}"#).as_bytes(), Ok((1, 0, 0)));
-    check("car.json", one_of(r#"{"category_name": "car"}"#).as_bytes(), Err(&["car.json:1", "no class 'car'", "`face`"]));
+    check(
+        "car.json",
+        one_of(r#"{"category_name": "car"}"#).as_bytes(),
+        Err(&["car.json:1", "no class 'car'", "`face`"]),
+    );
     check("windows.json", one_of(r#"{"file_name": "big\\one.jpg"}"#).as_bytes(), Ok((1, 0, 0)));
     check("whole.json", one(serde_json::json!({"file_name": absolute})).as_bytes(), Ok((1, 0, 0)));
     check("other.json", one_of(r#"{"file_name": "one.png"}"#).as_bytes(), Ok((1, 0, 0)));
@@ -406,11 +410,18 @@ fn odd_files_are_understood_or_refused_by_name() {
     check("windows.csv", format!("{corners}\r\nbig/one,44,4,56,16,0.8\r\n").as_bytes(), Ok((1, 0, 0)));
     check("tabs.csv", table(corners, "big/one,44,4,56,16,0.8").replace(',', "\t").as_bytes(), Ok((1, 0, 0)));
     check("size.csv", table("image,x,y,w,h,score", "big/one,44,4,12,12,0.8").as_bytes(), Ok((1, 0, 0)));
-    check("twice.csv", table("image,x1,x1,y1,x2,y2", "big/one,1,44,4,56,16").as_bytes(), Err(&["twice.csv", "`x1` twice"]));
-    check("decimal.csv", table(&corners.replace(',', ";"), "big/one;44,0;4;56;16;0,8").as_bytes(), Err(&["decimal.csv:2"]));
+    check(
+        "twice.csv",
+        table("image,x1,x1,y1,x2,y2", "big/one,1,44,4,56,16").as_bytes(),
+        Err(&["twice.csv", "`x1` twice"]),
+    );
+    check(
+        "decimal.csv",
+        table(&corners.replace(',', ";"), "big/one;44,0;4;56;16;0,8").as_bytes(),
+        Err(&["decimal.csv:2"]),
+    );
     check("ragged.csv", format!("{corners}\nbig/one,4,56,16\nbig/two,44,4,56,16,0.8\n").as_bytes(), Ok((1, 1, 0)));
     // FDDB's text.
     check("count.txt", b"big/one\n2\n44 4 12 12 0.8\n", Err(&["count.txt:1", "cut off"]));
     check("unscored.txt", b"big/one\n1\n44 4 12 12\n", Ok((1, 0, 1)));
 }
-

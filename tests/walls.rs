@@ -220,7 +220,6 @@ const SQL_PLACEHOLDERS: &[(&str, &str, &str)] = &[
     ("ground_truth.rs", "", "present(): see images.rs"),
     ("hard_negatives.rs", "wanted", "one of two constant texts, by where hard negatives come from"),
     ("hard_negatives.rs", "", "fresh(): one of two constant texts, by whether the format has the table"),
-    ("looks.rs", "filter", "a constant text of its two callers"),
     ("looks.rs", "", "present(): see images.rs"),
     ("reimport.rs", "", "present(): see images.rs"),
     ("rescue.rs", "class", "one of two constant texts, by whether the format has the column"),

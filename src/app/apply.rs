@@ -11,9 +11,7 @@ use super::export::ExportError;
 use super::leaving::LeavingCommand;
 use super::session::Session;
 use super::views::curves::{CurvesCommand, ExportFormat};
-use super::views::review::{
-    Decision, Layout, Nudge, Order, ReviewCommand, ReviewFilter, ShownVerdicts, nudge,
-};
+use super::views::review::{Decision, Layout, Nudge, Order, ReviewCommand, ReviewFilter, ShownVerdicts, nudge};
 use super::{QuarryApp, ReviewModel, export};
 use crate::domain::{Annotation, AnnotationSource, CandidateId, ImageId, Output, OutputError, Shape, Verdict};
 use crate::evaluation::roc_file::ColumnOrder;

@@ -137,7 +137,8 @@ impl QuarryApp {
     fn show_palette(&mut self, ui: &Ui, commands: &mut Vec<Command>) {
         let places = self.places();
         if let Some(model) = &self.palette {
-            PaletteView { model, keymap: &self.keys.keymap(), reasons: self.reasons(), places, commands }.show(ui.ctx());
+            PaletteView { model, keymap: &self.keys.keymap(), reasons: self.reasons(), places, commands }
+                .show(ui.ctx());
         }
     }
 

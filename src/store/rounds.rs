@@ -40,7 +40,8 @@ impl Store {
 
     /// The newest round of the model `name` that was mined, or is being mined, with this `identity` (see [`Store::begin_mining`]).
     pub fn round_mined_with(&self, name: &str, identity: &str) -> Result<Option<RoundRecord>, StoreError> {
-        let sql = "SELECT id FROM rounds WHERE model = ?1 AND id IN (SELECT round_id FROM mining_runs WHERE identity = ?2)
+        let sql =
+            "SELECT id FROM rounds WHERE model = ?1 AND id IN (SELECT round_id FROM mining_runs WHERE identity = ?2)
                    ORDER BY number DESC LIMIT 1";
         let found = self.read(|c| Ok(c.query_row(sql, [name, identity], |r| r.get(0)).optional()?))?;
         found.map(|id| self.round(RoundId(id))).transpose()

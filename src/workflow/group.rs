@@ -63,8 +63,11 @@ impl fmt::Display for GroupReport {
             write!(f, "; the photographs of {unread} could not be read")?;
         }
         if 0 < *without_features {
-            write!(f, "; the features of {without_features} are not known: `quarry group` computes those of imported detections, mining a round those of \
-                 its own")?;
+            write!(
+                f,
+                "; the features of {without_features} are not known: `quarry group` computes those of imported detections, mining a round those of \
+                 its own"
+            )?;
         }
         Ok(())
     }

@@ -197,7 +197,10 @@ mod tests {
     use super::*;
 
     fn first(text: &str) -> Option<Choice> {
-        PaletteModel { text: text.to_owned(), ..PaletteModel::default() }.found(Some(500), reasons(&[])).first().copied()
+        PaletteModel { text: text.to_owned(), ..PaletteModel::default() }
+            .found(Some(500), reasons(&[]))
+            .first()
+            .copied()
     }
 
     #[test]
@@ -226,7 +229,11 @@ mod tests {
             .found(Some(9), reasons(&[]))
             .into_iter()
             .filter_map(|choice| {
-                if let Choice::Do(action) = choice { Some((place(action.scope()), name(action, reasons(&[])))) } else { None }
+                if let Choice::Do(action) = choice {
+                    Some((place(action.scope()), name(action, reasons(&[]))))
+                } else {
+                    None
+                }
             })
             .collect();
         assert_eq!(lines.len() + 1, Action::ALL.len(), "all but the palette itself");
@@ -238,7 +245,11 @@ mod tests {
         for action in Action::ALL.iter().filter(|action| **action != Action::Palette) {
             let model = PaletteModel { text: name(*action, reasons(&[])), ..PaletteModel::default() };
             let same = |choice: &Choice| matches!(choice, Choice::Do(found) if name(*found, reasons(&[])) == name(*action, reasons(&[])));
-            assert!(model.found(None, reasons(&[])).first().is_some_and(same), "{action:?}: {:?}", model.found(None, reasons(&[])));
+            assert!(
+                model.found(None, reasons(&[])).first().is_some_and(same),
+                "{action:?}: {:?}",
+                model.found(None, reasons(&[]))
+            );
         }
     }
 }

@@ -117,7 +117,8 @@ fn columns<'a>(header: impl Iterator<Item = &'a str>) -> Result<Columns, String>
 fn refuse_twice(header: &StringRecord, columns: &Columns) -> Result<(), String> {
     let used = [Some(columns.image), columns.class, columns.score].into_iter().flatten().chain(columns.bbox);
     let mut names = used.filter_map(|at| header.get(at));
-    let is_twice = |name: &&str| header.iter().filter(|other| other.trim().eq_ignore_ascii_case(name.trim())).count() > 1;
+    let is_twice =
+        |name: &&str| header.iter().filter(|other| other.trim().eq_ignore_ascii_case(name.trim())).count() > 1;
     names.find(is_twice).map_or(Ok(()), |name| {
         Err(format!("the header names `{}` twice: rename one of the columns", printable(name.trim())))
     })

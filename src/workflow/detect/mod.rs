@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub(super) use self::file::{
-    Header, ImageLine, ModelHeader, Seen, ShardFile, ShardLines, Work, detection_text, feature_text, fingerprint, header_of, refused,
+    Header, ImageLine, ModelHeader, Seen, ShardFile, ShardLines, Work, detection_text, feature_text, fingerprint,
+    header_of, refused,
 };
 pub(super) use self::foreign::{ForeignModel, labelled};
 pub(super) use self::growing::{Grown, ToGrow, check_growing, clear_growing, grow, is_of_these_bytes};

@@ -24,10 +24,10 @@ use std::path::{Path, PathBuf};
 use self::classes::ClassFinder;
 use self::images::ImageFinder;
 pub use self::model::{ModelClass, ModelLook, ModelRequest, is_model};
-pub use self::report::DetectionsReport;
-use self::report::Tally;
 #[cfg(feature = "torch")]
 pub(super) use self::model_run::{ModelRun, ModelTold};
+pub use self::report::DetectionsReport;
+use self::report::Tally;
 #[cfg(feature = "torch")]
 pub(super) use self::run_model::{load, told};
 #[cfg(feature = "torch")]

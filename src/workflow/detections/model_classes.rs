@@ -39,8 +39,15 @@ impl ModelClasses {
         let names = class_names(store, names, request)?;
         let keys: BTreeSet<ClassKey> = names.iter().cloned().map(ClassKey::Name).collect();
         let mut notes = Vec::new();
-        let finder =
-            ClassFinder::new(store, &keys.iter().collect(), &BTreeMap::new(), &request.map, None, only_read, &mut notes)?;
+        let finder = ClassFinder::new(
+            store,
+            &keys.iter().collect(),
+            &BTreeMap::new(),
+            &request.map,
+            None,
+            only_read,
+            &mut notes,
+        )?;
         let problems: Vec<String> = keys.iter().filter_map(|key| finder.find(key).err()).collect();
         if let Some(first) = problems.first()
             && problems.len() == keys.len()

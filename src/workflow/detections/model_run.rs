@@ -139,12 +139,7 @@ impl ModelRun {
     }
 }
 
-fn identity(
-    store: &Store,
-    told: &ModelTold,
-    request: &ModelRequest,
-    scene: &Scene,
-) -> Result<String, WorkflowError> {
+fn identity(store: &Store, told: &ModelTold, request: &ModelRequest, scene: &Scene) -> Result<String, WorkflowError> {
     let mut hasher = blake3::Hasher::new();
     let mut part = |text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes());

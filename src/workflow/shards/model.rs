@@ -91,7 +91,11 @@ fn file_stem(name: &str) -> String {
 }
 
 /// The run that shards with this header are of, as the project has it now, and what each of its shards says of itself.
-pub(super) fn run_of(store: &mut Store, found: &Header, model: &ModelHeader) -> Result<(ModelRun, Header), WorkflowError> {
+pub(super) fn run_of(
+    store: &mut Store,
+    found: &Header,
+    model: &ModelHeader,
+) -> Result<(ModelRun, Header), WorkflowError> {
     let request = ModelRequest {
         path: PathBuf::from(&model.file),
         name: model.name.clone(),
@@ -101,11 +105,8 @@ pub(super) fn run_of(store: &mut Store, found: &Header, model: &ModelHeader) -> 
         test_splits: model.test_splits.clone(),
         test_dataset: model.test_dataset.clone(),
     };
-    let told = ModelTold {
-        identity: model.identity.clone(),
-        classes: found.classes.clone(),
-        input: model.input.clone(),
-    };
+    let told =
+        ModelTold { identity: model.identity.clone(), classes: found.classes.clone(), input: model.input.clone() };
     let run = ModelRun::new(store, &request, &told, true)?;
     let of_all = Shard { number: found.shard, of: found.of };
     let expected = header(&run, model.clone(), told.classes, of_all);

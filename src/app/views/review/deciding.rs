@@ -8,7 +8,8 @@ use std::collections::{HashMap, HashSet};
 use super::filter::Order;
 use super::model::{Adjusting, Layout, ReviewModel};
 use crate::domain::{
-    Candidate, CandidateId, Class, ClassId, FalsePositiveKind, GroundTruthId, GroupId, ImageId, ObjectChange, Shape, Verdict,
+    Candidate, CandidateId, Class, ClassId, FalsePositiveKind, GroundTruthId, GroupId, ImageId, ObjectChange, Shape,
+    Verdict,
 };
 use crate::store::{CandidateRow, Inheritable, VerdictCounts};
 
