@@ -52,7 +52,7 @@ pub enum ReadRequest {
     },
     /// How many decisions are left with groups found with these settings.
     GroupPreview(GroupConfig),
-    /// Whether crops of imported detections wait for their embeddings, and are to have them.
+    /// Whether crops of imported detections wait for their embeddings, or those for their grouping, and are to have them.
     EmbeddingsMissing,
     /// The best members of a group.
     Members {
@@ -213,7 +213,8 @@ fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadRep
         ReadRequest::Inheritable { query } => ReadReply::Inheritable(store.inheritable(&query)?),
         ReadRequest::GroupPreview(config) => ReadReply::GroupPreview(config, preview(store, &config)?),
         ReadRequest::EmbeddingsMissing => {
-            ReadReply::EmbeddingsMissing(by_content(store)?.is_some() && store.lacks_embeddings()?)
+            let is_wanted = by_content(store)?.is_some();
+            ReadReply::EmbeddingsMissing(is_wanted && (store.lacks_embeddings()? || store.has_ungrouped_embeddings()?))
         }
         ReadRequest::Members { group, limit } => {
             let members: Vec<CandidateId> = store.group_members(group)?.into_iter().take(limit).collect();

@@ -60,6 +60,12 @@ impl Store {
         })
     }
 
+    /// Whether there are embeddings that no grouping went by yet.
+    pub fn has_ungrouped_embeddings(&self) -> Result<bool, StoreError> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM ungrouped JOIN embeddings USING (candidate_id))";
+        self.read(|c| Ok(c.query_row(sql, [], |r| r.get(0))?))
+    }
+
     /// Keeps what the bundled backbone saw in crops, in one transaction.
     pub fn put_embeddings(&mut self, embeddings: &[(CandidateId, RoiFeature)]) -> Result<(), StoreError> {
         self.write(|tx| {

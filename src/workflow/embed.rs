@@ -32,7 +32,8 @@ pub fn embed_and_group(
 ) -> Result<Option<GroupReport>, WorkflowError> {
     let mut store = project.open_store_now()?;
     let Some(config) = by_content(&store)? else { return Ok(None) };
-    if embed(&mut store, observer, cancel)? == 0 {
+    // Embeddings that were computed before a stop may wait for their grouping.
+    if embed(&mut store, observer, cancel)? == 0 && !store.has_ungrouped_embeddings()? {
         return Ok(None);
     }
     // Embeddings need no lock, so that they keep nobody from training; groups do.
