@@ -989,12 +989,12 @@ fn a_share_of_the_queue_is_chosen_in_the_filter() {
         store.count_candidates(&CandidateQuery { share: Some(shares.of("Ada")), ..CandidateQuery::default() }).unwrap();
     assert!(0 < held && held < 36, "{held}");
     let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for_part(&mut window, "36 listed");
+    wait_for_part(&mut window, "36 candidates");
     for (name, count) in [("Ada", held), ("Ben", 36 - held), ("Cem", 0)] {
         let filter = ReviewFilter { share: Some(name.to_owned()), ..ReviewFilter::default() };
         window.state_mut().as_mut().unwrap().push(Command::Review(ReviewCommand::SetFilter(filter)));
         wait_for_part(&mut window, &format!("Share of {name}"));
-        wait_for_part(&mut window, &format!("{count} listed"));
+        wait_for_part(&mut window, &format!("{count} candidates"));
     }
     let filter = ReviewFilter { share: Some("Ben".to_owned()), ..ReviewFilter::default() };
     window.state_mut().as_mut().unwrap().push(Command::Review(ReviewCommand::SetFilter(filter)));

@@ -60,7 +60,7 @@ fn a_group_is_decided_in_one_stroke_and_taken_back_in_one() {
     shift(&mut window, Key::G);
     wait_for(&mut window, &format!("{size} candidates"));
     press(&mut window, Key::Minus);
-    wait_for(&mut window, &format!("{listed} candidates"));
+    wait_for(&mut window, &format!("{listed} listed"));
     press(&mut window, Key::U);
     wait_for(&mut window, "24 candidates");
     // As a German keyboard writes it.

@@ -9,7 +9,7 @@ use quarry::workflow::review::people;
 use quarry::workflow::status::status;
 
 use super::app_project;
-use super::window::{Window, counts, open_grid, press, select_all, wait_for, wait_until, window};
+use super::window::{Window, counts, press, select_all, wait_for, wait_until, window};
 
 /// Waits until each screen says what the store counts, and holds the commands against it.
 #[track_caller]
@@ -84,7 +84,7 @@ fn every_screen_and_command_tells_the_same_numbers() {
     all_agree(&mut window, &project, (6, 6, 6));
 
     // All that is left, in bulk in the grid, and back with one undo.
-    open_grid(&mut window, 6);
+    press(&mut window, Key::G);
     select_all(&mut window);
     press(&mut window, Key::X);
     all_agree(&mut window, &project, (0, 0, 12));

@@ -30,7 +30,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         }
         let found = match view.model.total {
             None => "counting…".to_owned(),
-            Some(n) if filter.lists_alike_as_one() => format!("{n} listed"),
+            Some(n) if filter.lists_alike_as_one() && view.model.counts.has_fewer_decisions() => format!("{n} listed"),
             Some(n) => format!("{n} candidates"),
         };
         ui.label(RichText::new(found).small().color(theme::TEXT));
