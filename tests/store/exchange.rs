@@ -210,7 +210,10 @@ fn ticks_and_shapes_that_no_copy_writes_are_refused_with_their_line() {
 fn a_byte_order_mark_is_skipped_and_an_endless_line_is_not_read() {
     assert_eq!(merged_with(|text| format!("\u{feff}{text}")).unwrap().added, 1);
     let message = merged_with(|text| format!("{text}{}", "x".repeat(3 << 20))).unwrap_err();
-    assert!(message.contains("v.jsonl:2:") && message.contains("the line has more than") && message.len() < 400, "{message}");
+    assert!(
+        message.contains("v.jsonl:2:") && message.contains("the line has more than") && message.len() < 400,
+        "{message}"
+    );
 }
 
 #[test]
