@@ -121,7 +121,7 @@ fn reading_commands_work_on_a_read_only_and_on_a_full_disk() {
     let refused = merge(made.dir());
     assert!(refused.contains("Read-only file system") && !refused.contains("unable to open"), "{refused}");
     let refused = merge(&copy);
-    assert!(refused.contains("no space left") && !refused.contains("disk I/O error"), "{refused}");
+    assert!(refused.contains("the disk is full") && !refused.contains("disk I/O error"), "{refused}");
 }
 
 #[test]

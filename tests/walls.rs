@@ -277,9 +277,10 @@ fn paths(text: &str, module: &[String]) -> BTreeSet<Vec<String>> {
             }
             let is_use = code[..at].trim_end().ends_with("use");
             let rest = &code[at..];
-            let end = match is_use {
-                true => rest.find(';').unwrap_or(rest.len()),
-                false => rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len()),
+            let end = if is_use {
+                rest.find(';').unwrap_or(rest.len())
+            } else {
+                rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len())
             };
             leaves(&rest[..end], &[], &mut found);
         }

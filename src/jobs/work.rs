@@ -271,7 +271,7 @@ mod tests {
             tell(7);
             panic!("tensor of wrong shape")
         });
-        check(broken, Outcome::Failed("the job broke off: tensor of wrong shape".to_owned()));
+        check(broken, Outcome::Failed("the job failed: tensor of wrong shape".to_owned()));
     }
 
     #[test]

@@ -98,7 +98,7 @@ fn bad_coco_records_are_told_one_by_one() {
             "c.json: images[6]: file_name is missing",
             "annotations[3]: bbox is -5 wide",
             "annotations[4]: bbox has 3 numbers",
-            "annotations[5]: it has neither",
+            "annotations[5]: it has no bbox",
             "annotations[6]: bbox is not a list",
             "annotations[7]: expected an object",
             "annotations[8]: image_id is 1.5",
@@ -191,7 +191,7 @@ fn bad_yolo_lines_are_told_with_file_and_line() {
         &[
             "list.txt:3: '../../x.png' leads out",
             "list.txt:4: '/etc/x.png' leads out",
-            "data.yaml: val: 'gone' is not there",
+            "data.yaml: val: 'gone' does not exist",
             "a.txt:2: 50 is not between 0 and 1",
             "a.txt:3: class 1 has no name",
             "a.txt:4: expected `class x y width height`",

@@ -129,7 +129,7 @@ fn verdicts_that_make_no_sense_are_refused() {
         assert!(message.contains(part), "{message}");
     };
     refused(&Ruling::plain(Verdict::WrongClass), "needs the right class");
-    refused(&ruling(Verdict::Confirmed, DOG), "has no class");
+    refused(&ruling(Verdict::Confirmed, DOG), "takes no class");
     refused(&ruling(Verdict::WrongClass, ClassId(9)), "no class 9");
 }
 

@@ -210,14 +210,17 @@ fn ticks_and_shapes_that_no_copy_writes_are_refused_with_their_line() {
 fn a_byte_order_mark_is_skipped_and_an_endless_line_is_not_read() {
     assert_eq!(merged_with(|text| format!("\u{feff}{text}")).unwrap().added, 1);
     let message = merged_with(|text| format!("{text}{}", "x".repeat(3 << 20))).unwrap_err();
-    assert!(message.contains("v.jsonl:2:") && message.contains("longer than") && message.len() < 400, "{message}");
+    assert!(
+        message.contains("v.jsonl:2:") && message.contains("the line has more than") && message.len() < 400,
+        "{message}"
+    );
 }
 
 #[test]
 fn a_file_of_another_project_is_refused_unless_it_is_to_be_kept() {
     let check = |text: &str| text.replace("hash of", "other");
     let message = merged_with(|text| check(text).replace("\"candidate\":\"0", "\"candidate\":\"1")).unwrap_err();
-    assert!(message.contains("all 1 verdicts") && message.contains("--keep"), "{message}");
+    assert!(message.contains("none of the 1 verdicts") && message.contains("--keep"), "{message}");
     let (mut p, mut other) = (project(), project());
     let ids = p.candidates();
     p.store.record_verdicts(&ids, "Ada", Verdict::Confirmed, None, 1).unwrap();
