@@ -154,19 +154,9 @@ fn a_confirmed_classification_error_is_drawn_as_foreground_and_never_forced_as_b
     assert!(forced > 0, "{totals:?}");
 }
 
-/// The rows of docs/verdicts.md, each on an image of its own: what the samplers of a round get of it, and what goes into an export for
-/// training in each of its formats. tests/store follows the other columns.
-#[test]
-fn every_row_of_the_table_of_verdicts_reaches_the_samplers_and_the_training_exports() {
-    const TEST: usize = 24;
-    let table = include_str!("../docs/verdicts.md").lines().skip_while(|line| !line.starts_with("| kind ")).skip(2);
-    let rows: Vec<Vec<&str>> = table
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
-        .collect();
-    assert_eq!(rows.len(), TEST);
-    let dir = tempfile::tempdir().unwrap();
-    let pictures = dir.path().join("pictures");
+/// An image with a cat for each row, in fold 1, and one in fold 2 that is tested on.
+fn project_of_rows(dir: &Path, rows: usize) -> Project {
+    let pictures = dir.join("pictures");
     std::fs::create_dir(&pictures).unwrap();
     let cat = BoundingBox::new(6.0, 8.0, 26.0, 34.0);
     let image = |n: usize| {
@@ -179,7 +169,7 @@ fn every_row_of_the_table_of_verdicts_reaches_the_samplers_and_the_training_expo
             content_hash: blake3::hash(&std::fs::read(&file).unwrap()).to_hex().to_string(),
             width: 64,
             height: 48,
-            split: Some(if n == TEST { "2" } else { "1" }.to_owned()),
+            split: Some(if n == rows { "2" } else { "1" }.to_owned()),
             objects: vec![NewObject { class: 0, shape: Shape::Rectangle(cat), ignored: false }],
         }
     };
@@ -188,11 +178,27 @@ fn every_row_of_the_table_of_verdicts_reaches_the_samplers_and_the_training_expo
         kind: "coco".to_owned(),
         root: pictures.clone(),
         classes: ["cat", "dog", "bird"].map(str::to_owned).to_vec(),
-        images: (0..=TEST).map(image).collect(),
+        images: (0..=rows).map(image).collect(),
     };
-    let project = Project::create(&dir.path().join("p")).unwrap();
+    let project = Project::create(&dir.join("p")).unwrap();
+    project.open_store().unwrap().add_dataset(&dataset).unwrap();
+    project
+}
+
+/// The rows of docs/verdicts.md, each on an image of its own: what the samplers of a round get of it, and what goes into an export for
+/// training in each of its formats. tests/store follows the other columns.
+#[test]
+fn every_row_of_the_table_of_verdicts_reaches_the_samplers_and_the_training_exports() {
+    const ROWS: usize = 24;
+    let table = include_str!("../docs/verdicts.md").lines().skip_while(|line| !line.starts_with("| kind ")).skip(2);
+    let rows: Vec<Vec<&str>> = table
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), ROWS);
+    let dir = tempfile::tempdir().unwrap();
+    let project = project_of_rows(dir.path(), ROWS);
     let mut store = project.open_store().unwrap();
-    store.add_dataset(&dataset).unwrap();
     let [cats, dogs, birds] = [1, 2, 3].map(ClassId);
     let images: Vec<_> = store.images().unwrap().iter().map(|image| image.id).collect();
     let round = store.start_round("").unwrap().id;
@@ -226,7 +232,7 @@ fn every_row_of_the_table_of_verdicts_reaches_the_samplers_and_the_training_expo
         let data = std::fs::read_to_string(project.run_dir(number).join("data.json")).unwrap();
         let data: serde_json::Value = serde_json::from_str(&data).unwrap();
         let given = data["images"].as_array().unwrap();
-        assert_eq!(given.len(), TEST);
+        assert_eq!(given.len(), ROWS);
         for ((row, image), candidate) in std::iter::zip(std::iter::zip(&rows, &images), &candidates) {
             let given = given.iter().find(|given| given["image"] == image.0).unwrap();
             let numbers = |key: &str| -> Vec<i64> {
