@@ -286,9 +286,8 @@ fn a_models_shards_merged_in_any_order_and_twice_are_what_one_run_finds() {
         let shard = format!("{number}/{of}");
         scene.json(&[&mine[..], &["p", "--shard", &shard, "--out", out], more].concat())
     };
-    let files: Vec<PathBuf> = (1..=5)
-        .map(|number| scene.dir.path().join(shard(number, 5, "shards", &[])["out"].as_str().unwrap().to_owned()))
-        .collect();
+    let files: Vec<PathBuf> =
+        (1..=5).map(|number| scene.dir.path().join(shard(number, 5, "shards", &[])["out"].as_str().unwrap())).collect();
     assert!(std::fs::read(&database).unwrap() == before, "a shard only reads the project");
     assert_eq!(files[3].file_name().unwrap(), "model-cells_1-shard-4-of-5.jsonl");
     assert_eq!(shard(4, 5, "shards", &[])["was_done"], true);

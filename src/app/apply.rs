@@ -120,7 +120,7 @@ impl QuarryApp {
     }
 
     pub(super) fn open<E: std::fmt::Display>(&mut self, project: Result<Project, E>, _: &Context) {
-        let is_left = |kind| kind == JobKind::Grouping && self.embeds_since_opening;
+        let is_left = |kind| kind == JobKind::Grouping && self.embeddings.run;
         if self.jobs.running().any(|(kind, _)| !is_left(kind)) && self.is_kept_by_a_job() {
             return;
         }

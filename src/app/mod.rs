@@ -111,10 +111,7 @@ pub struct QuarryApp {
     review_after_job: bool,
     /// The running job that brings detections in: what their crops show is read after it.
     embed_after: Option<JobKind>,
-    /// The grouping job that runs was begun by opening a project: it may be stopped, as the next opening goes on with it.
-    embeds_since_opening: bool,
-    /// The opened project's embeddings wait for the grouping job that runs.
-    embeds_next: bool,
+    embeddings: EmbeddingsAtOpening,
     gpu_check: GpuCheck,
     /// The window is to close when the keys in line are done.
     is_closing: bool,
@@ -128,6 +125,15 @@ pub struct QuarryApp {
     database_notes: Vec<String>,
     /// Crash reports of earlier sessions, until they are dismissed.
     crash_reports: Vec<PathBuf>,
+}
+
+/// Embeddings that the opened project lacks.
+#[derive(Default)]
+struct EmbeddingsAtOpening {
+    /// The grouping job that runs was begun by opening a project: it may be stopped, as the next opening goes on with it.
+    run: bool,
+    /// They wait for the grouping job that runs.
+    are_next: bool,
 }
 
 impl QuarryApp {
@@ -168,8 +174,7 @@ impl QuarryApp {
             waker: Arc::new(move || waking.request_repaint()),
             review_after_job: false,
             embed_after: None,
-            embeds_since_opening: false,
-            embeds_next: false,
+            embeddings: EmbeddingsAtOpening::default(),
             gpu_check: GpuCheck::default(),
             is_closing: false,
             leaving: None,

@@ -153,16 +153,16 @@ impl QuarryApp {
     pub(super) fn embed_at_opening(&mut self) {
         let Some(session) = self.session.as_ref().filter(|session| session.damage.is_none()) else { return };
         if self.jobs.job(JobKind::Grouping).is_some() {
-            self.embeds_next = true;
+            self.embeddings.are_next = true;
             return;
         }
         let work = work::embed(session.project.clone());
-        self.embeds_since_opening = self.start_job(JobKind::Grouping, work);
+        self.embeddings.run = self.start_job(JobKind::Grouping, work);
     }
 
     /// Embeddings that were begun by opening a project keep nobody from opening another: they go on when it is opened again.
     pub(super) fn leave_embeddings(&mut self) {
-        if let Some(job) = self.jobs.job(JobKind::Grouping).filter(|_| self.embeds_since_opening) {
+        if let Some(job) = self.jobs.job(JobKind::Grouping).filter(|_| self.embeddings.run) {
             job.stop();
         }
     }
@@ -223,7 +223,7 @@ impl QuarryApp {
                 self.train.say(text.clone(), false);
                 self.say(text);
             }
-            Outcome::Stopped(_) if kind == JobKind::Grouping && self.embeds_since_opening => {}
+            Outcome::Stopped(_) if kind == JobKind::Grouping && self.embeddings.run => {}
             Outcome::Stopped(text) => self.train.say(text, true),
             Outcome::Failed(reason) => {
                 self.train.say(reason.clone(), true);
@@ -240,8 +240,8 @@ impl QuarryApp {
             self.start_job(JobKind::Grouping, work);
         }
         if kind == JobKind::Grouping {
-            self.embeds_since_opening = false;
-            if std::mem::take(&mut self.embeds_next) {
+            self.embeddings.run = false;
+            if std::mem::take(&mut self.embeddings.are_next) {
                 self.embed_at_opening();
             }
         }

@@ -34,7 +34,9 @@ impl HashIndex {
     /// Puts all of these in at once. Whoever asks passes over those of them that are gone since.
     pub fn fill(&mut self, hashes: Vec<(u64, u32)>) {
         if hashes.len() <= self.probes * PLAIN_PER_PROBE {
-            hashes.into_iter().for_each(|(hash, number)| self.insert(hash, number));
+            for (hash, number) in hashes {
+                self.insert(hash, number);
+            }
         } else {
             self.filled = (0..CHUNKS).into_par_iter().map(|chunk| Filled::new(&hashes, chunk)).collect();
         }

@@ -40,7 +40,7 @@ pub fn nearest_hashes(among: &[u64], wanted: &[u64]) -> Vec<Option<usize>> {
     let nearest = |hash: &u64| {
         let mut near: Option<(u32, u32)> = None;
         index.near(*hash, |place, distance| {
-            near = Some(near.map_or((distance, place), |near| near.min((distance, place))))
+            near = Some(near.map_or((distance, place), |near| near.min((distance, place))));
         });
         let of_all = || (0..among.len()).min_by_key(|place| (among[*place] ^ hash).count_ones());
         near.map_or_else(of_all, |(_, place)| Some(place as usize))

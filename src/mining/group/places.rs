@@ -126,7 +126,9 @@ struct CellHasher(u64);
 
 impl Hasher for CellHasher {
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
     }
 
     fn write_i32(&mut self, value: i32) {

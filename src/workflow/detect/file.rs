@@ -453,16 +453,15 @@ impl Lines {
     }
 
     fn file(&mut self) -> Result<&mut BufReader<File>, WorkflowError> {
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => {
-                let (mut file, size) = open_regular(&self.path)?;
-                if size > limits::WEIGHTS {
-                    return Err(refused(&self.path, "the file is too large for a shard: take more shards"));
-                }
-                file.seek(SeekFrom::Start(self.at)).map_err(unread(&self.path))?;
-                BufReader::new(file)
+        let file = if let Some(file) = self.file.take() {
+            file
+        } else {
+            let (mut file, size) = open_regular(&self.path)?;
+            if size > limits::WEIGHTS {
+                return Err(refused(&self.path, "the file is too large for a shard: take more shards"));
             }
+            file.seek(SeekFrom::Start(self.at)).map_err(unread(&self.path))?;
+            BufReader::new(file)
         };
         Ok(self.file.insert(file))
     }
