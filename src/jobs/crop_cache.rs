@@ -46,11 +46,8 @@ impl Stamp {
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt as _;
-            let change = [known.ctime(), known.ctime_nsec()];
             hasher.update(&known.ino().to_le_bytes());
-            change.iter().for_each(|part| {
-                hasher.update(&part.to_le_bytes());
-            });
+            hasher.update(&known.ctime().to_le_bytes()).update(&known.ctime_nsec().to_le_bytes());
         }
         Some(Self(*hasher.finalize().as_bytes()))
     }
