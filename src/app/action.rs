@@ -1,4 +1,4 @@
-//! Everything a user can do by key, as one enum with its text, tooltip and default shortcut. Must not know what an action does.
+//! Everything a user can do by key, as one enum with its text, tooltip and default shortcut.
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 

@@ -321,7 +321,7 @@ impl QuarryApp {
         let row = self.review.current().filter(|row| row.candidate.verdict == Some(Verdict::MissedObject))?;
         let faces = &self.session.as_ref()?.details.get(row)?.ground_truth;
         let near = |face: &&Annotation| face.shape.bounding_box().iou(&row.candidate.bbox);
-        let promoted = faces.iter().filter(|face| face.source == AnnotationSource::Promoted && 0.0 < near(face));
+        let promoted = faces.iter().filter(|face| face.source == AnnotationSource::Promoted && near(face) > 0.0);
         Some(promoted.max_by(|a, b| near(a).total_cmp(&near(b)))?.shape)
     }
 

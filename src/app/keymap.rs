@@ -1,4 +1,4 @@
-//! Which key does what: the defaults, changed by `keys.toml`. Conflicts are refused. Must not know screens.
+//! Which key does what: the defaults, changed by `keys.toml`. Conflicts are refused.
 //!
 //! ```toml
 //! confirm = "M"

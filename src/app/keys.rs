@@ -1,5 +1,4 @@
 //! Reads the keys before egui does, so that Space, Tab and the arrows mean what the screen says and never press a focused button.
-//! Must not know what a key will mean when its turn comes, nor what an action does.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

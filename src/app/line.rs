@@ -1,5 +1,5 @@
 //! The line that keys and clicks stand in while a decision is saved or rows are read. Each gets its meaning when its turn comes: after F
-//! the arrows move the ellipse, after / letters are a name. Must not know how a decision is saved.
+//! the arrows move the ellipse, after / letters are a name.
 
 use std::time::{Duration, Instant};
 

@@ -78,7 +78,7 @@ impl QuarryApp {
         }
     }
 
-    /// Has the opened round's report read, anew if it is there.
+    /// Has the opened round's report read, again if it is there.
     fn ask_for_report(&mut self) {
         let opened = self.train.opened.as_ref().and_then(|opened| self.train.round(opened.number));
         if let (Some(round), Some(session)) = (opened, &mut self.session) {

@@ -1,4 +1,4 @@
-//! The open project: the threads that read and write it, and what was read. Must not know how it is shown.
+//! The open project: the threads that read and write it, and what was read.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ const FIRST_PAGE: usize = 100;
 const PAGE: usize = 500;
 /// One that goes back to a candidate further down finds it on its own, not in its place.
 const FURTHEST: usize = 20_000;
-/// Threads that decode photographs.
+/// Threads that decode images.
 const DECODERS: usize = 2;
 /// The numbers of the review are counted no more often while verdicts come in.
 const NUMBERS_PAUSE: Duration = Duration::from_millis(400);

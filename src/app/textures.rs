@@ -1,5 +1,4 @@
-//! Pictures as textures, within a budget of bytes, evicted by last use; and the list of what this frame would like to show next.
-//! Must not know which screen asks.
+//! Images as textures, within a budget of bytes, evicted by last use; and the list of what this frame would like to show next.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -26,7 +25,7 @@ struct Loaded {
     is_changed: bool,
 }
 
-/// What there is to show for a picture.
+/// What there is to show for an image.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Shown {
     Ready {
@@ -55,7 +54,7 @@ impl Default for Textures {
 }
 
 impl Textures {
-    /// The picture if it is there; otherwise it is asked for, in the order of the calls of this frame.
+    /// The image if it is there; otherwise it is asked for, in the order of the calls of this frame.
     pub fn show(&mut self, request: PictureRequest) -> Shown {
         if let Some(loaded) = self.loaded.get(&request.key) {
             let Loaded { texture, covers, is_changed } = loaded;
@@ -86,12 +85,12 @@ impl Textures {
         self.failed.get(key).map(|failure| failure.reason.as_str())
     }
 
-    /// Asks for a picture that will be shown soon.
+    /// Asks for an image that will be shown soon.
     pub fn prefetch(&mut self, request: PictureRequest) {
         self.show(request);
     }
 
-    /// Takes finished pictures in.
+    /// Takes finished images in.
     pub fn accept(&mut self, ctx: &Context, picture: Picture) {
         match picture.result {
             Ok(pixels) => self.load(ctx, picture.key, &pixels),

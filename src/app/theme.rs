@@ -1,4 +1,4 @@
-//! All colours, sizes and text styles of the window. Nothing else names a colour. Must not know what is shown.
+//! All colours, sizes and text styles of the window. Nothing else names a colour.
 #![expect(clippy::unreadable_literal, reason = "colours are written as everywhere else: six hex digits")]
 
 use std::cell::Cell;
@@ -84,7 +84,7 @@ pub const ADDED: Tone = Tone::new(0xff9ec8, 0xc92f6c);
 pub const GAP: f32 = 12.0;
 pub const CARD_MARGIN: i8 = 14;
 pub const CARD_RADIUS: u8 = 8;
-/// Corners of pictures: nearly square, so that nothing of them is cut off.
+/// Corners of images: nearly square, so that nothing of them is cut off.
 pub const PICTURE_RADIUS: f32 = 2.0;
 
 pub const BIG_NUMBER: f32 = 22.0;

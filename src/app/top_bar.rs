@@ -40,7 +40,7 @@ pub(super) fn show(ui: &mut Ui, app: &QuarryApp, commands: &mut Vec<Command>) {
 fn tab(ui: &mut Ui, app: &QuarryApp, screen: Screen, action: Action, commands: &mut Vec<Command>) {
     let chosen = app.screen == screen;
     let mut name = action.text().to_owned();
-    if screen == Screen::Review && app.session.is_some() && 0 < app.review.counts.undecided {
+    if screen == Screen::Review && app.session.is_some() && app.review.counts.undecided > 0 {
         name = format!("{name}  {}", app.review.counts.undecided);
     }
     let color = if chosen { theme::STRONG } else { theme::WEAK };

@@ -1,4 +1,4 @@
-//! From pixels to the feature maps that carry anchors. Must not know anchors.
+//! From pixels to the feature maps that carry anchors.
 //!
 //! Shapes: images `[B, 3, H, W]` with H, W multiples of 32 -> one map `[B, C, H / 16, W / 16]`, or five of a pyramid.
 

@@ -1,4 +1,4 @@
-//! Checkpoints: safetensors with the detector's settings in their metadata, written atomically. Must not know optimisers.
+//! Checkpoints: safetensors with the detector's settings in their metadata, written atomically.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

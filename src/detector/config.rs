@@ -1,5 +1,4 @@
-//! The settings of a detector and the presets. Torch-free, so that forms and round files can be read without libtorch. Must not
-//! know how the network is built from them.
+//! The settings of a detector and the presets. Torch-free, so that forms and round files can be read without libtorch.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -275,7 +274,7 @@ impl DetectorConfig {
         self.classes = names.to_vec();
     }
 
-    /// The same for pictures `factor` times as large.
+    /// The same for images `factor` times as large.
     #[must_use]
     pub fn resized(&self, factor: f64) -> Self {
         let side = |pixels: u32| (f64::from(pixels) * factor).round().max(1.0) as u32;
@@ -338,7 +337,7 @@ impl DetectorConfig {
         }
         let per_level = self.anchors.sizes[0].len();
         let even =
-            self.anchors.sizes.iter().all(|s| s.len() == per_level && s.iter().all(|&v| 0.0 < v && v.is_finite()));
+            self.anchors.sizes.iter().all(|s| s.len() == per_level && s.iter().all(|&v| v > 0.0 && v.is_finite()));
         if per_level == 0 || !even {
             return refuse(
                 "anchors.sizes",
@@ -387,7 +386,7 @@ impl DetectorConfig {
         let limit = |key, value: usize| number(key, value, (1..=most::BOXES).contains(&value), most::BOXES_RULE);
         let size = |key, value: f64, rule| number(key, value, 0.0 <= value && value.is_finite(), rule);
         let Self { anchors, rpn, roi, detection, .. } = self;
-        let ratios = !anchors.ratios.is_empty() && anchors.ratios.iter().all(|&r| 0.0 < r && r.is_finite());
+        let ratios = !anchors.ratios.is_empty() && anchors.ratios.iter().all(|&r| r > 0.0 && r.is_finite());
         let mut numbers = vec![
             size("batch_norm_eps", self.batch_norm_eps, "it is added to a variance and must be 0 or a little more"),
             number("anchors.ratios", &anchors.ratios, ratios, "at least one positive ratio is needed"),
@@ -424,7 +423,7 @@ impl DetectorConfig {
 mod most {
     /// Classes with background. Open Images has 601, LVIS 1204.
     pub const CLASSES: i64 = 10_000;
-    /// Pixels of a picture's longer side as the network sees it.
+    /// Pixels of an image's longer side as the network sees it.
     pub const SIDE_PX: u32 = 16_384;
     /// Anchor sizes of a level, and ratios.
     pub const ANCHORS: usize = 32;

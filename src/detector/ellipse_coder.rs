@@ -1,4 +1,4 @@
-//! Ellipses as six numbers relative to a proposal box, and back. Torch-free. Must not know networks.
+//! Ellipses as six numbers relative to a proposal box, and back. Torch-free.
 
 use crate::geometry::{BoundingBox, Ellipse, NetworkPx};
 

@@ -1,4 +1,4 @@
-//! What can go wrong in a detector. Must not know who shows it.
+//! What can go wrong in a detector.
 
 use std::path::{Path, PathBuf};
 

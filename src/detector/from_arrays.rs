@@ -1,4 +1,4 @@
-//! Weights of other programs -> a detector. Must not know which file they came from.
+//! Weights of other programs -> a detector.
 
 use std::collections::{HashMap, HashSet};
 

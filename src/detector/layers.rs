@@ -1,4 +1,4 @@
-//! Convolutions and linear layers with their parameters. Must not know which network they are part of.
+//! Convolutions and linear layers with their parameters.
 //!
 //! Shapes: images `[B, C, H, W]`, channels-last in memory wherever they come from [`super::transform`]. Each layer computes in its
 //! input's kind: the parameters stay `f32` and are rounded at each use where that is another one.

@@ -1,5 +1,4 @@
-//! Faster R-CNN on libtorch: backbones, RPN, RoI heads, losses, detection, checkpoints. Everything runs on a `Device` that is
-//! handed in. Must not know datasets, the database, optimisers or the window.
+//! Faster R-CNN on libtorch: backbones, RPN, RoI heads, losses, detection, checkpoints. Everything runs on a `Device` that is handed in.
 //!
 //! From top to bottom: [`Detector`] runs transform -> backbone (ResNet or VGG, pyramid) -> RPN -> RoI heads -> postprocessing.
 

@@ -1,5 +1,4 @@
-//! The detector as a whole: transform, backbone, RPN, RoI heads, postprocessing, top to bottom. Must not know optimisers, files of
-//! images or rounds.
+//! The detector as a whole: transform, backbone, RPN, RoI heads, postprocessing, top to bottom.
 //!
 //! Shapes: B images `[B, 3, H, W]`; everything else stands in the file of its stage.
 
@@ -151,7 +150,7 @@ impl Detector {
         self.parameters.iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect()
     }
 
-    /// One step's losses, computed in the config's precision; losses and gradients are `f32`. All chance comes from `rng`. Pictures
+    /// One step's losses, computed in the config's precision; losses and gradients are `f32`. All chance comes from `rng`. Images
     /// without faces are all background.
     pub fn losses(
         &self,
@@ -238,7 +237,7 @@ impl Detector {
         label <= self.config.class_names().len() as i64
     }
 
-    /// Detections of each prepared picture, in pixels of its photograph, best first, with all labels. Pictures of one batch are padded to
+    /// Detections of each prepared image, in pixels of the original, best first, with all labels. Images of one batch are padded to
     /// the largest.
     pub fn detect_prepared(&self, images: &[&NetworkImage]) -> Result<Vec<Vec<LabelledDetection>>, DetectorError> {
         let found = self.detect_batch(images, false)?;
@@ -280,7 +279,7 @@ impl Detector {
         Ok(known.map(|found| (found.object.detection, found.feature)).collect())
     }
 
-    /// What the backbone's stages (conv2_x onwards, `[1, C, H, W]` each) see in a prepared picture, to compare or inspect weights.
+    /// What the backbone's stages (conv2_x onwards, `[1, C, H, W]` each) see in a prepared image, to compare or inspect weights.
     pub fn stage_features(&self, image: &NetworkImage) -> Result<Vec<Tensor>, DetectorError> {
         guarded("computing features", || {
             let _guard = detecting();

@@ -1,5 +1,4 @@
-//! A photograph resized for the network, as torchvision's transform does it. Torch-free and `Send`, so that workers can prepare
-//! it. Must not know files, batches or colour statistics.
+//! An image resized for the network, as torchvision's transform does it. Torch-free and `Send`, so that workers can prepare it.
 
 use image::RgbImage;
 
@@ -9,7 +8,7 @@ use crate::geometry::{Fit, ImagePx, NetworkPx};
 /// Feature maps of all strides up to 32 divide a side of this many pixels evenly (torchvision's `size_divisible`).
 pub(super) const SIDE_MULTIPLE: u32 = 32;
 
-/// A resized picture. `fit` leads from the photograph's pixels to these; its inverse is exact.
+/// A resized image. `fit` leads from the image's pixels to these; its inverse is exact.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NetworkImage {
     pub width: u32,
@@ -71,7 +70,7 @@ impl NetworkImage {
         (self.width.next_multiple_of(SIDE_MULTIPLE), self.height.next_multiple_of(SIDE_MULTIPLE))
     }
 
-    /// Mirrored left to right. `fit` stays that of the picture before mirroring.
+    /// Mirrored left to right. `fit` stays that of the image before mirroring.
     #[must_use]
     pub fn flipped(&self) -> Self {
         let mut pixels = Vec::with_capacity(self.pixels.len());

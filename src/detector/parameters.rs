@@ -1,4 +1,4 @@
-//! The named tensors of a network, created from a seed or taken from a file. Names are torchvision's. Must not know layers.
+//! The named tensors of a network, created from a seed or taken from a file. Names are torchvision's.
 
 use std::collections::HashMap;
 

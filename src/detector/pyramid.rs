@@ -1,4 +1,4 @@
-//! The feature pyramid (Lin et al. 2017), torchvision's. Must not know what is detected on it.
+//! The feature pyramid (Lin et al. 2017), torchvision's.
 //!
 //! Shapes: stages conv2_x .. conv5_x `[B, C_k, H / 2^k, W / 2^k]` -> five maps `[B, P, ..]` with strides 4, 8, 16, 32, 64.
 

@@ -1,4 +1,4 @@
-//! ResNets with frozen batch norm (He et al. 2016), in torchvision's and Caffe's flavours. Must not know pyramids or proposals.
+//! ResNets with frozen batch norm (He et al. 2016), in torchvision's and Caffe's flavours.
 //!
 //! Shapes: images `[B, 3, H, W]`; stage k = 2..=5 gives `[B, C_k, H / 2^k, W / 2^k]`.
 

@@ -1,4 +1,4 @@
-//! The second stage's features as short vectors whose cosines stay what they were. Must not know what they are compared for.
+//! The second stage's features as short vectors whose cosines stay what they were.
 
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;

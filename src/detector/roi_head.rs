@@ -1,4 +1,4 @@
-//! The second stage: pooled features of each proposal -> class, box and ellipse. Must not know how proposals were chosen.
+//! The second stage: pooled features of each proposal -> class, box and ellipse.
 //!
 //! Shapes: n RoIs of all images, K classes; pooled `[n, C, r, r]`, logits `[n, K]`, codes `[n, K * 4]`, ellipses `[n, 6]`.
 
@@ -105,7 +105,7 @@ impl RoiHead {
             BoxHead::Conv5(stage) if pooled.size()[0] == 0 => return stage.empty(pooled),
             BoxHead::Conv5(stage) => return stage.forward(pooled).mean_dim([2_i64, 3].as_slice(), false, Kind::Float),
         };
-        let Some(rng) = dropout.filter(|_| 0.0 < self.config.dropout) else {
+        let Some(rng) = dropout.filter(|_| self.config.dropout > 0.0) else {
             return fc7.forward(&fc6.forward(&pooled.flatten(1, 3)).relu_()).relu_();
         };
         let hidden = self.drop_out(&fc6.forward(&pooled.flatten(1, 3)).relu_(), rng);

@@ -1,4 +1,4 @@
-//! The region proposal network: a score and a box for each anchor, and the best of them as proposals. Must not know ground truth.
+//! The region proposal network: a score and a box for each anchor, and the best of them as proposals.
 //!
 //! Shapes: B images, L levels, A anchors a cell, N anchors of an image over all levels (level by level, row by row, cell by
 //! cell); logits `[B, N]`, codes `[B, N, 4]`; proposals of an image `[P, 4]` on the CPU.

@@ -1,4 +1,4 @@
-//! How mini-batches of anchors and RoIs are drawn, and what was drawn. Torch-free. Must not know the drawing itself.
+//! How mini-batches of anchors and RoIs are drawn, and what was drawn. Torch-free.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! Draws the mini-batches of anchors and RoIs: the paper's procedure with hard negatives. Torch-free; all chance comes from the
-//! generator that is handed in. Must not know boxes, only what each overlaps.
+//! Draws the mini-batches of anchors and RoIs: the paper's procedure with hard negatives. Torch-free; all chance comes from the generator
+//! that is handed in.
 //!
 //! Invariant: an index is drawn at most once, what is ignored never.
 

@@ -1,9 +1,9 @@
-//! One picture with all that a step learns from it. Torch-free and `Send`. Must not know how the samplers use it.
+//! One image with all that a step learns from it. Torch-free and `Send`.
 
 use super::NetworkImage;
 use crate::geometry::{BoundingBox, Ellipse, NetworkPx};
 
-/// A picture with its ground truth, in network pixels. A picture without faces has empty lists: all of it is background.
+/// An image with its ground truth, in network pixels. An image without faces has empty lists: all of it is background.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingSample {
     pub image: NetworkImage,

@@ -1,6 +1,6 @@
-//! Prepared pictures -> one batch of normalised, padded images. Must not know ground truth.
+//! Prepared images -> one batch of normalised, padded images.
 //!
-//! Shapes: B pictures -> `[B, 3, H, W]`, channels-last in memory, H and W multiples of 32, zeros where a picture ends.
+//! Shapes: B images -> `[B, 3, H, W]`, channels-last in memory, H and W multiples of 32, zeros where an image ends.
 
 use tch::{Device, Kind, Tensor};
 
@@ -8,7 +8,7 @@ use super::config::BackboneFlavour;
 use super::device::upload;
 use super::{DetectorError, NetworkImage};
 
-/// `pixel * scale + offset` for each channel of the network, and which channel of the picture it reads.
+/// `pixel * scale + offset` for each channel of the network, and which channel of the image it reads.
 struct Statistics {
     source: [usize; 3],
     scale: [f32; 3],
@@ -27,7 +27,7 @@ fn statistics(flavour: BackboneFlavour) -> Statistics {
     }
 }
 
-/// The batch, all pictures at the upper left.
+/// The batch, all images at the upper left.
 pub(super) fn batch(
     images: &[&NetworkImage],
     flavour: BackboneFlavour,

@@ -1,4 +1,4 @@
-//! VGG16's convolutions (Simonyan and Zisserman 2015) up to conv5_3. Must not know proposals or heads.
+//! VGG16's convolutions (Simonyan and Zisserman 2015) up to conv5_3.
 //!
 //! Shapes: images `[B, 3, H, W]` -> `[B, 512, H / 16, W / 16]`.
 

@@ -26,7 +26,7 @@ pub const TILE_SIDE: u32 = 512;
 /// Reads an image file as RGB and compares its bytes with the blake3 that they had when they were imported; or says why not.
 pub type Decode = fn(&Path, &str) -> Result<Decoded, String>;
 
-/// A image as it was read.
+/// An image as it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
     pub image: RgbImage,
@@ -85,7 +85,7 @@ pub struct Picture {
 }
 
 impl PictureKey {
-    /// Longest side of the picture in pixels.
+    /// Longest side of the image in pixels.
     fn side(self) -> u32 {
         match self {
             Self::Whole(_) => WHOLE_SIDE_MAX,
@@ -264,7 +264,7 @@ fn next_task(shared: &Shared) -> Option<Task> {
     }
 }
 
-/// The picture; and the stamp of its image's file where it is worth being kept on disk.
+/// The pixels, and the stamp of the image's file where it is worth being kept on disk.
 fn make(shared: &Shared, request: &PictureRequest) -> Result<(Pixels, Option<Stamp>), String> {
     let side = request.key.side();
     let kept = shared.lock().decoded.get(&request.image).cloned();

@@ -76,7 +76,7 @@ pub enum ReadRequest {
 /// The setting that holds the review's filter.
 pub const REVIEW_FILTER: &str = "review_filter";
 
-/// Candidates on very large images whose pictures are made ahead at most; the disk has room for no more.
+/// Candidates on very large images whose crops are made ahead at most; the disk has room for no more.
 const KEPT_AHEAD: usize = 1000;
 
 /// The project at a glance.

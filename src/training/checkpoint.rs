@@ -1,5 +1,5 @@
-//! Checkpoints on disk. A folder `checkpoints/step-<n>` is either complete or not there: it is written under another name, synced
-//! and renamed. Must not know how a step is made.
+//! Checkpoints on disk. A folder `checkpoints/step-<n>` is either complete or not there: it is written under another name, synced and
+//! renamed.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

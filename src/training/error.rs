@@ -1,4 +1,4 @@
-//! What can go wrong in a round, each with what to do about it. Must not know who shows it.
+//! What can go wrong in a round, each with what to do about it.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! How long a step will take, before one was made. Torch-free. Must not know how a step is made.
+//! How long a step will take, before one was made. Torch-free.
 
 use super::config::RoundConfig;
 use crate::detector::Architecture;
@@ -14,7 +14,7 @@ struct Cost {
 /// RoIs of an image in the measured steps.
 const MEASURED_ROIS: f64 = 128.0;
 
-/// Steps of one FDDB picture at 300 and 600 pixels on a core of a server of 2023, with a third more for what several cores waste
+/// Steps of one FDDB image at 300 and 600 pixels on a core of a server of 2023, with a third more for what several cores waste
 /// (`cargo bench --bench loader`: 0.56 for the half-width pyramid). In C4 each RoI goes through a stage of the backbone.
 fn cost(architecture: Architecture) -> Cost {
     let (pixels, rois) = match architecture {

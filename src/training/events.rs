@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub enum TrainEvent {
     Started(RoundStart),
     Step(StepReport),
-    /// Something to know that doesn't stop the round, e.g. an unreadable photograph.
+    /// Something to know that doesn't stop the round, e.g. an unreadable image.
     Warning(String),
     /// A checkpoint is complete on disk; `path` is its folder.
     Checkpoint {

@@ -1,5 +1,5 @@
-//! Worker threads that decode, resize and flip ahead of the step. What comes out, and in which order, depends on the settings
-//! alone, never on which thread was faster. Must not know tensors.
+//! Worker threads that decode, resize and flip ahead of the step. What comes out, and in which order, depends on the settings alone, never
+//! on which thread was faster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub struct TrainingImage {
     pub ignored: Vec<BoundingBox>,
 }
 
-/// Reads a photograph; the text of the error names what is wrong with it.
+/// Reads an image; the text of the error names what is wrong with it.
 pub type Decode = fn(&Path) -> Result<RgbImage, String>;
 
 /// How long a wait for a worker may keep a cancel waiting.
@@ -279,8 +279,8 @@ fn sane(image: &TrainingImage, (width, height): (u32, u32)) -> TrainingImage {
     image
 }
 
-/// Everything of the image in network pixels. Boxes of faces end at the picture's border, as proposals do; ellipses stay whole.
-/// Shapes without area inside the picture are left out: they can't be learnt.
+/// Everything of the image in network pixels. Boxes of faces end at the image's border, as proposals do; ellipses stay whole.
+/// Shapes without area inside the image are left out: they can't be learnt.
 fn sample_of(image: &TrainingImage, prepared: NetworkImage, sampler: &SamplerConfig, epoch: u64) -> TrainingSample {
     let fit = prepared.fit;
     let (width, height) = (f64::from(prepared.width), f64::from(prepared.height));

@@ -1,4 +1,4 @@
-//! What a round does when its device runs out of memory: it goes on with less in it at a time. Must not know devices.
+//! What a round does when its device runs out of memory: it goes on with less in it at a time.
 
 use super::config::RoundConfig;
 

@@ -1,4 +1,4 @@
-//! Memory of the process, use and memory of the GPU. Must not know what is trained.
+//! Memory of the process, use and memory of the GPU.
 
 use std::time::{Duration, Instant};
 

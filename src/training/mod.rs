@@ -1,5 +1,4 @@
-//! One training round: settings, schedule, optimiser, loader, checkpoints, guards, events. Must not know the database, the
-//! window, nor where hard negatives come from.
+//! One training round: settings, schedule, optimiser, loader, checkpoints, guards, events.
 
 #[cfg(feature = "torch")]
 mod checkpoint;

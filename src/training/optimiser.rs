@@ -1,5 +1,5 @@
-//! SGD with momentum and weight decay, torch's semantics, with a state that can be saved (tch cannot save its optimisers'). Updates
-//! are in place: a step allocates nothing the size of a parameter. Must not know the detector nor the schedule.
+//! SGD with momentum and weight decay, torch's semantics, with a state that can be saved (tch cannot save its optimisers'). Updates are in
+//! place: a step allocates nothing the size of a parameter.
 //!
 //! For each parameter p with gradient g: `g += weight_decay * p; v = momentum * v + g; p -= lr * v`.
 

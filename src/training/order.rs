@@ -1,5 +1,5 @@
 //! Which image comes when, and which way round: a function of the seed and the position alone, so that no thread's timing and no
-//! interruption changes it. Must not know how images are read.
+//! interruption changes it.
 
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};

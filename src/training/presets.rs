@@ -134,8 +134,8 @@ pub(super) fn paper() -> RoundConfig {
     }
 }
 
-/// Two images a step, one after the other: pictures of different shapes are not padded to each other. Few RoIs an image, so that
-/// hard negatives weigh in what is learnt from it, and none is wasted on a picture with one face.
+/// Two images a step, one after the other: images of different shapes are not padded to each other. Few RoIs an image, so that
+/// hard negatives weigh in what is learnt from it, and none is wasted on an image with one face.
 fn cpu() -> RoundConfig {
     RoundConfig {
         preset: "cpu".to_owned(),
@@ -180,7 +180,7 @@ fn overnight() -> RoundConfig {
     }
 }
 
-/// The sample's scenes are 320x240 and drawn: a small picture and few steps will do. Background of any overlap below 0.5 is
+/// The sample's scenes are 320x240 and drawn: a small image and few steps will do. Background of any overlap below 0.5 is
 /// drawn, torchvision's rule: with so few steps the paper's [0.1, 0.5) leaves plain background unlearnt.
 fn sample() -> RoundConfig {
     let detector = DetectorConfig { shorter_side: 192, longer_side_cap: 288, ..cpu().detector };

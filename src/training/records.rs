@@ -1,5 +1,5 @@
-//! The round's tables on disk: `log.csv`, a line a step, and `sampler.csv`, a line a mini-batch. Every line is on disk when its step
-//! is done. Must not know what the numbers mean for the training.
+//! The round's tables on disk: `log.csv`, a line a step, and `sampler.csv`, a line a mini-batch. Every line is on disk when its step is
+//! done.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,5 +1,4 @@
-//! One training round from its first step to its last, over as many sittings as it takes. Must not know the project: images and
-//! hard negatives are handed in, evaluation is a hook.
+//! One training round from its first step to its last, over as many sittings as it takes.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,4 @@
-//! One step of the optimiser: mini-batches from the loader, losses, gradients, guards, update. Must not know checkpoints nor when a
-//! round ends.
+//! One step of the optimiser: mini-batches from the loader, losses, gradients, guards, update.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! A picture on the screen with shapes drawn over it. Must not know what the shapes mean.
+//! An image on the screen with shapes drawn over it.
 
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, StrokeKind, pos2, vec2};
 
@@ -17,7 +17,7 @@ pub const MARKER_RADIUS: f32 = 11.0;
 /// From image pixels to points of the screen.
 pub type ScreenFit = Fit<ImagePx, ScreenPx>;
 
-/// A shape over the picture.
+/// A shape over the image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overlay {
     pub shape: Shape,
@@ -54,7 +54,7 @@ pub fn screen_pos(fit: &ScreenFit, x: f64, y: f64) -> Pos2 {
     pos2(x as f32, y as f32)
 }
 
-/// The picture, or a quiet word on why it is not there.
+/// The image, or a quiet word on why it is not there.
 pub fn paint_picture(painter: &Painter, screen: Rect, fit: &ScreenFit, shown: &Shown) {
     let painter = painter.with_clip_rect(screen.intersect(painter.clip_rect()));
     painter.rect_filled(screen, theme::PICTURE_RADIUS, theme::CANVAS);
@@ -128,7 +128,7 @@ fn ellipse_outline(fit: &ScreenFit, ellipse: &Ellipse) -> Vec<Pos2> {
     ellipse.outline(OUTLINE_POINTS).into_iter().map(|(x, y)| screen_pos(fit, x, y)).collect()
 }
 
-/// A thin frame around a picture's place.
+/// A thin frame around an image's place.
 pub fn paint_frame(painter: &Painter, screen: Rect, color: impl Into<Color32>, width: f32) {
     painter.rect_stroke(screen, theme::PICTURE_RADIUS, Stroke::new(width, color), StrokeKind::Inside);
 }

@@ -1,4 +1,4 @@
-//! A button that shows its key. Must not know what the action does.
+//! A button that shows its key.
 
 use egui::{Button, Response, RichText, Ui, Vec2};
 

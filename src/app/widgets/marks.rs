@@ -1,5 +1,5 @@
-//! Many shapes over an image: lines of constant width told apart by colour and by dashes, markers for what would be a speck, labels that
-//! do not overlap. Must not know what the shapes mean.
+//! Many shapes over an image: lines of constant width told apart by colour and by dashes, markers for what would be a speck, labels that do
+//! not overlap.
 
 use egui::{FontId, Painter, Pos2, Rect, Stroke, pos2, vec2};
 

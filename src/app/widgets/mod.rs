@@ -1,4 +1,4 @@
-//! Painted things that several screens use. Must not know the project.
+//! Painted things that several screens use.
 
 pub mod canvas;
 pub mod key_button;

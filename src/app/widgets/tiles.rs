@@ -1,5 +1,4 @@
-//! A large image on a canvas: the whole of it small, and over that tiles in the resolution that can be seen. Must not know what lies over
-//! the image.
+//! A large image on a canvas: the whole of it small, and over that tiles in the resolution that can be seen.
 
 use std::path::Path;
 

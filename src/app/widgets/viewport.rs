@@ -1,4 +1,4 @@
-//! Which part of an image a canvas shows: zoom to the pointer, pan, fit, one to one. Must not know what is painted.
+//! Which part of an image a canvas shows: zoom to the pointer, pan, fit, one to one.
 
 use egui::{Pos2, Rect, Response, Ui, Vec2};
 

@@ -1,4 +1,4 @@
-//! Anchors on every cell of every feature map, equal to torchvision's `AnchorGenerator`. Must not know ground truth.
+//! Anchors on every cell of every feature map, equal to torchvision's `AnchorGenerator`.
 //!
 //! Shapes: H, W cells of a level, A anchors a cell; boxes `[H * W * A, 4]`, row by row, cell by cell.
 

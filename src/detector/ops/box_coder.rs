@@ -1,4 +1,4 @@
-//! Boxes as offsets from proposals and back, equal to torchvision's `BoxCoder`. Must not know where proposals come from.
+//! Boxes as offsets from proposals and back, equal to torchvision's `BoxCoder`.
 //!
 //! Shapes: N proposals `[N, 4]`, K classes; codes `dx, dy, dw, dh` (scaled by the weights).
 

@@ -1,4 +1,4 @@
-//! Box arithmetic on tensors. Must not know scores, classes or what the boxes are for.
+//! Box arithmetic on tensors.
 //!
 //! Shapes: N, M boxes of `x1, y1, x2, y2` in pixels of the network's image; any float kind, any device.
 

@@ -1,4 +1,4 @@
-//! Batch norm whose statistics never change, equal to torchvision's `FrozenBatchNorm2d`. Must not know which layer it follows.
+//! Batch norm whose statistics never change, equal to torchvision's `FrozenBatchNorm2d`.
 //!
 //! Shapes: images `[B, C, H, W]`, parameters `[C]`.
 

@@ -1,4 +1,4 @@
-//! The box head's losses, equal to torchvision's `fastrcnn_loss`. Must not know how the boxes were sampled.
+//! The box head's losses, equal to torchvision's `fastrcnn_loss`.
 //!
 //! Shapes: N sampled boxes, K classes (class 0 is background).
 

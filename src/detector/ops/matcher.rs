@@ -1,4 +1,4 @@
-//! Which ground truth an anchor or proposal belongs to, equal to torchvision's `Matcher`. Must not know boxes, only overlaps.
+//! Which ground truth an anchor or proposal belongs to, equal to torchvision's `Matcher`.
 //!
 //! Shapes: G ground truths, N anchors or proposals; overlaps `[G, N]`, matches `[N]` (i64).
 

@@ -1,5 +1,5 @@
-//! The operators that libtorch lacks and torchvision has: overlap, NMS, RoIAlign, anchors, box coder, matcher, losses, frozen
-//! batch norm, equal to torchvision 0.28 number by number. Must not know which network calls them, nor where weights come from.
+//! The operators that libtorch lacks and torchvision has: overlap, NMS, RoIAlign, anchors, box coder, matcher, losses, frozen batch norm,
+//! equal to torchvision 0.28 number by number.
 
 pub mod anchors;
 pub mod box_coder;

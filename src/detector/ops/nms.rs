@@ -1,4 +1,4 @@
-//! Non-maximum suppression. Must not know anchors, classes' meaning or networks.
+//! Non-maximum suppression.
 //!
 //! Shapes: N boxes `[N, 4]`, scores `[N]`, K kept indices (i64) in stable descending order of score, as torchvision's.
 //! Boxes of every device are swept over in plain Rust on the CPU: the table of all pairs of 12,000 boxes would take over a gigabyte

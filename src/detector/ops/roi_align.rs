@@ -1,5 +1,4 @@
 //! RoIAlign: features of each box on a fixed grid, equal to torchvision's, differentiable in the feature map on every device.
-//! Must not know who proposed the boxes.
 //!
 //! Shapes: B images, C channels, H, W cells of a feature map; N boxes; `oh`, `ow` bins of a box.
 //!

@@ -1,4 +1,4 @@
-//! What every weight file boils down to: named arrays of floats. Must not know file formats, networks or tensors of a library.
+//! What every weight file boils down to: named arrays of floats.
 
 use half::{bf16, f16};
 

@@ -1,5 +1,4 @@
 //! The pretrained backbones that a detector can start from: which tensors each has, and how to get them from any weight file.
-//! Must not know how a network computes.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -64,7 +63,7 @@ pub fn import_backbone(path: &Path, bytes: &[u8], backbone: &str) -> Result<Impo
 pub fn check_finite(path: &Path, arrays: &[NamedArray]) -> Result<(), WeightError> {
     for array in arrays {
         let count = array.data.iter().filter(|v| !v.is_finite()).count();
-        if 0 < count {
+        if count > 0 {
             return Err(WeightError::NotFinite { path: path.to_path_buf(), tensor: array.name.clone(), count });
         }
     }
@@ -210,7 +209,7 @@ fn resnet(blocks: [usize; 4], width: usize, bottleneck: bool) -> Shapes {
             for (k, shape) in row.into_iter().enumerate() {
                 convolution(&mut out, &format!("{prefix}.conv{}", k + 1), &format!("{prefix}.bn{}", k + 1), shape);
             }
-            if block == 0 && (from != to || 0 < stage) {
+            if block == 0 && (from != to || stage > 0) {
                 convolution(
                     &mut out,
                     &format!("{prefix}.downsample.0"),

@@ -1,4 +1,4 @@
-//! What can be wrong with a weight file. Must not know how files are read.
+//! What can be wrong with a weight file.
 
 use std::path::{Path, PathBuf};
 

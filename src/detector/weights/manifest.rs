@@ -1,5 +1,4 @@
-//! `models/manifest.toml`: name, file, source, licence and SHA-256 of each known weight file. Every load checks the file against
-//! it. Must not know what is inside a weight file.
+//! `models/manifest.toml`: name, file, source, licence and SHA-256 of each known weight file. Every load checks the file against it.
 
 use std::path::{Path, PathBuf};
 

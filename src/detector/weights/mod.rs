@@ -1,5 +1,5 @@
-//! Weight files of other programs as plain named arrays: safetensors, PyTorch (zip and the old non-zip form) and ONNX; torchvision's
-//! names; the manifest of known files. Must not know tch: a file is data here, and nothing in it is ever executed.
+//! Weight files of other programs as plain named arrays: safetensors, PyTorch (zip and the old non-zip form) and ONNX; torchvision's names;
+//! the manifest of known files.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,4 +1,4 @@
-//! torchvision's parameter names, old and new, and what a detector cannot take over from another. Must not know file formats.
+//! torchvision's parameter names, old and new, and what a detector cannot take over from another.
 
 use super::NamedArray;
 
@@ -32,7 +32,7 @@ pub fn torchvision_names(arrays: Vec<NamedArray>) -> Adapted {
     }
     let mut notes = Vec::new();
     let mut note = |count: usize, text: &str| {
-        if 0 < count {
+        if count > 0 {
             notes.push(format!("{count} tensors: {text}"));
         }
     };

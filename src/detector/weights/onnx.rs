@@ -1,5 +1,4 @@
-//! The part of ONNX (onnx.proto3, <https://onnx.ai>) that holds a network's weights and how its nodes are joined. Must not know
-//! which network it is, and runs nothing.
+//! The part of ONNX (onnx.proto3, <https://onnx.ai>) that holds a network's weights and how its nodes are joined.
 
 use std::collections::HashMap;
 

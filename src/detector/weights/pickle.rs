@@ -1,5 +1,4 @@
-//! Python's pickle read as data: a small stack machine that builds values and never runs anything. Must not know zip files,
-//! storages' bytes or networks.
+//! Python's pickle read as data: a small stack machine that builds values and never runs anything.
 //!
 //! Invariant: only the opcodes that `torch.save` writes for state dicts are known and only the globals of [`Global`] are accepted;
 //! anything else is refused with its opcode and offset. Values lie in one arena, so a hostile file can nest them as deep as it likes

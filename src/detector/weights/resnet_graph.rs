@@ -1,5 +1,5 @@
-//! A ResNet in an ONNX graph (batch norm folded into the convolutions) under torchvision's names. The layers are found by walking
-//! from node to node, never by their names or their order in the file. Must not know which backbone is wanted.
+//! A ResNet in an ONNX graph (batch norm folded into the convolutions) under torchvision's names. The layers are found by walking from node
+//! to node, never by their names or their order in the file.
 //!
 //! The walk: stem convolution -> relu -> pooling; then blocks, each a row of convolutions and a shortcut (nothing, or one
 //! convolution) that meet in an addition and a relu; a block with a convolution in its shortcut opens a stage.

@@ -1,4 +1,4 @@
-//! Reading and writing safetensors. Must not know networks.
+//! Reading and writing safetensors.
 
 use std::collections::HashMap;
 use std::path::Path;

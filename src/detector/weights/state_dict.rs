@@ -1,5 +1,4 @@
-//! From an unpickled value to named arrays: finds the state dict and copies its strided tensors. Must not know where a file
-//! keeps its storages.
+//! From an unpickled value to named arrays: finds the state dict and copies its strided tensors.
 
 use super::NamedArray;
 use super::pickle::{Pickle, TensorRef, Value};

@@ -1,5 +1,5 @@
-//! PyTorch's files before 1.6, which torchvision's older weights still are: five pickles (magic number, version, machine, the
-//! object, the storages' keys), then each storage as its length (i64) and bytes. Must not know networks.
+//! PyTorch's files before 1.6, which torchvision's older weights still are: five pickles (magic number, version, machine, the object, the
+//! storages' keys), then each storage as its length (i64) and bytes.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,4 @@
-//! PyTorch's zip files (`torch.save` since 1.6): `<name>/data.pkl`, and each storage as `<name>/data/<key>`. Must not know
-//! networks.
+//! PyTorch's zip files (`torch.save` since 1.6): `<name>/data.pkl`, and each storage as `<name>/data/<key>`.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

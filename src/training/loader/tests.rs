@@ -10,7 +10,7 @@ fn config(workers: u32) -> RoundConfig {
     config
 }
 
-/// The file name is the picture's grey value; odd ones take longer, `bad` ones fail, `panic` ones panic.
+/// The file name is the image's grey value; odd ones take longer, `bad` ones fail, `panic` ones panic.
 fn decode(path: &Path) -> Result<RgbImage, String> {
     let name = path.to_string_lossy().into_owned();
     if name.starts_with("bad") {

@@ -153,9 +153,9 @@ fn paint_own(painter: &Painter, line: &DrawnLine, place: &Place<'_>) -> Option<N
     let (&last, style) = (points.last()?, line.key.style());
     let strength = if line.age == 0 { 1.0 } else { (0.45 / line.age as f32).max(0.1) };
     let color = color(style);
-    let style = CurveStyle { thin: style.thin || 0 < line.age, ..style };
+    let style = CurveStyle { thin: style.thin || line.age > 0, ..style };
     paint_line(painter, &points, style, theme::faded(color, strength));
-    if 0 < line.age {
+    if line.age > 0 {
         return None;
     }
     paint_end(painter, last, place, style, color);

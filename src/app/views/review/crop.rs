@@ -1,4 +1,4 @@
-//! The candidate's crop with context, large. Must not know the whole photograph.
+//! The candidate's crop with context, large.
 
 use egui::{Align2, Rect, Sense, Ui};
 
@@ -17,7 +17,7 @@ const CROP_SIDE: u32 = 640;
 const CONTEXT: f64 = 2.0;
 const CONTEXT_ZOOMED: f64 = 1.15;
 
-/// The picture that the queue shows of a candidate.
+/// The image that the queue shows of a candidate.
 pub fn key(row: &CandidateRow) -> PictureKey {
     PictureKey::Crop { candidate: row.candidate.id, side: CROP_SIDE }
 }

@@ -1,4 +1,4 @@
-//! Which candidates the review shows, in which order, and the filter as chips. Must not know SQL.
+//! Which candidates the review shows, in which order, and the filter as chips.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -144,7 +144,7 @@ fn held(ui: &mut Ui, row: &CandidateRow) {
     });
 }
 
-/// A photograph that is gone, or another than the one that was mined.
+/// An image that is gone, or another than the one that was mined.
 fn file_trouble(ui: &mut Ui, view: &mut ReviewView<'_>, row: &CandidateRow) {
     let text = match view.textures.show(crop::request(row)) {
         Shown::Ready { is_changed: true, .. } => {

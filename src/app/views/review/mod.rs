@@ -220,7 +220,7 @@ impl ReviewView<'_> {
         });
     }
 
-    /// Crop and facts on the left, the whole photograph on the right.
+    /// Crop and facts on the left, the whole image on the right.
     fn queue(&mut self, ui: &mut Ui) {
         let rect = ui.available_rect_before_wrap();
         let crop_width = rect.width() * if self.model.zoomed { 0.62 } else { 0.44 };
@@ -254,7 +254,7 @@ impl ReviewView<'_> {
         self.decode_ahead();
     }
 
-    /// Asks for the pictures of the next candidates, so that they are there when the key comes.
+    /// Asks for the images of the next candidates, so that they are there when the key comes.
     fn decode_ahead(&mut self) {
         for row in self.model.upcoming(8) {
             self.textures.prefetch(crop::request(row));

@@ -53,7 +53,7 @@ pub struct Adjusting {
     pub from: Layout,
 }
 
-/// What is drawn over the photographs; each can be switched off.
+/// What is drawn over the images; each can be switched off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drawn {
     pub ground_truth: bool,

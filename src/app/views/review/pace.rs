@@ -1,4 +1,4 @@
-//! How fast the review goes. Must not know a clock: times come in.
+//! How fast the review goes.
 
 use std::collections::VecDeque;
 
@@ -41,7 +41,7 @@ impl Pace {
             seconds += gap;
             count += 1.0;
         }
-        (2.0 <= count && 0.0 < seconds).then(|| count / seconds * 60.0)
+        (2.0 <= count && seconds > 0.0).then(|| count / seconds * 60.0)
     }
 
     /// Minutes until `left` candidates are decided at this rate.

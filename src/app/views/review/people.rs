@@ -30,8 +30,8 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     ui.add_space(theme::GAP);
     let key = RichText::new(view.keymap.text(Action::Disagreements)).monospace().color(theme::WEAK);
     let text = format!("Review the {} disagreements", people.disputed);
-    let response = ui.add_enabled(0 < people.disputed, egui::Button::new(&text).right_text(key));
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, 0 < people.disputed, &text));
+    let response = ui.add_enabled(people.disputed > 0, egui::Button::new(&text).right_text(key));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, people.disputed > 0, &text));
     if response.clicked() {
         view.commands.push(Command::Do(Action::Disagreements));
     }

@@ -67,7 +67,7 @@ fn next_step(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>
         let text =
             format!("Next: resume round {round}. Its training is not finished; it goes on from its last checkpoint.");
         (text, Some("Go to the round"), Screen::Train)
-    } else if 0 < project.counts.undecided {
+    } else if project.counts.undecided > 0 {
         let counts = project.counts;
         let text = if counts.has_fewer_decisions() {
             format!("Next: decide on {} candidates in {} decisions.", counts.undecided, counts.decisions)

@@ -212,7 +212,7 @@ pub(super) fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
         running_buttons(ui, view);
         return;
     }
-    let ready = view.has_project && 0 < view.images && finished.is_ok();
+    let ready = view.has_project && view.images > 0 && finished.is_ok();
     let text = format!("Start round {}", view.model.next_round());
     let resumable = view.model.resumable();
     if let Some(round) = resumable

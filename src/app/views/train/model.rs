@@ -194,7 +194,7 @@ impl TrainModel {
         let proposed = RoundConfig::preset(&form.config.preset).map(|preset| preset.test_splits).unwrap_or_default();
         let is_missing = proposed.iter().any(|split| !splits.contains(split));
         let is_untouched = form.file.is_none() && parse_splits(&form.test_splits).is_ok_and(|typed| typed == proposed);
-        if 0 < images && is_missing && is_untouched {
+        if images > 0 && is_missing && is_untouched {
             let mut known = splits.to_vec();
             sort_splits(&mut known);
             let aside = known.iter().position(|split| is_set_aside(split));
