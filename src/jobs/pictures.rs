@@ -433,7 +433,7 @@ mod tests {
         };
         let pool = start();
         pool.keep_ahead([vec![part(1), part(2), part(3)]]);
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while std::fs::read_dir(&folder).map_or(0, Iterator::count) < 3 {
             assert!(Instant::now() < deadline, "nothing is kept");
             std::thread::sleep(Duration::from_millis(5));
