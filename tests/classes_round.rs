@@ -340,7 +340,7 @@ fn classes_that_do_not_fit_are_refused_by_name() {
     refused(&named, &["no class `cow`", "`cat`, `dog`"]);
     named.detector.set_classes(&["dog".to_owned()]);
     run(&project, &named);
-    refused(&settings("test_folds = [2]\ninit = \"previous\""), &["knows the classes dog", "learns cat, dog"]);
+    refused(&settings("test_folds = [2]\ninit = \"previous\""), &["has the classes dog", "this round cat, dog"]);
 }
 
 fn evaluated(project: &Project, round: u32, out: Option<&Path>) -> RoundEvaluationReport {

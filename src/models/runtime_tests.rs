@@ -98,7 +98,7 @@ mod onnx_files {
             assert!(error.contains(name) && parts.iter().all(|part| error.contains(part)), "{path:?}: {error}");
         };
         check(&fixture("too_new.onnx"), &["opset"]);
-        check(&fixture("no_detector.onnx"), &["fit no known layout", "features [1, 3, 1, 1]"]);
+        check(&fixture("no_detector.onnx"), &["match no known layout", "features [1, 3, 1, 1]"]);
         check(&dir.path().join("missing.onnx"), &["check the path"]);
         let whole = std::fs::read(fixture("cells.onnx")).unwrap();
         for (name, bytes) in

@@ -99,14 +99,14 @@ fn what_fits_no_layout_or_several_is_asked_for_with_its_shapes() {
         assert!(parts.iter().all(|part| error.contains(part)), "{shape:?} {classes:?}: {error}");
         assert!(error.contains("m.onnx") && error.contains("model.toml"), "{error}");
     };
-    check(&[1, 3, 8, 8], &["a"], &["fit no known layout", "out [1, 3, 8, 8]", "yolov8"]);
-    check(&[1, 1000], &[], &["fit no known layout", "[1, 1000]"]);
+    check(&[1, 3, 8, 8], &["a"], &["match no known layout", "out [1, 3, 8, 8]", "yolov8"]);
+    check(&[1, 1000], &[], &["match no known layout", "[1, 1000]"]);
     // 85 columns: 80 classes and an objectness, or 81 classes.
-    check(&[1, 2000, 85], &[], &["several ways", "yolov5, yolov8"]);
-    check(&[1, 2000, 85], &["a", "b"], &["fit no known layout"]);
-    check(&[1, 300, 6], &["a", "b"], &["several ways", "nms, yolov8"]);
+    check(&[1, 2000, 85], &[], &["several layouts", "yolov5, yolov8"]);
+    check(&[1, 2000, 85], &["a", "b"], &["match no known layout"]);
+    check(&[1, 300, 6], &["a", "b"], &["several layouts", "nms, yolov8"]);
     // A batch that is not there.
-    check(&[2, 84, 8400], &[], &["fit no known layout"]);
+    check(&[2, 84, 8400], &[], &["match no known layout"]);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_layout_that_does_not_fit_is_refused_and_scores_stay_within_0_and_1() {
     check("layout = \"detr\"", &[("o", array(&[1, 6, 1], &logits))], "not of the layout `detr`: o [1, 6, 1]");
     check("layout = \"torchvision\"", &[("o", array(&[1, 6, 1], &logits))], "not of the layout");
     let seventh = [("o", array(&[1, 1, 6], &[40., 45., 60., 55., 0.8, 7.]))];
-    check("layout = \"nms\"", &seventh, "class number 7, and 2 classes are named (a, b)");
+    check("layout = \"nms\"", &seventh, "class number 7, but only 2 classes are named (a, b)");
 }
 
 #[test]

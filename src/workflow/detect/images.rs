@@ -91,8 +91,8 @@ mod tests {
             assert_eq!(parts.is_empty(), message.is_empty(), "{text:?}: {message}");
         };
         check("one\n\nthree\n", &["list.txt:3", "`three`"]);
-        check("one\ntwo\n\none\n", &["list.txt:4", "`one`", "line 1 already"]);
-        check("one\none.jpg\n", &["list.txt:2", "`one.jpg`", "line 1 already"]);
+        check("one\ntwo\n\none\n", &["list.txt:4", "`one`", "already on line 1"]);
+        check("one\none.jpg\n", &["list.txt:2", "`one.jpg`", "already on line 1"]);
         check("\n", &["the list is empty"]);
         check("two\none\n", &[]);
     }
