@@ -269,7 +269,7 @@ fn other_settings_other_data_and_missing_folds_are_refused() {
     check(&project, &other, &["`seed` was 1 and is 5", "--name"]);
     let stranger = tiny_project::make(&dir.path().join("else"), "p", 6, 2);
     let message = merge(&stranger, DEFAULT_NAME, &[project.dir().to_owned()], &mut |_| {}).unwrap_err().to_string();
-    assert!(message.contains("other images"), "{message}");
+    assert!(message.contains("images, folds or annotations have changed"), "{message}");
     let nothing = merge(&project, DEFAULT_NAME, &[stranger.dir().to_owned()], &mut |_| {}).unwrap_err().to_string();
     assert!(nothing.contains("no cross-validation here"), "{nothing}");
     let one_fold = tiny_project::make(&dir.path().join("one"), "p", 2, 1);

@@ -400,7 +400,7 @@ fn a_yolo_export_has_only_reviewed_background_and_paints_ignored_regions_out() {
 
     let again = export_training(&made.store, &settings(TrainingFormat::Yolo), &out, &mut quiet, &Cancel::new());
     let refused = again.unwrap_err().to_string();
-    assert!(refused.contains("already"), "{refused}");
+    assert!(refused.contains("the file exists"), "{refused}");
     let inside = made.path("data/out");
     assert!(
         export_training(&made.store, &settings(TrainingFormat::Yolo), &inside, &mut quiet, &Cancel::new()).is_err()

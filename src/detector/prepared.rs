@@ -37,8 +37,8 @@ pub(super) struct Prepared {
 #[derive(Debug)]
 struct Made {
     kind: Kind,
-    /// How often the parameters had been written when this was made.
-    writes: i64,
+    /// Where each parameter lay when this was made, and how often it had been written.
+    sources: Vec<(usize, i64)>,
     weight: Tensor,
     bias: Tensor,
 }
@@ -52,14 +52,15 @@ impl Prepared {
             return make();
         }
         // libtorch counts the writes to each tensor.
-        let writes = sources.iter().map(|source| source.internal_version()).sum();
+        let state = || sources.iter().map(|source| (source.data_ptr().addr(), source.internal_version()));
         let mut made = self.made.borrow_mut();
-        if let Some(known) = made.as_ref().filter(|known| known.kind == kind && known.writes == writes) {
+        let is_of_these = |known: &&Made| known.kind == kind && state().eq(known.sources.iter().copied());
+        if let Some(known) = made.as_ref().filter(is_of_these) {
             return (known.weight.shallow_clone(), known.bias.shallow_clone());
         }
         let (weight, bias) = make();
         let weight = if weight.dim() == 4 { channels_last(&weight) } else { weight };
-        *made = Some(Made { kind, writes, weight: weight.shallow_clone(), bias: bias.shallow_clone() });
+        *made = Some(Made { kind, sources: state().collect(), weight: weight.shallow_clone(), bias: bias.shallow_clone() });
         (weight, bias)
     }
 }
