@@ -60,7 +60,8 @@ impl Prepared {
         }
         let (weight, bias) = make();
         let weight = if weight.dim() == 4 { channels_last(&weight) } else { weight };
-        *made = Some(Made { kind, sources: state().collect(), weight: weight.shallow_clone(), bias: bias.shallow_clone() });
+        *made =
+            Some(Made { kind, sources: state().collect(), weight: weight.shallow_clone(), bias: bias.shallow_clone() });
         (weight, bias)
     }
 }

@@ -4,8 +4,9 @@
 //! program has the database open, it is read without: immutable where there is no log, else with the log's index in this process's memory.
 //! A commit that a killed process left half made is taken back in a copy.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
@@ -57,14 +58,23 @@ pub(super) fn read_only(path: &Path, header: Header, reading: Reading) -> Result
 /// Waits until another connection has written. SQLite's own waiting looks less and less often, up to each tenth of a second: beside a mining
 /// that writes all the time a verdict would come too late again and again.
 pub(super) fn wait_for_others(looks: i32) -> bool {
-    let pause = if looks < OFTEN { Duration::from_millis(1) } else { SELDOM };
-    let waited = Duration::from_millis(looks.min(OFTEN).unsigned_abs().into())
-        + SELDOM * looks.saturating_sub(OFTEN).unsigned_abs();
-    if waited >= BUSY_TIMEOUT {
+    let now = Instant::now();
+    let since = SINCE.with(|since| {
+        if looks == 0 {
+            since.set(now);
+        }
+        since.get()
+    });
+    if now.duration_since(since) >= BUSY_TIMEOUT {
         return false;
     }
-    std::thread::sleep(pause);
+    std::thread::sleep(if looks < OFTEN { Duration::from_millis(1) } else { SELDOM });
     true
+}
+
+thread_local! {
+    /// When this thread began to wait: sleeps take longer than they were asked to.
+    static SINCE: Cell<Instant> = Cell::new(Instant::now());
 }
 
 /// So many looks are a millisecond apart.
