@@ -7,7 +7,7 @@ use tch::Tensor;
 
 use super::ops::BatchNorm;
 use super::parameters::{Builder, Init};
-use super::prepared::Prepared;
+use super::prepared::{Prepared, channels_last};
 
 /// A convolution with what follows it linearly: a bias, or a frozen batch norm folded into weight and bias.
 #[derive(Debug)]
@@ -137,9 +137,4 @@ impl Linear {
 /// A parameter as `x` wants it, with gradient: the tensor itself where the kinds are equal.
 pub(super) fn in_kind_of(x: &Tensor, parameter: &Tensor) -> Tensor {
     parameter.to_kind(x.kind())
-}
-
-/// The same values with the channel as the fastest axis, which the CPU's convolutions like best.
-pub(super) fn channels_last(x: &Tensor) -> Tensor {
-    x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }

@@ -5,8 +5,6 @@ use std::cell::{Cell, RefCell};
 
 use tch::{Kind, NoGradGuard, Tensor};
 
-use super::layers::channels_last;
-
 thread_local! {
     static DETECTING: Cell<u32> = const { Cell::new(0) };
 }
@@ -64,4 +62,9 @@ impl Prepared {
             Some(Made { kind, sources: state().collect(), weight: weight.shallow_clone(), bias: bias.shallow_clone() });
         (weight, bias)
     }
+}
+
+/// The same values with the channel as the fastest axis, which the CPU's convolutions like best.
+pub(super) fn channels_last(x: &Tensor) -> Tensor {
+    x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }
