@@ -35,7 +35,7 @@ fn queue(project: &Project) -> Vec<CandidateId> {
 }
 
 #[test]
-fn a_group_is_decided_in_one_stroke_and_taken_back_in_one() {
+fn a_group_is_decided_in_one_batch_and_taken_back_in_one() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(&dir, 4, 2, "");
     let mut store = project.open_store().unwrap();
@@ -232,7 +232,7 @@ fn the_history_is_searched_and_a_decision_changed() {
 }
 
 #[test]
-fn every_decision_of_a_stroke_is_listed_and_changed() {
+fn every_decision_of_a_batch_is_listed_and_changed() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(&dir, 4, 1, "");
     let ids = queue(&project);
@@ -240,9 +240,9 @@ fn every_decision_of_a_stroke_is_listed_and_changed() {
     open_grid(&mut window, 12);
     select_all(&mut window);
     press(&mut window, Key::A);
-    wait_until(&mut window, "the stroke", || counts(&project).confirmed == 12);
+    wait_until(&mut window, "the batch", || counts(&project).confirmed == 12);
     press(&mut window, Key::H);
-    run_until(&mut window, "the stroke's line", |window| window.query_all_by_label("Look again").count() == 1);
+    run_until(&mut window, "the batch's line", |window| window.query_all_by_label("Look again").count() == 1);
     press(&mut window, Key::O);
     run_until(&mut window, "its decisions", |window| window.query_all_by_label("Look again").count() == 12);
     press(&mut window, Key::ArrowDown);
@@ -256,7 +256,7 @@ fn every_decision_of_a_stroke_is_listed_and_changed() {
     press(&mut window, Key::H);
     wait_for(&mut window, "Back to all");
     press(&mut window, Key::Escape);
-    run_until(&mut window, "both strokes", |window| window.query_all_by_label("Look again").count() == 2);
+    run_until(&mut window, "both batches", |window| window.query_all_by_label("Look again").count() == 2);
 }
 
 #[test]

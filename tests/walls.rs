@@ -439,7 +439,7 @@ const SQL_PLACEHOLDERS: &[(&str, &str, &str)] = &[
     ("ground_truth.rs", "", "present(): see present_images.rs"),
     ("hard_negatives.rs", "wanted", "one of two constant texts, by where hard negatives come from"),
     ("hard_negatives.rs", "", "fresh(): one of two constant texts, by whether the format has the table"),
-    ("looks.rs", "", "present(): see present_images.rs"),
+    ("hashes.rs", "", "present(): see present_images.rs"),
     ("reimport.rs", "", "present(): see present_images.rs"),
     ("rescue.rs", "class", "one of two constant texts, by whether the format has the column"),
     ("ground_truth.rs", "wanted", "one of two constant texts, by a flag"),

@@ -95,8 +95,8 @@ actions! {
 
     Confirm: Review, "confirm", "Hard negative", "Confirm: no object. The next round trains on it as background", [plain(Key::A)];
     Reject: Review, "reject", "Reject", "Not to be trained on: a drawing, a reflection, a doubtful one", [plain(Key::X)];
-    ConfirmGroup: Review, "confirm_group", "Group: hard negative", "Confirm this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::A)];
-    RejectGroup: Review, "reject_group", "Group: reject", "Reject this candidate, or those selected, and all alike that wait, in one stroke", [shift(Key::X)];
+    ConfirmGroup: Review, "confirm_group", "Group: hard negative", "Confirm this candidate, or those selected, and all alike that wait, as one action", [shift(Key::A)];
+    RejectGroup: Review, "reject_group", "Group: reject", "Reject this candidate, or those selected, and all alike that wait, as one action", [shift(Key::X)];
     DecideRest: Review, "decide_rest", "The rest too", "Give the others of the group that was just decided the same verdict", [plain(Key::R)];
     AsBefore: Review, "as_before", "As before", "Take over what an earlier round decided on the same thing", [plain(Key::T)];
     AllAsBefore: Review, "all_as_before", "All as before", "Take over what earlier rounds decided, for all that the filter finds, in one action", [shift(Key::T)];
@@ -121,7 +121,7 @@ actions! {
     PageOn: Review, "page_on", "Page down", "In the grid and the history a page down; in the queue ten candidates on", [plain(Key::PageDown)];
     NextUndecided: Review, "next_undecided", "Next undecided", "The next candidate without a verdict", [plain(Key::Tab)];
     Zoom: Review, "zoom", "Zoom", "See the crop closer", [plain(Key::Z)];
-    Grid: Review, "grid", "Grid", "Many crops at once: select several, decide in one stroke", [plain(Key::G)];
+    Grid: Review, "grid", "Grid", "Many crops at once: select several, decide as one action", [plain(Key::G)];
     GroundTruth: Review, "ground_truth", "Ground truth", "The annotated and promoted objects on or off", [plain(Key::B)];
     Detections: Review, "detections", "Detections", "The other detections on or off", [plain(Key::D)];
     CandidateBox: Review, "candidate_box", "Box", "The candidate's own box on or off", [plain(Key::C)];
@@ -131,7 +131,7 @@ actions! {
     ShowGroup: Review, "show_group", "Show the group", "Only the candidates alike to this one, whatever their verdict", [shift(Key::G)];
     History: Review, "history", "History", "Every decision: search, look again, change", [plain(Key::H)];
     LookAgain: Review, "look_again", "Look again", "In the history: show the candidate of the marked decision; a new verdict changes it", [plain(Key::L)];
-    Stroke: Review, "stroke", "Whole stroke", "In the history: every decision of the marked stroke, and back", [plain(Key::O)];
+    Batch: Review, "stroke", "All in this action", "In the history: every decision of the marked action, and back", [plain(Key::O)];
     People: Review, "people", "People", "Who decided how much, and how far they agree", [plain(Key::P)];
     Disagreements: Review, "disagreements", "Disagreements", "Review what people differ on", [shift(Key::P)];
     GoOn: Review, "go_on", "Go on", "After a verdict that could not be saved: decide again", [plain(Key::Enter)];

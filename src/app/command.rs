@@ -96,7 +96,7 @@ pub enum Command {
     /// Puts the newest good backup in the place of the damaged database and opens the project again.
     RestoreBackup,
     CloseKeys,
-    /// Corrects objects of the ground truth as one gesture, from whichever screen. It stands in the line of the review's decisions and is
+    /// Corrects objects of the ground truth as one gesture, from whichever screen. It is queued with the review's decisions and is
     /// undone like a verdict, with `Do(Action::Undo)`. Objects are named as `Store::objects_of_image` and `ground_truth` do.
     Correct {
         objects: Vec<GroundTruthId>,

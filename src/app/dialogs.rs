@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::command::FolderPurpose;
 use super::views::curves::ExportFormat;
-use crate::jobs::{Clerk, Waker};
+use crate::jobs::{OwnerThread, Waker};
 
 /// What a dialog is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,10 +15,10 @@ pub enum Ask {
 }
 
 /// What was chosen; `None` when the dialog was closed.
-pub type Dialogs = Clerk<Ask, (Ask, Option<PathBuf>)>;
+pub type Dialogs = OwnerThread<Ask, (Ask, Option<PathBuf>)>;
 
 pub fn start(waker: Waker) -> std::io::Result<Dialogs> {
-    Clerk::start("Dialogs", || Ok(()), |(), ask| available().map(|()| (ask, choose(ask))), waker)
+    OwnerThread::start("Dialogs", || Ok(()), |(), ask| available().map(|()| (ask, choose(ask))), waker)
 }
 
 /// Whether the system can show a dialog at all: where it cannot, rfd's answer looks as if the user had closed one.

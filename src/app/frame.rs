@@ -45,7 +45,7 @@ impl QuarryApp {
         super::messages::show_log(ui.ctx(), &self.messages, &mut commands);
         self.show_leaving(ui.ctx(), &mut commands);
         if let Some(session) = &self.session {
-            self.textures.send_wishes(&session.pictures);
+            self.textures.send_requests(&session.pictures);
         }
         if !commands.is_empty() && commands.iter().any(|command| !is_report(command)) {
             ui.ctx().request_repaint();

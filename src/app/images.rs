@@ -6,7 +6,7 @@ use super::command::Screen;
 use super::drain::correction_text;
 use super::keys::Typed;
 use super::picking::picker_key;
-use super::session::Aside;
+use super::session::Background;
 use super::views::images::{FileCheck, ImageDecision, ImagesCommand, Pick, Tool, ViewNudge};
 use super::views::review::{ClassPicker, Picked, Question, nudge, start};
 use super::widgets::viewport::{Viewport, ZOOM_STEP};
@@ -326,7 +326,7 @@ impl QuarryApp {
     /// Decides at once, or behind the decision that is being saved.
     fn decide_image(&mut self, decision: ImageDecision) {
         if self.images.saving.is_some() {
-            self.images.line.push_back(decision);
+            self.images.queued.push_back(decision);
         } else {
             self.send_image_decision(decision);
         }
@@ -361,7 +361,7 @@ impl QuarryApp {
             }
         };
         if let Some(session) = &mut self.session {
-            session.write_aside(Aside::Images, request);
+            session.write_in_background(Background::Images, request);
             self.images.saving = Some(decision);
             match decision {
                 ImageDecision::Verdict(verdict, _) => self.images.mark_decided(verdict),
@@ -409,13 +409,13 @@ impl QuarryApp {
 
     pub(super) fn not_written_in_images(&mut self, reason: &str) {
         self.images.saving = None;
-        self.images.line.clear();
+        self.images.queued.clear();
         self.images.open_wanted = self.images.open.is_some();
         self.say_error(format!("Not saved: {reason}"));
     }
 
     fn next_image_decision(&mut self) {
-        if let Some(next) = self.images.line.pop_front() {
+        if let Some(next) = self.images.queued.pop_front() {
             self.send_image_decision(next);
         }
     }

@@ -106,7 +106,7 @@ pub struct Session {
     pub page_ticket: Option<Ticket>,
     pub count_ticket: Option<Ticket>,
     detail_tickets: HashMap<Ticket, (ImageId, RoundId)>,
-    aside: HashMap<Ticket, Aside>,
+    background: HashMap<Ticket, Background>,
     cursor: Option<Cursor>,
     has_first_page: bool,
     /// The database can only be read.
@@ -131,12 +131,12 @@ pub struct HistoryAsked {
     ticket: Ticket,
     /// It is the newest.
     from_start: bool,
-    stroke: Option<i64>,
+    batch: Option<i64>,
 }
 
 /// What the writer does beside verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aside {
+pub enum Background {
     Notes,
     Setting,
     ImageMark,
@@ -171,7 +171,7 @@ impl Session {
             page_ticket: None,
             count_ticket: None,
             detail_tickets: HashMap::new(),
-            aside: HashMap::new(),
+            background: HashMap::new(),
             cursor: None,
             has_first_page: false,
             damage: None,
@@ -202,26 +202,26 @@ impl Session {
 
     /// Has the notes of a round written.
     pub fn write_notes(&mut self, round: RoundId, notes: String) {
-        self.write_aside(Aside::Notes, WriteRequest::Notes { round, notes });
+        self.write_in_background(Background::Notes, WriteRequest::Notes { round, notes });
     }
 
     /// Gives or takes back an annotator's mark that nothing is missed in an image.
     pub fn mark_image(&mut self, image: ImageId, by: Annotator) {
-        self.write_aside(Aside::ImageMark, WriteRequest::MarkImage { image, by });
+        self.write_in_background(Background::ImageMark, WriteRequest::MarkImage { image, by });
     }
 
     /// Keeps the review's filter with the project.
     pub fn write_filter(&mut self, filter: &ReviewFilter) {
         if self.damage.is_none() {
             let request = WriteRequest::Setting { name: REVIEW_FILTER, value: filter.to_json() };
-            self.write_aside(Aside::Setting, request);
+            self.write_in_background(Background::Setting, request);
         }
     }
 
     /// The random order was chosen: it samples what waits now.
     pub fn begin_sample(&mut self) {
         if self.damage.is_none() {
-            self.write_aside(Aside::Setting, WriteRequest::BeginSample);
+            self.write_in_background(Background::Setting, WriteRequest::BeginSample);
         }
     }
 
@@ -241,7 +241,7 @@ impl Session {
     pub fn found_damage(&mut self, damage: Damage) {
         if self.damage.is_none() {
             self.damage = Some(damage.clone());
-            self.write_aside(Aside::Health, WriteRequest::Close(damage));
+            self.write_in_background(Background::Health, WriteRequest::Close(damage));
         }
     }
 
@@ -266,17 +266,17 @@ impl Session {
 
     /// Asks whether the database can still be written.
     pub fn ask_health(&mut self) {
-        self.write_aside(Aside::Health, WriteRequest::Health);
+        self.write_in_background(Background::Health, WriteRequest::Health);
     }
 
-    pub fn write_aside(&mut self, what: Aside, request: WriteRequest) {
+    pub fn write_in_background(&mut self, what: Background, request: WriteRequest) {
         let ticket = self.writer.ask(request);
-        self.aside.insert(ticket, what);
+        self.background.insert(ticket, what);
     }
 
     /// What an answer of the writer is about, if not a verdict.
-    pub fn written_aside(&mut self, ticket: Ticket) -> Option<Aside> {
-        self.aside.remove(&ticket)
+    pub fn background_write(&mut self, ticket: Ticket) -> Option<Background> {
+        self.background.remove(&ticket)
     }
 
     /// Asks how the review stands, unless that is on its way or was told just now. `false`: ask again soon.
@@ -363,19 +363,19 @@ impl Session {
     pub fn want_history(&mut self, history: &HistoryModel, by: &Annotator, from_start: bool) {
         let query = HistoryQuery {
             annotator: by.only().map(str::to_owned),
-            text: if history.stroke.is_some() { String::new() } else { history.text.clone() },
-            gesture: history.stroke,
+            text: if history.batch.is_some() { String::new() } else { history.text.clone() },
+            gesture: history.batch,
             before: history.oldest().filter(|_| !from_start),
             ..HistoryQuery::default()
         };
         let ticket = self.reader.ask(ReadRequest::History { query: Box::new(query), limit: HISTORY_PAGE });
-        self.history_asked = Some(HistoryAsked { ticket, from_start, stroke: history.stroke });
+        self.history_asked = Some(HistoryAsked { ticket, from_start, batch: history.batch });
     }
 
     /// Whether an answer is the log's page that is waited for and still listed: then, whether it is the newest.
     pub fn history_came(&mut self, ticket: Ticket, history: &HistoryModel) -> Option<bool> {
         let asked = self.history_asked.take_if(|asked| asked.ticket == ticket)?;
-        (asked.stroke == history.stroke).then_some(asked.from_start)
+        (asked.batch == history.batch).then_some(asked.from_start)
     }
 
     pub fn revisit(&mut self, candidate: CandidateId) {

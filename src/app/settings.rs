@@ -113,7 +113,7 @@ impl QuarryApp {
                 if screen == Screen::Images && self.screen == screen && action.scope() == Scope::Review {
                     self.review_key_in_images(action);
                 } else if screen == self.screen {
-                    // It stands in line as its key would.
+                    // It is queued as its key would.
                     self.push(Command::Do(action));
                 } else {
                     // Nobody decides on what is not on the screen: the action's screen comes first.

@@ -109,10 +109,10 @@ impl Read {
 }
 
 struct State {
-    wishes: VecDeque<PictureRequest>,
+    requests: VecDeque<PictureRequest>,
     in_work: HashSet<PictureKey>,
     decoded: ByteCache<ImageId, Arc<Read>>,
-    /// Parts of large images to be cut for the disk while nothing is wished for, image by image.
+    /// Parts of large images to be cut for the disk while nothing is requested, image by image.
     ahead: VecDeque<Vec<PictureRequest>>,
     /// One thread does so.
     is_ahead: bool,
@@ -150,7 +150,7 @@ impl PicturePool {
     /// `cache`: where parts of very large images are kept on disk.
     pub fn start(threads: usize, decode: Decode, cache: Option<CropCache>, waker: Waker) -> std::io::Result<Self> {
         let state = State {
-            wishes: VecDeque::new(),
+            requests: VecDeque::new(),
             in_work: HashSet::new(),
             decoded: ByteCache::new(DECODED_BUDGET),
             ahead: VecDeque::new(),
@@ -168,11 +168,11 @@ impl PicturePool {
         Ok(pool)
     }
 
-    /// What is wanted now, most wanted first. Replaces all earlier wishes that no thread has begun.
-    pub fn want(&self, wishes: impl IntoIterator<Item = PictureRequest>) {
+    /// What is wanted now, most wanted first. Replaces all earlier requests that no thread has begun.
+    pub fn want(&self, requests: impl IntoIterator<Item = PictureRequest>) {
         let mut state = self.shared.lock();
-        let fresh = wishes.into_iter().filter(|w| !state.in_work.contains(&w.key)).collect();
-        state.wishes = fresh;
+        let fresh = requests.into_iter().filter(|w| !state.in_work.contains(&w.key)).collect();
+        state.requests = fresh;
         drop(state);
         self.shared.changed.notify_all();
     }
@@ -250,7 +250,7 @@ fn next_task(shared: &Shared) -> Option<Task> {
         if state.closed {
             return None;
         }
-        if let Some(request) = state.wishes.pop_front() {
+        if let Some(request) = state.requests.pop_front() {
             state.in_work.insert(request.key);
             return Some(Task::Show(request));
         }
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn wishes_no_longer_visible_are_dropped() {
+    fn requests_no_longer_visible_are_dropped() {
         let pool = PicturePool::start(1, decode, None, Arc::new(|| {})).unwrap();
         pool.want([whole(1, "slow")]);
         std::thread::sleep(Duration::from_millis(20));

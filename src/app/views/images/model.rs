@@ -104,7 +104,7 @@ pub struct ImagesModel {
     pub picker: Option<ClassPicker>,
     /// The decision that is being saved.
     pub saving: Option<ImageDecision>,
-    pub line: VecDeque<ImageDecision>,
+    pub queued: VecDeque<ImageDecision>,
 }
 
 impl Default for ImagesModel {
@@ -133,7 +133,7 @@ impl Default for ImagesModel {
             new_class: None,
             picker: None,
             saving: None,
-            line: VecDeque::new(),
+            queued: VecDeque::new(),
         }
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
                 "From the candidates reviewed in random order without a gap; Wilson's interval. Skipped ones count as no hard negative.",
             );
             if let Some(text) = estimate_text(&sample).filter(|_| !filter.blind) {
-                let hint = "Takes all that nobody looked at for hard negatives, in one stroke that can be undone. They are marked as estimated, \
+                let hint = "Takes all that nobody looked at for hard negatives, as one action that can be undone. They are marked as estimated, \
                             not as reviewed";
                 bulk_button(ui, view, Action::EstimateRest, &text, hint);
             }

@@ -64,8 +64,8 @@ pub enum ReviewCommand {
     Regroup,
     SearchHistory(String),
     OlderHistory,
-    /// Lists the decisions of the stroke at this step of the history; goes back where one is listed.
-    Stroke(usize),
+    /// Lists the decisions of the batch at this step of the history; goes back where one is listed.
+    Batch(usize),
     /// Shows a candidate of the history in the queue.
     Revisit(CandidateId),
     /// The part of a candidate's image that is seen.

@@ -147,7 +147,7 @@ pub struct ReviewModel<Key> {
     brought_in: HashSet<CandidateId>,
     pub(super) pending: Option<Pending>,
     /// Keys and clicks that wait for their turn.
-    pub(super) line: VecDeque<Key>,
+    pub(super) queued: VecDeque<Key>,
 }
 
 impl<Key> Default for ReviewModel<Key> {
@@ -188,7 +188,7 @@ impl<Key> Default for ReviewModel<Key> {
             complete: false,
             brought_in: HashSet::new(),
             pending: None,
-            line: VecDeque::new(),
+            queued: VecDeque::new(),
         }
     }
 }
@@ -480,7 +480,7 @@ impl<Key> ReviewModel<Key> {
     pub fn break_off(&mut self) -> bool {
         let seeking = self.seeking.take();
         if seeking.is_some() {
-            self.line.clear();
+            self.queued.clear();
         }
         self.past_end |= seeking == Some(Seeking::Below);
         seeking.is_some()

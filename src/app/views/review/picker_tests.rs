@@ -88,7 +88,7 @@ fn keys_that_were_typed_ahead_go_to_the_picker_and_those_behind_it_decide() {
     for candidate in [1, 2] {
         let done = saved(&model, &[candidate]);
         model.confirmed(&done, 0.0);
-        while let Some(key) = model.next_in_line() {
+        while let Some(key) = model.next_queued() {
             decisions.extend(take(&mut model, key));
         }
     }

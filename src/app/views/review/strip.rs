@@ -1,4 +1,4 @@
-//! The members of the shown candidate's group as a strip of thumbnails, so that one sees what a stroke over the group decides on.
+//! The members of the shown candidate's group as a strip of thumbnails, so that one sees what a decision on the group decides on.
 
 use egui::{Align2, Rect, Sense, Ui, pos2, vec2};
 
