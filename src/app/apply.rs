@@ -5,10 +5,9 @@ use std::path::Path;
 use egui::Context;
 
 use super::action::{Action, Scope};
-use super::command::{Command, FolderPurpose, Screen};
+use super::command::{Command, FolderPurpose, LeavingCommand, Screen};
 use super::dialogs::{self, Ask};
 use super::export::ExportError;
-use super::leaving::LeavingCommand;
 use super::session::Session;
 use super::views::curves::{CurvesCommand, ExportFormat};
 use super::views::review::{Decision, Layout, Nudge, Order, ReviewCommand, ReviewFilter, ShownVerdicts, nudge};

@@ -3,14 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::images::ImageThreads;
+use super::details::Details;
+use super::image_threads::ImageThreads;
 use super::views::review::{HISTORY_PAGE, HistoryModel, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts};
 use crate::dataset::decode_rgb_checked;
 use crate::domain::{CandidateId, ClassId, GroupId, ImageId, RoundId, Share};
 use crate::jobs::{
-    Annotator, Answer, BackupKeeper, ByteCache, CropCache, Damage, Decoded, ImageDetail, Overview, PicturePool,
-    ProjectReader, ProjectWatch, REVIEW_FILTER, ReadReply, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest,
-    start_backups, start_reader, start_watch, start_writer,
+    Annotator, Answer, BackupKeeper, CropCache, Damage, Decoded, PicturePool, ProjectReader, ProjectWatch,
+    REVIEW_FILTER, ReadReply, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest, start_backups, start_reader,
+    start_watch, start_writer,
 };
 use crate::mining::GroupConfig;
 use crate::store::{CandidateQuery, CandidateRow, Cursor, HistoryQuery, Interval, LogNews, Sort, VerdictFilter};
@@ -29,58 +30,6 @@ const NUMBERS_PAUSE: Duration = Duration::from_millis(400);
 const INHERITABLE_PAUSE: Duration = Duration::from_secs(3);
 /// Members of a group that are shown beside a candidate at most.
 pub const MEMBERS_SHOWN: usize = 24;
-/// Budget of the details kept, counted as one byte each.
-const DETAILS_KEPT: usize = 400;
-
-/// What is drawn over images, as far as it was read.
-pub struct Details {
-    images: HashMap<(ImageId, RoundId), ImageDetail>,
-    order: ByteCache<(ImageId, RoundId), ()>,
-    asked: HashSet<(ImageId, RoundId)>,
-    pub overview: Overview,
-}
-
-impl Default for Details {
-    fn default() -> Self {
-        let order = ByteCache::new(DETAILS_KEPT);
-        Self { images: HashMap::new(), order, asked: HashSet::new(), overview: Overview::default() }
-    }
-}
-
-impl Details {
-    pub fn get(&self, row: &CandidateRow) -> Option<&ImageDetail> {
-        self.images.get(&(row.candidate.image, row.candidate.round))
-    }
-
-    /// The numbers of the project's rounds.
-    pub fn rounds(&self) -> impl Iterator<Item = u32> {
-        self.overview.rounds.iter().map(|round| round.number)
-    }
-
-    /// A round's number, with the model where its detections were imported.
-    pub fn round_text(&self, number: u32) -> String {
-        let imported = self.overview.rounds.iter().find(|round| round.number == number);
-        match imported.and_then(|round| round.imported.as_ref()) {
-            Some(model) => format!("{number} ({} {})", model.name, model.round),
-            None => number.to_string(),
-        }
-    }
-
-    pub fn insert(&mut self, round: RoundId, detail: ImageDetail) {
-        let key = (detail.record.id, round);
-        self.asked.remove(&key);
-        self.images.insert(key, detail);
-        self.order.insert(key, (), 1);
-        let order = &self.order;
-        self.images.retain(|key, _| order.contains(key));
-    }
-
-    /// Ground truth of these images is another now.
-    fn forget(&mut self, image: ImageId) {
-        self.images.retain(|(known, _), _| *known != image);
-        self.asked.retain(|(known, _)| *known != image);
-    }
-}
 
 /// The open project.
 pub struct Session {

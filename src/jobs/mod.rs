@@ -8,6 +8,7 @@ mod curve_news;
 mod image_reader;
 mod one_shot;
 mod owner_thread;
+mod picture_request;
 mod pictures;
 mod reader;
 mod watch;
@@ -23,9 +24,8 @@ pub use image_reader::{
 };
 pub use one_shot::OneShot;
 pub use owner_thread::{Answer, OwnerThread, Ticket};
-pub use pictures::{
-    Decode, Decoded, Picture, PictureKey, PicturePool, PictureRequest, Pixels, TILE_SIDE, WHOLE_SIDE_MAX,
-};
+pub use picture_request::{PictureKey, PictureRequest, Pixels, TILE_SIDE, WHOLE_SIDE_MAX};
+pub use pictures::{Decode, Decoded, Picture, PicturePool};
 pub use reader::{ImageDetail, Overview, ProjectReader, REVIEW_FILTER, ReadReply, ReadRequest, start_reader};
 pub use watch::{ProjectWatch, start_watch};
 pub use work::{Job, JobBoard, JobError, JobKind, JobNews, Outcome, Work};

@@ -19,7 +19,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         for (condition, text) in chips {
             let label = RichText::new(format!("{text}   ×")).small();
             let chip = Button::new(label).corner_radius(12).fill(theme::ACCENT_DEEP);
-            let response = ui.add(chip).on_hover_text("Take this condition away");
+            let response = ui.add(chip).on_hover_text("Remove this condition");
             response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &text));
             if response.clicked() {
                 view.push(ReviewCommand::SetFilter(filter.without(condition)));

@@ -4,11 +4,12 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::adjust;
-use super::deciding::{GroupOffer, Pending};
+use super::class_picker::ClassPicker;
+use super::decision::{GroupOffer, Pending};
 use super::filter::{ReviewFilter, ShownVerdicts};
 use super::history::HistoryModel;
+use super::layout::Layout;
 use super::pace::Pace;
-use super::picker::ClassPicker;
 use crate::domain::{
     CandidateId, ClassId, FalsePositiveKind, GroundTruthId, GroupId, Shape, Verdict, VerdictCounts, is_left,
 };
@@ -19,25 +20,6 @@ use crate::workflow::review::{People, ReviewNumbers};
 
 /// Rows that are loaded beyond what is shown.
 const ROWS_AHEAD: usize = 200;
-
-/// How the candidates are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Layout {
-    #[default]
-    Queue,
-    Grid,
-    /// The log of decisions; nothing is decided there.
-    History,
-    /// Who decided how much; nothing is decided there.
-    People,
-}
-
-impl Layout {
-    /// Whether candidates are shown, and can be decided on.
-    pub fn shows_candidates(self) -> bool {
-        matches!(self, Self::Queue | Self::Grid)
-    }
-}
 
 /// The shape of an object while it is adjusted.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! The review's state from outside: keys in, decisions out.
 
-use super::super::deciding::{Decision, GroupOffer, Saved};
+use super::super::decision::{Decision, GroupOffer, Saved};
 use super::*;
 use crate::domain::{
     Candidate, ClassId, FalsePositiveKind, GroundTruthId, GroupId, ImageId, ObjectChange, RoundId, Shape, Verdict,

@@ -1,10 +1,10 @@
 //! The class picker from outside: keys in, classes out.
 
-use super::super::deciding::Decision;
-use super::super::model::Layout;
+use super::super::decision::Decision;
+use super::super::layout::Layout;
 use super::super::model::tests::{model, saved};
 use super::*;
-use crate::domain::Verdict;
+use crate::domain::{CandidateId, Verdict};
 
 fn classes() -> Vec<Class> {
     let class = |(name, id): (&str, i64)| {
