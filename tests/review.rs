@@ -48,7 +48,7 @@ fn a_group_is_decided_in_one_batch_and_taken_back_in_one() {
     assert!(listed < 24, "a group is listed as one");
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for(&mut window, &format!("1 of {listed}"));
-    wait_for(&mut window, &format!("{size} alike"));
+    wait_for(&mut window, &format!("{size} members"));
     shift(&mut window, Key::A);
     wait_until(&mut window, "the group's verdicts", || counts(&project).confirmed == size);
     press(&mut window, Key::Backspace);
@@ -72,7 +72,7 @@ fn a_group_is_decided_in_one_batch_and_taken_back_in_one() {
     assert!(window.query_by_label("Done").is_none());
     // One of the group: the rest is offered, and R takes the offer.
     press(&mut window, Key::A);
-    wait_for(&mut window, &format!("{} more alike", size - 1));
+    wait_for(&mut window, &format!("{} more in the group", size - 1));
     press(&mut window, Key::R);
     wait_until(&mut window, "the rest", || counts(&project).confirmed == size);
     wait_for_part(&mut window, &format!("{size} decided"));
@@ -109,14 +109,14 @@ fn groups_are_found_anew_from_the_window() {
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for(&mut window, "1 of 18");
     press(&mut window, Key::Slash);
-    wait_for(&mut window, "Group again");
-    window.get_by_label("Group again").click();
+    wait_for(&mut window, "Regroup");
+    window.get_by_label("Regroup").click();
     let grouped = || {
         let store = Store::open_read_only(&project.database()).unwrap();
         store.candidate_row(CandidateId(1)).unwrap().group.is_some()
     };
     wait_until(&mut window, "grouping", grouped);
-    wait_for_part(&mut window, "alike");
+    wait_for_part(&mut window, " members");
 }
 
 #[test]
@@ -518,9 +518,9 @@ fn the_members_of_a_group_stand_beside_its_candidate() {
     let members = store.group_members(first.group.unwrap()).unwrap();
     store.record_verdicts(&members[1..2], "Ada", Verdict::Confirmed, None, 1).unwrap();
     let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for(&mut window, &format!("{} alike, {} left", members.len(), members.len() - 1));
-    wait_for(&mut window, &format!("Alike: candidate {}, Hard negative", members[1]));
-    wait_for(&mut window, &format!("Alike: candidate {}, undecided", members[0]));
+    wait_for(&mut window, &format!("{} members, {} left", members.len(), members.len() - 1));
+    wait_for(&mut window, &format!("Group member {}, Hard negative", members[1]));
+    wait_for(&mut window, &format!("Group member {}, undecided", members[0]));
     press(&mut window, Key::Slash);
     wait_for_part(&mut window, "decisions for 23 candidates");
 }

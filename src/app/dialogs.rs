@@ -33,7 +33,7 @@ fn available() -> Result<(), String> {
         return Ok(());
     }
     let advice = "install zenity, or use the command line: quarry --project DIR, quarry import, quarry evaluate --help";
-    Err(format!("This computer has nothing to show a file dialog with (no session bus, no zenity): {advice}"))
+    Err(format!("No file dialog is available (no session bus, no zenity): {advice}"))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -52,7 +52,7 @@ fn choose(ask: Ask) -> Option<PathBuf> {
                     "The dataset's folder: COCO, YOLO, VOC, WIDER FACE, CVAT, Label Studio, labelme or FDDB"
                 }
                 FolderPurpose::ImportFolder => "A folder of images without objects",
-                FolderPurpose::Locate(_) => "Where the dataset's folder lies now",
+                FolderPurpose::Locate(_) => "The dataset's new folder",
                 FolderPurpose::ExportTraining(_) => "A new or empty folder for what is exported",
                 FolderPurpose::Model => "A detector's model: ONNX (.onnx) or TorchScript (.torchscript, .pt)",
                 FolderPurpose::ImportDetections => "A detector's results: COCO's list, FDDB's text, CSV",

@@ -77,7 +77,7 @@ impl QuarryApp {
                 session.image_changed(image);
                 let name = printable(&name);
                 self.say(if complete {
-                    format!("{name} is complete: nothing is missed in it")
+                    format!("{name} is marked as complete")
                 } else {
                     format!("{name} is no longer marked as complete by you")
                 });
@@ -108,9 +108,9 @@ impl QuarryApp {
             let is_redo = self.review.is_redoing();
             self.review.confirmed(&Saved::default(), now_s);
             if is_correction {
-                self.say("The object is so already");
+                self.say("No change to the object");
             } else if is_decision {
-                self.say("Nothing of this was left to decide");
+                self.say("All of this was decided already");
                 self.reread_review();
             } else {
                 self.say(nothing_left(is_redo));
@@ -146,7 +146,7 @@ impl QuarryApp {
         self.review.group_preview = None;
         self.keep_backups();
         if saved.candidates.is_empty() && gesture.images.is_empty() {
-            self.say("Newer verdicts came from another copy since, and stay as they are");
+            self.say("Newer verdicts from another copy are kept");
         }
         let is_large_batch = saved.changed.is_empty() && !saved.candidates.is_empty();
         if is_large_batch && (gesture.action != GestureAction::Decide || self.review.filter.annotator.is_some()) {
@@ -442,8 +442,8 @@ pub(super) fn correction_text(action: GestureAction, act: CorrectionAct) -> Stri
     let text = act.text();
     match action {
         GestureAction::Decide => format!("{}{}", text[..1].to_uppercase(), &text[1..]),
-        GestureAction::Undo => format!("Taken back: {text}"),
-        GestureAction::Redo => format!("Again: {text}"),
+        GestureAction::Undo => format!("Undone: {text}"),
+        GestureAction::Redo => format!("Redone: {text}"),
     }
 }
 

@@ -36,7 +36,7 @@ impl GpuCheck {
                 thread.ask(());
                 self.thread = Some(thread);
             }
-            Err(error) => tracing::error!("Whether there is a GPU cannot be found out: {error}"),
+            Err(error) => tracing::error!("The GPU check failed: {error}"),
         }
     }
 
@@ -44,7 +44,7 @@ impl GpuCheck {
         let Some(answer) = self.thread.as_mut().and_then(OwnerThread::poll) else { return };
         match answer.result {
             Ok(state) => self.state = Some(state),
-            Err(reason) => tracing::error!("Whether there is a GPU cannot be found out: {reason}"),
+            Err(reason) => tracing::error!("The GPU check failed: {reason}"),
         }
         self.thread = None;
     }

@@ -65,7 +65,7 @@ impl QuarryApp {
                     write_whole(file, keymap.changes_to_toml().as_bytes())
                 });
                 if let Some(Err(error)) = written {
-                    self.say_error(format!("The keys hold until Quarry ends; they cannot be kept: {error}"));
+                    self.say_error(format!("The keys apply to this session only; they cannot be saved: {error}"));
                 }
                 self.keys.set_keymap(keymap);
             }
