@@ -1,4 +1,4 @@
-//! Grouping at the size that mining promises: a million candidates on 100,000 images, then 10,000 more. Their looks are there already, as
+//! Grouping at the size that mining promises: a million candidates on 100,000 images, then 10,000 more. Their hashes are there already, as
 //! reading crops is the decoder's work. `cargo bench --no-default-features --bench grouping` prints a table; a second connection gives a
 //! verdict every 20 ms meanwhile and tells how long the longest waited.
 
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use quarry::domain::{Cancel, CandidateId, ClassId, FalsePositiveKind, ImageId, Look, Verdict};
+use quarry::domain::{Cancel, CandidateId, ClassId, FalsePositiveKind, ImageId, PerceptualHashes, Verdict};
 use quarry::geometry::BoundingBox;
 use quarry::mining::GroupConfig;
 use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewImage, Store, StoreError};
@@ -123,7 +123,7 @@ fn add(store: &mut Store, from: usize, count: usize) -> Result<(), StoreError> {
     store.replace_candidates(round, &images, &new)?;
     let query = CandidateQuery { round: Some(round), collapse: false, ..CandidateQuery::default() };
     let ids = store.candidate_ids(&query)?;
-    let looks: Vec<(CandidateId, Look)> = ids
+    let hashes: Vec<(CandidateId, PerceptualHashes)> = ids
         .iter()
         .map(|id| {
             let family = rng.random_range(0..(1_000_000 / FAMILY) as u64);
@@ -131,10 +131,10 @@ fn add(store: &mut Store, from: usize, count: usize) -> Result<(), StoreError> {
             let mut content = [0; 32];
             content[..8].copy_from_slice(&rng.random::<u64>().to_le_bytes());
             content[8..16].copy_from_slice(&id.0.to_le_bytes());
-            (*id, Look { content, perceptual })
+            (*id, PerceptualHashes { content, perceptual })
         })
         .collect();
-    looks.chunks(20_000).try_for_each(|part| store.put_looks(part))?;
+    hashes.chunks(20_000).try_for_each(|part| store.put_hashes(part))?;
     ADDING.store(false, Ordering::Relaxed);
     Ok(())
 }

@@ -31,7 +31,7 @@ fn main() -> Result<(), StoreError> {
     store.warm_up()?;
     pages(&store)?;
     commits(&mut store)?;
-    strokes(&mut store)?;
+    batches(&mut store)?;
     drop(store);
     let store = Store::open(&pristine)?;
     let mut criterion = Criterion::default()
@@ -162,7 +162,7 @@ fn commits(store: &mut Store) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn strokes(store: &mut Store) -> Result<(), StoreError> {
+fn batches(store: &mut Store) -> Result<(), StoreError> {
     let mut ids = store.candidate_ids(&CandidateQuery { collapse: false, ..CandidateQuery::default() })?;
     ids.shuffle(&mut ChaCha8Rng::seed_from_u64(3));
     let (mut decide, mut undo) = (Vec::new(), Vec::new());
@@ -170,8 +170,8 @@ fn strokes(store: &mut Store) -> Result<(), StoreError> {
         timed(&mut decide, || store.record_verdicts(part, "Ada", Verdict::Confirmed, None, 1))?;
         timed(&mut undo, || store.undo("Ada", 2))?;
     }
-    report("10,000 candidates in one stroke, from all over", &mut decide, "1 s");
-    report("undo of that stroke", &mut undo, "1 s");
+    report("10,000 candidates in one batch, from all over", &mut decide, "1 s");
+    report("undo of that batch", &mut undo, "1 s");
     Ok(())
 }
 

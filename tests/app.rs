@@ -597,7 +597,7 @@ fn queue(project: &Project) -> Vec<CandidateId> {
 }
 
 /// Keys and the verdicts that they give.
-const STROKES: [(Key, &str, Verdict); 12] = [
+const KEYS: [(Key, &str, Verdict); 12] = [
     (Key::A, "a", Verdict::Confirmed),
     (Key::X, "x", Verdict::Rejected),
     (Key::A, "a", Verdict::Confirmed),
@@ -612,12 +612,12 @@ const STROKES: [(Key, &str, Verdict); 12] = [
     (Key::A, "a", Verdict::Confirmed),
 ];
 
-fn strokes() -> Vec<(Key, &'static str)> {
-    STROKES.iter().map(|(key, text, _)| (*key, *text)).collect()
+fn keys() -> Vec<(Key, &'static str)> {
+    KEYS.iter().map(|(key, text, _)| (*key, *text)).collect()
 }
 
 fn expected(ids: &[CandidateId]) -> Vec<(CandidateId, Option<Verdict>)> {
-    ids.iter().zip(STROKES).map(|(id, (_, _, verdict))| (*id, Some(verdict))).collect()
+    ids.iter().zip(KEYS).map(|(id, (_, _, verdict))| (*id, Some(verdict))).collect()
 }
 
 #[test]
@@ -627,9 +627,9 @@ fn many_keys_between_two_frames_are_all_decided_in_order() {
     let ids = queue(&project);
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for(&mut window, "1 of 18");
-    press_at_once(&mut window, &strokes());
+    press_at_once(&mut window, &keys());
     wait_for(&mut window, "13 of 18");
-    wait_until(&mut window, "the verdicts", || log(&project).len() == STROKES.len());
+    wait_until(&mut window, "the verdicts", || log(&project).len() == KEYS.len());
     assert_eq!(log(&project), expected(&ids));
 }
 
@@ -647,7 +647,7 @@ fn a_window_that_is_closed_while_keys_wait_decides_on_them_first() {
     let other = rusqlite::Connection::open(project.database()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     window.input_mut().viewports.entry(egui::ViewportId::ROOT).or_default().events.push(egui::ViewportEvent::Close);
-    press_at_once(&mut window, &strokes());
+    press_at_once(&mut window, &keys());
     assert!(sent(&window, &egui::ViewportCommand::CancelClose), "keys are still waiting");
     other.execute_batch("ROLLBACK").unwrap();
     run_until(&mut window, "the end", |window| sent(window, &egui::ViewportCommand::Close));
@@ -711,7 +711,7 @@ fn letters_go_to_the_field_once_it_is_there() {
 }
 
 #[test]
-fn an_undo_of_a_large_stroke_keeps_the_place_for_the_keys_behind_it() {
+fn an_undo_of_a_large_batch_keeps_the_place_for_the_keys_behind_it() {
     let dir = tempfile::tempdir().unwrap();
     let project = app_project::make(dir.path(), 30, 1);
     let first = queue(&project)[0];

@@ -58,7 +58,7 @@ fn vgg16_takes_fc6_and_fc7_from_the_classifier() {
         let last = "backbone.features.28.weight";
         assert!(after[last].equal(&source[last]) && !after[last].equal(&before[last]));
         assert_eq!(notes.is_empty(), taken, "{notes:?}");
-        assert!(notes.iter().all(|note| note.contains("fc6 and fc7 start anew")), "{notes:?}");
+        assert!(notes.iter().all(|note| note.contains("fc6 and fc7 are initialised randomly")), "{notes:?}");
     }
 
     let convolutions: Vec<_> = theirs.into_iter().filter(|(name, _)| name.starts_with("features.")).collect();

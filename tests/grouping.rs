@@ -6,7 +6,9 @@ mod app_project;
 
 use std::collections::HashMap;
 
-use quarry::domain::{Cancel, CandidateId, ClassId, GroupId, Look, ROI_FEATURE_LENGTH, RoiFeature, Verdict};
+use quarry::domain::{
+    Cancel, CandidateId, ClassId, GroupId, PerceptualHashes, ROI_FEATURE_LENGTH, RoiFeature, Verdict,
+};
 use quarry::geometry::BoundingBox;
 use quarry::mining::GroupConfig;
 use quarry::store::{CandidateQuery, NewCandidate, Sort, Store, VerdictFilter};
@@ -54,9 +56,9 @@ fn alike_groups_are_neighbours_in_the_order_by_likeness() {
     let by_likeness = CandidateQuery { sort: Sort::Group, descending: false, ..CandidateQuery::default() };
     let listed = store.candidate_ids(&by_likeness).unwrap();
     assert_eq!(listed.len(), report.groups, "each group is listed as one");
-    let looks: HashMap<CandidateId, Look> =
-        store.candidate_looks().unwrap().into_iter().filter_map(|c| Some((c.id, c.look?))).collect();
-    let length = |ids: &[CandidateId]| -> u32 { ids.windows(2).map(|p| looks[&p[0]].distance(&looks[&p[1]])).sum() };
+    let hashes: HashMap<CandidateId, PerceptualHashes> =
+        store.candidate_hashes().unwrap().into_iter().filter_map(|c| Some((c.id, c.hashes?))).collect();
+    let length = |ids: &[CandidateId]| -> u32 { ids.windows(2).map(|p| hashes[&p[0]].distance(&hashes[&p[1]])).sum() };
     let by_score = store.candidate_ids(&CandidateQuery::default()).unwrap();
     assert!(length(&listed) * 4 < length(&by_score) * 3, "{} {}", length(&listed), length(&by_score));
     for id in listed {
@@ -103,7 +105,7 @@ fn a_grouping_that_is_stopped_changes_no_group() {
     cancel.cancel();
     let mut store = project.open_store().unwrap();
     assert!(group(&mut store, &GroupConfig::default(), &mut |_| {}, &cancel).is_err());
-    assert!(store.candidate_looks().unwrap().iter().all(|c| c.look.is_none()));
+    assert!(store.candidate_hashes().unwrap().iter().all(|c| c.hashes.is_none()));
 }
 
 #[test]
@@ -111,7 +113,7 @@ fn what_the_detector_saw_groups_the_candidates_of_a_round_when_it_is_asked_for()
     let dir = tempfile::tempdir().unwrap();
     let project = app_project::make(dir.path(), 4, 1);
     let mut store = project.open_store().unwrap();
-    let candidates = store.candidate_looks().unwrap();
+    let candidates = store.candidate_hashes().unwrap();
     // Every second candidate shows the detector the same, the others something of their own.
     let feature = |k: usize| {
         let own = if k.is_multiple_of(2) { 0 } else { k };
@@ -134,7 +136,7 @@ fn what_the_detector_saw_groups_the_candidates_of_a_round_when_it_is_asked_for()
 }
 
 fn groups_of(store: &Store) -> HashMap<CandidateId, GroupId> {
-    store.candidate_looks().unwrap().into_iter().filter_map(|c| Some((c.id, c.group?))).collect()
+    store.candidate_hashes().unwrap().into_iter().filter_map(|c| Some((c.id, c.group?))).collect()
 }
 
 #[test]
@@ -147,7 +149,7 @@ fn only_groups_that_change_are_written_and_a_changed_one_has_an_id_of_its_own() 
     assert!(report.groups > 1, "{report}");
     assert_eq!(grouped(&mut store, None), report);
     assert_eq!(groups_of(&store), before, "nothing is new");
-    assert!(store.candidate_looks().unwrap().iter().all(|c| !c.is_new));
+    assert!(store.candidate_hashes().unwrap().iter().all(|c| !c.is_new));
     // A second round finds one of the regions again, and something that is like nothing.
     let grouped_one = store.groups().unwrap()[0].representative.unwrap();
     let known = store.candidate(grouped_one).unwrap();
@@ -189,7 +191,7 @@ fn a_better_candidate_takes_a_group_over_and_a_kind_that_changed_leaves_it() {
     let project = app_project::make(dir.path(), 2, 2);
     let mut store = project.open_store().unwrap();
     grouped(&mut store, Some(0));
-    let first = store.candidate_looks().unwrap().into_iter().find(|c| c.group.is_some()).unwrap();
+    let first = store.candidate_hashes().unwrap().into_iter().find(|c| c.group.is_some()).unwrap();
     let group = store.groups().unwrap().into_iter().find(|group| Some(group.id) == first.group).unwrap();
     let known = store.candidate(group.representative.unwrap()).unwrap();
     let round = store.start_round("").unwrap().id;
@@ -203,8 +205,8 @@ fn a_better_candidate_takes_a_group_over_and_a_kind_that_changed_leaves_it() {
     };
     store.replace_candidates(round, &[known.image], &[better]).unwrap();
     grouped(&mut store, None);
-    let looks = store.candidate_looks().unwrap();
-    let best = &looks[0];
+    let hashes = store.candidate_hashes().unwrap();
+    let best = &hashes[0];
     assert_eq!(best.score, 1.0);
     assert_eq!(store.candidate_row(known.id).unwrap().group, best.group);
     let leads = store.groups().unwrap().into_iter().find(|group| Some(group.id) == best.group).unwrap();
@@ -232,7 +234,7 @@ fn crops_of_imported_detections_are_compared_by_the_bundled_backbone_and_a_stop_
     let project = app_project::make(dir.path(), 18, 1);
     let mut store = project.open_store().unwrap();
     assert_eq!(embed(&mut store, &mut |_| {}, &Cancel::new()).unwrap(), 0, "Quarry's own rounds have features");
-    let own: Vec<_> = store.candidate_looks().unwrap();
+    let own: Vec<_> = store.candidate_hashes().unwrap();
     let round = store.start_imported_round("yolo", "found.json", "").unwrap().id;
     let images: Vec<_> = store.images().unwrap().iter().map(|image| image.id).collect();
     let new: Vec<NewCandidate> = own
@@ -256,9 +258,9 @@ fn crops_of_imported_detections_are_compared_by_the_bundled_backbone_and_a_stop_
     let features = store.candidate_features().unwrap();
     assert!(kept.iter().all(|(candidate, feature)| features[candidate] == *feature));
     let exact = GroupConfig { most_distance: 0, ..GroupConfig::default() };
-    let by_look = group(&mut store, &exact, &mut |_| {}, &Cancel::new()).unwrap();
+    let by_hash = group(&mut store, &exact, &mut |_| {}, &Cancel::new()).unwrap();
     let asked = GroupConfig { least_cosine: Some(0.97), ..exact };
     let by_both = group(&mut store, &asked, &mut |_| {}, &Cancel::new()).unwrap();
     assert_eq!(by_both.without_features, own.len(), "those of the round without features");
-    assert!(by_both.groups < by_look.groups, "{by_both} {by_look}");
+    assert!(by_both.groups < by_hash.groups, "{by_both} {by_hash}");
 }

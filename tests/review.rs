@@ -35,7 +35,7 @@ fn queue(project: &Project) -> Vec<CandidateId> {
 }
 
 #[test]
-fn a_group_is_decided_in_one_stroke_and_taken_back_in_one() {
+fn a_group_is_decided_in_one_batch_and_taken_back_in_one() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(&dir, 4, 2, "");
     let mut store = project.open_store().unwrap();
@@ -48,7 +48,7 @@ fn a_group_is_decided_in_one_stroke_and_taken_back_in_one() {
     assert!(listed < 24, "a group is listed as one");
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for(&mut window, &format!("1 of {listed}"));
-    wait_for(&mut window, &format!("{size} alike"));
+    wait_for(&mut window, &format!("{size} members"));
     shift(&mut window, Key::A);
     wait_until(&mut window, "the group's verdicts", || counts(&project).confirmed == size);
     press(&mut window, Key::Backspace);
@@ -72,7 +72,7 @@ fn a_group_is_decided_in_one_stroke_and_taken_back_in_one() {
     assert!(window.query_by_label("Done").is_none());
     // One of the group: the rest is offered, and R takes the offer.
     press(&mut window, Key::A);
-    wait_for(&mut window, &format!("{} more alike", size - 1));
+    wait_for(&mut window, &format!("{} more in the group", size - 1));
     press(&mut window, Key::R);
     wait_until(&mut window, "the rest", || counts(&project).confirmed == size);
     wait_for_part(&mut window, &format!("{size} decided"));
@@ -109,14 +109,14 @@ fn groups_are_found_anew_from_the_window() {
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for(&mut window, "1 of 18");
     press(&mut window, Key::Slash);
-    wait_for(&mut window, "Group again");
-    window.get_by_label("Group again").click();
+    wait_for(&mut window, "Regroup");
+    window.get_by_label("Regroup").click();
     let grouped = || {
         let store = Store::open_read_only(&project.database()).unwrap();
         store.candidate_row(CandidateId(1)).unwrap().group.is_some()
     };
     wait_until(&mut window, "grouping", grouped);
-    wait_for_part(&mut window, "alike");
+    wait_for_part(&mut window, " members");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn the_history_is_searched_and_a_decision_changed() {
 }
 
 #[test]
-fn every_decision_of_a_stroke_is_listed_and_changed() {
+fn every_decision_of_a_batch_is_listed_and_changed() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(&dir, 4, 1, "");
     let ids = queue(&project);
@@ -240,9 +240,9 @@ fn every_decision_of_a_stroke_is_listed_and_changed() {
     open_grid(&mut window, 12);
     select_all(&mut window);
     press(&mut window, Key::A);
-    wait_until(&mut window, "the stroke", || counts(&project).confirmed == 12);
+    wait_until(&mut window, "the batch", || counts(&project).confirmed == 12);
     press(&mut window, Key::H);
-    run_until(&mut window, "the stroke's line", |window| window.query_all_by_label("Look again").count() == 1);
+    run_until(&mut window, "the batch's line", |window| window.query_all_by_label("Look again").count() == 1);
     press(&mut window, Key::O);
     run_until(&mut window, "its decisions", |window| window.query_all_by_label("Look again").count() == 12);
     press(&mut window, Key::ArrowDown);
@@ -256,7 +256,7 @@ fn every_decision_of_a_stroke_is_listed_and_changed() {
     press(&mut window, Key::H);
     wait_for(&mut window, "Back to all");
     press(&mut window, Key::Escape);
-    run_until(&mut window, "both strokes", |window| window.query_all_by_label("Look again").count() == 2);
+    run_until(&mut window, "both batches", |window| window.query_all_by_label("Look again").count() == 2);
 }
 
 #[test]
@@ -518,9 +518,9 @@ fn the_members_of_a_group_stand_beside_its_candidate() {
     let members = store.group_members(first.group.unwrap()).unwrap();
     store.record_verdicts(&members[1..2], "Ada", Verdict::Confirmed, None, 1).unwrap();
     let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for(&mut window, &format!("{} alike, {} left", members.len(), members.len() - 1));
-    wait_for(&mut window, &format!("Alike: candidate {}, Hard negative", members[1]));
-    wait_for(&mut window, &format!("Alike: candidate {}, undecided", members[0]));
+    wait_for(&mut window, &format!("{} members, {} left", members.len(), members.len() - 1));
+    wait_for(&mut window, &format!("Group member {}, Hard negative", members[1]));
+    wait_for(&mut window, &format!("Group member {}, undecided", members[0]));
     press(&mut window, Key::Slash);
     wait_for_part(&mut window, "decisions for 23 candidates");
 }

@@ -167,7 +167,7 @@ fn a_full_disk_stops_the_round_on_its_last_good_checkpoint() {
         .output()
         .unwrap();
     assert_eq!(failed.status.code(), Some(1), "{}", stderr(&failed));
-    assert!(stderr(&failed).contains("is full; make room and resume"), "{}", stderr(&failed));
+    assert!(stderr(&failed).contains("is full; free some space and resume"), "{}", stderr(&failed));
     let left: Vec<String> = fs::read_dir(project.run_dir(1).join("checkpoints"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())

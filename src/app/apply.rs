@@ -5,10 +5,9 @@ use std::path::Path;
 use egui::Context;
 
 use super::action::{Action, Scope};
-use super::command::{Command, FolderPurpose, Screen};
+use super::command::{Command, FolderPurpose, LeavingCommand, Screen};
 use super::dialogs::{self, Ask};
 use super::export::ExportError;
-use super::leaving::LeavingCommand;
 use super::session::Session;
 use super::views::curves::{CurvesCommand, ExportFormat};
 use super::views::review::{Decision, Layout, Nudge, Order, ReviewCommand, ReviewFilter, ShownVerdicts, nudge};
@@ -98,7 +97,7 @@ impl QuarryApp {
         if !matches!(self.screen, Screen::Project | Screen::Settings) || typed == self.options.annotator {
             return;
         }
-        if self.review.has_line() {
+        if self.review.has_queued() {
             self.review.wait(Command::SetAnnotator(typed));
         } else {
             self.set_annotator(typed);
@@ -291,9 +290,9 @@ impl QuarryApp {
                 self.set_filter(ReviewFilter::disagreements());
             }
             Action::LookAgain => self.look_again(),
-            Action::Stroke => self.toggle_stroke(self.review.history.at),
-            Action::Leave if self.review.layout == Layout::History && self.review.history.stroke.is_some() => {
-                self.toggle_stroke(0);
+            Action::Batch => self.toggle_batch(self.review.history.at),
+            Action::Leave if self.review.layout == Layout::History && self.review.history.batch.is_some() => {
+                self.toggle_batch(0);
             }
             Action::Back => {
                 self.go_back();
@@ -341,11 +340,11 @@ impl QuarryApp {
         self.read_beside();
     }
 
-    fn toggle_stroke(&mut self, index: usize) {
+    fn toggle_batch(&mut self, index: usize) {
         if self.review.layout != Layout::History {
             return;
         }
-        if self.review.history.toggle_stroke(index) {
+        if self.review.history.toggle_batch(index) {
             self.read_beside();
         }
     }
@@ -466,7 +465,7 @@ impl QuarryApp {
             ReviewCommand::Regroup => self.start_grouping(),
             ReviewCommand::SearchHistory(text) => self.search_history(text),
             ReviewCommand::OlderHistory => self.older_history(),
-            ReviewCommand::Stroke(index) => self.toggle_stroke(index),
+            ReviewCommand::Batch(index) => self.toggle_batch(index),
             ReviewCommand::Revisit(candidate) => {
                 if let Some(session) = &mut self.session {
                     session.revisit(candidate);

@@ -2,12 +2,9 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
 use super::action::Action;
 use super::keys::Typed;
-use super::leaving::LeavingCommand;
-use super::messages::MessageCommand;
+pub use super::screen::Screen;
 use super::views::curves::CurvesCommand;
 use super::views::datasets::DatasetCommand;
 use super::views::images::ImagesCommand;
@@ -17,29 +14,6 @@ use super::views::settings::SettingsCommand;
 use super::views::train::TrainCommand;
 use crate::domain::{ClassId, DatasetId, GroundTruthId, ImageId, ObjectChange, Shape};
 use crate::workflow::training_export::TrainingFormat;
-
-/// The screens, in the order of the top bar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum Screen {
-    #[default]
-    Project,
-    Review,
-    Train,
-    Curves,
-    Images,
-    /// Beside the others in the top bar.
-    Settings,
-}
-
-impl Screen {
-    pub const ALL: [(Self, Action); 5] = [
-        (Self::Project, Action::ShowProject),
-        (Self::Review, Action::ShowReview),
-        (Self::Train, Action::ShowTrain),
-        (Self::Curves, Action::ShowCurves),
-        (Self::Images, Action::ShowImages),
-    ];
-}
 
 /// What a folder is chosen for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +39,26 @@ pub enum ImportKind {
     Dataset,
     /// Images without objects.
     Folder,
+}
+
+/// The answer to whether a running round is to be stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeavingCommand {
+    GoOn,
+    Stay,
+    /// Closes the window as its own button does.
+    Quit,
+}
+
+/// What is done with messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageCommand {
+    /// Opens the log, or closes it.
+    ToggleLog,
+    /// The error that is shown was read.
+    Dismiss,
+    CopyError,
+    CopyLog,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -96,7 +90,7 @@ pub enum Command {
     /// Puts the newest good backup in the place of the damaged database and opens the project again.
     RestoreBackup,
     CloseKeys,
-    /// Corrects objects of the ground truth as one gesture, from whichever screen. It stands in the line of the review's decisions and is
+    /// Corrects objects of the ground truth as one gesture, from whichever screen. It is queued with the review's decisions and is
     /// undone like a verdict, with `Do(Action::Undo)`. Objects are named as `Store::objects_of_image` and `ground_truth` do.
     Correct {
         objects: Vec<GroundTruthId>,

@@ -16,10 +16,10 @@ pub(super) fn show(ui: &mut Ui, reports: &[PathBuf], commands: &mut Vec<Command>
     let frame = Frame::new().fill(theme::CARD.now()).inner_margin(12).stroke(egui::Stroke::new(1.5, theme::ERROR));
     Panel::top("crashes").frame(frame).show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
-            ui.label(RichText::new("Quarry broke off").strong().color(theme::ERROR));
+            ui.label(RichText::new("Quarry crashed").strong().color(theme::ERROR));
             let more = match reports.len() {
                 1 => String::new(),
-                count => format!(" and {} more beside it", count - 1),
+                count => format!(" and {} more in the same folder", count - 1),
             };
             ui.label(format!("in an earlier session. There is a crash report: {}{more}", printable_path(newest)));
             let copy =

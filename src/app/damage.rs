@@ -17,7 +17,10 @@ pub(super) fn show(ui: &mut Ui, damage: &Damage, commands: &mut Vec<Command>) {
             if let Some(backup) = &damage.newest_good_backup
                 && ui
                     .button("Restore the newest good backup")
-                    .on_hover_text(format!("{}. The damaged file stays beside it under another name", backup.display()))
+                    .on_hover_text(format!(
+                        "{}. The damaged file is kept in the same folder under another name",
+                        backup.display()
+                    ))
                     .clicked()
             {
                 commands.push(Command::RestoreBackup);

@@ -100,7 +100,7 @@ impl QuarryApp {
                 let store = project.open_store_to_read()?;
                 let dataset = dataset_of(&store, id)?;
                 let report = check(&store, &dataset, false, &mut telling(tell), cancel)?;
-                Ok(checked("Checked against what was imported", &report))
+                Ok(checked("Checked against the import", &report))
             }),
             DatasetCommand::MoveTo(id, root) => {
                 self.change("Looking for the same files", move |project, tell, cancel| {
@@ -110,7 +110,7 @@ impl QuarryApp {
                     Ok(checked("The dataset's folder was found", &report))
                 });
             }
-            DatasetCommand::AskDelete(id) => self.tell("What would go", move |project, _, _| {
+            DatasetCommand::AskDelete(id) => self.tell("What would be deleted", move |project, _, _| {
                 let store = project.open_store_to_read()?;
                 let target = Target::Dataset(dataset_of(&store, id)?);
                 let report = deletion::preview(project, &store, &target)?;
@@ -123,7 +123,7 @@ impl QuarryApp {
                 let report = deletion::delete(project, &Target::Dataset(dataset), false)?;
                 Ok(Told { title: "Deleted".to_owned(), text: report.to_string(), is_problem: false, action: None })
             }),
-            DatasetCommand::AskDeleteRound(number) => self.tell("What would go", move |project, _, _| {
+            DatasetCommand::AskDeleteRound(number) => self.tell("What would be deleted", move |project, _, _| {
                 let store = project.open_store_to_read()?;
                 let report = deletion::preview(project, &store, &Target::round(&store, number)?)?;
                 let action = Some(("Delete".to_owned(), DatasetCommand::DeleteRound(number)));
@@ -173,7 +173,7 @@ impl QuarryApp {
         let count = paths.len();
         let Some(path) = paths.into_iter().next() else { return };
         if count > 1 {
-            self.say("One at a time: the first of what was dropped is taken");
+            self.say("One at a time: only the first dropped item is opened");
         }
         let project = if path.file_name().is_some_and(|name| name == "quarry.db") {
             path.parent().map(std::path::Path::to_path_buf)

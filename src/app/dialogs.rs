@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::command::FolderPurpose;
 use super::views::curves::ExportFormat;
-use crate::jobs::{Clerk, Waker};
+use crate::jobs::{OwnerThread, Waker};
 
 /// What a dialog is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,10 +15,10 @@ pub enum Ask {
 }
 
 /// What was chosen; `None` when the dialog was closed.
-pub type Dialogs = Clerk<Ask, (Ask, Option<PathBuf>)>;
+pub type Dialogs = OwnerThread<Ask, (Ask, Option<PathBuf>)>;
 
 pub fn start(waker: Waker) -> std::io::Result<Dialogs> {
-    Clerk::start("Dialogs", || Ok(()), |(), ask| available().map(|()| (ask, choose(ask))), waker)
+    OwnerThread::start("Dialogs", || Ok(()), |(), ask| available().map(|()| (ask, choose(ask))), waker)
 }
 
 /// Whether the system can show a dialog at all: where it cannot, rfd's answer looks as if the user had closed one.
@@ -33,7 +33,7 @@ fn available() -> Result<(), String> {
         return Ok(());
     }
     let advice = "install zenity, or use the command line: quarry --project DIR, quarry import, quarry evaluate --help";
-    Err(format!("This computer has nothing to show a file dialog with (no session bus, no zenity): {advice}"))
+    Err(format!("No file dialog is available (no session bus, no zenity): {advice}"))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -52,7 +52,7 @@ fn choose(ask: Ask) -> Option<PathBuf> {
                     "The dataset's folder: COCO, YOLO, VOC, WIDER FACE, CVAT, Label Studio, labelme or FDDB"
                 }
                 FolderPurpose::ImportFolder => "A folder of images without objects",
-                FolderPurpose::Locate(_) => "Where the dataset's folder lies now",
+                FolderPurpose::Locate(_) => "The dataset's new folder",
                 FolderPurpose::ExportTraining(_) => "A new or empty folder for what is exported",
                 FolderPurpose::Model => "A detector's model: ONNX (.onnx) or TorchScript (.torchscript, .pt)",
                 FolderPurpose::ImportDetections => "A detector's results: COCO's list, FDDB's text, CSV",

@@ -7,7 +7,7 @@ use egui::Context;
 use super::command::{Command, FolderPurpose, ImportKind};
 use super::dialogs::Ask;
 use super::messages::nothing_left;
-use super::session::Aside;
+use super::session::Background;
 use super::views::curves::{CurveKey, CurvesCommand, ExportFormat, key_of};
 use super::views::datasets::DatasetCommand;
 use super::views::review::{Layout, ReviewFilter, Saved, crop_request, pictures_of};
@@ -59,8 +59,8 @@ impl QuarryApp {
     /// An answer of the writer.
     pub(super) fn took(&mut self, answer: Answer<WriteReply>, ctx: &Context) {
         let Some(session) = &mut self.session else { return };
-        let aside = session.written_aside(answer.ticket);
-        if answer.result.is_err() && aside != Some(Aside::Health) {
+        let background = session.background_write(answer.ticket);
+        if answer.result.is_err() && background != Some(Background::Health) {
             session.ask_health();
         }
         if let Ok(WriteReply::Verdict(written)) = &answer.result
@@ -68,16 +68,16 @@ impl QuarryApp {
         {
             session.gave(gesture.id);
         }
-        match (answer.result, aside) {
-            (Ok(WriteReply::Verdict(written)), Some(Aside::Images)) => self.written_in_images(&written),
-            (Err(reason), Some(Aside::Images)) => self.not_written_in_images(&reason),
+        match (answer.result, background) {
+            (Ok(WriteReply::Verdict(written)), Some(Background::Images)) => self.written_in_images(&written),
+            (Err(reason), Some(Background::Images)) => self.not_written_in_images(&reason),
             (Ok(WriteReply::Verdict(written)), _) => self.written(*written, ctx.input(|input| input.time)),
             (Ok(WriteReply::Notes(_)), _) => self.refresh(),
             (Ok(WriteReply::ImageMarked { image, name, complete }), _) => {
                 session.image_changed(image);
                 let name = printable(&name);
                 self.say(if complete {
-                    format!("{name} is complete: nothing is missed in it")
+                    format!("{name} is marked as complete")
                 } else {
                     format!("{name} is no longer marked as complete by you")
                 });
@@ -86,13 +86,13 @@ impl QuarryApp {
                 session.damage = damage;
             }
             (Ok(WriteReply::Setting), _) => session.numbers_wanted = true,
-            (Err(reason), Some(Aside::Notes)) => self.say_error(format!("The notes are not saved: {reason}")),
-            (Err(reason), Some(Aside::Setting)) => self.say_error(format!("The filter is not kept: {reason}")),
-            (Err(reason), Some(Aside::ImageMark)) => self.say_error(format!("The image is not marked: {reason}")),
-            (Err(reason), Some(Aside::Health)) => self.say_error(reason),
+            (Err(reason), Some(Background::Notes)) => self.say_error(format!("The notes are not saved: {reason}")),
+            (Err(reason), Some(Background::Setting)) => self.say_error(format!("The filter is not kept: {reason}")),
+            (Err(reason), Some(Background::ImageMark)) => self.say_error(format!("The image is not marked: {reason}")),
+            (Err(reason), Some(Background::Health)) => self.say_error(reason),
             (Err(reason), None) => {
                 let is_seen = self.screen == Screen::Review;
-                self.without_line(|review| review.failed(reason.clone()));
+                self.without_queued(|review| review.failed(reason.clone()));
                 if !is_seen {
                     // No other screen shows what the review stops for.
                     self.review.go_on();
@@ -108,9 +108,9 @@ impl QuarryApp {
             let is_redo = self.review.is_redoing();
             self.review.confirmed(&Saved::default(), now_s);
             if is_correction {
-                self.say("The object is so already");
+                self.say("No change to the object");
             } else if is_decision {
-                self.say("Nothing of this was left to decide");
+                self.say("All of this was decided already");
                 self.reread_review();
             } else {
                 self.say(nothing_left(is_redo));
@@ -146,11 +146,11 @@ impl QuarryApp {
         self.review.group_preview = None;
         self.keep_backups();
         if saved.candidates.is_empty() && gesture.images.is_empty() {
-            self.say("Newer verdicts came from another copy since, and stay as they are");
+            self.say("Newer verdicts from another copy are kept");
         }
-        let is_stroke = saved.changed.is_empty() && !saved.candidates.is_empty();
-        if is_stroke && (gesture.action != GestureAction::Decide || self.review.filter.annotator.is_some()) {
-            // A stroke over very many was taken back or repeated, or what each annotator holds is listed: the rows are out of date.
+        let is_large_batch = saved.changed.is_empty() && !saved.candidates.is_empty();
+        if is_large_batch && (gesture.action != GestureAction::Decide || self.review.filter.annotator.is_some()) {
+            // A batch of very many was taken back or repeated, or what each annotator holds is listed: the rows are out of date.
             self.reread_review();
         }
         self.read_beside();
@@ -392,7 +392,7 @@ impl QuarryApp {
     /// Asks for pages and details that the screen will need.
     pub(super) fn ask_for_more(&mut self, ctx: &Context) {
         let by = self.annotator();
-        self.ask_for_line();
+        self.ask_for_queued();
         let is_shown = self.screen == Screen::Review;
         let Some(session) = &mut self.session else { return };
         // Pages are read ahead for the screen that shows them.
@@ -421,9 +421,9 @@ impl QuarryApp {
 }
 
 impl QuarryApp {
-    /// Keys in line may wait to see the current candidate, also while another screen or the grid is shown.
-    fn ask_for_line(&mut self) {
-        let row = self.review.current().filter(|_| self.review.has_line());
+    /// Queued keys may wait to see the current candidate, also while another screen or the grid is shown.
+    fn ask_for_queued(&mut self) {
+        let row = self.review.current().filter(|_| self.review.has_queued());
         if let (Some(row), Some(session)) = (row, &mut self.session) {
             session.want_details(std::iter::once(row));
             self.textures.prefetch(crop_request(row));
@@ -442,8 +442,8 @@ pub(super) fn correction_text(action: GestureAction, act: CorrectionAct) -> Stri
     let text = act.text();
     match action {
         GestureAction::Decide => format!("{}{}", text[..1].to_uppercase(), &text[1..]),
-        GestureAction::Undo => format!("Taken back: {text}"),
-        GestureAction::Redo => format!("Again: {text}"),
+        GestureAction::Undo => format!("Undone: {text}"),
+        GestureAction::Redo => format!("Redone: {text}"),
     }
 }
 

@@ -46,7 +46,7 @@ pub enum ExportError {
     #[error(transparent)]
     Figure(#[from] FigureError),
     #[error(
-        "Nothing is written: no curve of one's own is shown, and FDDB's text holds counts that others' curves do not tell"
+        "Nothing to write: none of the project's own curves is shown, and published curves lack the counts of FDDB's format"
     )]
     NoOwnCurve,
 }

@@ -45,7 +45,7 @@ impl QuarryApp {
         super::messages::show_log(ui.ctx(), &self.messages, &mut commands);
         self.show_leaving(ui.ctx(), &mut commands);
         if let Some(session) = &self.session {
-            self.textures.send_wishes(&session.pictures);
+            self.textures.send_requests(&session.pictures);
         }
         if !commands.is_empty() && commands.iter().any(|command| !is_report(command)) {
             ui.ctx().request_repaint();
@@ -72,7 +72,7 @@ impl QuarryApp {
     }
 
     fn show_review(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
-        let empty = super::session::Details::default();
+        let empty = super::details::Details::default();
         let details = self.session.as_ref().map_or(&empty, |session| &session.details);
         let keymap = self.keys.keymap();
         let annotator = &self.options.annotator;
@@ -84,7 +84,7 @@ impl QuarryApp {
     }
 
     fn show_images(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
-        let empty = super::session::Details::default();
+        let empty = super::details::Details::default();
         let mut view = ImagesView {
             model: &self.images,
             details: self.session.as_ref().map_or(&empty, |session| &session.details),
@@ -160,7 +160,7 @@ fn take_dropped(ctx: &egui::Context, commands: &mut Vec<Command>) {
         let area = ctx.content_rect();
         let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("drop")));
         painter.rect_filled(area, 0.0, super::theme::BACKGROUND.now().gamma_multiply(0.85));
-        let text = "Drop a project to open it, a dataset, a detector's results or its model to look into them";
+        let text = "Drop a project to open it, or a dataset, detections or a model to preview them";
         let font = egui::FontId::proportional(20.0);
         painter.text(area.center(), egui::Align2::CENTER_CENTER, text, font, super::theme::STRONG.now());
     }

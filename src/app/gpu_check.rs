@@ -4,13 +4,13 @@ use egui::Context;
 
 use super::work;
 use crate::detector::GpuState;
-use crate::jobs::{Clerk, Waker};
+use crate::jobs::{OwnerThread, Waker};
 
 /// The question and, once it is there, its answer.
 #[derive(Default)]
 pub(super) struct GpuCheck {
     frames: u32,
-    clerk: Option<Clerk<(), GpuState>>,
+    thread: Option<OwnerThread<(), GpuState>>,
     state: Option<GpuState>,
 }
 
@@ -31,21 +31,21 @@ impl GpuCheck {
     }
 
     fn ask(&mut self, waker: &Waker) {
-        match Clerk::start("GPU check", || Ok(()), |(), ()| Ok(work::gpu_state()), waker.clone()) {
-            Ok(mut clerk) => {
-                clerk.ask(());
-                self.clerk = Some(clerk);
+        match OwnerThread::start("GPU check", || Ok(()), |(), ()| Ok(work::gpu_state()), waker.clone()) {
+            Ok(mut thread) => {
+                thread.ask(());
+                self.thread = Some(thread);
             }
-            Err(error) => tracing::error!("Whether there is a GPU cannot be found out: {error}"),
+            Err(error) => tracing::error!("The GPU check failed: {error}"),
         }
     }
 
     fn take_answer(&mut self) {
-        let Some(answer) = self.clerk.as_mut().and_then(Clerk::poll) else { return };
+        let Some(answer) = self.thread.as_mut().and_then(OwnerThread::poll) else { return };
         match answer.result {
             Ok(state) => self.state = Some(state),
-            Err(reason) => tracing::error!("Whether there is a GPU cannot be found out: {reason}"),
+            Err(reason) => tracing::error!("The GPU check failed: {reason}"),
         }
-        self.clerk = None;
+        self.thread = None;
     }
 }

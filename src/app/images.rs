@@ -4,19 +4,17 @@ use super::action::{Action, Scope};
 use super::apply::nudge_of;
 use super::command::Screen;
 use super::drain::correction_text;
+use super::image_threads::ImageThreads;
 use super::keys::Typed;
 use super::picking::picker_key;
-use super::session::Aside;
+use super::session::Background;
 use super::views::images::{FileCheck, ImageDecision, ImagesCommand, Pick, Tool, ViewNudge};
 use super::views::review::{ClassPicker, Picked, Question, nudge, start};
 use super::widgets::viewport::{Viewport, ZOOM_STEP};
 use super::{Context, QuarryApp};
 use crate::domain::{ClassId, ObjectChange, Verdict};
 use crate::geometry::BoundingBox;
-use crate::jobs::{
-    Answer, FileChecker, FileToCheck, ImageReader, ImageReply, ImageRequest, Ticket, Waker, WriteRequest, Written,
-    start_file_checker, start_image_reader,
-};
+use crate::jobs::{Answer, FileToCheck, ImageReply, ImageRequest, WriteRequest, Written};
 use crate::workflow::inspect::{FileDepth, ImageQuery, ImageSort, OutputShape, Role};
 
 /// Files that are looked at with one request.
@@ -24,22 +22,7 @@ const FILES_AT_ONCE: usize = 64;
 const PICK_FIRST: &str = "Pick an object of the ground truth of this image first: click it";
 const DELETED: &str = "The object is deleted: restore it first";
 /// A shape that is not saved is not lost by leaving it.
-const ADJUSTING: &str = "First save the shape (Enter) or leave it as it was (Esc)";
-
-/// The threads behind the screen, and what they were asked.
-pub struct ImageThreads {
-    reader: ImageReader,
-    files: FileChecker,
-    list: Option<Ticket>,
-    open: Option<Ticket>,
-}
-
-impl ImageThreads {
-    fn start(database: std::path::PathBuf, waker: &Waker) -> std::io::Result<Self> {
-        let (reader, files) = (start_image_reader(database, waker.clone())?, start_file_checker(waker.clone())?);
-        Ok(Self { reader, files, list: None, open: None })
-    }
-}
+const ADJUSTING: &str = "First save the shape (Enter) or cancel (Esc)";
 
 impl QuarryApp {
     pub(super) fn apply_images(&mut self, command: ImagesCommand) {
@@ -326,7 +309,7 @@ impl QuarryApp {
     /// Decides at once, or behind the decision that is being saved.
     fn decide_image(&mut self, decision: ImageDecision) {
         if self.images.saving.is_some() {
-            self.images.line.push_back(decision);
+            self.images.queued.push_back(decision);
         } else {
             self.send_image_decision(decision);
         }
@@ -347,7 +330,8 @@ impl QuarryApp {
                 let id = candidate.id;
                 match verdict {
                     Verdict::WrongClass if class.is_none() => {
-                        return self.say("No object of another class lies here: choose the class beside the image");
+                        return self
+                            .say("There is no object of another class here: choose the class in the side panel");
                     }
                     Verdict::MissedObject => {
                         let shape = start(&candidate.bbox, self.is_elliptic(class.unwrap_or(candidate.class)));
@@ -361,7 +345,7 @@ impl QuarryApp {
             }
         };
         if let Some(session) = &mut self.session {
-            session.write_aside(Aside::Images, request);
+            session.write_in_background(Background::Images, request);
             self.images.saving = Some(decision);
             match decision {
                 ImageDecision::Verdict(verdict, _) => self.images.mark_decided(verdict),
@@ -376,7 +360,7 @@ impl QuarryApp {
         let sent = self.images.saving.take();
         let Some(gesture) = &written.gesture else {
             self.say(match sent {
-                Some(ImageDecision::Correct(..)) => "The object is so already",
+                Some(ImageDecision::Correct(..)) => "No change to the object",
                 sent => super::messages::nothing_left(sent == Some(ImageDecision::Redo)),
             });
             return self.next_image_decision();
@@ -409,13 +393,13 @@ impl QuarryApp {
 
     pub(super) fn not_written_in_images(&mut self, reason: &str) {
         self.images.saving = None;
-        self.images.line.clear();
+        self.images.queued.clear();
         self.images.open_wanted = self.images.open.is_some();
         self.say_error(format!("Not saved: {reason}"));
     }
 
     fn next_image_decision(&mut self) {
-        if let Some(next) = self.images.line.pop_front() {
+        if let Some(next) = self.images.queued.pop_front() {
             self.send_image_decision(next);
         }
     }

@@ -2,7 +2,7 @@
 
 use egui::{Context, Id, Modal, RichText, ViewportCommand};
 
-use super::command::Command;
+use super::command::{Command, LeavingCommand};
 use super::{QuarryApp, theme};
 use crate::jobs::JobKind;
 
@@ -12,15 +12,6 @@ pub enum Leaving {
     Stop,
     /// The window closes.
     Close,
-}
-
-/// The answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeavingCommand {
-    GoOn,
-    Stay,
-    /// Closes the window as its own button does.
-    Quit,
 }
 
 impl QuarryApp {
@@ -76,9 +67,10 @@ impl QuarryApp {
             ui.label(RichText::new(title).size(18.0).strong().color(theme::STRONG));
             ui.add_space(6.0);
             let kept = if step > 0 {
-                format!("Its {step} steps are kept: it writes a checkpoint first, and Resume goes on from there.")
+                format!("Its {step} steps are kept: it writes a checkpoint first, and Resume continues from there.")
             } else {
-                "What it has done is kept, and Resume goes on from there. It has made no training step yet.".to_owned()
+                "It has made no training step yet. What it has done is kept, and Resume continues from there."
+                    .to_owned()
             };
             ui.label(format!("{kept} Verdicts, corrections and earlier rounds are saved already."));
             ui.add_space(10.0);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use egui::{Context, Frame, Panel, RichText, ScrollArea, Ui};
 
-use super::command::Command;
+use super::command::{Command, MessageCommand};
 use super::views::review::utc_text;
 use super::{QuarryApp, theme};
 use crate::jobs::OneShot;
@@ -17,17 +17,6 @@ use crate::workflow::messages::{append, read};
 const NOTICE: Duration = Duration::from_secs(6);
 /// Lines of the log that the window keeps.
 const KEPT: usize = 500;
-
-/// What is done with messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MessageCommand {
-    /// Opens the log, or closes it.
-    ToggleLog,
-    /// The error that is shown was read.
-    Dismiss,
-    CopyError,
-    CopyLog,
-}
 
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,7 +178,7 @@ pub(super) fn show_error(ui: &mut Ui, messages: &Messages, commands: &mut Vec<Co
                 ui.label(RichText::new(format!("and {more} more")).color(theme::WEAK));
             }
             let buttons = [
-                ("Copy error", "For a message to somebody else", MessageCommand::CopyError),
+                ("Copy error", "To share it", MessageCommand::CopyError),
                 ("Dismiss error", "It stays in the log", MessageCommand::Dismiss),
             ];
             for (text, hint, command) in buttons {
@@ -203,7 +192,7 @@ pub(super) fn show_error(ui: &mut Ui, messages: &Messages, commands: &mut Vec<Co
 
 /// The button that shows all messages.
 pub(super) fn log_button(ui: &mut Ui, commands: &mut Vec<Command>) {
-    if ui.small_button("Log").on_hover_text("What was said, and the errors of earlier sessions").clicked() {
+    if ui.small_button("Log").on_hover_text("Messages of this session, and errors of earlier ones").clicked() {
         commands.push(Command::Message(MessageCommand::ToggleLog));
     }
 }
@@ -227,7 +216,7 @@ pub(super) fn show_log(ctx: &Context, messages: &Messages, commands: &mut Vec<Co
         }
         ScrollArea::vertical().auto_shrink(false).stick_to_bottom(true).show(ui, |ui| {
             if messages.earlier.is_empty() && messages.log.is_empty() {
-                ui.label(RichText::new("Nothing was said yet.").color(theme::WEAK));
+                ui.label(RichText::new("No messages yet.").color(theme::WEAK));
             }
             for line in &messages.earlier {
                 ui.label(RichText::new(line).small().color(theme::WEAK));

@@ -7,6 +7,7 @@ mod correcting;
 mod crashes;
 mod damage;
 mod datasets;
+mod details;
 mod dialogs;
 mod drain;
 mod export;
@@ -14,11 +15,12 @@ mod frame;
 mod gpu_check;
 mod help;
 mod icon;
+mod image_threads;
 mod images;
+mod key_queue;
 pub mod keymap;
 mod keys;
 mod leaving;
-mod line;
 mod memory;
 mod messages;
 mod offer_setup;
@@ -27,6 +29,7 @@ mod others;
 mod picking;
 mod places;
 mod round_jobs;
+mod screen;
 mod session;
 mod settings;
 mod start_up;
@@ -113,7 +116,7 @@ pub struct QuarryApp {
     embed_after: Option<JobKind>,
     embeddings: EmbeddingsAtOpening,
     gpu_check: GpuCheck,
-    /// The window is to close when the keys in line are done.
+    /// The window is to close when the queued keys are done.
     is_closing: bool,
     /// What is asked before a running round is stopped.
     leaving: Option<Leaving>,
@@ -190,7 +193,7 @@ impl QuarryApp {
         self.keys_file = Some(file);
     }
 
-    /// Puts a command in line, as a screen does.
+    /// Queues a command, as a screen does.
     pub fn push(&mut self, command: Command) {
         self.commands.push(command);
     }
@@ -201,7 +204,7 @@ impl QuarryApp {
         Some(row.candidate.id)
     }
 
-    /// One frame without painting: news, keys, commands, wishes.
+    /// One frame without painting: news, keys, commands, requested images.
     pub fn tick(&mut self, ctx: &Context) {
         theme::enter(ctx);
         self.drain(ctx);
@@ -214,7 +217,7 @@ impl QuarryApp {
         for command in std::mem::take(&mut self.commands) {
             self.apply(command, ctx);
         }
-        self.work_through_line(ctx);
+        self.work_through_queue(ctx);
         self.ask_for_more(ctx);
         self.ask_for_images();
         self.gpu_check.tick(ctx, &self.waker);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::command::Screen;
+use super::screen::Screen;
 
 /// How many projects are remembered.
 const RECENT_MAX: usize = 8;

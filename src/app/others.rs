@@ -12,7 +12,7 @@ impl QuarryApp {
         let Some(news) = session.watch.poll() else { return false };
         let (others, has_own) = session.of_others(news);
         if others == LogNews::default() || (others.is_cut && (has_own || self.review.is_saving())) {
-            // All of it was decided here; a stroke over very many is not listed to its end.
+            // All of it was decided here; a batch of very many is not listed to its end.
             session.numbers_wanted = true;
             return true;
         }

@@ -3,14 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::images::ImageThreads;
+use super::details::Details;
+use super::image_threads::ImageThreads;
 use super::views::review::{HISTORY_PAGE, HistoryModel, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts};
 use crate::dataset::decode_rgb_checked;
 use crate::domain::{CandidateId, ClassId, GroupId, ImageId, RoundId, Share};
 use crate::jobs::{
-    Annotator, Answer, BackupKeeper, ByteCache, CropCache, Damage, Decoded, ImageDetail, Overview, PicturePool,
-    ProjectReader, ProjectWatch, REVIEW_FILTER, ReadReply, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest,
-    start_backups, start_reader, start_watch, start_writer,
+    Annotator, Answer, BackupKeeper, CropCache, Damage, Decoded, PicturePool, ProjectReader, ProjectWatch,
+    REVIEW_FILTER, ReadReply, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest, start_backups, start_reader,
+    start_watch, start_writer,
 };
 use crate::mining::GroupConfig;
 use crate::store::{CandidateQuery, CandidateRow, Cursor, HistoryQuery, Interval, LogNews, Sort, VerdictFilter};
@@ -29,58 +30,6 @@ const NUMBERS_PAUSE: Duration = Duration::from_millis(400);
 const INHERITABLE_PAUSE: Duration = Duration::from_secs(3);
 /// Members of a group that are shown beside a candidate at most.
 pub const MEMBERS_SHOWN: usize = 24;
-/// Budget of the details kept, counted as one byte each.
-const DETAILS_KEPT: usize = 400;
-
-/// What is drawn over images, as far as it was read.
-pub struct Details {
-    images: HashMap<(ImageId, RoundId), ImageDetail>,
-    order: ByteCache<(ImageId, RoundId), ()>,
-    asked: HashSet<(ImageId, RoundId)>,
-    pub overview: Overview,
-}
-
-impl Default for Details {
-    fn default() -> Self {
-        let order = ByteCache::new(DETAILS_KEPT);
-        Self { images: HashMap::new(), order, asked: HashSet::new(), overview: Overview::default() }
-    }
-}
-
-impl Details {
-    pub fn get(&self, row: &CandidateRow) -> Option<&ImageDetail> {
-        self.images.get(&(row.candidate.image, row.candidate.round))
-    }
-
-    /// The numbers of the project's rounds.
-    pub fn rounds(&self) -> impl Iterator<Item = u32> {
-        self.overview.rounds.iter().map(|round| round.number)
-    }
-
-    /// A round's number, with the model where its detections were imported.
-    pub fn round_text(&self, number: u32) -> String {
-        let imported = self.overview.rounds.iter().find(|round| round.number == number);
-        match imported.and_then(|round| round.imported.as_ref()) {
-            Some(model) => format!("{number} ({} {})", model.name, model.round),
-            None => number.to_string(),
-        }
-    }
-
-    pub fn insert(&mut self, round: RoundId, detail: ImageDetail) {
-        let key = (detail.record.id, round);
-        self.asked.remove(&key);
-        self.images.insert(key, detail);
-        self.order.insert(key, (), 1);
-        let order = &self.order;
-        self.images.retain(|key, _| order.contains(key));
-    }
-
-    /// Ground truth of these images is another now.
-    fn forget(&mut self, image: ImageId) {
-        self.images.retain(|(known, _), _| *known != image);
-        self.asked.retain(|(known, _)| *known != image);
-    }
-}
 
 /// The open project.
 pub struct Session {
@@ -106,7 +55,7 @@ pub struct Session {
     pub page_ticket: Option<Ticket>,
     pub count_ticket: Option<Ticket>,
     detail_tickets: HashMap<Ticket, (ImageId, RoundId)>,
-    aside: HashMap<Ticket, Aside>,
+    background: HashMap<Ticket, Background>,
     cursor: Option<Cursor>,
     has_first_page: bool,
     /// The database can only be read.
@@ -131,12 +80,12 @@ pub struct HistoryAsked {
     ticket: Ticket,
     /// It is the newest.
     from_start: bool,
-    stroke: Option<i64>,
+    batch: Option<i64>,
 }
 
 /// What the writer does beside verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Aside {
+pub enum Background {
     Notes,
     Setting,
     ImageMark,
@@ -171,7 +120,7 @@ impl Session {
             page_ticket: None,
             count_ticket: None,
             detail_tickets: HashMap::new(),
-            aside: HashMap::new(),
+            background: HashMap::new(),
             cursor: None,
             has_first_page: false,
             damage: None,
@@ -202,26 +151,26 @@ impl Session {
 
     /// Has the notes of a round written.
     pub fn write_notes(&mut self, round: RoundId, notes: String) {
-        self.write_aside(Aside::Notes, WriteRequest::Notes { round, notes });
+        self.write_in_background(Background::Notes, WriteRequest::Notes { round, notes });
     }
 
     /// Gives or takes back an annotator's mark that nothing is missed in an image.
     pub fn mark_image(&mut self, image: ImageId, by: Annotator) {
-        self.write_aside(Aside::ImageMark, WriteRequest::MarkImage { image, by });
+        self.write_in_background(Background::ImageMark, WriteRequest::MarkImage { image, by });
     }
 
     /// Keeps the review's filter with the project.
     pub fn write_filter(&mut self, filter: &ReviewFilter) {
         if self.damage.is_none() {
             let request = WriteRequest::Setting { name: REVIEW_FILTER, value: filter.to_json() };
-            self.write_aside(Aside::Setting, request);
+            self.write_in_background(Background::Setting, request);
         }
     }
 
     /// The random order was chosen: it samples what waits now.
     pub fn begin_sample(&mut self) {
         if self.damage.is_none() {
-            self.write_aside(Aside::Setting, WriteRequest::BeginSample);
+            self.write_in_background(Background::Setting, WriteRequest::BeginSample);
         }
     }
 
@@ -241,7 +190,7 @@ impl Session {
     pub fn found_damage(&mut self, damage: Damage) {
         if self.damage.is_none() {
             self.damage = Some(damage.clone());
-            self.write_aside(Aside::Health, WriteRequest::Close(damage));
+            self.write_in_background(Background::Health, WriteRequest::Close(damage));
         }
     }
 
@@ -266,17 +215,17 @@ impl Session {
 
     /// Asks whether the database can still be written.
     pub fn ask_health(&mut self) {
-        self.write_aside(Aside::Health, WriteRequest::Health);
+        self.write_in_background(Background::Health, WriteRequest::Health);
     }
 
-    pub fn write_aside(&mut self, what: Aside, request: WriteRequest) {
+    pub fn write_in_background(&mut self, what: Background, request: WriteRequest) {
         let ticket = self.writer.ask(request);
-        self.aside.insert(ticket, what);
+        self.background.insert(ticket, what);
     }
 
     /// What an answer of the writer is about, if not a verdict.
-    pub fn written_aside(&mut self, ticket: Ticket) -> Option<Aside> {
-        self.aside.remove(&ticket)
+    pub fn background_write(&mut self, ticket: Ticket) -> Option<Background> {
+        self.background.remove(&ticket)
     }
 
     /// Asks how the review stands, unless that is on its way or was told just now. `false`: ask again soon.
@@ -363,19 +312,19 @@ impl Session {
     pub fn want_history(&mut self, history: &HistoryModel, by: &Annotator, from_start: bool) {
         let query = HistoryQuery {
             annotator: by.only().map(str::to_owned),
-            text: if history.stroke.is_some() { String::new() } else { history.text.clone() },
-            gesture: history.stroke,
+            text: if history.batch.is_some() { String::new() } else { history.text.clone() },
+            gesture: history.batch,
             before: history.oldest().filter(|_| !from_start),
             ..HistoryQuery::default()
         };
         let ticket = self.reader.ask(ReadRequest::History { query: Box::new(query), limit: HISTORY_PAGE });
-        self.history_asked = Some(HistoryAsked { ticket, from_start, stroke: history.stroke });
+        self.history_asked = Some(HistoryAsked { ticket, from_start, batch: history.batch });
     }
 
     /// Whether an answer is the log's page that is waited for and still listed: then, whether it is the newest.
     pub fn history_came(&mut self, ticket: Ticket, history: &HistoryModel) -> Option<bool> {
         let asked = self.history_asked.take_if(|asked| asked.ticket == ticket)?;
-        (asked.stroke == history.stroke).then_some(asked.from_start)
+        (asked.batch == history.batch).then_some(asked.from_start)
     }
 
     pub fn revisit(&mut self, candidate: CandidateId) {

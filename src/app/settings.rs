@@ -65,7 +65,7 @@ impl QuarryApp {
                     write_whole(file, keymap.changes_to_toml().as_bytes())
                 });
                 if let Some(Err(error)) = written {
-                    self.say_error(format!("The keys hold until Quarry ends; they cannot be kept: {error}"));
+                    self.say_error(format!("The keys apply to this session only; they cannot be saved: {error}"));
                 }
                 self.keys.set_keymap(keymap);
             }
@@ -113,7 +113,7 @@ impl QuarryApp {
                 if screen == Screen::Images && self.screen == screen && action.scope() == Scope::Review {
                     self.review_key_in_images(action);
                 } else if screen == self.screen {
-                    // It stands in line as its key would.
+                    // It is queued as its key would.
                     self.push(Command::Do(action));
                 } else {
                     // Nobody decides on what is not on the screen: the action's screen comes first.

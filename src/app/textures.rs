@@ -43,13 +43,13 @@ pub enum Shown {
 pub struct Textures {
     loaded: ByteCache<PictureKey, Loaded>,
     failed: HashMap<PictureKey, Failure>,
-    wishes: Vec<PictureRequest>,
+    requests: Vec<PictureRequest>,
     asked: Vec<PictureKey>,
 }
 
 impl Default for Textures {
     fn default() -> Self {
-        Self { loaded: ByteCache::new(TEXTURE_BUDGET), failed: HashMap::new(), wishes: Vec::new(), asked: Vec::new() }
+        Self { loaded: ByteCache::new(TEXTURE_BUDGET), failed: HashMap::new(), requests: Vec::new(), asked: Vec::new() }
     }
 }
 
@@ -62,11 +62,11 @@ impl Textures {
         }
         if let Some(failure) = self.failed.get(&request.key) {
             if failure.since.elapsed() >= RETRY_PAUSE {
-                self.wishes.push(request);
+                self.requests.push(request);
             }
             return Shown::Failed(failure.reason.clone());
         }
-        self.wishes.push(request);
+        self.requests.push(request);
         Shown::Waiting
     }
 
@@ -113,12 +113,12 @@ impl Textures {
         );
     }
 
-    /// Hands this frame's wishes to the pool, when they changed.
-    pub fn send_wishes(&mut self, pool: &PicturePool) {
-        let wishes = std::mem::take(&mut self.wishes);
-        let keys: Vec<PictureKey> = wishes.iter().map(|w| w.key).collect();
+    /// Hands this frame's requests to the pool, when they changed.
+    pub fn send_requests(&mut self, pool: &PicturePool) {
+        let requests = std::mem::take(&mut self.requests);
+        let keys: Vec<PictureKey> = requests.iter().map(|r| r.key).collect();
         if keys != self.asked {
-            pool.want(wishes);
+            pool.want(requests);
             self.asked = keys;
         }
     }

@@ -111,8 +111,9 @@ pub fn ground_truth(source: AnnotationSource) -> Tone {
     }
 }
 
-/// The figures' colours (after Okabe and Ito) in the same order, by theme.
-const SERIES: [Tone; 7] = [
+/// The colours of curves by theme. First the project's own, in the order of the figures' colours (after Okabe and Ito); from
+/// [`OWN_CURVES`] on those of third-party curves, which are drawn thinner and dashed.
+const CURVES: [Tone; 13] = [
     Tone::new(0x4aa5e8, 0x0068b0),
     Tone::new(0xf5823a, 0xd4570a),
     Tone::new(0x2fc290, 0x007a5a),
@@ -120,15 +121,6 @@ const SERIES: [Tone; 7] = [
     Tone::new(0x8fd3f7, 0x2e8fc7),
     Tone::new(0xf2d04a, 0x6e5600),
     Tone::new(0xc3c8ce, 0x30363d),
-];
-
-/// The colour of the series with this number; it never changes while others come and go.
-pub fn series(number: usize) -> Color32 {
-    SERIES[number % SERIES.len()].now()
-}
-
-/// Of third-party curves, which are drawn thinner and dashed: told apart with red-green blindness too.
-const REFERENCES: [Tone; 6] = [
     Tone::new(0xd8b86a, 0x8a6a10),
     Tone::new(0x5a86d0, 0x3f7fc8),
     Tone::new(0xd8888b, 0xa84a4a),
@@ -137,9 +129,17 @@ const REFERENCES: [Tone; 6] = [
     Tone::new(0xc0c8d0, 0x8a939c),
 ];
 
+/// How many of [`CURVES`] are for the project's own.
+const OWN_CURVES: usize = 7;
+
+/// The colour of the series with this number; it never changes while others come and go.
+pub fn series(number: usize) -> Color32 {
+    CURVES[number % OWN_CURVES].now()
+}
+
 /// The colour of the reference curve with this number.
 pub fn reference(number: usize) -> Color32 {
-    REFERENCES[number % REFERENCES.len()].now()
+    CURVES[OWN_CURVES + number % (CURVES.len() - OWN_CURVES)].now()
 }
 
 /// The same colour, fainter. `strength` is 0..=1.
@@ -351,8 +351,8 @@ mod tests {
         let sets: [(&str, &[Tone], f64); 4] = [
             ("verdicts", &[GOOD, ERROR, WARNING, WRONG_CLASS, SKIPPED], 11.0),
             ("objects and boxes", &[IMPORTED, WARNING, WRONG_CLASS, ADDED, CANDIDATE, DETECTION], 8.0),
-            ("series", &SERIES, 9.0),
-            ("references", &REFERENCES, 9.0),
+            ("series", &CURVES[..OWN_CURVES], 9.0),
+            ("references", &CURVES[OWN_CURVES..], 9.0),
         ];
         let mut close = Vec::new();
         for theme in [Theme::Dark, Theme::Light] {

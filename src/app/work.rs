@@ -70,7 +70,7 @@ pub fn group(project: Project, config: GroupConfig) -> Work<WorkEvent> {
 
 /// Which round is trained.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "torch"), allow(dead_code, reason = "nothing is trained without libtorch"))]
+#[cfg_attr(not(feature = "torch"), allow(dead_code, reason = "training needs libtorch"))]
 pub enum Begin {
     New(Box<RoundConfig>),
     /// The unfinished one, with its own settings.
@@ -91,7 +91,10 @@ pub fn train(project: Project, begin: Begin, mine_after: bool) -> Work<WorkEvent
         };
         let trained = trained.map_err(|e| e.to_string())?;
         if trained.stopped {
-            return Ok(format!("Round {} stopped at step {}. Resume goes on from there", trained.round, trained.steps));
+            return Ok(format!(
+                "Round {} stopped at step {}. Resume continues from there",
+                trained.round, trained.steps
+            ));
         }
         if !mine_after {
             return Ok(format!("Round {} is trained", trained.round));
@@ -114,8 +117,7 @@ pub fn cross_validate(project: Project, name: String, config: RoundConfig, round
                 report.all_folds.len()
             )),
             Err(workflow::WorkflowError::Cancelled) => {
-                Err("The cross-validation stopped. It goes on from there, and folds that were done are pooled"
-                    .to_owned())
+                Err("The cross-validation stopped. It resumes from there; finished folds are pooled".to_owned())
             }
             Err(error) => Err(error.to_string()),
         }
@@ -148,7 +150,7 @@ pub fn mine_model(project: Project, request: ModelRequest) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| match workflow::detections::mine_model(&project, &request, tell, cancel) {
         Ok(report) => Ok(report.to_string()),
         Err(workflow::WorkflowError::Cancelled) => {
-            Err(format!("The run of {} stopped. The same model under the same name goes on from there", request.name))
+            Err(format!("The run of {} stopped. Run the same model under the same name to resume it", request.name))
         }
         Err(error) => Err(error.to_string()),
     })

@@ -25,7 +25,7 @@ impl Detector {
         }
         let config = serde_json::to_string(self.config()).map_err(|e| DetectorError::file(path, e, "report this"))?;
         let bytes = guarded("reading the weights", || serialize(&state, config, path))?;
-        let advice = "make room on the disk or choose another folder";
+        let advice = "free some disk space or choose another folder";
         write_whole(path, &bytes).map_err(|e| DetectorError::file(path, e, advice))
     }
 
@@ -161,7 +161,7 @@ fn new_layers(
         let wanted = ours.get(&format!("{prefix}weight"))?.size();
         (found != wanted).then(|| {
             format!(
-                "fc6 and fc7 start anew: `{classifier}weight` of the backbone is {found:?} and the settings want {wanted:?} \
+                "fc6 and fc7 are initialised randomly: `{classifier}weight` of the backbone is {found:?} and the settings want {wanted:?} \
                  (roi.hidden = 4096 and roi.resolution = 7 take VGG16's own)"
             )
         })

@@ -312,7 +312,7 @@ impl DetectorConfig {
         if let Some(name) =
             self.classes.iter().enumerate().find_map(|(k, c)| self.classes[..k].contains(c).then_some(c))
         {
-            return refuse("classes", name.clone(), "each name stands once");
+            return refuse("classes", name.clone(), "class names must be unique");
         }
         if self.shorter_side < 16 || self.longer_side_cap < self.shorter_side {
             let value = format!("{} (cap {})", self.shorter_side, self.longer_side_cap);
@@ -322,7 +322,7 @@ impl DetectorConfig {
         if largest > f64::from(most::SIDE_PX) {
             let value = format!("{} (detection.scale {})", self.longer_side_cap, self.detection.scale);
             let rule = format!(
-                "a picture of more than {} pixels on a side takes tens of GB in the first layers alone: lower shorter_side, longer_side_cap \
+                "an image of more than {} pixels on a side takes tens of GB in the first layers alone: lower shorter_side, longer_side_cap \
                  or detection.scale",
                 most::SIDE_PX
             );
@@ -347,8 +347,7 @@ impl DetectorConfig {
         }
         if per_level > most::ANCHORS || self.anchors.ratios.len() > most::ANCHORS {
             let value = format!("{per_level} sizes, {} ratios", self.anchors.ratios.len());
-            let rule =
-                format!("each is an output at every place of the picture: at most {} of each fit", most::ANCHORS);
+            let rule = format!("each is an output at every place of the image: at most {} of each fit", most::ANCHORS);
             return refuse("anchors.sizes", value, &rule);
         }
         let unfit = self.numbers().into_iter().find(|number| !number.fits);
@@ -380,7 +379,7 @@ impl DetectorConfig {
         fn number(key: &'static str, value: impl std::fmt::Debug, fits: bool, rule: &'static str) -> Number {
             Number { key, value: format!("{value:?}"), fits, rule }
         }
-        let share = |key, value: f64| number(key, value, (0.0..=1.0).contains(&value), "it lies in 0..=1");
+        let share = |key, value: f64| number(key, value, (0.0..=1.0).contains(&value), "it must be in 0..=1");
         let count =
             |key, value: i64, (most, rule): (i64, &'static str)| number(key, value, (1..=most).contains(&value), rule);
         let limit = |key, value: usize| number(key, value, (1..=most::BOXES).contains(&value), most::BOXES_RULE);
@@ -406,7 +405,7 @@ impl DetectorConfig {
                 "detection.scale",
                 detection.scale,
                 DetectionConfig::SCALES.contains(&detection.scale),
-                "it lies in 0.25..=4",
+                "it must be in 0.25..=4",
             ),
         ];
         if self.has_fully_connected_head() {

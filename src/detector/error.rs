@@ -13,11 +13,11 @@ pub enum DetectorError {
     UnknownPreset { word: String, known: String },
     #[error("the detector's setting {key} is {value}, but {rule}; correct it and start again")]
     InvalidConfig { key: &'static str, value: String, rule: String },
-    #[error("the picture is empty ({width} x {height} pixels); leave it out or decode it again")]
+    #[error("the image is empty ({width} x {height} pixels); leave it out or decode it again")]
     EmptyImage { width: u32, height: u32 },
-    #[error("there is no device \"{word}\"; write auto, cpu, cuda or cuda:N")]
+    #[error("unknown device \"{word}\"; use auto, cpu, cuda or cuda:N")]
     UnknownDevice { word: String },
-    #[error("there is no device \"{word}\"; {}", numbered(*count))]
+    #[error("no such device \"{word}\"; {}", numbered(*count))]
     NoSuchGpu { word: String, count: usize },
     #[error("{0} Choose auto or cpu.")]
     NoUsableGpu(GpuState),
@@ -40,7 +40,7 @@ pub enum DetectorError {
     // `cause`, not `source`: it stands in the message, and whoever prints the chain should not print it twice.
     #[error("{}: {cause}", path.display())]
     InFile { path: PathBuf, cause: Box<Self> },
-    #[error("a training batch needs at least one picture")]
+    #[error("a training batch needs at least one image")]
     EmptyBatch,
     #[error(transparent)]
     Weights(Box<super::weights::WeightError>),

@@ -15,10 +15,10 @@ mod ids;
 mod image;
 mod image_name;
 mod input;
-mod look;
 mod observer;
 mod output;
 mod panics;
+mod perceptual_hashes;
 mod place;
 mod printable;
 mod rate;
@@ -48,10 +48,10 @@ pub use ids::{CandidateId, ClassId, DatasetId, GroundTruthId, GroupId, ImageId, 
 pub use image::{ImageRecord, fold_number};
 pub use image_name::{IMAGE_EXTENSIONS, ImageNames, NameMatch, distinct_names, without_image_extension};
 pub use input::{InputError, limits, open_regular, read_bytes, read_text, without_bom};
-pub use look::Look;
 pub use observer::{Cancel, Progress};
 pub use output::{Output, OutputError, ReadOnly, real_place};
 pub use panics::{Panic, caught, report_panics};
+pub use perceptual_hashes::PerceptualHashes;
 pub use place::{Moved, Place, make_folder, make_folders_below};
 pub use printable::{
     csv_text, list_problem, printable, printable_json, printable_line, printable_message, printable_path,

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{Clerk, Damage, Waker};
+use super::{Damage, OwnerThread, Waker};
 use crate::store::{Store, StoreError};
 
 /// The newest copy may be this old before another one is due.
@@ -13,7 +13,7 @@ const BACKUP_INTERVAL: Duration = Duration::from_hours(1);
 const RETRY_PAUSE: Duration = Duration::from_mins(10);
 
 /// Asked with `()`, it makes a backup if one is due; the first time it looks for damage in any case. Answers with the damage it found.
-pub type BackupKeeper = Clerk<(), Option<Damage>>;
+pub type BackupKeeper = OwnerThread<(), Option<Damage>>;
 
 /// Keeps backups of `database` on a thread of its own. The database is only read.
 pub fn start_backups(database: PathBuf, waker: Waker) -> std::io::Result<BackupKeeper> {
@@ -22,7 +22,7 @@ pub fn start_backups(database: PathBuf, waker: Waker) -> std::io::Result<BackupK
         Ok(()) => Ok(None),
         Err(error) => Damage::of(&error).map(Some).ok_or_else(|| error.to_string()),
     };
-    Clerk::start("Backups", open, serve, waker)
+    OwnerThread::start("Backups", open, serve, waker)
 }
 
 struct Keeper {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Clerk, Waker};
+use super::{OwnerThread, Waker};
 use crate::domain::ImageId;
 use crate::store::Store;
 use crate::workflow::WorkflowError;
@@ -23,7 +23,7 @@ pub enum ImageReply {
     Opened(Box<OpenedImage>),
 }
 
-pub type ImageReader = Clerk<ImageRequest, ImageReply>;
+pub type ImageReader = OwnerThread<ImageRequest, ImageReply>;
 
 /// Opens `database` for reading on a thread of its own, so that the detections of a large round hold up nothing else.
 pub fn start_image_reader(database: PathBuf, waker: Waker) -> std::io::Result<ImageReader> {
@@ -34,7 +34,7 @@ pub fn start_image_reader(database: PathBuf, waker: Waker) -> std::io::Result<Im
     let serve = |(store, inspector): &mut (Store, Inspector), request| {
         answer(store, inspector, request).map_err(|error| error.to_string())
     };
-    Clerk::start("Image reader", open, serve, waker)
+    OwnerThread::start("Image reader", open, serve, waker)
 }
 
 fn answer(store: &Store, inspector: &mut Inspector, request: ImageRequest) -> Result<ImageReply, WorkflowError> {
@@ -57,7 +57,7 @@ pub struct FileToCheck {
 /// Some files, and how closely they are looked at.
 pub type FileRequest = (Vec<FileToCheck>, FileDepth);
 
-pub type FileChecker = Clerk<FileRequest, Vec<(ImageId, Option<FileProblem>)>>;
+pub type FileChecker = OwnerThread<FileRequest, Vec<(ImageId, Option<FileProblem>)>>;
 
 /// Looks at files on a thread of its own.
 pub fn start_file_checker(waker: Waker) -> std::io::Result<FileChecker> {
@@ -65,5 +65,5 @@ pub fn start_file_checker(waker: Waker) -> std::io::Result<FileChecker> {
         let check = |file: FileToCheck| (file.image, check_file(&file.path, &file.content_hash, depth));
         Ok(files.into_iter().map(check).collect())
     };
-    Clerk::start("File checker", || Ok(()), serve, waker)
+    OwnerThread::start("File checker", || Ok(()), serve, waker)
 }

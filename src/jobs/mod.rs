@@ -3,11 +3,12 @@
 
 mod backups;
 mod byte_cache;
-mod clerk;
 mod crop_cache;
 mod curve_news;
 mod image_reader;
 mod one_shot;
+mod owner_thread;
+mod picture_request;
 mod pictures;
 mod reader;
 mod watch;
@@ -16,16 +17,15 @@ mod writer;
 
 pub use backups::{BackupKeeper, start_backups};
 pub use byte_cache::ByteCache;
-pub use clerk::{Answer, Clerk, Ticket};
 pub use crop_cache::{CropCache, LARGE_PIXELS};
 pub use curve_news::{CurveNews, ReadCurve};
 pub use image_reader::{
     FileChecker, FileToCheck, ImageReader, ImageReply, ImageRequest, start_file_checker, start_image_reader,
 };
 pub use one_shot::OneShot;
-pub use pictures::{
-    Decode, Decoded, Picture, PictureKey, PicturePool, PictureRequest, Pixels, TILE_SIDE, WHOLE_SIDE_MAX,
-};
+pub use owner_thread::{Answer, OwnerThread, Ticket};
+pub use picture_request::{PictureKey, PictureRequest, Pixels, TILE_SIDE, WHOLE_SIDE_MAX};
+pub use pictures::{Decode, Decoded, Picture, PicturePool};
 pub use reader::{ImageDetail, Overview, ProjectReader, REVIEW_FILTER, ReadReply, ReadRequest, start_reader};
 pub use watch::{ProjectWatch, start_watch};
 pub use work::{Job, JobBoard, JobError, JobKind, JobNews, Outcome, Work};

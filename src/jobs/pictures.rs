@@ -2,7 +2,7 @@
 //! scrolled out of sight is never decoded.
 
 use std::collections::{HashSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -10,18 +10,15 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use image::{RgbImage, imageops};
 
 use super::crop_cache::{CropCache, LARGE_PIXELS, Stamp};
+use super::picture_request::{PictureKey, PictureRequest, Pixels};
 use super::{ByteCache, Waker};
-use crate::domain::{CandidateId, ImageId, caught};
+use crate::domain::{ImageId, caught};
 use crate::geometry::BoundingBox;
 
 /// Decoded images that the pool keeps, in bytes.
 const DECODED_BUDGET: usize = 96 << 20;
 /// Finished images that may wait for the window.
 const RESULT_QUEUE: usize = 256;
-/// Longest side of a whole image: more than the window shows, less than what any graphics card takes.
-pub const WHOLE_SIDE_MAX: u32 = 2048;
-/// Pixels of a tile's sides.
-pub const TILE_SIDE: u32 = 512;
 
 /// Reads an image file as RGB and compares its bytes with the blake3 that they had when they were imported; or says why not.
 pub type Decode = fn(&Path, &str) -> Result<Decoded, String>;
@@ -34,65 +31,10 @@ pub struct Decoded {
     pub is_changed: bool,
 }
 
-/// Which image: the whole image, or a part of it, at most `side` pixels wide and high.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PictureKey {
-    Whole(ImageId),
-    Crop {
-        candidate: CandidateId,
-        side: u32,
-    },
-    /// The whole image, small.
-    Thumbnail {
-        image: ImageId,
-        side: u32,
-    },
-    /// A square of [`TILE_SIDE`] pixels of the image shrunk `level` times by half.
-    Tile {
-        image: ImageId,
-        level: u8,
-        column: u16,
-        row: u16,
-    },
-}
-
-#[derive(Debug, Clone)]
-pub struct PictureRequest {
-    pub key: PictureKey,
-    pub image: ImageId,
-    pub path: PathBuf,
-    /// blake3 of the file when it was imported, lower-case hex.
-    pub content_hash: String,
-    /// The part to cut out, in pixels of the image; `None` for the whole.
-    pub region: Option<BoundingBox>,
-}
-
-/// RGB pixels ready to be shown, with the part of the image that they cover.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pixels {
-    pub width: u32,
-    pub height: u32,
-    pub rgb: Vec<u8>,
-    pub covers: BoundingBox,
-    /// The file is another than the one that was imported.
-    pub is_changed: bool,
-}
-
 #[derive(Debug)]
 pub struct Picture {
     pub key: PictureKey,
     pub result: Result<Pixels, String>,
-}
-
-impl PictureKey {
-    /// Longest side of the image in pixels.
-    fn side(self) -> u32 {
-        match self {
-            Self::Whole(_) => WHOLE_SIDE_MAX,
-            Self::Crop { side, .. } | Self::Thumbnail { side, .. } => side,
-            Self::Tile { .. } => TILE_SIDE,
-        }
-    }
 }
 
 /// An image in memory, and what the file system said of its file before and after it was read; `None` where that differed.
@@ -109,10 +51,10 @@ impl Read {
 }
 
 struct State {
-    wishes: VecDeque<PictureRequest>,
+    requests: VecDeque<PictureRequest>,
     in_work: HashSet<PictureKey>,
     decoded: ByteCache<ImageId, Arc<Read>>,
-    /// Parts of large images to be cut for the disk while nothing is wished for, image by image.
+    /// Parts of large images to be cut for the disk while nothing is requested, image by image.
     ahead: VecDeque<Vec<PictureRequest>>,
     /// One thread does so.
     is_ahead: bool,
@@ -150,7 +92,7 @@ impl PicturePool {
     /// `cache`: where parts of very large images are kept on disk.
     pub fn start(threads: usize, decode: Decode, cache: Option<CropCache>, waker: Waker) -> std::io::Result<Self> {
         let state = State {
-            wishes: VecDeque::new(),
+            requests: VecDeque::new(),
             in_work: HashSet::new(),
             decoded: ByteCache::new(DECODED_BUDGET),
             ahead: VecDeque::new(),
@@ -168,11 +110,11 @@ impl PicturePool {
         Ok(pool)
     }
 
-    /// What is wanted now, most wanted first. Replaces all earlier wishes that no thread has begun.
-    pub fn want(&self, wishes: impl IntoIterator<Item = PictureRequest>) {
+    /// What is wanted now, most wanted first. Replaces all earlier requests that no thread has begun.
+    pub fn want(&self, requests: impl IntoIterator<Item = PictureRequest>) {
         let mut state = self.shared.lock();
-        let fresh = wishes.into_iter().filter(|w| !state.in_work.contains(&w.key)).collect();
-        state.wishes = fresh;
+        let fresh = requests.into_iter().filter(|w| !state.in_work.contains(&w.key)).collect();
+        state.requests = fresh;
         drop(state);
         self.shared.changed.notify_all();
     }
@@ -250,7 +192,7 @@ fn next_task(shared: &Shared) -> Option<Task> {
         if state.closed {
             return None;
         }
-        if let Some(request) = state.wishes.pop_front() {
+        if let Some(request) = state.requests.pop_front() {
             state.in_work.insert(request.key);
             return Some(Task::Show(request));
         }
@@ -329,6 +271,7 @@ fn cut(decoded: &Decoded, region: Option<&BoundingBox>, side: u32) -> Pixels {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -366,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn wishes_no_longer_visible_are_dropped() {
+    fn requests_no_longer_visible_are_dropped() {
         let pool = PicturePool::start(1, decode, None, Arc::new(|| {})).unwrap();
         pool.want([whole(1, "slow")]);
         std::thread::sleep(Duration::from_millis(20));

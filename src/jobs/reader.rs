@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::curve_news::{CurveNews, ToldCurves};
-use super::{Clerk, Damage, LARGE_PIXELS, Waker};
+use super::{Damage, LARGE_PIXELS, OwnerThread, Waker};
 use crate::domain::{
     Annotation, CandidateId, Class, ClassId, Detection, GroupId, ImageId, ImageRecord, RoundId, RoundRecord, Shares,
     VerdictCounts,
@@ -149,7 +149,7 @@ pub enum ReadReply {
     Damaged(Damage),
 }
 
-pub type ProjectReader = Clerk<ReadRequest, ReadReply>;
+pub type ProjectReader = OwnerThread<ReadRequest, ReadReply>;
 
 /// Opens `database` for reading on a thread of its own.
 pub fn start_reader(database: PathBuf, waker: Waker) -> std::io::Result<ProjectReader> {
@@ -163,7 +163,7 @@ pub fn start_reader(database: PathBuf, waker: Waker) -> std::io::Result<ProjectR
             _ => Err(error.to_string()),
         })
     };
-    Clerk::start("Project reader", open, serve, waker)
+    OwnerThread::start("Project reader", open, serve, waker)
 }
 
 /// What the thread owns.

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{Clerk, Waker};
+use super::{OwnerThread, Waker};
 use crate::domain::{
     Basis, CandidateId, ClassId, GroundTruthId, GroupId, ImageId, ObjectChange, RoundId, Shape, Verdict,
 };
@@ -160,7 +160,7 @@ pub struct Written {
     pub waiting: Vec<(GroupId, u32)>,
 }
 
-pub type VerdictWriter = Clerk<WriteRequest, WriteReply>;
+pub type VerdictWriter = OwnerThread<WriteRequest, WriteReply>;
 
 /// What the thread owns.
 enum Opened {
@@ -175,7 +175,7 @@ pub fn start_writer(database: PathBuf, waker: Waker) -> std::io::Result<VerdictW
         Err(WorkflowError::Store(error)) => Damage::of(&error).map(Opened::Damaged).ok_or_else(|| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
-    Clerk::start("Verdict writer", open, serve, waker)
+    OwnerThread::start("Verdict writer", open, serve, waker)
 }
 
 /// Damage that shows while it writes ends the writing: the database is closed, and from then on it is only told.
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stroke_takes_what_waits_of_all_its_groups() {
+    fn a_batch_takes_what_waits_of_all_its_groups() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = project(dir.path());
         let ids = store.candidate_ids(&CandidateQuery::default()).unwrap();

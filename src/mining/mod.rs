@@ -7,7 +7,7 @@ mod config;
 mod deduplicate;
 mod estimate;
 mod group;
-mod look;
+mod hashes;
 mod mine;
 
 pub use agreement::{Agreement, cohens_kappa};
@@ -17,5 +17,5 @@ pub use config::MiningConfig;
 pub use deduplicate::{SAME_HARD_NEGATIVE_IOU, deduplicate};
 pub use estimate::{Proportion, of_the_rest, wilson_interval};
 pub use group::{GROUP_MAX, Group, GroupConfig, Groupable, group_alike, nearest_hashes, regroup};
-pub use look::look_of;
+pub use hashes::hashes_of;
 pub use mine::{MinedCandidate, count_duplicates, mine_image};

@@ -34,7 +34,7 @@ pub enum GroupChange {
     Leave(CandidateId),
     /// The group is gone once nobody is in it.
     Remove(GroupId),
-    /// The candidate is where it belongs: see [`CandidateLook::is_new`](super::CandidateLook::is_new).
+    /// The candidate is where it belongs: see [`CandidateHashes::is_new`](super::CandidateHashes::is_new).
     Settled(CandidateId),
 }
 

@@ -166,14 +166,14 @@ mod tests {
         assert_eq!(Store::open_read_only(&path).unwrap().setting("filter").unwrap(), None, "read without changing it");
         let reader = Store::open_to_read(&path).unwrap();
         assert_eq!(
-            (reader.annotators().unwrap(), reader.candidate_looks().unwrap().len()),
+            (reader.annotators().unwrap(), reader.candidate_hashes().unwrap().len()),
             (vec!["Ada".to_owned()], 0)
         );
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "brought to the newest format in memory alone");
         let mut store = Store::open(&path).unwrap();
         assert_eq!(store.annotators().unwrap(), ["Ada"]);
         assert!(Store::notes_of(&path).is_empty(), "open, it has its log beside it");
-        assert!(store.candidate_looks().unwrap().is_empty());
+        assert!(store.candidate_hashes().unwrap().is_empty());
         assert!(store.candidate_features().unwrap().is_empty());
         store.set_setting("filter", "one").unwrap();
         store.set_setting("filter", "two").unwrap();

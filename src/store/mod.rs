@@ -28,6 +28,7 @@ mod gestures;
 mod ground_truth;
 mod groups;
 mod hard_negatives;
+mod hashes;
 mod header;
 mod history;
 mod identity;
@@ -39,7 +40,6 @@ mod left;
 mod lines;
 mod log;
 mod log_lines;
-mod looks;
 mod metrics;
 mod migrations;
 mod mined;
@@ -79,6 +79,7 @@ pub use error::StoreError;
 pub use gestures::{Gesture, GestureAction};
 pub use groups::{GroupChange, NewGroup, StoredGroup};
 pub use hard_negatives::{HardNegative, MinedNegative};
+pub use hashes::CandidateHashes;
 pub use history::{Decided, HistoryEntry, HistoryQuery, HistoryStep};
 pub use identity::TWIN_IOU;
 pub use inherited::{Inheritable, Inherited};
@@ -86,7 +87,6 @@ pub use lines::{
     AHEAD_DAYS, ClassLine, CorrectionLine, FORMATS_READ as VERDICT_FORMATS_READ, LatestTick, LogLine, MOST_DAYS_AHEAD,
     MergeReport, OriginLine, ShapeLine, StateLine, VerdictLine,
 };
-pub use looks::CandidateLook;
 pub use metrics::{Metric, MetricSummary};
 pub use mined::{Fingerprint, MinedCounts, MinedImage, Resume};
 pub use new_dataset::{ImportCounts, NewDataset, NewImage, NewObject, SameBytes};

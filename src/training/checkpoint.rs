@@ -84,7 +84,7 @@ impl Checkpoints {
         let entries = fs::read_dir(&dir).map_err(TrainingError::io(&dir, "reading the folder of checkpoints"))?;
         for entry in entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)) {
             fs::remove_dir_all(entry.path())
-                .map_err(TrainingError::io(&entry.path(), "clearing a broken-off checkpoint"))?;
+                .map_err(TrainingError::io(&entry.path(), "removing an unfinished checkpoint"))?;
         }
         Ok(Self { dir })
     }
@@ -155,9 +155,9 @@ impl Checkpoints {
         for (step, what) in &damaged {
             let (path, aside) = (self.path(*step), self.free_name(*step));
             fs::rename(&path, &aside).map_err(TrainingError::io(&path, "setting a damaged checkpoint aside"))?;
-            let goes_on = good.map_or_else(String::new, |good| format!(". The round goes on from step {good}"));
+            let goes_on = good.map_or_else(String::new, |good| format!(". The round resumes from step {good}"));
             tell(format!(
-                "The checkpoint of step {step} is damaged and now called {}: {what}{goes_on}",
+                "The checkpoint of step {step} is damaged and was renamed to {}: {what}{goes_on}",
                 aside.display()
             ));
         }
@@ -202,7 +202,7 @@ impl Checkpoints {
             Err(TrainingError::Checkpoint { path, what }) => {
                 let text = format!(
                     "{}: {what}. Which checkpoint was the best is not known any more, so all of them are kept; the weights are not \
-                     affected, and the next test writes the file anew",
+                     affected, and the next test rewrites the file",
                     path.display()
                 );
                 Ok((Marks::default(), Some(text)))
@@ -292,7 +292,7 @@ pub fn last_good_model(run_dir: &Path) -> Result<Option<GoodModel>, TrainingErro
     let (good, damaged) = newest_whole(&checkpoints, &[MODEL_FILE]);
     let Some(step) = good_or_none(&checkpoints.dir, good, &damaged)? else { return Ok(None) };
     let line =
-        |(step, what): (u64, String)| format!("The checkpoint of step {step} is damaged and passed over: {what}");
+        |(step, what): (u64, String)| format!("The checkpoint of step {step} is damaged and was skipped: {what}");
     let path = checkpoints.path(step).join(MODEL_FILE);
     Ok(Some(GoodModel { path, passed_over: damaged.into_iter().map(line).collect() }))
 }
@@ -442,7 +442,7 @@ mod tests {
         assert_eq!(checkpoints.newest_good(|text| told.push(text)).unwrap(), Some(10));
         assert_eq!((told.len(), checkpoints.steps()), (3, vec![10]));
         assert!(
-            told[0].contains("The round goes on from step 10") && told[0].contains("damaged-step-0000040-1"),
+            told[0].contains("The round resumes from step 10") && told[0].contains("damaged-step-0000040-1"),
             "{told:?}"
         );
         assert_eq!(fs::read(run.path().join("checkpoints/damaged-step-0000040-1/model.safetensors")).unwrap(), b"M");

@@ -22,7 +22,7 @@ pub enum TrainingError {
     #[error("none of the {images} images has an object to learn; import annotations, or check `train_splits`")]
     NoFaces { images: usize },
     #[error(
-        "{unreadable} of {images} training images cannot be read, the first: {first}. Restore them, then go on with `quarry train --resume`"
+        "{unreadable} of {images} training images cannot be read, the first: {first}. Restore them, then resume with `quarry train --resume`"
     )]
     MostUnreadable { unreadable: usize, images: usize, first: String },
     #[error(transparent)]
@@ -42,14 +42,14 @@ pub enum TrainingError {
     #[error("this project is in use: {holder} (lock file {}); wait for it or stop it", path.display())]
     Locked { path: PathBuf, holder: String },
     #[error(
-        "step {step}: the loss is {total} on {images}; nothing of this step was learnt. {last}. Go on with a lower rate: `quarry train --resume --set base_lr=...` (`warmup`, `clip_norm`, `milestones` and `max_loss` may change too)"
+        "step {step}: the loss is {total} on {images}; the step was discarded. {last}. Resume with a lower rate: `quarry train --resume --set base_lr=...` (`warmup`, `clip_norm`, `milestones` and `max_loss` may change too)"
     )]
     Diverged { step: u64, total: f64, images: String, last: String },
     #[error(
         "step {step}: the device is out of memory ({message}). Lower `batch_images` (and raise `accumulate` by as much), `detector.shorter_side` or `sampler.batch_per_image`, or set `device = \"cpu\"`; then start again"
     )]
     OutOfMemory { step: u64, message: String },
-    #[error("the disk that holds {} is full; make room and resume the round: nothing before its last checkpoint is lost", path.display())]
+    #[error("the disk that holds {} is full; free some space and resume the round: nothing before its last checkpoint is lost", path.display())]
     DiskFull { path: PathBuf },
     #[error("{}: {doing}: {source}", path.display())]
     Io { path: PathBuf, doing: &'static str, source: io::Error },
@@ -57,7 +57,7 @@ pub enum TrainingError {
     Torch { during: &'static str, message: String },
     #[error("the evaluation at step {step} failed: {message}")]
     Evaluation { step: u64, message: String },
-    #[error("training broke off: {0}")]
+    #[error("training failed: {0}")]
     Panic(String),
 }
 
@@ -116,7 +116,7 @@ mod tests {
     fn the_panic_of_a_step_is_told_without_libtorchs_stack() {
         let text = "called `Result::unwrap()` on an `Err` value: Torch(\"CUDA out of memory.\\nException raised from malloc\\nframe #0\")";
         let error = TrainingError::panic(caught(|| panic!("{text}")).unwrap_err());
-        assert_eq!(error.to_string(), "training broke off: CUDA out of memory.");
+        assert_eq!(error.to_string(), "training failed: CUDA out of memory.");
     }
 
     #[test]

@@ -214,7 +214,7 @@ impl Loader {
         let path = &self.source.images[image].path;
         self.sources.check_around(path)?;
         let message = format!("{}: {reason}", path.display());
-        warn(format!("{message}; the image is left out until the round goes on another time"));
+        warn(format!("{message}; the image is left out until the round is resumed"));
         let images = self.source.images.len() - (self.unreadable.len() - self.given_up.len());
         self.unreadable.insert(image);
         self.given_up.push(image);

@@ -309,7 +309,7 @@ impl<'a> Round<'a> {
     fn shrink(&mut self, error: TrainingError) -> Result<(), TrainingError> {
         let Some((smaller, what)) = halved(&self.fitting) else { return Err(error) };
         let step = self.progress.step;
-        let text = format!("Memory ran out in step {}. The round goes on with less at a time: {what}", step + 1);
+        let text = format!("Out of memory in step {}. The round continues with less at a time: {what}", step + 1);
         self.hooks.event(TrainEvent::Warning(text));
         self.progress.halvings += 1;
         self.fitting = smaller;

@@ -89,7 +89,7 @@ impl Stepper {
         #[cfg(test)]
         fault::spoil(step, &mut report.grad_norm);
         if !report.grad_norm.is_finite() {
-            let images = format!("{}; its gradient is no number", self.image_names());
+            let images = format!("{}; its gradient is NaN or infinite", self.image_names());
             return Err(diverged(step, report.total, images));
         }
         self.updating = true;

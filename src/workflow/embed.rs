@@ -71,7 +71,7 @@ pub fn embed(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -> Res
         observer(WorkEvent::Progress(Progress { what: WHAT.to_owned(), done, total }));
         let mut found = Vec::new();
         for (image, crops) in images {
-            // An image that cannot be read was told when its crops' looks were wanted.
+            // An image that cannot be read was told when its crops' hashes were computed.
             let Ok(picture) = decode_rgb(&store.image_file(*image)?) else { continue };
             let cut: Vec<RgbImage> = crops.iter().map(|(_, bbox)| crop(&picture, bbox)).collect();
             let embeddings = network.embed(&cut)?;

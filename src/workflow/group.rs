@@ -11,10 +11,12 @@ use serde::Serialize;
 use super::retry::with_retries;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
-use crate::domain::{Cancel, CandidateId, FeatureSpace, GroupId, ImageId, Look, Progress, RoiFeature, Sources};
+use crate::domain::{
+    Cancel, CandidateId, FeatureSpace, GroupId, ImageId, PerceptualHashes, Progress, RoiFeature, Sources,
+};
 use crate::geometry::BoundingBox;
-use crate::mining::{Group, GroupConfig, Groupable, chain_of_alike, look_of, nearest_hashes, regroup};
-use crate::store::{CandidateLook, GroupChange, NewGroup, Store, StoredGroup};
+use crate::mining::{Group, GroupConfig, Groupable, chain_of_alike, hashes_of, nearest_hashes, regroup};
+use crate::store::{CandidateHashes, GroupChange, NewGroup, Store, StoredGroup};
 
 /// The settings that hold what was asked for last.
 const DISTANCE: &str = "group_distance";
@@ -23,7 +25,7 @@ const COSINE: &str = "group_cosine";
 const RECOMMENDED: &str = "recommended";
 /// The setting that holds what the stored groups were found with; other groups are found anew.
 const FOUND_WITH: &str = "groups_found_with";
-/// Images whose looks are kept with one transaction.
+/// Images whose hashes are kept with one transaction.
 const IMAGES_AT_ONCE: usize = 64;
 const WHAT: &str = "Computing hashes of the crops";
 
@@ -103,11 +105,11 @@ pub fn group(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<GroupReport, WorkflowError> {
-    look_at_new_crops(store, observer, cancel)?;
+    hash_new_crops(store, observer, cancel)?;
     let most_distance = config.most_distance.min(GroupConfig::DISTANCE_MAX);
     let least_cosine = config.least_cosine.map(|cosine| cosine.clamp(GroupConfig::COSINE_MIN, 1.0));
     let config = GroupConfig { most_distance, least_cosine, ..*config };
-    let candidates = store.candidate_looks()?;
+    let candidates = store.candidate_hashes()?;
     let features = features(store, &config)?;
     let items = groupables(&candidates, &features);
     let stored = store.groups()?;
@@ -159,7 +161,7 @@ pub struct GroupPreview {
 
 /// The groups that [`group`] would find with these settings among the crops that were looked at, in numbers. Nothing is changed.
 pub fn preview(store: &Store, config: &GroupConfig) -> Result<GroupPreview, WorkflowError> {
-    let candidates = store.candidate_looks()?;
+    let candidates = store.candidate_hashes()?;
     let features = features(store, config)?;
     let groups = regroup(&groupables(&candidates, &features), config, &vec![None; candidates.len()]);
     let waits = |at: &usize| candidates[*at].is_left;
@@ -174,14 +176,14 @@ fn features(store: &Store, config: &GroupConfig) -> Result<Features, WorkflowErr
     Ok(if config.compares_features() { store.candidate_features()? } else { HashMap::new() })
 }
 
-fn groupables<'a>(candidates: &[CandidateLook], features: &'a Features) -> Vec<Groupable<'a>> {
-    let groupable = |c: &CandidateLook| Groupable {
+fn groupables<'a>(candidates: &[CandidateHashes], features: &'a Features) -> Vec<Groupable<'a>> {
+    let groupable = |c: &CandidateHashes| Groupable {
         class: c.class,
         kind: c.kind,
         image: c.image,
         camera: c.camera,
         bbox: c.bbox,
-        hash: c.look.map(|look| look.perceptual),
+        hash: c.hashes.map(|hashes| hashes.perceptual),
         feature: features.get(&c.id).map(|(space, feature)| (*space, feature)),
     };
     candidates.iter().map(groupable).collect()
@@ -198,10 +200,10 @@ fn found_with(config: &GroupConfig) -> String {
 }
 
 /// Which candidate represents each, by place, as far as that still holds.
-fn known(candidates: &[CandidateLook], stored: &[StoredGroup]) -> Vec<Option<usize>> {
+fn known(candidates: &[CandidateHashes], stored: &[StoredGroup]) -> Vec<Option<usize>> {
     let place_of: HashMap<CandidateId, usize> = candidates.iter().enumerate().map(|(at, c)| (c.id, at)).collect();
     let groups: HashMap<GroupId, &StoredGroup> = stored.iter().map(|group| (group.id, group)).collect();
-    let leader = |(at, candidate): (usize, &CandidateLook)| {
+    let leader = |(at, candidate): (usize, &CandidateHashes)| {
         let Some(group) = candidate.group else { return (!candidate.is_new).then_some(at) };
         let group = groups.get(&group).filter(|group| !group.by_place && !candidate.is_new)?;
         place_of.get(&group.representative?).copied()
@@ -210,7 +212,7 @@ fn known(candidates: &[CandidateLook], stored: &[StoredGroup]) -> Vec<Option<usi
 }
 
 /// What has to change for `found` to be the groups that are stored.
-fn changes(candidates: &[CandidateLook], stored: &[StoredGroup], found: &[Group]) -> Vec<GroupChange> {
+fn changes(candidates: &[CandidateHashes], stored: &[StoredGroup], found: &[Group]) -> Vec<GroupChange> {
     let mut sizes: HashMap<GroupId, usize> = HashMap::new();
     for group in candidates.iter().filter_map(|candidate| candidate.group) {
         *sizes.entry(group).or_default() += 1;
@@ -245,7 +247,7 @@ fn changes(candidates: &[CandidateLook], stored: &[StoredGroup], found: &[Group]
     found.iter().flat_map(|group| &group.members).for_each(|at| is_grouped[*at] = true);
     let leaving = candidates.iter().zip(is_grouped).filter(|(c, is_grouped)| c.group.is_some() && !is_grouped);
     let gone = stored.iter().filter(|group| !kept.contains(&group.id));
-    let settled = candidates.iter().filter(|c| c.is_new && c.look.is_some());
+    let settled = candidates.iter().filter(|c| c.is_new && c.hashes.is_some());
     let made = made.into_iter().map(GroupChange::Make);
     let leaving = leaving.map(|(candidate, _)| GroupChange::Leave(candidate.id));
     made.chain(leaving)
@@ -254,15 +256,15 @@ fn changes(candidates: &[CandidateLook], stored: &[StoredGroup], found: &[Group]
         .collect()
 }
 
-/// Where each new group stands in the order by likeness: where its best candidate's group stood, else beside the group that looks most
+/// Where each new group stands in the order by likeness: where its best candidate's group stood, else beside the group that hashes most
 /// like it; where nothing stays all groups make a chain. Groups whose images could not be read come last.
 fn chain_places(
-    candidates: &[CandidateLook],
+    candidates: &[CandidateHashes],
     stored: &HashMap<GroupId, &StoredGroup>,
     kept: &HashSet<GroupId>,
     new: &[&Group],
 ) -> Vec<i64> {
-    let hash = |at: usize| candidates[at].look.map(|look| look.perceptual);
+    let hash = |at: usize| candidates[at].hashes.map(|hashes| hashes.perceptual);
     let of_group = |group: &Group| group.members.iter().find_map(|at| hash(*at));
     if kept.is_empty() {
         let mut places = vec![i64::MAX; new.len()];
@@ -318,12 +320,12 @@ fn write(
     written
 }
 
-/// What the crops of an image look like.
-type Looks = Vec<(CandidateId, Look)>;
+/// The hashes of the crops of an image.
+type ImageHashes = Vec<(CandidateId, PerceptualHashes)>;
 
-fn look_at_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -> Result<(), WorkflowError> {
+fn hash_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -> Result<(), WorkflowError> {
     let mut of_image: HashMap<ImageId, Vec<(CandidateId, BoundingBox)>> = HashMap::new();
-    for candidate in store.candidates_without_look()? {
+    for candidate in store.candidates_without_hashes()? {
         of_image.entry(candidate.image).or_default().push((candidate.id, candidate.bbox));
     }
     let mut images: Vec<_> = of_image.into_iter().collect();
@@ -341,24 +343,24 @@ fn look_at_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel
         for (image, crops) in images {
             files.push((store.image_file(*image)?, crops));
         }
-        let looked: Vec<Result<Looks, (&PathBuf, String)>> = files
+        let computed: Vec<Result<ImageHashes, (&PathBuf, String)>> = files
             .par_iter()
             .map(|(file, crops)| {
                 let picture = decode_rgb(file).map_err(|e| (file, e.to_string()))?;
-                Ok(crops.iter().map(|(id, bbox)| (*id, look_of(&picture, bbox))).collect())
+                Ok(crops.iter().map(|(id, bbox)| (*id, hashes_of(&picture, bbox))).collect())
             })
             .collect();
-        let mut looks = Vec::new();
-        for of_image in looked {
+        let mut hashes = Vec::new();
+        for of_image in computed {
             match of_image {
-                Ok(of_image) => looks.extend(of_image),
+                Ok(of_image) => hashes.extend(of_image),
                 Err((file, reason)) => {
                     sources.check_around(file)?;
                     observer(WorkEvent::Log(format!("Grouped by region alone: {reason}")));
                 }
             }
         }
-        with_retries(cancel, |text| observer(WorkEvent::Log(text)), || store.put_looks(&looks))?;
+        with_retries(cancel, |text| observer(WorkEvent::Log(text)), || store.put_hashes(&hashes))?;
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ fn cut_off(dir: &Path, images: u32) -> Project {
     let mut store = project.open_store().unwrap();
     let round = store.start_imported_round("yolo", "found.json", "").unwrap().id;
     let images: Vec<_> = store.images().unwrap().iter().map(|image| image.id).collect();
-    let own = store.candidate_looks().unwrap();
+    let own = store.candidate_hashes().unwrap();
     let new: Vec<NewCandidate> = own
         .iter()
         .map(|c| NewCandidate { image: c.image, class: c.class, bbox: c.bbox, score: 0.99, max_iou: 0.0, kind: c.kind })
@@ -52,7 +52,7 @@ fn lacking(project: &Project) -> usize {
 /// Everything is embedded, and grouped since.
 fn is_done(project: &Project) -> bool {
     let store = Store::open_read_only(&project.database()).unwrap();
-    !store.lacks_embeddings().unwrap() && store.candidate_looks().unwrap().iter().all(|candidate| !candidate.is_new)
+    !store.lacks_embeddings().unwrap() && store.candidate_hashes().unwrap().iter().all(|candidate| !candidate.is_new)
 }
 
 fn open(window: &mut Window, project: &Project) {

@@ -124,7 +124,7 @@ fn keys_are_changed_with_a_check_for_conflicts_and_kept() {
         window.get_by_label("Change the keys of Hard negative").scroll_to_me();
         window.run_steps(3);
         click(window, "Change the keys of Hard negative");
-        wait_for(window, "Press keys, Esc to leave");
+        wait_for(window, "Press keys, Esc to cancel");
     };
     record(&mut window);
     press(&mut window, Key::X);
@@ -152,7 +152,7 @@ fn the_theme_changes_the_window_and_a_verdict_may_stay_where_it_is() {
     run_until(&mut window, "the light theme", |window| window.ctx.theme() == egui::Theme::Light);
     click(&mut window, "Dark");
     run_until(&mut window, "the dark theme", |window| window.ctx.theme() == egui::Theme::Dark);
-    click(&mut window, "A verdict goes on to the next candidate");
+    click(&mut window, "Go to the next candidate after a verdict");
     ctrl(&mut window, Key::Num2);
     wait_for(&mut window, "1 of 6");
     press(&mut window, Key::A);

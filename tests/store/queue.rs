@@ -391,7 +391,7 @@ fn no_group_gets_the_id_of_an_older_one() {
     p.store.set_groups(&[ids[50..53].to_vec()]).unwrap();
     let new = group(&p, ids[50]).unwrap();
     assert!(old < new, "{old} {new}");
-    assert!(p.store.undecided_of_group(old, None).unwrap().is_empty(), "a stroke over it decides on nothing");
+    assert!(p.store.undecided_of_group(old, None).unwrap().is_empty(), "a batch decision over it decides on nothing");
 }
 
 #[test]

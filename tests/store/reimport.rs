@@ -35,7 +35,7 @@ fn what_a_dataset_no_longer_holds_is_kept_and_used_for_nothing_until_it_is_there
             p.store.images_of_splits().unwrap(),
             [(None, 1), (Some("1".to_owned()), 1), (Some("2".to_owned()), 1)]
         );
-        assert_eq!(p.store.candidate_looks().unwrap().len(), 5);
+        assert_eq!(p.store.candidate_hashes().unwrap().len(), 5);
     }
     let back = p.store.add_dataset(&dataset()).unwrap();
     assert_eq!((back.returned, back.unchanged), (vec!["a/one".to_owned()], 3));

@@ -180,12 +180,12 @@ fn history_is_searched_newest_first() {
     assert_eq!((newest[0].action, newest[0].record.verdict), (GestureAction::Undo, None));
     let older = HistoryQuery { before: Some(newest[0].seq), ..HistoryQuery::default() };
     assert_eq!(p.store.history(&older, 1).unwrap()[0].record.verdict, Some(Verdict::Rejected));
-    let stroke = p.store.history_steps(&HistoryQuery::default(), 9).unwrap().pop().unwrap();
-    let of_stroke = HistoryQuery { gesture: Some(stroke.gesture), ..HistoryQuery::default() };
-    let mut decided: Vec<_> = p.store.history(&of_stroke, 9).unwrap().iter().map(|e| e.record.candidate).collect();
+    let batch = p.store.history_steps(&HistoryQuery::default(), 9).unwrap().pop().unwrap();
+    let of_batch = HistoryQuery { gesture: Some(batch.gesture), ..HistoryQuery::default() };
+    let mut decided: Vec<_> = p.store.history(&of_batch, 9).unwrap().iter().map(|e| e.record.candidate).collect();
     decided.sort_unstable();
-    assert_eq!((stroke.count, decided), (6, ids));
-    assert_eq!(p.store.history_steps(&of_stroke, 9).unwrap().len(), 1);
+    assert_eq!((batch.count, decided), (6, ids));
+    assert_eq!(p.store.history_steps(&of_batch, 9).unwrap().len(), 1);
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl PaletteView<'_> {
             let height = (ctx.content_rect().height() - top - 160.0).clamp(120.0, 460.0);
             ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
                 if found.is_empty() && !self.model.text.is_empty() {
-                    ui.label(RichText::new("Nothing is called like that").color(theme::WEAK));
+                    ui.label(RichText::new("No match").color(theme::WEAK));
                 }
                 for (index, choice) in found.iter().enumerate() {
                     self.line(ui, *choice, index == marked);

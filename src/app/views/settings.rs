@@ -154,7 +154,7 @@ impl SettingsView<'_> {
                 }
             });
             let mut goes_on = self.options.auto_advance;
-            if ui.checkbox(&mut goes_on, "A verdict goes on to the next candidate").changed() {
+            if ui.checkbox(&mut goes_on, "Go to the next candidate after a verdict").changed() {
                 self.push(SettingsCommand::SetAutoAdvance(goes_on));
             }
         });
@@ -177,7 +177,7 @@ impl SettingsView<'_> {
                     self.push(SettingsCommand::SetThreads(if threads == cores { 0 } else { threads }));
                 }
             });
-            let note = "For rounds whose form says nothing else, from the next one on.";
+            let note = "The default for new rounds.";
             ui.label(RichText::new(note).small().color(theme::WEAK));
         });
     }
@@ -226,14 +226,14 @@ impl SettingsView<'_> {
         let is_recorded = self.model.recording == Some(action);
         let keys = self.keymap.full_text(action);
         let text = match (is_recorded, keys.is_empty()) {
-            (true, _) => "Press keys, Esc to leave".to_owned(),
+            (true, _) => "Press keys, Esc to cancel".to_owned(),
             (false, true) => "none".to_owned(),
             (false, false) => keys,
         };
         let button =
             ui.add(Button::new(RichText::new(text).monospace()).selected(is_recorded).min_size(vec2(110.0, 0.0)));
         let label = if is_recorded {
-            "Press keys, Esc to leave".to_owned()
+            "Press keys, Esc to cancel".to_owned()
         } else {
             format!("Change the keys of {}", name(action, self.reasons))
         };

@@ -66,7 +66,7 @@ pub fn paint_picture(painter: &Painter, screen: Rect, fit: &ScreenFit, shown: &S
         Shown::Waiting => {}
         Shown::Failed(reason) => {
             let font = FontId::proportional(14.0);
-            let text = format!("This picture cannot be shown\n{reason}");
+            let text = format!("This image cannot be shown\n{reason}");
             let galley = painter.layout(text, font, theme::ERROR.now(), screen.width() - 24.0);
             painter.galley(screen.center() - galley.size() / 2.0, galley, theme::ERROR.now());
         }

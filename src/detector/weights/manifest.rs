@@ -109,7 +109,7 @@ impl Manifest {
             }
             if entry.file.contains(['/', '\\']) || entry.file.is_empty() {
                 return Err(wrong(format!(
-                    "`{}` names the file `{}`, which is not beside the manifest",
+                    "`{}` names the file `{}`, which is not in the manifest's folder",
                     entry.name, entry.file
                 )));
             }

@@ -278,7 +278,7 @@ impl Machine<'_> {
     /// The persistent id of a storage: `("storage", type, key, location, count[, view])`.
     fn storage(&mut self) -> Result<(), String> {
         let id = self.pop()?;
-        let Value::Tuple(parts) = self.value(id) else { return Err("a persistent id that is no tuple".to_owned()) };
+        let Value::Tuple(parts) = self.value(id) else { return Err("a persistent id that is not a tuple".to_owned()) };
         let parts: Vec<&Value> = parts.iter().map(|p| self.value(*p)).collect();
         let [
             Value::Text(tag),
@@ -289,7 +289,7 @@ impl Machine<'_> {
             view @ ..,
         ] = &parts[..]
         else {
-            return Err("a persistent id that is no storage".to_owned());
+            return Err("a persistent id that is not a storage".to_owned());
         };
         if tag != "storage" {
             return Err(format!("a persistent id of kind `{tag}`"));
@@ -310,7 +310,7 @@ impl Machine<'_> {
         let arguments = self.pop()?;
         let callable = self.pop()?;
         let Value::Tuple(arguments) = self.value(arguments).clone() else {
-            return Err("arguments that are no tuple".to_owned());
+            return Err("arguments that are not a tuple".to_owned());
         };
         let value = match *self.value(callable) {
             Value::Global(Global::OrderedDict) => Value::Dict(self.ordered(&arguments)?),
@@ -366,7 +366,7 @@ impl Machine<'_> {
     }
 
     fn counts(&self, id: Id) -> Result<Vec<usize>, String> {
-        let Value::Tuple(items) = self.value(id) else { return Err("sizes that are no tuple".to_owned()) };
+        let Value::Tuple(items) = self.value(id) else { return Err("sizes that are not a tuple".to_owned()) };
         items.iter().map(|&item| self.count(item)).collect()
     }
 

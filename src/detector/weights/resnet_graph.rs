@@ -19,11 +19,8 @@ pub struct ResNetGraph {
 
 /// Walks the graph.
 pub fn read(graph: &Graph) -> Result<ResNetGraph, String> {
-    let stem = graph
-        .nodes
-        .iter()
-        .find(|n| is_stem(graph, n))
-        .ok_or("there is no convolution of an RGB picture in the graph")?;
+    let stem =
+        graph.nodes.iter().find(|n| is_stem(graph, n)).ok_or("there is no convolution of an RGB image in the graph")?;
     let mut arrays = layer(graph, stem, "conv1", "bn1")?;
     let mut feature = output(stem)?.to_owned();
     let (mut stage, mut block, mut caffe) = (0, 0, false);

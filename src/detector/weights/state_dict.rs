@@ -65,7 +65,7 @@ fn split(pickle: &Pickle, dict: &Value) -> Split {
 }
 
 fn left_out(others: &[String]) -> Option<String> {
-    (!others.is_empty()).then(|| format!("left out, because they are no tensors: {}", others.join(", ")))
+    (!others.is_empty()).then(|| format!("left out, as they are not tensors: {}", others.join(", ")))
 }
 
 fn outside(name: &str) -> String {

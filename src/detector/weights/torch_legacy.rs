@@ -57,7 +57,7 @@ fn storages<'a>(
     let dtypes: HashMap<&str, DType> = tensors.iter().map(|(_, t)| (t.storage.key.as_str(), t.storage.dtype)).collect();
     let mut out = HashMap::new();
     for &key in list {
-        let Value::Text(key) = keys.get(key) else { return Err("a storage's key is no text".to_owned()) };
+        let Value::Text(key) = keys.get(key) else { return Err("a storage's key is not text".to_owned()) };
         let Some(dtype) = dtypes.get(key.as_str()) else {
             return Err(format!("storage {key} belongs to no tensor of the state dict; save the bare state dict"));
         };

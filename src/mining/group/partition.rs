@@ -19,7 +19,7 @@ enum Alike {
     /// The same region of an image.
     Region,
     /// Bits in which the hashes differ.
-    Look(u32),
+    Hash(u32),
     /// How far the cosine is below 1, in millionths.
     Feature(u32),
 }
@@ -183,7 +183,7 @@ impl<'a> Partition<'a> {
             }
         }
         if let Some(hash) = item.hash {
-            self.hashes.near(hash, |leader, distance| saw(Alike::Look(distance), leader));
+            self.hashes.near(hash, |leader, distance| saw(Alike::Hash(distance), leader));
         }
         if let Some(((space, feature), near)) = item.feature.zip(self.near.get(&at))
             && let Some(index) = self.features.get(&space)
@@ -201,7 +201,7 @@ impl<'a> Partition<'a> {
         if let Some((a, b)) = item.hash.zip(other.hash)
             && (a ^ b).count_ones() <= self.config.most_distance
         {
-            return Some(Alike::Look((a ^ b).count_ones()));
+            return Some(Alike::Hash((a ^ b).count_ones()));
         }
         let ((space, a), (other, b)) = item.feature.zip(other.feature)?;
         let cosine = a.cosine(b);

@@ -11,7 +11,7 @@ use super::strata::{Strata, assign};
 use crate::dataset::decode_rgb;
 use crate::domain::{Cancel, ClassId, DatasetId, ImageId, ImageRecord, Progress, printable};
 use crate::geometry::BoundingBox;
-use crate::mining::look_of;
+use crate::mining::hashes_of;
 use crate::store::Store;
 
 /// How images are divided.
@@ -102,12 +102,12 @@ pub fn divide(
     if images.is_empty() {
         return Err(WorkflowError::Refused("there are no images to divide.".to_owned()));
     }
-    let (looks, unread) = match plan.distance {
-        Some(_) => looks(store, &images, observer, cancel)?,
+    let (perceptual, unread) = match plan.distance {
+        Some(_) => perceptual_hashes(store, &images, observer, cancel)?,
         None => (vec![None; images.len()], Vec::new()),
     };
     let hashes: Vec<&str> = images.iter().map(|image| image.content_hash.as_str()).collect();
-    let groups = near_duplicates(&hashes, &looks, plan.distance.unwrap_or(0));
+    let groups = near_duplicates(&hashes, &perceptual, plan.distance.unwrap_or(0));
     let truth = store.all_ground_truth()?;
     let names: HashMap<ClassId, String> = store.classes()?.into_iter().map(|class| (class.id, class.name)).collect();
     let classes: Vec<Vec<&str>> = images
@@ -159,14 +159,14 @@ fn write(store: &mut Store, images: &[ImageRecord], assigned: &[&str], plan: &Sp
 }
 
 /// Perceptual hashes of whole images; `None` of those that cannot be read, whose names come too.
-fn looks(
+fn perceptual_hashes(
     store: &Store,
     images: &[ImageRecord],
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<(Vec<Option<u64>>, Vec<String>), WorkflowError> {
     let files: Vec<_> = images.iter().map(|image| store.image_file(image.id)).collect::<Result<_, _>>()?;
-    let mut looks = Vec::with_capacity(images.len());
+    let mut perceptual = Vec::with_capacity(images.len());
     for batch in files.chunks(BATCH) {
         if cancel.is_cancelled() {
             return Err(WorkflowError::Cancelled);
@@ -176,21 +176,21 @@ fn looks(
             .map(|file| {
                 let image = decode_rgb(file).ok()?;
                 let whole = BoundingBox::new(0.0, 0.0, f64::from(image.width()), f64::from(image.height()));
-                Some(look_of(&image, &whole).perceptual)
+                Some(hashes_of(&image, &whole).perceptual)
             })
             .collect();
-        looks.extend(found);
-        let (done, total) = (looks.len() as u64, images.len() as u64);
+        perceptual.extend(found);
+        let (done, total) = (perceptual.len() as u64, images.len() as u64);
         observer(WorkEvent::Progress(Progress { what: "Computing hashes of the images".into(), done, total }));
     }
-    let unread = images.iter().zip(&looks).filter(|(_, look)| look.is_none()).map(|(image, _)| image.name.clone());
+    let unread = images.iter().zip(&perceptual).filter(|(_, hash)| hash.is_none()).map(|(image, _)| image.name.clone());
     let unread = unread.collect();
-    Ok((looks, unread))
+    Ok((perceptual, unread))
 }
 
 /// Groups of images with equal bytes, or with hashes at most `distance` bits apart, also through others: the places of each group's
 /// images, ascending.
-fn near_duplicates(hashes: &[&str], looks: &[Option<u64>], distance: u32) -> Vec<Vec<usize>> {
+fn near_duplicates(hashes: &[&str], perceptual: &[Option<u64>], distance: u32) -> Vec<Vec<usize>> {
     let mut parent: Vec<usize> = (0..hashes.len()).collect();
     let mut first_of: HashMap<&str, usize> = HashMap::new();
     for (at, hash) in hashes.iter().enumerate() {
@@ -202,9 +202,9 @@ fn near_duplicates(hashes: &[&str], looks: &[Option<u64>], distance: u32) -> Vec
     for part in 0..parts {
         let (from, to) = (64 * part / parts, 64 * (part + 1) / parts);
         let mut buckets: HashMap<u64, Vec<usize>> = HashMap::new();
-        for (at, look) in looks.iter().enumerate() {
-            if let Some(look) = look {
-                let bits = look.checked_shr(from).unwrap_or(0) & (u64::MAX >> (64 - (to - from)));
+        for (at, hash) in perceptual.iter().enumerate() {
+            if let Some(hash) = hash {
+                let bits = hash.checked_shr(from).unwrap_or(0) & (u64::MAX >> (64 - (to - from)));
                 buckets.entry(bits).or_default().push(at);
             }
         }
@@ -214,7 +214,7 @@ fn near_duplicates(hashes: &[&str], looks: &[Option<u64>], distance: u32) -> Vec
                 members.iter().enumerate().flat_map(move |(k, a)| {
                     members[k + 1..]
                         .iter()
-                        .filter(move |b| is_near(looks[*a], looks[**b], distance))
+                        .filter(move |b| is_near(perceptual[*a], perceptual[**b], distance))
                         .map(move |b| (*a, *b))
                 })
             })
@@ -308,8 +308,8 @@ mod tests {
 
     #[test]
     fn nearly_equal_hashes_and_equal_bytes_are_one_group_also_through_others() {
-        let check = |hashes: &[&str], looks: &[Option<u64>], distance: u32, expected: &[&[usize]]| {
-            assert_eq!(near_duplicates(hashes, looks, distance), expected, "{looks:?} at {distance}");
+        let check = |hashes: &[&str], perceptual: &[Option<u64>], distance: u32, expected: &[&[usize]]| {
+            assert_eq!(near_duplicates(hashes, perceptual, distance), expected, "{perceptual:?} at {distance}");
         };
         let names = ["a", "b", "c", "d"];
         let chain = [Some(0), Some(0b111_111), Some(0b111_111_111_111), Some(u64::MAX)];
@@ -329,7 +329,7 @@ mod tests {
         };
         // A few centres with up to nine bits flipped.
         let centres: Vec<u64> = (0..20).map(|_| random()).collect();
-        let looks: Vec<Option<u64>> = (0..300)
+        let perceptual: Vec<Option<u64>> = (0..300)
             .map(|k| {
                 let flips = (0..random() % 10).fold(0, |bits, _| bits | 1 << (random() >> 58));
                 Some(centres[k % 20] ^ flips)
@@ -338,7 +338,7 @@ mod tests {
         let hashes: Vec<String> = (0..300).map(|k| k.to_string()).collect();
         let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
         for distance in [0, 1, 6, 16] {
-            let groups = near_duplicates(&hashes, &looks, distance);
+            let groups = near_duplicates(&hashes, &perceptual, distance);
             let mut group_of = vec![0; 300];
             for (k, group) in groups.iter().enumerate() {
                 for at in group {
@@ -348,7 +348,7 @@ mod tests {
             for a in 0..300 {
                 for b in 0..a {
                     assert!(
-                        group_of[a] == group_of[b] || !is_near(looks[a], looks[b], distance),
+                        group_of[a] == group_of[b] || !is_near(perceptual[a], perceptual[b], distance),
                         "{a} {b} at {distance}"
                     );
                 }

@@ -43,7 +43,7 @@ pub enum CurvesCommand {
     SetLog(bool),
     /// Where the axis of false positives ends; fitted to the curves without.
     SetMax(Option<u64>),
-    /// Rates from 0, or from a round number below the lowest curve.
+    /// Start y axis at 0, or from a round number below the lowest curve.
     SetFromZero(bool),
     ShowEarlier(bool),
     TogglePublished(usize),
@@ -293,7 +293,7 @@ impl CurvesView<'_> {
                     }
                 }
             });
-            self.axes_from_zero(ui, "Rates from 0");
+            self.axes_from_zero(ui, "Start y axis at 0");
         });
     }
 
@@ -305,8 +305,8 @@ impl CurvesView<'_> {
     }
 
     fn published(&mut self, ui: &mut Ui) {
-        super::start::card(ui, "Of others", |ui| {
-            let hint = "A file *DiscROC.txt or *ContROC.txt; its other half is taken from beside it. Files can be dropped here too.";
+        super::start::card(ui, "Published results", |ui| {
+            let hint = "A *DiscROC.txt or *ContROC.txt file; the other one is read from the same folder. You can also drop files here.";
             if ui.button("Import a ROC file…").on_hover_text(hint).clicked() {
                 self.push(CurvesCommand::ChooseRoc);
             }

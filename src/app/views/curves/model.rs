@@ -141,7 +141,7 @@ pub struct CurvesModel {
     pub log_x: bool,
     /// Where the axis of false positives ends; fitted to the curves without.
     pub x_max: Option<u64>,
-    /// Rates from 0, not from a round number below the lowest curve.
+    /// Start y axis at 0, not from a round number below the lowest curve.
     pub from_zero: bool,
     pub earlier_shown: bool,
     pub published: Vec<Published>,

@@ -59,7 +59,7 @@ fn numbers(ui: &mut Ui, report: &ImportReport) {
             );
         }
         if report.stale_candidates > 0 {
-            row("Candidates", format!("{} were found on bytes that their images no longer have", report.stale_candidates));
+            row("Candidates", format!("{} were found on images that have changed since", report.stale_candidates));
         }
         if report.same_bytes > 0 {
             row("Copies", format!("{} images are in another dataset of this project too", report.same_bytes));

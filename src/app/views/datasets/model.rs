@@ -53,7 +53,7 @@ impl ModelForm {
         ui.label(RichText::new(format!("Images {}", self.look.input)).small().color(theme::WEAK));
         ui.add_space(6.0);
         ui.horizontal(|ui| {
-            let hint = "A run of the same model is its next round; one that was stopped goes on";
+            let hint = "A run of the same model is its next round; a stopped one is resumed";
             model_name(ui, &self.name, hint, commands);
             ui.label(RichText::new("Device").color(theme::WEAK));
             ComboBox::from_id_salt("device").selected_text(&self.device).width(90.0).show_ui(ui, |ui| {

@@ -74,7 +74,7 @@ pub(super) fn chips(ui: &mut Ui, view: &mut ImagesView<'_>) {
     for (text, without) in chips_of(&query, view) {
         let label = RichText::new(format!("{text}   ×")).small();
         let chip = Button::new(label).corner_radius(12).fill(theme::ACCENT_DEEP);
-        let response = ui.add(chip).on_hover_text("Take this condition away");
+        let response = ui.add(chip).on_hover_text("Remove this condition");
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &text));
         if response.clicked() {
             view.push(ImagesCommand::SetQuery(Box::new(without)));

@@ -44,7 +44,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ImagesView<'_>) {
             quiet(ui, "No images yet", "Import a dataset on the Project screen.");
         }
         Some(listing) if listing.images.is_empty() => {
-            quiet(ui, "No image passes the filter", "Take a chip away to see more.");
+            quiet(ui, "No image passes the filter", "Remove a condition to see more.");
         }
         Some(listing) => grid(ui, view, &listing),
     }
@@ -71,7 +71,7 @@ fn order(ui: &mut Ui, view: &mut ImagesView<'_>) {
         });
     });
     let text = if query.descending { "Descending" } else { "Ascending" };
-    if ui.button(text).on_hover_text("Turn the order round").clicked() {
+    if ui.button(text).on_hover_text("Reverse the order").clicked() {
         chosen.1 = !query.descending;
     }
     view.set_query(|query| (query.sort, query.descending) = chosen);

@@ -44,7 +44,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ImagesView<'_>) {
                 }
             });
             files(ui, view);
-            if ui.button("Show all").on_hover_text("Take every condition away").clicked() {
+            if ui.button("Show all").on_hover_text("Remove all conditions").clicked() {
                 let ImageQuery { round, against, threshold, sort, descending, .. } = query;
                 query = ImageQuery { round, against, threshold, sort, descending, ..ImageQuery::default() };
             }

@@ -18,8 +18,8 @@ pub use pick::Pick;
 use egui::{Frame, Margin, RichText, Ui};
 
 use super::super::command::Command;
+use super::super::details::Details;
 use super::super::keymap::Keymap;
-use super::super::session::Details;
 use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::viewport::Viewport;

@@ -104,7 +104,7 @@ pub struct ImagesModel {
     pub picker: Option<ClassPicker>,
     /// The decision that is being saved.
     pub saving: Option<ImageDecision>,
-    pub line: VecDeque<ImageDecision>,
+    pub queued: VecDeque<ImageDecision>,
 }
 
 impl Default for ImagesModel {
@@ -133,7 +133,7 @@ impl Default for ImagesModel {
             new_class: None,
             picker: None,
             saving: None,
-            line: VecDeque::new(),
+            queued: VecDeque::new(),
         }
     }
 }
@@ -383,9 +383,7 @@ impl ImagesModel {
             return Some("This is an object of the ground truth, not a detection");
         };
         if self.side(side).is_some_and(|side| side.role == Some(Role::HeldOut)) {
-            return Some(
-                "This image is held out: nothing that is done on it reaches training, so no verdict is given here",
-            );
+            return Some("This image is held out from training: no verdict is given here");
         }
         if self.candidate_of(side, place).is_some() {
             return None;
@@ -395,7 +393,7 @@ impl ImagesModel {
             Some(Status::TruePositive) => "A true positive holds an object: there is nothing to decide",
             Some(Status::Ignored) => "It lies on ground truth that is ignored",
             _ => {
-                "It was not mined: second detections of an object and scores below the limit of mining become no candidates"
+                "It was not mined: second detections of an object and scores below the mining threshold do not become candidates"
             }
         })
     }

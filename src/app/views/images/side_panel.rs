@@ -184,7 +184,7 @@ fn corrections(ui: &mut Ui, view: &mut ImagesView<'_>) {
         return;
     };
     if state.deleted {
-        if ui.button("Restore").on_hover_text("There is an object here after all").clicked() {
+        if ui.button("Restore").on_hover_text("Restore the object").clicked() {
             view.push(ImagesCommand::Correct(ObjectChange::Deleted(false)));
         }
         return;
@@ -194,14 +194,14 @@ fn corrections(ui: &mut Ui, view: &mut ImagesView<'_>) {
             view.push(ImagesCommand::SetTool(Tool::Adjust(id, state.shape)));
         }
         let (text, hint) = if state.ignored {
-            ("Count again", "Learn and count it again")
+            ("Count again", "Use it again in training and evaluation")
         } else {
-            ("Ignore", "Neither learn nor count it: too small, too blurred, a crowd")
+            ("Ignore", "Ignore it in training and evaluation: too small, too blurred, a crowd")
         };
         if ui.button(text).on_hover_text(hint).clicked() {
             view.push(ImagesCommand::Correct(ObjectChange::Ignored(!state.ignored)));
         }
-        if ui.button("Delete").on_hover_text("There is no object here. Undo brings it back").clicked() {
+        if ui.button("Delete").on_hover_text("Delete the object. Undo restores it").clicked() {
             view.push(ImagesCommand::Correct(ObjectChange::Deleted(true)));
         }
         if view.classes().len() > 1 {
@@ -219,8 +219,7 @@ fn corrections(ui: &mut Ui, view: &mut ImagesView<'_>) {
             }
         }
     });
-    let text =
-        "Rounds that are trained from now on learn it so. The dataset's files and published numbers stay as they are.";
+    let text = "Applies to rounds trained from now on. The dataset's files and published numbers do not change.";
     ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).wrap());
 }
 
@@ -234,7 +233,7 @@ fn tools(ui: &mut Ui, view: &mut ImagesView<'_>) {
                 if ui.button("Save  (Enter)").clicked() {
                     view.push(ImagesCommand::Correct(ObjectChange::Shape(shape)));
                 }
-                if ui.button("Leave it  (Esc)").clicked() {
+                if ui.button("Cancel  (Esc)").clicked() {
                     view.push(ImagesCommand::SetTool(Tool::Look));
                 }
             });

@@ -1,12 +1,14 @@
 //! Deciding: shown at once, saved by the store's one writer, taken back where that fails. Knows neither egui nor SQL.
 //!
-//! Invariant: one decision is on its way to the store at a time. Keys pressed meanwhile stand in `line`; when a decision cannot be
-//! saved it is taken back, the keys in line are dropped, `failure` says why and nothing is decided until someone goes on.
+//! Invariant: one decision is on its way to the store at a time. Keys pressed meanwhile are `queued`; when a decision cannot be
+//! saved it is taken back, the queued keys are dropped, `failure` says why and nothing is decided until someone goes on.
 
 use std::collections::{HashMap, HashSet};
 
+use super::decision::{Decision, GroupOffer, Pending, Saved};
 use super::filter::Order;
-use super::model::{Adjusting, Layout, ReviewModel};
+use super::layout::Layout;
+use super::model::{Adjusting, ReviewModel};
 use crate::domain::{
     Candidate, CandidateId, Class, ClassId, GroundTruthId, GroupId, ImageId, ObjectChange, Shape, Verdict, is_left,
 };
@@ -50,95 +52,6 @@ pub fn reasons(classes: &[Class]) -> &'static Reasons {
     }
 }
 
-/// What is to be written.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Decision {
-    /// The candidates, and all that waits of the groups.
-    Verdict {
-        candidates: Vec<CandidateId>,
-        groups: Vec<GroupId>,
-        verdict: Verdict,
-        /// Of a wrong class.
-        class: Option<ClassId>,
-        reason: Option<String>,
-    },
-    /// All that the filter finds when it is written; `alike`: each one of it, where groups are listed as one.
-    All {
-        alike: bool,
-        verdict: Verdict,
-        /// Of a wrong class.
-        class: Option<ClassId>,
-        reason: Option<String>,
-    },
-    /// What earlier rounds decided on these candidates.
-    AsBefore(Vec<CandidateId>),
-    /// What earlier rounds decided on all that the filter finds.
-    AllAsBefore,
-    /// All that waits and that the filter finds is confirmed, as estimated.
-    Estimate,
-    Face {
-        candidate: CandidateId,
-        shape: Shape,
-        /// `None`: what the detector took it for.
-        class: Option<ClassId>,
-    },
-    /// Of objects of the ground truth.
-    Correct {
-        objects: Vec<GroundTruthId>,
-        change: ObjectChange,
-    },
-    AddObject {
-        image: ImageId,
-        shape: Shape,
-        class: ClassId,
-    },
-    Undo,
-    Redo,
-}
-
-impl Decision {
-    fn is_correction(&self) -> bool {
-        matches!(self, Self::Correct { .. } | Self::AddObject { .. })
-    }
-}
-
-/// The others of the groups, after some of them were decided on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupOffer {
-    pub groups: Vec<GroupId>,
-    pub verdict: Verdict,
-    pub class: Option<ClassId>,
-    pub reason: Option<String>,
-    /// Candidates of the groups that still wait.
-    pub waiting: u32,
-}
-
-/// What the store did.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Saved {
-    /// The candidates that the gesture was about; empty when there was nothing to undo or redo.
-    pub candidates: Vec<CandidateId>,
-    /// Candidates whose verdict, kind or overlap may be another now; none after a stroke over very many.
-    pub changed: Vec<CandidateRow>,
-    /// The candidate that an undo or redo brings back, with its surroundings.
-    pub row: Option<CandidateRow>,
-    /// The groups of a decision's candidates of which some still wait, and how many.
-    pub waiting: Vec<(GroupId, u32)>,
-}
-
-/// A decision on its way, and what stood before it.
-#[derive(Debug, Clone)]
-pub(super) struct Pending {
-    decision: Decision,
-    before: HashMap<CandidateId, Option<Verdict>>,
-    selected: HashSet<CandidateId>,
-    all_selected: bool,
-    at: Option<CandidateRow>,
-    layout: Layout,
-    /// The shape of an object beside the current candidate was adjusted.
-    is_adjusted: bool,
-}
-
 impl<Key> ReviewModel<Key> {
     /// What a decision is about: the selection in the grid, else the current candidate; nothing where none is shown.
     fn targets(&self) -> Vec<usize> {
@@ -173,10 +86,10 @@ impl<Key> ReviewModel<Key> {
         self.pending.is_some()
     }
 
-    /// Whether a key that comes now has to stand in line: behind a decision on its way, behind rows that it is about, or behind earlier
+    /// Whether a key that comes now has to be queued: behind a decision on its way, behind rows that it is about, or behind earlier
     /// keys.
     pub fn must_wait(&self) -> bool {
-        self.is_held_up() || self.has_line()
+        self.is_held_up() || self.has_queued()
     }
 
     fn is_held_up(&self) -> bool {
@@ -184,31 +97,31 @@ impl<Key> ReviewModel<Key> {
     }
 
     pub fn wait(&mut self, key: Key) {
-        self.line.push_back(key);
+        self.queued.push_back(key);
     }
 
-    /// Whether keys stand in line.
-    pub fn has_line(&self) -> bool {
-        !self.line.is_empty()
+    /// Whether keys are queued.
+    pub fn has_queued(&self) -> bool {
+        !self.queued.is_empty()
     }
 
-    pub fn line(&self) -> impl Iterator<Item = &Key> {
-        self.line.iter()
+    pub fn queued(&self) -> impl Iterator<Item = &Key> {
+        self.queued.iter()
     }
 
-    /// Forgets the keys in line.
-    pub fn drop_line(&mut self) {
-        self.line.clear();
+    /// Forgets the queued keys.
+    pub fn drop_queued(&mut self) {
+        self.queued.clear();
     }
 
-    /// The next in line, once nothing holds it up.
-    pub fn next_in_line(&mut self) -> Option<Key> {
-        if self.is_held_up() { None } else { self.line.pop_front() }
+    /// The next queued key, once nothing holds it up.
+    pub fn next_queued(&mut self) -> Option<Key> {
+        if self.is_held_up() { None } else { self.queued.pop_front() }
     }
 
-    /// The next in line where it is what `wanted` says, whatever holds the line up.
-    pub fn next_in_line_if(&mut self, wanted: impl FnOnce(&Key) -> bool) -> Option<Key> {
-        if self.line.front().is_some_and(wanted) { self.line.pop_front() } else { None }
+    /// The next queued key where it is what `wanted` says, whatever holds the line up.
+    pub fn next_queued_if(&mut self, wanted: impl FnOnce(&Key) -> bool) -> Option<Key> {
+        if self.queued.front().is_some_and(wanted) { self.queued.pop_front() } else { None }
     }
 
     /// Decides, shows it at once and returns what is to be saved. `None` when there is nothing to decide on.
@@ -480,7 +393,7 @@ impl<Key> ReviewModel<Key> {
 
     /// The store could not save it: what was shown is taken back and the queue stops until [`ReviewModel::go_on`].
     pub fn failed(&mut self, reason: String) {
-        self.line.clear();
+        self.queued.clear();
         self.failure = Some(reason);
         let Some(pending) = self.pending.take() else { return };
         for index in 0..self.rows.len() {

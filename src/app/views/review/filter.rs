@@ -125,7 +125,7 @@ impl Order {
             Self::Random => "Random sample",
             Self::MaxIou => "Highest IoU first",
             Self::Size => "Largest first",
-            Self::Similarity => "Alike together",
+            Self::Similarity => "By similarity",
             Self::Image => "By image",
             Self::Round => "Newest round first",
             Self::Disagreement => "Disagreement first",

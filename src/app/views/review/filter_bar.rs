@@ -19,7 +19,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         for (condition, text) in chips {
             let label = RichText::new(format!("{text}   ×")).small();
             let chip = Button::new(label).corner_radius(12).fill(theme::ACCENT_DEEP);
-            let response = ui.add(chip).on_hover_text("Take this condition away");
+            let response = ui.add(chip).on_hover_text("Remove this condition");
             response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &text));
             if response.clicked() {
                 view.push(ReviewCommand::SetFilter(filter.without(condition)));
@@ -51,7 +51,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
                 "From the candidates reviewed in random order without a gap; Wilson's interval. Skipped ones count as no hard negative.",
             );
             if let Some(text) = estimate_text(&sample).filter(|_| !filter.blind) {
-                let hint = "Takes all that nobody looked at for hard negatives, in one stroke that can be undone. They are marked as estimated, \
+                let hint = "Takes all that nobody looked at for hard negatives, as one action that can be undone. They are marked as estimated, \
                             not as reviewed";
                 bulk_button(ui, view, Action::EstimateRest, &text, hint);
             }

@@ -24,8 +24,8 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
         });
         ui.horizontal_wrapped(|ui| {
             let key = view.keymap.text(Action::AlikeAsOne);
-            ui.checkbox(&mut filter.alike_as_one, format!("Alike as one ({key})"))
-                .on_hover_text("List a group of alike candidates as one, with their number; not in random order");
+            ui.checkbox(&mut filter.alike_as_one, format!("Collapse groups ({key})"))
+                .on_hover_text("Show each group as one candidate, with its size; not in random order");
             grouping(ui, view);
             ui.add(Label::new("Name has").extend());
             let edit = TextEdit::singleline(&mut filter.name).desired_width(160.0);
@@ -38,7 +38,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, mut filter: ReviewFil
             if response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter)) {
                 close = true;
             }
-            if ui.button("Show all").on_hover_text("Take every condition away").clicked() {
+            if ui.button("Show all").on_hover_text("Remove all conditions").clicked() {
                 let ReviewFilter { order, blind, alike_as_one, .. } = filter;
                 let verdicts = ShownVerdicts::All;
                 filter = ReviewFilter { verdicts, blind, alike_as_one, order, ..ReviewFilter::default() };
@@ -157,15 +157,15 @@ fn people(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
         });
     }
     ui.checkbox(&mut filter.blind, "Blind")
-        .on_hover_text("Hide what others decided: their candidates wait for you too");
+        .on_hover_text("Hide other annotators' verdicts: their candidates stay undecided for you");
 }
 
 /// How alike the members of a group are. Groups are found anew on the button, as that may take a while.
 fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let mut grouping = view.model.grouping;
-    ui.add(Label::new("Alike up to").extend());
+    ui.add(Label::new("Hash distance up to").extend());
     let slider = Slider::new(&mut grouping.most_distance, 0..=GroupConfig::DISTANCE_MAX).suffix(" of 64 bits");
-    let hint = "Two crops whose perceptual hashes differ in no more bits are one group; 0 wants equal hashes";
+    let hint = "Crops whose perceptual hashes differ in at most this many bits form a group; 0: equal hashes only";
     if ui.name_inputs("Group distance", |ui| ui.add(slider)).on_hover_text(hint).changed() {
         view.push(ReviewCommand::SetGrouping(grouping));
     }
@@ -180,10 +180,9 @@ fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
     if !grouping.recommended && least_cosine(ui, &mut grouping.least_cosine) {
         view.push(ReviewCommand::SetGrouping(grouping));
     }
-    ui.add(Label::new(RichText::new(preview_text(view)).color(theme::STRONG)).extend()).on_hover_text(
-        "What is left to decide with these settings if each group is decided as one, of all candidates without a verdict",
-    );
-    if ui.add(Button::new("Group again")).on_hover_text("Find the groups anew with these settings").clicked() {
+    ui.add(Label::new(RichText::new(preview_text(view)).color(theme::STRONG)).extend())
+        .on_hover_text("Decisions left with these settings if each group is decided at once");
+    if ui.add(Button::new("Regroup")).on_hover_text("Group the candidates again with these settings").clicked() {
         view.push(ReviewCommand::Regroup);
     }
     ui.add_space(theme::GAP);

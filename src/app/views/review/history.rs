@@ -23,45 +23,45 @@ pub struct HistoryModel {
     pub complete: bool,
     /// The marked step.
     pub at: usize,
-    /// The stroke whose decisions are listed one by one, instead of all strokes.
-    pub stroke: Option<i64>,
-    above: Option<Strokes>,
-    /// The stroke to mark when the list that it stands in was read anew.
+    /// The batch decision whose decisions are listed one by one, instead of all actions.
+    pub batch: Option<i64>,
+    above: Option<Batches>,
+    /// The action to mark when the list that it is in was read again.
     mark: Option<i64>,
 }
 
-/// The list that a stroke was opened from, for the way back.
+/// The list that a batch was opened from, for the way back.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Strokes {
+struct Batches {
     steps: Vec<HistoryStep>,
     complete: bool,
     at: usize,
 }
 
 impl HistoryModel {
-    /// What an older page has to come before: a gesture, or in an opened stroke a row of the log. `None` for the newest page.
+    /// What an older page has to come before: a gesture, or in an opened batch a row of the log. `None` for the newest page.
     pub fn oldest(&self) -> Option<i64> {
-        let is_open = self.stroke.is_some();
+        let is_open = self.batch.is_some();
         self.steps.last().map(|step| if is_open { step.seq } else { step.gesture })
     }
 
-    /// Opens the stroke at this step, or goes back to the strokes. Whether the list has to be read.
-    pub fn toggle_stroke(&mut self, index: usize) -> bool {
-        if self.close_stroke() {
+    /// Opens the batch at this step, or goes back to the list of actions. Whether the list has to be read.
+    pub fn toggle_batch(&mut self, index: usize) -> bool {
+        if self.close_batch() {
             return self.is_near_start();
         }
         let Some(step) = self.steps.get(index).filter(|step| 1 < step.count) else { return false };
-        self.stroke = Some(step.gesture);
+        self.batch = Some(step.gesture);
         let (steps, complete) = (std::mem::take(&mut self.steps), std::mem::take(&mut self.complete));
-        self.above = Some(Strokes { steps, complete, at: index });
+        self.above = Some(Batches { steps, complete, at: index });
         self.at = 0;
         true
     }
 
-    /// Back to the strokes, where they were left. `false`: none is open.
-    pub fn close_stroke(&mut self) -> bool {
-        let Some(Strokes { steps, complete, at }) = self.above.take() else { return false };
-        self.mark = self.stroke.take();
+    /// Back to the list of actions, where they were left. `false`: none is open.
+    pub fn close_batch(&mut self) -> bool {
+        let Some(Batches { steps, complete, at }) = self.above.take() else { return false };
+        self.mark = self.batch.take();
         (self.steps, self.complete, self.at) = (steps, complete, at);
         true
     }
@@ -71,9 +71,9 @@ impl HistoryModel {
         self.at < HISTORY_PAGE / 2
     }
 
-    /// Another text is searched for, among all strokes.
+    /// Another text is searched for, among all actions.
     pub fn search(&mut self, text: String) {
-        self.close_stroke();
+        self.close_batch();
         (self.text, self.at, self.mark) = (text, 0, None);
     }
 
@@ -84,7 +84,7 @@ impl HistoryModel {
         }
         self.complete = steps.len() < HISTORY_PAGE;
         self.steps.extend(steps);
-        let mark = self.mark.take_if(|_| self.stroke.is_none());
+        let mark = self.mark.take_if(|_| self.batch.is_none());
         if let Some(at) = mark.and_then(|mark| self.steps.iter().position(|step| step.gesture == mark)) {
             self.at = at;
         }
@@ -114,16 +114,16 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         if view.model.typing_ahead {
             response.request_focus();
         }
-        for action in [Action::Filter, Action::LookAgain, Action::Stroke, Action::Leave] {
+        for action in [Action::Filter, Action::LookAgain, Action::Batch, Action::Leave] {
             let text = format!("{}  {}", view.keymap.text(action), action.text());
             ui.add(egui::Label::new(RichText::new(text).small().color(theme::WEAK)).extend());
         }
     });
-    if view.model.history.stroke.is_some() {
+    if view.model.history.batch.is_some() {
         ui.horizontal(|ui| {
-            ui.label("Every decision of one stroke");
+            ui.label("Every decision of one action");
             if ui.button("Back to all").clicked() {
-                view.push(ReviewCommand::Stroke(0));
+                view.push(ReviewCommand::Batch(0));
             }
         });
     }
@@ -195,8 +195,8 @@ fn row(ui: &mut Ui, step: &HistoryStep, classes: &[Class], index: usize, is_mark
         }
     }
     let all = || Button::new(format!("All {}", step.count)).small();
-    let is_opened = 1 < step.count && ui.add(all()).on_hover_text("List every decision of this stroke").clicked();
-    is_opened.then_some(ReviewCommand::Stroke(index))
+    let is_opened = 1 < step.count && ui.add(all()).on_hover_text("List every decision of this action").clicked();
+    is_opened.then_some(ReviewCommand::Batch(index))
 }
 
 /// What was decided, with the class where one was given and there are several: `Missed object: dog`, `class changed: dog  (undo)`.
@@ -238,24 +238,24 @@ mod tests {
     }
 
     #[test]
-    fn a_stroke_is_opened_and_left_where_it_was() {
+    fn a_batch_is_opened_and_left_where_it_was() {
         let step = |gesture: i64, seq: i64, count: u64| HistoryStep { seq, gesture, count, ..step_of(None, None) };
         let mut history = HistoryModel::default();
         history.extend(vec![step(9, 40, 1), step(8, 20, 20)], true);
-        assert!(!history.toggle_stroke(0), "one decision has nothing to open");
+        assert!(!history.toggle_batch(0), "one decision has nothing to open");
         history.step(1);
-        assert!(history.toggle_stroke(history.at) && history.steps.is_empty());
-        assert_eq!(history.stroke, Some(8));
+        assert!(history.toggle_batch(history.at) && history.steps.is_empty());
+        assert_eq!(history.batch, Some(8));
         history.extend((20..40).rev().map(|seq| step(8, seq, 1)).collect(), true);
-        assert_eq!(history.oldest(), Some(20), "pages of a stroke go by rows");
-        assert!(history.toggle_stroke(5), "the newest page may have newer strokes by now");
-        assert_eq!((history.steps.len(), history.at, history.stroke, history.oldest()), (2, 1, None, Some(8)));
+        assert_eq!(history.oldest(), Some(20), "pages of a batch go by rows");
+        assert!(history.toggle_batch(5), "the newest page may have newer actions by now");
+        assert_eq!((history.steps.len(), history.at, history.batch, history.oldest()), (2, 1, None, Some(8)));
         history.extend(vec![step(10, 41, 1), step(9, 40, 1), step(8, 20, 20)], true);
-        assert_eq!(history.at, 2, "a newer stroke above it");
+        assert_eq!(history.at, 2, "a newer action above it");
         history.extend((0..HISTORY_PAGE as i64).rev().map(|gesture| step(gesture, gesture, 2)).collect(), true);
         history.step(isize::MAX);
-        assert!(history.toggle_stroke(history.at));
-        assert!(!history.toggle_stroke(0), "reading the newest page would lose the place");
+        assert!(history.toggle_batch(history.at));
+        assert!(!history.toggle_batch(0), "reading the newest page would lose the place");
     }
 
     fn step_of(verdict: Option<Verdict>, class: Option<ClassId>) -> HistoryStep {

@@ -47,7 +47,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
             left if left < row.group_size => format!(", {left} left"),
             _ => String::new(),
         };
-        facts.push(("Group", format!("{} alike{left}", row.group_size)));
+        facts.push(("Group", format!("{} members{left}", row.group_size)));
     }
     if let Some(given) = candidate.verdict {
         let reason = row.reason().map_or(String::new(), |reason| format!(", {reason}"));
@@ -60,7 +60,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     }
     if let Some(inherits) = &row.inherits {
         let reason = inherits.reason.as_ref().map_or(String::new(), |reason| format!(", {reason}"));
-        let of = if inherits.is_twin { "" } else { " (alike)" };
+        let of = if inherits.is_twin { "" } else { " (same group)" };
         let round = view.details.round_text(inherits.round);
         facts.push(("As in round", format!("{round}: {}{reason}{of}", verdict_text(inherits.verdict))));
     }

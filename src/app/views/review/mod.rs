@@ -1,14 +1,17 @@
 //! The review screen: one candidate at a time, or a grid of many. Shows the model and pushes commands; decides nothing.
 
 mod adjust;
+mod class_picker;
 mod crop;
 mod deciding;
+mod decision;
 mod filter;
 mod filter_bar;
 mod filter_panel;
 mod grid;
 mod history;
 mod info;
+mod layout;
 mod model;
 mod pace;
 mod people;
@@ -18,13 +21,15 @@ mod strip;
 mod target;
 
 pub use adjust::{Handle, Nudge, nudge, start};
+pub use class_picker::{ClassPicker, Picked, PickerKey, Question};
 pub use crop::{key as crop_key, request as crop_request};
-pub use deciding::{Decision, GroupOffer, Reasons, Saved, reasons};
+pub use deciding::{Reasons, reasons};
+pub use decision::{Decision, GroupOffer, Saved};
 pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text, verdict_text};
 pub use history::{HISTORY_PAGE, HistoryModel, utc_text};
-pub use model::{Adjusting, Drawn, Layout, ReviewModel};
+pub use layout::Layout;
+pub use model::{Adjusting, Drawn, ReviewModel};
 pub(super) use picker::show as show_picker;
-pub use picker::{ClassPicker, Picked, PickerKey, Question};
 pub use target::target;
 
 use std::collections::HashMap;
@@ -33,8 +38,8 @@ use egui::{Align, Frame, Margin, Panel, RichText, ScrollArea, Ui, UiBuilder};
 
 use super::super::action::Action;
 use super::super::command::{Command, FolderPurpose, Screen};
+use super::super::details::Details;
 use super::super::keymap::Keymap;
-use super::super::session::Details;
 use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::key_button::{key_button, key_button_colored, key_switch};
@@ -64,8 +69,8 @@ pub enum ReviewCommand {
     Regroup,
     SearchHistory(String),
     OlderHistory,
-    /// Lists the decisions of the stroke at this step of the history; goes back where one is listed.
-    Stroke(usize),
+    /// Lists the decisions of the batch at this step of the history; goes back where one is listed.
+    Batch(usize),
     /// Shows a candidate of the history in the queue.
     Revisit(CandidateId),
     /// The part of a candidate's image that is seen.
@@ -134,7 +139,7 @@ impl ReviewView<'_> {
         frame.show(ui, |ui| {
             ui.horizontal(|ui| {
                 ui.label(RichText::new("Not saved").strong().color(theme::ERROR));
-                ui.label(format!("{reason}. The decision was taken back and the queue stopped here."));
+                ui.label(format!("{reason}. The decision was undone and the queue stopped here."));
                 self.small(ui, Action::GoOn);
             });
         });
@@ -148,7 +153,7 @@ impl ReviewView<'_> {
         }
         ui.horizontal(|ui| {
             ui.label(RichText::new("End of the list").strong().color(theme::GOOD));
-            ui.label("You decided on the last one. Verdict keys do nothing here until you go somewhere.");
+            ui.label("The last candidate is decided. Go to another one to continue.");
             for action in [Action::NextUndecided, Action::Next, Action::Undo] {
                 self.small(ui, action);
             }
@@ -163,7 +168,7 @@ impl ReviewView<'_> {
         let reason = crate::domain::printable_message(reason).into_owned();
         ui.horizontal_wrapped(|ui| {
             ui.label(RichText::new("The image cannot be shown").strong().color(theme::ERROR));
-            ui.label(format!("{reason}. Verdict keys do nothing until it is there again; you can skip."));
+            ui.label(format!("{reason}. No verdict can be given until it can be read; you can skip it."));
             if let Some(dataset) = self.dataset_of_current() {
                 let hint = format!("{} was imported from {}", dataset.name, dataset.root.display());
                 if ui.button("Locate folder…").on_hover_text(crate::domain::printable(&hint).as_ref()).clicked() {
@@ -193,7 +198,7 @@ impl ReviewView<'_> {
         ui.add_space(ui.available_height() * 0.3);
         ui.vertical_centered(|ui| {
             let key = self.keymap.text(Action::Filter);
-            let change_filter = format!("Take a chip away, or press {key} to change the filter.");
+            let change_filter = format!("Remove a condition, or press {key} to change the filter.");
             let (title, hint) = match self.model.total {
                 None => ("Looking for candidates…", "One moment."),
                 Some(_) if self.model.counts.undecided == 0 && self.model.counts.candidates() > 0 => {
@@ -325,7 +330,7 @@ impl ReviewView<'_> {
     fn offer(&mut self, ui: &mut Ui) {
         let Some(offer) = &self.model.offer else { return };
         ui.add_space(theme::GAP);
-        let text = format!("{} more alike", offer.waiting);
+        let text = format!("{} more in the group", offer.waiting);
         ui.label(RichText::new(text).color(theme::verdict(Some(offer.verdict))));
         self.small(ui, Action::DecideRest);
     }

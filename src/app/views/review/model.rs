@@ -4,11 +4,12 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::adjust;
-use super::deciding::{GroupOffer, Pending};
+use super::class_picker::ClassPicker;
+use super::decision::{GroupOffer, Pending};
 use super::filter::{ReviewFilter, ShownVerdicts};
 use super::history::HistoryModel;
+use super::layout::Layout;
 use super::pace::Pace;
-use super::picker::ClassPicker;
 use crate::domain::{
     CandidateId, ClassId, FalsePositiveKind, GroundTruthId, GroupId, Shape, Verdict, VerdictCounts, is_left,
 };
@@ -19,25 +20,6 @@ use crate::workflow::review::{People, ReviewNumbers};
 
 /// Rows that are loaded beyond what is shown.
 const ROWS_AHEAD: usize = 200;
-
-/// How the candidates are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Layout {
-    #[default]
-    Queue,
-    Grid,
-    /// The log of decisions; nothing is decided there.
-    History,
-    /// Who decided how much; nothing is decided there.
-    People,
-}
-
-impl Layout {
-    /// Whether candidates are shown, and can be decided on.
-    pub fn shows_candidates(self) -> bool {
-        matches!(self, Self::Queue | Self::Grid)
-    }
-}
 
 /// The shape of an object while it is adjusted.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,7 +129,7 @@ pub struct ReviewModel<Key> {
     brought_in: HashSet<CandidateId>,
     pub(super) pending: Option<Pending>,
     /// Keys and clicks that wait for their turn.
-    pub(super) line: VecDeque<Key>,
+    pub(super) queued: VecDeque<Key>,
 }
 
 impl<Key> Default for ReviewModel<Key> {
@@ -188,7 +170,7 @@ impl<Key> Default for ReviewModel<Key> {
             complete: false,
             brought_in: HashSet::new(),
             pending: None,
-            line: VecDeque::new(),
+            queued: VecDeque::new(),
         }
     }
 }
@@ -480,7 +462,7 @@ impl<Key> ReviewModel<Key> {
     pub fn break_off(&mut self) -> bool {
         let seeking = self.seeking.take();
         if seeking.is_some() {
-            self.line.clear();
+            self.queued.clear();
         }
         self.past_end |= seeking == Some(Seeking::Below);
         seeking.is_some()

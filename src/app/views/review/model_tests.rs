@@ -1,6 +1,6 @@
 //! The review's state from outside: keys in, decisions out.
 
-use super::super::deciding::{Decision, GroupOffer, Saved};
+use super::super::decision::{Decision, GroupOffer, Saved};
 use super::*;
 use crate::domain::{
     Candidate, ClassId, FalsePositiveKind, GroundTruthId, GroupId, ImageId, ObjectChange, RoundId, Shape, Verdict,
@@ -85,11 +85,11 @@ fn keys_wait_in_order_until_the_decision_before_is_saved() {
         assert!(model.must_wait());
         model.wait(key);
     }
-    assert_eq!(model.next_in_line(), None, "nothing is read while a decision is on its way");
+    assert_eq!(model.next_queued(), None, "nothing is read while a decision is on its way");
     let done = saved(&model, &[1]);
     model.confirmed(&done, 1.0);
     assert!(model.must_wait(), "a new key stands behind those that wait");
-    assert_eq!((model.next_in_line(), model.next_in_line(), model.next_in_line()), (Some('a'), Some('x'), None));
+    assert_eq!((model.next_queued(), model.next_queued(), model.next_queued()), (Some('a'), Some('x'), None));
     assert!(!model.must_wait());
 }
 
@@ -101,7 +101,7 @@ fn what_cannot_be_saved_is_taken_back_and_stops_the_queue() {
     model.failed("No space left on the disk".to_owned());
     assert_eq!((verdicts(&model), model.position()), (vec![None; 3], 0));
     assert_eq!((model.counts.undecided, model.counts.rejected), (3, 0));
-    assert_eq!(model.next_in_line(), None, "what was pressed after it is dropped");
+    assert_eq!(model.next_queued(), None, "what was pressed after it is dropped");
     assert!(model.failure.as_ref().unwrap().contains("No space left"));
     assert_eq!(model.decide(Verdict::Confirmed, None), None, "the key was meant for the candidate after it");
     assert_eq!((model.decide_group(Verdict::Rejected), model.undo(), model.redo()), (None, None, None));
@@ -124,7 +124,7 @@ fn the_grid_decides_on_the_selection_in_one_gesture() {
 }
 
 #[test]
-fn everything_that_the_filter_finds_is_decided_in_one_stroke_without_being_loaded() {
+fn everything_that_the_filter_finds_is_decided_in_one_batch_without_being_loaded() {
     let mut model = ReviewModel::<char> { layout: Layout::Grid, ..ReviewModel::default() };
     model.extend((1..=300).map(row).collect(), false);
     model.select_all();
@@ -238,7 +238,7 @@ fn a_whole_group_is_one_decision_and_shows_at_once() {
 }
 
 #[test]
-fn a_selection_is_decided_with_all_its_groups_and_a_stroke_offers_their_rest() {
+fn a_selection_is_decided_with_all_its_groups_and_a_batch_offers_their_rest() {
     let two_groups = || {
         let mut model = grouped(6, &[1, 2]);
         for row in &mut model.rows[2..5] {
@@ -330,7 +330,7 @@ fn an_undo_ends_the_selection_so_that_the_next_verdict_is_about_what_came_back()
 }
 
 #[test]
-fn an_undo_of_a_stroke_goes_to_the_first_of_it_in_the_order_of_the_list() {
+fn an_undo_of_a_batch_goes_to_the_first_of_it_in_the_order_of_the_list() {
     let mut model = ReviewModel::<char>::default();
     model.extend([4, 3, 9, 1].map(row).to_vec(), true);
     model.undo().unwrap();
@@ -358,11 +358,11 @@ fn after_a_restart_keys_wait_for_the_rows_and_for_the_candidate_to_go_back_to() 
     model.start_adjusting(None, None);
     model.restart(Some(CandidateId(2)));
     model.wait('a');
-    assert_eq!(model.next_in_line(), None, "no row is there");
+    assert_eq!(model.next_queued(), None, "no row is there");
     model.extend((1..=3).map(row).collect(), true);
-    assert_eq!(model.next_in_line(), None, "one does not stand on it yet");
+    assert_eq!(model.next_queued(), None, "one does not stand on it yet");
     model.came_back(Some(row(2)));
-    assert_eq!((model.position(), model.next_in_line()), (1, Some('a')));
+    assert_eq!((model.position(), model.next_queued()), (1, Some('a')));
     assert!(model.adjusting.is_some(), "the ellipse is still there");
     model.restart(Some(CandidateId(2)));
     model.came_back(None);
@@ -399,9 +399,9 @@ fn the_next_undecided_is_looked_for_in_rows_that_are_not_loaded_yet() {
     let done = saved(&last, &[1]);
     last.confirmed(&done, 0.0);
     last.wait('a');
-    assert_eq!(last.next_in_line(), None, "there is no candidate for it yet");
+    assert_eq!(last.next_queued(), None, "there is no candidate for it yet");
     last.extend(vec![decided(2), row(3)], true);
-    assert_eq!((last.position(), last.next_in_line()), (2, Some('a')));
+    assert_eq!((last.position(), last.next_queued()), (2, Some('a')));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     ui.add_space(theme::GAP * 1.5);
     ui.label(RichText::new("Agreement").strong().color(theme::ACCENT));
     if people.pairs.is_empty() {
-        ui.label(RichText::new("No two people decided on the same candidate yet.").color(theme::WEAK));
+        ui.label(RichText::new("No candidate has verdicts of two annotators yet.").color(theme::WEAK));
         return;
     }
     pairs(ui, &people.pairs);
@@ -70,7 +70,7 @@ fn cells(annotator: &AnnotatorProgress) -> [String; 8] {
 
 fn pairs(ui: &mut Ui, pairs: &[PairAgreement]) {
     Grid::new("pairs").num_columns(4).spacing(vec2(24.0, 6.0)).striped(true).show(ui, |ui| {
-        for title in ["Two people", "Both decided", "Alike", "Cohen's kappa"] {
+        for title in ["Annotators", "Both decided", "Same verdict", "Cohen's kappa"] {
             ui.label(RichText::new(title).small().color(theme::WEAK));
         }
         ui.end_row();
@@ -78,7 +78,7 @@ fn pairs(ui: &mut Ui, pairs: &[PairAgreement]) {
             ui.label(format!("{} and {}", pair.first, pair.second));
             ui.label(pair.both.to_string());
             ui.label(format!("{:.1} %", pair.observed * 100.0));
-            ui.label(format!("{:.2}", pair.kappa)).on_hover_text("1: full agreement; 0: what chance would give");
+            ui.label(format!("{:.2}", pair.kappa)).on_hover_text("1: full agreement; 0: agreement by chance");
             ui.end_row();
         }
     });

@@ -1,95 +1,14 @@
-//! The class picker: which class a missed object has, or an object that the detector gave another one. Its state takes keys and knows no
-//! window; below is the list over the screen.
+//! The class picker in the review: opens it for the current candidate, gives it keys, and shows it over the screen.
 
 use egui::{Id, Modal, RichText, Ui};
 
+use super::class_picker::{ClassPicker, Picked, PickerKey, Question};
 use super::model::ReviewModel;
 use crate::app::theme;
-use crate::domain::{CandidateId, Class, ClassId, GroundTruthId};
+use crate::domain::{Class, ClassId};
 
 /// Classes with a digit of their own.
 const DIGITS: usize = 9;
-
-/// What is decided with the class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Question {
-    MissedObject,
-    WrongClass,
-    /// Of an object of the ground truth.
-    ObjectClass(GroundTruthId),
-}
-
-/// A key as the picker reads it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PickerKey<'a> {
-    Enter,
-    Escape,
-    Backspace,
-    /// 1 to 9.
-    Digit(usize),
-    Text(&'a str),
-}
-
-/// What a key or a click in the picker comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Picked {
-    Class(ClassId),
-    /// It closes, and nothing is decided.
-    Nothing,
-}
-
-/// The open picker.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ClassPicker {
-    pub question: Question,
-    /// The current candidate when it was opened; `None`: the question is about no candidate.
-    pub candidate: Option<CandidateId>,
-    classes: Vec<Class>,
-    proposal: ClassId,
-    filter: String,
-}
-
-impl ClassPicker {
-    pub fn new(question: Question, candidate: Option<CandidateId>, classes: &[Class], proposal: ClassId) -> Self {
-        Self { question, candidate, classes: classes.to_vec(), proposal, filter: String::new() }
-    }
-
-    /// What a key comes to; `None`: it stays open.
-    pub fn press(&mut self, key: PickerKey<'_>) -> Option<Picked> {
-        match key {
-            PickerKey::Enter => self.marked().map(Picked::Class),
-            PickerKey::Digit(number) => self.listed().nth(number.checked_sub(1)?).map(|class| Picked::Class(class.id)),
-            PickerKey::Escape => Some(Picked::Nothing),
-            PickerKey::Backspace => {
-                self.filter.pop();
-                None
-            }
-            PickerKey::Text(text) => {
-                self.filter.push_str(text);
-                None
-            }
-        }
-    }
-
-    /// The classes whose names hold the filter, in the project's order.
-    pub fn listed(&self) -> impl Iterator<Item = &Class> {
-        let filter = self.filter.to_lowercase();
-        self.classes.iter().filter(move |class| class.name.to_lowercase().contains(&filter))
-    }
-
-    /// What Enter takes: a class called as the filter, else the proposal, else the first listed that begins with the filter, else the
-    /// first listed.
-    pub fn marked(&self) -> Option<ClassId> {
-        let filter = self.filter.to_lowercase();
-        let rank = |class: &Class| match class.name.to_lowercase() {
-            name if name == filter => 0,
-            _ if class.id == self.proposal => 1,
-            name if name.starts_with(&filter) => 2,
-            _ => 3,
-        };
-        self.listed().min_by_key(|class| rank(class)).map(|class| class.id)
-    }
-}
 
 impl<Key> ReviewModel<Key> {
     /// Asks for the class of the current candidate. The class chosen last is proposed, else `nearest`, else what the detector took it
@@ -149,7 +68,7 @@ pub fn show(ui: &Ui, picker: &ClassPicker) -> Option<Picked> {
                 }
             }
             if marked.is_none() {
-                ui.label("No class is called so.");
+                ui.label("No class matches.");
             }
         });
         ui.label(RichText::new("1-9 or Enter choose, Esc cancels").small().color(theme::WEAK));

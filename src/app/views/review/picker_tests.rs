@@ -1,10 +1,10 @@
 //! The class picker from outside: keys in, classes out.
 
-use super::super::deciding::Decision;
-use super::super::model::Layout;
+use super::super::decision::Decision;
+use super::super::layout::Layout;
 use super::super::model::tests::{model, saved};
 use super::*;
-use crate::domain::Verdict;
+use crate::domain::{CandidateId, Verdict};
 
 fn classes() -> Vec<Class> {
     let class = |(name, id): (&str, i64)| {
@@ -88,7 +88,7 @@ fn keys_that_were_typed_ahead_go_to_the_picker_and_those_behind_it_decide() {
     for candidate in [1, 2] {
         let done = saved(&model, &[candidate]);
         model.confirmed(&done, 0.0);
-        while let Some(key) = model.next_in_line() {
+        while let Some(key) = model.next_queued() {
             decisions.extend(take(&mut model, key));
         }
     }

@@ -1,4 +1,4 @@
-//! The members of the shown candidate's group as a strip of thumbnails, so that one sees what a stroke over the group decides on.
+//! The members of the shown candidate's group as a strip of thumbnails, so that one sees what a decision on the group decides on.
 
 use egui::{Align2, Rect, Sense, Ui, pos2, vec2};
 
@@ -40,7 +40,7 @@ pub(super) fn show(ui: &Ui, view: &mut ReviewView<'_>, row: &CandidateRow, image
         let candidate = &member.candidate;
         let response = ui.interact(rect, ui.scope_id().with(("member", candidate.id)), Sense::click());
         let state = candidate.verdict.map_or("undecided", verdict_text);
-        let label = format!("Alike: candidate {}, {state}", candidate.id);
+        let label = format!("Group member {}, {state}", candidate.id);
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
         let fit = canvas::fit_region(&canvas::context_region(&candidate.bbox, grid::CONTEXT), rect);
         let picture = view.textures.show(grid::request(&member));

@@ -65,7 +65,7 @@ fn next_step(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>
         ("A job is running; the bar below shows how far it is.".to_owned(), Some("See the training"), Screen::Train)
     } else if let Some(round) = unfinished(overview) {
         let text =
-            format!("Next: resume round {round}. Its training is not finished; it goes on from its last checkpoint.");
+            format!("Next: resume round {round}. Its training is not finished; it resumes from its last checkpoint.");
         (text, Some("Go to the round"), Screen::Train)
     } else if project.counts.undecided > 0 {
         let counts = project.counts;
@@ -124,19 +124,19 @@ fn datasets(ui: &mut Ui, overview: &Overview, busy: bool, commands: &mut Vec<Com
                     let buttons = [
                         (
                             "Delete…",
-                            "Shows first what would go",
+                            "Shows what would be deleted before anything is",
                             Command::Dataset(DatasetCommand::AskDelete(id)),
                             !busy,
                         ),
                         (
                             "Locate folder…",
-                            "Its files lie elsewhere now",
+                            "Its files were moved",
                             Command::ChooseFolder(FolderPurpose::Locate(id)),
                             !busy,
                         ),
                         (
                             "Check files",
-                            "Are they what was imported?",
+                            "Check that the files are unchanged",
                             Command::Dataset(DatasetCommand::Check(id)),
                             true,
                         ),

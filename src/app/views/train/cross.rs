@@ -26,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
                 ui.add(DragValue::new(&mut cross.rounds).range(1..=20).speed(0.05))
             });
             ui.label(RichText::new("Name").color(theme::WEAK))
-                .on_hover_text("The folder in runs/: one for each with settings of its own");
+                .on_hover_text("The folder in runs/: one name for each set of settings");
             ui.name_inputs("Name of the cross-validation", |ui| {
                 ui.add(TextEdit::singleline(&mut cross.name).desired_width(140.0))
             });
@@ -51,7 +51,7 @@ fn button(ui: &mut Ui, view: &mut TrainView<'_>) {
         }
         CrossState::Begun { done, all } => {
             let note = "With its own settings, from where it stopped.".to_owned();
-            (format!("Go on: {done} of {all} folds are done"), true, note)
+            (format!("Resume: {done} of {all} folds are done"), true, note)
         }
         CrossState::Done { all } => {
             let note = format!("All {all} folds have {rounds} rounds. The pooled curves are on the Curves screen.");

@@ -28,7 +28,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
             }
         }
         ui.add_space(4.0);
-        changed |= ui.checkbox(&mut form.mine_after, "Mine its false positives when it is trained").changed();
+        changed |= ui.checkbox(&mut form.mine_after, "Mine its false positives after training").changed();
         changed |= file_button(ui, &mut form);
     });
     if changed {
@@ -44,9 +44,9 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str], gpu: Option<&GpuState
         row(ui, "Hard negatives", "hard_negatives", |ui| {
             let text = |source| match source {
                 HardNegativeSource::None => "None",
-                HardNegativeSource::Unreviewed => "All nobody rejected",
+                HardNegativeSource::Unreviewed => "All that are not rejected",
                 HardNegativeSource::Confirmed => "Confirmed",
-                HardNegativeSource::Reviewed => "Confirmed, without estimated",
+                HardNegativeSource::Reviewed => "Confirmed, not estimated",
             };
             let all = [
                 HardNegativeSource::Confirmed,
@@ -86,12 +86,12 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str], gpu: Option<&GpuState
         row(ui, "Learning rate", "base_lr", |ui| {
             ui.add(DragValue::new(&mut config.base_lr).range(1e-7..=1.0).speed(0.0001).max_decimals(7));
         });
-        row(ui, "Images at a time", "batch_images", |ui| {
+        row(ui, "Batch size", "batch_images", |ui| {
             ui.horizontal(|ui| {
                 ui.add(DragValue::new(&mut config.batch_images).range(1..=64).speed(0.05));
-                ui.label(RichText::new("times").color(theme::WEAK));
+                ui.label(RichText::new("×").color(theme::WEAK));
                 ui.add(DragValue::new(&mut config.accumulate).range(1..=64).speed(0.05));
-                ui.label(RichText::new("a step").color(theme::WEAK));
+                ui.label(RichText::new("accumulated").color(theme::WEAK));
             });
         });
         row(ui, "Test every", "evaluate_every", |ui| steps(ui, &mut config.evaluate_every));
@@ -235,10 +235,9 @@ pub(super) fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
 
 fn resume_button(ui: &mut Ui, round: u32, with_rates: bool) -> bool {
     let text = if with_rates {
-        "It goes on from its last checkpoint, with the learning rate, warm-up, clipping and largest loss of this form: with its own \
-         it would fail the same way"
+        "Resumes from its last checkpoint, with the learning rate, warm-up, clipping and largest loss of this form: its own would fail again"
     } else {
-        "It goes on from its last checkpoint, with its own settings"
+        "Resumes from its last checkpoint, with its own settings"
     };
     let button = main_button(ui, &format!("Resume round {round}"));
     ui.add(button).on_hover_text(text).clicked()
@@ -268,7 +267,7 @@ fn running_buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
     if ui.add_enabled(!is_stopping, button(text)).clicked() {
         view.push(TrainCommand::Stop);
     }
-    let note = "A pause keeps the round in memory. After a stop, Resume goes on from the checkpoint.";
+    let note = "Pause keeps the round in memory. Stop writes a checkpoint to resume from.";
     ui.label(RichText::new(note).small().color(theme::WEAK));
 }
 

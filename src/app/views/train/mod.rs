@@ -208,7 +208,7 @@ fn fold_text(at: &FoldProgress, state: JobState) -> String {
 }
 
 fn step_text(run: &model::Run) -> String {
-    let (Some(start), Some(last)) = (&run.start, &run.last) else { return "The first step is coming".to_owned() };
+    let (Some(start), Some(last)) = (&run.start, &run.last) else { return "Waiting for the first step".to_owned() };
     let left = if last.eta_s > 0.0 { format!("  ·  {} left", minutes_text(last.eta_s / 60.0)) } else { String::new() };
     format!("Step {} of {}{left}", last.step, start.iterations)
 }

@@ -393,11 +393,11 @@ impl TrainModel {
             }
             TrainEvent::Paused { step } => {
                 run.phase = Some("Paused".to_owned());
-                self.say(format!("Paused at step {step}, on a checkpoint"), false);
+                self.say(format!("Paused at step {step}; a checkpoint is written"), false);
             }
             TrainEvent::Resumed { .. } => {
                 run.phase = None;
-                self.say("Training goes on", false);
+                self.say("Training continues", false);
             }
             TrainEvent::Finished { outcome } => {
                 run.phase = None;

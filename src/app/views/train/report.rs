@@ -46,7 +46,7 @@ fn left(ui: &mut Ui, report: Option<&RoundReport>) {
     let mut facts =
         vec![("Steps", report.steps.to_string()), ("Time of the steps", minutes_text(report.seconds / 60.0))];
     facts.extend(report.step_seconds.map(|s| ("A step", format!("{s:.2} s"))));
-    facts.extend(report.memory_bytes.map(|bytes| ("Most memory", memory_text(bytes))));
+    facts.extend(report.memory_bytes.map(|bytes| ("Peak memory", memory_text(bytes))));
     facts_row(ui, &facts);
     ui.add_space(theme::GAP);
     match &report.sampler {
@@ -116,7 +116,7 @@ fn classes(ui: &mut Ui, classes: &[ClassDrawn]) {
 
 fn right(ui: &mut Ui, view: &mut TrainView<'_>, opened: &OpenedRound, round: &RoundRecord) {
     notes(ui, view, round);
-    let hint = "Shows first what would go, and how much disk it frees";
+    let hint = "Shows what would be deleted, and the disk space that it frees, before anything is";
     if ui.small_button("Delete round…").on_hover_text(hint).clicked() {
         view.commands.push(Command::Dataset(DatasetCommand::AskDeleteRound(round.number)));
     }
@@ -155,7 +155,7 @@ fn notes(ui: &mut Ui, view: &mut TrainView<'_>, round: &RoundRecord) {
     let edit = TextEdit::multiline(&mut text)
         .desired_rows(NOTE_ROWS)
         .desired_width(f32::INFINITY)
-        .hint_text("What was tried, what came of it");
+        .hint_text("What was tried, and the result");
     if ui.add(edit).labelled_by(label.id).changed() {
         view.push(TrainCommand::TypeNotes(text.clone()));
     }

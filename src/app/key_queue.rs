@@ -1,4 +1,4 @@
-//! The line that keys and clicks stand in while a decision is saved or rows are read. Each gets its meaning when its turn comes: after F
+//! The queue of keys and clicks while a decision is saved or rows are read. Each gets its meaning when its turn comes: after F
 //! the arrows move the ellipse, after / letters are a name.
 
 use std::time::{Duration, Instant};
@@ -12,10 +12,10 @@ use super::views::review::{Layout, ReviewCommand, ReviewFilter, crop_key};
 use super::{QuarryApp, ReviewModel, Screen};
 
 /// Longest time of a frame that goes into keys which wait for each other's verdicts to be saved.
-const LINE_BUDGET: Duration = Duration::from_millis(25);
+const QUEUE_BUDGET: Duration = Duration::from_millis(25);
 
 impl QuarryApp {
-    /// Carries a command out, or puts it in line.
+    /// Carries a command out, or queues it.
     pub(super) fn apply(&mut self, command: Command, ctx: &Context) {
         if let (Command::Key(typed), Some(palette)) = (&command, &mut self.palette) {
             // Typed before the palette's field was there.
@@ -39,7 +39,7 @@ impl QuarryApp {
         }
     }
 
-    /// Keys that do not stand in line: those that work everywhere, those that mean nothing any more, and Esc where it ends the waiting.
+    /// Keys that are not queued: those that work everywhere, those that mean nothing any more, and Esc where it ends the waiting.
     fn is_done_at_once(&mut self, typed: &Typed) -> bool {
         let is_text = self.is_text(typed);
         if let Some(action) = self.meaning(typed, Scope::Everywhere).filter(|_| !is_text) {
@@ -51,26 +51,26 @@ impl QuarryApp {
         let is_left = self.scope() == Scope::Everywhere;
         let is_lone_letter = typed.key.is_none() && !is_text;
         let ends = self.ends_waiting(typed, is_text);
-        is_left || is_lone_letter || (ends && (self.without_line(ReviewModel::break_off) || self.give_up_on_image()))
+        is_left || is_lone_letter || (ends && (self.without_queued(ReviewModel::break_off) || self.give_up_on_image()))
     }
 
-    /// Does what may drop the line; a name that stands in it counts all the same.
-    pub(super) fn without_line<T>(&mut self, act: impl FnOnce(&mut ReviewModel<Command>) -> T) -> T {
-        let names = self.review.line().filter_map(|command| match command {
+    /// Does what may drop the queue; a name that is in it counts all the same.
+    pub(super) fn without_queued<T>(&mut self, act: impl FnOnce(&mut ReviewModel<Command>) -> T) -> T {
+        let names = self.review.queued().filter_map(|command| match command {
             Command::SetAnnotator(name) => Some(name.clone()),
             _ => None,
         });
         let name = names.last();
         let result = act(&mut self.review);
-        if let Some(name) = name.filter(|_| !self.review.has_line()) {
+        if let Some(name) = name.filter(|_| !self.review.has_queued()) {
             self.set_annotator(name);
         }
         result
     }
 
-    /// Whether a key is Esc, and not meant for an ellipse or a filter that keys in line will open.
+    /// Whether a key is Esc, and not meant for an ellipse or a filter that queued keys will open.
     fn ends_waiting(&self, typed: &Typed, is_text: bool) -> bool {
-        let opens = [Action::MissedObject, Action::AdjustObject].into_iter().any(|action| self.line_holds(action));
+        let opens = [Action::MissedObject, Action::AdjustObject].into_iter().any(|action| self.queue_holds(action));
         let is_for_now = !is_text && !opens;
         is_for_now && self.meaning(typed, Scope::Review) == Some(Action::Leave)
     }
@@ -78,18 +78,18 @@ impl QuarryApp {
     /// Whether a key will be text of the filter's field or of the class picker when its turn comes.
     fn is_text(&self, typed: &Typed) -> bool {
         let is_letter = !typed.modifiers.command && !typed.modifiers.ctrl;
-        is_letter && (self.review.typing_ahead || self.line_holds(Action::Filter) || self.is_for_picker())
+        is_letter && (self.review.typing_ahead || self.queue_holds(Action::Filter) || self.is_for_picker())
     }
 
-    /// Whether the class picker is open, or may be when the line is worked off.
+    /// Whether the class picker is open, or may be when the queue is worked off.
     fn is_for_picker(&self) -> bool {
         let asking = [Action::MissedObject, Action::WrongClass, Action::ObjectClass];
-        let opens_picker = || asking.into_iter().any(|action| self.line_holds(action));
+        let opens_picker = || asking.into_iter().any(|action| self.queue_holds(action));
         self.review.picker.is_some() || (self.has_classes() && opens_picker())
     }
 
-    fn line_holds(&self, action: Action) -> bool {
-        self.review.line().any(|command| match command {
+    fn queue_holds(&self, action: Action) -> bool {
+        self.review.queued().any(|command| match command {
             Command::Key(typed) => self.meaning(typed, Scope::Review) == Some(action),
             other => *other == Command::Do(action),
         })
@@ -109,7 +109,7 @@ impl QuarryApp {
             Command::Correct { .. } | Command::AddObject { .. } => self.review.must_wait(),
             // A decision that cannot be saved must not be forgotten with its project.
             Command::Open(_) | Command::New(_) | Command::Sample { .. } => {
-                self.review.has_line() || self.review.is_saving()
+                self.review.has_queued() || self.review.is_saving()
             }
             // What keys before it were meant for must not change under them.
             Command::SetAnnotator(_)
@@ -122,7 +122,7 @@ impl QuarryApp {
                 | ReviewCommand::Open(_)
                 | ReviewCommand::Adjust(_)
                 | ReviewCommand::Revisit(_),
-            ) => self.review.has_line(),
+            ) => self.review.has_queued(),
             _ => false,
         }
     }
@@ -170,40 +170,40 @@ impl QuarryApp {
         self.is_judged_by_eye(action) && self.review.current().is_some_and(is_failed)
     }
 
-    /// Drops the keys in line when the first of them waits for an image. `false`: none does.
+    /// Drops the queued keys when the first of them waits for an image. `false`: none does.
     fn give_up_on_image(&mut self) -> bool {
-        let waits = self.review.line().next().is_some_and(|command| self.awaits_sight(command));
+        let waits = self.review.queued().next().is_some_and(|command| self.awaits_sight(command));
         if waits {
-            self.without_line(ReviewModel::drop_line);
+            self.without_queued(ReviewModel::drop_queued);
         }
         waits
     }
 
-    /// Does what stands in line. While a verdict is saved it is waited for, within the frame's budget: one verdict a frame would leave
+    /// Does what is queued. While a verdict is saved it is waited for, within the frame's budget: one verdict a frame would leave
     /// fast typing behind.
-    pub(super) fn work_through_line(&mut self, ctx: &Context) {
+    pub(super) fn work_through_queue(&mut self, ctx: &Context) {
         let start = Instant::now();
         loop {
-            self.next_of_line(ctx);
-            if !(self.review.is_saving() && self.review.has_line()) {
+            self.carry_out_queued(ctx);
+            if !(self.review.is_saving() && self.review.has_queued()) {
                 return;
             }
-            let left = LINE_BUDGET.saturating_sub(start.elapsed());
+            let left = QUEUE_BUDGET.saturating_sub(start.elapsed());
             // When the budget ends first the writer's answer wakes the window.
             let Some(answer) = self.session.as_mut().and_then(|session| session.writer.wait(left)) else { return };
             self.took(answer, ctx);
         }
     }
 
-    fn next_of_line(&mut self, ctx: &Context) {
+    fn carry_out_queued(&mut self, ctx: &Context) {
         loop {
             if self.review.typing_ahead {
                 self.type_ahead();
             }
-            if self.review.line().next().is_some_and(|command| self.awaits_sight(command)) {
+            if self.review.queued().next().is_some_and(|command| self.awaits_sight(command)) {
                 return;
             }
-            let Some(command) = self.review.next_in_line() else { return };
+            let Some(command) = self.review.next_queued() else { return };
             self.carry_out(command, ctx);
         }
     }
@@ -214,7 +214,7 @@ impl QuarryApp {
         let before = if is_history { self.review.history.text.clone() } else { self.review.filter.name.clone() };
         let mut text = before.clone();
         while self.review.typing_ahead {
-            let Some(Command::Key(typed)) = self.review.next_in_line_if(|next| matches!(next, Command::Key(_))) else {
+            let Some(Command::Key(typed)) = self.review.next_queued_if(|next| matches!(next, Command::Key(_))) else {
                 break;
             };
             match typed.key {
@@ -249,12 +249,12 @@ impl QuarryApp {
         }
     }
 
-    /// A window that is closed while keys stand in line, or a decision is saved, stays until they are done; when one of them fails it
+    /// A window that is closed while keys are queued, or a decision is saved, stays until they are done; when one of them fails it
     /// stays open to say so.
     /// Closing it again closes it at once.
     pub(super) fn hold_close(&mut self, ctx: &Context) {
         let wants_to_close = ctx.input(|input| input.viewport().close_requested());
-        let is_busy = self.review.has_line() || self.review.is_saving() || self.images.saving.is_some();
+        let is_busy = self.review.has_queued() || self.review.is_saving() || self.images.saving.is_some();
         if wants_to_close && self.asks_before_closing() {
             ctx.send_viewport_cmd(ViewportCommand::CancelClose);
         } else if wants_to_close && is_busy && !self.is_closing {

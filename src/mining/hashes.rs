@@ -3,20 +3,20 @@
 use image::{RgbImage, imageops};
 use image_hasher::{HashAlg, HasherConfig};
 
-use crate::domain::Look;
+use crate::domain::PerceptualHashes;
 use crate::geometry::BoundingBox;
 
 /// Bits of the perceptual hash along one side: 8 x 8 make 64.
 const HASH_SIDE: u32 = 8;
 
-/// The look of a box, cut to whole pixels within the image; one that lies outside is its nearest pixel.
-pub fn look_of(image: &RgbImage, bbox: &BoundingBox) -> Look {
+/// The perceptual hashes of the crop of a box, cut to whole pixels within the image; one that lies outside is its nearest pixel.
+pub fn hashes_of(image: &RgbImage, bbox: &BoundingBox) -> PerceptualHashes {
     let (width, height) = (f64::from(image.width()), f64::from(image.height()));
     let part = bbox.clipped(width, height);
     let (x, y) = (part.x1.floor().min(width - 1.0) as u32, part.y1.floor().min(height - 1.0) as u32);
     let (w, h) = ((part.x2.ceil() as u32).max(x + 1) - x, (part.y2.ceil() as u32).max(y + 1) - y);
     let crop = imageops::crop_imm(image, x, y, w, h).to_image();
-    Look { content: content(&crop), perceptual: perceptual(&crop) }
+    PerceptualHashes { content: content(&crop), perceptual: perceptual(&crop) }
 }
 
 fn content(crop: &RgbImage) -> [u8; 32] {
@@ -50,29 +50,29 @@ mod tests {
         imageops::replace(&mut twice, &picture(0), 0, 0);
         imageops::replace(&mut twice, &picture(0), 100, 0);
         let (left, right) = (BoundingBox::new(10.0, 10.0, 50.0, 60.0), BoundingBox::new(110.0, 10.0, 150.0, 60.0));
-        assert_eq!(look_of(&twice, &left), look_of(&twice, &right));
+        assert_eq!(hashes_of(&twice, &left), hashes_of(&twice, &right));
         let beside = BoundingBox::new(111.0, 10.0, 151.0, 60.0);
-        assert_ne!(look_of(&twice, &left).content, look_of(&twice, &beside).content);
+        assert_ne!(hashes_of(&twice, &left).content, hashes_of(&twice, &beside).content);
     }
 
     #[test]
     fn another_light_and_size_change_few_bits_and_another_place_many() {
         let whole = BoundingBox::new(0.0, 0.0, 90.0, 70.0);
-        let look = look_of(&picture(0), &whole);
-        let bright = look_of(&picture(30), &whole);
-        assert_ne!(look.content, bright.content);
-        assert!(look.distance(&bright) <= 4, "{}", look.distance(&bright));
+        let hashes = hashes_of(&picture(0), &whole);
+        let bright = hashes_of(&picture(30), &whole);
+        assert_ne!(hashes.content, bright.content);
+        assert!(hashes.distance(&bright) <= 4, "{}", hashes.distance(&bright));
         let large = imageops::resize(&picture(0), 180, 140, imageops::FilterType::Triangle);
-        let larger = look_of(&large, &BoundingBox::new(0.0, 0.0, 180.0, 140.0));
-        assert!(look.distance(&larger) <= 4, "{}", look.distance(&larger));
-        let other = look_of(&imageops::flip_horizontal(&picture(0)), &whole);
-        assert!(look.distance(&other) > 12, "{}", look.distance(&other));
+        let larger = hashes_of(&large, &BoundingBox::new(0.0, 0.0, 180.0, 140.0));
+        assert!(hashes.distance(&larger) <= 4, "{}", hashes.distance(&larger));
+        let other = hashes_of(&imageops::flip_horizontal(&picture(0)), &whole);
+        assert!(hashes.distance(&other) > 12, "{}", hashes.distance(&other));
     }
 
     #[test]
-    fn a_box_beyond_the_edge_has_a_look_too() {
+    fn a_box_beyond_the_edge_has_hashes_too() {
         for outside in [BoundingBox::new(95.0, 80.0, 99.0, 90.0), BoundingBox::new(-9.0, -9.0, -1.0, -1.0)] {
-            look_of(&picture(0), &outside);
+            hashes_of(&picture(0), &outside);
         }
     }
 }

@@ -2,14 +2,14 @@
 
 /// Two hashes of a candidate's crop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Look {
+pub struct PerceptualHashes {
     /// blake3 of the pixels: equal for equal content only.
     pub content: [u8; 32],
     /// 64 bits of which alike crops differ in few.
     pub perceptual: u64,
 }
 
-impl Look {
+impl PerceptualHashes {
     /// Bits in which the perceptual hashes differ, 0..=64.
     pub fn distance(&self, other: &Self) -> u32 {
         (self.perceptual ^ other.perceptual).count_ones()

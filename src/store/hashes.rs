@@ -8,12 +8,12 @@ use rusqlite::{Connection, Row, Rows, params};
 
 use super::columns::{bounding_box, optional_word, word};
 use super::{Store, StoreError, present_images};
-use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, Look, RoundId, is_left};
+use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, PerceptualHashes, RoundId, is_left};
 use crate::geometry::BoundingBox;
 
 /// A candidate as grouping sees it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CandidateLook {
+pub struct CandidateHashes {
     pub id: CandidateId,
     pub round: RoundId,
     pub image: ImageId,
@@ -24,38 +24,38 @@ pub struct CandidateLook {
     pub bbox: BoundingBox,
     pub score: f32,
     /// `None` where the image could not be read.
-    pub look: Option<Look>,
+    pub hashes: Option<PerceptualHashes>,
     pub group: Option<GroupId>,
     /// To decide on.
     pub is_left: bool,
-    /// Its look or its features were read since the groups were found, or it has no look.
+    /// Its hashes or its features were computed since the groups were found, or it has no hashes.
     pub is_new: bool,
 }
 
 impl Store {
     /// Every candidate of every round but those of removed images, highest score first: what grouping works on.
-    pub fn candidate_looks(&self) -> Result<Vec<CandidateLook>, StoreError> {
-        let mut found = self.looks(Wanted::All)?;
+    pub fn candidate_hashes(&self) -> Result<Vec<CandidateHashes>, StoreError> {
+        let mut found = self.read_hashes(Wanted::All)?;
         found.par_sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
         Ok(found)
     }
 
-    /// The candidates whose crop was not looked at yet, by image; not those of removed images.
-    pub fn candidates_without_look(&self) -> Result<Vec<CandidateLook>, StoreError> {
-        let mut found = self.looks(Wanted::WithoutLook)?;
+    /// The candidates whose crop has no hashes yet, by image; not those of removed images.
+    pub fn candidates_without_hashes(&self) -> Result<Vec<CandidateHashes>, StoreError> {
+        let mut found = self.read_hashes(Wanted::WithoutHashes)?;
         found.sort_by_key(|candidate| (candidate.image, candidate.id));
         Ok(found)
     }
 
-    /// Keeps what crops look like, in one transaction.
-    pub fn put_looks(&mut self, looks: &[(CandidateId, Look)]) -> Result<(), StoreError> {
+    /// Keeps the hashes of crops, in one transaction.
+    pub fn put_hashes(&mut self, hashes: &[(CandidateId, PerceptualHashes)]) -> Result<(), StoreError> {
         self.write(|tx| {
             let sql = "INSERT INTO looks (candidate_id, content, perceptual) VALUES (?1, ?2, ?3)
                        ON CONFLICT DO UPDATE SET content = excluded.content, perceptual = excluded.perceptual";
             let mut statement = tx.prepare_cached(sql)?;
             let mut new = tx.prepare_cached("INSERT OR IGNORE INTO ungrouped (candidate_id) VALUES (?1)")?;
-            for (candidate, look) in looks {
-                statement.execute(params![candidate.0, look.content, look.perceptual as i64])?;
+            for (candidate, hashes) in hashes {
+                statement.execute(params![candidate.0, hashes.content, hashes.perceptual as i64])?;
                 new.execute([candidate.0])?;
             }
             Ok(())
@@ -63,30 +63,31 @@ impl Store {
     }
 
     /// Three tables are read side by side by their ids: looking each candidate up in the others takes twice as long, and grouping reads all.
-    fn looks(&self, wanted: Wanted) -> Result<Vec<CandidateLook>, StoreError> {
+    fn read_hashes(&self, wanted: Wanted) -> Result<Vec<CandidateHashes>, StoreError> {
         self.read(|c| {
             let cameras = cameras(c)?;
             let sql = "SELECT id, image_id, x1, y1, x2, y2, score, round_id, class_id, kind, group_id, verdict
                        FROM candidates ORDER BY id";
-            let (mut of_candidates, mut of_looks, mut of_new) = (
+            let (mut of_candidates, mut of_hashes, mut of_new) = (
                 c.prepare(sql)?,
                 c.prepare("SELECT candidate_id, content, perceptual FROM looks ORDER BY candidate_id")?,
                 c.prepare("SELECT candidate_id FROM ungrouped ORDER BY candidate_id")?,
             );
             let mut rows = of_candidates.query([])?;
-            let (mut looks, mut new) = (Beside::new(of_looks.query([])?)?, Beside::new(of_new.query([])?)?);
+            let (mut hashes_beside, mut new) = (Beside::new(of_hashes.query([])?)?, Beside::new(of_new.query([])?)?);
             let mut found = Vec::new();
             while let Some(r) = rows.next()? {
                 let id: i64 = r.get(0)?;
-                let look = looks.of(id, |r| Ok(Look { content: r.get(1)?, perceptual: r.get::<_, i64>(2)? as u64 }))?;
-                let is_new = new.of(id, |_| Ok(()))?.is_some() || look.is_none();
-                if wanted == Wanted::WithoutLook && look.is_some() {
+                let hashes = hashes_beside
+                    .of(id, |r| Ok(PerceptualHashes { content: r.get(1)?, perceptual: r.get::<_, i64>(2)? as u64 }))?;
+                let is_new = new.of(id, |_| Ok(()))?.is_some() || hashes.is_none();
+                if wanted == Wanted::WithoutHashes && hashes.is_some() {
                     continue;
                 }
                 let image = ImageId(r.get(1)?);
                 let Some(camera) = cameras.get(&image) else { continue };
                 let (kind, verdict) = (word(r, 9)?, optional_word(r, 11)?);
-                found.push(CandidateLook {
+                found.push(CandidateHashes {
                     id: CandidateId(id),
                     round: RoundId(r.get(7)?),
                     image,
@@ -95,7 +96,7 @@ impl Store {
                     kind,
                     bbox: bounding_box(r, 2)?,
                     score: r.get(6)?,
-                    look,
+                    hashes,
                     group: r.get::<_, Option<i64>>(10)?.map(GroupId),
                     is_left: is_left(kind, verdict),
                     is_new,
@@ -110,7 +111,7 @@ impl Store {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
     All,
-    WithoutLook,
+    WithoutHashes,
 }
 
 /// Rows in the order of the ids in their first column, read beside others in that order.

@@ -27,7 +27,7 @@ struct Asked<Q> {
 }
 
 /// The handle of the thread. Dropping it lets the requests that were made finish, then joins: a verdict that was asked for is written.
-pub struct Clerk<Q, A> {
+pub struct OwnerThread<Q, A> {
     requests: Option<Sender<Asked<Q>>>,
     answers: Receiver<Answer<A>>,
     returned: VecDeque<Answer<A>>,
@@ -36,7 +36,7 @@ pub struct Clerk<Q, A> {
     thread: Option<JoinHandle<()>>,
 }
 
-impl<Q: Send + 'static, A: Send + 'static> Clerk<Q, A> {
+impl<Q: Send + 'static, A: Send + 'static> OwnerThread<Q, A> {
     /// Starts the thread. `open` runs on it and makes what it owns. When that fails, the requests that were made until then are answered
     /// with its error, and the first that is made afterwards tries again: what another program holds is let go of some time.
     pub fn start<S, Open, Serve>(name: &str, open: Open, serve: Serve, waker: Waker) -> std::io::Result<Self>
@@ -58,7 +58,7 @@ impl<Q: Send + 'static, A: Send + 'static> Clerk<Q, A> {
         })
     }
 
-    /// Puts a request in line.
+    /// Queues a request.
     pub fn ask(&mut self, request: Q) -> Ticket {
         let ticket = self.next;
         self.next += 1;
@@ -123,7 +123,7 @@ fn serve_all<S, Q, A>(
     }
 }
 
-impl<Q, A> Drop for Clerk<Q, A> {
+impl<Q, A> Drop for OwnerThread<Q, A> {
     fn drop(&mut self) {
         self.requests = None;
         if let Some(thread) = self.thread.take() {
@@ -139,13 +139,13 @@ mod tests {
 
     use super::*;
 
-    fn wait<A>(clerk: &mut Clerk<u32, A>) -> Answer<A>
+    fn wait<A>(owner: &mut OwnerThread<u32, A>) -> Answer<A>
     where
         A: Send + 'static,
     {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            if let Some(answer) = clerk.poll() {
+            if let Some(answer) = owner.poll() {
                 return answer;
             }
             assert!(Instant::now() < deadline, "no answer");
@@ -159,15 +159,15 @@ mod tests {
             *sum += n;
             Ok(*sum)
         };
-        let mut clerk = Clerk::start("test", || Ok(100), serve, Arc::new(|| {})).unwrap();
+        let mut owner = OwnerThread::start("test", || Ok(100), serve, Arc::new(|| {})).unwrap();
         for n in [1, 13, 2] {
-            clerk.ask(n);
+            owner.ask(n);
         }
-        assert_eq!(wait(&mut clerk), Answer { ticket: 0, result: Ok(101) });
-        let broken = wait(&mut clerk).result.unwrap_err();
+        assert_eq!(wait(&mut owner), Answer { ticket: 0, result: Ok(101) });
+        let broken = wait(&mut owner).result.unwrap_err();
         assert!(broken.contains("unlucky"), "{broken}");
-        assert_eq!(wait(&mut clerk), Answer { ticket: 2, result: Ok(103) });
-        assert_eq!(clerk.open_requests(), 0);
+        assert_eq!(wait(&mut owner), Answer { ticket: 2, result: Ok(103) });
+        assert_eq!(owner.open_requests(), 0);
     }
 
     #[test]
@@ -179,20 +179,20 @@ mod tests {
             let _open = serve_gate.lock();
             Ok(n)
         };
-        let mut clerk = Clerk::start("test", || Ok(()), serve, Arc::new(|| {})).unwrap();
-        clerk.ask(1);
-        assert_eq!((clerk.wait(Duration::from_millis(1)), clerk.open_requests()), (None, 1));
+        let mut owner = OwnerThread::start("test", || Ok(()), serve, Arc::new(|| {})).unwrap();
+        owner.ask(1);
+        assert_eq!((owner.wait(Duration::from_millis(1)), owner.open_requests()), (None, 1));
         drop(closed);
-        assert_eq!(clerk.wait(Duration::from_secs(10)).unwrap().result, Ok(1));
-        assert_eq!((clerk.open_requests(), clerk.wait(Duration::ZERO)), (0, None));
+        assert_eq!(owner.wait(Duration::from_secs(10)).unwrap().result, Ok(1));
+        assert_eq!((owner.open_requests(), owner.wait(Duration::ZERO)), (0, None));
     }
 
     #[test]
     fn what_cannot_be_opened_answers_with_its_reason() {
         let open = || Err::<(), _>("quarry.db is held by another program".to_owned());
-        let mut clerk = Clerk::start("test", open, |(), _: u32| Ok(()), Arc::new(|| {})).unwrap();
-        clerk.ask(1);
-        assert_eq!(wait(&mut clerk).result.unwrap_err(), "quarry.db is held by another program");
+        let mut owner = OwnerThread::start("test", open, |(), _: u32| Ok(()), Arc::new(|| {})).unwrap();
+        owner.ask(1);
+        assert_eq!(wait(&mut owner).result.unwrap_err(), "quarry.db is held by another program");
     }
 
     #[test]
@@ -209,17 +209,17 @@ mod tests {
                 _ => Ok(()),
             }
         };
-        let mut clerk = Clerk::start("test", open, |(), n: u32| Ok(n), Arc::new(|| {})).unwrap();
+        let mut owner = OwnerThread::start("test", open, |(), n: u32| Ok(n), Arc::new(|| {})).unwrap();
         // Made while it is opened: both learn how that ended, without a try of their own.
-        clerk.ask(1);
-        clerk.ask(2);
+        owner.ask(1);
+        owner.ask(2);
         drop(closed);
-        assert!(wait(&mut clerk).result.is_err());
-        assert!(wait(&mut clerk).result.is_err());
+        assert!(wait(&mut owner).result.is_err());
+        assert!(wait(&mut owner).result.is_err());
         assert_eq!(tries.load(Ordering::SeqCst), 1);
         // Made afterwards, however soon.
-        clerk.ask(3);
-        assert_eq!(wait(&mut clerk).result, Ok(3));
+        owner.ask(3);
+        assert_eq!(wait(&mut owner).result, Ok(3));
     }
 
     #[test]
@@ -234,12 +234,12 @@ mod tests {
             log.fetch_add(n, Ordering::SeqCst);
             Ok(())
         };
-        let mut clerk = Clerk::start("test", || Ok(()), serve, Arc::new(|| {})).unwrap();
+        let mut owner = OwnerThread::start("test", || Ok(()), serve, Arc::new(|| {})).unwrap();
         for n in 1..=4 {
-            clerk.ask(n);
+            owner.ask(n);
         }
         drop(closed);
-        drop(clerk);
+        drop(owner);
         assert_eq!(written.load(Ordering::SeqCst), 10);
     }
 }

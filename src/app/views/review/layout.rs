@@ -1,0 +1,20 @@
+//! What the review shows: one candidate, the grid, the history or the annotators.
+
+/// How the candidates are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Layout {
+    #[default]
+    Queue,
+    Grid,
+    /// The log of decisions; nothing is decided there.
+    History,
+    /// Who decided how much; nothing is decided there.
+    People,
+}
+
+impl Layout {
+    /// Whether candidates are shown, and can be decided on.
+    pub fn shows_candidates(self) -> bool {
+        matches!(self, Self::Queue | Self::Grid)
+    }
+}
