@@ -509,9 +509,9 @@ fn a_cross_validation_is_started_stopped_and_gone_on_with() {
     wait_for(&mut window, "Stop the round");
     window.get_by_label("Stop the round").click();
     wait_for(&mut window, "Start round 1");
-    wait_for_part(&mut window, "Go on: ");
+    wait_for_part(&mut window, "Resume: ");
     assert!(project.open_store().unwrap().rounds().unwrap().is_empty(), "its rounds are not the project's");
-    window.get_by_label_contains("Go on: ").click();
+    window.get_by_label_contains("Resume: ").click();
     let summary = project.dir().join("runs/cross-validation/summary.json");
     let is_done = || {
         let text = std::fs::read_to_string(&summary).unwrap_or_default();

@@ -206,7 +206,7 @@ fn a_damaged_checkpoint_or_marks_file_costs_no_round() {
             _ => None,
         })
         .collect();
-    assert!(warnings[0].contains("step 5 is damaged") && warnings[0].contains("goes on from step 4"), "{warnings:?}");
+    assert!(warnings[0].contains("step 5 is damaged") && warnings[0].contains("resumes from step 4"), "{warnings:?}");
     assert!(warnings[1].contains("marks.json") && !warnings[1].contains("remove"), "{warnings:?}");
     assert_eq!(summary.step, 6);
     assert_same_tensors(&last_model(&whole).unwrap(), &last_model(&broken).unwrap());

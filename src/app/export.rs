@@ -176,7 +176,7 @@ mod tests {
         model.published[0].shown = true;
         let dir = tempfile::tempdir().unwrap();
         let message = write(&model, ExportFormat::Official, dir.path()).unwrap_err().to_string();
-        assert!(message.contains("no curve of one's own"), "{message}");
+        assert!(message.contains("none of the project's own curves"), "{message}");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         let csv = csv(&model);
         assert_eq!(csv.lines().count(), 1 + 2 * 4, "{csv}");

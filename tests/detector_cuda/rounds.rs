@@ -146,7 +146,7 @@ fn a_full_gpu_halves_the_mini_batch_and_goes_on() {
         let summary = train(&config, &dir.path().join("1"), Start::Fresh, &mut watch);
         drop(blocks);
         assert_eq!((summary.outcome, summary.step), (Outcome::Done, 2));
-        let halved = watch.warnings.iter().filter(|text| text.contains("Memory ran out")).count();
+        let halved = watch.warnings.iter().filter(|text| text.contains("Out of memory")).count();
         assert!(halved > 0, "sixteen images fitted into {spare} bytes: {:?}", watch.warnings);
         println!("{:?}", watch.warnings);
         assert!(choose_device("cuda").is_ok());

@@ -227,7 +227,7 @@ mod tests {
             assert!(message.contains("manifest.toml") && message.contains(expected), "{message}");
         };
         check("[[weights]]\nname = 3\n", "name");
-        check(&block(&entry("../x", "00000000")), "not beside the manifest");
+        check(&block(&entry("../x", "00000000")), "not in the manifest's folder");
         check(&block(&entry("x", "xyz")), "hexadecimal");
     }
 }
