@@ -211,6 +211,14 @@ fn malformed_files_are_refused_with_file_and_record() {
         let message = evaluate_coco_files(&CocoEvaluation { files, out: None }, &Coco).unwrap_err().to_string();
         assert!(message.contains(part) && message.contains(".json: "), "`{part}` is not in: {message}");
     }
+    let dir = tempfile::tempdir().unwrap();
+    let (truth_path, found_path) = (dir.path().join("truth.json"), dir.path().join("found.json"));
+    let utf16: Vec<u8> = good_truth.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(&truth_path, utf16).unwrap();
+    std::fs::write(&found_path, "[]").unwrap();
+    let files = CocoFiles { ground_truth: truth_path, detections: found_path };
+    let message = evaluate_coco_files(&CocoEvaluation { files, out: None }, &Coco).unwrap_err().to_string();
+    assert!(message.contains("truth.json: the text is UTF-16"), "{message}");
 }
 
 #[test]

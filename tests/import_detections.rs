@@ -369,7 +369,9 @@ fn odd_files_are_understood_or_refused_by_name() {
     check("nested.json", b"[[]]", Err(&["nested.json:1", "record"]));
     check("object.json", b"{}", Err(&["none of 1 records", "object.json:1"]));
     check("deep.json", "[".repeat(100_000).as_bytes(), Err(&["deep.json:1"]));
-    check("utf16.json", b"\xff\xfe[\0]\0", Err(&["utf16.json"]));
+    check("utf16.json", b"\xff\xfe[\0]\0", Err(&["utf16.json: the text is UTF-16", "iconv"]));
+    check("utf16.csv", b"i\0m\0a\0g\0e\0,\0", Err(&["utf16.csv: the text is UTF-16"]));
+    check("utf16/one.txt", b"\xfe\xff\x000\0 ", Err(&["one.txt: the text is UTF-16"]));
     check("bom.json", &[b"\xef\xbb\xbf", format!("[{good}]").as_bytes()].concat(), Ok((1, 0, 0)));
     check("header.csv", format!("{corners}\n").as_bytes(), Ok((0, 0, 0)));
     check("empty/one.txt", b"", Ok((0, 0, 0)));
@@ -410,6 +412,27 @@ fn odd_files_are_understood_or_refused_by_name() {
     check("windows.csv", format!("{corners}\r\nbig/one,44,4,56,16,0.8\r\n").as_bytes(), Ok((1, 0, 0)));
     check("tabs.csv", table(corners, "big/one,44,4,56,16,0.8").replace(',', "\t").as_bytes(), Ok((1, 0, 0)));
     check("size.csv", table("image,x,y,w,h,score", "big/one,44,4,12,12,0.8").as_bytes(), Ok((1, 0, 0)));
+    // A side below 0 is no box, in whichever columns it stands.
+    for (header, row) in [
+        (corners, "big/one,56,4,44,16,0.8"),
+        (corners, "big/one,44,16,56,4,0.8"),
+        ("image,left,top,right,bottom", "big/one,56,16,44,4"),
+        (corners, "big/one,44,4,44,16,0.8"),
+        ("image,x,y,w,h", "big/one,56,16,-12,-12"),
+        ("image,x,y,w,h", "big/one,44,4,12,0"),
+        ("image,cx,cy,w,h", "big/one,50,10,-12,12"),
+    ] {
+        let words: &[&str] = if row.ends_with("12") || row.contains("44,4,") {
+            &["none of 1 records", "sides.csv:2", "both must be above 0"]
+        } else {
+            &["none of 1 records", "sides.csv:2", "are not top left and bottom right"]
+        };
+        check("sides.csv", table(header, row).as_bytes(), Err(words));
+        // Beside good ones they are counted.
+        let good = if header == corners { "big/one,44,4,56,16,0.8\n" } else { continue };
+        check("some.csv", format!("{header}\n{good}{row}\n").as_bytes(), Ok((1, 1, 0)));
+    }
+    check("negative.json", one_of(r#"{"bbox": [56, 16, -12, -12]}"#).as_bytes(), Err(&["negative.json:1", "above 0"]));
     check(
         "twice.csv",
         table("image,x1,x1,y1,x2,y2", "big/one,1,44,4,56,16").as_bytes(),

@@ -125,6 +125,34 @@ fn exports_keep_off_datasets_projects_and_what_is_not_a_file() {
     }
 }
 
+/// Where links in a dataset lead, nothing is written either; beside a single linked file results may lie.
+#[cfg(unix)]
+#[test]
+fn exports_keep_off_what_links_in_a_dataset_lead_to() {
+    use std::os::unix::fs::symlink;
+    let scene = Scene::new();
+    for (name, shade) in [("far/a/x.png", 10), ("far/a/deep/y.png", 20), ("lone/z.png", 30), ("lone/w.png", 40)] {
+        picture(&scene.at(name), shade);
+    }
+    std::fs::create_dir_all(scene.at("set/own")).unwrap();
+    picture(&scene.at("set/own/v.png"), 50);
+    symlink(scene.at("far/a"), scene.at("set/linked")).unwrap();
+    symlink(scene.at("lone/z.png"), scene.at("set/own/z.png")).unwrap();
+    scene.run(&["new", "q"]).success();
+    scene.run(&["import", "folder", "set", "--project", "q"]).success();
+    let export = |out| ["export", "ground-truth", "--project", "q", "--format", "coco", "--out", out];
+    for out in ["far/a/new.json", "far/a/x.png", "far/a/deep/new.json", "far/a/new/new.json", "set/linked/new.json"] {
+        scene.refused(&export(out), &[out.rsplit('/').next().unwrap(), "only reads"]);
+    }
+    scene.refused(&export("lone/z.png"), &["lone/z.png", "set/own/z.png", "which is an input"]);
+    let crops = ["export", "crops", "--project", "q", "--out", "far/a/crops"];
+    scene.refused(&crops, &["far/a", "only reads"]);
+    for out in ["far/new.json", "lone/new.json"] {
+        scene.run(&export(out)).success();
+    }
+    scene.replaced_with_force(&export("lone/w.png"), "lone/w.png");
+}
+
 #[test]
 fn other_files_are_replaced_with_force_only() {
     let scene = Scene::new();

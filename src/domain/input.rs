@@ -5,7 +5,7 @@
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -39,6 +39,8 @@ pub enum InputError {
     TooLarge { path: PathBuf, size: u64, limit: u64 },
     #[error("{}:{line}: the text is not UTF-8. Save the file as UTF-8.", printable_path(path))]
     NotUtf8 { path: PathBuf, line: usize },
+    #[error("{}: {UTF_16}", printable_path(path))]
+    Utf16 { path: PathBuf },
     #[error("{}: {source}", printable_path(path))]
     Io { path: PathBuf, source: io::Error },
 }
@@ -49,7 +51,7 @@ impl InputError {
         match self {
             Self::NotAFile { .. } => io::ErrorKind::InvalidInput,
             Self::TooLarge { .. } => io::ErrorKind::FileTooLarge,
-            Self::NotUtf8 { .. } => io::ErrorKind::InvalidData,
+            Self::NotUtf8 { .. } | Self::Utf16 { .. } => io::ErrorKind::InvalidData,
             Self::Io { source, .. } => source.kind(),
         }
     }
@@ -66,6 +68,7 @@ impl From<InputError> for io::Error {
                 format!("the file has {size} bytes, and Quarry reads up to {limit} here")
             }
             InputError::NotUtf8 { line, .. } => format!("line {line} is not UTF-8 text"),
+            InputError::Utf16 { .. } => UTF_16.to_owned(),
         };
         Self::new(kind, what)
     }
@@ -112,9 +115,36 @@ pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
     if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
+/// Passes over the byte order mark of a text that is read as a stream. UTF-16 is an error.
+pub fn begin_text(path: &Path, reader: &mut impl BufRead) -> Result<(), InputError> {
+    let head = reader.fill_buf().map_err(|source| InputError::Io { path: path.to_owned(), source })?;
+    let mark = head.len() - text_bytes(path, head)?.len();
+    reader.consume(mark);
+    Ok(())
+}
+
+/// The bytes of a text file without its byte order mark. UTF-16 is an error; whether the rest is UTF-8 is for who reads it.
+pub fn text_bytes<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a [u8], InputError> {
+    if is_utf16(bytes) { Err(InputError::Utf16 { path: path.to_owned() }) } else { Ok(without_bom(bytes)) }
+}
+
+/// Why UTF-16 is not read, and what to do.
+pub const UTF_16: &str = "the text is UTF-16 (\"Unicode\" in Windows programs). Save the file as UTF-8, or convert it: \
+                          iconv -f UTF-16 -t UTF-8 FILE > NEW";
+
+/// Whether these bytes begin a text in UTF-16: with its byte order mark, or with an ASCII character in two bytes. No other text has NUL
+/// there.
+pub fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(
+        bytes,
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [1..=0x7F, 0, 1..=0x7F, 0, ..] | [0, 1..=0x7F, 0, 1..=0x7F, ..]
+    )
+}
+
 /// The text of a regular file of at most `limit` bytes, without a byte order mark.
 pub fn read_text(path: &Path, limit: u64) -> Result<String, InputError> {
     let bytes = read_bytes(path, limit)?;
+    text_bytes(path, &bytes)?;
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let line = error.as_bytes().iter().take(valid).filter(|&&byte| byte == b'\n').count() + 1;
@@ -164,6 +194,33 @@ mod tests {
         assert!(matches!(read_bytes(&path, 6), Err(InputError::TooLarge { size: 7, limit: 6, .. })));
         std::fs::write(&path, b"one\ntwo\n\xff").unwrap();
         assert!(read_text(&path, 100).unwrap_err().to_string().contains("a.txt:3: the text is not UTF-8"));
+    }
+
+    #[test]
+    fn utf16_is_told_from_utf8_with_and_without_its_mark() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>();
+        let check = |bytes: &[u8], expected: bool| {
+            std::fs::write(&path, bytes).unwrap();
+            let (whole, streamed) = (read_text(&path, 100), begin_text(&path, &mut &*bytes));
+            assert_eq!(matches!(whole, Err(InputError::Utf16 { .. })), expected, "{bytes:?}");
+            assert_eq!(matches!(streamed, Err(InputError::Utf16 { .. })), expected, "{bytes:?}");
+        };
+        for text in ["{\"a\": 1}", "img/1\n0\n", "\u{4e2d}\u{6587} 1"] {
+            check(&utf16(&format!("\u{feff}{text}"), u16::to_le_bytes), true);
+            check(&utf16(&format!("\u{feff}{text}"), u16::to_be_bytes), true);
+            check(&utf16(text, u16::to_le_bytes), text.is_ascii());
+            check(&utf16(text, u16::to_be_bytes), text.is_ascii());
+            check(text.as_bytes(), false);
+            check(format!("\u{feff}{text}").as_bytes(), false);
+        }
+        for bytes in [&b""[..], b"a", b"\xff", b"a\0", b"\0", b"a\0b", b"\xef\xbb\xbf"] {
+            check(bytes, false);
+        }
+        let mut reader = "\u{feff}one\n".as_bytes();
+        begin_text(&path, &mut reader).unwrap();
+        assert_eq!(reader, b"one\n");
     }
 
     #[test]

@@ -47,7 +47,9 @@ pub use growing::open_growing;
 pub use ids::{CandidateId, ClassId, DatasetId, GroundTruthId, GroupId, ImageId, RoundId};
 pub use image::{ImageRecord, fold_number};
 pub use image_name::{IMAGE_EXTENSIONS, ImageNames, NameMatch, distinct_names, without_image_extension};
-pub use input::{InputError, limits, open_regular, read_bytes, read_text, without_bom};
+pub use input::{
+    InputError, UTF_16, begin_text, is_utf16, limits, open_regular, read_bytes, read_text, text_bytes, without_bom,
+};
 pub use observer::{Cancel, Progress};
 pub use output::{Output, OutputError, ReadOnly, real_place};
 pub use panics::{Panic, caught, report_panics};

@@ -1,6 +1,7 @@
 //! Where results may be written: never over an input, into a dataset or over a project's own file, and over another file only when the
 //! user says so. What is protected comes from the caller.
 
+use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -96,6 +97,8 @@ pub struct ReadOnly {
     files: Vec<PathBuf>,
     /// As the user names the folder, where it really is, and what it is.
     folders: Vec<(PathBuf, PathBuf, &'static str)>,
+    /// Where a link leads to that stands for an image -> the link.
+    linked: HashMap<PathBuf, PathBuf>,
 }
 
 impl ReadOnly {
@@ -105,6 +108,18 @@ impl ReadOnly {
             self.folder(path, "a folder of inputs");
         } else {
             self.files.push(path.to_path_buf());
+        }
+    }
+
+    /// The files that links in `folder`, which is read, lead to.
+    pub fn links_in(&mut self, folder: &Path) {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        for link in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink())) {
+            if let Ok(real) = fs::canonicalize(link.path())
+                && !real.is_dir()
+            {
+                self.linked.insert(real, link.path());
+            }
         }
     }
 
@@ -124,6 +139,7 @@ impl ReadOnly {
         let there = existing(path)?;
         let real = real_place(path).map_err(|source| OutputError::Io { out: path.clone(), source })?;
         let input = there.as_ref().and_then(|there| self.files.iter().find(|input| is_same(input, &real, there)));
+        let input = input.or_else(|| self.linked.get(&real));
         if let Some(input) = input {
             return Err(OutputError::Input { out: path.clone(), input: input.clone() });
         }

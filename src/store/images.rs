@@ -1,6 +1,6 @@
 //! Images: name, path below the dataset's root, identity by content.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
@@ -95,6 +95,26 @@ impl Store {
                 }
             }
             Ok(files)
+        })
+    }
+}
+
+impl Store {
+    /// The folders that a dataset's images lie in, relative to its root; those that leave it are left out.
+    pub fn image_folders(&self, dataset: DatasetId) -> Result<BTreeSet<PathBuf>, StoreError> {
+        self.read(|c| {
+            let mut statement = c.prepare_cached("SELECT path FROM images WHERE dataset_id = ?1")?;
+            let mut rows = statement.query([dataset.0])?;
+            let mut folders = BTreeSet::new();
+            while let Some(row) = rows.next()? {
+                let folder = Path::new(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)
+                    .parent()
+                    .unwrap_or(Path::new(""));
+                if !folders.contains(folder) && stays_below(folder) {
+                    folders.insert(folder.to_path_buf());
+                }
+            }
+            Ok(folders)
         })
     }
 }

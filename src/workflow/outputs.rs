@@ -69,10 +69,21 @@ impl OutputPolicy {
         self
     }
 
-    /// The datasets of the project at hand.
+    /// The datasets of the project at hand, and what links in them lead to.
     pub fn datasets(mut self, store: &Store) -> Result<Self, WorkflowError> {
         for dataset in store.datasets()? {
             self.read_only.folder(&dataset.root, "the folder of a dataset of the project");
+            let Ok(root) = fs::canonicalize(&dataset.root) else { continue };
+            let mut elsewhere: Vec<PathBuf> = Vec::new();
+            for folder in store.image_folders(dataset.id)? {
+                let folder = root.join(folder);
+                let Ok(real) = fs::canonicalize(&folder) else { continue };
+                self.read_only.links_in(&real);
+                if !real.starts_with(&root) && !elsewhere.iter().any(|known| real.starts_with(known)) {
+                    self.read_only.folder(&folder, "a folder of images of the project, reached by a link in a dataset");
+                    elsewhere.push(real);
+                }
+            }
         }
         Ok(self)
     }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{Project, WorkflowError, write_atomically};
-use crate::domain::{limits, make_folder, read_bytes, read_text, without_bom};
+use crate::domain::{limits, make_folder, read_bytes, read_text, text_bytes};
 use crate::evaluation::roc_file::{self, ColumnOrder, RocFileError};
 use crate::evaluation::{PlotCurve, ScoreKind};
 
@@ -131,7 +131,8 @@ pub fn forget_roc(project: &Project, name: &str) -> Result<(), WorkflowError> {
 /// A ROC file's curve, and how its columns were read.
 fn read_curve(path: &Path, order: Option<ColumnOrder>) -> Result<(PlotCurve, String), RocImportError> {
     let bytes = read_bytes(path, limits::TEXT).map_err(WorkflowError::from)?;
-    let read = roc_file::parse(&String::from_utf8_lossy(without_bom(&bytes)), order).map_err(|error| match error {
+    let text = text_bytes(path, &bytes).map_err(WorkflowError::from)?;
+    let read = roc_file::parse(&String::from_utf8_lossy(text), order).map_err(|error| match error {
         RocFileError::Ambiguous => RocImportError::Ambiguous(path.to_path_buf()),
         other => bad(path, other.to_string()).into(),
     })?;

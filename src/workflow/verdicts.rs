@@ -10,9 +10,7 @@ use serde::Serialize;
 
 use super::WorkflowError;
 use super::outputs::{self, OutputPolicy};
-use crate::domain::{
-    AnnotationSource, Output, Verdict, csv_text, limits, open_regular, without_bom, write_output_with,
-};
+use crate::domain::{AnnotationSource, Output, Verdict, begin_text, csv_text, limits, open_regular, write_output_with};
 use crate::mining::{Agreement, Proportion, cohens_kappa, wilson_interval};
 use crate::store::{
     AHEAD_DAYS, CandidateQuery, CorrectionLine, LogLine, MergeReport, OriginLine, ShapeLine, Store, StoreError,
@@ -277,6 +275,7 @@ fn read(file: &Path) -> Result<Vec<(usize, LogLine)>, WorkflowError> {
     let failed = |source| WorkflowError::io(file, "Check the path; nothing was merged.")(source);
     let (opened, _) = open_regular(file)?;
     let mut reader = std::io::BufReader::new(opened);
+    begin_text(file, &mut reader)?;
     let mut lines = Vec::new();
     for number in 1.. {
         let mut bytes = Vec::new();
@@ -287,8 +286,7 @@ fn read(file: &Path) -> Result<Vec<(usize, LogLine)>, WorkflowError> {
         if bytes.len() as u64 == most && bytes.last() != Some(&b'\n') {
             return Err(bad_line(file, number, &format!("the line has more than {} bytes", limits::LINE)));
         }
-        let bytes = if number == 1 { without_bom(&bytes) } else { &bytes };
-        let text = std::str::from_utf8(bytes).map_err(|_| bad_line(file, number, "the text is not UTF-8"))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| bad_line(file, number, "the text is not UTF-8"))?;
         if !text.trim().is_empty() {
             lines.push((number, parse(text).map_err(|reason| bad_line(file, number, &reason))?));
         }

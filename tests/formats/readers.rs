@@ -45,6 +45,35 @@ fn coco_in_any_order_with_ids_of_any_type() {
     check(&set.write("annotations/instances_val2017.json", bom).read("coco", "").unwrap(), COCO_READ);
 }
 
+/// Two objects of one id, whatever the order of ids: the first is kept. Without ids all are.
+#[test]
+fn an_annotation_id_of_coco_stands_for_one_object() {
+    let check_ids = |ids: [&str; 4], kept: &[usize], expected: &[&str]| {
+        let set = Set::new(&["a.png"]);
+        let annotation =
+            |(k, id): (usize, &&str)| format!(r#"{{{id} "image_id": 1, "category_id": 1, "bbox": [{k}, 0, 9, 9]}}"#);
+        let annotations: Vec<String> = ids.iter().enumerate().map(annotation).collect();
+        let text = format!(
+            r#"{{"images": [{{"id": 1, "file_name": "a.png"}}], "annotations": [{}], "categories": [{{"id": 1, "name": "car"}}]}}"#,
+            annotations.join(",\n")
+        );
+        let dataset = set.write("c.json", text).read("coco", "c.json").unwrap();
+        let objects: Vec<String> = kept.iter().map(|&x| format!("\n car {x} 0 {} 9", x + 9)).collect();
+        check(&dataset, &format!("a.png{}", objects.concat()));
+        check_bad(&dataset, expected);
+    };
+    let again = |k: usize, id: &str| format!("c.json: annotations[{k}]: id {id} is taken by an earlier annotation");
+    check_ids([r#""id": 1,"#, r#""id": 2,"#, r#""id": 3,"#, r#""id": 4,"#], &[0, 1, 2, 3], &[]);
+    check_ids([r#""id": 9,"#, r#""id": 2,"#, r#""id": -3,"#, r#""id": 0,"#], &[0, 1, 2, 3], &[]);
+    check_ids([r#""id": 1,"#, r#""id": 1,"#, r#""id": 2,"#, r#""id": 3,"#], &[0, 2, 3], &[&again(1, "1")]);
+    check_ids(
+        [r#""id": 5,"#, r#""id": 3,"#, r#""id": "5","#, r#""id": 3.0,"#],
+        &[0, 1],
+        &[&again(2, "5"), &again(3, "3")],
+    );
+    check_ids(["", "", r#""id": null,"#, r#""id": "x","#], &[0, 1, 2, 3], &[]);
+}
+
 #[test]
 fn several_coco_files_are_splits_and_the_same_name_in_two_folders_is_two_images() {
     let set = Set::new(&["train2017/1.png", "val2017/1.png"]);
@@ -443,6 +472,34 @@ fn the_format_of_a_path_is_found_with_its_reason() {
     let error = recognise(&Set::new(&[]).path("")).err().unwrap().to_string();
     assert!(error.contains("none of the formats") && error.contains("label-studio"), "{error}");
     assert!(recognise(&coco.path("gone")).is_err());
+}
+
+/// Images beside annotations in UTF-16 are no folder without objects.
+#[test]
+fn annotations_in_utf16_are_told_whatever_the_format() {
+    let utf16 = |text: &str| format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    for (file, text) in [
+        ("annotations/instances_val.json", COCO),
+        ("train/_annotations.coco.json", COCO),
+        ("x.json", r#"[{"data": {"image": "a.png"}}]"#),
+        ("annotations.xml", "<annotations></annotations>"),
+        ("a.xml", "<annotation></annotation>"),
+        ("data.yaml", "names: [a]\ntrain: images"),
+        ("wider_face_val_bbx_gt.txt", "a.png\n0\n"),
+    ] {
+        let set = Set::new(&["a.png", "train/b.png"]);
+        set.write(file, utf16(text));
+        for path in ["", file] {
+            let message = match recognise(&set.path(path)) {
+                Err(error) => error.to_string(),
+                // Known by its name: the reader tells it.
+                Ok((format, _)) => set.read(format.name(), path).unwrap_err().to_string(),
+            };
+            let name = file.rsplit('/').next().unwrap();
+            assert!(message.contains(name) && message.contains("UTF-16"), "{file}, {path:?}: {message}");
+            assert!(message.contains("iconv -f UTF-16 -t UTF-8"), "{message}");
+        }
+    }
 }
 
 /// A JPEG of 24 x 16 stored pixels with this EXIF orientation.

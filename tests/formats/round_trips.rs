@@ -68,6 +68,8 @@ fn export(holds: Holds) -> impl Strategy<Value = Export> {
     };
     let image = (proptest::collection::vec(object(holds), 0..5), proptest::sample::select(splits));
     proptest::collection::vec(image, PATHS.len()..=PATHS.len()).prop_map(|images| {
+        let with_id =
+            |k: usize| move |(n, object): (usize, ExportObject)| ExportObject { id: (10 * k + n) as i64 + 1, ..object };
         let image = |(k, (objects, split)): (usize, (Vec<ExportObject>, Option<&str>))| ExportImage {
             id: k as i64 + 1,
             name: PATHS[k].to_owned(),
@@ -76,7 +78,7 @@ fn export(holds: Holds) -> impl Strategy<Value = Export> {
             width: 100,
             height: 80,
             split: split.map(str::to_owned),
-            objects,
+            objects: objects.into_iter().enumerate().map(with_id(k)).collect(),
         };
         let classes =
             CLASSES.iter().enumerate().map(|(k, name)| ExportClass { id: k as i64 * 3 + 1, name: (*name).to_owned() });

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::dataset::DatasetError;
+use crate::domain::text_bytes;
 use crate::geometry::Ellipse;
 
 /// A line of `FDDB-fold-NN.txt`.
@@ -66,7 +67,7 @@ pub fn parse_ellipse_list(path: &Path, bytes: &[u8]) -> Result<Vec<AnnotatedName
 
 /// Lines that are not blank, trimmed, with their numbers from 1.
 pub(super) fn lines<'a>(path: &Path, bytes: &'a [u8]) -> Result<Vec<(usize, &'a str)>, DatasetError> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let bytes = text_bytes(path, bytes)?;
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let line = bytes.iter().take(error.valid_up_to()).filter(|&&byte| byte == b'\n').count() + 1;
         DatasetError::line(path, line, "not UTF-8 text: is this the right file?")

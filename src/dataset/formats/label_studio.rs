@@ -14,7 +14,7 @@ use super::json_values::{head_of, json_error};
 use super::layout::{absolute, files_in, root_of};
 use super::{Format, ReadOptions};
 use crate::dataset::{BadRecord, DatasetError, ImportedDataset};
-use crate::domain::{Cancel, Progress, Shape, limits, open_regular};
+use crate::domain::{Cancel, Progress, Shape, begin_text, limits, open_regular};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// Label Studio.
@@ -86,7 +86,9 @@ fn read_file(draft: &mut Draft, file: &Path, cancel: &Cancel) -> Result<(), Data
             format!("the file has {size} bytes; Quarry reads up to {}", limits::TEXT),
         ));
     }
-    let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 18, opened));
+    let mut reader = BufReader::with_capacity(1 << 18, opened);
+    begin_text(file, &mut reader)?;
+    let mut json = serde_json::Deserializer::from_reader(reader);
     let (mut tasks, mut bad, mut others) = (Vec::new(), Vec::new(), 0);
     let each = |index: u32, value: Value| {
         if !cancel.is_cancelled() {

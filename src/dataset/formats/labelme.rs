@@ -14,7 +14,7 @@ use super::json_values::{OneRecord, Record, Scalar, head_of, json_error};
 use super::layout::{absolute, files_below, files_in, folders_in, root_of, split_in_name};
 use super::{Format, ReadOptions};
 use crate::dataset::{BadRecord, DatasetError, ImportedDataset};
-use crate::domain::{Cancel, Progress, Shape, limits, read_bytes, without_bom};
+use crate::domain::{Cancel, Progress, Shape, limits, read_bytes, text_bytes};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// labelme.
@@ -162,7 +162,7 @@ fn read_file(file: &Path) -> Annotated {
     let mut annotated = Annotated::default();
     let read = || -> Result<Option<LabelmeFile>, DatasetError> {
         let bytes = read_bytes(file, limits::TEXT)?;
-        let mut json = serde_json::Deserializer::from_reader(BufReader::new(without_bom(&bytes)));
+        let mut json = serde_json::Deserializer::from_reader(BufReader::new(text_bytes(file, &bytes)?));
         let read = OneRecord::default().deserialize(&mut json).and_then(|read| json.end().map(|()| read));
         read.map_err(|error| json_error(file, &error))
     };

@@ -29,7 +29,7 @@ pub(super) use yolo::{box_of, box_of_polygon};
 use std::path::{Path, PathBuf};
 
 use super::{DatasetError, ImportedDataset};
-use crate::domain::{Cancel, Progress};
+use crate::domain::{Cancel, InputError, Progress};
 
 /// How annotations are to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +124,11 @@ pub fn recognise(path: &Path) -> Result<(&'static dyn Format, String), DatasetEr
                        the images alone";
         return Err(DatasetError::layout(&file, problem));
     }
+    if found.as_ref().is_none_or(|(format, _)| format.name() == "folder")
+        && let Some(path) = utf16_at(path)
+    {
+        return Err(InputError::Utf16 { path }.into());
+    }
     found.ok_or_else(|| {
         let names: Vec<&str> = FORMATS.iter().map(|format| format.name()).collect();
         let problem = format!(
@@ -142,6 +147,18 @@ fn detections_at(path: &Path) -> Option<PathBuf> {
     }
     let files = [0, 1].into_iter().flat_map(|depth| layout::json_files(path, depth).unwrap_or_default());
     files.into_iter().find(|file| is_results(file))
+}
+
+/// The file in UTF-16 that `path` is or holds: an annotation file that no format could know.
+fn utf16_at(path: &Path) -> Option<PathBuf> {
+    const LOOKED_AT: usize = 64;
+    let is_utf16 = |file: &PathBuf| json_values::head_of(file).is_some_and(|head| crate::domain::is_utf16(&head));
+    if path.is_file() {
+        return Some(path.to_path_buf()).filter(is_utf16);
+    }
+    let texts = layout::files_in(path, &["xml", "yaml", "yml", "txt"]).unwrap_or_default();
+    let json = [0, 1].into_iter().flat_map(|depth| layout::json_files(path, depth).unwrap_or_default());
+    texts.into_iter().chain(json).take(LOOKED_AT).find(is_utf16)
 }
 
 /// Whether a file is a JSON list of records as COCO's results have them. Without any it is one too: a detector that finds nothing writes it,

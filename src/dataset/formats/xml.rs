@@ -8,7 +8,7 @@ use quick_xml::{Reader, XmlVersion};
 
 use super::image_files::shortened;
 use crate::dataset::DatasetError;
-use crate::domain::open_regular;
+use crate::domain::{begin_text, open_regular};
 
 /// What comes next in the file.
 #[derive(Debug)]
@@ -55,7 +55,8 @@ pub(super) struct XmlReader {
 impl XmlReader {
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
         let (file, _) = open_regular(path)?;
-        let inner = CountedLines { inner: BufReader::with_capacity(1 << 16, file), lines: 0 };
+        let mut inner = CountedLines { inner: BufReader::with_capacity(1 << 16, file), lines: 0 };
+        begin_text(path, &mut inner)?;
         Ok(Self { reader: Reader::from_reader(inner), path: path.to_path_buf(), buffer: Vec::new() })
     }
 

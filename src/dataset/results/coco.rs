@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{ClassKey, FoundRecord, ImageKey, Results, Unit};
 use crate::dataset::DatasetError;
-use crate::domain::{Shape, limits, read_bytes, without_bom};
+use crate::domain::{Shape, limits, read_bytes, text_bytes};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// What a COCO ground truth file says of numbers.
@@ -27,7 +27,7 @@ pub struct GroundTruthNames {
 /// The file cannot be read or holds neither images nor categories.
 pub fn read_ground_truth_names(path: &Path) -> Result<GroundTruthNames, DatasetError> {
     let bytes = read_bytes(path, limits::TEXT)?;
-    let value: Value = serde_json::from_slice(without_bom(&bytes))
+    let value: Value = serde_json::from_slice(text_bytes(path, &bytes)?)
         .map_err(|error| DatasetError::line(path, error.line().max(1), format!("{error}; correct the JSON there")))?;
     let pairs = |list: &str, name: &str| -> BTreeMap<i64, String> {
         let entries = value.get(list).and_then(Value::as_array).into_iter().flatten();
@@ -44,7 +44,7 @@ pub fn read_ground_truth_names(path: &Path) -> Result<GroundTruthNames, DatasetE
 pub(super) fn read(path: &Path) -> Result<Results, DatasetError> {
     let bytes = read_bytes(path, limits::TEXT)?;
     let mut results = Results::new(vec![path.to_path_buf()], Unit::Pixels);
-    let objects = Objects::new(without_bom(&bytes));
+    let objects = Objects::new(text_bytes(path, &bytes)?);
     for object in objects {
         let (line, text) = object.map_err(|(line, problem)| DatasetError::line(path, line, problem))?;
         let record: Map<String, Value> = serde_json::from_slice(text).map_err(|error| {

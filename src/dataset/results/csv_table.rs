@@ -146,13 +146,20 @@ fn detection<'a>(columns: &Columns, cell: impl Fn(usize) -> &'a str) -> Result<D
         *value = number(text).ok_or_else(|| format!("'{text}' is not a finite number"))?;
     }
     let [a, b, c, d] = values;
+    let (width, height) = match columns.form {
+        BoxForm::Corners if c < a || d < b => {
+            return Err(format!("the corners {a}, {b} and {c}, {d} are not top left and bottom right"));
+        }
+        BoxForm::Corners => (c - a, d - b),
+        BoxForm::CornerSize | BoxForm::CentreSize => (c, d),
+    };
+    if width <= 0.0 || height <= 0.0 {
+        return Err(format!("the box is {width} wide and {height} high; both must be above 0"));
+    }
     let bbox = match columns.form {
         BoxForm::Corners => BoundingBox::new(a, b, c, d),
         BoxForm::CornerSize => BoundingBox::from_xywh(a, b, c, d),
         BoxForm::CentreSize => BoundingBox::from_xywh(a - c / 2.0, b - d / 2.0, c, d),
     };
-    if bbox.width() <= 0.0 || bbox.height() <= 0.0 {
-        return Err(format!("the box is {} wide and {} high; both must be above 0", bbox.width(), bbox.height()));
-    }
     Ok((ImageKey::named(image), class, Shape::Rectangle(bbox), score))
 }

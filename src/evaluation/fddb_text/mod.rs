@@ -18,7 +18,7 @@ pub use numbers::UnreadableScores;
 pub use sizes::{ImageSizes, read_sizes};
 
 use super::region::{Region, ScoredRegion};
-use crate::domain::{InputError, limits, printable_path};
+use crate::domain::{InputError, UTF_16, limits, printable_path};
 
 /// A line of a file, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +89,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, FddbTextError> {
         InputError::NotUtf8 { line, .. } => {
             Place { path: path.into(), line }.error("this is not text (UTF-8); is it the right file?")
         }
+        InputError::Utf16 { .. } => Place { path: path.into(), line: 1 }.error(UTF_16),
         error => FddbTextError::Read { path: path.to_owned(), source: error.into() },
     })
 }

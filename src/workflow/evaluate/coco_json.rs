@@ -9,7 +9,7 @@ use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::super::WorkflowError;
-use crate::domain::{limits, read_bytes, without_bom};
+use crate::domain::{limits, read_bytes, text_bytes};
 
 /// A dataset: what `--ground-truth` names.
 #[derive(Debug, Deserialize)]
@@ -87,7 +87,7 @@ pub(super) fn read_detections(path: &Path) -> Result<Vec<CocoDetection>, Workflo
 fn read_json<T: DeserializeOwned>(path: &Path, advice: &str) -> Result<T, WorkflowError> {
     let bytes = read_bytes(path, limits::TEXT)?;
     // The message ends in the line and the column.
-    let read = serde_json::from_slice(without_bom(&bytes));
+    let read = serde_json::from_slice(text_bytes(path, &bytes)?);
     read.map_err(|e| WorkflowError::BadFile { path: path.to_path_buf(), reason: format!("{e}; {advice}") })
 }
 

@@ -4,7 +4,7 @@
 mod extent;
 mod records;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use self::records::{AnnotationRecord, CategoryRecord, ImageRecord, Taker};
@@ -141,6 +141,7 @@ struct TakenImage {
 
 /// An annotation that waits for images and categories, which may follow later in the file.
 struct TakenAnnotation {
+    id: Option<i64>,
     image: i64,
     category: i64,
     object: DraftObject,
@@ -173,8 +174,14 @@ impl<'a> Taken<'a> {
         for (id, name) in std::mem::take(&mut self.categories) {
             classes.insert(id, draft.classes.id(&name));
         }
-        for TakenAnnotation { image, category, mut object } in std::mem::take(&mut self.annotations) {
+        let annotations = std::mem::take(&mut self.annotations);
+        let mut taken = TakenIds::new(&annotations);
+        for TakenAnnotation { id, image, category, mut object } in annotations {
             let Place::Record(list, index) = object.place else { continue };
+            if let Some(id) = id.filter(|&id| taken.is_again(id)) {
+                self.bad(list, index, format!("id {id} is taken by an earlier annotation: give each its own id"));
+                continue;
+            }
             match (self.image_of.get(&image), classes.get(&category)) {
                 (None, _) => self.bad(list, index, format!("image_id {image} is in no record of `images`")),
                 (_, None) => self.bad(list, index, format!("category_id {category} is in no record of `categories`")),
@@ -195,6 +202,21 @@ impl<'a> Taken<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// Which ids of annotations were met. Most files have them in rising order, where none comes twice and nothing is kept.
+struct TakenIds(Option<HashSet<i64>>);
+
+impl TakenIds {
+    fn new(annotations: &[TakenAnnotation]) -> Self {
+        let ids = annotations.iter().filter_map(|annotation| annotation.id);
+        Self((!ids.is_sorted_by(|a, b| a < b)).then(HashSet::new))
+    }
+
+    /// Whether this id was met before.
+    fn is_again(&mut self, id: i64) -> bool {
+        self.0.as_mut().is_some_and(|ids| !ids.insert(id))
     }
 }
 
@@ -238,7 +260,7 @@ impl Taker for Taken<'_> {
             Ok(shape) => {
                 let ignored = record.is_crowd || record.ignore;
                 let object = DraftObject { class: 0, shape, ignored, place: Place::Record(LIST, index) };
-                self.annotations.push(TakenAnnotation { image, category, object });
+                self.annotations.push(TakenAnnotation { id: record.id.id(), image, category, object });
             }
         }
     }

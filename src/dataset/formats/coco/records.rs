@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use super::extent::Extent;
 use crate::dataset::DatasetError;
 use crate::dataset::formats::json_values::{EachRecord, Key, Numbers, Record, Scalar, json_error};
-use crate::domain::{Cancel, open_regular};
+use crate::domain::{Cancel, begin_text, open_regular};
 
 #[derive(Debug, Default)]
 pub(super) struct ImageRecord {
@@ -103,17 +103,10 @@ pub(super) struct Lists {
 pub(super) fn read(path: &Path, taker: &mut impl Taker, cancel: &Cancel) -> Result<Lists, DatasetError> {
     let (file, _) = open_regular(path)?;
     let mut reader = BufReader::with_capacity(1 << 18, Watched { file, cancel });
-    skip_bom(&mut reader).map_err(DatasetError::io("read", path))?;
+    begin_text(path, &mut reader)?;
     let mut json = serde_json::Deserializer::from_reader(reader);
     let read = TopLevel { taker }.deserialize(&mut json).and_then(|lists| json.end().map(|()| lists));
     read.map_err(|error| if cancel.is_cancelled() { DatasetError::Cancelled } else { json_error(path, &error) })
-}
-
-fn skip_bom(reader: &mut impl std::io::BufRead) -> std::io::Result<()> {
-    if reader.fill_buf()?.starts_with(b"\xEF\xBB\xBF") {
-        reader.consume(3);
-    }
-    Ok(())
 }
 
 /// A file that ends with an error when the import is cancelled.

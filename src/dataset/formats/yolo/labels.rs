@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::dataset::formats::draft::{DraftObject, Place, bad_record};
 use crate::dataset::formats::text_lines::{numbered, numbers};
 use crate::dataset::{BadRecord, DatasetError};
-use crate::domain::{InputError, Shape, limits, read_text};
+use crate::domain::{InputError, Shape, UTF_16, limits, read_text};
 use crate::geometry::BoundingBox;
 
 /// How far a coordinate may lie outside 0 to 1 by rounding.
@@ -30,6 +30,9 @@ pub(super) fn read(path: &Path, form: LabelForm) -> Result<Option<Labels>, Datas
         Err(InputError::NotUtf8 { line, .. }) => {
             let problem = "the text is not UTF-8. Save the file as UTF-8".to_owned();
             return Ok(Some((Vec::new(), vec![bad_record(path, Place::Line(line as u32), problem)])));
+        }
+        Err(InputError::Utf16 { .. }) => {
+            return Ok(Some((Vec::new(), vec![bad_record(path, Place::Line(1), UTF_16.to_owned())])));
         }
         other => other?,
     };
