@@ -34,7 +34,7 @@ mv "$work/$name" "$deb/usr"
 gzip -9n "$deb"/usr/share/man/man1/*.1
 mv "$deb/usr/share/zsh/site-functions" "$deb/usr/share/zsh/vendor-completions"
 architecture=$(dpkg --print-architecture)
-# The libraries that the window opens by name have no entry in the binary.
+# The libraries that the window opens by name have no entry in the binary; `quarry setup` needs the certificates.
 cat >"$deb/DEBIAN/control" <<CONTROL
 Package: quarry
 Version: $version
@@ -42,7 +42,7 @@ Architecture: $architecture
 Maintainer: The Quarry authors <quarry@localhost>
 Installed-Size: $(du -sk "$deb/usr" | cut -f 1)
 Depends: libc6 (>= $(getconf GNU_LIBC_VERSION | cut -d ' ' -f 2)), libstdc++6, libgcc-s1
-Recommends: libgl1, libegl1, libx11-6, libx11-xcb1, libxcursor1, libxi6, libxrandr2, libxkbcommon0, libxkbcommon-x11-0, libwayland-client0, libwayland-egl1
+Recommends: ca-certificates, libgl1, libegl1, libx11-6, libx11-xcb1, libxcursor1, libxi6, libxrandr2, libxkbcommon0, libxkbcommon-x11-0, libwayland-client0, libwayland-egl1
 Section: science
 Priority: optional
 Description: Hard negative mining for object detectors

@@ -30,7 +30,9 @@ chmod 644 "$root/lib/quarry/libquarry.so"
 
 install -D -m 644 -t "$root/share/applications" "$here/packaging/quarry.desktop"
 install -D -m 644 -t "$root/share/icons/hicolor/scalable/apps" "$here/packaging/quarry.svg"
-install -D -m 644 -t "$root/share/doc/quarry" "$here"/{README.md,CHANGELOG.md,LICENSE-MIT,LICENSE-APACHE} "$here"/docs/*.md
+# As in the checkout, so that links and pictures work.
+install -D -m 644 -t "$root/share/doc/quarry" "$here"/{README,CHANGELOG,ARCHITECTURE,CONTRIBUTING}.md "$here"/LICENSE-{MIT,APACHE}
+install -D -m 644 -t "$root/share/doc/quarry/docs" "$here"/docs/*
 # What these say is the binary's own.
 quarry=$root/bin/quarry
 mkdir -p "$root/share/bash-completion/completions" "$root/share/zsh/site-functions" "$root/share/fish/vendor_completions.d" "$root/share/man/man1"

@@ -48,6 +48,7 @@ fn the_package_works_in_a_clean_root() {
         "share/man/man1/quarry.1",
         "share/man/man1/quarry-evaluate-fddb.1",
         "share/doc/quarry/LICENSE-MIT",
+        "share/doc/quarry/docs/review.png",
     ] {
         assert!(dir.path().join(file).is_file(), "{file} is not in the package");
     }
