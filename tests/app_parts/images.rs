@@ -541,7 +541,8 @@ fn the_class_of_any_object_is_corrected_by_key() {
     let no_question = |w: &Window| w.query_by_label(asks).is_none();
 
     // Nothing is picked, then a detection: no class of an object is asked for.
-    for (picked, says) in [(None, "Click a detection first"), (Some(Pick::Detection(0, 1)), "choose the class in the side panel")]
+    for (picked, says) in
+        [(None, "Click a detection first"), (Some(Pick::Detection(0, 1)), "choose the class in the side panel")]
     {
         send(&mut window, ImagesCommand::Pick(picked));
         press(&mut window, Key::W);
