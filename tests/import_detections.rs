@@ -332,6 +332,19 @@ fn class_numbers_are_mapped_by_name() {
     assert!(problem.contains("no class 'person'") && problem.contains("`face`"), "{problem}");
 }
 
+const CORNERS: &str = "image,x1,y1,x2,y2,score";
+
+/// Tables of one row, whose box has a side of 0 or below.
+const SIDES_BELOW_0: [(&str, &str); 7] = [
+    (CORNERS, "big/one,56,4,44,16,0.8"),
+    (CORNERS, "big/one,44,16,56,4,0.8"),
+    ("image,left,top,right,bottom", "big/one,56,16,44,4"),
+    (CORNERS, "big/one,44,4,44,16,0.8"),
+    ("image,x,y,w,h", "big/one,56,16,-12,-12"),
+    ("image,x,y,w,h", "big/one,44,4,12,0"),
+    ("image,cx,cy,w,h", "big/one,50,10,-12,12"),
+];
+
 /// What each file comes to in a dry run: `(detections, skipped, without a score)`, or the words that it is refused with.
 #[test]
 fn odd_files_are_understood_or_refused_by_name() {
@@ -348,7 +361,7 @@ fn odd_files_are_understood_or_refused_by_name() {
     let one_of = |text: &str| one(json(text));
     let absolute = scene.at("fddb/originalPics/big/one.jpg");
     let table = |header: &str, row: &str| format!("{header}\n{row}\n");
-    let corners = "image,x1,y1,x2,y2,score";
+    let corners = CORNERS;
     let check = |name: &str, text: &[u8], expected: Expected<'_>| {
         let path = scene.at(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -413,15 +426,7 @@ fn odd_files_are_understood_or_refused_by_name() {
     check("tabs.csv", table(corners, "big/one,44,4,56,16,0.8").replace(',', "\t").as_bytes(), Ok((1, 0, 0)));
     check("size.csv", table("image,x,y,w,h,score", "big/one,44,4,12,12,0.8").as_bytes(), Ok((1, 0, 0)));
     // A side below 0 is no box, in whichever columns it stands.
-    for (header, row) in [
-        (corners, "big/one,56,4,44,16,0.8"),
-        (corners, "big/one,44,16,56,4,0.8"),
-        ("image,left,top,right,bottom", "big/one,56,16,44,4"),
-        (corners, "big/one,44,4,44,16,0.8"),
-        ("image,x,y,w,h", "big/one,56,16,-12,-12"),
-        ("image,x,y,w,h", "big/one,44,4,12,0"),
-        ("image,cx,cy,w,h", "big/one,50,10,-12,12"),
-    ] {
+    for (header, row) in SIDES_BELOW_0 {
         let words: &[&str] = if row.ends_with("12") || row.contains("44,4,") {
             &["none of 1 records", "sides.csv:2", "both must be above 0"]
         } else {
