@@ -20,8 +20,14 @@ pub fn offer_setup() -> Result<bool, AppError> {
     let viewport = ViewportBuilder::default()
         .with_title("Quarry: setup")
         .with_app_id("quarry")
-        .with_inner_size(vec2(620.0, 320.0));
-    let options = eframe::NativeOptions { viewport, renderer: eframe::Renderer::Glow, ..Default::default() };
+        .with_inner_size(vec2(620.0, 400.0));
+    // The app's own window must not open in the size of this one.
+    let options = eframe::NativeOptions {
+        viewport,
+        renderer: eframe::Renderer::Glow,
+        persist_window: false,
+        ..Default::default()
+    };
     let is_done = Arc::new(AtomicBool::new(false));
     let done = Arc::clone(&is_done);
     let create = move |cc: &eframe::CreationContext<'_>| -> Result<Box<dyn eframe::App>, _> {
@@ -109,7 +115,11 @@ impl OfferSetup {
         let now = Instant::now();
         let mut rate = self.rate.take().unwrap_or_else(|| Rate::new(&progress, now));
         rate.follow(&progress, now);
-        ui.label(printable_line(&progress.what));
+        let what = printable_line(&progress.what);
+        ui.label(match what.strip_suffix(", MB") {
+            Some(what) => format!("{what}: {} of {} MB", progress.done, progress.total),
+            None => what.into_owned(),
+        });
         ui.add(ProgressBar::new(progress.done as f32 / progress.total.max(1) as f32).show_percentage());
         ui.label(rate.in_words());
         self.rate = Some(rate);
@@ -118,6 +128,10 @@ impl OfferSetup {
 }
 
 impl eframe::App for OfferSetup {
+    fn persist_egui_memory(&self) -> bool {
+        false
+    }
+
     fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
         if let Some(done) = self.work.as_mut().and_then(OneShot::poll) {
             self.work = None;
@@ -131,7 +145,8 @@ impl eframe::App for OfferSetup {
         }
         CentralPanel::default().show(ui, |ui| {
             ui.add_space(8.0);
-            ui.label(RichText::new("libtorch is not installed").heading());
+            let heading = if self.work.is_some() { "Setting up Quarry" } else { "libtorch is not installed" };
+            ui.label(RichText::new(heading).heading());
             ui.add_space(8.0);
             match &self.work {
                 Some(work) => {
