@@ -83,7 +83,7 @@ fn drawn(run_dir: &Path) -> Vec<String> {
 
 fn warnings(events: &Events) -> Vec<&str> {
     let told = events.0.iter().filter_map(|event| match event {
-        TrainEvent::Warning(text) if text.contains("Memory") => Some(text.as_str()),
+        TrainEvent::Warning(text) if text.to_lowercase().contains("memory") => Some(text.as_str()),
         _ => None,
     });
     told.collect()
