@@ -33,7 +33,8 @@ fn the_doctor_reports_also_where_libtorch_does_not_load() {
 
     // Without the library that belongs beside it the program reaches no libtorch.
     let dir = tempfile::tempdir().unwrap();
-    let alone = dir.path().join("quarry");
+    std::fs::create_dir(dir.path().join("bin")).unwrap();
+    let alone = dir.path().join("bin/quarry");
     std::fs::copy(assert_cmd::cargo::cargo_bin("quarry"), &alone).unwrap();
     let alone = |args: &[&str]| Command::new(&alone).args(args).assert();
     let output = alone(&["doctor", "--json"]).success().get_output().stdout.clone();
