@@ -66,7 +66,8 @@ impl Source {
     /// Away: no folder, or more than half of some files, evenly chosen, are not there or may not be opened.
     fn check(&self) -> Result<(), Away> {
         let away = |what: String| Err(Away { root: self.root.clone(), what });
-        if !self.root.is_dir() {
+        // The folder of a relative file that lies where the command runs is written as nothing.
+        if !(self.root.as_os_str().is_empty() || self.root.is_dir()) {
             return away("the dataset's folder does not exist".to_owned());
         }
         let step = self.files.len().div_ceil(TRIED).max(1);
@@ -117,5 +118,9 @@ mod tests {
         assert!(message.contains("2 of 2 files") && message.contains("0.png"), "{message}");
         sources.check_around(Path::new("/not/watched.png")).unwrap();
         Sources::default().check().unwrap();
+        // A list in the folder where the command runs, named without a folder.
+        let here = Path::new("list.txt").parent().map(Path::to_path_buf);
+        Sources::new(here, [Path::new("Cargo.toml")]).check().unwrap();
+        assert!(Sources::new([PathBuf::new()], [Path::new("no.png")]).check().is_err());
     }
 }
