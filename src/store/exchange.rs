@@ -49,7 +49,7 @@ impl Store {
     }
 
     /// Adds the rows of another copy's logs in one transaction. Both copies' rows stay in the logs; of an annotator the one with
-    /// the highest tick stands. Lines may be up to `days_ahead` days ahead of the clock here, as [`AHEAD_DAYS`]: what is decided here from
+    /// the highest tick stands. Lines may be up to `days_ahead` days ahead of the clock here, as [`AHEAD_DAYS`](super::AHEAD_DAYS): what is decided here from
     /// then on is later than they are.
     pub fn merge_verdicts(&mut self, lines: &[LogLine], days_ahead: u32) -> Result<MergeReport, StoreError> {
         let latest = LatestTick::new(self.newest_us()?, days_ahead);
