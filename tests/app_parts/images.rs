@@ -579,7 +579,7 @@ fn the_class_of_any_object_is_corrected_by_key() {
     run_until(&mut window, "the picker's end", no_question);
     press(&mut window, Key::W);
     wait_for(&mut window, asks);
-    window.get_by_label("face").click();
+    window.get_by_role_and_label(egui::accesskit::Role::Button, "face").click();
     wait_until(&mut window, "a face", || class() == face);
     run_until(&mut window, "the picker's end", no_question);
     press_at_once(&mut window, &[(Key::W, "w"), (Key::Delete, ""), (Key::I, "i"), (Key::Escape, "")]);
