@@ -782,7 +782,7 @@ fn a_name_that_was_typed_counts_when_a_key_leaves_the_screen() {
     let mut window = window(Screen::Project, Some(project.dir()));
     let field = |window: &Window| window.query_by_role_and_label(Role::TextInput, "Annotator").is_some();
     run_until(&mut window, "the annotator's field", field);
-    // The screen is laid out anew when the project has been read.
+    // The screen is laid out again when the project has been read.
     wait_for_part(&mut window, "Next: ");
     window.get_by_role_and_label(Role::TextInput, "Annotator").focus();
     window.step();

@@ -525,7 +525,7 @@ fn several_classes_are_cross_validated_and_merged() {
     assert!(refused.contains("held-out.jsonl") && refused.contains("several classes"), "{refused}");
 }
 
-/// Boxes of a YOLO folder with their class names, by image: the rules as ultralytics documents them, written down here anew.
+/// Boxes of a YOLO folder with their class names, by image: the rules as ultralytics documents them, written down here again.
 fn read_yolo(folder: &Path) -> BTreeMap<String, Vec<(String, [f64; 4])>> {
     let yaml = std::fs::read_to_string(folder.join("data.yaml")).unwrap();
     let value = |key: &str| yaml.lines().find_map(|line| line.strip_prefix(&format!("{key}:"))).map(str::trim);

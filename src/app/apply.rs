@@ -504,7 +504,7 @@ impl QuarryApp {
         self.restart_review(None);
     }
 
-    /// Reads the queue anew, and goes back to a candidate where one is named.
+    /// Reads the queue again, and goes back to a candidate where one is named.
     pub(super) fn restart_review(&mut self, back_to: Option<CandidateId>) {
         self.restart_review_at(back_to, 0);
     }
@@ -518,12 +518,12 @@ impl QuarryApp {
         session.start_query(&self.review.filter, &by, back_to, position);
     }
 
-    /// Reads the queue anew where one stands in it: rounds or groups changed.
+    /// Reads the queue again where one stands in it: rounds or groups changed.
     pub(super) fn reread_review(&mut self) {
         self.restart_review_at(self.review.stands_on(), self.review.position());
     }
 
-    /// Has read anew what the history or the people's screen shows, where that is open.
+    /// Has read again what the history or the people's screen shows, where that is open.
     pub(super) fn read_beside(&mut self) {
         let by = self.annotator();
         let Some(session) = &mut self.session else { return };

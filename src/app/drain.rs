@@ -215,11 +215,11 @@ impl QuarryApp {
                 }
                 self.images.set_up(&overview.rounds);
                 self.images.changed();
-                let is_divided_anew =
+                let shares_changed =
                     self.review.filter.share.is_some() && session.details.overview.shares != overview.shares;
                 session.details.overview = *overview;
                 session.want_large();
-                if is_divided_anew {
+                if shares_changed {
                     self.reread_review();
                 } else if self.review.rows().is_empty() && session.page_ticket.is_none() {
                     session.start_query(&self.review.filter, &by, self.review.returning(), 0);

@@ -133,7 +133,7 @@ pub struct QuarryApp {
 /// Embeddings that the opened project lacks.
 #[derive(Default)]
 struct EmbeddingsAtOpening {
-    /// The grouping job that runs was begun by opening a project: it may be stopped, as the next opening goes on with it.
+    /// The grouping job that runs was started by opening a project: it may be stopped, as the next opening goes on with it.
     run: bool,
     /// They wait for the grouping job that runs.
     are_next: bool,

@@ -143,7 +143,7 @@ impl Session {
         self.set_up_ticket.take_if(|asked| *asked == ticket).is_some()
     }
 
-    /// Reads anew what the rounds changed.
+    /// Reads again what the rounds changed.
     pub fn refresh(&mut self) {
         self.reader.ask(ReadRequest::Overview);
         self.reader.ask(ReadRequest::Curves);

@@ -50,7 +50,7 @@ pub fn import_detections(project: Project, request: Box<DetectionsRequest>) -> W
     })
 }
 
-/// Groups the candidates that look alike anew.
+/// Groups the candidates that look alike again.
 pub fn group(project: Project, config: GroupConfig) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
         let _lock = project.lock("grouping").map_err(|e| e.to_string())?;

@@ -42,7 +42,7 @@ struct Made {
 }
 
 impl Prepared {
-    /// Weight and bias in `kind` as `make` gives them. While gradients may be wanted they are made anew, so that they carry them; for
+    /// Weight and bias in `kind` as `make` gives them. While gradients may be wanted they are made again, so that they carry them; for
     /// detection, and where no parameter of `sources` learns, once for as long as the sources stay as they are.
     pub fn get(&self, sources: &[&Tensor], kind: Kind, make: impl FnOnce() -> (Tensor, Tensor)) -> (Tensor, Tensor) {
         let learns = || sources.iter().any(|source| source.requires_grad());

@@ -1,4 +1,4 @@
-//! Where a file or folder that work depends on lies, so that work notices when it is moved away and does not begin anew where it was.
+//! Where a file or folder that work depends on lies, so that work notices when it is moved away and does not begin again where it was.
 
 use std::fs::{self, File};
 use std::io;
@@ -76,7 +76,7 @@ fn current_path(_: &File) -> Option<PathBuf> {
 }
 
 /// Makes a folder in one that is there, where it is missing. Never the folders above it: in a project that was moved away nothing is
-/// made anew.
+/// made again.
 pub fn make_folder(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),

@@ -25,7 +25,7 @@ impl Rate {
         Self { what: what.clone(), begun: now, first: *done, seen: now, done: *done, total: *total }
     }
 
-    /// Starts anew where other work, or the same from its beginning, is told of.
+    /// Starts again where other work, or the same from its beginning, is told of.
     pub fn follow(&mut self, progress: &Progress, now: Instant) {
         if self.what != progress.what || progress.done < self.done {
             *self = Self::new(progress, now);

@@ -1,6 +1,6 @@
 //! Parts of very large images on disk, so that showing one again does not decode the whole image again.
 //!
-//! It is only a cache: an entry that is missing, cut off, damaged or stale is made anew. The name of an entry holds the blake3 of the image
+//! It is only a cache: an entry that is missing, cut off, damaged or stale is made again. The name of an entry holds the blake3 of the image
 //! and the part; its content holds what the file system said of the image's file when the part was cut. A file that says something else
 //! now is read again, so that an image that changed is still noticed.
 

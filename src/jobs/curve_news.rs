@@ -49,7 +49,7 @@ pub struct CurveNews {
 /// What was told already.
 #[derive(Debug, Default)]
 pub(super) struct ToldCurves {
-    /// A hash of the text, so that a step that a resumed round measured anew is told again.
+    /// A hash of the text, so that a step that a resumed round measured again is told again.
     evaluations: HashMap<(RoundId, u64, String), [u8; 32]>,
     runs: Vec<Seen>,
     /// By round: its file of metrics, and of detections where there are none.

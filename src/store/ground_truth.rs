@@ -107,7 +107,7 @@ pub(super) fn replace_imported(
     if !imported_differ(tx, image, objects)? {
         return Ok(false);
     }
-    // Objects that are still there keep their rows where corrections may hang on them. Elsewhere all come anew, in the dataset's order.
+    // Objects that are still there keep their rows where corrections may hang on them. Elsewhere all come again, in the dataset's order.
     let (new, gone) = if is_corrected(tx, image)? {
         difference(imported(tx, image)?, objects)
     } else {

@@ -91,7 +91,7 @@ fn migrate_with(
     if found > 0 {
         back_up()?;
     }
-    // A migration may build a table anew under its old name, which foreign keys would take for the loss of its rows. They cannot be
+    // A migration may build a table again under its old name, which foreign keys would take for the loss of its rows. They cannot be
     // switched within a transaction; what they ask for is checked at its end.
     let enforced: bool = connection.pragma_query_value(None, "foreign_keys", |r| r.get(0))?;
     connection.pragma_update(None, "foreign_keys", false)?;

@@ -57,7 +57,7 @@ pub enum Resume {
 
 impl Store {
     /// Begins the mining of a round, or goes on with it: the images that are in already, with their fingerprints. A mining with another
-    /// `identity` (model or settings) begins anew; the candidates of the one before stay until each image is mined again.
+    /// `identity` (model or settings) begins again; the candidates of the one before stay until each image is mined again.
     pub fn begin_mining(
         &mut self,
         round: RoundId,

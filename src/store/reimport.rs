@@ -95,7 +95,7 @@ impl<'a> Reimport<'a> {
     }
 
     /// Writes the import into `dataset`. Candidates of images whose objects or bytes changed, and of their copies in other datasets, are
-    /// matched anew.
+    /// matched again.
     pub fn apply(&self, tx: &Transaction<'_>, dataset: DatasetId) -> Result<(), StoreError> {
         self.clear_names(tx)?;
         let now = now_ms();

@@ -48,7 +48,7 @@ pub(super) fn log_of(path: &Path, backup: &Path, sound: &Connection) -> Result<L
 }
 
 /// The log as the backup has it with the damaged database's write-ahead log laid over it: a backup is a copy page by page, so that what
-/// was written after it fits. `None` where it does not, because the log was begun anew meanwhile.
+/// was written after it fits. `None` where it does not, because the log was begun again meanwhile.
 fn backup_under_log(path: &Path, backup: &Path) -> Result<Option<Vec<LogLine>>, StoreError> {
     let log = wal_of(path);
     if std::fs::metadata(&log).map_or(0, |m| m.len()) == 0 {

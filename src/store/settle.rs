@@ -181,7 +181,7 @@ fn corrected_by<'a>(targets: &'a mut [Target], bbox: &BoundingBox, tick: i64) ->
     holding.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, target)| target)
 }
 
-/// Matches the candidates of an image with its ground truth, and with that of its copies in other datasets, anew: largest IoU and
+/// Matches the candidates of an image with its ground truth, and with that of its copies in other datasets, again: largest IoU and
 /// kind. A promoted object does not count for the candidate that it came from. What lies on ignored ground truth is listed with the
 /// duplicates: it waits for nobody and teaches nothing.
 pub(super) fn rematch(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreError> {

@@ -190,7 +190,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// What is known of the checkpoints. Where that cannot be read it begins anew, with a line on it: the checkpoints themselves are
+    /// What is known of the checkpoints. Where that cannot be read it begins again, with a line on it: the checkpoints themselves are
     /// as good as before.
     pub fn marks(&self) -> Result<(Marks, Option<String>), TrainingError> {
         let path = self.dir.join(MARKS_FILE);

@@ -313,7 +313,7 @@ impl<'a> Round<'a> {
         self.hooks.event(TrainEvent::Warning(text));
         self.progress.halvings += 1;
         self.fitting = smaller;
-        // The images of the step that failed come once more, and their lines are written anew.
+        // The images of the step that failed come once more, and their lines are written again.
         self.stepper.loader = self.stepper.loader.restarted(&self.fitting, self.progress.position)?;
         self.records = Records::open(self.run_dir, step)?;
         Ok(())

@@ -23,7 +23,7 @@ const DISTANCE: &str = "group_distance";
 const COSINE: &str = "group_cosine";
 /// Its value where the recommended cosines were chosen again.
 const RECOMMENDED: &str = "recommended";
-/// The setting that holds what the stored groups were found with; other groups are found anew.
+/// The setting that holds what the stored groups were found with; other groups are found again.
 const FOUND_WITH: &str = "groups_found_with";
 /// Images whose hashes are kept with one transaction.
 const IMAGES_AT_ONCE: usize = 64;

@@ -204,7 +204,7 @@ impl HeldOut {
         let mut contents: Vec<(String, Vec<u8>)> = shapes.iter().map(text).collect();
         contents.push((HELD_OUT_FILE.to_owned(), self.with_classes(found).to_text()?.into_bytes()));
         contents.push((METRICS_FILE.to_owned(), metrics.to_json()?));
-        // Where the project was moved meanwhile, nothing is made anew at its old place.
+        // Where the project was moved meanwhile, nothing is made again at its old place.
         std::fs::metadata(run_dir).map_err(WorkflowError::io(run_dir, "Was the project moved?"))?;
         write_all_or_none(run_dir, &contents)?;
         Ok(metrics.suite.coco.overall.into())

@@ -62,7 +62,7 @@ pub(super) fn write(run_dir: &Path, images: &[TrainingImage]) -> Result<(), Work
     write_atomically(&path, text.as_bytes())
 }
 
-/// What the round in `run_dir` learns from; `None` where it was begun without such a file. Only the paths are looked up anew, by
+/// What the round in `run_dir` learns from; `None` where it was begun without such a file. Only the paths are looked up again, by
 /// `image_file`.
 pub(super) fn read<E: Into<WorkflowError>>(
     run_dir: &Path,

@@ -135,7 +135,7 @@ impl TestedRound {
     }
 }
 
-/// What the evaluators of boxes made of a round's last test: as it was kept, or made anew of what an earlier version kept. `None` for a
+/// What the evaluators of boxes made of a round's last test: as it was kept, or made again of what an earlier version kept. `None` for a
 /// round that was not tested.
 pub fn metrics_of(
     project: &Project,

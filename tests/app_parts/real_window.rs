@@ -280,7 +280,7 @@ fn curves(project: &Project) -> Vec<(u32, usize)> {
     rounds.iter().map(|round| (round.number, store.curves(round.id).unwrap().len())).collect()
 }
 
-/// Where the pictures lie that screens are compared with, at half of the window's size. `UPDATE_GOLDEN=1` writes them anew.
+/// Where the pictures lie that screens are compared with, at half of the window's size. `UPDATE_GOLDEN=1` writes them again.
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/window");
 /// Share of the pixels that may differ: other drivers smooth edges otherwise.
 const TOLERANCE: f64 = 0.01;

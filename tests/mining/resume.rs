@@ -69,7 +69,7 @@ fn killed_after(project: &Project, done: usize) -> usize {
         if now > done {
             child.kill().unwrap();
             assert!(!child.wait().unwrap().success(), "it was killed before its end");
-            // It may have committed more than it could still tell: who opens the database anew sees that.
+            // It may have committed more than it could still tell: who opens the database again sees that.
             drop(store);
             let store = Store::open_read_only(&project.database()).unwrap();
             return store.unfinished_mining(round).unwrap().unwrap();

@@ -12,7 +12,7 @@ use super::rng::Draws;
 use super::shapes::{Bounds, Frame};
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// A face of which less can be seen would be no fair ground truth: the scene is drawn anew.
+/// A face of which less can be seen would be no fair ground truth: the scene is drawn again.
 const LEAST_VISIBLE_FACE: f64 = 0.55;
 /// A decoy that is hidden more than this is not listed.
 const LEAST_VISIBLE_DECOY: f64 = 0.4;

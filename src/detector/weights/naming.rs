@@ -7,7 +7,7 @@ use super::NamedArray;
 pub struct Adapted {
     pub arrays: Vec<NamedArray>,
     pub notes: Vec<String>,
-    /// The prefixes of tensors that were dropped, which a detector has to start anew.
+    /// The prefixes of tensors that were dropped, which a detector starts from random values.
     pub dropped: Vec<&'static str>,
 }
 

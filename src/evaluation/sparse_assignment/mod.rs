@@ -5,7 +5,7 @@
 //! is not essential: without a star, or with its star in a seen row.
 //! - Step A finds a longer alternating path or the rows that can be reached. Without one, the rows that a change of the cover adds are
 //!   found from the cells that became tight: only cells of unseen rows and free columns can, and those already reached stay so unless
-//!   rounding takes a star or one of the tight cells away, after which the search starts anew. Paths are taken in the original's order,
+//!   rounding takes a star or one of the tight cells away, after which the search starts again. Paths are taken in the original's order,
 //!   which decides the result; its search from the beginning after each is left out (see `grow_all`).
 //! - Step B's least slack is the least over the rows, and a row's is at its free column with the least `v - r`. Each row keeps those within
 //!   [`MARGIN`] of the least, which no rounding can exceed, and the slack itself is computed as the original does, of the rows alone whose

@@ -62,7 +62,7 @@ impl TightCells {
 impl Solver<'_> {
     /// Stars all columns that can be, one after another, and leaves in `seen` the rows that the others reach.
     ///
-    /// The original begins anew after each star. What it finds then is known: the columns that failed before reach the same rows as
+    /// The original begins again after each star. What it finds then is known: the columns that failed before reach the same rows as
     /// before, for no star in these rows was moved. Only what the successful search saw has to be forgotten.
     pub fn grow_all(&mut self) {
         self.list_tight_cells();

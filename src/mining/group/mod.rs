@@ -115,7 +115,7 @@ pub fn group_alike(items: &[Groupable<'_>], config: &GroupConfig) -> Vec<Group> 
 
 /// As [`group_alike`], but what is grouped already stays so where nothing new is better: `known` says for each candidate which one represents
 /// it (itself where it represents a group or is alone), by hash, region or features, found with the same `config`; `None` for what is new or
-/// changed. Groups by place are found anew each time, so their members are `None` too. Only new candidates are compared.
+/// changed. Groups by place are found again each time, so their members are `None` too. Only new candidates are compared.
 pub fn regroup(items: &[Groupable<'_>], config: &GroupConfig, known: &[Option<usize>]) -> Vec<Group> {
     let at_place = places::leaders(items);
     let mut representative: Vec<Option<usize>> = at_place.clone();

@@ -260,7 +260,7 @@ impl<'a> Partition<'a> {
         }
     }
 
-    /// Lets a representative and its members find their places anew.
+    /// Lets a representative and its members find their places again.
     fn dissolve(&mut self, leader: u32) -> Vec<u32> {
         let mut freed = std::mem::take(&mut self.members[leader as usize]);
         self.forget(leader);

@@ -1,4 +1,4 @@
-//! What the classes of a third-party model are in the project. Must not know how it is run.
+//! What the classes of a third-party model are in the project.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! One run of a third-party model on a project's images, but for the network: the images, the classes, the round it becomes, and its end.
-//! A whole run, a shard and a merge agree on it. Must not know how images are detected on.
+//! One run of a third-party model on a project's images, but for the network: the images, the classes, the round it becomes, and its end. A
+//! whole run, a shard and a merge agree on it.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
 //! What the classes of a result file look like on the project's images, before anything is taken: class numbers may be shifted against the
-//! project's, and a image tells at once.
+//! project's, and an image tells at once.
 
 use std::collections::BTreeMap;
 

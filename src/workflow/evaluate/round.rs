@@ -1,5 +1,5 @@
 //! The use case "evaluate a round": every evaluator on the detections that a round of the project, or an imported model, made on the
-//! test images. Nothing is detected anew and nothing in the project changes.
+//! test images. Nothing is detected again and nothing in the project changes.
 
 use std::path::PathBuf;
 

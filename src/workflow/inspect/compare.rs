@@ -93,7 +93,7 @@ pub fn errors(image: &JudgedImage) -> Vec<ImageError> {
 }
 
 /// Pairs the errors of two rounds one to one: missed objects with missed objects, false positives of one class that overlap. First what
-/// both make and the second round makes anew, as they are listed there, then what is fixed.
+/// both make and the second round makes again, as they are listed there, then what is fixed.
 pub fn compare(before: &[ImageError], after: &[ImageError]) -> Vec<ChangedError> {
     let mut free = vec![true; before.len()];
     let mut changed: Vec<ChangedError> = Vec::new();

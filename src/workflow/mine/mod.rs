@@ -64,7 +64,7 @@ pub fn mine(
 }
 
 /// Mines a round: detects on every image that it trained on and keeps the false positives, batch by batch. A mining that was cut off
-/// goes on where it was; one that came to its end begins anew, and replaces candidates that nobody has judged on the images that can be
+/// goes on where it was; one that came to its end begins again, and replaces candidates that nobody has judged on the images that can be
 /// read. No round may train meanwhile: it might be this one.
 pub fn mine_with(
     project: &Project,

@@ -1,4 +1,4 @@
-//! All shards of a list, image by image in the list's order, a line of one shard in memory at a time. Must not know what is made of them.
+//! All shards of a list, image by image in the list's order, a line of one shard in memory at a time.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -160,7 +160,7 @@ fn people(ui: &mut Ui, view: &ReviewView<'_>, filter: &mut ReviewFilter) {
         .on_hover_text("Hide other annotators' verdicts: their candidates stay undecided for you");
 }
 
-/// How alike the members of a group are. Groups are found anew on the button, as that may take a while.
+/// How alike the members of a group are. Groups are found again on the button, as that may take a while.
 fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let mut grouping = view.model.grouping;
     ui.add(Label::new("Hash distance up to").extend());

@@ -66,7 +66,7 @@ impl HistoryModel {
         true
     }
 
-    /// Whether the newest page has the marked step: it may be read anew without losing the place.
+    /// Whether the newest page has the marked step: it may be read again without losing the place.
     fn is_near_start(&self) -> bool {
         self.at < HISTORY_PAGE / 2
     }

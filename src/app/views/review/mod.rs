@@ -65,7 +65,7 @@ pub enum ReviewCommand {
     PickClass(ClassId),
     ClosePicker,
     SetGrouping(GroupConfig),
-    /// Finds the groups anew with the distance that is set.
+    /// Finds the groups again with the distance that is set.
     Regroup,
     SearchHistory(String),
     OlderHistory,

@@ -594,7 +594,7 @@ fn an_ellipse_that_cannot_be_saved_comes_back_with_its_candidate() {
     model.start_adjusting(None, None);
     let drawn = model.adjusting.clone().unwrap().shape;
     model.commit_adjusted().unwrap();
-    // A round ends meanwhile, and the list is read anew from the next candidate on.
+    // A round ends meanwhile, and the list is read again from the next candidate on.
     model.restart(Some(CandidateId(2)));
     model.extend(vec![row(2)], true);
     model.failed("held by another program".to_owned());

@@ -146,7 +146,7 @@ fn iterations(ui: &mut Ui, config: &mut RoundConfig) {
     let of = |config: &RoundConfig| [config.iterations, config.evaluate_every, config.checkpoint_every];
     let id = ui.scope_id().with("iterations");
     let now = of(config);
-    // Another field may be dragged meanwhile: the edit begins anew from there.
+    // Another field may be dragged meanwhile: the edit begins again from there.
     let kept = ui.data(|data| data.get_temp::<Edit>(id));
     let begun = kept.filter(|(_, left)| *left == now).map_or(now, |(begun, _)| begun);
     let mut iterations = config.iterations;
