@@ -290,7 +290,7 @@ impl QuarryApp {
             }
             Ok(ReadReply::EmbeddingsMissing(missing)) => {
                 if missing {
-                    self.embed_at_opening();
+                    self.embed_in_background();
                 }
             }
             Ok(ReadReply::Members(group, rows)) => {

@@ -114,7 +114,7 @@ pub struct QuarryApp {
     review_after_job: bool,
     /// The running job that brings detections in: what their crops show is read after it.
     embed_after: Option<JobKind>,
-    embeddings: EmbeddingsAtOpening,
+    embeddings: BackgroundEmbeddings,
     gpu_check: GpuCheck,
     /// The window is to close when the queued keys are done.
     is_closing: bool,
@@ -130,13 +130,15 @@ pub struct QuarryApp {
     crash_reports: Vec<PathBuf>,
 }
 
-/// Embeddings that the opened project lacks.
+/// Embeddings that the opened project lacks, computed in the background.
 #[derive(Default)]
-struct EmbeddingsAtOpening {
-    /// The grouping job that runs was started by opening a project: it may be stopped, as the next opening goes on with it.
+struct BackgroundEmbeddings {
+    /// The grouping job that runs computes them: it may be stopped, as the next grouping or opening resumes it.
     run: bool,
     /// They wait for the grouping job that runs.
     are_next: bool,
+    /// The annotator asked for groups while they were computed: grouping starts as soon as they have stopped.
+    give_way: bool,
 }
 
 impl QuarryApp {
@@ -177,7 +179,7 @@ impl QuarryApp {
             waker: Arc::new(move || waking.request_repaint()),
             review_after_job: false,
             embed_after: None,
-            embeddings: EmbeddingsAtOpening::default(),
+            embeddings: BackgroundEmbeddings::default(),
             gpu_check: GpuCheck::default(),
             is_closing: false,
             leaving: None,

@@ -143,14 +143,20 @@ impl QuarryApp {
         self.start_job(JobKind::Round, work);
     }
 
+    /// Groups now: embeddings that are computed in the background give way, as grouping computes them too.
     pub(super) fn start_grouping(&mut self) {
+        if self.jobs.job(JobKind::Grouping).is_some() && self.embeddings.run {
+            self.embeddings.give_way = true;
+            self.stop_embeddings();
+            return;
+        }
         let Some(session) = &self.session else { return self.say_error("Open a project first") };
         let work = work::group(session.project.clone(), self.review.grouping);
         self.start_job(JobKind::Grouping, work);
     }
 
-    /// Goes on with the embeddings that the project lacks, in the background.
-    pub(super) fn embed_at_opening(&mut self) {
+    /// Computes the embeddings that the project lacks, in the background.
+    pub(super) fn embed_in_background(&mut self) {
         let Some(session) = self.session.as_ref().filter(|session| session.damage.is_none()) else { return };
         if self.jobs.job(JobKind::Grouping).is_some() {
             self.embeddings.are_next = true;
@@ -160,8 +166,13 @@ impl QuarryApp {
         self.embeddings.run = self.start_job(JobKind::Grouping, work);
     }
 
-    /// Embeddings that were begun by opening a project keep nobody from opening another: they go on when it is opened again.
+    /// Embeddings prevent nobody from opening another project: they are resumed when this one is opened again.
     pub(super) fn leave_embeddings(&mut self) {
+        self.embeddings.give_way = false;
+        self.stop_embeddings();
+    }
+
+    fn stop_embeddings(&self) {
         if let Some(job) = self.jobs.job(JobKind::Grouping).filter(|_| self.embeddings.run) {
             job.stop();
         }
@@ -235,14 +246,15 @@ impl QuarryApp {
         }
         self.reread_review();
         let brought_detections = self.embed_after.take_if(|job| *job == kind).is_some();
-        if let (true, true, Some(session)) = (is_done, brought_detections, &self.session) {
-            let work = work::embed(session.project.clone());
-            self.start_job(JobKind::Grouping, work);
+        if is_done && brought_detections {
+            self.embed_in_background();
         }
         if kind == JobKind::Grouping {
             self.embeddings.run = false;
-            if std::mem::take(&mut self.embeddings.are_next) {
-                self.embed_at_opening();
+            if std::mem::take(&mut self.embeddings.give_way) {
+                self.start_grouping();
+            } else if std::mem::take(&mut self.embeddings.are_next) {
+                self.embed_in_background();
             }
         }
         if kind == JobKind::Round {

@@ -55,6 +55,11 @@ fn is_done(project: &Project) -> bool {
     !store.lacks_embeddings().unwrap() && store.candidate_hashes().unwrap().iter().all(|candidate| !candidate.is_new)
 }
 
+/// The status bar shows the job's progress.
+fn has_begun(window: &Window) -> bool {
+    window.query_all_by_label_contains("features of the crops").next().is_some()
+}
+
 fn open(window: &mut Window, project: &Project) {
     window.state_mut().as_mut().unwrap().push(Command::Open(project.dir().to_owned()));
 }
@@ -85,11 +90,27 @@ fn embeddings_keep_nobody_from_opening_another_project() {
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for(&mut window, "1 of 144");
     // Stopped wherever it is: before, within or after the last of the embeddings, or while they are grouped.
-    let has_begun = |window: &Window| window.query_all_by_label_contains("what the crops show").next().is_some();
     run_until(&mut window, "the embeddings' begin", |window| has_begun(window) || lacking(&project) == 0);
     open(&mut window, &other);
     wait_for(&mut window, "1 of 9");
     open(&mut window, &project);
     wait_for(&mut window, "1 of 144");
     wait_until(&mut window, "every embedding", || is_done(&project));
+}
+
+#[test]
+fn embeddings_give_way_to_groups_that_are_asked_for() {
+    if is_skipped() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let project = cut_off(dir.path(), 24);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 144");
+    press(&mut window, Key::Slash);
+    wait_for(&mut window, "Regroup");
+    run_until(&mut window, "the embeddings' begin", |window| has_begun(window) || lacking(&project) == 0);
+    window.get_by_label("Regroup").click();
+    wait_until(&mut window, "every embedding, and groups", || is_done(&project));
+    assert_eq!(window.query_all_by_label_contains("is still running").count(), 0);
 }
