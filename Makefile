@@ -37,6 +37,7 @@ torture: setup ## kill Quarry 300 times (KILLS=), review for 50,000 verdicts (VE
 long-life: setup ## eight hours of review and training at speed, VERDICTS=50000: memory, file handles, threads, logs, backups
 	QUARRY_TORTURE_VERDICTS=$(or $(VERDICTS),50000) $(if $(SEED),QUARRY_TORTURE_SEED=$(SEED)) \
 		$(CARGO) test --test torture -- --nocapture --test-threads=1 long_life
+
 scale-check: setup ## mine 50,000 images (IMAGES=), killed three times, and in 64 merged shards (SHARDS=): the same, in bounded memory
 	$(CARGO) build --release
 	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && scripts/scale_check.py "$(TARGET)/release/quarry" "$$work/scale" $(or $(IMAGES),50000) $(or $(SHARDS),64)
