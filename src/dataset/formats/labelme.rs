@@ -143,10 +143,11 @@ fn add(
     });
     let located = match files.locate(&name) {
         Ok(Located::Found(path)) => Ok(Located::Found(path)),
-        // An image that was moved beside its file, under its name or the file's.
+        // An image that was moved beside its file, under its own name or the file's.
         other => {
             let own_name = name.rsplit(['/', '\\']).next().unwrap_or(&name);
-            let beside = [own_name, &stem].into_iter().find_map(|name| match files.locate(name) {
+            let stem = other.is_ok().then_some(stem.as_str());
+            let beside = std::iter::once(own_name).chain(stem).find_map(|name| match files.locate(name) {
                 Ok(Located::Found(path)) => Some(Located::Found(path)),
                 _ => None,
             });
