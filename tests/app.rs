@@ -250,6 +250,74 @@ fn with_several_classes_a_verdict_on_an_object_asks_for_its_class() {
     wait_until(&mut window, "undo", || counts(&project).wrong_class == 2);
 }
 
+/// The keys of a cell of the table, each with the letter that it writes; none where the cell says so.
+fn keys_of_cell(cell: &str) -> Vec<(Key, String)> {
+    if cell == "none" {
+        return Vec::new();
+    }
+    let (count, keys) = cell.split_once(": ").unwrap();
+    let key = |name: &str| {
+        let text = if name.len() == 1 { name.to_lowercase() } else { String::new() };
+        (Key::from_name(name).unwrap(), text)
+    };
+    let keys: Vec<_> = keys.split_whitespace().map(|name| key(name.trim_matches('`'))).collect();
+    assert_eq!(count.parse(), Ok(keys.len()), "{cell}");
+    keys
+}
+
+#[test]
+fn the_table_of_keys_is_true() {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/verdicts.md")).unwrap();
+    let table = page.split("## Keys that a decision takes").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| decision"))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), 10);
+    for (column, classes) in [(1, &["face"][..]), (2, &["face", "animal", "toy"])] {
+        let dir = tempfile::tempdir().unwrap();
+        let project = app_project::make_with(dir.path(), 6, 1, classes);
+        let mut window = window(Screen::Review, Some(project.dir()));
+        wait_for(&mut window, "1 of 18");
+        let mut given = 0;
+        for row in &rows {
+            let keys = keys_of_cell(row[column]);
+            if keys.is_empty() {
+                assert_eq!(column, 1, "{row:?}");
+                continue;
+            }
+            let typed: Vec<(Key, &str)> = keys.iter().map(|(key, text)| (*key, text.as_str())).collect();
+            press_at_once(&mut window, &typed);
+            if row[0] == "undo" {
+                given -= 1;
+                wait_until(&mut window, "the undo", || counts(&project).undecided == 18 - given);
+                continue;
+            }
+            given += 1;
+            wait_until(&mut window, row[0], || counts(&project).undecided == 18 - given);
+            let (verdict, class) = *classes_given(&project).last().unwrap();
+            let expected = match row[0].split(',').next().unwrap() {
+                "hard negative" => Verdict::Confirmed,
+                "rejected" => Verdict::Rejected,
+                "missed object" => Verdict::MissedObject,
+                "wrong class" => Verdict::WrongClass,
+                "skipped" => Verdict::Skipped,
+                other => panic!("{other}"),
+            };
+            assert_eq!(verdict, Some(expected), "{row:?}");
+            // The second class, by its number or its letters.
+            let named =
+                ["of another class", "by its number"].iter().any(|how| row[0].ends_with(how)).then_some("animal");
+            let named = named.or(row[0].ends_with("by its letters").then_some("toy"));
+            if let Some(name) = named {
+                let store = project.open_store().unwrap();
+                assert_eq!(class, store.class_by_name(name).unwrap(), "{row:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn with_one_class_nothing_is_asked() {
     let dir = tempfile::tempdir().unwrap();

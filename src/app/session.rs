@@ -417,7 +417,7 @@ impl Session {
         self.detail_tickets.clear();
     }
 
-    /// A face was promoted or taken back on this image: what is drawn over it has to be read again, also what is on its way.
+    /// An object was promoted or taken back on this image: what is drawn over it has to be read again, also what is on its way.
     pub fn image_changed(&mut self, image: ImageId) {
         self.details.forget(image);
         self.detail_tickets.retain(|_, (asked, _)| *asked != image);

@@ -55,9 +55,9 @@ fn text(report: &CrossValidationReport) -> String {
         let done = round.folds.len();
         lines.push(format!("Round {}: {done} of {} folds ({:?})", round.round, report.all_folds.len(), round.folds));
         for shape in &round.shapes {
-            lines.push(format!("  {}: {} faces on {} images, pooled", shape.shape, shape.faces, shape.images));
+            lines.push(format!("  {}: {} objects on {} images, pooled", shape.shape, shape.faces, shape.images));
             if shape.unreadable > 0 {
-                lines.push(format!("    {} images could not be read; their faces count as missed", shape.unreadable));
+                lines.push(format!("    {} images could not be read; their objects count as missed", shape.unreadable));
             }
             lines.push("    false positives   discrete TPR   continuous TPR".to_owned());
             let row = |r: &crate::workflow::evaluate::RateRow| {

@@ -265,7 +265,7 @@ fn text(report: &EvaluationReport) -> String {
 fn ap_text(report: &ApReport) -> String {
     let ApReport { images, faces, crowds, detections, precision, notes } = report;
     let mut lines =
-        vec![format!("{images} images, {faces} faces, {crowds} crowds, {detections} detections"), String::new()];
+        vec![format!("{images} images, {faces} objects, {crowds} crowds, {detections} detections"), String::new()];
     let names = ["AP", "AP50", "AP75", "AP small", "AP medium", "AP large"];
     for (name, value) in names.into_iter().zip(precision.values()) {
         // No ground truth of that size.

@@ -1,4 +1,4 @@
-//! A plain folder of images without faces, to mine from: everything a detector finds in it is a false positive.
+//! A plain folder of images without objects, to mine from: everything a detector finds in it is a false positive.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use super::imported::LeftOut;
 use super::{DatasetError, ImportedDataset, ImportedImage, find_images};
 use crate::domain::{Cancel, Progress};
 
-/// Reads all images below `dir`, by path, without faces and without folds. Unreadable ones, and those with the same bytes as an
+/// Reads all images below `dir`, by path, without objects and without folds. Unreadable ones, and those with the same bytes as an
 /// earlier one, are left out and told in the summary; hidden files and other kinds of files are passed over.
 ///
 /// Fails when `dir` is no folder, holds no photograph at all or only unreadable ones, and when `cancel` is set.

@@ -151,7 +151,7 @@ impl Detector {
     }
 
     /// One step's losses, computed in the config's precision; losses and gradients are `f32`. All chance comes from `rng`. Images
-    /// without faces are all background.
+    /// without objects are all background.
     pub fn losses(
         &self,
         batch: &[TrainingSample],

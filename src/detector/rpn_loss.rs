@@ -83,7 +83,7 @@ impl Scene {
 
 /// What each anchor of an image is.
 struct Sorted {
-    /// The face of each anchor, or the matcher's marks.
+    /// The object of each anchor, or the matcher's marks.
     matches: Vec<i64>,
     roles: Vec<Role>,
     pools: Pools,
@@ -114,7 +114,7 @@ impl Sorted {
         Self { matches, pools: Pools::of(&roles), roles, forced, ignored }
     }
 
-    /// The drawn anchors, and the face of each foreground anchor.
+    /// The drawn anchors, and the object of each foreground anchor.
     fn draw(
         self,
         truth: &Truth,
@@ -133,7 +133,7 @@ impl Sorted {
     }
 }
 
-/// The face of each anchor, or the matcher's marks. Without faces every anchor is background. Anchors that take no part are between.
+/// The object of each anchor, or the matcher's marks. Without objects every anchor is background. Anchors that take no part are between.
 fn matches(
     anchors: &[Corners],
     faces: &[Corners],
@@ -192,8 +192,8 @@ mod tests {
     use crate::detector::{NetworkImage, TrainingSample};
     use crate::geometry::{BoundingBox, Fit};
 
-    /// Anchors of 20 pixels every 2 pixels over a 100 x 100 image and beyond its border, a face at (10, 10) and a hard negative whose
-    /// anchors reach from IoU 0 with the face to 0.5.
+    /// Anchors of 20 pixels every 2 pixels over a 100 x 100 image and beyond its border, an object at (10, 10) and a hard negative whose
+    /// anchors reach from IoU 0 with the object to 0.5.
     fn scene() -> (Tensor, Truth) {
         let at = |x: f64, y: f64| BoundingBox::new(x, y, x + 20.0, y + 20.0);
         let corners: Vec<f32> = (-5..50)

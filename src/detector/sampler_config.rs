@@ -89,14 +89,14 @@ pub struct SamplerCounts {
     pub background: u64,
     /// Hard negatives selected as background RoIs.
     pub forced: u64,
-    /// RoIs on an ignored region, which are not learnt; a face's RoI there is, and does not count.
+    /// RoIs on an ignored region, which are not learnt; an object's RoI there is, and does not count.
     pub ignored: u64,
     pub rpn_foreground: u64,
     /// All background anchors, with the forced ones.
     pub rpn_background: u64,
     /// Background anchors on a hard negative.
     pub rpn_forced: u64,
-    /// Anchors on an ignored region, which are not learnt; a face's anchor there is, and does not count.
+    /// Anchors on an ignored region, which are not learnt; an object's anchor there is, and does not count.
     pub rpn_ignored: u64,
     /// Foreground RoIs of each label, label 1 first; labels that no RoI had at the end may be missing.
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! What an image teaches, as tensors on the CPU: boxes of objects, hard negatives and ignored regions.
 //!
-//! Shapes: G faces (annotated objects), M hard negatives, W wrongly classified, I ignored regions: boxes `[.., 4]` (f32, network pixels). Box work stays on the CPU.
+//! Shapes: G annotated objects, M hard negatives, W wrongly classified, I ignored regions: boxes `[.., 4]` (f32, network pixels). Box work stays on the CPU.
 
 use tch::{Device, Kind, Tensor};
 
@@ -20,7 +20,7 @@ pub(super) struct Truth {
     /// Width and height of the image, without padding.
     pub size: (u32, u32),
     pub faces: Vec<BoundingBox<NetworkPx>>,
-    /// Of each face, from 1.
+    /// Of each object, from 1.
     pub labels: Vec<i64>,
     pub ellipses: Vec<Option<Ellipse<NetworkPx>>>,
     /// `[G, 4]`.
@@ -29,7 +29,7 @@ pub(super) struct Truth {
     pub hard_negatives: Tensor,
     /// The label that each was mistaken for, from 1.
     pub hard_negative_labels: Vec<i64>,
-    /// `[W, 4]`: on faces that a detector gave the wrong class.
+    /// `[W, 4]`: on objects that a detector gave the wrong class.
     pub misclassified: Tensor,
     /// `[I, 4]`.
     pub ignored: Tensor,
@@ -66,12 +66,12 @@ impl Truth {
         IgnoredRegions(plain(&self.ignored))
     }
 
-    /// For each of `candidates` `[N, 4]` the best face and its IoU; `(0, 0.0)` without faces.
+    /// For each of `candidates` `[N, 4]` the best object and its IoU; `(0, 0.0)` without objects.
     pub fn best_faces(&self, candidates: &Tensor) -> Vec<(usize, f32)> {
         overlap::best_objects(&plain(candidates), &plain(&self.face_boxes))
     }
 
-    /// The faces `[K, 4]` at these indices.
+    /// The objects `[K, 4]` at these indices.
     pub fn faces_at(&self, at: &[usize]) -> Tensor {
         self.face_boxes.index_select(0, &index_tensor(at))
     }

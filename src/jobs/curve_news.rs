@@ -168,7 +168,7 @@ impl CurveNews {
     }
 }
 
-/// The average precision of the last evaluation that has one; a size without faces has none.
+/// The average precision of the last evaluation that has one; a size without objects has none.
 fn newest_precision(store: &Store, round: RoundId) -> Result<Option<(u64, AveragePrecision)>, WorkflowError> {
     let mut newest = [None; 6];
     for (name, found) in AveragePrecision::NAMES.into_iter().zip(&mut newest) {

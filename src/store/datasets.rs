@@ -57,6 +57,11 @@ impl Store {
         })
     }
 
+    /// The dataset of the project that `new` is, if it has it already.
+    pub fn known_dataset(&self, new: &NewDataset) -> Result<Option<DatasetId>, StoreError> {
+        self.read(|c| find(c, new, utf8(&new.root)?))
+    }
+
     /// Makes the datasets of this project those of another one, in the same order; for copies of a project that never had others.
     pub fn mirror_datasets(&mut self, all: &[NewDataset]) -> Result<(), StoreError> {
         let mut known = self.datasets()?.into_iter().map(|dataset| dataset.id);

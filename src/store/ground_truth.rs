@@ -117,10 +117,16 @@ pub(super) fn replace_imported(
         // Its correction goes with it.
         tx.prepare_cached("DELETE FROM ground_truth WHERE id = ?1")?.execute([gone.0])?;
     }
-    for object in &new {
+    insert_imported(tx, image, &new)?;
+    Ok(true)
+}
+
+/// Adds objects of the dataset to an image.
+pub(super) fn insert_imported(tx: &Transaction<'_>, image: ImageId, objects: &[Annotation]) -> Result<(), StoreError> {
+    for object in objects {
         insert(tx, image, &Annotation { source: AnnotationSource::Imported, ..*object }, None)?;
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Whether the image's objects from the dataset are others than `objects`, or in another order; of an image with corrections the order

@@ -133,6 +133,12 @@ pub(super) fn of_dataset(c: &Connection, dataset: DatasetId) -> Result<Vec<Store
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// Whether the project has images of other datasets.
+pub(super) fn others_exist(c: &Connection, own: Option<DatasetId>) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM images WHERE dataset_id IS NOT ?1 LIMIT 1";
+    Ok(c.prepare(sql)?.exists([own.map(|id| id.0)])?)
+}
+
 /// Width and height in pixels.
 pub(super) fn size(c: &Connection, image: ImageId) -> Result<(u32, u32), StoreError> {
     let mut statement = c.prepare_cached("SELECT width, height FROM images WHERE id = ?1")?;

@@ -59,8 +59,11 @@ impl<'a> Reimport<'a> {
     pub fn counts(&self, c: &Connection, dataset: Option<DatasetId>) -> Result<ImportCounts, StoreError> {
         let mut counts = ImportCounts { dataset, ..ImportCounts::default() };
         let corrected = objects::corrected_images(c)?;
+        let has_others = images::others_exist(c, dataset)?;
         for (new, known) in self.pairs() {
-            counts.same_bytes.extend(same_bytes(c, dataset, new)?);
+            if has_others {
+                counts.same_bytes.extend(same_bytes(c, dataset, new)?);
+            }
             let Some(known) = known else {
                 counts.added.push(new.name.clone());
                 continue;
@@ -116,7 +119,7 @@ impl<'a> Reimport<'a> {
                     new
                 };
                 let id = images::insert(tx, dataset, new)?;
-                ground_truth::replace_imported(tx, id, &self.annotations(new))?;
+                ground_truth::insert_imported(tx, id, &self.annotations(new))?;
                 touched.push(id);
                 continue;
             };

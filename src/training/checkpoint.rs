@@ -265,7 +265,9 @@ impl RoundProgress {
             return Err(wrong(format!("{}; set it back, or start a new round", changed.join(", "))));
         }
         if self.data != data {
-            return Err(wrong("the images, faces or hard negatives have changed since; start a new round".to_owned()));
+            return Err(wrong(
+                "the images, objects or hard negatives have changed since; start a new round".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -330,7 +332,7 @@ pub fn best_model(run_dir: &Path) -> Option<PathBuf> {
     Some(checkpoints.path(step).join(MODEL_FILE)).filter(|path| path.exists())
 }
 
-/// blake3 over everything that the round learns from: file names, faces, hard negatives, ignored regions, in their order. Folders
+/// blake3 over everything that the round learns from: file names, objects, hard negatives, ignored regions, in their order. Folders
 /// don't count, so that a dataset may move.
 pub(super) fn fingerprint(images: &[TrainingImage]) -> String {
     let mut hasher = blake3::Hasher::new();

@@ -135,7 +135,7 @@ pub(super) fn paper() -> RoundConfig {
 }
 
 /// Two images a step, one after the other: images of different shapes are not padded to each other. Few RoIs an image, so that
-/// hard negatives weigh in what is learnt from it, and none is wasted on an image with one face.
+/// hard negatives weigh in what is learnt from it, and none is wasted on an image with one object.
 fn cpu() -> RoundConfig {
     RoundConfig {
         preset: "cpu".to_owned(),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Observer, Project, WorkEvent, WorkflowError};
 use crate::dataset::formats::{self, ReadOptions};
-use crate::dataset::{ImportSummary, ImportedDataset, ImportedObject};
+use crate::dataset::{ImportSummary, ImportedDataset, ImportedImage, ImportedObject};
 use crate::domain::{Cancel, DatasetId, Progress, printable, printable_line};
 use crate::store::{ImportCounts, KeptReport, NewDataset, NewImage, NewObject, Store};
 
@@ -128,8 +128,8 @@ pub fn import_with(
     // The project says how large images may be; and hours of reading should not end at a database that cannot be opened.
     let _lock = if dry_run { None } else { Some(project.lock("import")?) };
     drop(if dry_run { project.open_store_to_read()? } else { project.open_store()? });
-    let read = read(project, format, path, options, observer, cancel)?;
-    keep(project, &read.imported, read.is_one_split, dry_run)
+    let ReadDataset { imported, is_one_split } = read(project, format, path, options, observer, cancel)?;
+    keep(project, imported, is_one_split, dry_run)
 }
 
 /// A dataset that was read, of which nothing is in the project yet.
@@ -159,13 +159,13 @@ pub fn read(
 
 /// What taking the dataset into the project would change.
 pub fn preview(project: &Project, read: &ReadDataset) -> Result<ImportReport, WorkflowError> {
-    keep(project, &read.imported, read.is_one_split, true)
+    keep(project, read.imported.clone(), read.is_one_split, true)
 }
 
 /// Takes what was read into the project, in one transaction.
 pub fn take(project: &Project, read: &ReadDataset) -> Result<ImportReport, WorkflowError> {
     let _lock = project.lock("import")?;
-    keep(project, &read.imported, read.is_one_split, false)
+    keep(project, read.imported.clone(), read.is_one_split, false)
 }
 
 /// [`import`] of what was read already, whole.
@@ -174,20 +174,20 @@ pub fn import_read(
     imported: &ImportedDataset,
     dry_run: bool,
 ) -> Result<ImportReport, WorkflowError> {
-    keep(project, imported, false, dry_run)
+    keep(project, imported.clone(), false, dry_run)
 }
 
 fn keep(
     project: &Project,
-    imported: &ImportedDataset,
+    imported: ImportedDataset,
     is_one_split: bool,
     dry_run: bool,
 ) -> Result<ImportReport, WorkflowError> {
-    let rows = new_dataset(imported);
-    let mut unread = unread(&imported.summary);
+    let (rows, summary) = new_dataset(imported);
+    let mut unread = unread(&summary);
     let unread_now = unread.len();
     let mut store = if dry_run { project.open_store_to_read()? } else { project.open_store()? };
-    let known = store.preview_import(&rows, &unread)?.dataset;
+    let known = store.known_dataset(&rows)?;
     let is_update = known.is_some();
     if let Some(dataset) = known.filter(|_| is_one_split) {
         // The images of the other splits are not gone: they were not asked for.
@@ -195,7 +195,7 @@ fn keep(
     }
     let counts = if dry_run { store.preview_import(&rows, &unread)? } else { store.import_dataset(&rows, &unread)? };
     let dataset = counts.dataset.filter(|_| !dry_run);
-    let report = ImportReport::new(imported.summary.clone(), is_update, unread_now, counts);
+    let report = ImportReport::new(summary, is_update, unread_now, counts);
     if let Some(dataset) = dataset {
         // The import stands, whether its report can be kept or not.
         let kept = serde_json::to_string(&report).map(|text| store.keep_import_report(dataset, &text));
@@ -219,23 +219,14 @@ fn unread(summary: &ImportSummary) -> Vec<String> {
     summary.missing.iter().chain(summary.unreadable.iter().map(|(name, _)| name)).cloned().collect()
 }
 
-fn new_dataset(imported: &ImportedDataset) -> NewDataset {
-    let images = imported.images.iter().map(|image| NewImage {
-        name: image.name.clone(),
-        path: image.path.clone(),
-        content_hash: image.content_hash.clone(),
-        width: image.width,
-        height: image.height,
-        split: image.split.clone(),
-        objects: image.objects.iter().map(new_object).collect(),
+fn new_dataset(imported: ImportedDataset) -> (NewDataset, ImportSummary) {
+    let ImportedDataset { name, kind, root, classes, images, summary } = imported;
+    let images = images.into_iter().map(|image| {
+        let ImportedImage { name, path, content_hash, width, height, split, objects } = image;
+        let objects = objects.into_iter().map(new_object).collect();
+        NewImage { name, path, content_hash, width, height, split, objects }
     });
-    NewDataset {
-        name: imported.name.clone(),
-        kind: imported.kind.to_owned(),
-        root: imported.root.clone(),
-        classes: imported.classes.clone(),
-        images: images.collect(),
-    }
+    (NewDataset { name, kind: kind.to_owned(), root, classes, images: images.collect() }, summary)
 }
 
 impl ImportReport {
@@ -337,6 +328,6 @@ fn listed(f: &mut fmt::Formatter<'_>, what: &str, names: &[String]) -> fmt::Resu
     write!(f, "\n{what}: {}{more}", shown.join(", "))
 }
 
-fn new_object(object: &ImportedObject) -> NewObject {
+fn new_object(object: ImportedObject) -> NewObject {
     NewObject { class: object.class, shape: object.shape, ignored: object.ignored }
 }

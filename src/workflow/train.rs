@@ -56,7 +56,7 @@ pub struct TrainReport {
     /// Training images that could not be read, and were left out.
     #[serde(serialize_with = "shown_paths")]
     pub unreadable: Vec<PathBuf>,
-    /// Held-out images that could not be read: their faces count as missed.
+    /// Held-out images that could not be read: their objects count as missed.
     #[serde(serialize_with = "shown_paths")]
     pub unreadable_test: Vec<PathBuf>,
 }
@@ -89,7 +89,7 @@ pub fn train(
     run_and_record(project, &mut store, &round, config, plan, observer, cancel)
 }
 
-/// Goes on with the newest round that did not end, with the images, faces and hard negatives that it began with. `asked` are its
+/// Goes on with the newest round that did not end, with the images, objects and hard negatives that it began with. `asked` are its
 /// settings with what is to change; what a round cannot change on its way is refused by name.
 pub fn resume(
     project: &Project,

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use quarry::dataset::sample::{self, SampleConfig};
+use quarry::domain::Cancel;
 use quarry::workflow::Project;
+use quarry::workflow::import::import_read;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{built, done, root};
@@ -34,14 +36,40 @@ fn every_command_of_the_guide_runs() {
     let blocks = commands(&page);
     assert!(blocks.len() >= 6, "the guide's commands were not found");
     let dir = tempfile::tempdir().unwrap();
-    let path = format!("{}:{}", sandbox(dir.path()).display(), std::env::var("PATH").unwrap());
+    let bin = sandbox(dir.path());
+    run(dir.path(), &bin, &blocks);
+}
+
+/// Runs blocks of commands in `dir`, with a few steps instead of a training.
+fn run(dir: &Path, bin: &Path, blocks: &[String]) {
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     // A link in bin/ hides where the program's library is: a shell function calls it by its own path.
-    // A few steps instead of a training.
     let commands = blocks.join("\n").replace("iterations=300", "iterations=4");
     let script = format!("set -eu\nquarry() {{ '{}' \"$@\"; }}\n{}", built().display(), commands);
     let mut shell = Command::new("bash");
-    shell.args(["-c", &script]).current_dir(dir.path()).env("PATH", path).env("HOME", dir.path());
+    shell.args(["-c", &script]).current_dir(dir).env("PATH", path).env("HOME", dir);
     done(shell.env_remove("XDG_DATA_HOME").env_remove("XDG_STATE_HOME").env_remove("XDG_CONFIG_HOME"));
+}
+
+/// The page on three classes, over a smaller sample than `quarry demo` draws.
+#[test]
+fn every_command_of_the_page_on_three_classes_runs() {
+    let page = fs::read_to_string(root().join("docs/three-classes.md")).unwrap();
+    let blocks = commands(&page);
+    let (demo, rest) = blocks.split_first().unwrap();
+    let (demo, export) = demo.split_once('\n').unwrap();
+    assert!(demo.starts_with("quarry demo --headless --classes --project drawn") && rest.len() == 4, "{blocks:?}");
+    let dir = tempfile::tempdir().unwrap();
+    let bin = dir.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let (folder, config) = (dir.path().join("drawn/sample"), SampleConfig { scenes: 10, ..SampleConfig::default() });
+    let drawn = Project::create(&dir.path().join("drawn")).unwrap();
+    sample::write(&folder, &config, &mut |_| {}).unwrap();
+    let read = sample::read_with_classes(&folder, &mut |_| {}, &Cancel::new()).unwrap();
+    import_read(&drawn, &read, false).unwrap();
+    run(dir.path(), &bin, &[&[export.to_owned()], rest].concat());
+    let yaml = fs::read_to_string(dir.path().join("yolo/data.yaml")).unwrap();
+    assert!(["face", "animal", "toy"].iter().all(|class| yaml.contains(class)), "{yaml}");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Each format in the variants in which it is met, and its bad records.
 
-use quarry::dataset::formats::{ExifRule, ReadOptions, recognise};
+use quarry::dataset::formats::{ExifRule, ReadOptions, read_auto, recognise};
+use quarry::domain::Cancel;
 
-use crate::support::{Set, check, check_bad};
+use crate::support::{Set, bad, check, check_bad};
 
 const COCO: &str = r#"{
   "annotations": [
@@ -62,7 +63,8 @@ fn an_annotation_id_of_coco_stands_for_one_object() {
         check(&dataset, &format!("a.png{}", objects.concat()));
         check_bad(&dataset, expected);
     };
-    let again = |k: usize, id: &str| format!("c.json: annotations[{k}]: id {id} is taken by an earlier annotation");
+    let again =
+        |k: usize, id: &str| format!("c.json:{}: annotations[{k}]: id {id} is taken by an earlier annotation", k + 1);
     check_ids([r#""id": 1,"#, r#""id": 2,"#, r#""id": 3,"#, r#""id": 4,"#], &[0, 1, 2, 3], &[]);
     check_ids([r#""id": 9,"#, r#""id": 2,"#, r#""id": -3,"#, r#""id": 0,"#], &[0, 1, 2, 3], &[]);
     check_ids([r#""id": 1,"#, r#""id": 1,"#, r#""id": 2,"#, r#""id": 3,"#], &[0, 2, 3], &[&again(1, "1")]);
@@ -121,28 +123,28 @@ fn bad_coco_records_are_told_one_by_one() {
     check_bad(
         &dataset,
         &[
-            "c.json: images[1]: id is missing",
-            "c.json: images[2]: id 1 is taken",
-            "c.json: images[3]: expected an object",
-            "c.json: images[6]: file_name is missing",
-            "annotations[3]: bbox is -5 wide",
+            "c.json:1: images[1]: id is missing",
+            "c.json:1: images[2]: id 1 is taken",
+            "c.json:1: images[3]: expected an object",
+            "c.json:2: images[6]: file_name is missing",
+            "c.json:6: annotations[3]: bbox is -5 wide",
             "annotations[4]: bbox has 3 numbers",
             "annotations[5]: it has no bbox",
             "annotations[6]: bbox is not a list",
             "annotations[7]: expected an object",
             "annotations[8]: image_id is 1.5",
-            "categories[1]: id 1 is taken",
+            "c.json:9: categories[1]: id 1 is taken",
             "categories[2]: name is missing",
             "annotations[1]: image_id 99",
             "annotations[2]: category_id 2",
             "images[4]: ... leads out of the dataset's folder",
             "images[5]: '/etc/passwd' leads out",
-            "annotations[9]: the object at x 500.0 ... outside its image",
+            "c.json:8: annotations[9]: the object at x 500.0 ... outside its image",
         ],
     );
     let strict = ReadOptions { strict: true, ..ReadOptions::default() };
     let error = set.read_with("coco", "c.json", &strict).unwrap_err().to_string();
-    assert!(error.contains("c.json: images[1]") && error.contains("--strict"), "{error}");
+    assert!(error.contains("c.json:1: images[1]") && error.contains("--strict"), "{error}");
 }
 
 #[test]
@@ -410,7 +412,7 @@ fn label_studio_in_percent_and_labelme_in_pixels() {
     );
     let dataset = set.read("label-studio", "").unwrap();
     check(&dataset, "images/a b.png\n car 10 40 30 60\n face 40 24 60 56 ellipse\n images/c.png\n car 0 0 100 80");
-    check_bad(&dataset, &["export.json: tasks[0]: region 3: y is", "export.json: tasks[2]: its data has no image"]);
+    check_bad(&dataset, &["export.json:1: tasks[0]: region 3: y is", "export.json:8: tasks[2]: its data has no image"]);
 
     let set = Set::new(&["a.png", "images/b.png"]);
     set.write(
@@ -428,7 +430,7 @@ fn label_studio_in_percent_and_labelme_in_pixels() {
     check(&dataset, "a.png\n car 10 20 40 60\n ball 45 35 55 45 ellipse ignored\n bus 1 2 9 8\n images/b.png");
     check_bad(
         &dataset,
-        &["a.json: shapes[4]: a polygon has at least 3", "a.json: shapes[5]: it has no label", "c.json:2: "],
+        &["a.json:5: shapes[4]: a polygon has at least 3", "a.json:5: shapes[5]: it has no label", "c.json:2: "],
     );
     assert!(dataset.summary.warnings[0].contains("1 point"), "{:?}", dataset.summary.warnings);
 }
@@ -500,6 +502,131 @@ fn annotations_in_utf16_are_told_whatever_the_format() {
             assert!(message.contains("iconv -f UTF-16 -t UTF-8"), "{message}");
         }
     }
+}
+
+/// What an import of `file` in `format` gives: objects, bad records and warnings, a line each.
+fn read_as(format: &str, images: &[&str], file: &str, text: &str) -> String {
+    let set = Set::new(images);
+    let read = set.write(file, text).read(format, if ["yolo", "voc", "labelme"].contains(&format) { "" } else { file });
+    match read {
+        Ok(dataset) => {
+            let lines = [bad(&dataset), dataset.summary.warnings.clone()].concat();
+            format!("{}{}", crate::support::text(&dataset), lines.join("\n"))
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Files of other tools and other tasks: read as far as they hold boxes, and what is not read is told.
+#[test]
+fn what_other_tools_write_is_read_or_told() {
+    let yaml = "train: images\nnames: [car, car]\n";
+    let check = |format: &str, images: &[&str], file: &str, text: &str, expected: &[&str]| {
+        let found = read_as(format, images, file, text);
+        for part in expected {
+            assert!(found.contains(part), "no {part:?} in what {format} gives of {text}:\n{found}");
+        }
+    };
+    check("yolo", &["images/a.png"], "data.yaml", yaml, &["Classes 0 and 1 are both called 'car'"]);
+    let windows = "path: C:\\Users\\me\\set\ntrain: C:\\Users\\me\\set\\train\\images\nval: /home/me/set/valid/images\nnames: [car]\n";
+    check(
+        "yolo",
+        &["train/images/a.png", "valid/images/b.png"],
+        "data.yaml",
+        windows,
+        &["a.png [train]", "b.png [val]"],
+    );
+
+    let coco = |image: &str, annotations: &str| {
+        format!(
+            r#"{{"images": [{{"id": 1, "file_name": "{image}", "width": 100, "height": 80}}],
+                "categories": [{{"id": 1, "name": "car"}}, {{"id": 7, "name": "car "}}], "annotations": [{annotations}]}}"#
+        )
+    };
+    let object = r#"{"image_id": 1, "category_id": 7, "bbox": [60, 50, 90, 70]}"#;
+    let a = &["a.png", "images/train/b.png"];
+    check(
+        "coco",
+        a,
+        "c.json",
+        &coco("a.png", object),
+        &[
+            "car 60 50 150 120",
+            "categories 1 and 7 are both called 'car'",
+            "1 of 1 boxes reach beyond their image, and would not if bbox were two corners",
+        ],
+    );
+    for absolute in ["/home/me/set/images/train/b.png", r"D:\\set\\images\\train\\b.png", r"C:\\b.png"] {
+        let text = coco(absolute, object);
+        let path = if absolute.starts_with("C:") { "leads out" } else { "images/train/b.png\n" };
+        check("coco", a, "c.json", &text, &[path]);
+    }
+    let panoptic =
+        r#"{"image_id": 1, "file_name": "a.png", "segments_info": [{"category_id": 1, "bbox": [1, 1, 5, 5]}]}"#;
+    check("coco", a, "c.json", &coco("a.png", panoptic), &["holds panoptic segments: import COCO's file of instances"]);
+    check("coco", a, "c.json", &coco("a.png", r#"{"image_id": 1, "caption": "x"}"#), &["holds captions"]);
+    check(
+        "coco",
+        a,
+        "c.json",
+        r#"{"categories": {"label": []}, "items": []}"#,
+        &["a list of records, as in COCO's files"],
+    );
+
+    let polygon = "<object><name>car</name><polygon><x1>10</x1><y1>20</y1><x2>50</x2><y2>22</y2><x3>30</x3><y3>60</y3></polygon></object>";
+    let points = "<object><name>car</name><polygon><pt><x>10</x><y>20</y></pt><pt><x>5</x><y>6</y></pt><pt><x>8</x><y>9</y></pt></polygon></object>";
+    let turned = "<object><name>bus</name><robndbox><cx>51</cx><cy>41</cy><w>40</w><h>20</h><angle>1.5707963267948966</angle></robndbox></object>";
+    let short = "<object><name>bus</name><polygon><x1>1</x1><y1>2</y1></polygon></object>";
+    check(
+        "voc",
+        &["JPEGImages/a.png"],
+        "Annotations/a.xml",
+        &voc("a.png", &[polygon, points, turned, short].concat()),
+        &["car 9 19 50 60", "car 4 5 10 20", "bus 40 20 60 60", "a polygon has at least 3 points, found 1 x and 1 y"],
+    );
+    check(
+        "voc",
+        &["JPEGImages/a.png"],
+        "Annotations/a.xml",
+        &voc(r"C:\set\JPEGImages\a.png", ""),
+        &["JPEGImages/a.png"],
+    );
+
+    let task = |rest: &str| format!(r#"[{{"data": {{"image": "a.png"}}, {rest}}}]"#);
+    let brush = r#""annotations": [{"result": [{"type": "brushlabels", "value": {"rle": [1], "brushlabels": ["car"]}},
+        {"type": "keypointlabels", "value": {"x": 1, "y": 2, "keypointlabels": ["nose"]}}]}]"#;
+    check(
+        "label-studio",
+        a,
+        "t.json",
+        &task(brush),
+        &["Skipped regions without a box: 1 brushlabels, 1 keypointlabels."],
+    );
+    let predicted = r#""annotations": [], "predictions": [{"result": []}]"#;
+    check("label-studio", a, "t.json", &task(predicted), &["1 tasks have predictions and no annotation"]);
+    let createml = r#""annotations": [{"label": "car", "coordinates": {"x": 10, "y": 10, "width": 5, "height": 5}}]"#;
+    check("label-studio", a, "t.json", &task(createml), &["its annotation has no `result`"]);
+
+    let labelme = |path: &str| format!(r#"{{"imagePath": "{path}", "shapes": []}}"#);
+    check("labelme", &["a.png"], "x.json", &labelme(r"C:\\data\\a.png"), &["a.png\n"]);
+    check("labelme", &["a.png"], "x.json", &labelme(r"..\\..\\data\\a.png"), &["a.png\n"]);
+    check("labelme", &["a.png"], "x.json", &labelme(r"C:\\data\\b.png"), &["leads out of the dataset's folder"]);
+}
+
+/// Images without known annotations, and files that may hold some in an unknown form.
+#[test]
+fn a_folder_with_unknown_annotations_is_told() {
+    let told = |file: &str| {
+        let set = Set::new(&["image_2/a.png"]);
+        set.write(file, "Car 0.00 0 -1.57 10 10 60 50 1.5 1.6 3.9 0 0 0 0\n");
+        let options = ReadOptions::default();
+        let read = read_auto(&set.path(""), &options, &mut |_| {}, &Cancel::new()).unwrap();
+        (read.kind, read.summary.warnings.join(" "))
+    };
+    let (kind, warnings) = told("label_2/a.txt");
+    assert!(kind == "folder" && warnings.contains("label_2/a.txt"), "{kind}: {warnings}");
+    let (kind, warnings) = told("notes.md");
+    assert!(kind == "folder" && !warnings.contains("annotations"), "{kind}: {warnings}");
 }
 
 /// A JPEG of 24 x 16 stored pixels with this EXIF orientation.

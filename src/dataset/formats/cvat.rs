@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::draft::{Draft, DraftImage, DraftObject, Place};
+use super::draft::{Draft, DraftImage, DraftObject};
 use super::image_files::{ImageFiles, shortened};
 use super::layout::{absolute, files_in, root_of};
+use super::skipped::Place;
 use super::xml::{Tag, XmlEvent, XmlReader};
 use super::{Format, ReadOptions};
 use crate::dataset::{DatasetError, ImportedDataset};

@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::image_files::{Located, shortened};
+use super::skipped::{Place, Problems};
 use super::upright::Upright;
 use super::{ExifRule, ReadOptions};
 use crate::dataset::images::{Probe, SeenContent, probe_all};
 use crate::dataset::imported::LeftOut;
-use crate::dataset::{BadRecord, DatasetError, ImportedDataset, ImportedImage, ImportedObject};
+use crate::dataset::{DatasetError, ImportedDataset, ImportedImage, ImportedObject};
 use crate::domain::{Cancel, Progress, Shape, check_shape};
 use crate::geometry::{BoundingBox, Ellipse};
 
@@ -30,17 +31,6 @@ impl Classes {
         self.index.insert(name.to_owned(), id);
         id
     }
-}
-
-/// Where a record stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    /// From 1.
-    Line(u32),
-    /// Index from 0 into a list of a JSON file, e.g. `annotations[3]`.
-    Record(&'static str, u32),
-    /// The file as a whole.
-    File,
 }
 
 /// An object as a file has it: not yet turned upright.
@@ -64,50 +54,6 @@ pub(super) struct DraftImage {
     /// Index into [`Draft::files`]: where its objects come from.
     pub file: u32,
     pub objects: Vec<DraftObject>,
-}
-
-/// Bad records, skipped or, in strict mode, the end of the import.
-#[derive(Debug, Default)]
-pub(super) struct Problems {
-    strict: bool,
-    records: Vec<BadRecord>,
-}
-
-impl Problems {
-    /// Reports that the record at `place` of `file` is skipped. Fails in strict mode.
-    pub fn report(&mut self, file: &Path, place: Place, problem: impl Into<String>) -> Result<(), DatasetError> {
-        let record = bad_record(file, place, problem.into());
-        self.add(record)
-    }
-
-    pub fn add(&mut self, record: BadRecord) -> Result<(), DatasetError> {
-        if self.strict {
-            return Err(strict_error(&record));
-        }
-        self.records.push(record);
-        Ok(())
-    }
-
-    pub fn add_all(&mut self, records: Vec<BadRecord>) -> Result<(), DatasetError> {
-        records.into_iter().try_for_each(|record| self.add(record))
-    }
-}
-
-pub(super) fn bad_record(file: &Path, place: Place, problem: String) -> BadRecord {
-    let (line, problem) = match place {
-        Place::Line(line) => (Some(line as usize), problem),
-        Place::Record(list, index) => (None, format!("{list}[{index}]: {problem}")),
-        Place::File => (None, problem),
-    };
-    BadRecord { file: file.to_path_buf(), line, problem }
-}
-
-fn strict_error(record: &BadRecord) -> DatasetError {
-    let problem = format!("{}. Correct it, or import without --strict to skip it", record.problem);
-    match record.line {
-        Some(line) => DatasetError::line(&record.file, line, problem),
-        None => DatasetError::layout(&record.file, problem),
-    }
 }
 
 /// A dataset of which only the annotation files were read.
@@ -135,7 +81,7 @@ impl Draft {
             classes: Classes::default(),
             files: Vec::new(),
             images: Vec::new(),
-            problems: Problems { strict: options.strict, records: Vec::new() },
+            problems: Problems::new(options.strict),
             fractions: false,
             missing: Vec::new(),
             warnings: Vec::new(),
@@ -165,7 +111,7 @@ impl Draft {
         match located {
             Ok(Located::Found(path)) => Ok(Some(path)),
             Ok(Located::Missing(expected)) => {
-                if self.problems.strict {
+                if self.problems.is_strict() {
                     let problem = format!("the image {} does not exist", self.root.join(&expected).display());
                     self.problems.report(&path, place, problem)?;
                 }
@@ -241,7 +187,7 @@ impl Draft {
         }
         left_out.warnings = std::mem::take(&mut self.warnings);
         left_out.warnings.extend(other_sizes.warning());
-        left_out.bad_records = self.problems.records;
+        left_out.bad_records = self.problems.told();
         Ok(ImportedDataset::new(kind, self.root, self.classes.names, images, left_out))
     }
 
@@ -283,11 +229,10 @@ impl Draft {
                 return Err(DatasetError::layout(&self.root, problem));
             }
             (None, true) => {
-                let problem = match self.problems.records.first() {
-                    Some(record) => format!(
-                        "no usable image is listed; {} bad records, the first: {record}",
-                        self.problems.records.len()
-                    ),
+                let problem = match std::mem::take(&mut self.problems).told().split_first() {
+                    Some((first, rest)) => {
+                        format!("no usable image is listed; {} bad records, the first: {first}", 1 + rest.len())
+                    }
                     None => "the annotation lists no image".to_owned(),
                 };
                 return Err(DatasetError::layout(self.files.first().unwrap_or(&self.root), problem));

@@ -68,9 +68,18 @@ impl ImageFiles {
         }
         match (first_path, problem) {
             (Some(path), _) => Ok(Located::Missing(path)),
-            (None, Some(problem)) => Err(problem),
-            (None, None) => Err(leads_out(name)),
+            (None, problem) => match self.by_its_end(name) {
+                Some(found) => self.check_inside(found, name),
+                None => Err(problem.unwrap_or_else(|| leads_out(name))),
+            },
         }
+    }
+
+    /// The image of an absolute name that was written where the dataset lay elsewhere, often on another computer: by as much of the name's
+    /// end as there is here.
+    fn by_its_end(&self, name: &str) -> Option<PathBuf> {
+        ends_of_absolute(name)
+            .find_map(|end| self.bases.iter().find_map(|base| self.on_disk(&below_root(&self.root, base, end).ok()?)))
     }
 
     fn on_disk(&self, path: &Path) -> Option<PathBuf> {
@@ -119,14 +128,24 @@ pub(super) fn below_root(root: &Path, base: &Path, name: &str) -> Result<PathBuf
     // On Unix a backslash may belong to a name; elsewhere it came from Windows.
     let windows = name.contains('\\') && !root.join(base).join(name).exists();
     let name = if windows { name.replace('\\', "/") } else { name.to_owned() };
-    let has_drive = matches!(name.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
     let relative = match Path::new(&name).strip_prefix(root) {
         Ok(inside) => inside.to_path_buf(),
-        Err(_) if Path::new(&name).is_absolute() || name.starts_with('/') => return Err(leads_out(&name)),
-        Err(_) if has_drive && name.as_bytes().get(2) == Some(&b'/') => return Err(leads_out(&name)),
+        Err(_) if is_absolute(&name) => return Err(leads_out(&name)),
         Err(_) => base.join(&name),
     };
     resolved(&relative).ok_or_else(|| leads_out(&name))
+}
+
+/// What follows each separator of an absolute name, the longest first; nothing of any other name.
+pub(super) fn ends_of_absolute(name: &str) -> impl Iterator<Item = &str> {
+    let ends = name.char_indices().filter(|(_, letter)| is_absolute(name) && matches!(letter, '/' | '\\'));
+    ends.filter_map(|(at, _)| name.get(at + 1..)).filter(|end| !end.is_empty() && !is_absolute(end))
+}
+
+/// Of this system or of Windows.
+fn is_absolute(name: &str) -> bool {
+    let has_drive = matches!(name.as_bytes(), [letter, b':', b'/' | b'\\', ..] if letter.is_ascii_alphabetic());
+    has_drive || name.starts_with(['/', '\\']) || Path::new(name).is_absolute()
 }
 
 /// Without `.` and `..`; `None` where it climbs above its start.
@@ -192,6 +211,18 @@ mod tests {
         assert_eq!(files.locate("a"), found("images/val/a.JPG"));
         assert_eq!(files.locate("b.jpg"), Ok(Located::Missing("images/val/b.jpg".into())));
         assert!(files.locate("../../../b.jpg").is_err());
+        // Absolute names of another computer.
+        for (name, path) in [
+            ("/home/u/set/images/train/a.jpg", "images/train/a.JPG"),
+            (r"C:\data\images\val\a.jpg", "images/val/a.JPG"),
+            ("C:/elsewhere/a.jpg", "images/val/a.JPG"),
+            (r"\\server\share\train\a.jpg", "images/val/a.JPG"),
+        ] {
+            assert_eq!(files.locate(name), found(path), "{name}");
+        }
+        for name in ["/home/u/b.jpg", r"C:\data\b.jpg", "/etc/passwd", "/", "C:/", "/a/../../../a/b.jpg"] {
+            assert!(files.locate(name).is_err(), "{name}");
+        }
     }
 
     #[cfg(unix)]

@@ -319,7 +319,7 @@ impl<'de, R: Record, F: FnMut(u32, Option<R>)> Visitor<'de> for EachRecord<F, R>
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of records")
+        f.write_str("a list of records, as in COCO's files")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {

@@ -1,6 +1,7 @@
 //! Label Studio's JSON (<https://labelstud.io/guide/export>): a list of tasks, in the full form or `JSON_MIN`. Coordinates are percent
 //! of the image.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -8,12 +9,14 @@ use std::path::{Path, PathBuf};
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::draft::{Draft, DraftImage, DraftObject, Place, bad_record};
+use super::draft::{Draft, DraftImage, DraftObject};
 use super::image_files::{ImageFiles, Located, shortened};
+use super::json_lines::List;
 use super::json_values::{head_of, json_error};
 use super::layout::{absolute, files_in, root_of};
+use super::skipped::{Place, Skipped, bad_record};
 use super::{Format, ReadOptions};
-use crate::dataset::{BadRecord, DatasetError, ImportedDataset};
+use crate::dataset::{DatasetError, ImportedDataset};
 use crate::domain::{Cancel, Progress, Shape, begin_text, limits, open_regular};
 use crate::geometry::{BoundingBox, Ellipse};
 
@@ -66,7 +69,8 @@ fn is_task_list(file: &Path) -> bool {
         && head_of(file).is_some_and(|head| {
             let text = String::from_utf8_lossy(&head);
             let has = |key: &str| text.contains(&format!("\"{key}\""));
-            text.trim_start().starts_with('[') && (has("data") || has("image")) && !has("image_id") && !has("bbox")
+            let is_other = has("image_id") || has("bbox") || has("coordinates");
+            text.trim_start().starts_with('[') && (has("data") || has("image")) && !is_other
         })
 }
 
@@ -89,13 +93,14 @@ fn read_file(draft: &mut Draft, file: &Path, cancel: &Cancel) -> Result<(), Data
     let mut reader = BufReader::with_capacity(1 << 18, opened);
     begin_text(file, &mut reader)?;
     let mut json = serde_json::Deserializer::from_reader(reader);
-    let (mut tasks, mut bad, mut others) = (Vec::new(), Vec::new(), 0);
+    let (mut tasks, mut bad, mut told) = (Vec::new(), Vec::new(), Told::default());
     let each = |index: u32, value: Value| {
         if !cancel.is_cancelled() {
-            others += usize::from(several_annotations(&value));
-            match task(file, index, &value, &mut bad) {
+            told.several += usize::from(finished(&value).len() > 1);
+            told.predicted += usize::from(is_predicted_only(&value));
+            match task(file, index, &value, &mut bad, &mut told) {
                 Ok(task) => tasks.push(task),
-                Err(problem) => bad.push(bad_record(file, Place::Record("tasks", index), problem)),
+                Err(problem) => bad.push(bad_record(file, Place::Record(List::Tasks, index), problem)),
             }
         }
     };
@@ -104,14 +109,12 @@ fn read_file(draft: &mut Draft, file: &Path, cancel: &Cancel) -> Result<(), Data
         return Err(DatasetError::Cancelled);
     }
     draft.problems.add_all(bad)?;
-    if others > 0 {
-        draft.warnings.push(format!("{others} tasks have several annotations; the last of each is read."));
-    }
+    draft.warnings.extend(told.warnings());
     let index = draft.file(file);
     let root = draft.root.clone();
     let mut files = ImageFiles::new(&root, ["images", "", "data"].map(PathBuf::from));
     for task in tasks {
-        let place = Place::Record("tasks", task.index);
+        let place = Place::Record(List::Tasks, task.index);
         if let Some(path) = draft.found(locate(&mut files, &task.image), index, place)? {
             let objects = task.objects.into_iter();
             let objects =
@@ -155,11 +158,42 @@ fn finished(task: &Value) -> Vec<&Value> {
     all.map_or(Vec::new(), |all| all.iter().filter(|one| !one["was_cancelled"].as_bool().unwrap_or(false)).collect())
 }
 
-fn several_annotations(task: &Value) -> bool {
-    finished(task).len() > 1
+fn is_predicted_only(task: &Value) -> bool {
+    finished(task).is_empty() && task["predictions"].as_array().is_some_and(|predictions| !predictions.is_empty())
 }
 
-fn task(file: &Path, index: u32, value: &Value, bad: &mut Vec<BadRecord>) -> Result<Task, String> {
+/// What of a file's tasks is not read.
+#[derive(Default)]
+struct Told {
+    /// Tasks with several annotations.
+    several: usize,
+    /// Tasks that have predictions and no annotation.
+    predicted: usize,
+    /// Regions without a box, by kind.
+    unused: BTreeMap<String, usize>,
+}
+
+impl Told {
+    fn warnings(self) -> Vec<String> {
+        let Self { several, predicted, unused } = self;
+        let mut warnings = Vec::new();
+        if several > 0 {
+            warnings.push(format!("{several} tasks have several annotations; the last of each is read."));
+        }
+        if predicted > 0 {
+            warnings.push(format!(
+                "{predicted} tasks have predictions and no annotation; predictions are not read: submit them in Label Studio first."
+            ));
+        }
+        if !unused.is_empty() {
+            let unused: Vec<String> = unused.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            warnings.push(format!("Skipped regions without a box: {}.", unused.join(", ")));
+        }
+        warnings
+    }
+}
+
+fn task(file: &Path, index: u32, value: &Value, bad: &mut Vec<Skipped>, told: &mut Told) -> Result<Task, String> {
     let Some(fields) = value.as_object() else { return Err("expected an object {...}".to_owned()) };
     let data = value["data"].as_object().unwrap_or(fields);
     let named = ["image", "img", "image_url", "url"].iter().find_map(|key| data.get(*key)?.as_str());
@@ -169,6 +203,9 @@ fn task(file: &Path, index: u32, value: &Value, bad: &mut Vec<BadRecord>) -> Res
     let is_region = |region: &Value| region["width"].is_number() || region["radiusX"].is_number();
     let short = || fields.values().filter_map(Value::as_array).find(|list| list.iter().any(is_region));
     let regions = match finished(value).last() {
+        Some(annotation) if annotation["result"].is_null() => {
+            return Err("its annotation has no `result`: this is not Label Studio's form".to_owned());
+        }
         Some(annotation) => annotation["result"].as_array(),
         None => short(),
     };
@@ -178,8 +215,14 @@ fn task(file: &Path, index: u32, value: &Value, bad: &mut Vec<BadRecord>) -> Res
         task.declared = task.declared.or(size("original_width").zip(size("original_height")));
         match object(region, index) {
             Ok(Some(read)) => task.objects.push(read),
-            Ok(None) => {}
-            Err(problem) => bad.push(bad_record(file, Place::Record("tasks", index), format!("region {k}: {problem}"))),
+            Ok(None) => {
+                if let Some(kind) = region["type"].as_str().filter(|kind| kind.ends_with("labels")) {
+                    *told.unused.entry(shortened(kind)).or_insert(0) += 1;
+                }
+            }
+            Err(problem) => {
+                bad.push(bad_record(file, Place::Record(List::Tasks, index), format!("region {k}: {problem}")))
+            }
         }
     }
     Ok(task)
@@ -215,7 +258,7 @@ fn object(region: &Value, index: u32) -> Result<Option<(String, DraftObject)>, S
         turned(x, y, w, h, angle, aspect.map_or(1.0, |(width, height)| width / height))
     };
     let ignored = region.pointer("/meta/ignored").and_then(Value::as_bool).unwrap_or(false);
-    Ok(Some((label.to_owned(), DraftObject { class: 0, shape, ignored, place: Place::Record("tasks", index) })))
+    Ok(Some((label.to_owned(), DraftObject { class: 0, shape, ignored, place: Place::Record(List::Tasks, index) })))
 }
 
 /// The upright box around a rectangle that is turned about its left upper corner; `aspect` is the image's width by its height.

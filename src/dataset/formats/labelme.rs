@@ -8,12 +8,14 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess};
 use serde_json::Value;
 
 use super::batches::read_in_batches;
-use super::draft::{Draft, DraftImage, DraftObject, Place, bad_record};
+use super::draft::{Draft, DraftImage, DraftObject};
 use super::image_files::{ImageFiles, Located, shortened};
+use super::json_lines::List;
 use super::json_values::{OneRecord, Record, Scalar, head_of, json_error};
 use super::layout::{absolute, files_below, files_in, folders_in, root_of, split_in_name};
+use super::skipped::{Place, Skipped, bad_file, bad_record};
 use super::{Format, ReadOptions};
-use crate::dataset::{BadRecord, DatasetError, ImportedDataset};
+use crate::dataset::{DatasetError, ImportedDataset};
 use crate::domain::{Cancel, Progress, Shape, limits, read_bytes, text_bytes};
 use crate::geometry::{BoundingBox, Ellipse};
 
@@ -92,7 +94,7 @@ struct Annotated {
     name: Option<String>,
     declared: Option<(u32, u32)>,
     objects: Vec<(String, DraftObject)>,
-    bad: Vec<BadRecord>,
+    bad: Vec<Skipped>,
     /// Shapes without a box, by kind.
     unused: BTreeMap<String, usize>,
     is_unusable: bool,
@@ -139,13 +141,18 @@ fn add(
         let bases: Vec<PathBuf> = own.clone().into_iter().chain(["images".into(), PathBuf::new()]).collect();
         ImageFiles::new(&root, bases)
     });
-    // An image that was moved beside its file under its old name.
     let located = match files.locate(&name) {
-        Ok(Located::Missing(path)) => match files.locate(&stem) {
-            Ok(Located::Found(path)) => Ok(Located::Found(path)),
-            _ => Ok(Located::Missing(path)),
-        },
-        other => other,
+        Ok(Located::Found(path)) => Ok(Located::Found(path)),
+        // An image that was moved beside its file, under its own name or the file's.
+        other => {
+            let own_name = name.rsplit(['/', '\\']).next().unwrap_or(&name);
+            let stem = other.is_ok().then_some(stem.as_str());
+            let beside = std::iter::once(own_name).chain(stem).find_map(|name| match files.locate(name) {
+                Ok(Located::Found(path)) => Some(Located::Found(path)),
+                _ => None,
+            });
+            beside.map_or(other, Ok)
+        }
     };
     let index = draft.file(file);
     if let Some(path) = draft.found(located, index, Place::File)? {
@@ -181,17 +188,14 @@ fn read_file(file: &Path) -> Annotated {
         }
         Err(error) => {
             annotated.is_unusable = true;
-            annotated.bad.push(match error {
-                DatasetError::Line { line, problem, .. } => bad_record(file, Place::Line(line as u32), problem),
-                other => bad_record(file, Place::File, other.to_string()),
-            });
+            annotated.bad.push(bad_file(file, &error));
         }
     }
     annotated
 }
 
 fn add_shape(file: &Path, index: u32, shape: &Value, annotated: &mut Annotated) {
-    let place = Place::Record("shapes", index);
+    let place = Place::Record(List::Shapes, index);
     let mut bad = |problem: String| annotated.bad.push(bad_record(file, place, problem));
     let Some(class) = shape["label"].as_str().map(str::trim).filter(|label| !label.is_empty()) else {
         return bad("it has no label".to_owned());

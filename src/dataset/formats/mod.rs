@@ -8,11 +8,13 @@ mod coco;
 mod cvat;
 mod draft;
 mod image_files;
+mod json_lines;
 mod json_values;
 mod label_studio;
 mod labelme;
 mod layout;
 mod plain;
+mod skipped;
 mod text_lines;
 mod upright;
 mod voc;
@@ -29,7 +31,7 @@ pub(super) use yolo::{box_of, box_of_polygon};
 use std::path::{Path, PathBuf};
 
 use super::{DatasetError, ImportedDataset};
-use crate::domain::{Cancel, InputError, Progress};
+use crate::domain::{Cancel, InputError, Progress, printable_path};
 
 /// How annotations are to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +106,9 @@ pub fn read_auto(
     let (format, why) = recognise(path)?;
     let mut dataset = format.read(path, options, progress, cancel)?;
     dataset.summary.recognised = Some(why);
+    if format.name() == "folder" {
+        dataset.summary.warnings.extend(unread_annotations(&dataset.root));
+    }
     Ok(dataset)
 }
 
@@ -138,6 +143,19 @@ pub fn recognise(path: &Path) -> Result<(&'static dyn Format, String), DatasetEr
         );
         DatasetError::layout(path, problem)
     })
+}
+
+/// What to say of files beside images that may hold annotations in a form that no format knows.
+fn unread_annotations(root: &Path) -> Option<String> {
+    let files =
+        layout::files_below(root, &["txt", "json", "jsonl", "xml", "csv", "tsv", "yaml", "yml", "data"]).ok()?;
+    let first = files.first()?;
+    Some(format!(
+        "{} files may hold annotations in a form that Quarry does not know, and were not read, e.g. {}. If they do, convert them to \
+         one of the formats in docs/formats.md, or name their format instead of `auto`.",
+        files.len(),
+        printable_path(first.strip_prefix(root).unwrap_or(first))
+    ))
 }
 
 /// The file of COCO results that `path` is or holds, itself or in a folder of it.

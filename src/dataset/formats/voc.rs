@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::batches::read_in_batches;
-use super::draft::{Draft, DraftImage, DraftObject, Place, bad_record};
+use super::cvat::rotated;
+use super::draft::{Draft, DraftImage, DraftObject};
 use super::image_files::{ImageFiles, Located, shortened};
 use super::layout::{absolute, files_below, files_in, folders_in, images_below, root_of};
+use super::skipped::{Place, Skipped, bad_file, bad_record};
 use super::text_lines::{numbered, text_of};
 use super::xml::{XmlEvent, XmlReader};
 use super::{Format, ReadOptions};
-use crate::dataset::{BadRecord, DatasetError, ImportedDataset};
+use crate::dataset::{DatasetError, ImportedDataset};
 use crate::domain::{Cancel, Progress, Shape};
 use crate::geometry::BoundingBox;
 
@@ -89,7 +91,7 @@ struct Annotated {
     filename: Option<String>,
     declared: Option<(u32, u32)>,
     objects: Vec<(String, DraftObject)>,
-    bad: Vec<BadRecord>,
+    bad: Vec<Skipped>,
     /// The file is no XML: nothing of it is used.
     is_unusable: bool,
 }
@@ -165,10 +167,7 @@ fn read_file(file: &Path, origin: u8) -> Annotated {
     let result = XmlReader::open(file).and_then(|mut xml| read_annotation(file, &mut xml, origin, &mut annotated));
     if let Err(error) = result {
         annotated.is_unusable = true;
-        annotated.bad.push(match error {
-            DatasetError::Line { line, problem, .. } => bad_record(file, Place::Line(line as u32), problem),
-            other => bad_record(file, Place::File, other.to_string()),
-        });
+        annotated.bad.push(bad_file(file, &error));
     }
     annotated
 }
@@ -198,26 +197,76 @@ fn read_object(object: &Element, origin: u8) -> Result<(String, DraftObject), (u
     let wrong = |element: &Element, problem: String| (element.line, problem);
     let class = object.child("name").map(|name| name.text.trim()).filter(|name| !name.is_empty());
     let class = class.ok_or_else(|| wrong(object, "the object has no <name>".to_owned()))?;
-    let corners =
-        object.child("bndbox").ok_or_else(|| wrong(object, format!("'{}' has no <bndbox>", shortened(class))))?;
-    let number = |name: &str| -> Result<f64, (u32, String)> {
-        let element = corners.child(name).ok_or_else(|| wrong(corners, format!("<bndbox> has no <{name}>")))?;
-        let number = element.text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
-        number.ok_or_else(|| {
-            wrong(element, format!("{name} is '{}', not a finite number", shortened(element.text.trim())))
-        })
-    };
-    let (x1, y1, x2, y2) = (number("xmin")?, number("ymin")?, number("xmax")?, number("ymax")?);
-    if x2 < x1 || y2 < y1 {
-        return Err(wrong(corners, format!("the corners {x1}, {y1} and {x2}, {y2} are not top left and bottom right")));
-    }
     let origin = f64::from(origin);
     // Both corners are pixels of the object: its right edge is one further.
-    let bbox = BoundingBox::new(x1 - origin, y1 - origin, x2 - origin + 1.0, y2 - origin + 1.0);
+    let around =
+        |[x1, y1, x2, y2]: [f64; 4]| BoundingBox::new(x1 - origin, y1 - origin, x2 - origin + 1.0, y2 - origin + 1.0);
+    let bbox = match (object.child("bndbox"), object.child("robndbox"), object.child("polygon")) {
+        (Some(corners), ..) => around(corners_of(corners)?),
+        (None, Some(turned), _) => turned_box(turned, origin)?,
+        (None, None, Some(polygon)) => around(corners_of_polygon(polygon)?),
+        (None, None, None) => {
+            return Err(wrong(object, format!("'{}' has no <bndbox> and no <polygon>", shortened(class))));
+        }
+    };
     let difficult = object.child("difficult").map_or("0", |flag| flag.text.trim());
     let ignored = difficult == "1" || difficult.eq_ignore_ascii_case("true");
     let place = Place::Line(object.line);
     Ok((class.to_owned(), DraftObject { class: 0, shape: Shape::Rectangle(bbox), ignored, place }))
+}
+
+/// The number in the element `name` of `parent`; an error has its line.
+fn number_in(parent: &Element, name: &str) -> Result<f64, (u32, String)> {
+    let element =
+        parent.child(name).ok_or_else(|| (parent.line, format!("<{}> has no <{name}>", shortened(&parent.name))))?;
+    number_of(element)
+}
+
+fn number_of(element: &Element) -> Result<f64, (u32, String)> {
+    let (name, text) = (shortened(&element.name), element.text.trim());
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| (element.line, format!("{name} is '{}', not a finite number", shortened(text))))
+}
+
+/// Left, top, right and bottom pixel.
+fn corners_of(corners: &Element) -> Result<[f64; 4], (u32, String)> {
+    let number = |name: &str| number_in(corners, name);
+    let (x1, y1, x2, y2) = (number("xmin")?, number("ymin")?, number("xmax")?, number("ymax")?);
+    if x2 < x1 || y2 < y1 {
+        let problem = format!("the corners {x1}, {y1} and {x2}, {y2} are not top left and bottom right");
+        return Err((corners.line, problem));
+    }
+    Ok([x1, y1, x2, y2])
+}
+
+/// The same of `<x1>`, `<y1>`, `<x2>` ..., or of `<pt>` with `<x>` and `<y>`.
+fn corners_of_polygon(polygon: &Element) -> Result<[f64; 4], (u32, String)> {
+    let (mut xs, mut ys) = (Vec::new(), Vec::new());
+    let points = polygon.children.iter().filter(|child| child.name == "pt");
+    for element in points.flat_map(|point| &point.children).chain(&polygon.children) {
+        match element.name.as_bytes() {
+            [b'x', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => xs.push(number_of(element)?),
+            [b'y', rest @ ..] if rest.iter().all(u8::is_ascii_digit) => ys.push(number_of(element)?),
+            _ => {}
+        }
+    }
+    if xs.len() < 3 || xs.len() != ys.len() {
+        let problem = format!("a polygon has at least 3 points, found {} x and {} y", xs.len(), ys.len());
+        return Err((polygon.line, problem));
+    }
+    let least = |all: &[f64]| all.iter().copied().fold(f64::MAX, f64::min);
+    let most = |all: &[f64]| all.iter().copied().fold(f64::MIN, f64::max);
+    Ok([least(&xs), least(&ys), most(&xs), most(&ys)])
+}
+
+/// The upright box around roLabelImg's `<robndbox>`: centre, size and angle in radians.
+fn turned_box(turned: &Element, origin: f64) -> Result<BoundingBox, (u32, String)> {
+    let number = |name: &str| number_in(turned, name);
+    let (cx, cy, w, h) = (number("cx")? - origin, number("cy")? - origin, number("w")?, number("h")?);
+    if w <= 0.0 || h <= 0.0 {
+        return Err((turned.line, format!("<robndbox> is {w} wide and {h} high; both must be above 0")));
+    }
+    Ok(rotated(&BoundingBox::from_xywh(cx - w / 2.0, cy - h / 2.0, w, h), number("angle")?))
 }
 
 /// A small XML tree.

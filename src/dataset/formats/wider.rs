@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::draft::{Draft, DraftImage, DraftObject, Place};
+use super::draft::{Draft, DraftImage, DraftObject};
 use super::image_files::{ImageFiles, shortened};
 use super::layout::{absolute, files_in, folders_in, root_of, split_in_name};
+use super::skipped::Place;
 use super::text_lines::{numbers, text_of};
 use super::{Format, ReadOptions};
 use crate::dataset::{DatasetError, ImportedDataset};

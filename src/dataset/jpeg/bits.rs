@@ -41,9 +41,40 @@ impl<'a> Bits<'a> {
     #[inline]
     pub fn symbol(&mut self, code: &HuffmanCode) -> Result<u8, Stop> {
         self.refill();
-        let next = (self.buffer >> 48) as u16;
-        match code.look_up(next) {
-            Some((symbol, length)) => self.consume(u32::from(length)).map(|()| symbol),
+        let (symbol, length) = self.peek(code)?;
+        self.consume(u32::from(length)).map(|()| symbol)
+    }
+
+    /// Passes over the next symbol of `code` and the number that follows it; returns how many coefficients that were.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the top QUICK bits number the table")]
+    pub fn pass(&mut self, code: &HuffmanCode) -> Result<u8, Stop> {
+        self.refill();
+        let Pass { bits, coefficients } = code.passes[(self.buffer >> (64 - QUICK)) as usize];
+        // Also false of a code that is longer than the table knows, which has 0 bits there.
+        if u32::from(bits).wrapping_sub(1) < self.available {
+            self.buffer <<= bits & 63;
+            self.available -= u32::from(bits);
+            return Ok(coefficients);
+        }
+        self.pass_slowly(code)
+    }
+
+    #[cold]
+    fn pass_slowly(&mut self, code: &HuffmanCode) -> Result<u8, Stop> {
+        let (symbol, length) = self.peek(code)?;
+        let Pass { bits, coefficients } = Pass::new(code.class, symbol, length);
+        match self.consume(u32::from(bits)) {
+            Err(_) if bits == IMPOSSIBLE && u32::from(length) <= self.available => Err(Stop::Damaged),
+            consumed => consumed.map(|()| coefficients),
+        }
+    }
+
+    /// The next symbol and the length of its code.
+    #[inline]
+    fn peek(&self, code: &HuffmanCode) -> Result<(u8, u8), Stop> {
+        match code.look_up((self.buffer >> 48) as u16) {
+            Some(found) => Ok(found),
             None if self.available < 16 && self.is_at_end => Err(Stop::Short),
             None => Err(Stop::Damaged),
         }
@@ -88,6 +119,17 @@ impl<'a> Bits<'a> {
     }
 
     fn refill_bytes(&mut self) {
+        // Eight bytes at once, which hold no 0xFF: nearly always.
+        if let Some(&next) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
+            let next = u64::from_be_bytes(next);
+            if !has_marker_byte(next) {
+                let bytes = (64 - self.available) / 8;
+                self.buffer |= (next & (u64::MAX << (64 - 8 * bytes))) >> self.available;
+                self.at += bytes as usize;
+                self.available += 8 * bytes;
+                return;
+            }
+        }
         while self.available <= 56 {
             let byte = match self.bytes.get(self.at) {
                 Some(0xFF) if self.bytes.get(self.at + 1) == Some(&0x00) => {
@@ -109,13 +151,61 @@ impl<'a> Bits<'a> {
     }
 }
 
+/// Whether one of the eight bytes is 0xFF.
+#[inline]
+fn has_marker_byte(bytes: u64) -> bool {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The usual search for a byte that is 0, in the complement.
+    (!bytes).wrapping_sub(LOW) & bytes & HIGH != 0
+}
+
 /// Bits that are looked up at once.
-const QUICK: u32 = 9;
+const QUICK: u32 = 10;
+
+/// Bits of a symbol that can have no number behind it: more than there ever are.
+const IMPOSSIBLE: u8 = u8::MAX;
+
+/// What the symbols of a code stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Bits of the difference to the block before.
+    Dc,
+    /// Zeros before a coefficient, and its bits.
+    Ac,
+}
+
+/// Coefficients of a symbol that ends its block: more than any other brings a block to.
+pub(super) const END_OF_BLOCK: u8 = 128;
+
+/// What a symbol is to a walk through a baseline scan.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pass {
+    /// Of the code and of the number that follows it; [`IMPOSSIBLE`] where there can be no such number.
+    bits: u8,
+    /// Coefficients that it brings, the zeros among them; [`END_OF_BLOCK`].
+    coefficients: u8,
+}
+
+impl Pass {
+    fn new(class: Class, symbol: u8, length: u8) -> Self {
+        let (zeros, size) = (symbol >> 4, symbol & 15);
+        match class {
+            Class::Dc if symbol > 16 => Self { bits: IMPOSSIBLE, coefficients: 1 },
+            Class::Dc => Self { bits: length + symbol, coefficients: 1 },
+            Class::Ac if size == 0 && zeros < 15 => Self { bits: length, coefficients: END_OF_BLOCK },
+            Class::Ac => Self { bits: length + size, coefficients: zeros + 1 },
+        }
+    }
+}
 
 /// A Huffman code as a `DHT` segment defines it.
 pub(super) struct HuffmanCode {
-    /// By the next [`QUICK`] bits: length and symbol of the code; length 0 where the code is longer.
+    class: Class,
+    /// By the next [`QUICK`] bits: symbol and length of the code; length 0 where the code is longer.
     quick: [(u8, u8); 1 << QUICK],
+    /// By the same bits; 0 bits where the code is longer.
+    passes: [Pass; 1 << QUICK],
     /// By length: the first code beyond those of this length, aligned to 16 bits from the top.
     beyond: [u32; 17],
     /// By length: what to add to a code to get its symbol's index.
@@ -126,9 +216,15 @@ pub(super) struct HuffmanCode {
 impl HuffmanCode {
     /// `counts`: how many codes have 1, 2, ... 16 bits. `None` where the codes do not fit.
     #[expect(clippy::indexing_slicing, reason = "lengths are 1 to 16, of arrays of 17")]
-    pub fn new(counts: [u8; 16], symbols: &[u8]) -> Option<Self> {
-        let mut made =
-            Self { quick: [(0, 0); 1 << QUICK], beyond: [0; 17], offset: [0; 17], symbols: symbols.to_vec() };
+    pub fn new(class: Class, counts: [u8; 16], symbols: &[u8]) -> Option<Box<Self>> {
+        let mut made = Box::new(Self {
+            class,
+            quick: [(0, 0); 1 << QUICK],
+            passes: [Pass::default(); 1 << QUICK],
+            beyond: [0; 17],
+            offset: [0; 17],
+            symbols: symbols.to_vec(),
+        });
         let (mut code, mut index) = (0_u32, 0_usize);
         for (length, count) in (1_u32..=16).zip(counts) {
             made.offset[length as usize] = index as i32 - code as i32;
@@ -136,7 +232,9 @@ impl HuffmanCode {
                 let symbol = *symbols.get(index)?;
                 if length <= QUICK {
                     let first = (code << (QUICK - length)) as usize;
-                    made.quick.get_mut(first..first + (1 << (QUICK - length)))?.fill((length as u8, symbol));
+                    let places = first..first + (1 << (QUICK - length));
+                    made.quick.get_mut(places.clone())?.fill((symbol, length as u8));
+                    made.passes.get_mut(places)?.fill(Pass::new(class, symbol, length as u8));
                 }
                 code += 1;
                 index += 1;
@@ -157,7 +255,7 @@ impl HuffmanCode {
         reason = "the top QUICK bits number the quick table; lengths are up to 16, of arrays of 17"
     )]
     fn look_up(&self, next: u16) -> Option<(u8, u8)> {
-        let (length, symbol) = self.quick[usize::from(next >> (16 - QUICK))];
+        let (symbol, length) = self.quick[usize::from(next >> (16 - QUICK))];
         if length > 0 {
             return Some((symbol, length));
         }
@@ -165,5 +263,22 @@ impl HuffmanCode {
         let length = (QUICK + 1..=16).find(|&length| next < self.beyond[length as usize])?;
         let index = (next >> (16 - length)) as i32 + self.offset[length as usize];
         Some((*self.symbols.get(usize::try_from(index).ok()?)?, length as u8))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_byte_of_a_marker_is_found_among_eight() {
+        for others in [0x00, 0x01, 0x7F, 0x80, 0xFE] {
+            assert!(!has_marker_byte(u64::from_be_bytes([others; 8])), "{others:x}");
+            for at in 0..8 {
+                let mut bytes = [others; 8];
+                bytes[at] = 0xFF;
+                assert!(has_marker_byte(u64::from_be_bytes(bytes)), "{bytes:x?}");
+            }
+        }
     }
 }

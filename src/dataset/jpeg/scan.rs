@@ -1,6 +1,6 @@
 //! The walk through one scan of a JPEG: baseline (ITU-T T.81, annex F) and progressive (annex G).
 
-use super::bits::{Bits, HuffmanCode, Stop};
+use super::bits::{Bits, Class, END_OF_BLOCK, HuffmanCode, Stop};
 use super::frame::{Component, Frame};
 
 /// Tables that hold for the scans after them.
@@ -18,8 +18,8 @@ impl Tables {
         while let Some((&head, rest)) = segment.split_first() {
             let (counts, rest) = rest.split_first_chunk::<16>()?;
             let (symbols, rest) = rest.split_at_checked(counts.iter().map(|&n| usize::from(n)).sum())?;
-            let class = if head >> 4 == 0 { &mut self.dc } else { &mut self.ac };
-            *class.get_mut(usize::from(head & 15))? = Some(Box::new(HuffmanCode::new(*counts, symbols)?));
+            let (class, codes) = if head >> 4 == 0 { (Class::Dc, &mut self.dc) } else { (Class::Ac, &mut self.ac) };
+            *codes.get_mut(usize::from(head & 15))? = Some(HuffmanCode::new(class, *counts, symbols)?);
             segment = rest;
         }
         Some(())
@@ -113,18 +113,9 @@ impl Walk<'_> {
         let code = code_of(&self.tables.ac, ac)?;
         let mut k = 1;
         while k < 64 {
-            let symbol = self.bits.symbol(code)?;
-            let (zeros, size) = (symbol >> 4, symbol & 15);
-            match (zeros, size) {
-                (15, 0) => k += 16,
-                (_, 0) => break,
-                _ => {
-                    k += zeros + 1;
-                    self.bits.take(size)?;
-                }
-            }
+            k += self.bits.pass(code)?;
         }
-        if k > 64 { Err(Stop::Damaged) } else { Ok(()) }
+        if k > 64 && k < END_OF_BLOCK { Err(Stop::Damaged) } else { Ok(()) }
     }
 
     fn progressive_block(&mut self, component: &mut Component, block: usize, dc: usize, ac: usize) -> Result<(), Stop> {
@@ -137,11 +128,7 @@ impl Walk<'_> {
     }
 
     fn dc_difference(&mut self, dc: usize) -> Result<(), Stop> {
-        let size = self.bits.symbol(code_of(&self.tables.dc, dc)?)?;
-        if size > 16 {
-            return Err(Stop::Damaged);
-        }
-        self.bits.take(size).map(drop)
+        self.bits.pass(code_of(&self.tables.dc, dc)?).map(drop)
     }
 
     fn first_of_band(&mut self, nonzero: &mut u64, ac: usize) -> Result<(), Stop> {

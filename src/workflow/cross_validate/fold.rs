@@ -40,7 +40,7 @@ pub struct FoldRound {
     pub hard_negatives: usize,
     /// `rectangle`, and `ellipse` where the detector regresses them.
     pub shapes: Vec<OutputShape>,
-    /// Images of the fold that the last test could not read: their faces count as missed.
+    /// Images of the fold that the last test could not read: their objects count as missed.
     #[serde(default)]
     pub unreadable: u64,
 }

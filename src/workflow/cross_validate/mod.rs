@@ -2,7 +2,7 @@
 //! pools them.
 //!
 //! Each fold is a project of its own, `runs/<name>/fold-<n>/`, with the images and the datasets' own annotations and nothing else. So
-//! no hard negative, verdict or promoted face can reach a fold from another fold or from the project's own rounds, whose detectors may
+//! no hard negative, verdict or promoted object can reach a fold from another fold or from the project's own rounds, whose detectors may
 //! have seen its test images. What is done is found on disk, never remembered: the same command goes on wherever a run was cut off.
 
 mod facts;

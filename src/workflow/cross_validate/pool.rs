@@ -32,7 +32,7 @@ pub struct PooledRates {
     pub shape: &'static str,
     pub images: usize,
     pub faces: u64,
-    /// Images that could not be read when their fold was tested: their faces count as missed.
+    /// Images that could not be read when their fold was tested: their objects count as missed.
     pub unreadable: u64,
     /// At false positives over all folds.
     pub pooled: Vec<RateRow>,

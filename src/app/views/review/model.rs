@@ -386,7 +386,7 @@ impl<Key> ReviewModel<Key> {
         indices.find(|index| self.rows.get(*index).is_some_and(|row| self.is_waiting(row)))
     }
 
-    /// Whether a row waits for a verdict. A duplicate lies on a face that was promoted since: it does not, unless it was asked for.
+    /// Whether a row waits for a verdict. A duplicate lies on an object that was promoted since: it does not, unless it was asked for.
     fn is_waiting(&self, row: &CandidateRow) -> bool {
         let is_asked_for = self.filter.kind == Some(FalsePositiveKind::Duplicate);
         let verdict = self.verdict_of(row);

@@ -78,7 +78,7 @@ fn look(
     moved.unwrap_or(viewport).fit(region, canvas)
 }
 
-/// The whole image; while adjusting a face only its surroundings, so that the handles are easy to grasp.
+/// The whole image; while adjusting an object only its surroundings, so that the handles are easy to grasp.
 fn shown_region(view: &ReviewView<'_>, row: &CandidateRow, detail: &ImageDetail) -> BoundingBox {
     let whole = BoundingBox::new(0.0, 0.0, f64::from(detail.record.width), f64::from(detail.record.height));
     match view.model.adjusting {
@@ -90,7 +90,7 @@ fn shown_region(view: &ReviewView<'_>, row: &CandidateRow, detail: &ImageDetail)
     }
 }
 
-/// `is_blind`: a promoted face would tell what another decided.
+/// `is_blind`: a promoted object would tell what another decided.
 fn overlays(row: &CandidateRow, detail: &ImageDetail, drawn: Drawn, is_labelled: bool, is_blind: bool) -> Vec<Overlay> {
     let mut overlays = Vec::new();
     let is_other = |bbox: &BoundingBox| bbox.iou(&row.candidate.bbox) < SAME_BOX_IOU;

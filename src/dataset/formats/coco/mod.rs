@@ -8,13 +8,15 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use self::records::{AnnotationRecord, CategoryRecord, ImageRecord, Taker};
-use super::draft::{Draft, DraftImage, DraftObject, Place, bad_record};
+use super::draft::{Draft, DraftImage, DraftObject};
 use super::image_files::{ImageFiles, shortened};
+use super::json_lines::List;
 use super::json_values::{Numbers, head_of};
 use super::layout::{absolute, json_files, root_of, split_in_name};
+use super::skipped::{Place, Skipped, bad_record};
 use super::{Format, ReadOptions};
-use crate::dataset::{BadRecord, DatasetError, ImportedDataset};
-use crate::domain::{Cancel, Progress, Shape};
+use crate::dataset::{DatasetError, ImportedDataset};
+use crate::domain::{Cancel, Progress, Shape, printable_path};
 use crate::geometry::{BoundingBox, Ellipse};
 
 /// COCO's `instances`.
@@ -147,14 +149,18 @@ struct TakenAnnotation {
     object: DraftObject,
 }
 
+/// Annotations that are kept together.
+const PART: usize = 1 << 16;
+
 /// The records of one file.
 struct Taken<'a> {
     file: &'a Path,
     images: Vec<TakenImage>,
     image_of: HashMap<i64, u32>,
-    annotations: Vec<TakenAnnotation>,
+    /// In parts, each of which is freed once its objects are with their images.
+    annotations: Vec<Vec<TakenAnnotation>>,
     categories: Vec<(i64, String)>,
-    bad: Vec<BadRecord>,
+    bad: Vec<Skipped>,
 }
 
 impl<'a> Taken<'a> {
@@ -163,7 +169,7 @@ impl<'a> Taken<'a> {
         Self { file, images, image_of, annotations, categories, bad: Vec::new() }
     }
 
-    fn bad(&mut self, list: &'static str, index: u32, problem: impl Into<String>) {
+    fn bad(&mut self, list: List, index: u32, problem: impl Into<String>) {
         self.bad.push(bad_record(self.file, Place::Record(list, index), problem.into()));
     }
 
@@ -171,12 +177,20 @@ impl<'a> Taken<'a> {
     fn move_into(mut self, draft: &mut Draft, split: Option<&str>) -> Result<(), DatasetError> {
         let file = draft.file(self.file);
         let mut classes: HashMap<i64, u32> = HashMap::new();
-        for (id, name) in std::mem::take(&mut self.categories) {
-            classes.insert(id, draft.classes.id(&name));
+        let mut ids: HashMap<&str, i64> = HashMap::new();
+        for (id, name) in &self.categories {
+            if let Some(first) = ids.insert(name, *id) {
+                draft.warnings.push(format!(
+                    "{}: categories {first} and {id} are both called '{}': they are read as one class.",
+                    printable_path(self.file),
+                    shortened(name)
+                ));
+            }
+            classes.insert(*id, draft.classes.id(name));
         }
         let annotations = std::mem::take(&mut self.annotations);
-        let mut taken = TakenIds::new(&annotations);
-        for TakenAnnotation { id, image, category, mut object } in annotations {
+        let (mut taken, mut corners) = (TakenIds::new(&annotations), LikeCorners::default());
+        for TakenAnnotation { id, image, category, mut object } in annotations.into_iter().flatten() {
             let Place::Record(list, index) = object.place else { continue };
             if let Some(id) = id.filter(|&id| taken.is_again(id)) {
                 self.bad(list, index, format!("id {id} is taken by an earlier annotation: give each its own id"));
@@ -187,14 +201,17 @@ impl<'a> Taken<'a> {
                 (_, None) => self.bad(list, index, format!("category_id {category} is in no record of `categories`")),
                 (Some(&image), Some(&class)) => {
                     object.class = class;
-                    self.images[image as usize].objects.push(object);
+                    let image = &mut self.images[image as usize];
+                    corners.look(image.declared, &object.shape);
+                    image.objects.push(object);
                 }
             }
         }
         draft.problems.add_all(self.bad)?;
+        draft.warnings.extend(corners.warning(self.file));
         let mut files = ImageFiles::new(&draft.root, bases(self.file, split, &draft.root));
         for image in self.images {
-            let place = Place::Record("images", image.index);
+            let place = Place::Record(List::Images, image.index);
             if let Some(path) = draft.found(files.locate(&image.name), file, place)? {
                 let split = image.split.or_else(|| split.map(str::to_owned));
                 let TakenImage { declared, objects, .. } = image;
@@ -209,8 +226,8 @@ impl<'a> Taken<'a> {
 struct TakenIds(Option<HashSet<i64>>);
 
 impl TakenIds {
-    fn new(annotations: &[TakenAnnotation]) -> Self {
-        let ids = annotations.iter().filter_map(|annotation| annotation.id);
+    fn new(annotations: &[Vec<TakenAnnotation>]) -> Self {
+        let ids = annotations.iter().flatten().filter_map(|annotation| annotation.id);
         Self((!ids.is_sorted_by(|a, b| a < b)).then(HashSet::new))
     }
 
@@ -220,26 +237,57 @@ impl TakenIds {
     }
 }
 
+/// Counts boxes that reach beyond their image as COCO's `x, y, width, height`, and would lie in it as two corners: a usual mistake of
+/// converters.
+#[derive(Default)]
+struct LikeCorners {
+    boxes: usize,
+    like_corners: usize,
+}
+
+impl LikeCorners {
+    fn look(&mut self, declared: Option<(u32, u32)>, shape: &Shape) {
+        let (Some((width, height)), Shape::Rectangle(b)) = (declared, shape) else { return };
+        let (width, height) = (f64::from(width) + 1.0, f64::from(height) + 1.0);
+        let is_beyond = b.x2 > width || b.y2 > height;
+        let (x2, y2) = (b.width(), b.height());
+        self.boxes += 1;
+        self.like_corners += usize::from(is_beyond && b.x1 < x2 && x2 <= width && b.y1 < y2 && y2 <= height);
+    }
+
+    /// Said where it is so of more than a third: boxes in the left upper quarter fit in either way.
+    fn warning(&self, file: &Path) -> Option<String> {
+        (self.like_corners * 3 > self.boxes).then(|| {
+            format!(
+                "{}: {} of {} boxes reach beyond their image, and would not if bbox were two corners: COCO's bbox is x, y, width, height.",
+                printable_path(file),
+                self.like_corners,
+                self.boxes
+            )
+        })
+    }
+}
+
 const NO_OBJECT: &str = "expected an object {...}";
 
 impl Taker for Taken<'_> {
     fn image(&mut self, index: u32, record: Option<ImageRecord>) {
-        let Some(record) = record else { return self.bad("images", index, NO_OBJECT) };
+        let Some(record) = record else { return self.bad(List::Images, index, NO_OBJECT) };
         let Some(id) = record.id.id() else {
-            return self.bad("images", index, format!("id is {}; expected an integer", record.id));
+            return self.bad(List::Images, index, format!("id is {}; expected an integer", record.id));
         };
         let Some(name) = record.file_name.text().map(str::to_owned) else {
-            return self.bad("images", index, format!("file_name is {}; expected text", record.file_name));
+            return self.bad(List::Images, index, format!("file_name is {}; expected text", record.file_name));
         };
         if self.image_of.contains_key(&id) {
             let problem = format!("id {id} is taken by an earlier image; '{}' is skipped", shortened(&name));
-            return self.bad("images", index, problem);
+            return self.bad(List::Images, index, problem);
         }
         let declared = record.width.size().zip(record.height.size());
         if declared.is_none() && !(record.width.is_missing() && record.height.is_missing()) {
             let (width, height) = (&record.width, &record.height);
             let problem = format!("width is {width} and height is {height}; expected integers above 0");
-            return self.bad("images", index, problem);
+            return self.bad(List::Images, index, problem);
         }
         self.image_of.insert(id, self.images.len() as u32);
         let split = record.split.text().map(str::to_owned);
@@ -247,26 +295,33 @@ impl Taker for Taken<'_> {
     }
 
     fn annotation(&mut self, index: u32, record: Option<AnnotationRecord>) {
-        const LIST: &str = "annotations";
+        const LIST: List = List::Annotations;
         let Some(record) = record else { return self.bad(LIST, index, NO_OBJECT) };
         let Some(image) = record.image_id.id() else {
             return self.bad(LIST, index, format!("image_id is {}; expected an integer", record.image_id));
         };
         let Some(category) = record.category_id.id() else {
-            return self.bad(LIST, index, format!("category_id is {}; expected an integer", record.category_id));
+            let hint = record
+                .other_form
+                .map_or(String::new(), |form| format!(". The file holds {form}: import COCO's file of instances"));
+            return self.bad(LIST, index, format!("category_id is {}; expected an integer{hint}", record.category_id));
         };
         match shape_of(&record) {
             Err(problem) => self.bad(LIST, index, problem),
             Ok(shape) => {
                 let ignored = record.is_crowd || record.ignore;
                 let object = DraftObject { class: 0, shape, ignored, place: Place::Record(LIST, index) };
-                self.annotations.push(TakenAnnotation { id: record.id.id(), image, category, object });
+                let taken = TakenAnnotation { id: record.id.id(), image, category, object };
+                match self.annotations.last_mut().filter(|part| part.len() < PART) {
+                    Some(part) => part.push(taken),
+                    None => self.annotations.push(vec![taken]),
+                }
             }
         }
     }
 
     fn category(&mut self, index: u32, record: Option<CategoryRecord>) {
-        const LIST: &str = "categories";
+        const LIST: List = List::Categories;
         let Some(record) = record else { return self.bad(LIST, index, NO_OBJECT) };
         let Some(id) = record.id.id() else {
             return self.bad(LIST, index, format!("id is {}; expected an integer", record.id));

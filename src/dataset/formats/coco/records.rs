@@ -34,6 +34,8 @@ pub(super) struct AnnotationRecord {
     pub ignore: bool,
     /// A key of Quarry's own: `ra rb theta cx cy`.
     pub ellipse: Option<Numbers>,
+    /// What a key that only another of COCO's forms has stands for.
+    pub other_form: Option<&'static str>,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +69,10 @@ impl Record for AnnotationRecord {
             "iscrowd" => self.is_crowd = map.next_value::<Scalar>()?.flag(),
             "ignore" => self.ignore = map.next_value::<Scalar>()?.flag(),
             "ellipse" => self.ellipse = map.next_value()?,
+            "segments_info" | "caption" => {
+                self.other_form = Some(if key == "caption" { "captions" } else { "panoptic segments" });
+                map.next_value::<IgnoredAny>()?;
+            }
             _ => drop(map.next_value::<IgnoredAny>()?),
         }
         Ok(())

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::dataset::formats::draft::{DraftObject, Place, bad_record};
+use crate::dataset::DatasetError;
+use crate::dataset::formats::draft::DraftObject;
+use crate::dataset::formats::skipped::{Place, Skipped, bad_record};
 use crate::dataset::formats::text_lines::{numbered, numbers};
-use crate::dataset::{BadRecord, DatasetError};
 use crate::domain::{InputError, Shape, UTF_16, limits, read_text};
 use crate::geometry::BoundingBox;
 
@@ -21,7 +22,7 @@ pub(super) struct LabelForm {
 }
 
 /// Objects and bad lines of a label file.
-type Labels = (Vec<DraftObject>, Vec<BadRecord>);
+type Labels = (Vec<DraftObject>, Vec<Skipped>);
 
 /// The objects of a label file, their class as the index that the file has, and its bad lines. `None` where there is no such file.
 pub(super) fn read(path: &Path, form: LabelForm) -> Result<Option<Labels>, DatasetError> {
@@ -51,13 +52,19 @@ pub(super) fn read(path: &Path, form: LabelForm) -> Result<Option<Labels>, Datas
 
 fn object(text: &str, form: LabelForm) -> Result<(u32, BoundingBox), String> {
     let values = numbers(text).map_err(|word| {
-        format!("'{}' is not a finite number", crate::dataset::formats::image_files::shortened(word))
+        let hint = if word.contains(',') { ": numbers are separated by blanks" } else { "" };
+        format!("'{}' is not a finite number{hint}", crate::dataset::formats::image_files::shortened(word))
     })?;
     let (&class, coordinates) = values.split_first().ok_or("the line is empty")?;
     let polygon = coordinates.len() >= 6 && coordinates.len().is_multiple_of(2);
     if coordinates.len() != 4 && !(polygon || form.has_keypoints && coordinates.len() > 4) {
+        let hint = match coordinates.len() {
+            5 => ". With a score at the end these are detections: quarry import detections",
+            more if is_keypoints(more) => ". Key points need `kpt_shape` in data.yaml",
+            _ => "",
+        };
         return Err(format!(
-            "expected `class x y width height`, or a class and the corners of a polygon, found {} numbers",
+            "expected `class x y width height`, or a class and the corners of a polygon, found {} numbers{hint}",
             values.len()
         ));
     }
@@ -70,12 +77,22 @@ fn object(text: &str, form: LabelForm) -> Result<(u32, BoundingBox), String> {
     let is_box = coordinates.len() == 4 || form.has_keypoints;
     let used = if is_box { coordinates.get(..4).unwrap_or(coordinates) } else { coordinates };
     if let Some(outside) = used.iter().find(|&&v| !(-TOLERANCE..=1.0 + TOLERANCE).contains(&v)) {
+        let hint = if [1.0, 2.0].contains(outside) && is_keypoints(coordinates.len()) {
+            "; a box with key points needs `kpt_shape` in data.yaml"
+        } else {
+            ""
+        };
         return Err(format!(
-            "{outside} is not between 0 and 1: coordinates are fractions of the image's width and height, not pixels"
+            "{outside} is not between 0 and 1: coordinates are fractions of the image's width and height, not pixels{hint}"
         ));
     }
     let bbox = if is_box { box_of(used)? } else { box_of_polygon(used) };
     Ok((class as u32, bbox))
+}
+
+/// Whether so many numbers may be a box with key points of three numbers each.
+fn is_keypoints(coordinates: usize) -> bool {
+    coordinates > 4 && (coordinates - 4).is_multiple_of(3)
 }
 
 /// The box of `x y w h`, its centre and size.
@@ -113,7 +130,11 @@ mod tests {
         check("1 0.25 0.5 0.75 0.5 0.5 0.125", false, Ok((1, [0.25, 0.125, 0.75, 0.5])));
         check("1 0.5 0.5 0.5 0.25 9 9 2 9 9 2", true, Ok((1, [0.25, 0.375, 0.75, 0.625])));
         check("0 0.5 0.5 0.5", false, Err("found 4 numbers"));
-        check("0 0.5 0.5 0.5 0.5 0.9", false, Err("found 6 numbers"));
+        check("0 0.5 0.5 0.5 0.5 0.9", false, Err("found 6 numbers. With a score"));
+        check("0 0.5 0.5 0.2 0.2 0.4 0.4 2", false, Err("`kpt_shape`"));
+        check("0 0.5 0.5 0.2 0.2 0.4 0.4 2 0.6 0.4 2", false, Err("2 is not between 0 and 1"));
+        check("0 0.5 0.5 0.2 0.2 0.4 0.4 2 0.6 0.4 2", false, Err("`kpt_shape`"));
+        check("0,0.5,0.5,0.5,0.5", false, Err("separated by blanks"));
         check("3 0.5 0.5 0.5 0.5", false, Err("class 3 has no name"));
         check("-1 0.5 0.5 0.5 0.5", false, Err("class -1"));
         check("0.5 0.5 0.5 0.5 0.5", false, Err("class 0.5"));

@@ -12,12 +12,13 @@ use rayon::prelude::*;
 use self::data_yaml::{DataYaml, MOST_CLASSES, SPLITS};
 use self::labels::LabelForm;
 pub(in crate::dataset) use self::labels::{box_of, box_of_polygon};
-use super::draft::{Draft, DraftImage, DraftObject, Place};
-use super::image_files::{ImageFiles, Located, below_root, shortened};
+use super::draft::{Draft, DraftImage, DraftObject};
+use super::image_files::{ImageFiles, Located, below_root, ends_of_absolute, shortened};
 use super::layout::{absolute, files_in, folders_in, images_below, root_of, split_in_name};
+use super::skipped::{Place, Skipped};
 use super::text_lines::{numbered, text_of};
 use super::{Format, ReadOptions};
-use crate::dataset::{BadRecord, DatasetError, ImportedDataset};
+use crate::dataset::{DatasetError, ImportedDataset};
 use crate::domain::{Cancel, Progress};
 
 /// YOLO's text labels.
@@ -211,6 +212,13 @@ fn place_of(root: &Path, bases: &[PathBuf], entry: &str) -> Result<PathBuf, Stri
             }
         }
     }
+    // An absolute path of another computer: by as much of its end as there is here.
+    if let Some(place) = ends_of_absolute(entry).find_map(|end| {
+        let below = |base| below_root(root, base, end).ok().filter(|path| root.join(path).exists());
+        bases.iter().find_map(|base| below(base))
+    }) {
+        return Ok(place);
+    }
     if entry != own {
         return Err(format!("'{}' is not in the dataset's folder", shortened(entry)));
     }
@@ -289,7 +297,7 @@ fn label_candidates(root: &Path, own_folder: &Path, image: &Path) -> Vec<PathBuf
     found
 }
 
-type Labels = (PathBuf, Vec<DraftObject>, Vec<BadRecord>);
+type Labels = (PathBuf, Vec<DraftObject>, Vec<Skipped>);
 
 /// Reads the label files of all images, in parallel.
 fn read_labels(
@@ -350,6 +358,15 @@ fn name_classes(draft: &mut Draft, names: &BTreeMap<u32, String>) -> Result<(), 
     } else {
         names.clone()
     };
+    let mut first: BTreeMap<&str, u32> = BTreeMap::new();
+    for (&k, name) in &names {
+        if let Some(first) = first.insert(name, k) {
+            draft.warnings.push(format!(
+                "Classes {first} and {k} are both called '{}': they are read as one class.",
+                shortened(name)
+            ));
+        }
+    }
     let ids: BTreeMap<u32, u32> = names.iter().map(|(&k, name)| (k, draft.classes.id(name))).collect();
     let mut images = std::mem::take(&mut draft.images);
     for image in &mut images {
