@@ -5,12 +5,14 @@ use std::path::Path;
 use egui::Context;
 
 use super::action::{Action, Scope};
-use super::command::{Command, FolderPurpose, LeavingCommand, Screen};
+use super::command::{
+    Command, CurvesCommand, ExportFormat, FolderPurpose, LeavingCommand, Order, ReviewCommand, ReviewFilter, Screen,
+    ShownVerdicts,
+};
 use super::dialogs::{self, Ask};
 use super::export::ExportError;
 use super::session::Session;
-use super::views::curves::{CurvesCommand, ExportFormat};
-use super::views::review::{Decision, Layout, Nudge, Order, ReviewCommand, ReviewFilter, ShownVerdicts, nudge};
+use super::views::review::{Decision, Layout, Nudge, nudge};
 use super::{QuarryApp, ReviewModel, export};
 use crate::domain::{Annotation, AnnotationSource, CandidateId, ImageId, Output, OutputError, Shape, Verdict};
 use crate::evaluation::roc_file::ColumnOrder;

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use egui::Context;
 
 use super::QuarryApp;
-use super::command::{Command, ImportKind};
-use super::views::datasets::{DatasetCommand, DatasetWindow, DetectionsForm, ModelForm, Told};
+use super::command::{Command, DatasetCommand, ImportKind};
+use super::views::datasets::{DatasetWindow, DetectionsForm, ModelForm, Told};
 use super::work;
 use crate::dataset::formats::{ReadOptions, recognise};
 use crate::domain::{Cancel, DatasetId, Progress, printable};

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::command::FolderPurpose;
-use super::views::curves::ExportFormat;
+use super::command::{ExportFormat, FolderPurpose};
 use crate::jobs::{OwnerThread, Waker};
 
 /// What a dialog is for.

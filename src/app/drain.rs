@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use egui::Context;
 
-use super::command::{Command, FolderPurpose, ImportKind};
+use super::command::{
+    Command, CurveKey, CurvesCommand, DatasetCommand, ExportFormat, FolderPurpose, ImportKind, ReviewFilter,
+};
 use super::dialogs::Ask;
 use super::messages::nothing_left;
 use super::session::Background;
-use super::views::curves::{CurveKey, CurvesCommand, ExportFormat, key_of};
-use super::views::datasets::DatasetCommand;
-use super::views::review::{Layout, ReviewFilter, Saved, crop_request, pictures_of};
+use super::views::curves::key_of;
+use super::views::review::{Layout, Saved, crop_request, pictures_of};
 use super::{DRAIN_BUDGET, QuarryApp, Screen};
 use crate::domain::{CorrectionAct, Output, Verdict, printable};
 use crate::evaluation::RocCurve;

@@ -1,6 +1,7 @@
 //! What leaves the curves screen for a file, and the published curves that come in. Knows no widget.
 
-use super::views::curves::{CurvesModel, ExportFormat, Published};
+use super::command::ExportFormat;
+use super::views::curves::{CurvesModel, Published};
 use crate::domain::{Output, OutputError};
 use crate::evaluation::figure::{Figure, FigureCurve, FigureError, FigureMarkers};
 use crate::evaluation::published::published_methods;
@@ -130,8 +131,8 @@ fn figure(model: &CurvesModel) -> Figure {
 
 #[cfg(test)]
 mod tests {
-    use super::super::views::curves::CurveKey;
     use super::*;
+    use crate::app::command::CurveKey;
     use crate::evaluation::{CurvePoint, RocPoint};
 
     fn write(model: &CurvesModel, format: ExportFormat, out: impl Into<Output>) -> Result<(), ExportError> {

@@ -2,14 +2,14 @@
 
 use super::action::{Action, Scope};
 use super::apply::nudge_of;
-use super::command::Screen;
+use super::command::{ImagesCommand, Pick, Picked, Screen, Tool};
 use super::drain::correction_text;
 use super::image_threads::ImageThreads;
 use super::keys::Typed;
 use super::picking::picker_key;
 use super::session::Background;
-use super::views::images::{FileCheck, ImageDecision, ImagesCommand, Pick, Tool, ViewNudge};
-use super::views::review::{ClassPicker, Picked, Question, nudge, start};
+use super::views::images::{FileCheck, ImageDecision, ViewNudge};
+use super::views::review::{ClassPicker, Question, nudge, start};
 use super::widgets::viewport::{Viewport, ZOOM_STEP};
 use super::{Context, QuarryApp};
 use crate::domain::{ClassId, ObjectChange, Verdict};

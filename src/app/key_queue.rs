@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use egui::{Context, Key, ViewportCommand};
 
 use super::action::{Action, Scope};
-use super::command::Command;
+use super::command::{Command, ReviewCommand, ReviewFilter};
 use super::keys::Typed;
-use super::views::review::{Layout, ReviewCommand, ReviewFilter, crop_key};
+use super::views::review::{Layout, crop_key};
 use super::{QuarryApp, ReviewModel, Screen};
 
 /// Longest time of a frame that goes into keys which wait for each other's verdicts to be saved.

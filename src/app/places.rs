@@ -2,9 +2,9 @@
 //! remembered with filter, order, layout and candidate, and Back returns to it.
 
 use super::QuarryApp;
-use super::command::Screen;
+use super::command::{ReviewFilter, Screen};
 use super::options::LastPlace;
-use super::views::review::{Layout, ReviewFilter};
+use super::views::review::Layout;
 use crate::domain::CandidateId;
 use crate::workflow::Project;
 

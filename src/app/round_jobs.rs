@@ -4,10 +4,8 @@ use std::path::Path;
 
 use egui::Context;
 
-use super::command::Screen;
+use super::command::{Cross, CurveKey, Screen, TrainCommand};
 use super::leaving::Leaving;
-use super::views::curves::CurveKey;
-use super::views::train::{Cross, TrainCommand};
 use super::{QuarryApp, work};
 use crate::domain::HardNegativeSource;
 use crate::jobs::{Job, JobKind, JobNews, Outcome, ReadRequest, Work};

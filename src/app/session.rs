@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use super::command::{Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts};
 use super::details::Details;
 use super::image_threads::ImageThreads;
-use super::views::review::{HISTORY_PAGE, HistoryModel, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts};
+use super::views::review::{HISTORY_PAGE, HistoryModel};
 use crate::dataset::decode_rgb_checked;
 use crate::domain::{CandidateId, ClassId, GroupId, ImageId, RoundId, Share};
 use crate::jobs::{

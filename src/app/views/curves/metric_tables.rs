@@ -1,7 +1,7 @@
 //! The numbers of a metric as tables: a row a round, and below it the difference to the round before. Knows no egui.
 
-use super::key::CurveKey;
 use super::metrics::{MetricsModel, counts_at_best};
+use crate::app::command::CurveKey;
 use crate::evaluation::Metric;
 use crate::evaluation::coco::CocoMetrics;
 use crate::evaluation::palette::CurveStyle;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::key::CurveKey;
+use crate::app::command::CurveKey;
 use crate::evaluation::Metric;
 use crate::evaluation::miss_rate::MissRateClass;
 use crate::evaluation::precision_recall::{PrCurve, PrPoint};

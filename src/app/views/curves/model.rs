@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::key::CurveKey;
 use super::metrics::MetricsModel;
 use super::readout::Readout;
+use crate::app::command::{CurveKey, ExportFormat};
 use crate::evaluation::average_precision::AveragePrecision;
 use crate::evaluation::axes::{FalsePositiveAxis, RateAxis};
 use crate::evaluation::palette::{CurveStyle, imported_style};
@@ -109,29 +109,6 @@ impl Evaluation {
         match kind {
             ScoreKind::Discrete => &self.discrete,
             ScoreKind::Continuous => &self.continuous,
-        }
-    }
-}
-
-/// How curves are exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExportFormat {
-    Svg,
-    Png,
-    Csv,
-    /// `DiscROC.txt` and `ContROC.txt` of each curve, as FDDB's program writes them.
-    Official,
-}
-
-impl ExportFormat {
-    pub const ALL: [Self; 4] = [Self::Svg, Self::Png, Self::Csv, Self::Official];
-
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Svg => "svg",
-            Self::Png => "png",
-            Self::Csv => "csv",
-            Self::Official => "txt",
         }
     }
 }

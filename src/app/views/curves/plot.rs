@@ -4,10 +4,9 @@ use egui::{Color32, FontId, Painter, Pos2, Rect, RichText, Shape, Stroke, Ui, po
 use egui_plot::{GridInput, GridMark, Plot, PlotPoint, PlotTransform};
 
 use super::readout::Readout;
-use super::{CurvesCommand, CurvesView, DrawnLine, Published};
-use crate::app::command::Command;
+use super::{CurvesView, DrawnLine, Published};
+use crate::app::command::{Command, CurvesCommand, ImagesCommand};
 use crate::app::theme;
-use crate::app::views::images::ImagesCommand;
 use crate::evaluation::axes::{FalsePositiveAxis, RateAxis, spread_apart};
 use crate::evaluation::palette::{CurveStyle, strokes};
 use crate::evaluation::{PlotCurve, ScoreKind};

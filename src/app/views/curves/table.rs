@@ -3,7 +3,8 @@
 
 use egui::{Grid, Label, RichText, ScrollArea, Ui, vec2};
 
-use super::{CurveKey, CurvesModel, Published, TABLE_AT};
+use super::{CurvesModel, Published, TABLE_AT};
+use crate::app::command::CurveKey;
 use crate::app::theme;
 use crate::app::views::start::card;
 use crate::evaluation::{ScoreKind, percent_g};

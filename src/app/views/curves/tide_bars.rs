@@ -2,8 +2,9 @@
 
 use egui::{Align2, FontId, Rect, RichText, Sense, Ui, pos2, vec2};
 
+use super::CurvesModel;
 use super::plot::color;
-use super::{CurveKey, CurvesModel};
+use crate::app::command::CurveKey;
 use crate::app::theme;
 use crate::evaluation::tide::{ErrorKind, TideReport};
 

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use egui::{Button, ColorImage, ComboBox, RichText, ScrollArea, TextureHandle, TextureOptions, Ui, vec2};
 
-use super::{Command, DatasetCommand, close, model_name, title};
+use super::{Command, close, model_name, title};
+use crate::app::command::DatasetCommand;
 use crate::app::theme;
 use crate::domain::{Class, printable};
 use crate::workflow::detections::ClassSample;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use egui::{Button, ComboBox, RichText, ScrollArea, Ui, vec2};
 
-use super::{Command, DatasetCommand, close, model_name, title};
+use super::{Command, close, model_name, title};
+use crate::app::command::DatasetCommand;
 use crate::app::theme;
 use crate::domain::{Class, printable};
 use crate::workflow::detections::{DEFAULT_MIN_SCORE, ModelClass, ModelLook, ModelRequest};

@@ -2,7 +2,8 @@
 
 use egui::{Button, ComboBox, RichText, Slider, Ui};
 
-use super::{ImagesCommand, ImagesView};
+use super::ImagesView;
+use crate::app::command::ImagesCommand;
 use crate::app::theme;
 use crate::domain::RoundId;
 use crate::workflow::inspect::{Change, ImageQuery, OutputShape, Role};

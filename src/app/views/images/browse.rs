@@ -5,7 +5,8 @@ use std::ops::Range;
 use egui::{Align2, Color32, ComboBox, FontId, Painter, Rect, RichText, ScrollArea, Sense, Slider, Ui, pos2, vec2};
 
 use super::bar::{self, problem_text};
-use super::{ImagesCommand, ImagesView, THUMBNAIL_MAX, THUMBNAIL_MIN, filter_panel, quiet};
+use super::{ImagesView, THUMBNAIL_MAX, THUMBNAIL_MIN, filter_panel, quiet};
+use crate::app::command::ImagesCommand;
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas;

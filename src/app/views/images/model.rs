@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::review::ClassPicker;
-use super::layers::Layers;
-use super::pick::Pick;
+use crate::app::command::{Layers, Pick, Tool};
 use crate::domain::{
     Candidate, ClassId, GroundTruthId, ImageId, ObjectChange, ObjectState, RoundId, RoundRecord, RoundState, Shape,
     Verdict,
@@ -28,18 +27,6 @@ pub enum ViewNudge {
     Fit,
     /// A pixel of the image for each of the display.
     Full,
-}
-
-/// What the mouse does on the image besides zooming.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Tool {
-    /// Picks, and moves the image.
-    #[default]
-    Look,
-    /// Draws an object.
-    Draw,
-    /// Changes the shape of an object of the ground truth.
-    Adjust(GroundTruthId, Shape),
 }
 
 /// A decision that waits for its turn.

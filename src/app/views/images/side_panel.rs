@@ -2,14 +2,13 @@
 
 use egui::{Rect, RichText, ScrollArea, Sense, Shape, Stroke, Ui, pos2, vec2};
 
+use super::ImagesView;
 use super::bar::change_text;
 use super::layers::{MISSED, class_name, status_style, status_text};
 use super::model::pick_of;
-use super::{ImagesCommand, ImagesView, Layers, Pick, Tool};
 use crate::app::action::Action;
-use crate::app::command::Command;
+use crate::app::command::{Command, ImagesCommand, Layers, Pick, Tool, verdict_text};
 use crate::app::theme;
-use crate::app::views::review::verdict_text;
 use crate::app::widgets::key_button::{key_button, key_button_colored, key_switch};
 use crate::app::widgets::marks::MarkStyle;
 use crate::domain::{Annotation, Class, FalsePositiveKind, ObjectChange, ObjectState, Verdict};

@@ -3,7 +3,7 @@
 use egui::{Align2, Rect, Sense, Ui};
 
 use super::ReviewView;
-use super::filter::verdict_text;
+use crate::app::command::verdict_text;
 use crate::app::theme;
 use crate::app::widgets::canvas::{self, Overlay};
 use crate::domain::Shape;

@@ -6,9 +6,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::decision::{Decision, GroupOffer, Pending, Saved};
-use super::filter::Order;
 use super::layout::Layout;
 use super::model::{Adjusting, ReviewModel};
+use crate::app::command::Order;
 use crate::domain::{
     Candidate, CandidateId, Class, ClassId, GroundTruthId, GroupId, ImageId, ObjectChange, Shape, Verdict, is_left,
 };

@@ -2,8 +2,8 @@
 
 use egui::{Button, RichText, Ui};
 
-use super::filter::Order;
-use super::{Action, Command, ReviewCommand, ReviewView, filter_panel};
+use super::{Action, Command, ReviewView, filter_panel};
+use crate::app::command::{Order, ReviewCommand};
 use crate::app::theme;
 use crate::mining::Proportion;
 use crate::store::Inheritable;

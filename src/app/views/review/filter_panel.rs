@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 use egui::text_edit::TextEditState;
 use egui::{Button, ComboBox, DragValue, Label, RichText, ScrollArea, Slider, TextEdit, Ui};
 
-use super::filter::{Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text};
-use super::{Action, ReviewCommand, ReviewView};
+use super::{Action, ReviewView};
+use crate::app::command::{Order, ReviewCommand, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text};
 use crate::app::theme;
 use crate::domain::{FalsePositiveKind, fold_number};
 use crate::mining::GroupConfig;

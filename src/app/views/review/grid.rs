@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use egui::{Align2, Modifiers, Rect, ScrollArea, Sense, Ui, pos2, vec2};
 
+use super::ReviewView;
 use super::crop::{alike_text, candidate_overlay};
-use super::filter::verdict_text;
-use super::{ReviewCommand, ReviewView};
+use crate::app::command::{ReviewCommand, verdict_text};
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas;

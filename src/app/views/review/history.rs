@@ -3,8 +3,8 @@
 use egui::{Button, Grid, RichText, ScrollArea, TextEdit, Ui};
 use time::OffsetDateTime;
 
-use super::filter::verdict_text;
-use super::{Action, ReviewCommand, ReviewView};
+use super::{Action, ReviewView};
+use crate::app::command::{ReviewCommand, verdict_text};
 use crate::app::theme;
 use crate::domain::{AnnotationSource, Class, CorrectionAct};
 use crate::store::{Decided, GestureAction, HistoryStep};

@@ -4,8 +4,8 @@ use egui::{RichText, Ui};
 
 use super::crop;
 use super::deciding::reasons;
-use super::filter::{kind_text, verdict_text};
 use super::{Action, Command, ReviewView};
+use crate::app::command::{kind_text, verdict_text};
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::key_button::key_button;

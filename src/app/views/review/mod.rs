@@ -5,7 +5,6 @@ mod class_picker;
 mod crop;
 mod deciding;
 mod decision;
-mod filter;
 mod filter_bar;
 mod filter_panel;
 mod grid;
@@ -21,11 +20,10 @@ mod strip;
 mod target;
 
 pub use adjust::{Handle, Nudge, nudge, start};
-pub use class_picker::{ClassPicker, Picked, PickerKey, Question};
+pub use class_picker::{ClassPicker, PickerKey, Question};
 pub use crop::{key as crop_key, request as crop_request};
 pub use deciding::{Reasons, reasons};
 pub use decision::{Decision, GroupOffer, Saved};
-pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text, verdict_text};
 pub use history::{HISTORY_PAGE, HistoryModel, utc_text};
 pub use layout::Layout;
 pub use model::{Adjusting, Drawn, ReviewModel};
@@ -37,7 +35,7 @@ use std::collections::HashMap;
 use egui::{Align, Frame, Margin, Panel, RichText, ScrollArea, Ui, UiBuilder};
 
 use super::super::action::Action;
-use super::super::command::{Command, FolderPurpose, Screen};
+use super::super::command::{Command, FolderPurpose, Picked, ReviewCommand, Screen};
 use super::super::details::Details;
 use super::super::keymap::Keymap;
 use super::super::textures::Textures;
@@ -48,38 +46,6 @@ use crate::domain::{CandidateId, ClassId, Shape, Verdict, VerdictCounts};
 use crate::jobs::PictureRequest;
 use crate::mining::GroupConfig;
 use crate::store::CandidateRow;
-
-/// What the review's commands are.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ReviewCommand {
-    SetFilter(ReviewFilter),
-    CloseFilter,
-    GoTo(CandidateId),
-    ToggleSelected(CandidateId),
-    SelectTo(CandidateId),
-    /// Selects the rectangle from where a drag began up to here, and nothing else.
-    DragTo(CandidateId),
-    Open(CandidateId),
-    Adjust(Shape),
-    /// The open picker's class.
-    PickClass(ClassId),
-    ClosePicker,
-    SetGrouping(GroupConfig),
-    /// Finds the groups again with the distance that is set.
-    Regroup,
-    SearchHistory(String),
-    OlderHistory,
-    /// Lists the decisions of the batch at this step of the history; goes back where one is listed.
-    Batch(usize),
-    /// Shows a candidate of the history in the queue.
-    Revisit(CandidateId),
-    /// The part of a candidate's image that is seen.
-    Look(crate::domain::ImageId, Viewport),
-    /// The grid shows rows up to here.
-    Visible(usize),
-    /// Columns of the grid, for the arrow keys, and rows that are seen, for the pages.
-    Columns(usize, usize),
-}
 
 /// Everything that the screen shows.
 pub struct ReviewView<'a> {

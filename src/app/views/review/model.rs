@@ -6,10 +6,10 @@ use std::collections::{HashSet, VecDeque};
 use super::adjust;
 use super::class_picker::ClassPicker;
 use super::decision::{GroupOffer, Pending};
-use super::filter::{ReviewFilter, ShownVerdicts};
 use super::history::HistoryModel;
 use super::layout::Layout;
 use super::pace::Pace;
+use crate::app::command::{ReviewFilter, ShownVerdicts};
 use crate::domain::{
     CandidateId, ClassId, FalsePositiveKind, GroundTruthId, GroupId, Shape, Verdict, VerdictCounts, is_left,
 };

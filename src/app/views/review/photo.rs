@@ -4,8 +4,8 @@ use egui::{Color32, CursorIcon, Rect, Sense, Stroke, Ui, vec2};
 
 use super::crop::candidate_overlay;
 use super::model::Drawn;
-use super::{Handle, ReviewCommand, ReviewView, strip, target};
-use crate::app::command::Command;
+use super::{Handle, ReviewView, strip, target};
+use crate::app::command::{Command, ReviewCommand};
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas::{self, Overlay, ScreenFit};

@@ -2,8 +2,9 @@
 
 use egui::{Id, Modal, RichText, Ui};
 
-use super::class_picker::{ClassPicker, Picked, PickerKey, Question};
+use super::class_picker::{ClassPicker, PickerKey, Question};
 use super::model::ReviewModel;
+use crate::app::command::Picked;
 use crate::app::theme;
 use crate::domain::{Class, ClassId};
 

@@ -2,9 +2,8 @@
 
 use egui::{Align2, Rect, Sense, Ui, pos2, vec2};
 
-use super::filter::verdict_text;
-use super::{ReviewCommand, ReviewView, grid};
-use crate::app::command::Command;
+use super::{ReviewView, grid};
+use crate::app::command::{Command, ReviewCommand, verdict_text};
 use crate::app::theme;
 use crate::app::widgets::canvas;
 use crate::store::CandidateRow;

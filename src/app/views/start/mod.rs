@@ -4,10 +4,9 @@ mod overview;
 
 use egui::{Button, RichText, TextEdit, Ui, UiBuilder, vec2};
 
-use super::super::command::{Command, FolderPurpose, ImportKind};
+use super::super::command::{Command, DatasetCommand, FolderPurpose, ImportKind};
 use super::super::options::Options;
 use super::super::theme;
-use super::datasets::DatasetCommand;
 use crate::domain::VerdictCounts;
 use crate::jobs::Overview;
 

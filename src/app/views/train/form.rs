@@ -2,8 +2,9 @@
 
 use egui::{Button, Color32, ComboBox, DragValue, Grid, RichText, TextEdit, Ui, vec2};
 
-use super::model::{Estimate, Form};
-use super::{JobState, TrainCommand, TrainView};
+use super::model::Estimate;
+use super::{JobState, TrainView};
+use crate::app::command::{Form, TrainCommand};
 use crate::app::theme;
 use crate::app::views::review::minutes_text;
 use crate::app::views::settings::device_list;

@@ -7,38 +7,18 @@ mod model;
 mod report;
 mod series;
 
-pub use model::{Cross, CrossState, Estimate, Form, LogLine, OpenedRound, Run, TrainModel};
+pub use model::{CrossState, Estimate, LogLine, OpenedRound, Run, TrainModel};
 pub use series::Series;
 
 use egui::{Panel, ProgressBar, RichText, ScrollArea, Ui};
 
-use super::super::command::Command;
+use super::super::command::{Command, TrainCommand};
 use super::super::theme;
 use super::review::minutes_text;
 use super::start::card;
 use crate::detector::GpuState;
 use crate::domain::{Progress, RoundRecord, RoundState};
 use crate::workflow::FoldProgress;
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum TrainCommand {
-    SetForm(Box<Form>),
-    Start,
-    /// Goes on with a round of an earlier sitting, from its checkpoint.
-    Resume,
-    Mine,
-    SetCross(Cross),
-    /// Starts a cross-validation, or goes on with it.
-    CrossValidate,
-    /// Lets the running round rest; `Continue` lets it go on.
-    Pause,
-    Continue,
-    Stop,
-    OpenRound(Option<u32>),
-    Compare(Option<u32>),
-    TypeNotes(String),
-    SaveNotes,
-}
 
 /// What the round job is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use super::series::Series;
+use crate::app::command::{Cross, Form};
 use crate::domain::{RoundId, RoundRecord, RoundState, fold_number, parse_splits, sort_splits};
 use crate::training::{
     Difference, Losses, Outcome, RoundConfig, RoundStart, StepClock, StepReport, TrainEvent, is_set_aside,
@@ -50,41 +51,6 @@ impl Run {
     }
 }
 
-/// The settings as they are typed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Form {
-    pub config: RoundConfig,
-    /// Splits as text, e.g. `val`, `8` or `9, 10`.
-    pub test_splits: String,
-    /// `round.toml` when it is edited as a file.
-    pub file: Option<String>,
-    pub mine_after: bool,
-}
-
-impl Default for Form {
-    fn default() -> Self {
-        Self::of(RoundConfig::preset("cpu").unwrap_or_default())
-    }
-}
-
-impl Form {
-    pub fn of(config: RoundConfig) -> Self {
-        let test_splits = config.test_splits.join(", ");
-        Self { config, test_splits, file: None, mine_after: true }
-    }
-
-    /// The settings to start with, or what is wrong with them.
-    pub fn finished(&self) -> Result<RoundConfig, String> {
-        let mut config = match &self.file {
-            Some(text) => return RoundConfig::from_toml(text, "round.toml").map_err(|e| e.to_string()),
-            None => self.config.clone(),
-        };
-        config.test_splits = parse_splits(&self.test_splits)?;
-        config.check().map_err(|e| e.to_string())?;
-        Ok(config)
-    }
-}
-
 #[derive(Debug, Default)]
 pub struct TrainModel {
     pub form: Form,
@@ -107,21 +73,6 @@ pub struct TrainModel {
     pub cross: Cross,
     /// The project's cross-validations.
     pub runs: Vec<RunState>,
-}
-
-/// The next cross-validation as it is typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cross {
-    /// Of each fold.
-    pub rounds: u32,
-    /// The folder in `runs/`.
-    pub name: String,
-}
-
-impl Default for Cross {
-    fn default() -> Self {
-        Self { rounds: 2, name: DEFAULT_RUN.to_owned() }
-    }
 }
 
 /// How far the cross-validation of the typed name is, for the typed number of rounds.

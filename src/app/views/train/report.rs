@@ -3,10 +3,9 @@
 use egui::{Button, ComboBox, Grid, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use super::model::OpenedRound;
-use super::{TrainCommand, TrainView, facts_row, memory_text};
-use crate::app::command::Command;
+use super::{TrainView, facts_row, memory_text};
+use crate::app::command::{Command, DatasetCommand, TrainCommand};
 use crate::app::theme;
-use crate::app::views::datasets::DatasetCommand;
 use crate::app::views::review::minutes_text;
 use crate::domain::RoundRecord;
 use crate::training::SamplerTotals;

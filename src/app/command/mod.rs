@@ -1,17 +1,31 @@
-//! What a screen asks for. Screens push commands; `apply.rs` alone carries them out.
+//! What a screen asks for. Screens push commands; `apply.rs` alone carries them out. One file for each screen's own commands, with the
+//! values that they carry: screens import this folder, it imports none of them.
+
+mod curve_key;
+mod curves;
+mod datasets;
+mod images;
+mod palette;
+mod review;
+mod review_filter;
+mod settings;
+mod train;
+
+pub use curve_key::CurveKey;
+pub use curves::{CurvesCommand, ExportFormat};
+pub use datasets::DatasetCommand;
+pub use images::{ImagesCommand, Layers, Pick, Tool};
+pub use palette::{Choice, PaletteCommand};
+pub use review::{Picked, ReviewCommand};
+pub use review_filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text, verdict_text};
+pub use settings::SettingsCommand;
+pub use train::{Cross, Form, TrainCommand};
 
 use std::path::PathBuf;
 
 use super::action::Action;
 use super::keys::Typed;
 pub use super::screen::Screen;
-use super::views::curves::CurvesCommand;
-use super::views::datasets::DatasetCommand;
-use super::views::images::ImagesCommand;
-use super::views::palette::PaletteCommand;
-use super::views::review::ReviewCommand;
-use super::views::settings::SettingsCommand;
-use super::views::train::TrainCommand;
 use crate::domain::{ClassId, DatasetId, GroundTruthId, ImageId, ObjectChange, Shape};
 use crate::workflow::training_export::TrainingFormat;
 
