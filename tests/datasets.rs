@@ -163,7 +163,7 @@ fn near_duplicates_stay_in_one_split_and_an_import_leaves_the_splits_alone() {
     let id = after[0].dataset;
     made.store.set_splits(id, &[], None).unwrap();
     made.add("objects", images);
-    assert!(made.store.images().unwrap().iter().all(|image| image.split.as_deref() == Some("own")), "taken back");
+    assert!(made.store.images().unwrap().iter().all(|image| image.split.as_deref() == Some("own")), "undone");
 }
 
 /// FDDB's own pairs of nearly the same image, where the photographs are there.

@@ -256,7 +256,7 @@ fn what_is_reviewed_after_its_start_does_not_change_a_round() {
     let file = project.run_dir(2).join("data.json");
     let kept = fs::read(&file).unwrap();
     fs::remove_file(&file).unwrap();
-    refusal(sit(&project, None, 1), &["faces or hard negatives have changed"]);
+    refusal(sit(&project, None, 1), &["objects or hard negatives have changed"]);
     fs::write(&file, kept).unwrap();
     assert!(!sit(&project, None, 99).unwrap().stopped);
     refusal(sit(&project, None, 1), &["nothing to resume", "without `--resume`"]);

@@ -1,5 +1,5 @@
-//! The datasets' part of the window: reading before importing, reports, checks, moved folders, deletion, and what is dropped onto it.
-//! Each is one piece of work whose value comes to the window that asked for it.
+//! The datasets' part of the window: reading before importing, reports, checks, moved folders, deletion, and what is dropped onto it. Each
+//! is one background task whose result goes to the window that requested it.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub(super) enum Waiting {
     Changed(OneShot<Told>),
     Samples(PathBuf, OneShot<Vec<crate::workflow::detections::ClassSample>>),
     Model(PathBuf, OneShot<ModelLook>),
-    /// What trying the form's choices said.
+    /// The result of trying the form's choices.
     Tried(Box<DetectionsForm>, OneShot<String>),
 }
 

@@ -1,4 +1,4 @@
-//! The system's dialogs for folders and files, on a thread of their own: the window goes on while one is open.
+//! The system's dialogs for folders and files, on a thread of their own: the window continues while one is open.
 
 use std::path::PathBuf;
 

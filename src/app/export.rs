@@ -1,4 +1,4 @@
-//! What leaves the curves screen for a file, and the published curves that come in. Knows no widget.
+//! Exports of the Curves screen, and the published curves.
 
 use super::command::ExportFormat;
 use super::views::curves::{CurvesModel, Published};
@@ -86,7 +86,7 @@ fn official(model: &CurvesModel, out: &Output, policy: &OutputPolicy) -> Result<
     Ok(outputs::write_folder(out, &contents)?)
 }
 
-/// One's own curves with their thresholds, then those of others.
+/// The project's own curves with their thresholds, then third-party ones.
 fn csv(model: &CurvesModel) -> String {
     let named: Vec<(String, &RocCurve)> =
         model.shown().map(|(key, curve)| (key.text() + &curve.mark(), curve)).collect();

@@ -89,7 +89,7 @@ impl Keymap {
     /// What differs from the defaults, as `keys.toml` holds it.
     pub fn changes_to_toml(&self) -> String {
         let mut text =
-            "# Quarry's keys, where they are not the first ones. Written by the settings screen.\n".to_owned();
+            "# Keys that differ from Quarry's defaults. Written by the Settings screen.\n".to_owned();
         for action in Action::ALL.iter().filter(|action| !self.is_default(**action)) {
             let keys: Vec<String> = self.shortcuts(*action).iter().map(|k| format!("{:?}", shortcut_text(k))).collect();
             text.extend([action.word(), " = [", &keys.join(", "), "]\n"]);
@@ -103,7 +103,7 @@ impl Keymap {
         }
     }
 
-    /// Leaves an action the keys that no other one wants at the same time.
+    /// Keeps only the keys of an action that conflict with no other.
     fn give_way(&mut self, action: Action) {
         let others = self.bindings.iter().filter(|(other, _)| *other != action && other.scope().meets(action.scope()));
         let taken: Vec<KeyboardShortcut> = others.flat_map(|(_, shortcuts)| shortcuts.iter().copied()).collect();
@@ -133,7 +133,7 @@ impl Keymap {
         open.filter(|(_, shortcuts)| shortcuts.contains(&pressed)).map(|(action, _)| *action).next()
     }
 
-    /// The first two actions that want the same keys at the same time.
+    /// The first two actions with conflicting keys.
     fn conflict(&self) -> Option<(KeyboardShortcut, Action, Action)> {
         for (index, (first, keys)) in self.bindings.iter().enumerate() {
             for (second, other_keys) in self.bindings.iter().skip(index + 1) {

@@ -1,5 +1,5 @@
-//! The window of a Quarry that has no libtorch yet: it offers to fetch it, shows how far that is, and closes when it is there. Runs in the
-//! thin binary, so it must not reach anything that computes.
+//! The set-up window, shown while libtorch is missing: offers to download it, shows the progress and closes when it is installed. Runs in
+//! the thin binary, so it must not reach code that needs libtorch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

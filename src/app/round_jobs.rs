@@ -1,4 +1,4 @@
-//! Jobs of the window: starting them, and what their news change.
+//! The app's jobs: starts them and applies their events.
 
 use std::path::Path;
 
@@ -97,7 +97,7 @@ impl QuarryApp {
         let project = session.project.clone();
         let config = match self.train.form.finished() {
             Ok(config) => config,
-            // A round that goes on has its settings from its first sitting.
+            // A round that continues has its settings from its first session.
             Err(_) if resume => self.train.form.config.clone(),
             Err(reason) => return self.say_error(reason),
         };
@@ -118,7 +118,7 @@ impl QuarryApp {
         }
     }
 
-    /// Goes on with its own settings where it was begun, else begins with the form's.
+    /// Resumes with its own settings where it was begun, else begins with the form's.
     fn start_cross_validation(&mut self) {
         let Some(session) = &self.session else { return self.say_error("Open a project first") };
         let project = session.project.clone();
@@ -147,7 +147,7 @@ impl QuarryApp {
         self.start_job(JobKind::Grouping, work);
     }
 
-    /// Goes on with the embeddings that the project lacks, in the background.
+    /// Computes the embeddings that the project lacks, in the background.
     pub(super) fn embed_at_opening(&mut self) {
         let Some(session) = self.session.as_ref().filter(|session| session.damage.is_none()) else { return };
         if self.jobs.job(JobKind::Grouping).is_some() {
@@ -158,7 +158,7 @@ impl QuarryApp {
         self.embeddings.run = self.start_job(JobKind::Grouping, work);
     }
 
-    /// Embeddings that were begun by opening a project keep nobody from opening another: they go on when it is opened again.
+    /// A background embedding job started by opening a project does not block opening another; it resumes when the project is reopened.
     pub(super) fn leave_embeddings(&mut self) {
         if let Some(job) = self.jobs.job(JobKind::Grouping).filter(|_| self.embeddings.run) {
             job.stop();

@@ -1,4 +1,4 @@
-//! Carries out what the settings screen and the command palette ask for.
+//! Applies the commands of the settings screen and the command palette.
 
 use egui::Context;
 

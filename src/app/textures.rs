@@ -31,10 +31,10 @@ pub enum Shown {
     Ready {
         texture: TextureId,
         covers: BoundingBox,
-        /// The file is another than the one that was imported.
+        /// The file differs from the one that was imported.
         is_changed: bool,
     },
-    /// It is on its way.
+    /// It is pending.
     Waiting,
     /// The file cannot be read, and why.
     Failed(String),

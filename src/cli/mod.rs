@@ -127,7 +127,7 @@ enum Command {
     Man(man::ManArgs),
 }
 
-/// What every subcommand gets beside its own arguments.
+/// Options that every subcommand takes.
 #[derive(Debug, Clone)]
 struct Context {
     project: Option<PathBuf>,
@@ -135,7 +135,7 @@ struct Context {
     max_megapixels: Option<u32>,
 }
 
-/// Leave to replace files, for every subcommand that writes where the user says.
+/// The `--force` option of every subcommand that writes to a path the user names.
 #[derive(Debug, Clone, Copy, clap::Args)]
 struct Replace {
     /// Replace files that are there already; inputs, datasets and a project's own files are never replaced
@@ -162,7 +162,7 @@ impl Context {
         console::print(self.json, value, text)
     }
 
-    /// [`Context::print`] for work that is done and stays done, whether its report can be printed or not.
+    /// [`Context::print`] for finished work: it succeeds even if its report cannot be printed.
     fn print_done(&self, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         console::print_done(self.json, value, text)
     }
@@ -205,7 +205,7 @@ impl Command {
         }
     }
 
-    /// Whether it is also worth something where libtorch does not load.
+    /// Whether it can also run without libtorch.
     #[cfg(feature = "torch")]
     fn works_without_libtorch(command: Option<&Self>) -> bool {
         matches!(command, Some(Self::Doctor(_) | Self::Status(_) | Self::Group(_)))
@@ -233,7 +233,7 @@ pub fn main() -> ExitCode {
     finish(cli, |command, context| run_light(command, context, NO_LIBTORCH))
 }
 
-/// Where the window was asked for, a small one offers to fetch libtorch, and Quarry goes on when it is there.
+/// If the window was requested, the set-up window offers to fetch libtorch, and Quarry continues when it is installed.
 #[cfg(all(feature = "torch", feature = "gui"))]
 fn without_libtorch(command: Option<&Command>) -> ExitCode {
     if command.is_some() || late::libtorch_is_there() {
@@ -257,7 +257,7 @@ fn without_libtorch(_: Option<&Command>) -> ExitCode {
     ExitCode::from(1)
 }
 
-/// Why a light subcommand knows nothing of libtorch.
+/// Why libtorch was not loaded for a light subcommand.
 const NO_LIBTORCH: &str =
     if cfg!(feature = "torch") { "not asked" } else { "this quarry was built without it (feature `torch`)" };
 
@@ -267,7 +267,7 @@ fn main_with_libtorch() -> ExitCode {
     finish(Cli::parse(), run)
 }
 
-/// An error with its causes. Some say their cause themselves: it is not said twice.
+/// An error with its causes. A cause that the message already contains is not repeated.
 fn told(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {

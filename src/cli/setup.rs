@@ -1,4 +1,4 @@
-//! `quarry setup`: what an installed Quarry needs beside itself. Needs neither a project nor libtorch.
+//! `quarry setup`: downloads what an installed Quarry needs. Needs neither a project nor libtorch.
 
 use std::path::PathBuf;
 

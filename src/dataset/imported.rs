@@ -1,5 +1,5 @@
-//! What every importer gives back: images with their objects, the names of the classes, and a summary of what was found, what was
-//! left out and which records are bad.
+//! What every importer returns: images with their objects, the names of the classes, and a summary of what was found, what was left out and
+//! which records are bad.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -8,8 +8,8 @@ use super::weights::NamedArray;
 use super::{Detector, DetectorConfig, DetectorError};
 
 impl Detector {
-    /// A detector on the CPU with these weights, under torchvision's names. Tensors under one of the prefixes `anew` that are not
-    /// among them start from random values; any other that is missing is an error. Returns how many started so, too.
+    /// A detector on the CPU with these weights, under torchvision's names. Tensors under one of the prefixes `anew` that are not among
+    /// them start from random values; any other that is missing is an error. Returns how many started so, too.
     pub fn from_arrays(
         config: &DetectorConfig,
         arrays: &[NamedArray],

@@ -46,10 +46,10 @@ pub struct CurveNews {
     pub unreadable: Vec<String>,
 }
 
-/// What was told already.
+/// What was reported already.
 #[derive(Debug, Default)]
 pub(super) struct ToldCurves {
-    /// A hash of the text, so that a step that a resumed round measured again is told again.
+    /// A hash of the text, so that a step that a resumed round measured again is reported again.
     evaluations: HashMap<(RoundId, u64, String), [u8; 32]>,
     runs: Vec<Seen>,
     /// By round: its file of metrics, and of detections where there are none.

@@ -50,7 +50,7 @@ pub struct Pixels {
     pub height: u32,
     pub rgb: Vec<u8>,
     pub covers: BoundingBox,
-    /// The file is another than the one that was imported.
+    /// The file differs from the one that was imported.
     pub is_changed: bool,
 }
 

@@ -1,5 +1,5 @@
-//! A small pool that decodes images and cuts crops out of them, nearest first. Each list of requests replaces the one before, so that what
-//! scrolled out of sight is never decoded.
+//! A small pool that decodes images and cuts crops out of them, nearest first. Each list of requests replaces the one before, so images
+//! scrolled out of sight are never decoded.
 
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
@@ -27,7 +27,7 @@ pub type Decode = fn(&Path, &str) -> Result<Decoded, String>;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
     pub image: RgbImage,
-    /// The file is another than the one that was imported.
+    /// The file differs from the one that was imported.
     pub is_changed: bool,
 }
 
@@ -158,7 +158,7 @@ fn work(shared: &Shared, sender: &Sender<Picture>) {
             Task::Show(request) => request,
             Task::Ahead(parts) => {
                 if let Err(panic) = caught(|| keep(shared, &parts)) {
-                    tracing::warn!("cutting parts of a large image broke off: {}", panic.reported());
+                    tracing::warn!("cutting parts of a large image failed: {}", panic.reported());
                 }
                 shared.lock().is_ahead = false;
                 continue;
@@ -237,7 +237,7 @@ fn keep(shared: &Shared, parts: &[PictureRequest]) {
     let is_missing = |part: &&PictureRequest| !cache.has(part, part.key.side());
     let missing: Vec<&PictureRequest> = parts.iter().filter(is_missing).collect();
     let Some(first) = missing.first() else { return };
-    // What cannot be read is told when it is to be shown.
+    // What cannot be read is reported when it is to be shown.
     let Ok(read) = read(shared, first) else { return };
     let Some(stamp) = read.stamp.filter(|_| read.is_large()) else { return };
     for part in missing {

@@ -145,7 +145,7 @@ pub enum ReadReply {
         elliptic: HashSet<ClassId>,
         shares: Option<Shares>,
     },
-    /// What was asked cannot be told: the database is damaged.
+    /// The request cannot be answered: the database is damaged.
     Damaged(Damage),
 }
 

@@ -11,9 +11,9 @@ use super::Waker;
 use crate::domain::caught;
 use crate::store::{LogNews, Store};
 
-/// Between two looks: what others decide is to be seen within a second.
+/// Interval of the checks: others' decisions appear within a second.
 const PAUSE: Duration = Duration::from_millis(400);
-/// After a database that could not be opened so many looks are left out.
+/// Number of checks skipped after the database could not be opened.
 const LOOKS_LEFT_OUT: u32 = 75;
 /// Rows of a log that are reported one by one. Where there are more, readers reload everything.
 pub const NEWS_AT_ONCE: usize = 5_000;

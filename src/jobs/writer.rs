@@ -1,5 +1,5 @@
 //! The thread that writes verdicts, notes and settings: it owns the project's writing connection and answers when a decision is on the
-//! disk. A damaged database it only reports.
+//! disk. Damage of the database is only reported.
 
 use std::path::PathBuf;
 
@@ -80,8 +80,8 @@ pub enum WriteRequest {
     Redo {
         by: Annotator,
     },
-    /// Gives or takes back the annotator's mark that nothing is missed in the image, whichever it has not now. No gesture: it is taken back
-    /// by the same request.
+    /// Sets or removes the annotator's mark that nothing is missed in the image, whichever it has not now. No gesture: it is undone by the
+    /// same request.
     MarkImage {
         image: ImageId,
         by: Annotator,

@@ -3,7 +3,7 @@
 /// So few are put in order by looking at each pair.
 const PAIRWISE_MAX: usize = 64;
 
-/// The places of `hashes` as a chain: it begins with the first and goes on to what differs in few bits. The nearer half of what is left
+/// The places of `hashes` as a chain: it begins with the first and continues to what differs in few bits. The nearer half of what is left
 /// comes before the farther half, over and over until few are left, of which the nearest always follows: n log n comparisons, where the
 /// nearest of all at each step would be n squared.
 pub fn chain_of_alike(hashes: &[u64]) -> Vec<usize> {

@@ -78,7 +78,7 @@ pub struct Model {
     path: PathBuf,
     description: ModelDescription,
     classes: Vec<String>,
-    /// Neither the file nor its description names the classes: numbers stand in for names, as many as were seen.
+    /// Neither the file nor its description names the classes: numbers are in for names, as many as were seen.
     is_unnamed: bool,
     size: (u32, u32),
     /// Most images in a batch; a network of a fixed batch gets exactly so many.

@@ -1,6 +1,6 @@
-//! Deleting a dataset or a round with everything that hangs on it, in one transaction. What hangs on it is read from the schema's foreign
-//! keys, so that no table can be forgotten. Verdicts are somebody's work: they leave the log and wait in the database, as those that were
-//! merged from a copy do, until the same images are imported and mined again.
+//! Deletes a dataset or a round with all rows that depend on it, in one transaction. Dependent rows are found from the schema's foreign
+//! keys, so that no table is forgotten. Verdicts are kept: they leave the log and wait in the database, as those that were merged from a
+//! copy do, until the same images are imported and mined again.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -166,7 +166,7 @@ impl Doomed {
         Ok(((pages * size) as u64 * going.min(all)).checked_div(all).unwrap_or(0))
     }
 
-    /// Deletes the rows, the log's among them: the triggers that forbid it are set aside meanwhile.
+    /// Deletes the rows, the log's among them: the triggers that forbid it are disabled meanwhile.
     fn delete(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         tx.pragma_update(None, "defer_foreign_keys", true)?;
         let triggers = self.triggers(tx)?;

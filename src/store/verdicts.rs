@@ -93,9 +93,9 @@ impl Store {
         self.append_decision(&[candidate], annotator, verdict, &decision, time_ms)
     }
 
-    /// Takes back the annotator's last decision that still stands, a verdict or a correction of ground truth: what stood before it is
-    /// appended again. `None` when there is nothing left to undo. There is no limit, and closing the project changes nothing. Candidates
-    /// and objects of which a newer row of the same annotator was merged from another copy keep that one.
+    /// Undoes the annotator's last decision that still stands, a verdict or a correction of ground truth: the previous state it is appended
+    /// again. `None` when there is nothing left to undo. There is no limit, and closing the project changes nothing. Candidates and objects
+    /// of which a newer row of the same annotator was merged from another copy keep that one.
     pub fn undo(&mut self, annotator: &str, time_ms: i64) -> Result<Option<Gesture>, StoreError> {
         self.write(|tx| {
             let Some(id) = annotators::find(tx, annotator)? else { return Ok(None) };
@@ -123,7 +123,7 @@ impl Store {
         })
     }
 
-    /// Gives again what the last undo took back. `None` when nothing was undone since the last decision.
+    /// Gives again what the last undo reverted. `None` when nothing was undone since the last decision.
     pub fn redo(&mut self, annotator: &str, time_ms: i64) -> Result<Option<Gesture>, StoreError> {
         self.write(|tx| {
             let Some(id) = annotators::find(tx, annotator)? else { return Ok(None) };

@@ -184,7 +184,7 @@ fn promoted_objects_are_corrected_like_others_until_their_verdict_is_newer() {
     let row = store.objects_of_image(image).unwrap()[3];
     assert_eq!((row.candidate, row.state.deleted), (Some(candidates[1]), true));
     store.record_missed_object(candidates[1], "Ada", (rectangle(320., 300., 380., 380.), None), None, 5).unwrap();
-    assert_eq!(truth(&store, image)[3], (AnnotationSource::Promoted, 1, 320., false), "drawn anew");
+    assert_eq!(truth(&store, image)[3], (AnnotationSource::Promoted, 1, 320., false), "drawn again");
     store.undo("Ada", 6).unwrap();
     assert_eq!(truth(&store, image).len(), 3, "deleted again");
     for _ in 0..3 {
@@ -413,7 +413,7 @@ fn the_table_of_both_logs_has_as_many_cells_in_every_row() {
         text.contains("rectangle 201 0 300 99,edited,")
             && text.contains(",reshaped,false,false,rectangle 200 0 300 100")
     );
-    assert!(text.lines().last().unwrap().contains(",taken back,,,"), "{text}");
+    assert!(text.lines().last().unwrap().contains(",undone,,,"), "{text}");
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn history_is_searched_newest_first() {
     assert_eq!(count(HistoryQuery { verdict: Some(Verdict::Rejected), ..HistoryQuery::default() }), 1);
     assert_eq!(count(HistoryQuery { image_name: "B/TH".to_owned(), ..HistoryQuery::default() }), 3);
     // The words that the screen shows, and those of the exports.
-    for (text, found) in [("hard neg", 6), ("confirmed", 6), ("taken back", 1), ("rejected", 1), ("missed object", 0)] {
+    for (text, found) in [("hard neg", 6), ("confirmed", 6), ("undone", 1), ("rejected", 1), ("missed object", 0)] {
         assert_eq!(count(HistoryQuery { text: text.to_owned(), ..HistoryQuery::default() }), found, "{text}");
     }
     let newest = p.store.history(&HistoryQuery::default(), 1).unwrap();

@@ -10,7 +10,7 @@ use crate::evaluation::roc_file::ColumnOrder;
 #[derive(Debug, Clone, PartialEq)]
 pub enum CurvesCommand {
     Toggle(CurveKey),
-    /// Shows another measure.
+    /// Selects another metric.
     PickMetric(Metric),
     /// Shows the numbers on corrected ground truth, or those on the imported.
     OnCorrected(bool),
@@ -25,18 +25,18 @@ pub enum CurvesCommand {
     TogglePublished(usize),
     /// Asks for a ROC file.
     ChooseRoc,
-    /// Reads a ROC file; the order is the user's word where the columns cannot be told apart.
+    /// Reads a ROC file; `order` is the user's choice if the columns are ambiguous.
     ReadRoc(PathBuf, Option<ColumnOrder>),
-    /// Leaves the file alone whose columns cannot be told apart.
+    /// Cancels the import of a file with ambiguous columns.
     LeaveRoc,
-    /// Takes an imported curve out again, by name.
+    /// Removes an imported curve, by name.
     ForgetRoc(String),
     /// Sets the review's filter to this score and above.
     ReviewFrom(f64),
     Export(ExportFormat),
     /// Writes the shown curves to a file or folder that was chosen.
     Write(ExportFormat, Output),
-    /// Leaves the files as they are that an export would replace.
+    /// Cancels an export that would replace files.
     LeaveFiles,
 }
 

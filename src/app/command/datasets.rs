@@ -8,7 +8,7 @@ use crate::workflow::training_export::TrainingFormat;
 /// What the window asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DatasetCommand {
-    /// Takes what was read into the project.
+    /// Imports the previewed dataset.
     TakeImport,
     ShowReport(DatasetId),
     Check(DatasetId),
@@ -20,9 +20,9 @@ pub enum DatasetCommand {
     DeleteRound(u32),
     /// Writes the project as a folder that other programs train from.
     ExportTraining(TrainingFormat, PathBuf),
-    /// Shows a detector's results, before anything is taken.
+    /// Previews a detector's results; nothing is imported yet.
     OpenDetections(PathBuf),
-    /// What is typed and chosen for them.
+    /// Edits of the preview's form.
     SetModelName(String),
     SetClass(i64, String),
     PreviewDetections,

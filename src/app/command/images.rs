@@ -32,7 +32,7 @@ pub enum ImagesCommand {
     Drawn(BoundingBox),
     /// Corrects the picked object.
     Correct(ObjectChange),
-    /// What the open class picker was clicked for.
+    /// The choice in the open class picker.
     PickClass(Picked),
     /// Looks at every file: is it there, readable, and the one that was imported?
     CheckFiles,

@@ -25,7 +25,7 @@ pub enum ReviewCommand {
     Regroup,
     SearchHistory(String),
     OlderHistory,
-    /// Lists the decisions of the batch at this step of the history; goes back where one is listed.
+    /// Lists the decisions of the batch at this step of the history, or returns to the list of actions.
     Batch(usize),
     /// Shows a candidate of the history in the queue.
     Revisit(CandidateId),
@@ -37,10 +37,10 @@ pub enum ReviewCommand {
     Columns(usize, usize),
 }
 
-/// What a key or a click in the picker comes to.
+/// The result of a key or click in the picker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Picked {
     Class(ClassId),
-    /// It closes, and nothing is decided.
+    /// The picker closes without a decision.
     Nothing,
 }

@@ -10,10 +10,10 @@ pub enum SettingsCommand {
     SetAutoAdvance(bool),
     SetDevice(String),
     SetThreads(usize),
-    /// The next keys become this action's.
+    /// Records the next key press for this action.
     Record(Action),
     StopRecording,
-    /// Gives an action its first keys back.
+    /// Resets an action's keys to the defaults.
     ResetKeys(Action),
     BackUpNow,
 }

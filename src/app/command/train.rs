@@ -8,13 +8,13 @@ use crate::workflow::run_curves::DEFAULT_RUN;
 pub enum TrainCommand {
     SetForm(Box<Form>),
     Start,
-    /// Goes on with a round of an earlier sitting, from its checkpoint.
+    /// Resumes a round of an earlier session from its checkpoint.
     Resume,
     Mine,
     SetCross(Cross),
-    /// Starts a cross-validation, or goes on with it.
+    /// Starts or resumes a cross-validation.
     CrossValidate,
-    /// Lets the running round rest; `Continue` lets it go on.
+    /// Pauses the running round; `Continue` resumes it.
     Pause,
     Continue,
     Stop,
@@ -47,7 +47,7 @@ impl Form {
         Self { config, test_splits, file: None, mine_after: true }
     }
 
-    /// The settings to start with, or what is wrong with them.
+    /// The validated settings, or the error in them.
     pub fn finished(&self) -> Result<RoundConfig, String> {
         let mut config = match &self.file {
             Some(text) => return RoundConfig::from_toml(text, "round.toml").map_err(|e| e.to_string()),

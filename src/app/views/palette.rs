@@ -1,4 +1,4 @@
-//! The command palette: every action by name, with its keys; a number goes to that place of the list. Chooses; carries nothing out.
+//! The command palette: every action by name, with its keys; a number goes to that place of the list. It only chooses an action.
 
 use egui::{Align2, Button, Id, Key, Modal, Modifiers, RichText, ScrollArea, TextEdit, Ui, vec2};
 

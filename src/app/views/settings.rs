@@ -1,4 +1,4 @@
-//! The settings screen: look, review, device, backups, keys. Pushes what was chosen; keeps nothing.
+//! The settings screen: look, review, device, backups, keys. Pushes commands; holds no settings itself.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::detector::GpuState;
 pub struct SettingsModel {
     /// The action whose keys are pressed next.
     pub recording: Option<Action>,
-    /// Why the last keys were not taken.
+    /// Why the last keys were refused.
     pub conflict: Option<String>,
 }
 

@@ -54,7 +54,7 @@ pub fn screen_pos(fit: &ScreenFit, x: f64, y: f64) -> Pos2 {
     pos2(x as f32, y as f32)
 }
 
-/// The image, or a quiet word on why it is not there.
+/// The image, or a small note on why it cannot be shown.
 pub fn paint_picture(painter: &Painter, screen: Rect, fit: &ScreenFit, shown: &Shown) {
     let painter = painter.with_clip_rect(screen.intersect(painter.clip_rect()));
     painter.rect_filled(screen, theme::PICTURE_RADIUS, theme::CANVAS);

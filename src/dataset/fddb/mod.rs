@@ -129,7 +129,7 @@ fn read_lists(root: &Path, mut bad: Option<&mut Vec<BadRecord>>) -> Result<Vec<E
                 return Err(DatasetError::layout(
                     missing,
                     format!(
-                        "the list is missing while {} is there: put it beside the other or take both away",
+                        "the list is missing while {} is there: put it beside the other or remove both",
                         there.display()
                     ),
                 ));
@@ -178,7 +178,7 @@ fn read_fold(
     for ListedName { name, line } in listed {
         if let Some((path, earlier)) = first.get(&name) {
             let problem =
-                format!("'{name}' is listed twice, first at {}:{earlier}: take one of them away", path.display());
+                format!("'{name}' is listed twice, first at {}:{earlier}: remove one of them", path.display());
             report(names, line, problem)?;
             annotated.remove(&name);
             continue;
@@ -198,7 +198,7 @@ fn read_fold(
     extra.sort_by_key(|extra| extra.line);
     for extra in extra {
         let problem =
-            format!("'{}' is not listed in {}: add it there or take it away here", extra.name, file_name(names));
+            format!("'{}' is not listed in {}: add it there or remove it here", extra.name, file_name(names));
         report(ellipses, extra.line, problem)?;
     }
     Ok(entries)

@@ -1,5 +1,4 @@
-//! Where the image lies that an annotation names: below the dataset's root and nowhere else, whatever the name says and wherever links
-//! lead.
+//! Finds the image that an annotation names: only below the dataset's root, whatever the name says and wherever links lead.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -30,7 +29,7 @@ pub(super) struct ImageFiles {
 }
 
 impl ImageFiles {
-    /// `root` is absolute with links resolved. Bases that are no folders are passed over.
+    /// `root` is absolute with links resolved. Bases that are no folders are skipped.
     pub fn new(root: &Path, bases: impl IntoIterator<Item = PathBuf>) -> Self {
         let mut kept: Vec<PathBuf> = Vec::new();
         for base in bases {
@@ -86,7 +85,7 @@ impl ImageFiles {
             return Ok(Located::Found(path));
         }
         Err(format!(
-            "'{}' is a link that leads out of {}: name the folder that it leads to with --images DIR",
+            "'{}' is a link that leaves {}: name the folder that it leads to with --images DIR",
             shortened(name),
             self.root.display()
         ))
@@ -145,7 +144,7 @@ fn resolved(path: &Path) -> Option<PathBuf> {
 
 fn leads_out(name: &str) -> String {
     format!(
-        "'{}' leads out of the dataset's folder: write it relative to that folder, or name the folder of the images with --images DIR",
+        "'{}' leaves the dataset's folder: write it relative to that folder, or name the folder of the images with --images DIR",
         shortened(name)
     )
 }

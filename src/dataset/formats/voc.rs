@@ -252,7 +252,7 @@ impl Element {
                 }
                 XmlEvent::Close => match open.pop() {
                     Some(element) => element,
-                    None => return Err(xml.error(line, "an element is closed that was not opened")),
+                    None => return Err(xml.error(line, "a closing tag without an opening tag")),
                 },
                 XmlEvent::Text(text) => {
                     if let Some(element) = open.last_mut() {
@@ -316,7 +316,7 @@ fn read_splits(draft: &mut Draft, folder: &Path, options: &ReadOptions) -> Resul
                         image.split.get_or_insert_with(|| split.clone());
                     }
                 }
-                // Its image may be what is missing, which is told already.
+                // Its image may be what is missing, which is reported already.
                 None if folder.join(format!("{name}.xml")).is_file() => {}
                 None if options.split.as_ref().is_none_or(|wanted| *wanted == split) => {
                     let problem = format!("'{}' has no XML file in {ANNOTATIONS}/", shortened(name));

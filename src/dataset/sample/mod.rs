@@ -126,7 +126,7 @@ fn write_scene(dir: &Path, config: &SampleConfig, index: usize) -> Result<Entry,
     Ok(Entry { fold, name, faces: scene.faces, decoys: scene.decoys })
 }
 
-/// Takes possession of `dir`, unless it holds something that is not a sample.
+/// Claims `dir`, unless it holds something that is not a sample.
 fn claim(dir: &Path) -> Result<(), DatasetError> {
     if dir.exists() && !dir.join(DECOYS_FILE).is_file() {
         let mut entries = fs::read_dir(dir).map_err(DatasetError::io("list", dir))?;

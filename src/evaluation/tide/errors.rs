@@ -1,4 +1,4 @@
-//! What kind of error each detection of an image is, and what mending it would do (`TIDEExample`, `TIDERun._eval_image`).
+//! The kind of error of each detection of an image, and the effect of fixing it (`TIDEExample`, `TIDERun._eval_image`).
 
 use super::super::set::{SetDetection, SetImage, SetObject, best_first};
 use super::{ErrorKind, Tide};
@@ -14,7 +14,7 @@ pub(super) struct Point {
     pub correct: bool,
 }
 
-/// What an error turns into when it is mended.
+/// What an error turns into when it is fixed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Mended {
     /// The detection goes.
@@ -52,7 +52,7 @@ enum Use {
     Ignored,
 }
 
-/// The object that an error would find if it were mended.
+/// The object that an error would find if it were fixed.
 #[derive(Debug, Clone, Copy)]
 struct Claim {
     object: usize,
@@ -175,7 +175,7 @@ impl Overlaps {
         best
     }
 
-    /// The kind of a detection that finds nothing, and the object that it would find if it were mended.
+    /// The kind of a detection that finds nothing, and the object that it would find if it were fixed.
     fn kind_of(&self, k: usize, used: &[bool], tide: &Tide) -> (ErrorKind, Option<usize>) {
         let (foreground, background) = (tide.iou, tide.background_iou);
         if let Some((g, iou)) = self.largest(k, |_, same| same)

@@ -98,7 +98,7 @@ pub struct TideReport {
     pub background_iou: f64,
     /// Mean over the classes that have objects or detections; `None` where there are none.
     pub ap: Option<f64>,
-    /// What average precision gains if the errors of a kind are mended, and no others.
+    /// What average precision gains if the errors of a kind are fixed, and no others.
     pub main: ByKind<f64>,
     pub special: SpecialErrors,
     pub counts: ByKind<usize>,
@@ -146,7 +146,7 @@ impl Run {
         objects
     }
 
-    /// tidecv keeps the false positives, mended or not, before the hits: this decides between equal scores.
+    /// tidecv keeps the false positives, fixed or not, before the hits: this decides between equal scores.
     fn errors_then_hits(&self, mend: impl Fn(ErrorKind) -> bool) -> Vec<Point> {
         let errors = self.images.iter().flat_map(|i| &i.errors).filter_map(|error| match error.mended {
             _ if !mend(error.kind) => error.original,

@@ -157,7 +157,7 @@ impl<'a> Fold<'a> {
             let round = project.open_store()?.round_by_number(number)?;
             if !round.as_ref().is_some_and(is_trained) {
                 observer(WorkEvent::Fold(at(number)));
-                // A round that was begun goes on; a new one gets the next number, which is this one.
+                // A round that was begun continues; a new one gets the next number, which is this one.
                 let trained = if round.is_some() {
                     let preset = unfinished_settings(&project)?.preset;
                     resume(&project, Some(&RoundConfig { preset, ..config.clone() }), observer, cancel)?

@@ -1,4 +1,4 @@
-//! What running a third-party model is asked for with, and what is shown of a model before anything is taken.
+//! The request to run a third-party model, and the preview before it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What importing detections found and made of it.
+//! The report of an import of detections.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::store::Store;
 use crate::workflow::WorkflowError;
 use crate::workflow::status::rates;
 
-/// How many records that do not fit are told; all are counted.
+/// How many records that do not fit are reported; all are counted.
 const PROBLEMS_TOLD: usize = 100;
 const PROBLEMS_SHOWN: usize = 10;
 

@@ -1,5 +1,5 @@
-//! A third-party model (ONNX, TorchScript) run on the project's images -> a round, as if its detections had been imported. It is detected and
-//! kept batch by batch, and goes on where it was cut off.
+//! A third-party model (ONNX, TorchScript) run on the project's images -> a round, as if its detections had been imported. Results are
+//! stored batch by batch, and an interrupted run resumes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,12 +15,11 @@ use crate::workflow::mine::{Detected, Intake, detect_into, files_of};
 use crate::workflow::split::Split;
 use crate::workflow::{Observer, Project, WorkflowError};
 
-/// Runs the model on every training and test image, mines the training images and evaluates on the test images: the model's next round.
-/// One that was cut off goes on where it was, with the same model and settings.
+/// Runs the model on every training and test image, mines the training images and evaluates on the test images: the model's next round. An interrupted one resumes, with the same model and settings.
 ///
 /// # Errors
 ///
-/// The model cannot be loaded or fails on its input; no class of it is one of the project; the images are away. Nothing is written then.
+/// The model cannot be loaded or fails on its input; no class of it is one of the project; the images are missing. Nothing is written then.
 pub fn mine_model(
     project: &Project,
     request: &ModelRequest,

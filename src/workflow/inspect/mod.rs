@@ -1,5 +1,5 @@
-//! What rounds found on the project's images, detection by detection, for looking at: lists of all images, single ones, two rounds side
-//! by side. Reads only; what it holds in memory follows the database.
+//! The rounds' detections on the project's images, for display: lists of all images, single ones, two rounds side by side. Read-only; its
+//! cache follows the database.
 
 mod compare;
 mod files;
@@ -134,7 +134,7 @@ impl Inspector {
         Ok(Listing { shape, ..listing::list(&self.table, rows, query) })
     }
 
-    /// One image, as it stands at this moment.
+    /// One image, as it is at this moment.
     pub fn open(&mut self, store: &Store, query: &OpenQuery) -> Result<OpenedImage, WorkflowError> {
         self.follow(store)?;
         let record = store.image(query.image)?;
@@ -317,7 +317,7 @@ fn standing(store: &Store, image: ImageId) -> Result<Vec<(GroundTruthId, Annotat
     Ok(there.map(|row| (row.id, row.state.annotation(row.source))).collect())
 }
 
-/// The images whose objects are others now.
+/// The images whose objects have changed.
 fn changed_images(before: &Truth, now: &Truth) -> Vec<ImageId> {
     let of = |truth: &Truth, image: &ImageId| truth.get(image).cloned().unwrap_or_default();
     let known = before.keys().chain(now.keys().filter(|image| !before.contains_key(image)));

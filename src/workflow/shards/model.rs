@@ -16,8 +16,8 @@ use crate::workflow::mine::{Seen, Target, files_of};
 use crate::workflow::outputs::OutputPolicy;
 use crate::workflow::{Observer, Project, WorkflowError};
 
-/// Detects with a third-party model on the shard's images of a project and writes what is found to a file in the folder `out`. A file
-/// that is there already and whole, of the same work, is left as it is; one that was cut off is gone on with.
+/// Detects with a third-party model on the shard's images of a project and writes what is found to a file in the folder `out`. A file that
+/// is there already and whole, of the same work, is left as it is; one that was interrupted is continued.
 pub fn mine_model_shard(
     project: &Project,
     request: &ModelRequest,

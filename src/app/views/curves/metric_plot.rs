@@ -22,7 +22,7 @@ const FIRST_FPPI: f64 = 0.01;
 /// The lowest miss rate that the axis goes down to.
 const LEAST_MISS_RATE: f64 = 1e-3;
 
-/// An axis from `low` to `high`; values outside stand at its ends.
+/// An axis from `low` to `high`; values outside are at its ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {
     pub low: f64,

@@ -1,4 +1,4 @@
-//! The curves screen: what was measured of the rounds, one measure at a time, as a plot and as a table. Measures nothing itself.
+//! The Curves screen: the rounds' metrics, one measure at a time, as a plot and as a table. Measures nothing itself.
 
 mod metric_plot;
 mod metric_table;
@@ -13,8 +13,6 @@ mod tide_bars;
 pub use metrics::{MetricsModel, key_of};
 pub use model::{CurvesModel, DrawnLine, Published, TABLE_AT};
 pub use readout::Readout;
-
-use std::path::PathBuf;
 
 use egui::{ComboBox, Panel, RichText, ScrollArea, Ui};
 
@@ -354,7 +352,7 @@ impl CurvesView<'_> {
     }
 
     fn ask_to_replace(&mut self, ui: &mut Ui, format: ExportFormat, path: &std::path::Path) {
-        ui.label(format!("{} holds files of these names already.", path.display()));
+        ui.label(format!("{} already contains files with these names.", path.display()));
         ui.horizontal(|ui| {
             if ui.button("Replace them").clicked() {
                 self.commands.push(Command::Curves(CurvesCommand::Write(format, Output::new(path, true))));

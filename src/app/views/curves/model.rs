@@ -1,4 +1,4 @@
-//! The curves' state: what was measured, what is shown, and the lines ready to be drawn. Knows neither egui nor files.
+//! The curves' state: what was measured, what is shown, and the lines ready to be drawn. No egui, no files.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -204,7 +204,7 @@ impl CurvesModel {
         self.redraw();
     }
 
-    /// Takes the cross-validations' curves in, all of them: those of before are gone.
+    /// Takes the cross-validations' curves in, all of them: the previous ones are gone.
     pub fn set_runs(&mut self, curves: impl IntoIterator<Item = (CurveKey, RocCurve)>) {
         self.curves.retain(|key, _| key.run.is_none());
         self.spreads.retain(|key, _| key.run.is_none());
@@ -359,7 +359,7 @@ impl CurvesModel {
         self.metrics.rounds().map(|(key, _)| key).filter(|key| self.is_shown(key)).collect()
     }
 
-    /// What to know before curves that stand together are compared.
+    /// Warnings before the shown curves are compared.
     pub fn warnings(&self) -> Vec<String> {
         if self.metric() != Metric::Fddb {
             return self.metrics.different_data(&self.shown_rounds()).into_iter().collect();

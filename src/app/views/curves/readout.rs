@@ -1,4 +1,4 @@
-//! What is read out under the pointer, and what a click on it asks for. Knows no egui.
+//! The readout under the pointer, and what a click there requests. No egui.
 
 use crate::app::command::CurveKey;
 use crate::evaluation::palette::CurveStyle;

@@ -1,5 +1,5 @@
 //! True positive rates at fixed numbers of false positives with the scores there and what changed since the round before, and average
-//! precision. Must not measure anything.
+//! precision.
 
 use egui::{Grid, Label, RichText, ScrollArea, Ui, vec2};
 

@@ -1,4 +1,4 @@
-//! What each kind of error costs, as bars: a group a kind, a bar a round. Must not measure anything.
+//! What each kind of error costs, as bars: a group a kind, a bar a round.
 
 use egui::{Align2, FontId, Rect, RichText, Sense, Ui, pos2, vec2};
 

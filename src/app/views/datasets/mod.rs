@@ -13,9 +13,8 @@ pub use self::detections::DetectionsForm;
 pub use self::model::ModelForm;
 use crate::app::command::{Command, DatasetCommand};
 use crate::app::theme;
-use crate::domain::{Class, DatasetId, Progress};
+use crate::domain::{Class, Progress};
 use crate::workflow::import::{ImportReport, ReadDataset};
-use crate::workflow::training_export::TrainingFormat;
 
 /// What the window shows.
 #[derive(Default)]
@@ -43,9 +42,9 @@ pub enum DatasetWindow {
 pub struct Told {
     pub title: String,
     pub text: String,
-    /// It is about something that is wrong.
+    /// It is an error.
     pub is_problem: bool,
-    /// The text of a button and what it does; it cannot be taken back.
+    /// The text of a button and what it does; it cannot be undone.
     pub action: Option<(String, DatasetCommand)>,
 }
 

@@ -1,4 +1,4 @@
-//! What both parts of the screen choose by: the round, the one that it is compared with, and the score from which detections count.
+//! The bar above the list and the image: the round, the round compared with, and the score threshold.
 
 use egui::{Button, ComboBox, RichText, Slider, Ui};
 

@@ -121,7 +121,7 @@ fn totals(ui: &mut Ui, view: &ImagesView<'_>) {
     let unseen = listing.images.len() as u64 - listing.looked;
     if unseen > 0 {
         let text = small(format!("{unseen} without detections of this round")).color(theme::WEAK);
-        ui.label(text).on_hover_text("The round was not run on them: they count neither as right nor as missed");
+        ui.label(text).on_hover_text("The round was not run on them: they count neither as correct nor as missed");
     }
     if view.model.query.against.is_some() {
         let changes = listing.changes;
@@ -169,7 +169,7 @@ fn grid(ui: &mut Ui, view: &mut ImagesView<'_>, listing: &Listing) {
     });
 }
 
-/// The rows between two heights. After the list became shorter, the heights may still be those of rows that are no more.
+/// The rows between two heights. After the list became shorter, the heights may still be those of rows that no longer exist.
 fn visible_rows(top: f32, bottom: f32, pitch: f32, total: usize) -> Range<usize> {
     let end = ((bottom / pitch).ceil() as usize).min(total);
     let start = ((top / pitch).floor().max(0.0) as usize).min(end);
@@ -221,7 +221,7 @@ fn cell(ui: &Ui, view: &mut ImagesView<'_>, listing: &Listing, index: usize, rec
     } else if response.clicked() {
         view.push(ImagesCommand::GoTo(index));
     }
-    // A name that stands there whole needs no tooltip, which would cover the images beside it.
+    // A name that is there whole needs no tooltip, which would cover the images beside it.
     if is_cut {
         response.on_hover_text(&image.record.name);
     }

@@ -1,4 +1,4 @@
-//! The panel that changes which images are listed. Every change counts at once.
+//! The panel that changes which images are listed. Every change applies at once.
 
 use egui::{ComboBox, DragValue, TextEdit, Ui};
 

@@ -1,4 +1,4 @@
-//! What is drawn over an image and how it is told apart: by colour and by dashes, one look for each status.
+//! The shapes drawn over an image: each status has its own colour and dashes.
 
 use crate::app::command::{Layers, Pick};
 use crate::app::theme;
@@ -9,7 +9,7 @@ use crate::workflow::inspect::{Change, ErrorKind, OpenedImage, Side, Status};
 /// Labels that are laid out at most.
 const LABELS_MAX: usize = 120;
 
-/// The look of a detection.
+/// The style of a detection.
 pub fn status_style(status: Status) -> MarkStyle {
     let style = |color, width, dash, fill| MarkStyle { color, width, dash, fill };
     match status {

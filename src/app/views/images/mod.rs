@@ -14,15 +14,14 @@ pub use model::{FileCheck, ImageDecision, ImagesModel, THUMBNAIL_MAX, THUMBNAIL_
 
 use egui::{Frame, Margin, RichText, Ui};
 
-use super::super::command::{Command, ImagesCommand, Picked};
+use super::super::command::{Command, ImagesCommand};
 use super::super::details::Details;
 use super::super::keymap::Keymap;
 use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::viewport::Viewport;
 use super::review::show_picker;
-use crate::domain::{Class, ClassId, ImageId, ObjectChange, RoundId, Verdict};
-use crate::geometry::BoundingBox;
+use crate::domain::{Class, RoundId};
 use crate::workflow::inspect::ImageQuery;
 
 /// Everything that the screen shows.

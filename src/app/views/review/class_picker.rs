@@ -1,5 +1,4 @@
-//! The state of the class picker: which class a missed object has, or an object that the detector gave another one. Takes keys; knows no
-//! window.
+//! The state of the class picker: which class a missed object has, or an object that the detector gave another one. No egui.
 
 use crate::app::command::Picked;
 use crate::domain::{CandidateId, Class, ClassId, GroundTruthId};

@@ -56,7 +56,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     }
 }
 
-/// `×n` for one of n alike, and how many are left where only some are decided.
+/// `×n` for one of n similar ones, and how many are left where only some are decided.
 pub(super) fn alike_text(row: &CandidateRow) -> Option<String> {
     let (size, left) = (row.group_size, row.group_waiting);
     match left {

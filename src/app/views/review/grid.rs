@@ -20,7 +20,7 @@ const CELL_GAP: f32 = 8.0;
 /// Pixels of a thumbnail.
 const THUMBNAIL_SIDE: u32 = 160;
 pub(super) const CONTEXT: f64 = 1.6;
-/// The file is another than the one that was mined.
+/// The file differs from the one that was mined.
 const CHANGED: &str = "changed";
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
@@ -59,7 +59,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     });
 }
 
-/// The rows between two heights. After the list became shorter, the heights may still be those of rows that are no more.
+/// The rows between two heights. After the list became shorter, the heights may still be those of rows that no longer exist.
 fn visible_rows(top: f32, bottom: f32, pitch: f32, total: usize) -> Range<usize> {
     let end = ((bottom / pitch).ceil() as usize).min(total);
     let start = ((top / pitch).floor().max(0.0) as usize).min(end);

@@ -42,9 +42,8 @@ use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::key_button::{key_button, key_button_colored, key_switch};
 use super::super::widgets::viewport::Viewport;
-use crate::domain::{CandidateId, ClassId, Shape, Verdict, VerdictCounts};
+use crate::domain::{Verdict, VerdictCounts};
 use crate::jobs::PictureRequest;
-use crate::mining::GroupConfig;
 use crate::store::CandidateRow;
 
 /// Everything that the screen shows.
@@ -127,7 +126,7 @@ impl ReviewView<'_> {
         ui.add_space(6.0);
     }
 
-    /// Nobody can judge what is not shown.
+    /// Candidates whose image is not shown cannot be judged.
     fn no_image(&mut self, ui: &mut Ui) {
         let row = self.model.current().filter(|_| self.model.layout == Layout::Queue);
         let Some(reason) = row.and_then(|row| self.textures.failure(&crop_key(row))) else { return };

@@ -1,4 +1,4 @@
-//! The members of the shown candidate's group as a strip of thumbnails, so that one sees what a decision on the group decides on.
+//! The members of the shown candidate's group as a strip of thumbnails, so that the effect of a decision on the group is visible.
 
 use egui::{Align2, Rect, Sense, Ui, pos2, vec2};
 

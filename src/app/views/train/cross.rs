@@ -1,4 +1,4 @@
-//! Cross-validation: how many rounds, how far it is, starting it and going on.
+//! Cross-validation: number of rounds, progress, start and resume.
 
 use egui::{Button, DragValue, RichText, TextEdit, Ui, vec2};
 

@@ -25,9 +25,9 @@ use crate::workflow::FoldProgress;
 pub enum JobState {
     Idle,
     Running,
-    /// Asked to rest, or resting.
+    /// Paused, or about to pause.
     Paused,
-    /// Asked to stop.
+    /// Stop requested.
     Stopping,
 }
 
@@ -153,7 +153,7 @@ impl TrainView<'_> {
         });
     }
 
-    /// A round that says it is running while no job runs was broken off, or another program trains it.
+    /// A round that says it is running while no job runs was interrupted, or another program trains it.
     fn state_label(&self, ui: &mut Ui, round: &RoundRecord) {
         let (text, color) = match round.state {
             RoundState::Running if self.state == JobState::Idle => ("not finished", theme::WARNING),

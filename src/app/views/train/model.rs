@@ -1,4 +1,4 @@
-//! The training screen's state: the next round's settings, the running round, the log, the rounds so far. Knows neither egui nor tch.
+//! The training screen's state: the next round's settings, the running round, the log, the rounds so far. No egui, no tch.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -14,7 +14,6 @@ use crate::training::{
 };
 use crate::workflow::FoldProgress;
 use crate::workflow::round_report::{MERIT_FALSE_POSITIVES, RoundReport};
-use crate::workflow::run_curves::DEFAULT_RUN;
 use crate::workflow::run_state::RunState;
 
 /// Lines of the log that are kept.
@@ -160,7 +159,7 @@ impl TrainModel {
         Some(newest.id)
     }
 
-    /// The steps of a round of an earlier sitting were read; they are shown as long as no other runs.
+    /// The steps of a round of an earlier session were read; they are shown as long as no other runs.
     pub fn steps_came(&mut self, round: u32, steps: Vec<StepReport>) {
         if self.run.is_some() || steps.is_empty() {
             return;
@@ -181,7 +180,7 @@ impl TrainModel {
         }
     }
 
-    /// A failed round goes on with the form's rates: with its own it would fail again.
+    /// A failed round continues with the form's rates: with its own it would fail again.
     pub fn resumes_with_rates(&self) -> bool {
         self.rounds.last().is_some_and(|round| round.state == RoundState::Failed)
     }
@@ -198,7 +197,7 @@ impl TrainModel {
         });
     }
 
-    /// A report was read. One of a round that is shown no more is dropped.
+    /// A report was read. One of a round that is no longer shown is dropped.
     pub fn report_came(&mut self, report: RoundReport) {
         if let Some(opened) = self.opened.as_mut().filter(|opened| opened.number == report.round) {
             opened.report = Some(report);
@@ -221,7 +220,7 @@ impl TrainModel {
         }
     }
 
-    /// The project's cross-validations were read. One that was begun with more rounds than are typed goes on with as many.
+    /// The project's cross-validations were read. One that was begun with more rounds than are typed continues with as many.
     pub fn set_runs(&mut self, runs: Vec<RunState>) {
         let rounds =
             |runs: &[RunState], name: &str| runs.iter().find(|run| run.name == name).map_or(0, |run| run.rounds);
@@ -287,7 +286,7 @@ impl TrainModel {
         }
     }
 
-    /// The losses of a round that goes on stay, up to the step from which it does.
+    /// The losses of a resumed round are kept up to the step from which it resumes.
     fn keep_losses(&mut self, step: u64) {
         let Some(run) = self.run.as_mut().filter(|run| run.fold.is_none()) else { return };
         let is_same = |before: &mut Run| before.round.is_some() && before.round == run.round && before.fold.is_none();
@@ -333,7 +332,7 @@ impl TrainModel {
             TrainEvent::Warning(text) => self.say(text, true),
             TrainEvent::Checkpoint { step, .. } => self.say(format!("Checkpoint at step {step}"), false),
             TrainEvent::Evaluating { step } => {
-                run.phase = Some(format!("Testing on the held-out fold at step {step}"));
+                run.phase = Some(format!("Testing on the held-out images at step {step}"));
             }
             TrainEvent::Evaluated { step, score } => {
                 run.phase = None;
