@@ -464,7 +464,7 @@ fn the_curves_screen_offers_every_measure_of_a_tested_round() {
             }
         }
     }
-    // What the second model mended: the dog that is a cat.
+    // What the second model fixed: the dog that is a cat.
     window.get_by_label("Precision and recall").click();
     wait_for(&mut window, "Precision over recall");
     assert!(window.query_all_by_label("1.0000").next().is_some());

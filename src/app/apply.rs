@@ -522,7 +522,7 @@ impl QuarryApp {
 
     /// Reloads the queue at the current position, after rounds or groups changed.
     pub(super) fn reread_review(&mut self) {
-        self.restart_review_at(self.review.stands_on(), self.review.position());
+        self.restart_review_at(self.review.current_candidate(), self.review.position());
     }
 
     /// Reloads the history or the annotators' layout if it is open.

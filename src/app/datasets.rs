@@ -16,7 +16,7 @@ use crate::jobs::{JobKind, OneShot};
 use crate::store::{Dataset, Store};
 use crate::workflow::datasets::deletion::{self, Target};
 use crate::workflow::datasets::integrity::{IntegrityReport, check, move_to};
-use crate::workflow::detections::{DetectionsRequest, ModelLook, class_samples, import_detections, is_model};
+use crate::workflow::detections::{DetectionsRequest, ModelPreview, class_samples, import_detections, is_model};
 use crate::workflow::import::{ImportFormat, ImportReport, ReadDataset, last_report, preview, read};
 use crate::workflow::training_export::{TrainingExport, export_training};
 use crate::workflow::{Project, WorkEvent, WorkflowError};
@@ -28,7 +28,7 @@ pub(super) enum Waiting {
     /// A change of the project; everything is read again after it.
     Changed(OneShot<Told>),
     Samples(PathBuf, OneShot<Vec<crate::workflow::detections::ClassSample>>),
-    Model(PathBuf, OneShot<ModelLook>),
+    Model(PathBuf, OneShot<ModelPreview>),
     /// The result of trying the form's choices.
     Tried(Box<DetectionsForm>, OneShot<String>),
 }

@@ -11,7 +11,7 @@ use super::dialogs::Ask;
 use super::messages::nothing_left;
 use super::session::Background;
 use super::views::curves::key_of;
-use super::views::review::{Layout, Saved, crop_request, pictures_of};
+use super::views::review::{Layout, Saved, crop_request, decode_requests};
 use super::{DRAIN_BUDGET, QuarryApp, Screen};
 use crate::domain::{CorrectionAct, Output, Verdict, printable};
 use crate::evaluation::RocCurve;
@@ -32,7 +32,7 @@ impl QuarryApp {
             Self::drain_watch,
             Self::drain_images,
             Self::drain_files,
-            Self::drain_picture,
+            Self::drain_decoded,
             Self::drain_job,
             Self::drain_dialog,
             Self::drain_datasets,
@@ -298,7 +298,7 @@ impl QuarryApp {
                 let by = Annotator { name: self.options.annotator.clone(), blind: self.review.filter.blind };
                 self.review.members = Some((group, rows.into_iter().map(|row| by.sees(row)).collect()));
             }
-            Ok(ReadReply::OnLargeImages(rows)) => session.pictures.keep_ahead(pictures_of(&rows)),
+            Ok(ReadReply::OnLargeImages(rows)) => session.pictures.keep_ahead(decode_requests(&rows)),
             Ok(ReadReply::Damaged(damage)) => session.found_damage(damage),
             Ok(_) => {}
             Err(reason) => {
@@ -366,7 +366,7 @@ impl QuarryApp {
         }
     }
 
-    fn drain_picture(&mut self, ctx: &Context) -> bool {
+    fn drain_decoded(&mut self, ctx: &Context) -> bool {
         let Some(picture) = self.session.as_ref().and_then(|session| session.pictures.poll()) else { return false };
         self.textures.accept(ctx, picture);
         true

@@ -58,7 +58,7 @@ impl Keymap {
             keymap.set(action, shortcuts(action, value, file)?);
         }
         for newer in Action::NEWER.into_iter().filter(|newer| !table.contains_key(newer.word())) {
-            keymap.give_way(newer);
+            keymap.drop_conflicts(newer);
         }
         match keymap.conflict() {
             None => Ok(keymap),
@@ -88,8 +88,7 @@ impl Keymap {
 
     /// What differs from the defaults, as `keys.toml` holds it.
     pub fn changes_to_toml(&self) -> String {
-        let mut text =
-            "# Keys that differ from Quarry's defaults. Written by the Settings screen.\n".to_owned();
+        let mut text = "# Keys that differ from Quarry's defaults. Written by the Settings screen.\n".to_owned();
         for action in Action::ALL.iter().filter(|action| !self.is_default(**action)) {
             let keys: Vec<String> = self.shortcuts(*action).iter().map(|k| format!("{:?}", shortcut_text(k))).collect();
             text.extend([action.word(), " = [", &keys.join(", "), "]\n"]);
@@ -104,7 +103,7 @@ impl Keymap {
     }
 
     /// Keeps only the keys of an action that conflict with no other.
-    fn give_way(&mut self, action: Action) {
+    fn drop_conflicts(&mut self, action: Action) {
         let others = self.bindings.iter().filter(|(other, _)| *other != action && other.scope().meets(action.scope()));
         let taken: Vec<KeyboardShortcut> = others.flat_map(|(_, shortcuts)| shortcuts.iter().copied()).collect();
         let left = self.shortcuts(action).iter().copied().filter(|keys| !taken.contains(keys)).collect();

@@ -29,7 +29,7 @@ impl QuarryApp {
             screen: self.screen,
             filter: self.review.filter.clone(),
             layout: self.review.layout,
-            candidate: self.review.stands_on(),
+            candidate: self.review.current_candidate(),
             position: self.review.position(),
         };
         if self.places.last() != Some(&place) {

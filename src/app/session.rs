@@ -10,7 +10,7 @@ use super::views::review::{HISTORY_PAGE, HistoryModel};
 use crate::dataset::decode_rgb_checked;
 use crate::domain::{CandidateId, ClassId, GroupId, ImageId, RoundId, Share};
 use crate::jobs::{
-    Annotator, Answer, BackupKeeper, CropCache, Damage, Decoded, PicturePool, ProjectReader, ProjectWatch,
+    Annotator, Answer, BackupKeeper, CropCache, Damage, DecodePool, Decoded, ProjectReader, ProjectWatch,
     REVIEW_FILTER, ReadReply, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest, start_backups, start_reader,
     start_watch, start_writer,
 };
@@ -47,7 +47,7 @@ pub struct Session {
     pub watch: ProjectWatch,
     /// This window's decisions that the watch has not reported yet.
     own_gestures: HashSet<i64>,
-    pub pictures: PicturePool,
+    pub pictures: DecodePool,
     /// Started when the Images screen is first shown.
     pub images: Option<ImageThreads>,
     backups: BackupKeeper,
@@ -113,7 +113,7 @@ impl Session {
             members_asked: None,
             watch: start_watch(project.database(), waker.clone())?,
             own_gestures: HashSet::new(),
-            pictures: PicturePool::start(DECODERS, decode, CropCache::of_user(), waker.clone())?,
+            pictures: DecodePool::start(DECODERS, decode, CropCache::of_user(), waker.clone())?,
             images: None,
             backups: start_backups(project.database(), waker.clone())?,
             project,

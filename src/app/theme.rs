@@ -85,7 +85,7 @@ pub const GAP: f32 = 12.0;
 pub const CARD_MARGIN: i8 = 14;
 pub const CARD_RADIUS: u8 = 8;
 /// Corners of images: nearly square, so that nothing of them is cut off.
-pub const PICTURE_RADIUS: f32 = 2.0;
+pub const IMAGE_RADIUS: f32 = 2.0;
 
 pub const BIG_NUMBER: f32 = 22.0;
 

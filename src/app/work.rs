@@ -11,7 +11,7 @@ use crate::training::RoundConfig;
 #[cfg(feature = "torch")]
 use crate::workflow;
 use crate::workflow::detections::{
-    DetectionsRequest, ModelLook, ModelRequest, import_detections as bring_in_detections,
+    DetectionsRequest, ModelPreview, ModelRequest, import_detections as bring_in_detections,
 };
 use crate::workflow::group::group as find_groups;
 use crate::workflow::import::{ReadDataset, take as take_in};
@@ -140,7 +140,7 @@ pub fn look_at_model(
     path: &Path,
     tell: &mut dyn FnMut(WorkEvent),
     cancel: &Cancel,
-) -> Result<ModelLook, String> {
+) -> Result<ModelPreview, String> {
     workflow::detections::look_at_model(project, path, "auto", tell, cancel).map_err(|error| error.to_string())
 }
 
@@ -228,7 +228,7 @@ pub fn embed(_: Project) -> Work<WorkEvent> {
 }
 
 #[cfg(not(feature = "torch"))]
-pub fn look_at_model(_: &Project, _: &Path, _: &mut dyn FnMut(WorkEvent), _: &Cancel) -> Result<ModelLook, String> {
+pub fn look_at_model(_: &Project, _: &Path, _: &mut dyn FnMut(WorkEvent), _: &Cancel) -> Result<ModelPreview, String> {
     Err(NO_TORCH.to_owned())
 }
 

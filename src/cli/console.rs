@@ -88,7 +88,7 @@ pub struct Console {
 }
 
 /// Between two lines of progress where there is no bar: a log of days stays readable.
-const TOLD_EVERY: Duration = Duration::from_secs(30);
+const REPORT_INTERVAL: Duration = Duration::from_secs(30);
 
 impl Console {
     pub fn new() -> Self {
@@ -133,7 +133,7 @@ impl Console {
         let mut rate = self.rate.take().unwrap_or_else(|| Rate::new(progress, now));
         rate.follow(progress, now);
         let Progress { what, done, total } = progress;
-        if !self.interactive && now.duration_since(self.told) >= TOLD_EVERY {
+        if !self.interactive && now.duration_since(self.told) >= REPORT_INTERVAL {
             self.told = now;
             self.line(&format!("{what}: {done} of {total}, {}", rate.in_words()));
         }

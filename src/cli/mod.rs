@@ -281,7 +281,9 @@ fn told(error: &anyhow::Error) -> String {
 }
 
 fn finish(cli: Cli, run: impl FnOnce(Option<Command>, &Context) -> anyhow::Result<()>) -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("QUARRY_LOG").unwrap_or_else(|_| "warn".into());
+    // What the verifier of certificates logs is in the error of the download too.
+    let filter = tracing_subscriber::EnvFilter::try_from_env("QUARRY_LOG")
+        .unwrap_or_else(|_| "warn,rustls_platform_verifier=off".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| console::LogWriter).init();
     report_panics(crash_folder().as_deref(), &program());
     if let Some(megapixels) = cli.max_megapixels {

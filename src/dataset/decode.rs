@@ -21,7 +21,7 @@ const SIGNATURE_BYTES: u64 = 16;
 
 /// What the head of a file says, without decoding its pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PhotographHeader {
+pub struct ImageHeader {
     /// Pixels after EXIF orientation.
     pub width: u32,
     pub height: u32,
@@ -57,7 +57,7 @@ pub fn decode_rgb_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, DatasetEr
 }
 
 /// Size of the image from its head alone, and whether a JPEG is whole; pixels are not decoded. `path` is only for messages.
-pub fn read_header(bytes: &[u8], path: &Path) -> Result<PhotographHeader, DatasetError> {
+pub fn read_header(bytes: &[u8], path: &Path) -> Result<ImageHeader, DatasetError> {
     guarded(path, || {
         let decoder = decoder(bytes)?;
         whole_jpeg(bytes)?;
@@ -66,7 +66,7 @@ pub fn read_header(bytes: &[u8], path: &Path) -> Result<PhotographHeader, Datase
 }
 
 /// As [`read_header`], also of a JPEG that is not whole: for what needs no pixels.
-pub fn read_size(bytes: &[u8], path: &Path) -> Result<PhotographHeader, DatasetError> {
+pub fn read_size(bytes: &[u8], path: &Path) -> Result<ImageHeader, DatasetError> {
     guarded(path, || header_of(decoder(bytes)?))
 }
 
@@ -173,11 +173,11 @@ fn pixels(mut decoder: impl ImageDecoder) -> Result<RgbImage, String> {
     Ok(picture.into_rgb8())
 }
 
-fn header_of(mut decoder: impl ImageDecoder) -> Result<PhotographHeader, String> {
+fn header_of(mut decoder: impl ImageDecoder) -> Result<ImageHeader, String> {
     let (width, height) = decoder.dimensions();
     let orientation = decoder.orientation().map_err(|error| explain(&error))?;
     let (width, height) = if turns_sideways(orientation) { (height, width) } else { (width, height) };
-    Ok(PhotographHeader { width, height, exif_orientation: orientation.to_exif() })
+    Ok(ImageHeader { width, height, exif_orientation: orientation.to_exif() })
 }
 
 fn explain(error: &ImageError) -> String {

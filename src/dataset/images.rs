@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{DatasetError, PhotographHeader, read_header, read_image_file};
+use super::{DatasetError, ImageHeader, read_header, read_image_file};
 pub use crate::domain::IMAGE_EXTENSIONS;
 use crate::domain::{Cancel, Progress};
 
@@ -51,7 +51,7 @@ pub(super) fn probe_all(
 fn probe(path: &Path) -> Result<Probe, DatasetError> {
     let bytes = read_image_file(path)?;
     let header = read_header(&bytes, path)?;
-    let PhotographHeader { width, height, exif_orientation } = header;
+    let ImageHeader { width, height, exif_orientation } = header;
     Ok(Probe { content_hash: blake3::hash(&bytes).to_hex().to_string(), width, height, exif_orientation })
 }
 

@@ -72,7 +72,7 @@ impl ImportedDataset {
     }
 
     /// The dataset after its objects or classes were changed: its summary counts those.
-    pub(super) fn summed_up_anew(self) -> Self {
+    pub(super) fn with_counts_updated(self) -> Self {
         let Self { name, kind, root, classes, images, summary } = self;
         let counted = ImportSummary::of(&classes, &images, LeftOut::default());
         let ImportSummary {

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_without_faces_is_all_background() {
+    fn an_image_without_faces_is_all_background() {
         let drawn = draw(&[Background; 300], Pools::of(&[Background; 300]), &[299], PAPER, &mut rng());
         assert_eq!((drawn.foreground.len(), drawn.background.len(), drawn.background[0]), (0, 128, 299));
         assert_eq!(draw(&[], Pools::default(), &[], PAPER, &mut rng()), Draw::default());

@@ -30,7 +30,7 @@ pub enum LockError {
 }
 
 const WAIT: &str = "wait for it or stop it";
-const LET_GO: &str = "wait for it; if that computer no longer runs it, remove the lock file";
+const RELEASE_ADVICE: &str = "wait for it; if that computer no longer runs it, remove the lock file";
 
 /// Who holds a lock, as the lock file has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ impl WorkLock {
             match holder.state(me) {
                 HolderState::Gone => {}
                 HolderState::Runs => return Err(held(WAIT)),
-                HolderState::Elsewhere => return Err(held(LET_GO)),
+                HolderState::Elsewhere => return Err(held(RELEASE_ADVICE)),
             }
         }
         // A line for people, and one for programs.

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_of_one_kind_follow_each_other() {
+    fn images_of_one_kind_follow_each_other() {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let kinds: Vec<u64> = (0..6).map(|_| rng.random()).collect();
         let mut pictures: Vec<(usize, u64)> = (0..600)

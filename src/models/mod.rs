@@ -137,12 +137,12 @@ impl Model {
     }
 
     /// How images reach the network, in words that are kept with the round.
-    pub fn input_told(&self) -> String {
+    pub fn input_text(&self) -> String {
         self.description.input.told(self.size)
     }
 
     /// All that `model.toml` says or leaves at its default, in one line.
-    pub fn settings_told(&self) -> String {
+    pub fn settings_text(&self) -> String {
         format!("{:?} {:?} {:?}", self.description, self.size, self.classes)
     }
 

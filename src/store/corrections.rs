@@ -154,7 +154,7 @@ pub(super) fn undo(
     let mut before = Vec::with_capacity(given.len());
     for row in &given {
         let stood = if merged {
-            CORRECTIONS.stood_before(tx, gesture.annotator, decision, row.object.0)?
+            CORRECTIONS.previous_row(tx, gesture.annotator, decision, row.object.0)?
         } else {
             row.replaces
         };

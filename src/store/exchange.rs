@@ -23,7 +23,7 @@ use crate::domain::{AnnotationSource, CandidateId, Shape, Verdict, check_shape};
 use crate::geometry::BoundingBox;
 
 /// A line may be so far ahead of the clock and of the newest verdict here before a warning: clocks differ.
-const TOLD_FROM_DAYS: u32 = 1;
+const WARN_FROM_DAYS: u32 = 1;
 impl Store {
     /// The verdicts, oldest first, then the corrections of ground truth, then merged rows that still wait for their candidates or images.
     /// `line` is called for each row; its error ends the export.
@@ -65,7 +65,7 @@ impl Store {
             }
             line.check(latest).map_err(|reason| StoreError::Line { index, reason })?;
             let days = latest.days_ahead(line.tick());
-            if days > u64::from(TOLD_FROM_DAYS) {
+            if days > u64::from(WARN_FROM_DAYS) {
                 ahead += 1;
                 furthest = days.max(furthest);
             }

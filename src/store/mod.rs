@@ -97,4 +97,4 @@ pub use queue::{Neighbour, Revision};
 pub use sample::RandomSample;
 pub use trace::{Fate, Origin, Trace, TraceFilter};
 pub use traces::TraceCounts;
-pub use verdicts::Ruling;
+pub use verdicts::NewVerdict;

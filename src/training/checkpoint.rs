@@ -265,7 +265,9 @@ impl RoundProgress {
             return Err(wrong(format!("{}; set it back, or start a new round", changed.join(", "))));
         }
         if self.data != data {
-            return Err(wrong("the images, objects or hard negatives have changed since; start a new round".to_owned()));
+            return Err(wrong(
+                "the images, objects or hard negatives have changed since; start a new round".to_owned(),
+            ));
         }
         Ok(())
     }

@@ -201,7 +201,8 @@ impl RoundConfig {
     pub fn trains_on(&self, split: Option<&str>) -> bool {
         let Some(split) = split else { return true };
         let names = |splits: &[String]| splits.iter().any(|name| name == split);
-        let is_chosen = if self.train_splits.is_empty() { !is_set_aside(split) } else { names(&self.train_splits) };
+        let is_chosen =
+            if self.train_splits.is_empty() { !is_reserved_split(split) } else { names(&self.train_splits) };
         is_chosen && !names(&self.test_splits)
     }
 
@@ -335,7 +336,7 @@ impl RoundConfig {
 }
 
 /// Whether a dataset reserves a split of this name for testing: nothing of it is trained on unasked.
-pub fn is_set_aside(split: &str) -> bool {
+pub fn is_reserved_split(split: &str) -> bool {
     const ASIDE: [&str; 7] = ["val", "valid", "validation", "minival", "dev", "test", "testing"];
     // Splits may be called after their year: val2017.
     let name = split.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['-', '_']).to_ascii_lowercase();

@@ -45,7 +45,7 @@ pub type Decode = fn(&Path) -> Result<RgbImage, String>;
 const CANCEL_POLL: Duration = Duration::from_millis(20);
 
 /// What a worker made of a slot: the sample, or why the image cannot be read.
-type Delivery = (Slot, Result<TrainingSample, String>);
+type Prepared = (Slot, Result<TrainingSample, String>);
 
 /// An image ready for the step.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub(super) struct Loader {
     next: u64,
     asked: u64,
     prefetch: u64,
-    ready: BTreeMap<u64, Delivery>,
+    ready: BTreeMap<u64, Prepared>,
     /// Left out of this session: those that could not be read, and those that it began without.
     unreadable: BTreeSet<usize>,
     given_up: Vec<usize>,
@@ -192,7 +192,7 @@ impl Loader {
         }
     }
 
-    fn take(&mut self, cancel: &Cancel) -> Result<Option<Delivery>, TrainingError> {
+    fn take(&mut self, cancel: &Cancel) -> Result<Option<Prepared>, TrainingError> {
         loop {
             if cancel.is_cancelled() {
                 return Ok(None);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use quarry::domain::{AnnotationSource, CandidateId, ClassId, FalsePositiveKind, Shape, Verdict};
 use quarry::geometry::Ellipse;
-use quarry::store::{CandidateQuery, GestureAction, HistoryQuery, Ruling, Store, StoreError};
+use quarry::store::{CandidateQuery, GestureAction, HistoryQuery, NewVerdict, Store, StoreError};
 
 use super::project::{Project, bb, project};
 
@@ -244,7 +244,7 @@ proptest! {
                     at += 1;
                     let chosen: Vec<CandidateId> = which.iter().map(|k| ids[*k]).collect();
                     let class = verdict.has_class().then_some(ClassId::ONLY);
-                    p.store.decide(&chosen, ADA, &Ruling { class, ..Ruling::plain(verdict) }, time as i64).unwrap();
+                    p.store.decide(&chosen, ADA, &NewVerdict { class, ..NewVerdict::plain(verdict) }, time as i64).unwrap();
                 }
                 Step::Undo => {
                     let undone = p.store.undo(ADA, time as i64).unwrap();

@@ -68,7 +68,7 @@ impl ImageFiles {
         match (first_path, problem) {
             (Some(path), _) => Ok(Located::Missing(path)),
             (None, Some(problem)) => Err(problem),
-            (None, None) => Err(leads_out(name)),
+            (None, None) => Err(leaves_root(name)),
         }
     }
 
@@ -121,11 +121,11 @@ pub(super) fn below_root(root: &Path, base: &Path, name: &str) -> Result<PathBuf
     let has_drive = matches!(name.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
     let relative = match Path::new(&name).strip_prefix(root) {
         Ok(inside) => inside.to_path_buf(),
-        Err(_) if Path::new(&name).is_absolute() || name.starts_with('/') => return Err(leads_out(&name)),
-        Err(_) if has_drive && name.as_bytes().get(2) == Some(&b'/') => return Err(leads_out(&name)),
+        Err(_) if Path::new(&name).is_absolute() || name.starts_with('/') => return Err(leaves_root(&name)),
+        Err(_) if has_drive && name.as_bytes().get(2) == Some(&b'/') => return Err(leaves_root(&name)),
         Err(_) => base.join(&name),
     };
-    resolved(&relative).ok_or_else(|| leads_out(&name))
+    resolved(&relative).ok_or_else(|| leaves_root(&name))
 }
 
 /// Without `.` and `..`; `None` where it climbs above its start.
@@ -142,7 +142,7 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     Some(parts)
 }
 
-fn leads_out(name: &str) -> String {
+fn leaves_root(name: &str) -> String {
     format!(
         "'{}' leaves the dataset's folder: write it relative to that folder, or name the folder of the images with --images DIR",
         shortened(name)

@@ -61,7 +61,7 @@ impl Format for Voc {
             known.extend(read_splits(&mut draft, folder, options)?);
         }
         draft.keep_split(options, known)?;
-        tell_unannotated(&mut draft)?;
+        report_unannotated(&mut draft)?;
         draft.finish("voc", options, progress, cancel)
     }
 }
@@ -340,7 +340,7 @@ fn is_class_list(text: &str) -> bool {
 }
 
 /// Images beside the annotated ones that no XML file names.
-fn tell_unannotated(draft: &mut Draft) -> Result<(), DatasetError> {
+fn report_unannotated(draft: &mut Draft) -> Result<(), DatasetError> {
     let images = draft.root.join("JPEGImages");
     if images.is_dir() && draft.images.iter().all(|image| image.path.starts_with("JPEGImages")) {
         let there = images_below(&draft.root, Path::new("JPEGImages"))?.len();

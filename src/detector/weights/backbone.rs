@@ -52,7 +52,7 @@ pub fn import_backbone(path: &Path, bytes: &[u8], backbone: &str) -> Result<Impo
     check_finite(path, &arrays)?;
     Ok(ImportedBackbone {
         backbone: backbone.to_owned(),
-        flavour: if told_flavour(bytes).unwrap_or(found.caffe) { CAFFE } else { "torchvision" },
+        flavour: if stored_flavour(bytes).unwrap_or(found.caffe) { CAFFE } else { "torchvision" },
         batch_norm_eps: if found.folded { 0.0 } else { TORCHVISION_EPS },
         arrays,
         notes,
@@ -114,7 +114,7 @@ fn by_name(graph: onnx::Graph, expected: &[(String, Vec<usize>)]) -> Found {
 }
 
 /// Whether a file that Quarry itself wrote says Caffe; `None` for all others.
-fn told_flavour(bytes: &[u8]) -> Option<bool> {
+fn stored_flavour(bytes: &[u8]) -> Option<bool> {
     let metadata = safetensors_file::metadata_in(bytes).ok()?;
     metadata.get(FLAVOUR_KEY).map(|word| word == CAFFE)
 }

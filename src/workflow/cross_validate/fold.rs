@@ -151,7 +151,7 @@ impl<'a> Fold<'a> {
         if max_megapixels() > DEFAULT_MEGAPIXELS {
             project.keep_max_megapixels(max_megapixels())?;
         }
-        bring_in_images(&project, facts)?;
+        import_images(&project, facts)?;
         let config = self.plan.config_of(self.number);
         for number in 1..=rounds {
             let round = project.open_store()?.round_by_number(number)?;
@@ -220,7 +220,7 @@ impl<'a> Fold<'a> {
 }
 
 /// The project's images with the annotations that came with them, in a fixed order.
-fn bring_in_images(project: &Project, facts: &Facts) -> Result<(), WorkflowError> {
+fn import_images(project: &Project, facts: &Facts) -> Result<(), WorkflowError> {
     Ok(project.open_store()?.mirror_datasets(&facts.new_datasets())?)
 }
 

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_picture_of_its_own_is_named_with_file_and_line() {
+    fn a_line_without_an_image_of_its_own_is_named_with_file_and_line() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("one.jpg"), b"x").unwrap();
         fs::write(dir.path().join("two.jpg"), b"x").unwrap();

@@ -23,9 +23,9 @@ use std::path::{Path, PathBuf};
 
 use self::classes::ClassFinder;
 use self::images::ImageFinder;
-pub use self::model::{ModelClass, ModelLook, ModelRequest, is_model};
+pub use self::model::{ModelClass, ModelPreview, ModelRequest, is_model};
 #[cfg(feature = "torch")]
-pub(super) use self::model_run::{ModelRun, ModelTold};
+pub(super) use self::model_run::{ModelInfo, ModelRun};
 pub use self::report::DetectionsReport;
 use self::report::Tally;
 #[cfg(feature = "torch")]

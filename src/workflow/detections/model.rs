@@ -40,7 +40,7 @@ pub struct ModelClass {
 
 /// What a model is, and what it finds on some of the project's images.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelLook {
+pub struct ModelPreview {
     /// How images reach the network.
     pub input: String,
     pub images: usize,

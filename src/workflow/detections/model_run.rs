@@ -17,7 +17,7 @@ use crate::workflow::{Observer, Project, WorkEvent, WorkflowError};
 
 /// What a run has to know of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::workflow) struct ModelTold {
+pub(in crate::workflow) struct ModelInfo {
     /// Changes with the file's bytes and its description.
     pub identity: String,
     /// In the order of [`ModelDetection::class`].
@@ -44,7 +44,7 @@ impl ModelRun {
     pub fn new(
         store: &mut Store,
         request: &ModelRequest,
-        told: &ModelTold,
+        told: &ModelInfo,
         only_read: bool,
     ) -> Result<Self, WorkflowError> {
         check_name(&request.name)?;
@@ -138,7 +138,7 @@ impl ModelRun {
     }
 }
 
-fn identity(store: &Store, told: &ModelTold, request: &ModelRequest, scene: &Scene) -> Result<String, WorkflowError> {
+fn identity(store: &Store, told: &ModelInfo, request: &ModelRequest, scene: &Scene) -> Result<String, WorkflowError> {
     let mut hasher = blake3::Hasher::new();
     let mut part = |text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes());

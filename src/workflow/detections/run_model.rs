@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::model_run::{ModelRun, ModelTold};
-use super::{DetectionsReport, DetectionsRequest, ModelClass, ModelLook, ModelRequest, Scene};
+use super::model_run::{ModelInfo, ModelRun};
+use super::{DetectionsReport, DetectionsRequest, ModelClass, ModelPreview, ModelRequest, Scene};
 use crate::domain::{Cancel, ImageRecord};
 use crate::models::ModelDetection;
 use crate::store::Resume;
@@ -44,8 +44,8 @@ pub fn mine_model(
 }
 
 /// What a run has to know of a loaded model.
-pub(in crate::workflow) fn told(model: &ForeignModel, path: &Path) -> Result<ModelTold, WorkflowError> {
-    Ok(ModelTold { identity: model.identity(path)?, classes: model.classes(), input: model.input_told() })
+pub(in crate::workflow) fn told(model: &ForeignModel, path: &Path) -> Result<ModelInfo, WorkflowError> {
+    Ok(ModelInfo { identity: model.identity(path)?, classes: model.classes(), input: model.input_text() })
 }
 
 /// Loads the model and tries it on an empty image.
@@ -74,7 +74,7 @@ pub fn look_at_model(
     device: &str,
     observer: &mut Observer,
     cancel: &Cancel,
-) -> Result<ModelLook, WorkflowError> {
+) -> Result<ModelPreview, WorkflowError> {
     let model = load(path, device)?;
     let store = project.open_store_to_read()?;
     let scene = Scene::new(&store, &DetectionsRequest::new(path.to_path_buf(), String::new()))?;
@@ -101,5 +101,5 @@ pub fn look_at_model(
     };
     let mut classes: Vec<ModelClass> = names.iter().enumerate().map(class).collect();
     classes.sort_by_key(|class| (std::cmp::Reverse(class.detections), class.in_project.is_none()));
-    Ok(ModelLook { input: model.input_told(), images: images.len(), classes })
+    Ok(ModelPreview { input: model.input_text(), images: images.len(), classes })
 }

@@ -146,7 +146,7 @@ impl Inspector {
             sides.push(self.side(store, &record, round, (query.threshold, shape.unwrap_or(OutputShape::Rectangle)))?);
         }
         if sides.is_empty() {
-            let objects = standing(store, record.id)?;
+            let objects = current_objects(store, record.id)?;
             let truth: Vec<_> = objects.iter().map(|(_, annotation)| *annotation).collect();
             sides.push(Side {
                 round: None,
@@ -179,7 +179,7 @@ impl Inspector {
         let role = index.zip(at).map(|(index, at)| index.roles[at]);
         let looked = index.zip(at).is_some_and(|(index, at)| index.looked[at]);
         let held_out = index.and_then(|index| index.held_out.get(&record.id));
-        let objects = standing(store, record.id)?;
+        let objects = current_objects(store, record.id)?;
         let mut corrected = Vec::new();
         let (judged, object_ids) = if let Some(image) = held_out {
             let judged = image.judge((record.width, record.height), threshold, shape);
@@ -312,7 +312,7 @@ impl Inspector {
 }
 
 /// The objects of an image as they stand, by what corrections name them by: one that is corrected keeps its name.
-fn standing(store: &Store, image: ImageId) -> Result<Vec<(GroundTruthId, Annotation)>, WorkflowError> {
+fn current_objects(store: &Store, image: ImageId) -> Result<Vec<(GroundTruthId, Annotation)>, WorkflowError> {
     let there = store.objects_of_image(image)?.into_iter().filter(|row| !row.state.deleted);
     Ok(there.map(|row| (row.id, row.state.annotation(row.source))).collect())
 }

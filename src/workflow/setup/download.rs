@@ -83,7 +83,7 @@ fn address(agent: &Agent, index: &str, wheel: &Wheel) -> Result<String, Workflow
 fn unreachable_index(url: &str, error: &ureq::Error) -> WorkflowError {
     WorkflowError::Refused(format!(
         "{url} cannot be read: {error}. Nothing was installed. Check the network (HTTPS_PROXY for a proxy, QUARRY_INDEX for another package \
-         index), or take the files from a machine that has them: `quarry setup --from FOLDER`."
+         index) and the system's CA certificates, or take the files from a machine that has them: `quarry setup --from FOLDER`."
     ))
 }
 

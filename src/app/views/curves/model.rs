@@ -199,7 +199,7 @@ impl CurvesModel {
             }
         }
         for pooled in changed {
-            self.spread_anew(pooled);
+            self.update_spreads(pooled);
         }
         self.redraw();
     }
@@ -250,7 +250,7 @@ impl CurvesModel {
         self.spreads.get(pooled).map_or(&[], Vec::as_slice)
     }
 
-    fn spread_anew(&mut self, pooled: CurveKey) {
+    fn update_spreads(&mut self, pooled: CurveKey) {
         let folds = self.folds_of(&pooled);
         let newest: Vec<&RocCurve> = folds.iter().filter_map(|key| Some(self.newest(key)?.1)).collect();
         let spread = TABLE_AT.into_iter().filter_map(|at| FoldSpread::of(&newest, at)).collect();

@@ -9,7 +9,7 @@ use super::{Command, close, model_name, title};
 use crate::app::command::DatasetCommand;
 use crate::app::theme;
 use crate::domain::{Class, printable};
-use crate::workflow::detections::{DEFAULT_MIN_SCORE, ModelClass, ModelLook, ModelRequest};
+use crate::workflow::detections::{DEFAULT_MIN_SCORE, ModelClass, ModelPreview, ModelRequest};
 
 /// What is chosen, and what is known of the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,14 +17,14 @@ pub struct ModelForm {
     pub path: PathBuf,
     pub name: String,
     pub device: String,
-    pub look: ModelLook,
+    pub look: ModelPreview,
     /// Class of the model -> class of the project, where one is chosen.
     pub chosen: BTreeMap<String, String>,
 }
 
 impl ModelForm {
     /// Classes of the same name are proposed.
-    pub fn new(path: PathBuf, look: ModelLook) -> Self {
+    pub fn new(path: PathBuf, look: ModelPreview) -> Self {
         let stem = path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let chosen = look.classes.iter().filter_map(|class| Some((class.name.clone(), class.in_project.clone()?)));
         let chosen = chosen.collect();

@@ -199,7 +199,7 @@ fn cell(ui: &Ui, view: &mut ImagesView<'_>, listing: &Listing, index: usize, rec
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
     let whole = source_size(image);
     let fit = canvas::fit_region(&whole, picture);
-    canvas::paint_picture(ui.painter(), picture, &fit, &shown);
+    canvas::paint_image(ui.painter(), picture, &fit, &shown);
     let problem = match &shown {
         Shown::Failed(_) => row.problem.or(Some(FileProblem::Unreadable)),
         Shown::Ready { is_changed: true, .. } => Some(FileProblem::Changed),

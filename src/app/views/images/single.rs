@@ -175,7 +175,7 @@ fn canvas(
         tiles::paint(ui.painter(), rect, &fit, &source, view.textures)
     } else {
         let failed = Shown::Failed("its path leaves the dataset's folder".to_owned());
-        canvas::paint_picture(ui.painter(), rect, &fit, &failed);
+        canvas::paint_image(ui.painter(), rect, &fit, &failed);
         failed
     };
     let choice = (view.model.picked, view.model.query.change);

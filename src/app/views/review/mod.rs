@@ -14,10 +14,10 @@ mod layout;
 mod model;
 mod pace;
 mod people;
-mod photo;
 mod picker;
 mod strip;
 mod target;
+mod whole_image;
 
 pub use adjust::{Handle, Nudge, nudge, start};
 pub use class_picker::{ClassPicker, PickerKey, Question};
@@ -43,7 +43,7 @@ use super::super::theme;
 use super::super::widgets::key_button::{key_button, key_button_colored, key_switch};
 use super::super::widgets::viewport::Viewport;
 use crate::domain::{Verdict, VerdictCounts};
-use crate::jobs::PictureRequest;
+use crate::jobs::DecodeRequest;
 use crate::store::CandidateRow;
 
 /// Everything that the screen shows.
@@ -219,7 +219,7 @@ impl ReviewView<'_> {
                 ui.ctx().request_repaint();
             }
         });
-        photo::show(ui, self, right);
+        whole_image::show(ui, self, right);
         ui.allocate_rect(rect, egui::Sense::hover());
         self.decode_ahead();
     }
@@ -228,7 +228,7 @@ impl ReviewView<'_> {
     fn decode_ahead(&mut self) {
         for row in self.model.upcoming(8) {
             self.textures.prefetch(crop::request(row));
-            self.textures.prefetch(photo::request(row));
+            self.textures.prefetch(whole_image::request(row));
         }
     }
 
@@ -360,12 +360,12 @@ impl ReviewView<'_> {
 }
 
 /// What the review shows of candidates, those of one image together: the image, the crop, the grid's crop.
-pub fn pictures_of(rows: &[CandidateRow]) -> Vec<Vec<PictureRequest>> {
-    let mut images: Vec<Vec<PictureRequest>> = Vec::new();
+pub fn decode_requests(rows: &[CandidateRow]) -> Vec<Vec<DecodeRequest>> {
+    let mut images: Vec<Vec<DecodeRequest>> = Vec::new();
     let mut place = HashMap::new();
     for row in rows {
         let at = *place.entry(row.candidate.image).or_insert_with(|| {
-            images.push(vec![photo::request(row)]);
+            images.push(vec![whole_image::request(row)]);
             images.len() - 1
         });
         if let Some(parts) = images.get_mut(at) {

@@ -224,7 +224,7 @@ impl<Key> ReviewModel<Key> {
 
     /// Starts over: with another filter, or with the same candidates, which may have changed, and then `back_to` one of them.
     pub fn restart(&mut self, back_to: Option<CandidateId>) {
-        let stays = back_to.is_some() && back_to == self.stands_on();
+        let stays = back_to.is_some() && back_to == self.current_candidate();
         let past = match self.seeking {
             _ if self.past_end => Some(Past::End),
             Some(Seeking::Below) => Some(Past::Seeking),
@@ -251,7 +251,7 @@ impl<Key> ReviewModel<Key> {
     }
 
     /// The candidate that the next key is about, or will be once it was read again.
-    pub fn stands_on(&self) -> Option<CandidateId> {
+    pub fn current_candidate(&self) -> Option<CandidateId> {
         self.returning.or(self.current().map(|row| row.candidate.id))
     }
 

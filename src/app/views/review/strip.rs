@@ -29,7 +29,7 @@ pub(super) fn show(ui: &Ui, view: &mut ReviewView<'_>, row: &CandidateRow, image
         pos2(image.left(), top),
         pos2(image.left() + GAP + count as f32 * (SIDE + GAP), image.bottom()),
     );
-    ui.painter().rect_filled(band, theme::PICTURE_RADIUS, theme::faded(theme::BACKGROUND, 0.85));
+    ui.painter().rect_filled(band, theme::IMAGE_RADIUS, theme::faded(theme::BACKGROUND, 0.85));
     let place = |at: usize| {
         Rect::from_min_size(pos2(image.left() + GAP + at as f32 * (SIDE + GAP), top + GAP), vec2(SIDE, SIDE))
     };
@@ -43,7 +43,7 @@ pub(super) fn show(ui: &Ui, view: &mut ReviewView<'_>, row: &CandidateRow, image
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
         let fit = canvas::fit_region(&canvas::context_region(&candidate.bbox, grid::CONTEXT), rect);
         let picture = view.textures.show(grid::request(&member));
-        canvas::paint_picture(ui.painter(), rect, &fit, &picture);
+        canvas::paint_image(ui.painter(), rect, &fit, &picture);
         let (color, width) = match candidate.verdict {
             _ if candidate.id == row.candidate.id => (theme::CANDIDATE, 2.5),
             Some(_) => (theme::verdict(candidate.verdict), 2.0),

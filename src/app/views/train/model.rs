@@ -9,7 +9,7 @@ use super::series::Series;
 use crate::app::command::{Cross, Form};
 use crate::domain::{RoundId, RoundRecord, RoundState, fold_number, parse_splits, sort_splits};
 use crate::training::{
-    Difference, Losses, Outcome, RoundConfig, RoundStart, StepClock, StepReport, TrainEvent, is_set_aside,
+    Difference, Losses, Outcome, RoundConfig, RoundStart, StepClock, StepReport, TrainEvent, is_reserved_split,
     rough_step_seconds, scaled_step_seconds,
 };
 use crate::workflow::FoldProgress;
@@ -147,7 +147,7 @@ impl TrainModel {
         if images > 0 && is_missing && is_untouched {
             let mut known = splits.to_vec();
             sort_splits(&mut known);
-            let aside = known.iter().position(|split| is_set_aside(split));
+            let aside = known.iter().position(|split| is_reserved_split(split));
             form.test_splits = aside.and_then(|at| known.get(at).cloned()).or(known.pop()).unwrap_or_default();
         }
     }
