@@ -448,7 +448,7 @@ fn detections_of_several_classes_in_fddbs_format_are_a_file_a_class() {
     };
     assert_eq!(fddb.files.iter().map(boxes).sum::<usize>(), fddb.detections);
     assert_eq!(run("found.json", DetectionFormat::Coco).unwrap().detections, fddb.detections);
-    // Nothing is replaced without leave, whichever class's file it is.
+    // Nothing is replaced without permission, whichever class's file it is.
     std::fs::remove_file(&fddb.files[0]).unwrap();
     let refused = run("found.txt", DetectionFormat::Fddb).unwrap_err().to_string();
     assert!(refused.contains("found-dog.txt") && !fddb.files[0].exists(), "{refused}");

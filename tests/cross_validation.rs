@@ -1,4 +1,4 @@
-//! Cross-validation from outside: cut off and gone on with, split over machines and merged, without a test image ever being learnt from.
+//! Cross-validation from outside: cut off and continued, split over machines and merged, without a test image ever being learnt from.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![cfg(feature = "torch")]

@@ -1,4 +1,4 @@
-//! Reading datasets from outside: good ones, bad ones, and photographs of every colour type.
+//! Reading datasets from outside: good ones, bad ones, and images of every colour type.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 

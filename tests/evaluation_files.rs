@@ -157,7 +157,7 @@ fn bad_detection_files_are_refused_with_file_and_line() {
     }
 }
 
-/// Images that the detections do not name are told as missing, also from the middle, never as another order.
+/// Images that the detections do not name are reported as missing, also from the middle, never as another order.
 #[test]
 fn a_fold_that_is_left_out_is_named() {
     for order in [Order::List, Order::ByName] {

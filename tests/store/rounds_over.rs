@@ -1,4 +1,4 @@
-//! Over several rounds: what an earlier one decided is taken over, what became of a candidate is told, and what is only estimated stays
+//! Over several rounds: what an earlier one decided is taken over, what became of a candidate is reported, and what is only estimated stays
 //! apart.
 
 use quarry::domain::{Basis, CandidateId, HardNegativeSource, RoundState, Verdict};

@@ -1,5 +1,8 @@
 //! What the Training screen asks for, and its two forms: the next round's settings and the next cross-validation.
 
+// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+#![deny(clippy::indexing_slicing, clippy::string_slice)]
+
 use crate::domain::parse_splits;
 use crate::training::RoundConfig;
 use crate::workflow::run_curves::DEFAULT_RUN;

@@ -133,7 +133,7 @@ impl StartView<'_> {
                 self.commands.push(sample_command(&self.model.path));
             }
             ui.label(
-                RichText::new("It makes a project in the folder named on the left, or asks for one.")
+                RichText::new("Creates a project in the folder on the left, or asks for one.")
                     .small()
                     .color(theme::WEAK),
             );
