@@ -1,6 +1,6 @@
 //! One frame of the window while the grid scrolls over the project of 1,000,000 candidates that `--bench store` generates: processor
 //! time of logic and layout on the window's thread, without painting. `cargo bench --no-default-features --features gui --bench frame`
-//! prints the table with issue 6's bars; photographs are JPEG files, decoded while the grid scrolls.
+//! prints the table with issue 6's bars; images are JPEG files, decoded while the grid scrolls.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ const DECISIONS: usize = 300;
 const DECISION_PAUSE: Duration = Duration::from_millis(100);
 /// What a display with 60 Hz leaves between two frames.
 const PAUSE: Duration = Duration::from_millis(12);
-/// Different photographs; all of the project's are links to these.
+/// Different images; all of the project's are links to these.
 const PHOTOGRAPHS: usize = 32;
 /// Where time is counted from on systems that do not tell a thread's processor time.
 static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
@@ -148,13 +148,13 @@ fn memory_mb() -> Option<(u64, u64)> {
     Some((kilobytes("VmRSS:")? / 1024, kilobytes("VmHWM:")? / 1024))
 }
 
-/// The generated project as a folder, with a file for every photograph.
+/// The generated project as a folder, with a file for every image.
 fn project(folder: &Path, pristine: &Path) -> PathBuf {
     let (project, photos) = (folder.join("window"), folder.join("photos"));
     std::fs::create_dir_all(&project).expect("the target folder can be written");
     let database = project.join("quarry.db");
     if !database.exists() {
-        link_photographs(&photos, pristine);
+        link_images(&photos, pristine);
         std::fs::copy(pristine, &database).expect("there is room for a copy of the generated project");
         let mut store = Store::open(&database).expect("the copy opens");
         let dataset = store.datasets().expect("the copy can be read")[0].id;
@@ -163,7 +163,7 @@ fn project(folder: &Path, pristine: &Path) -> PathBuf {
     project
 }
 
-fn link_photographs(photos: &Path, pristine: &Path) {
+fn link_images(photos: &Path, pristine: &Path) {
     let store = Store::open_read_only(pristine).expect("the generated project opens");
     std::fs::create_dir_all(photos).expect("the target folder can be written");
     let originals: Vec<PathBuf> = (0..PHOTOGRAPHS).map(|n| photos.join(format!("original_{n}.jpg"))).collect();
@@ -172,7 +172,7 @@ fn link_photographs(photos: &Path, pristine: &Path) {
             let noise = (x * 7919 + y * 104_729 + n as u32 * 1301) % 61;
             Rgb([(x / 2 + noise) as u8, (y / 2 + noise) as u8, ((x + y + n as u32 * 8) / 4) as u8])
         });
-        picture.save(path).expect("a photograph is written");
+        picture.save(path).expect("an image is written");
     }
     for (n, image) in store.images().expect("images can be read").iter().enumerate() {
         let path = photos.join(&image.path);

@@ -1,7 +1,7 @@
 //! Step time with the loader at work over step time with the data already in memory: how much the loader costs. The same steps on the
 //! same images from the same weights, one of each in turn. Usage:
-//! `cargo bench --bench loader -- [DIR] [PAIRS] [STEPS] [PRESET]`; without a folder of photographs it draws the built-in sample.
-//! The ratio should be at most 1.05. On FDDB's photographs, preset cpu, two cores shared with other work: 1.011 (7 pairs of 16 steps).
+//! `cargo bench --bench loader -- [DIR] [PAIRS] [STEPS] [PRESET]`; without a folder of images it draws the built-in sample.
+//! The ratio should be at most 1.05. On FDDB's images, preset cpu, two cores shared with other work: 1.011 (7 pairs of 16 steps).
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn main() {
     (config.iterations, config.checkpoint_every) = (steps, 0);
 
     let images = images(&folder, (steps * config.images_per_step()) as usize);
-    let decode = |image: &TrainingImage| (image.path.clone(), from_disk(&image.path).expect("a photograph"));
+    let decode = |image: &TrainingImage| (image.path.clone(), from_disk(&image.path).expect("an image"));
     DECODED.set(images.iter().map(decode).collect()).expect("decoded once");
 
     let (mut ratios, mut means) = (Vec::new(), [0.0; 2]);
@@ -122,7 +122,7 @@ fn drawn(dir: &Path) -> PathBuf {
     dir.join("sample")
 }
 
-/// The first `count` photographs below `folder`, each with one face somewhere in it.
+/// The first `count` images below `folder`, each with one face somewhere in it.
 fn images(folder: &Path, count: usize) -> Vec<TrainingImage> {
     let (mut folders, mut paths) = (vec![folder.to_path_buf()], Vec::new());
     while let Some(dir) = folders.pop() {
@@ -137,7 +137,7 @@ fn images(folder: &Path, count: usize) -> Vec<TrainingImage> {
     }
     paths.sort();
     paths.truncate(count);
-    assert!(!paths.is_empty(), "no photographs below {}", folder.display());
+    assert!(!paths.is_empty(), "no images below {}", folder.display());
     let image = |(index, path): (usize, PathBuf)| TrainingImage {
         id: ImageId(index as i64),
         path,

@@ -18,7 +18,7 @@ import tempfile
 import time
 import warnings
 
-from compare_torchvision import SHARES, THREADS, WARM_UP, build, load_picture, peer, picture, randomise
+from compare_torchvision import THREADS, WARM_UP, build, load_model, load_picture, peer, picture, randomise, training_step
 
 EPS = 1e-5
 CONTESTANTS = ["quarry f32", "quarry bf16", "torchvision f32", "torchvision bf16", "onnxruntime f32", "openvino f32", "openvino bf16"]
@@ -58,12 +58,8 @@ def prepare(folder, side):
 def torchvision_seconds(folder, side, bf16, steps, batches):
     import torch
 
-    torch.set_num_threads(THREADS)
-    torch.set_num_interop_threads(1)
     weights, image_file, _ = files(folder, side)
-    image = load_picture(image_file)
-    model = build(side, 91, EPS)
-    model.load_state_dict(torch.load(weights, weights_only=True))
+    model, image = load_model(weights, image_file, side, EPS)
     autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=bf16)
     model.eval()
 
@@ -72,21 +68,8 @@ def torchvision_seconds(folder, side, bf16, steps, batches):
             model([image])
 
     out = {"detect": median_seconds(detect, steps)}
-    model.train()
-    h, w = image.shape[1:]
-    boxes = torch.tensor([[x1 * w, y1 * h, x2 * w, y2 * h] for x1, y1, x2, y2 in SHARES])
-    target = {"boxes": boxes, "labels": torch.ones(len(SHARES), dtype=torch.int64)}
-    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 1e-6, momentum=0.9, weight_decay=1e-4)
     for batch in batches:
-
-        def step():
-            with autocast():
-                loss = sum(model([image] * batch, [target] * batch).values())
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-
-        out[f"train {batch}"] = median_seconds(step, steps)
+        out[f"train {batch}"] = median_seconds(training_step(model, image, batch, autocast), steps)
     return out
 
 

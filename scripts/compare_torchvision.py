@@ -8,6 +8,7 @@ Without --weights the weights are random from a fixed seed, with batch norm stat
 signals neither die nor explode. One JSON object goes to stdout, a table to stderr.
 """
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -134,15 +135,42 @@ def status_mib(key):
         return next(int(line.split()[1]) // 1024 for line in status if line.startswith(key))
 
 
-def torchvision_timings(folder, side, eps, steps):
-    """Runs in a process of its own."""
+def load_model(weights, image_file, side, eps):
+    """torchvision's model with these weights, and the image, for timings on the CPU."""
     import torch
 
     torch.set_num_threads(THREADS)
     torch.set_num_interop_threads(1)
-    image = load_picture(os.path.join(folder, "picture.png"))
     model = build(side, 91, eps)
-    model.load_state_dict(torch.load(os.path.join(folder, "weights_zip.pth"), weights_only=True))
+    model.load_state_dict(torch.load(weights, weights_only=True))
+    return model, load_picture(image_file)
+
+
+def training_step(model, image, batch=1, autocast=contextlib.nullcontext):
+    """Puts the model into training mode; a function that makes one step of SGD on `batch` copies of the image."""
+    import torch
+
+    model.train()
+    h, w = image.shape[1:]
+    boxes = torch.tensor([[x1 * w, y1 * h, x2 * w, y2 * h] for x1, y1, x2, y2 in SHARES])
+    target = {"boxes": boxes, "labels": torch.ones(len(SHARES), dtype=torch.int64)}
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 1e-6, momentum=0.9, weight_decay=1e-4)
+
+    def step():
+        with autocast():
+            loss = sum(model([image] * batch, [target] * batch).values())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+
+    return step
+
+
+def torchvision_timings(folder, side, eps, steps):
+    """Runs in a process of its own."""
+    import torch
+
+    model, image = load_model(os.path.join(folder, "weights_zip.pth"), os.path.join(folder, "picture.png"), side, eps)
 
     def run(step):
         seconds, cpu = [], time.process_time()
@@ -157,19 +185,7 @@ def torchvision_timings(folder, side, eps, steps):
     with torch.inference_mode():
         detect, detect_cpu = run(lambda: model([image]))
     memory_detect = status_mib("VmHWM:")
-    model.train()
-    h, w = image.shape[1:]
-    boxes = torch.tensor([[x1 * w, y1 * h, x2 * w, y2 * h] for x1, y1, x2, y2 in SHARES])
-    target = {"boxes": boxes, "labels": torch.ones(len(SHARES), dtype=torch.int64)}
-    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], 1e-6, momentum=0.9, weight_decay=1e-4)
-
-    def step():
-        loss = sum(model([image], [target]).values())
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-
-    train, train_cpu = run(step)
+    train, train_cpu = run(training_step(model, image))
     memory = status_mib("VmHWM:")
     return {"detect_s": detect, "train_s": train, "detect_cpu_s": detect_cpu, "train_cpu_s": train_cpu,
             "memory_start_mib": memory_start, "memory_detect_mib": memory_detect, "memory_mib": memory}

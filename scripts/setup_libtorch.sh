@@ -63,7 +63,7 @@ fetch() { # LIST
     for minor in $(seq 17 28); do platforms+=(--platform "manylinux_2_${minor}_x86_64"); done
     if ! "$python" -m pip download --disable-pip-version-check --only-binary=:all: --no-deps --require-hashes --python-version 3.11 \
         --implementation cp "${platforms[@]}" -d "$work/wheels" -r "$1" >&2; then
-        say "the wheels of $1 could not be fetched, or have not the checksums that stand there (pip's reason is above). Nothing was installed; try again, or look at your package mirror."
+        say "the wheels of $1 could not be fetched, or have not the checksums that stand there (pip's reason is above). Nothing was installed; try again, or check your package mirror."
         if [ "$installed" = "$version cpu" ] && [ "${QUARRY_CUDA:-auto}" = auto ]; then
             say "going on with the CPU variant that is installed: the GPU is not used. Run make setup again to fetch the CUDA variant."
             exit 0

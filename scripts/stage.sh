@@ -13,7 +13,7 @@ for built in "$build/quarry" "$library"; do
     [ -e "$built" ] || { echo "stage: $built is missing: run cargo build --release first" >&2; exit 1; }
 done
 
-# Puts a binary in its place without its debug symbols, which lie apart and are found by its build id.
+# Installs a binary without its debug symbols, which are kept in ROOT.debug.
 strip_into() { # FROM TO
     install -D -m 755 "$1" "$root/$2"
     if command -v objcopy >/dev/null; then
@@ -30,10 +30,10 @@ chmod 644 "$root/lib/quarry/libquarry.so"
 
 install -D -m 644 -t "$root/share/applications" "$here/packaging/quarry.desktop"
 install -D -m 644 -t "$root/share/icons/hicolor/scalable/apps" "$here/packaging/quarry.svg"
-# As in the checkout, so that links and pictures work.
+# As in the checkout, so that links and images work.
 install -D -m 644 -t "$root/share/doc/quarry" "$here"/{README,CHANGELOG,ARCHITECTURE,CONTRIBUTING}.md "$here"/LICENSE-{MIT,APACHE}
 install -D -m 644 -t "$root/share/doc/quarry/docs" "$here"/docs/*
-# What these say is the binary's own.
+# The binary writes these itself.
 quarry=$root/bin/quarry
 mkdir -p "$root/share/bash-completion/completions" "$root/share/zsh/site-functions" "$root/share/fish/vendor_completions.d" "$root/share/man/man1"
 "$quarry" completions bash >"$root/share/bash-completion/completions/quarry"

@@ -1,5 +1,5 @@
 //! Quarry: hard negative mining for object detectors, from images to evaluation curves. ARCHITECTURE.md describes the layers;
-//! `tests/walls.rs` checks them.
+//! `tests/layering.rs` checks them.
 
 // Everything printed goes through `cli/console.rs`, and every file from outside is opened by `domain/input.rs`.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr, clippy::disallowed_methods))]

@@ -1,4 +1,4 @@
-//! The thin binary: arguments in, exit code out. Knows nothing but the CLI.
+//! The thin binary: arguments in, exit code out.
 
 use std::process::ExitCode;
 

@@ -32,8 +32,7 @@ use std::path::{Path, PathBuf};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use quarry::app::command::{Command, Screen};
-use quarry::app::views::datasets::DatasetCommand;
+use quarry::app::command::{Command, DatasetCommand, Screen};
 use quarry::domain::{AnnotationSource, CandidateId, ClassId, ImageId, RoundState, Shape, Verdict, VerdictCounts};
 use quarry::store::Store;
 use quarry::store::{CandidateQuery, HistoryQuery, ObjectRow};
@@ -533,7 +532,7 @@ fn the_curves_screen_offers_every_measure_of_a_tested_round() {
             }
         }
     }
-    // What the second model mended: the dog that is a cat.
+    // What the second model fixed: the dog that is a cat.
     window.get_by_label("Precision and recall").click();
     wait_for(&mut window, "Precision over recall");
     assert!(window.query_all_by_label("1.0000").next().is_some());
@@ -552,7 +551,7 @@ mod tiny_project;
 #[cfg(feature = "torch")]
 fn a_cross_validation_is_started_stopped_and_gone_on_with() {
     use quarry::app::command::Command;
-    use quarry::app::views::train::{Cross, Form, TrainCommand};
+    use quarry::app::command::{Cross, Form, TrainCommand};
     let dir = tempfile::tempdir().unwrap();
     let project = tiny_project::make(dir.path(), "tiny", 4, 2);
     let config = quarry::training::RoundConfig::from_toml(
@@ -1047,7 +1046,7 @@ impl egui::DroppedFile for Dropped {
 /// What a share holds is what the queue then shows.
 #[test]
 fn a_share_of_the_queue_is_chosen_in_the_filter() {
-    use quarry::app::views::review::{ReviewCommand, ReviewFilter};
+    use quarry::app::command::{ReviewCommand, ReviewFilter};
     let dir = tempfile::tempdir().unwrap();
     let project = app_project::make(dir.path(), 12, 1);
     let shares = quarry::domain::Shares::new(&["Ada".to_owned(), "Ben".to_owned()], 0).unwrap();

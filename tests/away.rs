@@ -333,7 +333,7 @@ fn a_project_that_is_moved_while_it_trains_stops_and_goes_on_at_its_new_place() 
     let error = train_watched(&old, &settings, move_away).unwrap_err().to_string();
     assert!(error.contains("two/old") && error.contains("was moved"), "{error}");
     assert!(cfg!(not(target_os = "linux")) || error.contains("two/new"), "{error}");
-    assert!(!old.dir().exists(), "nothing is made anew at the old place");
+    assert!(!old.dir().exists(), "nothing is made again at the old place");
 
     let project = Project::open(&place).unwrap();
     assert_eq!(state(&project, 1), RoundState::Stopped);

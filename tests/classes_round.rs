@@ -17,7 +17,7 @@ use quarry::dataset::sample::{self, SampleConfig};
 use quarry::detector::Detector;
 use quarry::domain::{Cancel, ClassId, FalsePositiveKind, HardNegativeSource, ObjectChange, Output, Shape, Verdict};
 use quarry::geometry::BoundingBox;
-use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewImage, NewObject, Ruling, Store};
+use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewImage, NewObject, NewVerdict, Store};
 use quarry::training::RoundConfig;
 use quarry::workflow::Project;
 use quarry::workflow::cross_validate::{CrossValidation, DEFAULT_NAME, cross_validate, merge};
@@ -219,7 +219,7 @@ fn every_row_of_the_table_of_verdicts_reaches_the_samplers_and_the_training_expo
     store.set_round_state(round, quarry::domain::RoundState::Mined).unwrap();
     for (row, image) in std::iter::zip(&rows, &images).filter(|(row, _)| row[1] != "none") {
         let verdict = Verdict::parse(row[1]).unwrap();
-        let ruling = Ruling { class: verdict.has_class().then_some(birds), ..Ruling::plain(verdict) };
+        let ruling = NewVerdict { class: verdict.has_class().then_some(birds), ..NewVerdict::plain(verdict) };
         let id = store.candidates_of_image(*image).unwrap()[0].id;
         store.decide(&[id], "Ada", &ruling, 1).unwrap();
     }
@@ -448,7 +448,7 @@ fn detections_of_several_classes_in_fddbs_format_are_a_file_a_class() {
     };
     assert_eq!(fddb.files.iter().map(boxes).sum::<usize>(), fddb.detections);
     assert_eq!(run("found.json", DetectionFormat::Coco).unwrap().detections, fddb.detections);
-    // Nothing is replaced without leave, whichever class's file it is.
+    // Nothing is replaced without permission, whichever class's file it is.
     std::fs::remove_file(&fddb.files[0]).unwrap();
     let refused = run("found.txt", DetectionFormat::Fddb).unwrap_err().to_string();
     assert!(refused.contains("found-dog.txt") && !fddb.files[0].exists(), "{refused}");

@@ -14,7 +14,7 @@ fn a_panic_in_any_job_becomes_its_error_with_a_crash_report() {
     let count = || new_crash_reports(&folder).len();
     let newest = || std::fs::read_to_string(new_crash_reports(&folder).first().unwrap()).unwrap();
 
-    // Caught and told on: the report is written when it is told.
+    // Caught and passed on: the report is written when it is reported.
     let panic = caught(|| panic!("a fault of {}", "a job")).unwrap_err();
     assert_eq!((panic.message(), count()), ("a fault of a job", 0));
     let message = panic.reported();

@@ -1,4 +1,4 @@
-//! Cross-validation from outside: cut off and gone on with, split over machines and merged, without a test image ever being learnt from.
+//! Cross-validation from outside: cut off and continued, split over machines and merged, without a test image ever being learnt from.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 #![cfg(feature = "torch")]
@@ -303,7 +303,7 @@ fn a_project_is_held_over_all_folds_and_goes_on_where_it_was_moved_to() {
     assert_eq!(held.len(), 2);
     let me = format!("process {} on host", std::process::id());
     assert!(held.iter().all(|told| told.contains(&me) && told.contains("cross-validation, since 20")), "{held:?}");
-    assert!(!old.dir().exists(), "nothing is made anew at the old place");
+    assert!(!old.dir().exists(), "nothing is made again at the old place");
 
     let moved = Project::open(&place).unwrap();
     moved.lock("import").unwrap();

@@ -1,4 +1,4 @@
-//! Reading datasets from outside: good ones, bad ones, and photographs of every colour type.
+//! Reading datasets from outside: good ones, bad ones, and images of every colour type.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
@@ -137,8 +137,8 @@ fn bad_lists_are_refused_with_file_and_line() {
     check(names, "a/1\n0\n", "FDDB-fold-03.txt:2: ", "'a/2' has no entry in");
     check("a/1\n", "a/1\n0\na/2\n0\n", &at(3), "'a/2' is not listed in");
     // Names that lead elsewhere.
-    check("../1\n", "../1\n0\n", "FDDB-fold-03.txt:1: ", "leads out of the dataset's folder");
-    check("/etc/1\n", "/etc/1\n0\n", "FDDB-fold-03.txt:1: ", "leads out of the dataset's folder");
+    check("../1\n", "../1\n0\n", "FDDB-fold-03.txt:1: ", "leaves the dataset's folder");
+    check("/etc/1\n", "/etc/1\n0\n", "FDDB-fold-03.txt:1: ", "leaves the dataset's folder");
 }
 
 #[test]

@@ -163,10 +163,10 @@ fn near_duplicates_stay_in_one_split_and_an_import_leaves_the_splits_alone() {
     let id = after[0].dataset;
     made.store.set_splits(id, &[], None).unwrap();
     made.add("objects", images);
-    assert!(made.store.images().unwrap().iter().all(|image| image.split.as_deref() == Some("own")), "taken back");
+    assert!(made.store.images().unwrap().iter().all(|image| image.split.as_deref() == Some("own")), "undone");
 }
 
-/// FDDB's own pairs of nearly the same image, where the photographs are there.
+/// FDDB's own pairs of nearly the same image, where the images are there.
 #[test]
 fn fddbs_near_identical_images_are_found() {
     let Some(shared) = support::shared_dir() else { return };

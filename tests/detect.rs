@@ -225,7 +225,7 @@ fn a_folder_is_walked_as_an_import_walks_it_and_both_evaluations_take_what_is_wr
     quarry(&["evaluate", "ap", "--ground-truth", "truth.json", "--detections", "out.json"]);
 }
 
-/// A run that is stopped, and one that is killed in the middle of a line, go on; the file is that of a run in one go.
+/// A run that is stopped, and one that is killed in the middle of a line, continue; the file is that of a run in one go.
 #[test]
 fn a_run_that_was_cut_off_goes_on_and_writes_what_one_in_one_go_writes() {
     const IMAGES: usize = 8;

@@ -348,7 +348,7 @@ fn detection_after_a_step_is_that_of_the_new_weights() {
 }
 
 #[test]
-fn detections_map_back_to_the_photograph() {
+fn detections_map_back_to_the_image() {
     // The same picture twice as large gives the same network input, so boxes twice as large.
     let mut config = config();
     config.detection.score_threshold = 0.0;

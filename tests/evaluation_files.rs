@@ -131,7 +131,7 @@ fn detections_in_another_order_are_refused_or_taken_by_name() {
 fn bad_detection_files_are_refused_with_file_and_line() {
     let good = "a/1\n1\n60 70 80 60 0.9\n";
     for (text, parts) in [
-        ("a/9\n0\na/2\n0\n".to_owned(), vec!["dets.txt:1: ", "no annotation knows this image"]),
+        ("a/9\n0\na/2\n0\n".to_owned(), vec!["dets.txt:1: ", "no annotation mentions this image"]),
         (good.to_owned(), vec!["fold-07-ellipseList.txt:1: ", "no detections for image `a/2`", "1 annotated image(s)"]),
         (format!("{good}a/2\n0\na/3\n0\n"), vec!["dets.txt:6: ", "`a/3`"]),
         (format!("{good}a/1\n0\n"), vec!["dets.txt:4: ", "twice"]),
@@ -157,7 +157,7 @@ fn bad_detection_files_are_refused_with_file_and_line() {
     }
 }
 
-/// Images that the detections do not name are told as missing, also from the middle, never as another order.
+/// Images that the detections do not name are reported as missing, also from the middle, never as another order.
 #[test]
 fn a_fold_that_is_left_out_is_named() {
     for order in [Order::List, Order::ByName] {

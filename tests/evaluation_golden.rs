@@ -143,7 +143,7 @@ fn real_detectors_are_byte_identical() {
     for entry in std::fs::read_dir(shared.join("golden/fddb/real")).unwrap() {
         let folder = entry.unwrap().path();
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        // Auto must find out for itself which of them are ellipses.
+        // Auto must determine for itself which of them are ellipses.
         let images = fddb_case(&shared, &folder.join("dets.txt"), Shape::Auto).images().unwrap();
         let curve = roc(&images, Matching::Official);
         let started = std::time::Instant::now();

@@ -166,7 +166,7 @@ fn malformed_files_are_refused_with_file_and_record() {
         (
             r#"{"images": [{"id": 7}, {"id": "7"}], "annotations": []}"#.to_owned(),
             "[]",
-            "images, entry 2: id 7 stands twice",
+            "images, entry 2: id 7 appears twice",
         ),
         (
             r#"{"images": [], "annotations": [], "categories": [{"id": 1}, {"id": 1}]}"#.to_owned(),

@@ -133,7 +133,7 @@ fn an_onnx_model_is_mined_evaluated_and_detected_with() {
     // The red cell of `a` is nobody's object.
     assert_eq!((&report["candidates"], &report["background"]), (&Value::from(1), &Value::from(1)), "{report}");
     assert_eq!(report["round"], 1, "{report}");
-    // With a dataset set aside, it is evaluated on and not mined.
+    // With a dataset disabled, it is evaluated on and not mined.
     let store = Store::open_read_only(&scene.dir.path().join("p/quarry.db")).unwrap();
     let test = store.datasets().unwrap().pop().unwrap().name;
     drop(store);
@@ -231,7 +231,7 @@ fn a_models_run_that_is_killed_goes_on_and_ends_as_one_that_was_not() {
     assert_eq!(kept(&project), kept(&whole));
     let rounds = scene.json(&["status", "--project", "p"])["rounds"].clone();
     assert_eq!(rounds.as_array().unwrap().len(), 1, "it went on with its round: {rounds}");
-    // A run that came to its end is followed by the model's next round.
+    // A run that finished is followed by the model's next round.
     assert_eq!(run("p")["model_round"], 2);
 }
 
@@ -253,7 +253,7 @@ fn classes_that_the_project_lacks_are_told_or_mapped() {
     let report = scene.json(&[&mine[..], &["--map", "leaf=green"]].concat());
     assert_eq!((&report["detections"], &report["candidates"]), (&Value::from(1), &Value::from(0)), "{report}");
     assert!(report["notes"].to_string().contains("1 detections were left out"), "{report}");
-    // Settings that do not fit the file are told with the file's name.
+    // Settings that do not fit the file are reported with the file's name.
     with("[input]\nsize = [32, 32]");
     let refused = scene.run(&[&mine[..], &["--map", "leaf=green"]].concat()).code(1);
     let text = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
@@ -324,7 +324,7 @@ fn a_models_shards_merged_in_any_order_and_twice_are_what_one_run_finds() {
     scene.refused(&["merge", "shards"], &["--project"]);
 }
 
-/// SIGKILL while the real program detects: each run goes on, and the file ends with the bytes of one run in one go.
+/// SIGKILL while the real program detects: each run continues, and the file ends with the bytes of one run in one go.
 #[test]
 fn detect_that_is_killed_goes_on_and_writes_what_one_run_writes() {
     const IMAGES: usize = 2000;

@@ -1,4 +1,4 @@
-//! Groups from outside: over rounds, over thresholds, with photographs that are gone.
+//! Groups from outside: over rounds, over thresholds, with images that are gone.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/app_project.rs"]
@@ -69,7 +69,7 @@ fn alike_groups_are_neighbours_in_the_order_by_likeness() {
 }
 
 #[test]
-fn another_distance_is_kept_and_reads_no_photograph_again() {
+fn another_distance_is_kept_and_reads_no_image_again() {
     let dir = tempfile::tempdir().unwrap();
     let project = app_project::make(dir.path(), 4, 1);
     let mut store = project.open_store().unwrap();
@@ -84,7 +84,7 @@ fn another_distance_is_kept_and_reads_no_photograph_again() {
 }
 
 #[test]
-fn a_photograph_that_is_gone_is_told_and_grouped_by_region() {
+fn an_image_that_is_gone_is_told_and_grouped_by_region() {
     let dir = tempfile::tempdir().unwrap();
     let project = app_project::make(dir.path(), 2, 2);
     std::fs::remove_file(dir.path().join("pictures/scene_0001.png")).unwrap();
@@ -227,7 +227,7 @@ fn crops_of_imported_detections_are_compared_by_the_bundled_backbone_and_a_stop_
     use quarry::workflow::embed::embed;
 
     if !std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/open-nsfw.onnx").is_file() {
-        eprintln!("SKIPPED: models/open-nsfw.onnx is not there; `make setup` fetches it");
+        eprintln!("SKIPPED: models/open-nsfw.onnx is missing (`make setup` fetches it); embeddings were not grouped");
         return;
     }
     let dir = tempfile::tempdir().unwrap();

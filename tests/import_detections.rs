@@ -1,4 +1,4 @@
-//! Detections of any detector as rounds of a project, from outside: what is taken, what is told with file and line, and what is asked
+//! Detections of any detector as rounds of a project, from outside: what is taken, what is reported with file and line, and what is asked
 //! instead of guessed.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]

@@ -259,7 +259,7 @@ fn every_earlier_format_opens_with_all_its_verdicts() {
             usize::from(version < migrations().len()),
             "format {version}: a copy from before"
         );
-        // The last of Ada's decisions that stand is taken back, over the migration.
+        // The last of Ada's decisions that stand is undone, over the migration.
         store.undo("Ada", 2_000_000_000_000).unwrap().unwrap();
         assert_eq!(store.verdict_counts(None).unwrap().missed_object, 0, "format {version}");
         drop(store);

@@ -271,7 +271,7 @@ fn a_folder_that_is_read_is_not_written_into() {
     }
     let before = scene.files();
     for (words, folder) in &refused {
-        // Leave to replace files is none to write into such a folder.
+        // Permission to replace files is none to write into such a folder.
         let words: Vec<&str> = words.split(' ').chain(["--force"]).collect();
         let message = stderr(&scene.run(&words).code(1));
         let parts = ["this lies in ", folder, "which Quarry only reads"];

@@ -122,7 +122,7 @@ fn two_interrupts_end_a_training_in_order() {
     wait_for("a checkpoint", &mut child, || first.exists());
     interrupt(&child);
     interrupt(&child);
-    // It did not come to its end, however fast it was stopped; never a signal of libtorch's.
+    // It did not finish, however fast it was stopped; never a signal of libtorch's.
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(1), "{status:?}");
 
@@ -201,7 +201,7 @@ fn a_round_is_tested_on_another_dataset_of_which_nothing_is_trained_on() {
     assert_eq!(mined["images"], 4, "mining keeps off the test dataset too");
 }
 
-/// Trains `config` as the next round, or goes on, and stops after `steps` steps of this sitting.
+/// Trains `config` as the next round, or continues, and stops after `steps` steps of this session.
 fn sit(project: &Project, config: Option<&RoundConfig>, steps: usize) -> Result<TrainReport, WorkflowError> {
     tch::set_num_threads(1);
     let (cancel, mut made) = (Cancel::new(), 0);
@@ -252,7 +252,7 @@ fn what_is_reviewed_after_its_start_does_not_change_a_round() {
     let went_on = sit(&project, None, 1).unwrap();
     assert_eq!((went_on.steps, went_on.hard_negatives), (3, begun.hard_negatives));
 
-    // A round of an older Quarry has no such file: it goes on only with what it began with.
+    // A round of an older Quarry has no such file: it continues only with what it began with.
     let file = project.run_dir(2).join("data.json");
     let kept = fs::read(&file).unwrap();
     fs::remove_file(&file).unwrap();
@@ -446,7 +446,7 @@ fn a_round_that_came_to_its_end_is_made_longer() {
         "a refusal leaves no trace"
     );
 
-    // Stopped before its first new checkpoint, and gone on with.
+    // Stopped before its first new checkpoint, and continued.
     let (cancel, flag) = (Cancel::new(), Cancel::new());
     flag.cancel();
     let stopped = extend(&project, 4, None, &mut |_| {}, &flag).unwrap();
@@ -494,7 +494,7 @@ fn held_out_pictures_that_cannot_be_read_are_named() {
 }
 
 #[test]
-fn the_ground_truths_word_is_not_taken_for_a_users_photographs() {
+fn the_ground_truths_word_is_not_taken_for_a_users_images() {
     let dir = tempfile::tempdir().unwrap();
     let project = tiny_project::make(dir.path(), "p", 2, 1);
     let demo = ["demo", "--headless", "--auto-review", "--project", project.dir().to_str().unwrap()];

@@ -77,7 +77,7 @@ fn the_variant_follows_the_gpu_the_driver_and_what_is_installed() {
     // The GPU came later: the CUDA variant is fetched, and where that fails the other one serves on.
     check(Some("cpu"), None, new, true, Some("cuda"), "the GPU is not used");
     check(Some("cpu"), Some("1"), None, false, Some("cuda"), "could not be fetched");
-    // What was fetched once stays, also where the GPU is away.
+    // What was fetched once stays, also where the GPU is missing.
     check(Some("cuda"), None, None, true, None, "");
     check(Some("cuda"), None, new, true, None, "");
     check(Some("cuda"), Some("0"), new, false, Some("cpu"), "");

@@ -115,7 +115,7 @@ fn every_key_is_documented_and_nothing_else_is() {
     assert_eq!(
         written,
         settings_page(),
-        "UPDATE_DOCS=1 cargo test --test training_config documented writes docs/settings.md anew"
+        "UPDATE_DOCS=1 cargo test --test training_config documented rewrites docs/settings.md"
     );
 }
 

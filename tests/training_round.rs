@@ -368,7 +368,7 @@ fn a_round_of_other_settings_or_data_is_not_gone_on_with() {
     let message = train_round(&config(), fewer, &mut Watch::default(), &Cancel::new()).unwrap_err().to_string();
     assert!(message.contains("hard negatives have changed"), "{message}");
 
-    // What diverged goes on with another rate, which its checkpoints tell from then on.
+    // What diverged continues with another rate, which its checkpoints tell from then on.
     let slower = RoundConfig { base_lr: config().base_lr / 4.0, warmup: 0.5, clip_norm: 1.0, ..config() };
     let summary = train(&slower, &run, Start::Resume, &mut Watch::default()).unwrap();
     assert_eq!((summary.outcome, summary.step), (Outcome::Done, 6));

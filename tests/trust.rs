@@ -234,7 +234,7 @@ fn verdicts_of_a_clock_that_was_ahead_can_be_merged() {
         let ids = store.candidate_ids(&CandidateQuery::default()).unwrap();
         let wrong = quarry::store::now_ms() + days * DAY_MS;
         store.record_verdicts(&ids, "Ada", Verdict::Confirmed, None, wrong).unwrap();
-        // The clock is right again, and the order goes on from there.
+        // The clock is right again, and the order continues from there.
         store.record_verdicts(&ids[..1], "Ada", Verdict::Rejected, None, quarry::store::now_ms()).unwrap();
         drop(store);
         let file = dir.path().join("v.jsonl");

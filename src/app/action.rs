@@ -2,7 +2,7 @@
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
-/// Where an action's keys are read. Two actions may share keys only in scopes that are never open together.
+/// The scope of an action's keys. Two actions may share keys only in scopes that are never open together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// On every screen.
@@ -91,16 +91,16 @@ actions! {
     Palette: Everywhere, "palette", "Command…", "Every action by its name", [ctrl(Key::K)];
     GoToNumber: Everywhere, "go_to_number", "Go to number…", "Go to a place of the list by its number", [ctrl(Key::G)];
     OpenProject: Everywhere, "open_project", "Open project…", "Choose a project folder", [ctrl(Key::O)];
-    Quit: Everywhere, "quit", "Quit", "Close the window; while a round runs it asks first", [ctrl(Key::Q)];
+    Quit: Everywhere, "quit", "Quit", "Close the window; asks first while a round runs", [ctrl(Key::Q)];
 
     Confirm: Review, "confirm", "Hard negative", "Confirm: no object. The next round trains on it as background", [plain(Key::A)];
-    Reject: Review, "reject", "Reject", "Not to be trained on: a drawing, a reflection, a doubtful one", [plain(Key::X)];
+    Reject: Review, "reject", "Reject", "Exclude from training: a drawing, a reflection, a doubtful case", [plain(Key::X)];
     ConfirmGroup: Review, "confirm_group", "Group: hard negative", "Confirm this candidate, or the selection, with the undecided rest of the group, as one action", [shift(Key::A)];
     RejectGroup: Review, "reject_group", "Group: reject", "Reject this candidate, or the selection, with the undecided rest of the group, as one action", [shift(Key::X)];
     DecideRest: Review, "decide_rest", "Same for the rest of the group", "Give the others of the group that was just decided the same verdict", [plain(Key::R)];
     AsBefore: Review, "as_before", "As before", "Take over an earlier round's verdict on the same region or group", [plain(Key::T)];
     AllAsBefore: Review, "all_as_before", "All as before", "Take over what earlier rounds decided, for all that the filter finds, in one action", [shift(Key::T)];
-    EstimateRest: Review, "estimate_rest", "Confirm the rest as estimated", "After a random sample: take all that were not looked at for hard negatives, marked as estimated", [shift(Key::R)];
+    EstimateRest: Review, "estimate_rest", "Confirm the rest as estimated", "After a random sample: confirm all candidates not yet seen, marked as estimated", [shift(Key::R)];
     MissedObject: Review, "missed_face", "Missed object", "A real object which the annotation lacks: adjust its shape, then Enter; with several classes its class is chosen first", [plain(Key::F)];
     WrongClass: Review, "wrong_class", "Wrong class", "A real object of another class than the detector took it for: choose its class", [plain(Key::W), shift(Key::W)];
     AdjustObject: Review, "adjust_object", "Adjust object", "Correct the shape of the annotated object under or nearest to the candidate, then Enter", [plain(Key::E)];
@@ -168,21 +168,21 @@ actions! {
     NextImage: Images, "next_image", "Next", "The image after in the list; in the list a page down", [plain(Key::PageDown)];
     FirstImage: Images, "first_image", "First", "The first image of the list", [plain(Key::Home)];
     LastImage: Images, "last_image", "Last", "The last image of the list", [plain(Key::End)];
-    ImageLeft: Images, "image_left", "Left", "The image before; where it is zoomed the view moves", [plain(Key::ArrowLeft)];
-    ImageRight: Images, "image_right", "Right", "The image after; where it is zoomed the view moves", [plain(Key::ArrowRight)];
-    ImageUp: Images, "image_up", "Up", "In the list the row above; where the image is zoomed the view moves", [plain(Key::ArrowUp)];
-    ImageDown: Images, "image_down", "Down", "In the list the row below; where the image is zoomed the view moves", [plain(Key::ArrowDown)];
+    ImageLeft: Images, "image_left", "Left", "The previous image; moves the view when zoomed", [plain(Key::ArrowLeft)];
+    ImageRight: Images, "image_right", "Right", "The next image; moves the view when zoomed", [plain(Key::ArrowRight)];
+    ImageUp: Images, "image_up", "Up", "The row above in the list; moves the view when zoomed", [plain(Key::ArrowUp)];
+    ImageDown: Images, "image_down", "Down", "The row below in the list; moves the view when zoomed", [plain(Key::ArrowDown)];
     NextMark: Images, "next_mark", "Next box", "Pick the next detection or missed object", [plain(Key::Tab)];
     PreviousMark: Images, "previous_mark", "Box before", "Pick the detection or missed object before", [shift(Key::Tab)];
     DrawObject: Images, "draw_object", "Draw object", "Add an object that neither the dataset nor a detection has: drag over it", [plain(Key::N)];
     ZoomIn: Images, "zoom_in", "Zoom in", "See the image closer; the wheel zooms to the pointer", [plain(Key::Plus), plain(Key::Equals)];
     ZoomOut: Images, "zoom_out", "Zoom out", "See more of the image", [plain(Key::Minus)];
     ZoomFit: Images, "zoom_fit", "Fit", "The whole image; a double click does the same", [plain(Key::Num0)];
-    ZoomFull: Images, "zoom_full", "1:1", "A pixel of the image for each pixel of the display", [plain(Key::Num1)];
+    ZoomFull: Images, "zoom_full", "1:1", "Actual size: one image pixel per screen pixel", [plain(Key::Num1)];
 }
 
 impl Action {
-    /// Actions that came after people had files of own keys: a key that such a file gives to another action is not theirs.
+    /// Newer actions: if an older `keys.toml` gives their default key to another action, they have none.
     pub const NEWER: [Self; 20] = [
         Self::Quit,
         Self::Back,

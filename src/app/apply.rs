@@ -1,16 +1,18 @@
-//! Carries commands out: the only place that changes the app.
+//! Applies commands: the only place that changes the app.
 
 use std::path::Path;
 
 use egui::Context;
 
 use super::action::{Action, Scope};
-use super::command::{Command, FolderPurpose, LeavingCommand, Screen};
+use super::command::{
+    Command, CurvesCommand, ExportFormat, FolderPurpose, LeavingCommand, Order, ReviewCommand, ReviewFilter, Screen,
+    ShownVerdicts,
+};
 use super::dialogs::{self, Ask};
 use super::export::ExportError;
 use super::session::Session;
-use super::views::curves::{CurvesCommand, ExportFormat};
-use super::views::review::{Decision, Layout, Nudge, Order, ReviewCommand, ReviewFilter, ShownVerdicts, nudge};
+use super::views::review::{Decision, Layout, Nudge, nudge};
 use super::{QuarryApp, ReviewModel, export};
 use crate::domain::{Annotation, AnnotationSource, CandidateId, ImageId, Output, OutputError, Shape, Verdict};
 use crate::evaluation::roc_file::ColumnOrder;
@@ -91,7 +93,7 @@ impl QuarryApp {
         }
     }
 
-    /// A name that stands in its field counts, also where a key left the screen before the field did.
+    /// The name in the text field counts even if a key left the screen before the field lost focus.
     fn take_typed_annotator(&mut self) {
         let typed = self.start.annotator.trim().to_owned();
         if !matches!(self.screen, Screen::Project | Screen::Settings) || typed == self.options.annotator {
@@ -104,12 +106,12 @@ impl QuarryApp {
         }
     }
 
-    /// Who decides, and what of others this one may see.
+    /// The current annotator, and whether others' verdicts are visible.
     pub(super) fn annotator(&self) -> Annotator {
         Annotator { name: self.options.annotator.clone(), blind: self.review.filter.blind }
     }
 
-    /// Whether a job runs on the open project, which must stay open then; says so.
+    /// Whether a job runs on the open project, which must then stay open; shows a message if so.
     pub(super) fn is_kept_by_a_job(&mut self) -> bool {
         let runs = self.jobs.running().next().is_some();
         if runs {
@@ -229,7 +231,7 @@ impl QuarryApp {
         }
     }
 
-    /// What changes nothing in the project by itself.
+    /// Actions that do not change the project.
     fn look_around(&mut self, action: Action) {
         let columns = if self.review.layout == Layout::Grid { self.grid_columns as isize } else { 1 };
         let drawn = &mut self.review.drawn;
@@ -391,7 +393,7 @@ impl QuarryApp {
 
     fn save_correction(&mut self, decision: Option<Decision>) {
         if decision.is_none() && self.review.failure.is_some() {
-            self.say_error("A decision of the review could not be saved. Go on there first");
+            self.say_error("A review decision could not be saved. Continue there first");
         }
         self.save(decision);
     }
@@ -485,7 +487,7 @@ impl QuarryApp {
         }
     }
 
-    /// Does something with a candidate where it stands now: rows may have come in since it was shown.
+    /// Acts on a candidate at its current row: rows may have been inserted since it was shown.
     fn at(&mut self, candidate: CandidateId, act: impl FnOnce(&mut ReviewModel<Command>, usize)) {
         if let Some(index) = self.review.index_of(candidate) {
             act(&mut self.review, index);
@@ -518,12 +520,12 @@ impl QuarryApp {
         session.start_query(&self.review.filter, &by, back_to, position);
     }
 
-    /// Reads the queue again where one stands in it: rounds or groups changed.
+    /// Reloads the queue at the current position, after rounds or groups changed.
     pub(super) fn reread_review(&mut self) {
-        self.restart_review_at(self.review.stands_on(), self.review.position());
+        self.restart_review_at(self.review.current_candidate(), self.review.position());
     }
 
-    /// Has read again what the history or the people's screen shows, where that is open.
+    /// Reloads the history or the annotators' layout if it is open.
     pub(super) fn read_beside(&mut self) {
         let by = self.annotator();
         let Some(session) = &mut self.session else { return };

@@ -1,5 +1,4 @@
-//! The bars that tell of a damaged database, with its newest good backup, and of one that was copied without its log. Show what was found;
-//! repair nothing themselves.
+//! The bars for a damaged database, with its newest good backup, and for one that was copied without its log. They only report.
 
 use egui::{Frame, Panel, RichText, Ui};
 
@@ -29,7 +28,7 @@ pub(super) fn show(ui: &mut Ui, damage: &Damage, commands: &mut Vec<Command>) {
     });
 }
 
-/// What should be known of a database that can be worked on.
+/// Notes on a database that can still be used.
 pub(super) fn show_notes(ui: &mut Ui, notes: &[String], commands: &mut Vec<Command>) {
     if notes.is_empty() {
         return;

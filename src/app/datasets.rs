@@ -1,5 +1,5 @@
-//! The datasets' part of the window: reading before importing, reports, checks, moved folders, deletion, and what is dropped onto it.
-//! Each is one piece of work whose value comes to the window that asked for it.
+//! The datasets' part of the window: reading before importing, reports, checks, moved folders, deletion, and what is dropped onto it. Each
+//! is one background task whose result goes to the window that requested it.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use egui::Context;
 
 use super::QuarryApp;
-use super::command::{Command, ImportKind};
-use super::views::datasets::{DatasetCommand, DatasetWindow, DetectionsForm, ModelForm, Told};
+use super::command::{Command, DatasetCommand, ImportKind};
+use super::views::datasets::{DatasetWindow, DetectionsForm, ModelForm, Told};
 use super::work;
 use crate::dataset::formats::{ReadOptions, recognise};
 use crate::domain::{Cancel, DatasetId, Progress, printable};
@@ -16,7 +16,7 @@ use crate::jobs::{JobKind, OneShot};
 use crate::store::{Dataset, Store};
 use crate::workflow::datasets::deletion::{self, Target};
 use crate::workflow::datasets::integrity::{IntegrityReport, check, move_to};
-use crate::workflow::detections::{DetectionsRequest, ModelLook, class_samples, import_detections, is_model};
+use crate::workflow::detections::{DetectionsRequest, ModelPreview, class_samples, import_detections, is_model};
 use crate::workflow::import::{ImportFormat, ImportReport, ReadDataset, last_report, preview, read};
 use crate::workflow::training_export::{TrainingExport, export_training};
 use crate::workflow::{Project, WorkEvent, WorkflowError};
@@ -28,8 +28,8 @@ pub(super) enum Waiting {
     /// A change of the project; everything is read again after it.
     Changed(OneShot<Told>),
     Samples(PathBuf, OneShot<Vec<crate::workflow::detections::ClassSample>>),
-    Model(PathBuf, OneShot<ModelLook>),
-    /// What trying the form's choices said.
+    Model(PathBuf, OneShot<ModelPreview>),
+    /// The result of trying the form's choices.
     Tried(Box<DetectionsForm>, OneShot<String>),
 }
 

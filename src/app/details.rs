@@ -1,4 +1,4 @@
-//! What is drawn over images, as far as it was read: kept for the images seen last.
+//! The overlays of images, cached for the images seen last.
 
 use std::collections::{HashMap, HashSet};
 
@@ -52,7 +52,7 @@ impl Details {
         self.images.retain(|key, _| order.contains(key));
     }
 
-    /// Ground truth of these images is another now.
+    /// The ground truth of these images has changed.
     pub(super) fn forget(&mut self, image: ImageId) {
         self.images.retain(|(known, _), _| *known != image);
         self.asked.retain(|(known, _)| *known != image);

@@ -1,9 +1,8 @@
-//! The system's dialogs for folders and files, on a thread of their own: the window goes on while one is open.
+//! The system's dialogs for folders and files, on a thread of their own: the window continues while one is open.
 
 use std::path::PathBuf;
 
-use super::command::FolderPurpose;
-use super::views::curves::ExportFormat;
+use super::command::{ExportFormat, FolderPurpose};
 use crate::jobs::{OwnerThread, Waker};
 
 /// What a dialog is for.

@@ -1,16 +1,17 @@
-//! Takes in what the threads say, within the frame's budget, and asks them for what comes next.
+//! Drains the threads' messages within the frame's budget and sends the next requests.
 
 use std::time::Instant;
 
 use egui::Context;
 
-use super::command::{Command, FolderPurpose, ImportKind};
+use super::command::{
+    Command, CurveKey, CurvesCommand, DatasetCommand, ExportFormat, FolderPurpose, ImportKind, ReviewFilter,
+};
 use super::dialogs::Ask;
 use super::messages::nothing_left;
 use super::session::Background;
-use super::views::curves::{CurveKey, CurvesCommand, ExportFormat, key_of};
-use super::views::datasets::DatasetCommand;
-use super::views::review::{Layout, ReviewFilter, Saved, crop_request, pictures_of};
+use super::views::curves::key_of;
+use super::views::review::{Layout, Saved, crop_request, decode_requests};
 use super::{DRAIN_BUDGET, QuarryApp, Screen};
 use crate::domain::{CorrectionAct, Output, Verdict, printable};
 use crate::evaluation::RocCurve;
@@ -20,7 +21,7 @@ use crate::workflow::group::GroupPreview;
 use crate::workflow::run_curves::RunCurves;
 
 impl QuarryApp {
-    /// Takes news in until none is left or the budget is spent; then another frame is asked for.
+    /// Handles messages until none is left or the budget is spent; then requests another frame.
     pub(super) fn drain(&mut self, ctx: &Context) {
         let start = Instant::now();
         let steps: [fn(&mut Self, &Context) -> bool; 11] = [
@@ -31,7 +32,7 @@ impl QuarryApp {
             Self::drain_watch,
             Self::drain_images,
             Self::drain_files,
-            Self::drain_picture,
+            Self::drain_decoded,
             Self::drain_job,
             Self::drain_dialog,
             Self::drain_datasets,
@@ -150,7 +151,7 @@ impl QuarryApp {
         }
         let is_large_batch = saved.changed.is_empty() && !saved.candidates.is_empty();
         if is_large_batch && (gesture.action != GestureAction::Decide || self.review.filter.annotator.is_some()) {
-            // A batch of very many was taken back or repeated, or what each annotator holds is listed: the rows are out of date.
+            // A batch of very many was undone or redone, or what each annotator holds is listed: the rows are out of date.
             self.reread_review();
         }
         self.read_beside();
@@ -162,7 +163,7 @@ impl QuarryApp {
         }
     }
 
-    /// A backup that fails is told, and hinders nothing.
+    /// A failed backup is reported and blocks nothing.
     fn drain_backups(&mut self, _: &Context) -> bool {
         let Some(session) = &mut self.session else { return false };
         let Some(result) = session.poll_backups() else { return false };
@@ -278,7 +279,7 @@ impl QuarryApp {
         true
     }
 
-    /// What takes long to read, and what the screen does not wait for.
+    /// Slow reads that the screen does not wait for.
     fn drain_slow_reader(&mut self, _: &Context) -> bool {
         let Some(session) = &mut self.session else { return false };
         let is_wanted = session.inheritable_ticket();
@@ -297,11 +298,11 @@ impl QuarryApp {
                 let by = Annotator { name: self.options.annotator.clone(), blind: self.review.filter.blind };
                 self.review.members = Some((group, rows.into_iter().map(|row| by.sees(row)).collect()));
             }
-            Ok(ReadReply::OnLargeImages(rows)) => session.pictures.keep_ahead(pictures_of(&rows)),
+            Ok(ReadReply::OnLargeImages(rows)) => session.pictures.keep_ahead(decode_requests(&rows)),
             Ok(ReadReply::Damaged(damage)) => session.found_damage(damage),
             Ok(_) => {}
             Err(reason) => {
-                // It is told once, not asked for again and again.
+                // It is reported once, not asked for again and again.
                 self.review.group_preview = Some((self.review.grouping, GroupPreview::default()));
                 self.say_error(format!("The project cannot be read: {reason}"));
             }
@@ -365,7 +366,7 @@ impl QuarryApp {
         }
     }
 
-    fn drain_picture(&mut self, ctx: &Context) -> bool {
+    fn drain_decoded(&mut self, ctx: &Context) -> bool {
         let Some(picture) = self.session.as_ref().and_then(|session| session.pictures.poll()) else { return false };
         self.textures.accept(ctx, picture);
         true

@@ -1,6 +1,7 @@
-//! What leaves the curves screen for a file, and the published curves that come in. Knows no widget.
+//! Exports of the Curves screen, and the published curves.
 
-use super::views::curves::{CurvesModel, ExportFormat, Published};
+use super::command::ExportFormat;
+use super::views::curves::{CurvesModel, Published};
 use crate::domain::{Output, OutputError};
 use crate::evaluation::figure::{Figure, FigureCurve, FigureError, FigureMarkers};
 use crate::evaluation::published::published_methods;
@@ -85,7 +86,7 @@ fn official(model: &CurvesModel, out: &Output, policy: &OutputPolicy) -> Result<
     Ok(outputs::write_folder(out, &contents)?)
 }
 
-/// One's own curves with their thresholds, then those of others.
+/// The project's own curves with their thresholds, then third-party ones.
 fn csv(model: &CurvesModel) -> String {
     let named: Vec<(String, &RocCurve)> =
         model.shown().map(|(key, curve)| (key.text() + &curve.mark(), curve)).collect();
@@ -130,8 +131,8 @@ fn figure(model: &CurvesModel) -> Figure {
 
 #[cfg(test)]
 mod tests {
-    use super::super::views::curves::CurveKey;
     use super::*;
+    use crate::app::command::CurveKey;
     use crate::evaluation::{CurvePoint, RocPoint};
 
     fn write(model: &CurvesModel, format: ExportFormat, out: impl Into<Output>) -> Result<(), ExportError> {

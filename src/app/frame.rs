@@ -1,4 +1,4 @@
-//! Shows the state: top bar, screen, help. Changes nothing but texts that are being typed.
+//! Shows the state: top bar, screen, help. Changes only the text being typed.
 
 use egui::Ui;
 
@@ -147,7 +147,7 @@ impl QuarryApp {
     }
 }
 
-/// Files that are held over the window are told what would happen; those that were dropped are taken.
+/// Files that are held over the window show what would happen; those that were dropped are taken.
 fn take_dropped(ctx: &egui::Context, commands: &mut Vec<Command>) {
     let (hovers, dropped) = ctx.input(|input| {
         let paths: Vec<_> = input.raw.dropped_files.iter().map(|file| file.path().to_path_buf()).collect();
@@ -168,7 +168,7 @@ fn take_dropped(ctx: &egui::Context, commands: &mut Vec<Command>) {
 
 /// What the grid tells each frame wants no frame of its own.
 fn is_report(command: &Command) -> bool {
-    use super::views::review::ReviewCommand;
+    use crate::app::command::ReviewCommand;
     matches!(command, Command::Review(ReviewCommand::Columns(..) | ReviewCommand::Visible(_)))
 }
 

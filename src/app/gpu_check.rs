@@ -1,4 +1,4 @@
-//! Finds out, after the first frame and on a thread of its own, whether rounds can train on a GPU: loading CUDA takes a second.
+//! Determines, after the first frame and on a thread of its own, whether rounds can train on a GPU: loading CUDA takes a second.
 
 use egui::Context;
 

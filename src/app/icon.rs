@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_icon_is_a_whole_picture_with_clear_corners() {
+    fn the_icon_is_a_whole_image_with_clear_corners() {
         let icon = icon();
         assert_eq!(icon.rgba.len(), SIDE * SIDE * 4);
         assert_eq!((icon.rgba[3], icon.rgba[(SIDE * SIDE / 2 + SIDE / 2) * 4 + 3]), (0, 255));

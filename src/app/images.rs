@@ -1,15 +1,15 @@
-//! The Images screen's part in the window: what its keys and commands do, and what its threads are asked and answer.
+//! The app side of the Images screen: its keys and commands, and its threads' requests and answers.
 
 use super::action::{Action, Scope};
 use super::apply::nudge_of;
-use super::command::Screen;
+use super::command::{ImagesCommand, Pick, Picked, Screen, Tool};
 use super::drain::correction_text;
 use super::image_threads::ImageThreads;
 use super::keys::Typed;
 use super::picking::picker_key;
 use super::session::Background;
-use super::views::images::{FileCheck, ImageDecision, ImagesCommand, Pick, Tool, ViewNudge};
-use super::views::review::{ClassPicker, Picked, Question, nudge, start};
+use super::views::images::{FileCheck, ImageDecision, ViewNudge};
+use super::views::review::{ClassPicker, Question, nudge, start};
 use super::widgets::viewport::{Viewport, ZOOM_STEP};
 use super::{Context, QuarryApp};
 use crate::domain::{ClassId, ObjectChange, Verdict};
@@ -383,7 +383,7 @@ impl QuarryApp {
         }
         let of_row = written.row.as_ref().map(|row| row.candidate.image);
         match of_row.or(gesture.images.first().copied()).filter(|_| !is_decision) {
-            // What was taken back is shown.
+            // What was undone is shown.
             Some(image) if self.images.open.is_some() => self.open_image(|images| images.open(image)),
             _ if is_decision && gesture.act.is_none() => self.images.step_to_waiting(),
             _ => {}
@@ -448,7 +448,7 @@ impl QuarryApp {
             let images = listing.table.images.get(check.asked..end).unwrap_or_default();
             let files = images.iter().map(|image| FileToCheck {
                 image: image.record.id,
-                // A path that leads out of its dataset is not opened: there is nothing at an empty one.
+                // A path that leaves its dataset is not opened: there is nothing at an empty one.
                 path: image.file.clone().unwrap_or_default(),
                 content_hash: image.record.content_hash.clone(),
             });

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use egui::{Context, Key, ViewportCommand};
 
 use super::action::{Action, Scope};
-use super::command::Command;
+use super::command::{Command, ReviewCommand, ReviewFilter};
 use super::keys::Typed;
-use super::views::review::{Layout, ReviewCommand, ReviewFilter, crop_key};
+use super::views::review::{Layout, crop_key};
 use super::{QuarryApp, ReviewModel, Screen};
 
-/// Longest time of a frame that goes into keys which wait for each other's verdicts to be saved.
+/// Longest time that a frame spends on keys that wait for verdicts to be saved.
 const QUEUE_BUDGET: Duration = Duration::from_millis(25);
 
 impl QuarryApp {
@@ -39,7 +39,7 @@ impl QuarryApp {
         }
     }
 
-    /// Keys that are not queued: those that work everywhere, those that mean nothing any more, and Esc where it ends the waiting.
+    /// Keys that are not queued: those that work everywhere, those without effect, and Esc where it ends the waiting.
     fn is_done_at_once(&mut self, typed: &Typed) -> bool {
         let is_text = self.is_text(typed);
         if let Some(action) = self.meaning(typed, Scope::Everywhere).filter(|_| !is_text) {
@@ -148,7 +148,7 @@ impl QuarryApp {
         }
     }
 
-    /// Whether an action decides on the candidate that the queue shows. To skip it takes no look.
+    /// Whether an action decides on the candidate that the queue shows. Skipping does not need the image.
     fn is_judged_by_eye(&self, action: Action) -> bool {
         let is_verdict = matches!(
             action,
@@ -179,8 +179,7 @@ impl QuarryApp {
         waits
     }
 
-    /// Does what is queued. While a verdict is saved it is waited for, within the frame's budget: one verdict a frame would leave
-    /// fast typing behind.
+    /// Handles the queue. Waits for each verdict to be saved, within the frame's budget: one verdict per frame would be slower than typing.
     pub(super) fn work_through_queue(&mut self, ctx: &Context) {
         let start = Instant::now();
         loop {
@@ -237,7 +236,7 @@ impl QuarryApp {
         (self.review.filter_open, self.review.typing_ahead) = (false, false);
     }
 
-    /// A key at its turn.
+    /// Handles one queued key.
     pub(super) fn press(&mut self, typed: &Typed) {
         if self.review.picker.is_some() {
             return self.press_in_picker(typed);
@@ -249,9 +248,8 @@ impl QuarryApp {
         }
     }
 
-    /// A window that is closed while keys are queued, or a decision is saved, stays until they are done; when one of them fails it
-    /// stays open to say so.
-    /// Closing it again closes it at once.
+    /// A window that is closed while keys are queued, or a decision is being saved, stays open until they are done; if one fails it stays
+    /// open to report it. Closing it again closes it at once.
     pub(super) fn hold_close(&mut self, ctx: &Context) {
         let wants_to_close = ctx.input(|input| input.viewport().close_requested());
         let is_busy = self.review.has_queued() || self.review.is_saving() || self.images.saving.is_some();
@@ -276,7 +274,7 @@ impl QuarryApp {
     }
 }
 
-/// Whether holding the key down does it again. Verdicts want a key each.
+/// Whether holding the key down repeats the action. Each verdict needs its own key press.
 fn repeats(action: Action) -> bool {
     action.scope() == Scope::Adjust
         || matches!(action, Action::Previous | Action::Next | Action::RowUp | Action::RowDown | Action::NextUndecided)

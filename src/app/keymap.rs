@@ -58,7 +58,7 @@ impl Keymap {
             keymap.set(action, shortcuts(action, value, file)?);
         }
         for newer in Action::NEWER.into_iter().filter(|newer| !table.contains_key(newer.word())) {
-            keymap.give_way(newer);
+            keymap.drop_conflicts(newer);
         }
         match keymap.conflict() {
             None => Ok(keymap),
@@ -88,8 +88,7 @@ impl Keymap {
 
     /// What differs from the defaults, as `keys.toml` holds it.
     pub fn changes_to_toml(&self) -> String {
-        let mut text =
-            "# Quarry's keys, where they are not the first ones. Written by the settings screen.\n".to_owned();
+        let mut text = "# Keys that differ from Quarry's defaults. Written by the Settings screen.\n".to_owned();
         for action in Action::ALL.iter().filter(|action| !self.is_default(**action)) {
             let keys: Vec<String> = self.shortcuts(*action).iter().map(|k| format!("{:?}", shortcut_text(k))).collect();
             text.extend([action.word(), " = [", &keys.join(", "), "]\n"]);
@@ -103,8 +102,8 @@ impl Keymap {
         }
     }
 
-    /// Leaves an action the keys that no other one wants at the same time.
-    fn give_way(&mut self, action: Action) {
+    /// Keeps only the keys of an action that conflict with no other.
+    fn drop_conflicts(&mut self, action: Action) {
         let others = self.bindings.iter().filter(|(other, _)| *other != action && other.scope().meets(action.scope()));
         let taken: Vec<KeyboardShortcut> = others.flat_map(|(_, shortcuts)| shortcuts.iter().copied()).collect();
         let left = self.shortcuts(action).iter().copied().filter(|keys| !taken.contains(keys)).collect();
@@ -133,7 +132,7 @@ impl Keymap {
         open.filter(|(_, shortcuts)| shortcuts.contains(&pressed)).map(|(action, _)| *action).next()
     }
 
-    /// The first two actions that want the same keys at the same time.
+    /// The first two actions with conflicting keys.
     fn conflict(&self) -> Option<(KeyboardShortcut, Action, Action)> {
         for (index, (first, keys)) in self.bindings.iter().enumerate() {
             for (second, other_keys) in self.bindings.iter().skip(index + 1) {

@@ -129,7 +129,7 @@ impl egui::Plugin for KeyReader {
 }
 
 impl State {
-    /// Takes the first keys that are pressed; whether the event is none of anybody else's.
+    /// Takes the first keys that are pressed; whether the event is consumed.
     fn record(&mut self, event: &Event) -> bool {
         match event {
             Event::Key { key, pressed: true, repeat: false, modifiers, .. } => {
@@ -141,7 +141,7 @@ impl State {
         }
     }
 
-    /// Whether a key may come to mean something. On the review screen that depends on the keys before it: F makes arrows move an ellipse.
+    /// Whether a key may have an effect. On the review screen that depends on the keys before it: F makes arrows move an ellipse.
     fn wants(&self, modifiers: Modifiers, key: Key, is_typing: bool) -> bool {
         let means = |scope| self.keymap.action(modifiers, key, scope).is_some();
         if is_typing {

@@ -32,7 +32,7 @@ impl QuarryApp {
         self.jobs.running().for_each(|(_, job)| job.stop());
     }
 
-    /// Whether the window stays to ask. Who closes it again while it asks has answered.
+    /// Whether the window stays open to ask. Closing it again while it asks means yes.
     pub(super) fn asks_before_closing(&mut self) -> bool {
         if !self.round_runs() || self.leaving == Some(Leaving::Close) {
             return false;

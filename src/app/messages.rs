@@ -1,5 +1,5 @@
-//! What the window says in its lowest line and above its screens. A notice passes; an error stays until it is read; what repeats is one
-//! line with a count. Covers nothing of a screen.
+//! Messages at the bottom of the window and errors above the screens. A notice disappears by itself, an error stays until it is dismissed,
+//! repeats are counted on one line. Nothing covers a screen.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -33,11 +33,11 @@ impl Line {
     }
 }
 
-/// What was said, and what of it is still shown.
+/// All messages, and those still shown.
 #[derive(Default)]
 pub struct Messages {
     log: VecDeque<Line>,
-    /// The newest notice, until it passes.
+    /// The newest notice, until it expires.
     notice: Option<(Line, Instant)>,
     /// The errors that were not read yet, oldest first.
     errors: Vec<Line>,
@@ -134,7 +134,7 @@ impl QuarryApp {
         self.messages.say(text, true);
     }
 
-    /// A notice, which passes.
+    /// A notice, which expires.
     pub(super) fn say(&mut self, text: impl Into<String>) {
         self.messages.say(crate::domain::printable_message(&text.into()).into_owned(), false);
     }
@@ -232,7 +232,7 @@ pub(super) fn show_log(ctx: &Context, messages: &Messages, commands: &mut Vec<Co
     }
 }
 
-/// There was nothing to take back, or to do again.
+/// Reports that there was nothing to undo or redo.
 pub(super) fn nothing_left(is_redo: bool) -> &'static str {
     if is_redo { "Nothing to redo" } else { "Nothing to undo" }
 }

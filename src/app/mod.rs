@@ -1,4 +1,4 @@
-//! The window. `logic` drains what the jobs say and carries commands out; `ui` only shows. The only room that knows egui.
+//! The window. `logic` drains what the jobs say and carries commands out; `ui` only shows. No other layer uses egui.
 
 pub mod action;
 mod apply;
@@ -75,7 +75,7 @@ use crate::domain::CandidateId;
 use crate::jobs::{JobBoard, JobKind, Waker};
 use crate::workflow::WorkEvent;
 
-/// Longest time of a frame that goes into taking news in.
+/// Longest time that a frame spends on handling messages.
 const DRAIN_BUDGET: Duration = Duration::from_millis(5);
 
 /// The whole state of the window.
@@ -118,9 +118,9 @@ pub struct QuarryApp {
     gpu_check: GpuCheck,
     /// The window is to close when the queued keys are done.
     is_closing: bool,
-    /// What is asked before a running round is stopped.
+    /// The question before a running round is stopped.
     leaving: Option<Leaving>,
-    /// Where one was before one looked around, newest last.
+    /// Places to return to, newest last.
     places: Vec<places::Place>,
     /// What was open when the window closed the last time, until it is opened again.
     reopening: Option<options::LastPlace>,
@@ -142,7 +142,7 @@ struct BackgroundEmbeddings {
 }
 
 impl QuarryApp {
-    /// Sets the window's state up; nothing is opened yet.
+    /// Creates the window's state; nothing is opened yet.
     pub fn new(ctx: &Context, options: Options, keymap: Keymap) -> Self {
         theme::apply(ctx);
         theme::choose(ctx, &options);
@@ -206,7 +206,7 @@ impl QuarryApp {
         Some(row.candidate.id)
     }
 
-    /// One frame without painting: news, keys, commands, requested images.
+    /// One frame without painting: messages, keys, commands, requested images.
     pub fn tick(&mut self, ctx: &Context) {
         theme::enter(ctx);
         self.drain(ctx);

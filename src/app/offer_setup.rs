@@ -1,5 +1,5 @@
-//! The window of a Quarry that has no libtorch yet: it offers to fetch it, shows how far that is, and closes when it is there. Runs in the
-//! thin binary, so it must not reach anything that computes.
+//! The set-up window, shown while libtorch is missing: offers to download it, shows the progress and closes when it is installed. Runs in
+//! the thin binary, so it must not reach code that needs libtorch.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,16 +83,18 @@ impl OfferSetup {
 
     fn show_offer(&mut self, ui: &mut Ui) {
         let folder = data_folder().map(|folder| printable_path(&folder)).unwrap_or_default();
-        ui.label("Quarry needs libtorch to train and to detect. It is fetched once from PyPI, by checksum, into");
+        ui.label(
+            "Quarry needs libtorch to train and to detect. It is downloaded once from PyPI, verified by checksum, into",
+        );
         ui.monospace(folder);
         ui.add_space(12.0);
         ui.radio_value(&mut self.variant, Variant::Cpu, "For the CPU: 527 MB");
         ui.radio_value(
             &mut self.variant,
             Variant::Cuda,
-            "For an NVIDIA GPU (driver 580 or newer): 2.5 GB, 3.7 GB on the disk",
+            "For an NVIDIA GPU (driver 580 or newer): 2.5 GB, 3.7 GB on disk",
         );
-        ui.label("The pretrained backbone and ONNX Runtime come with it (50 MB).");
+        ui.label("The pretrained backbone and ONNX Runtime are included (50 MB).");
         ui.add_space(12.0);
         if let Some(error) = &self.error {
             ui.colored_label(theme::ERROR, printable_line(error));

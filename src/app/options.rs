@@ -1,4 +1,4 @@
-//! What the app remembers of a user between sessions: recent projects, the annotator's name, the look. Nothing of a project.
+//! What the app remembers of a user between sessions: recent projects, the annotator's name, the theme. Nothing about a project's content.
 
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ pub struct Options {
     pub theme: Theme,
     /// Size of everything, in [`SCALE`].
     pub scale: f32,
-    /// Whether a verdict goes on to the next candidate.
+    /// Whether the review moves to the next candidate after a verdict.
     pub auto_advance: bool,
     /// What rounds are trained on unless their form says otherwise: `auto`, `cpu` or `cuda:N`.
     pub device: String,

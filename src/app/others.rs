@@ -1,4 +1,4 @@
-//! What another window, program or person decides on the open project while it is shown: it appears here, and is not offered again.
+//! Decisions that another window, program or person makes on the open project: they appear here and are not offered again.
 
 use egui::Context;
 

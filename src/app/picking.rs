@@ -1,4 +1,4 @@
-//! The class picker's part in the window: which key opens it, what a key means in it and what a chosen class decides.
+//! The app side of the class picker: which key opens it, what a key does in it and what a chosen class decides.
 
 use egui::Key;
 
@@ -33,7 +33,7 @@ impl QuarryApp {
         if self.has_classes() {
             self.ask_class(Question::WrongClass, self.nearest_class());
         } else {
-            self.say("The project has one class: an object cannot have a wrong one");
+            self.say("The project has one class: no object can have the wrong class");
         }
     }
 

@@ -1,14 +1,14 @@
-//! Where one was before one looked around: the group of a candidate, the history, the people, a point of a curve. Each step aside is
-//! remembered with filter, order, layout and candidate, and Back returns to it.
+//! The stack behind Back: places left for a candidate's group, the history, the annotators or a point of a curve. Each is stored with
+//! filter, order, layout and candidate.
 
 use super::QuarryApp;
-use super::command::Screen;
+use super::command::{ReviewFilter, Screen};
 use super::options::LastPlace;
-use super::views::review::{Layout, ReviewFilter};
+use super::views::review::Layout;
 use crate::domain::CandidateId;
 use crate::workflow::Project;
 
-/// Steps aside that are remembered.
+/// Maximum number of places remembered.
 const KEPT: usize = 50;
 
 /// A place to come back to.
@@ -18,18 +18,18 @@ pub struct Place {
     filter: ReviewFilter,
     layout: Layout,
     candidate: Option<CandidateId>,
-    /// Where that stands in the list.
+    /// Where that is in the list.
     position: usize,
 }
 
 impl QuarryApp {
-    /// Remembers where one is, before one looks elsewhere.
+    /// Remembers the current place before leaving it.
     pub(super) fn keep_place(&mut self) {
         let place = Place {
             screen: self.screen,
             filter: self.review.filter.clone(),
             layout: self.review.layout,
-            candidate: self.review.stands_on(),
+            candidate: self.review.current_candidate(),
             position: self.review.position(),
         };
         if self.places.last() != Some(&place) {
@@ -40,7 +40,7 @@ impl QuarryApp {
         }
     }
 
-    /// Goes back to where one was before one looked around. `false`: one did not.
+    /// Returns to the last remembered place. `false`: there is none.
     pub(super) fn go_back(&mut self) -> bool {
         let Some(place) = self.places.pop() else { return false };
         self.review.clear_selection();
@@ -65,7 +65,7 @@ impl QuarryApp {
         true
     }
 
-    /// Shows a layout beside the candidates; where it is shown already, what was shown before.
+    /// Shows a layout, or returns to the previous one if it is shown already.
     pub(super) fn look_beside(&mut self, layout: Layout) {
         if self.review.layout == layout {
             if !self.go_back() {

@@ -1,13 +1,11 @@
-//! Jobs of the window: starting them, and what their news change.
+//! The app's jobs: starts them and applies their events.
 
 use std::path::Path;
 
 use egui::Context;
 
-use super::command::Screen;
+use super::command::{Cross, CurveKey, Screen, TrainCommand};
 use super::leaving::Leaving;
-use super::views::curves::CurveKey;
-use super::views::train::{Cross, TrainCommand};
 use super::{QuarryApp, work};
 use crate::domain::HardNegativeSource;
 use crate::jobs::{Job, JobKind, JobNews, Outcome, ReadRequest, Work};
@@ -99,7 +97,7 @@ impl QuarryApp {
         let project = session.project.clone();
         let config = match self.train.form.finished() {
             Ok(config) => config,
-            // A round that goes on has its settings from its first sitting.
+            // A round that continues has its settings from its first session.
             Err(_) if resume => self.train.form.config.clone(),
             Err(reason) => return self.say_error(reason),
         };
@@ -120,7 +118,7 @@ impl QuarryApp {
         }
     }
 
-    /// Goes on with its own settings where it was begun, else begins with the form's.
+    /// Resumes with its own settings where it was begun, else begins with the form's.
     fn start_cross_validation(&mut self) {
         let Some(session) = &self.session else { return self.say_error("Open a project first") };
         let project = session.project.clone();

@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use super::command::{Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts};
 use super::details::Details;
 use super::image_threads::ImageThreads;
-use super::views::review::{HISTORY_PAGE, HistoryModel, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts};
+use super::views::review::{HISTORY_PAGE, HistoryModel};
 use crate::dataset::decode_rgb_checked;
 use crate::domain::{CandidateId, ClassId, GroupId, ImageId, RoundId, Share};
 use crate::jobs::{
-    Annotator, Answer, BackupKeeper, CropCache, Damage, Decoded, PicturePool, ProjectReader, ProjectWatch,
+    Annotator, Answer, BackupKeeper, CropCache, Damage, DecodePool, Decoded, ProjectReader, ProjectWatch,
     REVIEW_FILTER, ReadReply, ReadRequest, Ticket, VerdictWriter, Waker, WriteRequest, start_backups, start_reader,
     start_watch, start_writer,
 };
@@ -20,13 +21,13 @@ use crate::workflow::Project;
 /// Candidates of the first page, which the screen waits for, and of each that follows.
 const FIRST_PAGE: usize = 100;
 const PAGE: usize = 500;
-/// One that goes back to a candidate further down finds it on its own, not in its place.
+/// A request for a candidate beyond it is answered without its position.
 const FURTHEST: usize = 20_000;
 /// Threads that decode images.
 const DECODERS: usize = 2;
-/// The numbers of the review are counted no more often while verdicts come in.
+/// The numbers of the review are counted at most this often while verdicts come in.
 const NUMBERS_PAUSE: Duration = Duration::from_millis(400);
-/// What can be taken over from earlier rounds is counted no more often while verdicts come in.
+/// What can be taken over from earlier rounds is counted at most this often while verdicts come in.
 const INHERITABLE_PAUSE: Duration = Duration::from_secs(3);
 /// Members of a group that are shown beside a candidate at most.
 pub const MEMBERS_SHOWN: usize = 24;
@@ -42,11 +43,11 @@ pub struct Session {
     inheritable_asked: Option<Instant>,
     preview_ticket: Option<Ticket>,
     members_asked: Option<GroupId>,
-    /// Tells what others commit.
+    /// Reports commits of other programs.
     pub watch: ProjectWatch,
-    /// What was decided here, as far as the watch did not tell it yet.
+    /// This window's decisions that the watch has not reported yet.
     own_gestures: HashSet<i64>,
-    pub pictures: PicturePool,
+    pub pictures: DecodePool,
     /// Started when the Images screen is first shown.
     pub images: Option<ImageThreads>,
     backups: BackupKeeper,
@@ -66,12 +67,12 @@ pub struct Session {
     numbers_asked: Option<Instant>,
     /// The first thing that is read; all the rest is asked for when it is answered.
     set_up_ticket: Option<Ticket>,
-    /// The log's page that is on its way.
+    /// The log's page that is pending.
     pub history_asked: Option<HistoryAsked>,
     pub revisit_ticket: Option<Ticket>,
     /// The candidate that the review goes back to.
     return_ticket: Option<Ticket>,
-    /// The last to go: it brings the database to rest, which takes that nobody else has it open.
+    /// Dropped last: it checkpoints the database, which requires that no other connection is open.
     pub writer: VerdictWriter,
 }
 
@@ -112,7 +113,7 @@ impl Session {
             members_asked: None,
             watch: start_watch(project.database(), waker.clone())?,
             own_gestures: HashSet::new(),
-            pictures: PicturePool::start(DECODERS, decode, CropCache::of_user(), waker.clone())?,
+            pictures: DecodePool::start(DECODERS, decode, CropCache::of_user(), waker.clone())?,
             images: None,
             backups: start_backups(project.database(), waker.clone())?,
             project,
@@ -154,7 +155,7 @@ impl Session {
         self.write_in_background(Background::Notes, WriteRequest::Notes { round, notes });
     }
 
-    /// Gives or takes back an annotator's mark that nothing is missed in an image.
+    /// Sets or removes an annotator's mark that nothing is missed in an image.
     pub fn mark_image(&mut self, image: ImageId, by: Annotator) {
         self.write_in_background(Background::ImageMark, WriteRequest::MarkImage { image, by });
     }
@@ -174,7 +175,7 @@ impl Session {
         }
     }
 
-    /// Has a backup made if one is due and none is on its way.
+    /// Has a backup made if one is due and none is pending.
     pub fn keep_backups(&mut self) {
         if self.damage.is_none() && self.backups.open_requests() == 0 {
             self.backups.ask(());
@@ -228,7 +229,7 @@ impl Session {
         self.background.remove(&ticket)
     }
 
-    /// Asks how the review stands, unless that is on its way or was told just now. `false`: ask again soon.
+    /// Requests the review's progress, unless that is pending or was just answered. `false`: ask again soon.
     pub fn want_numbers(&mut self, filter: &ReviewFilter, by: &Annotator) -> bool {
         if !self.numbers_wanted || self.numbers_ticket.is_some() {
             return true;
@@ -255,7 +256,7 @@ impl Session {
         Some(answer)
     }
 
-    /// Asks what can be taken over from earlier rounds, unless that is on its way or was told just now.
+    /// Requests what can be taken over from earlier rounds, unless that is pending or was just answered.
     pub fn want_inheritable(&mut self, filter: &ReviewFilter, by: &Annotator) {
         let is_just_now = self.inheritable_asked.is_some_and(|asked| asked.elapsed() < INHERITABLE_PAUSE);
         let has_rounds = self.details.overview.rounds.len() > 1 && !by.blind;
@@ -268,7 +269,7 @@ impl Session {
         self.inheritable_wanted = false;
     }
 
-    /// Verdicts changed, or the filter: what can be taken over may be other than what was told.
+    /// Verdicts changed, or the filter: what can be taken over may be other than what was reported.
     pub fn inheritable_changed(&mut self) {
         self.inheritable_wanted = true;
     }
@@ -298,7 +299,7 @@ impl Session {
         }
     }
 
-    /// The members that were told may be out of date.
+    /// The members that were reported may be out of date.
     pub fn forget_members(&mut self) {
         self.members_asked = None;
     }
@@ -353,7 +354,7 @@ impl Session {
         self.members_asked = None;
     }
 
-    /// Asks for the page after the last one, unless one is on its way. `false`: there is none to ask for.
+    /// Asks for the page after the last one, unless one is pending. `false`: there is none to ask for.
     pub fn next_page(&mut self, filter: &ReviewFilter, by: &Annotator) -> bool {
         if self.page_ticket.is_none() && self.cursor.is_some() {
             let query = Box::new(self.query(filter, by));
@@ -404,20 +405,20 @@ impl Session {
         self.detail_tickets.remove(&ticket);
     }
 
-    /// Lets what could not be read be asked for again.
+    /// Allows failed reads to be retried.
     fn forget_failed_details(&mut self) {
         let open: HashSet<_> = self.detail_tickets.values().copied().collect();
         self.details.asked.retain(|key| open.contains(key));
     }
 
-    /// Rounds or annotations are others now: nothing that is drawn over images holds any more, nor what is on its way.
+    /// Rounds or annotations changed: all overlays, pending ones too, are out of date.
     pub fn forget_details(&mut self) {
         self.details.images.clear();
         self.details.asked.clear();
         self.detail_tickets.clear();
     }
 
-    /// An object was promoted or taken back on this image: what is drawn over it has to be read again, also what is on its way.
+    /// An object was promoted or removed on this image: what is drawn over it has to be read again, also what is pending.
     pub fn image_changed(&mut self, image: ImageId) {
         self.details.forget(image);
         self.detail_tickets.retain(|_, (asked, _)| *asked != image);

@@ -1,13 +1,12 @@
-//! Carries out what the settings screen and the command palette ask for.
+//! Applies the commands of the settings screen and the command palette.
 
 use egui::Context;
 
 use super::action::{Action, Scope};
-use super::command::{Command, Screen};
+use super::command::{Choice, Command, PaletteCommand, Screen, SettingsCommand};
 use super::keymap::shortcut_text;
-use super::views::palette::{Choice, PaletteCommand, PaletteModel};
+use super::views::palette::PaletteModel;
 use super::views::review::Layout;
-use super::views::settings::SettingsCommand;
 use super::{QuarryApp, theme, work};
 use crate::domain::write_whole;
 use crate::jobs::JobKind;

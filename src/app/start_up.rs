@@ -1,4 +1,4 @@
-//! Opens the window. Knows the display and the options' file, nothing of the screens.
+//! Opens the window. Handles the display and the options file.
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub enum AppError {
 /// Opens the window, on `project` when one is given. Returns when it is closed.
 pub fn run(project: Option<PathBuf>) -> Result<(), AppError> {
     require_display("the subcommands, see `quarry --help`")?;
-    // A wrong path is told before a window flashes up.
+    // A wrong path is reported before a window flashes up.
     let project = project.map(|dir| Project::open(&dir)).transpose()?;
     open(move |app| match project {
         Some(project) => app.push(Command::Open(project.dir().to_owned())),
@@ -77,7 +77,7 @@ fn open(first: impl FnOnce(&mut QuarryApp)) -> Result<(), AppError> {
     eframe::run_native("quarry", options, Box::new(create)).map_err(|e| AppError::Window(e.to_string()))
 }
 
-/// Refuses before anything is looked at or made where no window can open; `instead` is what can be done there.
+/// Fails early if no window can be opened; `instead` is the alternative.
 pub(super) fn require_display(instead: &'static str) -> Result<(), AppError> {
     if has_display() { Ok(()) } else { Err(AppError::NoDisplay { instead }) }
 }

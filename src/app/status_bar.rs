@@ -1,4 +1,4 @@
-//! The bar below every screen: what runs and how far it is, on which device, and how much memory the program takes. Starts nothing.
+//! The bar below every screen: the running job and its progress, the device, and the memory in use.
 
 use egui::{Align, Button, Layout, Panel, ProgressBar, RichText, Ui};
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use egui::{ColorImage, Context, TextureHandle, TextureId, TextureOptions};
 
 use crate::geometry::BoundingBox;
-use crate::jobs::{ByteCache, Picture, PictureKey, PicturePool, PictureRequest, Pixels};
+use crate::jobs::{ByteCache, DecodeKey, DecodePool, DecodeRequest, DecodedPart, Pixels};
 
 /// Bytes of textures that are kept.
 const TEXTURE_BUDGET: usize = 192 << 20;
@@ -31,20 +31,20 @@ pub enum Shown {
     Ready {
         texture: TextureId,
         covers: BoundingBox,
-        /// The file is another than the one that was imported.
+        /// The file differs from the one that was imported.
         is_changed: bool,
     },
-    /// It is on its way.
+    /// It is pending.
     Waiting,
     /// The file cannot be read, and why.
     Failed(String),
 }
 
 pub struct Textures {
-    loaded: ByteCache<PictureKey, Loaded>,
-    failed: HashMap<PictureKey, Failure>,
-    requests: Vec<PictureRequest>,
-    asked: Vec<PictureKey>,
+    loaded: ByteCache<DecodeKey, Loaded>,
+    failed: HashMap<DecodeKey, Failure>,
+    requests: Vec<DecodeRequest>,
+    asked: Vec<DecodeKey>,
 }
 
 impl Default for Textures {
@@ -55,7 +55,7 @@ impl Default for Textures {
 
 impl Textures {
     /// The image if it is there; otherwise it is asked for, in the order of the calls of this frame.
-    pub fn show(&mut self, request: PictureRequest) -> Shown {
+    pub fn show(&mut self, request: DecodeRequest) -> Shown {
         if let Some(loaded) = self.loaded.get(&request.key) {
             let Loaded { texture, covers, is_changed } = loaded;
             return Shown::Ready { texture: texture.id(), covers: *covers, is_changed: *is_changed };
@@ -71,27 +71,27 @@ impl Textures {
     }
 
     /// Whether it is there.
-    pub fn holds(&self, key: &PictureKey) -> bool {
+    pub fn holds(&self, key: &DecodeKey) -> bool {
         self.loaded.contains(key)
     }
 
     /// Whether it is neither there nor known to be unreadable.
-    pub fn is_awaited(&self, key: &PictureKey) -> bool {
+    pub fn is_awaited(&self, key: &DecodeKey) -> bool {
         !self.holds(key) && !self.failed.contains_key(key)
     }
 
     /// Why it cannot be shown.
-    pub fn failure(&self, key: &PictureKey) -> Option<&str> {
+    pub fn failure(&self, key: &DecodeKey) -> Option<&str> {
         self.failed.get(key).map(|failure| failure.reason.as_str())
     }
 
     /// Asks for an image that will be shown soon.
-    pub fn prefetch(&mut self, request: PictureRequest) {
+    pub fn prefetch(&mut self, request: DecodeRequest) {
         self.show(request);
     }
 
     /// Takes finished images in.
-    pub fn accept(&mut self, ctx: &Context, picture: Picture) {
+    pub fn accept(&mut self, ctx: &Context, picture: DecodedPart) {
         match picture.result {
             Ok(pixels) => self.load(ctx, picture.key, &pixels),
             Err(reason) => {
@@ -101,7 +101,7 @@ impl Textures {
         }
     }
 
-    fn load(&mut self, ctx: &Context, key: PictureKey, pixels: &Pixels) {
+    fn load(&mut self, ctx: &Context, key: DecodeKey, pixels: &Pixels) {
         let size = [pixels.width as usize, pixels.height as usize];
         let image = ColorImage::from_rgb(size, &pixels.rgb);
         let texture = ctx.load_texture(format!("{key:?}"), image, TextureOptions::LINEAR);
@@ -114,9 +114,9 @@ impl Textures {
     }
 
     /// Hands this frame's requests to the pool, when they changed.
-    pub fn send_requests(&mut self, pool: &PicturePool) {
+    pub fn send_requests(&mut self, pool: &DecodePool) {
         let requests = std::mem::take(&mut self.requests);
-        let keys: Vec<PictureKey> = requests.iter().map(|r| r.key).collect();
+        let keys: Vec<DecodeKey> = requests.iter().map(|r| r.key).collect();
         if keys != self.asked {
             pool.want(requests);
             self.asked = keys;

@@ -1,4 +1,4 @@
-//! All colours, sizes and text styles of the window. Nothing else names a colour.
+//! All colours, sizes and text styles of the window, defined only here.
 #![expect(clippy::unreadable_literal, reason = "colours are written as everywhere else: six hex digits")]
 
 use std::cell::Cell;
@@ -62,7 +62,7 @@ pub const TEXT: Tone = Tone::new(0xd9dee5, 0x232a33);
 pub const STRONG: Tone = Tone::new(0xf6f8fa, 0x0b0f14);
 pub const WEAK: Tone = Tone::new(0x939eab, 0x56616e);
 pub const ACCENT: Tone = Tone::new(0x5fb0e5, 0x0b66a8);
-/// The ground of what is chosen.
+/// Background of a selection.
 pub const ACCENT_DEEP: Tone = Tone::new(0x23567a, 0xb9dcf3);
 pub const ERROR: Tone = Tone::new(0xf0764f, 0x981900);
 pub const WARNING: Tone = Tone::new(0xf2d04a, 0x846d10);
@@ -73,7 +73,7 @@ pub const CANDIDATE: Tone = Tone::new(0xff8a3c, 0xc34200);
 pub const DETECTION: Tone = Tone::new(0x4f8cff, 0x2b6fd6);
 /// Below lines over an image, so that their colour stays readable on it: the light theme's lines are dark.
 pub const HALO: Tone = Tone::new(0x000000, 0xffffff);
-/// The ground of fields to type in.
+/// Background of text fields.
 pub const FIELD: Tone = Tone::new(0x0d0f13, 0xf3f5f7);
 pub const WRONG_CLASS: Tone = Tone::new(0xd0b0ff, 0x7a1fa0);
 pub const SKIPPED: Tone = Tone::new(0x7c8897, 0x5d6875);
@@ -85,7 +85,7 @@ pub const GAP: f32 = 12.0;
 pub const CARD_MARGIN: i8 = 14;
 pub const CARD_RADIUS: u8 = 8;
 /// Corners of images: nearly square, so that nothing of them is cut off.
-pub const PICTURE_RADIUS: f32 = 2.0;
+pub const IMAGE_RADIUS: f32 = 2.0;
 
 pub const BIG_NUMBER: f32 = 22.0;
 
@@ -147,7 +147,7 @@ pub fn faded(color: impl Into<Color32>, strength: f32) -> Color32 {
     color.into().gamma_multiply(strength)
 }
 
-/// Sets the look of the whole window, for both themes.
+/// Sets the style of the whole window, for both themes.
 pub fn apply(ctx: &egui::Context) {
     for theme in [Theme::Dark, Theme::Light] {
         LOOK.set(theme);
@@ -240,7 +240,7 @@ pub fn card() -> egui::Frame {
         .inner_margin(Margin::same(CARD_MARGIN))
 }
 
-/// The frame of a screen: the ground with air around.
+/// The frame of a screen: the background with padding.
 pub fn screen() -> egui::Frame {
     egui::Frame::new().fill(BACKGROUND.now()).inner_margin(Margin::same(16))
 }

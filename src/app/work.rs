@@ -11,7 +11,7 @@ use crate::training::RoundConfig;
 #[cfg(feature = "torch")]
 use crate::workflow;
 use crate::workflow::detections::{
-    DetectionsRequest, ModelLook, ModelRequest, import_detections as bring_in_detections,
+    DetectionsRequest, ModelPreview, ModelRequest, import_detections as bring_in_detections,
 };
 use crate::workflow::group::group as find_groups;
 use crate::workflow::import::{ReadDataset, take as take_in};
@@ -79,7 +79,7 @@ pub enum Begin {
     ResumeWithRates(Box<RoundConfig>),
 }
 
-/// Trains a round (or goes on with the unfinished one) and mines it.
+/// Trains a round (or continues with the unfinished one) and mines it.
 #[cfg(feature = "torch")]
 pub fn train(project: Project, begin: Begin, mine_after: bool) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
@@ -104,7 +104,7 @@ pub fn train(project: Project, begin: Begin, mine_after: bool) -> Work<WorkEvent
     })
 }
 
-/// Trains and tests every fold, or goes on with those that are not done.
+/// Trains and tests every fold, or continues with those that are not done.
 #[cfg(feature = "torch")]
 pub fn cross_validate(project: Project, name: String, config: RoundConfig, rounds: u32) -> Work<WorkEvent> {
     use workflow::cross_validate::{CrossValidation, cross_validate};
@@ -140,7 +140,7 @@ pub fn look_at_model(
     path: &Path,
     tell: &mut dyn FnMut(WorkEvent),
     cancel: &Cancel,
-) -> Result<ModelLook, String> {
+) -> Result<ModelPreview, String> {
     workflow::detections::look_at_model(project, path, "auto", tell, cancel).map_err(|error| error.to_string())
 }
 
@@ -165,7 +165,7 @@ pub fn embed(project: Project) -> Work<WorkEvent> {
     })
 }
 
-/// The built-in sample: round 1 and its candidates; with `auto_review` also the review by the ground truth's word, and round 2.
+/// The built-in sample: round 1 and its candidates; with `auto_review` also an automatic review by the ground truth, and round 2.
 #[cfg(feature = "torch")]
 pub fn demo(dir: PathBuf, auto_review: bool) -> Work<WorkEvent> {
     Box::new(move |tell, cancel| {
@@ -190,7 +190,7 @@ pub fn gpu_state() -> GpuState {
     crate::training::gpu_state().clone()
 }
 
-/// Has training and detection on the CPU use so many threads.
+/// Sets the number of CPU threads for training and detection.
 #[cfg(feature = "torch")]
 pub fn use_threads(count: usize) {
     crate::detector::use_threads(count);
@@ -228,7 +228,7 @@ pub fn embed(_: Project) -> Work<WorkEvent> {
 }
 
 #[cfg(not(feature = "torch"))]
-pub fn look_at_model(_: &Project, _: &Path, _: &mut dyn FnMut(WorkEvent), _: &Cancel) -> Result<ModelLook, String> {
+pub fn look_at_model(_: &Project, _: &Path, _: &mut dyn FnMut(WorkEvent), _: &Cancel) -> Result<ModelPreview, String> {
     Err(NO_TORCH.to_owned())
 }
 

@@ -1,5 +1,5 @@
-//! The only way to stdout and stderr. Progress is shown as bars where stderr is a terminal and as lines otherwise. No print can end the
-//! work: what nobody can read any more is dropped.
+//! The only way to stdout and stderr. Progress is shown as bars where stderr is a terminal and as lines otherwise. A failing print never
+//! ends the work: output to a closed pipe is dropped.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -13,21 +13,21 @@ use crate::domain::{
 use crate::training::TrainEvent;
 use crate::workflow::{FoldProgress, WorkEvent};
 
-/// A message on stderr. A closed pipe or a full disk there is nobody's concern.
+/// A message on stderr. Errors of writing there are ignored.
 pub fn say(message: impl std::fmt::Display) {
     let text = printable_message(&message.to_string()).into_owned();
     // In one piece, so that lines of several threads do not mix.
     let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
-/// What a command found out, on stdout: `value` as JSON, or `text` for people. It fails where that cannot be written; that nobody reads
-/// on (`quarry status | head`) is no failure.
+/// head`) is no failure.|A command's result on stdout: `value` as JSON, or `text`. Fails if it cannot be written; a closed pipe (`quarry
+/// status | head`) is no failure.| head`) is no failure.
 pub fn print(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
     let text = rendered(json, value, text)?;
     write_out(&text).context("the result cannot be written to stdout")
 }
 
-/// [`print`] for work that is done and stays done, whether its report can be written or not.
+/// [`print`] for finished work: it succeeds even if its report cannot be written.
 pub fn print_done(json: bool, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
     let text = rendered(json, value, text)?;
     if let Err(error) = write_out(&text) {
@@ -36,7 +36,7 @@ pub fn print_done(json: bool, value: &impl serde::Serialize, text: impl FnOnce()
     Ok(())
 }
 
-/// A script for another program, on stdout: nothing in it is replaced.
+/// A script for another program, on stdout, without escaping.
 pub fn print_as_it_is(text: &str) -> anyhow::Result<()> {
     write_out(text.trim_end()).context("the result cannot be written to stdout")
 }
@@ -88,7 +88,7 @@ pub struct Console {
 }
 
 /// Between two lines of progress where there is no bar: a log of days stays readable.
-const TOLD_EVERY: Duration = Duration::from_secs(30);
+const REPORT_INTERVAL: Duration = Duration::from_secs(30);
 
 impl Console {
     pub fn new() -> Self {
@@ -133,7 +133,7 @@ impl Console {
         let mut rate = self.rate.take().unwrap_or_else(|| Rate::new(progress, now));
         rate.follow(progress, now);
         let Progress { what, done, total } = progress;
-        if !self.interactive && now.duration_since(self.told) >= TOLD_EVERY {
+        if !self.interactive && now.duration_since(self.told) >= REPORT_INTERVAL {
             self.told = now;
             self.line(&format!("{what}: {done} of {total}, {}", rate.in_words()));
         }
@@ -216,7 +216,7 @@ pub fn cancel_on_ctrl_c() -> Cancel {
     cancel
 }
 
-/// The exit code of what did not come to its end.
+/// The exit code of work that was stopped.
 const STOPPED: i32 = 1;
 
 /// Ends the program without running destructors: libtorch's threads may be computing, and tearing it down under them crashes.

@@ -1,5 +1,4 @@
-//! `quarry doctor`: what this machine and this build offer, to read or to paste into a bug report. Needs neither a project nor a
-//! libtorch that loads.
+//! `quarry doctor`: the facts of this machine and build, for reading or for a bug report. Needs no project and no working libtorch.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -15,7 +15,7 @@ const EXAMPLES: &str = "Examples:
   quarry evaluate round 2 --project pets
   quarry evaluate round 2 --project pets --metric tide --metric miss-rate --out results
 
-The detections are those of the round's last evaluation; nothing is detected anew. Rounds of imported models are evaluated in the
+The detections are those of the round's last evaluation; detection is not run again. Rounds of imported models are evaluated in the
 same way. docs/evaluation.md has each metric's rules.";
 
 #[derive(Debug, Args)]

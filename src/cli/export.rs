@@ -38,8 +38,7 @@ enum What {
     #[command(after_help = "Example:
   quarry export ground-truth --project faces --format fddb --out faces.txt
 
-What a format cannot hold is said. FDDB's text has no room for sources: they are written beside it, to faces.sources.csv. Images come
-along for yolo with --images. To train, take `quarry export training`, which leaves out what nobody reviewed.")]
+The report says what the format cannot hold. FDDB's format has no sources: they are written to faces.sources.csv. For yolo, --images adds the images. To train, use `quarry export training`, which leaves out what nobody reviewed.")]
     GroundTruth {
         #[command(flatten)]
         to: Target,

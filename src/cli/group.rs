@@ -37,7 +37,7 @@ fn cosine(word: &str) -> Result<LeastCosine, String> {
 }
 
 impl GroupArgs {
-    /// Whether features are compared by the user's word.
+    /// Parses the user's choice for comparing features.
     #[cfg(feature = "torch")]
     pub fn compares_features(&self) -> bool {
         matches!(self.cosine, Some(LeastCosine::Chosen(_) | LeastCosine::Recommended))

@@ -72,7 +72,7 @@ impl ImportArgs {
     }
 }
 
-/// Not a dataset: a curve to show behind one's own.
+/// Not a dataset: a curve to show behind the project's own.
 const ROC: &str = "roc";
 /// Not a dataset: what a detector found on the images of the datasets.
 const DETECTIONS: &str = "detections";

@@ -15,10 +15,10 @@ const ENTRY: &[u8] = b"quarry_main";
 /// The library of libtorch to which Quarry's own is linked; its own dependencies lie beside it.
 const LIBTORCH: &str = "libtorch_cpu.so";
 
-/// Goes on in the shared library, which reads the arguments again. An error means that it does not load, and nothing was done.
+/// Continues in the shared library, which parses the arguments again. An error means that it does not load, and nothing was done.
 #[expect(unsafe_code, reason = "a library can only be loaded so")]
 pub fn main() -> anyhow::Result<ExitCode> {
-    let program = std::env::current_exe().context("the running program's own place is unknown")?;
+    let program = std::env::current_exe().context("the path of the running program is unknown")?;
     let (path, is_installed) = library_of(&program)?;
     if is_installed {
         load_libtorch()?;
@@ -76,7 +76,7 @@ fn library_of(program: &Path) -> anyhow::Result<(PathBuf, bool)> {
     let places = [(folder.join("deps").join(&name), false), (installed, true), (folder.join(&name), true)];
     places.iter().find(|(place, _)| place.is_file()).cloned().with_context(|| {
         format!(
-            "{} is missing: it holds all that needs libtorch. Install Quarry again (`make install`)",
+            "{} is missing: everything that needs libtorch is in it. Install Quarry again (`make install`)",
             places[1].0.display()
         )
     })

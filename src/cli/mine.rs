@@ -104,7 +104,7 @@ fn model_of(args: &MineArgs) -> anyhow::Result<Option<ModelRequest>> {
     }))
 }
 
-/// What a mining came to.
+/// The result of mining.
 pub(super) fn in_words(report: &MineReport) -> String {
     let unreadable = match report.unreadable.len() {
         0 => String::new(),
@@ -124,7 +124,7 @@ pub(super) fn in_words(report: &MineReport) -> String {
     )
 }
 
-/// What became of a shard.
+/// The result of a shard.
 pub(super) fn shard_in_words(report: &ShardReport) -> String {
     let ShardReport { shard, of, images, detections, unreadable, out, was_done } = report;
     if *was_done {

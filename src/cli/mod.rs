@@ -127,7 +127,7 @@ enum Command {
     Man(man::ManArgs),
 }
 
-/// What every subcommand gets beside its own arguments.
+/// Options that every subcommand takes.
 #[derive(Debug, Clone)]
 struct Context {
     project: Option<PathBuf>,
@@ -135,7 +135,7 @@ struct Context {
     max_megapixels: Option<u32>,
 }
 
-/// Leave to replace files, for every subcommand that writes where the user says.
+/// The `--force` option of every subcommand that writes to a path the user names.
 #[derive(Debug, Clone, Copy, clap::Args)]
 struct Replace {
     /// Replace files that are there already; inputs, datasets and a project's own files are never replaced
@@ -162,7 +162,7 @@ impl Context {
         console::print(self.json, value, text)
     }
 
-    /// [`Context::print`] for work that is done and stays done, whether its report can be printed or not.
+    /// [`Context::print`] for finished work: it succeeds even if its report cannot be printed.
     fn print_done(&self, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         console::print_done(self.json, value, text)
     }
@@ -205,7 +205,7 @@ impl Command {
         }
     }
 
-    /// Whether it is also worth something where libtorch does not load.
+    /// Whether it can also run without libtorch.
     #[cfg(feature = "torch")]
     fn works_without_libtorch(command: Option<&Self>) -> bool {
         matches!(command, Some(Self::Doctor(_) | Self::Status(_) | Self::Group(_)))
@@ -221,11 +221,11 @@ pub fn main() -> ExitCode {
         match late::main() {
             Ok(code) => return code,
             Err(error) if Command::works_without_libtorch(cli.command.as_ref()) => {
-                let reason = told(&error);
+                let reason = with_causes(&error);
                 return finish(cli, |command, context| run_light(command, context, &reason));
             }
             Err(error) => {
-                console::say(format!("quarry: {}", told(&error)));
+                console::say(format!("quarry: {}", with_causes(&error)));
                 return without_libtorch(cli.command.as_ref());
             }
         }
@@ -233,7 +233,7 @@ pub fn main() -> ExitCode {
     finish(cli, |command, context| run_light(command, context, NO_LIBTORCH))
 }
 
-/// Where the window was asked for, a small one offers to fetch libtorch, and Quarry goes on when it is there.
+/// If the window was requested, the set-up window offers to fetch libtorch, and Quarry continues when it is installed.
 #[cfg(all(feature = "torch", feature = "gui"))]
 fn without_libtorch(command: Option<&Command>) -> ExitCode {
     if command.is_some() || late::libtorch_is_there() {
@@ -257,7 +257,7 @@ fn without_libtorch(_: Option<&Command>) -> ExitCode {
     ExitCode::from(1)
 }
 
-/// Why a light subcommand knows nothing of libtorch.
+/// Why libtorch was not loaded for a light subcommand.
 const NO_LIBTORCH: &str =
     if cfg!(feature = "torch") { "not asked" } else { "this quarry was built without it (feature `torch`)" };
 
@@ -267,8 +267,8 @@ fn main_with_libtorch() -> ExitCode {
     finish(Cli::parse(), run)
 }
 
-/// An error with its causes. Some say their cause themselves: it is not said twice.
-fn told(error: &anyhow::Error) -> String {
+/// An error with its causes. A cause that the message already contains is not repeated.
+fn with_causes(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {
@@ -281,7 +281,9 @@ fn told(error: &anyhow::Error) -> String {
 }
 
 fn finish(cli: Cli, run: impl FnOnce(Option<Command>, &Context) -> anyhow::Result<()>) -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("QUARRY_LOG").unwrap_or_else(|_| "warn".into());
+    // What the verifier of certificates logs is in the error of the download too.
+    let filter = tracing_subscriber::EnvFilter::try_from_env("QUARRY_LOG")
+        .unwrap_or_else(|_| "warn,rustls_platform_verifier=off".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| console::LogWriter).init();
     report_panics(crash_folder().as_deref(), &program());
     if let Some(megapixels) = cli.max_megapixels {
@@ -291,7 +293,7 @@ fn finish(cli: Cli, run: impl FnOnce(Option<Command>, &Context) -> anyhow::Resul
     match run(cli.command, &context) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            console::say(format!("quarry: {}", told(&error)));
+            console::say(format!("quarry: {}", with_causes(&error)));
             ExitCode::from(1)
         }
     }
@@ -370,11 +372,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_told_once() {
+    fn a_cause_is_not_repeated() {
         let missing = || std::io::Error::other("no such file");
         let named = crate::dataset::DatasetError::Io { action: "open", path: "a".into(), source: missing() };
-        assert_eq!(told(&anyhow::Error::from(named)), "cannot open a: no such file");
-        assert_eq!(told(&anyhow::Error::from(missing()).context("reading a")), "reading a: no such file");
+        assert_eq!(with_causes(&anyhow::Error::from(named)), "cannot open a: no such file");
+        assert_eq!(with_causes(&anyhow::Error::from(missing()).context("reading a")), "reading a: no such file");
     }
 
     #[test]
@@ -386,5 +388,65 @@ mod tests {
             let help = sub.clone().render_long_help().to_string();
             assert!(help.contains("Example"), "`quarry {} --help` shows no example:\n{help}", sub.get_name());
         }
+    }
+
+    /// The `quarry` commands of a page: of its shell blocks (`true`), which run as they are, and of its sentences, with placeholders.
+    fn commands_of(page: &str) -> Vec<(bool, Vec<String>)> {
+        let joined = page.replace("\\\n", " ");
+        let (mut in_shell, mut in_block, mut prose, mut found) = (false, false, String::new(), Vec::new());
+        for line in joined.lines() {
+            if line.starts_with("```") {
+                in_block = !in_block;
+                in_shell = in_block && line == "```sh";
+            } else if in_shell || (!in_block && line.starts_with("    quarry ")) {
+                let line = line.split(" #").next().unwrap();
+                found.extend(line.rfind("quarry ").map(|at| (true, line[at..].to_owned())));
+            } else if !in_block {
+                prose.push_str(line.trim());
+                prose.push(' ');
+            }
+        }
+        let spans = prose.split('`').skip(1).step_by(2).filter(|span| span.starts_with("quarry "));
+        found.extend(spans.map(|span| (false, span.to_owned())));
+        let word = |word: &str| match word.trim_matches('"') {
+            "{}/64" => "1/64".to_owned(),
+            word if word.contains('$') => "1/4".to_owned(),
+            // Of `yolo|coco` the first.
+            word => word.split('|').next().unwrap().trim_end_matches(['…', '.']).to_owned(),
+        };
+        let words = |command: &str| {
+            let command = command.split([';', '>', '&']).next().unwrap();
+            command.split_whitespace().filter(|word| !word.contains(['[', ']'])).map(word).collect()
+        };
+        found.into_iter().map(|(is_shell, command)| (is_shell, words(&command))).collect()
+    }
+
+    /// A page must not name a subcommand or an option that does not exist.
+    #[test]
+    fn every_command_of_the_pages_is_one_of_the_command_line() {
+        use clap::error::ErrorKind::{ArgumentConflict, InvalidSubcommand, UnknownArgument};
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut pages: Vec<_> =
+            std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        pages.extend(["README.md", "models/README.md", "CONTRIBUTING.md", "SECURITY.md"].map(|page| root.join(page)));
+        let (mut count, mut faults) = (0, Vec::new());
+        for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
+            for (is_shell, words) in commands_of(&std::fs::read_to_string(page).unwrap()) {
+                count += 1;
+                let is_placeholder = words.get(1).is_some_and(|word| word.chars().all(|c| c.is_ascii_uppercase()));
+                let Some(error) = Cli::command().try_get_matches_from(&words).err().filter(|e| e.use_stderr()) else {
+                    continue;
+                };
+                let is_wrong = matches!(error.kind(), InvalidSubcommand | UnknownArgument | ArgumentConflict);
+                let has_placeholder =
+                    words.iter().skip(1).any(|word| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase()));
+                let is_excused = is_placeholder || (has_placeholder && error.kind() == InvalidSubcommand);
+                if is_shell || (is_wrong && !is_excused) {
+                    faults.push(format!("{}: {}: {}", page.display(), words.join(" "), error.kind()));
+                }
+            }
+        }
+        assert!(count > 100, "only {count} commands were found");
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
     }
 }

@@ -1,5 +1,5 @@
-//! Which OpenGL renderer the system offers, asked through EGL without a window. A broken graphics driver may end or hang the process
-//! that asks, so that the question is put in a process of its own.
+//! Which OpenGL renderer the system offers, asked through EGL without a window. A broken graphics driver may end or hang the process that
+//! asks, so the query runs in its own process.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::io::Read as _;
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use libloading::{Library, Symbol};
 
-/// A driver that has not answered by then never will.
+/// Time limit for the driver's answer.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// The renderer as [`renderer`] tells it, from a second process of this program.
+/// The result of [`renderer`], from a second process of this program.
 pub fn in_another_process() -> Result<String, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(program);
@@ -36,7 +36,7 @@ pub fn in_another_process() -> Result<String, String> {
         return Ok(out.trim().to_owned());
     }
     let reason = errors.lines().rev().find_map(|line| line.strip_prefix("quarry: ")).map(str::to_owned);
-    Err(reason.unwrap_or_else(|| format!("asking ended with {status}")))
+    Err(reason.unwrap_or_else(|| format!("the query ended with {status}")))
 }
 
 type Handle = *mut c_void;
@@ -93,17 +93,17 @@ unsafe fn ask(egl: &Library) -> Result<String, String> {
         if display.is_null() || initialize(display, null, null) == 0 {
             display = default_display(none);
             if display.is_null() || initialize(display, null, null) == 0 {
-                return Err("EGL finds no display".to_owned());
+                return Err("EGL found no display".to_owned());
             }
         }
         let (mut config, mut count) = (none, 0);
         let wanted = [RENDERABLE_TYPE, OPENGL_BIT, NONE];
         if bind(OPENGL_API) == 0 || choose(display, wanted.as_ptr(), &raw mut config, 1, &raw mut count) == 0 {
-            return Err("EGL offers no OpenGL".to_owned());
+            return Err("EGL does not support OpenGL".to_owned());
         }
         let context = create(display, config, none, std::ptr::null());
         if context.is_null() || make_current(display, none, none, context) == 0 {
-            return Err("EGL makes no OpenGL context".to_owned());
+            return Err("EGL cannot create an OpenGL context".to_owned());
         }
         let get_string = address(c"glGetString".as_ptr());
         if get_string.is_null() {
@@ -112,7 +112,7 @@ unsafe fn ask(egl: &Library) -> Result<String, String> {
         let get_string: unsafe extern "C" fn(u32) -> *const c_char = std::mem::transmute(get_string);
         let told = [GL_VERSION, GL_RENDERER].map(|name| get_string(name));
         if told.iter().any(|text| text.is_null()) {
-            return Err("OpenGL tells no version".to_owned());
+            return Err("OpenGL reports no version".to_owned());
         }
         Ok(told.map(|text| CStr::from_ptr(text).to_string_lossy().into_owned()).join(", "))
     }

@@ -102,7 +102,7 @@ impl RoundOptions {
         Ok(config)
     }
 
-    /// The settings of a round that goes on, with those changed that the file or an option names.
+    /// The settings of a round that continues, with those changed that the file or an option names.
     pub fn changed(&self, own: &RoundConfig) -> anyhow::Result<RoundConfig> {
         let file = self.file()?;
         let mut config = match &file {

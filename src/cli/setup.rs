@@ -1,4 +1,4 @@
-//! `quarry setup`: what an installed Quarry needs beside itself. Needs neither a project nor libtorch.
+//! `quarry setup`: downloads what an installed Quarry needs. Needs neither a project nor libtorch.
 
 use std::path::PathBuf;
 
@@ -47,7 +47,7 @@ pub fn run(args: &SetupArgs, context: &Context) -> anyhow::Result<()> {
     drop(console);
     context.print_done(&done, || {
         let line = |part: &SetUpPart| {
-            let state = if part.was_there { "was there" } else { "is ready" };
+            let state = if part.was_there { "is already installed" } else { "is installed" };
             format!("{} {} {state} in {}", part.name, part.version, printable_path(&part.folder))
         };
         done.iter().map(line).collect::<Vec<_>>().join("\n")

@@ -192,7 +192,7 @@ fn precision(store: &Store, round: Option<u32>, context: &Context) -> anyhow::Re
     let p = verdicts::precision(store, &query(found))?;
     let value = json!({ "sample": p.sample, "estimate": p.estimate, "low": p.low, "high": p.high });
     context.print(&value, || match p.sample {
-        0 => "No verdicts in random order yet: sort the queue by Random and review from its start".to_owned(),
+        0 => "No verdicts in random order yet: choose the order \"Random sample\" and review from its start".to_owned(),
         n => format!(
             "{:.1} % of the candidates are hard negatives (95 %: {:.1} to {:.1}), from a random sample of {n}",
             p.estimate * 100.0,

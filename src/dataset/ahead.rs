@@ -21,7 +21,7 @@ const DECODING_BYTES: u64 = 512 << 20;
 const READY_BYTES: u64 = 256 << 20;
 /// A pixel while it is decoded, turned upright and made RGB.
 const BYTES_PER_PIXEL: u64 = 6;
-/// More threads than that wait for each other's memory and for the disk.
+/// More threads would wait for each other's memory and for the disk.
 const MOST_WORKERS: usize = 16;
 /// How long a wait for a worker may keep a cancel waiting.
 const CANCEL_POLL: Duration = Duration::from_millis(20);
@@ -160,7 +160,7 @@ fn make<R, E>(file: &Path, prepare: &Prepare<'_, R, E>, budget: &Budget) -> Made
     Ok(ReadyImage { image: prepare(&picture).map_err(NotReady::Failed)?, content_hash })
 }
 
-/// Bytes that several threads share. Whoever wants more than there are waits, and gets them alone where they are more than all.
+/// Bytes that several threads share. A request that exceeds what is free waits; one that exceeds the total is granted alone.
 struct Budget {
     limit: u64,
     used: Mutex<u64>,

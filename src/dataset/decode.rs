@@ -21,7 +21,7 @@ const SIGNATURE_BYTES: u64 = 16;
 
 /// What the head of a file says, without decoding its pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PhotographHeader {
+pub struct ImageHeader {
     /// Pixels after EXIF orientation.
     pub width: u32,
     pub height: u32,
@@ -34,7 +34,7 @@ pub fn decode_rgb(path: &Path) -> Result<RgbImage, DatasetError> {
     decode_rgb_bytes(&read_image_file(path)?, path)
 }
 
-/// As [`decode_rgb`], and whether the file's bytes are others than those with this blake3 (lower-case hex).
+/// As [`decode_rgb`], and whether the file's bytes differ from those with this blake3 (lower-case hex).
 pub fn decode_rgb_checked(path: &Path, content_hash: &str) -> Result<(RgbImage, bool), DatasetError> {
     let bytes = read_image_file(path)?;
     let is_changed = blake3::hash(&bytes).to_hex().as_str() != content_hash;
@@ -57,7 +57,7 @@ pub fn decode_rgb_bytes(bytes: &[u8], path: &Path) -> Result<RgbImage, DatasetEr
 }
 
 /// Size of the image from its head alone, and whether a JPEG is whole; pixels are not decoded. `path` is only for messages.
-pub fn read_header(bytes: &[u8], path: &Path) -> Result<PhotographHeader, DatasetError> {
+pub fn read_header(bytes: &[u8], path: &Path) -> Result<ImageHeader, DatasetError> {
     guarded(path, || {
         let decoder = decoder(bytes)?;
         whole_jpeg(bytes)?;
@@ -66,11 +66,11 @@ pub fn read_header(bytes: &[u8], path: &Path) -> Result<PhotographHeader, Datase
 }
 
 /// As [`read_header`], also of a JPEG that is not whole: for what needs no pixels.
-pub fn read_size(bytes: &[u8], path: &Path) -> Result<PhotographHeader, DatasetError> {
+pub fn read_size(bytes: &[u8], path: &Path) -> Result<ImageHeader, DatasetError> {
     guarded(path, || header_of(decoder(bytes)?))
 }
 
-/// The bytes of an image file. A file that is no image is not read further than its first bytes, however large it is.
+/// The bytes of an image file. A file that is no image is not read further than its first bytes, whatever its size.
 pub fn read_image_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
     let (mut file, size) = open_regular(path)?;
     if size > limits::IMAGE {
@@ -103,7 +103,7 @@ fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder, String> {
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|error| error.to_string())?;
     check_head(bytes, reader.format())?;
     reader.limits(allowing(WORKING_BYTES));
-    // A JPEG that ends within its head is told as truncated too.
+    // A JPEG that ends within its head is reported as truncated too.
     let decoder = reader.into_decoder().map_err(|error| whole_jpeg(bytes).err().unwrap_or_else(|| explain(&error)))?;
     let (width, height) = decoder.dimensions();
     check_size(width, height, decoder.total_bytes())?;
@@ -173,11 +173,11 @@ fn pixels(mut decoder: impl ImageDecoder) -> Result<RgbImage, String> {
     Ok(picture.into_rgb8())
 }
 
-fn header_of(mut decoder: impl ImageDecoder) -> Result<PhotographHeader, String> {
+fn header_of(mut decoder: impl ImageDecoder) -> Result<ImageHeader, String> {
     let (width, height) = decoder.dimensions();
     let orientation = decoder.orientation().map_err(|error| explain(&error))?;
     let (width, height) = if turns_sideways(orientation) { (height, width) } else { (width, height) };
-    Ok(PhotographHeader { width, height, exif_orientation: orientation.to_exif() })
+    Ok(ImageHeader { width, height, exif_orientation: orientation.to_exif() })
 }
 
 fn explain(error: &ImageError) -> String {

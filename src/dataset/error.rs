@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::{InputError, printable_path};
 
-/// Errors of this room.
+/// Errors of the dataset layer.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// A file or folder could not be read or written; the operating system's reason is at the end.

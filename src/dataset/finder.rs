@@ -1,4 +1,4 @@
-//! Where the image lies that a list names: as it stands, or with the extension that lists such as FDDB's leave out.
+//! Finds the image that a list names: under that very name, or with the extension that lists such as FDDB's omit.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -1,21 +1,21 @@
-//! Images as files: which are some, and reading many at once (hash and size of each, in parallel, with progress and cancellation).
+//! Image files: which files are images, and reading many at once (hash and size of each, in parallel, with progress and cancellation).
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::{DatasetError, PhotographHeader, read_header, read_image_file};
+use super::{DatasetError, ImageHeader, read_header, read_image_file};
 pub use crate::domain::IMAGE_EXTENSIONS;
 use crate::domain::{Cancel, Progress};
 
-/// Whether the file's name says that it is a image, in any case of letters.
+/// Whether the file's name says that it is an image, in any case of letters.
 pub fn is_image(path: &Path) -> bool {
     let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
     extension.is_some_and(|e| IMAGE_EXTENSIONS.contains(&e.as_str()))
 }
 
-/// Images between two looks at `cancel`.
+/// Images between two checks of `cancel`.
 const BATCH: usize = 64;
 
 /// Of one image, what an import keeps.
@@ -28,8 +28,8 @@ pub(super) struct Probe {
     pub exif_orientation: u8,
 }
 
-/// Hash and size of `root/path` for every path, in the same order. A photograph that cannot be read is an `Err` in its place and does
-/// not stop the others.
+/// Hash and size of `root/path` for every path, in the same order. An image that cannot be read is an `Err` in its place and does not stop
+/// the others.
 pub(super) fn probe_all(
     root: &Path,
     paths: &[&Path],
@@ -51,7 +51,7 @@ pub(super) fn probe_all(
 fn probe(path: &Path) -> Result<Probe, DatasetError> {
     let bytes = read_image_file(path)?;
     let header = read_header(&bytes, path)?;
-    let PhotographHeader { width, height, exif_orientation } = header;
+    let ImageHeader { width, height, exif_orientation } = header;
     Ok(Probe { content_hash: blake3::hash(&bytes).to_hex().to_string(), width, height, exif_orientation })
 }
 

@@ -1,5 +1,5 @@
-//! What every importer gives back: images with their objects, the names of the classes, and a summary of what was found, what was
-//! left out and which records are bad.
+//! What every importer returns: images with their objects, the names of the classes, and a summary of what was found, what was left out and
+//! which records are bad.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -72,7 +72,7 @@ impl ImportedDataset {
     }
 
     /// The dataset after its objects or classes were changed: its summary counts those.
-    pub(super) fn summed_up_anew(self) -> Self {
+    pub(super) fn with_counts_updated(self) -> Self {
         let Self { name, kind, root, classes, images, summary } = self;
         let counted = ImportSummary::of(&classes, &images, LeftOut::default());
         let ImportSummary {

@@ -26,7 +26,7 @@ mod walk;
 
 pub use ahead::{DecodeAhead, Next, NotReady, Prepare, ReadyImage};
 pub use decode::{
-    PhotographHeader, decode_rgb, decode_rgb_bytes, decode_rgb_checked, read_header, read_image_file, read_size,
+    ImageHeader, decode_rgb, decode_rgb_bytes, decode_rgb_checked, read_header, read_image_file, read_size,
 };
 pub use error::DatasetError;
 pub use fddb::read_fddb;

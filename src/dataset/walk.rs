@@ -20,8 +20,8 @@ pub struct FoundImages {
     pub passed_over: usize,
 }
 
-/// Walks `root` and all folders below it. Hidden files and folders (those that begin with a dot), `__MACOSX` and `@eaDir` are passed
-/// over; links are followed, each folder is entered once. A folder below `root` that cannot be listed is left out and told.
+/// Walks `root` and all folders below it. Hidden files and folders (those that begin with a dot), `__MACOSX` and `@eaDir` are skipped;
+/// links are followed, each folder is entered once. A folder below `root` that cannot be listed is left out and told.
 ///
 /// Fails when `root` cannot be listed, and when `cancel` is set.
 pub fn find_images(root: &Path, cancel: &Cancel) -> Result<FoundImages, DatasetError> {

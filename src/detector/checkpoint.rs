@@ -161,7 +161,7 @@ fn new_layers(
         let wanted = ours.get(&format!("{prefix}weight"))?.size();
         (found != wanted).then(|| {
             format!(
-                "fc6 and fc7 are initialised randomly: `{classifier}weight` of the backbone is {found:?} and the settings want {wanted:?} \
+                "fc6 and fc7 are initialised randomly: `{classifier}weight` of the backbone is {found:?} and the settings require {wanted:?} \
                  (roi.hidden = 4096 and roi.resolution = 7 take VGG16's own)"
             )
         })

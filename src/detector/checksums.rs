@@ -1,4 +1,4 @@
-//! `checksums.json` beside a checkpoint's files: the blake3 of each as it was written, so that changed bytes are told as damage.
+//! `checksums.json` beside a checkpoint's files: the blake3 of each as it was written, so that changed bytes are reported as damage.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -54,7 +54,7 @@ pub fn libtorch() -> Libtorch {
     }
 }
 
-/// Has operations on the CPU use so many threads from now on.
+/// Sets the number of threads of CPU operations.
 pub fn use_threads(count: usize) {
     tch::set_num_threads(i32::try_from(count).unwrap_or(i32::MAX));
 }

@@ -17,7 +17,7 @@ pub(super) const UPRIGHT: [f64; CODES] = [0.0, 0.0, 0.0, 0.0, 0.0, -WEIGHTS[5]];
 /// The longer half axis is measured by half the proposal's height and the shorter by half its width, as faces stand. `None` if
 /// ellipse or proposal has no area.
 pub(super) fn encode(ellipse: &Ellipse<NetworkPx>, proposal: &BoundingBox<NetworkPx>) -> Option<[f64; CODES]> {
-    let e = standing(ellipse);
+    let e = with_longer_ra(ellipse);
     let (width, height) = (proposal.width(), proposal.height());
     let (cx, cy) = proposal.center();
     let (sin, cos) = (2.0 * e.theta).sin_cos();
@@ -37,7 +37,7 @@ pub(super) fn decode(code: [f64; CODES], proposal: &BoundingBox<NetworkPx>) -> E
 }
 
 /// The same ellipse with `ra` as its longer half axis, so that equal shapes have equal codes.
-fn standing(e: &Ellipse<NetworkPx>) -> Ellipse<NetworkPx> {
+fn with_longer_ra(e: &Ellipse<NetworkPx>) -> Ellipse<NetworkPx> {
     if e.rb <= e.ra {
         return *e;
     }

@@ -1,4 +1,4 @@
-//! What can go wrong in a detector.
+//! Errors of the detector.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use super::GpuState;
 #[cfg(feature = "torch")]
 use crate::domain::Panic;
 
-/// Everything that the detector refuses, with what to do about it.
+/// Errors of the detector, each with advice.
 #[derive(Debug, thiserror::Error)]
 pub enum DetectorError {
     #[error("there is no detector preset \"{word}\"; presets are {known}")]
@@ -37,7 +37,7 @@ pub enum DetectorError {
     WrongShape { name: String, expected: Vec<i64>, found: Vec<i64> },
     #[error("tensor {name} holds NaN or infinity; the weights are damaged, take an earlier checkpoint")]
     NotFinite { name: String },
-    // `cause`, not `source`: it stands in the message, and whoever prints the chain should not print it twice.
+    // `cause`, not `source`: it is in the message, and whoever prints the chain should not print it twice.
     #[error("{}: {cause}", path.display())]
     InFile { path: PathBuf, cause: Box<Self> },
     #[error("a training batch needs at least one image")]
@@ -90,7 +90,7 @@ const DISPLAYED: &str = "Internal torch error: ";
 #[cfg(feature = "torch")]
 const UNWRAPPED: &str = "called `Result::unwrap()` on an `Err` value: Torch(\"";
 
-/// What a caught panic says: libtorch's trouble in its own words, everything else with a crash report.
+/// The text of a caught panic: libtorch's errors in its own words, everything else with a crash report.
 #[cfg(feature = "torch")]
 pub(crate) fn told(panic: Panic) -> String {
     let message = libtorch_message(panic.message());

@@ -8,8 +8,8 @@ use super::weights::NamedArray;
 use super::{Detector, DetectorConfig, DetectorError};
 
 impl Detector {
-    /// A detector on the CPU with these weights, under torchvision's names. Tensors under one of the prefixes `anew` that are not
-    /// among them start from random values; any other that is missing is an error. Returns how many started so, too.
+    /// A detector on the CPU with these weights, under torchvision's names. Tensors under one of the prefixes `anew` that are not among
+    /// them start from random values; any other that is missing is an error. Returns how many started so, too.
     pub fn from_arrays(
         config: &DetectorConfig,
         arrays: &[NamedArray],
@@ -21,11 +21,11 @@ impl Detector {
             let starts = |name: &str| anew.iter().any(|prefix| name.starts_with(prefix)) && !given.contains(name);
             state.extend(Self::new(config, Device::Cpu, 0)?.state().into_iter().filter(|(name, _)| starts(name)));
         }
-        let started_anew = state.len();
+        let randomly_initialised = state.len();
         for array in arrays {
             let shape: Vec<i64> = array.shape.iter().map(|&side| side as i64).collect();
             state.insert(array.name.clone(), Tensor::from_slice(&array.data).reshape(shape));
         }
-        Ok((Self::from_state(config, Device::Cpu, state)?, started_anew))
+        Ok((Self::from_state(config, Device::Cpu, state)?, randomly_initialised))
     }
 }

@@ -90,7 +90,7 @@ pub enum Unused {
     DriverFails(String),
     DriverTooOld(String),
     GpuTooOld(u32, u32),
-    /// None of the known reasons.
+    /// No known reason.
     Unknown,
 }
 

@@ -1,4 +1,4 @@
-//! Faster R-CNN on libtorch: backbones, RPN, RoI heads, losses, detection, checkpoints. Everything runs on a `Device` that is handed in.
+//! Faster R-CNN on libtorch: backbones, RPN, RoI heads, losses, detection, checkpoints. Everything runs on the `Device` passed in.
 //!
 //! From top to bottom: [`Detector`] runs transform -> backbone (ResNet or VGG, pyramid) -> RPN -> RoI heads -> postprocessing.
 

@@ -1,6 +1,6 @@
 //! The detector as a whole: transform, backbone, RPN, RoI heads, postprocessing, top to bottom.
 //!
-//! Shapes: B images `[B, 3, H, W]`; everything else stands in the file of its stage.
+//! Shapes: B images `[B, 3, H, W]`; everything else is in the file of its stage.
 
 use std::collections::HashMap;
 
@@ -150,7 +150,7 @@ impl Detector {
         self.parameters.iter().map(|p| (p.name.clone(), p.tensor.shallow_clone())).collect()
     }
 
-    /// One step's losses, computed in the config's precision; losses and gradients are `f32`. All chance comes from `rng`. Images
+    /// One step's losses, computed in the config's precision; losses and gradients are `f32`. All randomness comes from `rng`. Images
     /// without objects are all background.
     pub fn losses(
         &self,
@@ -361,7 +361,7 @@ fn timed<T>(part: &'static str, f: impl FnOnce() -> T) -> T {
     tracing::trace_span!("step", part).in_scope(f)
 }
 
-/// libtorch reports trouble (out of memory, a device gone) as panics; here they become errors.
+/// libtorch reports errors (out of memory, a lost device) as panics; here they become errors.
 ///
 /// Invariant: inside, gradients are turned off by a guard (`no_grad_guard`, `detecting`) and never by `tch::no_grad`, which leaves them off after a panic.
 pub(super) fn guarded<T>(

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn flipping_twice_changes_nothing_and_empty_pictures_are_refused() {
+    fn flipping_twice_changes_nothing_and_empty_images_are_refused() {
         let image = RgbImage::from_fn(40, 30, |x, y| image::Rgb([x as u8, y as u8, 7]));
         let prepared = NetworkImage::prepare(&image, &config(60, 90)).unwrap();
         assert_eq!((prepared.width, prepared.height), (80, 60));

@@ -1,4 +1,4 @@
-//! From what the second stage says to detections in pixels of the image.
+//! The second stage's outputs -> detections in pixels of the image.
 //!
 //! Shapes: P proposals of an image, K classes; logits `[P, K]`, codes `[P, K * 4]`, ellipses `[P, 6]`.
 

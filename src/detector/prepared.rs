@@ -14,7 +14,7 @@ pub(super) struct Detecting {
     _without_gradients: NoGradGuard,
 }
 
-/// Begins detecting on this thread.
+/// Starts detecting on this thread.
 pub(super) fn detecting() -> Detecting {
     DETECTING.with(|depth| depth.set(depth.get() + 1));
     Detecting { _without_gradients: tch::no_grad_guard() }

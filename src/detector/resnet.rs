@@ -13,7 +13,7 @@ const STEM_CHANNELS: i64 = 64;
 /// Pixels 0..=255 minus their mean are about this large; a new Caffe stem divides by it.
 const CAFFE_PIXEL_SCALE: f64 = 64.0;
 
-/// The numbers of a ResNet.
+/// A ResNet's dimensions.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ResNetShape {
     /// Residual blocks of conv2_x to conv5_x.

@@ -1,4 +1,4 @@
-//! The second stage's features as short vectors whose cosines stay what they were.
+//! The second stage's features as short vectors that keep their cosines.
 
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -1,5 +1,5 @@
-//! What the second stage learns from: the mini-batch of RoIs, at random with hard negatives always in it or the hardest by their loss
-//! (OHEM), and three losses.
+//! The second stage's loss: the mini-batch of RoIs, at random with hard negatives always in it or the hardest by their loss (OHEM), and
+//! three losses.
 //!
 //! Shapes: candidates of an image `[N, 4]` on the CPU: proposals, objects, hard negatives; R RoIs drawn over the batch.
 

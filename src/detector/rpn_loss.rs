@@ -1,4 +1,4 @@
-//! What the RPN learns from: matching, the mini-batch of anchors with hard negatives first, two losses.
+//! The RPN's loss: matching, the mini-batch of anchors with hard negatives first, two losses.
 //!
 //! Shapes: as in [`super::rpn`]; S anchors drawn over the batch.
 

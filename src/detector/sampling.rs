@@ -1,7 +1,7 @@
-//! Draws the mini-batches of anchors and RoIs: the paper's procedure with hard negatives. Torch-free; all chance comes from the generator
-//! that is handed in.
+//! Draws the mini-batches of anchors and RoIs: the paper's procedure with hard negatives. Torch-free; all randomness comes from the
+//! generator passed in.
 //!
-//! Invariant: an index is drawn at most once, what is ignored never.
+//! Invariant: an index is drawn at most once; ignored ones are never drawn.
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -30,7 +30,7 @@ pub(super) fn count_ignored(roles: &[Role], ignored: &[bool]) -> u64 {
     roles.iter().zip(ignored).filter(|&(role, &ignored)| ignored && *role == Role::Neither).count() as u64
 }
 
-/// How many of what.
+/// Counts of the mini-batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Quota {
     pub batch: usize,
@@ -119,7 +119,7 @@ pub(super) fn draw_with(
     Draw { foreground, background, forced }
 }
 
-/// `count` of `from` (all, if there are no more) at random, in ascending order.
+/// `count` of `from` (all, if there no longer exist) at random, in ascending order.
 fn choose(mut from: Vec<usize>, count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     if from.len() <= count {
         return from;
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_without_faces_is_all_background() {
+    fn an_image_without_faces_is_all_background() {
         let drawn = draw(&[Background; 300], Pools::of(&[Background; 300]), &[299], PAPER, &mut rng());
         assert_eq!((drawn.foreground.len(), drawn.background.len(), drawn.background[0]), (0, 128, 299));
         assert_eq!(draw(&[], Pools::default(), &[], PAPER, &mut rng()), Draw::default());

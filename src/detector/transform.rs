@@ -106,7 +106,7 @@ mod tests {
     use crate::geometry::Fit;
 
     #[test]
-    fn pictures_are_normalised_and_padded() {
+    fn images_are_normalised_and_padded() {
         let image = NetworkImage {
             width: 2,
             height: 40,

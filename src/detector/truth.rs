@@ -1,4 +1,4 @@
-//! What an image teaches, as tensors on the CPU: boxes of objects, hard negatives and ignored regions.
+//! A training image's targets, as tensors on the CPU: boxes of objects, hard negatives and ignored regions.
 //!
 //! Shapes: G annotated objects, M hard negatives, W wrongly classified, I ignored regions: boxes `[.., 4]` (f32, network pixels). Box work stays on the CPU.
 

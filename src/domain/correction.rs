@@ -1,4 +1,4 @@
-//! How an annotator corrects an object of the ground truth: what is asked for, what it comes to, and what the object is from then on.
+//! How an annotator corrects an object of the ground truth: the request, the correction and the object's new state.
 
 use serde::{Deserialize, Serialize};
 

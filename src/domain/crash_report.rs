@@ -1,5 +1,5 @@
-//! Crash reports: what a fault of the program leaves in the user's own folder for states, offered at the next start. They hold the version,
-//! the backtrace and the last lines of the log: paths may stand there, contents of images, annotations and projects do not.
+//! Crash reports, written to the user's state folder and offered at the next start. They contain the version, the backtrace and the last
+//! lines of the log; these may contain paths, but no contents of images, annotations or projects.
 
 use std::backtrace::Backtrace;
 use std::collections::VecDeque;
@@ -32,7 +32,7 @@ struct SetUp {
     program: String,
 }
 
-/// One panic, as far as it can be told later.
+/// One panic, as kept for the report.
 #[derive(Debug)]
 pub(super) struct Crash {
     pub message: String,
@@ -52,7 +52,7 @@ impl Crash {
 
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = self.place.as_deref().unwrap_or("an unknown place");
+        let place = self.place.as_deref().unwrap_or("an unknown location");
         write!(f, "thread '{}' panicked at {place}: {}\n{}", self.thread, self.message, self.backtrace)
     }
 }

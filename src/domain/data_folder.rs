@@ -1,4 +1,4 @@
-//! Where what `quarry setup` fetches is kept for this user.
+//! The user's data folder, which `quarry setup` fills.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What a model says about an image.
+//! A model's detection on an image.
 
 use super::ClassId;
 use crate::geometry::{BoundingBox, Ellipse};

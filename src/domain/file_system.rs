@@ -1,4 +1,4 @@
-//! Which kind of file system a file lies on: on one that other computers reach too, locks and shared memory cannot be relied on.
+//! Which kind of file system a file lies on: on a network file system, locks and shared memory are unreliable.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Lists of folds and of other splits as people write them.
+//! Parses lists of folds and of other splits.
 
 /// Numbers from 1 between commas, semicolons or blanks, ranges with a dash: `8`, `9, 10`, `1-3`. Sorted, each once.
 pub fn parse_folds(text: &str) -> Result<Vec<u8>, String> {

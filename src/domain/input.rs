@@ -115,7 +115,7 @@ pub fn read_bytes(path: &Path, limit: u64) -> Result<Vec<u8>, InputError> {
     if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
 }
 
-/// Passes over the byte order mark of a text that is read as a stream. UTF-16 is an error.
+/// Skips the byte order mark of a text that is read as a stream. UTF-16 is an error.
 pub fn begin_text(path: &Path, reader: &mut impl BufRead) -> Result<(), InputError> {
     let head = reader.fill_buf().map_err(|source| InputError::Io { path: path.to_owned(), source })?;
     let mark = head.len() - text_bytes(path, head)?.len();

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Asks long work to stop, or to rest, at the next safe place. Clones share it.
+/// Asks long work to stop or pause at the next safe point. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<Shared>);
 
@@ -19,7 +19,7 @@ impl Cancel {
         Self::default()
     }
 
-    /// Work that rests stops too.
+    /// Paused work stops too.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::Release);
         // Taken so that work which is about to rest cannot miss the news.
@@ -35,7 +35,7 @@ impl Cancel {
         *self.paused() = true;
     }
 
-    /// Lets work go on that was asked to rest.
+    /// Resumes paused work.
     pub fn resume(&self) {
         *self.paused() = false;
         self.0.changed.notify_all();
@@ -45,7 +45,7 @@ impl Cancel {
         *self.paused()
     }
 
-    /// Returns at once, or when the work may go on, or after a cancel.
+    /// Returns at once, or when the work is resumed or cancelled.
     pub fn wait_while_paused(&self) {
         let mut paused = self.paused();
         while *paused && !self.is_cancelled() {

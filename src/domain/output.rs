@@ -1,5 +1,5 @@
-//! Where results may be written: never over an input, into a dataset or over a project's own file, and over another file only when the
-//! user says so. What is protected comes from the caller.
+//! Where results may be written: never over an input, into a dataset or over a project's own file; over another file only with permission.
+//! What is protected comes from the caller.
 
 use std::collections::HashMap;
 use std::fs::{self, Metadata};
@@ -133,7 +133,7 @@ impl ReadOnly {
     }
 
     /// Refuses a file that must not be written: what is there and is not a plain file, an input under whatever name, a place below a
-    /// read-only folder, and an existing file without leave to replace it. Nothing is changed on disk.
+    /// read-only folder, and an existing file without permission to replace it. Nothing is changed on disk.
     pub fn check(&self, out: &Output) -> Result<(), OutputError> {
         let path = &out.path;
         let there = existing(path)?;

@@ -1,4 +1,4 @@
-//! Turns panics into errors of their jobs, with a crash report; where libtorch or a decoder report trouble as panics, without one.
+//! Turns panics into errors of their jobs, with a crash report; where libtorch or a decoder report errors as panics, without one.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};

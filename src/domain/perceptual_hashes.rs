@@ -5,7 +5,7 @@
 pub struct PerceptualHashes {
     /// blake3 of the pixels: equal for equal content only.
     pub content: [u8; 32],
-    /// 64 bits of which alike crops differ in few.
+    /// 64 bits of which similar crops differ in few.
     pub perceptual: u64,
 }
 

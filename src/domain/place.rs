@@ -1,4 +1,4 @@
-//! Where a file or folder that work depends on lies, so that work notices when it is moved away and does not begin again where it was.
+//! Watches a file or folder that work depends on, so that work notices when it is moved and does not recreate it at the old path.
 
 use std::fs::{self, File};
 use std::io;

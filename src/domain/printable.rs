@@ -1,4 +1,4 @@
-//! Names and lines from outside, as they may be shown: no control character, no text that runs backwards, and not a hundred megabytes.
+//! Names and lines from outside, as they may be shown: no control character, no marks of text direction, and a bounded length.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -63,7 +63,7 @@ pub fn csv_text(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.into_owned() }
 }
 
-/// Why `name` cannot stand on a line of its own in a list and be read again as it was; `None` where it can.
+/// Why `name` cannot are on a line of its own in a list and be read again as it was; `None` where it can.
 pub fn list_problem(name: &str) -> Option<&'static str> {
     if name.contains(['\n', '\r']) {
         return Some("it has a line break in it");
@@ -71,7 +71,7 @@ pub fn list_problem(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         return Some("it is empty");
     }
-    (name.trim() != name || name.starts_with('\u{feff}')).then_some("it begins or ends with a blank")
+    (name.trim() != name || name.starts_with('\u{feff}')).then_some("it begins or ends with a space")
 }
 
 fn cut(text: &str, chars: usize) -> Cow<'_, str> {

@@ -12,7 +12,7 @@ const MEASURED_FROM: Duration = Duration::from_secs(1);
 pub struct Rate {
     what: String,
     begun: Instant,
-    /// What was done before it was followed: work that goes on does not count what an earlier run did.
+    /// What was done before it was followed: work that continues does not count what an earlier run did.
     first: u64,
     seen: Instant,
     done: u64,
@@ -33,14 +33,14 @@ impl Rate {
         (self.seen, self.done, self.total) = (now, progress.done, progress.total);
     }
 
-    /// Done a second; `None` until that can be told.
+    /// Done a second; `None` until that is known.
     pub fn per_second(&self) -> Option<f64> {
         let elapsed = self.seen.duration_since(self.begun);
         let done = self.done - self.first;
         (elapsed >= MEASURED_FROM && done > 0).then(|| done as f64 / elapsed.as_secs_f64())
     }
 
-    /// `None` until it can be told, and where the end is not known.
+    /// `None` until it is known, and if the end is unknown.
     pub fn seconds_left(&self) -> Option<f64> {
         let left = self.total.checked_sub(self.done)?;
         (self.total > 0).then_some(())?;

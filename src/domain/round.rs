@@ -109,7 +109,7 @@ impl RoundRecord {
         self.imported.is_none()
     }
 
-    /// Whether its training can go on: it was broken off, stopped or failed.
+    /// Whether its training can continue: it was interrupted, stopped or failed.
     pub fn is_unfinished(&self) -> bool {
         matches!(self.state, RoundState::Running | RoundState::Stopped | RoundState::Failed)
     }

@@ -1,5 +1,5 @@
-//! The folders that long work reads its images from, and whether they are still there. An image that cannot be read says nothing about
-//! the image, so work stops where a whole dataset is away, and goes on where a single file is broken.
+//! The folders that long work reads its images from, and whether they are still there. Work stops where a whole dataset is missing, and
+//! continues where a single file is broken.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -50,12 +50,12 @@ impl Sources {
         all
     }
 
-    /// Refuses to begin while a dataset is away.
+    /// Refuses to begin while a dataset is missing.
     pub fn check(&self) -> Result<(), Away> {
         self.sources.iter().filter(|source| !source.files.is_empty()).try_for_each(Source::check)
     }
 
-    /// After `file` could not be read: an error where its whole dataset is away, nothing where others of its files are there.
+    /// After `file` could not be read: an error where its whole dataset is missing, nothing where others of its files are there.
     pub fn check_around(&self, file: &Path) -> Result<(), Away> {
         let source = self.sources.iter().find(|source| file.starts_with(&source.root));
         source.map_or(Ok(()), Source::check)
@@ -63,7 +63,7 @@ impl Sources {
 }
 
 impl Source {
-    /// Away: no folder, or more than half of some files, evenly chosen, are not there or may not be opened.
+    /// Missing: no folder, or more than half of some files, evenly chosen, are not there or may not be opened.
     fn check(&self) -> Result<(), Away> {
         let away = |what: String| Err(Away { root: self.root.clone(), what });
         // The folder of a relative file that lies where the command runs is written as nothing.

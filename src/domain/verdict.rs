@@ -12,12 +12,11 @@ pub enum Verdict {
     Confirmed,
     /// Not to be trained on as background: an ignored region from then on.
     Rejected,
-    /// A real object, of the class that stands beside the verdict, which the annotation lacks: it becomes ground truth with source
-    /// "promoted".
+    /// A real object, of the class that is beside the verdict, which the annotation lacks: it becomes ground truth with source "promoted".
     #[serde(alias = "missed_face")]
     MissedObject,
-    /// The object is real and has the class that stands beside the verdict: that of the annotated object which lies there is corrected,
-    /// and without one it becomes ground truth.
+    /// The object is real and has the class that is beside the verdict: that of the annotated object which lies there is corrected, and
+    /// without one it becomes ground truth.
     WrongClass,
     /// Looked at and left undecided.
     Skipped,
@@ -79,7 +78,7 @@ impl Basis {
     }
 }
 
-/// One row of the verdict log. `verdict` is `None` where an undo took the decision back.
+/// One row of the verdict log. `verdict` is `None` where an undo reverted the decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerdictRecord {
     pub candidate: CandidateId,

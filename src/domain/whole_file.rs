@@ -1,7 +1,7 @@
-//! Files that others rely on: written whole or not at all.
+//! Atomic file writes: a file is written completely or not at all.
 //!
-//! While a file is written it has a passing name, `.quarry-<process>-<random>`, and is locked. A file of such a name that nobody holds
-//! locked was left by a process that was killed, and is removed.
+//! While a file is written it has a temporary name, `.quarry-<process>-<random>`, and is locked. An unlocked file of such a name was left
+//! by a killed process and is removed.
 
 mod disk;
 mod passing;
@@ -19,8 +19,8 @@ pub use self::passing::clear_unfinished;
 use self::passing::{folder_of, unfinished_in};
 use super::Output;
 
-/// Whoever reads `path` sees the old file or the new one, whole, also after a power cut: a temporary file beside it, flushed to disk,
-/// then renamed. It gets the rights of any new file.
+/// Readers of `path` sees the old file or the new one, whole, also after a power cut: a temporary file beside it, flushed to disk, then
+/// renamed. It gets the rights of any new file.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_whole_with(path, |error| error, |file| file.write_all(bytes))
 }
@@ -35,7 +35,7 @@ pub fn write_whole_with<T, E>(
     write_output_with(&Output::new(path, true), failed, fill)
 }
 
-/// [`write_whole`] for a file that the user named: one that came to be there meanwhile is not replaced without leave, which is an
+/// [`write_whole`] for a file that the user named: one that came to be there meanwhile is not replaced without permission, which is an
 /// [`io::ErrorKind::AlreadyExists`].
 pub fn write_output(out: &Output, bytes: &[u8]) -> io::Result<()> {
     write_output_with(out, |error| error, |file| file.write_all(bytes))
@@ -112,8 +112,8 @@ fn write_together_on<D: Disk>(
     disk.sync_folder(folder).map_err(at(folder))
 }
 
-/// A file of a passing name in `folder` for a writer that wants a path; [`finish`] gives it its own name, and dropped it goes. The writer
-/// may leave files beside it whose names only add to the passing one.
+/// A file of a temporary name in `folder` for a writer that wants a path; [`finish`] gives it its own name, and dropped it goes. The writer
+/// may leave files beside it whose names only add to the temporary one.
 pub fn unfinished_file(folder: &Path) -> io::Result<NamedTempFile> {
     unfinished_in(folder)
 }

@@ -1,8 +1,8 @@
 //! A lock file for work that only one program may do at a time. It names its holder: what it does, its process, host and since when.
 //!
-//! The operating system frees the lock when the process ends, however it ends. Where that cannot be relied on (network file systems,
-//! file systems without locks) what is written in the file counts too: a holder on this host that no longer runs is passed over, one on
-//! another host has to be let go by hand.
+//! The operating system frees the lock when the process ends, however it ends. Where that cannot be relied on (network file systems, file
+//! systems without locks) what is written in the file counts too: a holder on this host that no longer runs is ignored, one on another host
+//! has to be removed by hand.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -24,13 +24,13 @@ use super::input::{open_regular, open_regular_with};
 pub enum LockError {
     #[error("this project is in use: {holder} (lock file {}); {advice}", path.display())]
     Held { path: PathBuf, holder: String, advice: &'static str },
-    // `cause`, not `source`: it stands in the message.
+    // `cause`, not `source`: it is in the message.
     #[error("{}: {doing}: {cause}", path.display())]
     Io { path: PathBuf, doing: &'static str, cause: io::Error },
 }
 
 const WAIT: &str = "wait for it or stop it";
-const LET_GO: &str = "wait for it; if that computer no longer runs it, remove the lock file";
+const RELEASE_ADVICE: &str = "wait for it; if that computer no longer runs it, remove the lock file";
 
 /// Who holds a lock, as the lock file has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +96,7 @@ impl WorkLock {
             match holder.state(me) {
                 HolderState::Gone => {}
                 HolderState::Runs => return Err(held(WAIT)),
-                HolderState::Elsewhere => return Err(held(LET_GO)),
+                HolderState::Elsewhere => return Err(held(RELEASE_ADVICE)),
             }
         }
         // A line for people, and one for programs.

@@ -1,4 +1,4 @@
-//! The axes of a ROC plot, for the screen and for figures: positions of false positives, the visible range of rates, tick marks.
+//! The axes of a ROC plot, for the screen and for figures: scale of false positives, visible range of rates, tick marks.
 
 use super::plot_curve::PlotCurve;
 

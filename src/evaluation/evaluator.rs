@@ -1,4 +1,4 @@
-//! The one door to the evaluators: what each compares, what it gives, and what its numbers mean.
+//! The interface of the evaluators: what each compares, which numbers it gives, and what they mean.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! FDDB's evaluation behind the evaluators' door.
+//! FDDB's evaluation behind the evaluators' interface.
 
 use super::evaluator::{Evaluator, Metric};
 use super::region::EvaluatedImage;

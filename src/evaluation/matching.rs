@@ -1,5 +1,5 @@
-//! One image -> its counts at every threshold: keeps the detections with score >= t, matches them to faces, counts (`fddb_spec.md`,
-//! sections 5 and 6).
+//! One image's counts at every threshold t: keeps the detections with score >= t, matches them to faces, counts (`fddb_spec.md`, sections 5
+//! and 6).
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

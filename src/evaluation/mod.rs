@@ -1,6 +1,6 @@
-//! Evaluators behind one door ([`Evaluator`]): FDDB's, equal to the official program byte by byte (regions as pixel sets, the official
-//! assignment, discrete and continuous ROC, its text formats), COCO's, VOC's, precision-recall, miss rate and TIDE; published curves
-//! and figures. Pure.
+//! Evaluators behind one interface ([`Evaluator`]): FDDB's, equal to the official program byte by byte (regions as pixel sets, the official
+//! assignment, discrete and continuous ROC, its text formats), COCO's, VOC's, precision-recall, miss rate and TIDE; published curves and
+//! figures. Pure.
 
 pub mod average_precision;
 pub mod axes;

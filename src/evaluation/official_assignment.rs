@@ -179,8 +179,8 @@ impl<'a> Solver<'a> {
         false
     }
 
-    /// Stars `(i, j)`, moving row `i`'s star of before to another row of its column. Depth-first with its own stack, so that
-    /// long chains cannot overflow the thread's.
+    /// Stars `(i, j)`, moving row `i`'s previous star to another row of its column. Depth-first with its own stack, so that long chains
+    /// cannot overflow the thread's.
     fn grow(&mut self, i: usize, j: usize) -> bool {
         // (row, column to star in it, next row to try for the row's present star)
         let mut path = vec![(i, j, 0)];

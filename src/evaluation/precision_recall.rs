@@ -1,5 +1,5 @@
-//! Precision and recall of each class at every score threshold, F1, and the threshold where F1 is largest. Matching is COCO's at one
-//! IoU threshold, without a limit on detections; detections of equal score stand or fall together.
+//! Precision and recall of each class at every score threshold, F1, and the threshold where F1 is largest. Matching is COCO's at one IoU
+//! threshold, without a limit on detections; detections of equal score are kept or dropped together.
 
 use serde::{Deserialize, Serialize};
 

@@ -34,7 +34,7 @@ impl From<&Shape> for Region {
     }
 }
 
-/// A detection with its score (finite; larger is surer).
+/// A detection with its score (finite; larger is more confident).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ScoredRegion {
     pub region: Region,

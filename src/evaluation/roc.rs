@@ -60,7 +60,7 @@ pub fn match_images_watched(
     tell: &mut dyn FnMut(u64, u64),
     cancel: &Cancel,
 ) -> Option<Vec<ImageOutcome>> {
-    const LOOK_EVERY: Duration = Duration::from_millis(200);
+    const REPORT_INTERVAL: Duration = Duration::from_millis(200);
     let total = images.iter().map(|image| image.detections.len() as u64).sum();
     let watch = Watch::default();
     let outcomes = std::thread::scope(|scope| {
@@ -69,7 +69,7 @@ pub fn match_images_watched(
             let _ended = ended;
             images.par_iter().map(|image| match_watched(image, matching, &watch)).collect()
         });
-        while end.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+        while end.recv_timeout(REPORT_INTERVAL) == Err(RecvTimeoutError::Timeout) {
             tell(watch.done.load(Ordering::Relaxed), total);
             if cancel.is_cancelled() {
                 watch.stop.store(true, Ordering::Relaxed);

@@ -36,13 +36,13 @@ pub enum RocFileError {
     )]
     Ambiguous,
     #[error(
-        "the first two columns are no rate and false positives: a rate lies between 0 and 1, false positives are whole numbers, \
+        "the first two columns are not a rate and false positives: a rate lies between 0 and 1, false positives are whole numbers, \
          and the rate is no lower at the most false positives than at the fewest. Put the score, where there is one, third"
     )]
     NoRate,
 }
 
-/// Reads a ROC file and finds out its columns; `order` decides where the numbers leave a doubt, and only there.
+/// Reads a ROC file and detects its columns; `order` decides where the numbers leave a doubt, and only there.
 #[expect(clippy::indexing_slicing, reason = "`rows` lets through only rows of at least two numbers")]
 pub fn parse(text: &str, order: Option<ColumnOrder>) -> Result<ImportedCurve, RocFileError> {
     let rows = rows(text)?;

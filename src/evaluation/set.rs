@@ -85,7 +85,7 @@ impl SetObject {
     }
 }
 
-/// A detection; a larger score is surer. Scores are finite.
+/// A detection; a larger score is more confident. Scores are finite.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SetDetection {
     pub class: usize,

@@ -59,7 +59,7 @@ impl<S> Ellipse<S> {
             .collect()
     }
 
-    /// Mirrored left to right in a image of this width.
+    /// Mirrored left to right in an image of this width.
     #[must_use]
     pub fn flipped(&self, width: f64) -> Self {
         Self::new(self.ra, self.rb, -self.theta, width - self.cx, self.cy)

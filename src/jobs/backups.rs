@@ -12,7 +12,7 @@ const BACKUP_INTERVAL: Duration = Duration::from_hours(1);
 /// A backup that failed is not tried, nor complained about, again before this long: it is asked for after every verdict.
 const RETRY_PAUSE: Duration = Duration::from_mins(10);
 
-/// Asked with `()`, it makes a backup if one is due; the first time it looks for damage in any case. Answers with the damage it found.
+/// A request makes a backup if one is due; the first one always checks for damage. Answers with the damage it found.
 pub type BackupKeeper = OwnerThread<(), Option<Damage>>;
 
 /// Keeps backups of `database` on a thread of its own. The database is only read.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::{PictureRequest, Pixels};
+use super::{DecodeRequest, Pixels};
 use crate::domain::read_bytes;
 use crate::geometry::BoundingBox;
 
@@ -83,7 +83,7 @@ impl CropCache {
     }
 
     /// The part that was cut before, if the image's file is still the one that it was cut from.
-    pub fn find(&self, request: &PictureRequest, side: u32) -> Option<Pixels> {
+    pub fn find(&self, request: &DecodeRequest, side: u32) -> Option<Pixels> {
         let path = self.path(request, side);
         let bytes = read_bytes(&path, ENTRY_MAX).ok()?;
         let stamp = Stamp::of(&request.path);
@@ -99,12 +99,12 @@ impl CropCache {
     }
 
     /// Whether there is an entry; [`CropCache::find`] says whether it holds.
-    pub fn has(&self, request: &PictureRequest, side: u32) -> bool {
+    pub fn has(&self, request: &DecodeRequest, side: u32) -> bool {
         self.path(request, side).is_file()
     }
 
     /// Keeps a part that was cut from the file with this stamp.
-    pub fn keep(&self, request: &PictureRequest, side: u32, stamp: Stamp, pixels: &Pixels) {
+    pub fn keep(&self, request: &DecodeRequest, side: u32, stamp: Stamp, pixels: &Pixels) {
         if pixels.is_changed || self.is_off.load(Ordering::Relaxed) {
             return;
         }
@@ -170,7 +170,7 @@ impl CropCache {
         }
     }
 
-    fn path(&self, request: &PictureRequest, side: u32) -> PathBuf {
+    fn path(&self, request: &DecodeRequest, side: u32) -> PathBuf {
         let mut hasher = blake3::Hasher::new();
         hasher.update(request.content_hash.as_bytes()).update(&side.to_le_bytes());
         if let Some(BoundingBox { x1, y1, x2, y2, .. }) = request.region {
@@ -227,14 +227,14 @@ fn parse(bytes: &[u8], stamp: Stamp) -> Option<Pixels> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::PictureKey;
+    use super::super::DecodeKey;
     use super::*;
     use crate::domain::{CandidateId, ImageId};
 
-    fn request(path: &Path, candidate: i64, side: u32) -> PictureRequest {
+    fn request(path: &Path, candidate: i64, side: u32) -> DecodeRequest {
         let at = candidate as f64;
-        PictureRequest {
-            key: PictureKey::Crop { candidate: CandidateId(candidate), side },
+        DecodeRequest {
+            key: DecodeKey::Crop { candidate: CandidateId(candidate), side },
             image: ImageId(1),
             path: path.to_owned(),
             content_hash: "ab".repeat(32),
@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(cache.find(&wanted, 8), Some(pixels(8)));
         assert_eq!(cache.find(&wanted, 9), None, "another size");
         assert_eq!(cache.find(&request(&image, 2, 8), 8), None, "another part");
-        let other = PictureRequest { content_hash: "cd".repeat(32), ..wanted.clone() };
+        let other = DecodeRequest { content_hash: "cd".repeat(32), ..wanted.clone() };
         assert_eq!(cache.find(&other, 8), None, "another image");
         std::fs::write(&image, "other").unwrap();
         assert_eq!(cache.find(&wanted, 8), None, "the file is another one");

@@ -46,10 +46,10 @@ pub struct CurveNews {
     pub unreadable: Vec<String>,
 }
 
-/// What was told already.
+/// What was reported already.
 #[derive(Debug, Default)]
-pub(super) struct ToldCurves {
-    /// A hash of the text, so that a step that a resumed round measured again is told again.
+pub(super) struct ReportedCurves {
+    /// A hash of the text, so that a step that a resumed round measured again is reported again.
     evaluations: HashMap<(RoundId, u64, String), [u8; 32]>,
     runs: Vec<Seen>,
     /// By round: its file of metrics, and of detections where there are none.
@@ -63,7 +63,7 @@ type Seen = (PathBuf, u64, Option<SystemTime>);
 /// Of rounds whose metrics were not kept, detections up to this size are measured here; `quarry evaluate round` measures all.
 const MEASURED_BYTES_MAX: u64 = 64 << 20;
 
-impl ToldCurves {
+impl ReportedCurves {
     pub fn news(&mut self, store: &Store) -> Result<CurveNews, WorkflowError> {
         let mut news = CurveNews::default();
         let project = Project::of_database(store.path())?;
@@ -201,7 +201,7 @@ mod tests {
         store
             .append_metrics(round.id, &[(10, "ap", 0.5), (20, "ap", 0.25), (20, "ap_small", 0.125), (30, "loss", 1.0)])
             .unwrap();
-        let mut told = ToldCurves::default();
+        let mut told = ReportedCurves::default();
         let news = told.news(&store).unwrap();
         let lengths: Vec<_> = news.curves.iter().map(|read| (read.step, read.curve.points.len())).collect();
         assert!(lengths[0].1 <= EARLIER_POINTS_MAX + 10 && lengths[1] == (20, 5000), "{lengths:?}");

@@ -1,4 +1,4 @@
-//! A piece of work that is asked for once and gives one value: on a thread of its own, with progress, stopped and joined when it is dropped.
+//! A background task that yields one value: on its own thread, with progress, stopped and joined when dropped.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -61,7 +61,7 @@ impl<T: Send + 'static> Drop for OneShot<T> {
     fn drop(&mut self) {
         self.cancel.cancel();
         if let Some(thread) = self.thread.take() {
-            // What it panicked with was told as its error.
+            // What it panicked with was reported as its error.
             let _ = thread.join();
         }
     }

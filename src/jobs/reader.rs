@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 
-use super::curve_news::{CurveNews, ToldCurves};
+use super::curve_news::{CurveNews, ReportedCurves};
 use super::{Damage, LARGE_PIXELS, OwnerThread, Waker};
 use crate::domain::{
     Annotation, CandidateId, Class, ClassId, Detection, GroupId, ImageId, ImageRecord, RoundId, RoundRecord, Shares,
@@ -145,7 +145,7 @@ pub enum ReadReply {
         elliptic: HashSet<ClassId>,
         shares: Option<Shares>,
     },
-    /// What was asked cannot be told: the database is damaged.
+    /// The request cannot be answered: the database is damaged.
     Damaged(Damage),
 }
 
@@ -155,9 +155,9 @@ pub type ProjectReader = OwnerThread<ReadRequest, ReadReply>;
 pub fn start_reader(database: PathBuf, waker: Waker) -> std::io::Result<ProjectReader> {
     let open = move || {
         let store = Store::open_read_only(&database).map_err(|e| e.to_string())?;
-        Ok(Desk { store, told: ToldCurves::default() })
+        Ok(ReaderState { store, told: ReportedCurves::default() })
     };
-    let serve = |desk: &mut Desk, request| {
+    let serve = |desk: &mut ReaderState, request| {
         read(desk, request).or_else(|error| match &error {
             WorkflowError::Store(cause) => Damage::of(cause).map(ReadReply::Damaged).ok_or_else(|| error.to_string()),
             _ => Err(error.to_string()),
@@ -167,12 +167,12 @@ pub fn start_reader(database: PathBuf, waker: Waker) -> std::io::Result<ProjectR
 }
 
 /// What the thread owns.
-struct Desk {
+struct ReaderState {
     store: Store,
-    told: ToldCurves,
+    told: ReportedCurves,
 }
 
-fn read(Desk { store, told }: &mut Desk, request: ReadRequest) -> Result<ReadReply, WorkflowError> {
+fn read(ReaderState { store, told }: &mut ReaderState, request: ReadRequest) -> Result<ReadReply, WorkflowError> {
     Ok(match request {
         ReadRequest::Overview => {
             let mut overview = overview(store)?;

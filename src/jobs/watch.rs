@@ -11,10 +11,10 @@ use super::Waker;
 use crate::domain::caught;
 use crate::store::{LogNews, Store};
 
-/// Between two looks: what others decide is to be seen within a second.
+/// Interval of the checks: others' decisions appear within a second.
 const PAUSE: Duration = Duration::from_millis(400);
-/// After a database that could not be opened so many looks are left out.
-const LOOKS_LEFT_OUT: u32 = 75;
+/// Number of checks skipped after the database could not be opened.
+const POLLS_SKIPPED: u32 = 75;
 /// Rows of a log that are reported one by one. Where there are more, readers reload everything.
 pub const NEWS_AT_ONCE: usize = 5_000;
 
@@ -45,7 +45,7 @@ fn watch(database: &std::path::Path, stopped: &Receiver<()>, outbox: &Sender<Log
         if open.is_none() && wait == 0 {
             open = Store::open_read_only(database).ok().and_then(|store| store.seen().ok().map(|seen| (store, seen)));
         }
-        wait = if open.is_none() && wait == 0 { LOOKS_LEFT_OUT } else { wait.saturating_sub(1) };
+        wait = if open.is_none() && wait == 0 { POLLS_SKIPPED } else { wait.saturating_sub(1) };
         let news = open.as_mut().and_then(|(store, seen)| store.log_news(seen, NEWS_AT_ONCE).ok().flatten());
         if let Some(news) = news.filter(|news| *news != LogNews::default()) {
             if outbox.send(news).is_err() {

@@ -14,7 +14,7 @@ use crate::domain::{Cancel, Progress, Rate, caught};
 /// Events that may wait for the window before the worker waits for it.
 const QUEUE_LENGTH: usize = 4096;
 
-/// A use case with its configuration closed over. `Ok` and `Err` carry one sentence for the user.
+/// A use case with its configuration. `Ok` and `Err` carry one sentence for the user.
 pub type Work<E> = Box<dyn FnOnce(&mut dyn FnMut(E), &Cancel) -> Result<String, String> + Send>;
 
 /// What a job is about. One job of a kind runs at a time.
@@ -90,12 +90,12 @@ impl<E: Send + 'static> Job<E> {
         Ok(Self { cancel, news: Some(news), progress, thread: Some(thread) })
     }
 
-    /// Asks the work to stop at its next safe place.
+    /// Asks the work to stop at its next safe point.
     pub fn stop(&self) {
         self.cancel.cancel();
     }
 
-    /// Asks the work to rest at its next safe place, keeping all that it holds.
+    /// Asks the work to pause at its next safe point, keeping its state.
     pub fn pause(&self) {
         self.cancel.pause();
     }
@@ -104,7 +104,7 @@ impl<E: Send + 'static> Job<E> {
         self.cancel.resume();
     }
 
-    /// Whether it was asked to rest; it may still be on its way there.
+    /// Whether it was asked to pause; it may not have paused yet.
     pub fn is_paused(&self) -> bool {
         self.cancel.is_paused()
     }
@@ -117,7 +117,7 @@ impl<E: Send + 'static> Job<E> {
         self.with_rate().map(|(progress, _)| progress)
     }
 
-    /// How fast the progress goes and what is left, in words; empty while that cannot be told.
+    /// How fast the progress goes and what is left, in words; empty while that is unknown.
     pub fn rate(&self) -> String {
         self.with_rate().map_or_else(String::new, |(_, rate)| rate.in_words())
     }
@@ -135,7 +135,7 @@ impl<E: Send + 'static> Job<E> {
 impl<E> Drop for Job<E> {
     fn drop(&mut self) {
         self.cancel.cancel();
-        // Without a receiver a worker that waits for room in the queue goes on at once.
+        // Without a receiver a worker that waits for room in the queue continues at once.
         self.news = None;
         if let Some(thread) = self.thread.take() {
             // The worker catches its panics; what is left to say was said in `Finished`.

@@ -1,5 +1,5 @@
 //! The thread that writes verdicts, notes and settings: it owns the project's writing connection and answers when a decision is on the
-//! disk. A damaged database it only reports.
+//! disk. Damage of the database is only reported.
 
 use std::path::PathBuf;
 
@@ -8,14 +8,14 @@ use crate::domain::{
     Basis, CandidateId, ClassId, GroundTruthId, GroupId, ImageId, ObjectChange, RoundId, Shape, Verdict,
 };
 use crate::store::{
-    CandidateQuery, CandidateRow, Gesture, GestureAction, Ruling, Store, StoreError, VerdictFilter, now_ms,
+    CandidateQuery, CandidateRow, Gesture, GestureAction, NewVerdict, Store, StoreError, VerdictFilter, now_ms,
 };
 use crate::workflow::{Project, WorkflowError};
 
 /// Gestures over more candidates than this do not read their images again.
 const REFRESHED_MAX: usize = 64;
 /// An undo or a redo over up to this many reads its candidates again, though not all of their images.
-const BROUGHT_BACK_MAX: usize = 2_000;
+const RELOADED_MAX: usize = 2_000;
 
 /// What is to be written. Verdicts and corrections are one gesture each, in one line of undo; all are answered as [`WriteReply::Verdict`].
 #[derive(Debug, Clone, PartialEq)]
@@ -80,8 +80,8 @@ pub enum WriteRequest {
     Redo {
         by: Annotator,
     },
-    /// Gives or takes back the annotator's mark that nothing is missed in the image, whichever it has not now. No gesture: it is taken back
-    /// by the same request.
+    /// Sets or removes the annotator's mark that nothing is missed in the image, whichever it has not now. No gesture: it is undone by the
+    /// same request.
     MarkImage {
         image: ImageId,
         by: Annotator,
@@ -206,14 +206,14 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
             for group in groups {
                 candidates.extend(store.undecided_of_group(group, by.only())?);
             }
-            let ruling = Ruling { class, reason: reason.as_deref(), ..Ruling::plain(verdict) };
+            let ruling = NewVerdict { class, reason: reason.as_deref(), ..NewVerdict::plain(verdict) };
             (decide(store, &candidates, &by, &ruling, now)?, by)
         }
         WriteRequest::DecideQuery { query, verdict, class, reason, by } => {
             let candidates = store.candidate_ids(&query);
             // The reader has the same lists in memory; here they are wanted once.
             store.forget_lists();
-            let ruling = Ruling { class, reason: reason.as_deref(), ..Ruling::plain(verdict) };
+            let ruling = NewVerdict { class, reason: reason.as_deref(), ..NewVerdict::plain(verdict) };
             (decide(store, &candidates?, &by, &ruling, now)?, by)
         }
         WriteRequest::Inherit { candidates, by } => (store.inherit(&candidates, &by.name, now)?, by),
@@ -226,7 +226,7 @@ fn write(store: &mut Store, request: WriteRequest) -> Result<WriteReply, StoreEr
             let waiting = CandidateQuery { verdict: VerdictFilter::Undecided, collapse: false, ..*query };
             let candidates = store.candidate_ids(&waiting);
             store.forget_lists();
-            let ruling = Ruling { basis: Basis::Estimated, ..Ruling::plain(Verdict::Confirmed) };
+            let ruling = NewVerdict { basis: Basis::Estimated, ..NewVerdict::plain(Verdict::Confirmed) };
             (decide(store, &candidates?, &by, &ruling, now)?, by)
         }
         WriteRequest::MissedObject { candidate, shape, class, by } => {
@@ -270,7 +270,7 @@ fn decide(
     store: &mut Store,
     candidates: &[CandidateId],
     by: &Annotator,
-    ruling: &Ruling<'_>,
+    ruling: &NewVerdict<'_>,
     now: i64,
 ) -> Result<Option<Gesture>, StoreError> {
     if candidates.is_empty() {
@@ -307,7 +307,7 @@ fn changed_by(store: &Store, gesture: &Gesture) -> Result<Vec<CandidateRow>, Sto
         // A face that comes or goes changes its neighbours too: too much to read.
         let is_brought_back =
             gesture.action != GestureAction::Decide && !gesture.verdict.is_some_and(Verdict::has_class);
-        let is_read = is_brought_back && candidates.len() <= BROUGHT_BACK_MAX;
+        let is_read = is_brought_back && candidates.len() <= RELOADED_MAX;
         return if is_read { store.candidate_rows(candidates) } else { Ok(Vec::new()) };
     }
     let mut images = gesture.images.clone();

@@ -3,7 +3,7 @@
 /// So few are put in order by looking at each pair.
 const PAIRWISE_MAX: usize = 64;
 
-/// The places of `hashes` as a chain: it begins with the first and goes on to what differs in few bits. The nearer half of what is left
+/// The places of `hashes` as a chain: it begins with the first and continues to what differs in few bits. The nearer half of what is left
 /// comes before the farther half, over and over until few are left, of which the nearest always follows: n log n comparisons, where the
 /// nearest of all at each step would be n squared.
 pub fn chain_of_alike(hashes: &[u64]) -> Vec<usize> {
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_of_one_kind_follow_each_other() {
+    fn images_of_one_kind_follow_each_other() {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let kinds: Vec<u64> = (0..6).map(|_| rng.random()).collect();
         let mut pictures: Vec<(usize, u64)> = (0..600)

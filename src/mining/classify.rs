@@ -1,4 +1,4 @@
-//! What each detection of an image is, after TIDE (Bolya et al. 2020), class by class.
+//! Classifies each detection of an image, after TIDE (Bolya et al. 2020), class by class.
 
 use super::MiningConfig;
 use crate::domain::{Annotation, Detection, FalsePositiveKind, Overlaps, lies_on_ignored};

@@ -1,4 +1,4 @@
-//! The numbers of mining.
+//! Settings of mining.
 
 use crate::domain::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU};
 

@@ -1,4 +1,4 @@
-//! The hard negatives of several rounds as one list: what an earlier round found and a later one finds again stands once.
+//! The hard negatives of several rounds as one list: a region found in several rounds is listed once.
 
 use crate::geometry::BoundingBox;
 

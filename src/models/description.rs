@@ -1,5 +1,5 @@
-//! `model.toml`: how images reach a network and how its output is read. What it leaves out is told by the model's file or has the value
-//! that the usual exporters use.
+//! `model.toml`: a network's input and how its output is read. Omitted values come from the model's file or are those of the usual
+//! exporters.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,4 +1,4 @@
-//! What can go wrong with a third-party model, with what to do about it.
+//! Errors of third-party models, with advice.
 
 use std::path::{Path, PathBuf};
 

@@ -78,7 +78,7 @@ pub struct Model {
     path: PathBuf,
     description: ModelDescription,
     classes: Vec<String>,
-    /// Neither the file nor its description names the classes: numbers stand in for names, as many as were seen.
+    /// Neither the file nor its description names the classes: numbers are in for names, as many as were seen.
     is_unnamed: bool,
     size: (u32, u32),
     /// Most images in a batch; a network of a fixed batch gets exactly so many.
@@ -137,12 +137,12 @@ impl Model {
     }
 
     /// How images reach the network, in words that are kept with the round.
-    pub fn input_told(&self) -> String {
+    pub fn input_text(&self) -> String {
         self.description.input.told(self.size)
     }
 
     /// All that `model.toml` says or leaves at its default, in one line.
-    pub fn settings_told(&self) -> String {
+    pub fn settings_text(&self) -> String {
         format!("{:?} {:?} {:?}", self.description, self.size, self.classes)
     }
 

@@ -45,7 +45,7 @@ impl Onnx {
         let environment = environment()?;
         let advice = "check that it is a whole ONNX file; an opset that is too new needs a newer ONNX Runtime, or an export with an older `opset`";
         let refused = |error: &dyn std::fmt::Display| ModelError::file(path, first_line(&error.to_string()), advice);
-        // Looked at here, so that a FIFO, a folder or a missing file is told in Quarry's words.
+        // Looked at here, so that a FIFO, a folder or a missing file is reported in Quarry's words.
         crate::domain::open_regular(path).map_err(|error| ModelError::file(path, error, "check the path"))?;
         let builder = Session::builder(environment).map_err(|e| refused(&e))?;
         let mut builder = builder.with_intra_threads(threads.max(1)).map_err(|e| refused(&e))?;

@@ -1,4 +1,4 @@
-//! RGB bytes resized to the bit as OpenCV's `INTER_LINEAR` does: what YOLO's letterbox and most preparations in Python go through.
+//! RGB bytes resized to the bit as OpenCV's `INTER_LINEAR` does: as YOLO's letterbox and most Python preprocessing do.
 //!
 //! Weights of 11 bits, rows first, then columns with the same shifts and rounding (`resize.cpp`: `HResizeLinear`, `VResizeLinear`). Exactly
 //! half the size in both directions is the mean of four pixels there too.

@@ -1,4 +1,4 @@
-//! Models with a runtime of known outputs: what reaches the network, what is made of what it gives, and what is refused.
+//! Models with a runtime of known outputs: the network's input, how its outputs are decoded, and what is refused.
 
 use image::{Rgb, RgbImage};
 

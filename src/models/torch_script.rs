@@ -26,9 +26,9 @@ impl TorchScript {
         let device = choose_device(device).map_err(|error| ModelError::Runtime(error.to_string()))?;
         crate::domain::open_regular(path).map_err(|error| ModelError::file(path, error, "check the path"))?;
         let advice = "give a module that was made with torch.jit.script or torch.jit.trace and needs torch alone; export others as ONNX";
-        let mut module =
-            CModule::load_on_device(path, device).map_err(|error| ModelError::file(path, told_by(&error), advice))?;
-        module.f_set_eval().map_err(|error| ModelError::file(path, told_by(&error), advice))?;
+        let mut module = CModule::load_on_device(path, device)
+            .map_err(|error| ModelError::file(path, libtorch_message(&error), advice))?;
+        module.f_set_eval().map_err(|error| ModelError::file(path, libtorch_message(&error), advice))?;
         Ok(Self { module, path: path.to_path_buf(), device })
     }
 }
@@ -38,7 +38,7 @@ impl Runtime for TorchScript {
         let failed = |error: tch::TchError| {
             ModelError::file(
                 &self.path,
-                format!("it failed on an image: {}", told_by(&error)),
+                format!("it failed on an image: {}", libtorch_message(&error)),
                 "check size and batch in its model.toml",
             )
         };
@@ -88,6 +88,6 @@ fn collect(value: &IValue, name: &str, found: &mut Outputs) -> Result<(), tch::T
 }
 
 /// libtorch's own words without its C++ frames.
-fn told_by(error: &tch::TchError) -> String {
+fn libtorch_message(error: &tch::TchError) -> String {
     crate::detector::libtorch_message(&error.to_string())
 }

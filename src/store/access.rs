@@ -2,7 +2,7 @@
 //!
 //! SQLite reads a database with a write-ahead log through shared memory beside it, which has to be made. Where that fails and no other
 //! program has the database open, it is read without: immutable where there is no log, else with the log's index in this process's memory.
-//! A commit that a killed process left half made is taken back in a copy.
+//! An incomplete commit of a killed process is rolled back in a copy.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ const SHARED_MEMORY_BYTES: u64 = 32 << 10;
 /// For how long a connection is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
-    /// For one look: nothing is made beside the database where that can be helped.
+    /// For one read: no files are created beside the database if possible.
     Once,
     /// Follows what other connections commit.
     Lasting,
@@ -55,8 +55,8 @@ pub(super) fn read_only(path: &Path, header: Header, reading: Reading) -> Result
     if has_log { with_private_log_index(path, failed) } else { immutable(path) }
 }
 
-/// Waits until another connection has written. SQLite's own waiting looks less and less often, up to each tenth of a second: beside a mining
-/// that writes all the time a verdict would come too late again and again.
+/// Waits until another connection has written. SQLite's own waiting looks less and less often, up to each tenth of a second: beside a
+/// mining that writes all the time a verdict would be delayed repeatedly.
 pub(super) fn wait_for_others(looks: i32) -> bool {
     let now = Instant::now();
     let since = SINCE.with(|since| {
@@ -77,7 +77,7 @@ thread_local! {
     static SINCE: Cell<Instant> = Cell::new(Instant::now());
 }
 
-/// So many looks are a millisecond apart.
+/// So many polls are a millisecond apart.
 const OFTEN: i32 = 200;
 const SELDOM: Duration = Duration::from_millis(5);
 
@@ -140,7 +140,7 @@ fn copied_with_journal(path: &Path) -> std::io::Result<(PathBuf, tempfile::TempD
     Ok((copy, folder))
 }
 
-/// Nobody changes the file meanwhile: no lock is taken and nothing is made beside it.
+/// The file does not change meanwhile: no lock is taken and no files are created beside it.
 fn immutable(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     let opened = Connection::open_with_flags(uri(path, "immutable=1"), flags);

@@ -1,4 +1,4 @@
-//! Rolling backups through SQLite's backup API, in the folder `backups` beside the database, and the restoring of one.
+//! Rolling backups through SQLite's backup API, in the folder `backups` beside the database, and restoring one.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

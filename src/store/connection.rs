@@ -1,4 +1,4 @@
-//! Opens the database and holds its one connection: settings, checks, and the frame of every read and write.
+//! Opens the database and holds its one connection: settings, checks, and the wrapper of every read and write.
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};

@@ -117,7 +117,7 @@ pub(super) struct Corrected {
     pub images: Vec<ImageId>,
 }
 
-/// Appends rows of one gesture, `None` for a correction that is taken back, and carries out what follows from them.
+/// Appends rows of one gesture, `None` for a correction that is undone, and carries out what follows from them.
 pub(super) fn append(tx: &Transaction<'_>, gesture: Written, rows: &[NewRow]) -> Result<Corrected, StoreError> {
     let mut images = BTreeSet::new();
     for (object, held) in rows {
@@ -154,7 +154,7 @@ pub(super) fn undo(
     let mut before = Vec::with_capacity(given.len());
     for row in &given {
         let stood = if merged {
-            CORRECTIONS.stood_before(tx, gesture.annotator, decision, row.object.0)?
+            CORRECTIONS.previous_row(tx, gesture.annotator, decision, row.object.0)?
         } else {
             row.replaces
         };
@@ -164,7 +164,7 @@ pub(super) fn undo(
     Ok(Corrected { act, ..append(tx, gesture, &before)? })
 }
 
-/// Appends again what `decision` did and `undo` took back.
+/// Appends again what `decision` did and `undo` reverted.
 pub(super) fn redo(tx: &Transaction<'_>, gesture: Written, undone: gestures::Undone) -> Result<Corrected, StoreError> {
     let undone_on: BTreeSet<_> = rows_of(tx, undone.undo)?.iter().map(|row| row.object).collect();
     let rows = rows_of(tx, undone.decision)?;

@@ -1,4 +1,4 @@
-//! What a connection remembers of the random sample: the candidates with a verdict from before it began.
+//! A connection's cache for the random sample: the candidates decided before it began.
 
 use std::collections::HashSet;
 

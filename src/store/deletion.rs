@@ -1,6 +1,6 @@
-//! Deleting a dataset or a round with everything that hangs on it, in one transaction. What hangs on it is read from the schema's foreign
-//! keys, so that no table can be forgotten. Verdicts are somebody's work: they leave the log and wait in the database, as those that were
-//! merged from a copy do, until the same images are imported and mined again.
+//! Deletes a dataset or a round with all rows that depend on it, in one transaction. Dependent rows are found from the schema's foreign
+//! keys, so that no table is forgotten. Verdicts are kept: they leave the log and wait in the database, as those that were merged from a
+//! copy do, until the same images are imported and mined again.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -51,13 +51,13 @@ impl Deletion {
 impl Store {
     /// What [`Store::delete`] would take away. Nothing is changed.
     pub fn preview_deletion(&self, what: Deletion) -> Result<DeletionCounts, StoreError> {
-        self.read(|c| Doomed::collect(c, what)?.counts(c))
+        self.read(|c| RowsToDelete::collect(c, what)?.counts(c))
     }
 
     /// Deletes a dataset or a round. Nothing outside of the database is touched. Callers make a backup first.
     pub fn delete(&mut self, what: Deletion) -> Result<DeletionCounts, StoreError> {
         self.write(|tx| {
-            let doomed = Doomed::collect(tx, what)?;
+            let doomed = RowsToDelete::collect(tx, what)?;
             let counts = doomed.counts(tx)?;
             keep_decisions(tx, &doomed)?;
             let touched = touched(tx, &doomed)?;
@@ -79,7 +79,7 @@ impl Store {
 
 /// Rows that go, by table.
 #[derive(Default)]
-struct Doomed {
+struct RowsToDelete {
     /// By row id.
     rows: BTreeMap<String, BTreeSet<i64>>,
     /// Of tables without row ids: column, and the values of which every row goes. Nothing refers to such tables.
@@ -93,7 +93,7 @@ struct ForeignKey {
     has_rowid: bool,
 }
 
-impl Doomed {
+impl RowsToDelete {
     fn collect(c: &Connection, what: Deletion) -> Result<Self, StoreError> {
         let (table, id) = what.start();
         let exists = c.query_row(&format!("SELECT 1 FROM {table} WHERE id = ?1"), [id], |_| Ok(())).optional()?;
@@ -166,7 +166,7 @@ impl Doomed {
         Ok(((pages * size) as u64 * going.min(all)).checked_div(all).unwrap_or(0))
     }
 
-    /// Deletes the rows, the log's among them: the triggers that forbid it are set aside meanwhile.
+    /// Deletes the rows, the log's among them: the triggers that forbid it are disabled meanwhile.
     fn delete(&self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         tx.pragma_update(None, "defer_foreign_keys", true)?;
         let triggers = self.triggers(tx)?;
@@ -196,7 +196,7 @@ impl Doomed {
 }
 
 /// What was decided on candidates and objects that go waits from now on.
-fn keep_decisions(tx: &Transaction<'_>, doomed: &Doomed) -> Result<(), StoreError> {
+fn keep_decisions(tx: &Transaction<'_>, doomed: &RowsToDelete) -> Result<(), StoreError> {
     if doomed.count("verdicts") == 0 && doomed.count("corrections") == 0 {
         return Ok(());
     }
@@ -219,7 +219,7 @@ fn keep_decisions(tx: &Transaction<'_>, doomed: &Doomed) -> Result<(), StoreErro
 }
 
 /// Images that stay and whose objects or candidates follow from what goes: those of a round's candidates, and copies of images that go.
-fn touched(c: &Connection, doomed: &Doomed) -> Result<BTreeSet<ImageId>, StoreError> {
+fn touched(c: &Connection, doomed: &RowsToDelete) -> Result<BTreeSet<ImageId>, StoreError> {
     let going = doomed.rows.get("images");
     let is_going = |image: &ImageId| going.is_some_and(|ids| ids.contains(&image.0));
     let mut touched = BTreeSet::new();

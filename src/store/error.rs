@@ -55,7 +55,7 @@ pub enum StoreError {
     /// Of lines that were handed in, the one at this place, from 0.
     #[error("line {}: {reason}", index + 1)]
     Line { index: usize, reason: String },
-    // `cause`, not `source`: it stands in the message, and whoever prints the chain should not print it twice.
+    // `cause`, not `source`: it is in the message, and whoever prints the chain should not print it twice.
     #[error("{}: {cause}", path.display())]
     Io { path: PathBuf, cause: std::io::Error },
     #[error("{}: {cause}", path.display())]

@@ -1,7 +1,7 @@
 //! Exports and merges the logs of verdicts and corrections between copies of a project.
 //!
-//! Rows are known by their global ids, so that merging twice changes nothing; what stands is decided by tick and id, so that two
-//! copies that merge each other's lines end up with the same verdicts, whichever goes first.
+//! Rows are identified by their global ids, so that merging twice changes nothing. The current verdict is decided by tick and id, so that
+//! two copies that merge each other's lines end up with the same verdicts, in any order.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -22,8 +22,8 @@ use super::{Store, StoreError, annotators, classes, gestures, log_lines, settle,
 use crate::domain::{AnnotationSource, CandidateId, Shape, Verdict, check_shape};
 use crate::geometry::BoundingBox;
 
-/// A line may be so far ahead of the clock and of the newest verdict here before that is told: clocks differ.
-const TOLD_FROM_DAYS: u32 = 1;
+/// A line may be so far ahead of the clock and of the newest verdict here before a warning: clocks differ.
+const WARN_FROM_DAYS: u32 = 1;
 impl Store {
     /// The verdicts, oldest first, then the corrections of ground truth, then merged rows that still wait for their candidates or images.
     /// `line` is called for each row; its error ends the export.
@@ -65,7 +65,7 @@ impl Store {
             }
             line.check(latest).map_err(|reason| StoreError::Line { index, reason })?;
             let days = latest.days_ahead(line.tick());
-            if days > u64::from(TOLD_FROM_DAYS) {
+            if days > u64::from(WARN_FROM_DAYS) {
                 ahead += 1;
                 furthest = days.max(furthest);
             }
@@ -178,7 +178,7 @@ fn place_all(tx: &Transaction<'_>, lines: &[LogLine]) -> Result<Placed, StoreErr
     Ok(placed)
 }
 
-/// Appends the rows that the log lacks, and keeps those aside whose candidates are missing.
+/// Appends the rows that the log lacks, and defers those whose candidates are missing.
 fn place(tx: &Transaction<'_>, lines: &[VerdictLine]) -> Result<Placed, StoreError> {
     let mut placed = Placed::default();
     let report = &mut placed.report;

@@ -12,7 +12,7 @@ use crate::geometry::BoundingBox;
 
 impl Store {
     /// Keeps the features of a round's candidates, found by image, class and box, in one transaction. Boxes that are no candidate's are
-    /// passed over.
+    /// skipped.
     pub fn put_features(
         &mut self,
         round: RoundId,

@@ -1,8 +1,8 @@
 //! Gestures: the steps of undo and redo, as an append-only log.
 //!
-//! The stacks are never stored. An annotator's newest gesture tells both tops: after a decision the top of undo is that decision
-//! and nothing can be redone; an undo uncovers its decision's `parent` and becomes the top of redo, above its own `parent`; a redo
-//! puts the decision back on top of undo and uncovers the `parent` of the undo that it took back.
+//! The stacks are never stored. An annotator's newest gesture tells both tops: after a decision the top of undo is that decision and
+//! nothing can be redone; an undo uncovers its decision's `parent` and becomes the top of redo, above its own `parent`; a redo puts the
+//! decision back on top of undo and uncovers the `parent` of the undo that it reverted.
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use uuid::Uuid;
@@ -25,9 +25,9 @@ pub struct Gesture {
     pub id: i64,
     pub action: GestureAction,
     pub annotator: String,
-    /// The verdict that was given, taken back or given again.
+    /// The verdict that was given, undone or given again.
     pub verdict: Option<Verdict>,
-    /// The correction of ground truth that was made, taken back or made again.
+    /// The correction of ground truth that was made, undone or made again.
     pub act: Option<CorrectionAct>,
     /// What verdicts were about.
     pub candidates: Vec<CandidateId>,
@@ -55,7 +55,7 @@ impl GestureAction {
     }
 }
 
-/// What can be undone (a decision) and redone (an undo, with the decision that it took back).
+/// What can be undone (a decision) and redone (an undo, with the decision that it reverted).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Stacks {
     pub undo: Option<i64>,

@@ -1,5 +1,5 @@
-//! Annotated objects: the dataset's own, those that were promoted or added, and corrections, which stand in the place of the dataset's
-//! own. All but the dataset's own follow from the logs of verdicts and corrections (`settle.rs`).
+//! Annotated objects: the dataset's own, those that were promoted or added, and corrections, which replace the dataset's own. All but the
+//! dataset's own follow from the logs of verdicts and corrections (`settle.rs`).
 
 use std::collections::HashMap;
 
@@ -129,8 +129,8 @@ pub(super) fn insert_imported(tx: &Transaction<'_>, image: ImageId, objects: &[A
     Ok(())
 }
 
-/// Whether the image's objects from the dataset are others than `objects`, or in another order; of an image with corrections the order
-/// does not count.
+/// Whether the image's objects from the dataset differ from `objects`, or in another order; of an image with corrections the order does not
+/// count.
 pub(super) fn imported_differ(c: &Connection, image: ImageId, objects: &[Annotation]) -> Result<bool, StoreError> {
     let stored = imported(c, image)?;
     if stored.iter().map(|(_, object)| object).eq(objects) {
@@ -145,7 +145,7 @@ pub(super) fn imported_differ(c: &Connection, image: ImageId, objects: &[Annotat
 
 type Stored = Vec<(GroundTruthId, Annotation)>;
 
-/// Which of `wanted` are not stored, and which of the stored are not wanted, counting each as often as it stands there.
+/// Which of `wanted` are not stored, and which of the stored are not wanted, counting each as often as it is there.
 fn difference(mut stored: Stored, wanted: &[Annotation]) -> (Vec<Annotation>, Stored) {
     let mut new = Vec::new();
     for object in wanted {
@@ -180,7 +180,7 @@ pub(super) struct TruthRow {
     pub object: Annotation,
     /// What it was promoted from.
     pub candidate: Option<CandidateId>,
-    /// The row of the dataset's own in whose place it stands.
+    /// The row of the dataset's own that it replaces.
     pub corrects: Option<GroundTruthId>,
     /// What was drawn.
     pub added: Option<ObjectId>,
@@ -222,7 +222,7 @@ pub(super) fn row(c: &Connection, id: GroundTruthId) -> Result<Option<TruthRow>,
     Ok(c.prepare_cached(&select_rows("id = ?1"))?.query_row([id.0], truth_row).optional()?)
 }
 
-/// What stands in the place of one of the dataset's own objects.
+/// What is in the place of one of the dataset's own objects.
 pub(super) fn correction_of(c: &Connection, own: GroundTruthId) -> Result<Option<TruthRow>, StoreError> {
     Ok(c.prepare_cached(&select_rows("corrects = ?1"))?.query_row([own.0], truth_row).optional()?)
 }

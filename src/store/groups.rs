@@ -11,13 +11,13 @@ use crate::domain::{CandidateId, GroupId};
 
 /// A verdict waits no longer than this, and a commit, for changes of groups.
 const HELD_AT_MOST: Duration = Duration::from_millis(15);
-/// Changes between two looks at the clock.
+/// Changes between two checks of the clock.
 const UNWATCHED: usize = 16;
 
 /// A group to be made. Its members leave their groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewGroup {
-    /// All members are alike to this one, which is one of them.
+    /// All members are similar to this one, which is one of them.
     pub representative: CandidateId,
     /// One thing at one place in many images.
     pub by_place: bool,

@@ -1,5 +1,5 @@
-//! The first 100 bytes of an SQLite file, read without SQLite: what can be known of a file before anything is done with it.
-//! Source: the SQLite file format, <https://www.sqlite.org/fileformat2.html#the_database_header>.
+//! The first 100 bytes of an SQLite file, read without SQLite: checks a file before it is opened. Source: the SQLite file format,
+//! <https://www.sqlite.org/fileformat2.html#the_database_header>.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -59,9 +59,9 @@ pub struct HistoryStep {
 /// What a row of the logs says.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Decided {
-    /// `None`: taken back.
+    /// `None`: undone.
     Verdict { candidate: CandidateId, verdict: Option<Verdict>, class: Option<ClassId> },
-    /// Of an object of the ground truth; the class is the one that it has since. `None`: taken back.
+    /// Of an object of the ground truth; the class is the one that it has since. `None`: undone.
     Correction { act: Option<CorrectionAct>, class: Option<ClassId> },
 }
 
@@ -88,7 +88,7 @@ const MATCHES: &str = "(?1 IS NULL OR a.name = ?1) AND (?2 IS NULL OR v.verdict 
                      WHERE named.id = v.class_id), '') || ' ' || coalesce(
         CASE v.verdict WHEN 'confirmed' THEN 'confirmed hard negative' WHEN 'missed_object' THEN 'missed_object missed object'
                        WHEN 'wrong_class' THEN 'wrong_class wrong class'
-                       ELSE v.verdict END, 'undone taken back')), ?4))";
+                       ELSE v.verdict END, 'undone')), ?4))";
 
 const SELECT_CORRECTION: &str = "SELECT v.seq, v.gesture_id, g.action, a.name, v.time_ms, v.act, i.id, i.name,
                                         (SELECT coalesce(k.merged_into, k.id) FROM classes k WHERE k.id = v.class_id)
@@ -102,7 +102,7 @@ fn correction_matches() -> String {
     format!(
         "(?1 IS NULL OR a.name = ?1) AND ?2 IS NULL AND (?3 = '' OR instr(lower(i.name), ?3))
          AND (?4 = '' OR instr(lower(i.name || ' ' || a.name || ' ' || {CLASS_NAME} || ' '
-             || CASE v.act {} ELSE 'undone taken back' END), ?4))",
+             || CASE v.act {} ELSE 'undone' END), ?4))",
         texts.join(" ")
     )
 }

@@ -1,5 +1,5 @@
-//! When two boxes are the same candidate. A detector on another device, or with another number of threads, finds the same things with
-//! coordinates that differ in the last bits; verdicts must find them again.
+//! When two boxes are the same candidate. A detector on another device, or with another number of threads, finds the same boxes with
+//! coordinates that differ in the last bits; verdicts must still match them.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
-//! Marks on whole images: an annotator looked at the image and found that its annotation misses no object. An append-only log like that
-//! of the verdicts; a mark is taken back by another row.
+//! Marks on whole images: an annotator looked at the image and found that its annotation misses no object. An append-only log like that of
+//! the verdicts; a mark is removed by another row.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ const CURRENT: &str = "m.complete = 1 AND m.content_hash = i.content_hash AND NO
     SELECT 1 FROM image_marks later WHERE later.image_id = m.image_id AND later.annotator_id = m.annotator_id AND later.seq > m.seq)";
 
 impl Store {
-    /// Marks images as complete in the name of an annotator, or takes the annotator's marks back: all in one transaction. Images that are
-    /// so already get no further row; how many were changed is the answer.
+    /// Marks images as complete in the name of an annotator, or removes the annotator's marks: all in one transaction. Images that are so
+    /// already get no further row; how many were changed is the answer.
     pub fn mark_images(&mut self, images: &[ImageId], annotator: &str, complete: bool) -> Result<usize, StoreError> {
         self.write(|tx| {
             let annotator = annotators::find_or_insert(tx, annotator)?;
@@ -27,7 +27,7 @@ impl Store {
         })
     }
 
-    /// Gives or takes back the annotator's mark on one image, whichever it is not now; whether it is marked then.
+    /// Sets or removes the annotator's mark on one image, whichever it is not now; whether it is marked then.
     pub fn toggle_image_mark(&mut self, image: ImageId, annotator: &str) -> Result<bool, StoreError> {
         self.write(|tx| {
             let annotator = annotators::find_or_insert(tx, annotator)?;

@@ -1,4 +1,4 @@
-//! Verdicts of earlier rounds on the same thing, offered for taking over.
+//! Verdicts of earlier rounds on the same object or region, offered for reuse.
 
 use std::collections::{HashMap, HashSet};
 
@@ -49,8 +49,8 @@ impl Store {
         Ok(counts)
     }
 
-    /// Takes over what earlier rounds decided on these candidates, as one gesture; those of which nothing was decided are passed over.
-    /// `None`: nothing was left to take over.
+    /// Takes over what earlier rounds decided on these candidates, as one gesture; those of which nothing was decided are skipped. `None`:
+    /// nothing was left to take over.
     pub fn inherit(
         &mut self,
         candidates: &[CandidateId],

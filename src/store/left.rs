@@ -1,4 +1,4 @@
-//! Which candidates are left to decide on, as SQL about a candidate `c`; the words are those of `domain::review_counts`.
+//! Which candidates are undecided, as SQL about a candidate `c`; terms as in `domain::review_counts`.
 
 use rusqlite::Connection;
 

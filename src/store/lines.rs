@@ -23,8 +23,8 @@ pub const FORMATS_READ: std::ops::RangeInclusive<u32> = 1..=CORRECTION_FORMAT;
 
 const DAY_US: i64 = 24 * 3600 * 1_000_000;
 
-/// What is further ahead is refused unless the user allows it: it outranks what other copies decided since, and is rather damage than a
-/// clock that was wrong. The wrong year is still somebody's work.
+/// What is further ahead is refused unless the user allows it: it would outrank what other copies decided since, and is more likely damage
+/// than a wrong clock. A wrong year is still accepted.
 pub const AHEAD_DAYS: u32 = 366;
 
 /// A hundred years: after what is further ahead no tick could be counted on for long.
@@ -53,7 +53,7 @@ pub struct VerdictLine {
     pub action: String,
     pub annotator: String,
     pub candidate: Uuid,
-    /// `None` where an undo took back the annotator's only verdict.
+    /// `None` where an undo reverted the annotator's only verdict.
     pub verdict: Option<Verdict>,
     /// Of a missed object and of a wrong class. Lines of version 1 have none: it is what the detector took the candidate for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,7 +97,7 @@ pub struct CorrectionLine {
     pub annotator: String,
     pub object: Uuid,
     pub origin: OriginLine,
-    /// `None` where an undo took back all that the annotator had corrected of it.
+    /// `None` where an undo reverted all that the annotator had corrected of it.
     pub correction: Option<StateLine>,
     /// Orders rows over all copies.
     pub tick: i64,
@@ -163,11 +163,11 @@ pub struct MergeReport {
     pub added: u64,
     /// Rows that were here already.
     pub known: u64,
-    /// Rows on candidates that this project does not have: they are kept aside until mining finds those.
+    /// Rows on candidates that this project does not have: they are deferred until mining finds those.
     pub without_candidate: u64,
     /// Of those, the rows on images that this project does not have either.
     pub without_image: u64,
-    /// Corrections of objects whose image, or whose candidate, this project does not have: kept aside until it does.
+    /// Corrections of objects whose image, or whose candidate, this project does not have: deferred until it does.
     pub without_object: u64,
     /// Rows that are more than a day ahead of the clock and of the newest row here: the clock of their computer was wrong, or that of this
     /// one is.
@@ -179,7 +179,7 @@ pub struct MergeReport {
 #[derive(Default)]
 pub(super) struct Placed {
     pub report: MergeReport,
-    /// Lines, by their place, whose shape does not fit their image: they are neither in the log nor aside.
+    /// Lines, by their place, whose shape does not fit their image: they are neither in the log nor deferred.
     pub refused: Vec<(usize, String)>,
 }
 

@@ -17,7 +17,7 @@ pub(super) const CORRECTIONS: Log = Log { table: "corrections", subject: "object
 impl Log {
     /// The row that counted for the annotator before `gesture`, in the order of the log. What that replaced when it was written is
     /// another where an older row was merged since.
-    pub fn stood_before(
+    pub fn previous_row(
         &self,
         tx: &Transaction<'_>,
         annotator: i64,

@@ -20,8 +20,8 @@ use super::objects::Origin;
 use super::{StoreError, annotators, classes, gestures, ground_truth, images, objects, settle, waiting};
 use crate::domain::{Annotation, AnnotationSource, CandidateId, Correction, ImageId, ObjectState, Shape, check_shape};
 
-/// Appends the rows that the log lacks, and keeps those aside whose images or candidates are missing. Each line has its place among all
-/// that were handed in.
+/// Appends the rows that the log lacks, and defers those whose images or candidates are missing. Each line has its place among all that
+/// were handed in.
 pub(super) fn place(
     tx: &Transaction<'_>,
     lines: &[(usize, &CorrectionLine)],

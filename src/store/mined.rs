@@ -49,14 +49,14 @@ impl MinedImage {
 /// Which images a mining that begins has done already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resume {
-    /// Those of a mining that was cut off.
+    /// Those of a mining that was interrupted.
     Unfinished,
     /// Those of a finished one too: what comes again changes nothing.
     Any,
 }
 
 impl Store {
-    /// Begins the mining of a round, or goes on with it: the images that are in already, with their fingerprints. A mining with another
+    /// Begins the mining of a round, or continues with it: the images that are in already, with their fingerprints. A mining with another
     /// `identity` (model or settings) begins again; the candidates of the one before stay until each image is mined again.
     pub fn begin_mining(
         &mut self,
@@ -125,7 +125,7 @@ impl Store {
         })
     }
 
-    /// How many images a mining of the round that did not come to its end has done; `None` without one.
+    /// How many images a mining of the round that did not finish has done; `None` without one.
     pub fn unfinished_mining(&self, round: RoundId) -> Result<Option<usize>, StoreError> {
         let sql = "SELECT (SELECT count(*) FROM mined_images WHERE round_id = ?1 AND run = id) FROM mining_runs
                    WHERE round_id = ?1 AND finished = 0";

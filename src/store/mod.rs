@@ -1,8 +1,8 @@
 //! The project's database: one SQLite file. No other layer uses rusqlite.
 //!
-//! Invariant: the logs of verdicts and of corrections are only ever appended to; everything else (what stands, what a candidate shows,
-//! which objects were promoted, corrected or added) follows from them and is kept up to date by the transaction that appends.
-//! Invariant: a [`Store`] is one connection and belongs to one thread at a time. Each writing method is one transaction.
+//! Invariant: the logs of verdicts and of corrections are only ever appended to; everything else (current verdicts, a candidate's state,
+//! promoted, corrected and added objects) is derived from them and is kept up to date by the transaction that appends. Invariant: a
+//! [`Store`] is one connection and belongs to one thread at a time. Each writing method is one transaction.
 
 mod access;
 mod annotators;
@@ -97,4 +97,4 @@ pub use queue::{Neighbour, Revision};
 pub use sample::RandomSample;
 pub use trace::{Fate, Origin, Trace, TraceFilter};
 pub use traces::TraceCounts;
-pub use verdicts::Ruling;
+pub use verdicts::NewVerdict;

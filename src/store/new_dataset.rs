@@ -1,4 +1,4 @@
-//! What an import hands to the store, and what it reports: datasets with their images and objects.
+//! An import's input to the store, and its report: datasets with their images and objects.
 
 use std::path::PathBuf;
 

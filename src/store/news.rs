@@ -1,4 +1,4 @@
-//! What was decided and corrected since somebody looked, by whichever connection. Reads the ends of the logs, nothing else.
+//! Decisions and corrections since the last check, by any connection. Reads only the ends of the logs.
 
 use rusqlite::Connection;
 

@@ -66,7 +66,7 @@ impl Store {
     }
 }
 
-/// The row of the ground truth that `object` stands in the place of, or its own.
+/// The row of the ground truth that `object` is in the place of, or its own.
 pub(super) fn base(c: &Connection, object: GroundTruthId) -> Result<ground_truth::TruthRow, StoreError> {
     let missing = || StoreError::missing("object", object);
     let row = ground_truth::row(c, object)?.ok_or_else(missing)?;

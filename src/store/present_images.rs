@@ -1,4 +1,4 @@
-//! Which images their datasets still hold; removed ones are kept with their verdicts.
+//! Images that are still in their datasets; removed ones are kept with their verdicts.
 
 use std::collections::HashSet;
 

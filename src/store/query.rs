@@ -68,7 +68,7 @@ pub enum Sort {
     Round,
     /// Expected gain: the score shared by the candidates of its group, so that high scores of rare kind come first.
     Expected,
-    /// Alike ones together: group by group in the order in which they were set, which grouping makes a chain of alike groups; within a
+    /// Similar ones together: group by group in the order in which they were set, which grouping makes a chain of similar groups; within a
     /// group the highest score first; candidates without one last. All of it the other way round when descending.
     Group,
     /// Those on which annotators differ apart from all others.

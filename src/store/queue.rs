@@ -73,7 +73,7 @@ impl Store {
         .ok_or_else(|| StoreError::missing("candidate", candidate))
     }
 
-    /// The next candidate of the query without a verdict; after the last one the first that was passed over.
+    /// The next candidate of the query without a verdict; after the last one the first that was skipped.
     pub fn next_undecided(
         &self,
         query: &CandidateQuery,

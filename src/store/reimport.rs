@@ -1,5 +1,5 @@
-//! Compares an import with what the project has of the dataset: which images are new, changed, moved, removed or there again. Bytes
-//! identify an image before its name does, so that verdicts follow a renamed file.
+//! Compares an import with what the project has of the dataset: which images are new, changed, moved, removed or restored. Bytes identify
+//! an image before its name does, so that verdicts follow a renamed file.
 
 use std::collections::{HashMap, HashSet};
 

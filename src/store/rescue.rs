@@ -1,5 +1,5 @@
-//! The verdict log of a damaged database, as far as it can be read: as a whole, else row by row, with what a damaged page lost taken from
-//! the backup where that has it.
+//! The verdict log of a damaged database, as far as it can be read: as a whole, else row by row, with rows of damaged pages taken from the
+//! backup where it has them.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;

@@ -16,8 +16,8 @@ impl Store {
         self.write(|tx| start(tx, "", "", config_toml))
     }
 
-    /// Starts the next round of the model `name`, whose detections are read from `source`, in state `Running`. One that was started
-    /// and not finished (its import was stopped) goes on instead.
+    /// Starts the next round of the model `name`, whose detections are read from `source`, in state `Running`. One that was started and not
+    /// finished (its import was stopped) continues instead.
     pub fn start_imported_round(
         &mut self,
         name: &str,
@@ -56,7 +56,7 @@ impl Store {
         })
     }
 
-    /// Every state but `Running` also writes down when the round came to its end; mining leaves that as it is.
+    /// Every state but `Running` also writes down when the round finished; mining leaves that as it is.
     pub fn set_round_state(&mut self, round: RoundId, state: RoundState) -> Result<(), StoreError> {
         self.write(|tx| {
             set_state(tx, round, state)?;
@@ -87,7 +87,7 @@ impl Store {
         })
     }
 
-    /// A round goes on with other settings.
+    /// A round continues with other settings.
     pub fn set_round_config(&mut self, round: RoundId, config_toml: &str) -> Result<(), StoreError> {
         let sql = "UPDATE rounds SET config_toml = ?2 WHERE id = ?1";
         self.write(|tx| match tx.execute(sql, params![round.0, config_toml])? {

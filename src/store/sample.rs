@@ -81,7 +81,7 @@ impl Store {
             if (known.from, known.annotator) == (from, annotator) {
                 return Ok(());
             }
-            // Of each annotator's rows on a candidate the newest: what was taken back before counts as undecided.
+            // Of each annotator's rows on a candidate the newest: what was undone before counts as undecided.
             let sql = "SELECT DISTINCT candidate_id FROM (
                            SELECT candidate_id, verdict, max(tick) FROM verdicts
                            WHERE seq <= ?1 AND (?2 IS NULL OR annotator_id = ?2) GROUP BY candidate_id, annotator_id)

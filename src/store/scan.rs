@@ -9,7 +9,7 @@ use super::queue_index::{IndexedImage, QueueIndex};
 use super::{CandidateQuery, Cursor, Interval, Sort, Trace, TraceFilter, VerdictFilter};
 use crate::domain::{Basis, CandidateId, FalsePositiveKind, Verdict};
 
-/// A query over the columns, ready to be held against a million of them.
+/// A query over the columns, ready to be compared with a million of them.
 pub(super) struct Scan<'a> {
     index: &'a QueueIndex,
     own: Option<&'a [Option<Given>]>,

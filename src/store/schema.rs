@@ -1,5 +1,5 @@
-//! Whether a database holds what the migrations make and nothing else: a file with triggers, views or virtual tables of somebody else's
-//! is not a project, whatever its header says.
+//! Whether a database holds what the migrations make and nothing else: a file with foreign triggers, views or virtual tables is not a
+//! project, whatever its header says.
 
 use std::collections::BTreeMap;
 use std::path::Path;

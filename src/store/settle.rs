@@ -1,5 +1,5 @@
-//! Applies the logs of verdicts and corrections: the current verdicts, the objects that are promoted, corrected or added,
-//! and how candidates lie to the ground truth.
+//! Applies the logs of verdicts and corrections: the current verdicts, the objects that are promoted, corrected or added, and the
+//! candidates' relation to the ground truth.
 
 use std::collections::BTreeSet;
 

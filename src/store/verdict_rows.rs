@@ -9,7 +9,7 @@ use crate::domain::{Basis, CandidateId, ClassId, Shape, Verdict};
 /// What an annotator holds on a candidate.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Decision {
-    /// `None`: takes back what stood.
+    /// `None`: removes the current one.
     pub verdict: Option<Verdict>,
     /// Of a missed object and of a wrong class; `None` before it is written for the class that the detector took it for.
     pub class: Option<ClassId>,

@@ -15,7 +15,7 @@ use crate::domain::{Basis, CandidateId, ClassId, Shape, Verdict, check_shape};
 
 /// A verdict to give.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ruling<'a> {
+pub struct NewVerdict<'a> {
     pub verdict: Verdict,
     /// Of a missed object, `None`: the class that the detector took it for. Of a wrong class always one.
     pub class: Option<ClassId>,
@@ -23,7 +23,7 @@ pub struct Ruling<'a> {
     pub basis: Basis,
 }
 
-impl Ruling<'_> {
+impl NewVerdict<'_> {
     /// A verdict without class or reason.
     pub fn plain(verdict: Verdict) -> Self {
         Self { verdict, class: None, reason: None, basis: Basis::Reviewed }
@@ -40,7 +40,7 @@ impl Store {
         reason: Option<&str>,
         time_ms: i64,
     ) -> Result<Gesture, StoreError> {
-        self.decide(candidates, annotator, &Ruling { reason, ..Ruling::plain(verdict) }, time_ms)
+        self.decide(candidates, annotator, &NewVerdict { reason, ..NewVerdict::plain(verdict) }, time_ms)
     }
 
     /// Decides on candidates as one gesture. A missed object becomes ground truth, of the shape that its box holds: an ellipse where
@@ -50,10 +50,10 @@ impl Store {
         &mut self,
         candidates: &[CandidateId],
         annotator: &str,
-        ruling: &Ruling<'_>,
+        ruling: &NewVerdict<'_>,
         time_ms: i64,
     ) -> Result<Gesture, StoreError> {
-        let &Ruling { verdict, class, reason, basis } = ruling;
+        let &NewVerdict { verdict, class, reason, basis } = ruling;
         match (verdict, class) {
             (Verdict::WrongClass, None) => {
                 return Err(StoreError::Invalid("the verdict wrong class needs the right class".to_owned()));
@@ -93,9 +93,9 @@ impl Store {
         self.append_decision(&[candidate], annotator, verdict, &decision, time_ms)
     }
 
-    /// Takes back the annotator's last decision that still stands, a verdict or a correction of ground truth: what stood before it is
-    /// appended again. `None` when there is nothing left to undo. There is no limit, and closing the project changes nothing. Candidates
-    /// and objects of which a newer row of the same annotator was merged from another copy keep that one.
+    /// Undoes the annotator's last decision that still stands, a verdict or a correction of ground truth: the previous state it is appended
+    /// again. `None` when there is nothing left to undo. There is no limit, and closing the project changes nothing. Candidates and objects
+    /// of which a newer row of the same annotator was merged from another copy keep that one.
     pub fn undo(&mut self, annotator: &str, time_ms: i64) -> Result<Option<Gesture>, StoreError> {
         self.write(|tx| {
             let Some(id) = annotators::find(tx, annotator)? else { return Ok(None) };
@@ -108,7 +108,7 @@ impl Store {
             let mut before = Vec::with_capacity(given.len());
             for row in &given {
                 let stood = match row.replaces {
-                    _ if is_merged => match VERDICTS.stood_before(tx, id, decision, row.candidate.0)? {
+                    _ if is_merged => match VERDICTS.previous_row(tx, id, decision, row.candidate.0)? {
                         Some(seq) => read(tx, seq)?,
                         None => Decision::default(),
                     },
@@ -123,7 +123,7 @@ impl Store {
         })
     }
 
-    /// Gives again what the last undo took back. `None` when nothing was undone since the last decision.
+    /// Gives again what the last undo reverted. `None` when nothing was undone since the last decision.
     pub fn redo(&mut self, annotator: &str, time_ms: i64) -> Result<Option<Gesture>, StoreError> {
         self.write(|tx| {
             let Some(id) = annotators::find(tx, annotator)? else { return Ok(None) };

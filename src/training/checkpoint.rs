@@ -24,14 +24,14 @@ const STATE_FILE: &str = "state.json";
 const FILES: [&str; 3] = [MODEL_FILE, OPTIMISER_FILE, STATE_FILE];
 const MARKS_FILE: &str = "marks.json";
 const FOLDER: &str = "checkpoints";
-/// Prefix of a folder that is being written; what carries it at the start of a sitting was broken off.
+/// Prefix of a folder that is being written; a folder with it at the start of a session was left by an interrupted one.
 const UNFINISHED: &str = ".unfinished-";
-/// Prefix of a checkpoint that was found damaged and passed over.
+/// Prefix of a checkpoint that was found damaged and skipped.
 const DAMAGED: &str = "damaged-";
 const STATE_VERSION: u32 = 1;
 
-/// All that a round needs to go on exactly where it stopped, beside the weights and the velocities. Schedule, sampler and random
-/// numbers are functions of the config's seed, `step` and `position`: these are their whole state.
+/// All that a round needs to continue exactly where it stopped, beside the weights and the velocities. Schedule, sampler and random numbers
+/// are functions of the config's seed, `step` and `position`: these are their whole state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RoundProgress {
@@ -40,10 +40,10 @@ pub(super) struct RoundProgress {
     pub step: u64,
     /// Next position in the sequence of images.
     pub position: u64,
-    /// Indices of images that the sitting left out. They are tried again when the round goes on.
+    /// Indices of images that the session left out. They are tried again when the round continues.
     pub unreadable: BTreeSet<usize>,
     pub counts: SamplerCounts,
-    /// Seconds spent in steps, all sittings together.
+    /// Seconds spent in steps, all sessions together.
     pub seconds: f64,
     /// How often memory ran out and something was halved.
     #[serde(default)]
@@ -77,7 +77,7 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Makes the folder and clears what an earlier sitting left half written.
+    /// Makes the folder and clears what an earlier session left half written.
     pub fn open(run_dir: &Path) -> Result<Self, TrainingError> {
         let dir = run_dir.join(FOLDER);
         make_folder(&dir).map_err(TrainingError::io(&dir, "making the folder of checkpoints"))?;
@@ -149,7 +149,7 @@ impl Checkpoints {
         Ok(progress)
     }
 
-    /// The newest step whose checkpoint is whole. Damaged ones after it are told, and kept under another name.
+    /// The newest step whose checkpoint is whole. Damaged ones after it are reported, and kept under another name.
     pub fn newest_good(&self, mut tell: impl FnMut(String)) -> Result<Option<u64>, TrainingError> {
         let (good, damaged) = newest_whole(self, &FILES);
         for (step, what) in &damaged {
@@ -246,14 +246,14 @@ impl RoundProgress {
         }
     }
 
-    /// Refuses to go on with other settings or other data than those that made the checkpoint. What doesn't change the weights may
+    /// Refuses to continue with other settings or other data than those that made the checkpoint. What doesn't change the weights may
     /// differ.
     pub fn check_continues(&self, path: &Path, config: &RoundConfig, data: &str) -> Result<(), TrainingError> {
         // What is tested on shows in the data, where it changes what is trained on. Rates may change: a round that diverged has to.
         let is_test = |key: &str| key == "test_splits" || key == "test_dataset";
         let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
         let made_with = RoundConfig::from_stored(&self.config_toml, "state.json")?;
-        // A round that came to its end can be made longer.
+        // A finished round can be extended.
         let is_longer = made_with.iterations < config.iterations;
         let changed: Vec<String> = made_with
             .binding_differences(config)
@@ -316,7 +316,7 @@ fn good_or_none(dir: &Path, good: Option<u64>, damaged: &[(u64, String)]) -> Res
         (None, Some((step, what))) => Err(TrainingError::Checkpoint {
             path: dir.to_path_buf(),
             what: format!(
-                "none of its {} checkpoints is whole; the newest, of step {step}: {what}. All are kept: copy one from a backup, or start a \
+                "none of its {} checkpoints is intact; the newest, of step {step}: {what}. All are kept: copy one from a backup, or start a \
                  new round",
                 damaged.len()
             ),
@@ -435,7 +435,7 @@ mod tests {
         fs::write(checkpoints.path(30).join(STATE_FILE), "{").unwrap();
         fs::write(checkpoints.path(20).join(OPTIMISER_FILE), "O").unwrap();
         let found = last_good_model(run.path()).unwrap().unwrap();
-        // Weights are as good without their round's state, which only going on needs.
+        // Weights are as good without their round's state, which only continuing needs.
         assert!(found.path.ends_with("step-0000030/model.safetensors"), "its weights are whole: {found:?}");
         assert_eq!(found.passed_over.len(), 1);
         assert!(found.passed_over[0].contains("step 40") && found.passed_over[0].contains("checksum"), "{found:?}");

@@ -111,11 +111,11 @@ fn mining() -> DetectionConfig {
     MINING
 }
 
-/// Settings that don't change what is learnt: a round may go on with others.
+/// Settings that don't change what is learnt: a round may continue with others.
 pub(super) const FREE_SETTINGS: [&str; 6] =
     ["device", "workers", "prefetch", "evaluate_every", "checkpoint_every", "keep_every"];
 
-/// Settings that change how fast is learnt, not what: a stopped round may go on with others, and one that diverged has to.
+/// Settings that change how fast is learnt, not what: a stopped round may continue with others, and one that diverged has to.
 pub(super) const RATE_SETTINGS: [&str; 7] =
     ["base_lr", "lr_factor", "milestones", "warmup", "warmup_factor", "clip_norm", "max_loss"];
 
@@ -143,8 +143,8 @@ impl RoundConfig {
         self.iterations = iterations;
     }
 
-    /// Makes a round that came to its end `steps` longer. Its tests and checkpoints stay as far apart as they are, and its warm-up as many
-    /// steps as it was; the rest of the schedule stretches.
+    /// Makes a finished round `steps` longer. Its tests and checkpoints stay as far apart as they are, and its warm-up as many steps
+    /// as it was; the rest of the schedule stretches.
     pub fn lengthen(&mut self, steps: u64) {
         let iterations = self.iterations.saturating_add(steps);
         self.warmup *= self.iterations as f64 / iterations.max(1) as f64;
@@ -162,7 +162,7 @@ impl RoundConfig {
         (follow(self.evaluate_every, preset.evaluate_every), follow(self.checkpoint_every, preset.checkpoint_every))
     }
 
-    /// These settings with the rates of `other`: what a stopped round may go on with. Milestones belong to `schedule = "step"`: they
+    /// These settings with the rates of `other`: what a stopped round may continue with. Milestones belong to `schedule = "step"`: they
     /// pass between two such rounds only.
     #[must_use]
     pub fn with_rates_of(&self, other: &Self) -> Self {
@@ -201,7 +201,8 @@ impl RoundConfig {
     pub fn trains_on(&self, split: Option<&str>) -> bool {
         let Some(split) = split else { return true };
         let names = |splits: &[String]| splits.iter().any(|name| name == split);
-        let is_chosen = if self.train_splits.is_empty() { !is_set_aside(split) } else { names(&self.train_splits) };
+        let is_chosen =
+            if self.train_splits.is_empty() { !is_reserved_split(split) } else { names(&self.train_splits) };
         is_chosen && !names(&self.test_splits)
     }
 
@@ -334,8 +335,8 @@ impl RoundConfig {
     }
 }
 
-/// Whether a dataset sets a split of this name aside for testing: nothing of it is trained on unasked.
-pub fn is_set_aside(split: &str) -> bool {
+/// Whether a dataset reserves a split of this name for testing: nothing of it is trained on unasked.
+pub fn is_reserved_split(split: &str) -> bool {
     const ASIDE: [&str; 7] = ["val", "valid", "validation", "minival", "dev", "test", "testing"];
     // Splits may be called after their year: val2017.
     let name = split.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['-', '_']).to_ascii_lowercase();

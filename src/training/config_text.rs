@@ -25,7 +25,7 @@ const OLD_SAMPLER: [(&str, Value); 6] = [
     ("box_beta", Value::Float(SMOOTH_L1_BETA)),
 ];
 
-/// A stored round goes on as it began.
+/// A stored round continues as it began.
 fn fill_in_old_sampler(over: &mut Table) {
     if let Some(Value::Table(sampler)) = over.get_mut("sampler") {
         for (key, value) in OLD_SAMPLER {
@@ -121,7 +121,7 @@ impl RoundConfig {
         differences
     }
 
-    /// The settings of `other` that a round begun with these cannot go on with: what is learnt stays; rates and mining may change.
+    /// The settings of `other` that a round begun with these cannot continue with: what is learnt stays; rates and mining may change.
     pub fn binding_differences(&self, other: &Self) -> Vec<Difference> {
         let mut differences = self.learning_differences(other);
         differences.retain(|d| !RATE_SETTINGS.contains(&d.key.as_str()) && !d.key.starts_with("mining."));

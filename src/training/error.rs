@@ -1,4 +1,4 @@
-//! What can go wrong in a round, each with what to do about it.
+//! Errors of a round, each with advice.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,7 +74,7 @@ impl TrainingError {
         }
     }
 
-    /// The images or the project are elsewhere: nothing is wrong with the round, which goes on when they are there again.
+    /// The images or the project are elsewhere: nothing is wrong with the round, which continues when they are there again.
     pub fn is_interruption(&self) -> bool {
         matches!(self, Self::Away(_) | Self::MostUnreadable { .. } | Self::Moved(_))
     }

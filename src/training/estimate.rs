@@ -1,4 +1,4 @@
-//! How long a step will take, before one was made. Torch-free.
+//! Estimates the time of a step before the first one. Torch-free.
 
 use super::config::RoundConfig;
 use crate::detector::Architecture;

@@ -1,8 +1,8 @@
-//! What a round says while it runs. Plain facts: no tensor, nothing of the window.
+//! Events of a running round. Plain data, without tensors.
 //!
 //! The written order: `Started` once (not when the round fails before its first step), then `Step`, `Warning`, `Checkpoint`,
-//! `Evaluating`/`Evaluated` and `Paused`/`Resumed` in the order in which they happen, then `Finished` exactly once and last: after
-//! success, cancel, error and panic alike. A cancel while paused is not followed by `Resumed`.
+//! `Evaluating`/`Evaluated` and `Paused`/`Resumed` in the order in which they happen, then `Finished` exactly once and last, after success,
+//! cancel, error or panic. A cancel while paused is not followed by `Resumed`.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -28,11 +28,11 @@ pub enum TrainEvent {
         step: u64,
         score: Option<f64>,
     },
-    /// The round rests, as asked; everything up to `step` is in its checkpoint.
+    /// The round is paused; everything up to `step` is in its checkpoint.
     Paused {
         step: u64,
     },
-    /// It goes on.
+    /// It resumed.
     Resumed {
         step: u64,
     },
@@ -41,10 +41,10 @@ pub enum TrainEvent {
     },
 }
 
-/// What a round sets out to do.
+/// A round's start.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RoundStart {
-    /// Steps already done by an earlier sitting.
+    /// Steps already done by an earlier session.
     pub step: u64,
     pub iterations: u64,
     pub images: u64,
@@ -75,7 +75,7 @@ pub struct StepReport {
     pub usage: Usage,
 }
 
-/// What the training takes of the machine; measured at most once a second, so steps in between carry the last measurement.
+/// The machine's resources used by training; measured at most once a second, so steps in between carry the last measurement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Resident memory of the process in bytes; `None` where the system does not tell.

@@ -1,5 +1,5 @@
-//! Worker threads that decode, resize and flip ahead of the step. What comes out, and in which order, depends on the settings alone, never
-//! on which thread was faster.
+//! Worker threads that decode, resize and flip ahead of the step. The samples and their order depend only on the settings, not on thread
+//! timing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -45,7 +45,7 @@ pub type Decode = fn(&Path) -> Result<RgbImage, String>;
 const CANCEL_POLL: Duration = Duration::from_millis(20);
 
 /// What a worker made of a slot: the sample, or why the image cannot be read.
-type Delivery = (Slot, Result<TrainingSample, String>);
+type Prepared = (Slot, Result<TrainingSample, String>);
 
 /// An image ready for the step.
 #[derive(Debug)]
@@ -72,8 +72,8 @@ pub(super) struct Loader {
     next: u64,
     asked: u64,
     prefetch: u64,
-    ready: BTreeMap<u64, Delivery>,
-    /// Left out of this sitting: those that could not be read, and those that it began without.
+    ready: BTreeMap<u64, Prepared>,
+    /// Left out of this session: those that could not be read, and those that it began without.
     unreadable: BTreeSet<usize>,
     given_up: Vec<usize>,
     first_failure: Option<String>,
@@ -84,7 +84,7 @@ pub(super) struct Loader {
 }
 
 impl Loader {
-    /// Starts at `position` of the sequence; images in `left_out` are passed over.
+    /// Starts at `position` of the sequence; images in `left_out` are skipped.
     pub fn start(
         config: &RoundConfig,
         images: Vec<TrainingImage>,
@@ -130,14 +130,14 @@ impl Loader {
         })
     }
 
-    /// Where images that cannot be read are looked for: an error where their whole dataset is away.
+    /// Where images that cannot be read are looked for: an error where their whole dataset is missing.
     #[must_use]
     pub fn watching(mut self, sources: Sources) -> Self {
         self.sources = sources;
         self
     }
 
-    /// The same loader from `position` on, with other settings; nothing unreadable is told again.
+    /// The same loader from `position` on, with other settings; nothing unreadable is reported again.
     pub fn restarted(&self, config: &RoundConfig, position: u64) -> Result<Self, TrainingError> {
         let images = self.source.images.clone();
         let mut loader = Self::start(config, images, self.source.decode, position, self.unreadable.clone())?;
@@ -165,12 +165,12 @@ impl Loader {
         self.next
     }
 
-    /// Everything that this sitting leaves out.
+    /// Everything that this session leaves out.
     pub fn unreadable(&self) -> &BTreeSet<usize> {
         &self.unreadable
     }
 
-    /// What could not be read in this sitting.
+    /// What could not be read in this session.
     pub fn given_up(&self) -> &[usize] {
         &self.given_up
     }
@@ -192,7 +192,7 @@ impl Loader {
         }
     }
 
-    fn take(&mut self, cancel: &Cancel) -> Result<Option<Delivery>, TrainingError> {
+    fn take(&mut self, cancel: &Cancel) -> Result<Option<Prepared>, TrainingError> {
         loop {
             if cancel.is_cancelled() {
                 return Ok(None);
@@ -204,7 +204,7 @@ impl Loader {
                 Ok((slot, result)) => drop(self.ready.insert(slot.position, (slot, result))),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(TrainingError::Panic("the loader's workers are gone".to_owned()));
+                    return Err(TrainingError::Panic("the loader's workers have stopped".to_owned()));
                 }
             }
         }
@@ -301,8 +301,8 @@ fn sample_of(image: &TrainingImage, prepared: NetworkImage, sampler: &SamplerCon
     }
 }
 
-/// Hard negatives by score. Where there are more than a mini-batch has room for, each epoch starts where the one before ended.
-/// Those that lie on an object (one that was missed before) are hard negatives no more. Each comes with its label.
+/// Hard negatives by score. Where there are more than a mini-batch has room for, each epoch starts where the one before ended. Those that
+/// lie on an object (one that was missed before) are no longer hard negatives. Each comes with its label.
 fn prioritised(image: &TrainingImage, sampler: &SamplerConfig, epoch: u64) -> Vec<(BoundingBox, i64)> {
     let faces: Vec<BoundingBox> = image.faces.iter().map(Shape::bounding_box).collect();
     let off_faces = |b: &BoundingBox| b.max_iou(&faces).is_none_or(|(_, iou)| iou < sampler.fg_iou);

@@ -1,4 +1,4 @@
-//! One training, mining or import a project: the lock that keeps others out.
+//! The project lock: one training, mining or import at a time.
 
 /// The lock's name in the folder that holds all runs of a project.
 pub const LOCK_FILE: &str = "training.lock";

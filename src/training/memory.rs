@@ -1,4 +1,4 @@
-//! What a round does when its device runs out of memory: it goes on with less in it at a time.
+//! Recovery when the device runs out of memory: the round continues with smaller mini-batches.
 
 use super::config::RoundConfig;
 
@@ -35,7 +35,7 @@ pub(super) fn halved(config: &RoundConfig) -> Option<(RoundConfig, String)> {
     Some((smaller, what))
 }
 
-/// `config` halved `times` times, as a round goes on that was halved before.
+/// `config` halved `times` times, for resuming a round that was halved before.
 pub(super) fn halved_times(config: &RoundConfig, times: u32) -> RoundConfig {
     (0..times).fold(config.clone(), |config, _| halved(&config).map_or(config, |(smaller, _)| smaller))
 }

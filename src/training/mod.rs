@@ -40,7 +40,7 @@ mod step;
 pub use checkpoint::{GoodModel, MODEL_FILE, best_model, last_good_model, last_model};
 #[cfg(feature = "torch")]
 pub(crate) use config::LARGEST_WHOLE;
-pub use config::{RoundConfig, is_set_aside, split_in_words};
+pub use config::{RoundConfig, is_reserved_split, split_in_words};
 pub use config_text::{Difference, names_setting};
 #[cfg(feature = "torch")]
 pub use device::{choose_device, gpu_state, unused_gpu};

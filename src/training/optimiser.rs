@@ -132,7 +132,7 @@ impl Sgd {
         Tensor::write_safetensors(&tensors, path).map_err(TrainingError::torch("writing the optimiser's state"))
     }
 
-    /// Takes back what [`Self::save`] wrote; every velocity must be there in its shape.
+    /// Restores what [`Self::save`] wrote; every velocity must be there in its shape.
     pub fn load(&mut self, path: &Path) -> Result<(), TrainingError> {
         let wrong = |what: String| TrainingError::OtherRound { path: path.to_path_buf(), what };
         let read = Tensor::read_safetensors(path).map_err(|error| TrainingError::Checkpoint {

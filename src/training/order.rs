@@ -1,5 +1,4 @@
-//! Which image comes when, and which way round: a function of the seed and the position alone, so that no thread's timing and no
-//! interruption changes it.
+//! The order of images and their flips: a function of the seed and the position alone, independent of thread timing and interruptions.
 
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};

@@ -1,5 +1,5 @@
-//! Lays a TOML text over a table of defaults: a key that the defaults lack is an error that names its line and where the key stands in
-//! another table, or the nearest known key.
+//! Lays a TOML text over a table of defaults: a key that the defaults lack is an error that names its line and where the key is in another
+//! table, or the nearest known key.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -47,8 +47,7 @@ impl RoundConfig {
         Ok(config)
     }
 
-    /// What the round after this one is proposed to be: the same with the confirmed hard negatives. The sample's goes on from this
-    /// round's weights: so few steps do not teach the same twice.
+    /// What the round after this one is proposed to be: the same with the confirmed hard negatives. The sample's starts from this round's weights: so few steps do not teach the same twice.
     #[must_use]
     pub fn next_round(&self) -> Self {
         let init = if self.preset == "sample" { RoundInit::Previous } else { self.init };
@@ -81,7 +80,7 @@ fn paper_with(preset: &str, architecture: Architecture) -> RoundConfig {
     RoundConfig { preset: preset.to_owned(), detector: paper_detector(architecture), ..paper() }
 }
 
-/// Where the paper is silent its detector follows py-faster-rcnn (docs/paper.md holds each number against its source).
+/// Where the paper is silent its detector follows py-faster-rcnn (docs/paper.md compares each number with its source).
 fn paper_detector(architecture: Architecture) -> DetectorConfig {
     let detector = DetectorConfig::of(architecture);
     let rpn = RpnConfig { min_size: 16.0, ..detector.rpn };

@@ -27,7 +27,7 @@ struct Table {
 }
 
 impl Records {
-    /// Goes on after step `step`: lines of later steps (made between the last checkpoint and a crash) are dropped.
+    /// Continues after step `step`: lines of later steps (made between the last checkpoint and a crash) are dropped.
     pub fn open(run_dir: &Path, step: u64) -> Result<Self, TrainingError> {
         Ok(Self {
             log: Table::open(run_dir.join(LOG_FILE), &log_header(), step)?,
@@ -74,7 +74,7 @@ impl Table {
             let number = line.split(',').next().and_then(|word| word.parse::<u64>().ok());
             number.is_some_and(|number| number <= step)
         };
-        // A last line that was broken off ends without its line break.
+        // An incomplete last line ends without its line break.
         let whole = old.rfind('\n').and_then(|end| old.get(..=end)).unwrap_or("");
         let kept: Vec<&str> = std::iter::once(header).chain(whole.lines().filter(before)).collect();
         // Whole or not at all: a crash or a full disk here costs no line of the steps before.

@@ -1,4 +1,4 @@
-//! One training round from its first step to its last, over as many sittings as it takes.
+//! One training round from its first step to its last, over any number of sessions.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,9 +25,9 @@ pub struct RoundTask<'a> {
     /// Of the folder that holds `run_dir`: whoever writes there has it.
     pub lock: RunLock,
     pub images: Vec<TrainingImage>,
-    /// Indices of images that this sitting does without.
+    /// Indices of images that this session does without.
     pub left_out: BTreeSet<usize>,
-    /// The datasets that the images lie in; where one is away the round stops.
+    /// The datasets that the images lie in; where one is missing the round stops.
     pub sources: Sources,
     pub decode: Decode,
     /// Pretrained weights; without them a round that starts from the backbone starts from random weights, with a warning.
@@ -44,7 +44,7 @@ pub struct RoundTask<'a> {
 pub enum Start {
     /// The folder must hold no checkpoint.
     Fresh,
-    /// Goes on from the last checkpoint, or from the start if none was written.
+    /// Continues from the last checkpoint, or from the start if none was written.
     Resume,
 }
 
@@ -57,23 +57,23 @@ pub trait RoundHooks {
     fn evaluate(&mut self, step: u64, detector: &Detector) -> Result<Option<f64>, String>;
 }
 
-/// What a sitting of a round came to.
+/// The result of a session of a round.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainSummary {
     /// `Done` or `Cancelled`; a failure is an error instead.
     pub outcome: Outcome,
-    /// Steps done, all sittings together.
+    /// Steps done, all sessions together.
     pub step: u64,
     pub iterations: u64,
     /// Drawn over the whole round.
     pub counts: SamplerCounts,
-    /// Means of the last steps of this sitting, at most [`RECENT_LOSSES`] of them.
+    /// Means of the last steps of this session, at most [`RECENT_LOSSES`] of them.
     pub losses: Losses,
-    /// Seconds of all steps, all sittings together.
+    /// Seconds of all steps, all sessions together.
     pub seconds: f64,
     /// Median of the recent steps.
     pub step_seconds: f64,
-    /// This sitting's step time over what it would be without waiting for the loader, 1 at best.
+    /// This session's step time over what it would be without waiting for the loader, 1 at best.
     pub loader_ratio: f64,
     /// The last checkpoint's weights; `None` when no step was made before a cancel.
     pub model: Option<PathBuf>,
@@ -86,7 +86,7 @@ pub struct TrainSummary {
 /// Steps whose losses the summary averages.
 pub const RECENT_LOSSES: usize = 50;
 
-/// Trains a round, or goes on with one. `Finished` is the last event, whatever happens: cancel, errors and panics too. A cancel is
+/// Trains a round, or resumes one. `Finished` is the last event, whatever happens: cancel, errors and panics too. A cancel is
 /// answered within one step and leaves a checkpoint.
 pub fn train_round(
     config: &RoundConfig,
@@ -155,7 +155,7 @@ struct Round<'a> {
     records: Records,
     clock: StepClock,
     meter: Meter,
-    /// Of this sitting.
+    /// Of this session.
     reports: Vec<StepReport>,
     waited_s: f64,
     worked_s: f64,
@@ -242,7 +242,7 @@ impl<'a> Round<'a> {
         Ok(if self.evaluation_due() { Outcome::Cancelled } else { Outcome::Done })
     }
 
-    /// Rests while the work is paused, with everything learnt so far on disk.
+    /// Waits while the work is paused, after writing a checkpoint.
     fn rest_if_asked(&mut self) -> Result<(), TrainingError> {
         if !self.cancel.is_paused() || self.cancel.is_cancelled() {
             return Ok(());
@@ -373,7 +373,7 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// The error with what is left to go on from.
+    /// The error with what is left to continue from.
     fn placed(&self, error: TrainingError) -> TrainingError {
         // A file that could not be written because its folder is elsewhere says less than that.
         if let Err(moved) = self.lock.check() {

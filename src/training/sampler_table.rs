@@ -1,4 +1,4 @@
-//! `sampler.csv`, a line a mini-batch, added up for a round's report. Knows neither tensors nor who draws the samples.
+//! `sampler.csv`, a line a mini-batch, added up for a round's report. Torch-free.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -40,7 +40,7 @@ pub struct SamplerTotals {
 }
 
 impl SamplerTotals {
-    /// Of the round in `run_dir`; `None` without a table. A last line that was broken off is left out; other columns than ours are an
+    /// Of the round in `run_dir`; `None` without a table. An incomplete last line is left out; other columns than ours are an
     /// error.
     pub fn read(run_dir: &Path) -> io::Result<Option<Self>> {
         let file = match open_regular(&run_dir.join(SAMPLER_FILE)) {

@@ -1,5 +1,5 @@
-//! The learning rate at a step: a linear warm-up, then constant, in steps or along a cosine. Every point of it is a fraction of the
-//! round's iterations, so that a shorter round runs the same schedule faster. Knows neither tensors nor the optimiser.
+//! The learning rate at a step: a linear warm-up, then constant, in steps or along a cosine. Every point of it is a fraction of the round's
+//! iterations, so that a shorter round runs the same schedule faster. Torch-free.
 
 use serde::{Deserialize, Serialize};
 

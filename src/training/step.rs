@@ -43,7 +43,7 @@ struct MiniBatch {
 
 /// A finished step.
 pub(super) struct Stepped {
-    /// Throughput and the time to the end are the caller's to fill in.
+    /// The caller fills in throughput and remaining time.
     pub report: StepReport,
     pub counts: SamplerCounts,
 }
@@ -232,7 +232,7 @@ fn added(sum: Losses, more: Losses, share: f64) -> Losses {
     }
 }
 
-/// Out of memory, gradients and weights that are no numbers on demand, for tests on machines where all is well.
+/// Injects out-of-memory errors and non-finite gradients and weights, for tests.
 #[cfg(test)]
 pub(super) mod fault {
     use std::cell::Cell;
@@ -244,12 +244,12 @@ pub(super) mod fault {
         static SPOILT_WEIGHTS: Cell<u64> = const { Cell::new(0) };
     }
 
-    /// The gradient of `step` on this thread is no number.
+    /// Makes the gradient of `step` on this thread NaN.
     pub fn arm_gradient(step: u64) {
         SPOILT.set(step);
     }
 
-    /// The weights after `step` on this thread are no numbers.
+    /// Makes the weights after `step` on this thread NaN.
     pub fn arm_weights(step: u64) {
         SPOILT_WEIGHTS.set(step);
     }

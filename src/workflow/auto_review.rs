@@ -1,11 +1,11 @@
 //! Verdicts by the ground truth in place of an annotator, for the demo and for experiments. The annotator of each is `ground truth`.
-//! Refused on work that a person has begun.
+//! Refused if a person has already reviewed.
 
 use super::{Project, WorkflowError};
 use crate::domain::{CandidateId, FalsePositiveKind, Verdict};
 use crate::store::{CandidateQuery, now_ms};
 
-/// The name under which these verdicts stand in the log.
+/// The name under which these verdicts are in the log.
 pub const ANNOTATOR: &str = "ground truth";
 
 /// How many verdicts are committed at once.

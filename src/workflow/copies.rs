@@ -1,4 +1,4 @@
-//! Images with the same bytes in several datasets: which of them counts, and what the others know of it.
+//! Images with the same bytes in several datasets: which one counts, and what its copies annotate.
 //!
 //! The rule: of the copies in several datasets those of one dataset are trained on and mined, the first imported among those that
 //! annotate an object, else the first imported. What only another copy annotates is an ignored region in training and no false positive

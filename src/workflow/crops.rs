@@ -64,7 +64,7 @@ pub fn crops(
         manifest.push_str(&row(name, source));
         report.crops += 1;
         let (done, total) = (k as u64 + 1, sources.len() as u64);
-        observer(WorkEvent::Progress(Progress { what: "Cutting out hard negatives".into(), done, total }));
+        observer(WorkEvent::Progress(Progress { what: "Cropping hard negatives".into(), done, total }));
     }
     outputs::write_folder(out, &[(MANIFEST, manifest.into_bytes())])?;
     Ok(report)

@@ -1,5 +1,5 @@
-//! The built-in sample's whole loop: write it, import it, round 1, mine, review, round 2. Each stage is found in the project,
-//! not remembered, so that a demo that was stopped goes on where it was.
+//! The built-in sample's whole loop: write it, import it, round 1, mine, review, round 2. The project's state says which stages are done,
+//! so that a stopped demo resumes.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -48,13 +48,13 @@ pub fn first_round_config() -> Result<RoundConfig, WorkflowError> {
 /// What the demo does beyond its first round.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DemoOptions {
-    /// Take the ground truth's word for every candidate, then train round 2.
+    /// Review every candidate by the ground truth, then train round 2.
     pub with_review: bool,
     /// Annotate the sample's animals and toys beside its faces.
     pub with_classes: bool,
 }
 
-/// A project in `dir` that holds the built-in sample. Goes on with one that is there.
+/// A project in `dir` that holds the built-in sample. Continues an existing one.
 pub fn prepare(
     dir: &Path,
     with_classes: bool,
@@ -80,8 +80,8 @@ pub fn prepare(
     Ok(project)
 }
 
-/// Refuses a project that holds other photographs than the sample's: its rounds would be trained as a demo, and a review by the ground
-/// truth's word would confirm candidates that nobody has looked at.
+/// Refuses a project that holds other images than the sample's: its rounds would be trained as a demo, and an automatic review would
+/// confirm candidates that nobody has seen.
 pub fn check_is_sample(project: &Project) -> Result<(), WorkflowError> {
     let datasets = project.open_store()?.datasets()?;
     // A copy of a demo still points to the sample of the first one.
@@ -115,7 +115,7 @@ pub fn first_round(project: &Project, observer: &mut Observer, cancel: &Cancel) 
     Ok(0)
 }
 
-/// The whole demo without a window. With `auto_review` the ground truth's word is taken and round 2 follows.
+/// The whole demo without a window. With `auto_review` the candidates are reviewed by the ground truth and round 2 follows.
 pub fn run_headless(
     dir: &Path,
     options: DemoOptions,

@@ -1,4 +1,4 @@
-//! What detects: a model that takes images made ready for it and gives what it finds on them, batch by batch.
+//! The trait of a detector: prepares images and detects on them, batch by batch.
 
 use image::RgbImage;
 

@@ -1,4 +1,4 @@
-//! The device of a use case, with a word in the log where a GPU stays unused.
+//! The device of a use case, with a log line if a GPU stays unused.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Features of the bundled backbone for the crops of imported detections, to group those of models whose own features are not known.
+//! Features of the bundled backbone for the crops of imported detections, to group detections of models whose own features are unknown.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ pub fn embed_and_group(
     let _lock = match project.lock("grouping") {
         Ok(lock) => lock,
         Err(error) => {
-            observer(WorkEvent::Log(format!("What the crops show is known; the next grouping goes by it: {error}")));
+            observer(WorkEvent::Log(format!("The crops' features are stored; the next grouping uses them: {error}")));
             return Ok(None);
         }
     };
@@ -71,7 +71,7 @@ pub fn embed(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -> Res
         observer(WorkEvent::Progress(Progress { what: WHAT.to_owned(), done, total }));
         let mut found = Vec::new();
         for (image, crops) in images {
-            // An image that cannot be read was told when its crops' hashes were computed.
+            // An image that cannot be read was reported when its crops' hashes were computed.
             let Ok(picture) = decode_rgb(&store.image_file(*image)?) else { continue };
             let cut: Vec<RgbImage> = crops.iter().map(|(_, bbox)| crop(&picture, bbox)).collect();
             let embeddings = network.embed(&cut)?;

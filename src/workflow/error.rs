@@ -14,7 +14,7 @@ pub enum WorkflowError {
     NoProject(PathBuf),
     #[error("{path}: there is a Quarry project here already. Open it with `quarry --project {path}`.", path = printable_path(.0))]
     ProjectExists(PathBuf),
-    // `cause`, not `source`: it stands in the message, and whoever prints the chain should not print it twice.
+    // `cause`, not `source`: it is in the message, and whoever prints the chain should not print it twice.
     #[error("{path}: {cause}. {advice}", path = printable_path(path))]
     Io { path: PathBuf, cause: io::Error, advice: &'static str },
     #[error("{path}: {reason}", path = printable_path(path))]

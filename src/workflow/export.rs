@@ -1,5 +1,5 @@
-//! What a project holds as files for other programs: ground truth with its sources, hard negatives, ignored regions, detections. The
-//! project is not changed.
+//! Exports of a project for other programs: ground truth with its sources, hard negatives, ignored regions, detections. The project is not
+//! changed.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub struct ExportReport {
     pub edited: usize,
     /// Drawn by an annotator where neither the dataset nor a detection had an object.
     pub added: usize,
-    /// Objects that the format has no room for.
+    /// Objects that the format cannot hold.
     pub left_out: usize,
     /// Whole sentences on what the format cannot hold.
     pub losses: Vec<String>,
@@ -291,7 +291,7 @@ fn beside(out: &Path) -> PathBuf {
     out.with_extension("sources.csv")
 }
 
-/// One file, and what stands beside it.
+/// One file, and what is beside it.
 fn put_files(out: &Output, written: &Written) -> Result<Vec<PathBuf>, WorkflowError> {
     let folder = out.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let place = |suffix: &Path| if suffix.as_os_str().is_empty() { out.path.clone() } else { beside(&out.path) };

@@ -1,4 +1,4 @@
-//! Puts the images of an exported ground truth where its lists have them, as links or copies.
+//! Places the images of an exported ground truth where its lists expect them, as links or copies.
 
 use std::path::Path;
 
@@ -27,8 +27,8 @@ impl PlacedImages {
     }
 }
 
-/// Puts the images of the scope into `out`, which a ground truth was exported to as yolo. A file that is there already is replaced only with
-/// leave.
+/// Puts the images of the scope into `out`, which a ground truth was exported to as yolo. A file that is there already is replaced only
+/// with permission.
 pub fn place_images(
     store: &Store,
     scope: &ExportScope,

@@ -256,8 +256,8 @@ fn changes(candidates: &[CandidateHashes], stored: &[StoredGroup], found: &[Grou
         .collect()
 }
 
-/// Where each new group stands in the order by likeness: where its best candidate's group stood, else beside the group that hashes most
-/// like it; where nothing stays all groups make a chain. Groups whose images could not be read come last.
+/// Where each new group is in the order by likeness: where its best candidate's group stood, else beside the group that hashes most like
+/// it; where nothing stays all groups make a chain. Groups whose images could not be read come last.
 fn chain_places(
     candidates: &[CandidateHashes],
     stored: &HashMap<GroupId, &StoredGroup>,
@@ -295,7 +295,7 @@ fn chain_places(
     new.iter().map(|group| stood(group).map_or_else(|| beside(group), |group| group.chain)).collect()
 }
 
-/// Writes for a moment, then rests as long: somebody may be waiting to write a verdict.
+/// Writes briefly, then pauses as long: a writer of a verdict may be waiting.
 fn write(
     store: &mut Store,
     mut changes: &[GroupChange],

@@ -1,5 +1,5 @@
-//! `runs/<round>/held-out.jsonl`: the detections of a round's last evaluation with their classes, which FDDB's text beside it has no room
-//! for. One JSON object a line: first which evaluation it was, then the test images in their order.
+//! `runs/<round>/held-out.jsonl`: the detections of a round's last evaluation with their classes, which FDDB's text beside it cannot hold.
+//! One JSON object a line: first which evaluation it was, then the test images in their order.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

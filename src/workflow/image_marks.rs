@@ -1,5 +1,5 @@
-//! Marks on whole images, for many at once: that nothing is missed in them. Exports for training take an image as background only where
-//! somebody said so.
+//! Marks on whole images, for many at once: that nothing is missed in them. Exports for training use an image as background only if it is
+//! marked so.
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::store::Store;
 pub struct MarkReport {
     /// Images that were meant.
     pub images: usize,
-    /// Those whose mark is another now.
+    /// Those whose mark has changed.
     pub changed: usize,
 }
 
@@ -25,9 +25,9 @@ pub struct MarkedImage {
     pub by: Vec<String>,
 }
 
-/// Marks the images of the scope as complete in the name of `annotator`, or takes the annotator's marks back. `names`: only these, as
-/// they stand in the dataset's lists, with or without extension; empty for all of the scope. A name that is none or several images is an
-/// error, and nothing is marked then.
+/// Marks the images of the scope as complete in the name of `annotator`, or removes the annotator's marks. `names`: only these, as they are
+/// in the dataset's lists, with or without extension; empty for all of the scope. A name that is none or several images is an error, and
+/// nothing is marked then.
 pub fn mark(
     store: &mut Store,
     scope: &ExportScope,

@@ -331,3 +331,16 @@ fn listed(f: &mut fmt::Formatter<'_>, what: &str, names: &[String]) -> fmt::Resu
 fn new_object(object: ImportedObject) -> NewObject {
     NewObject { class: object.class, shape: object.shape, ignored: object.ignored }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_format_that_is_read_can_be_named() {
+        let named: BTreeSet<_> = ImportFormat::ALL.iter().map(|format| format.as_str()).collect();
+        let read: BTreeSet<_> = formats::FORMATS.iter().map(|format| format.name()).chain(["auto"]).collect();
+        assert_eq!(named, read);
+    }
+}

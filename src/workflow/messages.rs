@@ -1,5 +1,4 @@
-//! `messages.txt` in a project: the errors that the window showed, one a line. A large file is kept as `messages.1.txt`, in place of the
-//! one before.
+//! `messages.txt` in a project: the errors that the window showed, one per line. A large file is rotated to `messages.1.txt`.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,5 +1,5 @@
-//! The one policy for everything that a command or a dialog writes outside of a project: which inputs, datasets and files of a project it
-//! must keep off. Checked before the work starts.
+//! The one policy for everything that a command or a dialog writes outside of a project: the inputs, datasets and project files that must
+//! not be overwritten. Checked before the work starts.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -136,7 +136,7 @@ pub fn write_folder(out: &Output, contents: &[(impl AsRef<Path>, Vec<u8>)]) -> R
     write_together(&out.path, contents, out.replace).map_err(failed)
 }
 
-/// An error of writing to `out`; a file that came to be there meanwhile is told as one that was there before.
+/// An error of writing to `out`; a file that came to be there meanwhile is reported as one that was there before.
 pub(super) fn not_written(out: &Output, error: std::io::Error) -> OutputError {
     if error.kind() == std::io::ErrorKind::AlreadyExists {
         return OutputError::Exists(out.path.clone());
@@ -151,7 +151,7 @@ pub(super) fn check_list_names<'a>(names: impl IntoIterator<Item = &'a str>) -> 
         let name = printable(name);
         let advice = "Take `--format coco`, or rename the file.";
         Err(WorkflowError::Refused(format!(
-            "image `{name}` cannot be named in FDDB's format, one name a line: {problem}. {advice}"
+            "image `{name}` cannot be named in FDDB's format, one name per line: {problem}. {advice}"
         )))
     })
 }

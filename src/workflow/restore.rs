@@ -1,4 +1,4 @@
-//! A damaged database is replaced by a backup, with every newer verdict that can still be read.
+//! Replaces a damaged database by a backup and restores every newer verdict that can still be read.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Retries writing to a store that another program holds for a while, so that work of hours does not end for that.
+//! Retries with backoff while another program holds the database, so that long work does not fail.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::store::StoreError;
 /// Each try waits as long as the store itself does: together some minutes.
 const TRIES: u32 = 40;
 
-/// Acts again as long as another program holds the database, and `tell`s so once. A cancel ends the waiting, and so does the last of
-/// many tries: then the error comes back.
+/// Retries while another program holds the database, and reports so once with `tell`. A cancel, or the last of many tries, ends the waiting
+/// with the error.
 pub(super) fn with_retries<T>(
     cancel: &Cancel,
     mut tell: impl FnMut(String),
@@ -29,7 +29,7 @@ pub(super) fn with_retries<T>(
     }
 }
 
-/// Rests between two of many transactions: somebody may wait to write a verdict, and who waits looks each millisecond.
+/// Pauses between transactions: a writer of a verdict may be waiting, and polls each millisecond.
 pub(super) fn let_verdicts_go_first() {
     std::thread::sleep(REST);
 }
@@ -44,7 +44,7 @@ mod tests {
         StoreError::Busy("quarry.db".into())
     }
 
-    /// What came of it, the tries, and how often it was told.
+    /// What came of it, the tries, and how often it was reported.
     fn wait(
         cancel: &Cancel,
         mut act: impl FnMut(u32) -> Result<u32, StoreError>,

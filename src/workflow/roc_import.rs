@@ -23,7 +23,7 @@ pub struct ImportedRoc {
     pub name: String,
     /// Which files, how their columns were read, and what else the user should know.
     pub notes: String,
-    /// What tells curves of the same name apart: the files' path, with `*` for the score. Empty in projects of before.
+    /// What tells curves of the same name apart: the files' path, with `*` for the score. Empty in older projects.
     #[serde(default)]
     pub source: String,
     /// Empty where only the other file was there.
@@ -53,8 +53,8 @@ pub fn import_roc(project: &Project, path: &Path, order: Option<ColumnOrder>) ->
     Ok(imported)
 }
 
-/// Reads `path` (`*DiscROC.txt` or `*ContROC.txt`) and the file of the other score beside it, where there is one; writes nothing.
-/// `order` is the user's word for files whose columns cannot be told apart.
+/// Reads `path` (`*DiscROC.txt` or `*ContROC.txt`) and the file of the other score beside it, where there is one; writes nothing. `order`
+/// is the user's choice for files whose columns cannot be told apart.
 pub fn read_roc(path: &Path, order: Option<ColumnOrder>) -> Result<ImportedRoc, RocImportError> {
     let named = NamedFile::of(path).ok_or_else(|| {
         let reason = "the name does not say which score it holds. Rename a copy to end in DiscROC.txt or ContROC.txt";
@@ -252,7 +252,7 @@ mod tests {
         let (curves, errors) = imported_rocs(project.dir());
         assert_eq!((curves.len(), errors.len()), (1, 1));
         assert!(errors[0].to_string().contains("broken.json"));
-        // What detection finds stands against the user's word for the other half.
+        // What detection finds stands against the user's choice for the other half.
         fs::write(dir.path().join("x-ContROC.txt"), "7 0.25\n9 0.5\n").unwrap();
         let imported = import_roc(&project, &file, Some(ColumnOrder::RateFirst)).unwrap();
         assert_eq!(imported.continuous.rate_at(9.0), Some(0.5));

@@ -182,7 +182,7 @@ impl<'a, 'b> Hooks<'a, 'b> {
     }
 
     /// Tells of held-out images that cannot be read, once.
-    fn tell_unreadable(&mut self, unreadable: Vec<PathBuf>) {
+    fn report_unreadable(&mut self, unreadable: Vec<PathBuf>) {
         if unreadable == self.unreadable {
             return;
         }
@@ -219,7 +219,7 @@ impl RoundHooks for Hooks<'_, '_> {
             return Ok(None);
         }
         refuse_mostly_unreadable(&unreadable, self.files.len()).map_err(|e| e.to_string())?;
-        self.tell_unreadable(unreadable);
+        self.report_unreadable(unreadable);
         let is_unread: Vec<bool> = of_files.iter().map(Option::is_none).collect();
         let in_project = |found: Vec<Detection>| found.iter().filter_map(|d| self.labels.in_project(d)).collect();
         let found: Vec<Vec<Detection>> = of_files.into_iter().map(Option::unwrap_or_default).map(in_project).collect();

@@ -1,5 +1,4 @@
-//! `runs/<round>/log.txt`: what the user has to know of a round, one line each. A large log is kept as `log.1.txt`, in place of the one
-//! before.
+//! `runs/<round>/log.txt`: the round's warnings, one per line. A large log is rotated to `log.1.txt`.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -11,7 +10,7 @@ use crate::domain::make_folder;
 const FILE: &str = "log.txt";
 /// The log before, once this one has [`MOST_BYTES`].
 const OLDER: &str = "log.1.txt";
-/// Some ten thousand lines: an image that cannot be read is told again in each run.
+/// Some ten thousand lines: an image that cannot be read is reported again in each run.
 const MOST_BYTES: u64 = 1 << 20;
 
 /// Adds a line; `step` is the last one that was made.

@@ -1,5 +1,5 @@
 //! `metrics.json` in a round's folder, and in those of a cross-validation's pooled rounds: what every evaluator of boxes made of the last
-//! evaluation, for the curves screen. Facts of a checkpoint at a step, never recomputed for display.
+//! evaluation, for the curves screen. They belong to a checkpoint at a step and are never recomputed for display.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

@@ -1,4 +1,4 @@
-//! What became of a round, from the store and from the files beside its checkpoints; for the window's history. Reads only.
+//! A round's report, from the store and from the files beside its checkpoints. Reads only.
 
 use serde::Serialize;
 

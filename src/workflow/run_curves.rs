@@ -63,10 +63,10 @@ pub fn read_run(file: &Path) -> Result<RunCurves, WorkflowError> {
     let text = read_text(file, limits::TEXT)?;
     let bad = |reason: String| WorkflowError::BadFile { path: file.to_path_buf(), reason };
     let pooled: PooledCurves = serde_json::from_str(&text)
-        .map_err(|e| bad(format!("{e}; run the cross-validation again, which pools its folds anew")))?;
+        .map_err(|e| bad(format!("{e}; run the cross-validation again, to pool its folds again")))?;
     let name_of = |dir: Option<&Path>| dir.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     let round_dir = file.ancestors().nth(2);
-    let round = round_dir.and_then(round_of).ok_or_else(|| bad("it does not lie in a round's folder".to_owned()))?;
+    let round = round_dir.and_then(round_of).ok_or_else(|| bad("it is not in a round's folder".to_owned()))?;
     let run = name_of(file.ancestors().nth(3)).unwrap_or_default();
     let title = title(&run, pooled.curves.folds.len(), pooled.all_folds);
     let metrics = metrics_file(file).filter(|file| file.is_file()).map(|file| RoundMetrics::read(&file)).transpose()?;

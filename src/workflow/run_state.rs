@@ -18,7 +18,7 @@ use crate::training::RoundConfig;
 pub struct RunState {
     /// The folder in `runs/`.
     pub name: String,
-    /// With which it began and goes on.
+    /// With which it began and continues.
     pub config: RoundConfig,
     /// The folds that have a finished round, with how many.
     pub folds: Vec<(u8, u32)>,

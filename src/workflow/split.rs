@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fold_is_held_out_with_copies_of_its_pictures_in_other_datasets() {
+    fn a_fold_is_held_out_with_copies_of_its_images_in_other_datasets() {
         let config = RoundConfig { test_splits: names(&[1]), ..RoundConfig::default() };
         assert_eq!(parts(&config), (vec![2, 3, 5], vec![1], 1), "the dataset's own copy in fold 2 stays");
         let none = RoundConfig { test_splits: vec![], ..RoundConfig::default() };

@@ -1,4 +1,4 @@
-//! What a project holds, for `quarry status` and the window's first page. Reads only.
+//! A project's summary, for `quarry status` and the start screen. Reads only.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -61,7 +61,7 @@ pub struct RoundStatus {
     pub missed_faces: u64,
     pub wrong_class: u64,
     pub skipped: u64,
-    /// Images that a mining which did not come to its end has done; `null` without one.
+    /// Images that a mining which did not finish has done; `null` without one.
     pub mining_done: Option<usize>,
     /// Of those with a verdict: given to all that a random sample stands for, seen by nobody one by one.
     pub estimated: u64,

@@ -118,15 +118,15 @@ impl TestedRound {
         let records = store.images()?;
         let read = TestedImages::read(store, round, &project.run_dir(round.number), &records)?;
         let Some(TestedImages { step, images, detections, is_unread, notes }) = read else { return Ok(None) };
-        let standing = store.all_ground_truth()?;
-        let copies = Copies::new(&records, &standing);
+        let current = store.all_ground_truth()?;
+        let copies = Copies::new(&records, &current);
         let held_out = match truth {
             GroundTruth::Imported => {
                 let own = copies.tested_with(&images, &store.own_ground_truth()?);
                 HeldOut::new(images, &own)
             }
             GroundTruth::Corrected => {
-                let corrected = copies.tested_with(&images, &standing);
+                let corrected = copies.tested_with(&images, &current);
                 HeldOut::corrected(images, &corrected)
             }
         };

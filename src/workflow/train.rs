@@ -44,7 +44,7 @@ pub struct TrainReport {
     pub training_images: usize,
     pub test_images: usize,
     pub hard_negatives: usize,
-    /// True when it was stopped before the last step; `quarry train --resume` goes on.
+    /// True if it was stopped before the last step; `quarry train --resume` continues it.
     pub stopped: bool,
     /// `None` when it was stopped before its first step.
     #[serde(serialize_with = "shown_path_if_any")]
@@ -89,8 +89,8 @@ pub fn train(
     run_and_record(project, &mut store, &round, config, plan, observer, cancel)
 }
 
-/// Goes on with the newest round that did not end, with the images, objects and hard negatives that it began with. `asked` are its
-/// settings with what is to change; what a round cannot change on its way is refused by name.
+/// Continues the newest round that did not end, with the images, objects and hard negatives that it began with. `asked` are its settings with
+/// what is to change; settings that a started round cannot change are refused by name.
 pub fn resume(
     project: &Project,
     asked: Option<&RoundConfig>,
@@ -114,8 +114,8 @@ pub fn resume(
     run_and_record(project, &mut store, &round, config, plan, observer, cancel)
 }
 
-/// Makes the newest round that came to its end `steps` longer, with the images, objects and hard negatives that it began with. `asked`
-/// are its settings with what is to change, as for [`resume`]. What is learnt until a stop is gone on with by [`resume`].
+/// Makes the newest finished round `steps` longer, with the images, objects and hard negatives that it began with. `asked` are its
+/// settings with what is to change, as for [`resume`]. What is learnt until a stop is continued by [`resume`].
 pub fn extend(
     project: &Project,
     steps: u64,
@@ -243,7 +243,7 @@ fn classes_of_round(store: &Store, named: &[String]) -> Result<Vec<String>, Work
     Ok(chosen)
 }
 
-/// The settings of the round that [`resume`] goes on with.
+/// The settings of the round that [`resume`] continues with.
 pub fn unfinished_settings(project: &Project) -> Result<RoundConfig, WorkflowError> {
     Ok(unfinished(&project.open_store_to_read()?)?.1)
 }
@@ -304,7 +304,7 @@ struct Plan {
     training_sources: Sources,
     /// The training images are still to be written down.
     is_new: bool,
-    /// Settings that the round goes on with other than before.
+    /// Settings that changed when the round was resumed.
     changes: Vec<Difference>,
     /// Further lines for its log.
     told: Vec<String>,
@@ -326,7 +326,7 @@ fn plan(
     observer: &mut Observer,
 ) -> Result<Plan, WorkflowError> {
     let images = store.images()?;
-    // What was corrected stands in the place of the dataset's own.
+    // What was corrected is in the place of the dataset's own.
     let truth = if config.learns_corrections() { store.all_ground_truth()? } else { store.own_ground_truth()? };
     let mut split = Split::new(&images, &store.datasets()?, &truth, config)?;
     let mut test = std::mem::take(&mut split.test);
@@ -362,7 +362,7 @@ fn plan(
     let held_out = HeldOut::new(test, &tested_with);
     let held_out_files = held_out.images.iter().map(|i| store.image_file(i.id)).collect::<Result<Vec<_>, _>>()?;
     let held_out_sources = sources(store, held_out_files.iter().map(PathBuf::as_path))?;
-    // A round that was begun without such a file goes on as it can.
+    // A round that was begun without such a file continues as it can.
     let is_new = kept.is_none() && !begun;
     let training = if let Some(training) = kept {
         training
@@ -370,7 +370,7 @@ fn plan(
         split.told().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
         training_images(store, &split, &truth, config, number, observer)?
     };
-    // Nothing is begun, nor gone on with, while a dataset is away.
+    // Nothing is begun, nor continued, while a dataset is missing.
     held_out_sources.check()?;
     let read = training.iter().enumerate().filter(|(k, _)| !left_out.contains(k));
     let training_sources = sources(store, read.map(|(_, image)| image.path.as_path()))?;
@@ -603,7 +603,7 @@ fn by_class(mined: Vec<HardNegative>) -> (Vec<(ClassId, BoundingBox, f32)>, Vec<
     (background, objects.into_iter().map(|(_, bbox, _)| bbox).collect())
 }
 
-/// The weights that a round with `init = "previous"` starts from: of the last round that has any, whether it came to its end or not.
+/// The weights that a round with `init = "previous"` starts from: of the last round that has any, whether it finished or not.
 fn previous_checkpoint(
     project: &Project,
     round: u32,

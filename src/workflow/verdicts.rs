@@ -176,7 +176,7 @@ fn correction_cells(line: &CorrectionLine) -> [String; 25] {
         none(),
         none(),
         line.object.to_string(),
-        now.map_or("taken back", |now| now.act.as_str()).to_owned(),
+        now.map_or("undone", |now| now.act.as_str()).to_owned(),
         now.map_or_else(none, |now| now.ignored.to_string()),
         now.map_or_else(none, |now| now.deleted.to_string()),
         original,
@@ -195,7 +195,7 @@ fn shape_text(shape: &ShapeLine) -> String {
 /// [`export`] of a damaged database: the lines that can be read. How many those are, and how many cannot be read.
 pub fn export_readable(store: &Store, file: impl Into<Output>) -> Result<(u64, u64), WorkflowError> {
     let file = &file.into();
-    // Where the list of datasets is damaged too, the place is the user's word.
+    // Where the list of datasets is damaged too, the place is the user's choice.
     OutputPolicy::new().datasets(store).unwrap_or_default().check_file(file)?;
     let failed = |source| WorkflowError::from(outputs::not_written(file, source));
     let (lines, unreadable) = store.readable_verdicts();

@@ -251,9 +251,9 @@ fn import_detector(request: &ImportRequest, path: &Path) -> Result<(usize, Vec<S
     let adapted = drop_foreign_heads(adapted.arrays, config.num_classes as usize, per_cell);
     notes.extend(adapted.notes);
     let made = Detector::from_arrays(&config, &adapted.arrays, &adapted.dropped);
-    let (detector, started_anew) = made.map_err(DetectorError::in_file(&request.file))?;
+    let (detector, randomly_initialised) = made.map_err(DetectorError::in_file(&request.file))?;
     if !adapted.dropped.is_empty() {
-        notes.push(format!("{started_anew} tensors start from random values"));
+        notes.push(format!("{randomly_initialised} tensors start from random values"));
     }
     std::fs::create_dir_all(&request.models).map_err(|source| WeightError::io(&request.models, source))?;
     detector.save(path)?;

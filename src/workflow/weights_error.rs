@@ -1,4 +1,4 @@
-//! Why weights could not be imported or exported.
+//! Errors of importing and exporting weights.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use crate::detector::DetectorError;
 use crate::detector::weights::WeightError;
 use crate::domain::OutputError;
 
-/// Why weights could not be imported or exported.
+/// Errors of importing and exporting weights.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsTaskError {
     #[error(transparent)]

@@ -95,7 +95,7 @@ fn what_another_window_decides_appears_and_is_not_offered_again() {
     wait_for(&mut other, "2 decided  ·  4 left");
     press(&mut other, Key::Tab);
     wait_for(&mut other, "3 of 6");
-    // What is taken back there is offered here again.
+    // What is undone there is offered here again.
     press(&mut one, Key::Backspace);
     wait_until(&mut one, "the undo", || counts(&project).undecided == 5);
     wait_for(&mut other, "1 decided  ·  5 left");

@@ -2,8 +2,7 @@
 
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
-use quarry::app::command::{Command, Screen};
-use quarry::app::views::datasets::DatasetCommand;
+use quarry::app::command::{Command, DatasetCommand, Screen};
 
 use super::app_project;
 use super::window::{press_at_once, run_until, wait_for, wait_for_part, window};

@@ -1,4 +1,4 @@
-//! Embeddings of imported detections that were cut off go on when the project is opened again.
+//! Embeddings of imported detections that were cut off continue when the project is opened again.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn is_skipped() -> bool {
     !is_there
 }
 
-/// A project with an imported round beside its own; the embeddings of the first images are there, as a run that was cut off left them.
+/// A project with an imported round beside its own; the embeddings of the first images are there, as a run that was interrupted left them.
 fn cut_off(dir: &Path, images: u32) -> Project {
     let project = app_project::make(dir, images, 1);
     let mut store = project.open_store().unwrap();

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use egui::{Key, Modifiers, vec2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use quarry::app::command::{Command, Screen};
-use quarry::app::views::images::{ImagesCommand, Pick};
+use quarry::app::command::{Command, ImagesCommand, Pick, Screen};
 use quarry::domain::{Annotation, AnnotationSource, Detection, FalsePositiveKind, ImageId, Shape};
 use quarry::geometry::BoundingBox;
 use quarry::store::{NewDataset, NewImage, NewObject, Store};

@@ -35,7 +35,7 @@ struct Desk {
     xvfb: Child,
 }
 
-/// The program in its window. Killed where the test does not come to its end.
+/// The program in its window. Killed where the test does not finish.
 struct Running(Child);
 
 impl Drop for Running {
@@ -87,16 +87,18 @@ fn send<T>(what: &str, send: impl Fn(), done: &mut dyn FnMut() -> Option<T>) -> 
 impl Desk {
     /// `None`, said loudly, where a program is missing.
     fn new(dir: &Path) -> Option<Self> {
+        let thread = std::thread::current();
+        let test = thread.name().unwrap_or("a test");
         for program in ["Xvfb", "xdotool"] {
             let path = std::env::var_os("PATH").unwrap_or_default();
             if !std::env::split_paths(&path).any(|folder| folder.join(program).is_file()) {
-                eprintln!("SKIPPED: this test shows the program in a real window, and {program} is not installed");
+                eprintln!("SKIPPED: {test} shows the program in a real window, and {program} is not installed");
                 return None;
             }
         }
         let opengl = Command::new(QUARRY).args(["doctor", "--probe-opengl"]).output().unwrap();
         if !opengl.status.success() {
-            eprintln!("SKIPPED: this test shows the program in a real window, and there is no OpenGL here");
+            eprintln!("SKIPPED: {test} shows the program in a real window, and there is no OpenGL here");
             return None;
         }
         let screen = format!("{}x{}x24", SIZE.0, SIZE.1);
@@ -365,7 +367,7 @@ fn a_sitting_in_a_real_window_from_the_import_to_the_next_start() {
     desk.screen("Next");
     desk.screen("Escape");
 
-    // Review: three verdicts, one of them taken back.
+    // Review: three verdicts, one of them undone.
     desk.screen("ctrl+2");
     desk.press(&["a"], "a confirmed one", || (decided(&project, Verdict::Confirmed) == 1).then_some(()));
     desk.press(&["x"], "a rejected one", || (decided(&project, Verdict::Rejected) == 1).then_some(()));

@@ -1,4 +1,4 @@
-//! Everything that a round does, on the GPU and held against the CPU: operators, whole detectors, rounds.
+//! Everything that a round does, on the GPU and compared with the CPU: operators, whole detectors, rounds.
 //!
 //! Without a CUDA GPU each test says that it was skipped; `QUARRY_REQUIRE_CUDA=1` makes that a failure. `QUARRY_DRY_CUDA=1` runs the
 //! comparisons with the CPU in the GPU's place, which shows that the tests themselves work. Tolerances are no guesses: a GPU

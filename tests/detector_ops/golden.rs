@@ -1,4 +1,4 @@
-//! Finds and reads torchvision's golden numbers, and compares with them. Must not know which operator is under test.
+//! Finds and reads torchvision's golden numbers, and compares with them.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

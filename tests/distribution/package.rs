@@ -64,9 +64,9 @@ fn the_package_works_in_a_clean_root() {
     let nothing = installed(&quarry, &home).args(["setup", "--from"]).arg(&out).output().unwrap();
     assert!(said(&nothing).contains("there is no libtorch"), "{}", said(&nothing));
     let set_up = done(installed(&quarry, &home).args(["setup", "--from"]).arg(&libtorch));
-    assert!(said(&set_up).contains("is ready"), "{}", said(&set_up));
+    assert!(said(&set_up).contains("is installed"), "{}", said(&set_up));
     let again = done(installed(&quarry, &home).args(["setup", "--from"]).arg(&libtorch));
-    assert!(said(&again).contains("was there"), "{}", said(&again));
+    assert!(said(&again).contains("is already installed"), "{}", said(&again));
     let doctor = done(installed(&quarry, &home).args(["doctor", "--json"]));
     let doctor: serde_json::Value = serde_json::from_slice(&doctor.stdout).unwrap();
     let folder = home.join(".local/share/quarry/libtorch/lib");

@@ -137,8 +137,8 @@ fn bad_coco_records_are_told_one_by_one() {
             "categories[2]: name is missing",
             "annotations[1]: image_id 99",
             "annotations[2]: category_id 2",
-            "images[4]: ... leads out of the dataset's folder",
-            "images[5]: '/etc/passwd' leads out",
+            "images[4]: ... leaves the dataset's folder",
+            "images[5]: '/etc/passwd' leaves",
             "c.json:8: annotations[9]: the object at x 500.0 ... outside its image",
         ],
     );
@@ -220,8 +220,8 @@ fn bad_yolo_lines_are_told_with_file_and_line() {
     check_bad(
         &dataset,
         &[
-            "list.txt:3: '../../x.png' leads out",
-            "list.txt:4: '/etc/x.png' leads out",
+            "list.txt:3: '../../x.png' leaves",
+            "list.txt:4: '/etc/x.png' leaves",
             "data.yaml: val: 'gone' does not exist",
             "a.txt:2: 50 is not between 0 and 1",
             "a.txt:3: class 1 has no name",
@@ -302,7 +302,7 @@ fn bad_voc_records_are_told_with_file_and_line() {
             "a.xml:8: 'x' has no <bndbox>",
             "a.xml:9: xmin is 'NaN'",
             "b.xml:3: ",
-            "c.xml: '../../c.png' leads out",
+            "c.xml: '../../c.png' leaves",
             "d.xml:3: the entity &x; is not expanded",
             "e.xml:3: the file ends before </annotation>",
             "f.xml:1: the text is not UTF-8",
@@ -388,7 +388,7 @@ fn cvat_boxes_ellipses_polygons_and_subsets() {
             "annotations.xml:16: <box> has no attribute label",
             "annotations.xml:17: the corners 9, 1 and 1, 9",
             "annotations.xml:18: '3' of points",
-            "annotations.xml:20: '../../c.png' leads out",
+            "annotations.xml:20: '../../c.png' leaves",
         ],
     );
     let error =
@@ -558,7 +558,7 @@ fn what_other_tools_write_is_read_or_told() {
     );
     for absolute in ["/home/me/set/images/train/b.png", r"D:\\set\\images\\train\\b.png", r"C:\\b.png"] {
         let text = coco(absolute, object);
-        let path = if absolute.starts_with("C:") { "leads out" } else { "images/train/b.png\n" };
+        let path = if absolute.starts_with("C:") { "leaves" } else { "images/train/b.png\n" };
         check("coco", a, "c.json", &text, &[path]);
     }
     let panoptic =
@@ -610,7 +610,7 @@ fn what_other_tools_write_is_read_or_told() {
     let labelme = |path: &str| format!(r#"{{"imagePath": "{path}", "shapes": []}}"#);
     check("labelme", &["a.png"], "x.json", &labelme(r"C:\\data\\a.png"), &["a.png\n"]);
     check("labelme", &["a.png"], "x.json", &labelme(r"..\\..\\data\\a.png"), &["a.png\n"]);
-    check("labelme", &["a.png"], "x.json", &labelme(r"C:\\data\\b.png"), &["leads out of the dataset's folder"]);
+    check("labelme", &["a.png"], "x.json", &labelme(r"C:\\data\\b.png"), &["leaves the dataset's folder"]);
 }
 
 /// Images without known annotations, and files that may hold some in an unknown form.

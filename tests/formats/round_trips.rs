@@ -1,4 +1,4 @@
-//! What is written reads back the same, for every format that can hold it; what a format cannot hold is told.
+//! What is written reads back the same, for every format that can hold it; what a format cannot hold is reported.
 
 use std::fmt::Write as _;
 

@@ -132,7 +132,7 @@ fn candidates_and_verdicts_stay_while_their_images_are_mined_again() {
     assert_eq!((counts.confirmed, counts.undecided), (40, before.len() as u64 - 40));
     let report = mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap();
     assert_eq!((report.resumed, candidates(&project)), (done, before));
-    // An annotator goes on deciding beside a mining.
+    // An annotator continues deciding beside a mining.
     let mut mining = command(&project).spawn().unwrap();
     let (mut slowest, mut decided) = (std::time::Duration::ZERO, 0);
     while mining.try_wait().unwrap().is_none() {

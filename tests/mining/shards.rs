@@ -211,7 +211,7 @@ fn the_documented_gnu_parallel_example_works_and_starts_a_failed_shard_again() {
     let faces = Project::open(&dir.path().join("faces")).unwrap();
     assert!(shell(dir.path(), "quarry mine --project p").status.success());
     let script = documented("GNU parallel").replace("64", "4");
-    // The images are away at first: every shard fails, and says so.
+    // The images are missing at first: every shard fails, and says so.
     std::fs::rename(dir.path().join("pictures"), dir.path().join("away")).unwrap();
     let failed = shell(dir.path(), &script);
     assert!(!failed.status.success());

@@ -4,7 +4,7 @@ use quarry::domain::FalsePositiveKind::{Background, Both, Classification, Duplic
 use quarry::domain::{
     AnnotationSource, CandidateId, ClassId, FalsePositiveKind, HardNegativeSource, Output, Shape, Verdict,
 };
-use quarry::store::{CandidateQuery, NewCandidate, NewDataset, Ruling, Store, StoreError, VerdictFilter};
+use quarry::store::{CandidateQuery, NewCandidate, NewDataset, NewVerdict, Store, StoreError, VerdictFilter};
 use quarry::workflow::verdicts::{export, merge};
 
 use super::project::{Project, bb, face, new_image};
@@ -58,8 +58,8 @@ fn objects(store: &Store) -> Vec<(ClassId, AnnotationSource)> {
     store.ground_truth(image).unwrap().into_iter().map(|(_, object)| (object.class, object.source)).collect()
 }
 
-fn ruling(verdict: Verdict, class: ClassId) -> Ruling<'static> {
-    Ruling { class: Some(class), ..Ruling::plain(verdict) }
+fn ruling(verdict: Verdict, class: ClassId) -> NewVerdict<'static> {
+    NewVerdict { class: Some(class), ..NewVerdict::plain(verdict) }
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn an_object_where_nothing_is_annotated_is_promoted_with_its_class() {
     let ids = ids(&p);
     p.store.decide(&ids[1..2], ADA, &ruling(Verdict::WrongClass, DOG), 1).unwrap();
     assert_eq!(objects(&p.store)[2], (DOG, AnnotationSource::Promoted));
-    p.store.decide(&ids[1..2], ADA, &Ruling::plain(Verdict::MissedObject), 2).unwrap();
+    p.store.decide(&ids[1..2], ADA, &NewVerdict::plain(Verdict::MissedObject), 2).unwrap();
     assert_eq!(objects(&p.store)[2], (CAT, AnnotationSource::Promoted), "what the detector took it for");
     p.store.decide(&ids[1..2], ADA, &ruling(Verdict::MissedObject, DOG), 3).unwrap();
     assert_eq!(objects(&p.store)[2], (DOG, AnnotationSource::Promoted));
@@ -124,11 +124,11 @@ fn an_object_where_nothing_is_annotated_is_promoted_with_its_class() {
 fn verdicts_that_make_no_sense_are_refused() {
     let mut p = project();
     let ids = ids(&p);
-    let mut refused = |ruling: &Ruling<'_>, part: &str| {
+    let mut refused = |ruling: &NewVerdict<'_>, part: &str| {
         let message = p.store.decide(&ids[..1], ADA, ruling, 1).unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
     };
-    refused(&Ruling::plain(Verdict::WrongClass), "needs the right class");
+    refused(&NewVerdict::plain(Verdict::WrongClass), "needs the right class");
     refused(&ruling(Verdict::Confirmed, DOG), "takes no class");
     refused(&ruling(Verdict::WrongClass, ClassId(9)), "no class 9");
 }

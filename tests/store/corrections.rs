@@ -5,7 +5,7 @@ use quarry::domain::{
     ImageId, ObjectChange, ObjectState, Output, Shape, Verdict,
 };
 use quarry::geometry::Ellipse;
-use quarry::store::{CandidateQuery, GestureAction, NewDataset, NewImage, ObjectRow, Ruling, Store};
+use quarry::store::{CandidateQuery, GestureAction, NewDataset, NewImage, NewVerdict, ObjectRow, Store};
 use quarry::workflow::verdicts::{VerdictFormat, export, export_as, merge};
 
 use super::project::{bb, candidate, dataset, every_image, face, new_image};
@@ -146,8 +146,12 @@ fn an_object_is_added_where_nothing_was_and_can_be_corrected_in_turn() {
     store.correct_objects(&[added], "Grace", ObjectChange::Class(DOG), 2).unwrap().unwrap();
     assert_eq!((row(&store).state.class, kind(&store, candidates[1]).0), (DOG, FalsePositiveKind::Classification));
     // A wrong class is a correction of it too: no second object comes.
-    let ruling =
-        Ruling { verdict: Verdict::WrongClass, class: Some(CAT), reason: None, basis: quarry::domain::Basis::Reviewed };
+    let ruling = NewVerdict {
+        verdict: Verdict::WrongClass,
+        class: Some(CAT),
+        reason: None,
+        basis: quarry::domain::Basis::Reviewed,
+    };
     store.decide(&candidates[1..], "Ada", &ruling, 3).unwrap();
     assert_eq!((row(&store).state.class, store.objects_of_image(image).unwrap().len()), (CAT, 4));
     store.correct_objects(&[added], "Ada", ObjectChange::Deleted(true), 4).unwrap().unwrap();
@@ -184,7 +188,7 @@ fn promoted_objects_are_corrected_like_others_until_their_verdict_is_newer() {
     let row = store.objects_of_image(image).unwrap()[3];
     assert_eq!((row.candidate, row.state.deleted), (Some(candidates[1]), true));
     store.record_missed_object(candidates[1], "Ada", (rectangle(320., 300., 380., 380.), None), None, 5).unwrap();
-    assert_eq!(truth(&store, image)[3], (AnnotationSource::Promoted, 1, 320., false), "drawn anew");
+    assert_eq!(truth(&store, image)[3], (AnnotationSource::Promoted, 1, 320., false), "drawn again");
     store.undo("Ada", 6).unwrap();
     assert_eq!(truth(&store, image).len(), 3, "deleted again");
     for _ in 0..3 {
@@ -234,8 +238,12 @@ fn the_newest_of_both_logs_counts_whoever_wrote_it() {
     // Of the candidate's size, so that its verdict is about the cat.
     let cat = ids_of(&store, image)[2];
     store.correct_objects(&[cat], "Ada", ObjectChange::Shape(rectangle(200., 0., 245., 100.)), 1).unwrap().unwrap();
-    let ruling =
-        Ruling { verdict: Verdict::WrongClass, class: Some(DOG), reason: None, basis: quarry::domain::Basis::Reviewed };
+    let ruling = NewVerdict {
+        verdict: Verdict::WrongClass,
+        class: Some(DOG),
+        reason: None,
+        basis: quarry::domain::Basis::Reviewed,
+    };
     store.decide(&candidates[..1], "Grace", &ruling, 2).unwrap();
     let now = |store: &Store| {
         let state = store.objects_of_image(image).unwrap()[2].state;
@@ -413,7 +421,7 @@ fn the_table_of_both_logs_has_as_many_cells_in_every_row() {
         text.contains("rectangle 201 0 300 99,edited,")
             && text.contains(",reshaped,false,false,rectangle 200 0 300 100")
     );
-    assert!(text.lines().last().unwrap().contains(",taken back,,,"), "{text}");
+    assert!(text.lines().last().unwrap().contains(",undone,,,"), "{text}");
 }
 
 #[test]

@@ -85,11 +85,11 @@ fn what_cannot_be_written_is_refused_and_leaves_nothing() {
         ground_truth(store, &ExportScope::default(), WriteFormat::Fddb, out).unwrap_err().to_string()
     };
     assert!(refused(&p.store, p.dir.path()).contains("is a folder"));
-    // The same list from another folder, with other photographs: names alone do not tell the images apart.
+    // The same list from another folder, with other images: names alone do not tell the images apart.
     let mut twin = dataset();
     twin.root = "/photos/twin".into();
     twin.images.truncate(1);
-    twin.images[0].content_hash = "of another photograph".to_owned();
+    twin.images[0].content_hash = "of another image".to_owned();
     p.store.add_dataset(&twin).unwrap();
     let out = p.dir.path().join("faces.txt");
     let message = refused(&p.store, &out);

@@ -1,4 +1,4 @@
-//! The store from outside: what is imported, decided, taken back and asked for, and what survives.
+//! The store from outside: what is imported, decided, undone and asked for, and what survives.
 
 // What fails here is the test's own footing.
 #![allow(clippy::unwrap_used)]

@@ -402,7 +402,7 @@ fn the_first_page_of_many_groups_is_where_all_pages_begin() {
     p.store.replace_candidates(p.round, &every_image(&p.store), &(0..5000).map(spread).collect::<Vec<_>>()).unwrap();
     let ids = p.candidates();
     let members = |group: usize| ids.iter().skip(group).step_by(90).copied().collect();
-    // Most candidates stand in one of 80 groups: the first page looks at far more of them than it lists.
+    // Most candidates are in one of 80 groups: the first page looks at far more of them than it lists.
     p.store.set_groups(&(0..80).map(members).collect::<Vec<Vec<CandidateId>>>()).unwrap();
     for sort in [Sort::Score, Sort::Iou, Sort::Size, Sort::Image] {
         for descending in [false, true] {

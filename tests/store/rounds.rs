@@ -32,7 +32,7 @@ fn mining_a_round_leaves_when_it_was_trained() {
     p.store.set_round_state(round.id, RoundState::Running).unwrap();
     assert_eq!(finished_ms(&p), None);
     p.store.set_round_state(round.id, RoundState::Stopped).unwrap();
-    assert!(trained < finished_ms(&p).unwrap(), "a round that goes on ends anew");
+    assert!(trained < finished_ms(&p).unwrap(), "a resumed round gets a new end");
 }
 
 #[test]

@@ -1,10 +1,10 @@
-//! Over several rounds: what an earlier one decided is taken over, what became of a candidate is told, and what is only estimated stays
+//! Over several rounds: what an earlier one decided is taken over, what became of a candidate is reported, and what is only estimated stays
 //! apart.
 
 use quarry::domain::{Basis, CandidateId, HardNegativeSource, RoundState, Verdict};
 use quarry::geometry::BoundingBox;
 use quarry::store::{
-    CandidateQuery, Fate, Inheritable, NewCandidate, Origin, Ruling, Sort, Store, TraceCounts, TraceFilter,
+    CandidateQuery, Fate, Inheritable, NewCandidate, NewVerdict, Origin, Sort, Store, TraceCounts, TraceFilter,
     VerdictFilter,
 };
 
@@ -109,7 +109,7 @@ fn an_estimate_is_trained_on_unless_the_round_says_otherwise_and_is_never_called
     p.store.record_verdicts(&shuffled[..2], ADA, Verdict::Confirmed, None, 1).unwrap();
     let sample = p.store.random_sample(&random).unwrap();
     assert_eq!((sample.population, sample.sampled, sample.confirmed, sample.waiting), (6, 2, 2, 4));
-    let estimated = Ruling { basis: Basis::Estimated, ..Ruling::plain(Verdict::Confirmed) };
+    let estimated = NewVerdict { basis: Basis::Estimated, ..NewVerdict::plain(Verdict::Confirmed) };
     p.store.decide(&shuffled[2..], ADA, &estimated, 2).unwrap();
     let after = p.store.random_sample(&random).unwrap();
     assert_eq!(

@@ -4,7 +4,7 @@ use quarry::domain::{
     Annotation, AnnotationSource, CandidateId, ClassId, CorrectionAct, FalsePositiveKind, HardNegativeSource,
     ObjectChange, Output, Shape, Verdict,
 };
-use quarry::store::{NewCandidate, NewDataset, Ruling, Store};
+use quarry::store::{NewCandidate, NewDataset, NewVerdict, Store};
 use quarry::workflow::export::{
     ExportReport, ExportScope, WriteFormat, ground_truth, hard_negatives, ignored_regions, imported_ground_truth,
 };
@@ -144,7 +144,7 @@ fn every_row_of_the_table_is_true() {
         let (dir, mut store, id) = project(FalsePositiveKind::parse(kind).unwrap());
         if verdict != "none" {
             let verdict = Verdict::parse(verdict).unwrap();
-            let ruling = Ruling { class: verdict.has_class().then_some(BIRD), ..Ruling::plain(verdict) };
+            let ruling = NewVerdict { class: verdict.has_class().then_some(BIRD), ..NewVerdict::plain(verdict) };
             store.decide(&[id], "Ada", &ruling, 1).unwrap();
         }
         assert_eq!(learns(&store, HardNegativeSource::Confirmed), confirmed, "{row:?}");

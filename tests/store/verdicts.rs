@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use quarry::domain::{AnnotationSource, CandidateId, ClassId, FalsePositiveKind, Shape, Verdict};
 use quarry::geometry::Ellipse;
-use quarry::store::{CandidateQuery, GestureAction, HistoryQuery, Ruling, Store, StoreError};
+use quarry::store::{CandidateQuery, GestureAction, HistoryQuery, NewVerdict, Store, StoreError};
 
 use super::project::{Project, bb, project};
 
@@ -173,7 +173,7 @@ fn history_is_searched_newest_first() {
     assert_eq!(count(HistoryQuery { verdict: Some(Verdict::Rejected), ..HistoryQuery::default() }), 1);
     assert_eq!(count(HistoryQuery { image_name: "B/TH".to_owned(), ..HistoryQuery::default() }), 3);
     // The words that the screen shows, and those of the exports.
-    for (text, found) in [("hard neg", 6), ("confirmed", 6), ("taken back", 1), ("rejected", 1), ("missed object", 0)] {
+    for (text, found) in [("hard neg", 6), ("confirmed", 6), ("undone", 1), ("rejected", 1), ("missed object", 0)] {
         assert_eq!(count(HistoryQuery { text: text.to_owned(), ..HistoryQuery::default() }), found, "{text}");
     }
     let newest = p.store.history(&HistoryQuery::default(), 1).unwrap();
@@ -244,7 +244,7 @@ proptest! {
                     at += 1;
                     let chosen: Vec<CandidateId> = which.iter().map(|k| ids[*k]).collect();
                     let class = verdict.has_class().then_some(ClassId::ONLY);
-                    p.store.decide(&chosen, ADA, &Ruling { class, ..Ruling::plain(verdict) }, time as i64).unwrap();
+                    p.store.decide(&chosen, ADA, &NewVerdict { class, ..NewVerdict::plain(verdict) }, time as i64).unwrap();
                 }
                 Step::Undo => {
                     let undone = p.store.undo(ADA, time as i64).unwrap();

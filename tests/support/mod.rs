@@ -1,8 +1,8 @@
-//! What tests of several areas share. Must not know any area.
+//! What tests of several areas share.
 
 use std::path::PathBuf;
 
-/// The folder `shared` with photographs and golden files: from `QUARRY_SHARED`, or beside the repository. `None`, said loudly, where it
+/// The folder `shared` with images and golden files: from `QUARRY_SHARED`, or beside the repository. `None`, said loudly, where it
 /// is missing.
 pub fn shared_dir() -> Option<PathBuf> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared");
@@ -10,6 +10,9 @@ pub fn shared_dir() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!("SKIPPED: this test needs ../shared, and ../shared is missing ({})", folder.display());
+    // A test's thread has its name: it says what was not shown.
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    eprintln!("SKIPPED: {test} needs the reference data in ../shared, which is missing ({})", folder.display());
     None
 }

@@ -70,7 +70,7 @@ pub fn run_until(window: &mut Window, what: &str, done: impl Fn(&Window) -> bool
     }
 }
 
-/// What stands on the screen, for whoever reads why a wait ended.
+/// What is on the screen, for whoever reads why a wait ended.
 fn labels(window: &Window) -> String {
     let all = window.query_all_by_label_contains("");
     let texts = all.filter_map(|node| node.accesskit_node().label().or_else(|| node.accesskit_node().value()));

@@ -129,7 +129,7 @@ fn set_modified(path: &Path, time: SystemTime) {
 }
 
 /// The clock was half a day ahead and was set back: what was decided last counts, here and where it is merged, and nothing that compares
-/// times goes on for ever. (A file of verdicts that is more than a day ahead is refused, see tests/trust.rs.)
+/// times continues for ever. (A file of verdicts that is more than a day ahead is refused, see tests/trust.rs.)
 #[test]
 fn a_clock_that_goes_back_changes_no_order_and_leaves_nothing_behind() {
     const HALF_A_DAY_MS: i64 = 12 * 3_600_000;

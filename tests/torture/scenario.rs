@@ -1,5 +1,5 @@
-//! A command that is killed at random moments and run again until it comes to its end, and what has to hold after each kill and at the
-//! end. Must not know what the command does.
+//! A command that is killed at random moments and run again until it finishes, and what has to hold after each kill and at the end. Must
+//! not know what the command does.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -128,7 +128,7 @@ pub fn finished(mut command: Command) -> Output {
     output
 }
 
-/// Kills it at that moment with SIGKILL; false where it had come to its end before.
+/// Kills it at that moment with SIGKILL; false where it had finish before.
 fn killed_after(mut command: Command, moment: Duration) -> bool {
     let mut errors = tempfile::tempfile().unwrap();
     let start = Instant::now();

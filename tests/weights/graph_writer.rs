@@ -3,7 +3,7 @@
 
 use quarry::detector::weights::expected_shapes;
 
-/// The number that stands in the weight of the layer `name` (and, plus a half, in its bias).
+/// The number that is in the weight of the layer `name` (and, plus a half, in its bias).
 pub fn mark(name: &str) -> f32 {
     name.bytes().fold(7_u32, |h, b| h.wrapping_mul(31).wrapping_add(u32::from(b)) % 100_003) as f32
 }

@@ -1,30 +1,12 @@
-//! The command palette: every action by name, with its keys; a number goes to that place of the list. Chooses; carries nothing out.
+//! The command palette: every action by name, with its keys; a number goes to that place of the list. It only chooses an action.
 
 use egui::{Align2, Button, Id, Key, Modal, Modifiers, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use super::super::action::{Action, Scope};
-use super::super::command::Command;
+use super::super::command::{Choice, Command, PaletteCommand};
 use super::super::keymap::Keymap;
 use super::super::theme;
 use super::review::Reasons;
-
-/// What a palette asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PaletteCommand {
-    Type(String),
-    /// Marks another line.
-    Mark(usize),
-    Choose(Choice),
-    Close,
-}
-
-/// A line of the palette.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Choice {
-    Do(Action),
-    /// Goes to this place of the shown list, 1 first.
-    GoTo(u64),
-}
 
 /// What is typed, and which line is marked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,11 +1,11 @@
-//! The settings screen: look, review, device, backups, keys. Pushes what was chosen; keeps nothing.
+//! The settings screen: look, review, device, backups, keys. Pushes commands; holds no settings itself.
 
 use std::path::Path;
 
 use egui::{Button, ComboBox, DragValue, Grid, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use super::super::action::{Action, Scope};
-use super::super::command::Command;
+use super::super::command::{Command, SettingsCommand};
 use super::super::keymap::Keymap;
 use super::super::options::{Options, SCALE, Theme};
 use super::super::theme;
@@ -14,27 +14,12 @@ use super::review::Reasons;
 use super::start::card;
 use crate::detector::GpuState;
 
-#[derive(Debug, Clone, PartialEq)]
-pub enum SettingsCommand {
-    SetTheme(Theme),
-    SetScale(f32),
-    SetAutoAdvance(bool),
-    SetDevice(String),
-    SetThreads(usize),
-    /// The next keys become this action's.
-    Record(Action),
-    StopRecording,
-    /// Gives an action its first keys back.
-    ResetKeys(Action),
-    BackUpNow,
-}
-
 /// What the screen keeps while it is used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SettingsModel {
     /// The action whose keys are pressed next.
     pub recording: Option<Action>,
-    /// Why the last keys were not taken.
+    /// Why the last keys were refused.
     pub conflict: Option<String>,
 }
 

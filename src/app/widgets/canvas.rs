@@ -54,10 +54,10 @@ pub fn screen_pos(fit: &ScreenFit, x: f64, y: f64) -> Pos2 {
     pos2(x as f32, y as f32)
 }
 
-/// The image, or a quiet word on why it is not there.
-pub fn paint_picture(painter: &Painter, screen: Rect, fit: &ScreenFit, shown: &Shown) {
+/// The image, or a small note on why it cannot be shown.
+pub fn paint_image(painter: &Painter, screen: Rect, fit: &ScreenFit, shown: &Shown) {
     let painter = painter.with_clip_rect(screen.intersect(painter.clip_rect()));
-    painter.rect_filled(screen, theme::PICTURE_RADIUS, theme::CANVAS);
+    painter.rect_filled(screen, theme::IMAGE_RADIUS, theme::CANVAS);
     match shown {
         Shown::Ready { texture, covers, .. } => {
             let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
@@ -130,7 +130,7 @@ fn ellipse_outline(fit: &ScreenFit, ellipse: &Ellipse) -> Vec<Pos2> {
 
 /// A thin frame around an image's place.
 pub fn paint_frame(painter: &Painter, screen: Rect, color: impl Into<Color32>, width: f32) {
-    painter.rect_stroke(screen, theme::PICTURE_RADIUS, Stroke::new(width, color), StrokeKind::Inside);
+    painter.rect_stroke(screen, theme::IMAGE_RADIUS, Stroke::new(width, color), StrokeKind::Inside);
 }
 
 /// A small filled tag in a corner.

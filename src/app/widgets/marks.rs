@@ -21,7 +21,7 @@ pub struct MarkStyle {
     pub fill: f32,
 }
 
-/// A shape with its look.
+/// A shape with its style.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mark {
     pub shape: Shape,

@@ -1,4 +1,4 @@
-//! Painted things that several screens use.
+//! Widgets that several screens share.
 
 pub mod canvas;
 pub mod key_button;

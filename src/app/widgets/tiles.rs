@@ -4,11 +4,11 @@ use std::path::Path;
 
 use egui::{Color32, Painter, Rect, pos2};
 
-use super::canvas::{ScreenFit, paint_picture, screen_rect};
+use super::canvas::{ScreenFit, paint_image, screen_rect};
 use crate::app::textures::{Shown, Textures};
 use crate::domain::ImageId;
 use crate::geometry::BoundingBox;
-use crate::jobs::{PictureKey, PictureRequest, TILE_SIDE, WHOLE_SIDE_MAX};
+use crate::jobs::{DecodeKey, DecodeRequest, TILE_SIDE, WHOLE_SIDE_MAX};
 
 /// An image's file, as the decoders want it.
 pub struct ImageSource<'a> {
@@ -19,17 +19,17 @@ pub struct ImageSource<'a> {
 
 impl ImageSource<'_> {
     /// The whole image.
-    pub fn request(&self) -> PictureRequest {
-        self.part(PictureKey::Whole(self.image), None)
+    pub fn request(&self) -> DecodeRequest {
+        self.part(DecodeKey::Whole(self.image), None)
     }
 
-    pub fn thumbnail(&self, side: u32) -> PictureRequest {
-        self.part(PictureKey::Thumbnail { image: self.image, side }, None)
+    pub fn thumbnail(&self, side: u32) -> DecodeRequest {
+        self.part(DecodeKey::Thumbnail { image: self.image, side }, None)
     }
 
-    fn part(&self, key: PictureKey, region: Option<BoundingBox>) -> PictureRequest {
+    fn part(&self, key: DecodeKey, region: Option<BoundingBox>) -> DecodeRequest {
         let (path, content_hash) = (self.path.to_owned(), self.content_hash.to_owned());
-        PictureRequest { key, image: self.image, path, content_hash, region }
+        DecodeRequest { key, image: self.image, path, content_hash, region }
     }
 }
 
@@ -42,13 +42,13 @@ pub fn paint(
     textures: &mut Textures,
 ) -> Shown {
     let whole = textures.show(source.request());
-    paint_picture(painter, canvas, fit, &whole);
+    paint_image(painter, canvas, fit, &whole);
     let Shown::Ready { covers, .. } = &whole else { return whole };
     let pixels_per_point = f64::from(painter.ctx().pixels_per_point());
     let Some(level) = level(covers, fit.scale_x * pixels_per_point) else { return whole };
     let painter = painter.with_clip_rect(canvas.intersect(painter.clip_rect()));
     for (column, row) in visible(fit, canvas, covers, level) {
-        let key = PictureKey::Tile { image: source.image, level, column, row };
+        let key = DecodeKey::Tile { image: source.image, level, column, row };
         let region = region(level, column, row, covers);
         if let Shown::Ready { texture, covers, .. } = textures.show(source.part(key, Some(region))) {
             let uv = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));

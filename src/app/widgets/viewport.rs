@@ -22,7 +22,7 @@ pub struct Viewport {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Close {
-    /// What stands in the middle of the canvas, in pixels of the image.
+    /// What is in the middle of the canvas, in pixels of the image.
     center: (f64, f64),
     /// Points of the screen for a pixel of the image.
     scale: f64,

@@ -24,7 +24,7 @@ pub struct AnnotatedName {
     pub ellipses: Vec<Ellipse>,
 }
 
-/// Parses a list of names, one a line; blank lines are passed over. `path` is only for messages.
+/// Parses a list of names, one a line; blank lines are skipped. `path` is only for messages.
 pub fn parse_name_list(path: &Path, bytes: &[u8]) -> Result<Vec<ListedName>, DatasetError> {
     let mut first_line = HashMap::new();
     let mut names = Vec::new();
@@ -79,7 +79,7 @@ pub(super) fn check_name(path: &Path, line: usize, name: &str) -> Result<(), Dat
     let leaves = name.contains('\0') || name.starts_with('/') || name.split(['/', '\\']).any(|part| part == "..");
     if leaves || Path::new(name).is_absolute() {
         let problem = format!(
-            "'{}' leads out of the dataset's folder: write the name relative to originalPics/",
+            "'{}' leaves the dataset's folder: write the name relative to originalPics/",
             name.escape_default()
         );
         return Err(DatasetError::line(path, line, problem));
@@ -95,7 +95,7 @@ fn check_once<'a>(
 ) -> Result<(), DatasetError> {
     match first_line.insert(name, line) {
         Some(earlier) => {
-            let problem = format!("'{name}' is listed twice, first at line {earlier}: take one of them away");
+            let problem = format!("'{name}' is listed twice, first at line {earlier}: remove one of them");
             Err(DatasetError::line(path, line, problem))
         }
         None => Ok(()),

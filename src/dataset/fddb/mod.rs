@@ -18,7 +18,7 @@ use crate::domain::{Cancel, Progress, Shape, limits};
 /// The folder of the lists.
 pub const FOLDS_FOLDER: &str = "FDDB-folds";
 /// The folder of the images.
-pub const PICTURES_FOLDER: &str = "originalPics";
+pub const IMAGES_FOLDER: &str = "originalPics";
 /// The one class of FDDB.
 pub const FACE: &str = "face";
 /// FDDB has ten folds, numbered from 1.
@@ -55,8 +55,8 @@ fn read(
     let root = absolute_folder(dir, "name the folder that holds FDDB-folds/ and originalPics/")?;
     let mut left_out = LeftOut::default();
     let entries = read_lists(&root, (!strict).then_some(&mut left_out.bad_records))?;
-    require_pictures_folder(&root)?;
-    let finder = ImageFinder::new(&root.join(PICTURES_FOLDER));
+    require_images_folder(&root)?;
+    let finder = ImageFinder::new(&root.join(IMAGES_FOLDER));
     let (mut present, mut absent) = (Vec::new(), Vec::new());
     for mut entry in entries {
         match finder.find(&entry.name) {
@@ -112,7 +112,7 @@ fn read_lists(root: &Path, mut bad: Option<&mut Vec<BadRecord>>) -> Result<Vec<E
         return Err(DatasetError::layout(
             root,
             format!(
-                "no {FOLDS_FOLDER}/ in it: name the folder that holds {FOLDS_FOLDER}/ and {PICTURES_FOLDER}/ as FDDB ships them"
+                "no {FOLDS_FOLDER}/ in it: name the folder that holds {FOLDS_FOLDER}/ and {IMAGES_FOLDER}/ as FDDB ships them"
             ),
         ));
     }
@@ -129,7 +129,7 @@ fn read_lists(root: &Path, mut bad: Option<&mut Vec<BadRecord>>) -> Result<Vec<E
                 return Err(DatasetError::layout(
                     missing,
                     format!(
-                        "the list is missing while {} is there: put it beside the other or take both away",
+                        "the list is missing while {} is there: put it beside the other or remove both",
                         there.display()
                     ),
                 ));
@@ -178,7 +178,7 @@ fn read_fold(
     for ListedName { name, line } in listed {
         if let Some((path, earlier)) = first.get(&name) {
             let problem =
-                format!("'{name}' is listed twice, first at {}:{earlier}: take one of them away", path.display());
+                format!("'{name}' is listed twice, first at {}:{earlier}: remove one of them", path.display());
             report(names, line, problem)?;
             annotated.remove(&name);
             continue;
@@ -191,14 +191,13 @@ fn read_fold(
             continue;
         };
         let face = |e| ImportedObject { class: 0, shape: Shape::Ellipse(e), ignored: false };
-        let path = Path::new(PICTURES_FOLDER).join(format!("{name}.jpg"));
+        let path = Path::new(IMAGES_FOLDER).join(format!("{name}.jpg"));
         entries.push(Entry { name, path, fold, faces: found.ellipses.into_iter().map(face).collect() });
     }
     let mut extra: Vec<AnnotatedName> = annotated.into_values().collect();
     extra.sort_by_key(|extra| extra.line);
     for extra in extra {
-        let problem =
-            format!("'{}' is not listed in {}: add it there or take it away here", extra.name, file_name(names));
+        let problem = format!("'{}' is not listed in {}: add it there or remove it here", extra.name, file_name(names));
         report(ellipses, extra.line, problem)?;
     }
     Ok(entries)
@@ -213,11 +212,11 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, DatasetError> {
     bytes.map_err(std::io::Error::from).map_err(DatasetError::io("read", path))
 }
 
-fn require_pictures_folder(root: &Path) -> Result<(), DatasetError> {
-    if root.join(PICTURES_FOLDER).is_dir() {
+fn require_images_folder(root: &Path) -> Result<(), DatasetError> {
+    if root.join(IMAGES_FOLDER).is_dir() {
         return Ok(());
     }
-    let problem = format!("{FOLDS_FOLDER}/ is there but no {PICTURES_FOLDER}/: unpack FDDB's images beside the lists");
+    let problem = format!("{FOLDS_FOLDER}/ is there but no {IMAGES_FOLDER}/: unpack FDDB's images beside the lists");
     Err(DatasetError::layout(root, problem))
 }
 
@@ -229,7 +228,7 @@ fn report_missing(root: &Path, present: usize, absent: &[Entry], left_out: &mut 
             "none of the {listed} listed images exists, the first is {}: unpack FDDB's images into it",
             first.path.display()
         );
-        return Err(DatasetError::layout(&root.join(PICTURES_FOLDER), problem));
+        return Err(DatasetError::layout(&root.join(IMAGES_FOLDER), problem));
     }
     let mut folds: BTreeMap<u8, usize> = BTreeMap::new();
     for entry in absent {

@@ -1,4 +1,4 @@
-//! FDDB's lists with bad records skipped: each is told with file and line. A list without any is read by the strict reader alone.
+//! FDDB's lists with bad records skipped: each is reported with file and line. A list without any is read by the strict reader alone.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::dataset::{BadRecord, DatasetError};
 use crate::domain::printable_path;
 use crate::geometry::Ellipse;
 
-/// [`parse_name_list`]; names that lead out of the folder or stand there twice are skipped.
+/// [`parse_name_list`]; names that leave the folder or are listed twice are skipped.
 pub(super) fn name_list(path: &Path, bytes: &[u8], bad: &mut Vec<BadRecord>) -> Result<Vec<ListedName>, DatasetError> {
     if let Ok(names) = parse_name_list(path, bytes) {
         return Ok(names);
@@ -21,7 +21,7 @@ pub(super) fn name_list(path: &Path, bytes: &[u8], bad: &mut Vec<BadRecord>) -> 
         } else if seen.insert(name) {
             names.push(ListedName { name: name.to_owned(), line });
         } else {
-            bad.push(skipped(path, line, format!("'{name}' is listed twice: the second one is passed over")));
+            bad.push(skipped(path, line, format!("'{name}' is listed twice: the second one is skipped")));
         }
     }
     Ok(names)
@@ -52,10 +52,10 @@ pub(super) fn ellipse_list(
             let found = lines.get(at).map_or("the end of the file", |(_, text)| *text);
             let at_line = lines.get(at).map_or(line, |(line, _)| *line);
             let problem = format!(
-                "expected the number of faces of '{name}', found '{found}': the image is passed over with its ellipses"
+                "expected the number of faces of '{name}', found '{found}': the image is skipped with its ellipses"
             );
             bad.push(skipped(path, at_line, problem));
-            // What stands in the count's place is none of the next image's lines.
+            // What is in the count's place is none of the next image's lines.
             if lines.get(at).is_some_and(|(_, text)| !looks_like_ellipse(text)) && !starts_entry(&lines, at) {
                 at += 1;
             }
@@ -71,7 +71,7 @@ pub(super) fn ellipse_list(
         } else if seen.insert(name) {
             entries.push(AnnotatedName { name: name.to_owned(), line, ellipses });
         } else {
-            bad.push(skipped(path, line, format!("'{name}' stands there twice: the second one is passed over")));
+            bad.push(skipped(path, line, format!("'{name}' is listed twice: the second one is skipped")));
         }
     }
     Ok(entries)
@@ -131,7 +131,7 @@ mod tests {
 
     const GOOD: &str = "12 8 1.4 20 20  1";
 
-    /// Names with their number of ellipses, and the lines that are told.
+    /// Names with their number of ellipses, and the lines that are reported.
     fn check(text: &str, expected: &[(&str, usize)], told: &[usize]) {
         let mut bad = Vec::new();
         let read = ellipse_list(Path::new("list"), text.as_bytes(), &mut bad).unwrap();

@@ -146,7 +146,7 @@ impl Draft {
         cancel: &Cancel,
     ) -> Result<ImportedDataset, DatasetError> {
         self.keep_first_listings();
-        self.tell_missing()?;
+        self.report_missing()?;
         let paths: Vec<&Path> = self.images.iter().map(|image| image.path.as_path()).collect();
         let probes = probe_all(&self.root, &paths, progress, cancel)?;
         let mut left_out = LeftOut { missing: std::mem::take(&mut self.missing), ..LeftOut::default() };
@@ -215,7 +215,7 @@ impl Draft {
         }
     }
 
-    fn tell_missing(&mut self) -> Result<(), DatasetError> {
+    fn report_missing(&mut self) -> Result<(), DatasetError> {
         let listed = self.missing.len() + self.images.len();
         match (self.missing.first(), self.images.is_empty()) {
             (Some(first), false) => self.warnings.push(format!(
@@ -290,7 +290,7 @@ fn scaled(shape: Shape, (x, y): (f64, f64)) -> Shape {
     }
 }
 
-/// Counts images whose size is another than their annotation says.
+/// Counts images whose size differs from their annotation says.
 #[derive(Default)]
 struct OtherSizes {
     count: usize,

@@ -1,5 +1,4 @@
-//! Where the image lies that an annotation names: below the dataset's root and nowhere else, whatever the name says and wherever links
-//! lead.
+//! Finds the image that an annotation names: only below the dataset's root, whatever the name says and wherever links lead.
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
@@ -30,7 +29,7 @@ pub(super) struct ImageFiles {
 }
 
 impl ImageFiles {
-    /// `root` is absolute with links resolved. Bases that are no folders are passed over.
+    /// `root` is absolute with links resolved. Bases that are no folders are skipped.
     pub fn new(root: &Path, bases: impl IntoIterator<Item = PathBuf>) -> Self {
         let mut kept: Vec<PathBuf> = Vec::new();
         for base in bases {
@@ -70,7 +69,7 @@ impl ImageFiles {
             (Some(path), _) => Ok(Located::Missing(path)),
             (None, problem) => match self.by_its_end(name) {
                 Some(found) => self.check_inside(found, name),
-                None => Err(problem.unwrap_or_else(|| leads_out(name))),
+                None => Err(problem.unwrap_or_else(|| leaves_root(name))),
             },
         }
     }
@@ -95,7 +94,7 @@ impl ImageFiles {
             return Ok(Located::Found(path));
         }
         Err(format!(
-            "'{}' is a link that leads out of {}: name the folder that it leads to with --images DIR",
+            "'{}' is a link that leaves {}: name the folder that it leads to with --images DIR",
             shortened(name),
             self.root.display()
         ))
@@ -130,10 +129,10 @@ pub(super) fn below_root(root: &Path, base: &Path, name: &str) -> Result<PathBuf
     let name = if windows { name.replace('\\', "/") } else { name.to_owned() };
     let relative = match Path::new(&name).strip_prefix(root) {
         Ok(inside) => inside.to_path_buf(),
-        Err(_) if is_absolute(&name) => return Err(leads_out(&name)),
+        Err(_) if is_absolute(&name) => return Err(leaves_root(&name)),
         Err(_) => base.join(&name),
     };
-    resolved(&relative).ok_or_else(|| leads_out(&name))
+    resolved(&relative).ok_or_else(|| leaves_root(&name))
 }
 
 /// What follows each separator of an absolute name, the longest first; nothing of any other name.
@@ -162,9 +161,9 @@ fn resolved(path: &Path) -> Option<PathBuf> {
     Some(parts)
 }
 
-fn leads_out(name: &str) -> String {
+fn leaves_root(name: &str) -> String {
     format!(
-        "'{}' leads out of the dataset's folder: write it relative to that folder, or name the folder of the images with --images DIR",
+        "'{}' leaves the dataset's folder: write it relative to that folder, or name the folder of the images with --images DIR",
         shortened(name)
     )
 }

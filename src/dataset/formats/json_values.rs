@@ -191,7 +191,7 @@ impl<'de> serde::Deserialize<'de> for Numbers {
 
 /// A record: an object whose fields are handed out one by one, or something else, which is then no record.
 pub(super) trait Record: Default {
-    /// Takes the value of `key`, with `map.next_value()`, or passes it over with `IgnoredAny`.
+    /// Takes the value of `key`, with `map.next_value()`, or skips it with `IgnoredAny`.
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error>;
 }
 
@@ -338,7 +338,7 @@ pub(super) fn json_error(path: &Path, error: &serde_json::Error) -> DatasetError
         return DatasetError::Io { action: "read", path: path.to_path_buf(), source: kind.into() };
     }
     let hint = if error.is_eof() { "the file is cut off: copy it again" } else { "correct the JSON there" };
-    // serde_json's text ends with the place, which stands in front already.
+    // serde_json's text ends with the place, which is in front already.
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or(&text);
     DatasetError::line(path, error.line().max(1), format!("{text} (column {}); {hint}", error.column()))

@@ -233,7 +233,7 @@ fn object(region: &Value, index: u32) -> Result<Option<(String, DraftObject)>, S
     let value = if region["value"].is_object() { &region["value"] } else { region };
     let kinds = ["rectanglelabels", "ellipselabels", "polygonlabels", "labels"];
     let Some(label) = kinds.iter().find_map(|kind| value[kind].as_array()?.first()) else { return Ok(None) };
-    let label = label.as_str().map(str::trim).filter(|label| !label.is_empty()).ok_or("its label is not a text")?;
+    let label = label.as_str().map(str::trim).filter(|label| !label.is_empty()).ok_or("its label is not text")?;
     let number = |key: &str| -> Result<f64, String> {
         let number = value[key]
             .as_f64()

@@ -1,4 +1,4 @@
-//! Where a dataset's folder begins, which files lie in it, and what their names say about splits.
+//! A dataset's root folder, the files in it, and what their names say about splits.
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub(super) fn root_of(
     Ok(folder.to_path_buf())
 }
 
-/// The regular files of `folder` whose name ends in one of `extensions` (in any case), by name; hidden ones are passed over.
+/// The regular files of `folder` whose name ends in one of `extensions` (in any case), by name; hidden ones are skipped.
 pub(super) fn files_in(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, DatasetError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(DatasetError::io("list", folder))? {
@@ -55,7 +55,7 @@ pub(super) fn files_below(folder: &Path, extensions: &[&str]) -> Result<Vec<Path
     Ok(found)
 }
 
-/// The folders in `folder`, by name; hidden ones and links are passed over.
+/// The folders in `folder`, by name; hidden ones and links are skipped.
 pub(super) fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(DatasetError::io("list", folder))? {
@@ -69,7 +69,7 @@ pub(super) fn folders_in(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     Ok(found)
 }
 
-/// The images below `root/folder`, by path, relative to `root`; hidden files and folders are passed over, and so are links to folders.
+/// The images below `root/folder`, by path, relative to `root`; hidden files and folders are skipped, and so are links to folders.
 pub(super) fn images_below(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let mut found = Vec::new();
     let mut waiting = vec![root.join(folder)];

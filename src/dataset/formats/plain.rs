@@ -1,4 +1,4 @@
-//! FDDB and plain folders of images behind the trait of all formats; their readers stand beside this folder.
+//! FDDB and plain folders of images behind the trait of all formats; their readers are beside this folder.
 
 use std::path::Path;
 
@@ -31,7 +31,7 @@ impl Format for Fddb {
         progress: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<ImportedDataset, DatasetError> {
-        refuse_images_option(path, options, "FDDB's images lie in originalPics/")?;
+        refuse_images_option(path, options, "FDDB's images are in originalPics/")?;
         let read = if options.strict { read_fddb } else { read_fddb_tolerantly };
         as_asked(read(path, progress, cancel)?, options)
     }

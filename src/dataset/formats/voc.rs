@@ -63,7 +63,7 @@ impl Format for Voc {
             known.extend(read_splits(&mut draft, folder, options)?);
         }
         draft.keep_split(options, known)?;
-        tell_unannotated(&mut draft)?;
+        report_unannotated(&mut draft)?;
         draft.finish("voc", options, progress, cancel)
     }
 }
@@ -301,7 +301,7 @@ impl Element {
                 }
                 XmlEvent::Close => match open.pop() {
                     Some(element) => element,
-                    None => return Err(xml.error(line, "an element is closed that was not opened")),
+                    None => return Err(xml.error(line, "a closing tag without an opening tag")),
                 },
                 XmlEvent::Text(text) => {
                     if let Some(element) = open.last_mut() {
@@ -365,7 +365,7 @@ fn read_splits(draft: &mut Draft, folder: &Path, options: &ReadOptions) -> Resul
                         image.split.get_or_insert_with(|| split.clone());
                     }
                 }
-                // Its image may be what is missing, which is told already.
+                // Its image may be what is missing, which is reported already.
                 None if folder.join(format!("{name}.xml")).is_file() => {}
                 None if options.split.as_ref().is_none_or(|wanted| *wanted == split) => {
                     let problem = format!("'{}' has no XML file in {ANNOTATIONS}/", shortened(name));
@@ -389,7 +389,7 @@ fn is_class_list(text: &str) -> bool {
 }
 
 /// Images beside the annotated ones that no XML file names.
-fn tell_unannotated(draft: &mut Draft) -> Result<(), DatasetError> {
+fn report_unannotated(draft: &mut Draft) -> Result<(), DatasetError> {
     let images = draft.root.join("JPEGImages");
     if images.is_dir() && draft.images.iter().all(|image| image.path.starts_with("JPEGImages")) {
         let there = images_below(&draft.root, Path::new("JPEGImages"))?.len();

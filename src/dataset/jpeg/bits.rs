@@ -80,7 +80,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Goes on after the restart marker that has to follow.
+    /// Continues after the restart marker that has to follow.
     pub fn restart(&mut self) -> Result<(), Stop> {
         match super::next_marker(self.bytes, self.position()) {
             Some((0xD0..=0xD7, after)) => {

@@ -97,7 +97,7 @@ fn next_marker(bytes: &[u8], mut at: usize) -> Option<(u8, usize)> {
     }
 }
 
-/// The content of the segment whose length stands at `at`.
+/// The content of the segment whose length is at `at`.
 fn segment(bytes: &[u8], at: usize) -> Option<&[u8]> {
     let length = usize::from(be16(bytes.get(at..)?)?);
     bytes.get(at + 2..at + length.max(2))

@@ -113,7 +113,7 @@ fn columns<'a>(header: impl Iterator<Item = &'a str>) -> Result<Columns, String>
     Ok(Columns { image, class: any(&CLASS), score: any(&SCORE), bbox, form })
 }
 
-/// Two columns of one name: which is meant cannot be told.
+/// Two columns of one name: it is ambiguous.
 fn refuse_twice(header: &StringRecord, columns: &Columns) -> Result<(), String> {
     let used = [Some(columns.image), columns.class, columns.score].into_iter().flatten().chain(columns.bbox);
     let mut names = used.filter_map(|at| header.get(at));

@@ -163,7 +163,7 @@ pub fn recognise(path: &Path) -> Result<ResultFormat, DatasetError> {
     if second.parse::<usize>().is_ok() {
         return Ok(ResultFormat::Fddb);
     }
-    let problem = "its format is none that was recognised (a JSON result list, FDDB's text, a CSV table with a header, a folder of YOLO \
+    let problem = "its format was not recognised (a JSON result list, FDDB's text, a CSV table with a header, a folder of YOLO \
                    text files). Name it with --format coco, fddb, yolo or csv";
     Err(DatasetError::layout(path, problem))
 }

@@ -22,7 +22,7 @@ pub(super) fn read(path: &Path, confidence: Option<ConfidencePlace>) -> Result<R
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
     let files = if path.is_dir() { text_files(path)? } else { vec![path.to_path_buf()] };
     if files.is_empty() {
-        let problem = "no .txt file lies in it: name the folder with one text file an image";
+        let problem = "it contains no .txt file: name the folder with one text file an image";
         return Err(DatasetError::layout(path, problem));
     }
     let keys: Vec<ImageKey> = files.iter().map(|file| key_of(folder, file)).collect();
@@ -107,7 +107,7 @@ fn place_of(path: &Path, lines: &[Line], notes: &mut Vec<String>) -> Result<Conf
             Ok(ConfidencePlace::First)
         }
         (true, true) => ask(format!(
-            "all {count} lines of six numbers can have their confidence before the box or after it: which is meant cannot be told"
+            "all {count} lines of six numbers can have their confidence before the box or after it: the file is ambiguous"
         )),
         _ if in_pixels(six()) => Ok(ConfidencePlace::Last),
         _ => ask(format!(

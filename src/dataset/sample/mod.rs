@@ -24,7 +24,7 @@ use rayon::prelude::*;
 pub use decoys::{Decoy, DecoyKind};
 pub use sidecar::{DECOYS_FILE, read_decoys};
 
-use super::fddb::{FOLDS_FOLDER, PICTURES_FOLDER};
+use super::fddb::{FOLDS_FOLDER, IMAGES_FOLDER};
 use super::{DatasetError, ImportedDataset, ImportedObject, read_fddb};
 use crate::domain::{Cancel, Progress, Shape};
 use crate::geometry::Ellipse;
@@ -99,7 +99,7 @@ pub fn read_with_classes(
     for image in &mut dataset.images {
         image.objects.extend(of_scene.remove(&image.name).unwrap_or_default());
     }
-    Ok(dataset.summed_up_anew())
+    Ok(dataset.with_counts_updated())
 }
 
 /// The sample's second and third class.
@@ -116,7 +116,7 @@ struct Entry {
 fn write_scene(dir: &Path, config: &SampleConfig, index: usize) -> Result<Entry, DatasetError> {
     let fold = index % FOLDS + 1;
     let name = format!("sample/{fold:02}/scene_{index:03}");
-    let path = dir.join(PICTURES_FOLDER).join(format!("{name}.jpg"));
+    let path = dir.join(IMAGES_FOLDER).join(format!("{name}.jpg"));
     let scene = scene::Scene::draw(config, index);
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, config.jpeg_quality)
@@ -126,7 +126,7 @@ fn write_scene(dir: &Path, config: &SampleConfig, index: usize) -> Result<Entry,
     Ok(Entry { fold, name, faces: scene.faces, decoys: scene.decoys })
 }
 
-/// Takes possession of `dir`, unless it holds something that is not a sample.
+/// Claims `dir`, unless it holds something that is not a sample.
 fn claim(dir: &Path) -> Result<(), DatasetError> {
     if dir.exists() && !dir.join(DECOYS_FILE).is_file() {
         let mut entries = fs::read_dir(dir).map_err(DatasetError::io("list", dir))?;

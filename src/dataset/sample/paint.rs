@@ -131,7 +131,7 @@ fn box_blur(pixels: &mut [Colour], width: usize, radius: usize) {
     }
 }
 
-/// Blurs `count` pixels from `start`, `step` apart; the first and last go on beyond the ends. `line` is room to work in.
+/// Blurs `count` pixels from `start`, `step` apart; the first and last are repeated beyond the ends. `line` is scratch space.
 fn blur_line(pixels: &mut [Colour], start: usize, step: usize, count: usize, radius: usize, line: &mut Vec<Colour>) {
     line.clear();
     line.extend(std::iter::repeat_n(pixels[start], radius));

@@ -21,7 +21,7 @@ const ATTEMPTS: u64 = 40;
 /// Subjects are counted from here for decoys; faces count from 1.
 const FIRST_DECOY: u8 = 100;
 
-/// A image and what is in it.
+/// An image and what is in it.
 pub(super) struct Scene {
     pub picture: RgbImage,
     pub faces: Vec<Ellipse>,

@@ -32,7 +32,7 @@ pub fn read_decoys(dir: &Path) -> Result<Vec<(String, Decoy)>, DatasetError> {
     let mut rows = Vec::new();
     for (index, row) in text.lines().enumerate().skip(1) {
         let wrong = || {
-            DatasetError::line(&path, index + 1, format!("expected `{HEADER}`, found '{row}': draw the sample anew"))
+            DatasetError::line(&path, index + 1, format!("expected `{HEADER}`, found '{row}': make the sample again"))
         };
         rows.push(parse_row(row).ok_or_else(wrong)?);
     }

@@ -24,7 +24,7 @@ pub struct Grid {
     pub out: (i64, i64),
     /// Samples a bin along each axis; 0 or less: as many as the bin has cells.
     pub sampling_ratio: i64,
-    /// Half a cell is taken off, so that a cell's value stands at its centre.
+    /// Half a cell is taken off, so that a cell's value is at its centre.
     pub aligned: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What every weight file boils down to: named arrays of floats.
+//! The content of a weight file: named arrays of floats.
 
 use half::{bf16, f16};
 

@@ -52,7 +52,7 @@ pub fn import_backbone(path: &Path, bytes: &[u8], backbone: &str) -> Result<Impo
     check_finite(path, &arrays)?;
     Ok(ImportedBackbone {
         backbone: backbone.to_owned(),
-        flavour: if told_flavour(bytes).unwrap_or(found.caffe) { CAFFE } else { "torchvision" },
+        flavour: if stored_flavour(bytes).unwrap_or(found.caffe) { CAFFE } else { "torchvision" },
         batch_norm_eps: if found.folded { 0.0 } else { TORCHVISION_EPS },
         arrays,
         notes,
@@ -94,7 +94,7 @@ fn from_graph(
     let found = resnet_graph::read(&graph).map_err(|why| malformed("ONNX ResNet", why))?;
     let convolutions = found.arrays.iter().filter(|a| a.shape.len() == 4).count();
     let note = format!(
-        "{convolutions} convolutions found by walking the graph; their folded batch norm stands as bias; last feature `{}`; \
+        "{convolutions} convolutions found by walking the graph; their folded batch norm is kept as bias; last feature `{}`; \
          the strides are {}'s",
         found.last_feature,
         if found.caffe { "Caffe" } else { "torchvision" }
@@ -109,12 +109,12 @@ fn by_name(graph: onnx::Graph, expected: &[(String, Vec<usize>)]) -> Found {
     let all = graph.arrays.len();
     let wanted: HashSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
     let arrays: Vec<NamedArray> = graph.arrays.into_iter().filter(|a| wanted.contains(a.name.as_str())).collect();
-    let note = format!("{} of the graph's {all} initialisers have torchvision's names and were taken", arrays.len());
+    let note = format!("{} of the graph's {all} initialisers have torchvision's names and were used", arrays.len());
     Found { arrays, notes: vec![note], caffe, folded: false }
 }
 
 /// Whether a file that Quarry itself wrote says Caffe; `None` for all others.
-fn told_flavour(bytes: &[u8]) -> Option<bool> {
+fn stored_flavour(bytes: &[u8]) -> Option<bool> {
     let metadata = safetensors_file::metadata_in(bytes).ok()?;
     metadata.get(FLAVOUR_KEY).map(|word| word == CAFFE)
 }
@@ -141,7 +141,7 @@ fn without_prefix(arrays: Vec<NamedArray>, notes: &mut Vec<String>) -> Vec<Named
         };
         let arrays: Vec<NamedArray> = arrays.into_iter().filter_map(strip).collect();
         notes.push(format!(
-            "{} of {all} tensors lie under `{prefix}` and were taken, the rest belongs to other parts",
+            "{} of {all} tensors under `{prefix}` were used, the rest belongs to other parts",
             arrays.len()
         ));
         return arrays;
@@ -172,13 +172,13 @@ fn select(
     for (name, shape) in expected {
         let Some(array) = by_name.remove(name) else { continue };
         if &array.shape != shape {
-            return Err(wrong(format!("`{name}` has the shape {:?} where {shape:?} belongs", array.shape)));
+            return Err(wrong(format!("`{name}` has the shape {:?} where {shape:?} is expected", array.shape)));
         }
         out.push(array);
     }
     let (head, beyond): (Vec<&String>, Vec<&String>) = by_name.keys().partition(|name| is_last_layer(name));
     if let Some(first) = beyond.iter().min() {
-        return Err(wrong(format!("{} tensors are too many, the first is `{first}`", beyond.len())));
+        return Err(wrong(format!("{} unexpected tensors, the first is `{first}`", beyond.len())));
     }
     if !head.is_empty() {
         notes.push("the classifier's last layer was left out, a detector has its own".to_owned());

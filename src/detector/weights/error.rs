@@ -1,4 +1,4 @@
-//! What can be wrong with a weight file.
+//! Errors of weight files.
 
 use std::path::{Path, PathBuf};
 

@@ -38,7 +38,7 @@ pub fn torchvision_names(arrays: Vec<NamedArray>) -> Adapted {
     };
     note(wrapped, "the prefix `module.` of a parallel training was taken off");
     note(counters, "`num_batches_tracked` was left out, frozen batch norm does not count");
-    note(old, "torchvision's older names of the pyramid and the RPN head were respelled");
+    note(old, "torchvision's older names of the pyramid and the RPN head were renamed");
     Adapted { arrays: out, notes, dropped: Vec::new() }
 }
 

@@ -372,8 +372,8 @@ impl Machine<'_> {
 
     fn count(&self, id: Id) -> Result<usize, String> {
         match self.value(id) {
-            Value::Int(value) => usize::try_from(*value).map_err(|_| format!("{value} where a count belongs")),
-            other => Err(format!("{} where a count belongs", kind(other))),
+            Value::Int(value) => usize::try_from(*value).map_err(|_| format!("{value} where a count is expected")),
+            other => Err(format!("{} where a count is expected", kind(other))),
         }
     }
 

@@ -97,7 +97,7 @@ fn path_to_sum<'a>(graph: &'a Graph, head: &'a NodeProto) -> Result<(Vec<&'a Nod
             }
         }
     }
-    Err("the graph runs in a circle".to_owned())
+    Err("the graph has a cycle".to_owned())
 }
 
 /// Skips activations and poolings that alone read a value.
@@ -111,7 +111,7 @@ fn after_plain_nodes(graph: &Graph, value: &str) -> Result<String, String> {
             _ => return Ok(value),
         }
     }
-    Err("the graph runs in a circle".to_owned())
+    Err("the graph has a cycle".to_owned())
 }
 
 /// The weight under `name`, and the bias as the batch norm `norm` with weight 1, mean 0, variance 1 (equal with epsilon 0).

@@ -1,4 +1,4 @@
-//! The steps by which a whole file comes to be, as the disk makes them. Tests put one in its place that loses power.
+//! The disk operations of an atomic write. Tests replace them with a disk that loses power.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -14,7 +14,7 @@ use crate::domain::open_regular;
 
 /// What a file is written with.
 pub(super) trait Disk {
-    /// A file of a passing name, which goes when it is dropped.
+    /// A file of a temporary name, which goes when it is dropped.
     type File;
     /// What was at a file's place before.
     type Before;
@@ -88,7 +88,7 @@ impl Disk for RealDisk {
         match before {
             Before::Kept { aside, .. } => {
                 if let Err(error) = aside.persist(path) {
-                    // Better under a passing name than gone.
+                    // Better under a temporary name than gone.
                     drop(error.path.keep());
                 }
             }

@@ -12,8 +12,7 @@ use tempfile::NamedTempFile;
 
 use crate::domain::open_regular;
 
-/// Removes what killed processes left half written in `folder`. What a live process writes stays, and errors are passed over: it is
-/// tidying up.
+/// Removes what killed processes left half written in `folder`. What a live process writes stays, and errors are ignored: it only tidies up.
 pub fn clear_unfinished(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
@@ -43,7 +42,7 @@ fn is_abandoned(path: &Path, rest_of_name: &str) -> bool {
     }
 }
 
-/// A file of a passing name in `folder`, which goes when it is dropped (temporary files are private otherwise).
+/// A file of a temporary name in `folder`, which goes when it is dropped (temporary files are private otherwise).
 pub(super) fn unfinished_in(folder: &Path) -> io::Result<NamedTempFile> {
     clear_unfinished(folder);
     let prefix = format!("{PREFIX}{}-", std::process::id());

@@ -1,5 +1,5 @@
-//! Power cuts: the steps of writing whole files are recorded, and every state is looked at that the disk may be in after a cut behind any
-//! of them. What was not synced may be there, in part, as zeros or not at all, and names that were not synced may have come in any order.
+//! Power cuts: the steps of atomic writes are recorded, and every state that the disk may be in after a cut is checked. What was not synced
+//! may be there, in part, as zeros or not at all, and names that were not synced may have come in any order.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -159,8 +159,8 @@ impl Disk for Recorder {
     fn take_back(&self, _path: &Path, (): ()) {}
 }
 
-/// What is wrong after a cut at any moment of writing `new` over `old`, one file or several: the first state in which a file is neither
-/// old nor new, or in which it is old though the writing had come to its end. How many states there were, where none is.
+/// What is wrong after a cut at any moment of writing `new` over `old`, one file or several: the first state in which a file is neither old
+/// nor new, or in which it is old though the writing had finished. How many states there were, where none is.
 fn first_fault(old: &[(&str, &str)], new: &[(&str, &str)], lies: Lies) -> Result<usize, String> {
     let disk = Recorder::with(old, lies);
     match new {

@@ -1,4 +1,4 @@
-//! Puts lists, annotations and detections together, in lock step as the official program does, or by name.
+//! Joins lists, annotations and detections: in order as the official program does, or by name.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -116,7 +116,7 @@ fn refuse_twice<'a>(names: impl Iterator<Item = (&'a str, &'a super::Place)>) ->
     let mut seen: HashMap<&str, &super::Place> = HashMap::new();
     for (name, place) in names {
         if let Some(first) = seen.insert(name, place) {
-            return Err(place.error(format!("image `{name}` stands twice; first in {first}")));
+            return Err(place.error(format!("image `{name}` is listed twice; first in {first}")));
         }
     }
     Ok(())
@@ -152,7 +152,7 @@ fn in_list_order<'a>(
             let why = if known {
                 "the order differs; sort the file, or take detections by name (`--order name`)"
             } else {
-                "no annotation knows this image"
+                "no annotation mentions this image"
             };
             return Err(detected.block.place.error(format!(
                 "detections for image `{}` where `{}` ({}) is expected: {why}",
@@ -207,7 +207,7 @@ fn by_name<'a>(
         return Err(extra
             .block
             .place
-            .error(format!("detections for image `{}`, which no annotation knows", extra.name)));
+            .error(format!("detections for image `{}`, which no annotation mentions", extra.name)));
     }
     // `refuse_missing` found them all.
     Ok(annotations.iter().filter_map(|a| by_name.get(a.name.as_str()).copied()).collect())
@@ -224,7 +224,7 @@ fn refuse_endless(
         let detected = detections.iter().find(|d| d.name == image.name);
         let place = detected.map_or_else(|| annotated.place.clone(), |d| d.block.place_of(detection));
         return Err(place.error(format!(
-            "this detection and the face in {} both lie wholly outside image `{}` ({} x {}): their overlap is 0/0, on which \
+            "this detection and the face in {} both lie entirely outside image `{}` ({} x {}): their overlap is 0/0, on which \
              the official program never ends; remove the detection",
             annotated.place_of(face), image.name, image.width, image.height
         )));

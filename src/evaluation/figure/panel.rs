@@ -13,7 +13,7 @@ use crate::evaluation::plot_curve::{PlotCurve, ScoreKind};
 
 /// More points than this in a line cannot be told apart.
 const MOST_POINTS: usize = 2000;
-/// How a curve goes on that ends before the axis does: it keeps its last value.
+/// How a curve continues that ends before the axis does: it keeps its last value.
 const KEPT_VALUE: &[u32] = &[1, 4];
 
 /// A line's end: where, what is written there, in which colour.
@@ -124,7 +124,7 @@ impl<B: DrawingBackend, F: Fn((f64, f64)) -> (i32, i32)> Panel<'_, B, F> {
         Ok(())
     }
 
-    /// A curve that ends before the axis has a dot there and goes on, faintly, with its last value.
+    /// A curve that ends before the axis has a dot there and continues, faintly, with its last value.
     fn curve(&mut self, curve: &FigureCurve, points: &PlotCurve) -> Result<(), FigureError> {
         let axis = self.x_axis;
         let line = self.y_axis.line(&axis.line(&points.decimated(MOST_POINTS, axis.logarithmic, axis.end)));

@@ -10,7 +10,7 @@
 //! - Step B's least slack is the least over the rows, and a row's is at its free column with the least `v - r`. Each row keeps those within
 //!   [`MARGIN`] of the least, which no rounding can exceed, and the slack itself is computed as the original does, of the rows alone whose
 //!   slack is nearly the least. Where a slack fell below 0 by more than the margin (after a star was lost), all cells of the row are looked
-//!   at, since the original passes over such slacks.
+//!   at, since the original skips such slacks.
 //! - Cells without overlap are alike but for `u + v`: the least `v` stands for all, and they are tight only where both are nearly 0.
 
 mod candidates;

@@ -100,7 +100,7 @@ impl Solver<'_> {
         }
     }
 
-    /// Stars `(i, j)`, moving row `i`'s star of before to another row of its column, depth first.
+    /// Stars `(i, j)`, moving row `i`'s previous star to another row of its column, depth first.
     fn grow(&mut self, i: u32, j: u32) -> bool {
         // (row, column to star in it, next row to try for the row's present star)
         let mut path = vec![(i, j, 0)];

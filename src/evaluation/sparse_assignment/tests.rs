@@ -58,7 +58,7 @@ fn picture(rng: &mut ChaCha8Rng, faces: usize, detections: usize, side: f64, siz
 }
 
 #[test]
-fn small_pictures_have_the_original_result() {
+fn small_images_have_the_original_result() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for case in 0..600 {
         let side = [20.0, 60.0, 150.0, 400.0][rng.random_range(0..4)];

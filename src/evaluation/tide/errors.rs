@@ -1,4 +1,4 @@
-//! What kind of error each detection of an image is, and what mending it would do (`TIDEExample`, `TIDERun._eval_image`).
+//! The kind of error of each detection of an image, and the effect of fixing it (`TIDEExample`, `TIDERun._eval_image`).
 
 use super::super::set::{SetDetection, SetImage, SetObject, best_first};
 use super::{ErrorKind, Tide};
@@ -14,9 +14,9 @@ pub(super) struct Point {
     pub correct: bool,
 }
 
-/// What an error turns into when it is mended.
+/// What an error turns into when it is fixed.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Mended {
+pub(super) enum Fix {
     /// The detection goes.
     Gone,
     /// It finds the object.
@@ -30,7 +30,7 @@ pub(super) struct ErrorRecord {
     pub kind: ErrorKind,
     /// The false positive as it counts; `None` for a missed object and for a detection in an ignored region.
     pub original: Option<Point>,
-    pub mended: Mended,
+    pub fixed: Fix,
 }
 
 /// One image after matching.
@@ -52,7 +52,7 @@ enum Use {
     Ignored,
 }
 
-/// The object that an error would find if it were mended.
+/// The object that an error would find if it were fixed.
 #[derive(Debug, Clone, Copy)]
 struct Claim {
     object: usize,
@@ -82,25 +82,25 @@ impl ImageErrors {
             .collect();
         let claims: Vec<Claim> = judged.iter().filter_map(|j| j.2).collect();
         let winner = winners(&claims, objects.len(), &found);
-        let mended = |claim: Option<Claim>| match claim {
+        let fixed = |claim: Option<Claim>| match claim {
             Some(claim) if winner[claim.object] == Some(claim.detection) => {
-                Mended::Hit { class: objects[claim.object].class, score: found[claim.detection].score }
+                Fix::Hit { class: objects[claim.object].class, score: found[claim.detection].score }
             }
-            _ => Mended::Gone,
+            _ => Fix::Gone,
         };
         let mut errors: Vec<ErrorRecord> = judged
             .iter()
             .map(|&(k, kind, claim)| ErrorRecord {
                 kind,
                 original: (uses[k] == Use::Unused).then(|| point(k, false)),
-                mended: mended(claim),
+                fixed: fixed(claim),
             })
             .collect();
         let unused = || objects.iter().enumerate().filter(|(g, _)| !used[*g]);
         errors.extend(unused().filter(|(g, _)| winner[*g].is_none()).map(|(_, object)| ErrorRecord {
             kind: ErrorKind::Missed,
             original: None,
-            mended: Mended::ObjectGone { class: object.class },
+            fixed: Fix::ObjectGone { class: object.class },
         }));
         Self {
             missed: unused().map(|(_, object)| object.class).collect(),
@@ -175,7 +175,7 @@ impl Overlaps {
         best
     }
 
-    /// The kind of a detection that finds nothing, and the object that it would find if it were mended.
+    /// The kind of a detection that finds nothing, and the object that it would find if it were fixed.
     fn kind_of(&self, k: usize, used: &[bool], tide: &Tide) -> (ErrorKind, Option<usize>) {
         let (foreground, background) = (tide.iou, tide.background_iou);
         if let Some((g, iou)) = self.largest(k, |_, same| same)

@@ -5,7 +5,7 @@ mod errors;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use self::errors::{ImageErrors, Mended, Point};
+use self::errors::{Fix, ImageErrors, Point};
 use super::evaluator::{Cell, Evaluator, Metric, Table, Tabular};
 use super::interpolation::interpolated;
 use super::set::{EvaluationSet, best_first};
@@ -98,7 +98,7 @@ pub struct TideReport {
     pub background_iou: f64,
     /// Mean over the classes that have objects or detections; `None` where there are none.
     pub ap: Option<f64>,
-    /// What average precision gains if the errors of a kind are mended, and no others.
+    /// What average precision gains if the errors of a kind are fixed, and no others.
     pub main: ByKind<f64>,
     pub special: SpecialErrors,
     pub counts: ByKind<usize>,
@@ -116,7 +116,7 @@ impl Evaluator for Tide {
         let images: Vec<ImageErrors> = set.images.par_iter().map(|image| ImageErrors::new(image, self)).collect();
         let run = Run { images, classes: set.classes.len() };
         let ap = run.average_precision(run.images.iter().flat_map(|i| i.points.iter().copied()), &run.objects());
-        let gained: Vec<Option<f64>> = ErrorKind::ALL.par_iter().map(|&kind| run.mended(kind)).collect();
+        let gained: Vec<Option<f64>> = ErrorKind::ALL.par_iter().map(|&kind| run.fixed(kind)).collect();
         let gain = |with: Option<f64>| with.unwrap_or(0.0) - ap.unwrap_or(0.0);
         // Below 0 it would be the recalls' steps, which tidecv takes for 0 too.
         let main = ByKind::new(|kind| gain(gained[kind as usize]).max(0.0));
@@ -146,21 +146,21 @@ impl Run {
         objects
     }
 
-    /// tidecv keeps the false positives, mended or not, before the hits: this decides between equal scores.
+    /// tidecv keeps the false positives, fixed or not, before the hits: this decides between equal scores.
     fn errors_then_hits(&self, mend: impl Fn(ErrorKind) -> bool) -> Vec<Point> {
-        let errors = self.images.iter().flat_map(|i| &i.errors).filter_map(|error| match error.mended {
+        let errors = self.images.iter().flat_map(|i| &i.errors).filter_map(|error| match error.fixed {
             _ if !mend(error.kind) => error.original,
-            Mended::Hit { class, score } => Some(Point { class, score, correct: true }),
-            Mended::Gone | Mended::ObjectGone { .. } => None,
+            Fix::Hit { class, score } => Some(Point { class, score, correct: true }),
+            Fix::Gone | Fix::ObjectGone { .. } => None,
         });
         let hits = self.images.iter().flat_map(|i| &i.points).filter(|p| p.correct).copied();
         errors.chain(hits).collect()
     }
 
-    fn mended(&self, kind: ErrorKind) -> Option<f64> {
+    fn fixed(&self, kind: ErrorKind) -> Option<f64> {
         let mut objects = self.objects();
         for error in self.images.iter().flat_map(|i| &i.errors).filter(|e| e.kind == kind) {
-            if let Mended::ObjectGone { class } = error.mended {
+            if let Fix::ObjectGone { class } = error.fixed {
                 objects[class] -= 1;
             }
         }

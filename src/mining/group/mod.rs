@@ -1,7 +1,7 @@
 //! Groups of candidates that can be decided together: the same place in many images, the same region of an image in several rounds, crops
 //! whose hashes differ in few bits, features at a small angle.
 //!
-//! Every member is alike to its group's representative, which is its best candidate; nothing is joined by way of a third one. Class and
+//! Every member is similar to its group's representative, which is its best candidate; nothing is joined by way of a third one. Class and
 //! kind of false positive are borders that no group crosses. A full group takes no more members: the next one alike leads another.
 
 mod feature_index;
@@ -51,7 +51,7 @@ pub fn nearest_hashes(among: &[u64], wanted: &[u64]) -> Vec<Option<usize>> {
 /// Within so many bits nearly all find another; for the few that do not, all are compared.
 const NEAR: u32 = 8;
 
-/// When two candidates are alike.
+/// When two candidates are similar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GroupConfig {
     /// Boxes of one image that overlap as much lie on the same region.
@@ -102,7 +102,7 @@ pub const GROUP_MAX: usize = 1000;
 /// A group of two or more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Places of the candidates, best first. The first represents the group: all others are alike to it.
+    /// Places of the candidates, best first. The first represents the group: all others are similar to it.
     pub members: Vec<usize>,
     /// One thing at one place in many images of one camera.
     pub by_place: bool,

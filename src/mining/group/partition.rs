@@ -13,7 +13,7 @@ use crate::domain::{FeatureSpace, ImageId, RoiFeature};
 /// Candidates that are compared with all representatives at once, on all cores.
 const BLOCK: usize = 512;
 
-/// How a candidate is alike to a representative; the least is the nearest.
+/// How a candidate is similar to a representative; the least is the nearest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Alike {
     /// The same region of an image.
@@ -28,7 +28,7 @@ enum Alike {
 struct Found {
     /// The nearest representative of a higher rank whose group is not full.
     nearest: Option<(Alike, u32)>,
-    /// Alike ones of a lower rank whose groups are not full.
+    /// Similar ones of a lower rank whose groups are not full.
     later: Vec<u32>,
 }
 
@@ -132,7 +132,7 @@ impl<'a> Partition<'a> {
     }
 
     /// Gives a candidate its place, given what was `found` before those in `new` represented anything; what has to find another place for
-    /// that: the groups of lower rank that it is alike to have a better candidate now.
+    /// that: the groups of lower rank that it is similar to have a better candidate now.
     fn place(&mut self, at: u32, found: Found, new: &mut Vec<u32>) -> Vec<u32> {
         let is_there = |(_, leader): &(Alike, u32)| self.leads(*leader) && self.has_room(*leader);
         let found = if found.nearest.as_ref().is_none_or(is_there) { found } else { self.find(at) };
@@ -271,7 +271,7 @@ impl<'a> Partition<'a> {
         freed
     }
 
-    /// No candidate finds this representative any more; one that was there from the start is passed over where it is found.
+    /// No candidate finds this representative any more; one that was there from the start is skipped where it is found.
     fn forget(&mut self, leader: u32) {
         let item = &self.items[leader as usize];
         if let Some(here) = self.regions.get_mut(&item.image) {

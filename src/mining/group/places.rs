@@ -1,5 +1,5 @@
-//! One thing at one place in many images of one camera: a rock that is detected every night. Such candidates are one group even where light
-//! and weather change the crop more than other groups allow.
+//! Groups by place: one thing at one place in many images of one camera, such as a rock detected every night. These candidates are one
+//! group even where light and weather change the crop more than other groups allow.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -67,17 +67,17 @@ fn of_camera(items: &[Groupable<'_>], part: &[usize]) -> Vec<(usize, usize)> {
     groups.flat_map(|members| members.iter().map(|at| (*at, members[0]))).collect()
 }
 
-/// The things of a cell. Looks are apart from the rest: nearly all are passed over for their looks, and less memory is read for that.
+/// The things of a cell. Hashes are stored apart from the rest: nearly all things are skipped by their hash, which reads less memory.
 #[derive(Default)]
 struct Here {
-    /// What each looks like.
+    /// The hash of each.
     hashes: Vec<u64>,
     /// Where each lies, with its number.
     things: Vec<(BoundingBox, usize)>,
 }
 
 impl Here {
-    /// Those that look alike.
+    /// Those with similar hashes.
     fn alike(&self, hash: u64) -> impl Iterator<Item = &(BoundingBox, usize)> {
         let seen = self.hashes.iter().zip(&self.things);
         seen.filter(move |(other, _)| (*other ^ hash).count_ones() <= MOST_DISTANCE).map(|(_, thing)| thing)

@@ -1,4 +1,4 @@
-//! The loader's promises: order, skipping, room.
+//! The loader's guarantees: order, skipping, bounded memory.
 
 use super::*;
 use crate::geometry::Ellipse;

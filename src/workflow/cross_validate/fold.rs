@@ -151,13 +151,13 @@ impl<'a> Fold<'a> {
         if max_megapixels() > DEFAULT_MEGAPIXELS {
             project.keep_max_megapixels(max_megapixels())?;
         }
-        bring_in_images(&project, facts)?;
+        import_images(&project, facts)?;
         let config = self.plan.config_of(self.number);
         for number in 1..=rounds {
             let round = project.open_store()?.round_by_number(number)?;
             if !round.as_ref().is_some_and(is_trained) {
                 observer(WorkEvent::Fold(at(number)));
-                // A round that was begun goes on; a new one gets the next number, which is this one.
+                // A round that was begun continues; a new one gets the next number, which is this one.
                 let trained = if round.is_some() {
                     let preset = unfinished_settings(&project)?.preset;
                     resume(&project, Some(&RoundConfig { preset, ..config.clone() }), observer, cancel)?
@@ -220,7 +220,7 @@ impl<'a> Fold<'a> {
 }
 
 /// The project's images with the annotations that came with them, in a fixed order.
-fn bring_in_images(project: &Project, facts: &Facts) -> Result<(), WorkflowError> {
+fn import_images(project: &Project, facts: &Facts) -> Result<(), WorkflowError> {
     Ok(project.open_store()?.mirror_datasets(&facts.new_datasets())?)
 }
 

@@ -1,9 +1,9 @@
 //! Cross-validation: for each fold train on the others, test on it, mine between its rounds; then the folds' detections are pooled as FDDB
 //! pools them.
 //!
-//! Each fold is a project of its own, `runs/<name>/fold-<n>/`, with the images and the datasets' own annotations and nothing else. So
-//! no hard negative, verdict or promoted object can reach a fold from another fold or from the project's own rounds, whose detectors may
-//! have seen its test images. What is done is found on disk, never remembered: the same command goes on wherever a run was cut off.
+//! Each fold is a project of its own, `runs/<name>/fold-<n>/`, with the images and the datasets' own annotations and nothing else. So no
+//! hard negative, verdict or promoted object can reach a fold from another fold or from the project's own rounds, whose detectors may have
+//! seen its test images. Progress is read from disk: the same command resumes an interrupted run.
 
 mod facts;
 mod fold;

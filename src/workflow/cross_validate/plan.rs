@@ -38,7 +38,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// A plan that may begin in `dir` or go on with the one there; other settings or other data are refused by name. Writes nothing.
+    /// A plan that may begin in `dir` or continue with the one there; other settings or other data are refused by name. Writes nothing.
     pub fn new(dir: &Path, config: &RoundConfig, facts: &Facts) -> Result<Self, WorkflowError> {
         let config = RoundConfig { test_splits: Vec::new(), ..config.clone() };
         config.check()?;

@@ -1,5 +1,5 @@
-//! Deleting a dataset or a round: first what would go, then, after a backup of the database, the deletion itself. The dataset's own files
-//! stay; of a round its folder in `runs/` goes.
+//! Deleting a dataset or a round: a preview, then, after a backup of the database, the deletion itself. The dataset's files are kept; a
+//! round's folder in `runs/` is deleted.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Checks by content hash whether a dataset's files are still those that were imported, and sets the folder where it lies now, if the same
-//! files are there.
+//! Checks by content hash whether a dataset's files are still those that were imported, and sets a dataset's new folder, if the same files
+//! are there.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ impl IntegrityReport {
     }
 }
 
-/// Images that are read between two looks at whether to stop.
+/// Images that are read between two checks for cancellation.
 const BATCH: usize = 256;
 
 /// What a file turned out to be.

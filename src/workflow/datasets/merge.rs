@@ -1,4 +1,4 @@
-//! Two datasets of a project made one: images, objects, verdicts and candidates stay as they are, the files stay where they lie.
+//! Two datasets of a project made one: images, objects, verdicts and candidates stay as they are, the files are not moved.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::dataset_named;
 use crate::domain::{ImageId, ImageRecord, printable, shown_path};
 use crate::store::{DatasetMerge, Store};
 
-/// What the merge came to, or would come to.
+/// The result of the merge, or of a dry run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MergedDatasets {
     pub name: String,
@@ -54,7 +54,7 @@ pub fn merge(
     // Nothing is ever written below a dataset's folder.
     if store.path().canonicalize().is_ok_and(|database| database.starts_with(&root)) {
         let text = format!(
-            "{} is the folder that both lie in, and this project lies there too. Move one of them closer to the other.",
+            "{} is the folder that contains both, and this project is in it too. Move one of them closer to the other.",
             root.display()
         );
         return Err(WorkflowError::Refused(text));
@@ -123,7 +123,7 @@ impl std::fmt::Display for MergedDatasets {
         if self.repeated > 0 {
             write!(
                 f,
-                "\n{} images were in both; of each the annotated one is used, the other is kept with its verdicts and used for nothing.",
+                "\n{} images were in both; of each the annotated one is used, the other is kept with its verdicts and not used.",
                 self.repeated
             )?;
         }

@@ -1,5 +1,5 @@
-//! What is done with datasets that a project has: statistics, a check against the content hashes, a moved folder, splits, two datasets
-//! made one, and deletion. The datasets' own files are only read.
+//! Tools for a project's datasets: statistics, a check against the content hashes, moving, splits, merging and deletion. The datasets' own
+//! files are only read.
 
 pub mod deletion;
 pub mod integrity;

@@ -1,5 +1,5 @@
-//! Divides images into named splits by share: seeded, and grouped, so that images that are nearly the same never lie in two splits. A test
-//! image whose twin is trained on measures memory. Each split gets its share of each class too (`strata.rs`).
+//! Divides images into named splits by share: seeded, and grouped, so that near-duplicates are never in two splits: a test image whose
+//! near-duplicate is trained on measures memorisation. Each split gets its share of each class too (`strata.rs`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -24,7 +24,7 @@ pub struct SplitPlan {
     pub distance: Option<u32>,
 }
 
-/// What the division came to, or would come to.
+/// The result of the division, or of a dry run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SplitReport {
     #[serde(flatten)]
@@ -52,7 +52,7 @@ pub struct SplitCounts {
 
 /// Groups that a report names.
 const EXAMPLES: usize = 100;
-/// Images that are decoded between two looks at whether to stop.
+/// Images that are decoded between two checks for cancellation.
 const BATCH: usize = 64;
 /// A distance over this would call images the same that have nothing to do with each other.
 pub const DISTANCE_MAX: u32 = 16;
@@ -267,7 +267,7 @@ impl std::fmt::Display for SplitReport {
         if self.groups > 0 {
             write!(
                 f,
-                "\n{} images are nearly the same as another, in {} groups; each group lies in one split, e.g. {}",
+                "\n{} images are nearly the same as another, in {} groups; each group is in one split, e.g. {}",
                 self.grouped_images,
                 self.groups,
                 self.examples.first().map_or(String::new(), |names| {

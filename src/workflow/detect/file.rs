@@ -1,5 +1,5 @@
 //! The file of a shard, or of a whole list that is being detected on: a line of JSON with its identity, a line for each image, and a last
-//! line with a checksum, without which a file is incomplete. The same work writes the same bytes on the same machine.
+//! line with a checksum, without which a file is incomplete. The same work gives the same bytes on the same machine.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -230,7 +230,7 @@ impl<'a> ShardWriter<'a> {
         Ok(writer)
     }
 
-    /// Goes on after `lines` lines that are there already.
+    /// Continues after `lines` lines that are there already.
     pub fn go_on(out: &'a mut dyn Write, hasher: blake3::Hasher, lines: u64) -> Self {
         Self { out, hasher, lines }
     }
@@ -291,7 +291,7 @@ pub(in crate::workflow) fn refused(path: &Path, what: impl std::fmt::Display) ->
     WorkflowError::BadFile { path: path.to_path_buf(), reason: what.to_string() }
 }
 
-/// What can be kept of a file that a run which was cut off left.
+/// What can be kept of a file that an interrupted run left.
 #[derive(Debug, Clone, Default)]
 pub(in crate::workflow) struct Left {
     pub images: usize,
@@ -458,7 +458,7 @@ impl Lines {
         } else {
             let (mut file, size) = open_regular(&self.path)?;
             if size > limits::WEIGHTS {
-                return Err(refused(&self.path, "the file is too large for a shard: take more shards"));
+                return Err(refused(&self.path, "the file is too large for a shard: use more shards"));
             }
             file.seek(SeekFrom::Start(self.at)).map_err(unread(&self.path))?;
             BufReader::new(file)

@@ -44,12 +44,12 @@ impl ForeignModel {
     /// Changes with the file's bytes and with what its description says.
     pub fn identity(&self, path: &Path) -> Result<String, WorkflowError> {
         let bytes = read_bytes(path, limits::WEIGHTS)?;
-        Ok(format!("{} {}", blake3::hash(&bytes).to_hex(), self.0.borrow().settings_told()))
+        Ok(format!("{} {}", blake3::hash(&bytes).to_hex(), self.0.borrow().settings_text()))
     }
 
     /// How images reach the network.
-    pub fn input_told(&self) -> String {
-        self.0.borrow().input_told()
+    pub fn input_text(&self) -> String {
+        self.0.borrow().input_text()
     }
 }
 

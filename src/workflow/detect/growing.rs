@@ -23,7 +23,7 @@ pub(in crate::workflow) struct ToGrow<'a> {
     pub header: &'a Header,
     /// What the user asked for; the file grows beside it until it is whole.
     pub out: &'a Output,
-    /// The line that an image's detections would make still is this one, as far as that can be told without detecting.
+    /// The line that an image's detections would make still is this one, as far as that is known without detecting.
     pub holds: &'a dyn Fn(usize, &ImageLine) -> Result<bool, WorkflowError>,
     /// Whether it is an error that most images cannot be read.
     pub needs_most: bool,

@@ -29,7 +29,7 @@ pub(super) fn images_in(dir: &Path, cancel: &Cancel) -> Result<FolderImages, Wor
     Ok(FolderImages { images: names.into_iter().zip(files).collect(), left_out: found.left_out })
 }
 
-/// `(name as it stands in the list, file)` of every line. A image that is not there, or stands there twice, is an error with its line.
+/// `(name as it is in the list, file)` of every line. An image that is not there, or is there twice, is an error with its line.
 pub(super) fn images_of_list(list: &Path, root: Option<&Path>) -> Result<Vec<(String, PathBuf)>, WorkflowError> {
     let text = read_text(list, limits::TEXT).map_err(|error| {
         WorkflowError::Refused(format!("{error} `--images` takes a folder or a text file with one image name a line."))
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_picture_of_its_own_is_named_with_file_and_line() {
+    fn a_line_without_an_image_of_its_own_is_named_with_file_and_line() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("one.jpg"), b"x").unwrap();
         fs::write(dir.path().join("two.jpg"), b"x").unwrap();

@@ -43,8 +43,8 @@ pub enum DetectionFormat {
     /// FDDB's text: name, count, then `x y w h score` or `ra rb theta cx cy score` a line. It has no classes: a detector of several gives a
     /// file for each, `found-cat.txt` beside `found-dog.txt` where `found.txt` is asked for.
     Fddb,
-    /// COCO's result list; `image_id` counts from 1 in list order, `file_name` stands beside it, and where ellipses are wanted
-    /// `ellipse`: `[cx, cy, ra, rb, theta]`.
+    /// COCO's result list; `image_id` counts from 1 in list order, `file_name` is beside it, and where ellipses are wanted `ellipse`: `[cx,
+    /// cy, ra, rb, theta]`.
     Coco,
 }
 
@@ -297,8 +297,8 @@ fn with_label(found: &[LabelledDetection], label: i64) -> Vec<Detection> {
     found.iter().filter(|d| d.label == label).map(|d| d.detection).collect()
 }
 
-/// Detects on image files in order; labels that the detector has no name for are left out. A file that cannot be read is told once in
-/// the log; where its whole dataset is away, that is an error.
+/// Detects on image files in order; labels that the detector has no name for are left out. A file that cannot be read is reported once in
+/// the log; where its whole dataset is missing, that is an error.
 pub(super) fn detect_files(
     detector: &Detector,
     files: &[PathBuf],

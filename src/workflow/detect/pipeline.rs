@@ -104,8 +104,8 @@ pub(in crate::workflow) fn span<S: DetectionSource>(source: &S) -> usize {
     if batch > 1 { batch * source.batches_at_once() } else { 1 }
 }
 
-/// Detects on the files and hands what was found to `take`, in their order. A file that cannot be read is told once in the log, and
-/// comes without detections; where its whole dataset is away, that is an error.
+/// Detects on the files and hands what was found to `take`, in their order. A file that cannot be read is reported once in the log, and
+/// comes without detections; where its whole dataset is missing, that is an error.
 pub(in crate::workflow) fn detect_on<S: DetectionSource>(
     source: &S,
     task: &Task<'_>,

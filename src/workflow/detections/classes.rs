@@ -1,4 +1,4 @@
-//! Which class of the project a result file means: by name wherever there is one; numbers alone only where nothing can be mixed up.
+//! Which class of the project a result file means: by name where there is one; by number only where that is unambiguous.
 
 use std::collections::{BTreeMap, BTreeSet};
 

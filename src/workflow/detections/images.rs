@@ -1,5 +1,5 @@
-//! Which image of the project a result file means: by name, by path, by what a ground truth file calls a number, or by a number that
-//! the image's own name is.
+//! Which image of the project a result file means: by name, by path, by the id in a ground truth file, or by a number that is the image's
+//! own name.
 
 #![expect(clippy::indexing_slicing, reason = "places come from the names of these very images")]
 
@@ -70,7 +70,7 @@ impl<'a> ImageFinder<'a> {
             Some([one]) => Ok(*one),
             Some(several) => self.one_of(several, &id.to_string()),
             None if self.given.is_empty() => Err(format!(
-                "image id {id} is no image's name. Give the COCO ground truth that the ids come from with --ground-truth, or add `file_name`"
+                "image id {id} is not an image's name. Give the COCO ground truth that the ids come from with --ground-truth, or add `file_name`"
             )),
             None => {
                 Err(format!("image id {id} is not in the ground truth file, and no image has that number as its name"))

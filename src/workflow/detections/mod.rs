@@ -1,5 +1,5 @@
 //! Detections of any detector -> a round of the project: matched with its images and classes, mined on the training images, evaluated on
-//! the test images. From then on it is a round like any other.
+//! the test images. Afterwards it is an ordinary round.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -23,9 +23,9 @@ use std::path::{Path, PathBuf};
 
 use self::classes::ClassFinder;
 use self::images::ImageFinder;
-pub use self::model::{ModelClass, ModelLook, ModelRequest, is_model};
+pub use self::model::{ModelClass, ModelPreview, ModelRequest, is_model};
 #[cfg(feature = "torch")]
-pub(super) use self::model_run::{ModelRun, ModelTold};
+pub(super) use self::model_run::{ModelInfo, ModelRun};
 pub use self::report::DetectionsReport;
 use self::report::Tally;
 #[cfg(feature = "torch")]
@@ -52,7 +52,7 @@ use crate::mining::{MiningConfig, count_duplicates, mine_image};
 use crate::store::{NewCandidate, Store};
 use crate::training::RoundConfig;
 
-/// What stands in the place of a score that a file does not tell: it ranks the detection last. The round keeps how many there are.
+/// What is in the place of a score that a file does not tell: it ranks the detection last. The round keeps how many there are.
 pub const UNKNOWN_SCORE: f32 = 0.0;
 /// Detections below this score are not mined where nothing else is said.
 pub const DEFAULT_MIN_SCORE: f32 = 0.05;
@@ -195,7 +195,7 @@ fn check_name(name: &str) -> Result<(), WorkflowError> {
         name.trim().is_empty() || name.trim() != name || name.len() > 100 || name.chars().any(char::is_control);
     if is_bad {
         let text =
-            "a model needs a name of one line, of at most 100 bytes and without blanks around it: --name yolo11-v3";
+            "a model needs a name of one line, of at most 100 bytes and without spaces around it: --name yolo11-v3";
         return Err(WorkflowError::Refused(text.to_owned()));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What running a third-party model is asked for with, and what is shown of a model before anything is taken.
+//! The request to run a third-party model, and the preview before it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub struct ModelClass {
 
 /// What a model is, and what it finds on some of the project's images.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelLook {
+pub struct ModelPreview {
     /// How images reach the network.
     pub input: String,
     pub images: usize,

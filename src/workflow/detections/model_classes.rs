@@ -1,4 +1,4 @@
-//! What the classes of a third-party model are in the project.
+//! Maps the classes of a third-party model to the project's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! One run of a third-party model on a project's images, but for the network: the images, the classes, the round it becomes, and its end. A
-//! whole run, a shard and a merge agree on it.
+//! One run of a third-party model on a project's images, without the network: images, classes, the resulting round, and its completion.
+//! Shared by whole runs, shards and merges.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::workflow::{Observer, Project, WorkEvent, WorkflowError};
 
 /// What a run has to know of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::workflow) struct ModelTold {
+pub(in crate::workflow) struct ModelInfo {
     /// Changes with the file's bytes and its description.
     pub identity: String,
     /// In the order of [`ModelDetection::class`].
@@ -44,7 +44,7 @@ impl ModelRun {
     pub fn new(
         store: &mut Store,
         request: &ModelRequest,
-        told: &ModelTold,
+        told: &ModelInfo,
         only_read: bool,
     ) -> Result<Self, WorkflowError> {
         check_name(&request.name)?;
@@ -75,8 +75,7 @@ impl ModelRun {
         self.scene.split.told().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
     }
 
-    /// The model's next round, or the one of its rounds that was cut off. What such a one holds of images that are no longer asked for
-    /// goes. `file`: the model's file, as the round tells it.
+    /// The model's next round, or the one of its rounds that was interrupted. Its images that are no longer requested are removed. `file`: the model's file, as the round tells it.
     pub fn start(
         &self,
         store: &mut Store,
@@ -139,7 +138,7 @@ impl ModelRun {
     }
 }
 
-fn identity(store: &Store, told: &ModelTold, request: &ModelRequest, scene: &Scene) -> Result<String, WorkflowError> {
+fn identity(store: &Store, told: &ModelInfo, request: &ModelRequest, scene: &Scene) -> Result<String, WorkflowError> {
     let mut hasher = blake3::Hasher::new();
     let mut part = |text: &str| {
         hasher.update(&(text.len() as u64).to_le_bytes());

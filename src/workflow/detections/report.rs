@@ -1,4 +1,4 @@
-//! What importing detections found and made of it.
+//! The report of an import of detections.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,8 +18,8 @@ use crate::store::Store;
 use crate::workflow::WorkflowError;
 use crate::workflow::status::rates;
 
-/// How many records that do not fit are told; all are counted.
-const PROBLEMS_TOLD: usize = 100;
+/// How many records that do not fit are reported; all are counted.
+const PROBLEMS_REPORTED: usize = 100;
 const PROBLEMS_SHOWN: usize = 10;
 
 /// What importing detections found.
@@ -144,7 +144,7 @@ pub(super) fn new(scene: &Scene, facts: &Facts, tally: &Tally, request: &Detecti
         average_precision: None,
         recall: None,
         curves: Vec::new(),
-        problems: facts.problems.iter().take(PROBLEMS_TOLD).cloned().collect(),
+        problems: facts.problems.iter().take(PROBLEMS_REPORTED).cloned().collect(),
         notes,
         dry_run: request.dry_run,
     }

@@ -1,11 +1,11 @@
-//! A third-party model (ONNX, TorchScript) run on the project's images -> a round, as if its detections had been imported. It is detected and
-//! kept batch by batch, and goes on where it was cut off.
+//! A third-party model (ONNX, TorchScript) run on the project's images -> a round, as if its detections had been imported. Results are
+//! stored batch by batch, and an interrupted run resumes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::model_run::{ModelRun, ModelTold};
-use super::{DetectionsReport, DetectionsRequest, ModelClass, ModelLook, ModelRequest, Scene};
+use super::model_run::{ModelInfo, ModelRun};
+use super::{DetectionsReport, DetectionsRequest, ModelClass, ModelPreview, ModelRequest, Scene};
 use crate::domain::{Cancel, ImageRecord};
 use crate::models::ModelDetection;
 use crate::store::Resume;
@@ -15,12 +15,11 @@ use crate::workflow::mine::{Detected, Intake, detect_into, files_of};
 use crate::workflow::split::Split;
 use crate::workflow::{Observer, Project, WorkflowError};
 
-/// Runs the model on every training and test image, mines the training images and evaluates on the test images: the model's next round.
-/// One that was cut off goes on where it was, with the same model and settings.
+/// Runs the model on every training and test image, mines the training images and evaluates on the test images: the model's next round. An interrupted one resumes, with the same model and settings.
 ///
 /// # Errors
 ///
-/// The model cannot be loaded or fails on its input; no class of it is one of the project; the images are away. Nothing is written then.
+/// The model cannot be loaded or fails on its input; no class of it is one of the project; the images are missing. Nothing is written then.
 pub fn mine_model(
     project: &Project,
     request: &ModelRequest,
@@ -45,8 +44,8 @@ pub fn mine_model(
 }
 
 /// What a run has to know of a loaded model.
-pub(in crate::workflow) fn told(model: &ForeignModel, path: &Path) -> Result<ModelTold, WorkflowError> {
-    Ok(ModelTold { identity: model.identity(path)?, classes: model.classes(), input: model.input_told() })
+pub(in crate::workflow) fn told(model: &ForeignModel, path: &Path) -> Result<ModelInfo, WorkflowError> {
+    Ok(ModelInfo { identity: model.identity(path)?, classes: model.classes(), input: model.input_text() })
 }
 
 /// Loads the model and tries it on an empty image.
@@ -75,7 +74,7 @@ pub fn look_at_model(
     device: &str,
     observer: &mut Observer,
     cancel: &Cancel,
-) -> Result<ModelLook, WorkflowError> {
+) -> Result<ModelPreview, WorkflowError> {
     let model = load(path, device)?;
     let store = project.open_store_to_read()?;
     let scene = Scene::new(&store, &DetectionsRequest::new(path.to_path_buf(), String::new()))?;
@@ -102,5 +101,5 @@ pub fn look_at_model(
     };
     let mut classes: Vec<ModelClass> = names.iter().enumerate().map(class).collect();
     classes.sort_by_key(|class| (std::cmp::Reverse(class.detections), class.in_project.is_none()));
-    Ok(ModelLook { input: model.input_told(), images: images.len(), classes })
+    Ok(ModelPreview { input: model.input_text(), images: images.len(), classes })
 }

@@ -1,5 +1,4 @@
-//! What the classes of a result file look like on the project's images, before anything is taken: class numbers may be shifted against the
-//! project's, and an image tells at once.
+//! Crops of each class of a result file, for the preview: class numbers may be shifted against the project's, which a crop shows at once.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +20,7 @@ pub struct ClassSample {
     /// What the file calls it.
     pub name: Option<String>,
     pub detections: usize,
-    /// Of the surest detections, each from another image, at most `CROP_SIDE` pixels wide and high.
+    /// Of the most confident detections, each from another image, at most `CROP_SIDE` pixels wide and high.
     pub crops: Vec<RgbImage>,
 }
 

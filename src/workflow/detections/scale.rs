@@ -1,5 +1,5 @@
-//! What the numbers of a result file count: pixels or fractions, probabilities, percent or logits. What a file's range contradicts is
-//! asked for, never guessed.
+//! The units of a result file: pixels or fractions; probabilities, percent or logits. If a file's range contradicts its format, the user is
+//! asked; nothing is guessed.
 
 use crate::dataset::results::{FoundRecord, Results, Unit};
 use crate::domain::{Shape, printable_path};

@@ -26,7 +26,7 @@ impl<'a> ImageIndex<'a> {
         let mut by_id = HashMap::new();
         for (at, &id) in ids.iter().enumerate() {
             if by_id.insert(id, at).is_some() {
-                return Err(format!("images, entry {}: id {id} stands twice", at + 1));
+                return Err(format!("images, entry {}: id {id} appears twice", at + 1));
             }
         }
         let named = truth.images.iter().enumerate().filter_map(|(at, image)| Some((at, image.file_name.as_deref()?)));
@@ -57,7 +57,7 @@ impl<'a> ImageIndex<'a> {
         };
         match self.found_as.insert(at, name) {
             Some(other) if other != name => Err(format!(
-                "`{other}` and `{name}` both fit image {} of the ground truth; give the file's name in full",
+                "`{other}` and `{name}` both match image {} of the ground truth; give the file's name in full",
                 self.ids[at]
             )),
             _ => Ok(at),
@@ -75,7 +75,7 @@ impl<'a> ImageIndex<'a> {
         let shown = |&index: &usize| format!("`{}` (id {})", self.names.name(index), self.ids[self.named[index]]);
         let shown: Vec<String> = several.iter().take(3).map(shown).collect();
         format!(
-            "`{name}` fits {} of the ground truth's images, {}, and its image_id {id} is none of theirs; give the file's name in full or \
+            "`{name}` fits {} of the ground truth's images, {}, and its image_id {id} is not one of them; give the file's name in full or \
              the image's id",
             several.len(),
             shown.join(", ")

@@ -1,5 +1,5 @@
-//! COCO's dataset and result files as they come: ids as whole numbers, integral floats or numeric strings, fields that are missing,
-//! masks that are passed over. Errors name the record.
+//! COCO's dataset and result files as they come: ids as whole numbers, integral floats or numeric strings, fields that are missing, masks
+//! that are skipped. Errors name the record.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -71,7 +71,7 @@ impl CocoFiles {
             let id = category.id.0;
             let name = category.name.clone().unwrap_or_else(|| format!("category {id}"));
             if listed.insert(id, name).is_some() {
-                let reason = format!("categories, entry {}: id {id} stands twice", n + 1);
+                let reason = format!("categories, entry {}: id {id} appears twice", n + 1);
                 return Err(bad(&self.ground_truth, reason));
             }
         }

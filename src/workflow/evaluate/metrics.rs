@@ -78,7 +78,7 @@ fn file_names<R: Tabular>(metric: Metric) -> Vec<String> {
     std::iter::once(format!("{}.json", metric.name())).chain(tables).collect()
 }
 
-/// Refuses the folder where a file would replace an input or, without leave, any other file.
+/// Refuses the folder where a file would replace an input or, without permission, any other file.
 fn check(out: &Output, names: &[String], inputs: &CocoFiles) -> Result<(), WorkflowError> {
     let inputs = [&inputs.ground_truth, &inputs.detections];
     let policy =

@@ -1,4 +1,4 @@
-//! Writes an evaluation's files: all are written beside their places first, then renamed.
+//! Writes an evaluation's files: all are written to temporary files first, then renamed.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ const FIGURE_X_END: f64 = 2000.0;
 
 const TABLES: [&str; 4] = ["DiscROC.txt", "ContROC.txt", "curves.csv", "summary.json"];
 
-/// Refuses the results' folder where a result would replace an input or, without leave, any other file.
+/// Refuses the results' folder where a result would replace an input or, without permission, any other file.
 pub(super) fn check(config: &FddbEvaluation) -> Result<(), EvaluateError> {
     let inputs = [&config.annotations, &config.detections, &config.lists];
     let policy = OutputPolicy::new().inputs(inputs.into_iter().flatten());

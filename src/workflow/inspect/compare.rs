@@ -1,4 +1,4 @@
-//! What a round does better and worse than another one on an image: errors that are gone, that came, and that both make. Pure.
+//! Compares two rounds on an image: fixed errors, new errors, and errors of both. Pure.
 
 use super::judge::{JudgedImage, Status};
 use crate::domain::{ClassId, FalsePositiveKind};

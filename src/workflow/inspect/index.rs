@@ -141,7 +141,7 @@ impl RoundIndex {
         self.tested == evaluation_mark(store, round)
     }
 
-    /// Judges these images again: their ground truth is another now.
+    /// Judges these images again: their ground truth has changed.
     pub fn judge_again(
         &mut self,
         store: &Store,

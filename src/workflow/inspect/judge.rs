@@ -1,4 +1,4 @@
-//! What each detection of an image is, and which objects were missed, from a score on. Pure.
+//! The status of each detection of an image, and the missed objects, at a score threshold. Pure.
 
 use crate::domain::{Annotation, Detection, FalsePositiveKind, Overlaps};
 use crate::evaluation::{EvaluatedImage, Region, matched_at};

@@ -1,4 +1,4 @@
-//! Which images are listed, in which order, and what they come to together.
+//! Which images are listed, in which order, and the sums over them.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use crate::workflow::held_out::OutputShape;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FileProblem {
     Missing,
-    /// The bytes are others than those that were imported.
+    /// The bytes differ from those that were imported.
     Changed,
     Unreadable,
 }

@@ -1,5 +1,5 @@
-//! What rounds found on the project's images, detection by detection, for looking at: lists of all images, single ones, two rounds side
-//! by side. Reads only; what it holds in memory follows the database.
+//! The rounds' detections on the project's images, for display: lists of all images, single ones, two rounds side by side. Read-only; its
+//! cache follows the database.
 
 mod compare;
 mod files;
@@ -134,7 +134,7 @@ impl Inspector {
         Ok(Listing { shape, ..listing::list(&self.table, rows, query) })
     }
 
-    /// One image, as it stands at this moment.
+    /// One image, as it is at this moment.
     pub fn open(&mut self, store: &Store, query: &OpenQuery) -> Result<OpenedImage, WorkflowError> {
         self.follow(store)?;
         let record = store.image(query.image)?;
@@ -146,7 +146,7 @@ impl Inspector {
             sides.push(self.side(store, &record, round, (query.threshold, shape.unwrap_or(OutputShape::Rectangle)))?);
         }
         if sides.is_empty() {
-            let objects = standing(store, record.id)?;
+            let objects = current_objects(store, record.id)?;
             let truth: Vec<_> = objects.iter().map(|(_, annotation)| *annotation).collect();
             sides.push(Side {
                 round: None,
@@ -179,7 +179,7 @@ impl Inspector {
         let role = index.zip(at).map(|(index, at)| index.roles[at]);
         let looked = index.zip(at).is_some_and(|(index, at)| index.looked[at]);
         let held_out = index.and_then(|index| index.held_out.get(&record.id));
-        let objects = standing(store, record.id)?;
+        let objects = current_objects(store, record.id)?;
         let mut corrected = Vec::new();
         let (judged, object_ids) = if let Some(image) = held_out {
             let judged = image.judge((record.width, record.height), threshold, shape);
@@ -312,12 +312,12 @@ impl Inspector {
 }
 
 /// The objects of an image as they stand, by what corrections name them by: one that is corrected keeps its name.
-fn standing(store: &Store, image: ImageId) -> Result<Vec<(GroundTruthId, Annotation)>, WorkflowError> {
+fn current_objects(store: &Store, image: ImageId) -> Result<Vec<(GroundTruthId, Annotation)>, WorkflowError> {
     let there = store.objects_of_image(image)?.into_iter().filter(|row| !row.state.deleted);
     Ok(there.map(|row| (row.id, row.state.annotation(row.source))).collect())
 }
 
-/// The images whose objects are others now.
+/// The images whose objects have changed.
 fn changed_images(before: &Truth, now: &Truth) -> Vec<ImageId> {
     let of = |truth: &Truth, image: &ImageId| truth.get(image).cloned().unwrap_or_default();
     let known = before.keys().chain(now.keys().filter(|image| !before.contains_key(image)));

@@ -1,4 +1,4 @@
-//! Detections of images -> candidates in the store, batch by batch, so that little is lost when the work is interrupted.
+//! Detections of images -> candidates in the store, batch by batch, so that little is lost if the work is interrupted.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::workflow::detect::Seen;
 use crate::workflow::retry::{let_verdicts_go_first, with_retries};
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
 
-/// Images that are kept together, at most: what is detected again after the work was cut off.
+/// Images that are kept together, at most: what is detected again after the work was interrupted.
 const IMAGES_AT_ONCE: usize = 16;
 /// So long images wait to be kept together.
 const KEPT_AFTER: Duration = Duration::from_secs(10);
@@ -31,8 +31,8 @@ pub(in crate::workflow) struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    /// Begins the round's mining, or goes on with it. `names`: of the detector's labels, where detections come with labels in place of the
-    /// project's classes.
+    /// Begins the round's mining, or continues with it. `names`: of the detector's labels, where detections come with labels in place of
+    /// the project's classes.
     pub fn begin(
         target: &'a Target,
         store: &'a mut Store,
@@ -82,7 +82,7 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
-    /// Everything is in: the round is mined. What was found on all images, those of before too.
+    /// Everything is in: the round is mined. What was found on all images, the previous ones too.
     pub fn finish(mut self, observer: &mut Observer) -> Result<MinedCounts, WorkflowError> {
         self.keep(observer)?;
         let round = self.target.round.id;

@@ -27,7 +27,7 @@ use crate::training::RunLock;
 pub struct MineReport {
     pub round: u32,
     pub images: usize,
-    /// Of these, images that an earlier mining which was cut off had done.
+    /// Of these, images that an earlier, interrupted mining had done.
     pub resumed: usize,
     pub detections: usize,
     pub candidates: usize,
@@ -63,9 +63,9 @@ pub fn mine(
     mine_with(project, &MineRequest { round, ..MineRequest::default() }, observer, cancel)
 }
 
-/// Mines a round: detects on every image that it trained on and keeps the false positives, batch by batch. A mining that was cut off
-/// goes on where it was; one that came to its end begins again, and replaces candidates that nobody has judged on the images that can be
-/// read. No round may train meanwhile: it might be this one.
+/// Mines a round: detects on every image that it trained on and keeps the false positives, batch by batch. A mining that was interrupted
+/// continues where it was; one that finished begins again, and replaces candidates that nobody has judged on the images that can be read.
+/// No round may train meanwhile: it might be this one.
 pub fn mine_with(
     project: &Project,
     request: &MineRequest,
@@ -97,7 +97,7 @@ pub fn mine_with(
 
 /// What came of detecting on the images of a round.
 pub(in crate::workflow) struct Detected {
-    /// Images that an earlier mining which was cut off had done.
+    /// Images that an earlier, interrupted mining had done.
     pub resumed: usize,
     pub unreadable: Vec<PathBuf>,
 }
@@ -135,7 +135,7 @@ pub(in crate::workflow) fn detect_into<S: DetectionSource>(
     };
     let detected = detect_on(source, &rest, observer, cancel, take);
     if matches!(detected, Err(WorkflowError::Cancelled | WorkflowError::Away(_) | WorkflowError::Refused(_))) {
-        // The mining goes on after what it has seen; the error that led here is the one to tell.
+        // The mining resumes after what it has seen; report the error that led here.
         let _ = (task.is_there)().and_then(|()| intake.keep(observer));
     }
     observer(WorkEvent::Log(format!("Detected on {}", detected?)));

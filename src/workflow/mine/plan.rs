@@ -1,4 +1,4 @@
-//! What a mining is of: the round, its checkpoint, and its training images with their ground truth. Reads the project only.
+//! The inputs of mining: the round, its checkpoint, and its training images with their ground truth. Reads the project only.
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Fetches wheels over HTTPS, with progress, and compares each with its checksum. A connection that breaks is taken up where it broke.
+//! Fetches wheels over HTTPS, with progress, and compares each with its checksum. A broken download resumes where it stopped.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -56,7 +56,7 @@ fn agent() -> Agent {
         .tls_config(tls)
         .timeout_connect(Some(Duration::from_secs(30)))
         .timeout_recv_response(Some(Duration::from_mins(1)))
-        // A connection that stands still ends here, and the next one goes on.
+        // A connection that stands still ends here, and the next one continues.
         .timeout_recv_body(Some(Duration::from_mins(5)))
         .user_agent(concat!("quarry/", env!("CARGO_PKG_VERSION")));
     config.build().into()
@@ -83,7 +83,7 @@ fn address(agent: &Agent, index: &str, wheel: &Wheel) -> Result<String, Workflow
 fn unreachable_index(url: &str, error: &ureq::Error) -> WorkflowError {
     WorkflowError::Refused(format!(
         "{url} cannot be read: {error}. Nothing was installed. Check the network (HTTPS_PROXY for a proxy, QUARRY_INDEX for another package \
-         index), or take the files from a machine that has them: `quarry setup --from FOLDER`."
+         index) and the system's CA certificates, or take the files from a machine that has them: `quarry setup --from FOLDER`."
     ))
 }
 
@@ -144,7 +144,7 @@ fn fetch(
         return Ok(());
     }
     Err(WorkflowError::Refused(format!(
-        "{url} has the SHA-256 {found}, and Quarry expects {sha256}. Nothing was installed; look at your package mirror."
+        "{url} has the SHA-256 {found}, and Quarry expects {sha256}. Nothing was installed; check your package mirror."
     )))
 }
 

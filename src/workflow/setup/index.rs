@@ -36,7 +36,7 @@ pub(super) fn find(page: &str, listing: &str, sha256: &str) -> Option<String> {
     absolute(page, &found.replace("&amp;", "&"))
 }
 
-/// `link` as it stands on `page`.
+/// `link` as it is on `page`.
 fn absolute(page: &str, link: &str) -> Option<String> {
     if link.starts_with("https://") || link.starts_with("http://") {
         return Some(link.to_owned());

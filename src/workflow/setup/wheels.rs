@@ -10,7 +10,7 @@ pub(super) struct Wheel {
     pub sha256: String,
 }
 
-/// The wheels of a list; lines that are none are passed over, and the part's check finds what is missing then.
+/// The wheels of a list; lines that are none are skipped, and the part's check finds what is missing then.
 pub(super) fn parse(list: &str) -> Vec<Wheel> {
     let wheel = |line: &str| {
         let (name, rest) = line.split_once("==")?;

@@ -11,8 +11,8 @@ use crate::workflow::detect::{
 };
 use crate::workflow::{Observer, WorkflowError};
 
-/// Detects on the shard's images of a list or folder and writes what is found to a file in the folder that the request names as its
-/// output. A file that is there already and whole, of the same work, is left as it is; one that was cut off is gone on with.
+/// Detects on the shard's images of a list or folder and writes what is found to a file in the folder that the request names as its output.
+/// A file that is there already and whole, of the same work, is left as it is; one that was interrupted is continued.
 pub fn detect_shard(
     request: &DetectRequest,
     shard: Shard,

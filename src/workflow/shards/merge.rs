@@ -1,5 +1,5 @@
-//! Files of shards -> a project's round, or one file of detections. Twice is the same as once, and the order does not matter. Nothing is
-//! taken before every file was read and found whole and of one run.
+//! Files of shards -> a project's round, or one file of detections. Merging is idempotent and independent of order. Nothing is merged
+//! before every file was read and found complete and of one run.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

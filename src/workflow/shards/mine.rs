@@ -75,8 +75,8 @@ pub(super) enum Ready {
     ToWrite(Output),
 }
 
-/// Looks at the place of a shard's file in the folder `out`, which is made where it is missing. What is there of the same work is done
-/// if it is whole, and written again if it is not; another file is replaced only with leave.
+/// Looks at the place of a shard's file in the folder `out`, which is made where it is missing. What is there of the same work is done if
+/// it is whole, and written again if it is not; another file is replaced only with permission.
 pub(super) fn ready(policy: &OutputPolicy, out: &Output, name: &str, header: &Header) -> Result<Ready, WorkflowError> {
     let file = out.path.join(name);
     let is_ours = file.is_file() && header_of(&file).is_ok_and(|found| found == *header);

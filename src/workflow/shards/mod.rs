@@ -1,5 +1,5 @@
-//! Detection split over machines: each works on a shard of the images and writes one file, and the files are merged. Who starts the
-//! machines, and starts a failed one again, is a scheduler's business.
+//! Detection split over machines: each works on a shard of the images and writes one file, and the files are merged. Starting and
+//! restarting the machines is left to a scheduler.
 
 mod detect;
 mod merge;
@@ -19,7 +19,7 @@ pub use self::model::mine_model_shard;
 pub use super::detect::Shard;
 use crate::domain::{shown_path, shown_paths};
 
-/// What became of a shard.
+/// The result of a shard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShardReport {
     pub shard: u32,

@@ -11,13 +11,13 @@ use crate::store::Store;
 use crate::workflow::detect::{
     Header, ImageLine, ModelHeader, OfImage, Task, ToGrow, Work, detection_text, fingerprint, grow, labelled,
 };
-use crate::workflow::detections::{ModelRequest, ModelRun, ModelTold, load, told};
+use crate::workflow::detections::{ModelInfo, ModelRequest, ModelRun, load, told};
 use crate::workflow::mine::{Seen, Target, files_of};
 use crate::workflow::outputs::OutputPolicy;
 use crate::workflow::{Observer, Project, WorkflowError};
 
-/// Detects with a third-party model on the shard's images of a project and writes what is found to a file in the folder `out`. A file
-/// that is there already and whole, of the same work, is left as it is; one that was cut off is gone on with.
+/// Detects with a third-party model on the shard's images of a project and writes what is found to a file in the folder `out`. A file that
+/// is there already and whole, of the same work, is left as it is; one that was interrupted is continued.
 pub fn mine_model_shard(
     project: &Project,
     request: &ModelRequest,
@@ -61,7 +61,7 @@ pub fn mine_model_shard(
     placed(grow(&model, &task, &to, line, observer, cancel)?, &header, &out, observer)
 }
 
-fn model_header(request: &ModelRequest, told: &ModelTold) -> ModelHeader {
+fn model_header(request: &ModelRequest, told: &ModelInfo) -> ModelHeader {
     ModelHeader {
         name: request.name.clone(),
         file: request.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -106,7 +106,7 @@ pub(super) fn run_of(
         test_dataset: model.test_dataset.clone(),
     };
     let told =
-        ModelTold { identity: model.identity.clone(), classes: found.classes.clone(), input: model.input.clone() };
+        ModelInfo { identity: model.identity.clone(), classes: found.classes.clone(), input: model.input.clone() };
     let run = ModelRun::new(store, &request, &told, true)?;
     let of_all = Shard { number: found.shard, of: found.of };
     let expected = header(&run, model.clone(), told.classes, of_all);

@@ -1,4 +1,4 @@
-//! The dose: which of the hard negatives are exported.
+//! Selects the hard negatives to export.
 
 use std::collections::HashMap;
 

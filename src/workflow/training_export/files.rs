@@ -1,5 +1,5 @@
-//! The image files of the export: links and copies of the datasets' own, crops, and copies with ignored regions painted out. All is made in
-//! a folder with a passing name beside the one that was asked for, which takes its place when it is complete.
+//! The image files of the export: links and copies of the datasets' own, crops, and copies with ignored regions painted out. The export is
+//! made in a temporary folder, which is renamed when it is complete.
 
 use std::fs;
 use std::io::{self, Cursor};
@@ -17,7 +17,7 @@ use crate::geometry::BoundingBox;
 use crate::store::Store;
 use crate::workflow::{Observer, WorkEvent, WorkflowError};
 
-/// Images between two looks at whether to stop.
+/// Images between two checks for cancellation.
 const BATCH: usize = 64;
 /// What regions are painted with: the grey that ultralytics pads images with.
 const GREY: Rgb<u8> = Rgb([114, 114, 114]);

@@ -1,5 +1,5 @@
 //! A project as the folder that other programs train from: images, labels, the chosen dose of hard negatives, and a manifest that says how
-//! it was made. Only what was reviewed counts as background. The project and its datasets are only read.
+//! it was made. Only reviewed images count as background. The project and its datasets are only read.
 
 mod choice;
 pub(super) mod files;
@@ -48,7 +48,7 @@ pub enum ImagesAs {
 pub enum NegativesAs {
     /// Cut out, as images without objects; where an object lies in the region, its image is repeated.
     Crops,
-    /// Their images stand in the training list more often.
+    /// Their images are in the training list more often.
     Repeats,
 }
 
@@ -59,9 +59,9 @@ pub struct Dose {
     pub number: Option<usize>,
     /// At most this share of what is trained on, 0 to 1: hard negatives beside images with objects.
     pub share: Option<f64>,
-    /// At most so many of a group of alike ones.
+    /// At most so many of a group of similar ones.
     pub per_group: Option<usize>,
-    /// How much more often an image with a hard negative stands in the list.
+    /// How much more often an image with a hard negative is in the list.
     pub repeat: u32,
 }
 
@@ -237,7 +237,7 @@ fn losses(settings: &TrainingExport, plan: &Plan, items: &[files::Made]) -> Vec<
     let has = |part| items.iter().any(|made| made.item.part == part);
     if settings.format == TrainingFormat::Yolo && !has(Part::Val) {
         losses.push(
-            "No image is to validate on, which ultralytics needs: `val` names the training images. Choose a split with --val.".to_owned(),
+            "There is no image to validate on, which ultralytics needs: `val` names the training images. Choose a split with --val.".to_owned(),
         );
     }
     if !has(Part::Train) {

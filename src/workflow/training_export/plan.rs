@@ -1,4 +1,4 @@
-//! What goes into the export, before any file is made: images with their objects, what is background, what is left out and why.
+//! Plans the export: images with their objects, background, and what is left out and why.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,4 +1,4 @@
-//! Reads an export from its files alone, as a trainer does, and counts what it holds.
+//! Reads an export back from its files, as a trainer does, and counts its content.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]

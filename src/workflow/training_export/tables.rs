@@ -47,7 +47,7 @@ pub(super) fn write(
                 mined.negative.score,
                 mined.round,
                 mined.group.map_or(String::new(), |group| group.to_string()),
-                // A region that the detector was surer of weighs more: from 1 to 2.
+                // A region that the detector was more confident of weighs more: from 1 to 2.
                 1.0 + mined.negative.score.clamp(0.0, 1.0)
             );
         }

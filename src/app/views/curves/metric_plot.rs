@@ -4,9 +4,10 @@
 use egui::{Painter, Pos2, RichText, Stroke, Ui, pos2, vec2};
 use egui_plot::{GridInput, GridMark, Plot, PlotPoint, PlotTransform};
 
+use super::CurvesView;
 use super::metrics::{MetricLine, MetricPoint};
 use super::plot::{Name, apart, color, paint_box, paint_line};
-use super::{CurvesCommand, CurvesView};
+use crate::app::command::CurvesCommand;
 use crate::app::theme;
 use crate::evaluation::miss_rate::REFERENCE_FPPI;
 use crate::evaluation::{Metric, percent_g};
@@ -21,7 +22,7 @@ const FIRST_FPPI: f64 = 0.01;
 /// The lowest miss rate that the axis goes down to.
 const LEAST_MISS_RATE: f64 = 1e-3;
 
-/// An axis from `low` to `high`; values outside stand at its ends.
+/// An axis from `low` to `high`; values outside are at its ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {
     pub low: f64,
@@ -213,7 +214,7 @@ pub(super) fn best_mark(ui: &mut Ui) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::views::curves::CurveKey;
+    use crate::app::command::CurveKey;
 
     fn line(points: &[(f64, f64)]) -> MetricLine {
         let point = |&(x, y): &(f64, f64)| MetricPoint { x, y, threshold: Some(0.5), f1: None };

@@ -1,4 +1,4 @@
-//! Paints the tables of a metric: a row a round, and below it in small the difference to the round before. Must not measure anything.
+//! Paints the tables of a metric: a row a round, and below it in small the difference to the round before.
 
 use egui::{Color32, Grid, RichText, ScrollArea, Ui, vec2};
 

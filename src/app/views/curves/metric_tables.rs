@@ -1,19 +1,19 @@
-//! The numbers of a metric as tables: a row a round, and below it the difference to the round before. Knows no egui.
+//! The numbers of a metric as tables: a row a round, and below it the difference to the round before. No egui.
 
-use super::key::CurveKey;
 use super::metrics::{MetricsModel, counts_at_best};
+use crate::app::command::CurveKey;
 use crate::evaluation::Metric;
 use crate::evaluation::coco::CocoMetrics;
 use crate::evaluation::palette::CurveStyle;
 use crate::evaluation::tide::ErrorKind;
 use crate::workflow::round_metrics::RoundMetrics;
 
-/// Which way a number gets better.
+/// Which direction is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
     Higher,
     Lower,
-    /// A threshold, which is neither.
+    /// A threshold, neither better nor worse.
     Neither,
 }
 
@@ -84,7 +84,7 @@ pub fn tables(model: &MetricsModel, metric: Metric, shown: &[&CurveKey]) -> Vec<
                 format!(
                     "Cost in points of AP: {truth}IoU from {iou}, background up to 0.1, the best 100 detections of an image"
                 ),
-                tide_columns(1, "AP points that mending these errors, and no others, would gain"),
+                tide_columns(1, "AP points gained by fixing only these errors"),
                 &|m| {
                     let tide = &m.suite.tide;
                     let special = [tide.special.false_pos, tide.special.false_neg];

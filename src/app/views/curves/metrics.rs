@@ -1,9 +1,8 @@
-//! What the evaluators of boxes made of each round: which measure and class are shown, their lines, and what to know before comparing.
-//! Knows neither egui nor files.
+//! The box metrics of each round: which measure and class are shown, their lines, and warnings about comparisons. No egui, no files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::key::CurveKey;
+use crate::app::command::CurveKey;
 use crate::evaluation::Metric;
 use crate::evaluation::miss_rate::MissRateClass;
 use crate::evaluation::precision_recall::{PrCurve, PrPoint};
@@ -54,12 +53,12 @@ impl MetricsModel {
         *self = Self::default();
     }
 
-    /// Takes a round's metrics in; those of before are replaced.
+    /// Takes a round's metrics in; the previous ones are replaced.
     pub fn put(&mut self, round: u32, metrics: RoundMetrics) {
         self.rounds.insert(key_of(None, round), metrics);
     }
 
-    /// Takes in those of the cross-validations, all of them: those of before are gone.
+    /// Takes in those of the cross-validations, all of them: the previous ones are gone.
     pub fn set_runs(&mut self, runs: impl IntoIterator<Item = (CurveKey, RoundMetrics)>) {
         self.rounds.retain(|key, _| key.run.is_none());
         self.rounds.extend(runs);

@@ -1,6 +1,5 @@
-//! The curves screen: what was measured of the rounds, one measure at a time, as a plot and as a table. Measures nothing itself.
+//! The Curves screen: the rounds' metrics, one measure at a time, as a plot and as a table. Measures nothing itself.
 
-mod key;
 mod metric_plot;
 mod metric_table;
 mod metric_tables;
@@ -11,16 +10,13 @@ mod readout;
 mod table;
 mod tide_bars;
 
-pub use key::CurveKey;
 pub use metrics::{MetricsModel, key_of};
-pub use model::{CurvesModel, DrawnLine, ExportFormat, Published, TABLE_AT};
+pub use model::{CurvesModel, DrawnLine, Published, TABLE_AT};
 pub use readout::Readout;
-
-use std::path::PathBuf;
 
 use egui::{ComboBox, Panel, RichText, ScrollArea, Ui};
 
-use super::super::command::Command;
+use super::super::command::{Command, CurveKey, CurvesCommand, ExportFormat};
 use super::super::theme;
 use crate::domain::Output;
 use crate::evaluation::roc_file::ColumnOrder;
@@ -30,39 +26,6 @@ use crate::workflow::tested_round::GroundTruth;
 /// The table's part of the screen at most; what is longer can be scrolled.
 const TABLE_PART: f32 = 0.45;
 const METRIC_TABLES_PART: f32 = 0.5;
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum CurvesCommand {
-    Toggle(CurveKey),
-    /// Shows another measure.
-    PickMetric(Metric),
-    /// Shows the numbers on corrected ground truth, or those on the imported.
-    OnCorrected(bool),
-    /// Shows one class, or all together.
-    PickClass(Option<String>),
-    SetLog(bool),
-    /// Where the axis of false positives ends; fitted to the curves without.
-    SetMax(Option<u64>),
-    /// Start y axis at 0, or from a round number below the lowest curve.
-    SetFromZero(bool),
-    ShowEarlier(bool),
-    TogglePublished(usize),
-    /// Asks for a ROC file.
-    ChooseRoc,
-    /// Reads a ROC file; the order is the user's word where the columns cannot be told apart.
-    ReadRoc(PathBuf, Option<ColumnOrder>),
-    /// Leaves the file alone whose columns cannot be told apart.
-    LeaveRoc,
-    /// Takes an imported curve out again, by name.
-    ForgetRoc(String),
-    /// Sets the review's filter to this score and above.
-    ReviewFrom(f64),
-    Export(ExportFormat),
-    /// Writes the shown curves to a file or folder that was chosen.
-    Write(ExportFormat, Output),
-    /// Leaves the files as they are that an export would replace.
-    LeaveFiles,
-}
 
 pub struct CurvesView<'a> {
     pub model: &'a CurvesModel,
@@ -389,7 +352,7 @@ impl CurvesView<'_> {
     }
 
     fn ask_to_replace(&mut self, ui: &mut Ui, format: ExportFormat, path: &std::path::Path) {
-        ui.label(format!("{} holds files of these names already.", path.display()));
+        ui.label(format!("{} already contains files with these names.", path.display()));
         ui.horizontal(|ui| {
             if ui.button("Replace them").clicked() {
                 self.commands.push(Command::Curves(CurvesCommand::Write(format, Output::new(path, true))));

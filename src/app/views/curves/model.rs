@@ -1,13 +1,13 @@
-//! The curves' state: what was measured, what is shown, and the lines ready to be drawn. Knows neither egui nor files.
+//! The curves' state: what was measured, what is shown, and the lines ready to be drawn. No egui, no files.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::key::CurveKey;
 use super::metrics::MetricsModel;
 use super::readout::Readout;
+use crate::app::command::{CurveKey, ExportFormat};
 use crate::evaluation::average_precision::AveragePrecision;
 use crate::evaluation::axes::{FalsePositiveAxis, RateAxis};
 use crate::evaluation::palette::{CurveStyle, imported_style};
@@ -113,29 +113,6 @@ impl Evaluation {
     }
 }
 
-/// How curves are exported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExportFormat {
-    Svg,
-    Png,
-    Csv,
-    /// `DiscROC.txt` and `ContROC.txt` of each curve, as FDDB's program writes them.
-    Official,
-}
-
-impl ExportFormat {
-    pub const ALL: [Self; 4] = [Self::Svg, Self::Png, Self::Csv, Self::Official];
-
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Svg => "svg",
-            Self::Png => "png",
-            Self::Csv => "csv",
-            Self::Official => "txt",
-        }
-    }
-}
-
 #[derive(Debug)]
 pub struct CurvesModel {
     pub log_x: bool,
@@ -222,12 +199,12 @@ impl CurvesModel {
             }
         }
         for pooled in changed {
-            self.spread_anew(pooled);
+            self.update_spreads(pooled);
         }
         self.redraw();
     }
 
-    /// Takes the cross-validations' curves in, all of them: those of before are gone.
+    /// Takes the cross-validations' curves in, all of them: the previous ones are gone.
     pub fn set_runs(&mut self, curves: impl IntoIterator<Item = (CurveKey, RocCurve)>) {
         self.curves.retain(|key, _| key.run.is_none());
         self.spreads.retain(|key, _| key.run.is_none());
@@ -273,7 +250,7 @@ impl CurvesModel {
         self.spreads.get(pooled).map_or(&[], Vec::as_slice)
     }
 
-    fn spread_anew(&mut self, pooled: CurveKey) {
+    fn update_spreads(&mut self, pooled: CurveKey) {
         let folds = self.folds_of(&pooled);
         let newest: Vec<&RocCurve> = folds.iter().filter_map(|key| Some(self.newest(key)?.1)).collect();
         let spread = TABLE_AT.into_iter().filter_map(|at| FoldSpread::of(&newest, at)).collect();
@@ -382,7 +359,7 @@ impl CurvesModel {
         self.metrics.rounds().map(|(key, _)| key).filter(|key| self.is_shown(key)).collect()
     }
 
-    /// What to know before curves that stand together are compared.
+    /// Warnings before the shown curves are compared.
     pub fn warnings(&self) -> Vec<String> {
         if self.metric() != Metric::Fddb {
             return self.metrics.different_data(&self.shown_rounds()).into_iter().collect();

@@ -4,10 +4,9 @@ use egui::{Color32, FontId, Painter, Pos2, Rect, RichText, Shape, Stroke, Ui, po
 use egui_plot::{GridInput, GridMark, Plot, PlotPoint, PlotTransform};
 
 use super::readout::Readout;
-use super::{CurvesCommand, CurvesView, DrawnLine, Published};
-use crate::app::command::Command;
+use super::{CurvesView, DrawnLine, Published};
+use crate::app::command::{Command, CurvesCommand, ImagesCommand};
 use crate::app::theme;
-use crate::app::views::images::ImagesCommand;
 use crate::evaluation::axes::{FalsePositiveAxis, RateAxis, spread_apart};
 use crate::evaluation::palette::{CurveStyle, strokes};
 use crate::evaluation::{PlotCurve, ScoreKind};
@@ -20,7 +19,7 @@ const NAME_HEIGHT: f32 = 14.0;
 const NAMES_WIDTH: f64 = 0.09;
 /// Points from which on a plot has room for its axis's title between the marks.
 const WIDE: f32 = 290.0;
-/// How a curve goes on that ends before the axis does: it keeps its last value.
+/// How a curve continues that ends before the axis does: it keeps its last value.
 const KEPT_VALUE: &[u32] = &[1, 4];
 
 pub(super) fn show(ui: &mut Ui, view: &mut CurvesView<'_>, kind: ScoreKind, height: f32) {
@@ -105,7 +104,7 @@ pub(super) struct Name {
     pub color: Color32,
 }
 
-/// Everything in the order of its weight: others, earlier evaluations, folds, the newest curves; then the names.
+/// Paints in order of importance: third-party curves, earlier evaluations, folds, the newest curves; then the names.
 fn paint(painter: &Painter, view: &CurvesView<'_>, kind: ScoreKind, place: &Place<'_>) {
     let mut names = Vec::new();
     let mut long_names = Vec::new();
@@ -162,7 +161,7 @@ fn paint_own(painter: &Painter, line: &DrawnLine, place: &Place<'_>) -> Option<N
     Some(Name { at: place.end(last), text: line.key.short(), color })
 }
 
-/// A curve that ends before the axis has a dot there and goes on, faintly, with its last value.
+/// A curve that ends before the axis has a dot there and continues, faintly, with its last value.
 fn paint_end(painter: &Painter, last: Pos2, place: &Place<'_>, style: CurveStyle, color: Color32) {
     let end = place.end(last);
     if last.x + 0.5 < end.x {

@@ -1,6 +1,6 @@
-//! What is read out under the pointer, and what a click on it asks for. Knows no egui.
+//! The readout under the pointer, and what a click there requests. No egui.
 
-use super::CurveKey;
+use crate::app::command::CurveKey;
 use crate::evaluation::palette::CurveStyle;
 use crate::evaluation::{CurvePoint, percent_g};
 

@@ -1,9 +1,10 @@
 //! True positive rates at fixed numbers of false positives with the scores there and what changed since the round before, and average
-//! precision. Must not measure anything.
+//! precision.
 
 use egui::{Grid, Label, RichText, ScrollArea, Ui, vec2};
 
-use super::{CurveKey, CurvesModel, Published, TABLE_AT};
+use super::{CurvesModel, Published, TABLE_AT};
+use crate::app::command::CurveKey;
 use crate::app::theme;
 use crate::app::views::start::card;
 use crate::evaluation::{ScoreKind, percent_g};

@@ -1,9 +1,10 @@
-//! What each kind of error costs, as bars: a group a kind, a bar a round. Must not measure anything.
+//! What each kind of error costs, as bars: a group a kind, a bar a round.
 
 use egui::{Align2, FontId, Rect, RichText, Sense, Ui, pos2, vec2};
 
+use super::CurvesModel;
 use super::plot::color;
-use super::{CurveKey, CurvesModel};
+use crate::app::command::CurveKey;
 use crate::app::theme;
 use crate::evaluation::tide::{ErrorKind, TideReport};
 

@@ -1,11 +1,12 @@
-//! A detector's results before they are taken: the model's name, what each class of the file looks like and which of the project's it is.
+//! The preview of imported detections: the model's name, crops of each class of the file, and how classes map to the project's.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use egui::{Button, ColorImage, ComboBox, RichText, ScrollArea, TextureHandle, TextureOptions, Ui, vec2};
 
-use super::{Command, DatasetCommand, close, model_name, title};
+use super::{Command, close, model_name, title};
+use crate::app::command::DatasetCommand;
 use crate::app::theme;
 use crate::domain::{Class, printable};
 use crate::workflow::detections::ClassSample;
@@ -40,7 +41,7 @@ impl DetectionsForm {
         let path = self.path.display().to_string();
         ui.add(egui::Label::new(RichText::new(printable(&path)).small().color(theme::WEAK)).truncate());
         ui.add_space(6.0);
-        ui.horizontal(|ui| model_name(ui, &self.name, "Results of the same model are its next round", commands));
+        ui.horizontal(|ui| model_name(ui, &self.name, "Results of the same model become its next round", commands));
         ui.add_space(6.0);
         self.load_textures(ui);
         ScrollArea::vertical().max_height(height - 90.0).auto_shrink([false, true]).show(ui, |ui| {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use egui::{Button, CollapsingHeader, Grid, RichText, ScrollArea, Ui, vec2};
 
-use super::{Command, DatasetCommand, close, title};
+use super::{Command, close, title};
+use crate::app::command::DatasetCommand;
 use crate::app::theme;
 use crate::domain::{printable, printable_line};
 use crate::workflow::import::ImportReport;

@@ -11,42 +11,10 @@ use egui::{Button, Context, Id, Modal, ProgressBar, RichText, ScrollArea, TextEd
 
 pub use self::detections::DetectionsForm;
 pub use self::model::ModelForm;
-use crate::app::command::Command;
+use crate::app::command::{Command, DatasetCommand};
 use crate::app::theme;
-use crate::domain::{Class, DatasetId, Progress};
+use crate::domain::{Class, Progress};
 use crate::workflow::import::{ImportReport, ReadDataset};
-use crate::workflow::training_export::TrainingFormat;
-
-/// What the window asks for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum DatasetCommand {
-    /// Takes what was read into the project.
-    TakeImport,
-    ShowReport(DatasetId),
-    Check(DatasetId),
-    MoveTo(DatasetId, PathBuf),
-    AskDelete(DatasetId),
-    Delete(DatasetId),
-    /// The same of a round, by its number.
-    AskDeleteRound(u32),
-    DeleteRound(u32),
-    /// Writes the project as a folder that other programs train from.
-    ExportTraining(TrainingFormat, PathBuf),
-    /// Shows a detector's results, before anything is taken.
-    OpenDetections(PathBuf),
-    /// What is typed and chosen for them.
-    SetModelName(String),
-    SetClass(i64, String),
-    PreviewDetections,
-    /// Shows a third-party model, before it is run.
-    OpenModel(PathBuf),
-    SetModelDevice(String),
-    /// Which class of the project a class of the model is; `None` leaves it out.
-    SetModelClass(String, Option<String>),
-    TakeModel,
-    TakeDetections,
-    Close,
-}
 
 /// What the window shows.
 #[derive(Default)]
@@ -74,9 +42,9 @@ pub enum DatasetWindow {
 pub struct Told {
     pub title: String,
     pub text: String,
-    /// It is about something that is wrong.
+    /// It is an error.
     pub is_problem: bool,
-    /// The text of a button and what it does; it cannot be taken back.
+    /// The text of a button and what it does; it cannot be undone.
     pub action: Option<(String, DatasetCommand)>,
 }
 

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use egui::{Button, ComboBox, RichText, ScrollArea, Ui, vec2};
 
-use super::{Command, DatasetCommand, close, model_name, title};
+use super::{Command, close, model_name, title};
+use crate::app::command::DatasetCommand;
 use crate::app::theme;
 use crate::domain::{Class, printable};
-use crate::workflow::detections::{DEFAULT_MIN_SCORE, ModelClass, ModelLook, ModelRequest};
+use crate::workflow::detections::{DEFAULT_MIN_SCORE, ModelClass, ModelPreview, ModelRequest};
 
 /// What is chosen, and what is known of the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,14 +17,14 @@ pub struct ModelForm {
     pub path: PathBuf,
     pub name: String,
     pub device: String,
-    pub look: ModelLook,
+    pub look: ModelPreview,
     /// Class of the model -> class of the project, where one is chosen.
     pub chosen: BTreeMap<String, String>,
 }
 
 impl ModelForm {
     /// Classes of the same name are proposed.
-    pub fn new(path: PathBuf, look: ModelLook) -> Self {
+    pub fn new(path: PathBuf, look: ModelPreview) -> Self {
         let stem = path.file_stem().map_or_else(|| "model".to_owned(), |stem| stem.to_string_lossy().into_owned());
         let chosen = look.classes.iter().filter_map(|class| Some((class.name.clone(), class.in_project.clone()?)));
         let chosen = chosen.collect();
@@ -53,7 +54,7 @@ impl ModelForm {
         ui.label(RichText::new(format!("Images {}", self.look.input)).small().color(theme::WEAK));
         ui.add_space(6.0);
         ui.horizontal(|ui| {
-            let hint = "A run of the same model is its next round; a stopped one is resumed";
+            let hint = "A run of the same model becomes its next round; a stopped run is resumed";
             model_name(ui, &self.name, hint, commands);
             ui.label(RichText::new("Device").color(theme::WEAK));
             ComboBox::from_id_salt("device").selected_text(&self.device).width(90.0).show_ui(ui, |ui| {
@@ -77,7 +78,7 @@ impl ModelForm {
             let is_ready = !self.chosen.is_empty() && !self.name.trim().is_empty();
             let run = Button::new(RichText::new("Mine").strong().color(theme::STRONG)).fill(theme::ACCENT_DEEP);
             let response = ui.add_enabled(is_ready, run.min_size(vec2(110.0, 30.0)));
-            if response.on_disabled_hover_text("Choose what at least one of its classes is in the project").clicked() {
+            if response.on_disabled_hover_text("Map at least one of its classes to a class of the project").clicked() {
                 commands.push(Command::Dataset(DatasetCommand::TakeModel));
             }
             if ui.add(Button::new("Cancel").min_size(vec2(90.0, 30.0))).clicked() {

@@ -1,8 +1,9 @@
-//! What both parts of the screen choose by: the round, the one that it is compared with, and the score from which detections count.
+//! The bar above the list and the image: the round, the round compared with, and the score threshold.
 
 use egui::{Button, ComboBox, RichText, Slider, Ui};
 
-use super::{ImagesCommand, ImagesView};
+use super::ImagesView;
+use crate::app::command::ImagesCommand;
 use crate::app::theme;
 use crate::domain::RoundId;
 use crate::workflow::inspect::{Change, ImageQuery, OutputShape, Role};

@@ -5,7 +5,8 @@ use std::ops::Range;
 use egui::{Align2, Color32, ComboBox, FontId, Painter, Rect, RichText, ScrollArea, Sense, Slider, Ui, pos2, vec2};
 
 use super::bar::{self, problem_text};
-use super::{ImagesCommand, ImagesView, THUMBNAIL_MAX, THUMBNAIL_MIN, filter_panel, quiet};
+use super::{ImagesView, THUMBNAIL_MAX, THUMBNAIL_MIN, filter_panel, quiet};
+use crate::app::command::ImagesCommand;
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas;
@@ -120,7 +121,7 @@ fn totals(ui: &mut Ui, view: &ImagesView<'_>) {
     let unseen = listing.images.len() as u64 - listing.looked;
     if unseen > 0 {
         let text = small(format!("{unseen} without detections of this round")).color(theme::WEAK);
-        ui.label(text).on_hover_text("The round was not run on them: they count neither as right nor as missed");
+        ui.label(text).on_hover_text("The round was not run on them: they count neither as correct nor as missed");
     }
     if view.model.query.against.is_some() {
         let changes = listing.changes;
@@ -168,7 +169,7 @@ fn grid(ui: &mut Ui, view: &mut ImagesView<'_>, listing: &Listing) {
     });
 }
 
-/// The rows between two heights. After the list became shorter, the heights may still be those of rows that are no more.
+/// The rows between two heights. After the list became shorter, the heights may still be those of rows that no longer exist.
 fn visible_rows(top: f32, bottom: f32, pitch: f32, total: usize) -> Range<usize> {
     let end = ((bottom / pitch).ceil() as usize).min(total);
     let start = ((top / pitch).floor().max(0.0) as usize).min(end);
@@ -198,7 +199,7 @@ fn cell(ui: &Ui, view: &mut ImagesView<'_>, listing: &Listing, index: usize, rec
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
     let whole = source_size(image);
     let fit = canvas::fit_region(&whole, picture);
-    canvas::paint_picture(ui.painter(), picture, &fit, &shown);
+    canvas::paint_image(ui.painter(), picture, &fit, &shown);
     let problem = match &shown {
         Shown::Failed(_) => row.problem.or(Some(FileProblem::Unreadable)),
         Shown::Ready { is_changed: true, .. } => Some(FileProblem::Changed),
@@ -220,7 +221,7 @@ fn cell(ui: &Ui, view: &mut ImagesView<'_>, listing: &Listing, index: usize, rec
     } else if response.clicked() {
         view.push(ImagesCommand::GoTo(index));
     }
-    // A name that stands there whole needs no tooltip, which would cover the images beside it.
+    // A name that is there whole needs no tooltip, which would cover the images beside it.
     if is_cut {
         response.on_hover_text(&image.record.name);
     }

@@ -2,7 +2,8 @@
 
 use egui::{Color32, CursorIcon, Rect, Response, Sense, Stroke, StrokeKind, Ui, Vec2, vec2};
 
-use super::{ImagesCommand, ImagesView, Tool};
+use super::ImagesView;
+use crate::app::command::{ImagesCommand, Tool};
 use crate::app::theme;
 use crate::app::views::review::Handle;
 use crate::app::widgets::canvas::{self, Overlay, ScreenFit};

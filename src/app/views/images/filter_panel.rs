@@ -1,9 +1,10 @@
-//! The panel that changes which images are listed. Every change counts at once.
+//! The panel that changes which images are listed. Every change applies at once.
 
 use egui::{ComboBox, DragValue, TextEdit, Ui};
 
+use super::ImagesView;
 use super::bar::{change_text, problem_text, role_text};
-use super::{ImagesCommand, ImagesView};
+use crate::app::command::ImagesCommand;
 use crate::app::theme;
 use crate::workflow::inspect::{ANY_COUNT, Change, CountRange, FileProblem, ImageQuery, NO_LIMIT, OutputShape, Role};
 

@@ -1,6 +1,6 @@
-//! What is drawn over an image and how it is told apart: by colour and by dashes, one look for each status.
+//! The shapes drawn over an image: each status has its own colour and dashes.
 
-use super::pick::Pick;
+use crate::app::command::{Layers, Pick};
 use crate::app::theme;
 use crate::app::widgets::marks::{Mark, MarkStyle};
 use crate::domain::{AnnotationSource, Class, ClassId, FalsePositiveKind, Shape};
@@ -9,49 +9,7 @@ use crate::workflow::inspect::{Change, ErrorKind, OpenedImage, Side, Status};
 /// Labels that are laid out at most.
 const LABELS_MAX: usize = 120;
 
-/// Which layers are on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "switches that have nothing to do with each other")]
-pub struct Layers {
-    pub ground_truth: bool,
-    pub true_positives: bool,
-    pub false_positives: bool,
-    pub ignored: bool,
-    pub labels: bool,
-    /// Off in a blind review: a promoted object tells what another decided.
-    pub promoted: bool,
-}
-
-impl Default for Layers {
-    fn default() -> Self {
-        Self {
-            ground_truth: true,
-            true_positives: true,
-            false_positives: true,
-            ignored: true,
-            labels: true,
-            promoted: true,
-        }
-    }
-}
-
-impl Layers {
-    pub fn shows(&self, status: Status) -> bool {
-        match status {
-            Status::TruePositive => self.true_positives,
-            Status::FalsePositive(_) => self.false_positives,
-            Status::Ignored => self.ignored,
-        }
-    }
-
-    /// All detections on, or off.
-    pub fn toggle_detections(&mut self) {
-        let on = !(self.true_positives || self.false_positives || self.ignored);
-        (self.true_positives, self.false_positives, self.ignored) = (on, on, on);
-    }
-}
-
-/// The look of a detection.
+/// The style of a detection.
 pub fn status_style(status: Status) -> MarkStyle {
     let style = |color, width, dash, fill| MarkStyle { color, width, dash, fill };
     match status {

@@ -7,64 +7,22 @@ mod correct;
 mod filter_panel;
 mod layers;
 mod model;
-mod pick;
 mod side_panel;
 mod single;
 
-pub use layers::Layers;
-pub use model::{FileCheck, ImageDecision, ImagesModel, THUMBNAIL_MAX, THUMBNAIL_MIN, Tool, ViewNudge};
-pub use pick::Pick;
+pub use model::{FileCheck, ImageDecision, ImagesModel, THUMBNAIL_MAX, THUMBNAIL_MIN, ViewNudge};
 
 use egui::{Frame, Margin, RichText, Ui};
 
-use super::super::command::Command;
+use super::super::command::{Command, ImagesCommand};
 use super::super::details::Details;
 use super::super::keymap::Keymap;
 use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::viewport::Viewport;
-use super::review::{Picked, show_picker};
-use crate::domain::{Class, ClassId, ImageId, ObjectChange, RoundId, Verdict};
-use crate::geometry::BoundingBox;
+use super::review::show_picker;
+use crate::domain::{Class, RoundId};
 use crate::workflow::inspect::ImageQuery;
-
-/// What the Images screen's commands are.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ImagesCommand {
-    SetQuery(Box<ImageQuery>),
-    ToggleFilter,
-    GoTo(usize),
-    Open(ImageId),
-    Close,
-    /// To the image before or after in the list.
-    Step(isize),
-    Look(Viewport),
-    Pick(Option<Pick>),
-    SetLayers(Layers),
-    SetThumbnail(f32),
-    /// Columns of the grid and rows that can be seen, for the keys.
-    Shape(usize, usize),
-    Decide(Verdict, Option<ClassId>),
-    Undo,
-    Redo,
-    SetTool(Tool),
-    /// The class of objects that are drawn from now on.
-    SetNewClass(ClassId),
-    /// Adds the object that was drawn over this box.
-    Drawn(BoundingBox),
-    /// Corrects the picked object.
-    Correct(ObjectChange),
-    /// What the open class picker was clicked for.
-    PickClass(Picked),
-    /// Looks at every file: is it there, readable, and the one that was imported?
-    CheckFiles,
-    /// The errors behind a point of a curve: on the images that were tested, from this score on.
-    OfCurve {
-        round: u32,
-        label: String,
-        score: f64,
-    },
-}
 
 /// Everything that the screen shows.
 pub struct ImagesView<'a> {

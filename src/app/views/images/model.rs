@@ -1,11 +1,10 @@
-//! The Images screen's state: what is listed, where one stands, which image is open and what of it is picked. Knows neither egui nor SQL.
+//! The Images screen's state: the list, the position in it, the open image and what is picked on it. No egui, no SQL.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::super::review::ClassPicker;
-use super::layers::Layers;
-use super::pick::Pick;
+use crate::app::command::{Layers, Pick, Tool};
 use crate::domain::{
     Candidate, ClassId, GroundTruthId, ImageId, ObjectChange, ObjectState, RoundId, RoundRecord, RoundState, Shape,
     Verdict,
@@ -28,18 +27,6 @@ pub enum ViewNudge {
     Fit,
     /// A pixel of the image for each of the display.
     Full,
-}
-
-/// What the mouse does on the image besides zooming.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Tool {
-    /// Picks, and moves the image.
-    #[default]
-    Look,
-    /// Draws an object.
-    Draw,
-    /// Changes the shape of an object of the ground truth.
-    Adjust(GroundTruthId, Shape),
 }
 
 /// A decision that waits for its turn.
@@ -76,7 +63,7 @@ pub struct ImagesModel {
     pub list_wanted: bool,
     /// Row of the list.
     pub position: usize,
-    /// The image to stand on when a new list comes.
+    /// The image to are on when a new list comes.
     stays_on: Option<ImageId>,
     pub open: Option<ImageId>,
     pub opened: Option<OpenedImage>,
@@ -166,7 +153,7 @@ impl ImagesModel {
         self.stays_on = self.stays_on.or(self.open).or(self.current().map(|image| image.record.id));
     }
 
-    /// Ground truth, verdicts or rounds may be others now.
+    /// Ground truth, verdicts or rounds may have changed.
     pub fn changed(&mut self) {
         self.list_wanted = true;
         self.open_wanted = self.open.is_some();
@@ -183,7 +170,7 @@ impl ImagesModel {
         self.listing.as_ref().map_or(&[], |listing| &listing.images)
     }
 
-    /// The image at the row where one stands.
+    /// The image at the row at the current position.
     pub fn current(&self) -> Option<&TableImage> {
         self.listing.as_ref()?.image(self.position)
     }
@@ -206,7 +193,7 @@ impl ImagesModel {
         self.go_to(row);
     }
 
-    /// Opens the image where one stands.
+    /// Opens the image at the current position.
     pub fn open_current(&mut self) {
         if let Some(image) = self.current().map(|image| image.record.id) {
             self.open(image);
@@ -308,7 +295,7 @@ impl ImagesModel {
         self.picked = picks.get(next as usize).copied();
     }
 
-    /// The picked detection was decided on: it waits no more, whatever is read of it later.
+    /// The picked detection was decided on: it no longer waits, whatever is read of it later.
     pub fn mark_decided(&mut self, verdict: Verdict) {
         let Some(Pick::Detection(side, place)) = self.picked else { return };
         let side = self.opened.as_mut().and_then(|opened| opened.sides.get_mut(side));
@@ -390,8 +377,8 @@ impl ImagesModel {
         }
         let status = self.side(side).and_then(|s| s.judged.detections.get(place)).map(|judged| judged.status);
         Some(match status {
-            Some(Status::TruePositive) => "A true positive holds an object: there is nothing to decide",
-            Some(Status::Ignored) => "It lies on ground truth that is ignored",
+            Some(Status::TruePositive) => "A true positive matches an object: there is nothing to decide",
+            Some(Status::Ignored) => "It is on ignored ground truth",
             _ => {
                 "It was not mined: second detections of an object and scores below the mining threshold do not become candidates"
             }

@@ -1,15 +1,14 @@
-//! Beside an image: what its colours and dashes mean with the counts, what is picked, and what can be decided on it.
+//! The panel beside an image: the legend with counts, what is picked, and the possible decisions.
 
 use egui::{Rect, RichText, ScrollArea, Sense, Shape, Stroke, Ui, pos2, vec2};
 
+use super::ImagesView;
 use super::bar::change_text;
 use super::layers::{MISSED, class_name, status_style, status_text};
 use super::model::pick_of;
-use super::{ImagesCommand, ImagesView, Layers, Pick, Tool};
 use crate::app::action::Action;
-use crate::app::command::Command;
+use crate::app::command::{Command, ImagesCommand, Layers, Pick, Tool, verdict_text};
 use crate::app::theme;
-use crate::app::views::review::verdict_text;
 use crate::app::widgets::key_button::{key_button, key_button_colored, key_switch};
 use crate::app::widgets::marks::MarkStyle;
 use crate::domain::{Annotation, Class, FalsePositiveKind, ObjectChange, ObjectState, Verdict};
@@ -300,7 +299,7 @@ fn changes(ui: &mut Ui, view: &mut ImagesView<'_>, opened: &OpenedImage) {
             let text = format!("{} {}", count(change), change_text(change).to_lowercase());
             let is_on = view.model.query.change == Some(change);
             let response = ui.selectable_label(is_on, RichText::new(text).color(change_color(change)));
-            if response.on_hover_text("Draw these errors alone, and list the images that have one").clicked() {
+            if response.on_hover_text("Show only these errors, and list the images that have one").clicked() {
                 view.set_query(|query| query.change = (!is_on).then_some(change));
             }
         }
@@ -345,7 +344,7 @@ fn change_color(change: Change) -> theme::Tone {
     }
 }
 
-/// The statuses with their looks and how often they occur on this image.
+/// The statuses with their styles and how often they occur on this image.
 fn legend(ui: &mut Ui, view: &ImagesView<'_>, opened: &OpenedImage, side: &Side) {
     let title = if side.round.is_some() { view.round_name(side.round) } else { "Ground truth".to_owned() };
     heading(ui, &title);

@@ -5,9 +5,9 @@ use egui::{Align2, Color32, CursorIcon, Rect, RichText, Sense, Ui, UiBuilder, po
 use super::browse::source;
 use super::layers::{class_name, marks, status_text};
 use super::model::ViewNudge;
-use super::{ImagesCommand, ImagesView, Pick, Tool, bar, correct, side_panel};
+use super::{ImagesView, bar, correct, side_panel};
 use crate::app::action::Action;
-use crate::app::command::Command;
+use crate::app::command::{Command, ImagesCommand, Pick, Tool};
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas;
@@ -175,7 +175,7 @@ fn canvas(
         tiles::paint(ui.painter(), rect, &fit, &source, view.textures)
     } else {
         let failed = Shown::Failed("its path leaves the dataset's folder".to_owned());
-        canvas::paint_picture(ui.painter(), rect, &fit, &failed);
+        canvas::paint_image(ui.painter(), rect, &fit, &failed);
         failed
     };
     let choice = (view.model.picked, view.model.query.change);

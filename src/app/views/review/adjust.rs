@@ -1,4 +1,4 @@
-//! Adjusting the shape of an object by keys and handles: ellipses turn, rectangles do not. Knows geometry only.
+//! Adjusting the shape of an object by keys and handles: ellipses turn, rectangles do not. Pure geometry.
 
 use crate::domain::Shape;
 use crate::geometry::{BoundingBox, Ellipse};

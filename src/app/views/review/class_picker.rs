@@ -1,6 +1,6 @@
-//! The state of the class picker: which class a missed object has, or an object that the detector gave another one. Takes keys; knows no
-//! window.
+//! The state of the class picker: which class a missed object has, or an object that the detector gave another one. No egui.
 
+use crate::app::command::Picked;
 use crate::domain::{CandidateId, Class, ClassId, GroundTruthId};
 
 /// What is decided with the class.
@@ -21,14 +21,6 @@ pub enum PickerKey<'a> {
     /// 1 to 9.
     Digit(usize),
     Text(&'a str),
-}
-
-/// What a key or a click in the picker comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Picked {
-    Class(ClassId),
-    /// It closes, and nothing is decided.
-    Nothing,
 }
 
 /// The open picker.

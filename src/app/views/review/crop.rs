@@ -3,12 +3,12 @@
 use egui::{Align2, Rect, Sense, Ui};
 
 use super::ReviewView;
-use super::filter::verdict_text;
+use crate::app::command::verdict_text;
 use crate::app::theme;
 use crate::app::widgets::canvas::{self, Overlay};
 use crate::domain::Shape;
 use crate::geometry::BoundingBox;
-use crate::jobs::{PictureKey, PictureRequest};
+use crate::jobs::{DecodeKey, DecodeRequest};
 use crate::store::CandidateRow;
 
 /// Pixels of the largest crop.
@@ -18,12 +18,12 @@ const CONTEXT: f64 = 2.0;
 const CONTEXT_ZOOMED: f64 = 1.15;
 
 /// The image that the queue shows of a candidate.
-pub fn key(row: &CandidateRow) -> PictureKey {
-    PictureKey::Crop { candidate: row.candidate.id, side: CROP_SIDE }
+pub fn key(row: &CandidateRow) -> DecodeKey {
+    DecodeKey::Crop { candidate: row.candidate.id, side: CROP_SIDE }
 }
 
-pub fn request(row: &CandidateRow) -> PictureRequest {
-    PictureRequest {
+pub fn request(row: &CandidateRow) -> DecodeRequest {
+    DecodeRequest {
         key: key(row),
         image: row.candidate.image,
         path: row.file.clone(),
@@ -41,13 +41,13 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     let fit = canvas::fit_region(&canvas::context_region(&row.candidate.bbox, factor), rect);
     let shown = view.textures.show(request(&row));
     let painter = ui.painter();
-    canvas::paint_picture(painter, rect, &fit, &shown);
+    canvas::paint_image(painter, rect, &fit, &shown);
     if view.model.drawn.candidate {
         canvas::paint_overlay(painter, rect, &fit, &candidate_overlay(&row.candidate.bbox, None));
     }
     let verdict = row.candidate.verdict;
     canvas::paint_frame(painter, rect, verdict.map_or(theme::BORDER, |_| theme::verdict(verdict)), 1.5);
-    if let Some(text) = alike_text(&row) {
+    if let Some(text) = group_text(&row) {
         canvas::paint_tag(painter, rect.left_top() + egui::vec2(10.0, 10.0), Align2::LEFT_TOP, &text, theme::ACCENT);
     }
     if let Some(given) = verdict {
@@ -56,8 +56,8 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     }
 }
 
-/// `×n` for one of n alike, and how many are left where only some are decided.
-pub(super) fn alike_text(row: &CandidateRow) -> Option<String> {
+/// `×n` for one of n similar ones, and how many are left where only some are decided.
+pub(super) fn group_text(row: &CandidateRow) -> Option<String> {
     let (size, left) = (row.group_size, row.group_waiting);
     match left {
         _ if size < 2 => None,

@@ -1,14 +1,14 @@
-//! Deciding: shown at once, saved by the store's one writer, taken back where that fails. Knows neither egui nor SQL.
+//! Decisions: shown at once, saved by the store's one writer, undone if saving fails. No egui, no SQL.
 //!
-//! Invariant: one decision is on its way to the store at a time. Keys pressed meanwhile are `queued`; when a decision cannot be
-//! saved it is taken back, the queued keys are dropped, `failure` says why and nothing is decided until someone goes on.
+//! Invariant: only one decision is being saved at a time. Keys pressed meanwhile are `queued`; when a decision cannot be saved it is
+//! undone, the queued keys are dropped, `failure` says why and nothing is decided until the user continues.
 
 use std::collections::{HashMap, HashSet};
 
 use super::decision::{Decision, GroupOffer, Pending, Saved};
-use super::filter::Order;
 use super::layout::Layout;
 use super::model::{Adjusting, ReviewModel};
+use crate::app::command::Order;
 use crate::domain::{
     Candidate, CandidateId, Class, ClassId, GroundTruthId, GroupId, ImageId, ObjectChange, Shape, Verdict, is_left,
 };
@@ -65,23 +65,23 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Whether what is on its way gives a verdict, rather than taking one back or repeating it.
+    /// Whether what is pending gives a verdict, rather than taking one back or repeating it.
     pub fn is_deciding(&self) -> bool {
         let is_verdict = |pending: &Pending| !matches!(pending.decision, Decision::Undo | Decision::Redo);
         self.pending.as_ref().is_some_and(is_verdict)
     }
 
-    /// Whether what is on its way corrects ground truth.
+    /// Whether what is pending corrects ground truth.
     pub fn is_correcting(&self) -> bool {
         self.pending.as_ref().is_some_and(|pending| pending.decision.is_correction())
     }
 
-    /// Whether a verdict on this candidate is on its way: it waits for none.
+    /// Whether a verdict on this candidate is pending: it waits for none.
     pub(super) fn is_being_decided(&self, candidate: CandidateId) -> bool {
         self.pending.as_ref().is_some_and(|pending| pending.before.contains_key(&candidate))
     }
 
-    /// Whether a decision is on its way; until it is confirmed keys have to wait.
+    /// Whether a decision is pending; until it is confirmed keys have to wait.
     pub fn is_saving(&self) -> bool {
         self.pending.is_some()
     }
@@ -266,7 +266,7 @@ impl<Key> ReviewModel<Key> {
         Some(self.send(decision, index.as_slice(), Some(Verdict::MissedObject)))
     }
 
-    /// Corrects objects of the ground truth; where one stands among the candidates stays.
+    /// Corrects objects of the ground truth; at the current position among the candidates stays.
     pub fn correct(&mut self, objects: Vec<GroundTruthId>, change: ObjectChange) -> Option<Decision> {
         let is_possible = self.failure.is_none() && !objects.is_empty();
         is_possible.then(|| self.send(Decision::Correct { objects, change }, &[], None))
@@ -353,7 +353,7 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Goes to the first candidate, as they are listed here, of a gesture that was taken back or repeated.
+    /// Goes to the first candidate, as they are listed here, of a gesture that was undone or redone.
     fn show_first_of(&mut self, saved: &Saved) {
         let candidates: HashSet<CandidateId> = saved.candidates.iter().copied().collect();
         let listed = self.rows.iter().find(|row| candidates.contains(&row.candidate.id));
@@ -391,7 +391,7 @@ impl<Key> ReviewModel<Key> {
         self.refresh(&rows);
     }
 
-    /// The store could not save it: what was shown is taken back and the queue stops until [`ReviewModel::go_on`].
+    /// The store could not save it: what was shown is undone and the queue stops until [`ReviewModel::go_on`].
     pub fn failed(&mut self, reason: String) {
         self.queued.clear();
         self.failure = Some(reason);
@@ -406,7 +406,7 @@ impl<Key> ReviewModel<Key> {
         if let Some(index) = listed {
             self.go_to(index);
         }
-        // What was drawn is not lost: it stands there to be written again, whatever is listed by now.
+        // What was drawn is not lost: it is there to be written again, whatever is listed by now.
         let at = pending.at.as_ref().map(|row| row.candidate.id);
         let drawn = match &pending.decision {
             Decision::Face { candidate, shape, class } => Some((*candidate, *shape, *class, None)),

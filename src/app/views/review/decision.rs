@@ -1,4 +1,4 @@
-//! A decision of the review: what is to be written, what is on its way to the store, and what the store answers.
+//! A decision of the review: what is to be written, what is being saved, and what the store answers.
 
 use std::collections::{HashMap, HashSet};
 
@@ -74,7 +74,7 @@ pub struct GroupOffer {
 pub struct Saved {
     /// The candidates that the gesture was about; empty when there was nothing to undo or redo.
     pub candidates: Vec<CandidateId>,
-    /// Candidates whose verdict, kind or overlap may be another now; none after a batch of very many.
+    /// Candidates whose verdict, kind or overlap may have changed; none after a batch of very many.
     pub changed: Vec<CandidateRow>,
     /// The candidate that an undo or redo brings back, with its surroundings.
     pub row: Option<CandidateRow>,
@@ -82,7 +82,7 @@ pub struct Saved {
     pub waiting: Vec<(GroupId, u32)>,
 }
 
-/// A decision on its way, and what stood before it.
+/// A decision on its way, and the previous state it.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) decision: Decision,

@@ -1,9 +1,9 @@
-//! The filter as chips, what it finds, and what the random sample says of it.
+//! The filter as chips, the number of matches, and the random sample's estimate.
 
 use egui::{Button, RichText, Ui};
 
-use super::filter::Order;
-use super::{Action, Command, ReviewCommand, ReviewView, filter_panel};
+use super::{Action, Command, ReviewView, filter_panel};
+use crate::app::command::{Order, ReviewCommand};
 use crate::app::theme;
 use crate::mining::Proportion;
 use crate::store::Inheritable;
@@ -48,10 +48,10 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     if let Some(sample) = view.model.numbers.map(|numbers| numbers.sample).filter(|_| filter.order == Order::Random) {
         ui.horizontal_wrapped(|ui| {
             ui.label(RichText::new(sample_text(&sample)).color(theme::STRONG)).on_hover_text(
-                "From the candidates reviewed in random order without a gap; Wilson's interval. Skipped ones count as no hard negative.",
+                "From the candidates reviewed in random order without a gap; Wilson's interval. Skipped candidates do not count as hard negatives.",
             );
             if let Some(text) = estimate_text(&sample).filter(|_| !filter.blind) {
-                let hint = "Takes all that nobody looked at for hard negatives, as one action that can be undone. They are marked as estimated, \
+                let hint = "Confirms all candidates not yet seen as hard negatives, in one action that can be undone. They are marked as estimated, \
                             not as reviewed";
                 bulk_button(ui, view, Action::EstimateRest, &text, hint);
             }

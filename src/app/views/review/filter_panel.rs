@@ -1,12 +1,12 @@
-//! The panel that changes the filter, the order and how alike a group is. Every change counts at once.
+//! The panel that changes the filter, the order and the similarity threshold of groups. Every change applies at once.
 
 use std::ops::RangeInclusive;
 
 use egui::text_edit::TextEditState;
 use egui::{Button, ComboBox, DragValue, Label, RichText, ScrollArea, Slider, TextEdit, Ui};
 
-use super::filter::{Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text};
-use super::{Action, ReviewCommand, ReviewView};
+use super::{Action, ReviewView};
+use crate::app::command::{Order, ReviewCommand, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text};
 use crate::app::theme;
 use crate::domain::{FalsePositiveKind, fold_number};
 use crate::mining::GroupConfig;
@@ -72,7 +72,7 @@ fn intervals(ui: &mut Ui, filter: &mut ReviewFilter) {
     ui.name_inputs("Highest IoU", |ui| ui.add(share(&mut filter.iou.1)));
     ui.add_space(theme::GAP);
     ui.label("Size");
-    // A suffix would become the field's name for screen readers: the unit stands beside it.
+    // A suffix would become the field's name for screen readers: the unit is beside it.
     let side = |value| DragValue::new(value).range(0.0..=SIZE_MAX).speed(1.0).fixed_decimals(0);
     ui.name_inputs("Smallest size", |ui| ui.add(side(&mut filter.size.0)));
     ui.label("to");
@@ -171,7 +171,7 @@ fn grouping(ui: &mut Ui, view: &mut ReviewView<'_>) {
     }
     let (roi, embedding) = (GroupConfig::ROI_COSINE, GroupConfig::EMBEDDING_COSINE);
     let hint = format!(
-        "Features in the detector from cosine {roi}, crops of imported detections from {embedding}: measured on candidates that were judged one by one"
+        "Detector features from cosine {roi}, crops of imported detections from {embedding}: measured on individually judged candidates"
     );
     if ui.checkbox(&mut grouping.recommended, "or recommended cosines").on_hover_text(hint).changed() {
         grouping.least_cosine = (!grouping.recommended).then_some(embedding);
@@ -208,8 +208,7 @@ fn least_cosine(ui: &mut Ui, least: &mut Option<f32>) -> bool {
         if 1.0 + f64::from(STEP) / 2.0 < value { "off".to_owned() } else { format!("cosine {value:.2}") }
     };
     let slider = Slider::new(&mut shown, GroupConfig::COSINE_MIN..=off).step_by(f64::from(STEP)).custom_formatter(text);
-    let hint = "Two candidates of a round whose features in the detector lie at this cosine or more are one group. Rounds that were \
-                mined before there were features have to be mined again";
+    let hint = "Candidates of a round whose detector features have at least this cosine similarity form a group. Rounds mined by versions without features must be mined again";
     let changed = ui.name_inputs("Group cosine", |ui| ui.add(slider)).on_hover_text(hint).changed();
     if changed {
         *least = (shown < 1.0 + STEP / 2.0).then_some(shown.min(1.0));

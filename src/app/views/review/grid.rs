@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use egui::{Align2, Modifiers, Rect, ScrollArea, Sense, Ui, pos2, vec2};
 
-use super::crop::{alike_text, candidate_overlay};
-use super::filter::verdict_text;
-use super::{ReviewCommand, ReviewView};
+use super::ReviewView;
+use super::crop::{candidate_overlay, group_text};
+use crate::app::command::{ReviewCommand, verdict_text};
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas;
 use crate::domain::CandidateId;
-use crate::jobs::{PictureKey, PictureRequest};
+use crate::jobs::{DecodeKey, DecodeRequest};
 use crate::store::CandidateRow;
 
 /// Points of a cell's side, and the space between two.
@@ -20,7 +20,7 @@ const CELL_GAP: f32 = 8.0;
 /// Pixels of a thumbnail.
 const THUMBNAIL_SIDE: u32 = 160;
 pub(super) const CONTEXT: f64 = 1.6;
-/// The file is another than the one that was mined.
+/// The file differs from the one that was mined.
 const CHANGED: &str = "changed";
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
@@ -59,7 +59,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     });
 }
 
-/// The rows between two heights. After the list became shorter, the heights may still be those of rows that are no more.
+/// The rows between two heights. After the list became shorter, the heights may still be those of rows that no longer exist.
 fn visible_rows(top: f32, bottom: f32, pitch: f32, total: usize) -> Range<usize> {
     let end = ((bottom / pitch).ceil() as usize).min(total);
     let start = ((top / pitch).floor().max(0.0) as usize).min(end);
@@ -75,10 +75,10 @@ fn decode_ahead(view: &mut ReviewView<'_>, visible_end: usize, count: usize) {
 }
 
 /// The thumbnail of a candidate.
-pub(super) fn request(row: &CandidateRow) -> PictureRequest {
+pub(super) fn request(row: &CandidateRow) -> DecodeRequest {
     let candidate = &row.candidate;
-    PictureRequest {
-        key: PictureKey::Crop { candidate: candidate.id, side: THUMBNAIL_SIDE },
+    DecodeRequest {
+        key: DecodeKey::Crop { candidate: candidate.id, side: THUMBNAIL_SIDE },
         image: candidate.image,
         path: row.file.clone(),
         content_hash: row.content_hash.clone(),
@@ -97,7 +97,7 @@ fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
     let label = format!("Candidate {}{note}", candidate.id);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
     let painter = ui.painter();
-    canvas::paint_picture(painter, rect, &fit, &shown);
+    canvas::paint_image(painter, rect, &fit, &shown);
     if matches!(shown, Shown::Ready { .. }) && view.model.drawn.candidate {
         canvas::paint_overlay(painter, rect, &fit, &candidate_overlay(&candidate.bbox, None));
     }
@@ -110,7 +110,7 @@ fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
         theme::faded(theme::TEXT, 0.85),
     );
     let mut corner = rect.right_top() + vec2(-6.0, 6.0);
-    let alike = alike_text(row).map(|text| (text, theme::ACCENT));
+    let alike = group_text(row).map(|text| (text, theme::ACCENT));
     for (text, color) in alike.into_iter().chain(is_changed.then(|| (CHANGED.to_owned(), theme::WARNING))) {
         canvas::paint_tag(painter, corner, Align2::RIGHT_TOP, &text, color);
         corner.y += 22.0;
@@ -122,7 +122,7 @@ fn cell(ui: &Ui, view: &mut ReviewView<'_>, index: usize, rect: Rect) {
     }
     let selected = view.model.is_selected(candidate.id);
     if selected {
-        painter.rect_filled(rect, theme::PICTURE_RADIUS, theme::faded(theme::ACCENT, 0.25));
+        painter.rect_filled(rect, theme::IMAGE_RADIUS, theme::faded(theme::ACCENT, 0.25));
     }
     let current = index == view.model.position();
     let (color, width) = match (current, selected) {

@@ -1,10 +1,10 @@
-//! The log of decisions: who decided what and when, searchable, each to be looked at again and changed.
+//! The log of decisions: who decided what and when, searchable; each can be revisited and changed.
 
 use egui::{Button, Grid, RichText, ScrollArea, TextEdit, Ui};
 use time::OffsetDateTime;
 
-use super::filter::verdict_text;
-use super::{Action, ReviewCommand, ReviewView};
+use super::{Action, ReviewView};
+use crate::app::command::{ReviewCommand, verdict_text};
 use crate::app::theme;
 use crate::domain::{AnnotationSource, Class, CorrectionAct};
 use crate::store::{Decided, GestureAction, HistoryStep};
@@ -212,10 +212,10 @@ fn decided_text(step: &HistoryStep, classes: &[Class]) -> String {
         GestureAction::Undo => "  (undo)",
         GestureAction::Redo => "  (redo)",
     };
-    format!("{}{class}{again}", text.unwrap_or("taken back"))
+    format!("{}{class}{again}", text.unwrap_or("undone"))
 }
 
-/// A time as `2026-11-24 09:05:07`, UTC; milliseconds since the Unix epoch. A time beyond the years that can be told is that number.
+/// A time as `2026-11-24 09:05:07`, UTC; milliseconds since the Unix epoch. A time outside the supported years is printed as that number.
 pub fn utc_text(time_ms: i64) -> String {
     let Ok(t) = OffsetDateTime::from_unix_timestamp(time_ms.div_euclid(1000)) else { return time_ms.to_string() };
     let (year, month, day) = t.to_calendar_date();

@@ -1,11 +1,11 @@
-//! What is known of the candidate, and the reasons that the number keys give.
+//! The candidate's facts, and the reasons of the number keys.
 
 use egui::{RichText, Ui};
 
 use super::crop;
 use super::deciding::reasons;
-use super::filter::{kind_text, verdict_text};
 use super::{Action, Command, ReviewView};
+use crate::app::command::{kind_text, verdict_text};
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::key_button::key_button;
@@ -130,7 +130,7 @@ fn reason_buttons(ui: &mut Ui, view: &mut ReviewView<'_>) {
     });
 }
 
-/// What each annotator holds, side by side, where there are several.
+/// Each annotator's current verdict, if there are several.
 fn held(ui: &mut Ui, row: &CandidateRow) {
     if row.held.len() < 2 {
         return;
@@ -144,7 +144,7 @@ fn held(ui: &mut Ui, row: &CandidateRow) {
     });
 }
 
-/// An image that is gone, or another than the one that was mined.
+/// An image that is missing, or differs from the one that was mined.
 fn file_trouble(ui: &mut Ui, view: &mut ReviewView<'_>, row: &CandidateRow) {
     let text = match view.textures.show(crop::request(row)) {
         Shown::Ready { is_changed: true, .. } => {

@@ -5,7 +5,6 @@ mod class_picker;
 mod crop;
 mod deciding;
 mod decision;
-mod filter;
 mod filter_bar;
 mod filter_panel;
 mod grid;
@@ -15,17 +14,16 @@ mod layout;
 mod model;
 mod pace;
 mod people;
-mod photo;
 mod picker;
 mod strip;
 mod target;
+mod whole_image;
 
 pub use adjust::{Handle, Nudge, nudge, start};
-pub use class_picker::{ClassPicker, Picked, PickerKey, Question};
+pub use class_picker::{ClassPicker, PickerKey, Question};
 pub use crop::{key as crop_key, request as crop_request};
 pub use deciding::{Reasons, reasons};
 pub use decision::{Decision, GroupOffer, Saved};
-pub use filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text, verdict_text};
 pub use history::{HISTORY_PAGE, HistoryModel, utc_text};
 pub use layout::Layout;
 pub use model::{Adjusting, Drawn, ReviewModel};
@@ -37,49 +35,16 @@ use std::collections::HashMap;
 use egui::{Align, Frame, Margin, Panel, RichText, ScrollArea, Ui, UiBuilder};
 
 use super::super::action::Action;
-use super::super::command::{Command, FolderPurpose, Screen};
+use super::super::command::{Command, FolderPurpose, Picked, ReviewCommand, Screen};
 use super::super::details::Details;
 use super::super::keymap::Keymap;
 use super::super::textures::Textures;
 use super::super::theme;
 use super::super::widgets::key_button::{key_button, key_button_colored, key_switch};
 use super::super::widgets::viewport::Viewport;
-use crate::domain::{CandidateId, ClassId, Shape, Verdict, VerdictCounts};
-use crate::jobs::PictureRequest;
-use crate::mining::GroupConfig;
+use crate::domain::{Verdict, VerdictCounts};
+use crate::jobs::DecodeRequest;
 use crate::store::CandidateRow;
-
-/// What the review's commands are.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ReviewCommand {
-    SetFilter(ReviewFilter),
-    CloseFilter,
-    GoTo(CandidateId),
-    ToggleSelected(CandidateId),
-    SelectTo(CandidateId),
-    /// Selects the rectangle from where a drag began up to here, and nothing else.
-    DragTo(CandidateId),
-    Open(CandidateId),
-    Adjust(Shape),
-    /// The open picker's class.
-    PickClass(ClassId),
-    ClosePicker,
-    SetGrouping(GroupConfig),
-    /// Finds the groups again with the distance that is set.
-    Regroup,
-    SearchHistory(String),
-    OlderHistory,
-    /// Lists the decisions of the batch at this step of the history; goes back where one is listed.
-    Batch(usize),
-    /// Shows a candidate of the history in the queue.
-    Revisit(CandidateId),
-    /// The part of a candidate's image that is seen.
-    Look(crate::domain::ImageId, Viewport),
-    /// The grid shows rows up to here.
-    Visible(usize),
-    /// Columns of the grid, for the arrow keys, and rows that are seen, for the pages.
-    Columns(usize, usize),
-}
 
 /// Everything that the screen shows.
 pub struct ReviewView<'a> {
@@ -161,7 +126,7 @@ impl ReviewView<'_> {
         ui.add_space(6.0);
     }
 
-    /// Nobody can judge what is not shown.
+    /// Candidates whose image is not shown cannot be judged.
     fn no_image(&mut self, ui: &mut Ui) {
         let row = self.model.current().filter(|_| self.model.layout == Layout::Queue);
         let Some(reason) = row.and_then(|row| self.textures.failure(&crop_key(row))) else { return };
@@ -254,7 +219,7 @@ impl ReviewView<'_> {
                 ui.ctx().request_repaint();
             }
         });
-        photo::show(ui, self, right);
+        whole_image::show(ui, self, right);
         ui.allocate_rect(rect, egui::Sense::hover());
         self.decode_ahead();
     }
@@ -263,7 +228,7 @@ impl ReviewView<'_> {
     fn decode_ahead(&mut self) {
         for row in self.model.upcoming(8) {
             self.textures.prefetch(crop::request(row));
-            self.textures.prefetch(photo::request(row));
+            self.textures.prefetch(whole_image::request(row));
         }
     }
 
@@ -395,12 +360,12 @@ impl ReviewView<'_> {
 }
 
 /// What the review shows of candidates, those of one image together: the image, the crop, the grid's crop.
-pub fn pictures_of(rows: &[CandidateRow]) -> Vec<Vec<PictureRequest>> {
-    let mut images: Vec<Vec<PictureRequest>> = Vec::new();
+pub fn decode_requests(rows: &[CandidateRow]) -> Vec<Vec<DecodeRequest>> {
+    let mut images: Vec<Vec<DecodeRequest>> = Vec::new();
     let mut place = HashMap::new();
     for row in rows {
         let at = *place.entry(row.candidate.image).or_insert_with(|| {
-            images.push(vec![photo::request(row)]);
+            images.push(vec![whole_image::request(row)]);
             images.len() - 1
         });
         if let Some(parts) = images.get_mut(at) {

@@ -1,15 +1,15 @@
-//! The review's state: the queue of candidates, where one stands in it, what is selected and shown. Knows neither egui nor SQL, nor how
-//! a decision is made (`deciding.rs`).
+//! The review's state: the queue of candidates, the position in it, what is selected and shown. No egui and no SQL; decisions are made in
+//! `deciding.rs`.
 
 use std::collections::{HashSet, VecDeque};
 
 use super::adjust;
 use super::class_picker::ClassPicker;
 use super::decision::{GroupOffer, Pending};
-use super::filter::{ReviewFilter, ShownVerdicts};
 use super::history::HistoryModel;
 use super::layout::Layout;
 use super::pace::Pace;
+use crate::app::command::{ReviewFilter, ShownVerdicts};
 use crate::domain::{
     CandidateId, ClassId, FalsePositiveKind, GroundTruthId, GroupId, Shape, Verdict, VerdictCounts, is_left,
 };
@@ -80,7 +80,7 @@ pub struct ReviewModel<Key> {
     pub layout: Layout,
     pub drawn: Drawn,
     pub zoomed: bool,
-    /// Whether a decision goes on to the next candidate.
+    /// Whether the review moves to the next candidate after a decision.
     pub auto_advance: bool,
     pub adjusting: Option<Adjusting>,
     /// Asks which class an object has.
@@ -103,7 +103,7 @@ pub struct ReviewModel<Key> {
     pub members: Option<(GroupId, Vec<CandidateRow>)>,
     /// The rest of the group that was decided on last.
     pub offer: Option<GroupOffer>,
-    /// Most bits in which the hashes of alike candidates differ.
+    /// Most bits in which the hashes of similar candidates differ.
     pub grouping: GroupConfig,
     pub history: HistoryModel,
     pub people: Option<People>,
@@ -116,9 +116,9 @@ pub struct ReviewModel<Key> {
     pub(super) all_selected: bool,
     /// The next row that waits was not among those loaded: more are asked for until it is.
     pub(super) seeking: Option<Seeking>,
-    /// The first rows are on their way.
+    /// The first rows are pending.
     loading: bool,
-    /// The candidate to stand on again once it was read.
+    /// The candidate to are on again once it was read.
     returning: Option<CandidateId>,
     /// That one was decided on already.
     returning_past: Option<Past>,
@@ -224,7 +224,7 @@ impl<Key> ReviewModel<Key> {
 
     /// Starts over: with another filter, or with the same candidates, which may have changed, and then `back_to` one of them.
     pub fn restart(&mut self, back_to: Option<CandidateId>) {
-        let stays = back_to.is_some() && back_to == self.stands_on();
+        let stays = back_to.is_some() && back_to == self.current_candidate();
         let past = match self.seeking {
             _ if self.past_end => Some(Past::End),
             Some(Seeking::Below) => Some(Past::Seeking),
@@ -251,7 +251,7 @@ impl<Key> ReviewModel<Key> {
     }
 
     /// The candidate that the next key is about, or will be once it was read again.
-    pub fn stands_on(&self) -> Option<CandidateId> {
+    pub fn current_candidate(&self) -> Option<CandidateId> {
         self.returning.or(self.current().map(|row| row.candidate.id))
     }
 
@@ -288,7 +288,7 @@ impl<Key> ReviewModel<Key> {
         self.loading || self.returning.is_some() || self.seeking.is_some()
     }
 
-    /// The next page of rows. `complete`: there are no more.
+    /// The next page of rows. `complete`: there no longer exist.
     pub fn extend(&mut self, rows: Vec<CandidateRow>, complete: bool) {
         let before = self.rows.len();
         self.rows.extend(rows.into_iter().filter(|row| !self.brought_in.contains(&row.candidate.id)));
@@ -302,7 +302,7 @@ impl<Key> ReviewModel<Key> {
         }
     }
 
-    /// Goes on looking in the rows from `new` on.
+    /// Continues looking in the rows from `new` on.
     fn seek(&mut self, seeking: Seeking, new: usize) {
         let rows = self.rows.len();
         let found = match seeking {
@@ -357,7 +357,7 @@ impl<Key> ReviewModel<Key> {
         found.is_some()
     }
 
-    /// After a decision: goes on to the row that follows. Where none does nobody is to be decided on by the next key.
+    /// After a decision: moves to the next row. If there is none, the next key must not decide on anything.
     pub(super) fn advance(&mut self) {
         if !self.auto_advance {
             return;
@@ -458,7 +458,7 @@ impl<Key> ReviewModel<Key> {
         (self.loading, self.stalled, self.seeking) = (false, true, None);
     }
 
-    /// Breaks off looking for the next row that waits, and with it the keys that stand behind it. `false`: nothing was looked for.
+    /// Aborts looking for the next row that waits, and with it the keys that stand behind it. `false`: nothing was looked for.
     pub fn break_off(&mut self) -> bool {
         let seeking = self.seeking.take();
         if seeking.is_some() {

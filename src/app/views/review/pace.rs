@@ -1,4 +1,4 @@
-//! How fast the review goes.
+//! The reviewing speed.
 
 use std::collections::VecDeque;
 
@@ -28,7 +28,7 @@ impl Pace {
         }
     }
 
-    /// Verdicts of this sitting.
+    /// Verdicts of this session.
     pub fn given(&self) -> u64 {
         self.given
     }

@@ -1,4 +1,4 @@
-//! Who decided how much, how fast, and how far they agree.
+//! The annotators' counts, speed and agreement.
 
 use egui::{Grid, RichText, Ui, vec2};
 
@@ -15,7 +15,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         return;
     };
     ui.label(
-        RichText::new(format!("You decide as {}; the Project screen changes the name.", view.annotator))
+        RichText::new(format!("You review as {}. The Project screen changes the name.", view.annotator))
             .color(theme::WEAK),
     );
     ui.add_space(theme::GAP);

@@ -2,8 +2,9 @@
 
 use egui::{Id, Modal, RichText, Ui};
 
-use super::class_picker::{ClassPicker, Picked, PickerKey, Question};
+use super::class_picker::{ClassPicker, PickerKey, Question};
 use super::model::ReviewModel;
+use crate::app::command::Picked;
 use crate::app::theme;
 use crate::domain::{Class, ClassId};
 
@@ -82,7 +83,7 @@ fn entry(ui: &mut Ui, index: usize, class: &Class, is_marked: bool) -> bool {
     let [r, g, b] = class.color;
     ui.horizontal(|ui| {
         let (rect, _) = ui.allocate_exact_size(egui::vec2(10.0, 10.0), egui::Sense::hover());
-        ui.painter().rect_filled(rect, theme::PICTURE_RADIUS, egui::Color32::from_rgb(r, g, b));
+        ui.painter().rect_filled(rect, theme::IMAGE_RADIUS, egui::Color32::from_rgb(r, g, b));
         let key = RichText::new(digit).monospace().color(theme::WEAK);
         let button = egui::Button::new(&class.name).right_text(key).selected(is_marked);
         let response = ui.add_sized([ui.available_width(), 24.0], button);

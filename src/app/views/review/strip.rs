@@ -1,10 +1,9 @@
-//! The members of the shown candidate's group as a strip of thumbnails, so that one sees what a decision on the group decides on.
+//! The members of the shown candidate's group as a strip of thumbnails, so that the effect of a decision on the group is visible.
 
 use egui::{Align2, Rect, Sense, Ui, pos2, vec2};
 
-use super::filter::verdict_text;
-use super::{ReviewCommand, ReviewView, grid};
-use crate::app::command::Command;
+use super::{ReviewView, grid};
+use crate::app::command::{Command, ReviewCommand, verdict_text};
 use crate::app::theme;
 use crate::app::widgets::canvas;
 use crate::store::CandidateRow;
@@ -30,7 +29,7 @@ pub(super) fn show(ui: &Ui, view: &mut ReviewView<'_>, row: &CandidateRow, image
         pos2(image.left(), top),
         pos2(image.left() + GAP + count as f32 * (SIDE + GAP), image.bottom()),
     );
-    ui.painter().rect_filled(band, theme::PICTURE_RADIUS, theme::faded(theme::BACKGROUND, 0.85));
+    ui.painter().rect_filled(band, theme::IMAGE_RADIUS, theme::faded(theme::BACKGROUND, 0.85));
     let place = |at: usize| {
         Rect::from_min_size(pos2(image.left() + GAP + at as f32 * (SIDE + GAP), top + GAP), vec2(SIDE, SIDE))
     };
@@ -44,7 +43,7 @@ pub(super) fn show(ui: &Ui, view: &mut ReviewView<'_>, row: &CandidateRow, image
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &label));
         let fit = canvas::fit_region(&canvas::context_region(&candidate.bbox, grid::CONTEXT), rect);
         let picture = view.textures.show(grid::request(&member));
-        canvas::paint_picture(ui.painter(), rect, &fit, &picture);
+        canvas::paint_image(ui.painter(), rect, &fit, &picture);
         let (color, width) = match candidate.verdict {
             _ if candidate.id == row.candidate.id => (theme::CANDIDATE, 2.5),
             Some(_) => (theme::verdict(candidate.verdict), 2.0),

@@ -1,4 +1,4 @@
-//! Which object of the ground truth the keys of corrections are about. Knows geometry only.
+//! Which object of the ground truth the keys of corrections are about. Pure geometry.
 
 use crate::domain::AnnotationSource;
 use crate::geometry::BoundingBox;

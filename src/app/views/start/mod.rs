@@ -4,10 +4,9 @@ mod overview;
 
 use egui::{Button, RichText, TextEdit, Ui, UiBuilder, vec2};
 
-use super::super::command::{Command, FolderPurpose, ImportKind};
+use super::super::command::{Command, DatasetCommand, FolderPurpose, ImportKind};
 use super::super::options::Options;
 use super::super::theme;
-use super::datasets::DatasetCommand;
 use crate::domain::VerdictCounts;
 use crate::jobs::Overview;
 
@@ -134,7 +133,7 @@ impl StartView<'_> {
                 self.commands.push(sample_command(&self.model.path));
             }
             ui.label(
-                RichText::new("It makes a project in the folder named on the left, or asks for one.")
+                RichText::new("Creates a project in the folder on the left, or asks for one.")
                     .small()
                     .color(theme::WEAK),
             );

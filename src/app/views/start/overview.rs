@@ -3,9 +3,8 @@
 use egui::{Button, RichText, Ui, vec2};
 
 use super::OpenProject;
-use crate::app::command::{Command, FolderPurpose, Screen};
+use crate::app::command::{Command, DatasetCommand, FolderPurpose, Screen};
 use crate::app::theme;
-use crate::app::views::datasets::DatasetCommand;
 use crate::jobs::Overview;
 use crate::workflow::training_export::TrainingFormat;
 

@@ -1,9 +1,10 @@
-//! Cross-validation: how many rounds, how far it is, starting it and going on.
+//! Cross-validation: number of rounds, progress, start and resume.
 
 use egui::{Button, DragValue, RichText, TextEdit, Ui, vec2};
 
-use super::model::{Cross, CrossState};
-use super::{JobState, TrainCommand, TrainView};
+use super::model::CrossState;
+use super::{JobState, TrainView};
+use crate::app::command::{Cross, TrainCommand};
 use crate::app::theme;
 use crate::app::views::start::card;
 

@@ -2,8 +2,9 @@
 
 use egui::{Button, Color32, ComboBox, DragValue, Grid, RichText, TextEdit, Ui, vec2};
 
-use super::model::{Estimate, Form};
-use super::{JobState, TrainCommand, TrainView};
+use super::model::Estimate;
+use super::{JobState, TrainView};
+use crate::app::command::{Form, TrainCommand};
 use crate::app::theme;
 use crate::app::views::review::minutes_text;
 use crate::app::views::settings::device_list;
@@ -12,7 +13,7 @@ use crate::detector::{GpuState, SamplerKind};
 use crate::domain::{HardNegativeSource, RoundInit};
 use crate::training::{PRESETS, RoundConfig, meaning};
 
-/// A field reckons in `f64`: beyond this it would round what is typed.
+/// The field computes in `f64`: larger numbers would be rounded.
 const LARGEST_SEED: u64 = 1 << 53;
 
 pub(super) fn show(ui: &mut Ui, view: &mut TrainView<'_>) {
@@ -164,7 +165,7 @@ fn iterations(ui: &mut Ui, config: &mut RoundConfig) {
     });
 }
 
-/// The unit stands beside the field: as its suffix it would become the field's name for screen readers.
+/// The unit is beside the field: as its suffix it would become the field's name for screen readers.
 fn steps(ui: &mut Ui, value: &mut u64) {
     ui.horizontal(|ui| {
         ui.add(DragValue::new(value).range(0..=10_000_000).speed(5));
@@ -235,7 +236,7 @@ pub(super) fn buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
 
 fn resume_button(ui: &mut Ui, round: u32, with_rates: bool) -> bool {
     let text = if with_rates {
-        "Resumes from its last checkpoint, with the learning rate, warm-up, clipping and largest loss of this form: its own would fail again"
+        "Resumes from its last checkpoint, with the learning rate, warm-up, clipping and maximum loss of this form: its own would fail again"
     } else {
         "Resumes from its last checkpoint, with its own settings"
     };
@@ -243,7 +244,7 @@ fn resume_button(ui: &mut Ui, round: u32, with_rates: bool) -> bool {
     ui.add(button).on_hover_text(text).clicked()
 }
 
-/// What is most likely wanted next.
+/// The most likely next action.
 fn main_button(ui: &Ui, text: &str) -> Button<'static> {
     let button = Button::new(RichText::new(text).strong().color(theme::STRONG)).fill(theme::ACCENT_DEEP);
     button.min_size(vec2(ui.available_width(), 38.0))
@@ -271,7 +272,7 @@ fn running_buttons(ui: &mut Ui, view: &mut TrainView<'_>) {
     ui.label(RichText::new(note).small().color(theme::WEAK));
 }
 
-/// What stands below the buttons: what is missing, or how long it will take.
+/// What is below the buttons: what is missing, or how long it will take.
 fn note(view: &TrainView<'_>, finished: &Result<RoundConfig, String>) -> (String, Color32) {
     let config = match finished {
         _ if !view.has_project => return ("Open a project first.".to_owned(), theme::WEAK.now()),
@@ -289,7 +290,7 @@ fn note(view: &TrainView<'_>, finished: &Result<RoundConfig, String>) -> (String
     let estimate = view.model.estimate(config, cores());
     let text = match estimate.filter(|estimate| !on_gpu || matches!(estimate, Estimate::Measured { .. })) {
         Some(Estimate::Measured { round, minutes }) => {
-            format!("About {} at the speed of round {round}, without the tests.", minutes_text(minutes))
+            format!("About {} at the speed of round {round}, excluding tests.", minutes_text(minutes))
         }
         Some(Estimate::Rough { minutes }) => {
             format!(

@@ -10,7 +10,7 @@ use crate::app::theme;
 const SMOOTH: usize = 20;
 /// The learning rate's share of the height.
 const RATE_SHARE: f32 = 0.28;
-/// Points that both plots leave for their numbers, so that their steps stand below each other.
+/// Points that both plots leave for their numbers, so that their steps are below each other.
 const AXIS_WIDTH: f32 = 52.0;
 
 pub(super) fn show(ui: &mut Ui, model: &TrainModel, height: f32) {

@@ -7,12 +7,12 @@ mod model;
 mod report;
 mod series;
 
-pub use model::{Cross, CrossState, Estimate, Form, LogLine, OpenedRound, Run, TrainModel};
+pub use model::{CrossState, Estimate, LogLine, OpenedRound, Run, TrainModel};
 pub use series::Series;
 
 use egui::{Panel, ProgressBar, RichText, ScrollArea, Ui};
 
-use super::super::command::Command;
+use super::super::command::{Command, TrainCommand};
 use super::super::theme;
 use super::review::minutes_text;
 use super::start::card;
@@ -20,34 +20,14 @@ use crate::detector::GpuState;
 use crate::domain::{Progress, RoundRecord, RoundState};
 use crate::workflow::FoldProgress;
 
-#[derive(Debug, Clone, PartialEq)]
-pub enum TrainCommand {
-    SetForm(Box<Form>),
-    Start,
-    /// Goes on with a round of an earlier sitting, from its checkpoint.
-    Resume,
-    Mine,
-    SetCross(Cross),
-    /// Starts a cross-validation, or goes on with it.
-    CrossValidate,
-    /// Lets the running round rest; `Continue` lets it go on.
-    Pause,
-    Continue,
-    Stop,
-    OpenRound(Option<u32>),
-    Compare(Option<u32>),
-    TypeNotes(String),
-    SaveNotes,
-}
-
 /// What the round job is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
     Idle,
     Running,
-    /// Asked to rest, or resting.
+    /// Paused, or about to pause.
     Paused,
-    /// Asked to stop.
+    /// Stop requested.
     Stopping,
 }
 
@@ -173,7 +153,7 @@ impl TrainView<'_> {
         });
     }
 
-    /// A round that says it is running while no job runs was broken off, or another program trains it.
+    /// A round that says it is running while no job runs was interrupted, or another program trains it.
     fn state_label(&self, ui: &mut Ui, round: &RoundRecord) {
         let (text, color) = match round.state {
             RoundState::Running if self.state == JobState::Idle => ("not finished", theme::WARNING),

@@ -1,4 +1,4 @@
-//! The training screen's state: the next round's settings, the running round, the log, the rounds so far. Knows neither egui nor tch.
+//! The training screen's state: the next round's settings, the running round, the log, the rounds so far. No egui, no tch.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
@@ -6,14 +6,14 @@
 use std::collections::VecDeque;
 
 use super::series::Series;
+use crate::app::command::{Cross, Form};
 use crate::domain::{RoundId, RoundRecord, RoundState, fold_number, parse_splits, sort_splits};
 use crate::training::{
-    Difference, Losses, Outcome, RoundConfig, RoundStart, StepClock, StepReport, TrainEvent, is_set_aside,
+    Difference, Losses, Outcome, RoundConfig, RoundStart, StepClock, StepReport, TrainEvent, is_reserved_split,
     rough_step_seconds, scaled_step_seconds,
 };
 use crate::workflow::FoldProgress;
 use crate::workflow::round_report::{MERIT_FALSE_POSITIVES, RoundReport};
-use crate::workflow::run_curves::DEFAULT_RUN;
 use crate::workflow::run_state::RunState;
 
 /// Lines of the log that are kept.
@@ -50,41 +50,6 @@ impl Run {
     }
 }
 
-/// The settings as they are typed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Form {
-    pub config: RoundConfig,
-    /// Splits as text, e.g. `val`, `8` or `9, 10`.
-    pub test_splits: String,
-    /// `round.toml` when it is edited as a file.
-    pub file: Option<String>,
-    pub mine_after: bool,
-}
-
-impl Default for Form {
-    fn default() -> Self {
-        Self::of(RoundConfig::preset("cpu").unwrap_or_default())
-    }
-}
-
-impl Form {
-    pub fn of(config: RoundConfig) -> Self {
-        let test_splits = config.test_splits.join(", ");
-        Self { config, test_splits, file: None, mine_after: true }
-    }
-
-    /// The settings to start with, or what is wrong with them.
-    pub fn finished(&self) -> Result<RoundConfig, String> {
-        let mut config = match &self.file {
-            Some(text) => return RoundConfig::from_toml(text, "round.toml").map_err(|e| e.to_string()),
-            None => self.config.clone(),
-        };
-        config.test_splits = parse_splits(&self.test_splits)?;
-        config.check().map_err(|e| e.to_string())?;
-        Ok(config)
-    }
-}
-
 #[derive(Debug, Default)]
 pub struct TrainModel {
     pub form: Form,
@@ -107,21 +72,6 @@ pub struct TrainModel {
     pub cross: Cross,
     /// The project's cross-validations.
     pub runs: Vec<RunState>,
-}
-
-/// The next cross-validation as it is typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cross {
-    /// Of each fold.
-    pub rounds: u32,
-    /// The folder in `runs/`.
-    pub name: String,
-}
-
-impl Default for Cross {
-    fn default() -> Self {
-        Self { rounds: 2, name: DEFAULT_RUN.to_owned() }
-    }
 }
 
 /// How far the cross-validation of the typed name is, for the typed number of rounds.
@@ -197,7 +147,7 @@ impl TrainModel {
         if images > 0 && is_missing && is_untouched {
             let mut known = splits.to_vec();
             sort_splits(&mut known);
-            let aside = known.iter().position(|split| is_set_aside(split));
+            let aside = known.iter().position(|split| is_reserved_split(split));
             form.test_splits = aside.and_then(|at| known.get(at).cloned()).or(known.pop()).unwrap_or_default();
         }
     }
@@ -209,7 +159,7 @@ impl TrainModel {
         Some(newest.id)
     }
 
-    /// The steps of a round of an earlier sitting were read; they are shown as long as no other runs.
+    /// The steps of a round of an earlier session were read; they are shown as long as no other runs.
     pub fn steps_came(&mut self, round: u32, steps: Vec<StepReport>) {
         if self.run.is_some() || steps.is_empty() {
             return;
@@ -230,7 +180,7 @@ impl TrainModel {
         }
     }
 
-    /// A failed round goes on with the form's rates: with its own it would fail again.
+    /// A failed round continues with the form's rates: with its own it would fail again.
     pub fn resumes_with_rates(&self) -> bool {
         self.rounds.last().is_some_and(|round| round.state == RoundState::Failed)
     }
@@ -247,7 +197,7 @@ impl TrainModel {
         });
     }
 
-    /// A report was read. One of a round that is shown no more is dropped.
+    /// A report was read. One of a round that is no longer shown is dropped.
     pub fn report_came(&mut self, report: RoundReport) {
         if let Some(opened) = self.opened.as_mut().filter(|opened| opened.number == report.round) {
             opened.report = Some(report);
@@ -270,7 +220,7 @@ impl TrainModel {
         }
     }
 
-    /// The project's cross-validations were read. One that was begun with more rounds than are typed goes on with as many.
+    /// The project's cross-validations were read. One that was begun with more rounds than are typed continues with as many.
     pub fn set_runs(&mut self, runs: Vec<RunState>) {
         let rounds =
             |runs: &[RunState], name: &str| runs.iter().find(|run| run.name == name).map_or(0, |run| run.rounds);
@@ -336,7 +286,7 @@ impl TrainModel {
         }
     }
 
-    /// The losses of a round that goes on stay, up to the step from which it does.
+    /// The losses of a resumed round are kept up to the step from which it resumes.
     fn keep_losses(&mut self, step: u64) {
         let Some(run) = self.run.as_mut().filter(|run| run.fold.is_none()) else { return };
         let is_same = |before: &mut Run| before.round.is_some() && before.round == run.round && before.fold.is_none();
@@ -382,7 +332,7 @@ impl TrainModel {
             TrainEvent::Warning(text) => self.say(text, true),
             TrainEvent::Checkpoint { step, .. } => self.say(format!("Checkpoint at step {step}"), false),
             TrainEvent::Evaluating { step } => {
-                run.phase = Some(format!("Testing on the held-out fold at step {step}"));
+                run.phase = Some(format!("Testing on the held-out images at step {step}"));
             }
             TrainEvent::Evaluated { step, score } => {
                 run.phase = None;

@@ -1,12 +1,11 @@
-//! A round of the history in full: what it came to, what its samplers drew, how its settings differ from another's, notes.
+//! A round's full report: results, what its samplers drew, how its settings differ from another round's, notes.
 
 use egui::{Button, ComboBox, Grid, RichText, ScrollArea, TextEdit, Ui, vec2};
 
 use super::model::OpenedRound;
-use super::{TrainCommand, TrainView, facts_row, memory_text};
-use crate::app::command::Command;
+use super::{TrainView, facts_row, memory_text};
+use crate::app::command::{Command, DatasetCommand, TrainCommand};
 use crate::app::theme;
-use crate::app::views::datasets::DatasetCommand;
 use crate::app::views::review::minutes_text;
 use crate::domain::RoundRecord;
 use crate::training::SamplerTotals;
@@ -84,7 +83,7 @@ fn sampler(ui: &mut Ui, totals: &SamplerTotals) {
     let rows = [
         ("Foreground", t.foreground, t.rpn_foreground),
         ("Background", t.background, t.rpn_background),
-        ("of it forced hard negatives", t.forced, t.rpn_forced),
+        ("of these, forced hard negatives", t.forced, t.rpn_forced),
         ("Ignored", t.ignored, t.rpn_ignored),
     ];
     let each = |count: u64| count as f64 / totals.mini_batches.max(1) as f64;

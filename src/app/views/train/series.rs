@@ -1,4 +1,4 @@
-//! A line of numbers that grows for days in little room: when it is full, neighbours are averaged.
+//! A series of bounded length for runs of days: when it is full, neighbours are averaged.
 
 /// Points that a line keeps at most.
 const POINTS_MAX: usize = 1024;

@@ -75,7 +75,7 @@ fn looks_like_coco(file: &Path) -> bool {
 }
 
 /// The COCO files of a folder: in it, in `annotations/`, or one in each folder below (`train/_annotations.coco.json`). Captions and
-/// keypoints are passed over where there are instances.
+/// keypoints are skipped where there are instances.
 fn annotation_files(folder: &Path) -> Result<Vec<PathBuf>, DatasetError> {
     let name = |file: &PathBuf| file.file_name().map_or(String::new(), |name| name.to_string_lossy().to_lowercase());
     let others = ["captions_", "person_keypoints_", "image_info_", "panoptic_", "stuff_"];

@@ -1,4 +1,4 @@
-//! COCO's instances: boxes, with the ellipse, source, split and score as keys of Quarry's own, which other readers pass over.
+//! COCO's instances: boxes, with the ellipse, source, split and score as keys of Quarry's own, which other readers skip.
 
 use serde_json::{Value, json};
 

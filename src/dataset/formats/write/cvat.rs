@@ -1,4 +1,4 @@
-//! CVAT for images 1.1, one XML file. A split is the image's `subset`; what CVAT has no flag for stands in attributes of the shape.
+//! CVAT for images 1.1, one XML file. A split is the image's `subset`; what CVAT has no flag for is in attributes of the shape.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! FDDB's ellipse list, all images in one file, and beside it a table with the source of each face, for which the list has no room.
+//! FDDB's ellipse list, all images in one file, and beside it a table with the source of each face, which the list cannot hold.
 
 use std::fmt::Write as _;
 
@@ -22,7 +22,7 @@ pub(super) fn write(export: &Export) -> Result<Written, String> {
             let name = printable(name);
             let advice = "Take `--format coco`, or rename the file.";
             return Err(format!(
-                "image `{name}` cannot be named in FDDB's format, one name a line: {problem}. {advice}"
+                "image `{name}` cannot be named in FDDB's format, one name per line: {problem}. {advice}"
             ));
         }
     }
@@ -45,7 +45,7 @@ pub(super) fn write(export: &Export) -> Result<Written, String> {
     }
     let left_out = export.count(|object| object.ignored);
     let mut losses = Vec::new();
-    lost(&mut losses, left_out, "ignored regions are left out: FDDB's format has no room for them.");
+    lost(&mut losses, left_out, "ignored regions are left out: FDDB's format cannot hold them.");
     lost(
         &mut losses,
         rectangles,

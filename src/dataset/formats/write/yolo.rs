@@ -11,7 +11,7 @@ use crate::domain::{list_problem, printable};
 /// The folder that ultralytics looks for in an image's path to find its label.
 const IMAGES: &str = "images";
 
-/// What `data.yaml` can call a split; others stand in lists of their own.
+/// What `data.yaml` can call a split; others are in lists of their own.
 const KEYS: [&str; 3] = ["train", "val", "test"];
 
 pub(super) fn write(export: &Export) -> Result<Written, String> {
@@ -20,7 +20,7 @@ pub(super) fn write(export: &Export) -> Result<Written, String> {
         if let Some(problem) = list_problem(&image.path) {
             let path = printable(&image.path);
             return Err(format!(
-                "the path of image {path} cannot stand in a text list: {problem}. Rename it, or export as coco."
+                "the path of image {path} cannot be in a text list: {problem}. Rename it, or export as coco."
             ));
         }
     }

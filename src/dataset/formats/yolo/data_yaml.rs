@@ -54,7 +54,7 @@ pub(super) fn read(path: &Path) -> Result<DataYaml, DatasetError> {
         // The first line says what is wrong; the rest draws the place.
         let text = error.to_string();
         let what = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        // The place stands in front already.
+        // The place is in front already.
         let what = what.strip_prefix("line ").and_then(|rest| rest.split_once(": ")).map_or(what, |(_, what)| what);
         DatasetError::line(path, line.max(1), format!("{what}; correct the YAML there"))
     };

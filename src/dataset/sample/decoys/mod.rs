@@ -10,7 +10,7 @@ use super::rng::Draws;
 use super::shapes::Frame;
 use crate::geometry::BoundingBox;
 
-/// What a decoy shows. The word of each stands in `decoys.tsv`.
+/// What a decoy shows. The word of each is in `decoys.tsv`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DecoyKind {
     Clock,

@@ -17,12 +17,12 @@ pub enum ShownVerdicts {
     Decided,
     /// Annotators decided differently.
     Disputed,
-    /// Decided, and it rests on this.
+    /// Decided, with this basis.
     RestsOn(Basis),
     Only(Verdict),
 }
 
-/// What became of a candidate over the rounds of its model.
+/// A candidate's history over the rounds of its model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShownTrace {
     New,
@@ -47,7 +47,7 @@ impl ShownTrace {
         }
     }
 
-    /// In the store's words.
+    /// As the store's type.
     pub fn filter(self) -> TraceFilter {
         match self {
             Self::New => TraceFilter::Origin(Origin::New),
@@ -133,7 +133,7 @@ impl Order {
     }
 }
 
-/// The words of the screen for a verdict.
+/// The label of a verdict on the screen.
 pub fn verdict_text(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Confirmed => "Hard negative",
@@ -185,11 +185,11 @@ pub struct ReviewFilter {
     pub annotator: Option<String>,
     /// The part of the queue that this annotator was given; whose verdicts count then, too.
     pub share: Option<String>,
-    /// One group of alike candidates.
+    /// One group of similar candidates.
     pub group: Option<GroupId>,
     /// What others decided is hidden, and what they decided alone still waits.
     pub blind: bool,
-    /// A group of alike candidates is listed as one; not in random order.
+    /// A group of similar candidates is listed as one; not in random order.
     pub alike_as_one: bool,
     pub order: Order,
 }
@@ -217,7 +217,7 @@ impl Default for ReviewFilter {
     }
 }
 
-/// A condition that a chip shows and its cross takes away.
+/// A condition, shown as a chip that removes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Condition {
     Round,
@@ -256,7 +256,7 @@ impl Condition {
 }
 
 impl ReviewFilter {
-    /// What people differ on.
+    /// Candidates that annotators disagree on.
     pub fn disagreements() -> Self {
         Self { verdicts: ShownVerdicts::Disputed, order: Order::Disagreement, ..Self::default() }
     }
@@ -266,7 +266,7 @@ impl ReviewFilter {
         self.alike_as_one && self.order != Order::Random && self.group.is_none()
     }
 
-    /// The conditions that leave something out, with their text.
+    /// The active conditions with their text.
     pub fn chips(&self) -> Vec<(Condition, String)> {
         Condition::ALL.into_iter().filter_map(|condition| Some((condition, self.chip(condition)?))).collect()
     }
@@ -334,7 +334,7 @@ impl ReviewFilter {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// A filter that was kept. One of another version of Quarry that cannot be read is the default.
+    /// Reads a stored filter; the default if another version's cannot be read.
     pub fn from_json(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Which curve: its names, and the style that stays its own. Knows neither egui nor files.
+//! Identifies a curve: its names and its fixed style. No egui, no files.
 
 use crate::evaluation::palette::{CurveStyle, curve_style};
 use crate::workflow::{fold_label, split_fold_label};
@@ -70,7 +70,7 @@ impl CurveKey {
         Self { label: fold_label(self.shape(), fold), ..self.clone() }
     }
 
-    /// Colour by round; dash by round and shape, of a fold by fold and shape: none is another's, with or without colour.
+    /// Colour by round; dash by round and shape, of a fold by fold and shape: no two are equal, with or without colour.
     pub fn style(&self) -> CurveStyle {
         let round = self.round.saturating_sub(1) as usize;
         let other_shape = usize::from(self.shape() != "rectangle");

@@ -1,21 +1,35 @@
-//! What a screen asks for. Screens push commands; `apply.rs` alone carries them out.
+//! What a screen asks for. Screens push commands; `apply.rs` alone carries them out. One file for each screen's own commands, with the
+//! values that they carry: screens import this folder, it imports none of them.
+
+mod curve_key;
+mod curves;
+mod datasets;
+mod images;
+mod palette;
+mod review;
+mod review_filter;
+mod settings;
+mod train;
+
+pub use curve_key::CurveKey;
+pub use curves::{CurvesCommand, ExportFormat};
+pub use datasets::DatasetCommand;
+pub use images::{ImagesCommand, Layers, Pick, Tool};
+pub use palette::{Choice, PaletteCommand};
+pub use review::{Picked, ReviewCommand};
+pub use review_filter::{Condition, Order, ReviewFilter, SIZE_MAX, ShownTrace, ShownVerdicts, kind_text, verdict_text};
+pub use settings::SettingsCommand;
+pub use train::{Cross, Form, TrainCommand};
 
 use std::path::PathBuf;
 
 use super::action::Action;
 use super::keys::Typed;
 pub use super::screen::Screen;
-use super::views::curves::CurvesCommand;
-use super::views::datasets::DatasetCommand;
-use super::views::images::ImagesCommand;
-use super::views::palette::PaletteCommand;
-use super::views::review::ReviewCommand;
-use super::views::settings::SettingsCommand;
-use super::views::train::TrainCommand;
 use crate::domain::{ClassId, DatasetId, GroundTruthId, ImageId, ObjectChange, Shape};
 use crate::workflow::training_export::TrainingFormat;
 
-/// What a folder is chosen for.
+/// The purpose of a folder dialog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FolderPurpose {
     Open,
@@ -27,7 +41,7 @@ pub enum FolderPurpose {
     Model,
     /// Where a dataset lies now.
     Locate(DatasetId),
-    /// What other programs train from.
+    /// An export for training.
     ExportTraining(TrainingFormat),
     Sample,
 }
@@ -35,13 +49,13 @@ pub enum FolderPurpose {
 /// What the window imports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImportKind {
-    /// In any format that Quarry finds out.
+    /// Any format; it is detected.
     Dataset,
     /// Images without objects.
     Folder,
 }
 
-/// The answer to whether a running round is to be stopped.
+/// The answer to the question whether to stop a running round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeavingCommand {
     GoOn,
@@ -63,7 +77,7 @@ pub enum MessageCommand {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Keys get their meaning when their turn comes.
+    /// A key press; it is interpreted when it is handled.
     Key(Typed),
     Do(Action),
     Show(Screen),
@@ -81,13 +95,13 @@ pub enum Command {
     Dropped(Vec<PathBuf>),
     ForgetRecent(PathBuf),
     SetAnnotator(String),
-    /// Stops what runs; a round is asked about first.
+    /// Stops running jobs; asks first if a round runs.
     StopJobs,
     Leaving(LeavingCommand),
     Message(MessageCommand),
-    /// Marks the image as complete (its annotation misses no object) in the name of who decides, or takes that mark back.
+    /// Marks the image as complete (its annotation misses no object) for the current annotator, or removes that mark.
     ToggleImageComplete(ImageId),
-    /// Puts the newest good backup in the place of the damaged database and opens the project again.
+    /// Restores the newest good backup of the damaged database and reopens the project.
     RestoreBackup,
     CloseKeys,
     /// Corrects objects of the ground truth as one gesture, from whichever screen. It is queued with the review's decisions and is

@@ -4,8 +4,8 @@ use egui::{Color32, CursorIcon, Rect, Sense, Stroke, Ui, vec2};
 
 use super::crop::candidate_overlay;
 use super::model::Drawn;
-use super::{Handle, ReviewCommand, ReviewView, strip, target};
-use crate::app::command::Command;
+use super::{Handle, ReviewView, strip, target};
+use crate::app::command::{Command, ReviewCommand};
 use crate::app::textures::Shown;
 use crate::app::theme;
 use crate::app::widgets::canvas::{self, Overlay, ScreenFit};
@@ -13,14 +13,14 @@ use crate::app::widgets::tiles::{self, ImageSource};
 use crate::app::widgets::viewport::{Viewport, navigate};
 use crate::domain::{AnnotationSource, Shape};
 use crate::geometry::BoundingBox;
-use crate::jobs::{ImageDetail, PictureRequest};
+use crate::jobs::{DecodeRequest, ImageDetail};
 use crate::store::CandidateRow;
 
 /// Two boxes that overlap more than this are the same detection.
 const SAME_BOX_IOU: f64 = 0.98;
 const HANDLE_RADIUS: f32 = 6.0;
 
-pub(super) fn request(row: &CandidateRow) -> PictureRequest {
+pub(super) fn request(row: &CandidateRow) -> DecodeRequest {
     source(row).request()
 }
 
@@ -31,11 +31,11 @@ fn source(row: &CandidateRow) -> ImageSource<'_> {
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     let Some(row) = view.model.current().cloned() else { return };
     let label = format!("Image {}", row.image_name);
-    let response = ui.interact(rect, ui.scope_id().with("photo"), Sense::click_and_drag());
+    let response = ui.interact(rect, ui.scope_id().with("whole image"), Sense::click_and_drag());
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &label));
     let Some(detail) = view.details.get(&row) else {
         let fit = canvas::fit_region(&row.candidate.bbox, rect);
-        return canvas::paint_picture(ui.painter(), rect, &fit, &Shown::Waiting);
+        return canvas::paint_image(ui.painter(), rect, &fit, &Shown::Waiting);
     };
     let region = shown_region(view, &row, detail);
     let fit = look(ui, view, &response, &row, &region, rect.shrink(6.0));

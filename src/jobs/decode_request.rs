@@ -12,7 +12,7 @@ pub const TILE_SIDE: u32 = 512;
 
 /// Which image: the whole image, or a part of it, at most `side` pixels wide and high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum PictureKey {
+pub enum DecodeKey {
     Whole(ImageId),
     Crop {
         candidate: CandidateId,
@@ -33,8 +33,8 @@ pub enum PictureKey {
 }
 
 #[derive(Debug, Clone)]
-pub struct PictureRequest {
-    pub key: PictureKey,
+pub struct DecodeRequest {
+    pub key: DecodeKey,
     pub image: ImageId,
     pub path: PathBuf,
     /// blake3 of the file when it was imported, lower-case hex.
@@ -50,11 +50,11 @@ pub struct Pixels {
     pub height: u32,
     pub rgb: Vec<u8>,
     pub covers: BoundingBox,
-    /// The file is another than the one that was imported.
+    /// The file differs from the one that was imported.
     pub is_changed: bool,
 }
 
-impl PictureKey {
+impl DecodeKey {
     /// Longest side of the image in pixels.
     pub(super) fn side(self) -> u32 {
         match self {

@@ -1,5 +1,5 @@
-//! A small pool that decodes images and cuts crops out of them, nearest first. Each list of requests replaces the one before, so that what
-//! scrolled out of sight is never decoded.
+//! A small pool that decodes images and cuts crops out of them, nearest first. Each list of requests replaces the one before, so images
+//! scrolled out of sight are never decoded.
 
 use std::collections::{HashSet, VecDeque};
 use std::path::Path;
@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use image::{RgbImage, imageops};
 
 use super::crop_cache::{CropCache, LARGE_PIXELS, Stamp};
-use super::picture_request::{PictureKey, PictureRequest, Pixels};
+use super::decode_request::{DecodeKey, DecodeRequest, Pixels};
 use super::{ByteCache, Waker};
 use crate::domain::{ImageId, caught};
 use crate::geometry::BoundingBox;
@@ -27,13 +27,13 @@ pub type Decode = fn(&Path, &str) -> Result<Decoded, String>;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decoded {
     pub image: RgbImage,
-    /// The file is another than the one that was imported.
+    /// The file differs from the one that was imported.
     pub is_changed: bool,
 }
 
 #[derive(Debug)]
-pub struct Picture {
-    pub key: PictureKey,
+pub struct DecodedPart {
+    pub key: DecodeKey,
     pub result: Result<Pixels, String>,
 }
 
@@ -51,19 +51,19 @@ impl Read {
 }
 
 struct State {
-    requests: VecDeque<PictureRequest>,
-    in_work: HashSet<PictureKey>,
+    requests: VecDeque<DecodeRequest>,
+    in_work: HashSet<DecodeKey>,
     decoded: ByteCache<ImageId, Arc<Read>>,
     /// Parts of large images to be cut for the disk while nothing is requested, image by image.
-    ahead: VecDeque<Vec<PictureRequest>>,
+    ahead: VecDeque<Vec<DecodeRequest>>,
     /// One thread does so.
     is_ahead: bool,
     closed: bool,
 }
 
 enum Task {
-    Show(PictureRequest),
-    Ahead(Vec<PictureRequest>),
+    Show(DecodeRequest),
+    Ahead(Vec<DecodeRequest>),
 }
 
 struct Shared {
@@ -82,13 +82,13 @@ impl Shared {
 }
 
 /// The pool. Dropping it ends and joins its threads.
-pub struct PicturePool {
+pub struct DecodePool {
     shared: Arc<Shared>,
-    pictures: Option<Receiver<Picture>>,
+    pictures: Option<Receiver<DecodedPart>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl PicturePool {
+impl DecodePool {
     /// `cache`: where parts of very large images are kept on disk.
     pub fn start(threads: usize, decode: Decode, cache: Option<CropCache>, waker: Waker) -> std::io::Result<Self> {
         let state = State {
@@ -111,7 +111,7 @@ impl PicturePool {
     }
 
     /// What is wanted now, most wanted first. Replaces all earlier requests that no thread has begun.
-    pub fn want(&self, requests: impl IntoIterator<Item = PictureRequest>) {
+    pub fn want(&self, requests: impl IntoIterator<Item = DecodeRequest>) {
         let mut state = self.shared.lock();
         let fresh = requests.into_iter().filter(|w| !state.in_work.contains(&w.key)).collect();
         state.requests = fresh;
@@ -121,11 +121,11 @@ impl PicturePool {
 
     /// Parts of large images that will be wanted some time, those of one image together: cut in the background and kept on disk, as far as
     /// the cache has room. Replaces what was named before.
-    pub fn keep_ahead(&self, images: impl IntoIterator<Item = Vec<PictureRequest>>) {
+    pub fn keep_ahead(&self, images: impl IntoIterator<Item = Vec<DecodeRequest>>) {
         let Some(cache) = &self.shared.cache else { return };
         let mut room = cache.fill_budget();
-        let fits = |parts: &Vec<PictureRequest>| {
-            let bytes = |part: &PictureRequest| u64::from(part.key.side()).pow(2) * 3;
+        let fits = |parts: &Vec<DecodeRequest>| {
+            let bytes = |part: &DecodeRequest| u64::from(part.key.side()).pow(2) * 3;
             let needed = parts.iter().map(bytes).sum();
             let is_room = needed <= room;
             room = room.saturating_sub(needed);
@@ -136,12 +136,12 @@ impl PicturePool {
     }
 
     /// The next finished image, if one waits.
-    pub fn poll(&self) -> Option<Picture> {
+    pub fn poll(&self) -> Option<DecodedPart> {
         self.pictures.as_ref().and_then(|pictures| pictures.try_recv().ok())
     }
 }
 
-impl Drop for PicturePool {
+impl Drop for DecodePool {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
         self.shared.changed.notify_all();
@@ -152,13 +152,13 @@ impl Drop for PicturePool {
     }
 }
 
-fn work(shared: &Shared, sender: &Sender<Picture>) {
+fn work(shared: &Shared, sender: &Sender<DecodedPart>) {
     while let Some(task) = next_task(shared) {
         let request = match task {
             Task::Show(request) => request,
             Task::Ahead(parts) => {
                 if let Err(panic) = caught(|| keep(shared, &parts)) {
-                    tracing::warn!("cutting parts of a large image broke off: {}", panic.reported());
+                    tracing::warn!("cutting parts of a large image failed: {}", panic.reported());
                 }
                 shared.lock().is_ahead = false;
                 continue;
@@ -173,7 +173,7 @@ fn work(shared: &Shared, sender: &Sender<Picture>) {
             }
             Err(reason) => (Err(reason), None),
         };
-        let closed = sender.send(Picture { key: request.key, result }).is_err();
+        let closed = sender.send(DecodedPart { key: request.key, result }).is_err();
         shared.lock().in_work.remove(&request.key);
         if closed {
             return;
@@ -207,7 +207,7 @@ fn next_task(shared: &Shared) -> Option<Task> {
 }
 
 /// The pixels, and the stamp of the image's file where it is worth being kept on disk.
-fn make(shared: &Shared, request: &PictureRequest) -> Result<(Pixels, Option<Stamp>), String> {
+fn make(shared: &Shared, request: &DecodeRequest) -> Result<(Pixels, Option<Stamp>), String> {
     let side = request.key.side();
     let kept = shared.lock().decoded.get(&request.image).cloned();
     let read = if let Some(read) = kept {
@@ -224,7 +224,7 @@ fn make(shared: &Shared, request: &PictureRequest) -> Result<(Pixels, Option<Sta
     Ok((pixels, read.stamp.filter(|_| read.is_large() && shared.cache.is_some())))
 }
 
-fn read(shared: &Shared, request: &PictureRequest) -> Result<Read, String> {
+fn read(shared: &Shared, request: &DecodeRequest) -> Result<Read, String> {
     let before = Stamp::of(&request.path);
     let decoded = (shared.decode)(&request.path, &request.content_hash)?;
     let stamp = before.filter(|before| Stamp::of(&request.path) == Some(*before));
@@ -232,12 +232,12 @@ fn read(shared: &Shared, request: &PictureRequest) -> Result<Read, String> {
 }
 
 /// Cuts what the disk does not have of an image.
-fn keep(shared: &Shared, parts: &[PictureRequest]) {
+fn keep(shared: &Shared, parts: &[DecodeRequest]) {
     let Some(cache) = &shared.cache else { return };
-    let is_missing = |part: &&PictureRequest| !cache.has(part, part.key.side());
-    let missing: Vec<&PictureRequest> = parts.iter().filter(is_missing).collect();
+    let is_missing = |part: &&DecodeRequest| !cache.has(part, part.key.side());
+    let missing: Vec<&DecodeRequest> = parts.iter().filter(is_missing).collect();
     let Some(first) = missing.first() else { return };
-    // What cannot be read is told when it is to be shown.
+    // What cannot be read is reported when it is to be shown.
     let Ok(read) = read(shared, first) else { return };
     let Some(stamp) = read.stamp.filter(|_| read.is_large()) else { return };
     for part in missing {
@@ -287,10 +287,10 @@ mod tests {
         Ok(Decoded { image, is_changed: content_hash != "known" })
     }
 
-    fn whole(id: i64, path: &str) -> PictureRequest {
+    fn whole(id: i64, path: &str) -> DecodeRequest {
         let image = ImageId(id);
-        PictureRequest {
-            key: PictureKey::Whole(image),
+        DecodeRequest {
+            key: DecodeKey::Whole(image),
             image,
             path: PathBuf::from(path),
             content_hash: "known".to_owned(),
@@ -298,7 +298,7 @@ mod tests {
         }
     }
 
-    fn wait(pool: &PicturePool) -> Picture {
+    fn wait(pool: &DecodePool) -> DecodedPart {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             if let Some(picture) = pool.poll() {
@@ -310,26 +310,26 @@ mod tests {
 
     #[test]
     fn requests_no_longer_visible_are_dropped() {
-        let pool = PicturePool::start(1, decode, None, Arc::new(|| {})).unwrap();
+        let pool = DecodePool::start(1, decode, None, Arc::new(|| {})).unwrap();
         pool.want([whole(1, "slow")]);
         std::thread::sleep(Duration::from_millis(20));
         pool.want((2..100).map(|id| whole(id, "slow")));
         pool.want([whole(1, "slow"), whole(100, "fast")]);
-        assert_eq!(wait(&pool).key, PictureKey::Whole(ImageId(1)));
-        assert_eq!(wait(&pool).key, PictureKey::Whole(ImageId(100)));
+        assert_eq!(wait(&pool).key, DecodeKey::Whole(ImageId(1)));
+        assert_eq!(wait(&pool).key, DecodeKey::Whole(ImageId(100)));
         std::thread::sleep(Duration::from_millis(30));
         assert!(pool.poll().is_none());
     }
 
     #[test]
     fn a_missing_or_broken_file_is_told_and_the_pool_lives_on() {
-        let pool = PicturePool::start(1, decode, None, Arc::new(|| {})).unwrap();
+        let pool = DecodePool::start(1, decode, None, Arc::new(|| {})).unwrap();
         pool.want([whole(1, "missing"), whole(2, "broken"), whole(3, "good")]);
         assert_eq!(wait(&pool).result.unwrap_err(), "missing: no such file");
         assert!(wait(&pool).result.unwrap_err().contains("bad marker"));
         let good = wait(&pool).result.unwrap();
         assert_eq!((good.width, good.is_changed), (40, false));
-        pool.want([PictureRequest { content_hash: "other".to_owned(), ..whole(4, "good") }]);
+        pool.want([DecodeRequest { content_hash: "other".to_owned(), ..whole(4, "good") }]);
         assert!(wait(&pool).result.unwrap().is_changed);
     }
 
@@ -367,10 +367,10 @@ mod tests {
         let decoded = || DECODED.load(std::sync::atomic::Ordering::Relaxed);
         let start = || {
             let cache = CropCache::new(folder.clone(), 64 << 20);
-            PicturePool::start(1, decode_large, Some(cache), Arc::new(|| {})).unwrap()
+            DecodePool::start(1, decode_large, Some(cache), Arc::new(|| {})).unwrap()
         };
-        let part = |candidate: i64| PictureRequest {
-            key: PictureKey::Crop { candidate: crate::domain::CandidateId(candidate), side: 64 },
+        let part = |candidate: i64| DecodeRequest {
+            key: DecodeKey::Crop { candidate: crate::domain::CandidateId(candidate), side: 64 },
             region: Some(BoundingBox::from_xywh(candidate as f64 * 100.0, 0.0, 80.0, 80.0)),
             ..whole(1, path.to_str().unwrap())
         };
@@ -400,7 +400,7 @@ mod tests {
         drop(pool);
         std::fs::write(&path, [9, 9]).unwrap();
         let pool = start();
-        pool.want([PictureRequest { content_hash: "known".to_owned(), ..part(4) }]);
+        pool.want([DecodeRequest { content_hash: "known".to_owned(), ..part(4) }]);
         assert_eq!((wait(&pool).result.unwrap().rgb.first(), decoded()), (Some(&9), 3));
     }
 }
