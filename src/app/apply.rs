@@ -309,7 +309,7 @@ impl QuarryApp {
             Action::SelectAll if self.review.layout == Layout::Grid => self.review.select_all(),
             Action::Grid => self.review.toggle_layout(Layout::Grid),
             Action::History => self.look_beside(Layout::History),
-            Action::People => self.look_beside(Layout::People),
+            Action::People => self.look_beside(Layout::Annotators),
             _ => {}
         }
     }
@@ -531,8 +531,8 @@ impl QuarryApp {
         let Some(session) = &mut self.session else { return };
         match self.review.layout {
             Layout::History => session.want_history(&self.review.history, &by, true),
-            Layout::People => {
-                session.reader.ask(ReadRequest::People);
+            Layout::Annotators => {
+                session.reader.ask(ReadRequest::Annotators);
             }
             Layout::Queue | Layout::Grid => {}
         }

@@ -241,7 +241,7 @@ impl QuarryApp {
                     self.review.counts = numbers.counts;
                 }
             }
-            ReadReply::People(people) => self.review.people = Some(*people),
+            ReadReply::Annotators(statistics) => self.review.statistics = Some(*statistics),
             ReadReply::History(steps) => {
                 if let Some(from_start) = session.history_came(ticket, &self.review.history) {
                     self.review.history.extend(steps, from_start);

@@ -434,7 +434,8 @@ mod tests {
             for (is_shell, words) in commands_of(&std::fs::read_to_string(page).unwrap()) {
                 count += 1;
                 let is_placeholder = words.get(1).is_some_and(|word| word.chars().all(|c| c.is_ascii_uppercase()));
-                let Some(error) = Cli::command().try_get_matches_from(&words).err().filter(|e| e.use_stderr()) else {
+                let Some(error) = Cli::command().try_get_matches_from(&words).err().filter(clap::Error::use_stderr)
+                else {
                     continue;
                 };
                 let is_wrong = matches!(error.kind(), InvalidSubcommand | UnknownArgument | ArgumentConflict);

@@ -16,7 +16,7 @@ use crate::store::{
 };
 use crate::training::{StepReport, logged_steps};
 use crate::workflow::group::{GroupPreview, by_content, config as group_config, preview};
-use crate::workflow::review::{People, ReviewNumbers, numbers, people};
+use crate::workflow::review::{AnnotatorStatistics, ReviewNumbers, annotator_statistics, numbers};
 use crate::workflow::round_report::{RoundReport, round_report};
 use crate::workflow::run_state::{RunState, run_states};
 use crate::workflow::{Project, WorkflowError};
@@ -45,7 +45,7 @@ pub enum ReadRequest {
         query: Box<CandidateQuery>,
         annotator: Option<String>,
     },
-    People,
+    Annotators,
     /// What can be taken over from earlier rounds for what the query finds.
     Inheritable {
         query: Box<CandidateQuery>,
@@ -128,7 +128,7 @@ pub enum ReadReply {
     /// Of the round with this number.
     Steps(u32, Vec<StepReport>),
     Numbers(Box<ReviewNumbers>),
-    People(Box<People>),
+    Annotators(Box<AnnotatorStatistics>),
     Inheritable(Inheritable),
     GroupPreview(GroupConfig, GroupPreview),
     EmbeddingsMissing(bool),
@@ -220,7 +220,7 @@ fn read(ReaderState { store, told }: &mut ReaderState, request: ReadRequest) -> 
             let members: Vec<CandidateId> = store.group_members(group)?.into_iter().take(limit).collect();
             ReadReply::Members(group, store.candidate_rows(&members)?)
         }
-        ReadRequest::People => ReadReply::People(Box::new(people(store)?)),
+        ReadRequest::Annotators => ReadReply::Annotators(Box::new(annotator_statistics(store)?)),
         ReadRequest::History { query, limit } => ReadReply::History(history(store, &query, limit)?),
         ReadRequest::Candidate(candidate) => ReadReply::Candidate(Box::new(store.candidate_row(candidate)?)),
         ReadRequest::Rows(candidates) => ReadReply::Rows(store.candidate_rows(&candidates)?),

@@ -41,7 +41,7 @@ pub struct AnnotatorProgress {
 
 /// Everyone who decided, and how far they agree.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct People {
+pub struct AnnotatorStatistics {
     pub annotators: Vec<AnnotatorProgress>,
     pub pairs: Vec<PairAgreement>,
     /// Candidates on which decisions differ.
@@ -61,7 +61,7 @@ pub fn numbers(store: &Store, query: &CandidateQuery, annotator: Option<&str>) -
 }
 
 /// Every annotator with counts and pace, and the agreement of every two.
-pub fn people(store: &Store) -> Result<People, WorkflowError> {
+pub fn annotator_statistics(store: &Store) -> Result<AnnotatorStatistics, WorkflowError> {
     let mut annotators = Vec::new();
     for name in store.annotators()? {
         let counts = store.verdict_counts_of(None, Some(&name))?;
@@ -69,7 +69,7 @@ pub fn people(store: &Store) -> Result<People, WorkflowError> {
         annotators.push(AnnotatorProgress { name, counts, per_minute });
     }
     let disputed = CandidateQuery { verdict: VerdictFilter::Disputed, collapse: false, ..CandidateQuery::default() };
-    Ok(People { annotators, pairs: agreement(store)?, disputed: store.count_candidates(&disputed)? })
+    Ok(AnnotatorStatistics { annotators, pairs: agreement(store)?, disputed: store.count_candidates(&disputed)? })
 }
 
 /// Verdicts a minute from decisions (time in milliseconds, candidates), newest first. Breaks, and clocks that went backwards, are left

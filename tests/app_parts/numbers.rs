@@ -5,7 +5,7 @@ use egui_kittest::kittest::Queryable as _;
 use quarry::app::command::{Command, Screen};
 use quarry::domain::{CandidateId, Verdict, VerdictCounts};
 use quarry::workflow::Project;
-use quarry::workflow::review::people;
+use quarry::workflow::review::annotator_statistics;
 use quarry::workflow::status::status;
 
 use super::app_project;
@@ -34,7 +34,7 @@ fn all_agree(window: &mut Window, project: &Project, expected: (u64, u64, u64)) 
         assert_eq!(of_rounds(|round| round.decisions), decisions);
     }
     let store = project.open_store_to_read().unwrap();
-    if let [one] = people(&store).unwrap().annotators.as_slice() {
+    if let [one] = annotator_statistics(&store).unwrap().annotators.as_slice() {
         assert_eq!(one.counts, counts, "the only annotator's numbers are the project's");
     }
 

@@ -120,7 +120,7 @@ fn the_long_lived_process() {
             write(&mut writer, &mut backups, reviewing::request(&mut random, &reviewed, &ids));
             if k % 50 == 0 {
                 let page = ReadRequest::Page { query: Box::default(), after: None, limit: 50 };
-                for request in [ReadRequest::Overview, page, ReadRequest::People] {
+                for request in [ReadRequest::Overview, page, ReadRequest::Annotators] {
                     reader.ask(request);
                     reader.wait(Duration::from_mins(1)).expect("an answer").result.expect("it is read");
                 }

@@ -9,7 +9,7 @@ pub enum Layout {
     /// The log of decisions; nothing is decided there.
     History,
     /// Who decided how much; nothing is decided there.
-    People,
+    Annotators,
 }
 
 impl Layout {

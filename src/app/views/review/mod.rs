@@ -1,6 +1,7 @@
 //! The review screen: one candidate at a time, or a grid of many. Shows the model and pushes commands; decides nothing.
 
 mod adjust;
+mod annotators;
 mod class_picker;
 mod crop;
 mod deciding;
@@ -13,7 +14,6 @@ mod info;
 mod layout;
 mod model;
 mod pace;
-mod people;
 mod picker;
 mod strip;
 mod target;
@@ -75,7 +75,7 @@ impl ReviewView<'_> {
             self.no_image(ui);
             match self.model.layout {
                 Layout::History => return history::show(ui, self),
-                Layout::People => return people::show(ui, self),
+                Layout::Annotators => return annotators::show(ui, self),
                 Layout::Queue | Layout::Grid => filter_bar::show(ui, self),
             }
             ui.add_space(4.0);

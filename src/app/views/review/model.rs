@@ -16,7 +16,7 @@ use crate::domain::{
 use crate::mining::GroupConfig;
 use crate::store::{CandidateRow, Inheritable};
 use crate::workflow::group::GroupPreview;
-use crate::workflow::review::{People, ReviewNumbers};
+use crate::workflow::review::{AnnotatorStatistics, ReviewNumbers};
 
 /// Rows that are loaded beyond what is shown.
 const ROWS_AHEAD: usize = 200;
@@ -106,7 +106,7 @@ pub struct ReviewModel<Key> {
     /// Most bits in which the hashes of similar candidates differ.
     pub grouping: GroupConfig,
     pub history: HistoryModel,
-    pub people: Option<People>,
+    pub statistics: Option<AnnotatorStatistics>,
     pub(super) rows: Vec<CandidateRow>,
     pub(super) position: usize,
     /// The current row was decided on and none came after it: keys decide nothing until one goes somewhere.
@@ -156,7 +156,7 @@ impl<Key> Default for ReviewModel<Key> {
             offer: None,
             grouping: GroupConfig::default(),
             history: HistoryModel::default(),
-            people: None,
+            statistics: None,
             rows: Vec::new(),
             position: 0,
             past_end: false,
@@ -489,7 +489,7 @@ impl<Key> ReviewModel<Key> {
         match self.layout {
             Layout::Queue | Layout::Grid => self.filter_open = !self.filter_open,
             Layout::History => {}
-            Layout::People => (self.layout, self.filter_open) = (Layout::Queue, true),
+            Layout::Annotators => (self.layout, self.filter_open) = (Layout::Queue, true),
         }
         self.typing_ahead = self.filter_open || self.layout == Layout::History;
     }

@@ -300,7 +300,7 @@ fn deciding_one_of_a_group_offers_the_rest_until_the_next_decision() {
 #[test]
 fn nothing_is_decided_where_no_candidate_is_shown() {
     let mut model = model(2);
-    for layout in [Layout::History, Layout::People] {
+    for layout in [Layout::History, Layout::Annotators] {
         model.toggle_layout(layout);
         assert_eq!(model.decide(Verdict::Confirmed, None), None);
         model.start_adjusting(None, None);

@@ -5,12 +5,12 @@ use egui::{Grid, RichText, Ui, vec2};
 use super::{Action, Command, ReviewView, minutes_text};
 use crate::app::theme;
 use crate::domain::VerdictCounts;
-use crate::workflow::review::{AnnotatorProgress, People};
+use crate::workflow::review::{AnnotatorProgress, AnnotatorStatistics};
 use crate::workflow::verdicts::PairAgreement;
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
-    ui.label(RichText::new("People").size(theme::BIG_NUMBER).color(theme::STRONG));
-    let Some(people) = view.model.people.clone() else {
+    ui.label(RichText::new("Annotators").size(theme::BIG_NUMBER).color(theme::STRONG));
+    let Some(statistics) = view.model.statistics.clone() else {
         ui.label(RichText::new("Counting…").color(theme::WEAK));
         return;
     };
@@ -19,32 +19,32 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
             .color(theme::WEAK),
     );
     ui.add_space(theme::GAP);
-    egui::ScrollArea::horizontal().id_salt("annotators").show(ui, |ui| annotators(ui, &people));
+    egui::ScrollArea::horizontal().id_salt("annotators").show(ui, |ui| annotators(ui, &statistics));
     ui.add_space(theme::GAP * 1.5);
     ui.label(RichText::new("Agreement").strong().color(theme::ACCENT));
-    if people.pairs.is_empty() {
+    if statistics.pairs.is_empty() {
         ui.label(RichText::new("No candidate has verdicts of two annotators yet.").color(theme::WEAK));
         return;
     }
-    pairs(ui, &people.pairs);
+    pairs(ui, &statistics.pairs);
     ui.add_space(theme::GAP);
     let key = RichText::new(view.keymap.text(Action::Disagreements)).monospace().color(theme::WEAK);
-    let text = format!("Review the {} disagreements", people.disputed);
-    let response = ui.add_enabled(people.disputed > 0, egui::Button::new(&text).right_text(key));
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, people.disputed > 0, &text));
+    let text = format!("Review the {} disagreements", statistics.disputed);
+    let response = ui.add_enabled(statistics.disputed > 0, egui::Button::new(&text).right_text(key));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, statistics.disputed > 0, &text));
     if response.clicked() {
         view.commands.push(Command::Do(Action::Disagreements));
     }
 }
 
-fn annotators(ui: &mut Ui, people: &People) {
+fn annotators(ui: &mut Ui, statistics: &AnnotatorStatistics) {
     let titles = ["Name", "Hard negatives", "Rejected", "Missed objects", "Skipped", "Left", "A minute", "Time left"];
     Grid::new("annotators").num_columns(titles.len()).spacing(vec2(24.0, 6.0)).striped(true).show(ui, |ui| {
         for title in titles {
             ui.label(RichText::new(title).small().color(theme::WEAK));
         }
         ui.end_row();
-        for annotator in &people.annotators {
+        for annotator in &statistics.annotators {
             for text in cells(annotator) {
                 ui.label(text);
             }
