@@ -116,6 +116,9 @@ struct FddbArgs {
     /// Draw published reference points in figures
     #[arg(long)]
     published: bool,
+    /// Evaluate images too whose matching may take over an hour of one core
+    #[arg(long)]
+    crowds: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -220,6 +223,7 @@ impl FddbArgs {
             logarithmic: self.logarithmic,
             from_zero: self.from_zero,
             published: self.published,
+            crowds: self.crowds,
         }
     }
 

@@ -27,6 +27,15 @@ pub struct ImageOutcome {
     pub steps: Vec<Step>,
 }
 
+/// At most about so many seconds of one core take the thresholds of an image by the official rule: as measured on images where every face
+/// overlaps every detection (docs/evaluation.md).
+pub fn most_seconds(faces: usize, detections: usize) -> f64 {
+    const CROWD: f64 = 1968.0;
+    const SECONDS: f64 = 358.0;
+    let share = |count: usize| count as f64 / CROWD;
+    SECONDS * share(detections) * share(faces.min(detections)).powf(2.2)
+}
+
 /// How far matching is, and whether it is to stop.
 #[derive(Debug, Default)]
 pub(super) struct Watch {

@@ -46,7 +46,7 @@ pub use evaluator::{Cell, Evaluator, Metric, Table, Tabular};
 pub use fddb::Fddb;
 pub use folds::{FoldCurves, FoldSpread, Spread};
 pub use matched_pairs::matched_at;
-pub use matching::{ImageOutcome, NO_DETECTIONS, match_image};
+pub use matching::{ImageOutcome, NO_DETECTIONS, match_image, most_seconds};
 pub use overlap::pair_without_pixels;
 pub use percent_g::percent_g;
 pub use pixel_set::PixelSet;

@@ -450,7 +450,7 @@ mod tests {
         assert_eq!(fs::read(run.path().join("checkpoints/damaged-step-0000040-1/model.safetensors")).unwrap(), b"M");
         fs::remove_file(checkpoints.path(10).join(MODEL_FILE)).unwrap();
         let message = last_good_model(run.path()).unwrap_err().to_string();
-        assert!(message.contains("none of its 1 checkpoints is whole") && !message.contains("remove"), "{message}");
+        assert!(message.contains("none of its 1 checkpoints is intact") && !message.contains("remove"), "{message}");
     }
 
     #[test]

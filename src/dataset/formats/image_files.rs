@@ -77,8 +77,11 @@ impl ImageFiles {
     /// The image of an absolute name that was written where the dataset lay elsewhere, often on another computer: by as much of the name's
     /// end as there is here.
     fn by_its_end(&self, name: &str) -> Option<PathBuf> {
-        ends_of_absolute(name)
-            .find_map(|end| self.bases.iter().find_map(|base| self.on_disk(&below_root(&self.root, base, end).ok()?)))
+        let root = PathBuf::new();
+        ends_of_absolute(name).find_map(|end| {
+            let mut bases = std::iter::once(&root).chain(&self.bases);
+            bases.find_map(|base| self.on_disk(&below_root(&self.root, base, end).ok()?))
+        })
     }
 
     fn on_disk(&self, path: &Path) -> Option<PathBuf> {

@@ -17,12 +17,12 @@ mod round;
 use std::path::{Path, PathBuf};
 
 use super::WorkEvent;
-use crate::domain::{Cancel, Output, OutputError, Progress, printable_path};
+use crate::domain::{Cancel, Output, OutputError, Progress, printable, printable_path};
 use crate::evaluation::fddb_text::{
     FddbTextError, Order, Shape, UnreadableScores, join, read_annotations, read_detections, read_list, read_sizes,
 };
 use crate::evaluation::figure::{FigureError, FigureFormat};
-use crate::evaluation::{FoldCurves, Matching, match_images_watched};
+use crate::evaluation::{EvaluatedImage, FoldCurves, Matching, match_images_watched, most_seconds};
 
 pub use average_precision::{ApEvaluation, ApReport, evaluate_ap};
 pub use coco_set::CocoFiles;
@@ -61,7 +61,13 @@ pub struct FddbEvaluation {
     pub from_zero: bool,
     /// Show the published reference points in figures.
     pub published: bool,
+    /// Evaluate images too whose matching may take longer than [`MOST_CROWD_SECONDS`].
+    pub crowds: bool,
 }
+
+/// An image whose matching may take longer on one core is refused unless [`FddbEvaluation::crowds`] is set: time grows with up to the fourth
+/// power of a crowd, and a hostile file has one of any size. The most crowded image of WIDER FACE takes a tenth of it.
+const MOST_CROWD_SECONDS: f64 = 3600.0;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
@@ -73,6 +79,12 @@ pub enum EvaluateError {
     ImageSize { name: String, root: PathBuf, problem: String },
     #[error(transparent)]
     Output(#[from] OutputError),
+    #[error(
+        "image `{}` has {faces} faces and {detections} detections: FDDB's matching may take {hours:.0} hours of one core. Leave out \
+         detections of low score, evaluate with `quarry evaluate coco`, or allow it with --crowds",
+        printable(name)
+    )]
+    Crowd { name: String, faces: usize, detections: usize, hours: f64 },
     #[error("the summary cannot be written as JSON: {0}")]
     Summary(serde_json::Error),
     #[error("stopped; nothing was written")]
@@ -93,6 +105,7 @@ pub fn evaluate_fddb(
     };
     step("Reading annotations and detections", 0)?;
     let (images, folds) = read(config)?;
+    refuse_endless(config, &images)?;
     step("Matching detections to faces", 1)?;
     let mut tell = |done: u64, total: u64| {
         observer(WorkEvent::Progress(Progress { what: "Matching detections to faces".to_owned(), done, total }));
@@ -109,7 +122,23 @@ pub fn evaluate_fddb(
     Ok(report)
 }
 
-type Images = (Vec<crate::evaluation::EvaluatedImage>, Vec<Option<u8>>);
+/// Fails at the first image that may take too long.
+fn refuse_endless(config: &FddbEvaluation, images: &[EvaluatedImage]) -> Result<(), EvaluateError> {
+    if config.crowds || config.matching != Matching::Official {
+        return Ok(());
+    }
+    images.iter().try_for_each(|image| {
+        let (faces, detections) = (image.faces.len(), image.detections.len());
+        match most_seconds(faces, detections) {
+            seconds if seconds > MOST_CROWD_SECONDS => {
+                Err(EvaluateError::Crowd { name: image.name.clone(), faces, detections, hours: seconds / 3600.0 })
+            }
+            _ => Ok(()),
+        }
+    })
+}
+
+type Images = (Vec<EvaluatedImage>, Vec<Option<u8>>);
 
 fn read(config: &FddbEvaluation) -> Result<Images, EvaluateError> {
     let detections = || read_detections(&config.detections, config.shape, config.unreadable_scores);
