@@ -71,6 +71,7 @@ along for yolo with --images. To train, take `quarry export training`, which lea
     #[command(after_help = "Example:
   quarry export detections --project objects --round 2 --format coco --out detections.json")]
     Detections {
+        /// The round's number in the project
         #[arg(long, value_name = "N")]
         round: u32,
         #[arg(long, value_enum)]

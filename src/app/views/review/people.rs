@@ -9,7 +9,7 @@ use crate::workflow::review::{AnnotatorProgress, People};
 use crate::workflow::verdicts::PairAgreement;
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
-    ui.label(RichText::new("People").size(theme::BIG_NUMBER).color(theme::STRONG));
+    ui.label(RichText::new("Annotators").size(theme::BIG_NUMBER).color(theme::STRONG));
     let Some(people) = view.model.people.clone() else {
         ui.label(RichText::new("Counting…").color(theme::WEAK));
         return;
