@@ -1,5 +1,5 @@
 //! The Images screen over 100,000 images and a round of a million detections, generated below the target folder: processor time of a
-//! frame while the thumbnails scroll, and the time until an image with 500 detections is there. `cargo bench --no-default-features
+//! frame while the thumbnails scroll, the first frame, and the time until an image with 500 detections is there. `cargo bench --no-default-features
 //! --features gui --bench images` prints the table.
 
 use std::path::{Path, PathBuf};
@@ -38,11 +38,15 @@ struct State {
 fn main() {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     let project = project(&target.join("bench-images-1"));
+    let begun = Instant::now();
     let mut window = window(&project);
+    window.step();
+    let first = begun.elapsed();
     let label = format!("{IMAGES} of {IMAGES} images");
     let opened = wait(&mut window, |window| window.query_by_label(&label).is_some());
     println!("| what | median | p99 | max | bar |\n| --- | --- | --- | --- | --- |");
-    println!("| opened, all images listed with their counts after | {:.2} s | | | |", opened.as_secs_f64());
+    println!("| first frame with the project opening | {:.3} s | | | 1 s |", first.as_secs_f64());
+    println!("| all images listed with their counts after | {:.2} s | | | |", opened.as_secs_f64());
     window.run_steps(20);
     window.state_mut().frames.clear();
     for _ in 0..FRAMES {

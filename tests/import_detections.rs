@@ -132,6 +132,22 @@ fn results_of_several_models_are_rounds_side_by_side() {
     scene.run(&["group", "--project", "p"]).success();
 }
 
+#[test]
+fn an_import_while_the_images_are_away_is_one_round_that_is_grouped_later() {
+    let scene = Scene::new();
+    scene.write("r.json", &result_list());
+    let (here, away) = (scene.at("fddb/originalPics"), scene.at("away"));
+    std::fs::rename(&here, &away).unwrap();
+    let report = scene.import("r.json", &["--name", "yolo"]);
+    assert_eq!((report["round"].as_u64(), report["candidates"].as_u64()), (Some(1), Some(2)));
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("not grouped") && notes.contains("quarry group"), "{notes}");
+    assert_eq!(scene.rounds()[0]["state"], "mined");
+    scene.run(&["group", "--project", "p"]).code(1);
+    std::fs::rename(&away, &here).unwrap();
+    scene.run(&["group", "--project", "p"]).success();
+}
+
 /// At every point of the stored curve the tested images show as many false positives and missed objects as the curve counts.
 #[test]
 fn a_curves_point_is_made_of_the_errors_that_the_images_show() {

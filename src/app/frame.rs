@@ -55,12 +55,14 @@ impl QuarryApp {
 
     fn show_project(&mut self, ui: &mut Ui, commands: &mut Vec<Command>) {
         let busy = self.jobs.running().next().is_some();
+        let trains = self.jobs.running().any(|(kind, _)| kind == JobKind::Round);
         let project = self.session.as_ref().map(|session| OpenProject {
             name: session.project.name(),
             dir: session.project.dir(),
             overview: &session.details.overview,
             counts: &self.review.counts,
             busy,
+            trains,
         });
         StartView { model: &mut self.start, options: &self.options, project, commands }.show(ui);
     }
@@ -129,6 +131,7 @@ impl QuarryApp {
             keys_file: self.keys_file.as_deref(),
             gpu: self.gpu_check.state(),
             backups: self.session.as_ref().map(|session| session.project.dir().join("backups")),
+            cache: self.cache_size.state(),
             commands,
         };
         view.show(ui);

@@ -22,10 +22,15 @@ impl Memory {
 
     /// `412 MB`; `None` where the system does not tell.
     pub fn text(&self) -> Option<String> {
-        self.bytes.map(|bytes| match bytes / 1_000_000 {
-            mb @ 0..1000 => format!("{mb} MB"),
-            mb => format!("{:.1} GB", mb as f64 / 1000.0),
-        })
+        self.bytes.map(size_text)
+    }
+}
+
+/// `412 MB`, `2.3 GB`.
+pub(super) fn size_text(bytes: u64) -> String {
+    match bytes / 1_000_000 {
+        mb @ 0..1000 => format!("{mb} MB"),
+        mb => format!("{:.1} GB", mb as f64 / 1000.0),
     }
 }
 

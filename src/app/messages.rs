@@ -192,7 +192,8 @@ pub(super) fn show_error(ui: &mut Ui, messages: &Messages, commands: &mut Vec<Co
 
 /// The button that shows all messages.
 pub(super) fn log_button(ui: &mut Ui, commands: &mut Vec<Command>) {
-    if ui.small_button("Log").on_hover_text("Messages of this session, and errors of earlier ones").clicked() {
+    let button = egui::Button::new("Log").small().min_size(theme::SMALL_BUTTON);
+    if ui.add(button).on_hover_text("Messages of this session, and errors of earlier ones").clicked() {
         commands.push(Command::Message(MessageCommand::ToggleLog));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod action;
 mod apply;
+mod cache_size;
 pub mod command;
 mod correcting;
 mod crashes;
@@ -51,6 +52,7 @@ use std::time::Duration;
 use egui::Context;
 
 use action::Scope;
+use cache_size::CacheSize;
 use command::{Command, Screen};
 use dialogs::Dialogs;
 use gpu_check::GpuCheck;
@@ -71,7 +73,7 @@ use views::start::StartModel;
 use views::train::TrainModel;
 use widgets::viewport::Viewport;
 
-use crate::domain::CandidateId;
+use crate::domain::{CandidateId, ImageId};
 use crate::jobs::{JobBoard, JobKind, Waker};
 use crate::workflow::WorkEvent;
 
@@ -116,6 +118,7 @@ pub struct QuarryApp {
     embed_after: Option<JobKind>,
     embeddings: BackgroundEmbeddings,
     gpu_check: GpuCheck,
+    cache_size: CacheSize,
     /// The window is to close when the queued keys are done.
     is_closing: bool,
     /// The question before a running round is stopped.
@@ -181,6 +184,7 @@ impl QuarryApp {
             embed_after: None,
             embeddings: BackgroundEmbeddings::default(),
             gpu_check: GpuCheck::default(),
+            cache_size: CacheSize::default(),
             is_closing: false,
             leaving: None,
             places: Vec::new(),
@@ -206,6 +210,24 @@ impl QuarryApp {
         Some(row.candidate.id)
     }
 
+    /// The image that is on the screen, what of it is in the middle of the canvas and how many points a pixel takes; `None` while it is seen
+    /// as a whole.
+    pub fn close_up(&self) -> Option<(ImageId, (f64, f64), f64)> {
+        let (image, viewport) = match self.screen {
+            Screen::Review => {
+                let (image, viewport) = self.looked_at;
+                let is_shown = |image: &ImageId| self.review.current().is_some_and(|row| row.candidate.image == *image);
+                (image.filter(is_shown)?, viewport)
+            }
+            Screen::Images => {
+                let image = self.images.current().filter(|_| self.images.open.is_some())?;
+                (image.record.id, self.viewport)
+            }
+            _ => return None,
+        };
+        viewport.close_up().map(|(center, scale)| (image, center, scale))
+    }
+
     /// One frame without painting: messages, keys, commands, requested images.
     pub fn tick(&mut self, ctx: &Context) {
         theme::enter(ctx);
@@ -223,6 +245,7 @@ impl QuarryApp {
         self.ask_for_more(ctx);
         self.ask_for_images();
         self.gpu_check.tick(ctx, &self.waker);
+        self.cache_size.tick(self.screen == Screen::Settings, &self.waker);
         self.tick_messages(ctx);
         self.hold_close(ctx);
         let filter_open = match self.screen {

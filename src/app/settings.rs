@@ -32,6 +32,7 @@ impl QuarryApp {
             SettingsCommand::StopRecording => self.settings.recording = None,
             SettingsCommand::ResetKeys(action) => self.set_keys(action, action.default_shortcuts()),
             SettingsCommand::BackUpNow => self.back_up_now(),
+            SettingsCommand::ClearCache => self.cache_size.clear(&self.waker),
         }
         theme::choose(ctx, &self.options);
     }

@@ -24,7 +24,8 @@ fn left(ui: &mut Ui, app: &QuarryApp, commands: &mut Vec<Command>) {
     let mut is_idle = true;
     for (kind, job) in app.jobs.running() {
         is_idle = false;
-        if ui.add(Button::new(RichText::new("Stop").small()).small()).clicked() {
+        let stop = Button::new(RichText::new("Stop").small()).small().min_size(theme::SMALL_BUTTON);
+        if ui.add(stop).clicked() {
             commands.push(Command::StopJobs);
         }
         let (share, text) = progress(app, kind, job);

@@ -87,6 +87,8 @@ pub const CARD_RADIUS: u8 = 8;
 /// Corners of images: nearly square, so that nothing of them is cut off.
 pub const IMAGE_RADIUS: f32 = 2.0;
 
+/// Of a small button at least, so that its text does not touch its edge.
+pub const SMALL_BUTTON: Vec2 = Vec2::new(0.0, 20.0);
 pub const BIG_NUMBER: f32 = 22.0;
 
 /// The colour of a verdict, on buttons, badges and thumbnails.

@@ -70,6 +70,7 @@ The report says what the format cannot hold. FDDB's format has no sources: they 
     #[command(after_help = "Example:
   quarry export detections --project objects --round 2 --format coco --out detections.json")]
     Detections {
+        /// The round's number in the project
         #[arg(long, value_name = "N")]
         round: u32,
         #[arg(long, value_enum)]

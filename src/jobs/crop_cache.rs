@@ -77,6 +77,30 @@ impl CropCache {
         Self { folder, budget, used: Mutex::new(None), is_off: AtomicBool::new(false) }
     }
 
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Bytes that the entries take.
+    pub fn bytes(&self) -> u64 {
+        self.entries().iter().map(|(_, _, bytes)| bytes).sum()
+    }
+
+    /// Removes all entries, but none that is being written; why the first one cannot be removed.
+    pub fn clear(&self) -> std::io::Result<()> {
+        for (_, path, bytes) in self.entries() {
+            // Names of entries are hashes in hexadecimal digits.
+            if path.file_name().is_none_or(|name| name.len() != 2 * HASH) {
+                continue;
+            }
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                _ => self.forget(bytes),
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes that background work may fill: entries that are needed next must not push each other out.
     pub fn fill_budget(&self) -> u64 {
         self.budget / 2
@@ -165,9 +189,13 @@ impl CropCache {
 
     fn remove(&self, path: &Path, bytes: u64) {
         if std::fs::remove_file(path).is_ok() {
-            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-            *used = used.map(|used| used.saturating_sub(bytes));
+            self.forget(bytes);
         }
+    }
+
+    fn forget(&self, bytes: u64) {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        *used = used.map(|used| used.saturating_sub(bytes));
     }
 
     fn path(&self, request: &DecodeRequest, side: u32) -> PathBuf {
@@ -324,8 +352,15 @@ mod tests {
         cache.keep(&at(8), 16, stamp, &pixels(16));
         let kept: Vec<i64> = (0..9).filter(|candidate| cache.has(&at(*candidate), 16)).collect();
         assert_eq!(kept, [0, 4, 5, 6, 7, 8], "a quarter of the budget is free again");
-        let bytes: u64 = cache.entries().iter().map(|(_, _, bytes)| bytes).sum();
-        assert!(bytes <= one * 6);
+        assert!(cache.bytes() <= one * 6);
+        let written = dir.path().join("cache/.tmpAbC");
+        std::fs::write(&written, "half").unwrap();
+        cache.clear().unwrap();
+        assert_eq!(cache.bytes(), 4, "what is being written stays");
+        cache.keep(&at(1), 16, stamp, &pixels(16));
+        assert!(cache.find(&at(1), 16).is_some(), "it is filled again");
+        let none = CropCache::new(dir.path().join("never made"), one);
+        assert!(none.clear().is_ok() && none.bytes() == 0);
     }
 
     #[test]

@@ -96,6 +96,19 @@ fn plain(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Another connection to the same file; `None` where it has none or it cannot be opened twice.
+pub(super) fn second_reader(c: &Connection) -> Option<Connection> {
+    let path = c.path().filter(|path| !path.is_empty())?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = Connection::open_with_flags(path, flags).ok()?;
+    harden(&opened).ok()?;
+    // Where nothing can be written only the first connection knows how to read.
+    opened.pragma_query_value(None, "user_version", |r| r.get::<_, i64>(0)).is_ok().then_some(opened)
+}
+
+/// Ids from which on two connections read the candidates: fewer are read as fast as a thread starts.
+pub(super) const HALVED_FROM: i64 = 50_000;
+
 /// The header alone, read as SQLite reads it: what is damaged behind it does not matter yet.
 fn probe(connection: &Connection) -> rusqlite::Result<()> {
     harden(connection)?;

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::columns::{bounding_box, optional_word, word};
 use super::connection::new_uid;
+use super::groups::FILLED_FROM;
 use super::identity::{Spot, same};
 use super::inherited::{Inherited, OfGroups, inherited};
 use super::left::{LEFT, is_present};
@@ -171,10 +172,12 @@ fn row_by_id(
     candidate: CandidateId,
     sizes: &mut HashMap<GroupId, (u32, u32)>,
 ) -> Result<Option<CandidateRow>, StoreError> {
-    let sql = "SELECT c.id, c.round_id, c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.max_iou, c.kind, c.verdict, c.class_id,
-                      r.number, i.name, i.split, c.group_id, d.root, i.path, i.content_hash
-               FROM candidates c JOIN rounds r ON r.id = c.round_id JOIN images i ON i.id = c.image_id
-               JOIN datasets d ON d.id = i.dataset_id WHERE c.id = ?1";
+    let sql = format!(
+        "SELECT c.id, c.round_id, c.image_id, c.x1, c.y1, c.x2, c.y2, c.score, c.max_iou, c.kind, c.verdict, c.class_id,
+                r.number, i.name, i.split, iif(c.group_id < {FILLED_FROM}, c.group_id, NULL), d.root, i.path, i.content_hash
+         FROM candidates c JOIN rounds r ON r.id = c.round_id JOIN images i ON i.id = c.image_id
+         JOIN datasets d ON d.id = i.dataset_id WHERE c.id = ?1"
+    );
     let read = |r: &Row<'_>| {
         Ok(CandidateRow {
             candidate: from_row(r)?,
@@ -190,7 +193,7 @@ fn row_by_id(
             held: Vec::new(),
         })
     };
-    let Some(mut row) = c.prepare_cached(sql)?.query_row([candidate.0], read).optional()? else { return Ok(None) };
+    let Some(mut row) = c.prepare_cached(&sql)?.query_row([candidate.0], read).optional()? else { return Ok(None) };
     row.held = held(c, candidate)?;
     if let Some(group) = row.group {
         let size = match sizes.get(&group) {

@@ -175,6 +175,23 @@ impl Store {
         run(&mut self.connection).map_err(|e: StoreError| self.diagnosed(e))
     }
 
+    /// [`Store::write`] for what can be found again: with a write-ahead log the commit does not wait for the disk, and so holds up no verdict.
+    /// A power cut may take it away, whole, with whatever was written so after it.
+    pub(super) fn write_without_waiting<T>(
+        &mut self,
+        f: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mode: String = self.read(|c| Ok(c.pragma_query_value(None, "journal_mode", |r| r.get(0))?))?;
+        // Without such a log the file itself could be torn.
+        if mode != "wal" {
+            return self.write(f);
+        }
+        self.read(|c| Ok(c.pragma_update(None, "synchronous", "NORMAL")?))?;
+        let written = self.write(f);
+        self.read(|c| Ok(c.pragma_update(None, "synchronous", "FULL")?))?;
+        written
+    }
+
     fn new(connection: Connection, path: &Path, only_writer: Option<WorkLock>) -> Self {
         Self {
             connection,

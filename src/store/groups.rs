@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use super::connection::new_uid;
 use super::left::{LEFT_FOR, is_present};
@@ -14,24 +14,25 @@ const HELD_AT_MOST: Duration = Duration::from_millis(15);
 /// Changes between two checks of the clock.
 const UNWATCHED: usize = 16;
 
-/// A group to be made. Its members leave their groups.
+/// A group to be made, without members at first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewGroup {
+    /// One that no group ever had: see [`Store::next_group`].
+    pub id: GroupId,
     /// All members are similar to this one, which is one of them.
     pub representative: CandidateId,
     /// One thing at one place in many images.
     pub by_place: bool,
     /// Its place in the order by likeness; equal ones are in the order in which they were made.
     pub chain: i64,
-    pub members: Vec<CandidateId>,
 }
 
 /// One step of bringing the groups up to date.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupChange {
     Make(NewGroup),
-    /// The candidate is in no group any more.
-    Leave(CandidateId),
+    /// The candidate is in this group from now on, or in none.
+    Place(CandidateId, Option<GroupId>),
     /// The group is gone once nobody is in it.
     Remove(GroupId),
     /// The candidate is where it belongs: see [`CandidateHashes::is_new`](super::CandidateHashes::is_new).
@@ -59,7 +60,8 @@ impl Store {
             tx.execute("UPDATE candidates SET group_id = NULL WHERE group_id IS NOT NULL", [])?;
             tx.execute("DELETE FROM groups", [])?;
             for (members, chain) in groups.iter().filter(|members| members.len() > 1).zip(1..) {
-                let new = NewGroup { representative: members[0], by_place: false, chain, members: members.clone() };
+                let id = next_group(tx)?;
+                make(tx, &NewGroup { id, representative: members[0], by_place: false, chain })?;
                 let sql = "SELECT count(*) FROM candidates WHERE id = ?1 AND group_id IS NULL";
                 let is_free = |member: &CandidateId| -> Result<bool, StoreError> {
                     Ok(tx.prepare_cached(sql)?.query_row([member.0], |r| r.get::<_, i64>(0))? == 1)
@@ -69,8 +71,8 @@ impl Store {
                         let text = format!("candidate {member} is not in this project, or in two groups");
                         return Err(StoreError::Invalid(text));
                     }
+                    place(tx, *member, Some(id))?;
                 }
-                make(tx, &new)?;
             }
             queue_index::mark_changed(tx)
         })
@@ -88,28 +90,51 @@ impl Store {
         })
     }
 
-    /// Carries out as many of `changes` as one short transaction bears; how many they are. A group that is made has an id that none had
-    /// before: a decision on what a screen still shows of an older one never reaches candidates that were not shown. Lists follow with
-    /// [`Store::groups_are_found`].
-    pub fn change_groups(&mut self, changes: &[GroupChange]) -> Result<usize, StoreError> {
+    /// Above the ids of all groups that there ever were: a decision on what a screen still shows of an older group never reaches candidates
+    /// that were not shown.
+    pub fn next_group(&self) -> Result<GroupId, StoreError> {
+        self.read(next_group)
+    }
+
+    /// Groups from this id on are filled until [`Store::groups_are_found`], and shown when they are whole: a decision on a group would reach
+    /// members that came after it was shown. Those of a grouping that was cut off stay hidden too.
+    pub fn fill_groups_from(&mut self, first: GroupId) -> Result<(), StoreError> {
         self.write(|tx| {
+            let sql = "INSERT INTO meta (key, value) VALUES ('filling_groups_from', ?1) ON CONFLICT DO NOTHING";
+            tx.execute(sql, [first.0])?;
+            Ok(())
+        })
+    }
+
+    /// Carries out as many of `changes` as one short transaction bears; how many they are. Nobody waits for the disk here: what a power cut
+    /// takes away the next grouping finds again, and the next commit of anything else is on the disk with all that was before it.
+    pub fn change_groups(&mut self, changes: &[GroupChange]) -> Result<usize, StoreError> {
+        self.write_without_waiting(|tx| {
+            // The highest id outlives its group.
+            if changes.iter().any(|change| matches!(change, GroupChange::Remove(_))) {
+                remember_last(tx)?;
+            }
             let begun = Instant::now();
-            let mut unwatched = 0;
-            for (at, change) in changes.iter().enumerate() {
-                unwatched += carry_out(tx, change)?;
-                if unwatched >= UNWATCHED {
-                    unwatched = 0;
-                    if begun.elapsed() > HELD_AT_MOST {
-                        return Ok(at + 1);
-                    }
+            for (at, change) in (1..).zip(changes) {
+                carry_out(tx, change)?;
+                if at % UNWATCHED == 0 && begun.elapsed() > HELD_AT_MOST {
+                    return Ok(at);
                 }
             }
             Ok(changes.len())
         })
     }
 
-    /// Lets lists follow the changes of groups.
-    pub fn groups_are_found(&mut self) -> Result<(), StoreError> {
+    /// Shows the groups that were filled. Lists follow where anything changed, now or in a grouping that was cut off.
+    pub fn groups_are_found(&mut self, is_changed: bool) -> Result<(), StoreError> {
+        self.write(|tx| {
+            let filled = tx.execute("DELETE FROM meta WHERE key = 'filling_groups_from'", [])?;
+            if is_changed || filled > 0 { queue_index::mark_changed(tx) } else { Ok(()) }
+        })
+    }
+
+    /// Lets lists follow the changes of a grouping that was cut off.
+    pub fn groups_have_changed(&mut self) -> Result<(), StoreError> {
         self.write(|tx| queue_index::mark_changed(tx))
     }
 
@@ -148,41 +173,46 @@ impl Store {
     }
 }
 
-/// How many rows it touched, about.
-fn carry_out(tx: &Transaction<'_>, change: &GroupChange) -> Result<usize, StoreError> {
+/// Groups with a lower id than this are whole and shown; none where nothing is being filled.
+pub(super) const FILLED_FROM: &str =
+    "coalesce((SELECT value FROM meta WHERE key = 'filling_groups_from'), 9223372036854775807)";
+
+fn carry_out(tx: &Transaction<'_>, change: &GroupChange) -> Result<(), StoreError> {
     match change {
-        GroupChange::Make(new) => {
-            make(tx, new)?;
-            Ok(new.members.len())
-        }
-        GroupChange::Leave(candidate) => {
-            let sql = "UPDATE candidates SET group_id = NULL WHERE id = ?1";
-            Ok(tx.prepare_cached(sql)?.execute([candidate.0])?)
-        }
+        GroupChange::Make(new) => make(tx, new),
+        GroupChange::Place(candidate, group) => place(tx, *candidate, *group),
         GroupChange::Remove(group) => {
-            remember_last(tx)?;
             let sql = "DELETE FROM groups WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM candidates WHERE group_id = ?1)";
-            Ok(tx.prepare_cached(sql)?.execute([group.0])?)
+            tx.prepare_cached(sql)?.execute([group.0])?;
+            Ok(())
         }
         GroupChange::Settled(candidate) => {
-            Ok(tx.prepare_cached("DELETE FROM ungrouped WHERE candidate_id = ?1")?.execute([candidate.0])?)
+            tx.prepare_cached("DELETE FROM ungrouped WHERE candidate_id = ?1")?.execute([candidate.0])?;
+            Ok(())
         }
     }
 }
 
 fn make(tx: &Transaction<'_>, new: &NewGroup) -> Result<(), StoreError> {
-    let sql = "INSERT INTO groups (id, uid, representative, by_place, chain)
-               VALUES (1 + max(coalesce((SELECT value FROM meta WHERE key = 'last_group'), 0),
-                               coalesce((SELECT max(id) FROM groups), 0)), ?1, ?2, ?3, ?4)";
-    tx.prepare_cached(sql)?.execute(params![new_uid(), new.representative.0, new.by_place, new.chain])?;
-    let group = tx.last_insert_rowid();
-    for member in &new.members {
-        let sql = "UPDATE candidates SET group_id = ?2 WHERE id = ?1";
-        if tx.prepare_cached(sql)?.execute([member.0, group])? == 0 {
-            return Err(StoreError::missing("candidate", member));
-        }
+    let sql = "INSERT INTO groups (id, uid, representative, by_place, chain) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let values = params![new.id.0, new_uid(), new.representative.0, new.by_place, new.chain];
+    tx.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+fn place(tx: &Transaction<'_>, candidate: CandidateId, group: Option<GroupId>) -> Result<(), StoreError> {
+    let sql = "UPDATE candidates SET group_id = ?2 WHERE id = ?1";
+    let group = group.map(|group| group.0);
+    if tx.prepare_cached(sql)?.execute(params![candidate.0, group])? == 0 && group.is_some() {
+        return Err(StoreError::missing("candidate", candidate));
     }
     Ok(())
+}
+
+fn next_group(c: &Connection) -> Result<GroupId, StoreError> {
+    let sql = "SELECT 1 + max(coalesce((SELECT value FROM meta WHERE key = 'last_group'), 0),
+                              coalesce((SELECT max(id) FROM groups), 0))";
+    Ok(c.prepare_cached(sql)?.query_row([], |r| r.get(0).map(GroupId))?)
 }
 
 /// Keeps the highest id that a group ever had, before groups are deleted.

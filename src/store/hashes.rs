@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::{Connection, Row, Rows, params};
 
+use super::access::{HALVED_FROM, second_reader};
 use super::columns::{bounding_box, optional_word, word};
 use super::{Store, StoreError, present_images};
 use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, PerceptualHashes, RoundId, is_left};
@@ -35,15 +36,8 @@ pub struct CandidateHashes {
 impl Store {
     /// Every candidate of every round but those of removed images, highest score first: what grouping works on.
     pub fn candidate_hashes(&self) -> Result<Vec<CandidateHashes>, StoreError> {
-        let mut found = self.read_hashes(Wanted::All)?;
+        let mut found = self.read(|c| read_all(c, HALVED_FROM))?;
         found.par_sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
-        Ok(found)
-    }
-
-    /// The candidates whose crop has no hashes yet, by image; not those of removed images.
-    pub fn candidates_without_hashes(&self) -> Result<Vec<CandidateHashes>, StoreError> {
-        let mut found = self.read_hashes(Wanted::WithoutHashes)?;
-        found.sort_by_key(|candidate| (candidate.image, candidate.id));
         Ok(found)
     }
 
@@ -61,57 +55,71 @@ impl Store {
             Ok(())
         })
     }
-
-    /// Three tables are read side by side by their ids: looking each candidate up in the others takes twice as long, and grouping reads all.
-    fn read_hashes(&self, wanted: Wanted) -> Result<Vec<CandidateHashes>, StoreError> {
-        self.read(|c| {
-            let cameras = cameras(c)?;
-            let sql = "SELECT id, image_id, x1, y1, x2, y2, score, round_id, class_id, kind, group_id, verdict
-                       FROM candidates ORDER BY id";
-            let (mut of_candidates, mut of_hashes, mut of_new) = (
-                c.prepare(sql)?,
-                c.prepare("SELECT candidate_id, content, perceptual FROM looks ORDER BY candidate_id")?,
-                c.prepare("SELECT candidate_id FROM ungrouped ORDER BY candidate_id")?,
-            );
-            let mut rows = of_candidates.query([])?;
-            let (mut hashes_beside, mut new) = (Beside::new(of_hashes.query([])?)?, Beside::new(of_new.query([])?)?);
-            let mut found = Vec::new();
-            while let Some(r) = rows.next()? {
-                let id: i64 = r.get(0)?;
-                let hashes = hashes_beside
-                    .of(id, |r| Ok(PerceptualHashes { content: r.get(1)?, perceptual: r.get::<_, i64>(2)? as u64 }))?;
-                let is_new = new.of(id, |_| Ok(()))?.is_some() || hashes.is_none();
-                if wanted == Wanted::WithoutHashes && hashes.is_some() {
-                    continue;
-                }
-                let image = ImageId(r.get(1)?);
-                let Some(camera) = cameras.get(&image) else { continue };
-                let (kind, verdict) = (word(r, 9)?, optional_word(r, 11)?);
-                found.push(CandidateHashes {
-                    id: CandidateId(id),
-                    round: RoundId(r.get(7)?),
-                    image,
-                    camera: *camera,
-                    class: ClassId(r.get(8)?),
-                    kind,
-                    bbox: bounding_box(r, 2)?,
-                    score: r.get(6)?,
-                    hashes,
-                    group: r.get::<_, Option<i64>>(10)?.map(GroupId),
-                    is_left: is_left(kind, verdict),
-                    is_new,
-                });
-            }
-            Ok(found)
-        })
-    }
 }
 
-/// Which candidates are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    All,
-    WithoutHashes,
+/// From `halved_from` ids on a second connection reads the upper half meanwhile: nothing but verdicts changes while groups are found.
+fn read_all(c: &Connection, halved_from: i64) -> Result<Vec<CandidateHashes>, StoreError> {
+    let cameras = cameras(c)?;
+    let sql = "SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM candidates";
+    let (first, last): (i64, i64) = c.query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let middle = first + (last - first) / 2;
+    let second = (halved_from <= last - first).then(|| second_reader(c)).flatten();
+    let Some(second) = second else { return read_part(c, (first, last), &cameras) };
+    let (lower, upper) = std::thread::scope(|scope| {
+        let upper = scope.spawn(|| {
+            let second = second;
+            read_part(&second, (middle + 1, last), &cameras)
+        });
+        let lower = read_part(c, (first, middle), &cameras);
+        (lower, upper.join().ok().and_then(Result::ok))
+    });
+    let mut found = lower?;
+    match upper {
+        Some(upper) => found.extend(upper),
+        None => found.extend(read_part(c, (middle + 1, last), &cameras)?),
+    }
+    Ok(found)
+}
+
+/// Three tables are read side by side by their ids: looking each candidate up in the others takes twice as long, and grouping reads all.
+fn read_part(
+    c: &Connection,
+    (from, to): (i64, i64),
+    cameras: &HashMap<ImageId, u32>,
+) -> Result<Vec<CandidateHashes>, StoreError> {
+    let sql = "SELECT id, image_id, x1, y1, x2, y2, score, round_id, class_id, kind, group_id, verdict
+               FROM candidates WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+    let of_hashes = "SELECT candidate_id, content, perceptual FROM looks WHERE candidate_id BETWEEN ?1 AND ?2 ORDER BY candidate_id";
+    let of_new = "SELECT candidate_id FROM ungrouped WHERE candidate_id BETWEEN ?1 AND ?2 ORDER BY candidate_id";
+    let (mut candidates, mut of_hashes, mut of_new) = (c.prepare(sql)?, c.prepare(of_hashes)?, c.prepare(of_new)?);
+    let mut rows = candidates.query([from, to])?;
+    let (mut hashes_beside, mut new) =
+        (Beside::new(of_hashes.query([from, to])?)?, Beside::new(of_new.query([from, to])?)?);
+    let mut found = Vec::new();
+    while let Some(r) = rows.next()? {
+        let id: i64 = r.get(0)?;
+        let hashes = hashes_beside
+            .of(id, |r| Ok(PerceptualHashes { content: r.get(1)?, perceptual: r.get::<_, i64>(2)? as u64 }))?;
+        let is_new = new.of(id, |_| Ok(()))?.is_some() || hashes.is_none();
+        let image = ImageId(r.get(1)?);
+        let Some(camera) = cameras.get(&image) else { continue };
+        let (kind, verdict) = (word(r, 9)?, optional_word(r, 11)?);
+        found.push(CandidateHashes {
+            id: CandidateId(id),
+            round: RoundId(r.get(7)?),
+            image,
+            camera: *camera,
+            class: ClassId(r.get(8)?),
+            kind,
+            bbox: bounding_box(r, 2)?,
+            score: r.get(6)?,
+            hashes,
+            group: r.get::<_, Option<i64>>(10)?.map(GroupId),
+            is_left: is_left(kind, verdict),
+            is_new,
+        });
+    }
+    Ok(found)
 }
 
 /// Rows in the order of the ids in their first column, read beside others in that order.
@@ -158,4 +166,55 @@ fn cameras(c: &Connection) -> Result<HashMap<ImageId, u32>, StoreError> {
         cameras.insert(ImageId(r.get(0)?), *numbers.entry(size).or_insert(next));
     }
     Ok(cameras)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::{CandidateId, FalsePositiveKind, PerceptualHashes};
+    use crate::geometry::BoundingBox;
+    use crate::store::{CandidateHashes, NewCandidate, NewDataset, NewImage, Store};
+
+    #[test]
+    fn two_connections_read_what_one_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::create(&dir.path().join("quarry.db")).unwrap();
+        let image = |k: usize| NewImage {
+            name: format!("img_{k}"),
+            path: format!("{k}.jpg").into(),
+            content_hash: format!("{k:064x}"),
+            width: 100 + k as u32,
+            height: 80,
+            split: None,
+            objects: Vec::new(),
+        };
+        let (images, classes) = ((0..3).map(image).collect(), vec!["face".to_owned()]);
+        let (name, kind) = ("made".to_owned(), "folder".to_owned());
+        store.add_dataset(&NewDataset { name, kind, root: "/".into(), classes, images }).unwrap();
+        let both = |store: &Store| -> [Vec<CandidateHashes>; 2] {
+            [0, i64::MAX].map(|from| store.read(|c| super::read_all(c, from)).unwrap())
+        };
+        assert_eq!(both(&store), [vec![], vec![]]);
+        let images: Vec<_> = store.images().unwrap().iter().map(|image| image.id).collect();
+        let round = store.start_round("").unwrap().id;
+        let new: Vec<NewCandidate> = (0..41)
+            .map(|k| NewCandidate {
+                image: images[k % 3],
+                class: crate::domain::ClassId::ONLY,
+                bbox: BoundingBox::from_xywh(k as f64, 1.0, 5.0, 5.0),
+                score: 0.5,
+                max_iou: 0.0,
+                kind: FalsePositiveKind::Background,
+            })
+            .collect();
+        store.replace_candidates(round, &images, &new).unwrap();
+        // Some at both ends and in the middle have no hashes.
+        let ids = (1..=41).map(CandidateId).filter(|id| ![1, 2, 21, 22, 30, 41].contains(&id.0));
+        let hashes: Vec<_> =
+            ids.map(|id| (id, PerceptualHashes { content: [7; 32], perceptual: id.0 as u64 })).collect();
+        store.put_hashes(&hashes).unwrap();
+        let [halved, whole] = both(&store);
+        assert_eq!(halved, whole);
+        assert_eq!((whole.len(), whole.iter().filter(|c| c.hashes.is_none()).count()), (41, 6));
+        assert!(whole.iter().all(|c| c.hashes.is_none_or(|hashes| hashes.perceptual == c.id.0 as u64)));
+    }
 }

@@ -8,8 +8,10 @@
 use std::collections::{HashMap, HashSet};
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::access::{HALVED_FROM, second_reader};
+use super::groups::FILLED_FROM;
 use super::queue_entry::{Entry, Given};
 use super::trace::{self, Trace};
 use super::{StoreError, present_images};
@@ -20,9 +22,6 @@ pub(super) fn mark_changed(c: &Connection) -> Result<(), StoreError> {
     c.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'", [])?;
     Ok(())
 }
-
-/// Ids from which on two threads read the candidates: fewer are read as fast as a thread starts.
-const HALVED_FROM: i64 = 50_000;
 
 pub(super) struct IndexedImage {
     pub id: i64,
@@ -228,7 +227,7 @@ fn load_entries(
     let sql = "SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM candidates";
     let (first, last): (i64, i64) = c.query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?)))?;
     let middle = first + (last - first) / 2;
-    let second = (halved_from <= last - first).then(|| beside(c)).flatten();
+    let second = (halved_from <= last - first).then(|| second_reader(c)).flatten();
     let Some(second) = second else { return read_entries(c, (first, last), images, groups) };
     let (lower, upper) = std::thread::scope(|scope| {
         let upper = scope.spawn(move || read_entries(&second, (middle + 1, last), images, groups));
@@ -241,16 +240,6 @@ fn load_entries(
         None => entries.extend(read_entries(c, (middle + 1, last), images, groups)?),
     }
     Ok(entries)
-}
-
-/// Another connection to the same file; `None` where it has none or it cannot be opened twice.
-fn beside(c: &Connection) -> Option<Connection> {
-    let path = c.path().filter(|path| !path.is_empty())?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let opened = Connection::open_with_flags(path, flags).ok()?;
-    super::access::harden(&opened).ok()?;
-    // Where nothing can be written only the first connection knows how to read.
-    opened.pragma_query_value(None, "user_version", |r| r.get::<_, i64>(0)).is_ok().then_some(opened)
 }
 
 fn read_entries(
@@ -283,7 +272,7 @@ fn load_images(c: &Connection) -> Result<Vec<IndexedImage>, StoreError> {
 }
 
 fn load_groups(c: &Connection) -> Result<Vec<IndexedGroup>, StoreError> {
-    let mut statement = c.prepare("SELECT id, chain FROM groups ORDER BY id")?;
+    let mut statement = c.prepare(&format!("SELECT id, chain FROM groups WHERE id < {FILLED_FROM} ORDER BY id"))?;
     let rows = statement.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<Vec<(i64, i64)>, _>>()?;
     let mut in_a_chain: Vec<usize> = (0..rows.len()).collect();
     in_a_chain.sort_by_key(|at| rows[*at].1);
@@ -423,13 +412,13 @@ mod tests {
         let halved = QueueIndex::load_halved(&store.connection, 0).unwrap();
         assert_eq!(whole.entries.len(), 11);
         assert_eq!(halved.entries, whole.entries);
-        assert!(beside(&store.connection).is_some(), "it was read by two");
+        assert!(second_reader(&store.connection).is_some(), "it was read by two");
         assert_eq!(halved.entries[8].given, Some((Verdict::Rejected, Basis::Reviewed)));
         let members =
             |index: &QueueIndex| index.groups.iter().map(|group| (GroupId(group.id), group.members)).collect();
         let expected: Vec<(GroupId, u32)> = vec![(GroupId(1), 2)];
         assert_eq!((members(&halved), members(&whole)), (expected.clone(), expected));
         let alone = Connection::open_in_memory().unwrap();
-        assert!(beside(&alone).is_none(), "a database in memory has no second connection");
+        assert!(second_reader(&alone).is_none(), "a database in memory has no second connection");
     }
 }

@@ -1,22 +1,20 @@
 //! Groups similar candidates: reads the crops once, stores their perceptual hashes, groups.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Instant;
 
 use rayon::prelude::*;
 use serde::Serialize;
 
+use super::group_changes::{Before, write};
 use super::retry::with_retries;
 use super::{Observer, WorkEvent, WorkflowError};
 use crate::dataset::decode_rgb;
-use crate::domain::{
-    Cancel, CandidateId, FeatureSpace, GroupId, ImageId, PerceptualHashes, Progress, RoiFeature, Sources,
-};
+use crate::domain::{Cancel, CandidateId, FeatureSpace, ImageId, PerceptualHashes, Progress, RoiFeature, Sources};
 use crate::geometry::BoundingBox;
-use crate::mining::{Group, GroupConfig, Groupable, chain_of_alike, hashes_of, nearest_hashes, regroup};
-use crate::store::{CandidateHashes, GroupChange, NewGroup, Store, StoredGroup};
+use crate::mining::{GroupConfig, Groupable, hashes_of, regroup};
+use crate::store::{CandidateHashes, Store};
 
 /// The settings that hold what was asked for last.
 const DISTANCE: &str = "group_distance";
@@ -105,17 +103,18 @@ pub fn group(
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<GroupReport, WorkflowError> {
-    hash_new_crops(store, observer, cancel)?;
+    let mut candidates = store.candidate_hashes()?;
+    hash_new_crops(store, &mut candidates, observer, cancel)?;
     let most_distance = config.most_distance.min(GroupConfig::DISTANCE_MAX);
     let least_cosine = config.least_cosine.map(|cosine| cosine.clamp(GroupConfig::COSINE_MIN, 1.0));
     let config = GroupConfig { most_distance, least_cosine, ..*config };
-    let candidates = store.candidate_hashes()?;
     let features = features(store, &config)?;
     let items = groupables(&candidates, &features);
     let stored = store.groups()?;
     let found_with = found_with(&config);
     let is_same = store.setting(FOUND_WITH)?.as_deref() == Some(found_with.as_str());
-    let known = if is_same { known(&candidates, &stored) } else { vec![None; items.len()] };
+    let before = Before::new(&candidates, &stored);
+    let known = if is_same { before.known() } else { vec![None; items.len()] };
     let groups = regroup(&items, &config, &known);
     let cosine = match least_cosine {
         _ if config.recommended => RECOMMENDED.to_owned(),
@@ -127,7 +126,7 @@ pub fn group(
         // Until all is written the groups are of neither setting.
         with_retries(cancel, &mut tell, || store.set_setting(FOUND_WITH, ""))?;
     }
-    write(store, &changes(&candidates, &stored, &groups), &mut tell, cancel)?;
+    write(store, &before.changes(&groups, store.next_group()?), &mut tell, cancel)?;
     with_retries(cancel, &mut tell, || store.set_setting(DISTANCE, &most_distance.to_string()))?;
     // Groups without features are no choice against them: see [`by_content`].
     if least_cosine.is_some() || store.setting(COSINE)?.is_some() {
@@ -199,137 +198,24 @@ fn found_with(config: &GroupConfig) -> String {
     format!("2: IoU {least_iou}, distance {most_distance}, cosine {}", least_cosine.unwrap_or(2.0))
 }
 
-/// Which candidate represents each, by place, as far as that still holds.
-fn known(candidates: &[CandidateHashes], stored: &[StoredGroup]) -> Vec<Option<usize>> {
-    let place_of: HashMap<CandidateId, usize> = candidates.iter().enumerate().map(|(at, c)| (c.id, at)).collect();
-    let groups: HashMap<GroupId, &StoredGroup> = stored.iter().map(|group| (group.id, group)).collect();
-    let leader = |(at, candidate): (usize, &CandidateHashes)| {
-        let Some(group) = candidate.group else { return (!candidate.is_new).then_some(at) };
-        let group = groups.get(&group).filter(|group| !group.by_place && !candidate.is_new)?;
-        place_of.get(&group.representative?).copied()
-    };
-    candidates.iter().enumerate().map(leader).collect()
-}
+/// A crop of an image, and the place of its candidate.
+type Crop = (usize, CandidateId, BoundingBox);
+/// The hashes of the crops of an image.
+type ImageHashes = Vec<(usize, (CandidateId, PerceptualHashes))>;
 
-/// What has to change for `found` to be the groups that are stored.
-fn changes(candidates: &[CandidateHashes], stored: &[StoredGroup], found: &[Group]) -> Vec<GroupChange> {
-    let mut sizes: HashMap<GroupId, usize> = HashMap::new();
-    for group in candidates.iter().filter_map(|candidate| candidate.group) {
-        *sizes.entry(group).or_default() += 1;
-    }
-    let by_id: HashMap<GroupId, &StoredGroup> = stored.iter().map(|group| (group.id, group)).collect();
-    // The stored group that is the same.
-    let same = |group: &Group| {
-        let representative = &candidates[group.members[0]];
-        let stored = by_id.get(&representative.group?)?;
-        let is_same = stored.representative == Some(representative.id)
-            && stored.by_place == group.by_place
-            && sizes.get(&stored.id) == Some(&group.members.len())
-            && group.members.iter().all(|at| candidates[*at].group == Some(stored.id));
-        is_same.then_some(stored.id)
-    };
-    let same: Vec<Option<GroupId>> = found.iter().map(same).collect();
-    let kept: HashSet<GroupId> = same.iter().flatten().copied().collect();
-    let new: Vec<&Group> = found.iter().zip(&same).filter(|(_, same)| same.is_none()).map(|(group, _)| group).collect();
-    let chain = chain_places(candidates, &by_id, &kept, &new);
-    let mut made: Vec<NewGroup> = new
-        .iter()
-        .zip(chain)
-        .map(|(group, chain)| NewGroup {
-            representative: candidates[group.members[0]].id,
-            by_place: group.by_place,
-            chain,
-            members: group.members.iter().map(|at| candidates[*at].id).collect(),
-        })
-        .collect();
-    made.sort_by_key(|group| group.chain);
-    let mut is_grouped = vec![false; candidates.len()];
-    found.iter().flat_map(|group| &group.members).for_each(|at| is_grouped[*at] = true);
-    let leaving = candidates.iter().zip(is_grouped).filter(|(c, is_grouped)| c.group.is_some() && !is_grouped);
-    let gone = stored.iter().filter(|group| !kept.contains(&group.id));
-    let settled = candidates.iter().filter(|c| c.is_new && c.hashes.is_some());
-    let made = made.into_iter().map(GroupChange::Make);
-    let leaving = leaving.map(|(candidate, _)| GroupChange::Leave(candidate.id));
-    made.chain(leaving)
-        .chain(gone.map(|group| GroupChange::Remove(group.id)))
-        .chain(settled.map(|candidate| GroupChange::Settled(candidate.id)))
-        .collect()
-}
-
-/// Where each new group is in the order by likeness: where its best candidate's group stood, else beside the group that hashes most like
-/// it; where nothing stays all groups make a chain. Groups whose images could not be read come last.
-fn chain_places(
-    candidates: &[CandidateHashes],
-    stored: &HashMap<GroupId, &StoredGroup>,
-    kept: &HashSet<GroupId>,
-    new: &[&Group],
-) -> Vec<i64> {
-    let hash = |at: usize| candidates[at].hashes.map(|hashes| hashes.perceptual);
-    let of_group = |group: &Group| group.members.iter().find_map(|at| hash(*at));
-    if kept.is_empty() {
-        let mut places = vec![i64::MAX; new.len()];
-        let seen: Vec<(usize, u64)> =
-            new.iter().enumerate().filter_map(|(at, group)| Some((at, of_group(group)?))).collect();
-        let hashes: Vec<u64> = seen.iter().map(|(_, hash)| *hash).collect();
-        for (place, at) in (1..).zip(chain_of_alike(&hashes)) {
-            places[seen[at].0] = place;
-        }
-        return places;
-    }
-    let standing: Vec<(u64, i64)> = (0..candidates.len())
-        .filter_map(|at| {
-            let group = stored.get(&candidates[at].group?)?;
-            let is_shown = kept.contains(&group.id) && group.representative == Some(candidates[at].id);
-            Some((hash(at).filter(|_| is_shown)?, group.chain))
-        })
-        .collect();
-    let stood = |group: &Group| candidates[group.members[0]].group.and_then(|group| stored.get(&group));
-    let hashes: Vec<u64> = standing.iter().map(|(hash, _)| *hash).collect();
-    let unplaced = new.iter().filter(|group| stood(group).is_none());
-    let wanted: Vec<u64> = unplaced.filter_map(|group| of_group(group)).collect();
-    let mut nearest = nearest_hashes(&hashes, &wanted).into_iter();
-    let mut beside = |group: &Group| {
-        let nearest = of_group(group).and_then(|_| nearest.next().flatten());
-        nearest.map_or(i64::MAX, |place| standing[place].1)
-    };
-    new.iter().map(|group| stood(group).map_or_else(|| beside(group), |group| group.chain)).collect()
-}
-
-/// Writes briefly, then pauses as long: a writer of a verdict may be waiting.
-fn write(
+/// Reads the crops of the candidates that have no hashes, and keeps what is computed here and in the database.
+fn hash_new_crops(
     store: &mut Store,
-    mut changes: &[GroupChange],
-    tell: &mut impl FnMut(String),
+    candidates: &mut [CandidateHashes],
+    observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<(), WorkflowError> {
-    let is_changed = changes.iter().any(|change| !matches!(change, GroupChange::Settled(_)));
-    let mut written = Ok(());
-    while !changes.is_empty() {
-        if cancel.is_cancelled() {
-            written = Err(WorkflowError::Cancelled);
-            break;
-        }
-        let begun = Instant::now();
-        let done = with_retries(cancel, &mut *tell, || store.change_groups(changes))?;
-        changes = &changes[done..];
-        std::thread::sleep(begun.elapsed());
-    }
-    if is_changed {
-        with_retries(cancel, tell, || store.groups_are_found())?;
-    }
-    written
-}
-
-/// The hashes of the crops of an image.
-type ImageHashes = Vec<(CandidateId, PerceptualHashes)>;
-
-fn hash_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -> Result<(), WorkflowError> {
-    let mut of_image: HashMap<ImageId, Vec<(CandidateId, BoundingBox)>> = HashMap::new();
-    for candidate in store.candidates_without_hashes()? {
-        of_image.entry(candidate.image).or_default().push((candidate.id, candidate.bbox));
+    let mut of_image: HashMap<ImageId, Vec<Crop>> = HashMap::new();
+    for (at, candidate) in candidates.iter().enumerate().filter(|(_, candidate)| candidate.hashes.is_none()) {
+        of_image.entry(candidate.image).or_default().push((at, candidate.id, candidate.bbox));
     }
     let mut images: Vec<_> = of_image.into_iter().collect();
-    images.sort_by_key(|(image, _)| *image);
+    images.sort_unstable_by_key(|(image, _)| *image);
     let sources = sources(store, &images)?;
     sources.check()?;
     let total = images.len() as u64;
@@ -347,13 +233,18 @@ fn hash_new_crops(store: &mut Store, observer: &mut Observer, cancel: &Cancel) -
             .par_iter()
             .map(|(file, crops)| {
                 let picture = decode_rgb(file).map_err(|e| (file, e.to_string()))?;
-                Ok(crops.iter().map(|(id, bbox)| (*id, hashes_of(&picture, bbox))).collect())
+                Ok(crops.iter().map(|(at, id, bbox)| (*at, (*id, hashes_of(&picture, bbox)))).collect())
             })
             .collect();
         let mut hashes = Vec::new();
         for of_image in computed {
             match of_image {
-                Ok(of_image) => hashes.extend(of_image),
+                Ok(of_image) => {
+                    for (at, of_crop) in of_image {
+                        candidates[at].hashes = Some(of_crop.1);
+                        hashes.push(of_crop);
+                    }
+                }
                 Err((file, reason)) => {
                     sources.check_around(file)?;
                     observer(WorkEvent::Log(format!("Grouped by region alone: {reason}")));

@@ -30,6 +30,7 @@ pub mod export_images;
 #[cfg(feature = "torch")]
 mod good_model;
 pub mod group;
+mod group_changes;
 mod held_out;
 pub mod held_out_file;
 pub mod image_marks;

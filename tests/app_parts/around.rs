@@ -1,11 +1,14 @@
 //! Nothing is lost by looking around, by closing the window, or by somebody else who decides on the same project.
 
-use egui::{Key, Modifiers};
+use egui::{Event, Key, Modifiers, MouseWheelUnit, TouchPhase, vec2};
 use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
 use quarry::app::QuarryApp;
-use quarry::app::command::Screen;
+use quarry::app::command::{Command, Screen};
 use quarry::app::keymap::Keymap;
 use quarry::app::options::{LastPlace, Options};
+use quarry::app::views::images::ImagesCommand;
+use quarry::store::CandidateQuery;
 
 use super::app_project;
 use super::window::{Window, counts, press, run_until, wait_for, wait_until, window};
@@ -99,4 +102,82 @@ fn what_another_window_decides_appears_and_is_not_offered_again() {
     press(&mut one, Key::Backspace);
     wait_until(&mut one, "the undo", || counts(&project).undecided == 5);
     wait_for(&mut other, "1 decided  ·  5 left");
+}
+
+fn close_up(window: &Window) -> Option<(quarry::domain::ImageId, (f64, f64), f64)> {
+    window.state().as_ref().and_then(QuarryApp::close_up)
+}
+
+/// What is on the screen once the wheel's way has been gone to its end.
+fn at_rest(window: &mut Window) -> Option<(quarry::domain::ImageId, (f64, f64), f64)> {
+    let before = std::cell::Cell::new(None);
+    run_until(window, "the wheel's end", |window| {
+        let now = close_up(window);
+        now.is_some() && now == before.replace(now)
+    });
+    close_up(window)
+}
+
+#[test]
+fn zoom_and_place_are_kept_between_review_grid_image_and_browser() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = app_project::make(dir.path(), 4, 1);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 12");
+    run_until(&mut window, "the image", |window| {
+        window.state().as_ref().is_some_and(|app| app.shown_crop().is_some())
+            && window.query_by_label_contains("Image scene_").is_some()
+    });
+    let canvas = window.get_by_label_contains("Image scene_").rect();
+    window.event(Event::PointerMoved(canvas.center() + vec2(0.2 * canvas.width(), -0.1 * canvas.height())));
+    window.step();
+    window.event(Event::MouseWheel {
+        unit: MouseWheelUnit::Point,
+        delta: vec2(0.0, 240.0),
+        phase: TouchPhase::Move,
+        source: egui::MouseWheelSource::Wheel,
+        modifiers: Modifiers::NONE,
+    });
+    window.step();
+    let zoomed = at_rest(&mut window);
+    let (image, _, scale) = zoomed.unwrap();
+    // The pointer is no part of what is kept.
+    window.event(Event::PointerGone);
+    window.step();
+    press(&mut window, Key::G);
+    run_until(&mut window, "the grid", is_grid);
+    press(&mut window, Key::G);
+    run_until(&mut window, "the queue with its place", |window| !is_grid(window) && close_up(window) == zoomed);
+    // The same image on the Images screen, in its browser and open again.
+    press_with(&mut window, Modifiers::COMMAND, Key::Num5);
+    wait_for(&mut window, "4 of 4 images");
+    let open = Command::Images(ImagesCommand::Open(image));
+    for _ in 0..2 {
+        window.state_mut().as_mut().unwrap().push(open.clone());
+        run_until(&mut window, "the image with its place", |window| close_up(window) == zoomed);
+        press(&mut window, Key::Escape);
+        run_until(&mut window, "the browser", |window| close_up(window).is_none());
+    }
+    // What is changed there is what the review shows.
+    window.state_mut().as_mut().unwrap().push(open);
+    run_until(&mut window, "the image with its place", |window| close_up(window) == zoomed);
+    press(&mut window, Key::Plus);
+    run_until(&mut window, "a closer look", |window| close_up(window).is_some_and(|(_, _, now)| now > scale));
+    let closer = close_up(&window);
+    press_with(&mut window, Modifiers::COMMAND, Key::Num2);
+    run_until(&mut window, "the review at the same place", |window| close_up(window) == closer);
+    // Another image is seen as a whole, and the first one again as it was left.
+    let store = project.open_store_to_read().unwrap();
+    let listed = store.candidate_ids(&CandidateQuery::default()).unwrap();
+    let image_of = |at: usize| store.candidate(listed[at]).unwrap().image;
+    let other = (1..listed.len()).find(|at| image_of(*at) != image).unwrap();
+    for at in 2..=other + 1 {
+        press(&mut window, Key::ArrowRight);
+        wait_for(&mut window, &format!("{at} of 12"));
+    }
+    run_until(&mut window, "another image", |window| close_up(window).is_none());
+    press(&mut window, Key::Home);
+    wait_for(&mut window, "1 of 12");
+    run_until(&mut window, "the first again", |window| close_up(window).is_some());
+    assert_eq!(close_up(&window), closer);
 }

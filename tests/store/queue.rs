@@ -6,7 +6,9 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 use quarry::domain::{Basis, CandidateId, ClassId, FalsePositiveKind, ImageId, Overlaps, Shares, Verdict};
 use quarry::geometry::BoundingBox;
-use quarry::store::{CandidateQuery, CandidateRow, Interval, Neighbour, NewCandidate, Sort, Store, VerdictFilter};
+use quarry::store::{
+    CandidateQuery, CandidateRow, GroupChange, Interval, Neighbour, NewCandidate, NewGroup, Sort, Store, VerdictFilter,
+};
 
 use super::project::{Project, bb, candidate, every_image, project};
 
@@ -392,6 +394,38 @@ fn no_group_gets_the_id_of_an_older_one() {
     let new = group(&p, ids[50]).unwrap();
     assert!(old < new, "{old} {new}");
     assert!(p.store.undecided_of_group(old, None).unwrap().is_empty(), "a batch decision over it decides on nothing");
+}
+
+#[test]
+fn a_group_that_is_being_filled_is_not_shown_until_it_is_whole() {
+    let mut p = busy_project();
+    let ids = p.candidates();
+    let old = p.store.candidate_row(ids[0]).unwrap().group.unwrap();
+    let id = p.store.next_group().unwrap();
+    assert!(id > old);
+    let group = |p: &Project, id: CandidateId| p.store.candidate_row(id).unwrap().group;
+    let all = CandidateQuery { verdict: VerdictFilter::Any, ..CandidateQuery::default() };
+    let entries = |p: &Project| p.store.candidate_ids(&all).unwrap().len();
+    p.store.fill_groups_from(id).unwrap();
+    let made = NewGroup { id, representative: ids[50], by_place: false, chain: 9 };
+    let place = |at: usize| GroupChange::Place(ids[at], Some(id));
+    let changes = [GroupChange::Make(made), place(50), place(51), place(0), GroupChange::Place(ids[1], None)];
+    assert_eq!(p.store.change_groups(&changes).unwrap(), changes.len());
+    // A grouping that is cut off here leaves what another program reads so too.
+    p.store.groups_have_changed().unwrap();
+    p.reopen();
+    assert_eq!([50, 0, 1].map(|at| group(&p, ids[at])), [None; 3]);
+    assert_eq!(p.store.group_members(old).unwrap().len(), 5, "two left the old one");
+    let hidden = entries(&p);
+    // The one after it numbers higher, and what is hidden stays so.
+    p.store.fill_groups_from(p.store.next_group().unwrap()).unwrap();
+    p.store.change_groups(&[place(52)]).unwrap();
+    assert_eq!(group(&p, ids[52]), None);
+    p.store.groups_are_found(false).unwrap();
+    assert_eq!([50, 51, 52, 0].map(|at| group(&p, ids[at])), [Some(id); 4]);
+    assert_eq!(group(&p, ids[1]), None);
+    assert_eq!(entries(&p), hidden - 3, "lists follow");
+    assert!(p.store.next_group().unwrap() > id);
 }
 
 #[test]

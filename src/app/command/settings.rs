@@ -16,4 +16,5 @@ pub enum SettingsCommand {
     /// Resets an action's keys to the defaults.
     ResetKeys(Action),
     BackUpNow,
+    ClearCache,
 }

@@ -1,6 +1,6 @@
 //! The settings screen: look, review, device, backups, keys. Pushes commands; holds no settings itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use egui::{Button, ComboBox, DragValue, Grid, RichText, ScrollArea, TextEdit, Ui, vec2};
 
@@ -23,6 +23,19 @@ pub struct SettingsModel {
     pub conflict: Option<String>,
 }
 
+/// What is known of the cache of crops.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CacheState {
+    /// `None` where there is no place for one.
+    pub folder: Option<PathBuf>,
+    /// The size was counted.
+    pub is_known: bool,
+    /// `None` while it is empty.
+    pub size: Option<String>,
+    /// Why it cannot be counted or cleared.
+    pub error: Option<String>,
+}
+
 pub struct SettingsView<'a> {
     pub model: &'a SettingsModel,
     pub options: &'a Options,
@@ -34,7 +47,8 @@ pub struct SettingsView<'a> {
     pub keys_file: Option<&'a Path>,
     pub gpu: Option<&'a GpuState>,
     /// Where the open project's backups lie.
-    pub backups: Option<std::path::PathBuf>,
+    pub backups: Option<PathBuf>,
+    pub cache: &'a CacheState,
     pub commands: &'a mut Vec<Command>,
 }
 
@@ -86,6 +100,8 @@ impl SettingsView<'_> {
                             self.device(ui);
                             ui.add_space(theme::GAP);
                             self.backups(ui);
+                            ui.add_space(theme::GAP);
+                            self.cache(ui);
                         });
                     }
                 });
@@ -180,6 +196,37 @@ impl SettingsView<'_> {
             if ui.button("Back up now").clicked() {
                 self.push(SettingsCommand::BackUpNow);
             }
+        });
+    }
+
+    fn cache(&mut self, ui: &mut Ui) {
+        let cache = self.cache;
+        card(ui, "Cache", |ui| {
+            let Some(folder) = &cache.folder else {
+                ui.label(RichText::new("There is no cache: HOME is not set.").color(theme::WEAK));
+                return;
+            };
+            let text = "Crops of images of 16 megapixels and more, so that they show at once. At most 1 GB; the oldest go first.";
+            ui.label(RichText::new(text).color(theme::WEAK));
+            let path = folder.display().to_string();
+            ui.add(egui::Label::new(RichText::new(&path).small().color(theme::WEAK)).truncate()).on_hover_text(path);
+            if let Some(error) = &cache.error {
+                ui.label(RichText::new(error).color(theme::ERROR));
+            }
+            ui.horizontal(|ui| {
+                let is_full = cache.size.is_some();
+                let button = ui.add_enabled(is_full, Button::new("Clear"));
+                named(&button, egui::Role::Button, "Clear the cache");
+                if button.clicked() {
+                    self.push(SettingsCommand::ClearCache);
+                }
+                let size = match &cache.size {
+                    Some(size) => size.as_str(),
+                    None if cache.is_known => "Empty",
+                    None => "Counting…",
+                };
+                ui.label(RichText::new(size).color(theme::WEAK));
+            });
         });
     }
 

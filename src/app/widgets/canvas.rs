@@ -54,6 +54,9 @@ pub fn screen_pos(fit: &ScreenFit, x: f64, y: f64) -> Pos2 {
     pos2(x as f32, y as f32)
 }
 
+/// Points that a reason needs.
+const ROOM_FOR_REASON: f32 = 220.0;
+
 /// The image, or a small note on why it cannot be shown.
 pub fn paint_image(painter: &Painter, screen: Rect, fit: &ScreenFit, shown: &Shown) {
     let painter = painter.with_clip_rect(screen.intersect(painter.clip_rect()));
@@ -66,7 +69,11 @@ pub fn paint_image(painter: &Painter, screen: Rect, fit: &ScreenFit, shown: &Sho
         Shown::Waiting => {}
         Shown::Failed(reason) => {
             let font = FontId::proportional(14.0);
-            let text = format!("This image cannot be shown\n{reason}");
+            // A thumbnail has no room for the reason.
+            let text = match screen.width() {
+                ..ROOM_FOR_REASON => "Cannot be shown".to_owned(),
+                _ => format!("This image cannot be shown\n{reason}"),
+            };
             let galley = painter.layout(text, font, theme::ERROR.now(), screen.width() - 24.0);
             painter.galley(screen.center() - galley.size() / 2.0, galley, theme::ERROR.now());
         }

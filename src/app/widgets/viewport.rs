@@ -33,6 +33,11 @@ impl Viewport {
         self.close.is_none()
     }
 
+    /// What stands in the middle, and points for a pixel; `None`: the whole image.
+    pub fn close_up(&self) -> Option<((f64, f64), f64)> {
+        self.close.map(|close| (close.center, close.scale))
+    }
+
     /// From pixels of an image that covers `whole` to points of the canvas.
     pub fn fit(&self, whole: &BoundingBox, canvas: Rect) -> ScreenFit {
         let fitted = fit_region(whole, canvas);

@@ -171,21 +171,32 @@ fn make_round(
             .push(format!("{} detections have no score: they rank last, and no curve is drawn", taken.facts.unscored));
     }
     let Some(round) = round else { return Ok(report) };
-    end(store, &round, &report, observer, cancel)?;
+    end(store, &round, &mut report, observer, cancel)?;
     Ok(report)
 }
 
-/// Everything of the round is in: it is mined, and its candidates are grouped.
+/// Everything of the round is in: it is mined, and its candidates are grouped. Where the images are away the import has not failed: imported
+/// again, the same detections would be another round.
 fn end(
     store: &mut Store,
     round: &RoundRecord,
-    report: &DetectionsReport,
+    report: &mut DetectionsReport,
     observer: &mut Observer,
     cancel: &Cancel,
 ) -> Result<(), WorkflowError> {
     with_retries(cancel, |text| observer(WorkEvent::Log(text)), || store.end_mining(round.id))?;
     let alike = group_config(store)?;
-    let groups = group(store, &alike, observer, cancel)?;
+    let groups = match group(store, &alike, observer, cancel) {
+        Err(WorkflowError::Away(away)) => {
+            let text = format!(
+                "the candidates are not grouped: {} cannot be read. `quarry group` does it later",
+                away.root.display()
+            );
+            report.notes.push(text);
+            return Ok(());
+        }
+        groups => groups?,
+    };
     observer(WorkEvent::Log(format!("{}: {} candidates; {groups}", round.title(), report.candidates)));
     Ok(())
 }

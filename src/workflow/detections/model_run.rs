@@ -133,7 +133,7 @@ impl ModelRun {
         report.set_round(round);
         let found = on_test_images(store, round, &scene)?;
         evaluate::evaluate(project, store, Some(round), &scene, &found, &mut report)?;
-        end(store, round, &report, observer, cancel)?;
+        end(store, round, &mut report, observer, cancel)?;
         Ok(report)
     }
 }

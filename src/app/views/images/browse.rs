@@ -131,9 +131,12 @@ fn totals(ui: &mut Ui, view: &ImagesView<'_>) {
 }
 
 fn grid(ui: &mut Ui, view: &mut ImagesView<'_>, listing: &Listing) {
-    let side = view.model.thumbnail;
+    let wanted = view.model.thumbnail;
+    let width = ui.available_width() - 14.0 + GAP;
+    let columns = (width / (wanted + GAP)).floor().max(1.0) as usize;
+    // The columns take the whole width.
+    let side = (width / columns as f32 - GAP).max(wanted);
     let pitch = vec2(side + GAP, side + CAPTION + GAP);
-    let columns = ((ui.available_width() - 14.0 + GAP) / pitch.x).floor().max(1.0) as usize;
     let rows = listing.images.len().div_ceil(columns);
     let current_row = view.model.position / columns;
     let id = ui.scope_id().with("image row");
@@ -162,7 +165,7 @@ fn grid(ui: &mut Ui, view: &mut ImagesView<'_>, listing: &Listing) {
         let ahead = seen.end * columns..(seen.end + 1) * columns;
         for image in ahead.filter_map(|index| listing.image(index)) {
             if let Some(source) = source(image) {
-                let request = source.thumbnail(pixels(ui, side));
+                let request = source.thumbnail(pixels(ui, wanted));
                 view.textures.prefetch(request);
             }
         }
@@ -192,7 +195,7 @@ fn cell(ui: &Ui, view: &mut ImagesView<'_>, listing: &Listing, index: usize, rec
     let response = ui.interact(rect, ui.scope_id().with(("image", image.record.id)), Sense::click());
     let picture = Rect::from_min_size(rect.min, vec2(rect.width(), rect.width()));
     let shown = match source(image) {
-        Some(source) => view.textures.show(source.thumbnail(pixels(ui, rect.width()))),
+        Some(source) => view.textures.show(source.thumbnail(pixels(ui, view.model.thumbnail))),
         None => Shown::Failed("its path leaves the dataset's folder".to_owned()),
     };
     let label = label(row, image);

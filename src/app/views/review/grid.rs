@@ -14,7 +14,7 @@ use crate::domain::CandidateId;
 use crate::jobs::{DecodeKey, DecodeRequest};
 use crate::store::CandidateRow;
 
-/// Points of a cell's side, and the space between two.
+/// Points of a cell's side at least, and the space between two.
 const CELL: f32 = 148.0;
 const CELL_GAP: f32 = 8.0;
 /// Pixels of a thumbnail.
@@ -24,8 +24,11 @@ pub(super) const CONTEXT: f64 = 1.6;
 const CHANGED: &str = "changed";
 
 pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
-    let pitch = CELL + CELL_GAP;
-    let columns = ((ui.available_width() - 14.0) / pitch).floor().max(1.0) as usize;
+    let width = ui.available_width() - 14.0;
+    let columns = (width / (CELL + CELL_GAP)).floor().max(1.0) as usize;
+    // The columns take the whole width.
+    let pitch = (width / columns as f32).max(CELL + CELL_GAP);
+    let side = pitch - CELL_GAP;
     let count = view.model.rows().len();
     let rows = (ui.available_height() / pitch).floor().max(1.0) as usize;
     view.push(ReviewCommand::Columns(columns, rows));
@@ -42,7 +45,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
         let origin = ui.min_rect().min;
         if moved {
             let top = origin.y + current_row as f32 * pitch;
-            ui.scroll_to_rect(Rect::from_min_size(pos2(origin.x, top), vec2(CELL, CELL)), None);
+            ui.scroll_to_rect(Rect::from_min_size(pos2(origin.x, top), vec2(side, side)), None);
         }
         let Range { start: first, end: last } = visible_rows(viewport.min.y, viewport.max.y, pitch, total_rows);
         for row in first..last {
@@ -50,7 +53,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
                 let index = row * columns + column;
                 if index < count {
                     let min = origin + vec2(column as f32 * pitch, row as f32 * pitch);
-                    cell(ui, view, index, Rect::from_min_size(min, vec2(CELL, CELL)));
+                    cell(ui, view, index, Rect::from_min_size(min, vec2(side, side)));
                 }
             }
         }

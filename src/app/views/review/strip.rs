@@ -12,19 +12,27 @@ use crate::store::CandidateRow;
 const SIDE: f32 = 64.0;
 const GAP: f32 = 4.0;
 
-/// At the lower edge of the image, as many as there is room for; a click goes to the candidate.
-pub(super) fn show(ui: &Ui, view: &mut ReviewView<'_>, row: &CandidateRow, image: Rect) {
-    let known = view.model.members.as_ref().filter(|(group, _)| row.group == Some(*group));
-    let Some((_, members)) = known else { return };
+/// How many members are shown, and whether they are all; `None` without a group or without room.
+fn plan(view: &ReviewView<'_>, row: &CandidateRow, image: Rect) -> Option<(usize, bool)> {
+    let (_, members) = view.model.members.as_ref().filter(|(group, _)| row.group == Some(*group))?;
     let room = ((image.width() - GAP) / (SIDE + GAP)).floor().max(0.0) as usize;
     // The last place says how many there are beside.
     let is_whole = row.group_size as usize <= room.min(members.len());
     let shown = if is_whole { members.len() } else { room.saturating_sub(1).min(members.len()) };
-    if shown == 0 || image.height() < 3.0 * SIDE {
-        return;
-    }
+    (shown > 0 && image.height() >= 3.0 * SIDE).then_some((shown, is_whole))
+}
+
+/// Points that the strip takes of the image's lower edge.
+pub(super) fn height(view: &ReviewView<'_>, row: &CandidateRow, image: Rect) -> f32 {
+    if plan(view, row, image).is_some() { SIDE + 2.0 * GAP } else { 0.0 }
+}
+
+/// At the lower edge of the image, as many as there is room for; a click goes to the candidate.
+pub(super) fn show(ui: &Ui, view: &mut ReviewView<'_>, row: &CandidateRow, image: Rect) {
+    let Some((shown, is_whole)) = plan(view, row, image) else { return };
+    let Some((_, members)) = &view.model.members else { return };
     let count = shown + usize::from(!is_whole);
-    let top = image.bottom() - SIDE - 2.0 * GAP;
+    let top = image.bottom() - height(view, row, image);
     let band = Rect::from_min_max(
         pos2(image.left(), top),
         pos2(image.left() + GAP + count as f32 * (SIDE + GAP), image.bottom()),

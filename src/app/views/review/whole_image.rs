@@ -44,7 +44,9 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>, rect: Rect) {
     for overlay in overlays(&row, detail, drawn, view.model.adjusting.is_none(), view.model.filter.blind) {
         canvas::paint_overlay(ui.painter(), rect, &fit, &overlay);
     }
-    legend(ui, rect, detail, drawn, view.model.filter.blind);
+    let strip = if view.model.adjusting.is_none() { strip::height(view, &row, rect) } else { 0.0 };
+    let above_strip = rect.with_max_y(rect.bottom() - strip);
+    legend(ui, above_strip, detail, drawn, view.model.filter.blind);
     canvas::paint_frame(ui.painter(), rect, theme::BORDER, 1.0);
     if view.model.adjusting.is_none() {
         strip::show(ui, view, &row, rect);

@@ -18,6 +18,8 @@ pub struct OpenProject<'a> {
     /// How the review stands: in a blind one, the annotator's own.
     pub counts: &'a VerdictCounts,
     pub busy: bool,
+    /// What runs is a round.
+    pub trains: bool,
 }
 
 /// Texts that are being typed.

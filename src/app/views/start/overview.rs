@@ -60,8 +60,8 @@ fn next_step(ui: &mut Ui, project: &OpenProject<'_>, commands: &mut Vec<Command>
     let overview = project.overview;
     let (text, button, screen) = if overview.images == 0 {
         ("Next: import images, below.".to_owned(), None, Screen::Project)
-    } else if project.busy {
-        ("A job is running; the bar below shows how far it is.".to_owned(), Some("See the training"), Screen::Train)
+    } else if project.trains {
+        ("A round is running; the bar below shows how far it is.".to_owned(), Some("See the training"), Screen::Train)
     } else if let Some(round) = unfinished(overview) {
         let text =
             format!("Next: resume round {round}. Its training is not finished; it resumes from its last checkpoint.");
@@ -147,7 +147,7 @@ fn datasets(ui: &mut Ui, overview: &Overview, busy: bool, commands: &mut Vec<Com
                         ),
                     ];
                     for (text, hint, command, is_possible) in buttons {
-                        let button = Button::new(RichText::new(text).small()).small();
+                        let button = Button::new(RichText::new(text).small()).small().min_size(theme::SMALL_BUTTON);
                         if ui.add_enabled(is_possible, button).on_hover_text(hint).clicked() {
                             commands.push(command);
                         }
