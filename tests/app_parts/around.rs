@@ -4,10 +4,10 @@ use egui::{Event, Key, Modifiers, MouseWheelUnit, TouchPhase, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use quarry::app::QuarryApp;
+use quarry::app::command::ImagesCommand;
 use quarry::app::command::{Command, Screen};
 use quarry::app::keymap::Keymap;
 use quarry::app::options::{LastPlace, Options};
-use quarry::app::views::images::ImagesCommand;
 use quarry::store::CandidateQuery;
 
 use super::app_project;
