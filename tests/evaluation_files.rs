@@ -28,7 +28,7 @@ fn config(folder: &Path, out: &Path) -> FddbEvaluation {
         logarithmic: false,
         from_zero: false,
         published: false,
-        crowds: false,
+        most_hours: 1.0,
     }
 }
 
@@ -45,15 +45,12 @@ fn a_hostile_crowd_is_refused_with_its_size() {
         config(scratch.path(), &scratch.path().join("out"))
     };
     let error = run(&crowd(9000, 20_000)).unwrap_err();
-    assert!(error.contains("`a` has 9000 faces and 20000 detections") && error.contains("--crowds"), "{error}");
+    assert!(error.contains("`a` has 9000 faces and 20000 detections") && error.contains("--most-hours"), "{error}");
     assert!(!scratch.path().join("out").exists());
     // Many detections on few faces, and WIDER FACE's most crowded image, are within the bound.
     run(&crowd(2, 3000)).unwrap();
     assert!(quarry::evaluation::most_seconds(1968, 5000) < 3600.0);
-    // A cancel ends what was allowed.
-    let (allowed, cancel) = (FddbEvaluation { crowds: true, ..crowd(9000, 20_000) }, Cancel::new());
-    cancel.cancel();
-    assert!(evaluate_fddb(&allowed, &mut |_| {}, &cancel).is_err());
+    assert!(run(&FddbEvaluation { most_hours: 1e-9, ..crowd(2, 3000) }).is_err());
 }
 
 fn run(config: &FddbEvaluation) -> Result<EvaluationReport, String> {
