@@ -38,7 +38,8 @@ fn a_hostile_crowd_is_refused_with_its_size() {
     let scratch = tempfile::tempdir().unwrap();
     let crowd = |faces: usize, detections: usize| {
         let ellipses = "5 4 0 9 9 1\n".repeat(faces);
-        let boxes: String = (0..detections).map(|k| format!("{} 0 9 9 0.{k:05}\n", k % 90)).collect();
+        let boxes: Vec<String> = (0..detections).map(|k| format!("{} 0 9 9 0.{k:05}\n", k % 90)).collect();
+        let boxes = boxes.concat();
         std::fs::write(scratch.path().join("ellipseList.txt"), format!("a\n{faces}\n{ellipses}")).unwrap();
         std::fs::write(scratch.path().join("dets.txt"), format!("a\n{detections}\n{boxes}")).unwrap();
         std::fs::write(scratch.path().join("sizes.txt"), "a 100 20\n").unwrap();
