@@ -174,7 +174,7 @@ fn check_pooled_as_official(project: &Project, report: &CrossValidationReport, s
             logarithmic: false,
             from_zero: false,
             published: false,
-            crowds: false,
+            most_hours: 1.0,
         };
         evaluate_fddb(&evaluation, &mut |_| {}, &Cancel::new()).unwrap();
         for file in ["DiscROC.txt", "ContROC.txt", "curves.csv"] {

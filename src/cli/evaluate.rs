@@ -116,9 +116,9 @@ struct FddbArgs {
     /// Draw published reference points in figures
     #[arg(long)]
     published: bool,
-    /// Evaluate images too whose matching may take over an hour of one core
-    #[arg(long)]
-    crowds: bool,
+    /// Refuse images whose matching may take more hours of one core
+    #[arg(long, value_name = "HOURS", default_value_t = 1.0)]
+    most_hours: f64,
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -223,7 +223,7 @@ impl FddbArgs {
             logarithmic: self.logarithmic,
             from_zero: self.from_zero,
             published: self.published,
-            crowds: self.crowds,
+            most_hours: self.most_hours,
         }
     }
 

@@ -161,6 +161,7 @@ mod tests {
 
     #[test]
     fn records_are_found_on_their_lines() {
+        use List::{Annotations, Images, Shapes, Tasks};
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("a.json");
         let check = |text: &str, wanted: &[Record], expected: &[Option<u32>]| {
@@ -170,7 +171,6 @@ mod tests {
             assert_eq!(lines, expected, "{text}");
         };
         let text = "\u{FEFF}{\"images\": [\n {\"id\": 1,\n  \"annotations\": [1, 2]},\n\n {}\n], \"info\": {}, \"annotations\":\n[3,\n4]}";
-        use List::{Annotations, Images, Shapes, Tasks};
         let of_text = [(Images, 0), (Images, 1), (Annotations, 0), (Annotations, 1), (Annotations, 2)];
         check(text, &of_text, &[Some(2), Some(5), Some(7), Some(8), None]);
         let of_list = [(Tasks, 0), (Tasks, 1), (Tasks, 2), (Shapes, 0)];

@@ -221,7 +221,7 @@ fn task(file: &Path, index: u32, value: &Value, bad: &mut Vec<Skipped>, told: &m
                 }
             }
             Err(problem) => {
-                bad.push(bad_record(file, Place::Record(List::Tasks, index), format!("region {k}: {problem}")))
+                bad.push(bad_record(file, Place::Record(List::Tasks, index), format!("region {k}: {problem}")));
             }
         }
     }
