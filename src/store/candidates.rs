@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::columns::{bounding_box, optional_word, word};
 use super::connection::new_uid;
-use super::groups::FILLED_FROM;
+use super::filled_groups::FILLED_FROM;
 use super::identity::{Spot, same};
 use super::inherited::{Inherited, OfGroups, inherited};
 use super::left::{LEFT, is_present};

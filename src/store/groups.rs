@@ -173,10 +173,6 @@ impl Store {
     }
 }
 
-/// Groups with a lower id than this are whole and shown; none where nothing is being filled.
-pub(super) const FILLED_FROM: &str =
-    "coalesce((SELECT value FROM meta WHERE key = 'filling_groups_from'), 9223372036854775807)";
-
 fn carry_out(tx: &Transaction<'_>, change: &GroupChange) -> Result<(), StoreError> {
     match change {
         GroupChange::Make(new) => make(tx, new),

@@ -24,6 +24,7 @@ mod detections;
 mod error;
 mod exchange;
 mod features;
+mod filled_groups;
 mod gestures;
 mod ground_truth;
 mod groups;

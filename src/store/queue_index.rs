@@ -11,7 +11,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::access::{HALVED_FROM, second_reader};
-use super::groups::FILLED_FROM;
+use super::filled_groups::FILLED_FROM;
 use super::queue_entry::{Entry, Given};
 use super::trace::{self, Trace};
 use super::{StoreError, present_images};

@@ -96,12 +96,12 @@ impl SettingsView<'_> {
                         self.look(left);
                         left.add_space(theme::GAP);
                         self.review(left);
+                        left.add_space(theme::GAP);
+                        self.cache(left);
                         right.with_layout(egui::Layout::top_down(egui::Align::Min), |ui| {
                             self.device(ui);
                             ui.add_space(theme::GAP);
                             self.backups(ui);
-                            ui.add_space(theme::GAP);
-                            self.cache(ui);
                         });
                     }
                 });

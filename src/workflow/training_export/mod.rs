@@ -241,7 +241,10 @@ fn losses(settings: &TrainingExport, plan: &Plan, items: &[files::Made]) -> Vec<
         );
     }
     if !has(Part::Train) {
-        losses.push("There is no image to train on: every split is one of --val or --test.".to_owned());
+        let held_out =
+            if settings.val.is_empty() && settings.test.is_empty() { "" } else { " outside --val and --test" };
+        losses
+            .push(format!("There is no image to train on: no image{held_out} has an object or is marked as complete."));
     }
     if plan.unreviewed > 0 {
         losses.push(format!(
