@@ -1,4 +1,4 @@
-//! `quarry detect` as a use case: which checkpoint, which images, what is written. Knows only the public API.
+//! `quarry detect` as a use case: which checkpoint, which images, what is written.
 #![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! The detector from outside: it learns, survives odd pictures, and comes back from a file as it was. Knows only the public API.
+//! The detector from outside: it learns, survives odd images, and comes back from a file as it was.
 #![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

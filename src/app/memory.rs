@@ -20,7 +20,7 @@ impl Memory {
         }
     }
 
-    /// `412 MB`; `None` where the system does not tell.
+    /// `412 MB`; `None` if unknown.
     pub fn text(&self) -> Option<String> {
         self.bytes.map(|bytes| match bytes / 1_000_000 {
             mb @ 0..1000 => format!("{mb} MB"),

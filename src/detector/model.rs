@@ -79,7 +79,7 @@ impl Preparer {
 /// Crops that go through the backbone together.
 const EMBEDDED_AT_ONCE: usize = 32;
 
-/// What one image's proposals came to.
+/// One image's processed proposals.
 struct Found {
     /// With the number of the proposal.
     detections: Vec<(LabelledDetection, usize)>,
@@ -151,7 +151,7 @@ impl Detector {
     }
 
     /// One step's losses, computed in the config's precision; losses and gradients are `f32`. All randomness comes from `rng`. Images
-    /// without faces are all background.
+    /// without objects are all background.
     pub fn losses(
         &self,
         batch: &[TrainingSample],

@@ -1,7 +1,7 @@
 //! The second stage's loss: the mini-batch of RoIs, at random with hard negatives always in it or the hardest by their loss (OHEM), and
 //! three losses.
 //!
-//! Shapes: candidates of an image `[N, 4]` on the CPU: proposals, faces, hard negatives; R RoIs drawn over the batch.
+//! Shapes: candidates of an image `[N, 4]` on the CPU: proposals, objects, hard negatives; R RoIs drawn over the batch.
 
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Reduction, Tensor};
@@ -22,15 +22,15 @@ use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
 pub(super) struct Candidates {
     pub boxes: Tensor,
     pub roles: Vec<Role>,
-    /// The best face of each.
+    /// The best object of each.
     pub faces: Vec<usize>,
     /// Where the hard negatives begin.
     first_forced: usize,
     /// Hard negatives in order of priority.
     forced: Vec<usize>,
-    /// On faces that a detector gave the wrong class.
+    /// On objects that a detector gave the wrong class.
     misclassified: Vec<usize>,
-    /// On an ignored region and no face's.
+    /// On an ignored region and no object's.
     ignored: u64,
 }
 
@@ -43,11 +43,11 @@ impl Candidates {
         let ignored = truth.ignores(&boxes);
         let lowest = match config.kind {
             SamplerKind::Random if !truth.faces.is_empty() => config.bg_iou.0,
-            // Without faces all is background, and OHEM finds the hard ones by itself.
+            // Without objects all is background, and OHEM finds the hard ones by itself.
             SamplerKind::Random | SamplerKind::Ohem => 0.0,
         };
         let role = |(&(_, overlap), &ignored): (&(usize, f32), &bool)| match f64::from(overlap) {
-            // A face stays one where an ignored region hangs over it.
+            // An object stays one where an ignored region hangs over it.
             overlap if is_foreground(overlap, config) && !truth.faces.is_empty() => Role::Foreground,
             _ if ignored => Role::Neither,
             overlap if lowest <= overlap && overlap < config.bg_iou.1 => Role::Background,
@@ -111,7 +111,7 @@ pub(super) struct RoiBatch {
     labels: Tensor,
     /// `[R, 4]`, zeros for background.
     codes: Tensor,
-    /// Rows of RoIs whose face is an ellipse, and `[E, 6]` their codes.
+    /// Rows of RoIs whose object is an ellipse, and `[E, 6]` their codes.
     ellipse_rows: Vec<usize>,
     ellipse_codes: Vec<f32>,
     /// Of the boxes' smooth L1 loss.

@@ -16,7 +16,7 @@ use super::sampling::{Draw, Pools, Role, count_ignored, draw};
 use super::truth::{IgnoredRegions, Truth, index_tensor, plain};
 use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
 
-/// An anchor with at least this IoU with a hard negative lies on it.
+/// An anchor with at least this IoU with a hard negative is on it.
 const ON_HARD_NEGATIVE: f32 = 0.5;
 
 /// `(loss_objectness, loss_rpn_box_reg)`, zeros if no anchor was drawn.
@@ -83,7 +83,7 @@ impl Scene {
 
 /// What each anchor of an image is.
 struct Sorted {
-    /// The face of each anchor, or the matcher's marks.
+    /// The object of each anchor, or the matcher's marks.
     matches: Vec<i64>,
     roles: Vec<Role>,
     pools: Pools,
@@ -99,7 +99,7 @@ impl Sorted {
         let matches = matches(anchors, &scene.faces, config, takes_part);
         let ignored = scene.ignored.cover(anchors);
         let role = |(&matched, &ignored): (&i64, &bool)| match matched {
-            // A face stays one where an ignored region hangs over it.
+            // An object stays one where an ignored region hangs over it.
             0.. => Role::Foreground,
             _ if ignored => Role::Neither,
             BELOW_LOW => Role::Background,
@@ -114,7 +114,7 @@ impl Sorted {
         Self { matches, pools: Pools::of(&roles), roles, forced, ignored }
     }
 
-    /// The drawn anchors, and the face of each foreground anchor.
+    /// The drawn anchors, and the object of each foreground anchor.
     fn draw(
         self,
         truth: &Truth,
@@ -133,7 +133,7 @@ impl Sorted {
     }
 }
 
-/// The face of each anchor, or the matcher's marks. Without faces every anchor is background. Anchors that take no part are between.
+/// The object of each anchor, or the matcher's marks. Without objects every anchor is background. Anchors that take no part are between.
 fn matches(
     anchors: &[Corners],
     faces: &[Corners],
@@ -150,7 +150,7 @@ fn matches(
     all
 }
 
-/// Whether the anchor lies inside an image of this width and height.
+/// Whether the anchor is inside an image of this width and height.
 fn is_inside(anchor: &Corners, (width, height): (u32, u32)) -> bool {
     anchor[0] >= 0.0 && anchor[1] >= 0.0 && anchor[2] <= width as f32 && anchor[3] <= height as f32
 }
@@ -192,8 +192,8 @@ mod tests {
     use crate::detector::{NetworkImage, TrainingSample};
     use crate::geometry::{BoundingBox, Fit};
 
-    /// Anchors of 20 pixels every 2 pixels over a 100 x 100 image and beyond its border, a face at (10, 10) and a hard negative whose
-    /// anchors reach from IoU 0 with the face to 0.5.
+    /// Anchors of 20 pixels every 2 pixels over a 100 x 100 image and beyond its border, an object at (10, 10) and a hard negative whose
+    /// anchors reach from IoU 0 with the object to 0.5.
     fn scene() -> (Tensor, Truth) {
         let at = |x: f64, y: f64| BoundingBox::new(x, y, x + 20.0, y + 20.0);
         let corners: Vec<f32> = (-5..50)

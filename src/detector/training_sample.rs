@@ -3,14 +3,14 @@
 use super::NetworkImage;
 use crate::geometry::{BoundingBox, Ellipse, NetworkPx};
 
-/// An image with its ground truth, in network pixels. An image without faces has empty lists: all of it is background.
+/// An image with its ground truth, in network pixels. An image without objects has empty lists: all of it is background.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainingSample {
     pub image: NetworkImage,
     pub faces: Vec<BoundingBox<NetworkPx>>,
     /// The label of each, from 1; missing ones are 1.
     pub labels: Vec<i64>,
-    /// The ellipse of each face, `None` where the ground truth is a rectangle.
+    /// The ellipse of each object, `None` where the ground truth is a rectangle.
     pub ellipses: Vec<Option<Ellipse<NetworkPx>>>,
     /// In order of priority, most important first.
     pub hard_negatives: Vec<BoundingBox<NetworkPx>>,

@@ -1,6 +1,7 @@
 //! A training image's targets, as tensors on the CPU: boxes of objects, hard negatives and ignored regions.
 //!
-//! Shapes: G faces (annotated objects), M hard negatives, W wrongly classified, I ignored regions: boxes `[.., 4]` (f32, network pixels). Box work stays on the CPU.
+//! Shapes: G objects, M hard negatives, W wrongly classified, I ignored regions: boxes `[.., 4]` (f32, network pixels). Box work stays on
+//! the CPU.
 
 use tch::{Device, Kind, Tensor};
 
@@ -10,7 +11,7 @@ use crate::geometry::{BoundingBox, Ellipse, NetworkPx};
 
 /// A region counts as ignored if it overlaps an ignored one by this IoU ..
 const IGNORED_IOU: f32 = 0.5;
-/// .. or lies inside with this share of its area.
+/// .. or is inside with this share of its area.
 const IGNORED_SHARE: f32 = 0.8;
 /// Boxes with a shorter side (network pixels) teach nothing.
 const MIN_SIDE: f64 = 1e-2;
@@ -20,7 +21,7 @@ pub(super) struct Truth {
     /// Width and height of the image, without padding.
     pub size: (u32, u32),
     pub faces: Vec<BoundingBox<NetworkPx>>,
-    /// Of each face, from 1.
+    /// Of each object, from 1.
     pub labels: Vec<i64>,
     pub ellipses: Vec<Option<Ellipse<NetworkPx>>>,
     /// `[G, 4]`.
@@ -29,7 +30,7 @@ pub(super) struct Truth {
     pub hard_negatives: Tensor,
     /// The label that each was mistaken for, from 1.
     pub hard_negative_labels: Vec<i64>,
-    /// `[W, 4]`: on faces that a detector gave the wrong class.
+    /// `[W, 4]`: on objects that a detector gave the wrong class.
     pub misclassified: Tensor,
     /// `[I, 4]`.
     pub ignored: Tensor,
@@ -57,7 +58,7 @@ impl Truth {
         }
     }
 
-    /// For each of `candidates` `[N, 4]` whether it lies on an ignored region.
+    /// For each of `candidates` `[N, 4]` whether it is on an ignored region.
     pub fn ignores(&self, candidates: &Tensor) -> Vec<bool> {
         self.ignored_regions().cover(&plain(candidates))
     }
@@ -66,12 +67,12 @@ impl Truth {
         IgnoredRegions(plain(&self.ignored))
     }
 
-    /// For each of `candidates` `[N, 4]` the best face and its IoU; `(0, 0.0)` without faces.
+    /// For each of `candidates` `[N, 4]` the best object and its IoU; `(0, 0.0)` without objects.
     pub fn best_faces(&self, candidates: &Tensor) -> Vec<(usize, f32)> {
         overlap::best_objects(&plain(candidates), &plain(&self.face_boxes))
     }
 
-    /// The faces `[K, 4]` at these indices.
+    /// The objects `[K, 4]` at these indices.
     pub fn faces_at(&self, at: &[usize]) -> Tensor {
         self.face_boxes.index_select(0, &index_tensor(at))
     }
@@ -82,7 +83,7 @@ impl Truth {
 pub(super) struct IgnoredRegions(Vec<Corners>);
 
 impl IgnoredRegions {
-    /// For each candidate whether it lies on one of them.
+    /// For each candidate whether it is on one of them.
     pub fn cover(&self, candidates: &[Corners]) -> Vec<bool> {
         let on = |candidate: &Corners| {
             self.0.iter().any(|region| {

@@ -170,7 +170,7 @@ mod tests {
             assert!(message.contains(part), "{part}: {message}");
         }
         let message = run(&truth("a.jpg", "b.jpg"), &found("a.jpg", "a.png", [1, 2]), None).unwrap_err();
-        assert!(message.contains("entry 2") && message.contains("`a.jpg` and `a.png` both fit"), "{message}");
+        assert!(message.contains("entry 2") && message.contains("`a.jpg` and `a.png` both match"), "{message}");
     }
 
     /// Two folders with a `1.jpg` each, as an export has them: ids count.

@@ -290,7 +290,7 @@ mod tests {
         let corrected = HistoryStep { what, action: GestureAction::Redo, ..missed };
         assert_eq!(decided_text(&corrected, &two), "class changed: cat  (redo)");
         let undone = HistoryStep { what: Decided::Correction { act: None, class: None }, ..corrected };
-        assert_eq!(decided_text(&HistoryStep { action: GestureAction::Undo, ..undone }, &two), "taken back  (undo)");
+        assert_eq!(decided_text(&HistoryStep { action: GestureAction::Undo, ..undone }, &two), "undone  (undo)");
     }
 
     #[test]
