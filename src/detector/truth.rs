@@ -106,7 +106,7 @@ fn tensor(boxes: &[BoundingBox<NetworkPx>]) -> Tensor {
 }
 
 fn has_area(b: &BoundingBox<NetworkPx>) -> bool {
-    b.is_finite() && MIN_SIDE <= b.width() && MIN_SIDE <= b.height()
+    b.is_finite() && b.width() >= MIN_SIDE && b.height() >= MIN_SIDE
 }
 
 pub(super) fn index_tensor(indices: &[usize]) -> Tensor {

@@ -183,7 +183,7 @@ impl Machine<'_> {
     /// A little-endian two's complement number of as many bytes as its first byte says.
     fn long(&mut self) -> Result<i128, String> {
         let length = usize::from(self.byte()?);
-        if 16 < length {
+        if length > 16 {
             return Err(format!("an integer of {length} bytes"));
         }
         let bytes = self.take(length)?;

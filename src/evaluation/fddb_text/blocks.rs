@@ -192,7 +192,7 @@ impl UnscoredEllipses {
             self.refuted = true;
             return;
         };
-        self.refuted |= std::f64::consts::TAU < third.abs() || fifth.abs() <= 1.0;
+        self.refuted |= third.abs() > std::f64::consts::TAU || fifth.abs() <= 1.0;
         self.has_fraction |= third.fract() != 0.0 || third < 0.0;
         self.first.get_or_insert_with(|| Place { path: path.into(), line: line_number });
     }

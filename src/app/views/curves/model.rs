@@ -193,7 +193,7 @@ impl CurvesModel {
             steps.insert(step, Evaluation::new(curve));
             // Only the newest is exported and told in numbers.
             for (_, earlier) in steps.iter_mut().rev().skip(1) {
-                if LINE_POINTS_MAX < earlier.curve.points.len() {
+                if earlier.curve.points.len() > LINE_POINTS_MAX {
                     earlier.curve = earlier.curve.thinned(LINE_POINTS_MAX);
                 }
             }

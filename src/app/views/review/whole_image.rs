@@ -140,7 +140,7 @@ fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail, drawn: Drawn, is_blind: boo
     if has(AnnotationSource::Promoted) && !is_blind {
         entries.push(("promoted object", theme::ground_truth(AnnotationSource::Promoted)));
     }
-    if drawn.detections && 1 < detail.detections.len() {
+    if drawn.detections && detail.detections.len() > 1 {
         entries.push(("other detections", theme::DETECTION));
     }
     if entries.is_empty() {
