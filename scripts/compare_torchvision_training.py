@@ -2,7 +2,7 @@
 
 Detections, losses (with every anchor and RoI drawn, so that no chance is left) and the norm of every gradient.
 Usage: python scripts/compare_torchvision_training.py [PICTURE] (from the repository's root, with torch, torchvision, numpy, pillow and
-safetensors installed, e.g. by `make bench-torchvision`). Without a picture, smooth noise is used. Must not know Quarry's inside.
+safetensors installed, e.g. by `make bench-torchvision`). Without an image, smooth noise is used.
 """
 
 import json

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # The proof that hard negatives raise the curves: for each seed one round 1, mined, then for each arm the rounds 2 to ROUNDS, all arms
-# equally long. The arm `unreviewed` mines each of its rounds before the next; `confirmed` goes on with its review of round 1.
+# equally long. The arm `unreviewed` mines each of its rounds before the next; `confirmed` keeps its review of round 1.
 #
 #   scripts/experiment.sh FDDB BACKGROUND OUT
 #
-# What is done is asked of the projects themselves: the same command continues after any stop, and a round that was cut off goes on
+# Progress is read from the projects: the same command continues after any stop, and an interrupted round resumes
 # from its last checkpoint. The arm `confirmed` waits until at least REVIEWED verdicts were given in OUT/seed-N with
 # `quarry --project OUT/seed-N`; until then the script does everything else and says what it waits for.
 # Settings: SEEDS, ARMS, ROUNDS (3), STEPS (1200 a round), PRECISION (bf16 or f32; by what the processor can), REVIEWED, QUARRY (the binary).
@@ -55,7 +55,7 @@ timed() {
     mv "$project.$name.part" "$project.$name.json"
 }
 
-# train PROJECT ROUND SETTINGS: what is trained stays, what was begun goes on, nothing is begun twice.
+# train PROJECT ROUND SETTINGS: finished rounds are kept, unfinished ones resumed.
 train() {
     case $(round_field "$1" "$2" "r['state']") in
         trained | mined) ;;
@@ -73,7 +73,7 @@ verdicts() {
     round_field "$1" 1 "r['confirmed'] + r['rejected'] + r['missed_faces']"
 }
 
-# later_settings SEED ARM ROUND: another seed in each round: the same pictures in another order, and other sizes and flips.
+# later_settings SEED ARM ROUND: another seed in each round: the same images in another order, and other sizes and flips.
 later_settings() {
     local negatives=$2 sampler=random
     [ "$2" = ohem ] && negatives=none sampler=ohem

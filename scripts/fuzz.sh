@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes every reader of outside bytes: scripts/fuzz.sh [MINUTES [TARGET...]], by default ten minutes each. Corpora are kept in
-# fuzz/corpus, so that the next run goes on; inputs that were found to be wrong lie in fuzz/artifacts. Prints a line a target.
+# fuzz/corpus, so that the next run continues; failing inputs are in fuzz/artifacts. Prints a line per target.
 # The stable compiler is enough: fuzz/rustc.sh has libFuzzer see what the code does.
 set -euo pipefail
 cd "$(dirname "$0")/.."

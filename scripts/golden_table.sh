@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Holds every operator against torchvision's numbers and prints the table: operator, largest deviation (relative to the largest value).
+# Compares every operator with torchvision's numbers and prints a table: operator, largest deviation (relative to the largest value).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -59,7 +59,7 @@ mkdir -p "$logs"
 failed=0
 start=$SECONDS
 
-# Runs a program with a limit in seconds and keeps what it says; prints `ok` or how it ended.
+# Runs a program with a limit in seconds and keeps its output; prints `ok` or how it ended.
 run() { # LOG SECONDS COMMAND...
     local log=$logs/$1.log limit=$2 code=0
     shift 2

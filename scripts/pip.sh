@@ -1,4 +1,4 @@
-# Sourced by the set-up scripts: how they speak, and how they find pip. Must not know what is fetched.
+# Sourced by the set-up scripts: messages, and finding pip.
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Sets a machine up for Quarry: system packages, libtorch, the pretrained backbone, ONNX Runtime. Repeats nothing that is there.
-# Must not know how Quarry is built or run.
+# Sets a machine up for Quarry: system packages, libtorch, the pretrained backbone, ONNX Runtime. Skips what is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup_system.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes README's table of FDDB's evaluation again: scripts/verify_fddb.sh FDDB REFERENCES [QUARRY]. FDDB is the folder as it ships. REFERENCES
+# Reproduces README's table of FDDB's evaluation: scripts/verify_fddb.sh FDDB REFERENCES [QUARRY]. FDDB is the folder as it ships. REFERENCES
 # holds a folder for each detector: dets.txt (its detections on all ten folds) and what the official program wrote for them, DiscROC.txt
 # and ContROC.txt. Both files are compared byte for byte; exit code 1 where one differs.
 set -euo pipefail

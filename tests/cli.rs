@@ -1,4 +1,4 @@
-//! The command line from outside: exit codes, JSON on stdout, errors on stderr. Knows only the binary.
+//! The command line from outside: exit codes, JSON on stdout, errors on stderr.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
@@ -381,4 +381,29 @@ fn every_metric_of_coco_files_is_told_to_people_and_machines() {
     }
     let refused = quarry(&["evaluate", "tide", "--ground-truth", "a", "--detections", "b", "--iou", "0"]).code(2);
     assert!(stderr(&refused).contains("above 0 and up to 1"), "{}", stderr(&refused));
+}
+
+/// The file is named once, whichever layer opens it.
+#[test]
+fn an_error_names_its_file_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let p = at("p");
+    quarry(&["new", &p]).success();
+    let check = |args: &[&str]| {
+        let text = stderr(&quarry(args).failure());
+        assert_eq!(text.matches("gone-file").count(), 1, "{args:?}: {text}");
+        assert!(!text.trim_end().ends_with(':'), "{text}");
+    };
+    let [gone, onnx, script] = ["gone-file", "gone-file.onnx", "gone-file.torchscript"].map(at);
+    for model in [&onnx, &script] {
+        check(&["mine", "--project", &p, "--model", model, "--name", "other"]);
+    }
+    check(&["weights", "export", &gone, &at("out.safetensors")]);
+    check(&["weights", "import", &gone, "--as", "resnet50"]);
+    check(&["train", "--project", &p, "--config", &gone]);
+    check(&["verdicts", "merge", &gone, "--project", &p]);
+    check(&["evaluate", "coco", "--ground-truth", &gone, "--detections", &gone]);
+    check(&["import", "coco", &gone, "--project", &p]);
+    check(&["merge", &gone, "--project", &p]);
 }

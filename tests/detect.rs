@@ -1,4 +1,4 @@
-//! `quarry detect` as a use case: which checkpoint, which images, what is written. Knows only the public API.
+//! `quarry detect` as a use case: which checkpoint, which images, what is written.
 #![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -70,7 +70,7 @@ fn coco_keeps_the_classes_and_fddb_the_faces_alone() {
     let results: Vec<Value> = serde_json::from_slice(&std::fs::read(&all.out).unwrap()).unwrap();
     let classes = |class: i64| results.iter().filter(|r| r["category_id"] == class).count();
     assert_eq!((results.len(), log.len()), (all.detections, 0));
-    assert!(0 < classes(1) && 0 < classes(2) + classes(3), "{results:?}");
+    assert!(classes(1) > 0 && classes(2) + classes(3) > 0, "{results:?}");
     assert_eq!(classes(1) + classes(2) + classes(3), results.len());
     assert!(results.iter().all(|r| r.get("ellipse").is_none()));
 

@@ -1,4 +1,4 @@
-//! The detector from outside: it learns, survives odd pictures, and comes back from a file as it was. Knows only the public API.
+//! The detector from outside: it learns, survives odd images, and comes back from a file as it was.
 #![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -89,15 +89,15 @@ fn a_few_steps_on_one_picture_find_its_face() {
 
     let found = detector.detect(&picture(120, 96, Some(&face()))).unwrap();
     let best = found.first().expect("a detection");
-    assert!(0.6 < best.bbox.iou(&face().bounding_box()), "{best:?} {totals:?}");
+    assert!(best.bbox.iou(&face().bounding_box()) > 0.6, "{best:?} {totals:?}");
     let ellipse = best.ellipse.expect("an ellipse");
-    assert!(0.5 < ellipse.bounding_box().iou(&face().bounding_box()), "{ellipse:?}");
+    assert!(ellipse.bounding_box().iou(&face().bounding_box()) > 0.5, "{ellipse:?}");
 }
 
 fn losses_are_finite(detector: &Detector, batch: &[TrainingSample], sampler: &SamplerConfig) {
     let report = detector.losses(batch, sampler, &mut rng()).unwrap();
     let total = report.total.double_value(&[]);
-    assert!(total.is_finite() && 0.0 <= total, "{report:?}");
+    assert!(total.is_finite() && total >= 0.0, "{report:?}");
     report.total.backward();
     for (name, weight) in detector.trainable() {
         let gradient = weight.grad();
@@ -121,7 +121,7 @@ fn every_architecture_gives_losses_and_detections() {
         let found = detector.detect(&picture(100, 70, None)).unwrap();
         for detection in &found {
             let b = &detection.bbox;
-            assert!(0.0 <= b.x1 && b.x2 <= 100.01 && b.y2 <= 70.01 && detection.ellipse.is_some(), "{detection:?}");
+            assert!(b.x1 >= 0.0 && b.x2 <= 100.01 && b.y2 <= 70.01 && detection.ellipse.is_some(), "{detection:?}");
         }
         assert!(found.is_sorted_by(|a, b| b.score <= a.score) && found.len() <= 100, "{architecture}");
     }
@@ -214,7 +214,7 @@ fn hard_negatives_are_always_selected_and_ignored_regions_never() {
     let (width, height) = (f64::from(blind.image.width), f64::from(blind.image.height));
     blind.ignored = vec![BoundingBox::new(-200.0, -200.0, width + 200.0, height + 200.0)];
     let counts = detector.losses(&[blind.clone()], &SamplerConfig::default(), &mut rng()).unwrap().counts;
-    assert!(0 < counts.foreground && 0 < counts.rpn_foreground, "{counts:?}");
+    assert!(counts.foreground > 0 && counts.rpn_foreground > 0, "{counts:?}");
     assert_eq!((counts.background, counts.rpn_background), (0, 0), "{counts:?}");
     // What is learnt there all the same does not count as ignored.
     let everywhere = counts;
@@ -359,7 +359,7 @@ fn detections_map_back_to_the_image() {
     assert!(!a.is_empty() && a.len() == b.len());
     let doubled = |b: &BoundingBox<ImagePx>| BoundingBox::new(2.0 * b.x1, 2.0 * b.y1, 2.0 * b.x2, 2.0 * b.y2);
     for (a, b) in a.iter().zip(&b) {
-        assert!(0.999 < doubled(&a.bbox).iou(&b.bbox), "{a:?} {b:?}");
+        assert!(doubled(&a.bbox).iou(&b.bbox) > 0.999, "{a:?} {b:?}");
     }
 }
 
@@ -526,7 +526,7 @@ fn backbones_are_taken_from_classification_networks() {
         let head = detector.state().into_iter().find(|(n, _)| n.contains("fc6.weight")).unwrap().1;
         detector.load_backbone(&path).unwrap();
         let state: std::collections::HashMap<_, _> = detector.state().into_iter().collect();
-        assert!(50 < expected.len());
+        assert!(expected.len() > 50);
         for (name, tensor) in &expected {
             assert!(state[name].equal(tensor), "{name}");
         }

@@ -1,4 +1,4 @@
-//! Weights of others in a detector, and what is said of weights that don't fit. Knows only the public API.
+//! Weights of others in a detector, and what is said of weights that don't fit.
 #![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! `quarry doctor`, and devices that are not there, from outside. Knows only the binary.
+//! `quarry doctor`, and devices that are not there, from outside.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 

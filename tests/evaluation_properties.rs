@@ -318,7 +318,7 @@ fn a_hundred_thousand_specks_over_a_crowd_are_quick() {
             image.detections.iter_mut().for_each(|d| d.score = d.score.abs());
         }
         let outcome = match_image(&image, Matching::Official);
-        assert!(100_000 <= outcome.steps.len());
+        assert!(outcome.steps.len() >= 100_000);
     }
 }
 

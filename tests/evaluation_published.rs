@@ -56,7 +56,7 @@ fn all_21_published_methods_can_be_imported() {
         let imported = import(&path);
         let points = &imported.curve.points;
         assert!(points.windows(2).all(|w| w[0].false_positives <= w[1].false_positives), "{}", path.display());
-        assert!(points.iter().all(|p| (0.0..=1.0).contains(&p.rate)) && 700 < points.len(), "{}", path.display());
+        assert!(points.iter().all(|p| (0.0..=1.0).contains(&p.rate)) && points.len() > 700, "{}", path.display());
         check_swapped(&path, &imported);
         files += 1;
         with_thresholds += usize::from(imported.has_thresholds);

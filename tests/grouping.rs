@@ -52,7 +52,7 @@ fn alike_groups_are_neighbours_in_the_order_by_likeness() {
     let project = app_project::make(dir.path(), 12, 2);
     let mut store = project.open_store().unwrap();
     let report = grouped(&mut store, Some(0));
-    assert!(6 < report.groups, "{report}");
+    assert!(report.groups > 6, "{report}");
     let by_likeness = CandidateQuery { sort: Sort::Group, descending: false, ..CandidateQuery::default() };
     let listed = store.candidate_ids(&by_likeness).unwrap();
     assert_eq!(listed.len(), report.groups, "each group is listed as one");
@@ -76,7 +76,7 @@ fn another_distance_is_kept_and_reads_no_image_again() {
     assert_eq!(grouped(&mut store, None).unread, 0);
     std::fs::remove_dir_all(dir.path().join("pictures")).unwrap();
     let (strict, loose) = (grouped(&mut store, Some(0)), grouped(&mut store, Some(16)));
-    assert!(strict.alike <= loose.alike && 0 < loose.alike, "{strict} {loose}");
+    assert!(strict.alike <= loose.alike && loose.alike > 0, "{strict} {loose}");
     assert_eq!((strict.unread, loose.unread), (0, 0));
     assert_eq!(config(&project.open_store().unwrap()).unwrap().most_distance, 16);
     assert_eq!(grouped(&mut store, None), loose);

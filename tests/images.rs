@@ -1,4 +1,4 @@
-//! Image files as the command line meets them: huge ones, hidden ones, oddly named ones. Knows only the binary.
+//! Image files as the command line meets them: huge ones, hidden ones, oddly named ones.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 

@@ -233,9 +233,9 @@ fn what_is_reviewed_after_its_start_does_not_change_a_round() {
     let project = tiny_project::make(dir.path(), "p", 4, 2);
     let config = config("iterations = 4\ncheckpoint_every = 1\ntest_folds = [2]\nhard_negatives = \"unreviewed\"");
     train(&project, &config, &mut |_| {}, &Cancel::new()).unwrap();
-    assert!(0 < mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap().candidates);
+    assert!(mine(&project, None, &mut |_| {}, &Cancel::new()).unwrap().candidates > 0);
     let begun = sit(&project, Some(&config), 2).unwrap();
-    assert!(begun.stopped && 0 < begun.hard_negatives, "{begun:?}");
+    assert!(begun.stopped && begun.hard_negatives > 0, "{begun:?}");
 
     let mut store = project.open_store().unwrap();
     let candidates: Vec<_> = store
@@ -305,7 +305,7 @@ fn every_mini_batch_of_a_reviewed_round_holds_all_hard_negatives_of_its_images()
         confirmed.insert(image.id.to_string(), if k == 0 { 0 } else { chosen.len() as u64 });
     }
     let report = train(&project, &config, &mut |_| {}, &Cancel::new()).unwrap();
-    assert!(report.round == 2 && 0 < report.hard_negatives, "{report:?}");
+    assert!(report.round == 2 && report.hard_negatives > 0, "{report:?}");
 
     let table = fs::read_to_string(project.run_dir(2).join("sampler.csv")).unwrap();
     let rows: Vec<Vec<&str>> = table.lines().skip(1).map(|line| line.split(',').collect()).collect();
@@ -315,10 +315,10 @@ fn every_mini_batch_of_a_reviewed_round_holds_all_hard_negatives_of_its_images()
         let wanted: u64 = row[2].split(';').map(|image| confirmed[image]).sum();
         assert_eq!((number(row, 3), number(row, 6)), (wanted, wanted), "given and forced: {row:?}");
         assert!(number(row, 6) <= number(row, 5) && 3 * number(row, 4) <= number(row, 5).max(12), "{row:?}");
-        assert!(wanted == 0 || 0 < number(row, 10), "they bind the RPN too: {row:?}");
+        assert!(wanted == 0 || number(row, 10) > 0, "they bind the RPN too: {row:?}");
     }
     let sum = |column: usize| rows.iter().map(|row| number(row, column)).sum::<u64>();
-    assert!(0 < sum(6) && 0 < sum(7), "hard negatives and ignored RoIs: {table}");
+    assert!(sum(6) > 0 && sum(7) > 0, "hard negatives and ignored RoIs: {table}");
     let store = project.open_store().unwrap();
     let shown = round_report(&project, &store, &store.round_by_number(2).unwrap().unwrap()).unwrap().sampler.unwrap();
     let drawn = shown.drawn;

@@ -46,7 +46,7 @@ fn every_preset_is_sound_and_survives_its_file() {
             text.find("\npreset = ") < text.find("\nseed = ") && text.find("\nprefetch = ") < text.find("\n[detector]")
         );
         let fewest = config.iterations / config.checkpoint_every;
-        assert!(10 <= fewest, "{name} leaves {fewest} checkpoints");
+        assert!(fewest >= 10, "{name} leaves {fewest} checkpoints");
     }
 }
 
@@ -202,7 +202,7 @@ fn curves_grow_while_the_presets_train() {
     for (name, _) in PRESETS {
         let config = RoundConfig::preset(name).unwrap();
         let tests = config.iterations.checked_div(config.evaluate_every);
-        assert!(tests.is_some_and(|tests| 2 <= tests), "{name} is tested {tests:?} times");
+        assert!(tests.is_some_and(|tests| tests >= 2), "{name} is tested {tests:?} times");
     }
 }
 
@@ -267,7 +267,7 @@ fn iterations_that_go_down_and_up_again_leave_the_intervals_as_they_were() {
             follows.set_iterations(iterations);
             keeps.set_iterations(iterations);
             stays.set_iterations(iterations);
-            assert!(0 < follows.evaluate_every && 0 < follows.checkpoint_every, "{name} {iterations}");
+            assert!(follows.evaluate_every > 0 && follows.checkpoint_every > 0, "{name} {iterations}");
             assert_eq!((keeps.checkpoint_every, stays.evaluate_every, stays.checkpoint_every), (11, 0, 0), "{name}");
             assert_eq!(keeps.evaluate_every, follows.evaluate_every, "{name}");
         }

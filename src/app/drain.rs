@@ -45,7 +45,7 @@ impl QuarryApp {
             if !any {
                 return;
             }
-            if DRAIN_BUDGET < start.elapsed() {
+            if start.elapsed() > DRAIN_BUDGET {
                 return ctx.request_repaint();
             }
         }

@@ -169,7 +169,7 @@ fn take_dropped(ctx: &egui::Context, commands: &mut Vec<Command>) {
     }
 }
 
-/// What the grid tells each frame wants no frame of its own.
+/// What the grid reports each frame needs no frame of its own.
 fn is_report(command: &Command) -> bool {
     use crate::app::command::ReviewCommand;
     matches!(command, Command::Review(ReviewCommand::Columns(..) | ReviewCommand::Visible(_)))

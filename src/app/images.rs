@@ -295,7 +295,7 @@ impl QuarryApp {
         }
     }
 
-    /// What keys do to the tool instead of what they do without it; `true`: that is all they do.
+    /// The effect of keys on the active tool; `true`: the key is consumed.
     fn ends_tool(&mut self, action: Action) -> bool {
         match (action, self.images.tool) {
             (Action::CloseImage, Tool::Draw) => self.images.tool = Tool::Look,

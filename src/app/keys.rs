@@ -58,7 +58,7 @@ impl KeyReader {
         Arc::clone(&self.lock().keymap)
     }
 
-    /// Says whose keys count from now on, and whether the filter is open: its fields, lists and sliders want their keys themselves.
+    /// Sets the active scope, and whether the filter is open: its fields, lists and sliders handle their keys themselves.
     pub fn listen(&self, scope: Scope, filter_open: bool, reading: Reading) {
         let mut state = self.lock();
         (state.scope, state.filter_open, state.reading) = (scope, filter_open, reading);

@@ -20,7 +20,7 @@ impl Memory {
         }
     }
 
-    /// `412 MB`; `None` where the system does not tell.
+    /// `412 MB`; `None` if unknown.
     pub fn text(&self) -> Option<String> {
         self.bytes.map(size_text)
     }

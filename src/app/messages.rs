@@ -198,7 +198,7 @@ pub(super) fn log_button(ui: &mut Ui, commands: &mut Vec<Command>) {
     }
 }
 
-/// The newest notice, on a line that is always there, so that nothing moves when something is said. `false`: there is none.
+/// The newest notice, on a line that is always there, so that the layout does not move when a notice appears. `false`: there is none.
 pub(super) fn show_notice(ui: &mut Ui, messages: &Messages) -> bool {
     let Some((line, _)) = &messages.notice else { return false };
     let text = line.shown();

@@ -207,7 +207,7 @@ impl QuarryApp {
             WorkEvent::Train(event) => {
                 let has_news = matches!(event, TrainEvent::Checkpoint { .. } | TrainEvent::Evaluated { .. });
                 if let (TrainEvent::Evaluated { .. }, Some(session)) = (&event, &mut self.session) {
-                    // The average precision lies in the store; the curves came with the event.
+                    // The average precision is in the store; the curves came with the event.
                     session.reader.ask(ReadRequest::Curves);
                 }
                 self.train.train_event(event);

@@ -446,7 +446,7 @@ impl Session {
             Order::Round => (Sort::Round, true),
             Order::Disagreement => (Sort::Disagreement, true),
         };
-        let no_limit = |to: f64| if SIZE_MAX <= to { f64::INFINITY } else { to };
+        let no_limit = |to: f64| if to >= SIZE_MAX { f64::INFINITY } else { to };
         CandidateQuery {
             round: filter.round.and_then(number),
             // One that is called otherwise by now is found nowhere.

@@ -11,7 +11,7 @@ use crate::jobs::{ByteCache, DecodeKey, DecodePool, DecodeRequest, DecodedPart, 
 /// Bytes of textures that are kept.
 const TEXTURE_BUDGET: usize = 192 << 20;
 
-/// What cannot be read is tried again after so long while it is shown: a disk may be mounted again.
+/// What cannot be read is tried again after this long while it is shown: a disk may be mounted again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 struct Failure {

@@ -83,7 +83,7 @@ pub struct Console {
     round: u32,
     steps: u64,
     rate: Option<Rate>,
-    /// When the progress was last told as a line.
+    /// When the progress was last printed as a line.
     told: Instant,
 }
 

@@ -24,7 +24,7 @@ pub struct DoctorArgs {
     pub(super) probe_opengl: bool,
 }
 
-/// Everything that is reported. A fact that the system does not tell is `None`.
+/// Everything that is reported. Unknown facts are `None`.
 #[derive(Debug, Serialize)]
 struct Report {
     quarry: String,

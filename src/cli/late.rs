@@ -12,7 +12,7 @@ use crate::domain::data_folder;
 /// What the shared library's entry point is called.
 const ENTRY: &[u8] = b"quarry_main";
 
-/// The library of libtorch to which Quarry's own is linked; its own dependencies lie beside it.
+/// The library of libtorch to which Quarry's own is linked; its own dependencies are beside it.
 const LIBTORCH: &str = "libtorch_cpu.so";
 
 /// Continues in the shared library, which parses the arguments again. An error means that it does not load, and nothing was done.

@@ -212,8 +212,8 @@ impl Command {
     }
 }
 
-/// The binary's whole work: reads the arguments, does what they say, tells how it ended. What needs libtorch is left to the
-/// shared library, so that everything else starts without the quarter of a second that loading libtorch takes.
+/// The binary's whole work: parses the arguments, runs the command, returns the exit code. What needs libtorch is left to the shared
+/// library, so that everything else starts without the quarter of a second that loading libtorch takes.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     #[cfg(feature = "torch")]
@@ -327,7 +327,7 @@ fn run(command: Option<Command>, context: &Context) -> anyhow::Result<()> {
     }
 }
 
-/// Runs the commands that need no libtorch, and those that can do without it; `reason` says why it was not loaded.
+/// Runs the commands that need no libtorch, and those that can run without it; `reason` says why it was not loaded.
 fn run_light(command: Option<Command>, context: &Context, reason: &str) -> anyhow::Result<()> {
     match command {
         Some(Command::New(args)) => new::run(&args, context),

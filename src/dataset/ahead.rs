@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(*budget.used(), 0);
     }
 
-    /// Files of different sizes, one of which is no image, in a folder.
+    /// Files of different sizes, one of which is not an image, in a folder.
     fn files(dir: &Path, count: u32) -> Vec<PathBuf> {
         let file = |k: u32| {
             let path = dir.join(format!("{k}.png"));

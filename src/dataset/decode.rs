@@ -70,7 +70,7 @@ pub fn read_size(bytes: &[u8], path: &Path) -> Result<ImageHeader, DatasetError>
     guarded(path, || header_of(decoder(bytes)?))
 }
 
-/// The bytes of an image file. A file that is no image is not read further than its first bytes, whatever its size.
+/// The bytes of an image file. A file that is not an image is not read further than its first bytes, whatever its size.
 pub fn read_image_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
     let (mut file, size) = open_regular(path)?;
     if size > limits::IMAGE {

@@ -20,7 +20,7 @@ pub enum DatasetError {
     Layout { path: PathBuf, problem: String },
     #[error("cannot decode {}: {problem}", printable_path(path))]
     Undecodable { path: PathBuf, problem: String },
-    /// A file that is no regular file, too large or not UTF-8.
+    /// A file that is not a regular file, too large or not UTF-8.
     #[error(transparent)]
     Input(#[from] InputError),
     #[error("cancelled")]

@@ -7,10 +7,10 @@ use super::imported::LeftOut;
 use super::{DatasetError, ImportedDataset, ImportedImage, find_images};
 use crate::domain::{Cancel, Progress};
 
-/// Reads all images below `dir`, by path, without objects and without folds. Unreadable ones, and those with the same bytes as an
-/// earlier one, are left out and reported in the summary; hidden files and other kinds of files are skipped.
+/// Reads all images below `dir`, by path, without objects and without folds. Unreadable ones, and those with the same bytes as an earlier
+/// one, are left out and reported in the summary; hidden files and other kinds of files are skipped.
 ///
-/// Fails when `dir` is no folder, holds no image or only unreadable ones, and when `cancel` is set.
+/// Fails when `dir` is not a folder, holds no image or only unreadable ones, and when `cancel` is set.
 pub fn read_folder(
     dir: &Path,
     progress: &mut dyn FnMut(Progress),

@@ -98,7 +98,7 @@ impl ImportedDataset {
         Self { name, kind, root, classes, images, summary }
     }
 
-    /// The images of one split, and what was told of the others. Fails where there is no such split.
+    /// The images of one split, without the reports on the others. Fails where there is no such split.
     pub(super) fn only_split(self, wanted: &str) -> Result<Self, DatasetError> {
         let Self { name, kind, root, classes, mut images, summary } = self;
         if !summary.splits.contains_key(wanted) {
@@ -113,7 +113,7 @@ impl ImportedDataset {
     }
 }
 
-/// A record of an annotation file that was skipped, or told because it is doubtful.
+/// A record of an annotation file that was skipped, or reported as doubtful.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadRecord {
     /// As the user named it, or below that folder.

@@ -4,6 +4,7 @@
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use super::DetectorError;
@@ -19,7 +20,8 @@ pub fn checksums_of(dir: &Path, files: &[&str]) -> Result<String, DetectorError>
     let mut sums = BTreeMap::new();
     for file in files {
         let path = dir.join(file);
-        let bytes = read_bytes(&path, limits::WEIGHTS).map_err(|e| DetectorError::file(&path, e, "report this"))?;
+        let bytes = read_bytes(&path, limits::WEIGHTS).map_err(io::Error::from);
+        let bytes = bytes.map_err(|e| DetectorError::file(&path, e, "report this"))?;
         sums.insert(*file, blake3::hash(&bytes).to_hex().to_string());
     }
     serde_json::to_string_pretty(&sums).map_err(|e| DetectorError::file(dir, e, "report this"))
@@ -31,7 +33,8 @@ pub fn verify_bytes(path: &Path, bytes: &[u8]) -> Result<(), DetectorError> {
     if !sums.is_file() {
         return Ok(());
     }
-    let text = read_text(&sums, limits::SETTINGS).map_err(|e| DetectorError::file(&sums, e, ADVICE))?;
+    let text = read_text(&sums, limits::SETTINGS).map_err(io::Error::from);
+    let text = text.map_err(|e| DetectorError::file(&sums, e, ADVICE))?;
     let known: BTreeMap<String, String> =
         serde_json::from_str(&text).map_err(|e| DetectorError::file(&sums, format!("it is damaged ({e})"), ADVICE))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -47,6 +50,7 @@ pub fn verify_bytes(path: &Path, bytes: &[u8]) -> Result<(), DetectorError> {
 
 /// [`verify_bytes`] of the file at `path`.
 pub fn verify_file(path: &Path) -> Result<(), DetectorError> {
-    let bytes = read_bytes(path, limits::WEIGHTS).map_err(|e| DetectorError::file(path, e, ADVICE))?;
+    let bytes = read_bytes(path, limits::WEIGHTS).map_err(io::Error::from);
+    let bytes = bytes.map_err(|e| DetectorError::file(path, e, ADVICE))?;
     verify_bytes(path, &bytes)
 }

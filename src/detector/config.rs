@@ -355,7 +355,7 @@ impl DetectorConfig {
     }
 
     /// Weights that the network has at the least, most of them in the first fully connected layer: its size follows from the settings
-    /// alone, so it tells before anything is allocated whether they fit.
+    /// alone, so whether they fit is known before anything is allocated.
     pub fn fewest_parameters(&self) -> u64 {
         if !self.has_fully_connected_head() {
             return 0;

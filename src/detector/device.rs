@@ -59,7 +59,7 @@ pub fn use_threads(count: usize) {
     tch::set_num_threads(i32::try_from(count).unwrap_or(i32::MAX));
 }
 
-/// A tensor of the CPU on `device`. On a GPU it comes after the work that is queued there, and nobody waits for it.
+/// A tensor of the CPU on `device`. On a GPU the copy is queued after earlier work, without waiting.
 pub fn upload(values: &Tensor, device: Device) -> Tensor {
     if device.is_cuda() && values.numel() > 0 {
         // From memory that is not pinned, a copy waits until the device has done all it was given. `pin_memory` itself warns of the
@@ -125,7 +125,7 @@ fn open_for_good(path: &Path) -> Result<(), String> {
     library.map(std::mem::forget).map_err(|error| error.to_string())
 }
 
-/// Where the libtorch that this process runs with lies; `None` where the system does not tell.
+/// Where the libtorch that this process runs with lies; `None` if unknown.
 fn libtorch_folder() -> Option<PathBuf> {
     folder_in_maps(&read_text(Path::new("/proc/self/maps"), limits::TEXT).ok()?)
 }
@@ -151,7 +151,7 @@ fn pip_version(text: &str) -> Option<String> {
     line.split('\'').nth(1).map(str::to_owned)
 }
 
-/// cuDNN's version as its library tells it, e.g. 9.20.0.
+/// cuDNN's version as its library reports it, e.g. 9.20.0.
 #[expect(unsafe_code, reason = "no file says the version; the library's own function does")]
 fn cudnn_version(folder: &Path) -> Option<String> {
     // pip keeps it in a folder of its own: it is loaded already, and found by its name.

@@ -43,7 +43,7 @@ pub struct Gpu {
 /// What the libtorch in use says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Libtorch {
-    /// From the files beside it; `None` where they do not tell.
+    /// From the files beside it; `None` if they do not contain it.
     pub version: Option<String>,
     /// The folder of its libraries.
     pub folder: Option<PathBuf>,
@@ -72,7 +72,7 @@ pub enum CudaLibrary {
 pub enum GpuState {
     /// Neither the driver nor libtorch knows of one.
     None,
-    /// Names, as far as the driver tells them.
+    /// Names, as far as the driver reports them.
     Usable(Vec<String>),
     /// The driver shows these GPUs, and rounds would train on the CPU.
     Unused(Vec<String>, Unused),

@@ -79,7 +79,7 @@ impl Preparer {
 /// Crops that go through the backbone together.
 const EMBEDDED_AT_ONCE: usize = 32;
 
-/// What one image's proposals came to.
+/// One image's processed proposals.
 struct Found {
     /// With the number of the proposal.
     detections: Vec<(LabelledDetection, usize)>,

@@ -43,11 +43,11 @@ impl Candidates {
         let ignored = truth.ignores(&boxes);
         let lowest = match config.kind {
             SamplerKind::Random if !truth.faces.is_empty() => config.bg_iou.0,
-            // Without faces all is background, and OHEM finds the hard ones by itself.
+            // Without objects all is background, and OHEM finds the hard ones by itself.
             SamplerKind::Random | SamplerKind::Ohem => 0.0,
         };
         let role = |(&(_, overlap), &ignored): (&(usize, f32), &bool)| match f64::from(overlap) {
-            // A face stays one where an ignored region hangs over it.
+            // An object stays one where an ignored region hangs over it.
             overlap if is_foreground(overlap, config) && !truth.faces.is_empty() => Role::Foreground,
             _ if ignored => Role::Neither,
             overlap if lowest <= overlap && overlap < config.bg_iou.1 => Role::Background,

@@ -16,7 +16,7 @@ use super::sampling::{Draw, Pools, Role, count_ignored, draw};
 use super::truth::{IgnoredRegions, Truth, index_tensor, plain};
 use super::{SMOOTH_L1_BETA, SamplerConfig, SamplerCounts};
 
-/// An anchor with at least this IoU with a hard negative lies on it.
+/// An anchor with at least this IoU with a hard negative is on it.
 const ON_HARD_NEGATIVE: f32 = 0.5;
 
 /// `(loss_objectness, loss_rpn_box_reg)`, zeros if no anchor was drawn.
@@ -99,7 +99,7 @@ impl Sorted {
         let matches = matches(anchors, &scene.faces, config, takes_part);
         let ignored = scene.ignored.cover(anchors);
         let role = |(&matched, &ignored): (&i64, &bool)| match matched {
-            // A face stays one where an ignored region hangs over it.
+            // An object stays one where an ignored region hangs over it.
             0.. => Role::Foreground,
             _ if ignored => Role::Neither,
             BELOW_LOW => Role::Background,
@@ -150,7 +150,7 @@ fn matches(
     all
 }
 
-/// Whether the anchor lies inside an image of this width and height.
+/// Whether the anchor is inside an image of this width and height.
 fn is_inside(anchor: &Corners, (width, height): (u32, u32)) -> bool {
     anchor[0] >= 0.0 && anchor[1] >= 0.0 && anchor[2] <= width as f32 && anchor[3] <= height as f32
 }

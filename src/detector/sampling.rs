@@ -25,7 +25,7 @@ pub(super) struct Draw {
     pub forced: usize,
 }
 
-/// How many lie on an ignored region and are not learnt: an object's there is.
+/// How many are on an ignored region and are not learnt: an object's there is.
 pub(super) fn count_ignored(roles: &[Role], ignored: &[bool]) -> u64 {
     roles.iter().zip(ignored).filter(|&(role, &ignored)| ignored && *role == Role::Neither).count() as u64
 }

@@ -1,6 +1,7 @@
 //! A training image's targets, as tensors on the CPU: boxes of objects, hard negatives and ignored regions.
 //!
-//! Shapes: G annotated objects, M hard negatives, W wrongly classified, I ignored regions: boxes `[.., 4]` (f32, network pixels). Box work stays on the CPU.
+//! Shapes: G objects, M hard negatives, W wrongly classified, I ignored regions: boxes `[.., 4]` (f32, network pixels). Box work stays on
+//! the CPU.
 
 use tch::{Device, Kind, Tensor};
 
@@ -10,7 +11,7 @@ use crate::geometry::{BoundingBox, Ellipse, NetworkPx};
 
 /// A region counts as ignored if it overlaps an ignored one by this IoU ..
 const IGNORED_IOU: f32 = 0.5;
-/// .. or lies inside with this share of its area.
+/// .. or is inside with this share of its area.
 const IGNORED_SHARE: f32 = 0.8;
 /// Boxes with a shorter side (network pixels) teach nothing.
 const MIN_SIDE: f64 = 1e-2;
@@ -57,7 +58,7 @@ impl Truth {
         }
     }
 
-    /// For each of `candidates` `[N, 4]` whether it lies on an ignored region.
+    /// For each of `candidates` `[N, 4]` whether it is on an ignored region.
     pub fn ignores(&self, candidates: &Tensor) -> Vec<bool> {
         self.ignored_regions().cover(&plain(candidates))
     }
@@ -82,7 +83,7 @@ impl Truth {
 pub(super) struct IgnoredRegions(Vec<Corners>);
 
 impl IgnoredRegions {
-    /// For each candidate whether it lies on one of them.
+    /// For each candidate whether it is on one of them.
     pub fn cover(&self, candidates: &[Corners]) -> Vec<bool> {
         let on = |candidate: &Corners| {
             self.0.iter().any(|region| {
@@ -105,7 +106,7 @@ fn tensor(boxes: &[BoundingBox<NetworkPx>]) -> Tensor {
 }
 
 fn has_area(b: &BoundingBox<NetworkPx>) -> bool {
-    b.is_finite() && MIN_SIDE <= b.width() && MIN_SIDE <= b.height()
+    b.is_finite() && b.width() >= MIN_SIDE && b.height() >= MIN_SIDE
 }
 
 pub(super) fn index_tensor(indices: &[usize]) -> Tensor {

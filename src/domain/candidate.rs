@@ -53,8 +53,8 @@ impl Overlaps {
     }
 }
 
-/// Whether a box lies on an ignored object, or mostly inside it: by IoU, or by its share inside, of at least `least`. Such ground truth
-/// often stands for a crowd, of which the detection is a part, and says of what else lies there neither yes nor no.
+/// Whether a box is on an ignored object, or mostly inside it: by IoU, or by its share inside, of at least `least`. Such ground truth often
+/// stands for a crowd, of which the detection is a part, and says of what else lies there neither yes nor no.
 pub fn lies_on_ignored(bbox: &BoundingBox, mut ignored: impl Iterator<Item = BoundingBox>, least: f64) -> bool {
     ignored.any(|object| {
         let inside = if bbox.area() > 0.0 { bbox.intersection_area(&object) / bbox.area() } else { 0.0 };

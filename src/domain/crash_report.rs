@@ -12,11 +12,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::work_lock::utc;
 use super::write_whole;
 
-/// So many lines of the log are kept in memory for a report.
+/// Lines of the log kept in memory for a report.
 const LOG_LINES: usize = 60;
 /// A longer line is cut.
 const LINE_CHARS: usize = 500;
-/// So many reports are kept.
+/// Number of reports kept.
 const REPORTS: usize = 10;
 
 /// How new reports are called; those that the user has seen have [`SEEN`] before it.

@@ -1,4 +1,4 @@
-//! Which kind of file system a file lies on: on a network file system, locks and shared memory are unreliable.
+//! Which kind of file system a file is on: on a network file system, locks and shared memory are unreliable.
 
 use std::path::Path;
 

@@ -74,8 +74,8 @@ impl From<InputError> for io::Error {
     }
 }
 
-/// Opens a regular file for reading; links are followed. Anything else (a folder, FIFO, socket or device) is an error, without waiting
-/// for whoever holds its other end. The size in bytes comes with it.
+/// Opens a regular file for reading; links are followed. Anything else (a folder, FIFO, socket or device) is an error, without waiting for
+/// its other end. The size in bytes comes with it.
 pub fn open_regular(path: &Path) -> Result<(File, u64), InputError> {
     open_regular_with(OpenOptions::new().read(true), path)
 }

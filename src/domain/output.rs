@@ -153,7 +153,7 @@ impl ReadOnly {
     }
 }
 
-/// What lies at `path`, if it is a plain file or nothing; anything else is refused.
+/// What is at `path`, if it is a plain file or nothing; anything else is refused.
 fn existing(path: &Path) -> Result<Option<Metadata>, OutputError> {
     let out = || path.to_path_buf();
     let refused = |what, example| Err(OutputError::NotAFile { out: out(), what, example });

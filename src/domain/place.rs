@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// What work depends on lies elsewhere now, or is gone.
+/// What work depends on is elsewhere now, or is gone.
 #[derive(Debug, Error)]
 #[error(
     "{} {} while Quarry worked in it. The work stopped; nothing was written to the old path, and what was written before is safe. Run the command again with the project's new path",
@@ -15,7 +15,7 @@ use thiserror::Error;
 )]
 pub struct Moved {
     pub was: PathBuf,
-    /// Where the operating system tells it.
+    /// Its new path, if the operating system reports it.
     pub now: Option<PathBuf>,
 }
 

@@ -23,12 +23,12 @@ pub fn printable_path(path: &Path) -> String {
     escaped(path.to_string_lossy(), |_| false).into_owned()
 }
 
-/// A message of one line: as [`printable`], and cut only where nobody would read to its end.
+/// A message of one line: as [`printable`], and cut only if it is extremely long.
 pub fn printable_line(text: &str) -> Cow<'_, str> {
     escaped(cut(text, LINE_CHARS), |_| false)
 }
 
-/// A whole message: as [`printable`], but lines stay lines, and only those that nobody reads to their end are cut.
+/// A whole message: as [`printable`], but lines stay lines, and only extremely long ones are cut.
 pub fn printable_message(text: &str) -> Cow<'_, str> {
     let kept = if text.lines().any(|line| line.len() > LINE_CHARS) {
         Cow::Owned(text.lines().map(|line| cut(line, LINE_CHARS)).collect::<Vec<_>>().join("\n"))

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Progress;
 
-/// Less is no measure.
+/// Shorter times are not measured.
 const MEASURED_FROM: Duration = Duration::from_secs(1);
 
 /// Follows the progress of one piece of work.
@@ -25,7 +25,7 @@ impl Rate {
         Self { what: what.clone(), begun: now, first: *done, seen: now, done: *done, total: *total }
     }
 
-    /// Starts again where other work, or the same from its beginning, is told of.
+    /// Restarts when other work, or the same work from its beginning, is reported.
     pub fn follow(&mut self, progress: &Progress, now: Instant) {
         if self.what != progress.what || progress.done < self.done {
             *self = Self::new(progress, now);

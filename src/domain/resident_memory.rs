@@ -1,6 +1,6 @@
 //! How much memory the program holds, as the system tells it.
 
-/// Bytes that this process holds in memory; `None` where the system does not tell.
+/// Bytes that this process holds in memory; `None` if unknown.
 pub fn resident_bytes() -> Option<u64> {
     memory_stats::memory_stats().map(|stats| stats.physical_mem as u64)
 }

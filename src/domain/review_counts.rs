@@ -1,7 +1,7 @@
 //! The numbers of a review, defined here once for every screen and command.
 //!
-//! - **Candidate**: a mined false positive on an image that its dataset still holds. One that lies on an object of its class by now
-//!   (kind duplicate) is no candidate any more, unless it has a verdict.
+//! - **Candidate**: a mined false positive on an image that its dataset still holds. One that is on an object of its class by now (kind
+//!   duplicate) is not a candidate any more, unless it has a verdict.
 //! - **Decided**: it has a verdict; "skipped" is one.
 //! - **Left**, or undecided: it has none.
 //! - **Group**: two or more candidates that can be decided on as one.
@@ -26,7 +26,7 @@ pub struct VerdictCounts {
     pub missed_object: u64,
     pub wrong_class: u64,
     pub skipped: u64,
-    /// Of those decided: given to all that a random sample stands for, seen by nobody.
+    /// Of those decided: given to all that a random sample stands for, not seen one by one.
     pub estimated: u64,
     /// Of those decided: taken over from an earlier round.
     pub inherited: u64,

@@ -26,7 +26,7 @@ pub enum TruthSource {
     /// `Imported` in a round without hard negatives, so that it is a clean baseline; else `Corrected`.
     #[default]
     Auto,
-    /// The dataset's own objects alone, as if nobody had reviewed.
+    /// The dataset's own objects alone, without any review.
     Imported,
     /// With promoted, edited and added objects, and without learning in rejected regions.
     Corrected,

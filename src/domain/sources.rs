@@ -36,7 +36,7 @@ struct Source {
 }
 
 impl Sources {
-    /// `roots` of datasets; a file belongs to the deepest root that it lies below. Files below none are not watched.
+    /// `roots` of datasets; a file belongs to the deepest root that it is below. Files below none are not watched.
     pub fn new<'a>(roots: impl IntoIterator<Item = PathBuf>, files: impl IntoIterator<Item = &'a Path>) -> Self {
         let sources = roots.into_iter().map(|root| Source { root, files: Vec::new() });
         let mut all = Self { sources: sources.collect() };

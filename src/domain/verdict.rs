@@ -57,7 +57,7 @@ pub enum Basis {
     Reviewed,
     /// Taken over from an earlier round, in which the same thing was decided.
     Inherited,
-    /// Given to all that a random sample stands for, seen by nobody one by one.
+    /// Given to all that a random sample stands for, not seen one by one.
     Estimated,
 }
 

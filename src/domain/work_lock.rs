@@ -41,7 +41,7 @@ pub struct LockHolder {
     pub host: String,
     /// Milliseconds since the Unix epoch.
     pub since_ms: u64,
-    /// What tells this process from a later one with the same number; empty where the system does not say.
+    /// What tells this process from a later one with the same number; empty if unknown.
     #[serde(default)]
     pub started: String,
 }
@@ -155,7 +155,7 @@ impl fmt::Display for LockHolder {
     }
 }
 
-/// Opens the lock file as every file from outside is: what is no regular file (a FIFO, a device) is refused without waiting for it.
+/// Opens the lock file as every file from outside is: what is not a regular file (a FIFO, a device) is refused without waiting for it.
 fn open_file(options: &mut OpenOptions, path: &Path) -> Result<File, LockError> {
     open_regular_with(options, path)
         .map(|(file, _)| file)

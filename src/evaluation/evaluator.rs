@@ -52,7 +52,7 @@ impl Metric {
         }
     }
 
-    /// One line for whoever reads the numbers.
+    /// A one-line explanation of the numbers.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Fddb => {

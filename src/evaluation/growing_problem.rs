@@ -12,7 +12,7 @@ use super::step::{Matching, Step};
 /// Problems with fewer touching detections than this are solved whole: reducing them costs more than it saves.
 const REDUCE_FROM: usize = 64;
 
-/// Official problems with at least so many rows are solved without their table of cells.
+/// Official problems with at least this many rows are solved without their table of cells.
 const SPARSE_FROM: usize = 48;
 
 /// Rounding errors of the column cover stay below the solver's tolerance for this many changes of it, by a wide margin.

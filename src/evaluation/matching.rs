@@ -11,7 +11,7 @@ use super::overlap::{TouchingDetection, touching_detections};
 use super::region::EvaluatedImage;
 use super::step::{Matching, Step};
 
-/// From so many faces and detections that touch each other on, one image's thresholds are matched in parallel.
+/// From this many overlapping faces and detections on, one image's thresholds are matched in parallel.
 const CROWD: usize = 100;
 
 const CROWD_PARTS: usize = 24;
@@ -49,7 +49,7 @@ pub fn match_image(image: &EvaluatedImage, matching: Matching) -> ImageOutcome {
     match_watched(image, matching, &Watch::default())
 }
 
-/// [`match_image`]; what comes after it was told to stop is nothing whole.
+/// [`match_image`]; after a cancel its result is incomplete.
 pub(super) fn match_watched(image: &EvaluatedImage, matching: Matching, watch: &Watch) -> ImageOutcome {
     let faces = image.faces.len() as u64;
     if image.detections.is_empty() {

@@ -1,9 +1,9 @@
 //! Miss rate over false positives per image and the log-average miss rate, after Dollár's toolbox (`bbGt.evalRes`, `bbGt.compRoc`,
 //! Caltech's `dbEval`).
 //!
-//! The log-average is `exp(mean(log(max(1e-10, miss rate))))` over nine numbers of false positives per image, 10^-2 to 10^0 in equal
-//! steps of their logarithm. At each the miss rate is that of the last detection, by falling score, with at most so many; before the
-//! first one nothing is found, so that a curve that starts later has a miss rate of 1 there.
+//! The log-average is `exp(mean(log(max(1e-10, miss rate))))` over nine numbers of false positives per image, 10^-2 to 10^0 in equal steps
+//! of their logarithm. At each the miss rate is that of the last detection, by falling score, with at most this many; before the first one
+//! nothing is found, so that a curve that starts later has a miss rate of 1 there.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub const REFERENCE_FPPI: [f64; 9] = [
 
 const LEAST_MISS_RATE: f64 = 1e-10;
 
-/// Miss rate over false positives per image. Ignored objects are regions: a detection that lies in one does not count.
+/// Miss rate over false positives per image. Ignored objects are regions: a detection that is in one does not count.
 #[derive(Debug, Clone, Copy)]
 pub struct MissRate {
     pub iou: f64,

@@ -36,7 +36,7 @@ pub const DASHES: [&[u32]; 24] = [
     &[10, 3, 4, 3, 4, 3],
 ];
 
-/// Colour of others' curves, which stand behind one's own.
+/// Colour of third-party curves, drawn behind the project's own.
 pub const PUBLISHED: Rgb = [140, 140, 140];
 
 /// How a curve is drawn.

@@ -41,7 +41,7 @@ impl Rows {
         Self { width, height, first, spans: vec![(0, -1); (end - first) as usize], loose: Vec::new() }
     }
 
-    /// Adds pixels `x0..=x1` of row `y`; whatever lies outside the image is dropped.
+    /// Adds pixels `x0..=x1` of row `y`; whatever is outside the image is dropped.
     fn add(&mut self, y: i64, x0: i64, x1: i64) {
         let (x0, x1) = (x0.max(0), x1.min(self.width - 1));
         if x1 < x0 || y < self.first || self.height <= y {

@@ -42,7 +42,7 @@ impl XywhBox {
         if shared > 0.0 { shared / (self.area() + truth.area() - shared) } else { 0.0 }
     }
 
-    /// The part of this box's area that lies inside `region`: the overlap with a crowd.
+    /// The part of this box's area that is inside `region`: the overlap with a crowd.
     pub fn share_inside(&self, region: &Self) -> f64 {
         let shared = self.intersection(region);
         if shared > 0.0 { shared / self.area() } else { 0.0 }

@@ -75,7 +75,7 @@ impl Evaluator for Voc {
 struct Judged {
     class: usize,
     score: f64,
-    /// `None`: it lies on a difficult object and does not count.
+    /// `None`: it is on a difficult object and does not count.
     hit: Option<bool>,
 }
 

@@ -17,7 +17,7 @@ use super::{DecodeRequest, Pixels};
 use crate::domain::read_bytes;
 use crate::geometry::BoundingBox;
 
-/// Images of so many pixels or more are worth an entry: smaller ones are decoded in less than a tenth of a second.
+/// Images of this many pixels or more are worth an entry: smaller ones are decoded in less than a tenth of a second.
 pub const LARGE_PIXELS: u64 = 16_000_000;
 /// Bytes that the cache takes on disk at most.
 const BUDGET: u64 = 1 << 30;
@@ -59,7 +59,7 @@ pub struct CropCache {
     budget: u64,
     /// Bytes in the folder; `None` until they were counted.
     used: Mutex<Option<u64>>,
-    /// Nothing can be written there: told once, not tried again.
+    /// Nothing can be written there: reported once, not tried again.
     is_off: AtomicBool,
 }
 

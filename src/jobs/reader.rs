@@ -112,7 +112,7 @@ pub struct ImageDetail {
     /// The same and what was deleted, as corrections name them.
     pub objects: Vec<ObjectRow>,
     pub detections: Vec<Detection>,
-    /// Who holds the image for complete: its annotation misses no object.
+    /// Annotators who marked the image as complete: its annotation misses no object.
     pub complete_by: Vec<String>,
 }
 
@@ -122,7 +122,7 @@ pub enum ReadReply {
     Page(Page),
     Count(u64),
     Image(Box<ImageDetail>),
-    /// What was not told before.
+    /// What was not reported before.
     Curves(Box<CurveNews>),
     Round(Box<RoundReport>),
     /// Of the round with this number.

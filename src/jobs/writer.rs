@@ -117,7 +117,7 @@ pub struct Annotator {
 pub enum WriteReply {
     Verdict(Box<Written>),
     Notes(RoundId),
-    /// Whether the annotator holds the image for complete now.
+    /// Whether the image is now marked as complete by the annotator.
     ImageMarked {
         image: ImageId,
         name: String,
@@ -178,7 +178,7 @@ pub fn start_writer(database: PathBuf, waker: Waker) -> std::io::Result<VerdictW
     OwnerThread::start("Verdict writer", open, serve, waker)
 }
 
-/// Damage that shows while it writes ends the writing: the database is closed, and from then on it is only told.
+/// Damage that shows while it writes ends the writing: the database is closed, and from then on the damage is only reported.
 fn serve(opened: &mut Opened, request: WriteRequest) -> Result<WriteReply, String> {
     match (&mut *opened, request) {
         (_, WriteRequest::Close(damage)) => {

@@ -1,6 +1,6 @@
 //! An order in which similar crops are neighbours, from their perceptual hashes.
 
-/// So few are put in order by looking at each pair.
+/// Fewer than this are ordered by comparing each pair.
 const PAIRWISE_MAX: usize = 64;
 
 /// The places of `hashes` as a chain: it begins with the first and continues to what differs in few bits. The nearer half of what is left

@@ -15,10 +15,10 @@ pub enum DetectionClass {
     FalsePositive { kind: FalsePositiveKind, overlaps: Overlaps },
 }
 
-/// Classifies detections, parallel to `detections`. A detection with an IoU of `config.max_iou` or more to an object of its class holds
-/// it: highest score first (the first listed among equals), each takes the object of its largest IoU among those of its class still
-/// free; where none is free it is a duplicate. What lies on ignored ground truth, or mostly inside it, is ignored. The others go by
-/// their largest IoUs ([`FalsePositiveKind::with_limits`]).
+/// Classifies detections, parallel to `detections`. A detection with an IoU of `config.max_iou` or more to an object of its class holds it:
+/// highest score first (the first listed among equals), each takes the object of its largest IoU among those of its class still free; where
+/// none is free it is a duplicate. What is on ignored ground truth, or mostly inside it, is ignored. The others go by their largest IoUs
+/// ([`FalsePositiveKind::with_limits`]).
 pub fn classify(detections: &[Detection], ground_truth: &[Annotation], config: &MiningConfig) -> Vec<DetectionClass> {
     let objects: Vec<BoundingBox> = ground_truth.iter().map(|object| object.shape.bounding_box()).collect();
     let mut free: Vec<bool> = ground_truth.iter().map(|object| !object.ignored).collect();

@@ -5,7 +5,7 @@ use crate::domain::{BACKGROUND_MAX_IOU, CANDIDATE_MAX_IOU};
 /// The numbers of mining; the defaults are the paper's and TIDE's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MiningConfig {
-    /// A detection with this IoU to an object of its class, or more, holds it and is no candidate.
+    /// A detection with this IoU to an object of its class, or more, holds it and is not a candidate.
     pub max_iou: f64,
     /// Up to this IoU a candidate is background, above it a badly placed object.
     pub background_iou: f64,

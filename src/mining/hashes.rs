@@ -9,7 +9,7 @@ use crate::geometry::BoundingBox;
 /// Bits of the perceptual hash along one side: 8 x 8 make 64.
 const HASH_SIDE: u32 = 8;
 
-/// The perceptual hashes of the crop of a box, cut to whole pixels within the image; one that lies outside is its nearest pixel.
+/// The perceptual hashes of the crop of a box, cut to whole pixels within the image; one that is outside is its nearest pixel.
 pub fn hashes_of(image: &RgbImage, bbox: &BoundingBox) -> PerceptualHashes {
     let (width, height) = (f64::from(image.width()), f64::from(image.height()));
     let part = bbox.clipped(width, height);

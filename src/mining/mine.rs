@@ -13,13 +13,13 @@ pub struct MinedCandidate {
     pub score: f32,
     /// Largest IoU with an object of the image, of any class; 0 without objects.
     pub max_iou: f64,
-    /// Never `Duplicate`: a second detection of an object is no hard negative.
+    /// Never `Duplicate`: a second detection of an object is not a hard negative.
     pub kind: FalsePositiveKind,
 }
 
 /// The candidates of an image: every detection whose largest IoU with the objects of its class is below `config.max_iou`, highest score
-/// first (the first listed among equals). Boxes without area, NaN and infinite values are left out, and so is what lies on
-/// ground truth marked as ignored. Without ground truth every detection is a candidate.
+/// first (the first listed among equals). Boxes without area, NaN and infinite values are left out, and so is what is on ground truth
+/// marked as ignored. Without ground truth every detection is a candidate.
 pub fn mine_image(detections: &[Detection], ground_truth: &[Annotation], config: &MiningConfig) -> Vec<MinedCandidate> {
     let detections = sound(detections, config);
     let classes = classify(&detections, ground_truth, config);

@@ -158,7 +158,7 @@ impl Default for OutputSettings {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelDescription {
-    /// Told by the outputs where it is left out.
+    /// Derived from the outputs if omitted.
     pub layout: Option<Layout>,
     /// Names in the order of the network's class numbers; those in the file's metadata where it is left out.
     pub classes: Vec<String>,
@@ -180,8 +180,8 @@ impl ModelDescription {
     }
 
     pub fn read(path: &Path) -> Result<Self, ModelError> {
-        let text =
-            read_text(path, limits::SETTINGS).map_err(|error| ModelError::file(path, error, "check the path"))?;
+        let text = read_text(path, limits::SETTINGS)
+            .map_err(|error| ModelError::file(path, std::io::Error::from(error), "check the path"))?;
         let advice = "correct it; docs/models.md lists the keys";
         let description: Self = toml::from_str(&text).map_err(|error| ModelError::file(path, error, advice))?;
         description.check().map_err(|problem| ModelError::file(path, problem, advice))?;

@@ -20,7 +20,7 @@ pub struct Prepared {
     pub fit: Fit<ImagePx, NetworkPx>,
 }
 
-/// Where the resized image lies in the input.
+/// Where the resized image is in the input.
 struct Place {
     width: u32,
     height: u32,

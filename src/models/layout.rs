@@ -26,7 +26,7 @@ pub struct Raw {
 /// What a batch's outputs hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// As many classes as the outputs have room for; 0 where they do not tell.
+    /// As many classes as the outputs have room for; 0 if unknown.
     pub classes: usize,
     pub of_images: Vec<Vec<Raw>>,
 }

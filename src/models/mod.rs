@@ -29,7 +29,7 @@ use crate::geometry::BoundingBox;
 trait Runtime: std::fmt::Debug {
     /// `[B, 3, H, W]` in, the named outputs out. `sizes` are the images' own `(width, height)`, for networks that ask for them.
     fn run(&mut self, input: &Array, sizes: &[(u32, u32)]) -> Result<Outputs, ModelError>;
-    /// Class names and input size that the file itself tells.
+    /// Class names and input size from the file itself.
     fn told(&self) -> Told;
 }
 
@@ -81,7 +81,7 @@ pub struct Model {
     /// Neither the file nor its description names the classes: numbers are in for names, as many as were seen.
     is_unnamed: bool,
     size: (u32, u32),
-    /// Most images in a batch; a network of a fixed batch gets exactly so many.
+    /// Most images in a batch; a network of a fixed batch gets exactly this many.
     batch: usize,
     is_batch_fixed: bool,
     layout: Option<Layout>,
@@ -90,11 +90,11 @@ pub struct Model {
 
 /// Images that a network of any batch size gets at once.
 const BATCH: usize = 8;
-/// The side of a network's input where neither the file nor `model.toml` tells one.
+/// The side of a network's input if neither the file nor `model.toml` gives one.
 const USUAL_SIDE: u32 = 640;
 
 impl Model {
-    /// Loads the model and its description: `NAME.toml` or `model.toml` beside the file, or what the file tells of itself.
+    /// Loads the model and its description: `NAME.toml` or `model.toml` beside the file, or the file's own metadata.
     ///
     /// # Errors
     ///
@@ -131,7 +131,8 @@ impl Model {
         }
     }
 
-    /// Names in the order of [`ModelDetection::class`]; empty until the first image where only the output's shape tells how many there are.
+    /// Names in the order of [`ModelDetection::class`]; empty until the first image if only the output's shape determines how many there
+    /// are.
     pub fn classes(&self) -> &[String] {
         &self.classes
     }

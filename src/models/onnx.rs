@@ -46,7 +46,8 @@ impl Onnx {
         let advice = "check that it is a whole ONNX file; an opset that is too new needs a newer ONNX Runtime, or an export with an older `opset`";
         let refused = |error: &dyn std::fmt::Display| ModelError::file(path, first_line(&error.to_string()), advice);
         // Looked at here, so that a FIFO, a folder or a missing file is reported in Quarry's words.
-        crate::domain::open_regular(path).map_err(|error| ModelError::file(path, error, "check the path"))?;
+        crate::domain::open_regular(path)
+            .map_err(|error| ModelError::file(path, std::io::Error::from(error), "check the path"))?;
         let builder = Session::builder(environment).map_err(|e| refused(&e))?;
         let mut builder = builder.with_intra_threads(threads.max(1)).map_err(|e| refused(&e))?;
         let session = builder.commit_from_file(path).map_err(|e| refused(&e))?;
@@ -144,7 +145,7 @@ impl Runtime for Onnx {
     }
 }
 
-/// The numbers of a tensor as f32; `None` for what is no tensor of numbers.
+/// The numbers of a tensor as f32; `None` for what is not a tensor of numbers.
 fn numbers(value: &DynValue) -> Option<Array> {
     let shaped = |shape: &[i64], values: Vec<f32>| Array {
         shape: shape.iter().map(|side| (*side).max(0) as usize).collect(),

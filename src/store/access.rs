@@ -77,7 +77,7 @@ thread_local! {
     static SINCE: Cell<Instant> = Cell::new(Instant::now());
 }
 
-/// So many polls are a millisecond apart.
+/// This many polls are a millisecond apart.
 const OFTEN: i32 = 200;
 const SELDOM: Duration = Duration::from_millis(5);
 
@@ -161,7 +161,7 @@ fn immutable(path: &Path) -> Result<Connection, StoreError> {
     connection.map_err(|e| StoreError::from(e).at(path))
 }
 
-/// Reads the log as well, whose index then lies in this process's memory (SQLite's "WAL without shared memory").
+/// Reads the log as well, whose index then is in this process's memory (SQLite's "WAL without shared memory").
 #[cfg(unix)]
 fn with_private_log_index(path: &Path, failed: rusqlite::Error) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

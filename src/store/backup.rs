@@ -17,7 +17,7 @@ use crate::domain::{finish_file, make_folder, open_regular, unfinished_file};
 
 /// Copies kept of each kind before the oldest goes.
 const KEPT: usize = 10;
-/// Copies of a kind take at most so much together, as long as [`KEPT_AT_LEAST`] are left.
+/// Copies of a kind take at most this much together, as long as [`KEPT_AT_LEAST`] are left.
 const KEPT_BYTES: u64 = 4 << 30;
 const KEPT_AT_LEAST: usize = 2;
 const ROLLING: &str = "rolling";

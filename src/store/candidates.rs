@@ -46,7 +46,7 @@ pub struct CandidateRow {
     pub content_hash: String,
     /// What an earlier round decided on the same thing, where this one waits.
     pub inherits: Option<Inherited>,
-    /// What each annotator holds, in the order of the annotators' first verdicts.
+    /// Each annotator's current verdict, in the order of their first verdicts.
     pub held: Vec<Held>,
 }
 
@@ -58,7 +58,7 @@ pub struct Page {
     pub next: Option<Cursor>,
 }
 
-/// The verdict that an annotator holds on a candidate.
+/// The current verdict of an annotator on a candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     pub annotator: String,

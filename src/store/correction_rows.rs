@@ -11,7 +11,7 @@ use crate::domain::{ClassId, Correction, ObjectState};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ObjectId(pub i64);
 
-/// What an annotator holds of an object.
+/// An annotator's current correction of an object.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Held {
     pub correction: Correction,

@@ -14,7 +14,7 @@ pub struct DatasetMerge {
     pub from: DatasetId,
     pub into: DatasetId,
     pub name: String,
-    /// A folder that both roots lie in.
+    /// A folder that both roots are in.
     pub root: String,
     /// The roots relative to that folder, with `/` at their end; empty where it is the root itself.
     pub prefix_from: String,
@@ -66,7 +66,7 @@ impl Store {
     }
 
     /// Makes two datasets one, with all images, verdicts and candidates. A name that both have gets the dataset's name before it. The
-    /// result is of the kind `merged`: it is no dataset that an import finds again.
+    /// result is of the kind `merged`: it is not a dataset that an import finds again.
     pub fn merge_datasets(&mut self, merge: &DatasetMerge) -> Result<(), StoreError> {
         let DatasetMerge { from, into, .. } = *merge;
         if from == into {

@@ -11,7 +11,7 @@ use super::reimport::Reimport;
 use super::{Store, StoreError, classes, exchange, images, queue_index};
 use crate::domain::DatasetId;
 
-/// The kind of a dataset that has no lists: what it holds is what lies in the folder.
+/// The kind of a dataset that has no lists: what it holds is what is in the folder.
 const PLAIN_FOLDER: &str = "folder";
 
 /// A dataset of the project.

@@ -119,7 +119,7 @@ impl Store {
         Ok(last.map_or(now, |last| now.max(last)))
     }
 
-    /// What two annotators hold where both decided (a skip is no decision, and an estimate no judgement).
+    /// What two annotators hold where both decided (a skip is not a decision, and an estimate no judgement).
     pub fn verdict_pairs(&self, first: &str, second: &str) -> Result<Vec<(Verdict, Verdict)>, StoreError> {
         self.read(|c| {
             let known = (annotators::find(c, first)?, annotators::find(c, second)?);

@@ -279,7 +279,7 @@ pub(super) fn put(
 pub(super) struct CurrentObject {
     pub bbox: BoundingBox,
     pub class: ClassId,
-    /// Says neither yes nor no of what lies on it.
+    /// Says neither yes nor no of what is on it.
     pub ignored: bool,
     /// The candidate that it was promoted from.
     pub origin: Option<CandidateId>,

@@ -38,10 +38,10 @@ const UNDISPUTED: &str = "c.kind <> 'duplicate' AND NOT EXISTS (
     SELECT 1 FROM standing_verdicts s WHERE s.candidate_id = c.id AND s.verdict IN ('rejected', 'missed_object', 'wrong_class'))";
 
 impl Store {
-    /// The hard negatives of the rounds with a number below `rounds_before`, highest score first. `Confirmed`: the newest decision
-    /// confirms it, `Reviewed`: and is no estimate; `Unreviewed`: every candidate, whatever it lacks in review. Neither holds one that an annotator's standing
-    /// verdict rejects or calls an object, nor one that lies on an object of its class that was promoted since, nor one of an image whose bytes
-    /// changed.
+    /// The hard negatives of the rounds with a number below `rounds_before`, highest score first. `Confirmed`: the newest decision confirms
+    /// it, `Reviewed`: and is not an estimate; `Unreviewed`: every candidate, whatever it lacks in review. Neither holds one that an
+    /// annotator's standing verdict rejects or calls an object, nor one that is on an object of its class that was promoted since, nor one
+    /// of an image whose bytes changed.
     pub fn hard_negatives(
         &self,
         source: HardNegativeSource,

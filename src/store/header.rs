@@ -18,7 +18,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// What the header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
-    /// The newest changes may lie in the `-wal` file beside it.
+    /// The newest changes may be in the `-wal` file beside it.
     pub is_wal: bool,
 }
 

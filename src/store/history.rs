@@ -96,7 +96,7 @@ const SELECT_CORRECTION: &str = "SELECT v.seq, v.gesture_id, g.action, a.name, v
                                  JOIN annotators a ON a.id = v.annotator_id
                                  JOIN corrected_objects o ON o.id = v.object_id JOIN images i ON i.id = o.image_id";
 
-/// [`MATCHES`] of a correction: it is no verdict.
+/// [`MATCHES`] of a correction: it is not a verdict.
 fn correction_matches() -> String {
     let texts = CorrectionAct::ALL.map(|act| format!("WHEN '{}' THEN '{}'", act.as_str(), act.text()));
     format!(
@@ -192,7 +192,7 @@ impl Store {
         })
     }
 
-    /// What each annotator holds on a candidate now, in the order of the annotators' first verdicts.
+    /// Each annotator's current verdict on a candidate, in the order of their first verdicts.
     pub fn current_verdicts(&self, candidate: CandidateId) -> Result<Vec<VerdictRecord>, StoreError> {
         let sql = format!(
             "{SELECT} WHERE v.seq IN (SELECT seq FROM standing_verdicts WHERE candidate_id = ?1) ORDER BY v.annotator_id"

@@ -37,7 +37,7 @@ impl Store {
         })
     }
 
-    /// The images that some annotator holds for complete, with the annotators' names in the order of their first verdict.
+    /// The images marked as complete by some annotator, with the annotators' names in the order of their first verdict.
     pub fn complete_images(&self) -> Result<BTreeMap<ImageId, Vec<String>>, StoreError> {
         self.read(|c| {
             if !c.table_exists(None, "image_marks")? {
@@ -57,7 +57,7 @@ impl Store {
         })
     }
 
-    /// Who holds the image for complete.
+    /// Annotators who marked the image as complete.
     pub fn image_marks(&self, image: ImageId) -> Result<Vec<String>, StoreError> {
         self.read(|c| {
             if !c.table_exists(None, "image_marks")? {

@@ -100,7 +100,7 @@ impl Store {
 }
 
 impl Store {
-    /// The folders that a dataset's images lie in, relative to its root; those that leave it are left out.
+    /// The folders that a dataset's images are in, relative to its root; those that leave it are left out.
     pub fn image_folders(&self, dataset: DatasetId) -> Result<BTreeSet<PathBuf>, StoreError> {
         self.read(|c| {
             let mut statement = c.prepare_cached("SELECT path FROM images WHERE dataset_id = ?1")?;

@@ -21,7 +21,7 @@ pub struct Inherited {
     /// The number of the round in which it was decided.
     pub round: u32,
     pub from: CandidateId,
-    /// It lies on the same region; else it is of the same group.
+    /// It is on the same region; else it is of the same group.
     pub is_twin: bool,
 }
 

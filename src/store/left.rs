@@ -21,7 +21,7 @@ pub(super) fn is_present(c: &Connection) -> Result<String, StoreError> {
 }
 
 impl Store {
-    /// Candidates that are left on images of so many pixels or more, highest score first.
+    /// Candidates that are left on images of this many pixels or more, highest score first.
     pub fn left_on_large_images(&self, pixels: u64, limit: usize) -> Result<Vec<CandidateId>, StoreError> {
         self.read(|c| {
             let shown = is_present(c)?;

@@ -89,7 +89,8 @@ impl Store {
         Ok(first.first().map(|at| at.id))
     }
 
-    /// Of one round, or of all. Candidates that were found to lie on an object of their class since (kind duplicate) and have no verdict do not count.
+    /// Of one round, or of all. Candidates that were found to be on an object of their class since (kind duplicate) and have no verdict do
+    /// not count.
     pub fn verdict_counts(&self, round: Option<RoundId>) -> Result<VerdictCounts, StoreError> {
         self.verdict_counts_of(round, None)
     }

@@ -129,7 +129,7 @@ impl QueueIndex {
         position(&self.groups, id, |group| group.id).map(|place| place as u32 + 1)
     }
 
-    /// What one annotator holds, parallel to `entries`.
+    /// One annotator's current verdicts, parallel to `entries`.
     pub fn read_own_verdicts(&mut self, c: &Connection, annotator: i64) -> Result<(), StoreError> {
         if self.own_verdicts.contains_key(&annotator) {
             return Ok(());

@@ -225,7 +225,7 @@ fn matched(stored: &[StoredImage], new: &[NewImage]) -> Vec<Option<usize>> {
     known
 }
 
-/// Whether `name`, or a folder that it lies in, is among `names`.
+/// Whether `name`, or a folder that it is in, is among `names`.
 fn is_or_lies_in(name: &str, names: &HashSet<&str>) -> bool {
     let folders = name.match_indices('/').map(|(at, _)| &name[..at]);
     std::iter::once(name).chain(folders).any(|part| names.contains(part))

@@ -288,7 +288,8 @@ fn wanted_verdicts(query: &CandidateQuery) -> [[bool; 6]; 2] {
             VerdictFilter::Decided => verdict.is_some(),
             VerdictFilter::Is(one) => verdict == Some(one),
         };
-        // A duplicate lies on an object of its class that was promoted since: no candidate any more, unless it was decided on or is asked for.
+        // A duplicate is on an object of its class that was promoted since: no candidate any more, unless it was decided on or is asked
+        // for.
         let gone = verdict.is_none()
             && query.kind != Some(FalsePositiveKind::Duplicate)
             && query.verdict != VerdictFilter::Disputed;

@@ -15,7 +15,7 @@ use crate::domain::{
 };
 use crate::geometry::{BoundingBox, Ellipse};
 
-/// Lets row `seq` of the log stand for an annotator; `None` lets nothing stand.
+/// Makes row `seq` of the log an annotator's current one; `None` removes the current one.
 pub(super) fn set(
     tx: &Transaction<'_>,
     candidate: CandidateId,
@@ -181,9 +181,9 @@ fn corrected_by<'a>(targets: &'a mut [Target], bbox: &BoundingBox, tick: i64) ->
     holding.reduce(|best, next| if next.0 > best.0 { next } else { best }).map(|(_, target)| target)
 }
 
-/// Matches the candidates of an image with its ground truth, and with that of its copies in other datasets, again: largest IoU and
-/// kind. A promoted object does not count for the candidate that it came from. What lies on ignored ground truth is listed with the
-/// duplicates: it waits for nobody and teaches nothing.
+/// Matches the candidates of an image with its ground truth, and with that of its copies in other datasets, again: largest IoU and kind. A
+/// promoted object does not count for the candidate that it came from. What is on ignored ground truth is listed with the duplicates: it
+/// waits for nobody and teaches nothing.
 pub(super) fn rematch(tx: &Transaction<'_>, image: ImageId) -> Result<(), StoreError> {
     let sql = "SELECT id, class_id, x1, y1, x2, y2, max_iou, kind FROM candidates WHERE image_id = ?1";
     let mut statement = tx.prepare_cached(sql)?;

@@ -6,7 +6,7 @@ use super::StoreError;
 use super::columns::{optional_shape, optional_word, shape_columns, word};
 use crate::domain::{Basis, CandidateId, ClassId, Shape, Verdict};
 
-/// What an annotator holds on a candidate.
+/// An annotator's current verdict on a candidate.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Decision {
     /// `None`: removes the current one.
@@ -103,7 +103,7 @@ fn class_of(tx: &Transaction<'_>, candidate: CandidateId) -> Result<ClassId, Sto
     found.map(ClassId).ok_or_else(|| StoreError::missing("candidate", candidate))
 }
 
-/// The row of the log that stands for an annotator on a candidate.
+/// The current row of the log for an annotator and a candidate.
 fn seq(c: &Connection, candidate: CandidateId, annotator: i64) -> Result<Option<i64>, StoreError> {
     let sql = "SELECT seq FROM standing_verdicts WHERE candidate_id = ?1 AND annotator_id = ?2";
     Ok(c.prepare_cached(sql)?.query_row([candidate.0, annotator], |r| r.get(0)).optional()?)

@@ -179,8 +179,10 @@ impl Checkpoints {
         let has_checksums = dir.join(CHECKSUMS_FILE).is_file();
         for file in files {
             let path = dir.join(file);
-            let bytes = read_bytes(&path, limits::WEIGHTS)
-                .map_err(|e| TrainingError::Checkpoint { path: path.clone(), what: e.to_string() })?;
+            let bytes = read_bytes(&path, limits::WEIGHTS).map_err(|e| TrainingError::Checkpoint {
+                path: path.clone(),
+                what: std::io::Error::from(e).to_string(),
+            })?;
             verify_bytes(&path, &bytes)?;
             if !has_checksums && *file != STATE_FILE {
                 SafeTensors::deserialize(&bytes)
@@ -332,8 +334,8 @@ pub fn best_model(run_dir: &Path) -> Option<PathBuf> {
     Some(checkpoints.path(step).join(MODEL_FILE)).filter(|path| path.exists())
 }
 
-/// blake3 over everything that the round learns from: file names, objects, hard negatives, ignored regions, in their order. Folders
-/// don't count, so that a dataset may move.
+/// blake3 over everything that the round learns from: file names, objects, hard negatives, ignored regions, in their order. Folders don't
+/// count, so that a dataset may move.
 pub(super) fn fingerprint(images: &[TrainingImage]) -> String {
     let mut hasher = blake3::Hasher::new();
     for image in images {
@@ -451,6 +453,7 @@ mod tests {
         fs::remove_file(checkpoints.path(10).join(MODEL_FILE)).unwrap();
         let message = last_good_model(run.path()).unwrap_err().to_string();
         assert!(message.contains("none of its 1 checkpoints is intact") && !message.contains("remove"), "{message}");
+        assert_eq!(message.matches("model.safetensors").count(), 1, "{message}");
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl RoundConfig {
         self.iterations = iterations;
     }
 
-    /// `evaluate_every` and `checkpoint_every` for so many iterations. Reckoned from the preset's, so that going back and forth ends
+    /// `evaluate_every` and `checkpoint_every` for this many iterations. Reckoned from the preset's, so that going back and forth ends
     /// where it began; an interval that somebody chose otherwise stays.
     pub(super) fn intervals_at(&self, iterations: u64) -> (u64, u64) {
         let preset = Self::preset(&self.preset).unwrap_or_else(|_| self.clone());

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub enum TrainEvent {
     Started(RoundStart),
     Step(StepReport),
-    /// Something to know that doesn't stop the round, e.g. an unreadable image.
+    /// A warning that doesn't stop the round, e.g. an unreadable image.
     Warning(String),
     /// A checkpoint is complete on disk; `path` is its folder.
     Checkpoint {
@@ -78,7 +78,7 @@ pub struct StepReport {
 /// The machine's resources used by training; measured at most once a second, so steps in between carry the last measurement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Resident memory of the process in bytes; `None` where the system does not tell.
+    /// Resident memory of the process in bytes; `None` if unknown.
     pub memory_bytes: Option<u64>,
     /// `None` on a CPU, and where NVIDIA's library is not found.
     pub gpu: Option<GpuUsage>,

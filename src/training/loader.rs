@@ -279,8 +279,8 @@ fn sane(image: &TrainingImage, (width, height): (u32, u32)) -> TrainingImage {
     image
 }
 
-/// Everything of the image in network pixels. Boxes of objects end at the image's border, as proposals do; ellipses stay whole.
-/// Shapes without area inside the image are left out: they can't be learnt.
+/// Everything of the image in network pixels. Boxes of objects end at the image's border, as proposals do; ellipses stay whole. Shapes
+/// without area inside the image are left out: they can't be learnt.
 fn sample_of(image: &TrainingImage, prepared: NetworkImage, sampler: &SamplerConfig, epoch: u64) -> TrainingSample {
     let fit = prepared.fit;
     let (width, height) = (f64::from(prepared.width), f64::from(prepared.height));
@@ -302,7 +302,7 @@ fn sample_of(image: &TrainingImage, prepared: NetworkImage, sampler: &SamplerCon
 }
 
 /// Hard negatives by score. Where there are more than a mini-batch has room for, each epoch starts where the one before ended. Those that
-/// lie on an object (one that was missed before) are no longer hard negatives. Each comes with its label.
+/// are on an object (one that was missed before) are no longer hard negatives. Each comes with its label.
 fn prioritised(image: &TrainingImage, sampler: &SamplerConfig, epoch: u64) -> Vec<(BoundingBox, i64)> {
     let faces: Vec<BoundingBox> = image.faces.iter().map(Shape::bounding_box).collect();
     let off_faces = |b: &BoundingBox| b.max_iou(&faces).is_none_or(|(_, iou)| iou < sampler.fg_iou);

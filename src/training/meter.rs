@@ -30,7 +30,7 @@ impl Meter {
 
     /// The latest measurement, a new one if the last is a second old.
     pub fn read(&mut self) -> Usage {
-        if self.measured.is_none_or(|time| INTERVAL <= time.elapsed()) {
+        if self.measured.is_none_or(|time| time.elapsed() >= INTERVAL) {
             self.latest = Usage { memory_bytes: resident_bytes(), gpu: self.gpu_usage() };
             self.measured = Some(Instant::now());
         }

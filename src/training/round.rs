@@ -27,7 +27,7 @@ pub struct RoundTask<'a> {
     pub images: Vec<TrainingImage>,
     /// Indices of images that this session does without.
     pub left_out: BTreeSet<usize>,
-    /// The datasets that the images lie in; where one is missing the round stops.
+    /// The datasets that the images are in; where one is missing the round stops.
     pub sources: Sources,
     pub decode: Decode,
     /// Pretrained weights; without them a round that starts from the backbone starts from random weights, with a warning.
@@ -319,7 +319,7 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Whether something that happens every so many steps (0: never) and at the end happens now.
+    /// Whether something that happens every this many steps (0: never) and at the end happens now.
     fn due(&self, every: u64) -> bool {
         let step = self.progress.step;
         step == self.config.iterations || (every > 0 && step.is_multiple_of(every))

@@ -4,7 +4,7 @@ use image::RgbImage;
 
 use super::WorkflowError;
 
-/// So many batches are gathered before images of like size are put together.
+/// This many batches are gathered before images of like size are put together.
 const BATCHES_OF_A_SPAN: usize = 4;
 
 /// A model that finds objects in images. Images are made ready one by one on any thread, and detected on in batches on the caller's.

@@ -175,7 +175,7 @@ pub fn ignored_regions(
     write_objects(store, scope, format, &out.into(), description, false, objects)
 }
 
-/// Stands for [`IGNORED_CLASS`], which is no class of the project.
+/// Stands for [`IGNORED_CLASS`], which is not a class of the project.
 const NO_CLASS: ClassId = ClassId(0);
 
 fn sorted<T>(by_image: HashMap<ImageId, Vec<T>>) -> Vec<(ImageId, Vec<T>)> {

@@ -64,7 +64,7 @@ pub fn mark(
     Ok(MarkReport { images: meant.len(), changed })
 }
 
-/// The images of the scope that somebody holds for complete, in the order of import.
+/// The images of the scope that are marked as complete, in the order of import.
 pub fn marked(store: &Store, scope: &ExportScope) -> Result<Vec<MarkedImage>, WorkflowError> {
     let complete = store.complete_images()?;
     let datasets = store.datasets()?;

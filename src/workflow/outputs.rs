@@ -27,8 +27,8 @@ impl OutputPolicy {
         Self::default()
     }
 
-    /// A file that the command reads, or a folder of such files: nothing is written below a folder, while results may lie beside a file.
-    /// A list in FDDB's own folder of lists protects that folder.
+    /// A file that the command reads, or a folder of such files: nothing is written below a folder, while results may be beside a file. A
+    /// list in FDDB's own folder of lists protects that folder.
     #[must_use]
     pub fn input(mut self, path: &Path) -> Self {
         self.read_only.input(path);
@@ -88,8 +88,8 @@ impl OutputPolicy {
         Ok(self)
     }
 
-    /// The datasets of the project that `path` lies in, if it is in one: a checkpoint's, for example. A project that cannot be read
-    /// does not stop work that needs nothing of it.
+    /// The datasets of the project that `path` is in, if it is in one: a checkpoint's, for example. A project that cannot be read does not
+    /// stop work that needs nothing of it.
     #[must_use]
     pub fn project_around(self, path: &Path) -> Self {
         let database = real_place(path).ok().and_then(|real| project_holding(&real)).map(|dir| dir.join(DATABASE));

@@ -49,7 +49,7 @@ pub(super) struct Hooks<'a, 'b> {
     /// The step that was made last in this run.
     step: u64,
     metrics: Vec<(u64, &'static str, f64)>,
-    /// So many of them are written at once; more while another program holds the database.
+    /// This many of them are written at once; more while another program holds the database.
     batch: usize,
     failure: Option<WorkflowError>,
 }

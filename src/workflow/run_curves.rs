@@ -114,7 +114,7 @@ mod tests {
         let read = read_run(&files[0]).unwrap();
         assert_eq!((read.title.as_str(), read.round, read.shape.as_str()), ("Ten-fold", 2, "ellipse"));
         assert_eq!(read.curves, pooled.curves);
-        assert!(read_run(&files[1]).unwrap_err().to_string().contains("pool its folds again"));
+        assert!(read_run(&files[1]).unwrap_err().to_string().contains("to pool its folds again"));
     }
 
     #[test]

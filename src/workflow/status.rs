@@ -63,7 +63,7 @@ pub struct RoundStatus {
     pub skipped: u64,
     /// Images that a mining which did not finish has done; `null` without one.
     pub mining_done: Option<usize>,
-    /// Of those with a verdict: given to all that a random sample stands for, seen by nobody one by one.
+    /// Of those with a verdict: given to all that a random sample stands for, not seen one by one.
     pub estimated: u64,
     /// Of those with a verdict: taken over from an earlier round.
     pub inherited: u64,

@@ -492,7 +492,7 @@ fn drop_trained(test: &mut Vec<ImageRecord>, store: &Store, kept: &[TrainingImag
     Ok(before - test.len())
 }
 
-/// The project's datasets with those of `files` that lie in each.
+/// The project's datasets with those of `files` that are in each.
 fn sources<'a>(store: &Store, files: impl Iterator<Item = &'a Path>) -> Result<Sources, WorkflowError> {
     Ok(Sources::new(store.datasets()?.into_iter().map(|dataset| dataset.root), files))
 }

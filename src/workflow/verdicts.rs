@@ -219,7 +219,7 @@ pub fn merge(store: &mut Store, file: &Path) -> Result<MergeReport, WorkflowErro
 pub struct MergeOptions {
     /// A file of which nothing is known here.
     pub keep: bool,
-    /// Lines so many days ahead of the clock and of the newest verdict here.
+    /// Lines this many days ahead of the clock and of the newest verdict here.
     pub days_ahead: u32,
 }
 

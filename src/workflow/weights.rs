@@ -60,7 +60,7 @@ pub struct WrittenWeights {
     pub notes: Vec<String>,
 }
 
-/// A line of the manifest and what lies on disk for it.
+/// A line of the manifest and what is on disk for it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ListedWeights {
     #[serde(flatten)]

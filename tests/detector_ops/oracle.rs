@@ -1,4 +1,4 @@
-//! The same operators written the slow and obvious way, from their definitions. Must not share code with what it judges.
+//! The same operators written the slow and obvious way, from their definitions. It shares no code with what it judges.
 
 use tch::{Device, Kind, Tensor};
 

@@ -276,7 +276,7 @@ fn precision_counts_only_what_was_reviewed_in_random_order() {
     p.store.record_verdicts(&order[9..30], "Ada", Verdict::Rejected, None, 3).unwrap();
     let estimate = precision(&p.store, &random).unwrap();
     assert_eq!((estimate.sample, estimate.estimate), (8, 0.75));
-    assert!(estimate.low < 0.5 && 0.9 < estimate.high, "{estimate:?}");
+    assert!(estimate.low < 0.5 && estimate.high > 0.9, "{estimate:?}");
     // Of one annotator: what others decided is no part of the sample.
     let of = |name: &str| CandidateQuery { annotator: Some(name.to_owned()), ..random.clone() };
     assert_eq!(precision(&p.store, &of("Ada")).unwrap(), estimate);

@@ -81,7 +81,7 @@ fn wanted(store: &Store, q: &CandidateQuery, row: &CandidateRow) -> bool {
         VerdictFilter::Is(v) => verdict == Some(v),
         // Everybody looked at what they decided.
         VerdictFilter::RestsOn(basis) => verdict.is_some() && basis == Basis::Reviewed,
-        VerdictFilter::Disputed => 1 < held.len(),
+        VerdictFilter::Disputed => held.len() > 1,
     };
     by_verdict
         && (c.verdict.is_some()
@@ -112,7 +112,7 @@ fn key(sort: Sort, row: &CandidateRow) -> f64 {
         Sort::Round => row.round_number.into(),
         Sort::Expected => f64::from(c.score) / f64::from(row.group_size),
         Sort::Group => row.group.map_or(f64::from(u32::MAX), |g| g.0 as f64 + (1.0 - f64::from(c.score)) / 2.0),
-        Sort::Disagreement => f64::from(u8::from(1 < held.len())),
+        Sort::Disagreement => f64::from(u8::from(held.len() > 1)),
         Sort::Random => unreachable!("has no order to check"),
     }
 }
@@ -262,7 +262,7 @@ fn a_group_is_one_in_the_list_until_all_of_it_is_decided() {
         ids.into_iter().filter(|id| row(p, *id).group == group).collect()
     };
     let waiting = of_group(&p, &single);
-    assert!(2 < waiting.len(), "{waiting:?}");
+    assert!(waiting.len() > 2, "{waiting:?}");
     // Pages of one: the group is on a single one of them, wherever they start.
     let (mut cursor, mut seen) = (None, Vec::new());
     loop {
@@ -299,7 +299,7 @@ fn all_that_a_query_finds_is_decided_as_one_gesture() {
         ..CandidateQuery::default()
     };
     let found = p.store.candidate_ids(&query).unwrap();
-    assert!(20 < found.len());
+    assert!(found.len() > 20);
     // What another connection decides in between is no more what the query finds.
     let mut other = Store::open(&p.path()).unwrap();
     other.record_verdicts(&found[..1], "Grace", Verdict::Rejected, None, 1).unwrap();
@@ -366,7 +366,7 @@ fn the_random_order_is_fixed_and_mixes() {
     let random = CandidateQuery { sort: Sort::Random, verdict: VerdictFilter::Any, ..CandidateQuery::default() };
     let shuffled = p.store.candidate_ids(&random).unwrap();
     assert_eq!(shuffled, p.store.candidate_ids(&random).unwrap());
-    let half: i64 = shuffled[..60].iter().map(|id| i64::from(60 < id.0)).sum();
+    let half: i64 = shuffled[..60].iter().map(|id| i64::from(id.0 > 60)).sum();
     assert!((15..46).contains(&half), "{half} of the first 60 are from the second half");
 }
 

@@ -248,7 +248,7 @@ proptest! {
                 }
                 Step::Undo => {
                     let undone = p.store.undo(ADA, time as i64).unwrap();
-                    prop_assert_eq!(undone.is_some(), 0 < at);
+                    prop_assert_eq!(undone.is_some(), at > 0);
                     at = at.saturating_sub(1);
                 }
                 Step::Redo => {

@@ -1,4 +1,4 @@
-//! Writes an ONNX file with the graph of a half-width ResNet-50, batch norm folded, as small as its shapes allow. Must not share
+//! Writes an ONNX file with the graph of a half-width ResNet-50, batch norm folded, as small as its shapes allow. It shares no
 //! code with the reader: the protocol buffer is written field by field.
 
 use quarry::detector::weights::expected_shapes;

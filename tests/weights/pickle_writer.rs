@@ -1,4 +1,4 @@
-//! Writes pickles and PyTorch files byte by byte, the way `torch.save` does. Must not share code with the reader.
+//! Writes pickles and PyTorch files byte by byte, the way `torch.save` does. It shares no code with the reader.
 
 use std::io::{Cursor, Write};
 

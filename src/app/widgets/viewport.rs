@@ -48,7 +48,7 @@ impl Viewport {
         Fit::new(scale, scale, f64::from(middle.x) - center.0 * scale, f64::from(middle.y) - center.1 * scale)
     }
 
-    /// Zooms by `factor`; what lies under `at` stays there.
+    /// Zooms by `factor`; what is under `at` stays there.
     #[must_use]
     pub fn zoomed(&self, whole: &BoundingBox, canvas: Rect, at: Pos2, factor: f64) -> Self {
         let before = self.fit(whole, canvas);
@@ -59,7 +59,7 @@ impl Viewport {
         Self::at(whole, canvas, center, scale)
     }
 
-    /// Moves the image by so many points.
+    /// Moves the image by this many points.
     #[must_use]
     pub fn panned(&self, whole: &BoundingBox, canvas: Rect, by: Vec2) -> Self {
         let Some(Close { center: (x, y), scale }) = self.close else { return *self };
@@ -103,7 +103,7 @@ impl Viewport {
     }
 }
 
-/// What wheel, drag, pinch and double click on a canvas come to; `None`: nothing.
+/// The viewport after wheel, drag, pinch and double click on a canvas; `None`: unchanged.
 pub fn navigate(
     ui: &Ui,
     response: &Response,

@@ -24,7 +24,7 @@ pub const FACE: &str = "face";
 /// FDDB has ten folds, numbered from 1.
 const FOLDS: std::ops::RangeInclusive<u8> = 1..=10;
 
-/// [`read_fddb`] that skips bad records of the lists and tells them, with file and line, in the summary.
+/// [`read_fddb`] that skips bad records of the lists and reports them, with file and line, in the summary.
 pub fn read_fddb_tolerantly(
     dir: &Path,
     progress: &mut dyn FnMut(Progress),
@@ -33,7 +33,7 @@ pub fn read_fddb_tolerantly(
     read(dir, false, progress, cancel)
 }
 
-/// Reads the dataset below `dir` in the order of its lists, fold by fold. Images that are missing or unreadable are left out and told
+/// Reads the dataset below `dir` in the order of its lists, fold by fold. Images that are missing or unreadable are left out and reported
 /// in the summary; two images with the same bytes are both kept, as FDDB counts both, and told.
 ///
 /// Fails when a folder or list is missing, when lists contradict each other or themselves (with file and line), when no image at all

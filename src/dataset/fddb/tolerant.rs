@@ -27,8 +27,8 @@ pub(super) fn name_list(path: &Path, bytes: &[u8], bad: &mut Vec<BadRecord>) -> 
     Ok(names)
 }
 
-/// [`parse_ellipse_list`]; an ellipse that is none is skipped alone, an image without a count or with a name that cannot be one is skipped
-/// with its ellipses. Where a count does not fit, what follows tells where the next image begins.
+/// [`parse_ellipse_list`]; an invalid ellipse is skipped alone, an image without a count or with a name that cannot be one is skipped with
+/// its ellipses. Where a count does not fit, what follows tells where the next image begins.
 pub(super) fn ellipse_list(
     path: &Path,
     bytes: &[u8],

@@ -24,7 +24,7 @@ pub(super) struct ImageFiles {
     bases: Vec<PathBuf>,
     /// The base that the last name was found below.
     last: usize,
-    /// Folder -> whether it really lies below the root, links resolved.
+    /// Folder -> whether it really is below the root, links resolved.
     inside: HashMap<PathBuf, bool>,
 }
 

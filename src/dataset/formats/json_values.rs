@@ -140,7 +140,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 }
 
-/// A list of numbers, e.g. a box; `None` where the value is none, or where one of them is no finite number.
+/// A list of numbers, e.g. a box; `None` if the value is not a list, or a number in it is not finite.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Numbers(pub Option<Vec<f64>>);
 
@@ -195,7 +195,7 @@ pub(super) trait Record: Default {
     fn field<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error>;
 }
 
-/// Reads one [`Record`]; `None` where the value is no object.
+/// Reads one [`Record`]; `None` where the value is not an object.
 pub(super) struct OneRecord<R>(std::marker::PhantomData<R>);
 
 impl<R> Default for OneRecord<R> {
@@ -295,7 +295,7 @@ impl<'de> serde::Deserialize<'de> for Key {
     }
 }
 
-/// A list whose records are handed to a function one by one, with their index. A value that is no list is an error.
+/// A list whose records are handed to a function one by one, with their index. A value that is not a list is an error.
 pub(super) struct EachRecord<F, R> {
     each: F,
     record: std::marker::PhantomData<R>,

@@ -73,7 +73,7 @@ pub trait Format: Sync {
     /// Why `path` looks like this format; `None` where it does not. Reads little.
     fn recognise(&self, path: &Path) -> Option<String>;
 
-    /// Reads the dataset at `path`. Bad records are skipped and told in the summary, or fail the import with `options.strict`.
+    /// Reads the dataset at `path`. Bad records are skipped and reported in the summary, or fail the import with `options.strict`.
     fn read(
         &self,
         path: &Path,

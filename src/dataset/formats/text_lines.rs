@@ -15,7 +15,7 @@ pub(in crate::dataset) fn numbered(text: &str) -> impl Iterator<Item = (usize, &
     text.lines().enumerate().map(|(k, line)| (k + 1, line.trim())).filter(|(_, line)| !line.is_empty())
 }
 
-/// The finite numbers of a line, or the first word that is none.
+/// The finite numbers of a line, or the first word that is not one.
 pub(in crate::dataset) fn numbers(line: &str) -> Result<Vec<f64>, &str> {
     line.split_ascii_whitespace()
         .map(|word| word.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or(word))

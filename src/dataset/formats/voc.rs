@@ -92,7 +92,7 @@ struct Annotated {
     declared: Option<(u32, u32)>,
     objects: Vec<(String, DraftObject)>,
     bad: Vec<Skipped>,
-    /// The file is no XML: nothing of it is used.
+    /// The file is not XML: it is ignored.
     is_unusable: bool,
 }
 

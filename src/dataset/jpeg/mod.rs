@@ -17,7 +17,7 @@ pub(super) enum Completeness {
     Whole { end: usize, is_ended: bool },
     /// Blocks are missing.
     Truncated,
-    /// Not told: another kind of JPEG (lossless, arithmetic), or damaged data. `is_ended`: an end marker follows the data.
+    /// Unknown: another kind of JPEG (lossless, arithmetic), or damaged data. `is_ended`: an end marker follows the data.
     Unknown { is_ended: bool },
 }
 

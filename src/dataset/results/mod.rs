@@ -86,7 +86,7 @@ pub struct Results {
     pub bad: Vec<BadRecord>,
     /// What the format says coordinates count.
     pub unit: Unit,
-    /// Names of class numbers, where files lie beside the results that tell them.
+    /// Names of class numbers, where files are beside the results that tell them.
     pub names: BTreeMap<i64, String>,
     /// How ambiguous records were understood.
     pub notes: Vec<String>,

@@ -8,7 +8,7 @@ use crate::dataset::DatasetError;
 use crate::dataset::formats::{box_of, box_of_polygon, class_names_beside, numbered, numbers};
 use crate::domain::{Shape, limits, read_text};
 
-/// How far a coordinate may lie outside 0 to 1 by rounding and for boxes that reach beyond the edge a little.
+/// How far a coordinate may be outside 0 to 1 by rounding and for boxes that reach beyond the edge a little.
 const TOLERANCE: f64 = 0.02;
 
 /// A line's place and numbers.

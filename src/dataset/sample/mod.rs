@@ -139,7 +139,7 @@ fn claim(dir: &Path) -> Result<(), DatasetError> {
     write_file(&dir.join(DECOYS_FILE), sidecar::text([]).as_bytes())
 }
 
-/// The lists come last: while they are missing, what was begun is no dataset.
+/// The lists come last: while they are missing, an unfinished sample is not a dataset.
 fn write_lists(dir: &Path, entries: &[Entry]) -> Result<(), DatasetError> {
     for fold in 1..=FOLDS {
         let (mut names, mut ellipses) = (String::new(), String::new());

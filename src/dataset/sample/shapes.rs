@@ -10,7 +10,7 @@ pub(super) struct Bounds(pub f32, pub f32, pub f32, pub f32);
 pub(super) trait Shape {
     /// Near the outline: pixels to it, negative inside. Farther away only the sign is exact.
     fn distance(&self, x: f32, y: f32) -> f32;
-    /// No point inside lies outside of these.
+    /// No point inside is outside of these.
     fn bounds(&self) -> Bounds;
 }
 

@@ -18,7 +18,7 @@ pub fn iou(a: &Tensor, b: &Tensor) -> Tensor {
     (intersection / union).nan_to_num(0.0, 0.0, 0.0)
 }
 
-/// The share `[N, M]` of each box of `a` that lies inside each box of `b`; 0 for empty boxes.
+/// The share `[N, M]` of each box of `a` that is inside each box of `b`; 0 for empty boxes.
 pub fn share_inside(a: &Tensor, b: &Tensor) -> Tensor {
     (intersection(a, b) / area(a).unsqueeze(1)).nan_to_num(0.0, 0.0, 0.0)
 }

@@ -4,9 +4,9 @@
 
 use tch::{Kind, Tensor};
 
-/// The best overlap lies below the low threshold: background.
+/// The best overlap is below the low threshold: background.
 pub const BELOW_LOW: i64 = -1;
-/// The best overlap lies between the thresholds: neither foreground nor background.
+/// The best overlap is between the thresholds: neither foreground nor background.
 pub const BETWEEN: i64 = -2;
 
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -14,7 +14,7 @@ pub fn iou(a: &Corners, b: &Corners) -> f32 {
     defined(intersection / (area(a) + area(b) - intersection))
 }
 
-/// The share of `a` that lies inside `b`; 0 for an empty `a`.
+/// The share of `a` that is inside `b`; 0 for an empty `a`.
 pub fn share_inside(a: &Corners, b: &Corners) -> f32 {
     defined(intersection(a, b) / area(a))
 }

@@ -128,7 +128,7 @@ fn from_state_dict(file: WeightFile, backbone: &str) -> Found {
     Found { arrays, notes, caffe: half, folded: half }
 }
 
-/// Out of a whole detector only what lies under its backbone.
+/// Out of a whole detector only what is under its backbone.
 fn without_prefix(arrays: Vec<NamedArray>, notes: &mut Vec<String>) -> Vec<NamedArray> {
     for (prefix, keep) in [("backbone.body.", ""), ("backbone.features.", "features."), ("backbone.", "")] {
         if !arrays.iter().any(|a| a.name.starts_with(prefix)) {

@@ -30,7 +30,7 @@ pub struct ManifestEntry {
     pub sha256: String,
 }
 
-/// What lies on disk for an entry.
+/// What is on disk for an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FileState {
@@ -72,7 +72,7 @@ impl Manifest {
         self.weights.iter().find(|entry| entry.file == name)
     }
 
-    /// Whether the file of `entry` lies in `dir` unchanged.
+    /// Whether the file of `entry` is in `dir` unchanged.
     pub fn state(dir: &Path, entry: &ManifestEntry) -> Result<FileState, WeightError> {
         let path = dir.join(&entry.file);
         match read_bytes(&path, limits::WEIGHTS) {

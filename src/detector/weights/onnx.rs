@@ -69,7 +69,7 @@ pub struct TensorProto {
     pub raw_data: Vec<u8>,
     #[prost(double, repeated, tag = "10")]
     pub double_data: Vec<f64>,
-    /// 1: the numbers lie in another file.
+    /// 1: the numbers are in another file.
     #[prost(int32, tag = "14")]
     pub data_location: i32,
 }

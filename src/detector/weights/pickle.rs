@@ -1,8 +1,8 @@
 //! Python's pickle read as data: a small stack machine that builds values and never runs anything.
 //!
-//! Invariant: only the opcodes that `torch.save` writes for state dicts are known and only the globals of [`Global`] are accepted;
-//! anything else is refused with its opcode and offset. Values lie in one arena, so a hostile file can nest them as deep as it likes
-//! without a deep recursion here. How many there may be is limited, because a byte of the file can ask for a hundred of memory and more.
+//! Invariant: only the opcodes that `torch.save` writes for state dicts are known and only the globals of [`Global`] are accepted; anything
+//! else is refused with its opcode and offset. Values are in one arena, so a hostile file can nest them as deep as it likes without a deep
+//! recursion here. How many there may be is limited, because a byte of the file can ask for a hundred of memory and more.
 
 use std::collections::HashMap;
 
@@ -183,7 +183,7 @@ impl Machine<'_> {
     /// A little-endian two's complement number of as many bytes as its first byte says.
     fn long(&mut self) -> Result<i128, String> {
         let length = usize::from(self.byte()?);
-        if 16 < length {
+        if length > 16 {
             return Err(format!("an integer of {length} bytes"));
         }
         let bytes = self.take(length)?;

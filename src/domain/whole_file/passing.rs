@@ -26,7 +26,7 @@ pub fn clear_unfinished(folder: &Path) {
 
 const PREFIX: &str = ".quarry-";
 
-/// Files that nobody can have locked, of earlier versions or on a file system without locks, are left by a killed process after this.
+/// Age after which files without a lock (of earlier versions, or on a file system without locks) count as left by a killed process.
 pub(super) const ABANDONED_AFTER: Duration = Duration::from_hours(1);
 
 fn is_abandoned(path: &Path, rest_of_name: &str) -> bool {

@@ -172,8 +172,8 @@ fn settle_shape(texts: &[(&Path, String)], shape: Shape) -> Result<Shape, FddbTe
     }
 }
 
-/// Whether lines of 5 columns are ellipses whose score is missing: no box is wider than a full turn, one has a fraction of a pixel or
-/// a negative width, and the last number is no score but a place in every line.
+/// Whether lines of 5 columns are ellipses whose score is missing: no box is wider than a full turn, one has a fraction of a pixel or a
+/// negative width, and the last number is not a score but a place in every line.
 #[derive(Default)]
 struct UnscoredEllipses {
     first: Option<Place>,
@@ -192,7 +192,7 @@ impl UnscoredEllipses {
             self.refuted = true;
             return;
         };
-        self.refuted |= std::f64::consts::TAU < third.abs() || fifth.abs() <= 1.0;
+        self.refuted |= third.abs() > std::f64::consts::TAU || fifth.abs() <= 1.0;
         self.has_fraction |= third.fract() != 0.0 || third < 0.0;
         self.first.get_or_insert_with(|| Place { path: path.into(), line: line_number });
     }

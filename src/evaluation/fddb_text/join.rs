@@ -97,7 +97,7 @@ fn by_annotated_name<'a>(
     Ok(named)
 }
 
-/// The list with every line taken apart that is no annotated name but consists of some, as the official program reads it.
+/// The list with every line taken apart that is not an annotated name but consists of some, as the official program reads it.
 fn names_of(list: &[ListedImage], annotations: &[AnnotatedImage]) -> Vec<ListedImage> {
     let known: HashSet<&str> = annotations.iter().map(|a| a.name.as_str()).collect();
     let apart = |line: &ListedImage| {

@@ -3,13 +3,13 @@
 use crate::domain::printable;
 use crate::evaluation::region::Region;
 
-/// What to do with a score that is no finite number.
+/// What to do with a score that is not a finite number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnreadableScores {
     /// An error.
     #[default]
     Refuse,
-    /// What the official program does without a word: `nan`, `inf`, `abc` count as 0, `1e400` as the largest double.
+    /// What the official program does silently: `nan`, `inf`, `abc` count as 0, `1e400` as the largest double.
     AsOfficial,
 }
 

@@ -5,7 +5,7 @@ use super::overlaps::{Cells, SparseOverlaps};
 /// What all roundings of a problem add up to stays far below this.
 pub(super) const MARGIN: f64 = 1e-11;
 
-/// After so many changes of the free columns' potentials the rows' lists are made again, long before roundings reach the margin.
+/// After this many changes of the free columns' potentials the rows' lists are made again, long before roundings reach the margin.
 const CHANGES_BEFORE_NEW: u32 = 10_000;
 
 #[derive(Debug, Clone, Default)]

@@ -138,7 +138,7 @@ fn match_objects(overlaps: &Overlaps, threshold: f64) -> (Vec<Use>, Vec<bool>) {
     (uses, used)
 }
 
-/// A detection that finds nothing and lies in a crowd of its class counts neither way.
+/// A detection that finds nothing and is in a crowd of its class counts neither way.
 fn ignore_regions(image: &SetImage, found: &[&SetDetection], threshold: f64, uses: &mut [Use]) {
     for region in image.objects.iter().filter(|o| o.crowd) {
         for (detection, used) in found.iter().zip(uses.iter_mut()) {

@@ -15,7 +15,7 @@ use super::set::{EvaluationSet, best_first};
 pub struct Tide {
     /// A detection with at least this IoU finds an object.
     pub iou: f64,
-    /// Up to this IoU a detection lies on background.
+    /// Up to this IoU a detection is on background.
     pub background_iou: f64,
 }
 

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::domain::RoiFeature;
 
 const SEED: u64 = 0x6861_7368;
-/// So few features are compared one by one.
+/// Fewer features than this are compared one by one.
 const PLAIN_MAX: usize = 2000;
 const CENTRES_MAX: usize = 1024;
 /// Lists that a search looks into.
@@ -23,7 +23,7 @@ pub(super) type Near = [u16; PROBES];
 pub(super) struct Centres(Vec<RoiFeature>);
 
 impl Centres {
-    /// For so many features as these.
+    /// For this many features.
     pub fn of(features: &[&RoiFeature]) -> Self {
         if features.len() <= PLAIN_MAX {
             return Self(Vec::new());

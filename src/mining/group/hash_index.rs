@@ -31,7 +31,7 @@ impl HashIndex {
         Self { most_distance, all: Vec::new(), tables: Vec::new(), filled: Vec::new(), probes }
     }
 
-    /// Puts all of these in at once. Whoever asks passes over those of them that are gone since.
+    /// Puts all of these in at once. Callers skip those that were removed since.
     pub fn fill(&mut self, hashes: Vec<(u64, u32)>) {
         if hashes.len() <= self.probes * PLAIN_PER_PROBE {
             for (hash, number) in hashes {
@@ -156,7 +156,7 @@ fn value(hash: u64, chunk: usize) -> u16 {
     bits as u16
 }
 
-/// All chunks with up to so many bits set, fewest first.
+/// All chunks with up to this many bits set, fewest first.
 fn masks(radius: Option<u32>) -> &'static [u16] {
     static BY_BITS: OnceLock<(Vec<u16>, [usize; 17])> = OnceLock::new();
     let (all, up_to) = BY_BITS.get_or_init(|| {

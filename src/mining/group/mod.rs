@@ -48,13 +48,13 @@ pub fn nearest_hashes(among: &[u64], wanted: &[u64]) -> Vec<Option<usize>> {
     wanted.par_iter().map(nearest).collect()
 }
 
-/// Within so many bits nearly all find another; for the few that do not, all are compared.
+/// Within this many bits nearly all find another; for the few that do not, all are compared.
 const NEAR: u32 = 8;
 
 /// When two candidates are similar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct GroupConfig {
-    /// Boxes of one image that overlap as much lie on the same region.
+    /// Boxes of one image that overlap as much are on the same region.
     pub least_iou: f64,
     /// Perceptual hashes that differ in no more bits than this show the same; 0 wants equal hashes.
     pub most_distance: u32,
@@ -96,7 +96,7 @@ impl Default for GroupConfig {
     }
 }
 
-/// So many members a group has at most.
+/// Maximum number of members of a group.
 pub const GROUP_MAX: usize = 1000;
 
 /// A group of two or more.

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::{GROUP_MAX, Groupable};
 use crate::geometry::BoundingBox;
 
-/// Boxes of two images that overlap as much lie at the same place.
+/// Boxes of two images that overlap as much are at the same place.
 const LEAST_IOU: f64 = 0.7;
 /// Bits in which the hashes at one place may differ; of unrelated crops some 32 do.
 const MOST_DISTANCE: u32 = 12;
@@ -120,7 +120,7 @@ fn neighbours(b: &BoundingBox) -> impl Iterator<Item = Cell> {
     })
 }
 
-/// Sixteen cells are looked up for each candidate: the standard hasher takes half of that time. Nobody chooses boxes to make cells collide.
+/// Sixteen cells are looked up for each candidate: the standard hasher takes half of that time. Boxes are not chosen to make cells collide.
 #[derive(Default)]
 struct CellHasher(u64);
 

@@ -28,7 +28,7 @@ pub struct FoldRecord {
     pub rounds: Vec<FoldRound>,
 }
 
-/// A round of a fold. Its detections on the fold lie in `runs/<round>/held-out-<shape>.txt`, and with their classes in `held-out.jsonl`.
+/// A round of a fold. Its detections on the fold are in `runs/<round>/held-out-<shape>.txt`, and with their classes in `held-out.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FoldRound {

@@ -106,7 +106,7 @@ fn look(root: &Path, image: &ImageRecord, decode: bool) -> Found {
     }
 }
 
-/// Tells the project that a dataset's folder lies at `root` now. Every image is looked for there first. Refused where none is there, and,
+/// Tells the project that a dataset's folder is at `root` now. Every image is looked for there first. Refused where none is there, and,
 /// unless `anyway`, where one is missing or another file.
 pub fn move_to(
     store: &mut Store,

@@ -14,7 +14,7 @@ use crate::store::{DatasetMerge, Store};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MergedDatasets {
     pub name: String,
-    /// The folder that both lie in, which image paths are relative to from now on.
+    /// The folder that both are in, which image paths are relative to from now on.
     #[serde(serialize_with = "shown_path")]
     pub root: PathBuf,
     /// Images that are used.

@@ -24,7 +24,7 @@ pub(super) struct Strata<'a> {
 struct Group<'a> {
     /// Places of its images.
     images: &'a [usize],
-    /// Stratum and how much of it lies in the group, ascending.
+    /// Stratum and how much of it is in the group, ascending.
     holds: Vec<(usize, f64)>,
     /// The bytes of one image, the same one whatever the order of import.
     smallest_hash: &'a str,

@@ -286,7 +286,7 @@ impl ShardFile {
     }
 }
 
-/// A file that is no whole shard of the work at hand.
+/// A file that is not a whole shard of the work at hand.
 pub(in crate::workflow) fn refused(path: &Path, what: impl std::fmt::Display) -> WorkflowError {
     WorkflowError::BadFile { path: path.to_path_buf(), reason: what.to_string() }
 }
@@ -423,7 +423,7 @@ impl ShardLines {
         &self.checksum
     }
 
-    /// Closes the file until the next line is asked for: a process may hold only so many open.
+    /// Closes the file until the next line is asked for: a process may hold only this many open.
     pub fn rest(&mut self) {
         self.lines.file = None;
     }

@@ -18,7 +18,7 @@ use crate::workflow::detection_source::DetectionSource;
 pub(in crate::workflow) struct ForeignModel(RefCell<Model>);
 
 impl ForeignModel {
-    /// `None` where `path` is no third-party model but Quarry's own checkpoint or a round's folder.
+    /// `None` where `path` is not a third-party model but Quarry's own checkpoint or a round's folder.
     pub fn at(path: &Path, device: &str) -> Result<Option<Self>, WorkflowError> {
         if path.is_dir() || ModelFormat::of(path).is_none() {
             return Ok(None);

@@ -277,15 +277,15 @@ fn class_files(out: &Path, names: &[String]) -> Vec<PathBuf> {
     plain.iter().enumerate().map(file).collect()
 }
 
-/// What the run reads: the list or the folder of images, what the list's names are relative to where that is named, the checkpoint, and
-/// the datasets of the project that it lies in.
+/// What the run reads: the list or the folder of images, what the list's names are relative to where that is named, the checkpoint, and the
+/// datasets of the project that it is in.
 pub(super) fn output_policy(request: &DetectRequest) -> OutputPolicy {
     let policy = OutputPolicy::new().input(&request.images).input(&request.checkpoint);
     let policy = policy.project_around(&request.checkpoint).project_around(&request.images);
     request.root.iter().fold(policy, |policy, root| policy.images(root))
 }
 
-/// The folder that all images lie in.
+/// The folder that all images are in.
 pub(super) fn images_root(request: &DetectRequest) -> Option<PathBuf> {
     if request.images.is_dir() {
         return Some(request.images.clone());

@@ -59,7 +59,7 @@ pub const DEFAULT_MIN_SCORE: f32 = 0.05;
 /// Rows that are written with one transaction, but for those of a single image.
 const ROWS_AT_ONCE: usize = 300;
 
-/// What to import and how to understand it; what is `None` is told by the files, or asked for where they do not tell.
+/// What to import and how to understand it; what is `None` is told by the files, or asked for if they do not contain it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DetectionsRequest {
     pub path: PathBuf,
@@ -441,7 +441,7 @@ impl Mined {
     }
 }
 
-/// Parts of about so many rows, but at least one image: an annotator's verdict waits for the end of a transaction.
+/// Parts of about this many rows, but at least one image: an annotator's verdict waits for the end of a transaction.
 fn few_rows<T>(images: &[T], rows: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
     let mut rest = images;
     std::iter::from_fn(move || {

@@ -32,7 +32,7 @@ fn size(finder: &ImageFinder, root: &Path, name: &str) -> Result<(u32, u32), Eva
 mod tests {
     use super::*;
 
-    /// A JPEG of 32 x 16 pixels whose EXIF segment says that it lies on its side.
+    /// A JPEG of 32 x 16 pixels whose EXIF segment says that it is on its side.
     fn on_its_side() -> Vec<u8> {
         let mut jpeg = std::io::Cursor::new(Vec::new());
         image::RgbImage::new(32, 16).write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();

@@ -101,7 +101,7 @@ pub fn judge(detections: &[Detection], truth: &[Annotation], threshold: f32) -> 
 }
 
 /// Judges as FDDB's curves count: by the official assignment of regions at this threshold, class by class. Ignored objects are none there,
-/// and a detection that lies on one is a false positive. `size`: width and height of the image.
+/// and a detection that is on one is a false positive. `size`: width and height of the image.
 pub fn judge_as_curve(
     detections: &[Detection],
     truth: &[Annotation],

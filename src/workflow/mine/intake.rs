@@ -14,7 +14,7 @@ use crate::workflow::{Observer, WorkEvent, WorkflowError};
 
 /// Images that are kept together, at most: what is detected again after the work was interrupted.
 const IMAGES_AT_ONCE: usize = 16;
-/// So long images wait to be kept together.
+/// This long images wait to be kept together.
 const KEPT_AFTER: Duration = Duration::from_secs(10);
 /// Rows of a transaction, at most, but for those of a single image: an annotator's verdict waits for its end.
 const ROWS_AT_ONCE: usize = 300;

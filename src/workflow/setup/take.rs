@@ -60,7 +60,7 @@ fn take_files(source: &Path, folder: &Path, wanted: impl Fn(&str) -> bool) -> Re
     for entry in fs::read_dir(source).map_err(WorkflowError::io(source, advice))? {
         let path = entry.map_err(WorkflowError::io(source, advice))?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| wanted(name)) else { continue };
-        // A link's target may lie elsewhere; `libtorch.so` of the CPU variant is a link to another file of the folder.
+        // A link's target may be elsewhere; `libtorch.so` of the CPU variant is a link to another file of the folder.
         let (target, real) = (folder.join(name), fs::canonicalize(&path).map_err(WorkflowError::io(&path, advice))?);
         if real.is_file() && fs::hard_link(&real, &target).is_err() {
             fs::copy(&real, &target).map_err(WorkflowError::io(&target, advice))?;

@@ -1,4 +1,4 @@
-//! A shard of a round's training images -> a file. Only reads the project: it may lie on a read-only disk that many machines share.
+//! A shard of a round's training images -> a file. Only reads the project: it may be on a read-only disk that many machines share.
 
 use std::path::{Path, PathBuf};
 

@@ -46,7 +46,7 @@ pub enum ImagesAs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NegativesAs {
-    /// Cut out, as images without objects; where an object lies in the region, its image is repeated.
+    /// Cut out, as images without objects; where an object is in the region, its image is repeated.
     Crops,
     /// Their images are in the training list more often.
     Repeats,
@@ -55,11 +55,11 @@ pub enum NegativesAs {
 /// How many hard negatives are exported. Those of the highest score come first.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Dose {
-    /// At most so many.
+    /// At most this many.
     pub number: Option<usize>,
     /// At most this share of what is trained on, 0 to 1: hard negatives beside images with objects.
     pub share: Option<f64>,
-    /// At most so many of a group of similar ones.
+    /// At most this many of a group of similar ones.
     pub per_group: Option<usize>,
     /// How much more often an image with a hard negative is in the list.
     pub repeat: u32,
@@ -149,7 +149,7 @@ struct Excluded {
     reason: String,
 }
 
-/// Writes the folder `out`, which must be new or empty, lie outside of every dataset and belong to no project. After an error nothing of it
+/// Writes the folder `out`, which must be new or empty, are outside of every dataset and belong to no project. After an error nothing of it
 /// is there.
 pub fn export_training(
     store: &Store,

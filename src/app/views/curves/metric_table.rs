@@ -81,7 +81,7 @@ fn digits(column: &Column, narrow: bool) -> usize {
     if narrow { column.digits.min(3) } else { column.digits }
 }
 
-/// With its sign, and coloured by whether it is better; a change that the digits do not show is none.
+/// With its sign, and coloured by whether it is better; a change below the shown digits counts as none.
 fn difference_text(column: &Column, difference: Option<f64>, narrow: bool) -> (String, Color32) {
     let Some(difference) = difference else { return (String::new(), theme::WEAK.now()) };
     let digits = digits(column, narrow);

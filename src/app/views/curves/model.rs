@@ -41,7 +41,7 @@ pub struct Published {
     pub discrete: PlotCurve,
     pub continuous: PlotCurve,
     pub shown: bool,
-    /// Whether the user brought it in, and can take it out again. Else it is reference points, of which nothing lies between.
+    /// Whether the user brought it in, and can take it out again. Else it is reference points, of which nothing is between.
     pub imported: bool,
     /// Its own among those that were imported, or among the reference points; its style goes by it.
     pub number: usize,
@@ -193,7 +193,7 @@ impl CurvesModel {
             steps.insert(step, Evaluation::new(curve));
             // Only the newest is exported and told in numbers.
             for (_, earlier) in steps.iter_mut().rev().skip(1) {
-                if LINE_POINTS_MAX < earlier.curve.points.len() {
+                if earlier.curve.points.len() > LINE_POINTS_MAX {
                     earlier.curve = earlier.curve.thinned(LINE_POINTS_MAX);
                 }
             }

@@ -36,7 +36,7 @@ impl Readout {
         self.point.threshold.filter(|_| self.key.is_some())
     }
 
-    /// The curve and the score whose errors a click shows: those of a cross-validation lie in its folds' own projects.
+    /// The curve and the score whose errors a click shows: those of a cross-validation are in its folds' own projects.
     pub fn errors_from(&self) -> Option<(&CurveKey, f64)> {
         let key = self.key.as_ref().filter(|key| key.run.is_none())?;
         Some((key, self.point.threshold?))

@@ -11,7 +11,7 @@ use crate::evaluation::tide::{ErrorKind, TideReport};
 /// Room below the bars for the kinds, and above them for the numbers.
 const BELOW: f32 = 22.0;
 const ABOVE: f32 = 16.0;
-/// A bar with its number needs so much.
+/// A bar with its number needs this much.
 const NUMBER_WIDTH: f32 = 34.0;
 
 /// What a kind of error is called, and what it is.

@@ -184,7 +184,7 @@ pub(super) fn source(image: &TableImage) -> Option<ImageSource<'_>> {
     Some(ImageSource { image: record.id, path: image.file.as_deref()?, content_hash: &record.content_hash })
 }
 
-/// The side that is decoded for a thumbnail of so many points.
+/// The side that is decoded for a thumbnail of this many points.
 fn pixels(ui: &Ui, points: f32) -> u32 {
     let wanted = (points * ui.ctx().pixels_per_point()) as u32;
     SIDES.into_iter().find(|side| wanted <= *side).unwrap_or(SIDES[SIDES.len() - 1])

@@ -49,7 +49,7 @@ pub(super) fn adjust(ui: &Ui, view: &mut ImagesView<'_>, rect: Rect, fit: &Scree
     let label = Some("adjusting".to_owned());
     let overlay = Overlay { shape, color: theme::ACCENT, width: 2.5, dashed: false, label };
     canvas::paint_overlay(ui.painter(), rect, fit, &overlay);
-    // The last one painted lies on top: the centre comes first.
+    // The last one painted is on top: the centre comes first.
     let changed = Handle::of(&shape).into_iter().rev().find_map(|handle| {
         let (x, y) = grip(ui, fit, handle.position(&shape), ("handle", handle))?;
         Some(handle.drag(&shape, x, y))

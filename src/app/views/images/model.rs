@@ -63,7 +63,7 @@ pub struct ImagesModel {
     pub list_wanted: bool,
     /// Row of the list.
     pub position: usize,
-    /// The image to are on when a new list comes.
+    /// The image to select when a new list comes.
     stays_on: Option<ImageId>,
     pub open: Option<ImageId>,
     pub opened: Option<OpenedImage>,
@@ -217,7 +217,7 @@ impl ImagesModel {
         self.picker = None;
     }
 
-    /// In a blind review nothing is told of what others decided.
+    /// In a blind review others' decisions are hidden.
     pub fn came(&mut self, mut opened: OpenedImage, is_blind: bool) {
         self.layers.promoted = !is_blind;
         if is_blind {

@@ -166,7 +166,7 @@ fn stretched(e: &Ellipse, by: f64, first_axis: bool) -> Ellipse {
 fn normal_angle(theta: f64) -> f64 {
     use std::f64::consts::{FRAC_PI_2, PI};
     let mut angle = theta.rem_euclid(PI);
-    if FRAC_PI_2 < angle {
+    if angle > FRAC_PI_2 {
         angle -= PI;
     }
     angle

@@ -39,7 +39,7 @@ impl ClassPicker {
         Self { question, candidate, classes: classes.to_vec(), proposal, filter: String::new() }
     }
 
-    /// What a key comes to; `None`: it stays open.
+    /// The result of a key; `None`: the picker stays open.
     pub fn press(&mut self, key: PickerKey<'_>) -> Option<Picked> {
         match key {
             PickerKey::Enter => self.marked().map(Picked::Class),

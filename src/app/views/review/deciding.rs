@@ -171,7 +171,7 @@ impl<Key> ReviewModel<Key> {
         Some(self.send(decision, &targets, Some(verdict)))
     }
 
-    /// Of what is loaded only that shows the verdict which the filter still finds: what was decided since is none of it.
+    /// Of what is loaded only that shows the verdict which the filter still finds: what was decided since does not match it.
     fn decide_all(&mut self, decision: Decision, selected: &[usize], verdict: Verdict) -> Decision {
         let targets: Vec<usize> = selected.iter().copied().filter(|i| self.is_found(&self.rows[*i])).collect();
         let decision = self.send(decision, &targets, Some(verdict));
@@ -225,7 +225,7 @@ impl<Key> ReviewModel<Key> {
         decision
     }
 
-    /// After a random sample: takes all that the filter finds and that nobody looked at for hard negatives. `None` without a sample.
+    /// After a random sample: confirms all unseen candidates that the filter finds. `None` without a sample.
     pub fn estimate_rest(&mut self) -> Option<Decision> {
         let sample = self.numbers.map(|numbers| numbers.sample).filter(|_| self.filter.order == Order::Random)?;
         let is_there = sample.rest.sample > 0 && sample.waiting > 0;

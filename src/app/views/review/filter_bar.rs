@@ -95,7 +95,7 @@ pub(super) fn estimate_text(sample: &SampleEstimate) -> Option<String> {
     Some(format!("Confirm the other {} (95 %: {} to {} are right)", sample.waiting, of_them(low), of_them(high)))
 }
 
-/// What the sample promises to whoever stops now.
+/// The sample's estimate if the review stops now.
 pub(super) fn sample_text(sample: &SampleEstimate) -> String {
     let Proportion { estimate, low, high, sample: size } = sample.rest;
     let population = sample.population;

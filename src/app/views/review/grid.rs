@@ -162,7 +162,7 @@ fn drag_key(ui: &Ui) -> egui::Id {
     ui.scope_id().with("drag of cells")
 }
 
-/// Whether a drag that began in a cell is here now; a drag of the scroll bar is none.
+/// Whether a drag that began in a cell is here now; a drag of the scroll bar does not count.
 fn is_dragged_over(ui: &Ui, rect: Rect) -> bool {
     let began = ui.data(|data| data.get_temp::<egui::Id>(drag_key(ui)));
     let is_of_cells = began.is_some() && ui.ctx().dragged_id() == began;

@@ -50,7 +50,7 @@ impl HistoryModel {
         if self.close_batch() {
             return self.is_near_start();
         }
-        let Some(step) = self.steps.get(index).filter(|step| 1 < step.count) else { return false };
+        let Some(step) = self.steps.get(index).filter(|step| step.count > 1) else { return false };
         self.batch = Some(step.gesture);
         let (steps, complete) = (std::mem::take(&mut self.steps), std::mem::take(&mut self.complete));
         self.above = Some(Batches { steps, complete, at: index });
@@ -179,7 +179,7 @@ fn row(ui: &mut Ui, step: &HistoryStep, classes: &[Class], index: usize, is_mark
         _ => theme::WEAK,
     };
     ui.label(RichText::new(decided_text(step, classes)).color(color));
-    let others = if 1 < step.count { format!("  and {} more", step.count - 1) } else { String::new() };
+    let others = if step.count > 1 { format!("  and {} more", step.count - 1) } else { String::new() };
     ui.label(format!("{}{others}", step.image_name));
     ui.label(RichText::new(step.reason.as_deref().unwrap_or_default()).color(theme::WEAK));
     match step.what {
@@ -195,7 +195,7 @@ fn row(ui: &mut Ui, step: &HistoryStep, classes: &[Class], index: usize, is_mark
         }
     }
     let all = || Button::new(format!("All {}", step.count)).small();
-    let is_opened = 1 < step.count && ui.add(all()).on_hover_text("List every decision of this action").clicked();
+    let is_opened = step.count > 1 && ui.add(all()).on_hover_text("List every decision of this action").clicked();
     is_opened.then_some(ReviewCommand::Batch(index))
 }
 

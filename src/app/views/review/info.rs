@@ -41,7 +41,7 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
             facts.push(("Image", "complete".to_owned()));
         }
     }
-    if 1 < row.group_size {
+    if row.group_size > 1 {
         let left = match row.group_waiting {
             0 => ", all decided".to_owned(),
             left if left < row.group_size => format!(", {left} left"),

@@ -144,7 +144,7 @@ impl ReviewView<'_> {
         ui.add_space(6.0);
     }
 
-    /// The dataset of the current candidate's image: that whose folder the file lies in.
+    /// The dataset of the current candidate's image: that whose folder the file is in.
     fn dataset_of_current(&self) -> Option<&crate::store::Dataset> {
         let row = self.model.current()?;
         let record = self.details.get(row).map(|detail| detail.record.dataset);

@@ -24,7 +24,7 @@ const ROWS_AHEAD: usize = 200;
 /// The shape of an object while it is adjusted.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adjusting {
-    /// The current candidate: it is a missed object, or lies nearest to the object.
+    /// The current candidate: it is a missed object, or is nearest to the object.
     pub candidate: CandidateId,
     pub shape: Shape,
     /// Of a missed object; `None`: what the detector took it for.
@@ -118,7 +118,7 @@ pub struct ReviewModel<Key> {
     pub(super) seeking: Option<Seeking>,
     /// The first rows are pending.
     loading: bool,
-    /// The candidate to are on again once it was read.
+    /// The candidate to select again once it was read.
     returning: Option<CandidateId>,
     /// That one was decided on already.
     returning_past: Option<Past>,
@@ -386,7 +386,7 @@ impl<Key> ReviewModel<Key> {
         indices.find(|index| self.rows.get(*index).is_some_and(|row| self.is_waiting(row)))
     }
 
-    /// Whether a row waits for a verdict. A duplicate lies on an object that was promoted since: it does not, unless it was asked for.
+    /// Whether a row waits for a verdict. A duplicate is on an object that was promoted since: it does not, unless it was asked for.
     fn is_waiting(&self, row: &CandidateRow) -> bool {
         let is_asked_for = self.filter.kind == Some(FalsePositiveKind::Duplicate);
         let verdict = self.verdict_of(row);
@@ -429,7 +429,7 @@ impl<Key> ReviewModel<Key> {
         self.selected.extend(rows.iter().map(|row| row.candidate.id));
     }
 
-    /// Selects the rows in the rectangle whose corners are the current one and `index`, in a grid of so many columns.
+    /// Selects the rows in the rectangle whose corners are the current one and `index`, in a grid of this many columns.
     pub fn select_rectangle(&mut self, index: usize, columns: usize) {
         let columns = columns.max(1);
         let corners = [self.position, index].map(|at| (at / columns, at % columns));

@@ -23,7 +23,7 @@ impl Pace {
             self.times.push_back(now_s);
         }
         self.given += count as u64;
-        while self.times.front().is_some_and(|t| *t < now_s - WINDOW_S) || 4096 < self.times.len() {
+        while self.times.front().is_some_and(|t| *t < now_s - WINDOW_S) || self.times.len() > 4096 {
             self.times.pop_front();
         }
     }
@@ -41,7 +41,7 @@ impl Pace {
             seconds += gap;
             count += 1.0;
         }
-        (2.0 <= count && seconds > 0.0).then(|| count / seconds * 60.0)
+        (count >= 2.0 && seconds > 0.0).then(|| count / seconds * 60.0)
     }
 
     /// Minutes until `left` candidates are decided at this rate.

@@ -48,7 +48,7 @@ impl<Key> ReviewModel<Key> {
     }
 }
 
-/// The open picker over the screen; what a click in it comes to.
+/// Shows the open picker over the screen; returns the result of a click.
 pub fn show(ui: &Ui, picker: &ClassPicker) -> Option<Picked> {
     let mut picked = None;
     let title = match picker.question {

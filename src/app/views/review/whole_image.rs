@@ -142,7 +142,7 @@ fn legend(ui: &Ui, rect: Rect, detail: &ImageDetail, drawn: Drawn, is_blind: boo
     if has(AnnotationSource::Promoted) && !is_blind {
         entries.push(("promoted object", theme::ground_truth(AnnotationSource::Promoted)));
     }
-    if drawn.detections && 1 < detail.detections.len() {
+    if drawn.detections && detail.detections.len() > 1 {
         entries.push(("other detections", theme::DETECTION));
     }
     if entries.is_empty() {
@@ -174,7 +174,7 @@ fn handles(ui: &Ui, rect: Rect, fit: &ScreenFit, shape: &Shape, label: &str) -> 
         Overlay { shape: *shape, color: theme::WARNING, width: 2.5, dashed: false, label: Some(label.to_owned()) };
     canvas::paint_overlay(ui.painter(), rect, fit, &outline);
     let mut dragged = None;
-    // The last one painted lies on top: the centre comes first.
+    // The last one painted is on top: the centre comes first.
     for handle in Handle::of(shape).into_iter().rev() {
         let (x, y) = handle.position(shape);
         let center = canvas::screen_pos(fit, x, y);

@@ -71,7 +71,7 @@ fn fields(ui: &mut Ui, form: &mut Form, datasets: &[&str], gpu: Option<&GpuState
             };
             choose(ui, "sampler", &mut config.sampler.kind, &[SamplerKind::Random, SamplerKind::Ohem], text);
         });
-        if 1 < datasets.len() || !config.test_dataset.is_empty() {
+        if datasets.len() > 1 || !config.test_dataset.is_empty() {
             row(ui, "Test on", "test_dataset", |ui| test_dataset(ui, &mut config.test_dataset, datasets));
         }
         if config.test_dataset.is_empty() {

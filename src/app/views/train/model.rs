@@ -299,7 +299,7 @@ impl TrainModel {
 
     pub fn say(&mut self, text: impl Into<String>, is_warning: bool) {
         self.log.push_back(LogLine { text: text.into(), is_warning });
-        if LOG_MAX < self.log.len() {
+        if self.log.len() > LOG_MAX {
             self.log.pop_front();
         }
     }
@@ -536,7 +536,7 @@ mod tests {
         model.set_speed(Some((1, 3.0)));
         assert_eq!(model.estimate(&cpu, 2), Some(Estimate::Measured { round: 1, minutes: 30.0 }));
         let paper = model.estimate(&RoundConfig::preset("paper").unwrap(), 2);
-        assert!(matches!(paper, Some(Estimate::Rough { minutes }) if 1440.0 < minutes), "days: {paper:?}");
+        assert!(matches!(paper, Some(Estimate::Rough { minutes }) if minutes > 1440.0), "days: {paper:?}");
         let cuda = RoundConfig { device: "cuda:0".to_owned(), ..RoundConfig::preset("paper").unwrap() };
         assert_eq!(model.estimate(&cuda, 2), None, "nobody knows");
     }

@@ -32,7 +32,7 @@ impl Series {
         let count = self.count as f64;
         self.points.push([self.sum[0] / count, self.sum[1] / count]);
         (self.sum, self.count) = ([0.0; 2], 0);
-        if POINTS_MAX <= self.points.len() {
+        if self.points.len() >= POINTS_MAX {
             self.halve();
         }
     }
@@ -83,7 +83,7 @@ mod tests {
             assert!((value - step * 2.0).abs() < 1e-6, "{step} {value}");
         }
         let last = series.points().last().unwrap()[0];
-        assert!(99_000.0 < last, "{last}");
+        assert!(last > 99_000.0, "{last}");
     }
 
     #[test]

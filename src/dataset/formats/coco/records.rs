@@ -90,7 +90,7 @@ impl Record for CategoryRecord {
     }
 }
 
-/// What takes the records; `None` stands for a value that is no object.
+/// What takes the records; `None` stands for a value that is not an object.
 pub(super) trait Taker {
     fn image(&mut self, index: u32, record: Option<ImageRecord>);
     fn annotation(&mut self, index: u32, record: Option<AnnotationRecord>);

@@ -151,7 +151,7 @@ impl Export {
         self.count(|object| matches!(object.shape, Shape::Ellipse(_)))
     }
 
-    /// Whether rounds are told of some of its objects.
+    /// Whether some of its objects have a history over rounds.
     fn has_history(&self) -> bool {
         self.count(|object| object.history.is_some()) > 0
     }

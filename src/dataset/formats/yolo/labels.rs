@@ -9,7 +9,7 @@ use crate::dataset::formats::text_lines::{numbered, numbers};
 use crate::domain::{InputError, Shape, UTF_16, limits, read_text};
 use crate::geometry::BoundingBox;
 
-/// How far a coordinate may lie outside 0 to 1 by rounding.
+/// How far a coordinate may be outside 0 to 1 by rounding.
 const TOLERANCE: f64 = 0.01;
 
 /// What the lines of all label files have in common.

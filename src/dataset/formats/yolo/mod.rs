@@ -121,7 +121,7 @@ pub fn class_names(file: &Path) -> Result<BTreeMap<u32, String>, DatasetError> {
     Ok(names_of_lines(&text_of(file)?))
 }
 
-/// Class names from a YAML file or a list in the folder of labels, or in the folder that it lies in; none where there is no such file.
+/// Class names from a YAML file or a list in the folder of labels, or in the folder that it is in; none where there is no such file.
 ///
 /// # Errors
 ///
@@ -172,7 +172,7 @@ fn listed_images(
         let Some(entries) = yaml.splits.get(split).filter(|_| !skipped) else { continue };
         for entry in entries {
             match place_of(&root, &bases, entry) {
-                // The images lie elsewhere (`--images`), their list beside the YAML file.
+                // The images are elsewhere (`--images`), their list beside the YAML file.
                 Err(_)
                     if own.join(entry.trim_start_matches("./")).is_file()
                         && below_root(own, Path::new(""), entry).is_ok() =>
