@@ -118,16 +118,11 @@ fn keys_are_changed_with_a_check_for_conflicts_and_kept() {
     let project = app_project::make(dir.path(), 2, 1);
     let file = dir.path().join("config/keys.toml");
     let mut window = window(Screen::Settings, Some(project.dir()));
+    // All of the settings are in sight.
+    window.set_size(egui::vec2(1440.0, 1500.0));
     wait_for(&mut window, "Change the keys of Hard negative");
     window.state_mut().as_mut().unwrap().keep_keys_in(file.clone());
     let record = |window: &mut Window| {
-        window.get_by_label("Change the keys of Hard negative").scroll_to_me();
-        // It scrolls over some frames.
-        let before = std::cell::Cell::new(egui::Rect::NOTHING);
-        run_until(window, "the row in its place", |window| {
-            let now = window.get_by_label("Change the keys of Hard negative").rect();
-            now.bottom() < 850.0 && now == before.replace(now)
-        });
         click(window, "Change the keys of Hard negative");
         wait_for(window, "Press keys, Esc to cancel");
     };
