@@ -8,7 +8,7 @@ use egui::Context;
 
 use super::QuarryApp;
 use super::command::{Command, DatasetCommand, ImportKind};
-use super::views::datasets::{DatasetWindow, DetectionsForm, ModelForm, Told};
+use super::views::datasets::{DatasetText, DatasetWindow, DetectionsForm, ModelForm};
 use super::work;
 use crate::dataset::formats::{ReadOptions, recognise};
 use crate::domain::{Cancel, DatasetId, Progress, printable};
@@ -24,9 +24,9 @@ use crate::workflow::{Project, WorkEvent, WorkflowError};
 /// What the window waits for.
 pub(super) enum Waiting {
     Read(PathBuf, OneShot<(Box<ReadDataset>, Box<ImportReport>)>),
-    Told(OneShot<Told>),
+    Report(OneShot<DatasetText>),
     /// A change of the project; everything is read again after it.
-    Changed(OneShot<Told>),
+    Changed(OneShot<DatasetText>),
     Samples(PathBuf, OneShot<Vec<crate::workflow::detections::ClassSample>>),
     Model(PathBuf, OneShot<ModelPreview>),
     /// The result of trying the form's choices.
@@ -44,7 +44,7 @@ impl Datasets {
     pub fn progress(&self) -> Option<Progress> {
         match self.waiting.as_ref()? {
             Waiting::Read(_, work) => work.progress(),
-            Waiting::Told(work) | Waiting::Changed(work) => work.progress(),
+            Waiting::Report(work) | Waiting::Changed(work) => work.progress(),
             Waiting::Samples(_, work) => work.progress(),
             Waiting::Model(_, work) => work.progress(),
             Waiting::Tried(_, work) => work.progress(),
@@ -116,24 +116,44 @@ impl QuarryApp {
                 let report = deletion::preview(project, &store, &target)?;
                 let action = Some(("Delete".to_owned(), DatasetCommand::Delete(id)));
                 let text = format!("{report}\nA backup of the database is made first.");
-                Ok(Told { title: "Delete this dataset from the project?".to_owned(), text, is_problem: false, action })
+                Ok(DatasetText {
+                    title: "Delete this dataset from the project?".to_owned(),
+                    text,
+                    is_problem: false,
+                    action,
+                })
             }),
             DatasetCommand::Delete(id) => self.change("Deleting", move |project, _, _| {
                 let dataset = dataset_of(&project.open_store_to_read()?, id)?;
                 let report = deletion::delete(project, &Target::Dataset(dataset), false)?;
-                Ok(Told { title: "Deleted".to_owned(), text: report.to_string(), is_problem: false, action: None })
+                Ok(DatasetText {
+                    title: "Deleted".to_owned(),
+                    text: report.to_string(),
+                    is_problem: false,
+                    action: None,
+                })
             }),
             DatasetCommand::AskDeleteRound(number) => self.tell("What would be deleted", move |project, _, _| {
                 let store = project.open_store_to_read()?;
                 let report = deletion::preview(project, &store, &Target::round(&store, number)?)?;
                 let action = Some(("Delete".to_owned(), DatasetCommand::DeleteRound(number)));
                 let text = format!("{report}\nA backup of the database is made first.");
-                Ok(Told { title: format!("Delete round {number} from the project?"), text, is_problem: false, action })
+                Ok(DatasetText {
+                    title: format!("Delete round {number} from the project?"),
+                    text,
+                    is_problem: false,
+                    action,
+                })
             }),
             DatasetCommand::DeleteRound(number) => self.change("Deleting", move |project, _, _| {
                 let target = Target::round(&project.open_store_to_read()?, number)?;
                 let report = deletion::delete(project, &target, false)?;
-                Ok(Told { title: "Deleted".to_owned(), text: report.to_string(), is_problem: false, action: None })
+                Ok(DatasetText {
+                    title: "Deleted".to_owned(),
+                    text: report.to_string(),
+                    is_problem: false,
+                    action: None,
+                })
             }),
             DatasetCommand::ExportTraining(format, out) => {
                 self.tell("Exporting for training", move |project, tell, cancel| {
@@ -141,7 +161,7 @@ impl QuarryApp {
                     let settings = TrainingExport::usual(&store, format)?;
                     let report = export_training(&store, &settings, out, &mut telling(tell), cancel)?;
                     let title = "Exported for training".to_owned();
-                    Ok(Told { title, text: report.to_string(), is_problem: false, action: None })
+                    Ok(DatasetText { title, text: report.to_string(), is_problem: false, action: None })
                 });
             }
             DatasetCommand::OpenDetections(path) => self.open_detections(path),
@@ -249,20 +269,24 @@ impl QuarryApp {
     fn tell(
         &mut self,
         title: &str,
-        work: impl FnOnce(&Project, &mut dyn FnMut(Progress), &Cancel) -> Result<Told, WorkflowError> + Send + 'static,
+        work: impl FnOnce(&Project, &mut dyn FnMut(Progress), &Cancel) -> Result<DatasetText, WorkflowError>
+        + Send
+        + 'static,
     ) {
         self.begin_dataset(title.to_owned(), true, move |project, waker| {
             let run = move |tell: &mut dyn FnMut(Progress), cancel: &Cancel| {
                 work(&project, tell, cancel).map_err(|error| error.to_string())
             };
-            Ok(Waiting::Told(OneShot::start("Dataset", run, waker)?))
+            Ok(Waiting::Report(OneShot::start("Dataset", run, waker)?))
         });
     }
 
     fn change(
         &mut self,
         title: &str,
-        work: impl FnOnce(&Project, &mut dyn FnMut(Progress), &Cancel) -> Result<Told, WorkflowError> + Send + 'static,
+        work: impl FnOnce(&Project, &mut dyn FnMut(Progress), &Cancel) -> Result<DatasetText, WorkflowError>
+        + Send
+        + 'static,
     ) {
         if self.is_kept_by_a_job() {
             return;
@@ -333,7 +357,12 @@ impl QuarryApp {
         let Some(waiting) = self.datasets.waiting.take() else { return false };
         let classes = self.overview().map_or_else(Vec::new, |overview| overview.classes.clone());
         let failed = |text: String| {
-            DatasetWindow::Text(Told { title: "This did not work".to_owned(), text, is_problem: true, action: None })
+            DatasetWindow::Text(DatasetText {
+                title: "This did not work".to_owned(),
+                text,
+                is_problem: true,
+                action: None,
+            })
         };
         let window = match waiting {
             Waiting::Read(path, mut work) => match work.poll() {
@@ -341,8 +370,8 @@ impl QuarryApp {
                 Some(Ok((read, report))) => DatasetWindow::Import { path, read, report },
                 Some(Err(text)) => failed(text),
             },
-            Waiting::Told(mut work) => match work.poll() {
-                None => return self.still(Waiting::Told(work)),
+            Waiting::Report(mut work) => match work.poll() {
+                None => return self.still(Waiting::Report(work)),
                 Some(told) => told.map_or_else(failed, DatasetWindow::Text),
             },
             Waiting::Changed(mut work) => match work.poll() {
@@ -385,7 +414,7 @@ impl QuarryApp {
     }
 }
 
-fn report_of(project: &Project, id: DatasetId) -> Result<Told, WorkflowError> {
+fn report_of(project: &Project, id: DatasetId) -> Result<DatasetText, WorkflowError> {
     let store = project.open_store_to_read()?;
     let dataset = dataset_of(&store, id)?;
     let title = format!("{}: what its last import found", printable(&dataset.name));
@@ -407,10 +436,10 @@ fn report_of(project: &Project, id: DatasetId) -> Result<Told, WorkflowError> {
         }
         None => "There is no report: the dataset was imported by an older version.".to_owned(),
     };
-    Ok(Told { title, text, is_problem: false, action: None })
+    Ok(DatasetText { title, text, is_problem: false, action: None })
 }
 
-fn checked(title: &str, report: &IntegrityReport) -> Told {
+fn checked(title: &str, report: &IntegrityReport) -> DatasetText {
     let mut text = format!("{} of {} images are as they were imported.", report.same, report.images);
     let unreadable: Vec<String> = report.unreadable.iter().map(|(name, why)| format!("{name}: {why}")).collect();
     for (what, names) in [("missing", &report.missing), ("changed", &report.changed), ("unreadable", &unreadable)] {
@@ -422,5 +451,5 @@ fn checked(title: &str, report: &IntegrityReport) -> Told {
             }
         }
     }
-    Told { title: title.to_owned(), text, is_problem: !report.is_sound(), action: None }
+    DatasetText { title: title.to_owned(), text, is_problem: !report.is_sound(), action: None }
 }

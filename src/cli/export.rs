@@ -254,7 +254,7 @@ pub fn run(args: &ExportArgs, context: &Context) -> anyhow::Result<()> {
                 let mut console = Console::new();
                 let cancel = cancel_on_ctrl_c();
                 let placed = place_images(&store, &scope, (*images).into(), &out, &mut |e| console.show(e), &cancel)?;
-                report.losses.extend(placed.told());
+                report.losses.extend(placed.warning());
             }
             context.print_done(&report, || truth_text(&report))
         }

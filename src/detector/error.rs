@@ -92,7 +92,7 @@ const UNWRAPPED: &str = "called `Result::unwrap()` on an `Err` value: Torch(\"";
 
 /// The text of a caught panic: libtorch's errors in its own words, everything else with a crash report.
 #[cfg(feature = "torch")]
-pub(crate) fn told(panic: Panic) -> String {
+pub(crate) fn panic_text(panic: Panic) -> String {
     let message = libtorch_message(panic.message());
     if panic.message().starts_with(UNWRAPPED) { message } else { panic.reported_as(&message) }
 }

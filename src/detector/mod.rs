@@ -63,7 +63,7 @@ pub use config::{
 };
 pub use error::DetectorError;
 #[cfg(feature = "torch")]
-pub(crate) use error::{libtorch_message, told};
+pub(crate) use error::{libtorch_message, panic_text};
 pub use gpu_state::{CudaLibrary, Driver, Gpu, GpuState, Libtorch, OLDEST_DRIVER, Unused, diagnose};
 pub use network_image::NetworkImage;
 pub(crate) use sampler_config::add_each;

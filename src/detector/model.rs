@@ -10,7 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::backbone::Backbone;
 use super::config::{DetectionConfig, Precision};
-use super::error::told;
+use super::error::panic_text;
 use super::parameters::{Builder, Parameter, Source};
 use super::postprocess::{self, LabelledDetection};
 use super::prepared::detecting;
@@ -368,5 +368,5 @@ pub(super) fn guarded<T>(
     during: &'static str,
     f: impl FnOnce() -> Result<T, DetectorError>,
 ) -> Result<T, DetectorError> {
-    caught(f).unwrap_or_else(|panic| Err(DetectorError::Torch { during, message: told(panic) }))
+    caught(f).unwrap_or_else(|panic| Err(DetectorError::Torch { during, message: panic_text(panic) }))
 }

@@ -74,17 +74,17 @@ impl<'a> ImageNames<'a> {
 
     pub fn find(&self, name: &str) -> NameMatch {
         if let Some(exact) = self.by_name.get(name) {
-            return Self::told(exact.clone());
+            return Self::one_or_ambiguous(exact.clone());
         }
         let stem = without_image_extension(name);
         let places = [self.by_stem.get(name), self.by_name.get(stem), self.by_stem.get(stem)];
         let mut found: Vec<usize> = places.into_iter().flatten().flatten().copied().collect();
         found.sort_unstable();
         found.dedup();
-        Self::told(found)
+        Self::one_or_ambiguous(found)
     }
 
-    fn told(found: Vec<usize>) -> NameMatch {
+    fn one_or_ambiguous(found: Vec<usize>) -> NameMatch {
         match found.as_slice() {
             [] => NameMatch::None,
             &[one] => NameMatch::One(one),

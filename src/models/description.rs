@@ -111,7 +111,7 @@ impl Default for InputSettings {
 
 impl InputSettings {
     /// In words that are kept with the round.
-    pub fn told(&self, (width, height): (u32, u32)) -> String {
+    pub fn text(&self, (width, height): (u32, u32)) -> String {
         let resize = match (self.resize, self.anchor) {
             (Resize::Stretch, _) => "stretched to".to_owned(),
             (Resize::Pad, Anchor::Centre) => format!("padded (centred, with {}) and resized to", self.pad),

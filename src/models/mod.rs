@@ -30,12 +30,12 @@ trait Runtime: std::fmt::Debug {
     /// `[B, 3, H, W]` in, the named outputs out. `sizes` are the images' own `(width, height)`, for networks that ask for them.
     fn run(&mut self, input: &Array, sizes: &[(u32, u32)]) -> Result<Outputs, ModelError>;
     /// Class names and input size from the file itself.
-    fn told(&self) -> Told;
+    fn facts(&self) -> FileFacts;
 }
 
 /// What a model's file says about itself.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Told {
+struct FileFacts {
     /// Names in the order of the network's class numbers.
     classes: Vec<String>,
     /// `(width, height)` where they are fixed.
@@ -113,11 +113,11 @@ impl Model {
     }
 
     fn new(path: &Path, description: ModelDescription, runtime: Box<dyn Runtime>) -> Self {
-        let told = runtime.told();
-        let classes = if description.classes.is_empty() { told.classes } else { description.classes.clone() };
-        let size = description.input.size.map(|[width, height]| (width, height)).or(told.size);
-        let is_batch_fixed = told.batch.is_some();
-        let batch = told.batch.or(description.input.batch).unwrap_or(BATCH).max(1);
+        let facts = runtime.facts();
+        let classes = if description.classes.is_empty() { facts.classes } else { description.classes.clone() };
+        let size = description.input.size.map(|[width, height]| (width, height)).or(facts.size);
+        let is_batch_fixed = facts.batch.is_some();
+        let batch = facts.batch.or(description.input.batch).unwrap_or(BATCH).max(1);
         Self {
             path: path.to_path_buf(),
             layout: description.layout,
@@ -139,7 +139,7 @@ impl Model {
 
     /// How images reach the network, in words that are kept with the round.
     pub fn input_text(&self) -> String {
-        self.description.input.told(self.size)
+        self.description.input.text(self.size)
     }
 
     /// All that `model.toml` says or leaves at its default, in one line.

@@ -10,7 +10,7 @@ use ort::environment::Environment;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, Tensor, TensorElementType, ValueType};
 
-use super::{Array, ModelError, Outputs, Runtime, Told};
+use super::{Array, FileFacts, ModelError, Outputs, Runtime};
 use crate::domain::data_folder;
 
 /// Names the library; set it to use one of your own.
@@ -21,7 +21,7 @@ pub(super) struct Onnx {
     session: Session,
     path: PathBuf,
     inputs: Vec<Input>,
-    told: Told,
+    facts: FileFacts,
 }
 
 struct Input {
@@ -62,8 +62,8 @@ impl Onnx {
             )),
         });
         let inputs: Vec<Input> = inputs.collect::<Result<_, _>>()?;
-        let told = told(&session, &inputs);
-        Ok(Self { session, path: path.to_path_buf(), inputs, told })
+        let facts = facts_of(&session, &inputs);
+        Ok(Self { session, path: path.to_path_buf(), inputs, facts })
     }
 
     /// The tensor for an input: the images, or their sizes where a network asks for those beside them.
@@ -140,8 +140,8 @@ impl Runtime for Onnx {
         Ok(found)
     }
 
-    fn told(&self) -> Told {
-        self.told.clone()
+    fn facts(&self) -> FileFacts {
+        self.facts.clone()
     }
 }
 
@@ -164,7 +164,7 @@ fn numbers(value: &DynValue) -> Option<Array> {
     Some(shaped(shape, values.iter().map(|value| value.to_f32()).collect()))
 }
 
-fn told(session: &Session, inputs: &[Input]) -> Told {
+fn facts_of(session: &Session, inputs: &[Input]) -> FileFacts {
     let metadata = session.metadata().ok();
     let custom = |key: &str| metadata.as_ref().and_then(|metadata| metadata.custom(key));
     let classes = custom("names").map(|text| super::names_in(&text)).unwrap_or_default();
@@ -194,7 +194,7 @@ fn told(session: &Session, inputs: &[Input]) -> Told {
             _ => None,
         }
     });
-    Told { classes, size, batch }
+    FileFacts { classes, size, batch }
 }
 
 /// ONNX Runtime's environment, which a process has once.

@@ -8,7 +8,7 @@ use super::*;
 #[derive(Debug)]
 struct Fixed {
     outputs: Outputs,
-    told: Told,
+    facts: FileFacts,
 }
 
 impl Runtime for Fixed {
@@ -16,8 +16,8 @@ impl Runtime for Fixed {
         Ok(self.outputs.clone())
     }
 
-    fn told(&self) -> Told {
-        self.told.clone()
+    fn facts(&self) -> FileFacts {
+        self.facts.clone()
     }
 }
 
@@ -30,8 +30,8 @@ fn model(description: &str, classes: &[&str], outputs: &[(&str, Array)]) -> Mode
     let description: ModelDescription = toml::from_str(description).unwrap();
     let outputs = outputs.iter().map(|(name, array)| ((*name).to_owned(), array.clone())).collect();
     let classes = classes.iter().map(|name| (*name).to_owned()).collect();
-    let told = Told { classes, size: Some((100, 100)), batch: Some(1) };
-    Model::new(Path::new("m.onnx"), description, Box::new(Fixed { outputs, told }))
+    let facts = FileFacts { classes, size: Some((100, 100)), batch: Some(1) };
+    Model::new(Path::new("m.onnx"), description, Box::new(Fixed { outputs, facts }))
 }
 
 /// `(class, score, corners)` of a 200 x 100 image, which fills the middle half of a letterboxed 100 x 100 input.

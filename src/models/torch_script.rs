@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tch::{CModule, Device, IValue, Kind, Tensor};
 
-use super::{Array, ModelError, Outputs, Runtime, Told};
+use super::{Array, FileFacts, ModelError, Outputs, Runtime};
 use crate::detector::choose_device;
 
 #[derive(Debug)]
@@ -53,8 +53,8 @@ impl Runtime for TorchScript {
         Ok(found)
     }
 
-    fn told(&self) -> Told {
-        Told::default()
+    fn facts(&self) -> FileFacts {
+        FileFacts::default()
     }
 }
 

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::memory::is_out_of_memory;
 use super::overlay::ConfigError;
-use crate::detector::{DetectorError, libtorch_message, told};
+use crate::detector::{DetectorError, libtorch_message, panic_text};
 use crate::domain::{Away, Moved, Panic};
 
 /// Why a round did not train, or stopped.
@@ -81,7 +81,11 @@ impl TrainingError {
 
     /// What libtorch told as a panic, or a fault of the program with its crash report.
     pub(super) fn panic(panic: Panic) -> Self {
-        Self::Panic(if is_out_of_memory(panic.message()) { libtorch_message(panic.message()) } else { told(panic) })
+        Self::Panic(if is_out_of_memory(panic.message()) {
+            libtorch_message(panic.message())
+        } else {
+            panic_text(panic)
+        })
     }
 
     /// The same error, or what it means and what to do where memory or the disk of `run_dir` ran out: libtorch and the weight files

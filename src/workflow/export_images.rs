@@ -20,7 +20,7 @@ pub struct PlacedImages {
 
 impl PlacedImages {
     /// A sentence on what is missing, if anything is.
-    pub fn told(&self) -> Option<String> {
+    pub fn warning(&self) -> Option<String> {
         let (name, why) = self.left_out.first()?;
         let (count, name) = (self.left_out.len(), printable(name));
         Some(format!("{count} images could not be put into the folder, e.g. {name} ({why})."))

@@ -63,7 +63,7 @@ impl Split {
     }
 
     /// What the user has to know of images that are left out.
-    pub fn told(&self) -> Vec<String> {
+    pub fn notes(&self) -> Vec<String> {
         let mut told = Vec::new();
         if self.repeated > 0 {
             told.push(format!(

@@ -143,9 +143,9 @@ pub fn extend(
     }
     let mut plan = plan(project, &store, &config, round.number, Start::Resume, lock, observer)?;
     plan.changes = own.learning_differences(&config);
-    plan.told = vec![rates_in_words(&own, &config)];
+    plan.log_lines = vec![rates_in_words(&own, &config)];
     if round.state == RoundState::Mined {
-        plan.told.push(format!(
+        plan.log_lines.push(format!(
             "Round {} was mined with its former weights: mine it again after training (`quarry mine --round {}`). Verdicts are kept",
             round.number, round.number
         ));
@@ -307,7 +307,7 @@ struct Plan {
     /// Settings that changed when the round was resumed.
     changes: Vec<Difference>,
     /// Further lines for its log.
-    told: Vec<String>,
+    log_lines: Vec<String>,
     held_out: HeldOut,
     held_out_files: (Vec<PathBuf>, Sources),
     backbone: Option<PathBuf>,
@@ -350,11 +350,11 @@ fn plan(
     if let Some(kept) = &kept {
         left_out = no_longer_there(kept, &images);
         let trained = drop_trained(&mut test, store, kept)?;
-        let told = [
+        let log_lines = [
             (left_out.len(), "are left out: an import found that their dataset no longer holds them"),
             (trained, "are not tested on: the round trains on the same bytes of another dataset"),
         ];
-        for (count, what) in told.into_iter().filter(|(count, _)| *count > 0) {
+        for (count, what) in log_lines.into_iter().filter(|(count, _)| *count > 0) {
             observer(WorkEvent::Log(format!("{count} images {what}")));
         }
     }
@@ -367,7 +367,7 @@ fn plan(
     let training = if let Some(training) = kept {
         training
     } else {
-        split.told().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
+        split.notes().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
         training_images(store, &split, &truth, config, number, observer)?
     };
     // Nothing is begun, nor continued, while a dataset is missing.
@@ -377,7 +377,7 @@ fn plan(
     training_sources.check()?;
     let previous = if begun { None } else { previous_checkpoint(project, number, config, observer)? };
     let backbone = if config.init == RoundInit::Backbone && !begun { backbone::find(config, observer)? } else { None };
-    let (changes, told) = (Vec::new(), Vec::new());
+    let (changes, log_lines) = (Vec::new(), Vec::new());
     let held_out_files = (held_out_files, held_out_sources);
     Ok(Plan {
         training,
@@ -385,7 +385,7 @@ fn plan(
         training_sources,
         is_new,
         changes,
-        told,
+        log_lines,
         held_out,
         held_out_files,
         backbone,
@@ -410,7 +410,7 @@ fn run(
         training_sources,
         is_new,
         changes,
-        told,
+        log_lines,
         held_out,
         held_out_files,
         backbone,
@@ -434,7 +434,7 @@ fn run(
     if !changes.is_empty() {
         hooks.event(TrainEvent::Warning(format!("The round continues with changed settings: {}", in_words(&changes))));
     }
-    for text in told {
+    for text in log_lines {
         hooks.event(TrainEvent::Warning(text));
     }
     let task = RoundTask {

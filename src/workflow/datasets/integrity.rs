@@ -97,11 +97,11 @@ fn look(root: &Path, image: &ImageRecord, decode: bool) -> Found {
     if path.symlink_metadata().as_ref().is_err_and(is_missing) {
         return Found::Missing;
     }
-    let told = |error: &DatasetError| Found::Unreadable(error.to_string());
+    let problem_of = |error: &DatasetError| Found::Unreadable(error.to_string());
     match read_image_file(&path) {
-        Err(error) => told(&error),
+        Err(error) => problem_of(&error),
         Ok(bytes) if blake3::hash(&bytes).to_hex().as_str() != image.content_hash => Found::Changed,
-        Ok(bytes) if decode => decode_rgb_bytes(&bytes, &path).map_or_else(|error| told(&error), |_| Found::Same),
+        Ok(bytes) if decode => decode_rgb_bytes(&bytes, &path).map_or_else(|error| problem_of(&error), |_| Found::Same),
         Ok(_) => Found::Same,
     }
 }

@@ -29,7 +29,7 @@ pub(super) use self::model_run::{ModelInfo, ModelRun};
 pub use self::report::DetectionsReport;
 use self::report::Tally;
 #[cfg(feature = "torch")]
-pub(super) use self::run_model::{load, told};
+pub(super) use self::run_model::{load, model_info};
 #[cfg(feature = "torch")]
 pub use self::run_model::{look_at_model, mine_model};
 pub use self::samples::{ClassSample, class_samples};
@@ -153,7 +153,7 @@ fn make_round(
 ) -> Result<DetectionsReport, WorkflowError> {
     let mining = MiningConfig { min_score: request.min_score, ..MiningConfig::default() };
     let mined = Mined::new(scene, taken, &mining);
-    scene.split.told().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
+    scene.split.notes().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
     let tally = Tally::new(scene, taken, &mined, request.min_score);
     let mut report = report::new(scene, &taken.facts, &tally, request);
     let round = if request.dry_run {

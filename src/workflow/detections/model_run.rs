@@ -72,7 +72,7 @@ impl ModelRun {
 
     /// Tells how the images are divided.
     pub fn tell(&self, observer: &mut Observer) {
-        self.scene.split.told().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
+        self.scene.split.notes().into_iter().for_each(|text| observer(WorkEvent::Log(text)));
     }
 
     /// The model's next round, or the one of its rounds that was interrupted. Its images that are no longer requested are removed. `file`: the model's file, as the round tells it.

@@ -29,7 +29,7 @@ pub fn mine_model(
     let model = load(&request.path, &request.device)?;
     let lock = RunLock::take(&project.runs_dir())?;
     let mut store = project.open_store()?;
-    let mut run = ModelRun::new(&mut store, request, &told(&model, &request.path)?, false)?;
+    let mut run = ModelRun::new(&mut store, request, &model_info(&model, &request.path)?, false)?;
     run.tell(observer);
     let path = request.path.canonicalize().unwrap_or_else(|_| request.path.clone());
     let target = run.start(&mut store, &path.to_string_lossy(), observer, cancel)?;
@@ -44,7 +44,7 @@ pub fn mine_model(
 }
 
 /// What a run has to know of a loaded model.
-pub(in crate::workflow) fn told(model: &ForeignModel, path: &Path) -> Result<ModelInfo, WorkflowError> {
+pub(in crate::workflow) fn model_info(model: &ForeignModel, path: &Path) -> Result<ModelInfo, WorkflowError> {
     Ok(ModelInfo { identity: model.identity(path)?, classes: model.classes(), input: model.input_text() })
 }
 

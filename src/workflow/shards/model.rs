@@ -11,7 +11,7 @@ use crate::store::Store;
 use crate::workflow::detect::{
     Header, ImageLine, ModelHeader, OfImage, Task, ToGrow, Work, detection_text, fingerprint, grow, labelled,
 };
-use crate::workflow::detections::{ModelInfo, ModelRequest, ModelRun, load, told};
+use crate::workflow::detections::{ModelInfo, ModelRequest, ModelRun, load, model_info};
 use crate::workflow::mine::{Seen, Target, files_of};
 use crate::workflow::outputs::OutputPolicy;
 use crate::workflow::{Observer, Project, WorkflowError};
@@ -27,10 +27,10 @@ pub fn mine_model_shard(
     cancel: &Cancel,
 ) -> Result<ShardReport, WorkflowError> {
     let model = load(&request.path, &request.device)?;
-    let told = told(&model, &request.path)?;
+    let info = model_info(&model, &request.path)?;
     let mut store = project.open_store_to_read()?;
-    let run = ModelRun::new(&mut store, request, &told, true)?;
-    let header = header(&run, model_header(request, &told), told.classes, shard);
+    let run = ModelRun::new(&mut store, request, &info, true)?;
+    let header = header(&run, model_header(request, &info), info.classes, shard);
     let policy = OutputPolicy::new().datasets(&store)?.input(&request.path);
     let out = match ready(&policy, out, &shard.file_name(&file_stem(&request.name)), &header)? {
         Ready::Done(report) => return Ok(report),
@@ -61,12 +61,12 @@ pub fn mine_model_shard(
     placed(grow(&model, &task, &to, line, observer, cancel)?, &header, &out, observer)
 }
 
-fn model_header(request: &ModelRequest, told: &ModelInfo) -> ModelHeader {
+fn model_header(request: &ModelRequest, info: &ModelInfo) -> ModelHeader {
     ModelHeader {
         name: request.name.clone(),
         file: request.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        identity: told.identity.clone(),
-        input: told.input.clone(),
+        identity: info.identity.clone(),
+        input: info.input.clone(),
         map: request.map.clone(),
         min_score: request.min_score,
         test_splits: request.test_splits.clone(),
@@ -105,11 +105,11 @@ pub(super) fn run_of(
         test_splits: model.test_splits.clone(),
         test_dataset: model.test_dataset.clone(),
     };
-    let told =
+    let info =
         ModelInfo { identity: model.identity.clone(), classes: found.classes.clone(), input: model.input.clone() };
-    let run = ModelRun::new(store, &request, &told, true)?;
+    let run = ModelRun::new(store, &request, &info, true)?;
     let of_all = Shard { number: found.shard, of: found.of };
-    let expected = header(&run, model.clone(), told.classes, of_all);
+    let expected = header(&run, model.clone(), info.classes, of_all);
     Ok((run, expected))
 }
 

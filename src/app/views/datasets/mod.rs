@@ -32,14 +32,14 @@ pub enum DatasetWindow {
         read: Box<ReadDataset>,
         report: Box<ImportReport>,
     },
-    Text(Told),
+    Text(DatasetText),
     Detections(Box<DetectionsForm>),
     Model(Box<ModelForm>),
 }
 
 /// Something to read, and what can be done about it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Told {
+pub struct DatasetText {
     pub title: String,
     pub text: String,
     /// It is an error.
@@ -72,7 +72,7 @@ impl DatasetView<'_> {
                 DatasetWindow::Import { path, report, .. } => {
                     found::show(ui, &path.display().to_string(), report, height, commands);
                 }
-                DatasetWindow::Text(told) => text(ui, told, height, commands),
+                DatasetWindow::Text(shown) => text(ui, shown, height, commands),
                 DatasetWindow::Detections(form) => form.show(ui, classes, height, commands),
                 DatasetWindow::Model(form) => form.show(ui, classes, height, commands),
             }
@@ -123,21 +123,21 @@ fn working(ui: &mut Ui, what: &str, stoppable: bool, progress: Option<Progress>,
     }
 }
 
-fn text(ui: &mut Ui, told: &Told, height: f32, commands: &mut Vec<Command>) {
-    title(ui, &told.title);
+fn text(ui: &mut Ui, shown: &DatasetText, height: f32, commands: &mut Vec<Command>) {
+    title(ui, &shown.title);
     ScrollArea::vertical().max_height(height).auto_shrink([false, true]).show(ui, |ui| {
-        let color = if told.is_problem { theme::WARNING } else { theme::TEXT };
-        ui.label(RichText::new(&told.text).color(color));
+        let color = if shown.is_problem { theme::WARNING } else { theme::TEXT };
+        ui.label(RichText::new(&shown.text).color(color));
     });
     ui.add_space(theme::GAP);
     ui.horizontal(|ui| {
-        if let Some((text, command)) = &told.action {
+        if let Some((text, command)) = &shown.action {
             let button = Button::new(RichText::new(text).strong().color(theme::ERROR)).min_size(vec2(110.0, 30.0));
             if ui.add(button).clicked() {
                 commands.push(Command::Dataset(command.clone()));
             }
         }
-        let leave = if told.action.is_some() { "Cancel" } else { "Close" };
+        let leave = if shown.action.is_some() { "Cancel" } else { "Close" };
         if ui.add(Button::new(leave).min_size(vec2(90.0, 30.0))).clicked() {
             close(commands);
         }
