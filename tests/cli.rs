@@ -242,7 +242,7 @@ fn import_auto_says_which_format_it_sees_and_strict_refuses_bad_records() {
     assert_eq!((&found["classes"]["car"], &found["splits"]["train"]), (&1.into(), &1.into()), "{found}");
     assert!(found["bad_records"][0]["problem"].as_str().unwrap().contains("annotations[1]: category_id 6"), "{found}");
     let refused = quarry(&[&import[..], &["--strict"]].concat()).code(1);
-    assert!(stderr(&refused).contains("instances_train.json: annotations[1]"), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("instances_train.json:2: annotations[1]"), "{}", stderr(&refused));
     let shown = quarry(&import).success();
     let shown = String::from_utf8_lossy(&shown.get_output().stdout).into_owned();
     for words in ["Imported 1 images, 1 objects", "Read as coco", "Classes: car: 1", "1 bad records, skipped:"] {
