@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -24,6 +25,8 @@ const NEW: &str = "crash-";
 const SEEN: &str = "seen-";
 
 static LOG: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
+/// Reports that this process began to write.
+static WRITTEN: AtomicU32 = AtomicU32::new(0);
 static SET_UP: OnceLock<SetUp> = OnceLock::new();
 
 #[derive(Debug)]
@@ -96,7 +99,9 @@ pub(super) fn write(crash: &Crash) -> Option<PathBuf> {
     let folder = folder.as_deref()?;
     fs::create_dir_all(folder).ok()?;
     let millis = crash.time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let path = folder.join(format!("{NEW}{millis:013}-{}.txt", std::process::id()));
+    // Several threads may panic within a millisecond.
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let path = folder.join(format!("{NEW}{millis:013}-{}-{number:04}.txt", std::process::id()));
     write_whole(&path, text(crash, program).as_bytes()).ok()?;
     remove_oldest(folder);
     Some(path)
@@ -156,6 +161,17 @@ fn name_of(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn panics_of_one_millisecond_have_a_report_each() {
+        let dir = tempfile::tempdir().unwrap();
+        set_up(Some(dir.path()), "test");
+        let Some(SetUp { folder: Some(folder), .. }) = SET_UP.get() else { panic!("no folder for reports") };
+        let first = Crash::now("one".to_owned(), None);
+        let second = Crash { time: first.time, ..Crash::now("another".to_owned(), None) };
+        let paths = [&first, &second].map(|crash| write(crash).unwrap());
+        assert!(paths[0] < paths[1] && paths.iter().all(|path| path.exists()), "{paths:?} in {folder:?}");
+    }
 
     #[test]
     fn reports_are_offered_once_and_kept_to_a_number() {
