@@ -5,9 +5,9 @@
 
 use tch::Tensor;
 
-use super::ops::BatchNorm;
+use super::ops::{BatchNorm, winograd};
 use super::parameters::{Builder, Init};
-use super::prepared::{Prepared, channels_last};
+use super::prepared::{Prepared, channels_last, is_detecting};
 
 /// A convolution with what follows it linearly: a bias, or a frozen batch norm folded into weight and bias.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(super) struct Convolution {
     stride: i64,
     padding: i64,
     prepared: Prepared,
+    /// The weight as [`winograd`] takes it.
+    winograd: Prepared,
 }
 
 /// Shape of a convolution.
@@ -47,6 +49,7 @@ impl Convolution {
             stride: shape.stride,
             padding: shape.kernel / 2,
             prepared: Prepared::default(),
+            winograd: Prepared::default(),
         }
     }
 
@@ -76,22 +79,30 @@ impl Convolution {
             let folded = scale.eq(1.0).all().int64_value(&[]) == 1;
             (weight, (!folded).then_some(scale))
         };
-        Self { weight, scale, bias, stride: shape.stride, padding: shape.kernel / 2, prepared: Prepared::default() }
+        let (prepared, winograd) = (Prepared::default(), Prepared::default());
+        Self { weight, scale, bias, stride: shape.stride, padding: shape.kernel / 2, prepared, winograd }
     }
 
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let (weight, bias) = self.prepared.get(&[&self.weight, &self.bias], x.kind(), || {
-            let weight = match &self.scale {
-                Some(scale) => in_kind_of(x, &(&self.weight * scale)),
-                None => in_kind_of(x, &self.weight),
-            };
-            (weight, in_kind_of(x, &self.bias))
-        });
+        let sources = [&self.weight, &self.bias];
+        let scaled = || self.scale.as_ref().map_or_else(|| self.weight.shallow_clone(), |scale| &self.weight * scale);
+        if is_detecting() && self.is_3x3() && winograd::is_faster(x, self.weight.size()[0]) {
+            let make = || (winograd::transformed_weight(&scaled()), self.bias.shallow_clone());
+            let (weight, bias) = self.winograd.get(&sources, x.kind(), make);
+            return winograd::convolve(x, &weight, &bias);
+        }
+        let make = || (in_kind_of(x, &scaled()), in_kind_of(x, &self.bias));
+        let (weight, bias) = self.prepared.get(&sources, x.kind(), make);
         x.conv2d(&weight, Some(&bias), self.stride, self.padding, 1, 1)
     }
 
     pub fn forward_relu(&self, x: &Tensor) -> Tensor {
         self.forward(x).relu_()
+    }
+
+    /// 3x3 with stride 1, which keeps the size.
+    fn is_3x3(&self) -> bool {
+        self.weight.size()[2..] == [3, 3] && (self.stride, self.padding) == (1, 1)
     }
 
     /// Weight and bias, for those who join several convolutions into one.

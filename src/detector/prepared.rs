@@ -46,7 +46,7 @@ impl Prepared {
     /// detection, and where no parameter of `sources` learns, once for as long as the sources stay as they are.
     pub fn get(&self, sources: &[&Tensor], kind: Kind, make: impl FnOnce() -> (Tensor, Tensor)) -> (Tensor, Tensor) {
         let learns = || sources.iter().any(|source| source.requires_grad());
-        if DETECTING.with(Cell::get) == 0 && learns() {
+        if !is_detecting() && learns() {
             return make();
         }
         // libtorch counts the writes to each tensor.
@@ -62,6 +62,11 @@ impl Prepared {
             Some(Made { kind, sources: state().collect(), weight: weight.shallow_clone(), bias: bias.shallow_clone() });
         (weight, bias)
     }
+}
+
+/// Whether this thread detects: nothing is recorded for gradients.
+pub(super) fn is_detecting() -> bool {
+    DETECTING.with(Cell::get) > 0
 }
 
 /// The same values with the channel as the fastest axis, which the CPU's convolutions like best.

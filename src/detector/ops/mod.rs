@@ -10,5 +10,6 @@ pub mod matcher;
 pub mod nms;
 pub mod overlap;
 pub mod roi_align;
+pub mod winograd;
 
 pub use frozen_batch_norm::BatchNorm;
