@@ -1,4 +1,4 @@
-//! Weights of others in a detector, and what is said of weights that don't fit.
+//! A detector from another program's weights, and the errors for weights that do not fit.
 #![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

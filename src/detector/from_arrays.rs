@@ -8,17 +8,17 @@ use super::weights::NamedArray;
 use super::{Detector, DetectorConfig, DetectorError};
 
 impl Detector {
-    /// A detector on the CPU with these weights, under torchvision's names. Tensors under one of the prefixes `anew` that are not among
+    /// A detector on the CPU with these weights, under torchvision's names. Tensors under one of the prefixes `fresh` that are not among
     /// them start from random values; any other that is missing is an error. Returns how many started so, too.
     pub fn from_arrays(
         config: &DetectorConfig,
         arrays: &[NamedArray],
-        anew: &[&str],
+        fresh: &[&str],
     ) -> Result<(Self, usize), DetectorError> {
         let mut state: HashMap<String, Tensor> = HashMap::new();
-        if !anew.is_empty() {
+        if !fresh.is_empty() {
             let given: HashSet<&str> = arrays.iter().map(|a| a.name.as_str()).collect();
-            let starts = |name: &str| anew.iter().any(|prefix| name.starts_with(prefix)) && !given.contains(name);
+            let starts = |name: &str| fresh.iter().any(|prefix| name.starts_with(prefix)) && !given.contains(name);
             state.extend(Self::new(config, Device::Cpu, 0)?.state().into_iter().filter(|(name, _)| starts(name)));
         }
         let randomly_initialised = state.len();

@@ -109,6 +109,32 @@ pub(super) fn second_reader(c: &Connection) -> Option<Connection> {
 /// Ids from which on two connections read the candidates: fewer are read as fast as a thread starts.
 pub(super) const HALVED_FROM: i64 = 50_000;
 
+/// What `read` gives of all candidates, by ranges of ids (both ends included). From `halved_from` ids on a second connection reads the upper
+/// half meanwhile; where it fails, the first one reads that too.
+pub(super) fn read_candidates<T: Send>(
+    c: &Connection,
+    halved_from: i64,
+    read: impl Fn(&Connection, (i64, i64)) -> Result<Vec<T>, StoreError> + Sync,
+) -> Result<Vec<T>, StoreError> {
+    let sql = "SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM candidates";
+    let (first, last): (i64, i64) = c.query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let middle = first + (last - first) / 2;
+    let second = (halved_from <= last - first).then(|| second_reader(c)).flatten();
+    let Some(second) = second else { return read(c, (first, last)) };
+    let read = &read;
+    let (lower, upper) = std::thread::scope(|scope| {
+        let upper = scope.spawn(move || read(&second, (middle + 1, last)));
+        let lower = read(c, (first, middle));
+        (lower, upper.join().ok().and_then(Result::ok))
+    });
+    let mut found = lower?;
+    match upper {
+        Some(upper) => found.extend(upper),
+        None => found.extend(read(c, (middle + 1, last))?),
+    }
+    Ok(found)
+}
+
 /// The header alone, read as SQLite reads it: what is damaged behind it does not matter yet.
 fn probe(connection: &Connection) -> rusqlite::Result<()> {
     harden(connection)?;

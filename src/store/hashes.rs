@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::{Connection, Row, Rows, params};
 
-use super::access::{HALVED_FROM, second_reader};
+use super::access::{HALVED_FROM, read_candidates};
 use super::columns::{bounding_box, optional_word, word};
 use super::{Store, StoreError, present_images};
 use crate::domain::{CandidateId, ClassId, FalsePositiveKind, GroupId, ImageId, PerceptualHashes, RoundId, is_left};
@@ -57,28 +57,10 @@ impl Store {
     }
 }
 
-/// From `halved_from` ids on a second connection reads the upper half meanwhile: nothing but verdicts changes while groups are found.
+/// Two connections may read it: nothing but verdicts changes while groups are found.
 fn read_all(c: &Connection, halved_from: i64) -> Result<Vec<CandidateHashes>, StoreError> {
     let cameras = cameras(c)?;
-    let sql = "SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM candidates";
-    let (first, last): (i64, i64) = c.query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let middle = first + (last - first) / 2;
-    let second = (halved_from <= last - first).then(|| second_reader(c)).flatten();
-    let Some(second) = second else { return read_part(c, (first, last), &cameras) };
-    let (lower, upper) = std::thread::scope(|scope| {
-        let upper = scope.spawn(|| {
-            let second = second;
-            read_part(&second, (middle + 1, last), &cameras)
-        });
-        let lower = read_part(c, (first, middle), &cameras);
-        (lower, upper.join().ok().and_then(Result::ok))
-    });
-    let mut found = lower?;
-    match upper {
-        Some(upper) => found.extend(upper),
-        None => found.extend(read_part(c, (middle + 1, last), &cameras)?),
-    }
-    Ok(found)
+    read_candidates(c, halved_from, |c, range| read_part(c, range, &cameras))
 }
 
 /// Three tables are read side by side by their ids: looking each candidate up in the others takes twice as long, and grouping reads all.

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::access::{HALVED_FROM, second_reader};
+use super::access::{HALVED_FROM, read_candidates};
 use super::filled_groups::FILLED_FROM;
 use super::queue_entry::{Entry, Given};
 use super::trace::{self, Trace};
@@ -224,22 +224,7 @@ fn load_entries(
     groups: &[IndexedGroup],
     halved_from: i64,
 ) -> Result<Vec<Entry>, StoreError> {
-    let sql = "SELECT coalesce(min(id), 0), coalesce(max(id), 0) FROM candidates";
-    let (first, last): (i64, i64) = c.query_row(sql, [], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let middle = first + (last - first) / 2;
-    let second = (halved_from <= last - first).then(|| second_reader(c)).flatten();
-    let Some(second) = second else { return read_entries(c, (first, last), images, groups) };
-    let (lower, upper) = std::thread::scope(|scope| {
-        let upper = scope.spawn(move || read_entries(&second, (middle + 1, last), images, groups));
-        let lower = read_entries(c, (first, middle), images, groups);
-        (lower, upper.join().ok().and_then(Result::ok))
-    });
-    let mut entries = lower?;
-    match upper {
-        Some(upper) => entries.extend(upper),
-        None => entries.extend(read_entries(c, (middle + 1, last), images, groups)?),
-    }
-    Ok(entries)
+    read_candidates(c, halved_from, |c, range| read_entries(c, range, images, groups))
 }
 
 fn read_entries(
@@ -370,6 +355,7 @@ mod tests {
     use super::*;
     use crate::domain::{CandidateId, ClassId, GroupId};
     use crate::geometry::BoundingBox;
+    use crate::store::access::second_reader;
     use crate::store::{NewCandidate, NewDataset, NewImage, Store};
 
     #[test]

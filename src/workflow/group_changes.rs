@@ -109,7 +109,7 @@ impl<'a> Before<'a> {
         found.par_iter().map(same).collect()
     }
 
-    /// Where each new group stands in the order by likeness: where its best candidate's group stood, else beside the group that hashes most
+    /// Where each new group is in the order by likeness: where its best candidate's group stood, else beside the group that hashes most
     /// like it; where nothing stays all groups make a chain. Groups whose images could not be read come last.
     fn chain_places(&self, is_kept: &[bool], new: &[&Group]) -> Vec<i64> {
         let hash = |at: usize| self.candidates[at].hashes.map(|hashes| hashes.perceptual);
@@ -127,7 +127,10 @@ impl<'a> Before<'a> {
         let stood = |group: &Group| self.group[group.members[0]].map(|group| self.stored[group].chain);
         let wanted: Vec<u64> =
             new.iter().filter(|group| stood(group).is_none()).filter_map(|group| of_group(group)).collect();
-        let standing: Vec<(u64, i64)> = (0..if wanted.is_empty() { 0 } else { self.candidates.len() })
+        if wanted.is_empty() {
+            return new.iter().map(|group| stood(group).unwrap_or(i64::MAX)).collect();
+        }
+        let neighbours: Vec<(u64, i64)> = (0..self.candidates.len())
             .filter_map(|at| {
                 let group = self.group[at].filter(|group| is_kept[*group])?;
                 let stored = &self.stored[group];
@@ -135,11 +138,11 @@ impl<'a> Before<'a> {
                 Some((hash(at).filter(|_| is_shown)?, stored.chain))
             })
             .collect();
-        let hashes: Vec<u64> = standing.iter().map(|(hash, _)| *hash).collect();
+        let hashes: Vec<u64> = neighbours.iter().map(|(hash, _)| *hash).collect();
         let mut nearest = nearest_hashes(&hashes, &wanted).into_iter();
         let mut beside = |group: &Group| {
             let nearest = of_group(group).and_then(|_| nearest.next().flatten());
-            nearest.map_or(i64::MAX, |place| standing[place].1)
+            nearest.map_or(i64::MAX, |place| neighbours[place].1)
         };
         new.iter().map(|group| stood(group).unwrap_or_else(|| beside(group))).collect()
     }
@@ -155,7 +158,7 @@ fn place_of(stored: &[StoredGroup], id: GroupId) -> Option<usize> {
     stored.binary_search_by_key(&id, |group| group.id).ok()
 }
 
-/// Writes for a moment, then rests: somebody may be waiting to write a verdict. Groups that are made are shown when all are whole.
+/// Writes briefly, then pauses: a writer of a verdict may be waiting. Groups that are made are shown when all are whole.
 pub(super) fn write(
     store: &mut Store,
     changes: &[GroupChange],

@@ -45,6 +45,14 @@ fn cut_off(dir: &Path, images: u32) -> Project {
     project
 }
 
+/// [`cut_off`] in a window that reviews it.
+fn reviewing(dir: &Path) -> (Project, Window) {
+    let project = cut_off(dir, 24);
+    let mut window = window(Screen::Review, Some(project.dir()));
+    wait_for(&mut window, "1 of 144");
+    (project, window)
+}
+
 fn lacking(project: &Project) -> usize {
     Store::open_read_only(&project.database()).unwrap().candidates_without_embedding().unwrap().len()
 }
@@ -70,9 +78,7 @@ fn embeddings_that_were_cut_off_go_on_when_the_project_is_opened_and_verdicts_do
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let project = cut_off(dir.path(), 24);
-    let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for(&mut window, "1 of 144");
+    let (project, mut window) = reviewing(dir.path());
     press(&mut window, Key::A);
     wait_until(&mut window, "a verdict", || counts(&project).undecided == 143);
     wait_until(&mut window, "every embedding", || is_done(&project));
@@ -85,10 +91,8 @@ fn embeddings_keep_nobody_from_opening_another_project() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let project = cut_off(&dir.path().join("a"), 24);
+    let (project, mut window) = reviewing(&dir.path().join("a"));
     let other = app_project::make(&dir.path().join("b"), 3, 1);
-    let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for(&mut window, "1 of 144");
     // Stopped wherever it is: before, within or after the last of the embeddings, or while they are grouped.
     run_until(&mut window, "the embeddings' begin", |window| has_begun(window) || lacking(&project) == 0);
     open(&mut window, &other);
@@ -104,9 +108,7 @@ fn embeddings_give_way_to_groups_that_are_asked_for() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let project = cut_off(dir.path(), 24);
-    let mut window = window(Screen::Review, Some(project.dir()));
-    wait_for(&mut window, "1 of 144");
+    let (project, mut window) = reviewing(dir.path());
     press(&mut window, Key::Slash);
     wait_for(&mut window, "Regroup");
     run_until(&mut window, "the embeddings' begin", |window| has_begun(window) || lacking(&project) == 0);

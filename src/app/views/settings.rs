@@ -191,8 +191,7 @@ impl SettingsView<'_> {
             };
             let text = "The database is copied once an hour while it changes; the newest ten copies are kept.";
             ui.label(RichText::new(text).color(theme::WEAK));
-            let path = folder.display().to_string();
-            ui.add(egui::Label::new(RichText::new(&path).small().color(theme::WEAK)).truncate()).on_hover_text(path);
+            folder_line(ui, &folder);
             if ui.button("Back up now").clicked() {
                 self.push(SettingsCommand::BackUpNow);
             }
@@ -208,8 +207,7 @@ impl SettingsView<'_> {
             };
             let text = "Crops of images of 16 megapixels and more, so that they show at once. At most 1 GB; the oldest go first.";
             ui.label(RichText::new(text).color(theme::WEAK));
-            let path = folder.display().to_string();
-            ui.add(egui::Label::new(RichText::new(&path).small().color(theme::WEAK)).truncate()).on_hover_text(path);
+            folder_line(ui, folder);
             if let Some(error) = &cache.error {
                 ui.label(RichText::new(error).color(theme::ERROR));
             }
@@ -285,6 +283,12 @@ impl SettingsView<'_> {
             }
         });
     }
+}
+
+/// The path of a folder on one line, whole when hovered.
+fn folder_line(ui: &mut Ui, folder: &Path) {
+    let path = folder.display().to_string();
+    ui.add(egui::Label::new(RichText::new(&path).small().color(theme::WEAK)).truncate()).on_hover_text(path);
 }
 
 fn row(ui: &mut Ui, name: &str, content: impl FnOnce(&mut Ui)) {

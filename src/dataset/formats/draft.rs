@@ -290,7 +290,7 @@ fn scaled(shape: Shape, (x, y): (f64, f64)) -> Shape {
     }
 }
 
-/// Counts images whose size differs from their annotation says.
+/// Counts images whose size differs from what their annotation says.
 #[derive(Default)]
 struct OtherSizes {
     count: usize,
