@@ -59,12 +59,12 @@ fn crash_reports_are_offered_until_they_are_dismissed() {
     wait_for(&mut window, "Make new");
     window.state_mut().as_mut().unwrap().offer_crash_reports(quarry::domain::new_crash_reports(dir.path()));
     wait_for_part(&mut window, "crash-0000000000001-7.txt");
-    window.get_by_label("Copy the report").click();
+    window.get_by_label("Copy the report").click_accesskit();
     run_until(&mut window, "the copied text", |window| {
         let is_copied = |command: &egui::OutputCommand| matches!(command, egui::OutputCommand::CopyText(text) if text == "Quarry crash report");
         window.output().platform_output.commands.iter().any(is_copied)
     });
-    window.get_by_label("Dismiss").click();
+    window.get_by_label("Dismiss").click_accesskit();
     run_until(&mut window, "the offer's end", |window| window.query_by_label("Dismiss").is_none());
     assert!(quarry::domain::new_crash_reports(dir.path()).is_empty());
     assert!(dir.path().join("seen-crash-0000000000001-7.txt").exists(), "the report stays");
@@ -82,7 +82,7 @@ fn a_database_that_was_copied_without_its_log_is_told_in_the_window() {
     std::fs::copy(project.database(), copy.join("quarry.db")).unwrap();
     let mut window = window(Screen::Project, Some(&copy));
     wait_for_part(&mut window, "quarry.db-wal");
-    window.get_by_label("Understood").click();
+    window.get_by_label("Understood").click_accesskit();
     run_until(&mut window, "the note's end", |window| window.query_by_label("Understood").is_none());
     drop(open);
 }
@@ -140,7 +140,7 @@ fn buttons_do_what_their_keys_do() {
     let project = app_project::make(dir.path(), 2, 1);
     let mut window = window(Screen::Review, Some(project.dir()));
     wait_for(&mut window, "1 of 6");
-    window.get_by_label("Reject").click();
+    window.get_by_label("Reject").click_accesskit();
     wait_until(&mut window, "the verdict", || counts(&project).rejected == 1);
 }
 
@@ -241,7 +241,7 @@ fn with_several_classes_a_verdict_on_an_object_asks_for_its_class() {
     wait_until(&mut window, "the missed toy", || classes_given(&project) == expected);
     press(&mut window, Key::W);
     wait_for(&mut window, "animal");
-    window.get_by_label("animal").click();
+    window.get_by_label("animal").click_accesskit();
     expected.push((wrong, animal));
     wait_until(&mut window, "the clicked class", || classes_given(&project) == expected);
     assert_eq!((counts(&project).wrong_class, counts(&project).undecided), (3, 12));
@@ -400,7 +400,7 @@ fn a_rounds_report_shows_settings_that_changed_and_keeps_notes() {
     std::fs::write(project.run_dir(2).join("sampler.csv"), table).unwrap();
     let mut window = window(Screen::Train, Some(project.dir()));
     wait_for(&mut window, "Round 2");
-    window.query_all_by_label("Round 2").next().unwrap().click();
+    window.query_all_by_label("Round 2").next().unwrap().click_accesskit();
     for label in
         ["Report of round 2", "Drawn in 1 mini-batches", "2 of 2 hard negatives of these images were selected", "seed"]
     {
@@ -410,7 +410,7 @@ fn a_rounds_report_shows_settings_that_changed_and_keeps_notes() {
     window.step();
     window.get_by_label("Notes").type_text("the clocks are gone");
     window.run_steps(3);
-    window.get_by_label("Save notes").click();
+    window.get_by_label("Save notes").click_accesskit();
     let stored = || {
         let store = Store::open_read_only(&project.database()).unwrap();
         store.round_by_number(2).unwrap().unwrap().notes
@@ -519,7 +519,7 @@ fn the_curves_screen_offers_every_measure_of_a_tested_round() {
         ("COCO", &["AP50", "AR100", "Round 2, class by class"][..]),
         ("TIDE", &["What each kind of error costs, in points of AP", "Bkg"][..]),
     ] {
-        window.get_by_label(measure).click();
+        window.get_by_label(measure).click_accesskit();
         for part in parts {
             wait_for_part(&mut window, part);
         }
@@ -533,12 +533,12 @@ fn the_curves_screen_offers_every_measure_of_a_tested_round() {
         }
     }
     // What the second model fixed: the dog that is a cat.
-    window.get_by_label("Precision and recall").click();
+    window.get_by_label("Precision and recall").click_accesskit();
     wait_for(&mut window, "Precision over recall");
     assert!(window.query_all_by_label("1.0000").next().is_some());
-    window.get_by_role_and_label(Role::ComboBox, "Class").click();
+    window.get_by_role_and_label(Role::ComboBox, "Class").click_accesskit();
     window.run_steps(2);
-    window.get_by_label("cat").click();
+    window.get_by_label("cat").click_accesskit();
     wait_for_part(&mut window, "Best F1: cat, IoU from 0.5");
 }
 
@@ -568,17 +568,17 @@ fn a_cross_validation_is_started_stopped_and_gone_on_with() {
         window.state_mut().as_mut().unwrap().push(Command::Train(command));
     }
     window.run_steps(2);
-    window.get_by_label("Start cross-validation").click();
+    window.get_by_label("Start cross-validation").click_accesskit();
     wait_for_part(&mut window, "Fold 1 (1 of 2), round 1 of 1");
     // The top bar has one too.
     run_until(&mut window, "Stop", |window| window.query_all_by_label("Stop").next().is_some());
-    window.query_all_by_label("Stop").next().unwrap().click();
+    window.query_all_by_label("Stop").next().unwrap().click_accesskit();
     wait_for(&mut window, "Stop the round");
-    window.get_by_label("Stop the round").click();
+    window.get_by_label("Stop the round").click_accesskit();
     wait_for(&mut window, "Start round 1");
     wait_for_part(&mut window, "Resume: ");
     assert!(project.open_store().unwrap().rounds().unwrap().is_empty(), "its rounds are not the project's");
-    window.get_by_label_contains("Resume: ").click();
+    window.get_by_label_contains("Resume: ").click_accesskit();
     let summary = project.dir().join("runs/cross-validation/summary.json");
     let is_done = || {
         let text = std::fs::read_to_string(&summary).unwrap_or_default();
@@ -824,7 +824,7 @@ fn an_interval_that_was_chosen_stays_while_the_iterations_are_typed() {
         |label: &'static str| move |window: &Window| window.query_by_role_and_label(Role::SpinButton, label).is_some();
     let enter = |window: &mut Window, label: &'static str, text: &str| {
         run_until(window, label, field(label));
-        window.get_by_role_and_label(Role::SpinButton, label).click();
+        window.get_by_role_and_label(Role::SpinButton, label).click_accesskit();
         window.run_steps(3);
         // A digit at a time, each of which is a number of iterations.
         for digit in text.chars() {
@@ -885,7 +885,7 @@ fn yolo_dataset(dir: &Path) -> PathBuf {
 /// A dialog grows for some frames before it stands where it stays.
 fn click(window: &mut Window, label: &str) {
     window.run_steps(12);
-    window.get_by_label(label).click();
+    window.get_by_label(label).click_accesskit();
     window.run_steps(3);
 }
 
@@ -901,7 +901,7 @@ fn an_import_shows_what_it_found_before_anything_is_written_and_the_report_stays
     window.step();
     window.get_by_label("Folder to import").type_text(root.to_str().unwrap());
     window.run_steps(3);
-    window.get_by_label("Import dataset…").click();
+    window.get_by_label("Import dataset…").click_accesskit();
     wait_for(&mut window, "Import this dataset?");
     for text in ["3, 2 without objects", "cat 1, dog 1", "train 3", "1 missing images", "1 bad records, skipped"] {
         wait_for(&mut window, text);
@@ -910,10 +910,10 @@ fn an_import_shows_what_it_found_before_anything_is_written_and_the_report_stays
     click(&mut window, "Cancel");
     run_until(&mut window, "closing", |window| window.query_by_label("Import this dataset?").is_none());
     assert_eq!(images(), 0);
-    window.get_by_label("Import dataset…").click();
+    window.get_by_label("Import dataset…").click_accesskit();
     wait_for(&mut window, "Import this dataset?");
     window.run_steps(12);
-    window.get_by_role_and_label(Role::Button, "Import").click();
+    window.get_by_role_and_label(Role::Button, "Import").click_accesskit();
     wait_until(&mut window, "the images", || images() == 3);
     wait_for(&mut window, "Report");
     click(&mut window, "Report");
@@ -988,7 +988,7 @@ fn detections_are_shown_with_their_classes_before_they_are_taken() {
     wait_for_part(&mut window, "Would import a round of detector: 2 detections");
     assert_eq!(rounds(), 0);
     window.run_steps(3);
-    window.get_by_role_and_label(Role::Button, "Import").click();
+    window.get_by_role_and_label(Role::Button, "Import").click_accesskit();
     wait_until(&mut window, "the round", || rounds() == 1);
     let classes = || -> Vec<ClassId> {
         let store = Store::open_read_only(&project.database()).unwrap();
@@ -1023,7 +1023,7 @@ fn a_model_is_shown_with_its_classes_before_it_is_run() {
     wait_for(&mut window, "green");
     assert_eq!(rounds().len(), 0, "nothing is written before it is taken");
     window.run_steps(3);
-    window.get_by_role_and_label(Role::Button, "Mine").click();
+    window.get_by_role_and_label(Role::Button, "Mine").click_accesskit();
     let is_mined = || rounds().first().is_some_and(|round| round.state == RoundState::Mined);
     wait_until(&mut window, "the round", is_mined);
     let model = rounds().remove(0).imported.unwrap();
@@ -1069,8 +1069,12 @@ fn a_share_of_the_queue_is_chosen_in_the_filter() {
     drop(window);
     // The kept filter is in force from the first page on.
     let mut window = window::window(Screen::Review, Some(project.dir()));
-    run_until(&mut window, "a first count", |window| {
-        window.query_all_by_label_contains(" candidates").next().is_some()
-    });
-    assert!(window.query_all_by_label_contains(&format!("{} candidates", 36 - held)).next().is_some());
+    run_until(&mut window, "a first count", |window| first_count(window).is_some());
+    assert_eq!(first_count(&window), Some(format!("{} candidates", 36 - held)));
+}
+
+/// The first text that ends with `candidates` and begins with how many.
+fn first_count(window: &Window) -> Option<String> {
+    let texts = window.query_all_by_label_contains(" candidates").filter_map(|node| node.accesskit_node().label());
+    texts.map(|text| text.to_string()).find(|text| text.starts_with(|c: char| c.is_ascii_digit()))
 }

@@ -135,7 +135,7 @@ fn a_filter_counts_as_one_types_and_is_kept_with_the_project() {
     drop(first);
     let mut second = window(Screen::Review, Some(project.dir()));
     wait_for(&mut second, "3 candidates");
-    second.get_by_label("Name has “SCENE_0002”").click();
+    second.get_by_label("Name has “SCENE_0002”").click_accesskit();
     wait_for(&mut second, "12 candidates");
 }
 
@@ -275,7 +275,7 @@ fn people_see_their_agreement_and_review_what_they_differ_on() {
     for label in ["Ada and Grace", "75.0 %", "0.00", "Review the 1 disagreements"] {
         wait_for(&mut window, label);
     }
-    window.get_by_label("Review the 1 disagreements").click();
+    window.get_by_label("Review the 1 disagreements").click_accesskit();
     wait_for(&mut window, "Verdict: Disagreement");
     wait_for(&mut window, "Ada: Hard negative");
     press(&mut window, Key::Minus);
@@ -350,7 +350,7 @@ fn a_damaged_database_is_opened_read_only_and_its_newest_good_backup_restored() 
     wait_for(&mut window, "Read only");
     wait_for_part(&mut window, "quarry.db is damaged");
     assert_eq!(std::fs::read(project.database()).unwrap(), bytes, "the damaged file stays as it is");
-    window.get_by_label("Restore the newest good backup").click();
+    window.get_by_label("Restore the newest good backup").click_accesskit();
     let aside = project.dir().join("damaged-1.db");
     wait_until(&mut window, "the restored database", || aside.exists() && project.open_store().is_ok());
     wait_for(&mut window, "1 of 10");
@@ -440,9 +440,9 @@ fn the_random_order_samples_what_waits_when_it_is_chosen() {
     press(&mut window, Key::Slash);
     let order = |window: &Window| window.query_by_role_and_label(Role::ComboBox, "Order").is_some();
     run_until(&mut window, "the order's field", order);
-    window.get_by_role_and_label(Role::ComboBox, "Order").click();
+    window.get_by_role_and_label(Role::ComboBox, "Order").click_accesskit();
     wait_for(&mut window, "Random sample");
-    window.get_by_label("Random sample").click();
+    window.get_by_label("Random sample").click_accesskit();
     wait_for_part(&mut window, "0 of 10 reviewed");
 }
 

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread::{self, Scope};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use image::RgbImage;
 
-use super::{DatasetError, decode_rgb_bytes, read_image_file, read_size};
-use crate::domain::{Cancel, open_regular};
+use super::byte_budget::ByteBudget;
+use super::decode::read_image_file_within;
+use super::{DatasetError, decode_rgb_bytes, read_size};
+use crate::domain::Cancel;
 
 /// Bytes of files and decoded pixels that all workers hold at once. A larger image is decoded alone.
 const DECODING_BYTES: u64 = 512 << 20;
@@ -90,7 +92,7 @@ impl<R: Send, E: Send> DecodeAhead<R, E> {
         let workers = thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
         let (jobs, queue) = unbounded::<usize>();
         let (results_in, results) = unbounded();
-        let budget = Arc::new(Budget::new(DECODING_BYTES));
+        let budget = Arc::new(ByteBudget::new(DECODING_BYTES));
         for number in 0..workers {
             let (queue, results_in, budget) = (queue.clone(), results_in.clone(), Arc::clone(&budget));
             let work = move || {
@@ -145,94 +147,21 @@ impl<R: Send, E: Send> DecodeAhead<R, E> {
     }
 }
 
-fn make<R, E>(file: &Path, prepare: &Prepare<'_, R, E>, budget: &Budget) -> Made<R, E> {
-    let size = open_regular(file).map_err(|error| NotReady::Unreadable(error.into()))?.1;
-    let bytes = {
-        let _held = budget.take(size);
-        read_image_file(file).map_err(NotReady::Unreadable)?
-    };
+fn make<R, E>(file: &Path, prepare: &Prepare<'_, R, E>, budget: &ByteBudget) -> Made<R, E> {
+    let (bytes, held) = read_image_file_within(file, budget).map_err(NotReady::Unreadable)?;
+    drop(held);
     let content_hash = blake3::hash(&bytes).to_hex().to_string();
     let header = read_size(&bytes, file).map_err(NotReady::Unreadable)?;
     let pixels = u64::from(header.width) * u64::from(header.height);
-    let _held = budget.take(size + pixels * BYTES_PER_PIXEL);
+    let _held = budget.take(bytes.len() as u64 + pixels * BYTES_PER_PIXEL);
     let picture = decode_rgb_bytes(&bytes, file).map_err(NotReady::Unreadable)?;
     drop(bytes);
     Ok(ReadyImage { image: prepare(&picture).map_err(NotReady::Failed)?, content_hash })
 }
 
-/// Bytes that several threads share. A request that exceeds what is free waits; one that exceeds the total is granted alone.
-struct Budget {
-    limit: u64,
-    used: Mutex<u64>,
-    freed: Condvar,
-}
-
-/// Bytes of a budget, given back when it is dropped.
-struct Held<'a> {
-    budget: &'a Budget,
-    bytes: u64,
-}
-
-impl Budget {
-    fn new(limit: u64) -> Self {
-        Self { limit, used: Mutex::new(0), freed: Condvar::new() }
-    }
-
-    fn take(&self, bytes: u64) -> Held<'_> {
-        let mut used = self.used();
-        while *used > 0 && *used + bytes > self.limit {
-            used = self.freed.wait(used).unwrap_or_else(PoisonError::into_inner);
-        }
-        *used += bytes;
-        Held { budget: self, bytes }
-    }
-
-    fn used(&self) -> MutexGuard<'_, u64> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        *self.budget.used() -= self.bytes;
-        self.budget.freed.notify_all();
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
-
     use super::*;
-
-    #[test]
-    fn a_budget_is_kept_and_what_is_larger_than_it_is_taken_alone() {
-        let budget = Budget::new(100);
-        let (now, most) = (AtomicU64::new(0), AtomicU64::new(0));
-        let alone = AtomicU64::new(0);
-        thread::scope(|scope| {
-            for k in 0..8_u64 {
-                let (budget, now, most, alone) = (&budget, &now, &most, &alone);
-                scope.spawn(move || {
-                    for round in 0..40 {
-                        let bytes = if (k + round) % 10 == 0 { 250 } else { 10 + 10 * ((k + round) % 5) };
-                        let held = budget.take(bytes);
-                        let seen = now.fetch_add(bytes, Ordering::SeqCst) + bytes;
-                        if bytes > 100 {
-                            alone.fetch_max(seen, Ordering::SeqCst);
-                        } else {
-                            most.fetch_max(seen, Ordering::SeqCst);
-                        }
-                        thread::yield_now();
-                        now.fetch_sub(bytes, Ordering::SeqCst);
-                        drop(held);
-                    }
-                });
-            }
-        });
-        assert!(most.into_inner() <= 100 && alone.into_inner() == 250);
-        assert_eq!(*budget.used(), 0);
-    }
 
     /// Files of different sizes, one of which is not an image, in a folder.
     fn files(dir: &Path, count: u32) -> Vec<PathBuf> {

@@ -3,6 +3,7 @@
 //! checked before anything is allocated for the pixels.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::Path;
 
@@ -10,6 +11,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
 use super::DatasetError;
+use super::byte_budget::{ByteBudget, HeldBytes};
 use super::jpeg::{Completeness, completeness};
 use super::limits::check_size;
 use crate::domain::{InputError, caught, limits, open_regular};
@@ -72,10 +74,30 @@ pub fn read_size(bytes: &[u8], path: &Path) -> Result<ImageHeader, DatasetError>
 
 /// The bytes of an image file. A file that is not an image is not read further than its first bytes, whatever its size.
 pub fn read_image_file(path: &Path) -> Result<Vec<u8>, DatasetError> {
-    let (mut file, size) = open_regular(path)?;
+    let (file, size) = open_image(path)?;
+    read_opened(file, size, path)
+}
+
+/// As [`read_image_file`], once `budget` has room for the file; the bytes count until what comes with them is dropped.
+pub(super) fn read_image_file_within<'a>(
+    path: &Path,
+    budget: &'a ByteBudget,
+) -> Result<(Vec<u8>, HeldBytes<'a>), DatasetError> {
+    let (file, size) = open_image(path)?;
+    let held = budget.take(size);
+    Ok((read_opened(file, size, path)?, held))
+}
+
+/// The file and its size in bytes, which is within the limit.
+fn open_image(path: &Path) -> Result<(File, u64), DatasetError> {
+    let (file, size) = open_regular(path)?;
     if size > limits::IMAGE {
         return Err(InputError::TooLarge { path: path.to_owned(), size, limit: limits::IMAGE }.into());
     }
+    Ok((file, size))
+}
+
+fn read_opened(mut file: File, size: u64, path: &Path) -> Result<Vec<u8>, DatasetError> {
     let mut bytes = Vec::new();
     let failed = DatasetError::io("read", path);
     let mut read = file.by_ref().take(SIGNATURE_BYTES).read_to_end(&mut bytes);

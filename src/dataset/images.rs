@@ -2,10 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use rayon::prelude::*;
+use crossbeam_channel::bounded;
 
-use super::{DatasetError, ImageHeader, read_header, read_image_file};
+use super::byte_budget::ByteBudget;
+use super::decode::read_image_file_within;
+use super::{DatasetError, ImageHeader, read_header};
 pub use crate::domain::IMAGE_EXTENSIONS;
 use crate::domain::{Cancel, Progress};
 
@@ -15,8 +19,13 @@ pub fn is_image(path: &Path) -> bool {
     extension.is_some_and(|e| IMAGE_EXTENSIONS.contains(&e.as_str()))
 }
 
-/// Images between two checks of `cancel`.
-const BATCH: usize = 64;
+/// Threads that read images, for each core: most of the time some of them wait for the disk.
+const READERS_PER_CORE: usize = 4;
+const MOST_READERS: usize = 32;
+/// Bytes of files that all readers hold at once. A larger file is read alone.
+const READING_BYTES: u64 = 512 << 20;
+/// Images between two reports of progress.
+const REPORTED: usize = 64;
 
 /// Of one image, what an import keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,20 +45,40 @@ pub(super) fn probe_all(
     progress: &mut dyn FnMut(Progress),
     cancel: &Cancel,
 ) -> Result<Vec<Result<Probe, DatasetError>>, DatasetError> {
-    let total = paths.len() as u64;
-    let mut probes = Vec::with_capacity(paths.len());
-    for batch in paths.chunks(BATCH) {
-        if cancel.is_cancelled() {
-            return Err(DatasetError::Cancelled);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let readers = (READERS_PER_CORE * cores).min(MOST_READERS).min(paths.len());
+    let (next, budget) = (AtomicUsize::new(0), ByteBudget::new(READING_BYTES));
+    let mut probes: Vec<_> = paths.iter().map(|_| None).collect();
+    thread::scope(|scope| {
+        let (results_in, results) = bounded(REPORTED);
+        for number in 0..readers {
+            let (results_in, next, budget) = (results_in.clone(), &next, &budget);
+            let work = move || {
+                while let (false, at) = (cancel.is_cancelled(), next.fetch_add(1, Ordering::Relaxed))
+                    && let Some(path) = paths.get(at)
+                    && results_in.send((at, probe(&root.join(path), budget))).is_ok()
+                {}
+            };
+            thread::Builder::new().name(format!("read-{number}")).spawn_scoped(scope, work)?;
         }
-        probes.par_extend(batch.par_iter().map(|path| probe(&root.join(path))));
-        progress(Progress { what: "Reading images".into(), done: probes.len() as u64, total });
-    }
-    Ok(probes)
+        drop(results_in);
+        for (done, (at, probed)) in results.into_iter().enumerate() {
+            if let Some(probe) = probes.get_mut(at) {
+                *probe = Some(probed);
+            }
+            if (done + 1) % REPORTED == 0 || done + 1 == paths.len() {
+                progress(Progress { what: "Reading images".into(), done: done as u64 + 1, total: paths.len() as u64 });
+            }
+        }
+        Ok(())
+    })
+    .map_err(DatasetError::io("read images below", root))?;
+    // One is missing only where a cancel ended the readers.
+    probes.into_iter().collect::<Option<_>>().ok_or(DatasetError::Cancelled)
 }
 
-fn probe(path: &Path) -> Result<Probe, DatasetError> {
-    let bytes = read_image_file(path)?;
+fn probe(path: &Path, budget: &ByteBudget) -> Result<Probe, DatasetError> {
+    let (bytes, _held) = read_image_file_within(path, budget)?;
     let header = read_header(&bytes, path)?;
     let ImageHeader { width, height, exif_orientation } = header;
     Ok(Probe { content_hash: blake3::hash(&bytes).to_hex().to_string(), width, height, exif_orientation })

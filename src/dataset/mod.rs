@@ -7,6 +7,7 @@
 mod ahead;
 #[cfg(test)]
 mod bombs;
+mod byte_budget;
 mod decode;
 #[cfg(test)]
 mod decode_tests;

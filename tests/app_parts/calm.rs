@@ -12,7 +12,7 @@ fn without_a_project_the_review_says_so() {
     let mut window = window(Screen::Review, None);
     wait_for(&mut window, "No project is open");
     assert!(window.query_by_label_contains("Looking for candidates").is_none());
-    window.get_by_label("Open or make a project").click();
+    window.get_by_label("Open or make a project").click_accesskit();
     wait_for(&mut window, "Make new");
 }
 
@@ -42,12 +42,12 @@ fn an_error_stays_until_it_was_read_and_the_log_outlives_the_window() {
     }
     wait_for_part(&mut first, "×2");
     run_until(&mut first, "the log's file", |_| std::fs::read_to_string(&log).is_ok_and(|text| text.contains("gone")));
-    first.get_by_label("Dismiss error").click();
+    first.get_by_label("Dismiss error").click_accesskit();
     run_until(&mut first, "the error's end", |window| window.query_by_label("Dismiss error").is_none());
     drop(first);
     let mut second = window(Screen::Review, Some(project.dir()));
     wait_for(&mut second, "1 of 6");
-    second.get_by_label("Log").click();
+    second.get_by_label("Log").click_accesskit();
     wait_for_part(&mut second, "gone");
     assert!(second.query_by_label("Dismiss error").is_none(), "it was read");
 }

@@ -135,6 +135,50 @@ fn two_rounds_are_compared_error_by_error() {
     assert_eq!(list(&project, &new).images.len(), 1);
 }
 
+/// Two rounds side by side: the wheel over either, a drag and a double click move both.
+#[test]
+fn zoom_and_pan_are_linked_between_two_rounds() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let [round, against] = rounds(&project);
+    let mut window = window(Screen::Images, Some(project.dir()));
+    wait_for(&mut window, "12 of 12 images");
+    let query = ImageQuery { round, against, ..ImageQuery::default() };
+    send(&mut window, ImagesCommand::SetQuery(Box::new(query)));
+    open(&mut window, &project, 4);
+    let name = project.open_store().unwrap().images().unwrap()[4].name.clone();
+    let canvases = [1, 2].map(|round| format!("Image {name}, Round {round}"));
+    let looks = |window: &Window| {
+        canvases.each_ref().map(|canvas| window.query_by_label(canvas).and_then(|node| node.accesskit_node().value()))
+    };
+    let both = |window: &mut Window, what: &str, holds: &dyn Fn(&str) -> bool| {
+        run_until(window, what, |window| {
+            let [Some(left), Some(right)] = looks(window) else { return false };
+            left == right && holds(&left)
+        });
+        looks(window)[0].clone().unwrap()
+    };
+    both(&mut window, "the whole image twice", &|look| look.ends_with("the whole image"));
+    let mut before = String::new();
+    for canvas in &canvases {
+        let rect = window.get_by_label(canvas).rect();
+        window.hover_at(rect.min + rect.size() * vec2(0.3, 0.6));
+        window.step();
+        let (unit, phase, source) =
+            (egui::MouseWheelUnit::Point, egui::TouchPhase::Move, egui::MouseWheelSource::Wheel);
+        let (delta, modifiers) = (vec2(0.0, 120.0), Modifiers::NONE);
+        window.event(egui::Event::MouseWheel { unit, delta, phase, source, modifiers });
+        let zoom = |look: &str| look.split_once(" %").and_then(|(zoom, _)| zoom.parse().ok()).unwrap_or(0.0);
+        let old: f64 = zoom(&before);
+        before = both(&mut window, "both zoomed", &|look| look.contains("centred") && zoom(look) > old);
+        window.run_steps(30);
+        before = both(&mut window, "both at rest", &|look| look >= before.as_str() || !look.is_empty());
+    }
+    drag(&mut window, &canvases[1], (0.4, 0.4), (0.6, 0.7));
+    let moved = both(&mut window, "both moved", &|look| look != before);
+    assert_eq!(moved.split_once(','), Some((before.split_once(',').unwrap().0, moved.split_once(',').unwrap().1)));
+}
+
 #[test]
 fn images_are_browsed_by_keys_and_opened() {
     let dir = tempfile::tempdir().unwrap();
@@ -156,7 +200,7 @@ fn images_are_browsed_by_keys_and_opened() {
     window.get_by_label("Image name").type_text("0011");
     wait_for(&mut window, "1 of 12 images");
     wait_for(&mut window, "Name has 0011");
-    window.get_by_label("Name has 0011").click();
+    window.get_by_label("Name has 0011").click_accesskit();
     wait_for(&mut window, "12 of 12 images");
     window.key_press_modifiers(Modifiers::COMMAND, Key::Num2);
     wait_for(&mut window, "Hard negative");
@@ -578,7 +622,7 @@ fn the_class_of_any_object_is_corrected_by_key() {
     run_until(&mut window, "the picker's end", no_question);
     press(&mut window, Key::W);
     wait_for(&mut window, asks);
-    window.get_by_role_and_label(egui::accesskit::Role::Button, "face").click();
+    window.get_by_role_and_label(egui::accesskit::Role::Button, "face").click_accesskit();
     wait_until(&mut window, "a face", || class() == face);
     run_until(&mut window, "the picker's end", no_question);
     press_at_once(&mut window, &[(Key::W, "w"), (Key::Delete, ""), (Key::I, "i"), (Key::Escape, "")]);

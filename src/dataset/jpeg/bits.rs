@@ -60,6 +60,21 @@ impl<'a> Bits<'a> {
         self.pass_slowly(code)
     }
 
+    /// Passes over the next symbols of `code` and their numbers, as many as one look-up knows and the block can still take after its first `k`
+    /// coefficients; returns how many coefficients those were.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the top WIDE bits number the table")]
+    pub fn pass_run(&mut self, code: &HuffmanCode, k: u8) -> Result<u8, Stop> {
+        self.refill();
+        let Run { bits, coefficients, before_last } = code.runs[(self.buffer >> (64 - WIDE)) as usize];
+        if u32::from(bits).wrapping_sub(1) < self.available && k + before_last < 64 {
+            self.buffer <<= bits & 63;
+            self.available -= u32::from(bits);
+            return Ok(coefficients);
+        }
+        self.pass(code)
+    }
+
     #[cold]
     fn pass_slowly(&mut self, code: &HuffmanCode) -> Result<u8, Stop> {
         let (symbol, length) = self.peek(code)?;
@@ -163,6 +178,11 @@ fn has_marker_byte(bytes: u64) -> bool {
 /// Bits that are looked up at once.
 const QUICK: u32 = 10;
 
+/// Bits by which several symbols are looked up at once: more tell of more symbols, but no longer fit the processor's cache.
+const WIDE: u32 = 11;
+/// Bits of a run of symbols at most, so that they are there after a refill.
+const RUN_BITS: u8 = 32;
+
 /// Bits of a symbol that can have no number behind it: more than there ever are.
 const IMPOSSIBLE: u8 = u8::MAX;
 
@@ -199,6 +219,17 @@ impl Pass {
     }
 }
 
+/// Consecutive symbols of a block in a baseline scan whose codes lie within the next [`WIDE`] bits.
+#[derive(Debug, Clone, Copy, Default)]
+struct Run {
+    /// Of all codes and numbers; 0 where not even one symbol is known.
+    bits: u8,
+    /// Coefficients of all; [`END_OF_BLOCK`] more where the last symbol ends the block.
+    coefficients: u8,
+    /// Coefficients before the last symbol: the run is one of this block only if these leave it unfinished.
+    before_last: u8,
+}
+
 /// A Huffman code as a `DHT` segment defines it.
 pub(super) struct HuffmanCode {
     class: Class,
@@ -206,6 +237,8 @@ pub(super) struct HuffmanCode {
     quick: [(u8, u8); 1 << QUICK],
     /// By the same bits; 0 bits where the code is longer.
     passes: [Pass; 1 << QUICK],
+    /// By the next [`WIDE`] bits; only of codes for AC coefficients.
+    runs: Vec<Run>,
     /// By length: the first code beyond those of this length, aligned to 16 bits from the top.
     beyond: [u32; 17],
     /// By length: what to add to a code to get its symbol's index.
@@ -221,6 +254,7 @@ impl HuffmanCode {
             class,
             quick: [(0, 0); 1 << QUICK],
             passes: [Pass::default(); 1 << QUICK],
+            runs: Vec::new(),
             beyond: [0; 17],
             offset: [0; 17],
             symbols: symbols.to_vec(),
@@ -245,7 +279,32 @@ impl HuffmanCode {
             made.beyond[length as usize] = code << (16 - length);
             code <<= 1;
         }
+        if class == Class::Ac {
+            made.runs = (0..1 << WIDE).map(|next| made.run(next)).collect();
+        }
         Some(made)
+    }
+
+    /// The run of symbols at the top of `next`, which has [`WIDE`] bits.
+    #[expect(clippy::indexing_slicing, reason = "QUICK bits number both tables")]
+    fn run(&self, next: u32) -> Run {
+        let mut run = Run::default();
+        while u32::from(run.bits) < WIDE && run.coefficients < 64 {
+            let rest = next << u32::from(run.bits) & ((1 << WIDE) - 1);
+            let at = (rest >> (WIDE - QUICK)) as usize;
+            let (_, length) = self.quick[at];
+            let Pass { bits, coefficients } = self.passes[at];
+            // The code is longer than the table knows, or than the bits that are left.
+            if length == 0 || u32::from(run.bits) + u32::from(length) > WIDE || run.bits + bits > RUN_BITS {
+                break;
+            }
+            run = Run {
+                bits: run.bits + bits,
+                coefficients: run.coefficients + coefficients,
+                before_last: run.coefficients,
+            };
+        }
+        run
     }
 
     /// The symbol at the top of `next` and the length of its code in bits.
@@ -280,5 +339,49 @@ mod tests {
                 assert!(has_marker_byte(u64::from_be_bytes(bytes)), "{bytes:x?}");
             }
         }
+    }
+
+    /// Blocks of random bits, walked symbol by symbol and run by run: the same blocks, ends and errors, also where the data ends.
+    #[test]
+    fn runs_of_symbols_are_the_symbols_one_by_one() {
+        let mut state = 7_u64;
+        let mut random = move |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        let mut of_runs = 0;
+        for _ in 0..200 {
+            // Few short codes and many long ones, as encoders make them, with the end of the block among the short ones.
+            let mut counts = [0_u8; 16];
+            let mut free = 1_u64;
+            for count in &mut counts {
+                free *= 2;
+                *count = random(free.min(12)) as u8;
+                free -= u64::from(*count);
+            }
+            let many: usize = counts.iter().map(|&n| usize::from(n)).sum();
+            let symbols: Vec<u8> = (0..many).map(|n| if n == 1 { 0 } else { random(256) as u8 & 0xF7 }).collect();
+            let code = HuffmanCode::new(Class::Ac, counts, &symbols).unwrap();
+            let bytes: Vec<u8> = (0..300).map(|_| random(255) as u8).collect();
+            let block = |bits: &mut Bits<'_>, by_runs: bool| {
+                let mut k = 1;
+                while k < 64 {
+                    k += if by_runs { bits.pass_run(&code, k) } else { bits.pass(&code) }?;
+                }
+                Ok::<u8, Stop>(k)
+            };
+            let (mut singly, mut by_runs) = (Bits::new(&bytes, 0), Bits::new(&bytes, 0));
+            loop {
+                let (expected, got) = (block(&mut singly, false), block(&mut by_runs, true));
+                assert_eq!(got, expected);
+                if expected.is_err() {
+                    break;
+                }
+                let place = |bits: &Bits<'_>| 8 * bits.at - bits.available as usize;
+                assert_eq!(place(&by_runs), place(&singly));
+                of_runs += 1;
+            }
+        }
+        assert!(of_runs > 1000, "{of_runs} blocks are enough to compare");
     }
 }

@@ -113,7 +113,7 @@ impl Walk<'_> {
         let code = code_of(&self.tables.ac, ac)?;
         let mut k = 1;
         while k < 64 {
-            k += self.bits.pass(code)?;
+            k += self.bits.pass_run(code, k)?;
         }
         if k > 64 && k < END_OF_BLOCK { Err(Stop::Damaged) } else { Ok(()) }
     }

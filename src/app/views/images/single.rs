@@ -1,6 +1,6 @@
 //! One image with what one round found on it, or two rounds side by side with the same zoom.
 
-use egui::{Align2, Color32, CursorIcon, Rect, RichText, Sense, Ui, UiBuilder, pos2, vec2};
+use egui::{Align2, Color32, CursorIcon, Rect, RichText, Sense, Ui, UiBuilder, vec2};
 
 use super::browse::source;
 use super::layers::{class_name, marks, status_text};
@@ -10,7 +10,7 @@ use crate::app::action::Action;
 use crate::app::command::{Command, ImagesCommand, Pick, Tool};
 use crate::app::textures::Shown;
 use crate::app::theme;
-use crate::app::widgets::canvas;
+use crate::app::widgets::canvas::{self, ScreenFit};
 use crate::app::widgets::key_button::key_button;
 use crate::app::widgets::marks::{self as painted, Mark};
 use crate::app::widgets::tiles::{self, ImageSource};
@@ -159,7 +159,6 @@ fn canvas(
     let response = ui.interact(rect, ui.scope_id().with(("canvas", number)), Sense::click_and_drag());
     let of_round = if side.round.is_some() { format!(", {}", view.round_name(side.round)) } else { String::new() };
     let label = format!("Image {}{of_round}", record.name);
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &label));
     let whole = BoundingBox::new(0.0, 0.0, f64::from(record.width), f64::from(record.height));
     let inner = rect.shrink(6.0);
     let is_drawing = view.model.tool == Tool::Draw && number == 0;
@@ -170,6 +169,17 @@ fn canvas(
         navigate(ui, &response, viewport, &whole, inner)
     };
     let fit = moved.unwrap_or(viewport).fit(&whole, inner);
+    response.widget_info(|| {
+        let zoom = zoom_text(&fit, ui.ctx().pixels_per_point());
+        let value = match viewport.close_up() {
+            Some(((x, y), _)) => format!("{zoom}, centred on {x:.0}, {y:.0}"),
+            None => format!("{zoom}, the whole image"),
+        };
+        egui::WidgetInfo {
+            current_text_value: Some(value),
+            ..egui::WidgetInfo::labeled(egui::Role::Image, true, &label)
+        }
+    });
     let shown = if let Some(path) = &opened.file {
         let source = ImageSource { image: record.id, path, content_hash: &record.content_hash };
         tiles::paint(ui.painter(), rect, &fit, &source, view.textures)
@@ -190,6 +200,10 @@ fn canvas(
         correct::adjust(ui, view, rect, &fit);
     }
     tags(ui, view, opened, number, rect, &shown);
+    if !viewport.is_fitted() {
+        let (at, zoom) = (rect.right_bottom() - vec2(8.0, 8.0), zoom_text(&fit, ui.ctx().pixels_per_point()));
+        canvas::paint_tag(ui.painter(), at, Align2::RIGHT_BOTTOM, &zoom, theme::faded(theme::TEXT, 0.7));
+    }
     canvas::paint_frame(ui.painter(), rect, theme::BORDER.now(), 1.0);
     if response.clicked() && !response.double_clicked() && view.model.tool == Tool::Look {
         view.push(ImagesCommand::Pick(hovered.map(|at| picks[at])));
@@ -250,11 +264,11 @@ fn tags(ui: &Ui, view: &ImagesView<'_>, opened: &OpenedImage, number: usize, rec
     if matches!(shown, Shown::Ready { is_changed: true, .. }) {
         tag("the file changed since it was imported", theme::WARNING.now());
     }
-    let zoom = if view.viewport.is_fitted() { None } else { Some(()) };
-    if zoom.is_some() && number == 0 {
-        let at = pos2(rect.right() - 8.0, rect.bottom() - 8.0);
-        canvas::paint_tag(ui.painter(), at, Align2::RIGHT_BOTTOM, "zoomed", theme::faded(theme::TEXT, 0.7));
-    }
+}
+
+/// Pixels of the display for a pixel of the image, in per cent.
+fn zoom_text(fit: &ScreenFit, pixels_per_point: f32) -> String {
+    format!("{:.0} %", fit.scale_x * f64::from(pixels_per_point) * 100.0)
 }
 
 /// Asks for the image behind this one, and the one before it.

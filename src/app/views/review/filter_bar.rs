@@ -13,7 +13,8 @@ pub(super) fn show(ui: &mut Ui, view: &mut ReviewView<'_>) {
     let filter = view.model.filter.clone();
     ui.horizontal_wrapped(|ui| {
         let chips = filter.chips();
-        if chips.is_empty() {
+        // Before the first count, the filter that the project keeps may still be on its way.
+        if chips.is_empty() && view.model.total.is_some() {
             ui.label(RichText::new("All candidates").small().color(theme::WEAK));
         }
         for (condition, text) in chips {
