@@ -26,6 +26,8 @@ const CROWD: usize = 500;
 const FRAMES: usize = 1000;
 /// What a display with 60 Hz leaves between two frames.
 const PAUSE: Duration = Duration::from_millis(12);
+/// By then a large image was decoded.
+const DECODED: Duration = Duration::from_secs(20);
 /// Different image files; all of the project's are links to these.
 const FILES: usize = 32;
 
@@ -81,6 +83,53 @@ fn main() {
     if let Some((now, most)) = memory_mb() {
         println!("| memory | {now} MB now | {most} MB at most | | 600 MB |");
     }
+    drop(window);
+    large_image(&target.join("bench-images-large-1"));
+}
+
+/// An image of 200 megapixels: zoomed in to its pixels, panned across and zoomed out, with its tiles coming in.
+fn large_image(folder: &Path) {
+    let project = large_project(folder);
+    let mut window = window(&project);
+    wait(&mut window, |window| window.query_by_label("1 of 1 images").is_some());
+    let images = Store::open_read_only(&project.join("quarry.db")).expect("the project opens");
+    let image = images.images().expect("images can be read")[0].id;
+    open(&mut window, image);
+    wait(&mut window, |window| window.query_by_label_contains("Image large").is_some());
+    let canvas = window.get_by_label_contains("Image large").rect();
+    std::thread::sleep(DECODED);
+    window.run_steps(20);
+    window.state_mut().frames.clear();
+    let modifiers = Modifiers::NONE;
+    let wheel = |window: &mut Harness<'static, State>, amount: f32| {
+        window.event(Event::PointerMoved(canvas.center()));
+        let (unit, delta) = (MouseWheelUnit::Point, vec2(0.0, amount));
+        let (phase, source) = (TouchPhase::Move, MouseWheelSource::Wheel);
+        window.event(Event::MouseWheel { unit, delta, phase, source, modifiers });
+        window.step();
+        std::thread::sleep(PAUSE);
+    };
+    for _ in 0..100 {
+        wheel(&mut window, 10.0);
+    }
+    for _ in 0..20 {
+        let button = egui::PointerButton::Primary;
+        let (from, to) = (canvas.center() + vec2(250.0, 100.0), canvas.center() - vec2(250.0, 100.0));
+        window.event(Event::PointerMoved(from));
+        window.event(Event::PointerButton { pos: from, button, pressed: true, modifiers });
+        window.step();
+        for part in 1..=10 {
+            window.event(Event::PointerMoved(from + (to - from) * (part as f32 / 10.0)));
+            window.step();
+            std::thread::sleep(PAUSE);
+        }
+        window.event(Event::PointerButton { pos: to, button, pressed: false, modifiers });
+        window.step();
+    }
+    for _ in 0..100 {
+        wheel(&mut window, -10.0);
+    }
+    line("frame while an image of 200 megapixels is zoomed and panned", &mut window.state_mut().frames, "16 ms");
 }
 
 fn open(window: &mut Harness<'static, State>, image: ImageId) {
@@ -189,6 +238,34 @@ fn project(folder: &Path) -> PathBuf {
         store.replace_detections(round, &found.collect::<Vec<_>>()).expect("detections are written");
     }
     store.set_round_state(round, RoundState::Mined).expect("the round is mined");
+    drop(store);
+    std::fs::write(done, "").expect("the target folder can be written");
+    dir
+}
+
+/// One image of 200 megapixels, generated once.
+fn large_project(folder: &Path) -> PathBuf {
+    let (done, dir) = (folder.join("done"), folder.join("project"));
+    if done.exists() {
+        return dir;
+    }
+    let _ = std::fs::remove_dir_all(folder);
+    let files = folder.join("files");
+    std::fs::create_dir_all(&files).expect("the target folder can be written");
+    let (width, height) = (20_000, 10_000);
+    let image = RgbImage::from_fn(width, height, |x, y| {
+        let noise = x.wrapping_mul(7919).wrapping_add(y.wrapping_mul(104_729)) % 61;
+        Rgb([(x / 100 + noise) as u8, (y / 60 + noise) as u8, ((x + y) / 128) as u8])
+    });
+    let path = files.join("large.jpg");
+    image.save(&path).expect("an image is written");
+    let content_hash = blake3::hash(&std::fs::read(&path).expect("it was written")).to_hex().to_string();
+    let (name, path, split, objects) = ("large".to_owned(), PathBuf::from("large.jpg"), None, Vec::new());
+    let images = vec![NewImage { name, path, content_hash, width, height, split, objects }];
+    let mut store = Project::create(&dir).expect("a project is made").open_store().expect("it opens");
+    let (name, kind, classes) = ("large".to_owned(), "folder".to_owned(), Vec::new());
+    let root = std::path::absolute(&files).expect("a path");
+    store.add_dataset(&NewDataset { name, kind, root, classes, images }).expect("the image is imported");
     drop(store);
     std::fs::write(done, "").expect("the target folder can be written");
     dir

@@ -590,6 +590,47 @@ fn a_cross_validation_is_started_stopped_and_gone_on_with() {
     wait_for_part(&mut window, "2-fold, round 1, rectangle");
 }
 
+/// What lies under the second click of a double click on Start does nothing.
+#[test]
+#[cfg(feature = "torch")]
+fn a_double_click_on_start_starts_one_round_and_does_not_pause_it() {
+    use quarry::app::command::{Command, Form, TrainCommand};
+    let dir = tempfile::tempdir().unwrap();
+    let project = tiny_project::make(dir.path(), "tiny", 4, 2);
+    let config =
+        quarry::training::RoundConfig::from_toml(&tiny_project::settings("iterations = 5000"), "tests").unwrap();
+    let mut window = window(Screen::Train, Some(project.dir()));
+    window.set_size(egui::vec2(1440.0, 1500.0));
+    wait_for(&mut window, "Start round 1");
+    let form = TrainCommand::SetForm(Box::new(Form::of(config)));
+    window.state_mut().as_mut().unwrap().push(Command::Train(form));
+    // Until the button lies still.
+    let place = |window: &Window| window.query_by_label("Start round 1").map(|button| button.rect());
+    let mut before = None;
+    run_until(&mut window, "Start at rest", |window| {
+        place(window).is_some() && place(window) == before || {
+            before = place(window);
+            false
+        }
+    });
+    let pos = before.unwrap().center();
+    for pressed in [true, false, true, false] {
+        let (button, modifiers) = (egui::PointerButton::Primary, Modifiers::NONE);
+        window.event(egui::Event::PointerMoved(pos));
+        window.event(egui::Event::PointerButton { pos, button, pressed, modifiers });
+        window.step();
+    }
+    let phase = |window: &Window, text: &str| window.query_all_by_label_contains(text).next().is_some();
+    run_until(&mut window, "steps", |window| phase(window, "of 5000"));
+    window.run_steps(10);
+    assert!(window.query_by_label("Running").is_some() && window.query_by_label("Continue").is_none());
+    assert_eq!(project.open_store().unwrap().rounds().unwrap().len(), 1);
+    window.query_all_by_label("Stop").next().unwrap().click_accesskit();
+    wait_for(&mut window, "Stop the round");
+    window.get_by_label("Stop the round").click_accesskit();
+    wait_for(&mut window, "Resume round 1");
+}
+
 #[test]
 fn the_screens_are_a_key_away_and_all_keys_are_shown() {
     let dir = tempfile::tempdir().unwrap();
@@ -1075,6 +1116,7 @@ fn a_share_of_the_queue_is_chosen_in_the_filter() {
 
 /// The first text that ends with `candidates` and begins with how many.
 fn first_count(window: &Window) -> Option<String> {
-    let texts = window.query_all_by_label_contains(" candidates").filter_map(|node| node.accesskit_node().label());
-    texts.map(|text| text.to_string()).find(|text| text.starts_with(|c: char| c.is_ascii_digit()))
+    let nodes = window.query_all_by_label_contains(" candidates");
+    let mut texts = nodes.filter_map(|node| node.accesskit_node().label().or_else(|| node.accesskit_node().value()));
+    texts.find(|text| text.starts_with(|first: char| first.is_ascii_digit()))
 }

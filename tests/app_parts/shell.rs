@@ -168,7 +168,7 @@ fn enter_in_the_path_field_opens_the_project() {
     let project = app_project::make(dir.path(), 2, 1);
     let mut window = window(Screen::Project, None);
     wait_for(&mut window, "Project folder");
-    click(&mut window, "Project folder");
+    window.get_by_label("Project folder").focus();
     run_until(&mut window, "the cursor", |window| window.ctx.text_edit_focused());
     type_text(&mut window, &project.dir().display().to_string());
     press(&mut window, Key::Enter);

@@ -1,5 +1,8 @@
 //! The bits of a JPEG's entropy-coded data, and its Huffman codes (ITU-T T.81, annexes C and F).
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 /// Why a walk through the data ended before its last block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
@@ -66,11 +69,11 @@ impl<'a> Bits<'a> {
     #[expect(clippy::indexing_slicing, reason = "the top WIDE bits number the table")]
     pub fn pass_run(&mut self, code: &HuffmanCode, k: u8) -> Result<u8, Stop> {
         self.refill();
-        let Run { bits, coefficients, before_last } = code.runs[(self.buffer >> (64 - WIDE)) as usize];
-        if u32::from(bits).wrapping_sub(1) < self.available && k + before_last < 64 {
-            self.buffer <<= bits & 63;
-            self.available -= u32::from(bits);
-            return Ok(coefficients);
+        let run = code.runs[(self.buffer >> (64 - WIDE)) as usize];
+        if run.bits().wrapping_sub(1) < self.available && k + run.before_last() < 64 {
+            self.buffer <<= run.bits() & 63;
+            self.available -= run.bits();
+            return Ok(run.coefficients());
         }
         self.pass(code)
     }
@@ -179,9 +182,9 @@ fn has_marker_byte(bytes: u64) -> bool {
 const QUICK: u32 = 10;
 
 /// Bits by which several symbols are looked up at once: more tell of more symbols, but no longer fit the processor's cache.
-const WIDE: u32 = 11;
+const WIDE: u32 = 12;
 /// Bits of a run of symbols at most, so that they are there after a refill.
-const RUN_BITS: u8 = 32;
+const RUN_BITS: u32 = 32;
 
 /// Bits of a symbol that can have no number behind it: more than there ever are.
 const IMPOSSIBLE: u8 = u8::MAX;
@@ -219,20 +222,40 @@ impl Pass {
     }
 }
 
-/// Consecutive symbols of a block in a baseline scan whose codes lie within the next [`WIDE`] bits.
+/// Consecutive symbols of a block in a baseline scan whose codes lie within the next [`WIDE`] bits, in one word: the bits of all codes and
+/// numbers (0 where not even one symbol is known); the coefficients of all, [`END_OF_BLOCK`] more where the last symbol ends the block; the
+/// coefficients before the last symbol. The run is one of this block only if these leave it unfinished.
 #[derive(Debug, Clone, Copy, Default)]
-struct Run {
-    /// Of all codes and numbers; 0 where not even one symbol is known.
-    bits: u8,
-    /// Coefficients of all; [`END_OF_BLOCK`] more where the last symbol ends the block.
-    coefficients: u8,
-    /// Coefficients before the last symbol: the run is one of this block only if these leave it unfinished.
-    before_last: u8,
+struct Run(u32);
+
+impl Run {
+    #[inline]
+    fn bits(self) -> u32 {
+        self.0 & 0xFF
+    }
+
+    #[inline]
+    fn coefficients(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
+    #[inline]
+    fn before_last(self) -> u8 {
+        (self.0 >> 16) as u8
+    }
+
+    /// With one more symbol.
+    fn then(self, symbol: Pass) -> Self {
+        let coefficients = u32::from(self.coefficients());
+        let with_symbol = coefficients + u32::from(symbol.coefficients);
+        Self(self.bits() + u32::from(symbol.bits) | with_symbol << 8 | coefficients << 16)
+    }
 }
 
 /// A Huffman code as a `DHT` segment defines it.
 pub(super) struct HuffmanCode {
     class: Class,
+    counts: [u8; 16],
     /// By the next [`QUICK`] bits: symbol and length of the code; length 0 where the code is longer.
     quick: [(u8, u8); 1 << QUICK],
     /// By the same bits; 0 bits where the code is longer.
@@ -246,12 +269,34 @@ pub(super) struct HuffmanCode {
     symbols: Vec<u8>,
 }
 
+/// Codes that each thread keeps: most images have one of few.
+const RECENT_CODES: usize = 8;
+
+thread_local! {
+    static RECENT: RefCell<Vec<Rc<HuffmanCode>>> = const { RefCell::new(Vec::new()) };
+}
+
 impl HuffmanCode {
+    /// As [`HuffmanCode::new`]; the tables of a code that this thread used recently are taken over.
+    pub fn recent(class: Class, counts: [u8; 16], symbols: &[u8]) -> Option<Rc<Self>> {
+        RECENT.with_borrow_mut(|recent| {
+            let is_it = |code: &Rc<Self>| code.class == class && code.counts == counts && code.symbols == symbols;
+            let code = match recent.iter().position(is_it) {
+                Some(at) => recent.remove(at),
+                None => Rc::from(Self::new(class, counts, symbols)?),
+            };
+            recent.truncate(RECENT_CODES - 1);
+            recent.insert(0, Rc::clone(&code));
+            Some(code)
+        })
+    }
+
     /// `counts`: how many codes have 1, 2, ... 16 bits. `None` where the codes do not fit.
     #[expect(clippy::indexing_slicing, reason = "lengths are 1 to 16, of arrays of 17")]
-    pub fn new(class: Class, counts: [u8; 16], symbols: &[u8]) -> Option<Box<Self>> {
+    fn new(class: Class, counts: [u8; 16], symbols: &[u8]) -> Option<Box<Self>> {
         let mut made = Box::new(Self {
             class,
+            counts,
             quick: [(0, 0); 1 << QUICK],
             passes: [Pass::default(); 1 << QUICK],
             runs: Vec::new(),
@@ -289,20 +334,15 @@ impl HuffmanCode {
     #[expect(clippy::indexing_slicing, reason = "QUICK bits number both tables")]
     fn run(&self, next: u32) -> Run {
         let mut run = Run::default();
-        while u32::from(run.bits) < WIDE && run.coefficients < 64 {
-            let rest = next << u32::from(run.bits) & ((1 << WIDE) - 1);
+        while run.bits() < WIDE && run.coefficients() < 64 {
+            let rest = next << run.bits() & ((1 << WIDE) - 1);
             let at = (rest >> (WIDE - QUICK)) as usize;
-            let (_, length) = self.quick[at];
-            let Pass { bits, coefficients } = self.passes[at];
+            let (length, symbol) = (u32::from(self.quick[at].1), self.passes[at]);
             // The code is longer than the table knows, or than the bits that are left.
-            if length == 0 || u32::from(run.bits) + u32::from(length) > WIDE || run.bits + bits > RUN_BITS {
+            if length == 0 || run.bits() + length > WIDE || run.bits() + u32::from(symbol.bits) > RUN_BITS {
                 break;
             }
-            run = Run {
-                bits: run.bits + bits,
-                coefficients: run.coefficients + coefficients,
-                before_last: run.coefficients,
-            };
+            run = run.then(symbol);
         }
         run
     }

@@ -1,13 +1,15 @@
 //! The walk through one scan of a JPEG: baseline (ITU-T T.81, annex F) and progressive (annex G).
 
+use std::rc::Rc;
+
 use super::bits::{Bits, Class, END_OF_BLOCK, HuffmanCode, Stop};
 use super::frame::{Component, Frame};
 
 /// Tables that hold for the scans after them.
 #[derive(Default)]
 pub(super) struct Tables {
-    dc: [Option<Box<HuffmanCode>>; 4],
-    ac: [Option<Box<HuffmanCode>>; 4],
+    dc: [Option<Rc<HuffmanCode>>; 4],
+    ac: [Option<Rc<HuffmanCode>>; 4],
     /// MCUs between two restart markers; 0 for none.
     pub restart_interval: usize,
 }
@@ -19,7 +21,7 @@ impl Tables {
             let (counts, rest) = rest.split_first_chunk::<16>()?;
             let (symbols, rest) = rest.split_at_checked(counts.iter().map(|&n| usize::from(n)).sum())?;
             let (class, codes) = if head >> 4 == 0 { (Class::Dc, &mut self.dc) } else { (Class::Ac, &mut self.ac) };
-            *codes.get_mut(usize::from(head & 15))? = Some(HuffmanCode::new(class, *counts, symbols)?);
+            *codes.get_mut(usize::from(head & 15))? = Some(HuffmanCode::recent(class, *counts, symbols)?);
             segment = rest;
         }
         Some(())
@@ -195,6 +197,6 @@ impl Walk<'_> {
     }
 }
 
-fn code_of(codes: &[Option<Box<HuffmanCode>>; 4], number: usize) -> Result<&HuffmanCode, Stop> {
+fn code_of(codes: &[Option<Rc<HuffmanCode>>; 4], number: usize) -> Result<&HuffmanCode, Stop> {
     codes.get(number).and_then(Option::as_deref).ok_or(Stop::Damaged)
 }

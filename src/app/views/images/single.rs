@@ -169,8 +169,8 @@ fn canvas(
         navigate(ui, &response, viewport, &whole, inner)
     };
     let fit = moved.unwrap_or(viewport).fit(&whole, inner);
+    let zoom = zoom_text(&fit, ui.ctx().pixels_per_point());
     response.widget_info(|| {
-        let zoom = zoom_text(&fit, ui.ctx().pixels_per_point());
         let value = match viewport.close_up() {
             Some(((x, y), _)) => format!("{zoom}, centred on {x:.0}, {y:.0}"),
             None => format!("{zoom}, the whole image"),
@@ -201,7 +201,7 @@ fn canvas(
     }
     tags(ui, view, opened, number, rect, &shown);
     if !viewport.is_fitted() {
-        let (at, zoom) = (rect.right_bottom() - vec2(8.0, 8.0), zoom_text(&fit, ui.ctx().pixels_per_point()));
+        let at = rect.right_bottom() - vec2(8.0, 8.0);
         canvas::paint_tag(ui.painter(), at, Align2::RIGHT_BOTTOM, &zoom, theme::faded(theme::TEXT, 0.7));
     }
     canvas::paint_frame(ui.painter(), rect, theme::BORDER.now(), 1.0);
