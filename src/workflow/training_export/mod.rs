@@ -57,7 +57,7 @@ pub enum NegativesAs {
 pub struct Dose {
     /// Maximum number.
     pub number: Option<usize>,
-    /// Maximum fraction of the training images, 0 to 1: hard negatives compared with images with objects.
+    /// Maximum fraction of hard negatives among the training images (hard negatives plus images with objects), 0 to 1.
     pub share: Option<f64>,
     /// Maximum number per group of similar ones.
     pub per_group: Option<usize>,
