@@ -1,5 +1,4 @@
-//! Datasets on disk -> domain types: FDDB, annotation formats, plain folders, the built-in sample; decoding of images. The user's files are
-//! only read.
+//! Reads datasets from disk: FDDB, annotation formats, plain folders, the built-in sample; decodes images. The user's files are only read.
 
 // Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
