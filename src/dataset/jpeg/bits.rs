@@ -1,20 +1,20 @@
-//! The bits of a JPEG's entropy-coded data, and its Huffman codes (ITU-T T.81, annexes C and F).
+//! Reads bits and Huffman codes of a JPEG's entropy-coded data (ITU-T T.81, annexes C and F).
 
 /// Why a walk through the data ended before its last block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     /// The data ends here: at the end of the file or at a marker.
     Short,
-    /// No decoder would know what these bits mean.
+    /// The bits are invalid for any decoder.
     Damaged,
 }
 
 /// Reads bits up to the next marker or the end of the file.
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
-    /// The next byte that is not in `buffer`.
+    /// Offset of the next byte that is not in `buffer`.
     at: usize,
-    /// The next bits, from the top; below them are zeros.
+    /// The next bits, left-aligned, followed by zeros.
     buffer: u64,
     available: u32,
     is_at_end: bool,
@@ -25,7 +25,7 @@ impl<'a> Bits<'a> {
         Self { bytes, at, buffer: 0, available: 0, is_at_end: false }
     }
 
-    /// The next `count` bits, at most 16, as a number.
+    /// Returns the next `count` bits, at most 16, as a number.
     #[inline]
     pub fn take(&mut self, count: u8) -> Result<u32, Stop> {
         if count == 0 {
@@ -37,7 +37,7 @@ impl<'a> Bits<'a> {
         Ok(value)
     }
 
-    /// The next symbol of `code`.
+    /// Decodes the next symbol of `code`.
     #[inline]
     pub fn symbol(&mut self, code: &HuffmanCode) -> Result<u8, Stop> {
         self.refill();
@@ -45,13 +45,13 @@ impl<'a> Bits<'a> {
         self.consume(u32::from(length)).map(|()| symbol)
     }
 
-    /// Passes over the next symbol of `code` and the number that follows it; returns how many coefficients that were.
+    /// Skips the next symbol of `code` and the number after it; returns how many coefficients they encode.
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "the top QUICK bits number the table")]
     pub fn pass(&mut self, code: &HuffmanCode) -> Result<u8, Stop> {
         self.refill();
         let Pass { bits, coefficients } = code.passes[(self.buffer >> (64 - QUICK)) as usize];
-        // Also false of a code that is longer than the table knows, which has 0 bits there.
+        // Also false for a code longer than the table's, which has 0 bits there.
         if u32::from(bits).wrapping_sub(1) < self.available {
             self.buffer <<= bits & 63;
             self.available -= u32::from(bits);
@@ -70,7 +70,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next symbol and the length of its code.
+    /// Returns the next symbol and the length of its code without consuming it.
     #[inline]
     fn peek(&self, code: &HuffmanCode) -> Result<(u8, u8), Stop> {
         match code.look_up((self.buffer >> 48) as u16) {
@@ -80,7 +80,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Continues after the restart marker that has to follow.
+    /// Continues after the restart marker that must follow.
     pub fn restart(&mut self) -> Result<(), Stop> {
         match super::next_marker(self.bytes, self.position()) {
             Some((0xD0..=0xD7, after)) => {
@@ -91,7 +91,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Where the first byte lies of which no bit was taken.
+    /// Returns the offset of the first byte of which no bit was consumed.
     pub fn position(&self) -> usize {
         let mut at = self.at;
         for _ in 0..self.available / 8 {
@@ -119,7 +119,7 @@ impl<'a> Bits<'a> {
     }
 
     fn refill_bytes(&mut self) {
-        // Eight bytes at once, which hold no 0xFF: nearly always.
+        // Fast path: eight bytes without 0xFF, which is nearly always the case.
         if let Some(&next) = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
             let next = u64::from_be_bytes(next);
             if !has_marker_byte(next) {
@@ -151,39 +151,39 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// Whether one of the eight bytes is 0xFF.
+/// Whether any of the eight bytes is 0xFF.
 #[inline]
 fn has_marker_byte(bytes: u64) -> bool {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    // The usual search for a byte that is 0, in the complement.
+    // The usual search for a zero byte, in the complement.
     (!bytes).wrapping_sub(LOW) & bytes & HIGH != 0
 }
 
-/// Bits that are looked up at once.
+/// Number of bits in a table lookup.
 const QUICK: u32 = 10;
 
-/// Bits of a symbol that can have no number behind it: more than there ever are.
+/// Marks a symbol that cannot have a number after it: more bits than possible.
 const IMPOSSIBLE: u8 = u8::MAX;
 
-/// What the symbols of a code stand for.
+/// The meaning of a code's symbols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Class {
-    /// Bits of the difference to the block before.
+    /// Number of bits of the difference to the previous block.
     Dc,
-    /// Zeros before a coefficient, and its bits.
+    /// Number of zeros before a coefficient, and its number of bits.
     Ac,
 }
 
-/// Coefficients of a symbol that ends its block: more than any other brings a block to.
+/// Coefficient count of an end-of-block symbol: more than any other symbol can reach.
 pub(super) const END_OF_BLOCK: u8 = 128;
 
-/// What a symbol is to a walk through a baseline scan.
+/// The effect of a symbol in a baseline scan.
 #[derive(Debug, Clone, Copy, Default)]
 struct Pass {
-    /// Of the code and of the number that follows it; [`IMPOSSIBLE`] where there can be no such number.
+    /// Bits of the code and of the number after it; [`IMPOSSIBLE`] if there can be no such number.
     bits: u8,
-    /// Coefficients that it brings, the zeros among them; [`END_OF_BLOCK`].
+    /// Number of coefficients encoded, including zeros; [`END_OF_BLOCK`].
     coefficients: u8,
 }
 
@@ -202,19 +202,19 @@ impl Pass {
 /// A Huffman code as a `DHT` segment defines it.
 pub(super) struct HuffmanCode {
     class: Class,
-    /// By the next [`QUICK`] bits: symbol and length of the code; length 0 where the code is longer.
+    /// By the next [`QUICK`] bits: symbol and code length; length 0 if the code is longer.
     quick: [(u8, u8); 1 << QUICK],
-    /// By the same bits; 0 bits where the code is longer.
+    /// By the same bits; 0 bits if the code is longer.
     passes: [Pass; 1 << QUICK],
-    /// By length: the first code beyond those of this length, aligned to 16 bits from the top.
+    /// By length: the first code beyond those of this length, left-aligned to 16 bits.
     beyond: [u32; 17],
-    /// By length: what to add to a code to get its symbol's index.
+    /// By length: the offset from a code to its symbol's index.
     offset: [i32; 17],
     symbols: Vec<u8>,
 }
 
 impl HuffmanCode {
-    /// `counts`: how many codes have 1, 2, ... 16 bits. `None` where the codes do not fit.
+    /// `counts`: number of codes with 1, 2, ... 16 bits. `None` if the codes are inconsistent.
     #[expect(clippy::indexing_slicing, reason = "lengths are 1 to 16, of arrays of 17")]
     pub fn new(class: Class, counts: [u8; 16], symbols: &[u8]) -> Option<Box<Self>> {
         let mut made = Box::new(Self {
@@ -248,7 +248,7 @@ impl HuffmanCode {
         Some(made)
     }
 
-    /// The symbol at the top of `next` and the length of its code in bits.
+    /// Returns the symbol at the top of `next` and the length of its code in bits.
     #[inline]
     #[expect(
         clippy::indexing_slicing,
