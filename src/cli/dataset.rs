@@ -1,6 +1,6 @@
 //! `quarry dataset stats|check|move|split|merge|complete --project DIR`.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! `checksums.json` next to a checkpoint's files: the blake3 of each as written, so that changed bytes are detected as damage.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The only code that selects a device and queries libtorch about CUDA. It first loads libtorch's CUDA library, which is not linked, so
 //! that one build runs with both variants of libtorch.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};

@@ -47,7 +47,7 @@ pub enum AnnotationSource {
 impl AnnotationSource {
     pub const ALL: [Self; 4] = [Self::Imported, Self::Promoted, Self::Edited, Self::Added];
 
-    /// The word stored in the database and in exports.
+    /// Returns the word stored in the database and in exports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Imported => "imported",

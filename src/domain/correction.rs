@@ -102,7 +102,7 @@ impl CorrectionAct {
     pub const ALL: [Self; 7] =
         [Self::Added, Self::Reshaped, Self::Reclassed, Self::Ignored, Self::Counted, Self::Deleted, Self::Restored];
 
-    /// The word stored in the database and in exports.
+    /// Returns the word stored in the database and in exports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Added => "added",

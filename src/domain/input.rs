@@ -1,7 +1,7 @@
 //! Opens user-named files: regular files only, up to a size limit, so that no FIFO, device or endless file can block the process or exhaust
 //! its memory. Text is returned as UTF-8 without its byte order mark.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs::{File, OpenOptions};

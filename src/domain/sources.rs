@@ -1,7 +1,7 @@
 //! Checks that the image folders of long-running work are still available. Work stops if a whole dataset is missing and continues if a
 //! single file is broken.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};

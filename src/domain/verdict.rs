@@ -30,7 +30,7 @@ impl Verdict {
         matches!(self, Self::MissedObject | Self::WrongClass)
     }
 
-    /// The word stored in the database and in exports.
+    /// Returns the word stored in the database and in exports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Confirmed => "confirmed",
@@ -64,7 +64,7 @@ pub enum Basis {
 impl Basis {
     pub const ALL: [Self; 3] = [Self::Reviewed, Self::Inherited, Self::Estimated];
 
-    /// The word stored in the database and in exports.
+    /// Returns the word stored in the database and in exports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reviewed => "reviewed",

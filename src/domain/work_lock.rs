@@ -4,7 +4,7 @@
 //! file systems without locks) the file's content counts too: a holder on this host that no longer runs is ignored, one on another host has
 //! to be removed by hand.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fmt;

@@ -1,6 +1,6 @@
 //! Built-in published FDDB results: reference points from the ROC files of FDDB's results page (vis-www.cs.umass.edu/fddb/results.html).
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use serde::Deserialize;

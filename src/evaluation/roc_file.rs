@@ -1,7 +1,7 @@
 //! Reads ROC files of other programs (`*DiscROC.txt`, `*ContROC.txt`). Their column order varies: it is inferred from the numbers, and an
 //! ambiguous file is refused.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use super::plot_curve::{CurvePoint, PlotCurve};

@@ -4,7 +4,7 @@
 //! records the image file's metadata when the part was cut. If the metadata differs now, the file is read again, so that a changed image is
 //! detected.
 
-// Readers of outside bytes do not index: a file must not be able to panic them.
+// Parsers of untrusted input do not index: no file may cause a panic.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::io::Write as _;

@@ -1,7 +1,7 @@
 //! `model.toml`: describes a network's input and how to decode its output. Omitted values come from the model's file or default to those of
 //! common exporters.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};

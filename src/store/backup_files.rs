@@ -1,6 +1,6 @@
 //! Lists the backups next to a database and finds the newest one that passes SQLite's check. `backup.rs` makes and restores them.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};

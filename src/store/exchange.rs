@@ -3,7 +3,7 @@
 //! Rows are identified by global ids, so that merging twice changes nothing. The current verdict is determined by tick and id, so that two
 //! copies that merge each other's lines in any order end up with the same verdicts.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

@@ -1,7 +1,7 @@
 //! Checks the first 100 bytes of an SQLite file before opening it. Source: the SQLite file format,
 //! <https://www.sqlite.org/fileformat2.html#the_database_header>.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::io::Read;

@@ -1,7 +1,7 @@
 //! The line format in which verdict and correction logs are exchanged between copies of a project, and the validation of external lines.
 //! `exchange.rs` and `log_lines.rs` place them in the logs.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 //! Another copy identifies a dataset's object by its image's content and its own annotation; a promoted object by its candidate; an added
 //! one by its id. As with verdicts, the newest row by tick and id is current, whichever copy merges first.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::BTreeSet;

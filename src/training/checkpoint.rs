@@ -1,7 +1,7 @@
 //! Checkpoints on disk. A folder `checkpoints/step-<n>` is either complete or missing: it is written under a temporary name, synced and
 //! renamed.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! Applies a TOML text on top of default values. An unknown key is an error that names its line and the table that has this key, or the
 //! nearest known key.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::HashMap;

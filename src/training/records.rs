@@ -1,7 +1,7 @@
 //! The round's tables on disk: `log.csv`, one line per step, and `sampler.csv`, one line per mini-batch. Every line is on disk when its
 //! step is complete.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs::{self, OpenOptions};

@@ -1,7 +1,7 @@
 //! The built-in sample's whole loop: write it, import it, round 1, mine, review, round 2. The project's state determines which stages are
 //! done, so that a stopped demo resumes.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};

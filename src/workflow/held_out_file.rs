@@ -1,7 +1,7 @@
 //! `runs/<round>/held-out.jsonl`: the detections of a round's last evaluation with their classes, which FDDB's text format cannot
 //! represent. One JSON object per line: first the evaluation, then the test images in order.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::borrow::Cow;

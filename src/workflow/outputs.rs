@@ -1,7 +1,7 @@
 //! The policy for all files written outside a project: the inputs, datasets and project files that must not be overwritten. Checked before
 //! the work starts.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! Imports ROC files of other programs into a project: detects their columns and stores them as `curves/<name>.json`. The files are only
 //! read.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs;

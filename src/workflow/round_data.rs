@@ -1,7 +1,7 @@
 //! `runs/<round>/data.json`: the snapshot of a round's training data, written when it starts. A review or an import while the round runs,
 //! or before it is resumed, does not change it.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};

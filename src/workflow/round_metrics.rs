@@ -1,7 +1,7 @@
 //! `metrics.json` in the folders of rounds and of a cross-validation's pooled rounds: the box evaluators' results on the last evaluation,
 //! for the curves screen. They belong to a checkpoint at a step and are never recomputed for display.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The use cases for verdicts and corrections: export and merge between copies of a project, agreement, estimates.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::io::{BufRead, Read};

@@ -1,6 +1,6 @@
 //! Commands of the Training screen, and its two forms: the next round's settings and the next cross-validation.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use crate::domain::parse_splits;

@@ -1,7 +1,7 @@
 //! Reads weight files of other programs as plain named arrays: safetensors, PyTorch (zip and the old non-zip form) and ONNX; torchvision's
 //! names; the manifest of known files.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 mod array;

@@ -1,7 +1,7 @@
 //! Reads FDDB's text files: image lists, ellipse lists, detection files, image sizes. Accepts what the official program accepts; input that
 //! it would silently misread is an error with file and line.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 mod blocks;

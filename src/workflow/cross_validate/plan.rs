@@ -1,6 +1,6 @@
 //! The identity of a cross-validation: its settings and data. Results of folds, runs and machines can be combined if it is equal.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::Path;

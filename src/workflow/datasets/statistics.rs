@@ -1,6 +1,6 @@
 //! Statistics of a dataset: images, objects by class and split, their sizes and aspect ratios, what is ignored, what could not be read.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::{BTreeMap, HashMap};

@@ -1,7 +1,7 @@
 //! The file format of a shard, or of a whole image list in progress: a JSON line with its identity, a line per image, and a final line with
 //! a checksum, without which a file is incomplete. The same work gives the same bytes on the same machine.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::collections::BTreeMap;

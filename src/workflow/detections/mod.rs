@@ -1,7 +1,7 @@
 //! Imports any detector's detections as a round of the project: matched to its images and classes, mined on the training images, evaluated
 //! on the test images. Afterwards it is an ordinary round.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 mod classes;

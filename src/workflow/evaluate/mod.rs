@@ -1,7 +1,7 @@
 //! The use cases "evaluate detection files": FDDB's text files to curves, figures and a summary (here); COCO's files to the metrics of any
 //! evaluator (`metrics.rs`); a round of a project to the metrics of every evaluator (`round.rs`).
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 mod average_precision;

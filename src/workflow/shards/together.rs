@@ -1,6 +1,6 @@
 //! Iterates over all shards of a list, image by image in list order, with one line of one shard in memory at a time.
 
-// Readers of outside bytes do not index: a file must not be able to panic them. Each exception says why it cannot.
+// Parsers of untrusted input do not index: no file may cause a panic. Each exception says why it cannot.
 #![deny(clippy::indexing_slicing, clippy::string_slice)]
 
 use crate::detector::LabelledDetection;
