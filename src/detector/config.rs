@@ -109,7 +109,7 @@ impl Precision {
 pub struct Anchors {
     /// Square roots of the anchors' areas in network pixels, a list for each feature level.
     pub sizes: Vec<Vec<f64>>,
-    /// Heights over widths of the anchors, for every level.
+    /// Aspect ratios (height / width) of the anchors, for every level.
     pub ratios: Vec<f64>,
 }
 
@@ -117,9 +117,9 @@ pub struct Anchors {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RpnLimits {
-    /// Best anchors of each level that become proposals.
+    /// Anchors of each level that become proposals, best first.
     pub pre_nms: usize,
-    /// Proposals of an image that are left after NMS.
+    /// Maximum proposals of an image after NMS.
     pub post_nms: usize,
 }
 
@@ -187,7 +187,7 @@ pub struct DetectorConfig {
     /// preset's resets this table to its own defaults.
     #[schemars(with = "String")]
     pub architecture: Architecture,
-    /// Whose weights the backbone has: torchvision or caffe. They differ in strides, colours and padding.
+    /// Origin of the backbone's weights: torchvision or caffe. They differ in strides, colours and padding.
     #[schemars(with = "String")]
     pub flavour: BackboneFlavour,
     /// Classes with background: 2 for one class. Follows `classes` where those are named.
@@ -195,11 +195,11 @@ pub struct DetectorConfig {
     /// Names of the classes, label 1 first. Empty: all classes of the project, in its order, when the round begins.
     #[serde(default)]
     pub classes: Vec<String>,
-    /// Pixels of an image's shorter side as the network sees it (the paper's: 600).
+    /// Shorter side of an image in the network, in pixels (the paper's: 600).
     pub shorter_side: u32,
-    /// Maximum pixels of the longer side; the shorter one becomes smaller where it applies.
+    /// Maximum longer side in pixels; an image that exceeds it is scaled down further.
     pub longer_side_cap: u32,
-    /// Stages of the backbone that are not trained, from the first: 0 none, 2 the usual, 5 all.
+    /// Frozen stages of the backbone, from the first: 0 none, 2 the usual, 5 all.
     pub frozen_stages: u8,
     /// Epsilon of batch norm; must be that of the pretrained weights (0 in torchvision's COCO_V1).
     pub batch_norm_eps: f64,
@@ -213,7 +213,7 @@ pub struct DetectorConfig {
     pub roi: RoiHeadConfig,
     /// Which detections are kept.
     pub detection: DetectionConfig,
-    /// Whether ellipses are trained beside boxes, where the ground truth has them.
+    /// Whether to train ellipses in addition to boxes, if the ground truth has them.
     pub ellipse_head: bool,
     /// Precision of training and detection: f32, or bf16 on processors with bfloat16 instructions.
     #[serde(default)]

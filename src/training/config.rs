@@ -13,9 +13,9 @@ use crate::domain::{HardNegativeSource, RoundInit, TruthSource, fold_number};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoundConfig {
-    /// The settings that everything not written here comes from: paper, paper-vgg16, paper-fpn, quick, overnight, cpu or sample.
+    /// The preset that provides all settings not written here: paper, paper-vgg16, paper-fpn, quick, overnight, cpu or sample.
     pub preset: String,
-    /// Seed of all randomness of the round: order, flips, samples, fresh weights.
+    /// Seed of all randomness of the round: order, flips, samples, initial weights.
     pub seed: u64,
     /// auto, cpu or cuda:N.
     pub device: String,
@@ -42,7 +42,7 @@ pub struct RoundConfig {
     #[serde(default)]
     #[schemars(with = "String")]
     pub ground_truth: TruthSource,
-    /// Where the weights start: backbone (the paper's: the pretrained one) or previous (the last round's).
+    /// Initial weights: backbone (the paper's: pretrained) or previous (the last round's).
     #[schemars(with = "String")]
     pub init: RoundInit,
     /// Probability that an image is mirrored.
@@ -51,7 +51,7 @@ pub struct RoundConfig {
     #[serde(default)]
     pub scale_jitter: f64,
 
-    /// Steps of the optimiser. Milestones and warm-up are fractions of it; intervals that are left out scale with it.
+    /// Number of optimiser steps. Milestones and warm-up are fractions of it; omitted intervals scale with it.
     pub iterations: u64,
     /// Images in a mini-batch.
     pub batch_images: u32,
@@ -60,12 +60,12 @@ pub struct RoundConfig {
 
     /// Learning rate of SGD before the first milestone.
     pub base_lr: f64,
-    /// Shape of the learning rate: step (the paper's), cosine or constant.
+    /// Learning rate schedule: step (the paper's), cosine or constant.
     #[schemars(with = "String")]
     pub schedule: ScheduleKind,
-    /// Where the learning rate of step drops, as fractions of the iterations (the paper's: after 50k of 70k).
+    /// Where the step schedule lowers the learning rate, as fractions of the iterations (the paper's: after 50k of 70k).
     pub milestones: Vec<f64>,
-    /// Factor of the learning rate at a milestone; at the end of a cosine, the fraction that is left.
+    /// Factor of the learning rate at a milestone; at the end of a cosine, the fraction that remains.
     pub lr_factor: f64,
     /// Length of the linear warm-up as a fraction of the iterations. 0: none.
     pub warmup: f64,
@@ -92,7 +92,7 @@ pub struct RoundConfig {
     pub keep_every: u64,
     /// Threads that decode and resize images.
     pub workers: u32,
-    /// Images that are kept ready ahead of the step.
+    /// Images prepared ahead of the step.
     pub prefetch: u32,
 
     /// The network.
